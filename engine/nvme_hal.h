@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The contract of a port: everything the engine asks of the machine below it.
+ *
+ * Prototypes stand before the include of "nvme_port.h", which is found by include path and
+ * defines each of them as a static inline function. A port that forgets one, or gives it
+ * another type, does not compile with -Wall -Werror. platform/PORTING.md shows a port in one page.
+ *
+ * Barriers are named by their purpose, not by an instruction: the engine says what must not
+ * pass what, the port knows the cheapest fence that gives it.
+ */
+#ifndef NVME_HAL_H
+#define NVME_HAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define NVME_NORETURN [[noreturn]]
+#else
+#define NVME_NORETURN _Noreturn
+#endif
+
+/*
+ * 32-bit access to a device register. The address lies in the region given as
+ * nvme_config.registers and is 4-byte aligned; the access is done once and is not split, merged
+ * or reordered against other register accesses of the same hart. Bytes are little-endian.
+ */
+static inline uint32_t hal_mmio_read32(const volatile void *address);
+static inline void hal_mmio_write32(volatile void *address, uint32_t value);
+
+/*
+ * Before a doorbell write. Stores to the submission ring, PRP lists and data buffers, and loads
+ * from buffers that the device may overwrite next, are visible to the device before the
+ * doorbell (RISC-V: fence rw,o). Before a completion-head doorbell only the loads of the
+ * entries given back matter. Pairs with the device's reads after it has seen the doorbell.
+ */
+static inline void hal_before_doorbell(void);
+
+/*
+ * After a completion's phase bit was seen to be new. Loads of the other fields of the entry and
+ * loads and stores of the data come after the load of the phase (RISC-V: fence r,rw). Pairs
+ * with the device, which writes data first, then the entry.
+ */
+static inline void hal_after_phase(void);
+
+/*
+ * After a register read that reports progress of the device, such as CSTS.RDY = 0. Memory
+ * accesses that rely on it come after the read (RISC-V: fence i,rw).
+ */
+static inline void hal_after_mmio_read(void);
+
+/*
+ * After register writes that must have reached the device before memory or the interrupt line
+ * is looked at for the last time: reads the given register (PCI writes are posted, a read
+ * pushes them) and orders later loads behind it (RISC-V: a load, then fence io,r).
+ */
+static inline void hal_arm_before_look(const volatile void *address);
+
+/*
+ * One load of memory that the device writes, never split, repeated or invented by the compiler.
+ * The address is aligned to the size of the load.
+ */
+static inline uint16_t hal_dma_load16(const volatile void *address);
+static inline uint32_t hal_dma_load32(const volatile void *address);
+
+/*
+ * The address by which the device reaches the byte at `pointer`. `context` is
+ * nvme_config.dma_context. Identity on a machine without paging and IOMMU, a page walk in a
+ * paging kernel. The result keeps the offset inside a page of nvme_config.page_bytes, and the
+ * bytes of one such page are contiguous for the device. It cannot fail: buffers are mapped and
+ * pinned from post to done(), in every context that posts on or services the queue, traps
+ * included.
+ */
+static inline uint64_t hal_dma_address(void *context, const void *pointer);
+
+/*
+ * Where DMA is not coherent with the caches: clean writes dirty lines back, before the device
+ * reads and also before it writes, lest a late eviction undo its data; invalidate drops lines before the hart reads what the device wrote. Nothing where DMA
+ * is coherent. `size` is in bytes; the port rounds to cache lines, so buffers for reading must
+ * not share a line with data that the hart writes meanwhile.
+ */
+static inline void hal_dma_clean(void *context, const void *pointer, size_t size);
+static inline void hal_dma_invalidate(void *context, const void *pointer, size_t size);
+
+/*
+ * Turns interrupts of this hart off and returns the previous state for hal_irq_restore. They
+ * nest as pairs inside one function and are also compiler barriers.
+ */
+static inline unsigned long hal_irq_save(void);
+static inline void hal_irq_restore(unsigned long state);
+
+/*
+ * Monotonic time in nanoseconds, the same on every hart to within a microsecond, from any
+ * origin. Used for deadlines of bring-up and admin commands, never per I/O command.
+ */
+static inline uint64_t hal_now_ns(void);
+
+/* A pause inside a bounded wait: nothing, or a hint to the core. Interrupts may be off. */
+static inline void hal_relax(void);
+
+/* Ends the program after a broken invariant of the engine. Does not return. */
+NVME_NORETURN static inline void hal_panic(const char *reason);
+
+/* The only two functions of libc that the engine uses. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+void *memcpy(void *__restrict to, const void *__restrict from, size_t size);
+void *memset(void *to, int value, size_t size);
+#ifdef __cplusplus
+}
+#endif
+
+#include "nvme_port.h"
+
+/* Names each function once, so that every compiler notices a port that lacks one. */
+static inline int nvme_hal_is_complete(void)
+{
+    return &hal_mmio_read32 && &hal_mmio_write32 && &hal_before_doorbell && &hal_after_phase &&
+           &hal_after_mmio_read && &hal_arm_before_look && &hal_dma_load16 && &hal_dma_load32 &&
+           &hal_dma_address && &hal_dma_clean && &hal_dma_invalidate && &hal_irq_save &&
+           &hal_irq_restore && &hal_now_ns && &hal_relax && &hal_panic;
+}
+
+#endif

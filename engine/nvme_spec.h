@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the specification fixes: registers, commands, completions, Identify data.
+ *
+ * Layouts and field masks only, no behaviour. Names are the specification's. A field is one
+ * mask made by NVME_BITS; NVME_GET and NVME_PUT derive shifts from it. Multi-byte values are
+ * little-endian, which the engine requires of the hart as well. Sources: NVMe Base 2.0
+ * (properties, commands, Identify), NVM Command Set 1.0, NVMe over PCIe Transport 1.0.
+ */
+#ifndef NVME_SPEC_H
+#define NVME_SPEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define NVME_STATIC_ASSERT(condition, text) static_assert(condition, text)
+#else
+#define NVME_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
+#endif
+
+/* A field from bit `high` down to bit `low`, as a mask. */
+#define NVME_BITS(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
+#define NVME_LOWEST_BIT(field) ((field) & (~(field) + 1))
+#define NVME_GET(field, value) (((uint64_t)(value) & (field)) / NVME_LOWEST_BIT(field))
+#define NVME_PUT(field, value) (((uint64_t)(value)*NVME_LOWEST_BIT(field)) & (field))
+
+/* Controller properties: byte offsets from the start of BAR0. */
+enum nvme_register {
+    NVME_REG_CAP = 0x00,   /* 64 bits, capabilities */
+    NVME_REG_VS = 0x08,    /* version */
+    NVME_REG_INTMS = 0x0c, /* interrupt mask set */
+    NVME_REG_INTMC = 0x10, /* interrupt mask clear */
+    NVME_REG_CC = 0x14,    /* controller configuration */
+    NVME_REG_CSTS = 0x1c,  /* controller status */
+    NVME_REG_AQA = 0x24,   /* admin queue sizes */
+    NVME_REG_ASQ = 0x28,   /* 64 bits, admin submission queue address */
+    NVME_REG_ACQ = 0x30,   /* 64 bits, admin completion queue address */
+    NVME_REG_DOORBELLS = 0x1000,
+};
+
+#define NVME_CAP_MQES NVME_BITS(15, 0)  /* largest queue, 0's based entries */
+#define NVME_CAP_CQR NVME_BITS(16, 16)  /* queues must be physically contiguous */
+#define NVME_CAP_TO NVME_BITS(31, 24)   /* longest change of RDY, units of 500 ms */
+#define NVME_CAP_DSTRD NVME_BITS(35, 32) /* doorbell stride: 4 << DSTRD bytes */
+#define NVME_CAP_CSS_NVM NVME_BITS(37, 37)
+#define NVME_CAP_MPSMIN NVME_BITS(51, 48) /* page size: 4096 << MPSMIN bytes */
+#define NVME_CAP_MPSMAX NVME_BITS(55, 52)
+
+#define NVME_CC_EN NVME_BITS(0, 0)
+#define NVME_CC_CSS NVME_BITS(6, 4)
+#define NVME_CC_MPS NVME_BITS(10, 7)
+#define NVME_CC_AMS NVME_BITS(13, 11)
+#define NVME_CC_SHN NVME_BITS(15, 14)
+#define NVME_CC_IOSQES NVME_BITS(19, 16)
+#define NVME_CC_IOCQES NVME_BITS(23, 20)
+enum { NVME_CC_SHN_NORMAL = 1 };
+
+#define NVME_CSTS_RDY NVME_BITS(0, 0)
+#define NVME_CSTS_CFS NVME_BITS(1, 1)
+#define NVME_CSTS_SHST NVME_BITS(3, 2)
+enum { NVME_CSTS_SHST_COMPLETE = 2 };
+
+#define NVME_AQA_ASQS NVME_BITS(11, 0)  /* 0's based entries */
+#define NVME_AQA_ACQS NVME_BITS(27, 16) /* 0's based entries */
+
+/* What a register of a controller that is no longer there reads as. */
+#define NVME_REGISTER_GONE UINT32_C(0xffffffff)
+
+/* log2 of the entry sizes, as CC.IOSQES and CC.IOCQES want them. */
+enum { NVME_SQE_SHIFT = 6, NVME_CQE_SHIFT = 4 };
+
+/* Admin command opcodes. */
+enum nvme_admin_opcode {
+    NVME_ADMIN_DELETE_SQ = 0x00,
+    NVME_ADMIN_CREATE_SQ = 0x01,
+    NVME_ADMIN_DELETE_CQ = 0x04,
+    NVME_ADMIN_CREATE_CQ = 0x05,
+    NVME_ADMIN_IDENTIFY = 0x06,
+    NVME_ADMIN_SET_FEATURES = 0x09,
+};
+
+/* I/O command opcodes of the NVM command set. */
+enum nvme_io_opcode {
+    NVME_CMD_FLUSH = 0x00,
+    NVME_CMD_WRITE = 0x01,
+    NVME_CMD_READ = 0x02,
+};
+
+/* Bits 1:0 of every opcode: which way the data goes. */
+#define NVME_OPCODE_TRANSFER NVME_BITS(1, 0)
+enum {
+    NVME_TRANSFER_NONE = 0,
+    NVME_TRANSFER_TO_DEVICE = 1,
+    NVME_TRANSFER_FROM_DEVICE = 2,
+    NVME_TRANSFER_BOTH = 3,
+};
+
+/* Submission queue entry. */
+struct nvme_command {
+    uint32_t cdw0; /* opcode, fuse, psdt, command id */
+    uint32_t nsid;
+    uint32_t cdw2;
+    uint32_t cdw3;
+    uint64_t mptr;
+    uint64_t prp1;
+    uint64_t prp2;
+    uint32_t cdw10;
+    uint32_t cdw11;
+    uint32_t cdw12;
+    uint32_t cdw13;
+    uint32_t cdw14;
+    uint32_t cdw15;
+};
+NVME_STATIC_ASSERT(sizeof(struct nvme_command) == 64, "a command is 64 bytes");
+NVME_STATIC_ASSERT(offsetof(struct nvme_command, nsid) == 4, "NSID is dword 1");
+NVME_STATIC_ASSERT(offsetof(struct nvme_command, prp1) == 24, "PRP1 is dwords 6 and 7");
+NVME_STATIC_ASSERT(offsetof(struct nvme_command, prp2) == 32, "PRP2 is dwords 8 and 9");
+NVME_STATIC_ASSERT(offsetof(struct nvme_command, cdw10) == 40, "command dword 10");
+NVME_STATIC_ASSERT(offsetof(struct nvme_command, cdw12) == 48, "command dword 12");
+
+#define NVME_CDW0_OPCODE NVME_BITS(7, 0)
+#define NVME_CDW0_FUSE NVME_BITS(9, 8)
+#define NVME_CDW0_PSDT NVME_BITS(15, 14) /* 0: PRPs */
+#define NVME_CDW0_CID NVME_BITS(31, 16)
+
+/* Completion queue entry. The device writes it; read through hal_dma_load32, each dword once. */
+struct nvme_completion {
+    uint32_t dw0; /* command specific */
+    uint32_t dw1;
+    uint32_t sq;     /* SQ head pointer, SQ identifier */
+    uint32_t status; /* command id, phase, status field */
+};
+NVME_STATIC_ASSERT(sizeof(struct nvme_completion) == 16, "a completion is 16 bytes");
+NVME_STATIC_ASSERT(offsetof(struct nvme_completion, sq) == 8, "SQHD and SQID are dword 2");
+NVME_STATIC_ASSERT(offsetof(struct nvme_completion, status) == 12, "CID and status are dword 3");
+
+#define NVME_CQE_SQHD NVME_BITS(15, 0)
+#define NVME_CQE_SQID NVME_BITS(31, 16)
+#define NVME_CQE_CID NVME_BITS(15, 0)
+#define NVME_CQE_PHASE NVME_BITS(16, 16)
+#define NVME_CQE_STATUS NVME_BITS(31, 17) /* the 15-bit status field below */
+
+/* The status field, as it stands above the phase bit. */
+#define NVME_STATUS_CODE NVME_BITS(7, 0)
+#define NVME_STATUS_TYPE NVME_BITS(10, 8)
+#define NVME_STATUS_DNR NVME_BITS(14, 14)
+
+/* Create I/O Completion Queue and Create I/O Submission Queue. */
+#define NVME_QUEUE_ID NVME_BITS(15, 0)    /* cdw10 */
+#define NVME_QUEUE_SIZE NVME_BITS(31, 16) /* cdw10, 0's based entries */
+#define NVME_QUEUE_PC NVME_BITS(0, 0)     /* cdw11, physically contiguous */
+#define NVME_CREATE_CQ_IEN NVME_BITS(1, 1) /* cdw11 */
+#define NVME_CREATE_CQ_IV NVME_BITS(31, 16) /* cdw11, interrupt vector */
+#define NVME_CREATE_SQ_CQID NVME_BITS(31, 16) /* cdw11 */
+
+/* Identify: CNS values, cdw10. */
+enum nvme_cns {
+    NVME_CNS_NAMESPACE = 0x00,
+    NVME_CNS_CONTROLLER = 0x01,
+    NVME_CNS_ACTIVE_NAMESPACES = 0x02,
+};
+enum { NVME_IDENTIFY_BYTES = 4096, NVME_ACTIVE_NAMESPACES_PER_PAGE = 1024 };
+
+/* Set Features: feature identifiers, cdw10, and the Number of Queues feature. */
+enum nvme_feature { NVME_FEATURE_NUMBER_OF_QUEUES = 0x07 };
+#define NVME_QUEUES_NSQ NVME_BITS(15, 0)  /* cdw11 and dw0, 0's based */
+#define NVME_QUEUES_NCQ NVME_BITS(31, 16) /* cdw11 and dw0, 0's based */
+
+/* Read and Write, cdw12. */
+#define NVME_IO_NLB NVME_BITS(15, 0) /* 0's based number of logical blocks */
+#define NVME_IO_FUA NVME_BITS(30, 30)
+enum { NVME_IO_MAX_BLOCKS = 65536 };
+
+/* Identify Controller, the fields that are decoded. */
+struct nvme_identify_controller {
+    uint16_t vid;
+    uint16_t ssvid;
+    char sn[20];
+    char mn[40];
+    char fr[8];
+    uint8_t reserved_72[77 - 72];
+    uint8_t mdts; /* largest transfer: page size << mdts, 0 = no limit */
+    uint16_t cntlid;
+    uint32_t ver;
+    uint8_t reserved_84[512 - 84];
+    uint8_t sqes; /* log2 of the entry size: smallest in 3:0, largest in 7:4 */
+    uint8_t cqes;
+    uint16_t maxcmd;
+    uint32_t nn; /* highest namespace identifier */
+    uint16_t oncs;
+    uint16_t fuses;
+    uint8_t fna;
+    uint8_t vwc; /* bit 0: a volatile write cache is present */
+    uint8_t reserved_526[4096 - 526];
+};
+NVME_STATIC_ASSERT(sizeof(struct nvme_identify_controller) == NVME_IDENTIFY_BYTES, "one page");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sn) == 4, "SN");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, mn) == 24, "MN");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, fr) == 64, "FR");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, mdts) == 77, "MDTS");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, ver) == 80, "VER");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sqes) == 512, "SQES");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cqes) == 513, "CQES");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, nn) == 516, "NN");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, vwc) == 525, "VWC");
+
+/* Identify Namespace, the fields that are decoded. */
+struct nvme_identify_namespace {
+    uint64_t nsze; /* blocks, 0 = not active */
+    uint64_t ncap;
+    uint64_t nuse;
+    uint8_t nsfeat;
+    uint8_t nlbaf; /* 0's based number of LBA formats */
+    uint8_t flbas; /* the format in use */
+    uint8_t mc;
+    uint8_t dpc;
+    uint8_t dps; /* bits 2:0 not 0: protection information is on */
+    uint8_t reserved_30[128 - 30];
+    uint32_t lbaf[64];
+    uint8_t reserved_384[4096 - 384];
+};
+NVME_STATIC_ASSERT(sizeof(struct nvme_identify_namespace) == NVME_IDENTIFY_BYTES, "one page");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, flbas) == 26, "FLBAS");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, dps) == 29, "DPS");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, lbaf) == 128, "LBAF0");
+
+#define NVME_FLBAS_LOW NVME_BITS(3, 0)  /* bits 3:0 of the format index */
+#define NVME_FLBAS_HIGH NVME_BITS(6, 5) /* bits 5:4 of it, if there are more than 16 formats */
+#define NVME_DPS_PIT NVME_BITS(2, 0)
+#define NVME_LBAF_MS NVME_BITS(15, 0)   /* metadata bytes per block */
+#define NVME_LBAF_LBADS NVME_BITS(23, 16) /* log2 of the block size */
+
+#endif
