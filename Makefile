@@ -1,0 +1,256 @@
+# hartq: every action of the project. `make help` lists them.
+#
+# Programs are ELF files in build/, one per folder or file named below; objects are mirrored under
+# build/ beside their sources' names. Variables that are meant to be set from outside:
+#   CROSS=riscv64-unknown-elf-   QEMU=qemu-system-riscv64   PYTHON=python3   HOST_CCS="gcc clang"
+#   APP=hello (make debug)       OPTIMIZE=-O2
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+CROSS ?= riscv64-unknown-elf-
+TARGET_CC := $(CROSS)gcc
+TARGET_AR := $(CROSS)ar
+OPTIMIZE ?= -O2
+HOST_CCS ?= gcc clang
+APP ?= hello
+export QEMU
+
+# An interpreter that has the plotting modules; the system's own comes first. Any other will do for
+# what needs none. Expanded in the recipes that use it, so after `make setup` has done its work.
+FIND_PYTHON = for p in /usr/bin/python3 python3; do $$p -c 'import importlib.util as u, sys; \
+    sys.exit(None in map(u.find_spec, ("matplotlib", "numpy", "tqdm")))' 2>/dev/null && \
+    echo $$p && exit; done; echo python3
+PYTHON ?= $(shell $(FIND_PYTHON))
+
+# ---- the target -----------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wconversion -Wshadow -Wundef -Wvla \
+    -Wmissing-prototypes -Wstrict-prototypes
+TARGET_MACHINE := -mabi=lp64 -mcmodel=medany
+PICOLIBC := --specs=picolibc.specs
+TARGET_CFLAGS := -std=c17 $(OPTIMIZE) -g -march=rv64imac_zicsr_zifencei $(TARGET_MACHINE) \
+    -ffunction-sections -fdata-sections $(WARNINGS)
+# The multilib of picolibc is found under the name without the newer extensions.
+TARGET_LDFLAGS := -march=rv64imac $(TARGET_MACHINE) $(PICOLIBC) -nostartfiles \
+    -T platform/virt/link.ld -Wl,--gc-sections
+
+# Include paths are the layering: a file cannot include what its layer may not know.
+ENGINE_FLAGS := -ffreestanding -Iengine -Iplatform/riscv64
+RISCV64_FLAGS := $(PICOLIBC) -Iplatform/riscv64
+VIRT_FLAGS := $(PICOLIBC) -Iplatform/riscv64 -Iplatform/virt
+PROGRAM_FLAGS := $(PICOLIBC) -Iengine -Ikernel -Iplatform/riscv64 -Iplatform/virt
+
+ENGINE_SOURCES := $(wildcard engine/*.c)
+SHARED_SOURCES := $(wildcard platform/riscv64/*.c platform/riscv64/*.S platform/virt/*.c \
+    platform/virt/*.S kernel/*.c)
+
+# NAME_SOURCES makes build/NAME.elf; a program without sources is not built.
+hello_SOURCES := $(wildcard examples/hello.c)
+nvme_SOURCES := $(wildcard examples/nvme*.c)
+bench_SOURCES := $(wildcard bench/*.c)
+selftest_SOURCES := $(wildcard tests/qemu/selftest/*.c)
+boot_SOURCES := $(wildcard tests/qemu/boot/*.c)
+instructions_SOURCES := $(wildcard tests/qemu/instructions/*.c)
+PROGRAMS := $(foreach p,hello nvme bench selftest boot instructions,$(if $($(p)_SOURCES),$(p)))
+
+TARGET_SOURCES := $(ENGINE_SOURCES) $(SHARED_SOURCES) $(foreach p,$(PROGRAMS),$($(p)_SOURCES))
+objects = $(patsubst %,build/%.o,$(basename $(1)))
+
+build/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
+build/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
+build/platform/virt/%.o: LAYER_FLAGS = $(VIRT_FLAGS)
+$(foreach d,kernel examples bench tests/qemu,build/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
+
+build/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(TARGET_CC) $(TARGET_CFLAGS) $(LAYER_FLAGS) -MMD -MP -c -o $@ $<
+
+build/%.o: %.S Makefile
+	@mkdir -p $(@D)
+	$(TARGET_CC) $(TARGET_CFLAGS) $(LAYER_FLAGS) -MMD -MP -c -o $@ $<
+
+build/libnvme.a: $(call objects,$(ENGINE_SOURCES))
+	@rm -f $@
+	$(TARGET_AR) rcs $@ $^
+
+define program
+build/$(1).elf: $$(call objects,$$($(1)_SOURCES) $$(SHARED_SOURCES)) build/libnvme.a \
+    platform/virt/link.ld
+	$$(TARGET_CC) $$(TARGET_LDFLAGS) -Wl,-Map=build/$(1).map -o $$@ \
+	    $$(filter %.o,$$^) build/libnvme.a
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# ---- the host's unit tests --------------------------------------------------------------------
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/virt/machine*.c \
+    kernel/options.c tests/model/*.c)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+# tests/model comes first: its nvme_port.h stands in for the target's.
+HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Iengine -Ikernel \
+    -Iplatform/riscv64 -Iplatform/virt
+
+# $(1) a folder below build/host/, $(2) the compiler, $(3) its flags
+define host_build
+build/host/$(1)/%.o: %.c Makefile
+	@mkdir -p $$(@D)
+	$(2) $$(HOST_CFLAGS) $(3) -MMD -MP -c -o $$@ $$<
+build/host/$(1)/libhost.a: $$(patsubst %.c,build/host/$(1)/%.o,$$(HOST_SOURCES))
+	@rm -f $$@
+	ar rcs $$@ $$^
+$$(addprefix build/host/$(1)/,$$(UNIT_TESTS)): build/host/$(1)/%: \
+    build/host/$(1)/tests/unit/%.o build/host/$(1)/libhost.a
+	$(2) $(3) -o $$@ $$^ -lcmocka -lfdt -lpthread
+.SECONDARY: $$(patsubst %,build/host/$(1)/tests/unit/%.o,$$(UNIT_TESTS))
+HOST_TESTS_$(1) := $$(addprefix build/host/$(1)/,$$(UNIT_TESTS))
+endef
+$(foreach cc,$(HOST_CCS),$(eval $(call host_build,$(cc),$(cc),-O1 $(SANITIZE))))
+$(eval $(call host_build,coverage,gcc,-O0 --coverage))
+HOST_TESTS := $(foreach cc,$(HOST_CCS),$(HOST_TESTS_$(cc)))
+
+# ---- the second compiler, and the checkers ------------------------------------------------------
+
+# Expanded at first use and kept: clang before 17 does not know the names of these extensions (and
+# has their instructions in the base set), and it has to be told where picolibc's headers are.
+CLANG_MARCH = $(eval CLANG_MARCH := $(shell clang --target=riscv64-unknown-elf \
+    -march=rv64imac_zicsr_zifencei -x c -fsyntax-only /dev/null 2>/dev/null && \
+    echo rv64imac_zicsr_zifencei || echo rv64imac))$(CLANG_MARCH)
+PICOLIBC_INCLUDE = $(eval PICOLIBC_INCLUDE := $(shell $(TARGET_CC) $(PICOLIBC) -E -v -x c \
+    /dev/null 2>&1 | sed -n 's/^ \(.*picolibc.*\)$$/\1/p' | head -n 1))$(PICOLIBC_INCLUDE)
+CLANG_CFLAGS = --target=riscv64-unknown-elf -march=$(CLANG_MARCH) $(TARGET_MACHINE) -std=c17 \
+    $(OPTIMIZE) $(WARNINGS) -Wno-unused-command-line-argument
+CLANG_LAYER_FLAGS = $(patsubst $(PICOLIBC),-isystem $(PICOLIBC_INCLUDE),$(LAYER_FLAGS))
+CLANG_OBJECTS := $(patsubst %.c,build/clang/%.o,$(filter %.c,$(TARGET_SOURCES)))
+
+build/clang/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
+build/clang/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
+build/clang/platform/virt/%.o: LAYER_FLAGS = $(VIRT_FLAGS)
+$(foreach d,kernel examples bench tests/qemu,build/clang/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
+
+build/clang/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	clang $(CLANG_CFLAGS) $(CLANG_LAYER_FLAGS) -MMD -MP -c -o $@ $<
+
+C_FILES = $(shell find engine platform kernel examples bench tests -name '*.[ch]' 2>/dev/null | sort)
+SH_FILES := $(wildcard scripts/*.sh .ci/run)
+PY_FILES = $(shell find scripts tests -name '*.py' | sort)
+IN_PARALLEL = xargs -P 2 -n 4
+
+.PHONY: check-format check-layering check-gcc check-clang check-clang-tidy check-cppcheck \
+    check-shell check-python
+check-format:
+	@clang-format --dry-run -Werror $(C_FILES)
+check-layering: build/libnvme.a
+	@$(PYTHON) scripts/tidy.py --cc $(TARGET_CC) --nm $(CROSS)nm
+check-gcc: all
+check-clang: $(CLANG_OBJECTS)
+check-clang-tidy:
+	@echo $(filter %.c,$(TARGET_SOURCES)) | $(IN_PARALLEL) sh -c 'clang-tidy --quiet \
+	    --warnings-as-errors="*" "$$@" -- $(filter-out -W%,$(CLANG_CFLAGS)) \
+	    -isystem $(PICOLIBC_INCLUDE) $(filter -I%,$(PROGRAM_FLAGS))' clang-tidy 2>&1 | \
+	    { ! grep -E -A 8 '(error|warning): '; }
+check-cppcheck:
+	@mkdir -p build/cppcheck
+	@cppcheck --quiet --std=c11 --platform=unix64 -j 2 --error-exitcode=1 --inline-suppr \
+	    --enable=warning,performance,portability --cppcheck-build-dir=build/cppcheck \
+	    -D__riscv -D__riscv_xlen=64 $(filter -I%,$(PROGRAM_FLAGS)) \
+	    $(filter %.c,$(TARGET_SOURCES))
+check-shell:
+	@shellcheck $(SH_FILES)
+check-python:
+	@$(PYTHON) -m py_compile $(PY_FILES)
+	@pyflakes3 $(PY_FILES)
+
+# ---- actions ----------------------------------------------------------------------------------
+
+.PHONY: help all setup run bench bench-quick plot test test-host test-qemu test-full check \
+    instructions coverage size debug clean run-bench run-tests run-coverage host-tests
+
+help: ## list the actions
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+all: $(PROGRAMS:%=build/%.elf) build/libnvme.a ## build every program into build/
+
+setup: ## install what the build, the bench and the tests need
+	@scripts/setup.sh test
+
+run: ## boot the hello example and show the disk image before and after
+	@scripts/setup.sh run
+	@$(MAKE) build/hello.elf
+	@rm -f build/hello.img
+	@truncate -s 128M build/hello.img
+	@echo "build/hello.img before:" && od -A x -t x1z -v -N 64 build/hello.img
+	@$(PYTHON) scripts/run.py hello --backing build/hello.img
+	@echo "build/hello.img after:" && od -A x -t x1z -v -N 64 build/hello.img
+
+bench: ## measure polling against interrupts and draw the plots (4 minutes)
+	@scripts/setup.sh bench
+	@$(MAKE) run-bench PRESET=default
+
+bench-quick: ## the same, coarser (45 seconds)
+	@scripts/setup.sh bench
+	@$(MAKE) run-bench PRESET=quick
+
+run-bench: all
+	@$(PYTHON) scripts/bench.py --preset $(PRESET)
+	@$(PYTHON) scripts/plot.py results/latest
+
+plot: ## draw results/latest again, without QEMU
+	@scripts/setup.sh plot
+	@$(PYTHON) scripts/plot.py results/latest
+
+test: ## check, unit tests, script tests and the machine under QEMU: all that CI runs
+	@scripts/setup.sh test
+	@$(MAKE) run-tests SUITES="check host scripts qemu"
+
+test-host: ## the unit tests alone, with every host compiler
+	@scripts/setup.sh test
+	@$(MAKE) run-tests SUITES=host
+
+test-qemu: ## the tests under QEMU alone
+	@scripts/setup.sh test
+	@$(MAKE) run-tests SUITES=qemu
+
+test-full: ## as test, with the full product of machine configurations
+	@scripts/setup.sh test
+	@$(MAKE) run-tests SUITES="check host scripts qemu-full"
+
+check: ## format, layering, limits, both compilers, static analysis
+	@scripts/setup.sh test
+	@$(MAKE) run-tests SUITES=check
+
+host-tests: $(HOST_TESTS)
+
+run-tests:
+	@env -u MAKEFLAGS -u MAKELEVEL HOST_CCS="$(HOST_CCS)" $(PYTHON) tests/run_tests.py $(SUITES)
+
+instructions: ## count instructions per I/O exactly
+	@scripts/setup.sh run
+	@$(MAKE) all
+	@$(PYTHON) scripts/instructions.py
+
+coverage: ## line and branch coverage of the engine by the unit tests
+	@scripts/setup.sh test
+	@$(MAKE) run-coverage
+
+run-coverage: $(HOST_TESTS_coverage)
+	@find build/host/coverage -name '*.gcda' -delete
+	@for t in $^; do ./$$t >build/host/coverage/log.txt 2>&1 || { cat build/host/coverage/log.txt; exit 1; }; done
+	@gcovr --root . --filter engine/ --filter kernel/ --filter platform/ \
+	    --html-details build/coverage.html --print-summary build/host/coverage
+	@echo "details: build/coverage.html"
+
+size: build/libnvme.a ## bytes of the engine, per file, against its limit
+	@$(PYTHON) scripts/size.py --size $(CROSS)size build/libnvme.a
+
+debug: build/$(APP).elf ## boot APP (hello) waiting for gdb-multiarch on port 1234
+	@$(PYTHON) scripts/run.py --gdb $(APP)
+
+clean: ## remove build/
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)

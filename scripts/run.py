@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Boot a hartq program on QEMU and pass on its console and how it ended.
+
+Exit status: 0 the guest succeeded, 1 it failed or said nothing, 2 usage, 124 time-out.
+The work is done by qemu.py; what other scripts need of it can be imported from here too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from qemu import (QEMU_OLDEST, STATUS_FAILED, STATUS_OK, STATUS_TIMEOUT, STATUS_USAGE, Guest, Line,
+                  Machine, Result, UsageError, find_app, find_qemu, parse_properties, parse_size)
+
+__all__ = ["Guest", "Line", "Machine", "Result", "UsageError", "find_app", "find_qemu", "parse_size"]
+
+
+class ConsolePrinter:
+    """Prints the guest's lines and holds back the firmware's banner, unless that is all there is."""
+
+    FIRMWARE_LAST = "Boot HART MEDELEG"
+
+    def __init__(self, show_firmware: bool) -> None:
+        self._held: list[str] | None = None if show_firmware else []
+        self._skip_blank = False
+
+    def __call__(self, line: Line) -> None:
+        if self._held is not None:
+            self._held.append(line.text)
+            if line.text.startswith(self.FIRMWARE_LAST):
+                self._held, self._skip_blank = None, True
+            return
+        if self._skip_blank and not line.text:
+            return
+        self._skip_blank = False
+        print(line.text, flush=True)
+
+    def close(self) -> None:
+        """Show what was held back if the firmware never came to its end."""
+        for text in self._held or ():
+            print(text)
+        sys.stdout.flush()
+
+
+class _Stopped(BaseException):
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+def _on_signal(signum: int, _frame: FrameType | None) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)  # the guest is being ended: a second one changes nothing
+    raise _Stopped(signum)
+
+
+EXAMPLES = """\
+examples:
+  scripts/run.py hello --backing build/hello.img
+  scripts/run.py nvme identify --harts 2
+  scripts/run.py nvme crc lba=0 count=131072 completion=irq --backing disk.img
+  scripts/run.py nvme read lba=0 count=8 --slots 1,5             two controllers on one line
+  scripts/run.py nvme read lba=0 count=8 --nvme mdts=0,max_ioqpairs=2
+a second PCI device in front, a disk behind a bridge, a medium with errors:
+  ... --slots 2 --qemu-arg='-device virtio-rng-pci,addr=1'
+  ... --no-disk --qemu-arg='-device pci-bridge,id=b,chassis_nr=1,addr=1' \\
+                --qemu-arg='-device nvme,serial=hartq,drive=disk0,bus=b,addr=2'
+  ... --no-disk --qemu-arg='-blockdev driver=blkdebug,node-name=bad,image=disk0,\\
+inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.sector=100,inject-error.0.errno=5' \\
+                --qemu-arg='-device nvme,serial=hartq,drive=bad'
+exit status: 0 the guest succeeded, 1 it failed or said nothing, 2 usage, 124 time-out,
+128 + N ended by signal N
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of scripts/run.py."""
+    parser = argparse.ArgumentParser(
+        prog="run.py", description="Boot build/APP.elf on QEMU virt with NVMe controllers.",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    add = parser.add_argument
+    add("app", metavar="APP", help="program: a name in build/ (hello, nvme, bench, ...) or a path to an ELF")
+    add("arguments", metavar="key=value", nargs="*", help="the guest's arguments (kernel command line)")
+    add("--harts", type=int, default=4, metavar="N", help="harts (default 4)")
+    add("--memory", type=int, default=256, metavar="MIB", help="guest memory in MiB (default 256)")
+    add("--backing", default="null", metavar="WHERE",
+        help="null[:SIZE] reads nothing and drops writes (default, 1g); ram:SIZE host memory, gone "
+        "at the end; FILE a raw image, written to")
+    add("--controllers", default="auto", metavar="N",
+        help="NVMe controllers sharing the namespace (default auto: min(harts, 4) with the PLIC, "
+        "1 with the IMSIC)")
+    add("--irqchip", default="plic", choices=("plic", "imsic"), help="interrupt controller (default plic)")
+    add("--lba", type=int, default=512, metavar="BYTES", help="logical block size, 512 or 4096 (default 512)")
+    add("--nvme", action="append", default=[], metavar="k=v,...",
+        help="more properties of each nvme device (repeatable), such as mdts=0 or max_ioqpairs=2")
+    add("--ns", action="append", default=[], metavar="k=v,...",
+        help="more properties of the nvme-ns device (repeatable), such as nsid=7")
+    add("--slots", metavar="S,...", help="PCI slot of each controller (default 1,2,3,...); "
+        "on virt the interrupt line is the slot modulo 4")
+    add("--no-disk", action="store_true",
+        help="attach no controller; the backing is block node `disk0` for --qemu-arg to use")
+    add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64); "
+        f"{'.'.join(map(str, QEMU_OLDEST))} or newer")
+    add("--qemu-arg", action="append", default=[], metavar="ARGS",
+        help="more QEMU arguments, split as a shell does, added last (repeatable)")
+    add("--icount", action="store_true", help="count instructions exactly: -icount shift=0, one host thread")
+    add("--gdb", action="store_true", help="wait for a debugger on port 1234, without time-out")
+    add("--timeout", type=float, default=60.0, metavar="S", help="seconds before QEMU is ended (default 60)")
+    add("--firmware", action="store_true", help="show the firmware's banner too")
+    add("--dry-run", action="store_true", help="print QEMU's command line and stop")
+    return parser
+
+
+def machine_from(options: argparse.Namespace) -> Machine:
+    """The Machine that the command line asks for."""
+    def whole(text: str, what: str) -> int:
+        if not re.fullmatch(r"[0-9]+", text):
+            raise UsageError(f"{what}: '{text}' is not a whole number")
+        return int(text)
+
+    def properties(texts: list[str], what: str) -> dict[str, str]:
+        return {k: v for text in texts for k, v in parse_properties(text, what).items()}
+
+    count = None if options.controllers == "auto" else whole(options.controllers, "--controllers")
+    slots = [whole(s, "--slots") for s in options.slots.split(",")] if options.slots else None
+    try:
+        extra = [word for text in options.qemu_arg for word in shlex.split(text)]
+    except ValueError as error:
+        raise UsageError(f"--qemu-arg: {error}") from error
+    return Machine(
+        app=options.app, arguments=options.arguments, harts=options.harts,
+        memory_mib=options.memory, backing=options.backing, controllers=count,
+        irqchip=options.irqchip, lba_bytes=options.lba, nvme=properties(options.nvme, "--nvme"),
+        namespace=properties(options.ns, "--ns"), slots=slots, attach=not options.no_disk,
+        icount=options.icount, gdb=options.gdb, timeout_s=options.timeout, qemu=options.qemu,
+        qemu_args=extra)
+
+
+def report(result: Result) -> None:
+    """Say on standard error what went wrong, if anything did."""
+    if result.status == STATUS_OK:
+        return
+    if result.stderr:
+        print(result.stderr, file=sys.stderr)
+    print(f"run.py: {result.reason}", file=sys.stderr)
+    if result.status == STATUS_TIMEOUT:
+        lines = result.tail or ["(nothing)"]
+        print("run.py: the last console lines were:", *lines, sep="\n  ", file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command; the return value is the exit status."""
+    options = build_parser().parse_intermixed_args(argv)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, _on_signal)
+    printer = ConsolePrinter(options.firmware)
+    try:
+        machine = machine_from(options)
+        if options.dry_run:
+            print(shlex.join(machine.argv()))
+            return STATUS_OK
+        if options.gdb:
+            elf = shlex.quote(str(find_app(machine.app)))
+            print(f"waiting for: gdb-multiarch {elf} -ex 'target remote :1234'", file=sys.stderr)
+        result = machine.run(printer)
+        printer.close()
+        report(result)
+        return result.status
+    except UsageError as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return STATUS_USAGE
+    except BrokenPipeError:
+        # Whoever read the console left: there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return STATUS_FAILED
+    except _Stopped as stopped:
+        print(f"run.py: ended by signal {stopped.signum}", file=sys.stderr)
+        return 128 + stopped.signum
+
+
+if __name__ == "__main__":
+    sys.exit(main())
