@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// The table of harts, their start through SBI HSM and the rounds of harts_run().
+// A round: hart 0 publishes the work and a new round number (release) and sends IPIs; each hart
+// sees the number (acquire), runs, counts itself out (acq_rel); the last one wakes hart 0.
+#include "harts.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "board.h"
+#include "heap.h"
+#include "sbi.h"
+#include "timer.h"
+#include "trap.h"
+
+_Static_assert(offsetof(struct hart, index) == HART_INDEX, "hart_layout.h");
+_Static_assert(offsetof(struct hart, trap_stack_top) == HART_TRAP_STACK_TOP, "hart_layout.h");
+_Static_assert(offsetof(struct hart, trap_canary) == HART_TRAP_CANARY, "hart_layout.h");
+_Static_assert(offsetof(struct hart, external) == HART_EXTERNAL, "hart_layout.h");
+_Static_assert(offsetof(struct hart, stack_top) == HART_STACK_TOP, "hart_layout.h");
+_Static_assert(sizeof(harts) == 1UL << HART_ARRAY_SHIFT, "hart_layout.h");
+
+// How long a started hart may take to report, and hart 0 looks whether all have ended.
+#define HART_START_TIMEOUT_NS 2000000000ULL
+
+struct hart harts[HART_LIMIT];
+
+static unsigned count_of_harts = 1;
+static unsigned started = 1; // harts 0 to started - 1 run
+
+// The current round. Written by hart 0 while no hart is in a round.
+static struct {
+    void (*function)(void *arg, unsigned index);
+    void *arg;
+    unsigned count;
+    atomic_ulong number; // of the round; 0: none yet
+    atomic_uint running; // harts still in it
+    atomic_uint alive;   // secondaries that reached hart_main
+} run;
+
+// Called from assembly and from trap_entry.S only.
+_Noreturn void hart_main(void);
+void hart_ipi_interrupt(void);
+extern const char boot_secondary_entry[];
+
+const char *harts_init(uint64_t boot_id, const uint64_t *ids, unsigned count)
+{
+    unsigned next = 1;
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (ids[i] == boot_id) {
+            found++;
+        } else if (next < HART_LIMIT) {
+            harts[next].id = ids[i];
+            harts[next].index = next;
+            next++;
+        }
+    }
+    if (found != 1) {
+        return "the hart that booted is not (or more than once) in the tree";
+    }
+    harts[0].id = boot_id;
+    count_of_harts = next;
+    csr_set(sie, CSR_SIE_SOFTWARE);
+    return NULL;
+}
+
+unsigned hart_count(void)
+{
+    return count_of_harts;
+}
+
+uint64_t hart_id(unsigned index)
+{
+    return index < count_of_harts ? harts[index].id : UINT64_MAX;
+}
+
+uint64_t hart_idle_ns(unsigned index)
+{
+    if (index >= count_of_harts) {
+        return 0;
+    }
+    return time_ns_from_ticks(__atomic_load_n(&harts[index].idle_ticks, __ATOMIC_RELAXED));
+}
+
+void hart_park(void)
+{
+    irq_disable();
+    for (;;) {
+        __asm__ volatile("wfi");
+    }
+}
+
+// 0, or -2 with the reason printed.
+static int start_hart(struct hart *hart)
+{
+    uint8_t *stack = heap_take(HART_STACK_BYTES + HART_TRAP_STACK_BYTES, 16);
+    struct sbi_result result;
+    unsigned alive = atomic_load(&run.alive);
+    uint64_t deadline_ns = time_now_ns() + HART_START_TIMEOUT_NS;
+
+    if (stack == NULL) {
+        printf("harts: no memory for the stack of hart %u\n", hart->index);
+        return -2;
+    }
+    hart->stack_top = (uint64_t)(uintptr_t)(stack + HART_STACK_BYTES);
+    hart->trap_stack_top = hart->stack_top + HART_TRAP_STACK_BYTES;
+    hart->work_seen = atomic_load(&run.number);
+    atomic_thread_fence(memory_order_seq_cst);
+    result = sbi_hart_start(hart->id, (uint64_t)(uintptr_t)boot_secondary_entry,
+                            (uint64_t)(uintptr_t)hart);
+    if (result.error != 0) {
+        printf("harts: hart %u (id %" PRIu64 ") does not start: %s\n", hart->index, hart->id,
+               sbi_error_text(result.error));
+        return -2;
+    }
+    while (atomic_load(&run.alive) == alive) {
+        if (time_now_ns() > deadline_ns) {
+            printf("harts: hart %u (id %" PRIu64 ") was started and said nothing for %llu ns\n",
+                   hart->index, hart->id, HART_START_TIMEOUT_NS);
+            return -2;
+        }
+    }
+    return 0;
+}
+
+int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
+{
+    if (count == 0 || count > count_of_harts) {
+        return -1;
+    }
+    for (; started < count; started++) {
+        int error = start_hart(&harts[started]);
+        if (error != 0) {
+            return error;
+        }
+    }
+    run.function = function;
+    run.arg = arg;
+    run.count = count;
+    atomic_store(&run.running, count);
+    atomic_fetch_add(&run.number, 1); // release: pairs with the acquire in hart_main
+    for (unsigned index = 1; index < count; index++) {
+        hart_send_ipi(index);
+    }
+    function(arg, 0);
+    atomic_fetch_sub(&run.running, 1);
+
+    irq_disable();
+    while (atomic_load(&run.running) != 0) { // bounded by the functions of the other harts
+        hart_wait();
+        irq_enable();
+        irq_disable();
+    }
+    irq_enable();
+    return 0;
+}
+
+// A secondary's life. It sleeps with interrupts off between the look and wfi, so that the IPI of a
+// new round is not lost; a round it is no part of is only noted.
+void hart_main(void)
+{
+    struct hart *self = hart_self();
+
+    csr_set(sie, CSR_SIE_SOFTWARE);
+    atomic_fetch_add(&run.alive, 1);
+    for (;;) {
+        uint64_t number = atomic_load(&run.number);
+
+        if (number == self->work_seen) {
+            hart_wait();
+            irq_enable();
+            irq_disable();
+            continue;
+        }
+        self->work_seen = number;
+        if (self->index >= run.count) {
+            continue;
+        }
+        irq_enable();
+        run.function(run.arg, self->index);
+        irq_disable();
+        if (atomic_fetch_sub(&run.running, 1) == 1) {
+            hart_send_ipi(0);
+        }
+    }
+}
+
+void hart_attach_ipi(void (*handler)(void *arg), void *arg)
+{
+    struct hart *self = hart_self();
+    uint64_t saved = irq_save();
+
+    self->ipi_handler = handler;
+    self->ipi_arg = arg;
+    irq_restore(saved);
+}
+
+void hart_send_ipi(unsigned index)
+{
+    struct sbi_result result;
+
+    __asm__ volatile("fence rw, rw" ::: "memory"); // pairs with the fence in hart_ipi_interrupt
+    result = sbi_send_ipi(hart_id(index));
+    if (result.error != 0) {
+        panic("the firmware refused an inter-processor interrupt");
+    }
+}
+
+// From trap_entry.S. Clears the pending bit first: a send that comes later makes a new interrupt.
+void hart_ipi_interrupt(void)
+{
+    struct hart *self = hart_self();
+
+    csr_clear(sip, CSR_SIE_SOFTWARE);
+    __asm__ volatile("fence rw, rw" ::: "memory");
+    if (self->ipi_handler != NULL) {
+        self->ipi_handler(self->ipi_arg);
+    }
+}

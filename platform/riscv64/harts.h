@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Harts: who am I, how many are there, run this on all of them, wait, wake another.
+// tp points at the calling hart's struct from the first C instruction on. Index 0 is the hart that
+// booted, the others follow in device-tree order; hart ids may have gaps, indices have none.
+// Started through SBI HSM once (SBI 2.0 chapter 9), then woken by inter-processor interrupts.
+#ifndef HARTQ_HARTS_H
+#define HARTQ_HARTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "csr.h"
+#include "hart_layout.h"
+#include "irq.h"
+
+/// One hart. Its own hart writes every field, except those marked otherwise.
+struct hart {
+    uint64_t thread_locals[HART_TLS_BYTES / 8]; // the C library's, addressed from tp
+    uint32_t index;
+    uint32_t faults; // fatal traps so far
+    uint64_t trap_stack_top;
+    uint64_t *trap_canary;  // lowest word of the trap stack; holds the address of this struct
+    void (*external)(void); // written by trap_attach_external on any hart
+    uint64_t stack_top;     // written by hart 0 before the start
+    uint64_t id;            // written by hart 0 before the start
+    uint64_t idle_ticks;    // spent in hart_wait
+    void (*ipi_handler)(void *arg);
+    void *ipi_arg;
+    void (*timer_handler)(void *arg);
+    void *timer_arg;
+    uint64_t timer_period_ticks;
+    uint64_t timer_deadline_ticks;
+    uint64_t work_seen; // last round of harts_run this hart has finished
+    uint64_t reserved[10];
+};
+
+_Static_assert(sizeof(struct hart) == HART_SIZE, "boot.S and trap_entry.S depend on the size");
+
+extern struct hart harts[HART_LIMIT];
+
+/// The calling hart. No instruction: it is the thread pointer.
+static inline struct hart *hart_self(void)
+{
+    struct hart *self;
+    __asm__("mv %0, tp" : "=r"(self));
+    return self;
+}
+
+/// Index of the calling hart, 0 to hart_count() - 1. One load.
+static inline unsigned hart_index(void)
+{
+    unsigned index;
+    __asm__("lw %0, %1(tp)" : "=r"(index) : "i"(HART_INDEX));
+    return index;
+}
+
+/// How many harts the machine has (at most HART_LIMIT), started or not.
+unsigned hart_count(void);
+
+/// The id SBI and the device tree use for hart `index`.
+uint64_t hart_id(unsigned index);
+
+/// Waits for an interrupt with interrupts off, and books the time as idle. Contract: the caller has
+/// turned interrupts off and then looked for work; wfi returns when one is pending, taken after
+/// irq_enable(). May return early for no reason: look again.
+static inline void hart_wait(void)
+{
+    struct hart *self = hart_self();
+    uint64_t before = csr_time();
+
+    __asm__ volatile("wfi" ::: "memory");
+    self->idle_ticks += csr_time() - before;
+}
+
+/// Time hart `index` has spent in hart_wait() since the start. Any hart may ask.
+uint64_t hart_idle_ns(unsigned index);
+
+/// Stops the calling hart for good.
+_Noreturn void hart_park(void);
+
+/// Runs function(arg, index) on harts 0 to count - 1 at once, interrupts on, each on its own stack,
+/// and returns 0 when all have returned. Hart 0 only, not nested. The first call that needs a hart
+/// starts it. Negative: count is 0 or above hart_count() (-1), or a hart did not start (-2, printed).
+int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg);
+
+/// Handler of inter-processor interrupts for the calling hart; NULL: none. It runs in the trap. It
+/// may also run with nothing sent (the platform wakes harts the same way), and two sends may
+/// become one call: what it acts on has to be in memory.
+void hart_attach_ipi(void (*handler)(void *arg), void *arg);
+
+/// Interrupts hart `index`. Everything stored before is visible to its handler. An SBI call.
+void hart_send_ipi(unsigned index);
+
+/// Names the harts at start-up: the booting hart's id and the tree's list, which must contain it.
+/// NULL, or an error phrase.
+const char *harts_init(uint64_t boot_id, const uint64_t *ids, unsigned count);
+
+#endif

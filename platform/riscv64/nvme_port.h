@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// The engine's port to a bare S-mode hart: coherent DMA, addresses used as they are, no paging.
+// Included by engine/nvme_hal.h behind its prototypes, and by nothing else; the contract of each
+// function stands there. Fences: RISC-V Unprivileged ISA 20191213, chapter 14 (RVWMO).
+#ifndef HARTQ_NVME_PORT_H
+#define HARTQ_NVME_PORT_H
+
+#include "irq.h"
+#include "timer.h"
+#include "trap.h"
+
+static inline uint32_t hal_mmio_read32(const volatile void *address)
+{
+    return *(const volatile uint32_t *)address;
+}
+
+static inline void hal_mmio_write32(volatile void *address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+}
+
+// Memory before the doorbell. Pairs with the device's fetch behind the doorbell.
+static inline void hal_before_doorbell(void)
+{
+    __asm__ volatile("fence rw, o" ::: "memory");
+}
+
+// The phase before the rest. Pairs with the device's writes: data, then entry.
+static inline void hal_after_phase(void)
+{
+    __asm__ volatile("fence r, rw" ::: "memory");
+}
+
+// The register before memory. Pairs with the device's last write before it changed the register.
+static inline void hal_after_mmio_read(void)
+{
+    __asm__ volatile("fence i, rw" ::: "memory");
+}
+
+// The read pushes posted writes to the device; the fence keeps the last look behind it.
+static inline void hal_arm_before_look(const volatile void *address)
+{
+    (void)*(const volatile uint32_t *)address;
+    __asm__ volatile("fence io, r" ::: "memory");
+}
+
+static inline uint16_t hal_dma_load16(const volatile void *address)
+{
+    return *(const volatile uint16_t *)address;
+}
+
+static inline uint32_t hal_dma_load32(const volatile void *address)
+{
+    return *(const volatile uint32_t *)address;
+}
+
+static inline uint64_t hal_dma_address(void *context, const void *pointer)
+{
+    (void)context;
+    return (uint64_t)(uintptr_t)pointer;
+}
+
+static inline void hal_dma_clean(void *context, const void *pointer, size_t size)
+{
+    (void)context;
+    (void)pointer;
+    (void)size;
+}
+
+static inline void hal_dma_invalidate(void *context, const void *pointer, size_t size)
+{
+    (void)context;
+    (void)pointer;
+    (void)size;
+}
+
+static inline unsigned long hal_irq_save(void)
+{
+    return irq_save();
+}
+
+static inline void hal_irq_restore(unsigned long state)
+{
+    irq_restore(state);
+}
+
+static inline uint64_t hal_now_ns(void)
+{
+    return time_now_ns();
+}
+
+static inline void hal_relax(void)
+{
+}
+
+NVME_NORETURN static inline void hal_panic(const char *reason)
+{
+    panic(reason);
+}
+
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// The tick-to-nanosecond scale and the periodic timer. sie.STIE is set only while a timer runs, so
+// that a hart without one never wakes for it.
+#include "timer.h"
+
+#include <stddef.h>
+
+#include "harts.h"
+#include "irq.h"
+#include "sbi.h"
+
+#define NS_PER_SECOND 1000000000ULL
+
+struct time_scale time_scale;
+
+static uint64_t timebase;
+
+// Called from trap_entry.S only.
+void timer_interrupt(void);
+
+const char *timer_init(uint64_t timebase_hz)
+{
+    uint64_t rest;
+    uint64_t fraction = 0;
+
+    if (timebase_hz == 0 || timebase_hz > NS_PER_SECOND) {
+        return "the timebase frequency is 0 or above 1 GHz";
+    }
+    rest = NS_PER_SECOND % timebase_hz;
+    for (unsigned bit = 0; bit < 64; bit++) { // long division: rest * 2^64 / timebase_hz
+        rest <<= 1;
+        fraction <<= 1;
+        if (rest >= timebase_hz) {
+            rest -= timebase_hz;
+            fraction |= 1;
+        }
+    }
+    timebase = timebase_hz;
+    time_scale.whole = NS_PER_SECOND / timebase_hz;
+    time_scale.fraction = fraction;
+    return NULL;
+}
+
+// Rounded up; at least one tick. Whole seconds apart, so that nothing overflows.
+static uint64_t ticks_from_ns(uint64_t ns)
+{
+    uint64_t seconds = ns / NS_PER_SECOND;
+    uint64_t ticks = (ns % NS_PER_SECOND * timebase + NS_PER_SECOND - 1) / NS_PER_SECOND;
+
+    ticks += seconds * timebase;
+    return ticks == 0 ? 1 : ticks;
+}
+
+void timer_start(uint64_t period_ns, void (*handler)(void *arg), void *arg)
+{
+    struct hart *self = hart_self();
+    uint64_t saved = irq_save();
+
+    self->timer_handler = handler;
+    self->timer_arg = arg;
+    self->timer_period_ticks = ticks_from_ns(period_ns);
+    self->timer_deadline_ticks = csr_time() + self->timer_period_ticks;
+    sbi_set_timer(self->timer_deadline_ticks);
+    csr_set(sie, CSR_SIE_TIMER);
+    irq_restore(saved);
+}
+
+void timer_stop(void)
+{
+    uint64_t saved = irq_save();
+
+    csr_clear(sie, CSR_SIE_TIMER);
+    sbi_set_timer(UINT64_MAX);
+    hart_self()->timer_handler = NULL;
+    irq_restore(saved);
+}
+
+// From trap_entry.S. The next deadline is set before the handler runs, so that it may stop the timer.
+void timer_interrupt(void)
+{
+    struct hart *self = hart_self();
+    uint64_t now_ticks = csr_time();
+
+    self->timer_deadline_ticks += self->timer_period_ticks;
+    if (self->timer_deadline_ticks <= now_ticks) {
+        self->timer_deadline_ticks = now_ticks + self->timer_period_ticks;
+    }
+    sbi_set_timer(self->timer_deadline_ticks);
+    if (self->timer_handler != NULL) {
+        self->timer_handler(self->timer_arg);
+    }
+}

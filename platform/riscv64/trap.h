@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// Traps: the handler of external interrupts, and the end of a program that did something wrong.
+// Interrupts run on the hart's trap stack with interrupts off and never nest. Every exception is
+// fatal: this platform has no user mode, no page faults to serve and nothing to emulate.
+#ifndef HARTQ_TRAP_H
+#define HARTQ_TRAP_H
+
+#include <stdint.h>
+
+/// x1..x31 as they were; x[0] is x1 (ra), x[1] is x2 (sp).
+struct trap_frame {
+    uint64_t x[31];
+    uint64_t unused;
+};
+
+/// Routes the external interrupt of all harts to `handler`, which runs in the trap with interrupts
+/// off and may not wait. Call it once, before any hart sets sie.SEIE.
+void trap_attach_external(void (*handler)(void));
+
+/// Ends the program for a mistake of our own: prints the message, hart and caller, exit status 1.
+_Noreturn void panic(const char *message);
+
+#endif

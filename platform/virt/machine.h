@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Everything the device tree says about the machine, in plain units. Read once at start-up by
+// machine_read(), which is pure and runs on the host too; nothing of it is assumed elsewhere.
+// Addresses are taken as the CPU's: a bus that translates them (non-empty ranges) is an error.
+#ifndef HARTQ_MACHINE_H
+#define HARTQ_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MACHINE_HART_LIMIT 64
+#define MACHINE_SPAN_LIMIT 16
+#define MACHINE_INTERRUPT_LIMIT 64
+#define MACHINE_NO_CONTEXT UINT32_MAX
+
+/// [base, base + size).
+struct machine_span {
+    uint64_t base;
+    uint64_t size;
+};
+
+/// One hart, in the tree's order.
+struct machine_hart {
+    uint64_t id;
+    uint32_t plic_context; // of its S-mode external interrupt; MACHINE_NO_CONTEXT
+    uint32_t imsic_file;   // index of its S-mode interrupt file; MACHINE_NO_CONTEXT
+};
+
+/// One entry of the PCI host's interrupt-map, reduced by the mask.
+struct machine_interrupt {
+    uint32_t address; // first cell of the PCI unit address: device << 11
+    uint32_t pin;     // 1 to 4: INTA to INTD
+    uint32_t source;  // of the interrupt controller
+};
+
+/// A PCI memory window: bus addresses [bus, bus + size) appear at [cpu, cpu + size). Size 0: none.
+struct machine_window {
+    uint64_t bus;
+    uint64_t cpu;
+    uint64_t size;
+};
+
+/// The PCI host. ecam.size 0: the machine has none.
+struct machine_pci {
+    struct machine_span ecam;
+    uint32_t bus_first, bus_last;
+    struct machine_window window32, window64;
+    struct machine_interrupt interrupts[MACHINE_INTERRUPT_LIMIT];
+    uint32_t interrupt_count;
+    uint32_t mask_address, mask_pin;
+};
+
+/// The machine.
+struct machine {
+    struct machine_span memory[MACHINE_SPAN_LIMIT];
+    uint32_t memory_count;
+    struct machine_span
+        reserved[MACHINE_SPAN_LIMIT]; // by the tree, the device tree itself included
+    uint32_t reserved_count;
+    struct machine_hart harts[MACHINE_HART_LIMIT];
+    uint32_t hart_count;
+    uint64_t timebase_hz;
+    const char *bootargs;      // in the blob; "" if there are none
+    struct machine_span uart;  // ns16550; size 0: none
+    uint32_t uart_shift;       // a register's offset is its number << uart_shift
+    struct machine_span test;  // sifive,test; size 0: none
+    struct machine_span plic;  // size 0: this machine has an AIA instead
+    uint32_t plic_sources;     // highest source
+    struct machine_span imsic; // S-mode interrupt files; size 0: none
+    uint32_t imsic_identities; // highest
+    struct machine_pci pci;
+};
+
+/// Reads the tree at `dtb`, whose header is believed up to `limit_bytes`. NULL, or an error phrase
+/// (then *out is not to be used).
+const char *machine_read(const void *dtb, size_t limit_bytes, struct machine *out);
+
+/// The largest span of memory behind `image_end`, in the range that holds it, free of everything
+/// reserved. Size 0: none.
+struct machine_span machine_free_memory(const struct machine *machine, uint64_t image_end);
+
+/// The source of pin 1 to 4 (INTA to INTD) of a device on the host's first bus; 0: none.
+uint32_t machine_pci_interrupt(const struct machine_pci *pci, uint32_t device, uint32_t pin);
+
+#endif

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+// The scan, depth first with an explicit stack of buses. Windows are given out upwards as functions
+// are met, so what lies behind a bridge is one stretch: its window is what was given out between
+// entering and leaving it, rounded to 1 MiB. Behind a bridge everything goes to the 32-bit
+// (non-prefetchable) window; on the first bus 64-bit BARs prefer the 64-bit one.
+#include "pci.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define PCI_DEPTH_LIMIT 16 // buses below one another
+#define PCI_BRIDGE_GRAIN (1ULL << 20)
+#define PCI_CONFIG_BYTES 4096
+#define PCI_BUS_FUNCTIONS 256 // 32 devices of 8 functions
+
+enum {
+    PCI_VENDOR = 0x00,
+    PCI_REVISION_CLASS = 0x08,
+    PCI_HEADER_TYPE = 0x0e,
+    PCI_BRIDGE_PRIMARY = 0x18,
+    PCI_BRIDGE_SECONDARY = 0x19,
+    PCI_BRIDGE_SUBORDINATE = 0x1a,
+    PCI_BRIDGE_IO = 0x1c,
+    PCI_BRIDGE_MEMORY = 0x20,
+    PCI_BRIDGE_PREFETCHABLE = 0x24,
+    PCI_BRIDGE_ROM = 0x38,
+    PCI_DEVICE_ROM = 0x30,
+};
+
+// A window and how far it is given out, in bus addresses.
+struct space {
+    struct machine_window window;
+    uint64_t next;
+};
+
+// A bus being scanned; bridge is the function that leads to it (config 0: the host).
+struct level {
+    struct pci_function bridge;
+    uint64_t window_start;
+    uint32_t bus;
+    uint32_t next; // device * 8 + function to look at next
+};
+
+// The scan's state.
+struct scan {
+    const struct machine_pci *host;
+    struct space space32, space64;
+    struct pci_function *functions;
+    unsigned capacity;
+    unsigned count;
+    uint32_t bus_highest; // number given out last
+    struct level levels[PCI_DEPTH_LIMIT];
+    unsigned depth; // levels in use
+};
+
+static void report(const struct pci_function *f, const char *what, uint64_t value)
+{
+    printf("pci %02x:%02x.%u (%04x:%04x): %s (%" PRIu64 "); left out\n", f->bus, f->device,
+           f->function, f->vendor, f->device_id, what, value);
+}
+
+// The first address of `size` bytes, aligned to it, as the bus sees it; false if it does not fit.
+static bool take(struct space *space, uint64_t size, uint64_t *bus_address)
+{
+    uint64_t start = (space->next + size - 1) & ~(size - 1);
+    uint64_t end = space->window.bus + space->window.size;
+
+    if (space->window.size == 0 || start < space->next || start > end || size > end - start) {
+        return false;
+    }
+    *bus_address = start;
+    space->next = start + size;
+    return true;
+}
+
+// Asks a BAR for its size by writing ones (PCI 3.0 §6.2.5.1). Decoding is off meanwhile.
+static struct pci_bar measure(const struct pci_function *f, unsigned index, unsigned bar_count)
+{
+    unsigned offset = PCI_BAR0 + 4 * index;
+    struct pci_bar bar = {0, 0, 0};
+    uint64_t mask;
+    uint32_t low;
+
+    pci_config_write32(f, offset, UINT32_MAX);
+    low = pci_config_read32(f, offset);
+    if ((low & 1) != 0) {
+        mask = low & ~3u;
+        bar.flags = PCI_BAR_IO;
+        bar.size = (~mask & 0xffff) + 1; // the upper half may be hard-wired to 0
+        pci_config_write32(f, offset, 0);
+        return bar;
+    }
+    mask = low & ~15u;
+    bar.flags = (low & 8) != 0 ? PCI_BAR_PREFETCHABLE : 0;
+    if ((low & 6) == 4 && index + 1 < bar_count) {
+        bar.flags |= PCI_BAR_64;
+        pci_config_write32(f, offset + 4, UINT32_MAX);
+        mask |= (uint64_t)pci_config_read32(f, offset + 4) << 32;
+        pci_config_write32(f, offset + 4, 0);
+    } else if (mask != 0) {
+        mask |= 0xffffffff00000000;
+    }
+    pci_config_write32(f, offset, 0);
+    bar.size = mask == 0 ? 0 : mask & (~mask + 1); // the lowest bit that sticks
+    return bar;
+}
+
+// Sizes and places the BARs of a function; false and reported if one fits nowhere.
+static bool assign_bars(struct scan *scan, struct pci_function *f)
+{
+    unsigned bar_count = f->header_type == 1 ? 2 : PCI_BAR_COUNT;
+
+    for (unsigned i = 0; i < bar_count; i++) {
+        struct pci_bar *bar = &f->bars[i];
+        struct space *space = &scan->space32;
+        uint64_t address = 0;
+
+        *bar = measure(f, i, bar_count);
+        if (bar->size == 0 || (bar->flags & PCI_BAR_IO) != 0) {
+            continue;
+        }
+        if ((bar->flags & PCI_BAR_64) != 0 && scan->depth == 1 &&
+            take(&scan->space64, bar->size, &address)) {
+            space = &scan->space64;
+        } else if (!take(&scan->space32, bar->size, &address)) {
+            report(f, "a BAR of this many bytes fits into no window of the PCI host", bar->size);
+            return false;
+        }
+        bar->base = address - space->window.bus + space->window.cpu;
+        pci_config_write32(f, PCI_BAR0 + 4 * i, (uint32_t)address);
+        if ((bar->flags & PCI_BAR_64) != 0) {
+            pci_config_write32(f, PCI_BAR0 + 4 * i + 4, (uint32_t)(address >> 32));
+            i++;
+        }
+    }
+    return true;
+}
+
+// Each bridge on the way turns the pin by the device number behind it (Bridge 1.2 §9.1); the host's
+// interrupt-map has the last word.
+static uint32_t interrupt_source(const struct scan *scan, const struct pci_function *f)
+{
+    uint32_t pin = pci_config_read8(f, PCI_INTERRUPT_PIN);
+    uint32_t device = f->device;
+
+    if (pin == 0 || pin > 4) {
+        return 0;
+    }
+    for (unsigned level = scan->depth - 1; level > 0; level--) {
+        pin = (pin - 1 + device) % 4 + 1;
+        device = scan->levels[level].bridge.device;
+    }
+    return machine_pci_interrupt(scan->host, device, pin);
+}
+
+// Writes base and limit of a bridge's memory window; an empty one is base above limit.
+static void set_window(const struct pci_function *bridge, uint64_t start, uint64_t end)
+{
+    uint32_t base = (uint32_t)(start >> 16) & 0xfff0;
+    uint32_t limit = (uint32_t)((end - 1) >> 16) & 0xfff0;
+
+    if (start == end) {
+        base = 0xfff0;
+        limit = 0;
+    }
+    pci_config_write32(bridge, PCI_BRIDGE_MEMORY, limit << 16 | base);
+    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE, 0x0000fff0);
+    pci_config_write16(bridge, PCI_BRIDGE_IO, 0x00f0);
+}
+
+// Gives the bus behind a bridge a number and makes it the next to scan.
+static void enter_bridge(struct scan *scan, const struct pci_function *bridge)
+{
+    uint64_t start = (scan->space32.next + PCI_BRIDGE_GRAIN - 1) & ~(PCI_BRIDGE_GRAIN - 1);
+    struct level *level = &scan->levels[scan->depth];
+
+    if (scan->depth == PCI_DEPTH_LIMIT || scan->bus_highest == scan->host->bus_last) {
+        report(bridge, "no bus number or depth left for the bus behind it", scan->bus_highest);
+        return;
+    }
+    scan->bus_highest++;
+    scan->depth++;
+    scan->space32.next = start;
+    *level = (struct level){*bridge, start, scan->bus_highest, 0};
+    set_window(bridge, start, start);
+    pci_config_write8(bridge, PCI_BRIDGE_PRIMARY, bridge->bus);
+    pci_config_write8(bridge, PCI_BRIDGE_SECONDARY, (uint8_t)scan->bus_highest);
+    pci_config_write8(bridge, PCI_BRIDGE_SUBORDINATE, (uint8_t)scan->host->bus_last);
+}
+
+// The bus is done: its bridge gets the last bus number and the memory given out behind it.
+static void leave_bridge(struct scan *scan)
+{
+    struct level *level = &scan->levels[scan->depth - 1];
+    uint64_t end = (scan->space32.next + PCI_BRIDGE_GRAIN - 1) & ~(PCI_BRIDGE_GRAIN - 1);
+
+    pci_config_write8(&level->bridge, PCI_BRIDGE_SUBORDINATE, (uint8_t)scan->bus_highest);
+    set_window(&level->bridge, level->window_start, end);
+    scan->space32.next = end;
+    pci_enable(&level->bridge);
+    scan->depth--;
+}
+
+// Fills in what the function says of itself; false if nothing answers there.
+static bool identify(const struct scan *scan, const struct level *level, struct pci_function *f)
+{
+    uint32_t slot = level->next;
+    uint64_t offset = (uint64_t)(level->bus - scan->host->bus_first) << 20;
+    uint32_t id;
+
+    *f = (struct pci_function){0};
+    f->config = (uintptr_t)(scan->host->ecam.base + offset + (uint64_t)slot * PCI_CONFIG_BYTES);
+    f->bus = (uint8_t)level->bus;
+    f->device = (uint8_t)(slot / 8);
+    f->function = (uint8_t)(slot % 8);
+    id = pci_config_read32(f, PCI_VENDOR);
+    if ((id & 0xffff) == 0xffff || (id & 0xffff) == 0) {
+        return false;
+    }
+    f->vendor = (uint16_t)id;
+    f->device_id = (uint16_t)(id >> 16);
+    f->class_code = pci_config_read32(f, PCI_REVISION_CLASS) >> 8;
+    f->header_type = pci_config_read8(f, PCI_HEADER_TYPE) & 0x7f;
+    return true;
+}
+
+// Looks at one place of a bus and moves on: the next function of a multi-function device, else the
+// next device.
+static void scan_place(struct scan *scan, struct level *level)
+{
+    struct pci_function f;
+    bool found = identify(scan, level, &f);
+    bool more = found && (f.function != 0 || (pci_config_read8(&f, PCI_HEADER_TYPE) & 0x80) != 0);
+
+    if (more || (!found && level->next % 8 != 0)) {
+        level->next++;
+    } else {
+        level->next = (level->next / 8 + 1) * 8;
+    }
+    if (!found || f.header_type > 1) {
+        return;
+    }
+    pci_disable(&f);
+    pci_config_write32(&f, f.header_type == 1 ? PCI_BRIDGE_ROM : PCI_DEVICE_ROM, 0);
+    if (!assign_bars(scan, &f)) {
+        return;
+    }
+    f.irq_source = interrupt_source(scan, &f);
+    if (scan->count < scan->capacity) {
+        scan->functions[scan->count] = f;
+    }
+    scan->count++;
+    if (f.header_type == 1) {
+        enter_bridge(scan, &f);
+    }
+}
+
+unsigned pci_scan(const struct machine_pci *host, struct pci_function *functions, unsigned capacity)
+{
+    static struct scan scan; // the levels are too large for a stack
+
+    scan = (struct scan){
+        .host = host,
+        .space32 = {host->window32, host->window32.bus},
+        .space64 = {host->window64, host->window64.bus},
+        .functions = functions,
+        .capacity = capacity,
+        .bus_highest = host->bus_first,
+        .depth = 1,
+    };
+    scan.levels[0].bus = host->bus_first;
+    while (host->ecam.size != 0 && scan.depth != 0) { // each step moves on in one of 256 buses
+        struct level *level = &scan.levels[scan.depth - 1];
+
+        if (level->next < PCI_BUS_FUNCTIONS) {
+            scan_place(&scan, level);
+        } else if (scan.depth == 1) {
+            scan.depth = 0;
+        } else {
+            leave_bridge(&scan);
+        }
+    }
+    return scan.count;
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// PCI Express over ECAM: finds every function behind every bridge, numbers the buses, assigns
+// memory BARs and bridge windows, and says which interrupt source a function's pin reaches.
+// Functions are left off; pci_enable() turns one on. I/O space and expansion ROMs are not used.
+// PCI Local Bus 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3, PCI Express 3.0 §7.2.2.
+#ifndef HARTQ_PCI_H
+#define HARTQ_PCI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "machine.h"
+
+#define PCI_BAR_COUNT 6
+
+#define PCI_BAR_IO 1u // not assigned: base is 0
+#define PCI_BAR_64 2u // takes the next BAR's place, too
+#define PCI_BAR_PREFETCHABLE 4u
+
+/// A base address register. size 0: absent.
+struct pci_bar {
+    uint64_t base; // the CPU's address
+    uint64_t size;
+    uint32_t flags;
+};
+
+/// A function as pci_scan() found it and set it up.
+struct pci_function {
+    uint8_t bus, device, function;
+    uint8_t header_type; // 0: device, 1: bridge
+    uint16_t vendor, device_id;
+    uint32_t class_code; // class, subclass, programming interface: 0x010802 is NVMe
+    struct pci_bar bars[PCI_BAR_COUNT];
+    uint32_t irq_source; // of its INTx pin; 0: none
+    uintptr_t config;    // its 4 KiB of configuration space
+};
+
+/// Configuration registers start here in names programs need.
+enum pci_register {
+    PCI_COMMAND = 0x04,
+    PCI_STATUS = 0x06,
+    PCI_BAR0 = 0x10,
+    PCI_CAPABILITIES = 0x34,
+    PCI_INTERRUPT_PIN = 0x3d,
+};
+
+#define PCI_COMMAND_MEMORY 0x0002u
+#define PCI_COMMAND_MASTER 0x0004u
+#define PCI_COMMAND_INTX_OFF 0x0400u
+#define PCI_STATUS_INTERRUPT 0x0008u
+#define PCI_STATUS_CAPABILITIES 0x0010u
+
+/// Scans and assigns. Writes up to `capacity` functions, bridges included, in bus order, and returns
+/// how many there are: more than `capacity` means that the rest was set up but not written down.
+/// A function whose BAR fits nowhere is reported on the console and left out. Once, on hart 0.
+unsigned pci_scan(const struct machine_pci *host, struct pci_function *functions,
+                  unsigned capacity);
+
+/// Memory decoding and bus mastering on, INTx allowed. Off again with pci_disable().
+void pci_enable(const struct pci_function *function);
+void pci_disable(const struct pci_function *function);
+
+/// Configuration space at a byte offset that is a multiple of the width.
+uint8_t pci_config_read8(const struct pci_function *function, unsigned offset);
+uint16_t pci_config_read16(const struct pci_function *function, unsigned offset);
+uint32_t pci_config_read32(const struct pci_function *function, unsigned offset);
+void pci_config_write8(const struct pci_function *function, unsigned offset, uint8_t value);
+void pci_config_write16(const struct pci_function *function, unsigned offset, uint16_t value);
+void pci_config_write32(const struct pci_function *function, unsigned offset, uint32_t value);
+
+/// Offset of the capability with this id (0x11: MSI-X), 0 if the function has none.
+unsigned pci_find_capability(const struct pci_function *function, uint8_t id);
+
+#endif

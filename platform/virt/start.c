@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// From boot.S to main(): reads the tree, then console, time, harts, heap, interrupt controller, in
+// the order each needs the one before; splits the kernel command line into argv; ends the machine
+// with main's status. An error here is printed (what, value, hint) and ends with status 1.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "board.h"
+#include "console.h"
+#include "fdt_tree.h"
+#include "harts.h"
+#include "heap.h"
+#include "machine.h"
+#include "plic.h"
+#include "sbi.h"
+#include "start.h"
+#include "timer.h"
+
+#define START_WORD_LIMIT 64
+#define START_LINE_BYTES 4096
+#define START_DTB_LIMIT_BYTES (1UL << 21) // the size the header may claim; QEMU makes 1 MiB
+#define START_TEST_PASS 0x5555U           // sifive,test: finisher values
+#define START_TEST_FAIL 0x3333U
+
+int main(int argc, char **argv);
+
+// Called from boot.S only.
+_Noreturn void start(uint64_t boot_id, const void *dtb);
+
+extern char image_end[]; // link.ld
+
+static struct machine the_machine;
+
+const struct machine *machine_get(void)
+{
+    return &the_machine;
+}
+
+void machine_exit(int code)
+{
+    char text[24];
+    uint32_t status = (uint32_t)code & 0xffff;
+    int size = snprintf(text, sizeof(text), "exit %" PRIu32 "\n", status);
+
+    console_flush();
+    console_last_words(text, (size_t)size);
+    if (the_machine.test.size != 0) {
+        *(volatile uint32_t *)(uintptr_t)the_machine.test.base =
+            status == 0 ? START_TEST_PASS : status << 16 | START_TEST_FAIL;
+    }
+    sbi_shutdown();
+    hart_park();
+}
+
+static _Noreturn void fail(const char *what, uint64_t value, const char *hint)
+{
+    printf("start: %s (value %" PRIu64 "; %s)\n", what, value, hint);
+    machine_exit(1);
+}
+
+static void init_harts(uint64_t boot_id)
+{
+    uint64_t ids[MACHINE_HART_LIMIT];
+    const char *error;
+
+    for (uint32_t i = 0; i < the_machine.hart_count; i++) {
+        ids[i] = the_machine.harts[i].id;
+    }
+    error = harts_init(boot_id, ids, the_machine.hart_count);
+    if (error != NULL) {
+        fail(error, boot_id, "look at /cpus in the device tree");
+    }
+    if (!sbi_has(SBI_EXTENSION_HSM) || !sbi_has(SBI_EXTENSION_IPI) ||
+        !sbi_has(SBI_EXTENSION_TIME)) {
+        fail("the firmware lacks the SBI extension HSM, IPI or TIME", 0,
+             "use OpenSBI 0.7 or later");
+    }
+}
+
+static void init_memory(void)
+{
+    struct machine_span span = machine_free_memory(&the_machine, (uint64_t)(uintptr_t)image_end);
+
+    if (span.size == 0) {
+        fail("no free memory behind the image", (uint64_t)(uintptr_t)image_end,
+             "give the machine more memory");
+    }
+    heap_init((uintptr_t)span.base, (uintptr_t)(span.base + span.size));
+}
+
+// Splits the command line at blanks into argv, in place in a copy. The number of words.
+static int split_arguments(const char *line, char *argv[START_WORD_LIMIT + 1])
+{
+    static char copy[START_LINE_BYTES];
+    static char name[] = "hartq";
+    size_t size = strlen(line) + 1;
+    char *next = copy;
+    int count = 1;
+
+    if (size > sizeof(copy)) {
+        fail("the kernel command line is too long", size, "at most 4095 characters");
+    }
+    memcpy(copy, line, size);
+    argv[0] = name;
+    next += strspn(next, " \t\n");
+    while (*next != 0) {
+        if (count == START_WORD_LIMIT) {
+            fail("the kernel command line has too many words", START_WORD_LIMIT,
+                 "at most 63 after the program's name");
+        }
+        argv[count] = next;
+        count++;
+        next += strcspn(next, " \t\n");
+        if (*next != 0) {
+            *next = 0;
+            next++;
+        }
+        next += strspn(next, " \t\n");
+    }
+    argv[count] = NULL;
+    return count;
+}
+
+void start(uint64_t boot_id, const void *dtb)
+{
+    static char *argv[START_WORD_LIMIT + 1];
+    const char *error = machine_read(dtb, START_DTB_LIMIT_BYTES, &the_machine);
+    int argc;
+
+    console_init(&the_machine);
+    if (error != NULL) {
+        fail(error, (uint64_t)(uintptr_t)dtb, "the value is the device tree's address");
+    }
+    error = timer_init(the_machine.timebase_hz);
+    if (error != NULL) {
+        fail(error, the_machine.timebase_hz, "timebase-frequency in /cpus");
+    }
+    init_harts(boot_id);
+    init_memory();
+    argc = split_arguments(the_machine.bootargs, argv);
+    if (the_machine.plic.size != 0) {
+        error = plic_init(&the_machine);
+        if (error != NULL) {
+            fail(error, the_machine.plic_sources, "look at the plic node of the device tree");
+        }
+    }
+    irq_enable();
+    machine_exit(main(argc, argv));
+}

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+// The platform checks itself: machine, PCI, harts, IPIs, timer, wfi, PLIC, heap - no NVMe.
+// Prints what it found and one `ok` or `FAIL` line per check; exit status 0 or 1.
+// Words of the command line: trap=illegal|load|store|jump|nested|canary|stack|secondary|panic
+// provoke the fault of that name on purpose (the machine must then end with 1); exit=N ends with N.
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "board.h"
+#include "harts.h"
+#include "heap.h"
+#include "irq.h"
+#include "pci.h"
+#include "plic.h"
+#include "start.h"
+#include "timer.h"
+#include "trap.h"
+
+#define FUNCTION_LIMIT 32
+#define WAIT_LIMIT_NS 2000000000ULL
+#define TICK_NS 1000000ULL
+#define ROUNDS 200
+
+static unsigned failures;
+
+static void check(bool passed, const char *what)
+{
+    printf("%s %s\n", passed ? "ok" : "FAIL", what);
+    failures += passed ? 0 : 1;
+}
+
+static void print_machine(const struct machine *m)
+{
+    printf("harts %u, timebase %" PRIu64 " Hz, boot hart id %" PRIu64 "\n", hart_count(),
+           m->timebase_hz, hart_id(0));
+    for (uint32_t i = 0; i < m->memory_count; i++) {
+        printf("memory %" PRIx64 " + %" PRIx64 "\n", m->memory[i].base, m->memory[i].size);
+    }
+    for (uint32_t i = 0; i < m->reserved_count; i++) {
+        printf("reserved %" PRIx64 " + %" PRIx64 "\n", m->reserved[i].base, m->reserved[i].size);
+    }
+    printf("heap %zu bytes left\n", heap_left());
+    printf("uart %" PRIx64 " shift %" PRIu32 ", test device %" PRIx64 "\n", m->uart.base,
+           m->uart_shift, m->test.base);
+    printf("plic %" PRIx64 " + %" PRIx64 ", sources %" PRIu32 "; imsic %" PRIx64 " + %" PRIx64
+           ", identities %" PRIu32 "\n",
+           m->plic.base, m->plic.size, m->plic_sources, m->imsic.base, m->imsic.size,
+           m->imsic_identities);
+    for (uint32_t i = 0; i < m->hart_count; i++) {
+        printf("  hart id %" PRIu64 ": plic context %" PRId32 ", imsic file %" PRId32 "\n",
+               m->harts[i].id, (int32_t)m->harts[i].plic_context, (int32_t)m->harts[i].imsic_file);
+    }
+    printf(
+        "pci ecam %" PRIx64 " + %" PRIx64 ", buses %" PRIu32 " to %" PRIu32 ", window32 %" PRIx64
+        " + %" PRIx64 ", window64 %" PRIx64 " + %" PRIx64 ", %" PRIu32 " interrupt-map entries\n",
+        m->pci.ecam.base, m->pci.ecam.size, m->pci.bus_first, m->pci.bus_last, m->pci.window32.cpu,
+        m->pci.window32.size, m->pci.window64.cpu, m->pci.window64.size, m->pci.interrupt_count);
+}
+
+// True if two BARs of the list overlap.
+static bool bars_overlap(const struct pci_function *functions, unsigned count)
+{
+    const unsigned bars = count * PCI_BAR_COUNT;
+
+    for (unsigned i = 0; i < bars; i++) {
+        const struct pci_bar *a = &functions[i / PCI_BAR_COUNT].bars[i % PCI_BAR_COUNT];
+
+        for (unsigned j = 0; j < i; j++) {
+            const struct pci_bar *b = &functions[j / PCI_BAR_COUNT].bars[j % PCI_BAR_COUNT];
+
+            if (a->base != 0 && b->base != 0 && a->base < b->base + b->size &&
+                b->base < a->base + a->size) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void print_function(const struct pci_function *f)
+{
+    printf("pci %02x:%02x.%u %04x:%04x class %06" PRIx32 " type %u irq source %" PRIu32
+           " msix at %02x\n",
+           f->bus, f->device, f->function, f->vendor, f->device_id, f->class_code, f->header_type,
+           f->irq_source, pci_find_capability(f, 0x11));
+    for (unsigned bar = 0; bar < PCI_BAR_COUNT; bar++) {
+        if (f->bars[bar].size != 0) {
+            printf("  bar %u: %" PRIx64 " + %" PRIx64 "%s%s\n", bar, f->bars[bar].base,
+                   f->bars[bar].size, (f->bars[bar].flags & PCI_BAR_64) != 0 ? " 64-bit" : "",
+                   (f->bars[bar].flags & PCI_BAR_IO) != 0 ? " io" : "");
+        }
+    }
+}
+
+// Through BAR 0 of an NVMe controller the version register answers, which proves the whole way.
+static void check_pci(void)
+{
+    static struct pci_function functions[FUNCTION_LIMIT];
+    unsigned count = pci_scan(&machine_get()->pci, functions, FUNCTION_LIMIT);
+    unsigned kept = count < FUNCTION_LIMIT ? count : FUNCTION_LIMIT;
+
+    for (unsigned i = 0; i < kept; i++) {
+        const struct pci_function *f = &functions[i];
+
+        print_function(f);
+        if (f->class_code == 0x010802) {
+            uint32_t version;
+
+            pci_enable(f);
+            version = *(volatile uint32_t *)(uintptr_t)(f->bars[0].base + 8);
+            printf("  memory-mapped version register %08" PRIx32 "\n", version);
+            check(version >> 16 >= 1 && version >> 16 <= 2, "pci: registers answer through BAR 0");
+            check(f->irq_source != 0, "pci: the pin has an interrupt source");
+        }
+    }
+    check(count <= FUNCTION_LIMIT, "pci: all functions fit in the array");
+    check(!bars_overlap(functions, kept), "pci: no BARs overlap");
+}
+
+static atomic_uint visits[HART_LIMIT];
+static atomic_uint kicks[HART_LIMIT];
+
+static void visit(void *arg, unsigned index)
+{
+    const char *text = arg;
+
+    atomic_fetch_add(&visits[index], 1);
+    if (text != NULL) {
+        printf("hart %u (id %" PRIu64
+               ") says %s, a line long enough to be torn if lines could be\n",
+               index, hart_id(index), text);
+    }
+    if (index != hart_index() || !irq_enabled()) {
+        atomic_fetch_add(&visits[index], 1000000);
+    }
+}
+
+static void check_harts(void)
+{
+    unsigned wrong = 0;
+
+    check(harts_run(hart_count(), visit, (void *)"hello") == 0, "harts: all run");
+    for (unsigned round = 1; round < ROUNDS; round++) {
+        harts_run(hart_count(), visit, NULL);
+    }
+    for (unsigned i = 0; i < hart_count(); i++) {
+        wrong += visits[i] != ROUNDS ? 1 : 0;
+    }
+    check(wrong == 0, "harts: each ran every round, knows its index, interrupts on");
+    check(harts_run(hart_count() + 1, visit, NULL) == -1, "harts: too many are refused");
+    check(harts_run(1, visit, NULL) == 0, "harts: one alone runs");
+}
+
+static void kicked(void *arg)
+{
+    atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
+// What the kick is about is in memory: the platform wakes harts by the same interrupt.
+static atomic_uint mail[HART_LIMIT];
+
+static void read_mail(void *arg)
+{
+    unsigned index = hart_index();
+
+    (void)arg;
+    if (atomic_exchange(&mail[index], 0) != 0) {
+        atomic_fetch_add(&kicks[index], 1);
+    }
+}
+
+static void attach_mail(void *arg, unsigned index)
+{
+    (void)arg;
+    (void)index;
+    hart_attach_ipi(read_mail, NULL);
+}
+
+static void tick(void *arg)
+{
+    atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
+// Each hart writes to its successor, kicks it and waits for its own mail, asleep; the timer bounds
+// the wait if the kick is lost.
+static void ring(void *arg, unsigned index)
+{
+    unsigned next = (index + 1) % hart_count();
+    atomic_uint expired = 0;
+
+    (void)arg;
+    timer_start(WAIT_LIMIT_NS, tick, &expired);
+    atomic_store(&mail[next], 1);
+    hart_send_ipi(next);
+    irq_disable();
+    while (atomic_load(&kicks[index]) == 0 && atomic_load(&expired) == 0) {
+        hart_wait();
+        irq_enable();
+        irq_disable();
+    }
+    irq_enable();
+    timer_stop();
+}
+
+static void check_ipis(void)
+{
+    unsigned missing = 0;
+
+    harts_run(hart_count(), attach_mail, NULL);
+    harts_run(hart_count(), ring, NULL);
+    for (unsigned i = 0; i < hart_count(); i++) {
+        missing += atomic_load(&kicks[i]) != 1 ? 1 : 0;
+    }
+    check(missing == 0, "ipi: every hart was kicked once by its neighbour and woke from wfi");
+}
+
+static atomic_uint ticks[HART_LIMIT];
+
+// Ten ticks, asleep between them.
+static void count_ticks(void *arg, unsigned index)
+{
+    (void)arg;
+    timer_start(TICK_NS, tick, &ticks[index]);
+    irq_disable();
+    for (unsigned i = 0; i < 1000 && atomic_load(&ticks[index]) < 10; i++) {
+        hart_wait();
+        irq_enable();
+        irq_disable();
+    }
+    irq_enable();
+    timer_stop();
+}
+
+static void check_timer(void)
+{
+    uint64_t start_ns = time_now_ns();
+    uint64_t idle_ns = hart_idle_ns(0);
+    unsigned missing = 0;
+    unsigned after;
+
+    harts_run(hart_count(), count_ticks, NULL);
+    for (unsigned i = 0; i < hart_count(); i++) {
+        missing += atomic_load(&ticks[i]) < 10 ? 1 : 0;
+    }
+    check(missing == 0, "timer: ten ticks on every hart, waking it from wfi");
+    check(time_now_ns() - start_ns >= 10 * TICK_NS, "timer: ten ticks take ten periods");
+    idle_ns = hart_idle_ns(0) - idle_ns;
+    check(idle_ns > 0 && idle_ns <= time_now_ns() - start_ns, "harts: wfi is booked as idle time");
+    after = atomic_load(&ticks[0]);
+    start_ns = time_now_ns();
+    while (time_now_ns() - start_ns < 5 * TICK_NS) {
+    }
+    check(atomic_load(&ticks[0]) == after, "timer: no tick after timer_stop");
+}
+
+// A pending interrupt ends wfi although interrupts are off, and is taken only after irq_enable.
+static void check_wait(void)
+{
+    bool early;
+
+    hart_attach_ipi(kicked, &kicks[0]);
+    irq_disable();
+    atomic_store(&kicks[0], 0);
+    hart_send_ipi(0);
+    hart_wait();
+    early = atomic_load(&kicks[0]) != 0;
+    irq_enable();
+    check(!early && atomic_load(&kicks[0]) == 1,
+          "wfi: wakes with interrupts off, taken afterwards");
+}
+
+static void check_heap(void)
+{
+    size_t mark = heap_mark();
+    size_t left = heap_left();
+    uint8_t *first = heap_take(100, 8);
+    uint8_t *page = heap_take(8192, 4096);
+
+    check(first != NULL && page != NULL && (uintptr_t)page % 4096 == 0 && page >= first + 100,
+          "heap: aligned and apart");
+    memset(page, 0xa5, 8192);
+    heap_release(mark);
+    check(heap_left() == left && heap_take(100, 8) == first, "heap: released to the mark");
+    page = heap_take(8192, 4096);
+    check(page != NULL && page[0] == 0 && page[8191] == 0, "heap: zeroed again");
+    check(heap_take(SIZE_MAX, 8) == NULL && heap_take(left, 4096) == NULL, "heap: NULL when full");
+    heap_release(mark);
+}
+
+static void check_print(void)
+{
+    char text[100];
+
+    snprintf(text, sizeof(text), "%llu %" PRIu64 " %lx %zu", 18446744073709551615ULL, UINT64_MAX,
+             0x123456789abcdef0UL, (size_t)1 << 40);
+    check(strcmp(text,
+                 "18446744073709551615 18446744073709551615 123456789abcdef0 1099511627776") == 0,
+          "print: 64-bit numbers");
+}
+
+// An address nothing answers at, unknown to the compiler.
+static volatile uintptr_t nowhere = 0x18;
+
+static void fault_on_secondary(void *arg, unsigned index)
+{
+    (void)arg;
+    if (index == hart_count() - 1) {
+        *(volatile uint32_t *)nowhere = 1;
+    }
+}
+
+static void fault_in_handler(void *arg)
+{
+    (void)arg;
+    (void)*(volatile uint32_t *)nowhere;
+}
+
+// Each of these ends the machine; coming back is the failure.
+static void provoke(const char *fault)
+{
+    static atomic_uint count;
+
+    if (strcmp(fault, "illegal") == 0) {
+        __asm__ volatile(".word 0");
+    } else if (strcmp(fault, "load") == 0) {
+        (void)*(volatile uint64_t *)nowhere;
+    } else if (strcmp(fault, "store") == 0) {
+        *(volatile uint64_t *)nowhere = 1;
+    } else if (strcmp(fault, "jump") == 0) {
+        ((void (*)(void))nowhere)();
+    } else if (strcmp(fault, "nested") == 0) {
+        hart_attach_ipi(fault_in_handler, NULL);
+        hart_send_ipi(0);
+    } else if (strcmp(fault, "canary") == 0) {
+        *hart_self()->trap_canary = 0;
+        hart_attach_ipi(kicked, &count);
+        hart_send_ipi(0);
+    } else if (strcmp(fault, "stack") == 0) {
+        __asm__ volatile("li sp, 0x80\n sd zero, 0(sp)");
+    } else if (strcmp(fault, "secondary") == 0) {
+        harts_run(hart_count(), fault_on_secondary, NULL);
+    } else if (strcmp(fault, "panic") == 0) {
+        panic("on purpose");
+    }
+    check(false, "trap: the provoked fault came back, or its name is unknown");
+}
+
+int main(int argc, char **argv)
+{
+    printf("boot check: %d words:", argc);
+    for (int i = 0; i < argc; i++) {
+        printf(" %s", argv[i]);
+    }
+    printf("\n");
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "trap=", 5) == 0) {
+            provoke(argv[i] + 5);
+        } else if (strncmp(argv[i], "exit=", 5) == 0) {
+            return (int)strtol(argv[i] + 5, NULL, 10);
+        }
+    }
+    print_machine(machine_get());
+    check_print();
+    check_heap();
+    check_pci();
+    check_harts();
+    check_ipis();
+    check_timer();
+    check_wait();
+    check(!plic_present() || plic_unexpected_count() == 0, "plic: no unexpected interrupt");
+    printf("%u failed\n", failures);
+    return failures == 0 ? 0 : 1;
+}
