@@ -52,7 +52,7 @@ enum {
     NVME_PAGE_DEFAULT = 4096,            /* bytes, nvme_config.page_bytes = 0 */
 };
 
-#define NVME_WATCH_PERIOD_NS UINT64_C(10000000)             /* 10 ms, see nvme_queue_watch */
+#define NVME_WATCH_PERIOD_NS UINT64_C(10000000)               /* 10 ms, see nvme_queue_watch */
 #define NVME_COMMAND_TIMEOUT_DEFAULT_NS UINT64_C(10000000000) /* 10 s, command_timeout_ns = 0 */
 
 /* ---- Errors --------------------------------------------------------------------------- */
@@ -244,7 +244,7 @@ struct nvme_controller_info {
 
 /* Copies the controller's information. Any hart. */
 void nvme_controller_describe(const struct nvme_controller *controller,
-                          struct nvme_controller_info *info);
+                              struct nvme_controller_info *info);
 
 /* ---- Namespaces ----------------------------------------------------------------------- */
 

@@ -39,9 +39,9 @@ enum nvme_register {
     NVME_REG_DOORBELLS = 0x1000,
 };
 
-#define NVME_CAP_MQES NVME_BITS(15, 0)  /* largest queue, 0's based entries */
-#define NVME_CAP_CQR NVME_BITS(16, 16)  /* queues must be physically contiguous */
-#define NVME_CAP_TO NVME_BITS(31, 24)   /* longest change of RDY, units of 500 ms */
+#define NVME_CAP_MQES NVME_BITS(15, 0)   /* largest queue, 0's based entries */
+#define NVME_CAP_CQR NVME_BITS(16, 16)   /* queues must be physically contiguous */
+#define NVME_CAP_TO NVME_BITS(31, 24)    /* longest change of RDY, units of 500 ms */
 #define NVME_CAP_DSTRD NVME_BITS(35, 32) /* doorbell stride: 4 << DSTRD bytes */
 #define NVME_CAP_CSS_NVM NVME_BITS(37, 37)
 #define NVME_CAP_MPSMIN NVME_BITS(51, 48) /* page size: 4096 << MPSMIN bytes */
@@ -147,11 +147,11 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_completion, status) == 12, "CID and stat
 #define NVME_STATUS_DNR NVME_BITS(14, 14)
 
 /* Create I/O Completion Queue and Create I/O Submission Queue. */
-#define NVME_QUEUE_ID NVME_BITS(15, 0)    /* cdw10 */
-#define NVME_QUEUE_SIZE NVME_BITS(31, 16) /* cdw10, 0's based entries */
-#define NVME_QUEUE_PC NVME_BITS(0, 0)     /* cdw11, physically contiguous */
-#define NVME_CREATE_CQ_IEN NVME_BITS(1, 1) /* cdw11 */
-#define NVME_CREATE_CQ_IV NVME_BITS(31, 16) /* cdw11, interrupt vector */
+#define NVME_QUEUE_ID NVME_BITS(15, 0)        /* cdw10 */
+#define NVME_QUEUE_SIZE NVME_BITS(31, 16)     /* cdw10, 0's based entries */
+#define NVME_QUEUE_PC NVME_BITS(0, 0)         /* cdw11, physically contiguous */
+#define NVME_CREATE_CQ_IEN NVME_BITS(1, 1)    /* cdw11 */
+#define NVME_CREATE_CQ_IV NVME_BITS(31, 16)   /* cdw11, interrupt vector */
 #define NVME_CREATE_SQ_CQID NVME_BITS(31, 16) /* cdw11 */
 
 /* Identify: CNS values, cdw10. */
@@ -228,7 +228,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, lbaf) == 128, "LBAF0
 #define NVME_FLBAS_LOW NVME_BITS(3, 0)  /* bits 3:0 of the format index */
 #define NVME_FLBAS_HIGH NVME_BITS(6, 5) /* bits 5:4 of it, if there are more than 16 formats */
 #define NVME_DPS_PIT NVME_BITS(2, 0)
-#define NVME_LBAF_MS NVME_BITS(15, 0)   /* metadata bytes per block */
+#define NVME_LBAF_MS NVME_BITS(15, 0)     /* metadata bytes per block */
 #define NVME_LBAF_LBADS NVME_BITS(23, 16) /* log2 of the block size */
 
 #endif

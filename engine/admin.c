@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Admin commands: one at a time, each under a deadline, polled.
+ *
+ * Decides nothing about a device that does not answer: says so, and the caller disables it.
+ * Completions are polled even where the controller interrupts: its source is masked meanwhile
+ * and this hart's interrupts are off, so the handler never meets a command in progress.
+ */
+#include "nvme_internal.h"
+
+/* How often the status register is read while a command is awaited. */
+#define STATUS_PERIOD_NS UINT64_C(1000000)
+
+static void admin_done(void *arg, struct nvme_result result)
+{
+    struct nvme_controller *controller = arg;
+
+    controller->admin_result = result;
+    controller->admin_done = true;
+}
+
+/* What CSTS says against going on, or NVME_OK. */
+static enum nvme_error check_status(const struct nvme_controller *controller)
+{
+    uint32_t csts = nvme_register_read(&controller->config, NVME_REG_CSTS);
+    struct nvme_event event = {.value = csts};
+    enum nvme_error error = NVME_OK;
+
+    if (csts == NVME_REGISTER_GONE) {
+        event.kind = NVME_EVENT_REMOVED;
+        error = NVME_ERR_REMOVED;
+    } else if ((csts & NVME_CSTS_CFS) != 0) {
+        event.kind = NVME_EVENT_CONTROLLER_FATAL;
+        error = NVME_ERR_FATAL;
+    }
+    if (error != NVME_OK) {
+        nvme_event_emit(&controller->config, &event);
+    }
+    return error;
+}
+
+/* Services the admin queue until the command has ended, the device has died or time is up. */
+static enum nvme_error await(struct nvme_controller *controller)
+{
+    uint64_t start = hal_now_ns();
+    uint64_t next_status = start + STATUS_PERIOD_NS;
+    uint64_t now;
+
+    for (;;) {
+        nvme_queue_service(&controller->admin, NVME_ADMIN_DEPTH);
+        if (controller->admin_done) {
+            return controller->admin_result.error;
+        }
+        now = hal_now_ns();
+        if (now - start > controller->config.command_timeout_ns) {
+            nvme_event_emit(&controller->config,
+                            &(struct nvme_event){
+                                .kind = NVME_EVENT_COMMAND_TIMEOUT,
+                                .limit = controller->config.command_timeout_ns / 1000000,
+                            });
+            return NVME_ERR_TIMEOUT;
+        }
+        if (now >= next_status) {
+            enum nvme_error error = check_status(controller);
+
+            if (error != NVME_OK) {
+                return error;
+            }
+            next_status = now + STATUS_PERIOD_NS;
+        }
+        hal_relax();
+    }
+}
+
+enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
+                                   const struct nvme_command *command, void *buffer,
+                                   uint32_t size_bytes, struct nvme_result *result)
+{
+    enum nvme_error error;
+    unsigned long irq;
+
+    if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE ||
+        controller->admin.free_count == 0) {
+        *result = (struct nvme_result){.error = NVME_ERR_STATE};
+        return NVME_ERR_STATE;
+    }
+    irq = hal_irq_save();
+    nvme_interrupt_mask(controller);
+    controller->admin_done = false;
+    nvme_io_put(&controller->admin, command, buffer, size_bytes,
+                (struct nvme_callback){admin_done, controller});
+    nvme_submit(&controller->admin);
+    error = await(controller);
+    nvme_interrupt_unmask(controller);
+    hal_irq_restore(irq);
+    *result = error == NVME_OK || error == NVME_ERR_DEVICE ? controller->admin_result
+                                                           : (struct nvme_result){.error = error};
+    if (error == NVME_ERR_DEVICE) {
+        nvme_event_emit(&controller->config, &(struct nvme_event){
+                                                 .kind = NVME_EVENT_ADMIN_FAILED,
+                                                 .value = NVME_GET(NVME_CDW0_OPCODE, command->cdw0),
+                                                 .limit = result->status,
+                                             });
+    }
+    return error;
+}
+
+enum nvme_error nvme_admin_identify(struct nvme_controller *controller, enum nvme_cns cns,
+                                    uint32_t nsid)
+{
+    struct nvme_command command = {
+        .cdw0 = NVME_ADMIN_IDENTIFY,
+        .nsid = nsid,
+        .cdw10 = cns,
+    };
+    struct nvme_result result;
+
+    return nvme_admin_execute(controller, &command, controller->identify_page, NVME_IDENTIFY_BYTES,
+                              &result);
+}
+
+enum nvme_error nvme_admin_queue_count(struct nvme_controller *controller, uint32_t wanted,
+                                       uint32_t *granted)
+{
+    struct nvme_command command = {
+        .cdw0 = NVME_ADMIN_SET_FEATURES,
+        .cdw10 = NVME_FEATURE_NUMBER_OF_QUEUES,
+        .cdw11 = (uint32_t)(NVME_PUT(NVME_QUEUES_NSQ, wanted - 1) |
+                            NVME_PUT(NVME_QUEUES_NCQ, wanted - 1)),
+    };
+    struct nvme_result result;
+    enum nvme_error error = nvme_admin_execute(controller, &command, NULL, 0, &result);
+    uint32_t sqs = (uint32_t)NVME_GET(NVME_QUEUES_NSQ, result.dw0) + 1;
+    uint32_t cqs = (uint32_t)NVME_GET(NVME_QUEUES_NCQ, result.dw0) + 1;
+
+    if (error == NVME_OK) {
+        /* A device may name more than it was asked for. */
+        *granted = sqs < cqs ? sqs : cqs;
+        *granted = *granted < wanted ? *granted : wanted;
+    }
+    return error;
+}
+
+/* Create I/O Completion Queue and Create I/O Submission Queue share dword 10 and PRP1. */
+static enum nvme_error create(struct nvme_controller *controller, uint8_t opcode,
+                              const struct nvme_queue *queue, uint32_t cdw11)
+{
+    bool is_sq = opcode == NVME_ADMIN_CREATE_SQ;
+    const void *ring = is_sq ? (const void *)queue->sq : (const void *)(uintptr_t)queue->cq;
+    struct nvme_command command = {
+        .cdw0 = opcode,
+        .prp1 = hal_dma_address(controller->config.dma_context, ring),
+        .cdw10 = (uint32_t)(NVME_PUT(NVME_QUEUE_ID, queue->id) |
+                            NVME_PUT(NVME_QUEUE_SIZE, queue->depth_entries - 1)),
+        .cdw11 = cdw11 | (uint32_t)NVME_QUEUE_PC,
+    };
+    struct nvme_result result;
+
+    return nvme_admin_execute(controller, &command, NULL, 0, &result);
+}
+
+enum nvme_error nvme_admin_create_cq(struct nvme_controller *controller,
+                                     const struct nvme_queue *queue, uint16_t vector)
+{
+    uint64_t cdw11 = NVME_PUT(NVME_CREATE_CQ_IEN, queue->interrupts ? 1 : 0) |
+                     NVME_PUT(NVME_CREATE_CQ_IV, vector);
+
+    return create(controller, NVME_ADMIN_CREATE_CQ, queue, (uint32_t)cdw11);
+}
+
+enum nvme_error nvme_admin_create_sq(struct nvme_controller *controller,
+                                     const struct nvme_queue *queue)
+{
+    uint64_t cdw11 = NVME_PUT(NVME_CREATE_SQ_CQID, queue->id);
+
+    return create(controller, NVME_ADMIN_CREATE_SQ, queue, (uint32_t)cdw11);
+}
+
+enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t opcode,
+                                  uint16_t queue_id)
+{
+    struct nvme_command command = {
+        .cdw0 = opcode,
+        .cdw10 = (uint32_t)NVME_PUT(NVME_QUEUE_ID, queue_id),
+    };
+    struct nvme_result result;
+
+    return nvme_admin_execute(controller, &command, NULL, 0, &result);
+}

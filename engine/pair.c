@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+/*
+ * I/O queue pairs and namespaces: what is opened on a controller that is up.
+ *
+ * Admin commands only; the rings themselves are queue.c's. The order of deletion is that of
+ * engine/DESIGN.md: an INTx line must not be left high. NVMe Base 2.0: Create and Delete I/O
+ * Queues, Identify.
+ */
+#include "nvme_internal.h"
+
+enum { BLOCK_SHIFT_MIN = 9, BLOCK_SHIFT_MAX = 16 };
+
+static enum nvme_error check_open(const struct nvme_controller *controller, uint32_t index,
+                                  const struct nvme_queue_config *config)
+{
+    uint32_t depth = config->depth_entries;
+
+    if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
+        return NVME_ERR_STATE;
+    }
+    if (index >= controller->info.queue_count ||
+        (config->mode != NVME_MODE_POLL && config->mode != NVME_MODE_INTERRUPT) ||
+        (depth != 0 && (depth < NVME_DEPTH_MIN || depth > controller->info.depth_entries))) {
+        return NVME_ERR_CONFIG;
+    }
+    if (controller->queues[index].state != NVME_QUEUE_CLOSED) {
+        return NVME_ERR_STATE;
+    }
+    if (config->mode == NVME_MODE_INTERRUPT && controller->interrupt_queues != 0 &&
+        controller->interrupt_owner != config->owner) {
+        return NVME_ERR_INTERRUPT;
+    }
+    return NVME_OK;
+}
+
+/* The device's side: completion queue first, it must exist when the submission queue names it. */
+static enum nvme_error create(struct nvme_controller *controller, struct nvme_queue *queue,
+                              uint16_t vector)
+{
+    enum nvme_error error = nvme_admin_create_cq(controller, queue, vector);
+
+    if (error != NVME_OK) {
+        return error;
+    }
+    error = nvme_admin_create_sq(controller, queue);
+    if (error == NVME_ERR_DEVICE) {
+        enum nvme_error undo = nvme_admin_delete(controller, NVME_ADMIN_DELETE_CQ, queue->id);
+
+        error = undo == NVME_OK ? error : undo;
+    }
+    return error;
+}
+
+enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t index,
+                                const struct nvme_queue_config *config, struct nvme_queue **queue)
+{
+    enum nvme_error error = check_open(controller, index, config);
+    struct nvme_queue *opened;
+    unsigned long irq;
+
+    if (error != NVME_OK) {
+        return error;
+    }
+    opened = &controller->queues[index];
+    opened->owner = config->owner;
+    opened->interrupts = config->mode == NVME_MODE_INTERRUPT && !controller->masked;
+    nvme_queue_reset(opened, config->depth_entries != 0 ? config->depth_entries
+                                                        : controller->info.depth_entries);
+    irq = hal_irq_save();
+    nvme_interrupt_mask(controller);
+    error = create(controller, opened, config->vector);
+    if (error == NVME_OK) {
+        opened->state = NVME_QUEUE_OPEN;
+        if (opened->interrupts) {
+            controller->interrupt_queues++;
+            controller->interrupt_owner = config->owner;
+        }
+        *queue = opened;
+    }
+    nvme_interrupt_unmask(controller);
+    hal_irq_restore(irq);
+    return nvme_controller_settle(controller, error);
+}
+
+/* What the device has completed so far, and again for what that set free, within a bound. */
+static void drain(struct nvme_queue *queue)
+{
+    for (uint32_t i = 0; i < queue->depth_entries; i++) {
+        if (nvme_queue_service(queue, queue->depth_entries) == 0) {
+            return;
+        }
+    }
+}
+
+/* Takes the pair off the device; requests that it never answered end here. */
+static enum nvme_error delete (struct nvme_controller *controller, struct nvme_queue *queue) {
+    enum nvme_error error = nvme_admin_delete(controller, NVME_ADMIN_DELETE_SQ, queue->id);
+
+    if (error != NVME_OK){return error;}
+drain(queue);
+nvme_request_end_all(queue, NVME_ERR_ABORTED);
+return nvme_admin_delete(controller, NVME_ADMIN_DELETE_CQ, queue->id);
+}
+
+/* A device that refuses to delete a queue may still own its buffers: it is disabled. */
+static enum nvme_error give_up(struct nvme_controller *controller, struct nvme_queue *queue,
+                               enum nvme_error error)
+{
+    nvme_controller_disable(controller, error);
+    if (nvme_controller_settle(controller, error) == NVME_ERR_STUCK) {
+        return NVME_ERR_STUCK;
+    }
+    drain(queue);
+    nvme_request_end_all(queue, error);
+    return error;
+}
+
+enum nvme_error nvme_queue_close(struct nvme_queue *queue)
+{
+    struct nvme_controller *controller = queue->controller;
+    enum nvme_controller_state state = nvme_controller_state_load(controller);
+    enum nvme_error error = NVME_OK;
+    unsigned long irq;
+
+    if (queue->state == NVME_QUEUE_CLOSED || state == NVME_CONTROLLER_DISABLING) {
+        return NVME_ERR_STATE;
+    }
+    if (state == NVME_CONTROLLER_STUCK) {
+        return NVME_ERR_STUCK;
+    }
+    irq = hal_irq_save();
+    nvme_interrupt_mask(controller);
+    if (queue->state == NVME_QUEUE_OPEN) {
+        queue->state = NVME_QUEUE_CLOSING;
+    }
+    if (state == NVME_CONTROLLER_FAILED) {
+        drain(queue);
+        nvme_request_end_all(queue, (enum nvme_error)controller->failure);
+    } else {
+        error = delete (controller, queue);
+    }
+    if (error != NVME_OK) {
+        error = give_up(controller, queue, error);
+    }
+    if (error != NVME_ERR_STUCK) {
+        queue->state = NVME_QUEUE_CLOSED;
+    }
+    if (queue->interrupts) {
+        controller->interrupt_queues--;
+        queue->interrupts = false;
+    }
+    nvme_interrupt_unmask(controller);
+    hal_irq_restore(irq);
+    return error;
+}
+
+enum nvme_error nvme_namespace_next(struct nvme_controller *controller, uint32_t after,
+                                    uint32_t *nsid)
+{
+    enum nvme_error error = nvme_admin_identify(controller, NVME_CNS_ACTIVE_NAMESPACES, after);
+    uint32_t first;
+
+    if (error != NVME_OK) {
+        return nvme_controller_settle(controller, error);
+    }
+    memcpy(&first, controller->identify_page, sizeof(first));
+    if (first == 0) {
+        return NVME_ERR_NAMESPACE;
+    }
+    if (first <= after || first > controller->info.namespace_id_max) {
+        return NVME_ERR_IDENTIFY;
+    }
+    *nsid = first;
+    return NVME_OK;
+}
+
+/* The namespace's LBA format: which one is in use, and whether we can work with it. */
+static enum nvme_error decode(const struct nvme_controller *controller,
+                              const struct nvme_identify_namespace *identify,
+                              struct nvme_namespace *ns)
+{
+    uint32_t format = (uint32_t)NVME_GET(NVME_FLBAS_LOW, identify->flbas);
+    uint32_t lbaf;
+    uint64_t shift;
+
+    if (identify->nlbaf > 15) {
+        format |= (uint32_t)NVME_GET(NVME_FLBAS_HIGH, identify->flbas) << 4;
+    }
+    lbaf = identify->lbaf[format];
+    shift = NVME_GET(NVME_LBAF_LBADS, lbaf);
+    if (NVME_GET(NVME_LBAF_MS, lbaf) != 0 || (identify->dps & NVME_DPS_PIT) != 0) {
+        return NVME_ERR_UNSUPPORTED;
+    }
+    if (format > identify->nlbaf || shift < BLOCK_SHIFT_MIN || shift > BLOCK_SHIFT_MAX ||
+        controller->info.max_transfer_bytes >> shift == 0 || identify->nsze > UINT64_MAX >> shift) {
+        return NVME_ERR_IDENTIFY;
+    }
+    ns->block_count = identify->nsze;
+    ns->block_shift = (uint8_t)shift;
+    ns->block_bytes = UINT32_C(1) << shift;
+    ns->max_blocks = controller->info.max_transfer_bytes >> shift;
+    if (ns->max_blocks > NVME_IO_MAX_BLOCKS) {
+        ns->max_blocks = NVME_IO_MAX_BLOCKS;
+    }
+    return NVME_OK;
+}
+
+enum nvme_error nvme_namespace_open(struct nvme_controller *controller, uint32_t nsid,
+                                    struct nvme_namespace *ns)
+{
+    struct nvme_namespace opened = {.controller = controller, .nsid = nsid};
+    struct nvme_identify_namespace identify;
+    enum nvme_error error;
+
+    if (nsid == 0 || nsid > controller->info.namespace_id_max) {
+        return NVME_ERR_NAMESPACE;
+    }
+    error = nvme_admin_identify(controller, NVME_CNS_NAMESPACE, nsid);
+    if (error != NVME_OK) {
+        return nvme_controller_settle(controller, error);
+    }
+    memcpy(&identify, controller->identify_page, sizeof(identify));
+    if (identify.nsze == 0) {
+        return NVME_ERR_NAMESPACE;
+    }
+    error = decode(controller, &identify, &opened);
+    if (error == NVME_OK) {
+        *ns = opened;
+    }
+    return error;
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Submission and completion rings: post, ring, reap.
+ *
+ * The only user of doorbells and of the barriers that belong to them. Knows commands and
+ * completions as bytes in rings, requests only through request.c. NVMe Base 2.0, Queues; doorbell
+ * registers: NVMe over PCIe Transport 1.0 §3.1.2.
+ */
+#include "nvme_internal.h"
+
+void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
+{
+    struct nvme_controller *controller = queue->controller;
+    size_t cq_bytes = depth_entries * sizeof(struct nvme_completion);
+    volatile uint8_t *doorbells =
+        (volatile uint8_t *)controller->config.registers + NVME_REG_DOORBELLS;
+    void *cq = (void *)(uintptr_t)queue->cq;
+
+    /* Old entries may have any phase bit; the device's first lap writes 1. */
+    memset(cq, 0, cq_bytes);
+    hal_dma_clean(controller->config.dma_context, cq, cq_bytes);
+    queue->depth_entries = depth_entries;
+    queue->sq_tail = 0;
+    queue->sq_tail_rung = 0;
+    queue->cq_head = 0;
+    queue->phase = (uint32_t)NVME_CQE_PHASE;
+    queue->sq_doorbell = doorbells + 2 * (size_t)queue->id * controller->doorbell_stride;
+    queue->cq_doorbell = queue->sq_doorbell + controller->doorbell_stride;
+    queue->seen = false;
+    queue->watch_ns = 0;
+    memset(&queue->counters, 0, sizeof(queue->counters));
+    nvme_request_init(queue, depth_entries);
+}
+
+/* A failed controller takes no doorbells. */
+static inline bool live(const struct nvme_queue *queue)
+{
+    return nvme_controller_state_load(queue->controller) == NVME_CONTROLLER_LIVE;
+}
+
+static inline void ring_sq(struct nvme_queue *queue)
+{
+    if (queue->sq_tail != queue->sq_tail_rung && live(queue)) {
+        /* Commands, lists and data before the doorbell; the device fetches after seeing it. */
+        hal_before_doorbell();
+        hal_mmio_write32(queue->sq_doorbell, queue->sq_tail);
+        queue->sq_tail_rung = queue->sq_tail;
+        queue->counters.sq_doorbells++;
+    }
+}
+
+static inline void ring_cq(struct nvme_queue *queue)
+{
+    /* Our loads of the entries before the device may write them again. */
+    hal_before_doorbell();
+    hal_mmio_write32(queue->cq_doorbell, queue->cq_head);
+    queue->counters.cq_doorbells++;
+}
+
+void nvme_queue_ring_head_again(struct nvme_queue *queue)
+{
+    ring_cq(queue);
+}
+
+void nvme_submit(struct nvme_queue *queue)
+{
+    unsigned long irq = 0;
+
+    if (queue->servicing) {
+        return;
+    }
+    if (queue->interrupts) {
+        irq = hal_irq_save();
+    }
+    ring_sq(queue);
+    if (queue->interrupts) {
+        hal_irq_restore(irq);
+    }
+}
+
+/* The status dword of the entry at `head`: command id, phase, status. One load. */
+static inline uint32_t load_status(const struct nvme_queue *queue, uint32_t head)
+{
+    const volatile struct nvme_completion *entry = &queue->cq[head];
+
+    hal_dma_invalidate(queue->controller->config.dma_context, (const void *)(uintptr_t)entry,
+                       sizeof(*entry));
+    return hal_dma_load32(&entry->status);
+}
+
+bool nvme_queue_ready(const struct nvme_queue *queue)
+{
+    return (load_status(queue, queue->cq_head) & NVME_CQE_PHASE) == queue->phase;
+}
+
+/* The result of a command that the device ended with an error. Out of the hot path. */
+static struct nvme_result device_error(uint32_t status, uint32_t dw0)
+{
+    return (struct nvme_result){
+        .error = NVME_ERR_DEVICE,
+        .status = (uint16_t)NVME_GET(NVME_CQE_STATUS, status),
+        .dw0 = dw0,
+    };
+}
+
+/*
+ * One entry, already copied out of the ring: nothing in it is trusted. An entry that names no
+ * outstanding request is counted and dropped; its request, if there was one, times out.
+ */
+static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t sq, uint32_t dw0)
+{
+    struct nvme_request *request;
+    struct nvme_result result;
+
+    if (NVME_GET(NVME_CQE_SQID, sq) != queue->id ||
+        NVME_GET(NVME_CQE_SQHD, sq) >= queue->depth_entries) {
+        queue->counters.malformed++;
+        return;
+    }
+    request = nvme_request_find(queue, status & NVME_CQE_CID);
+    if (request == NULL) {
+        queue->counters.stale++;
+        return;
+    }
+    if (request->buffer != NULL) {
+        hal_dma_invalidate(queue->controller->config.dma_context, request->buffer,
+                           request->size_bytes);
+    }
+    result = (struct nvme_result){.dw0 = dw0, .bytes_done = request->size_bytes};
+    if ((status & NVME_CQE_STATUS) != 0) {
+        result = device_error(status, dw0);
+    }
+    /* The slot first: done() may post again, and then finds it free. */
+    nvme_request_release(queue, request);
+    request->done(request->arg, result);
+}
+
+/* Consumes up to `budget` entries; the head is given back to the device by the caller. */
+static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
+{
+    uint32_t head = queue->cq_head;
+    uint32_t phase = queue->phase;
+    uint32_t consumed = 0;
+
+    while (consumed < budget) {
+        const volatile struct nvme_completion *entry = &queue->cq[head];
+        uint32_t status = load_status(queue, head);
+
+        if ((status & NVME_CQE_PHASE) != phase) {
+            break;
+        }
+        /* The device wrote data, then the entry: read them in the opposite order. */
+        hal_after_phase();
+        if (++head == queue->depth_entries) {
+            head = 0;
+            phase ^= (uint32_t)NVME_CQE_PHASE;
+        }
+        consumed++;
+        complete(queue, status, hal_dma_load32(&entry->sq), hal_dma_load32(&entry->dw0));
+    }
+    queue->cq_head = head;
+    queue->phase = phase;
+    return consumed;
+}
+
+/* The controller failed: a last drain has been done, what is left ends here, on its owner. */
+static void end_failed(struct nvme_queue *queue)
+{
+    if (queue->state == NVME_QUEUE_OPEN &&
+        nvme_controller_state_load(queue->controller) == NVME_CONTROLLER_FAILED) {
+        queue->state = NVME_QUEUE_ENDED;
+        nvme_request_end_all(queue, (enum nvme_error)queue->controller->failure);
+    }
+}
+
+uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
+{
+    uint32_t consumed;
+
+    if (queue->servicing) {
+        hal_panic("nvme_queue_service is nested");
+    }
+    if (queue->state != NVME_QUEUE_OPEN && queue->state != NVME_QUEUE_CLOSING) {
+        return 0;
+    }
+    queue->servicing = true;
+    queue->counters.services++;
+    consumed = reap(queue, budget);
+    /* An empty pass rings nothing: a head that consumes nothing breaks QEMU's INTx (7.2). */
+    if (consumed != 0) {
+        queue->counters.completions += consumed;
+        queue->counters.drains++;
+        if (live(queue)) {
+            ring_cq(queue);
+        }
+    }
+    ring_sq(queue);
+    if (!live(queue)) {
+        end_failed(queue);
+    }
+    queue->servicing = false;
+    return consumed;
+}
+
+bool nvme_queue_arm(struct nvme_queue *queue)
+{
+    /* The interrupt was open all along: no register to write, so no device read either. */
+    return nvme_queue_mode(queue) == NVME_MODE_INTERRUPT && !nvme_queue_ready(queue) && live(queue);
+}
+
+enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
+{
+    return queue->interrupts && !queue->controller->masked ? NVME_MODE_INTERRUPT : NVME_MODE_POLL;
+}
+
+uint32_t nvme_queue_outstanding(const struct nvme_queue *queue)
+{
+    return queue->slot_count - queue->free_count;
+}
+
+void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *counters)
+{
+    *counters = queue->counters;
+}
+
+enum nvme_error nvme_queue_lend(struct nvme_queue *queue, struct nvme_ring *ring)
+{
+    if (queue->state != NVME_QUEUE_OPEN || queue->interrupts ||
+        nvme_queue_outstanding(queue) != 0) {
+        return NVME_ERR_STATE;
+    }
+    queue->state = NVME_QUEUE_LENT;
+    *ring = (struct nvme_ring){
+        .sq = queue->sq,
+        .cq = queue->cq,
+        .sq_doorbell = queue->sq_doorbell,
+        .cq_doorbell = queue->cq_doorbell,
+        .depth_entries = queue->depth_entries,
+        .sq_tail = queue->sq_tail,
+        .cq_head = queue->cq_head,
+        .phase = (uint32_t)NVME_GET(NVME_CQE_PHASE, queue->phase),
+    };
+    return NVME_OK;
+}

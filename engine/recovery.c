@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The watch: lost interrupts, expired commands, dead controllers.
+ *
+ * An expired command disables its controller: a device that still owns a buffer cannot be left
+ * running, and nothing ends before RDY = 0 is seen. Waits for nothing: each call does one step.
+ */
+#include "nvme_internal.h"
+
+enum {
+    CLOCK_STEP_MS = 100,     /* a gap between two calls counts at most this much */
+    SCANS_PER_DEADLINE = 10, /* walks over the slots */
+};
+#define NS_PER_MS UINT64_C(1000000)
+
+/*
+ * The queue's clock is the time during which it was watched. Posts store it instead of reading a
+ * clock; a request posted after a long pause is then at most one step older than it seems.
+ */
+static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
+{
+    uint64_t gap_ms = (now_ns - queue->watch_ns) / NS_PER_MS;
+
+    if (queue->watch_ns == 0 || gap_ms > CLOCK_STEP_MS) {
+        gap_ms = CLOCK_STEP_MS;
+        queue->watch_ns = now_ns;
+    } else {
+        queue->watch_ns += gap_ms * NS_PER_MS;
+    }
+    queue->clock_ms += (uint32_t)gap_ms;
+}
+
+/*
+ * An entry that was ready at the last call and has no interrupt to show for it is a missed one;
+ * one whose interrupt came meanwhile was only late.
+ */
+static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
+{
+    struct nvme_counters *counters = &queue->counters;
+
+    if (queue->seen && now_ns - queue->seen_ns < NVME_WATCH_PERIOD_NS) {
+        return;
+    }
+    if (queue->seen) {
+        queue->seen = false;
+        if (counters->completions != queue->seen_completions ||
+            counters->interrupts != queue->seen_claims) {
+            counters->late++;
+        } else {
+            counters->missed++;
+            nvme_queue_service(queue, queue->depth_entries);
+        }
+    }
+    if (nvme_queue_ready(queue)) {
+        queue->seen = true;
+        queue->seen_ns = now_ns;
+        queue->seen_claims = counters->interrupts;
+        queue->seen_completions = counters->completions;
+    }
+}
+
+/* A device that reports its own death, or is no longer there. */
+static enum nvme_error check_device(const struct nvme_controller *controller,
+                                    struct nvme_event *event)
+{
+    uint32_t csts = nvme_register_read(&controller->config, NVME_REG_CSTS);
+
+    event->value = csts;
+    if (csts == NVME_REGISTER_GONE) {
+        event->kind = NVME_EVENT_REMOVED;
+        return NVME_ERR_REMOVED;
+    }
+    event->kind = NVME_EVENT_CONTROLLER_FATAL;
+    return (csts & NVME_CSTS_CFS) != 0 ? NVME_ERR_FATAL : NVME_OK;
+}
+
+/* A request that has been out for too long, even after a look at the completion queue. */
+static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_event *event)
+{
+    uint32_t limit_ms = queue->controller->timeout_ms;
+    uint32_t cid = 0;
+
+    if (queue->clock_ms - queue->expiry_scan_ms < limit_ms / SCANS_PER_DEADLINE) {
+        return NVME_OK;
+    }
+    queue->expiry_scan_ms = queue->clock_ms;
+    if (!nvme_request_expired(queue, limit_ms, &cid)) {
+        return NVME_OK;
+    }
+    nvme_queue_service(queue, queue->depth_entries);
+    if (!nvme_request_expired(queue, limit_ms, &cid)) {
+        return NVME_OK;
+    }
+    *event = (struct nvme_event){
+        .kind = NVME_EVENT_COMMAND_TIMEOUT,
+        .value = cid,
+        .limit = limit_ms,
+    };
+    return NVME_ERR_TIMEOUT;
+}
+
+static void watch_live(struct nvme_queue *queue, uint64_t now_ns)
+{
+    struct nvme_controller *controller = queue->controller;
+    struct nvme_event event = {0};
+    enum nvme_error error;
+
+    advance_clock(queue, now_ns);
+    if (nvme_queue_mode(queue) == NVME_MODE_INTERRUPT) {
+        look_for_missed(queue, now_ns);
+    }
+    if (nvme_queue_outstanding(queue) == 0) {
+        return;
+    }
+    error = check_device(controller, &event);
+    if (error == NVME_OK) {
+        error = check_deadlines(queue, &event);
+    }
+    if (error != NVME_OK) {
+        event.queue_id = queue->id;
+        nvme_event_emit(&controller->config, &event);
+        nvme_controller_disable(controller, error);
+    }
+}
+
+void nvme_queue_watch(struct nvme_queue *queue, uint64_t now_ns)
+{
+    struct nvme_controller *controller = queue->controller;
+
+    if (queue->state != NVME_QUEUE_OPEN) {
+        return;
+    }
+    if (nvme_controller_state_load(controller) == NVME_CONTROLLER_LIVE) {
+        watch_live(queue, now_ns);
+    } else if (nvme_controller_state_load(controller) == NVME_CONTROLLER_DISABLING) {
+        nvme_controller_disable_step(controller, now_ns);
+    }
+    if (nvme_controller_state_load(controller) == NVME_CONTROLLER_FAILED) {
+        nvme_queue_service(queue, queue->depth_entries);
+    }
+}
