@@ -120,7 +120,7 @@ CLANG_MARCH = $(eval CLANG_MARCH := $(shell clang --target=riscv64-unknown-elf \
     -march=rv64imac_zicsr_zifencei -x c -fsyntax-only /dev/null 2>/dev/null && \
     echo rv64imac_zicsr_zifencei || echo rv64imac))$(CLANG_MARCH)
 PICOLIBC_INCLUDE = $(eval PICOLIBC_INCLUDE := $(shell $(TARGET_CC) $(PICOLIBC) -E -v -x c \
-    /dev/null 2>&1 | sed -n 's/^ \(.*picolibc.*\)$$/\1/p' | head -n 1))$(PICOLIBC_INCLUDE)
+    /dev/null 2>&1 | sed -n '/search starts/,/^End/s/^ \(.*picolibc.*\)$$/\1/p'))$(PICOLIBC_INCLUDE)
 CLANG_CFLAGS = --target=riscv64-unknown-elf -march=$(CLANG_MARCH) $(TARGET_MACHINE) -std=c17 \
     $(OPTIMIZE) $(WARNINGS) -Wno-unused-command-line-argument
 CLANG_LAYER_FLAGS = $(patsubst $(PICOLIBC),-isystem $(PICOLIBC_INCLUDE),$(LAYER_FLAGS))
@@ -135,7 +135,8 @@ build/clang/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	clang $(CLANG_CFLAGS) $(CLANG_LAYER_FLAGS) -MMD -MP -c -o $@ $<
 
-C_FILES = $(shell find engine platform kernel examples bench tests -name '*.[ch]' 2>/dev/null | sort)
+C_FOLDERS := $(wildcard engine platform kernel examples bench tests)
+C_FILES = $(shell find $(C_FOLDERS) -name '*.[ch]' | sort)
 SH_FILES := $(wildcard scripts/*.sh .ci/run)
 PY_FILES = $(shell find scripts tests -name '*.py' | sort)
 IN_PARALLEL = xargs -P 2 -n 4
@@ -156,7 +157,8 @@ check-clang-tidy:
 check-cppcheck:
 	@mkdir -p build/cppcheck
 	@cppcheck --quiet --std=c11 --platform=unix64 -j 2 --error-exitcode=1 --inline-suppr \
-	    --enable=warning,performance,portability --cppcheck-build-dir=build/cppcheck \
+	    --enable=warning,performance,portability --suppress=constStatement \
+	    --cppcheck-build-dir=build/cppcheck \
 	    -D__riscv -D__riscv_xlen=64 $(filter -I%,$(PROGRAM_FLAGS)) \
 	    $(filter %.c,$(TARGET_SOURCES))
 check-shell:
@@ -239,7 +241,8 @@ coverage: ## line and branch coverage of the engine by the unit tests
 
 run-coverage: $(HOST_TESTS_coverage)
 	@find build/host/coverage -name '*.gcda' -delete
-	@for t in $^; do ./$$t >build/host/coverage/log.txt 2>&1 || { cat build/host/coverage/log.txt; exit 1; }; done
+	@for t in $^; do ./$$t >build/host/coverage/log.txt 2>&1 || \
+	    { cat build/host/coverage/log.txt; exit 1; }; done
 	@gcovr --root . --filter engine/ --filter kernel/ --filter platform/ \
 	    --html-details build/coverage.html --print-summary build/host/coverage
 	@echo "details: build/coverage.html"

@@ -273,20 +273,22 @@ static bool judge(const struct parser *parser, const char *word, const struct op
 static void store(const struct option *option, const struct value *value, void *target)
 {
     char *field = (char *)target + option->offset;
+    unsigned word = (unsigned)value->number;
+    bool flag = value->number != 0;
 
     switch (option->kind) {
     case OPTION_KIND_UNSIGNED:
     case OPTION_KIND_TIME:
-        memcpy(field, &value->number, sizeof(uint64_t));
+        memcpy(field, &value->number, sizeof(value->number));
         break;
     case OPTION_KIND_FLAG:
-        memcpy(field, &(bool){value->number != 0}, sizeof(bool));
+        memcpy(field, &flag, sizeof(flag));
         break;
     case OPTION_KIND_WORD:
-        memcpy(field, &(unsigned){(unsigned)value->number}, sizeof(unsigned));
+        memcpy(field, &word, sizeof(word));
         break;
     case OPTION_KIND_STRING:
-        memcpy(field, &value->string, sizeof(const char *));
+        memcpy(field, &value->string, sizeof(value->string));
         break;
     }
 }

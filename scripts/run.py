@@ -2,7 +2,7 @@
 """Boot a hartq program on QEMU and pass on its console and how it ended.
 
 Exit status: 0 the guest succeeded, 1 it failed or said nothing, 2 usage, 124 time-out.
-The work is done by qemu.py; what other scripts need of it can be imported from here too.
+machine.py writes QEMU's command line, guest.py runs it; other scripts may import both from here.
 """
 
 from __future__ import annotations
@@ -16,14 +16,42 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from qemu import (QEMU_OLDEST, STATUS_FAILED, STATUS_OK, STATUS_TIMEOUT, STATUS_USAGE, Guest, Line,
-                  Machine, Result, UsageError, find_app, find_qemu, parse_properties, parse_size)
+from guest import (
+    STATUS_FAILED,
+    STATUS_OK,
+    STATUS_TIMEOUT,
+    STATUS_USAGE,
+    Guest,
+    Line,
+    Result,
+    run_guest,
+)
+from machine import (
+    QEMU_OLDEST,
+    Machine,
+    UsageError,
+    find_app,
+    find_qemu,
+    parse_properties,
+    parse_size,
+)
 
-__all__ = ["Guest", "Line", "Machine", "Result", "UsageError", "find_app", "find_qemu", "parse_size"]
+# What bench.py and the tests take from here.
+__all__ = [
+    "Guest",
+    "Line",
+    "Machine",
+    "Result",
+    "UsageError",
+    "find_app",
+    "find_qemu",
+    "parse_size",
+    "run_guest",
+]
 
 
 class ConsolePrinter:
-    """Prints the guest's lines and holds back the firmware's banner, unless that is all there is."""
+    """Prints the guest's lines; holds back the firmware's banner unless that is all there is."""
 
     FIRMWARE_LAST = "Boot HART MEDELEG"
 
@@ -57,7 +85,9 @@ class _Stopped(BaseException):
 
 def _on_signal(signum: int, _frame: FrameType | None) -> None:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)  # the guest is being ended: a second one changes nothing
+        signal.signal(
+            each, signal.SIG_IGN
+        )  # the guest is being ended: a second one changes nothing
     raise _Stopped(signum)
 
 
@@ -73,7 +103,8 @@ a second PCI device in front, a disk behind a bridge, a medium with errors:
   ... --no-disk --qemu-arg='-device pci-bridge,id=b,chassis_nr=1,addr=1' \\
                 --qemu-arg='-device nvme,serial=hartq,drive=disk0,bus=b,addr=2'
   ... --no-disk --qemu-arg='-blockdev driver=blkdebug,node-name=bad,image=disk0,\\
-inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.sector=100,inject-error.0.errno=5' \\
+inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.sector=100,\\
+inject-error.0.errno=5' \\
                 --qemu-arg='-device nvme,serial=hartq,drive=bad'
 exit status: 0 the guest succeeded, 1 it failed or said nothing, 2 usage, 124 time-out,
 128 + N ended by signal N
@@ -83,36 +114,104 @@ exit status: 0 the guest succeeded, 1 it failed or said nothing, 2 usage, 124 ti
 def build_parser() -> argparse.ArgumentParser:
     """The command line of scripts/run.py."""
     parser = argparse.ArgumentParser(
-        prog="run.py", description="Boot build/APP.elf on QEMU virt with NVMe controllers.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+        prog="run.py",
+        description="Boot build/APP.elf on QEMU virt with NVMe controllers.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     add = parser.add_argument
-    add("app", metavar="APP", help="program: a name in build/ (hello, nvme, bench, ...) or a path to an ELF")
-    add("arguments", metavar="key=value", nargs="*", help="the guest's arguments (kernel command line)")
+    add(
+        "app",
+        metavar="APP",
+        help="program: a name in build/ (hello, nvme, bench, ...) or a path to an ELF",
+    )
+    add(
+        "arguments",
+        metavar="key=value",
+        nargs="*",
+        help="the guest's arguments (kernel command line)",
+    )
     add("--harts", type=int, default=4, metavar="N", help="harts (default 4)")
     add("--memory", type=int, default=256, metavar="MIB", help="guest memory in MiB (default 256)")
-    add("--backing", default="null", metavar="WHERE",
+    add(
+        "--backing",
+        default="null",
+        metavar="WHERE",
         help="null[:SIZE] reads nothing and drops writes (default, 1g); ram:SIZE host memory, gone "
-        "at the end; FILE a raw image, written to")
-    add("--controllers", default="auto", metavar="N",
+        "at the end; FILE a raw image, written to",
+    )
+    add(
+        "--controllers",
+        default="auto",
+        metavar="N",
         help="NVMe controllers sharing the namespace (default auto: min(harts, 4) with the PLIC, "
-        "1 with the IMSIC)")
-    add("--irqchip", default="plic", choices=("plic", "imsic"), help="interrupt controller (default plic)")
-    add("--lba", type=int, default=512, metavar="BYTES", help="logical block size, 512 or 4096 (default 512)")
-    add("--nvme", action="append", default=[], metavar="k=v,...",
-        help="more properties of each nvme device (repeatable), such as mdts=0 or max_ioqpairs=2")
-    add("--ns", action="append", default=[], metavar="k=v,...",
-        help="more properties of the nvme-ns device (repeatable), such as nsid=7")
-    add("--slots", metavar="S,...", help="PCI slot of each controller (default 1,2,3,...); "
-        "on virt the interrupt line is the slot modulo 4")
-    add("--no-disk", action="store_true",
-        help="attach no controller; the backing is block node `disk0` for --qemu-arg to use")
-    add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64); "
-        f"{'.'.join(map(str, QEMU_OLDEST))} or newer")
-    add("--qemu-arg", action="append", default=[], metavar="ARGS",
-        help="more QEMU arguments, split as a shell does, added last (repeatable)")
-    add("--icount", action="store_true", help="count instructions exactly: -icount shift=0, one host thread")
+        "1 with the IMSIC)",
+    )
+    add(
+        "--irqchip",
+        default="plic",
+        choices=("plic", "imsic"),
+        help="interrupt controller (default plic)",
+    )
+    add(
+        "--lba",
+        type=int,
+        default=512,
+        metavar="BYTES",
+        help="logical block size, 512 or 4096 (default 512)",
+    )
+    add(
+        "--nvme",
+        action="append",
+        default=[],
+        metavar="k=v,...",
+        help="more properties of each nvme device (repeatable), such as mdts=0 or max_ioqpairs=2",
+    )
+    add(
+        "--ns",
+        action="append",
+        default=[],
+        metavar="k=v,...",
+        help="more properties of the nvme-ns device (repeatable), such as nsid=7",
+    )
+    add(
+        "--slots",
+        metavar="S,...",
+        help="PCI slot of each controller (default 1,2,3,...); "
+        "on virt the interrupt line is the slot modulo 4",
+    )
+    add(
+        "--no-disk",
+        action="store_true",
+        help="attach no controller; the backing is block node `disk0` for --qemu-arg to use",
+    )
+    add(
+        "--qemu",
+        metavar="PATH",
+        help="emulator (default $QEMU, else qemu-system-riscv64); "
+        f"{'.'.join(map(str, QEMU_OLDEST))} or newer",
+    )
+    add(
+        "--qemu-arg",
+        action="append",
+        default=[],
+        metavar="ARGS",
+        help="more QEMU arguments, split as a shell does, added last (repeatable)",
+    )
+    add(
+        "--icount",
+        action="store_true",
+        help="count instructions exactly: -icount shift=0, one host thread",
+    )
     add("--gdb", action="store_true", help="wait for a debugger on port 1234, without time-out")
-    add("--timeout", type=float, default=60.0, metavar="S", help="seconds before QEMU is ended (default 60)")
+    add(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds before QEMU is ended (default 60)",
+    )
     add("--firmware", action="store_true", help="show the firmware's banner too")
     add("--dry-run", action="store_true", help="print QEMU's command line and stop")
     return parser
@@ -120,6 +219,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def machine_from(options: argparse.Namespace) -> Machine:
     """The Machine that the command line asks for."""
+
     def whole(text: str, what: str) -> int:
         if not re.fullmatch(r"[0-9]+", text):
             raise UsageError(f"{what}: '{text}' is not a whole number")
@@ -135,12 +235,24 @@ def machine_from(options: argparse.Namespace) -> Machine:
     except ValueError as error:
         raise UsageError(f"--qemu-arg: {error}") from error
     return Machine(
-        app=options.app, arguments=options.arguments, harts=options.harts,
-        memory_mib=options.memory, backing=options.backing, controllers=count,
-        irqchip=options.irqchip, lba_bytes=options.lba, nvme=properties(options.nvme, "--nvme"),
-        namespace=properties(options.ns, "--ns"), slots=slots, attach=not options.no_disk,
-        icount=options.icount, gdb=options.gdb, timeout_s=options.timeout, qemu=options.qemu,
-        qemu_args=extra)
+        app=options.app,
+        arguments=options.arguments,
+        harts=options.harts,
+        memory_mib=options.memory,
+        backing=options.backing,
+        controllers=count,
+        irqchip=options.irqchip,
+        lba_bytes=options.lba,
+        nvme=properties(options.nvme, "--nvme"),
+        namespace=properties(options.ns, "--ns"),
+        slots=slots,
+        attach=not options.no_disk,
+        icount=options.icount,
+        gdb=options.gdb,
+        timeout_s=options.timeout,
+        qemu=options.qemu,
+        qemu_args=extra,
+    )
 
 
 def report(result: Result) -> None:
@@ -169,7 +281,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.gdb:
             elf = shlex.quote(str(find_app(machine.app)))
             print(f"waiting for: gdb-multiarch {elf} -ex 'target remote :1234'", file=sys.stderr)
-        result = machine.run(printer)
+        result = run_guest(machine, printer)
         printer.close()
         report(result)
         return result.status

@@ -46,7 +46,7 @@ check_cross() {
 check_qemu() {
     if ! have "$qemu"; then
         if [ -n "${QEMU:-}" ]; then
-            echo "setup: QEMU=$QEMU is not an executable file; unset it to use the distribution's" >&2
+            echo "setup: QEMU=$QEMU is not executable; unset it to use the distribution's" >&2
             exit 1
         fi
         need qemu-system-riscv64 qemu-system-riscv qemu-system-misc
@@ -60,8 +60,8 @@ check_qemu() {
     fi
     oldest=$(printf '%s\n' "$version" "$qemu_oldest" | sort -V | head -n 1)
     if [ "$oldest" != "$qemu_oldest" ]; then
-        echo "setup: $qemu is version $version; hartq needs $qemu_oldest or newer. Debian 12 and" >&2
-        echo "       Ubuntu 24.04 have one; or name another with QEMU=/path/to/qemu-system-riscv64" >&2
+        echo "setup: $qemu is version $version; hartq needs $qemu_oldest or newer." >&2
+        echo "       Debian 12 and Ubuntu 24.04 have one; or name another with QEMU=PATH" >&2
         exit 1
     fi
     [ -n "${QEMU:-}" ] || check_firmware

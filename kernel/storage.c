@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Queues for harts, interrupt lines, waiting. See storage.h.
+ */
+#include "storage.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harts.h"
+#include "heap.h"
+#include "irq.h"
+#include "plic.h"
+#include "start.h"
+#include "storage_internal.h"
+#include "timer.h"
+
+/* Empty polls between two looks at the clock for the watch. */
+enum { POLLS_PER_CLOCK = 256 };
+
+/* ---- Interrupt lines ------------------------------------------------------------------ */
+
+static void line_handler(void *arg)
+{
+    struct storage_line *line = arg;
+
+    nvme_irq_service(line->controllers, line->count);
+}
+
+static struct storage_line *find_line(struct storage *storage, uint32_t source)
+{
+    for (uint32_t i = 0; i < storage->line_count; i++) {
+        if (storage->lines[i].source == source) {
+            return &storage->lines[i];
+        }
+    }
+    return NULL;
+}
+
+bool storage_connect_line(struct storage *storage, const struct storage_controller *controller,
+                          uint32_t hart)
+{
+    uint32_t source = controller->function->irq_source;
+    struct storage_line *line = find_line(storage, source);
+
+    if (!plic_present() || source == 0) {
+        printf("error: interrupt mode needs a PLIC and a controller with an INTx pin; hint: "
+               "--irqchip plic, or completion=poll\n");
+        return false;
+    }
+    if (line == NULL) {
+        line = &storage->lines[storage->line_count++];
+        *line = (struct storage_line){.source = source, .hart = hart};
+    }
+    if (line->hart != hart) {
+        printf("error: two controllers share interrupt source %" PRIu32 ", for harts %" PRIu32
+               " and %" PRIu32 ": one line interrupts one hart; hint: fewer harts, or "
+               "completion=poll\n",
+               source, line->hart, hart);
+        return false;
+    }
+    for (uint32_t i = 0; i < line->count; i++) {
+        if (line->controllers[i] == controller->engine) {
+            return true;
+        }
+    }
+    line->controllers[line->count++] = controller->engine;
+    if (line->count == 1) {
+        plic_attach(source, line_handler, line);
+        plic_route(source, hart);
+    }
+    return true;
+}
+
+void storage_disconnect_lines(struct storage *storage)
+{
+    for (uint32_t i = 0; i < storage->line_count; i++) {
+        plic_detach(storage->lines[i].source);
+    }
+    storage->line_count = 0;
+}
+
+/* ---- Queues --------------------------------------------------------------------------- */
+
+static bool check_config(const struct storage_config *config)
+{
+    if (config->harts == 0 || config->harts > STORAGE_HARTS_MAX ||
+        (!config->spread && config->harts > hart_count())) {
+        printf("error: harts=%" PRIu32 ": 1 to %u; hint: run.py --harts\n", config->harts,
+               hart_count());
+        return false;
+    }
+    return true;
+}
+
+static bool open_queue(struct storage *storage, uint32_t index)
+{
+    uint32_t controllers = storage->controller_count;
+    struct storage_controller *controller = &storage->controllers[index % controllers];
+    struct storage_queue *queue = &storage->queues[index];
+    struct nvme_queue_config config = {.mode = storage->config.mode};
+    enum nvme_error error;
+
+    queue->hart = storage->config.spread ? 0 : index;
+    queue->controller = controller;
+    queue->ns = &controller->ns;
+    queue->idle_polls = 0;
+    config.owner = queue->hart;
+    if (config.mode == NVME_MODE_INTERRUPT &&
+        !storage_connect_line(storage, controller, queue->hart)) {
+        return false;
+    }
+    error = nvme_queue_open(controller->engine, index / controllers, &config, &queue->engine);
+    if (error == NVME_ERR_INTERRUPT) {
+        printf("error: interrupt mode with %" PRIu32 " harts on %" PRIu32
+               " controllers: a controller has one interrupt line, for one hart; hint: "
+               "run.py --controllers %" PRIu32 ", or completion=poll\n",
+               storage->config.harts, controllers, storage->config.harts);
+    } else if (error != NVME_OK) {
+        printf("error: queue %" PRIu32 ": %s (%d)\n", index, nvme_error_text(error), (int)error);
+    }
+    return error == NVME_OK;
+}
+
+/* How many queues the controllers have granted together, at most what was wanted. */
+static uint32_t queues_granted(const struct storage *storage)
+{
+    uint32_t wanted = storage->config.harts;
+    uint32_t smallest = UINT32_MAX;
+
+    for (uint32_t i = 0; i < storage->controller_count; i++) {
+        struct nvme_controller_info info;
+
+        nvme_controller_describe(storage->controllers[i].engine, &info);
+        smallest = info.queue_count < smallest ? info.queue_count : smallest;
+    }
+    if (smallest * storage->controller_count < wanted) {
+        printf("note: %" PRIu32 " queues wanted, %" PRIu32
+               " granted: that many harts do the work\n",
+               wanted, smallest * storage->controller_count);
+        return smallest * storage->controller_count;
+    }
+    return wanted;
+}
+
+static bool open_all(struct storage *storage)
+{
+    uint32_t wanted;
+
+    if (!storage_open_controllers(storage)) {
+        return false;
+    }
+    storage->delivery = storage->controller_count >= storage->config.harts ? "per-hart" : "shared";
+    wanted = queues_granted(storage);
+    while (storage->queue_count < wanted) {
+        if (!open_queue(storage, storage->queue_count)) {
+            return false;
+        }
+        storage->queue_count++;
+    }
+    return true;
+}
+
+bool storage_open(struct storage *storage, const struct storage_config *config)
+{
+    const uint32_t capacity = sizeof(storage->functions) / sizeof(storage->functions[0]);
+    static bool scanned;
+    bool opened;
+
+    storage->config = *config;
+    storage->controller_count = 0;
+    storage->queue_count = 0;
+    storage->line_count = 0;
+    storage->heap_mark = heap_mark();
+    if (!check_config(config)) {
+        return false;
+    }
+    if (!scanned) {
+        storage->function_count = pci_scan(&machine_get()->pci, storage->functions, capacity);
+        scanned = true;
+        if (storage->function_count > capacity) {
+            printf("note: %" PRIu32 " PCI functions, the first %" PRIu32 " are used\n",
+                   storage->function_count, capacity);
+            storage->function_count = capacity;
+        }
+    }
+    opened = open_all(storage);
+    storage_print_events(storage);
+    if (!opened) {
+        storage_close(storage);
+    }
+    return opened;
+}
+
+bool storage_close(struct storage *storage)
+{
+    bool stuck = false;
+    bool clean = true;
+
+    for (uint32_t i = 0; i < storage->queue_count; i++) {
+        enum nvme_error error = nvme_queue_close(storage->queues[i].engine);
+
+        if (error != NVME_OK) {
+            printf("error: closing queue %" PRIu32 ": %s\n", i, nvme_error_text(error));
+            clean = false;
+        }
+    }
+    storage_disconnect_lines(storage);
+    for (uint32_t i = 0; i < storage->controller_count; i++) {
+        enum nvme_error error = nvme_controller_close(storage->controllers[i].engine);
+
+        if (error != NVME_OK) {
+            printf("error: closing controller %" PRIu32 ": %s\n", i, nvme_error_text(error));
+            clean = false;
+        }
+        stuck = stuck || error == NVME_ERR_STUCK;
+        pci_disable(storage->controllers[i].function);
+    }
+    storage_print_events(storage);
+    storage->queue_count = 0;
+    storage->controller_count = 0;
+    if (!stuck) {
+        heap_release(storage->heap_mark);
+    }
+    return clean;
+}
+
+/* ---- A hart at work ------------------------------------------------------------------- */
+
+static void watch_tick(void *arg)
+{
+    struct storage_queue *queue = arg;
+
+    nvme_queue_watch(queue->engine, time_now_ns());
+}
+
+/* A failed controller ends this queue's requests here; a polling thread sees it by itself. */
+static void kicked(void *arg)
+{
+    struct storage_queue *queue = arg;
+
+    nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
+}
+
+void storage_hart_start(struct storage_queue *queue)
+{
+    if (nvme_queue_mode(queue->engine) == NVME_MODE_INTERRUPT) {
+        if (queue->hart != 0) {
+            plic_enable_hart();
+        }
+        hart_attach_ipi(kicked, queue);
+        timer_start(NVME_WATCH_PERIOD_NS, watch_tick, queue);
+    }
+}
+
+void storage_hart_stop(struct storage_queue *queue)
+{
+    (void)queue;
+    timer_stop();
+    hart_attach_ipi(NULL, NULL);
+}
+
+/* One poll; the clock is looked at now and then, when there was nothing to do. */
+static void poll(struct storage_queue *queue)
+{
+    if (nvme_queue_service(queue->engine, NVME_DEPTH_MAX) != 0) {
+        return;
+    }
+    if (++queue->idle_polls >= POLLS_PER_CLOCK) {
+        queue->idle_polls = 0;
+        nvme_queue_watch(queue->engine, time_now_ns());
+    }
+}
+
+void storage_wait(struct storage_queue *queue)
+{
+    uint64_t irq;
+
+    if (nvme_queue_mode(queue->engine) == NVME_MODE_POLL) {
+        /* Interrupts off: the queue of a line that went bad is also serviced by the watch's tick. */
+        irq = irq_save();
+        poll(queue);
+        irq_restore(irq);
+        return;
+    }
+    /* Look, then sleep, with interrupts off: one that comes in between is pending and wakes wfi. */
+    irq_disable();
+    if (nvme_queue_arm(queue->engine)) {
+        hart_wait();
+    }
+    irq_enable();
+}
+
+/* ---- Telling -------------------------------------------------------------------------- */
+
+void storage_print_events(struct storage *storage)
+{
+    for (uint32_t i = 0; i < storage->controller_count; i++) {
+        struct storage_controller *controller = &storage->controllers[i];
+        uint32_t count = controller->event_count;
+        uint32_t kept = count < STORAGE_EVENTS_MAX ? count : STORAGE_EVENTS_MAX;
+
+        for (; controller->events_printed < kept; controller->events_printed++) {
+            const struct nvme_event *event = &controller->events[controller->events_printed];
+
+            printf("note: nvme %" PRIu32 " queue %u: %s %" PRIu64 ", %" PRIu64 "\n", i,
+                   event->queue_id, nvme_event_text(event->kind), event->value, event->limit);
+        }
+    }
+}
+
+void storage_print_banner(const struct storage *storage)
+{
+    const struct nvme_namespace *ns = &storage->controllers[0].ns;
+    struct nvme_controller_info info;
+
+    nvme_controller_describe(storage->controllers[0].engine, &info);
+    printf("nvme: %s %s, %" PRIu32 " controller%s, namespace %" PRIu32 ": %" PRIu64
+           " blocks of %" PRIu32 " bytes, %" PRIu32 " queue%s of %" PRIu32
+           " entries, completion %s, delivery %s\n",
+           info.model, info.firmware, storage->controller_count,
+           storage->controller_count == 1 ? "" : "s", ns->nsid, ns->block_count, ns->block_bytes,
+           storage->queue_count, storage->queue_count == 1 ? "" : "s", info.depth_entries,
+           nvme_queue_mode(storage->queues[0].engine) == NVME_MODE_POLL ? "poll" : "irq",
+           storage->delivery);
+}
+
+void storage_count(const struct storage *storage, struct nvme_counters *sum)
+{
+    *sum = (struct nvme_counters){0};
+    for (uint32_t i = 0; i < storage->queue_count; i++) {
+        struct nvme_counters one;
+
+        nvme_queue_count(storage->queues[i].engine, &one);
+        sum->posts += one.posts;
+        sum->completions += one.completions;
+        sum->drains += one.drains;
+        sum->services += one.services;
+        sum->sq_doorbells += one.sq_doorbells;
+        sum->cq_doorbells += one.cq_doorbells;
+        sum->interrupts += one.interrupts;
+        sum->spurious += one.spurious;
+        sum->late += one.late;
+        sum->missed += one.missed;
+        sum->stale += one.stale;
+        sum->malformed += one.malformed;
+    }
+}

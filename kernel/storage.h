@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The little kernel around the engine that the programs share: finds the controllers, gives each
+ * hart a queue, connects interrupts, waits.
+ *
+ * This is what an embedder writes, and the place where engine and platform meet. It decides the
+ * delivery: as many controllers as harts give each hart a controller of its own (per-hart, one PLIC
+ * line each); fewer controllers are shared queue by queue, which can only be polled so far.
+ */
+#ifndef HARTQ_STORAGE_H
+#define HARTQ_STORAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nvme.h"
+#include "pci.h"
+
+enum {
+    STORAGE_CONTROLLERS_MAX = 8,
+    STORAGE_HARTS_MAX = 64,
+    STORAGE_EVENTS_MAX = 16, /* kept per controller until printed */
+};
+
+/* What a program wants. Zero means the default. */
+struct storage_config {
+    uint32_t harts;              /* queues wanted, one per hart, 1 .. hart_count() */
+    uint32_t depth_entries;      /* of each queue: iodepth + 1 */
+    enum nvme_mode mode;         /* of all queues */
+    uint32_t max_transfer_bytes; /* see struct nvme_config */
+    uint64_t timeout_ns;         /* see struct nvme_config.command_timeout_ns */
+    uint32_t nsid;               /* 0: the first active namespace */
+    uint32_t controllers_max;    /* use no more than these, 0: all */
+    bool spread;                 /* one hart drives every controller: queues[] go round them */
+};
+
+/* One controller. Events are written in traps and read by storage_print_events. */
+struct storage_controller {
+    struct nvme_controller *engine;
+    const struct pci_function *function;
+    struct nvme_namespace ns;
+    struct nvme_event events[STORAGE_EVENTS_MAX];
+    volatile uint32_t event_count; /* may exceed STORAGE_EVENTS_MAX: then some were dropped */
+    uint32_t events_printed;
+};
+
+/* A hart's queue. Cache line apart from its neighbours. */
+struct storage_queue {
+    _Alignas(64) struct nvme_queue *engine;
+    struct storage_controller *controller;
+    const struct nvme_namespace *ns;
+    uint32_t idle_polls; /* since the last look at the clock */
+    uint32_t hart;
+};
+
+/* An interrupt source and the controllers on it. */
+struct storage_line {
+    uint32_t source;
+    uint32_t hart;
+    uint32_t count;
+    struct nvme_controller *controllers[STORAGE_CONTROLLERS_MAX];
+};
+
+/* Everything that is open. One per program, static. */
+struct storage {
+    struct storage_config config;
+    struct storage_controller controllers[STORAGE_CONTROLLERS_MAX];
+    uint32_t controller_count;
+    struct storage_queue queues[STORAGE_HARTS_MAX];
+    uint32_t queue_count; /* may be fewer than wanted: said on the console */
+    struct storage_line lines[STORAGE_CONTROLLERS_MAX];
+    uint32_t line_count;
+    struct pci_function functions[32];
+    uint32_t function_count;
+    size_t heap_mark;
+    const char *delivery; /* "per-hart" or "shared" */
+};
+
+/*
+ * Opens controllers, the namespace and config->harts queues; queue i belongs to hart i (with
+ * `spread`: all to hart 0). Called on hart 0. Prints why it failed (what, value, limit, hint) and
+ * returns false; what was opened is closed again.
+ */
+bool storage_open(struct storage *storage, const struct storage_config *config);
+
+/* Closes queues and controllers in order, gives the memory back. False: said on the console. */
+bool storage_close(struct storage *storage);
+
+/*
+ * On the owner hart, around its work: starts and stops the watch's timer, and lets the hart take
+ * external interrupts and kicks. Stop leaves no request outstanding unattended: wait first.
+ */
+void storage_hart_start(struct storage_queue *queue);
+void storage_hart_stop(struct storage_queue *queue);
+
+/*
+ * One step of waiting on the owner hart, interrupts on: services a polled queue once, or sleeps until
+ * an interrupt if nothing is ready. Callbacks have run when it returns, or not: look and call again.
+ */
+void storage_wait(struct storage_queue *queue);
+
+/* Prints the events that came since the last call: word, value, limit. Hart 0, outside traps. */
+void storage_print_events(struct storage *storage);
+
+/* One line on the console: controllers, namespace, queues, depth, mode, delivery. */
+void storage_print_banner(const struct storage *storage);
+
+/* The counters of all queues, added up. */
+void storage_count(const struct storage *storage, struct nvme_counters *sum);
+
+#endif

@@ -1,0 +1,237 @@
+"""A running guest: its console with the time of each line, its end and what that means.
+
+    machine = Machine("selftest", ["only=prp"], harts=2, controllers=2, backing="ram:64m")
+    result = run_guest(machine, lambda line: print(line.text))
+or, to act on each line and look at QEMU while it runs:
+    with Guest(machine) as guest:
+        for line in guest.lines():      # line.time_ns is time.monotonic_ns() at arrival
+            ...                         # guest.pid is QEMU's, for /proc
+        result = guest.finish()
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import os
+import re
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+from machine import Machine
+
+STDERR_MAX_BYTES = 64 * 1024
+STOP_GRACE_S = 3.0
+TAIL_LINES = 15
+
+STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_TIMEOUT = 0, 1, 2, 124
+
+# What QEMU says, and what the user does about it.
+QEMU_HINTS = (
+    (r"Failed to get .*lock", "another QEMU has the image open: end that one, or use a copy"),
+    (r"Property '.*' not found", "see the properties with: qemu-system-riscv64 -device nvme,help"),
+    (
+        r"Property '.*' doesn't take",
+        "see the properties with: qemu-system-riscv64 -device nvme,help",
+    ),
+    (r"slot .* (not available|in use)", "choose other PCI slots with --slots"),
+    (r"[Cc]annot allocate memory|cannot set up guest memory", "give the guest less with --memory"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One line of the guest's console, without its end."""
+
+    time_ns: int  # time.monotonic_ns() of the host when the line's end arrived
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a guest ended."""
+
+    status: int  # 0, 1, 2 or 124, as the command answers
+    guest_exit: int | None  # N of the guest's last `exit N`, None if it printed none
+    qemu_status: int  # QEMU's exit status, negative for a signal
+    tail: list[str]  # the last console lines
+    stderr: str  # what QEMU wrote to its standard error
+    reason: str  # one line of words, empty on success
+
+
+def _end_with_parent() -> None:
+    """In the child: die when the thread that started QEMU dies, however that happens."""
+    _LIBC.prctl(1, signal.SIGKILL, 0, 0, 0)
+
+
+_LIBC = ctypes.CDLL(None)
+
+
+class Guest:
+    """A running QEMU. Use as a context manager: leaving the block ends it in every case.
+
+    Start, read and finish on one thread: QEMU is killed when that thread ends.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.pid = 0
+        self.timed_out = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready: deque[Line] = deque()  # read, not yet handed out
+        self._partial = b""  # the console's last line, its end not yet read
+        self._ended = False  # nothing more will be read
+        self._any_output = False
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._guest_exit: int | None = None
+
+    def __enter__(self) -> Guest:
+        machine = self.machine
+        ram_bytes = machine.ram_size()
+        ram_fd = None
+        try:
+            if ram_bytes is not None:
+                # A memory file has no name, so that nothing stays behind whatever kills us.
+                ram_fd = os.memfd_create("hartq-disk")
+                os.ftruncate(ram_fd, ram_bytes)
+            argv = machine.argv(ram_fd)
+            self._stderr = tempfile.TemporaryFile()
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                pass_fds=() if ram_fd is None else (ram_fd,),
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        finally:
+            if ram_fd is not None:
+                os.close(ram_fd)
+        self.pid = self._process.pid
+        self._deadline_ns = time.monotonic_ns() + int(machine.timeout_s * 1e9)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        assert self._process and self._process.stdout
+        self._process.stdout.close()
+        self._stderr.close()
+
+    def lines(self) -> Iterator[Line]:
+        """The console, line by line, until QEMU ends or the time is up (then it is stopped)."""
+        while True:
+            while self._ready:
+                yield self._ready.popleft()
+            if self._ended:
+                return
+            self._fill()
+
+    def _fill(self) -> None:
+        """Read once; complete lines go to `_ready`."""
+        chunk = self._read_chunk()
+        time_ns = time.monotonic_ns()
+        if chunk:
+            self._any_output = True
+            *whole, self._partial = (self._partial + chunk).split(b"\n")
+        else:
+            self._ended = True
+            whole = [self._partial] if self._partial else []
+        for raw in whole:
+            text = raw.decode("utf-8", "replace").rstrip("\r")
+            self._tail.append(text)
+            self._ready.append(Line(time_ns, text))
+            match = re.fullmatch(r"exit (\d+)", text.strip())
+            if match:
+                self._guest_exit = int(match[1])
+
+    def _read_chunk(self) -> bytes:
+        """The next bytes; empty at the console's end and at the deadline."""
+        assert self._process and self._process.stdout
+        fd = self._process.stdout.fileno()
+        left_s = self._left_s()
+        ready = left_s is None or left_s > 0
+        if ready:
+            ready = bool(select.select([fd], [], [], left_s)[0])
+        if not ready:
+            self.timed_out = True
+            self.stop()
+            return b""
+        return os.read(fd, 65536)
+
+    def _left_s(self) -> float | None:
+        """Seconds to the deadline; None is for ever: a debugger may hold the guest for hours."""
+        if self.machine.gdb:
+            return None
+        return (self._deadline_ns - time.monotonic_ns()) / 1e9
+
+    def stop(self) -> None:
+        """End QEMU now, kindly first. Does nothing if it has ended."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def finish(self) -> Result:
+        """Read what is left of the console, wait for QEMU's end and say what it means."""
+        for _ in self.lines():
+            pass
+        assert self._process
+        left_s = self._left_s()
+        try:
+            self._process.wait(None if left_s is None else max(STOP_GRACE_S, left_s))
+        except subprocess.TimeoutExpired:
+            self.timed_out = True
+            self.stop()
+        self._stderr.seek(0)
+        text = self._stderr.read(STDERR_MAX_BYTES).decode("utf-8", "replace")
+        stderr = "\n".join(
+            line for line in text.splitlines() if "terminating on signal" not in line
+        )
+        status, reason = self._verdict(self._process.returncode, stderr)
+        return Result(
+            status, self._guest_exit, self._process.returncode, list(self._tail), stderr, reason
+        )
+
+    def _verdict(self, qemu_status: int, stderr: str) -> tuple[int, str]:
+        guest_exit = self._guest_exit
+        if self.timed_out:
+            return STATUS_TIMEOUT, f"time-out after {self.machine.timeout_s:g} s"
+        if qemu_status < 0:
+            return STATUS_FAILED, f"QEMU was ended by signal {-qemu_status}"
+        if qemu_status and not self._any_output:
+            hints = [hint for pattern, hint in QEMU_HINTS if re.search(pattern, stderr)]
+            return STATUS_USAGE, "QEMU refused to start" + (f" ({hints[0]})" if hints else "")
+        if guest_exit is None:
+            return STATUS_FAILED, f"the guest ended without a word (QEMU's status {qemu_status})"
+        if guest_exit or qemu_status:
+            return (
+                STATUS_FAILED,
+                f"the guest failed: exit {guest_exit}, QEMU's status {qemu_status}",
+            )
+        return STATUS_OK, ""
+
+
+def run_guest(machine: Machine, on_line: Callable[[Line], None] | None = None) -> Result:
+    """Boot, pass each console line to `on_line`, wait for the end. Leaves nothing behind."""
+    with Guest(machine) as guest:
+        for line in guest.lines():
+            if on_line:
+                on_line(line)
+        return guest.finish()

@@ -1,0 +1,303 @@
+"""The machine a hartq program runs on: QEMU's command line, and every value in it judged first.
+
+The one place that knows how QEMU `virt`, its NVMe controllers and their backing are written down.
+Bad values raise UsageError with one line of text; guest.py starts what this describes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+
+QEMU_OLDEST = (7, 2)
+HARTS_MAX = 64
+MEMORY_MIB_MIN, MEMORY_MIB_MAX = 32, 65536
+CONTROLLERS_MAX = 30  # slots 1 to 30 of the root bus; slot 0 is the host bridge
+PRIVATE_LINES = 4  # PCI interrupt lines of `virt`: controllers beyond share them
+NULL_SIZE_BYTES = 1 << 30
+DISK_SIZE_MAX_BYTES = 1 << 43
+ARGUMENTS_MAX_BYTES = 1024  # the kernel command line of the device tree, all words together
+
+
+class UsageError(Exception):
+    """A value that cannot work, found before anything was started: what, value, limit, hint."""
+
+
+def parse_size(text: str, what: str) -> int:
+    """Bytes of `64m`, `1G`, `4096`: a whole number, then k, m, g or t (powers of 1024)."""
+    match = re.fullmatch(r"([0-9]+)([kmgt]?)i?b?", text.strip().lower())
+    if not match:
+        raise UsageError(
+            f"{what}: '{text}' is not a size (a whole number, then k, m, g or t; such as 64m)"
+        )
+    size = int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[match[2]]
+    if not 0 < size <= DISK_SIZE_MAX_BYTES:
+        raise UsageError(f"{what}: {text} is out of range (1 byte to {DISK_SIZE_MAX_BYTES >> 40}t)")
+    return size
+
+
+def parse_properties(text: str, what: str) -> dict[str, str]:
+    """`k=v,k=v` as a dictionary."""
+    properties = {}
+    for item in text.split(","):
+        key, separator, value = item.partition("=")
+        if not (key and separator and value):
+            raise UsageError(f"{what}: '{item}' is not a property (key=value, joined by commas)")
+        properties[key] = value
+    return properties
+
+
+@functools.lru_cache
+def find_qemu(path: str) -> tuple[str, str]:
+    """The emulator's full path and version text; UsageError if it is missing, broken or too old."""
+    found = shutil.which(path)
+    if not found:
+        raise UsageError(
+            f"QEMU: '{path}' is not an executable (install it with scripts/setup.sh, "
+            "or name one with --qemu or $QEMU)"
+        )
+    try:
+        answer = subprocess.run(
+            [found, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"QEMU: '{found} --version' does not run: {error}") from error
+    match = re.search(r"QEMU emulator version ((\d+)\.(\d+)[^\s,]*)", answer.stdout)
+    if not match:
+        raise UsageError(
+            f"QEMU: '{found} --version' does not look like QEMU's (wants qemu-system-riscv64)"
+        )
+    if (int(match[2]), int(match[3])) < QEMU_OLDEST:
+        oldest = ".".join(map(str, QEMU_OLDEST))
+        raise UsageError(
+            f"QEMU: {found} is version {match[1]}, older than {oldest} (install a newer "
+            "one and name it with --qemu or $QEMU)"
+        )
+    return found, match[1]
+
+
+def find_app(app: str | Path) -> Path:
+    """The program's ELF: a name below build/ or a path."""
+    path = Path(app)
+    if path.suffix == ".elf" or len(path.parts) > 1:
+        if not path.is_file():
+            raise UsageError(f"program: '{path}' is not a file")
+        return path
+    path = BUILD / f"{app}.elf"
+    if path.is_file():
+        return path
+    built = sorted(elf.stem for elf in BUILD.glob("*.elf"))
+    there = f"built: {', '.join(built)}" if built else "nothing is built: make all"
+    raise UsageError(f"program: build/{app}.elf does not exist ({there})")
+
+
+def check_arguments(words: Sequence[str]) -> str:
+    """The guest's command line; UsageError for what the kernel command line cannot carry."""
+    for word in words:
+        if not word or not re.fullmatch(r"[!-~]+", word):
+            raise UsageError(
+                f"argument: {word!r} cannot travel on the kernel command line (printable "
+                "ASCII without spaces only)"
+            )
+    line = " ".join(words)
+    if len(line) > ARGUMENTS_MAX_BYTES:
+        raise UsageError(
+            f"arguments: {len(line)} bytes are too many (at most {ARGUMENTS_MAX_BYTES})"
+        )
+    return line
+
+
+def check_image(path: Path, lba_bytes: int) -> None:
+    """Refuse what QEMU would refuse later, in words."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UsageError(
+            f"image: '{path}': {error.strerror} (null:SIZE and ram:SIZE need no file; "
+            f"make one with: truncate -s 128M {shlex.quote(str(path))})"
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"image: '{path}' is not a regular file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise UsageError(f"image: '{path}' cannot be read and written by this user")
+    if status.st_size == 0 or status.st_size % lba_bytes:
+        raise UsageError(
+            f"image: '{path}' has {status.st_size} bytes, not a multiple of the LBA size "
+            f"{lba_bytes} (change it with truncate -s, or choose --lba)"
+        )
+
+
+@dataclasses.dataclass
+class Machine:
+    """One guest and its disk. Fields are as the options of the same name; see --help."""
+
+    app: str | Path
+    arguments: Sequence[str] = ()
+    harts: int = 4
+    memory_mib: int = 256
+    backing: str = "null"
+    controllers: int | None = None  # None: as many as can have an interrupt line of their own
+    irqchip: str = "plic"
+    lba_bytes: int = 512
+    nvme: dict[str, str] = dataclasses.field(default_factory=dict)  # properties of each controller
+    namespace: dict[str, str] = dataclasses.field(
+        default_factory=dict
+    )  # properties of the namespace
+    slots: Sequence[int] | None = None  # PCI slot of each controller; None: 1, 2, 3, ...
+    attach: bool = True  # False: no controller; node `disk0` is there for qemu_args to use
+    icount: bool = False
+    gdb: bool = False
+    timeout_s: float = 60.0
+    qemu: str | None = None  # None: $QEMU, else qemu-system-riscv64
+    qemu_args: Sequence[str] = ()  # as QEMU takes them, after everything else
+
+    def controller_count(self) -> int:
+        """How many controllers `auto` comes to."""
+        if not self.attach:
+            return 0
+        if self.controllers is not None:
+            return self.controllers
+        if self.slots is not None:
+            return len(self.slots)
+        return min(self.harts, PRIVATE_LINES) if self.irqchip == "plic" else 1
+
+    def check(self) -> None:
+        """Raise UsageError unless every field is in its range."""
+        count = self.controller_count()
+        ranges: tuple[tuple[str, float, float, float], ...] = (
+            ("--harts", self.harts, 1, HARTS_MAX),
+            ("--memory", self.memory_mib, MEMORY_MIB_MIN, MEMORY_MIB_MAX),
+            ("--controllers", count, 1 if self.attach else 0, CONTROLLERS_MAX),
+            ("--timeout", self.timeout_s, 0.1, 86400.0),
+        )
+        for what, value, low, high in ranges:
+            if not low <= value <= high:
+                raise UsageError(f"{what}: {value} is out of range ({low} to {high})")
+        if self.irqchip not in ("plic", "imsic"):
+            raise UsageError(f"--irqchip: '{self.irqchip}' is unknown (plic or imsic)")
+        if self.lba_bytes not in (512, 4096):
+            raise UsageError(f"--lba: {self.lba_bytes} is not supported (512 or 4096)")
+        slots = self.slots if self.slots is not None else range(1, count + 1)
+        if self.attach and (len(slots) != count or len(set(slots)) != count):
+            raise UsageError(f"--slots: {len(set(slots))} different slots for {count} controllers")
+        if any(not 1 <= slot <= 31 for slot in slots):
+            raise UsageError("--slots: a PCI slot is out of range (1 to 31)")
+
+    def argv(self, ram_fd: int | None = None) -> list[str]:
+        """QEMU's command line. `ram_fd` is the open memory file of a `ram:` backing."""
+        self.check()
+        qemu, _ = find_qemu(self.qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
+        argv = [
+            qemu,
+            "-name",
+            "hartq,debug-threads=on",
+            "-nodefaults",
+            "-no-user-config",
+            "-M",
+            "virt" + (",aia=aplic-imsic" if self.irqchip == "imsic" else ""),
+            "-smp",
+            f"{self.harts},maxcpus={max(2, self.harts)}",
+            "-m",
+            str(self.memory_mib),
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-monitor",
+            "none",
+            "-no-reboot",
+            "-bios",
+            "default",
+            "-kernel",
+            str(find_app(self.app)),
+        ]
+        if self.arguments:
+            argv += ["-append", check_arguments(self.arguments)]
+        if self.icount:
+            argv += ["-icount", "shift=0"]
+        if self.gdb:
+            argv += ["-s", "-S"]
+        return argv + self._disk(ram_fd) + list(self.qemu_args)
+
+    def ram_size(self) -> int | None:
+        """Bytes of a `ram:SIZE` backing, None for another kind."""
+        kind, _, size = self.backing.partition(":")
+        return self._disk_size("ram", size) if kind == "ram" else None
+
+    def _disk_size(self, kind: str, text: str) -> int:
+        size = parse_size(text, f"--backing {kind}:SIZE")
+        if size % self.lba_bytes:
+            raise UsageError(
+                f"--backing: {kind}:{text} is not a multiple of the LBA size " f"{self.lba_bytes}"
+            )
+        return size
+
+    def _blockdev(self, ram_fd: int | None) -> dict[str, object]:
+        kind, separator, size = self.backing.partition(":")
+        if kind == "null":
+            # Reads return nothing (the buffer stays as it was): the cheapest device there is.
+            bytes_ = self._disk_size(kind, size) if separator else NULL_SIZE_BYTES
+            return {"driver": "null-co", "node-name": "disk0", "size": bytes_}
+        if kind == "ram":
+            filename = f"/proc/self/fd/{ram_fd}"
+        else:
+            filename = os.path.abspath(self.backing)
+            check_image(Path(filename), self.lba_bytes)
+        return {
+            "driver": "raw",
+            "node-name": "disk0",
+            "discard": "unmap",
+            "file": {"driver": "file", "filename": filename, "aio": "threads"},
+        }
+
+    def _disk(self, ram_fd: int | None) -> list[str]:
+        argv = ["-blockdev", json.dumps(self._blockdev(ram_fd))]
+        count = self.controller_count()
+        if count == 0:
+            return argv
+        subsystem = {}
+        if count > 1:
+            argv += ["-device", "nvme-subsys,id=subsys0"]
+            subsystem = {"subsys": "subsys0"}
+        for index, slot in enumerate(self.slots or range(1, count + 1)):
+            properties = {
+                "id": f"nvme{index}",
+                "serial": "hartq",
+                "addr": f"{slot:#x}",
+                **subsystem,
+                **self.nvme,
+            }
+            argv += ["-device", device("nvme", properties)]
+        properties = {
+            "drive": "disk0",
+            "bus": "nvme0",
+            "logical_block_size": str(self.lba_bytes),
+            "physical_block_size": str(self.lba_bytes),
+            **({"shared": "on"} if count > 1 else {}),
+            **self.namespace,
+        }
+        return argv + ["-device", device("nvme-ns", properties)]
+
+
+def device(name: str, properties: dict[str, str]) -> str:
+    """A -device argument; a comma inside a value is doubled as QEMU wants it."""
+    return ",".join(
+        [name, *(f"{key}={value.replace(',', ',,')}" for key, value in properties.items())]
+    )
