@@ -3,7 +3,7 @@
 # Programs are ELF files in build/, one per folder or file named below; objects are mirrored under
 # build/ beside their sources' names. Variables that are meant to be set from outside:
 #   CROSS=riscv64-unknown-elf-   QEMU=qemu-system-riscv64   PYTHON=python3   HOST_CCS="gcc clang"
-#   APP=hello (make debug)       OPTIMIZE=-O2
+#   APP=hello (make debug)       OPTIMIZE=-O2   V=1 (show the commands)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -17,6 +17,8 @@ OPTIMIZE ?= -O2
 HOST_CCS ?= gcc clang
 APP ?= hello
 export QEMU
+# A short line per file instead of the command, unless V=1.
+quiet = $(if $(V),,@echo "  $(1) $@";)
 
 # An interpreter that has the plotting modules; the system's own comes first. Any other will do for
 # what needs none. Expanded in the recipes that use it, so after `make setup` has done its work.
@@ -66,20 +68,20 @@ $(foreach d,kernel examples bench tests/qemu,build/$(d)/%.o): LAYER_FLAGS = $(PR
 
 build/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(TARGET_CC) $(TARGET_CFLAGS) $(LAYER_FLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,CC ) $(TARGET_CC) $(TARGET_CFLAGS) $(LAYER_FLAGS) -MMD -MP -c -o $@ $<
 
 build/%.o: %.S Makefile
 	@mkdir -p $(@D)
-	$(TARGET_CC) $(TARGET_CFLAGS) $(LAYER_FLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,CC ) $(TARGET_CC) $(TARGET_CFLAGS) $(LAYER_FLAGS) -MMD -MP -c -o $@ $<
 
 build/libnvme.a: $(call objects,$(ENGINE_SOURCES))
 	@rm -f $@
-	$(TARGET_AR) rcs $@ $^
+	$(call quiet,AR ) $(TARGET_AR) rcs $@ $^
 
 define program
 build/$(1).elf: $$(call objects,$$($(1)_SOURCES) $$(SHARED_SOURCES)) build/libnvme.a \
     platform/virt/link.ld
-	$$(TARGET_CC) $$(TARGET_LDFLAGS) -Wl,-Map=build/$(1).map -o $$@ \
+	$$(call quiet,LD ) $$(TARGET_CC) $$(TARGET_LDFLAGS) -Wl,-Map=build/$(1).map -o $$@ \
 	    $$(filter %.o,$$^) build/libnvme.a
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
@@ -98,13 +100,13 @@ HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Ie
 define host_build
 build/host/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
-	$(2) $$(HOST_CFLAGS) $(3) -MMD -MP -c -o $$@ $$<
+	$$(call quiet,CC ) $(2) $$(HOST_CFLAGS) $(3) -MMD -MP -c -o $$@ $$<
 build/host/$(1)/libhost.a: $$(patsubst %.c,build/host/$(1)/%.o,$$(HOST_SOURCES))
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(call quiet,AR ) ar rcs $$@ $$^
 $$(addprefix build/host/$(1)/,$$(UNIT_TESTS)): build/host/$(1)/%: \
     build/host/$(1)/tests/unit/%.o build/host/$(1)/libhost.a
-	$(2) $(3) -o $$@ $$^ -lcmocka -lfdt -lpthread
+	$$(call quiet,LD ) $(2) $(3) -o $$@ $$^ -lcmocka -lfdt -lpthread
 .SECONDARY: $$(patsubst %,build/host/$(1)/tests/unit/%.o,$$(UNIT_TESTS))
 HOST_TESTS_$(1) := $$(addprefix build/host/$(1)/,$$(UNIT_TESTS))
 endef
@@ -133,7 +135,7 @@ $(foreach d,kernel examples bench tests/qemu,build/clang/$(d)/%.o): LAYER_FLAGS 
 
 build/clang/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	clang $(CLANG_CFLAGS) $(CLANG_LAYER_FLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,CC ) clang $(CLANG_CFLAGS) $(CLANG_LAYER_FLAGS) -MMD -MP -c -o $@ $<
 
 C_FOLDERS := $(wildcard engine platform kernel examples bench tests)
 C_FILES = $(shell find $(C_FOLDERS) -name '*.[ch]' | sort)
