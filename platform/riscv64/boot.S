@@ -2,6 +2,9 @@
 // Entry in S-mode under SBI: a0 = hart id, a1 = device tree (boot) or struct hart (secondary).
 // The boot hart clears .bss, takes struct hart 0 and calls start(hart_id, device_tree); a secondary
 // is started by harts.c through the HSM extension and calls hart_main(). Neither returns.
+// OpenSBI (seen in 1.1) marks a hart as starting before it writes down where: a hart that arrives in
+// between comes here although it was told to go to boot_secondary_entry. So only the first arrival
+// boots; a later one finds its struct by its id and goes on as a secondary.
 // Interrupts are off, address translation is off (SBI specification 2.0, chapter 9).
 #include "hart_layout.h"
 
@@ -14,6 +17,10 @@ boot_entry:
     .option norelax
     la      gp, __global_pointer$
     .option pop
+    la      t0, boot_arrivals
+    li      t1, 1
+    amoadd.w.aqrl t1, t1, (t0)
+    bnez    t1, late_arrival
     la      t0, __bss_start
     la      t1, __bss_end
 1:  bgeu    t0, t1, 2f
@@ -29,6 +36,18 @@ boot_entry:
 3:  wfi
     j       3b
 
+late_arrival:
+    la      tp, harts
+    li      t0, HART_LIMIT - 1
+4:  addi    tp, tp, HART_SIZE
+    ld      t1, HART_ID(tp)
+    ld      t2, HART_STACK_TOP(tp)
+    bne     t1, a0, 5f
+    bnez    t2, enter_secondary
+5:  addi    t0, t0, -1
+    bnez    t0, 4b
+    j       3b
+
     .globl boot_secondary_entry
 boot_secondary_entry:
     csrw    sie, zero
@@ -38,12 +57,12 @@ boot_secondary_entry:
     la      gp, __global_pointer$
     .option pop
     mv      tp, a1
+enter_secondary:
     ld      sp, HART_STACK_TOP(tp)
     ld      t0, HART_TRAP_STACK_TOP(tp)
     call    hart_trap_setup
     call    hart_main
-4:  wfi
-    j       4b
+    j       3b
 
 // t0 = top of the trap stack. Writes the canary (the hart's own address) at its lowest word, so
 // that an overflow is told from a foreign stack, and points the trap vector at trap_entry.S.
@@ -56,10 +75,16 @@ hart_trap_setup:
     sd      tp, 0(t1)
     la      t1, trap_unattached
     sd      t1, HART_EXTERNAL(tp)
-    la      t1, trap_vector
-    ori     t1, t1, 1
+    la      t1, trap_entry
     csrw    stvec, t1
     ret
+
+// In .data, because it counts before .bss is cleared.
+    .section .data.boot, "aw"
+    .balign 4
+    .globl boot_arrivals
+boot_arrivals:
+    .word   0
 
     .section .bss.stack, "aw", @nobits
     .balign 16

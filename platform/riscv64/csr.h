@@ -13,8 +13,6 @@
 #define CSR_SIE_TIMER (1UL << 5)
 #define CSR_SIE_EXTERNAL (1UL << 9)
 
-#define CSR_SCAUSE_INTERRUPT (1UL << 63)
-
 /// Reads CSR `name` (a token such as sepc).
 #define csr_read(name)                                                                             \
     __extension__({                                                                                \

@@ -17,11 +17,12 @@
 #define HART_TRAP_CANARY 80
 #define HART_EXTERNAL 88
 #define HART_STACK_TOP 96
+#define HART_ID 104
 
 #define HART_STACK_BYTES 65536
 #define HART_TRAP_STACK_BYTES 16384
 
-// struct trap_frame: x1..x31 in order, then the address of the interrupted instruction's CSRs.
+// struct trap_frame: x1..x31 in order, and a spare word.
 #define TRAP_FRAME_BYTES 256
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The table of harts, their start through SBI HSM and the rounds of harts_run().
-// A round: hart 0 publishes the work and a new round number (release) and sends IPIs; each hart
-// sees the number (acquire), runs, counts itself out (acq_rel); the last one wakes hart 0.
+// A round: hart 0 publishes the work and a new round word (release) and sends IPIs; each hart sees
+// the word (acquire), runs, counts itself out (acq_rel); the last one wakes hart 0. The word holds
+// the number of harts too, so that a hart that is late and no part of a round never reads more.
 #include "harts.h"
 
 #include <inttypes.h>
@@ -19,22 +20,26 @@ _Static_assert(offsetof(struct hart, trap_stack_top) == HART_TRAP_STACK_TOP, "ha
 _Static_assert(offsetof(struct hart, trap_canary) == HART_TRAP_CANARY, "hart_layout.h");
 _Static_assert(offsetof(struct hart, external) == HART_EXTERNAL, "hart_layout.h");
 _Static_assert(offsetof(struct hart, stack_top) == HART_STACK_TOP, "hart_layout.h");
+_Static_assert(offsetof(struct hart, id) == HART_ID, "hart_layout.h");
 _Static_assert(sizeof(harts) == 1UL << HART_ARRAY_SHIFT, "hart_layout.h");
 
-// How long a started hart may take to report, and hart 0 looks whether all have ended.
+// How long a hart may take to start, and how often hart 0 looks. It sleeps in between: an emulator
+// that runs the harts in turn (-icount) would starve the one that is waited for.
 #define HART_START_TIMEOUT_NS 2000000000ULL
+#define HART_LOOK_NS 100000ULL
 
-struct hart harts[HART_LIMIT];
+_Alignas(64) struct hart harts[HART_LIMIT];
 
 static unsigned count_of_harts = 1;
 static unsigned started = 1; // harts 0 to started - 1 run
+
+#define RUN_COUNT_BITS 8
 
 // The current round. Written by hart 0 while no hart is in a round.
 static struct {
     void (*function)(void *arg, unsigned index);
     void *arg;
-    unsigned count;
-    atomic_ulong number; // of the round; 0: none yet
+    atomic_ulong word;   // round << RUN_COUNT_BITS | number of harts; 0: none yet
     atomic_uint running; // harts still in it
     atomic_uint alive;   // secondaries that reached hart_main
 } run;
@@ -43,6 +48,7 @@ static struct {
 _Noreturn void hart_main(void);
 void hart_ipi_interrupt(void);
 extern const char boot_secondary_entry[];
+extern uint32_t boot_arrivals; // boot.S
 
 const char *harts_init(uint64_t boot_id, const uint64_t *ids, unsigned count)
 {
@@ -85,6 +91,11 @@ uint64_t hart_idle_ns(unsigned index)
     return time_ns_from_ticks(__atomic_load_n(&harts[index].idle_ticks, __ATOMIC_RELAXED));
 }
 
+unsigned harts_late_arrivals(void)
+{
+    return __atomic_load_n(&boot_arrivals, __ATOMIC_RELAXED) - 1;
+}
+
 void hart_park(void)
 {
     irq_disable();
@@ -93,24 +104,42 @@ void hart_park(void)
     }
 }
 
+// OpenSBI (seen in 1.1) calls a hart that is still on its way through the firmware an invalid
+// parameter; it is asked again until the deadline.
+static struct sbi_result request_start(const struct hart *hart, uint64_t deadline_ns)
+{
+    struct sbi_result result;
+
+    for (;;) {
+        result = sbi_hart_start(hart->id, (uint64_t)(uintptr_t)boot_secondary_entry,
+                                (uint64_t)(uintptr_t)hart);
+        if (result.error != SBI_ERROR_INVALID_PARAMETER || time_now_ns() >= deadline_ns) {
+            return result;
+        }
+        timer_pause(HART_LOOK_NS);
+    }
+}
+
 // 0, or -2 with the reason printed.
 static int start_hart(struct hart *hart)
 {
-    uint8_t *stack = heap_take(HART_STACK_BYTES + HART_TRAP_STACK_BYTES, 16);
-    struct sbi_result result;
-    unsigned alive = atomic_load(&run.alive);
     uint64_t deadline_ns = time_now_ns() + HART_START_TIMEOUT_NS;
+    unsigned alive = atomic_load(&run.alive);
+    struct sbi_result result;
 
-    if (stack == NULL) {
-        printf("harts: no memory for the stack of hart %u\n", hart->index);
-        return -2;
+    if (hart->stack_top == 0) {
+        uint8_t *stack = heap_take(HART_STACK_BYTES + HART_TRAP_STACK_BYTES, 16);
+
+        if (stack == NULL) {
+            printf("harts: no memory for the stack of hart %u\n", hart->index);
+            return -2;
+        }
+        hart->stack_top = (uint64_t)(uintptr_t)(stack + HART_STACK_BYTES);
+        hart->trap_stack_top = hart->stack_top + HART_TRAP_STACK_BYTES;
     }
-    hart->stack_top = (uint64_t)(uintptr_t)(stack + HART_STACK_BYTES);
-    hart->trap_stack_top = hart->stack_top + HART_TRAP_STACK_BYTES;
-    hart->work_seen = atomic_load(&run.number);
+    hart->work_seen = atomic_load(&run.word);
     atomic_thread_fence(memory_order_seq_cst);
-    result = sbi_hart_start(hart->id, (uint64_t)(uintptr_t)boot_secondary_entry,
-                            (uint64_t)(uintptr_t)hart);
+    result = request_start(hart, deadline_ns);
     if (result.error != 0) {
         printf("harts: hart %u (id %" PRIu64 ") does not start: %s\n", hart->index, hart->id,
                sbi_error_text(result.error));
@@ -122,12 +151,15 @@ static int start_hart(struct hart *hart)
                    hart->index, hart->id, HART_START_TIMEOUT_NS);
             return -2;
         }
+        timer_pause(HART_LOOK_NS);
     }
     return 0;
 }
 
 int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
 {
+    uint64_t round;
+
     if (count == 0 || count > count_of_harts) {
         return -1;
     }
@@ -139,9 +171,9 @@ int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void 
     }
     run.function = function;
     run.arg = arg;
-    run.count = count;
     atomic_store(&run.running, count);
-    atomic_fetch_add(&run.number, 1); // release: pairs with the acquire in hart_main
+    round = (atomic_load(&run.word) >> RUN_COUNT_BITS) + 1;
+    atomic_store(&run.word, round << RUN_COUNT_BITS | count); // pairs with the load in hart_main
     for (unsigned index = 1; index < count; index++) {
         hart_send_ipi(index);
     }
@@ -167,16 +199,16 @@ void hart_main(void)
     csr_set(sie, CSR_SIE_SOFTWARE);
     atomic_fetch_add(&run.alive, 1);
     for (;;) {
-        uint64_t number = atomic_load(&run.number);
+        uint64_t word = atomic_load(&run.word);
 
-        if (number == self->work_seen) {
+        if (word == self->work_seen) {
             hart_wait();
             irq_enable();
             irq_disable();
             continue;
         }
-        self->work_seen = number;
-        if (self->index >= run.count) {
+        self->work_seen = word;
+        if (self->index >= (word & ((1U << RUN_COUNT_BITS) - 1))) {
             continue;
         }
         irq_enable();

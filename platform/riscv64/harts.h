@@ -91,6 +91,9 @@ void hart_attach_ipi(void (*handler)(void *arg), void *arg);
 /// Interrupts hart `index`. Everything stored before is visible to its handler. An SBI call.
 void hart_send_ipi(unsigned index);
 
+/// How many secondaries came in by the boot hart's entry (boot.S says why). For diagnosis.
+unsigned harts_late_arrivals(void);
+
 /// Names the harts at start-up: the booting hart's id and the tree's list, which must contain it.
 /// NULL, or an error phrase.
 const char *harts_init(uint64_t boot_id, const uint64_t *ids, unsigned count);

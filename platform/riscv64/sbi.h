@@ -16,6 +16,8 @@ enum sbi_extension {
     SBI_EXTENSION_RESET = 0x53525354,
 };
 
+#define SBI_ERROR_INVALID_PARAMETER (-3)
+
 /// SBI's answer: error is 0 or negative (sbi_error_text names it).
 struct sbi_result {
     int64_t error;

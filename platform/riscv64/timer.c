@@ -75,6 +75,22 @@ void timer_stop(void)
     irq_restore(saved);
 }
 
+void timer_pause(uint64_t delay_ns)
+{
+    uint64_t saved = irq_save();
+
+    if ((csr_read(sie) & CSR_SIE_TIMER) != 0) {
+        hart_wait();
+    } else {
+        sbi_set_timer(csr_time() + ticks_from_ns(delay_ns));
+        csr_set(sie, CSR_SIE_TIMER);
+        hart_wait();
+        csr_clear(sie, CSR_SIE_TIMER);
+        sbi_set_timer(UINT64_MAX);
+    }
+    irq_restore(saved);
+}
+
 // From trap_entry.S. The next deadline is set before the handler runs, so that it may stop the timer.
 void timer_interrupt(void)
 {

@@ -48,4 +48,8 @@ void timer_start(uint64_t period_ns, void (*handler)(void *arg), void *arg);
 /// Ends the calling hart's timer. When it returns the handler runs no more. Allowed in the handler.
 void timer_stop(void);
 
+/// Puts the calling hart to sleep for up to delay_ns. Any enabled interrupt that becomes pending
+/// ends it earlier and is taken when the caller has interrupts on. A running timer bounds it.
+void timer_pause(uint64_t delay_ns);
+
 #endif

@@ -21,6 +21,7 @@ _Static_assert(sizeof(struct trap_frame) == TRAP_FRAME_BYTES, "trap_entry.S writ
 // Called from trap_entry.S only.
 _Noreturn void trap_fatal(const struct trap_frame *frame);
 _Noreturn void trap_canary_lost(void);
+_Noreturn void trap_unexpected(void);
 void trap_unattached(void);
 
 void trap_attach_external(void (*handler)(void))
@@ -33,6 +34,11 @@ void trap_attach_external(void (*handler)(void))
 void trap_unattached(void)
 {
     panic("external interrupt without a handler (trap_attach_external was not called)");
+}
+
+void trap_unexpected(void)
+{
+    panic("an interrupt nobody handles: neither external, software nor timer");
 }
 
 void trap_canary_lost(void)
@@ -61,9 +67,6 @@ static const char *cause_text(uint64_t cause)
         "store page fault",
     };
 
-    if ((cause & CSR_SCAUSE_INTERRUPT) != 0) {
-        return "interrupt nobody handles";
-    }
     return cause < sizeof(text) / sizeof(text[0]) ? text[cause] : "unknown exception";
 }
 

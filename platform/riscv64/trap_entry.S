@@ -1,39 +1,25 @@
 // SPDX-License-Identifier: MIT
-// Trap entry, vectored: an interrupt has its own short path, everything else is fatal.
+// Trap entry. stvec is direct, not vectored: firmware redirects exceptions to stvec as it stands,
+// mode bit and all, and QEMU before 10 (seen in 7.2) keeps bit 0 of mepc, so that a vectored stvec
+// would be entered one byte late.
 // Interrupt path: sscratch holds the top of the hart's trap stack; sp and it are swapped, the 16
 // caller-saved registers are kept, the handler is called, the canary is checked. It writes no CSR
 // but sscratch, never sstatus: interrupts stay off until sret restores sstatus.SIE.
 // Fatal path: all registers go to the trap stack, trap_fatal() prints them and ends the machine.
-// RISC-V Privileged Architecture 20211203, sections 4.1.2 (stvec) and 4.1.1 (sstatus).
+// RISC-V Privileged Architecture 20211203, sections 4.1.1 (sstatus) and 4.1.2 (stvec).
 #include "hart_layout.h"
 
     .section .text.trap, "ax"
 
-    .option push
-    .option norvc
-    .balign 256
-    .globl trap_vector
-trap_vector:
-    j       fatal_entry         // exceptions
-    j       software_entry      // 1: supervisor software
-    j       fatal_entry
-    j       fatal_entry
-    j       fatal_entry
-    j       timer_entry         // 5: supervisor timer
-    j       fatal_entry
-    j       fatal_entry
-    j       fatal_entry
-    j       external_entry      // 9: supervisor external
-    .rept   6
-    j       fatal_entry
-    .endr
-    .option pop
-
-    .macro  interrupt_enter
+    .balign 4
+    .globl trap_entry
+trap_entry:
     csrrw   sp, sscratch, sp
     addi    sp, sp, -128
-    sd      ra, 0(sp)
     sd      t0, 8(sp)
+    csrr    t0, scause
+    bgez    t0, fatal_entry
+    sd      ra, 0(sp)
     sd      t1, 16(sp)
     sd      t2, 24(sp)
     sd      t3, 32(sp)
@@ -48,10 +34,9 @@ trap_vector:
     sd      a5, 104(sp)
     sd      a6, 112(sp)
     sd      a7, 120(sp)
-    .endm
-
-external_entry:
-    interrupt_enter
+    addi    t0, t0, -9          // supervisor external
+    slli    t0, t0, 1           // without the interrupt bit
+    bnez    t0, other_interrupt
     ld      t0, HART_EXTERNAL(tp)
     jalr    t0
 interrupt_leave:
@@ -78,24 +63,27 @@ interrupt_leave:
     csrrw   sp, sscratch, sp
     sret
 
-software_entry:
-    interrupt_enter
-    call    hart_ipi_interrupt
-    j       interrupt_leave
-
-timer_entry:
-    interrupt_enter
+other_interrupt:
+    addi    t0, t0, (9 - 1) * 2 // supervisor software
+    beqz    t0, 1f
+    addi    t0, t0, (1 - 5) * 2 // supervisor timer
+    bnez    t0, 2f
     call    timer_interrupt
     j       interrupt_leave
+1:  call    hart_ipi_interrupt
+    j       interrupt_leave
+2:  call    trap_unexpected
 
 canary_lost:
     call    trap_canary_lost
 
-// The stack pointer of the faulting code goes to sscratch and from there into the frame; nothing
-// of sscratch's old value is needed, a trap inside a trap shows by sp lying in the trap stack.
+// sp and t0 of the faulting code are in sscratch and on whatever stack the swap gave: the trap
+// stack, or, for a fault inside a handler, the interrupted thread's. The frame starts at the top of
+// the trap stack in both cases; sp lying inside it tells them apart. If the thread's sp is bad the
+// store of t0 faults again, and the second swap finds the trap stack.
 // tp is believed only if it points into harts[]: a fault in a hart that lost it is reported too.
 fatal_entry:
-    csrw    sscratch, sp
+    ld      t0, 8(sp)
     la      sp, harts
     sub     sp, tp, sp
     srli    sp, sp, HART_ARRAY_SHIFT
@@ -133,7 +121,8 @@ fatal_entry:
     sd      x29, 224(sp)
     sd      x30, 232(sp)
     sd      x31, 240(sp)
-    csrr    a0, sscratch
+    addi    a0, sp, TRAP_FRAME_BYTES
+    csrrw   a0, sscratch, a0    // a fault in the dump starts on a good stack again
     sd      a0, 8(sp)
     mv      a0, sp
     call    trap_fatal

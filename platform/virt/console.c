@@ -17,11 +17,7 @@
 #define CONSOLE_LINE_BYTES 240
 
 // Registers of the 16550 (National Semiconductor PC16550D, section 8).
-enum {
-    UART_TRANSMIT = 0,
-    UART_LINE_STATUS = 5,
-    UART_LINE_STATUS_THRE = 0x20
-};
+enum { UART_TRANSMIT = 0, UART_LINE_STATUS = 5, UART_LINE_STATUS_THRE = 0x20 };
 
 static volatile uint8_t *uart;
 static unsigned uart_shift;

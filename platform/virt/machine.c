@@ -9,9 +9,7 @@
 #include "fdt_tree.h"
 #include "machine_internal.h"
 
-enum {
-    CAUSE_S_EXTERNAL = 9
-};
+enum { CAUSE_S_EXTERNAL = 9 };
 
 static const char *add_span(struct machine_span *spans, uint32_t *count, uint64_t base,
                             uint64_t size)

@@ -372,6 +372,7 @@ int main(int argc, char **argv)
     check_timer();
     check_wait();
     check(!plic_present() || plic_unexpected_count() == 0, "plic: no unexpected interrupt");
+    printf("late arrivals at the boot entry: %u\n", harts_late_arrivals());
     printf("%u failed\n", failures);
     return failures == 0 ? 0 : 1;
 }
