@@ -10,6 +10,9 @@
 
 #define READY_UNIT_NS UINT64_C(500000000) /* of CAP.TO */
 
+/* The cause of disabling at the end of an orderly shutdown: nothing to report. */
+#define ORDERLY NVME_ERR_STATE
+
 /* Waits until (CSTS & mask) == value. Stops early for a device that is dead or gone. */
 static enum nvme_error wait_status(const struct nvme_controller *controller, uint32_t mask,
                                    uint32_t value, uint64_t timeout_ns)
@@ -95,7 +98,9 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
     /* RDY = 0 was read: the device's last writes to memory come before ours. */
     hal_after_mmio_read();
     if (change_state(controller, NVME_CONTROLLER_DISABLING, next)) {
-        nvme_event_emit(config, &event);
+        if (controller->failure != ORDERLY || next == NVME_CONTROLLER_STUCK) {
+            nvme_event_emit(config, &event);
+        }
         kick_owners(controller);
     }
 }
@@ -398,6 +403,6 @@ enum nvme_error nvme_controller_close(struct nvme_controller *controller)
         return error != NVME_OK ? error : (enum nvme_error)controller->failure;
     }
     error = shut_down(controller);
-    nvme_controller_disable(controller, error != NVME_OK ? error : NVME_ERR_STATE);
+    nvme_controller_disable(controller, error != NVME_OK ? error : ORDERLY);
     return nvme_controller_settle(controller, error);
 }
