@@ -87,8 +87,11 @@ def host_steps() -> list[Step]:
     """Every unit test with every host compiler; make has built them in the step before."""
     compilers = os.environ.get("HOST_CCS", "gcc clang").split()
     tests = sorted(path.stem for path in (ROOT / "tests" / "unit").glob("test_*.c"))
-    return [Step(f"{compiler}/{test}", [str(ROOT / "build/host" / compiler / test)], count_cmocka)
-            for compiler in compilers for test in tests]
+    return [
+        Step(f"{compiler}/{test}", [str(ROOT / "build/host" / compiler / test)], count_cmocka)
+        for compiler in compilers
+        for test in tests
+    ]
 
 
 def qemu_steps(full: bool) -> list[Step]:
@@ -104,7 +107,8 @@ def suites(name: str) -> list[list[Step]]:
         # Compilers first: the others are quicker to read when it builds at all.
         order = [["gcc", "clang"], [c for c in CHECKS if c not in ("gcc", "clang")]]
         return [[Step(c, make(f"check-{c}"), count_one)] for c in order[0]] + [
-            [Step(c, make(f"check-{c}"), count_one) for c in order[1]]]
+            [Step(c, make(f"check-{c}"), count_one) for c in order[1]]
+        ]
     if name == "host":
         build = Step("unit tests build", make("host-tests"), count_one)
         steps = host_steps()
@@ -124,8 +128,12 @@ def run_step(step: Step) -> Outcome:
     begin = time.monotonic()
     try:
         with log.open("wb") as sink, subprocess.Popen(
-                step.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT) as process:
+            step.command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as process:
             assert process.stdout
             for line in process.stdout:
                 sink.write(line)
@@ -142,10 +150,15 @@ def run_step(step: Step) -> Outcome:
 def show(suite: str, step: Step, outcome: Outcome) -> None:
     """One line of verdict, and the end of the log after a failure."""
     verdict = "FAIL" if outcome.failed else "ok"
-    counts = "" if outcome.passed + outcome.failed == 1 else \
-        f"{outcome.passed} passed" + (f", {outcome.failed} failed" if outcome.failed else "")
-    print(f"{verdict:4}  {suite}: {step.name:28} {outcome.seconds:6.1f} s  {counts}".rstrip(),
-          flush=True)
+    counts = (
+        ""
+        if outcome.passed + outcome.failed == 1
+        else f"{outcome.passed} passed" + (f", {outcome.failed} failed" if outcome.failed else "")
+    )
+    print(
+        f"{verdict:4}  {suite}: {step.name:28} {outcome.seconds:6.1f} s  {counts}".rstrip(),
+        flush=True,
+    )
     if outcome.failed and not step.live:
         lines = outcome.log.read_text(errors="replace").splitlines()
         if len(lines) > TAIL_LINES:
@@ -175,10 +188,15 @@ def run_suite(name: str) -> tuple[int, int]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suites", nargs="+", choices=("check", "host", "scripts", "qemu", "qemu-full"),
-                        help="what to run, in this order")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "suites",
+        nargs="+",
+        choices=("check", "host", "scripts", "qemu", "qemu-full"),
+        help="what to run, in this order",
+    )
     options = parser.parse_args(argv)
     LOGS.mkdir(parents=True, exist_ok=True)
     sums = [run_suite(name) for name in options.suites]
