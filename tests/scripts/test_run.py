@@ -1,4 +1,4 @@
-"""scripts/run.py: its exit status, its messages, QEMU's command line and that nothing stays behind."""
+"""scripts/run.py: exit status, messages, QEMU's command line, and that nothing stays behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 from support import SCRIPTS, ScriptTest
 
@@ -184,8 +185,8 @@ class Usage(ScriptTest):
 class CommandLine(ScriptTest):
     """QEMU's command line."""
 
-    def argv(self, **fields: object) -> str:
-        machine = Machine(self.elf, qemu=str(self.fake_qemu("")), **fields)  # type: ignore[arg-type]
+    def argv(self, **fields: Any) -> str:
+        machine = Machine(self.elf, qemu=str(self.fake_qemu("")), **fields)
         return " ".join(machine.argv())
 
     def test_two_cpus_at_least(self) -> None:
@@ -249,8 +250,8 @@ class CommandLine(ScriptTest):
 class Module(ScriptTest):
     """The guest as other scripts use it."""
 
-    def machine(self, body: str, **fields: object) -> Machine:
-        return Machine(self.elf, qemu=str(self.fake_qemu(body)), **fields)  # type: ignore[arg-type]
+    def machine(self, body: str, **fields: Any) -> Machine:
+        return Machine(self.elf, qemu=str(self.fake_qemu(body)), **fields)
 
     def test_lines_come_with_their_time(self) -> None:
         lines = []

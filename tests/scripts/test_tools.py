@@ -1,4 +1,4 @@
-"""The test runner's counting, the style checker's reading of C, and the set-up script's messages."""
+"""The test runner's counting, the style checker's reading of C, the set-up script's messages."""
 
 from __future__ import annotations
 
