@@ -73,8 +73,6 @@ hart_trap_setup:
     sub     t1, t0, t1
     sd      t1, HART_TRAP_CANARY(tp)
     sd      tp, 0(t1)
-    la      t1, trap_unattached
-    sd      t1, HART_EXTERNAL(tp)
     la      t1, trap_entry
     csrw    stvec, t1
     ret

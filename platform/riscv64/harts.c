@@ -69,6 +69,7 @@ const char *harts_init(uint64_t boot_id, const uint64_t *ids, unsigned count)
     }
     harts[0].id = boot_id;
     count_of_harts = next;
+    trap_attach_external(NULL);
     csr_set(sie, CSR_SIE_SOFTWARE);
     return NULL;
 }

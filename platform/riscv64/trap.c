@@ -22,18 +22,17 @@ _Static_assert(sizeof(struct trap_frame) == TRAP_FRAME_BYTES, "trap_entry.S writ
 _Noreturn void trap_fatal(const struct trap_frame *frame);
 _Noreturn void trap_canary_lost(void);
 _Noreturn void trap_unexpected(void);
-void trap_unattached(void);
+
+static void unattached(void)
+{
+    panic("external interrupt without a handler (trap_attach_external was not called)");
+}
 
 void trap_attach_external(void (*handler)(void))
 {
     for (unsigned index = 0; index < HART_LIMIT; index++) {
-        harts[index].external = handler;
+        harts[index].external = handler != NULL ? handler : unattached;
     }
-}
-
-void trap_unattached(void)
-{
-    panic("external interrupt without a handler (trap_attach_external was not called)");
 }
 
 void trap_unexpected(void)

@@ -14,7 +14,7 @@ struct trap_frame {
 };
 
 /// Routes the external interrupt of all harts to `handler`, which runs in the trap with interrupts
-/// off and may not wait. Call it once, before any hart sets sie.SEIE.
+/// off and may not wait; NULL: an external interrupt is fatal. Before any hart sets sie.SEIE.
 void trap_attach_external(void (*handler)(void));
 
 /// Ends the program for a mistake of our own: prints the message, hart and caller, exit status 1.

@@ -159,6 +159,8 @@ static const char *read_console(const struct tree *tree, struct machine *out)
     if (!tree_has_string(tree, uart, "compatible", "ns16550a")) {
         uart = find_device(tree, "ns16550a");
     }
+    out->uart_source = 0;
+    tree_read_u32(tree, uart, "interrupts", &out->uart_source);
     out->uart_shift = 0;
     tree_read_u32(tree, uart, "reg-shift", &out->uart_shift);
     if (out->uart_shift > 3) {

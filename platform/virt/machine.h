@@ -63,6 +63,7 @@ struct machine {
     uint64_t timebase_hz;
     const char *bootargs;      // in the blob; "" if there are none
     struct machine_span uart;  // ns16550; size 0: none
+    uint32_t uart_source;      // its interrupt; 0: none
     uint32_t uart_shift;       // a register's offset is its number << uart_shift
     struct machine_span test;  // sifive,test; size 0: none
     struct machine_span plic;  // size 0: this machine has an AIA instead

@@ -19,7 +19,6 @@ enum {
     PLIC_ENABLE_STRIDE = 0x80,
     PLIC_CONTEXT = 0x200000,
     PLIC_CONTEXT_STRIDE = 0x1000,
-    PLIC_THRESHOLD = 0,
     PLIC_CLAIM = 4,
 };
 
@@ -66,19 +65,41 @@ static void plic_interrupt(void)
     *claim = source;
 }
 
-// Clears the enables of a hart's context and remembers where its registers are.
-static void init_context(unsigned index, uint32_t context)
+// On each hart: its context has every source off and lets every priority through.
+static void open_context(void *arg, unsigned index)
 {
-    volatile uint32_t *enable =
-        plic_register(PLIC_ENABLE + (uintptr_t)context * PLIC_ENABLE_STRIDE);
-    uintptr_t registers = PLIC_CONTEXT + (uintptr_t)context * PLIC_CONTEXT_STRIDE;
-
-    for (unsigned word = 0; word <= plic.source_count / 32; word++) {
-        enable[word] = 0;
+    (void)arg;
+    if (plic.claim[index] == NULL) {
+        return;
     }
-    *plic_register(registers + PLIC_THRESHOLD) = 0;
-    plic.enable[index] = enable;
-    plic.claim[index] = plic_register(registers + PLIC_CLAIM);
+    for (unsigned word = 0; word <= plic.source_count / 32; word++) {
+        plic.enable[index][word] = 0;
+    }
+    *(plic.claim[index] - 1) = 0; // the threshold, in front of claim
+    csr_set(sie, CSR_SIE_EXTERNAL);
+}
+
+// Notes where the registers of each hart's S-mode context are. False: one lies outside.
+static bool find_contexts(const struct machine *machine)
+{
+    for (uint32_t i = 0; i < machine->hart_count; i++) {
+        uint64_t context = machine->harts[i].plic_context;
+        unsigned index = 0;
+
+        while (index < hart_count() && hart_id(index) != machine->harts[i].id) {
+            index++;
+        }
+        if (index == hart_count() || context == MACHINE_NO_CONTEXT) {
+            continue;
+        }
+        if (PLIC_CONTEXT + (context + 1) * PLIC_CONTEXT_STRIDE > machine->plic.size) {
+            return false;
+        }
+        plic.enable[index] = plic_register(PLIC_ENABLE + context * PLIC_ENABLE_STRIDE);
+        plic.claim[index] =
+            plic_register(PLIC_CONTEXT + context * PLIC_CONTEXT_STRIDE + PLIC_CLAIM);
+    }
+    return true;
 }
 
 const char *plic_init(const struct machine *machine)
@@ -88,18 +109,8 @@ const char *plic_init(const struct machine *machine)
     }
     plic.base = (uintptr_t)machine->plic.base;
     plic.source_count = machine->plic_sources;
-    for (unsigned index = 0; index < hart_count(); index++) {
-        for (uint32_t i = 0; i < machine->hart_count; i++) {
-            uint32_t context = machine->harts[i].plic_context;
-
-            if (machine->harts[i].id != hart_id(index) || context == MACHINE_NO_CONTEXT) {
-                continue;
-            }
-            if (PLIC_CONTEXT + ((uint64_t)context + 1) * PLIC_CONTEXT_STRIDE > machine->plic.size) {
-                return "plic: a context lies outside of its registers";
-            }
-            init_context(index, context);
-        }
+    if (!find_contexts(machine)) {
+        return "plic: a context lies outside of its registers";
     }
     if (plic.claim[0] == NULL) {
         return "plic: the hart that booted has no S-mode context";
@@ -108,8 +119,7 @@ const char *plic_init(const struct machine *machine)
         *plic_register(4 * (uintptr_t)source) = 0;
     }
     trap_attach_external(plic_interrupt);
-    plic_enable_hart();
-    return NULL;
+    return harts_run(hart_count(), open_context, NULL) == 0 ? NULL : "plic: a hart did not start";
 }
 
 bool plic_present(void)
@@ -127,11 +137,6 @@ static void check_source(unsigned source)
     if (source == 0 || source > plic.source_count) {
         panic("plic: no such source (0, above riscv,ndev, or no PLIC in this machine)");
     }
-}
-
-void plic_enable_hart(void)
-{
-    csr_set(sie, CSR_SIE_EXTERNAL);
 }
 
 void plic_attach(unsigned source, void (*handler)(void *arg), void *arg)

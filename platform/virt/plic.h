@@ -13,8 +13,10 @@
 /// Sources this driver can attach; the specification's limit.
 #define PLIC_SOURCE_LIMIT 1024
 
-/// Every source off for every hart, thresholds 0, and the trap's external handler attached. Called
-/// once at start-up, after harts_init(). NULL, or an error phrase.
+/// Every source off for every hart, thresholds 0, and the trap's external handler attached. Starts
+/// all harts, because the firmware closes a hart's context while it starts (OpenSBI sets threshold
+/// 7 and clears its enables). Called once at start-up, after harts_init() and heap_init(). NULL, or
+/// an error phrase.
 const char *plic_init(const struct machine *machine);
 
 /// True if the machine has a PLIC and plic_init() succeeded.
@@ -22,10 +24,6 @@ bool plic_present(void);
 
 /// Highest source; 0 without a PLIC.
 unsigned plic_source_count(void);
-
-/// Lets the calling hart take external interrupts (sie.SEIE). Hart 0 does so in plic_init(); every
-/// other hart calls it once, before it is given a source.
-void plic_enable_hart(void);
 
 /// Attaches handler(arg) to a source. It runs in the trap of the hart the source is routed to,
 /// between claim and complete, and may not route, attach or detach. Attach first, route then.
