@@ -246,9 +246,6 @@ static void kicked(void *arg)
 void storage_hart_start(struct storage_queue *queue)
 {
     if (nvme_queue_mode(queue->engine) == NVME_MODE_INTERRUPT) {
-        if (queue->hart != 0) {
-            plic_enable_hart();
-        }
         hart_attach_ipi(kicked, queue);
         timer_start(NVME_WATCH_PERIOD_NS, watch_tick, queue);
     }
