@@ -7,58 +7,89 @@
  */
 #include "nvme_internal.h"
 
-/* The common end of every post: a slot, its request, the command in the ring. */
-static inline void put(struct nvme_queue *queue, const struct nvme_command *command, void *buffer,
-                       uint32_t size_bytes, struct nvme_callback callback)
+/* The common start of every post: a slot for a request. */
+static inline struct nvme_request *begin(struct nvme_queue *queue, void *buffer,
+                                         uint32_t size_bytes, struct nvme_callback callback)
 {
     struct nvme_request *request = nvme_request_acquire(queue);
-    struct nvme_command *entry = nvme_queue_next(queue);
-    bool from_device = (command->cdw0 & NVME_TRANSFER_FROM_DEVICE) != 0;
-    uint32_t slot = request->cid & queue->slot_mask;
 
     request->done = callback.done;
     request->arg = callback.arg;
+    request->buffer = buffer;
     request->size_bytes = size_bytes;
-    request->buffer = from_device ? buffer : NULL;
+    return request;
+}
 
-    *entry = *command;
-    entry->cdw0 = command->cdw0 | request->cid << 16;
-    if (size_bytes != 0) {
-        struct nvme_prp_build build = {
-            .dma_context = queue->controller->config.dma_context,
-            .buffer = buffer,
-            .size_bytes = size_bytes,
-            .page_bytes = queue->controller->info.page_bytes,
-            .list = queue->lists + slot * queue->list_stride_bytes,
-        };
+/* The data pointer of a transfer that leaves its first page. */
+static void fill_pages(const struct nvme_queue *queue, struct nvme_command *entry,
+                       const struct nvme_request *request)
+{
+    size_t slot = request->cid & queue->slot_mask;
+    struct nvme_prp_build build = {
+        .dma_context = queue->controller->config.dma_context,
+        .buffer = request->buffer,
+        .size_bytes = request->size_bytes,
+        .page_bytes = queue->controller->info.page_bytes,
+        .list = queue->lists + slot * queue->list_stride_bytes,
+    };
 
-        nvme_prp_fill(entry, &build);
-        /* Before a read too: a dirty line must not be written back over the device's data. */
-        hal_dma_clean(build.dma_context, buffer, size_bytes);
+    nvme_prp_fill(entry, &build);
+}
+
+/* The common end: the data pointer, and the command counts as posted. size_bytes is not 0. */
+static inline void finish(struct nvme_queue *queue, struct nvme_command *entry,
+                          const struct nvme_request *request, uint32_t size_bytes)
+{
+    const struct nvme_controller *controller = queue->controller;
+    void *context = controller->config.dma_context;
+    void *buffer = request->buffer;
+
+    if (nvme_prp_one_page(buffer, size_bytes, controller->info.page_bytes)) {
+        entry->prp1 = hal_dma_address(context, buffer);
+        entry->prp2 = 0;
+    } else {
+        fill_pages(queue, entry, request);
     }
-    hal_dma_clean(queue->controller->config.dma_context, entry, sizeof(*entry));
+    /* Before a read too: a dirty line must not be written back over the device's data. */
+    hal_dma_clean(context, buffer, size_bytes);
+    hal_dma_clean(context, entry, sizeof(*entry));
     nvme_queue_advance(queue);
 }
 
 void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, void *buffer,
                  uint32_t size_bytes, struct nvme_callback callback)
 {
-    put(queue, command, buffer, size_bytes, callback);
+    struct nvme_request *request = begin(queue, buffer, size_bytes, callback);
+    struct nvme_command *entry = nvme_queue_next(queue);
+
+    *entry = *command;
+    entry->cdw0 = command->cdw0 | request->cid << 16;
+    if (size_bytes != 0) {
+        finish(queue, entry, request, size_bytes);
+        return;
+    }
+    hal_dma_clean(queue->controller->config.dma_context, entry, sizeof(*entry));
+    nvme_queue_advance(queue);
 }
 
 /* One read or write that fits into one command. NVM Command Set 1.0, Read and Write. */
 static inline void put_transfer(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                 const struct nvme_io *io, struct nvme_callback callback)
 {
-    struct nvme_command command = {
-        .cdw0 = io->opcode,
-        .nsid = ns->nsid,
-        .cdw10 = (uint32_t)io->lba,
-        .cdw11 = (uint32_t)(io->lba >> 32),
-        .cdw12 = io->block_count - 1,
-    };
+    uint32_t size_bytes = io->block_count << ns->block_shift;
+    struct nvme_request *request = begin(queue, io->buffer, size_bytes, callback);
+    struct nvme_command *next = nvme_queue_next(queue);
+    struct nvme_transfer_command *entry = (struct nvme_transfer_command *)(void *)next;
 
-    put(queue, &command, io->buffer, io->block_count << ns->block_shift, callback);
+    entry->cdw0 = io->opcode | request->cid << 16;
+    entry->nsid = ns->nsid;
+    entry->cdw2_3 = 0;
+    entry->mptr = 0;
+    entry->slba = io->lba;
+    entry->cdw12 = io->block_count - 1;
+    entry->cdw13 = 0;
+    entry->cdw14_15 = 0;
+    finish(queue, next, request, size_bytes);
 }
 
 static void part_done(void *arg, struct nvme_result result);
@@ -122,27 +153,48 @@ static void put_split(struct nvme_queue *queue, const struct nvme_namespace *ns,
     }
 }
 
-static inline enum nvme_error check_queue(const struct nvme_queue *queue,
-                                          const struct nvme_namespace *ns)
+/* Where the data come from and go to. The caller has seen that count is not 0. */
+static inline enum nvme_error check_place(const struct nvme_namespace *ns, const struct nvme_io *io)
 {
-    if (queue->state != NVME_QUEUE_OPEN) {
-        return NVME_ERR_STATE;
-    }
-    return ns->controller == queue->controller ? NVME_OK : NVME_ERR_NAMESPACE;
-}
-
-static inline enum nvme_error check_transfer(const struct nvme_namespace *ns,
-                                             const struct nvme_io *io)
-{
-    uint64_t count = io->block_count;
-
-    if (count == 0 || (count << ns->block_shift) > UINT32_MAX) {
-        return NVME_ERR_LENGTH;
-    }
-    if (io->lba >= ns->block_count || count > ns->block_count - io->lba) {
+    if (io->lba >= ns->block_count || io->block_count > ns->block_count - io->lba) {
         return NVME_ERR_RANGE;
     }
     return ((uintptr_t)io->buffer & 3) == 0 && io->buffer != NULL ? NVME_OK : NVME_ERR_ALIGNMENT;
+}
+
+/* A length that is not that of one command: zero, too large, or to be split. */
+static enum nvme_error post_odd_length(struct nvme_queue *queue, const struct nvme_namespace *ns,
+                                       const struct nvme_io *io)
+{
+    enum nvme_error error;
+
+    if (io->block_count == 0 || ((uint64_t)io->block_count << ns->block_shift) > UINT32_MAX) {
+        return NVME_ERR_LENGTH;
+    }
+    error = check_place(ns, io);
+    if (error == NVME_OK) {
+        put_split(queue, ns, io);
+    }
+    return error;
+}
+
+/* A read or a write. Zero blocks wrap around and are odd too. */
+static inline enum nvme_error
+post_transfer(struct nvme_queue *queue, const struct nvme_namespace *ns, const struct nvme_io *io)
+{
+    enum nvme_error error;
+
+    if (io->block_count - 1 >= ns->max_blocks) {
+        /* A copy, so that the short path may keep its request in registers. */
+        struct nvme_io whole = *io;
+
+        return post_odd_length(queue, ns, &whole);
+    }
+    error = check_place(ns, io);
+    if (error == NVME_OK) {
+        put_transfer(queue, ns, io, io->callback);
+    }
+    return error;
 }
 
 static void put_flush(struct nvme_queue *queue, const struct nvme_namespace *ns,
@@ -150,31 +202,26 @@ static void put_flush(struct nvme_queue *queue, const struct nvme_namespace *ns,
 {
     struct nvme_command command = {.cdw0 = NVME_CMD_FLUSH, .nsid = ns->nsid};
 
-    put(queue, &command, NULL, 0, callback);
+    nvme_io_put(queue, &command, NULL, 0, callback);
 }
 
 /* One request of any kind: the path of every public post but the pass-through. */
 static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                    const struct nvme_io *io)
 {
-    enum nvme_error error = check_queue(queue, ns);
-
-    if (error == NVME_OK && io->opcode != NVME_CMD_FLUSH) {
-        error = check_transfer(ns, io);
+    if (queue->state != NVME_QUEUE_OPEN) {
+        return NVME_ERR_STATE;
     }
-    if (error != NVME_OK) {
-        return error;
+    if (ns->controller != queue->controller) {
+        return NVME_ERR_NAMESPACE;
     }
     if (queue->free_count == 0) {
         return NVME_ERR_BUSY;
     }
-    if (io->opcode == NVME_CMD_FLUSH) {
-        put_flush(queue, ns, io->callback);
-    } else if (io->block_count > ns->max_blocks) {
-        put_split(queue, ns, io);
-    } else {
-        put_transfer(queue, ns, io, io->callback);
+    if (io->opcode != NVME_CMD_FLUSH) {
+        return post_transfer(queue, ns, io);
     }
+    put_flush(queue, ns, io->callback);
     return NVME_OK;
 }
 
@@ -182,15 +229,12 @@ static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_n
 static inline enum nvme_error
 post_bracketed(struct nvme_queue *queue, const struct nvme_namespace *ns, const struct nvme_io *io)
 {
-    enum nvme_error error;
-    unsigned long irq;
+    unsigned long irq = queue->interrupts ? hal_irq_save() : 0;
+    enum nvme_error error = post(queue, ns, io);
 
-    if (!queue->interrupts) {
-        return post(queue, ns, io);
+    if (queue->interrupts) {
+        hal_irq_restore(irq);
     }
-    irq = hal_irq_save();
-    error = post(queue, ns, io);
-    hal_irq_restore(irq);
     return error;
 }
 
@@ -271,7 +315,7 @@ enum nvme_error nvme_passthrough(struct nvme_queue *queue, const struct nvme_com
     clean.prp2 = 0;
     irq = queue->interrupts ? hal_irq_save() : 0;
     if (queue->free_count != 0) {
-        put(queue, &clean, buffer, size_bytes, callback);
+        nvme_io_put(queue, &clean, buffer, size_bytes, callback);
         error = NVME_OK;
     }
     if (queue->interrupts) {

@@ -325,7 +325,7 @@ uint32_t nvme_queue_outstanding(const struct nvme_queue *queue);
 
 /* Hot counters of a queue since open. Written by the owner only; others may read them late. */
 struct nvme_counters {
-    uint64_t posts;       /* commands put into the ring; parts of a split count each */
+    uint64_t posts;       /* commands rung for; parts of a split count each */
     uint64_t completions; /* entries consumed */
     uint64_t drains;      /* service calls that consumed at least one */
     uint64_t services;    /* service calls */

@@ -22,7 +22,7 @@
 struct nvme_request {
     nvme_done *done;
     void *arg;
-    void *buffer;        /* of the command, for hal_dma_invalidate; NULL if it moves no data in */
+    void *buffer;        /* of the command; NULL if it moves no data */
     uint32_t cid;        /* issued command id: slot | generation, or the next one | CID_IDLE */
     uint32_t size_bytes; /* of the command */
     uint32_t clock_ms;   /* queue clock at post */
@@ -142,6 +142,12 @@ static inline void nvme_register_write(const struct nvme_config *config, uint32_
     hal_mmio_write32((volatile uint8_t *)config->registers + offset, value);
 }
 
+/* The hot path's look. Relaxed: nothing is done about a failed controller without the load below. */
+static inline bool nvme_controller_live(const struct nvme_controller *controller)
+{
+    return __atomic_load_n(&controller->state, __ATOMIC_RELAXED) == NVME_CONTROLLER_LIVE;
+}
+
 /* FAILED is read with acquire: it makes the winner's last look at the device ours. */
 static inline enum nvme_controller_state
 nvme_controller_state_load(const struct nvme_controller *controller)
@@ -163,7 +169,7 @@ static inline void nvme_interrupt_mask(struct nvme_controller *controller)
 static inline void nvme_interrupt_unmask(struct nvme_controller *controller)
 {
     if (--controller->mask_depth == 0 && controller->interrupt_queues != 0 && !controller->masked &&
-        nvme_controller_state_load(controller) == NVME_CONTROLLER_LIVE) {
+        nvme_controller_live(controller)) {
         nvme_register_write(&controller->config, NVME_REG_INTMC, 1);
     }
 }
@@ -214,19 +220,13 @@ struct nvme_prp_build {
 /* Bytes of list that any command of up to max_transfer_bytes needs: part of a page, or pages. */
 size_t nvme_prp_list_bytes(uint32_t max_transfer_bytes, uint32_t page_bytes);
 
-/* PRP2, and the list where it takes one, for data that leave their first page. */
-void nvme_prp_fill_rest(struct nvme_command *command, const struct nvme_prp_build *build);
+/* PRP1, PRP2 and, where they do not suffice, the list. NVMe Base 2.0 §4.1.1. */
+void nvme_prp_fill(struct nvme_command *command, const struct nvme_prp_build *build);
 
-/* PRP1 and PRP2 of a command. NVMe Base 2.0 §4.1.1. */
-static inline void nvme_prp_fill(struct nvme_command *command, const struct nvme_prp_build *build)
+/* True if the data lie in one page, so that PRP1 says all. */
+static inline bool nvme_prp_one_page(const void *buffer, uint32_t size_bytes, uint32_t page_bytes)
 {
-    uint32_t offset = (uint32_t)(uintptr_t)build->buffer & (build->page_bytes - 1);
-
-    command->prp1 = hal_dma_address(build->dma_context, build->buffer);
-    command->prp2 = 0;
-    if (build->size_bytes > build->page_bytes - offset) {
-        nvme_prp_fill_rest(command, build);
-    }
+    return ((uintptr_t)buffer & (page_bytes - 1)) + size_bytes <= page_bytes;
 }
 
 /* ---- request.c: slots ----------------------------------------------------------------- */
@@ -246,11 +246,11 @@ bool nvme_request_expired(const struct nvme_queue *queue, uint32_t limit_ms, uin
 /* Takes a slot; its command id is current from here on. The caller saw free_count > 0. */
 static inline struct nvme_request *nvme_request_acquire(struct nvme_queue *queue)
 {
-    uint32_t free_count = queue->free_count - 1;
-    struct nvme_request *request = &queue->requests[queue->free_slots[free_count]];
+    size_t top = (size_t)queue->free_count - 1;
+    struct nvme_request *request = &queue->requests[queue->free_slots[top]];
 
-    queue->free_count = free_count;
-    request->cid &= ~NVME_CID_IDLE;
+    queue->free_count = (uint32_t)top;
+    request->cid = (uint16_t)request->cid;
     request->clock_ms = queue->clock_ms;
     return request;
 }
@@ -258,17 +258,19 @@ static inline struct nvme_request *nvme_request_acquire(struct nvme_queue *queue
 /* The device has given the slot back: its command id goes stale, the slot is free. */
 static inline void nvme_request_release(struct nvme_queue *queue, struct nvme_request *request)
 {
+    size_t top = queue->free_count;
     uint32_t cid = request->cid;
     uint32_t mask = queue->slot_mask;
 
-    request->cid = ((cid + mask + 1) & 0xffff) | NVME_CID_IDLE;
-    queue->free_slots[queue->free_count++] = (uint16_t)(cid & mask);
+    request->cid = (uint16_t)(cid + mask + 1) | NVME_CID_IDLE;
+    queue->free_slots[top] = (uint16_t)(cid & mask);
+    queue->free_count = (uint32_t)top + 1;
 }
 
 /* The outstanding request with this command id, or NULL: the id comes from the device. */
 static inline struct nvme_request *nvme_request_find(const struct nvme_queue *queue, uint32_t cid)
 {
-    uint32_t slot = cid & queue->slot_mask;
+    size_t slot = cid & queue->slot_mask;
     struct nvme_request *request = &queue->requests[slot];
 
     return slot < queue->slot_count && request->cid == cid ? request : NULL;
@@ -294,7 +296,7 @@ bool nvme_queue_ready(const struct nvme_queue *queue);
  */
 static inline struct nvme_command *nvme_queue_next(const struct nvme_queue *queue)
 {
-    return &queue->sq[queue->sq_tail];
+    return &queue->sq[(size_t)queue->sq_tail];
 }
 
 /* The command in nvme_queue_next is complete and may be rung for. */
@@ -303,7 +305,6 @@ static inline void nvme_queue_advance(struct nvme_queue *queue)
     uint32_t tail = queue->sq_tail + 1;
 
     queue->sq_tail = tail == queue->depth_entries ? 0 : tail;
-    queue->counters.posts++;
 }
 
 /* ---- io.c ----------------------------------------------------------------------------- */

@@ -119,6 +119,27 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_command, prp2) == 32, "PRP2 is dwords 8 
 NVME_STATIC_ASSERT(offsetof(struct nvme_command, cdw10) == 40, "command dword 10");
 NVME_STATIC_ASSERT(offsetof(struct nvme_command, cdw12) == 48, "command dword 12");
 
+/* The same entry as Read and Write see it. NVM Command Set 1.0 §3.2.4, §3.2.6. */
+struct nvme_transfer_command {
+    uint32_t cdw0;
+    uint32_t nsid;
+    uint64_t cdw2_3;
+    uint64_t mptr;
+    uint64_t prp1;
+    uint64_t prp2;
+    uint64_t slba;  /* first logical block */
+    uint32_t cdw12; /* 0's based number of blocks, NVME_IO_ fields */
+    uint32_t cdw13;
+    uint64_t cdw14_15;
+};
+NVME_STATIC_ASSERT(sizeof(struct nvme_transfer_command) == 64, "a command is 64 bytes");
+NVME_STATIC_ASSERT(offsetof(struct nvme_transfer_command, slba) ==
+                       offsetof(struct nvme_command, cdw10),
+                   "SLBA is dwords 10 and 11");
+NVME_STATIC_ASSERT(offsetof(struct nvme_transfer_command, cdw12) ==
+                       offsetof(struct nvme_command, cdw12),
+                   "NLB is in dword 12");
+
 #define NVME_CDW0_OPCODE NVME_BITS(7, 0)
 #define NVME_CDW0_FUSE NVME_BITS(9, 8)
 #define NVME_CDW0_PSDT NVME_BITS(15, 14) /* 0: PRPs */

@@ -49,12 +49,19 @@ static void fill_list(const struct nvme_prp_build *build, const uint8_t *page, s
     hal_dma_clean(build->dma_context, list, index * PRP_BYTES);
 }
 
-void nvme_prp_fill_rest(struct nvme_command *command, const struct nvme_prp_build *build)
+void nvme_prp_fill(struct nvme_command *command, const struct nvme_prp_build *build)
 {
     uint32_t offset = (uint32_t)(uintptr_t)build->buffer & (build->page_bytes - 1);
-    const uint8_t *page = (const uint8_t *)build->buffer + (build->page_bytes - offset);
-    size_t rest = build->size_bytes - (build->page_bytes - offset);
+    uint32_t first = build->page_bytes - offset;
+    const uint8_t *page = (const uint8_t *)build->buffer + first;
+    size_t rest;
 
+    command->prp1 = hal_dma_address(build->dma_context, build->buffer);
+    command->prp2 = 0;
+    if (build->size_bytes <= first) {
+        return;
+    }
+    rest = build->size_bytes - first;
     if (rest <= build->page_bytes) {
         command->prp2 = hal_dma_address(build->dma_context, page);
         return;

@@ -35,17 +35,21 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
 /* A failed controller takes no doorbells. */
 static inline bool live(const struct nvme_queue *queue)
 {
-    return nvme_controller_state_load(queue->controller) == NVME_CONTROLLER_LIVE;
+    return nvme_controller_live(queue->controller);
 }
 
 static inline void ring_sq(struct nvme_queue *queue)
 {
-    if (queue->sq_tail != queue->sq_tail_rung && live(queue)) {
+    uint32_t tail = queue->sq_tail;
+    uint32_t rung = queue->sq_tail_rung;
+
+    if (tail != rung && live(queue)) {
         /* Commands, lists and data before the doorbell; the device fetches after seeing it. */
         hal_before_doorbell();
-        hal_mmio_write32(queue->sq_doorbell, queue->sq_tail);
-        queue->sq_tail_rung = queue->sq_tail;
+        hal_mmio_write32(queue->sq_doorbell, tail);
+        queue->sq_tail_rung = tail;
         queue->counters.sq_doorbells++;
+        queue->counters.posts += tail > rung ? tail - rung : tail + queue->depth_entries - rung;
     }
 }
 
@@ -79,7 +83,7 @@ void nvme_submit(struct nvme_queue *queue)
 }
 
 /* The status dword of the entry at `head`: command id, phase, status. One load. */
-static inline uint32_t load_status(const struct nvme_queue *queue, uint32_t head)
+static inline uint32_t load_status(const struct nvme_queue *queue, size_t head)
 {
     const volatile struct nvme_completion *entry = &queue->cq[head];
 
@@ -93,14 +97,12 @@ bool nvme_queue_ready(const struct nvme_queue *queue)
     return (load_status(queue, queue->cq_head) & NVME_CQE_PHASE) == queue->phase;
 }
 
-/* The result of a command that the device ended with an error. Out of the hot path. */
-static struct nvme_result device_error(uint32_t status, uint32_t dw0)
+/* The slot first: done() may post again, and then finds it free. */
+static inline void end(struct nvme_queue *queue, struct nvme_request *request,
+                       struct nvme_result result)
 {
-    return (struct nvme_result){
-        .error = NVME_ERR_DEVICE,
-        .status = (uint16_t)NVME_GET(NVME_CQE_STATUS, status),
-        .dw0 = dw0,
-    };
+    nvme_request_release(queue, request);
+    request->done(request->arg, result);
 }
 
 /*
@@ -110,7 +112,6 @@ static struct nvme_result device_error(uint32_t status, uint32_t dw0)
 static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t sq, uint32_t dw0)
 {
     struct nvme_request *request;
-    struct nvme_result result;
 
     if (NVME_GET(NVME_CQE_SQID, sq) != queue->id ||
         NVME_GET(NVME_CQE_SQHD, sq) >= queue->depth_entries) {
@@ -122,23 +123,23 @@ static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t 
         queue->counters.stale++;
         return;
     }
-    if (request->buffer != NULL) {
-        hal_dma_invalidate(queue->controller->config.dma_context, request->buffer,
-                           request->size_bytes);
+    hal_dma_invalidate(queue->controller->config.dma_context, request->buffer, request->size_bytes);
+    if ((status & NVME_CQE_STATUS) == 0) {
+        end(queue, request, (struct nvme_result){.dw0 = dw0, .bytes_done = request->size_bytes});
+    } else {
+        end(queue, request,
+            (struct nvme_result){
+                .error = NVME_ERR_DEVICE,
+                .status = (uint16_t)NVME_GET(NVME_CQE_STATUS, status),
+                .dw0 = dw0,
+            });
     }
-    result = (struct nvme_result){.dw0 = dw0, .bytes_done = request->size_bytes};
-    if ((status & NVME_CQE_STATUS) != 0) {
-        result = device_error(status, dw0);
-    }
-    /* The slot first: done() may post again, and then finds it free. */
-    nvme_request_release(queue, request);
-    request->done(request->arg, result);
 }
 
 /* Consumes up to `budget` entries; the head is given back to the device by the caller. */
 static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
 {
-    uint32_t head = queue->cq_head;
+    size_t head = queue->cq_head;
     uint32_t phase = queue->phase;
     uint32_t consumed = 0;
 
@@ -158,7 +159,7 @@ static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
         consumed++;
         complete(queue, status, hal_dma_load32(&entry->sq), hal_dma_load32(&entry->dw0));
     }
-    queue->cq_head = head;
+    queue->cq_head = (uint32_t)head;
     queue->phase = phase;
     return consumed;
 }
