@@ -1,0 +1,91 @@
+"""Latency histograms in the shape of fio's json+ output: {nanoseconds of a bucket: samples}.
+
+A bucket's key is the middle of the latencies it holds (64 buckets per power of two: at most 0.78 %
+off). Everything here follows from the buckets, so harts and rounds merge by adding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+Bins = dict[int, int]
+
+# fio's list, and the tail beyond it.
+PERCENTILES = (
+    1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95,
+    99.99, 99.999, 99.9999,
+)  # fmt: skip
+SAMPLES_ABOVE_MIN = 10  # fewer samples above a percentile say nothing about it
+
+# Upper ends of fio's three tables latency_ns, latency_us and latency_ms, in their own unit.
+TABLE_ENDS = (2, 4, 10, 20, 50, 100, 250, 500, 750, 1000)
+TABLES = (("latency_ns", 1, TABLE_ENDS), ("latency_us", 1000, TABLE_ENDS),
+          ("latency_ms", 1000000, (*TABLE_ENDS, 2000)))  # fmt: skip
+
+
+def merge(histograms: Iterable[Mapping[int | str, int]]) -> Bins:
+    """The sum of histograms, in order of latency; keys may be fio's strings."""
+    total: Bins = {}
+    for bins in histograms:
+        for key, count in bins.items():
+            total[int(key)] = total.get(int(key), 0) + count
+    return dict(sorted(total.items()))
+
+
+def percentile(bins: Bins, percent: float) -> int | None:
+    """Latency in ns that `percent` of the samples do not exceed; None if too few lie above it.
+
+    `bins` is in order of latency, as merge() returns it.
+    """
+    samples = sum(bins.values())
+    if samples * (100.0 - percent) / 100.0 < SAMPLES_ABOVE_MIN - 1e-6:
+        return None
+    rank = max(1, math.ceil(samples * percent / 100.0 - 1e-6))
+    for latency_ns, count in bins.items():
+        rank -= count
+        if rank <= 0:
+            return latency_ns
+    return None
+
+
+def percentiles(bins: Bins) -> dict[str, int]:
+    """fio's `percentile` object: only those with enough samples above them."""
+    found = {f"{percent:.6f}": percentile(bins, percent) for percent in PERCENTILES}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def summary(bins: Bins, low_ns: int, high_ns: int, sum_ns: int) -> dict[str, object]:
+    """fio's `lat_ns` object. Minimum, maximum and sum are the exact ones, counted by the guest."""
+    samples = sum(bins.values())
+    if not samples:
+        return {"min": 0, "max": 0, "mean": 0.0, "stddev": 0.0, "N": 0}
+    mean = sum_ns / samples
+    square = sum(count * (value - mean) ** 2 for value, count in bins.items()) / samples
+    return {
+        "min": low_ns,
+        "max": high_ns,
+        "mean": round(mean, 3),
+        "stddev": round(math.sqrt(square), 3),
+        "N": samples,
+        "percentile": percentiles(bins),
+    }
+
+
+def tables(bins: Bins) -> dict[str, dict[str, float]]:
+    """fio's latency_ns, latency_us and latency_ms: per cent of the samples below each end."""
+    samples = max(1, sum(bins.values()))
+    result: dict[str, dict[str, float]] = {}
+    below_ns = 0
+    for name, unit_ns, ends in TABLES:
+        result[name] = {}
+        for end in ends:
+            if end * unit_ns <= below_ns:
+                result[name][str(end)] = 0.0
+                continue
+            inside = sum(n for ns, n in bins.items() if below_ns <= ns < end * unit_ns)
+            result[name][str(end)] = round(100.0 * inside / samples, 6)
+            below_ns = end * unit_ns
+    rest = sum(n for ns, n in bins.items() if ns >= below_ns)
+    result["latency_ms"][">=2000"] = round(100.0 * rest / samples, 6)
+    return result
