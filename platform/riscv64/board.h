@@ -10,6 +10,6 @@
 void console_write(const char *text, size_t size_bytes);
 
 /// Prints `exit N` as the last line and ends the machine with that status. Any hart, any context.
-_Noreturn void machine_exit(int code);
+__attribute__((noreturn)) void machine_exit(int code);
 
 #endif

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Entry in S-mode under SBI: a0 = hart id, a1 = device tree (boot) or struct hart (secondary).
-// The boot hart clears .bss, takes struct hart 0 and calls start(hart_id, device_tree); a secondary
-// is started by harts.c through the HSM extension and calls hart_main(). Neither returns.
-// OpenSBI (seen in 1.1) marks a hart as starting before it writes down where: a hart that arrives in
-// between comes here although it was told to go to boot_secondary_entry. So only the first arrival
-// boots; a later one finds its struct by its id and goes on as a secondary.
+// The boot hart clears .bss, takes struct hart 0 and calls start(hart_id, tree); a secondary is
+// started by harts.c through the HSM extension and calls hart_main(). Neither returns.
+// Firmware may mark a hart as starting before it stores where to: a hart that looks in between
+// comes here although it was told to go to boot_secondary_entry. So only the first arrival boots;
+// a later one finds its struct by its id and goes on as a secondary.
 // Interrupts are off, address translation is off (SBI specification 2.0, chapter 9).
 #include "hart_layout.h"
 

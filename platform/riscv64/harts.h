@@ -76,11 +76,11 @@ static inline void hart_wait(void)
 uint64_t hart_idle_ns(unsigned index);
 
 /// Stops the calling hart for good.
-_Noreturn void hart_park(void);
+__attribute__((noreturn)) void hart_park(void);
 
 /// Runs function(arg, index) on harts 0 to count - 1 at once, interrupts on, each on its own stack,
 /// and returns 0 when all have returned. Hart 0 only, not nested. The first call that needs a hart
-/// starts it. Negative: count is 0 or above hart_count() (-1), or a hart did not start (-2, printed).
+/// starts it. Negative: count is 0 or above hart_count() (-1); a hart did not start (-2, printed).
 int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg);
 
 /// Handler of inter-processor interrupts for the calling hart; NULL: none. It runs in the trap. It

@@ -5,6 +5,9 @@
 #ifndef HARTQ_NVME_PORT_H
 #define HARTQ_NVME_PORT_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "irq.h"
 #include "timer.h"
 #include "trap.h"
@@ -93,7 +96,7 @@ static inline void hal_relax(void)
 {
 }
 
-NVME_NORETURN static inline void hal_panic(const char *reason)
+__attribute__((noreturn)) static inline void hal_panic(const char *reason)
 {
     panic(reason);
 }

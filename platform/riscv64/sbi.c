@@ -14,11 +14,12 @@ enum {
     SBI_RESET_SYSTEM = 0,
 };
 
-static struct sbi_result call(uint64_t extension, uint64_t function, const uint64_t argument[3])
+static struct sbi_result call(uint64_t extension, uint64_t function, uint64_t argument0,
+                              uint64_t argument1, uint64_t argument2)
 {
-    register uint64_t a0 __asm__("a0") = argument[0];
-    register uint64_t a1 __asm__("a1") = argument[1];
-    register uint64_t a2 __asm__("a2") = argument[2];
+    register uint64_t a0 __asm__("a0") = argument0;
+    register uint64_t a1 __asm__("a1") = argument1;
+    register uint64_t a2 __asm__("a2") = argument2;
     register uint64_t a6 __asm__("a6") = function;
     register uint64_t a7 __asm__("a7") = extension;
 
@@ -28,45 +29,34 @@ static struct sbi_result call(uint64_t extension, uint64_t function, const uint6
 
 bool sbi_has(enum sbi_extension extension)
 {
-    const uint64_t argument[3] = {(uint64_t)extension, 0, 0};
-    struct sbi_result result = call(SBI_EXTENSION_BASE, SBI_BASE_PROBE, argument);
+    struct sbi_result result = call(SBI_EXTENSION_BASE, SBI_BASE_PROBE, extension, 0, 0);
 
     return result.error == 0 && result.value != 0;
 }
 
 struct sbi_result sbi_hart_start(uint64_t hart_id, uint64_t entry, uint64_t argument)
 {
-    const uint64_t arguments[3] = {hart_id, entry, argument};
-
-    return call(SBI_EXTENSION_HSM, SBI_HSM_START, arguments);
+    return call(SBI_EXTENSION_HSM, SBI_HSM_START, hart_id, entry, argument);
 }
 
 struct sbi_result sbi_send_ipi(uint64_t hart_id)
 {
-    const uint64_t argument[3] = {1, hart_id, 0}; // mask, its base
-
-    return call(SBI_EXTENSION_IPI, SBI_IPI_SEND, argument);
+    return call(SBI_EXTENSION_IPI, SBI_IPI_SEND, 1, hart_id, 0); // mask, its base
 }
 
 void sbi_set_timer(uint64_t deadline_ticks)
 {
-    const uint64_t argument[3] = {deadline_ticks, 0, 0};
-
-    call(SBI_EXTENSION_TIME, SBI_TIME_SET, argument);
+    call(SBI_EXTENSION_TIME, SBI_TIME_SET, deadline_ticks, 0, 0);
 }
 
 void sbi_console_write(char character)
 {
-    const uint64_t argument[3] = {(uint8_t)character, 0, 0};
-
-    call(SBI_LEGACY_PUTCHAR, 0, argument);
+    call(SBI_LEGACY_PUTCHAR, 0, (uint8_t)character, 0, 0);
 }
 
 void sbi_shutdown(void)
 {
-    const uint64_t argument[3] = {0, 0, 0}; // shutdown, no reason
-
-    call(SBI_EXTENSION_RESET, SBI_RESET_SYSTEM, argument);
+    call(SBI_EXTENSION_RESET, SBI_RESET_SYSTEM, 0, 0, 0); // shutdown, no reason
 }
 
 const char *sbi_error_text(int64_t error)

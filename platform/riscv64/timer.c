@@ -91,7 +91,7 @@ void timer_pause(uint64_t delay_ns)
     irq_restore(saved);
 }
 
-// From trap_entry.S. The next deadline is set before the handler runs, so that it may stop the timer.
+// From trap_entry.S. The next deadline is set before the handler runs, which may stop the timer.
 void timer_interrupt(void)
 {
     struct hart *self = hart_self();

@@ -22,11 +22,15 @@ _Static_assert(sizeof(struct trap_frame) == TRAP_FRAME_BYTES, "trap_entry.S writ
 _Noreturn void trap_fatal(const struct trap_frame *frame);
 _Noreturn void trap_canary_lost(void);
 _Noreturn void trap_unexpected(void);
+extern uint64_t trap_lost_tp;
 
 static void unattached(void)
 {
     panic("external interrupt without a handler (trap_attach_external was not called)");
 }
+
+// What tp was, if it did not point into harts[]; written by trap_entry.S.
+uint64_t trap_lost_tp = UINT64_MAX;
 
 void trap_attach_external(void (*handler)(void))
 {
@@ -129,8 +133,8 @@ void trap_fatal(const struct trap_frame *frame)
            cause, hart->index, hart->id);
     printf("  sepc %016" PRIx64 "  stval %016" PRIx64 "  sstatus %016" PRIx64 "\n", sepc, stval,
            (uint64_t)csr_read(sstatus));
-    if (frame->x[3] != (uint64_t)(uintptr_t)hart) {
-        printf("  tp was lost: the hart named above is a guess\n");
+    if (trap_lost_tp != UINT64_MAX) {
+        printf("  tp was lost (%" PRIx64 "): the hart named above is a guess\n", trap_lost_tp);
     }
     print_stack(hart, frame->x[1]);
     print_registers(frame);

@@ -18,6 +18,6 @@ struct trap_frame {
 void trap_attach_external(void (*handler)(void));
 
 /// Ends the program for a mistake of our own: prints the message, hart and caller, exit status 1.
-_Noreturn void panic(const char *message);
+__attribute__((noreturn)) void panic(const char *message);
 
 #endif

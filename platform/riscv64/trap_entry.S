@@ -88,6 +88,8 @@ fatal_entry:
     sub     sp, tp, sp
     srli    sp, sp, HART_ARRAY_SHIFT
     beqz    sp, 1f
+    la      sp, trap_lost_tp
+    sd      tp, 0(sp)
     la      tp, harts
 1:  ld      sp, HART_TRAP_STACK_TOP(tp)
     addi    sp, sp, -TRAP_FRAME_BYTES

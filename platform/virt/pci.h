@@ -50,8 +50,8 @@ enum pci_register {
 #define PCI_STATUS_INTERRUPT 0x0008u
 #define PCI_STATUS_CAPABILITIES 0x0010u
 
-/// Scans and assigns. Writes up to `capacity` functions, bridges included, in bus order, and returns
-/// how many there are: more than `capacity` means that the rest was set up but not written down.
+/// Scans and assigns. Writes up to `capacity` functions, bridges included, in bus order, and
+/// returns how many there are: more than `capacity`: the rest was set up but not written down.
 /// A function whose BAR fits nowhere is reported on the console and left out. Once, on hart 0.
 unsigned pci_scan(const struct machine_pci *host, struct pci_function *functions,
                   unsigned capacity);

@@ -147,8 +147,8 @@ void plic_attach(unsigned source, void (*handler)(void *arg), void *arg)
     __asm__ volatile("fence rw, orw" ::: "memory"); // before the enable that lets it run
 }
 
-// Enables the source for hart `target` only; HART_LIMIT: for none.
-static void route(unsigned source, unsigned target)
+// Takes the source from every hart, then gives it to hart `target`; NULL: to none.
+static void route(unsigned source, const unsigned *target)
 {
     uint32_t bit = 1U << source % 32;
     uint64_t saved = irq_save();
@@ -157,13 +157,13 @@ static void route(unsigned source, unsigned target)
         // Bounded: the holder runs the few lines below with interrupts off.
     }
     for (unsigned index = 0; index < hart_count(); index++) {
-        if (plic.enable[index] != NULL && index != target) {
+        if (plic.enable[index] != NULL) {
             plic.enable[index][source / 32] &= ~bit;
         }
     }
-    *plic_register(4 * (uintptr_t)source) = target < HART_LIMIT ? 1 : 0;
-    if (target < HART_LIMIT) {
-        plic.enable[target][source / 32] |= bit;
+    *plic_register(4 * (uintptr_t)source) = target != NULL ? 1 : 0;
+    if (target != NULL) {
+        plic.enable[*target][source / 32] |= bit;
     }
     __asm__ volatile("fence io, rw" ::: "memory");
     atomic_flag_clear_explicit(&plic.routing, memory_order_release);
@@ -176,13 +176,13 @@ void plic_route(unsigned source, unsigned hart_index)
     if (hart_index >= hart_count() || plic.claim[hart_index] == NULL) {
         panic("plic: no such hart, or it has no S-mode context");
     }
-    route(source, hart_index);
+    route(source, &hart_index);
 }
 
 void plic_disable(unsigned source)
 {
     check_source(source);
-    route(source, HART_LIMIT);
+    route(source, NULL);
 }
 
 void plic_detach(unsigned source)
