@@ -30,8 +30,9 @@ struct hart {
     void *timer_arg;
     uint64_t timer_period_ticks;
     uint64_t timer_deadline_ticks;
-    uint64_t work_seen; // last round of harts_run this hart has finished
-    uint64_t reserved[10];
+    uint64_t work_seen;         // last round of harts_run this hart has finished
+    void *interrupt_controller; // the driver behind `external` keeps its own for this hart
+    uint64_t reserved[9];
 };
 
 _Static_assert(sizeof(struct hart) == HART_SIZE, "boot.S and trap_entry.S depend on the size");

@@ -48,7 +48,7 @@ static volatile uint32_t *plic_register(uintptr_t offset)
 // and the device are two devices, whose accesses nothing else orders.
 static void plic_interrupt(void)
 {
-    volatile uint32_t *claim = plic.claim[hart_index()];
+    volatile uint32_t *claim = hart_self()->interrupt_controller;
     uint32_t source = *claim;
 
     __asm__ volatile("fence i, iorw" ::: "memory");
@@ -76,6 +76,7 @@ static void open_context(void *arg, unsigned index)
         plic.enable[index][word] = 0;
     }
     *(plic.claim[index] - 1) = 0; // the threshold, in front of claim
+    hart_self()->interrupt_controller = (void *)(uintptr_t)plic.claim[index];
     csr_set(sie, CSR_SIE_EXTERNAL);
 }
 
