@@ -80,7 +80,7 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
     unsigned long irq;
 
     if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE ||
-        controller->admin.free_count == 0) {
+        controller->admin.free == NULL) {
         *result = (struct nvme_result){.error = NVME_ERR_STATE};
         return NVME_ERR_STATE;
     }

@@ -40,11 +40,10 @@ static void fill_pages(const struct nvme_queue *queue, struct nvme_command *entr
 static inline void finish(struct nvme_queue *queue, struct nvme_command *entry,
                           const struct nvme_request *request, uint32_t size_bytes)
 {
-    const struct nvme_controller *controller = queue->controller;
-    void *context = controller->config.dma_context;
+    void *context = queue->controller->config.dma_context;
     void *buffer = request->buffer;
 
-    if (nvme_prp_one_page(buffer, size_bytes, controller->info.page_bytes)) {
+    if (nvme_prp_one_page(buffer, size_bytes, queue->page_mask)) {
         entry->prp1 = hal_dma_address(context, buffer);
         entry->prp2 = 0;
     } else {
@@ -135,7 +134,8 @@ static void part_done(void *arg, struct nvme_result result)
         struct nvme_result whole = split->result;
 
         /* The record first: done() may post again, and then finds it free. */
-        queue->free_splits[queue->free_split_count++] = (uint16_t)(split - queue->splits);
+        split->next_free = queue->free_split;
+        queue->free_split = split;
         callback.done(callback.arg, whole);
     }
 }
@@ -144,19 +144,20 @@ static void part_done(void *arg, struct nvme_result result)
 static void put_split(struct nvme_queue *queue, const struct nvme_namespace *ns,
                       const struct nvme_io *io)
 {
-    struct nvme_split *split = &queue->splits[queue->free_splits[--queue->free_split_count]];
+    struct nvme_split *split = queue->free_split;
 
+    queue->free_split = split->next_free;
     *split = (struct nvme_split){.queue = queue, .ns = ns, .rest = *io};
     while (split->rest.block_count != 0 && split->in_flight < NVME_SPLIT_WINDOW &&
-           queue->free_count != 0) {
+           queue->free != NULL) {
         put_part(split);
     }
 }
 
-/* Where the data come from and go to. The caller has seen that count is not 0. */
+/* Where the data come from and go to. The caller has seen that block_count is not 0. */
 static inline enum nvme_error check_place(const struct nvme_namespace *ns, const struct nvme_io *io)
 {
-    if (io->lba >= ns->block_count || io->block_count > ns->block_count - io->lba) {
+    if (io->block_count > ns->block_count || io->lba > ns->block_count - io->block_count) {
         return NVME_ERR_RANGE;
     }
     return ((uintptr_t)io->buffer & 3) == 0 && io->buffer != NULL ? NVME_OK : NVME_ERR_ALIGNMENT;
@@ -205,17 +206,21 @@ static void put_flush(struct nvme_queue *queue, const struct nvme_namespace *ns,
     nvme_io_put(queue, &command, NULL, 0, callback);
 }
 
-/* One request of any kind: the path of every public post but the pass-through. */
-static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                                   const struct nvme_io *io)
+/* Whether the queue takes requests for this namespace. */
+static inline enum nvme_error check_queue(const struct nvme_queue *queue,
+                                          const struct nvme_namespace *ns)
 {
     if (queue->state != NVME_QUEUE_OPEN) {
         return NVME_ERR_STATE;
     }
-    if (ns->controller != queue->controller) {
-        return NVME_ERR_NAMESPACE;
-    }
-    if (queue->free_count == 0) {
+    return ns->controller == queue->controller ? NVME_OK : NVME_ERR_NAMESPACE;
+}
+
+/* One request of any kind: the path of every public post but the pass-through. */
+static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_namespace *ns,
+                                   const struct nvme_io *io)
+{
+    if (queue->free == NULL) {
         return NVME_ERR_BUSY;
     }
     if (io->opcode != NVME_CMD_FLUSH) {
@@ -230,8 +235,11 @@ static inline enum nvme_error
 post_bracketed(struct nvme_queue *queue, const struct nvme_namespace *ns, const struct nvme_io *io)
 {
     unsigned long irq = queue->interrupts ? hal_irq_save() : 0;
-    enum nvme_error error = post(queue, ns, io);
+    enum nvme_error error = check_queue(queue, ns);
 
+    if (error == NVME_OK) {
+        error = post(queue, ns, io);
+    }
     if (queue->interrupts) {
         hal_irq_restore(irq);
     }
@@ -277,12 +285,13 @@ enum nvme_error nvme_flush(struct nvme_queue *queue, const struct nvme_namespace
 enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                const struct nvme_io *ios, uint32_t count, uint32_t *posted)
 {
-    enum nvme_error error = NVME_OK;
     unsigned long irq = queue->interrupts ? hal_irq_save() : 0;
+    enum nvme_error error = check_queue(queue, ns);
     uint32_t done = 0;
 
-    while (done < count && (error = post(queue, ns, &ios[done])) == NVME_OK) {
-        done++;
+    while (error == NVME_OK && done < count) {
+        error = post(queue, ns, &ios[done]);
+        done += error == NVME_OK;
     }
     if (queue->interrupts) {
         hal_irq_restore(irq);
@@ -314,7 +323,7 @@ enum nvme_error nvme_passthrough(struct nvme_queue *queue, const struct nvme_com
     clean.prp1 = 0;
     clean.prp2 = 0;
     irq = queue->interrupts ? hal_irq_save() : 0;
-    if (queue->free_count != 0) {
+    if (queue->free != NULL) {
         nvme_io_put(queue, &clean, buffer, size_bytes, callback);
         error = NVME_OK;
     }

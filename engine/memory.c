@@ -34,14 +34,13 @@ static struct nvme_queue take_queue(struct cursor *ordinary, struct cursor *dma,
 {
     struct nvme_queue queue = {0};
     size_t slots = depth - 1;
+    size_t table = (size_t)nvme_request_slot_mask(depth) + 1;
     size_t list = layout->list_stride_bytes;
 
     queue.depth_limit = depth;
     queue.list_stride_bytes = list;
-    queue.requests = take(ordinary, slots * sizeof(struct nvme_request), NVME_ORDINARY_ALIGNMENT);
+    queue.requests = take(ordinary, table * sizeof(struct nvme_request), NVME_ORDINARY_ALIGNMENT);
     queue.splits = take(ordinary, slots * sizeof(struct nvme_split), NVME_ORDINARY_ALIGNMENT);
-    queue.free_slots = take(ordinary, slots * sizeof(uint16_t), sizeof(uint16_t));
-    queue.free_splits = take(ordinary, slots * sizeof(uint16_t), sizeof(uint16_t));
     queue.sq = take(dma, depth * sizeof(struct nvme_command), layout->page_bytes);
     queue.cq = take(dma, depth * sizeof(struct nvme_completion), layout->page_bytes);
     queue.lists = take(dma, slots * list, layout->page_bytes);

@@ -320,7 +320,7 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_close(struct nvme_queue *queue);
  */
 enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue);
 
-/* Requests and parts posted and not yet ended, 0 .. depth_entries - 1. */
+/* Requests and parts posted and not yet ended, 0 .. depth_entries - 1. A walk over the slots. */
 uint32_t nvme_queue_outstanding(const struct nvme_queue *queue);
 
 /* Hot counters of a queue since open. Written by the owner only; others may read them late. */

@@ -12,7 +12,10 @@
 #include "nvme.h"
 #include "nvme_hal.h"
 
-/* Set in nvme_request.cid while no command of the slot is outstanding: no device value has it. */
+/*
+ * Set in nvme_request.cid while no command of the slot is outstanding: an id that comes from the
+ * device has 16 bits and cannot equal it.
+ */
 #define NVME_CID_IDLE UINT32_C(0x10000)
 
 /*
@@ -22,11 +25,12 @@
 struct nvme_request {
     nvme_done *done;
     void *arg;
-    void *buffer;        /* of the command; NULL if it moves no data */
-    uint32_t cid;        /* issued command id: slot | generation, or the next one | CID_IDLE */
+    void *buffer;      /* of the command; NULL if it moves no data */
+    uint32_t cid;      /* issued command id; idle: CID_IDLE and, in 15:0, the next one to issue */
+    uint32_t clock_ms; /* queue clock at post */
+    struct nvme_request *next_free;
     uint32_t size_bytes; /* of the command */
-    uint32_t clock_ms;   /* queue clock at post */
-    uint8_t reserved[64 - 36];
+    uint8_t reserved[64 - 44];
 };
 _Static_assert(sizeof(struct nvme_request) == 64, "a slot is one cache line");
 
@@ -35,6 +39,7 @@ _Static_assert(sizeof(struct nvme_request) == 64, "a slot is one cache line");
  * lives, so as many records as slots are always enough. Written by the owner only.
  */
 struct nvme_split {
+    struct nvme_split *next_free;
     struct nvme_queue *queue;
     const struct nvme_namespace *ns;
     struct nvme_io rest;       /* what is not yet posted, and the caller's callback */
@@ -55,15 +60,13 @@ enum nvme_queue_state {
 struct nvme_queue {
     /* Post. */
     struct nvme_command *sq;
-    struct nvme_request *requests; /* slots 0 .. slot_count - 1 */
-    uint16_t *free_slots;          /* a stack of free_count slot numbers */
+    struct nvme_request *free; /* a list, NULL if the queue is full */
     struct nvme_controller *controller;
-    uint32_t free_count;
+    uint64_t page_mask;     /* CC.MPS in bytes - 1 */
     uint32_t sq_tail;       /* next free entry of the ring */
     uint32_t sq_tail_rung;  /* the tail that the device knows */
     uint32_t depth_entries; /* of both rings */
     uint32_t clock_ms;      /* coarse clock, moved by the watch */
-    uint32_t slot_mask;     /* the slot part of a command id: 2^n - 1 */
     uint8_t state;          /* enum nvme_queue_state */
     bool interrupts;        /* IEN: posts bracket themselves with irq_save */
     bool servicing;         /* inside the drain: submit waits for its end */
@@ -74,15 +77,16 @@ struct nvme_queue {
     volatile uint8_t *sq_doorbell;
     volatile uint8_t *cq_doorbell;
     uint32_t cq_head;
-    uint32_t phase; /* NVME_CQE_PHASE or 0: what a new entry at cq_head has */
+    uint32_t phase;                /* NVME_CQE_PHASE or 0: what a new entry at cq_head has */
+    uint64_t slot_mask;            /* the slot part of a command id: 2^n - 1 */
+    struct nvme_request *requests; /* slot_mask + 1; those from slot_count on are never issued */
     struct nvme_counters counters;
 
     /* Cold. */
     uint8_t *lists; /* PRP list memory, list_stride_bytes per slot */
     size_t list_stride_bytes;
     struct nvme_split *splits; /* slot_count records */
-    uint16_t *free_splits;     /* a stack of free_split_count record numbers */
-    uint32_t free_split_count;
+    struct nvme_split *free_split;
     uint32_t slot_count; /* depth_entries - 1 */
     uint32_t owner;
     uint32_t depth_limit; /* entries that the ring memory holds */
@@ -224,9 +228,9 @@ size_t nvme_prp_list_bytes(uint32_t max_transfer_bytes, uint32_t page_bytes);
 void nvme_prp_fill(struct nvme_command *command, const struct nvme_prp_build *build);
 
 /* True if the data lie in one page, so that PRP1 says all. */
-static inline bool nvme_prp_one_page(const void *buffer, uint32_t size_bytes, uint32_t page_bytes)
+static inline bool nvme_prp_one_page(const void *buffer, uint64_t size_bytes, uint64_t page_mask)
 {
-    return ((uintptr_t)buffer & (page_bytes - 1)) + size_bytes <= page_bytes;
+    return ((uintptr_t)buffer & page_mask) + size_bytes <= page_mask + 1;
 }
 
 /* ---- request.c: slots ----------------------------------------------------------------- */
@@ -243,13 +247,15 @@ void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error);
 /* True if a request was posted longer ago than limit_ms by the queue's clock; *cid names it. */
 bool nvme_request_expired(const struct nvme_queue *queue, uint32_t limit_ms, uint32_t *cid);
 
-/* Takes a slot; its command id is current from here on. The caller saw free_count > 0. */
+/* The slots of a queue of this depth, rounded up to a power of two, - 1. */
+uint32_t nvme_request_slot_mask(uint32_t depth_entries);
+
+/* Takes a slot; its command id is current from here on. The caller saw that one is free. */
 static inline struct nvme_request *nvme_request_acquire(struct nvme_queue *queue)
 {
-    size_t top = (size_t)queue->free_count - 1;
-    struct nvme_request *request = &queue->requests[queue->free_slots[top]];
+    struct nvme_request *request = queue->free;
 
-    queue->free_count = (uint32_t)top;
+    queue->free = request->next_free;
     request->cid = (uint16_t)request->cid;
     request->clock_ms = queue->clock_ms;
     return request;
@@ -258,22 +264,17 @@ static inline struct nvme_request *nvme_request_acquire(struct nvme_queue *queue
 /* The device has given the slot back: its command id goes stale, the slot is free. */
 static inline void nvme_request_release(struct nvme_queue *queue, struct nvme_request *request)
 {
-    size_t top = queue->free_count;
-    uint32_t cid = request->cid;
-    uint32_t mask = queue->slot_mask;
-
-    request->cid = (uint16_t)(cid + mask + 1) | NVME_CID_IDLE;
-    queue->free_slots[top] = (uint16_t)(cid & mask);
-    queue->free_count = (uint32_t)top + 1;
+    request->cid = (request->cid + (uint32_t)queue->slot_mask + 1) | NVME_CID_IDLE;
+    request->next_free = queue->free;
+    queue->free = request;
 }
 
-/* The outstanding request with this command id, or NULL: the id comes from the device. */
+/* The outstanding request with this command id, or NULL: the 16 bits come from the device. */
 static inline struct nvme_request *nvme_request_find(const struct nvme_queue *queue, uint32_t cid)
 {
-    size_t slot = cid & queue->slot_mask;
-    struct nvme_request *request = &queue->requests[slot];
+    struct nvme_request *request = &queue->requests[cid & queue->slot_mask];
 
-    return slot < queue->slot_count && request->cid == cid ? request : NULL;
+    return request->cid == cid ? request : NULL;
 }
 
 /* ---- queue.c: rings, doorbells, the drain --------------------------------------------- */

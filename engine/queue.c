@@ -24,6 +24,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     queue->sq_tail_rung = 0;
     queue->cq_head = 0;
     queue->phase = (uint32_t)NVME_CQE_PHASE;
+    queue->page_mask = controller->info.page_bytes - 1;
     queue->sq_doorbell = doorbells + 2 * (size_t)queue->id * controller->doorbell_stride;
     queue->cq_doorbell = queue->sq_doorbell + controller->doorbell_stride;
     queue->seen = false;
@@ -82,11 +83,10 @@ void nvme_submit(struct nvme_queue *queue)
     }
 }
 
-/* The status dword of the entry at `head`: command id, phase, status. One load. */
-static inline uint32_t load_status(const struct nvme_queue *queue, size_t head)
+/* The status dword of an entry: command id, phase, status. One load. */
+static inline uint32_t load_status(const struct nvme_queue *queue,
+                                   const volatile struct nvme_completion *entry)
 {
-    const volatile struct nvme_completion *entry = &queue->cq[head];
-
     hal_dma_invalidate(queue->controller->config.dma_context, (const void *)(uintptr_t)entry,
                        sizeof(*entry));
     return hal_dma_load32(&entry->status);
@@ -94,7 +94,7 @@ static inline uint32_t load_status(const struct nvme_queue *queue, size_t head)
 
 bool nvme_queue_ready(const struct nvme_queue *queue)
 {
-    return (load_status(queue, queue->cq_head) & NVME_CQE_PHASE) == queue->phase;
+    return (load_status(queue, &queue->cq[queue->cq_head]) & NVME_CQE_PHASE) == queue->phase;
 }
 
 /* The slot first: done() may post again, and then finds it free. */
@@ -109,22 +109,16 @@ static inline void end(struct nvme_queue *queue, struct nvme_request *request,
  * One entry, already copied out of the ring: nothing in it is trusted. An entry that names no
  * outstanding request is counted and dropped; its request, if there was one, times out.
  */
-static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t sq, uint32_t dw0)
+static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t dw0)
 {
-    struct nvme_request *request;
+    struct nvme_request *request = nvme_request_find(queue, (uint16_t)status);
 
-    if (NVME_GET(NVME_CQE_SQID, sq) != queue->id ||
-        NVME_GET(NVME_CQE_SQHD, sq) >= queue->depth_entries) {
-        queue->counters.malformed++;
-        return;
-    }
-    request = nvme_request_find(queue, status & NVME_CQE_CID);
     if (request == NULL) {
         queue->counters.stale++;
         return;
     }
     hal_dma_invalidate(queue->controller->config.dma_context, request->buffer, request->size_bytes);
-    if ((status & NVME_CQE_STATUS) == 0) {
+    if (status >> 17 == 0) {
         end(queue, request, (struct nvme_result){.dw0 = dw0, .bytes_done = request->size_bytes});
     } else {
         end(queue, request,
@@ -139,27 +133,37 @@ static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t 
 /* Consumes up to `budget` entries; the head is given back to the device by the caller. */
 static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
 {
-    size_t head = queue->cq_head;
+    const volatile struct nvme_completion *entry = &queue->cq[queue->cq_head];
+    const volatile struct nvme_completion *end = &queue->cq[queue->depth_entries];
+    const uint32_t own_sq = (uint32_t)NVME_PUT(NVME_CQE_SQID, queue->id);
     uint32_t phase = queue->phase;
     uint32_t consumed = 0;
 
     while (consumed < budget) {
-        const volatile struct nvme_completion *entry = &queue->cq[head];
-        uint32_t status = load_status(queue, head);
+        uint32_t status = load_status(queue, entry);
+        uint32_t sq;
+        uint32_t dw0;
 
         if ((status & NVME_CQE_PHASE) != phase) {
             break;
         }
         /* The device wrote data, then the entry: read them in the opposite order. */
         hal_after_phase();
-        if (++head == queue->depth_entries) {
-            head = 0;
+        sq = hal_dma_load32(&entry->sq);
+        dw0 = hal_dma_load32(&entry->dw0);
+        consumed++;
+        if (++entry == end) {
+            entry = queue->cq;
             phase ^= (uint32_t)NVME_CQE_PHASE;
         }
-        consumed++;
-        complete(queue, status, hal_dma_load32(&entry->sq), hal_dma_load32(&entry->dw0));
+        /* Our own SQID above an SQHD inside the ring. */
+        if (sq - own_sq < queue->depth_entries) {
+            complete(queue, status, dw0);
+        } else {
+            queue->counters.malformed++;
+        }
     }
-    queue->cq_head = (uint32_t)head;
+    queue->cq_head = (uint32_t)(entry - queue->cq);
     queue->phase = phase;
     return consumed;
 }
@@ -212,11 +216,6 @@ bool nvme_queue_arm(struct nvme_queue *queue)
 enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
 {
     return queue->interrupts && !queue->controller->masked ? NVME_MODE_INTERRUPT : NVME_MODE_POLL;
-}
-
-uint32_t nvme_queue_outstanding(const struct nvme_queue *queue)
-{
-    return queue->slot_count - queue->free_count;
 }
 
 void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *counters)

@@ -4,11 +4,12 @@
  *
  * A command id is a slot number below a generation that changes at each release, so a late or
  * repeated completion finds nobody. A queue of depth D has slots 0 .. D - 2, so the id 0xffff
- * never occurs. acquire, release and find are inlines in nvme_internal.h.
+ * never occurs. The table is filled up to a power of two with slots that are never issued: any id
+ * that a device invents lies inside. acquire, release and find are inlines in nvme_internal.h.
  */
 #include "nvme_internal.h"
 
-static uint32_t slot_mask(uint32_t depth_entries)
+uint32_t nvme_request_slot_mask(uint32_t depth_entries)
 {
     uint32_t mask = 1;
 
@@ -20,19 +21,40 @@ static uint32_t slot_mask(uint32_t depth_entries)
 
 void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries)
 {
-    queue->slot_mask = slot_mask(depth_entries);
-    queue->slot_count = depth_entries - 1;
-    queue->free_count = queue->slot_count;
-    queue->free_split_count = queue->slot_count;
-    for (uint32_t i = 0; i < queue->slot_count; i++) {
-        struct nvme_request *request = &queue->requests[i];
-        uint32_t generation = request->cid & 0xffff & ~queue->slot_mask;
+    uint32_t mask = nvme_request_slot_mask(depth_entries);
 
-        /* Lowest slot on top of the stack. */
-        queue->free_slots[i] = (uint16_t)(queue->slot_count - 1 - i);
-        queue->free_splits[i] = (uint16_t)i;
-        request->cid = generation | i | NVME_CID_IDLE;
+    queue->slot_mask = mask;
+    queue->slot_count = depth_entries - 1;
+    queue->free = NULL;
+    queue->free_split = NULL;
+    for (uint32_t i = 0; i <= mask; i++) {
+        uint32_t generation = queue->requests[i].cid & 0xffff & ~mask;
+
+        queue->requests[i].cid = generation | i | NVME_CID_IDLE;
     }
+    /* Backwards, so that the lowest slots are used first. */
+    for (uint32_t i = queue->slot_count; i > 0; i--) {
+        queue->requests[i - 1].next_free = queue->free;
+        queue->free = &queue->requests[i - 1];
+        queue->splits[i - 1].next_free = queue->free_split;
+        queue->free_split = &queue->splits[i - 1];
+    }
+}
+
+/* True while the device owns the slot's command. */
+static bool outstanding(const struct nvme_request *request)
+{
+    return (request->cid & NVME_CID_IDLE) == 0;
+}
+
+uint32_t nvme_queue_outstanding(const struct nvme_queue *queue)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < queue->slot_count; i++) {
+        count += outstanding(&queue->requests[i]);
+    }
+    return count;
 }
 
 void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error)
@@ -42,7 +64,7 @@ void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error)
     for (uint32_t i = 0; i < queue->slot_count; i++) {
         struct nvme_request *request = &queue->requests[i];
 
-        if ((request->cid & NVME_CID_IDLE) == 0) {
+        if (outstanding(request)) {
             nvme_request_release(queue, request);
             request->done(request->arg, result);
         }
@@ -54,8 +76,7 @@ bool nvme_request_expired(const struct nvme_queue *queue, uint32_t limit_ms, uin
     for (uint32_t i = 0; i < queue->slot_count; i++) {
         const struct nvme_request *request = &queue->requests[i];
 
-        if ((request->cid & NVME_CID_IDLE) == 0 &&
-            queue->clock_ms - request->clock_ms >= limit_ms) {
+        if (outstanding(request) && queue->clock_ms - request->clock_ms >= limit_ms) {
             *cid = request->cid;
             return true;
         }
