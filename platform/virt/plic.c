@@ -56,7 +56,7 @@ static void plic_interrupt(void)
         atomic_fetch_add_explicit(&plic.empty, 1, memory_order_relaxed);
         return;
     }
-    if (source <= plic.source_count && plic.handlers[source].function != NULL) {
+    if (source < PLIC_SOURCE_LIMIT && plic.handlers[source].function != NULL) {
         plic.handlers[source].function(plic.handlers[source].arg);
     } else {
         atomic_fetch_add_explicit(&plic.unexpected, 1, memory_order_relaxed);
