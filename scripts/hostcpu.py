@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 CLASSES = ("vcpu", "device", "workers")
-_SPENT = dict[str, int]
+Spent = dict[str, int]
 
 
 def thread_class(name: str, is_main: bool) -> str:
@@ -25,7 +25,7 @@ def _thread_ns(task: Path) -> int:
         return (int(fields[11]) + int(fields[12])) * 10**9 // os.sysconf("SC_CLK_TCK")
 
 
-def sample(pid: int, proc: Path = Path("/proc")) -> _SPENT | None:
+def sample(pid: int, proc: Path = Path("/proc")) -> Spent | None:
     """Nanoseconds each class has spent so far; None if the process cannot be read."""
     spent = dict.fromkeys(CLASSES, 0)
     try:
@@ -40,7 +40,7 @@ def sample(pid: int, proc: Path = Path("/proc")) -> _SPENT | None:
     return spent
 
 
-def difference(begin: _SPENT | None, end: _SPENT | None) -> _SPENT | None:
+def difference(begin: Spent | None, end: Spent | None) -> Spent | None:
     """What was spent between two samples. A worker that ended between them is not counted."""
     if begin is None or end is None:
         return None

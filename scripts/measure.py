@@ -1,0 +1,147 @@
+"""Runs the guest's bench program and turns its console into measured windows.
+
+The contract with bench/report.c: one JSON object a line; `hartq_banner` first, then one
+`hartq_bench` for each point and round, and `#begin POINT ROUND`, `#end POINT ROUND` at the edges of
+each measured window, where the host's CPU time is sampled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Callable
+
+import hostcpu
+from guest import STATUS_OK, Guest, Line
+from machine import PRIVATE_LINES, Machine, UsageError
+from matrix import Plan, Sweep, guest_arguments
+
+MEMORY_MIB = 256
+FIRMWARE_LINE = re.compile(r"^OpenSBI (v\S+)")
+
+
+class GuestFailed(Exception):
+    """The guest did not do what it was asked; the text has its last lines."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """The machine all points share."""
+
+    backing: str = "null"
+    delivery: str = "per-hart"
+    qemu: str | None = None
+    app: str | os.PathLike[str] = "bench"
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """One point measured once."""
+
+    round: int
+    record: dict  # the guest's line as it came
+    host_cpu_ns: dict[str, int] | None
+
+    @property
+    def key(self) -> tuple[str, int, int, int, int, str]:
+        """The point: (rw, bs, harts, iodepth, batch, completion)."""
+        job = self.record["job options"]
+        depth = int(job["iodepth"])
+        batch = int(job["iodepth_batch_submit"]) or depth
+        harts = int(job["numjobs"])
+        return (job["rw"], int(job["bs"]), harts, depth, batch, job["completion"])
+
+    @property
+    def ios(self) -> int:
+        """I/Os completed in the window."""
+        return self.record["read"]["total_ios"] + self.record["write"]["total_ios"]
+
+    @property
+    def iops(self) -> float:
+        """I/Os per second."""
+        return self.ios * 1e9 / self.record["runtime_ns"]
+
+
+def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine:
+    """The machine for one sweep: a controller per hart while there are private lines."""
+    harts = sweep.harts[0]
+    rounds = len(plan.rounds_of_boot(boot))
+    return Machine(
+        app=target.app,
+        arguments=guest_arguments(plan, sweep, boot),
+        harts=harts,
+        memory_mib=MEMORY_MIB,
+        backing=target.backing,
+        controllers=min(harts, PRIVATE_LINES),
+        timeout_s=60 + 4 * sweep.points() * rounds * plan.window_s(),
+        qemu=target.qemu,
+    )
+
+
+class _Reader:
+    """Takes the console of one boot line by line."""
+
+    def __init__(self, pid: int, first_round: int, on_window: Callable[[Window], None]) -> None:
+        self._pid = pid
+        self._first_round = first_round
+        self._on_window = on_window
+        self._begin: hostcpu.Spent | None = None
+        self._spent: hostcpu.Spent | None = None
+        self.firmware = ""
+        self.windows = 0
+
+    def take(self, line: Line) -> None:
+        """Act on one line; what is not ours passes by."""
+        if line.text.startswith("#begin "):
+            self._begin = hostcpu.sample(self._pid)
+        elif line.text.startswith("#end "):
+            self._spent = hostcpu.difference(self._begin, hostcpu.sample(self._pid))
+        elif line.text.startswith('{"hartq_bench"'):
+            self._take_record(line.text)
+        elif match := FIRMWARE_LINE.match(line.text):
+            self.firmware = match[1]
+
+    def _take_record(self, text: str) -> None:
+        try:
+            record = json.loads(text)
+            window = Window(self._first_round + record["round"], record, self._spent)
+            _ = (window.key, window.iops)
+        except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+            raise GuestFailed(f"the guest's line cannot be read: {error}\n  {text[:200]}") from error
+        self.windows += 1
+        self._begin = self._spent = None
+        self._on_window(window)
+
+
+def run_boot(
+    target: Target, plan: Plan, sweep: Sweep, boot: int, on_window: Callable[[Window], None]
+) -> str:
+    """Boot once, hand over each window as it ends; returns the firmware's version.
+
+    Raises GuestFailed when the guest fails or stops early, UsageError when it could not start.
+    """
+    machine = boot_machine(target, plan, sweep, boot)
+    rounds = plan.rounds_of_boot(boot)
+    with Guest(machine) as guest:
+        reader = _Reader(guest.pid, rounds.start, on_window)
+        for line in guest.lines():
+            reader.take(line)
+        result = guest.finish()
+    if result.status != STATUS_OK:
+        words = [result.reason, *filter(None, [result.stderr])]
+        tail = [f"  {text[:160]}" for text in result.tail]
+        raise GuestFailed("\n".join([*words, "its last lines:", *tail]))
+    expected = sweep.points() * len(rounds)
+    if reader.windows != expected:
+        raise GuestFailed(f"the guest ended after {reader.windows} of {expected} windows")
+    return reader.firmware
+
+
+def check_target(target: Target) -> None:
+    """UsageError for what this version cannot measure."""
+    if target.delivery != "per-hart":
+        raise UsageError(
+            f"--delivery: {target.delivery} comes with a later version (per-hart is the only one)"
+        )

@@ -1,0 +1,251 @@
+"""From measured windows to a result in fio's shape, and its files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import statistics
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import histogram
+import hostcpu
+from measure import Window
+from stats import Estimate, estimate, paired_ratio
+
+Key = tuple[str, int, int, int, int, str]
+JSON_NAME, CSV_NAME = "results.json", "results.csv"
+EMPTY = {"total_ios": 0, "io_bytes": 0, "lat_ns": {"min": 0, "max": 0, "sum": 0, "bins": {}}}
+# Sums of the windows that say something is wrong when they are not 0.
+FAULTS = ("missed", "errors", "stale", "malformed")
+
+
+def group(windows: Iterable[Window]) -> dict[Key, list[Window]]:
+    """Windows by point, points in order."""
+    groups: dict[Key, list[Window]] = {}
+    for window in windows:
+        groups.setdefault(window.key, []).append(window)
+    order = {"poll": 0, "irq": 1, "limit": 2}
+    return dict(sorted(groups.items(), key=lambda g: (*g[0][:5], order.get(g[0][5], 9))))
+
+
+def counter(windows: Iterable[Window], name: str) -> int:
+    """The sum of one counter over windows."""
+    return sum(w.record["counters"].get(name, w.record.get(name, 0)) for w in windows)
+
+
+def _round(value: float, digits: int = 6) -> float:
+    return round(value, digits)
+
+
+def _per_io(windows: list[Window], name: str) -> float:
+    return _round(counter(windows, name) / max(1, sum(w.ios for w in windows)))
+
+
+def direction(windows: list[Window], name: str) -> dict[str, object]:
+    """fio's `read`, `write` or `trim` object, over all rounds of a point."""
+    parts = [window.record.get(name, EMPTY) for window in windows]
+    runtime_ns = sum(window.record["runtime_ns"] for window in windows)
+    ios = sum(part["total_ios"] for part in parts)
+    io_bytes = sum(part["io_bytes"] for part in parts)
+    rates = [p["total_ios"] * 1e9 / w.record["runtime_ns"] for p, w in zip(parts, windows)]
+    bins = histogram.merge(part["lat_ns"]["bins"] for part in parts)
+    used = [part["lat_ns"] for part in parts if part["total_ios"]]
+    latency = histogram.summary(
+        bins,
+        min((each["min"] for each in used), default=0),
+        max((each["max"] for each in used), default=0),
+        sum(each["sum"] for each in used),
+    )
+    return {
+        "io_bytes": io_bytes,
+        "io_kbytes": io_bytes >> 10,
+        "bw_bytes": round(io_bytes * 1e9 / runtime_ns),
+        "bw": round(io_bytes * 1e9 / runtime_ns / 1024),
+        "iops": _round(ios * 1e9 / runtime_ns),
+        "iops_mean": _round(statistics.fmean(rates)),
+        "iops_stddev": _round(statistics.stdev(rates) if len(rates) > 1 else 0.0),
+        "iops_samples": len(rates),
+        "runtime": round(runtime_ns / 1e6),
+        "total_ios": ios,
+        "short_ios": 0,
+        "drop_ios": 0,
+        # The engine posts and rings in one call: a request's life is not split into two.
+        "slat_ns": {"min": 0, "max": 0, "mean": 0.0, "stddev": 0.0, "N": 0},
+        "clat_ns": dict(latency),
+        "lat_ns": {**latency, "bins": {str(key): count for key, count in bins.items()}},
+    }
+
+
+def host_cpu(windows: list[Window]) -> dict[str, float] | None:
+    """Host microseconds per I/O by thread class, over the windows that have a sample."""
+    sampled = [(w.host_cpu_ns, w.ios) for w in windows if w.host_cpu_ns]
+    ios = sum(count for _, count in sampled)
+    if not ios:
+        return None
+    return {name: _round(sum(s[name] for s, _ in sampled) / ios / 1e3) for name in hostcpu.CLASSES}
+
+
+def idle_fractions(windows: list[Window]) -> list[float]:
+    """Each hart's share of the measured time spent in wfi."""
+    total_ns = sum(window.record["runtime_ns"] for window in windows)
+    harts = zip(*(window.record["idle_ns"] for window in windows))
+    return [_round(min(1.0, sum(idle) / total_ns)) for idle in harts]
+
+
+def ours(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
+    """The `hartq` object of a job."""
+    windows = groups[key]
+    iops = {window.round: window.iops for window in windows}
+    whole = estimate(list(iops.values()))
+    idle = idle_fractions(windows)
+
+    def other(mode: str) -> dict[int, float]:
+        return {w.round: w.iops for w in groups.get((*key[:5], mode), [])}
+
+    def ratio(mode: str) -> dict[str, object] | None:
+        found = paired_ratio(iops, other(mode)) if mode != key[5] else None
+        return found.as_json() if found else None
+
+    limit = list(other("limit").values())
+    return {
+        "completion": key[5],
+        "delivery": windows[0].record.get("delivery", "per-hart"),
+        "batch": key[4],
+        "harts": key[2],
+        "rounds": [{"round": number, "iops": _round(iops[number], 1)} for number in sorted(iops)],
+        "iops_median": _round(whole.median, 1),
+        "iops_interval": [_round(whole.low, 1), _round(whole.high, 1)],
+        "interval_confidence": _round(whole.confidence, 4),
+        "device_limit_iops": _round(statistics.median(limit), 1) if limit else None,
+        "ratio_to_limit": ratio("limit") if key[5] != "limit" else None,
+        "ratio_to_poll": ratio("poll") if key[5] == "irq" else None,
+        "ratio_to_irq": ratio("irq") if key[5] == "poll" else None,
+        "interrupts_per_io": _per_io(windows, "interrupts"),
+        "sq_doorbells_per_io": _per_io(windows, "sq_doorbells"),
+        "cq_doorbells_per_io": _per_io(windows, "cq_doorbells"),
+        "completions_per_drain": _round(
+            counter(windows, "completions") / max(1, counter(windows, "drains")), 3
+        ),
+        "idle_polls_per_io": _per_io(windows, "idle_polls"),
+        "missed_interrupts": counter(windows, "missed"),
+        "spurious_interrupts": counter(windows, "spurious"),
+        "late": counter(windows, "late"),
+        "stale": counter(windows, "stale"),
+        "malformed": counter(windows, "malformed"),
+        "errors": counter(windows, "errors"),
+        "idle_fraction": _round(statistics.fmean(idle)) if idle else 0.0,
+        "idle_fraction_per_hart": idle,
+        "host_cpu_us_per_io": host_cpu(windows),
+        "stalls_over_10ms": counter(windows, "stalls_over_10ms"),
+    }
+
+
+def job(key: Key, groups: dict[Key, list[Window]], environment: dict) -> dict[str, object]:
+    """One element of fio's `jobs`."""
+    windows = groups[key]
+    mine = ours(key, groups)
+    busy = 100.0 * (1.0 - mine["idle_fraction"])
+    sides = {name: direction(windows, name) for name in ("read", "write", "trim")}
+    bins = histogram.merge(side["lat_ns"]["bins"] for side in sides.values())
+    return {
+        "jobname": windows[0].record["jobname"],
+        "groupid": 0,
+        "error": 1 if mine["errors"] else 0,
+        "job options": {k: str(v) for k, v in windows[0].record["job options"].items()},
+        **sides,
+        # All of a hart's work is ours; what it does not sleep it works or looks.
+        "usr_cpu": _round(busy),
+        "sys_cpu": 0.0,
+        **histogram.tables(bins),
+        "hartq": {**mine, "environment": environment},
+    }
+
+
+def build(windows: list[Window], environment: dict, options: dict, partial: bool) -> dict:
+    """The whole result."""
+    now = time.time()
+    groups = group(windows)
+    return {
+        "fio version": f"hartq-{environment['commit']}",
+        "timestamp": int(now),
+        "timestamp_ms": int(now * 1000),
+        "time": time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(now)),
+        "global options": {name: str(value) for name, value in options.items()},
+        "partial": partial,
+        "environment": environment,
+        "jobs": [job(key, groups, environment) for key in groups],
+    }
+
+
+CSV_FIELDS = (
+    "completion", "harts", "batch", "iops_median", "device_limit_iops", "interrupts_per_io",
+    "sq_doorbells_per_io", "cq_doorbells_per_io", "completions_per_drain", "idle_polls_per_io",
+    "idle_fraction", "missed_interrupts", "spurious_interrupts", "late", "stalls_over_10ms",
+)  # fmt: skip
+CSV_RATIOS = ("ratio_to_limit", "ratio_to_poll")
+
+
+def csv_row(job: dict) -> dict[str, object]:
+    """A job as one row of results.csv."""
+    mine, options = job["hartq"], job["job options"]
+    latency = main_side(job)["lat_ns"]
+    row: dict[str, object] = {"jobname": job["jobname"]}
+    row |= {name: options[name] for name in ("rw", "bs", "iodepth")}
+    row |= {name: mine[name] for name in CSV_FIELDS}
+    row["iops_low"], row["iops_high"] = mine["iops_interval"]
+    row["rounds"] = len(mine["rounds"])
+    row["lat_mean_ns"] = latency["mean"]
+    for percent in ("50", "99", "99.9"):
+        row[f"lat_p{percent}_ns"] = latency.get("percentile", {}).get(f"{float(percent):.6f}", "")
+    for name in CSV_RATIOS:
+        found = mine[name]
+        row[name] = found["median"] if found else ""
+        row[f"{name}_low"], row[f"{name}_high"] = found["interval"] if found else ("", "")
+    cpu = mine["host_cpu_us_per_io"] or dict.fromkeys(hostcpu.CLASSES, "")
+    row |= {f"host_{name}_us_per_io": cpu[name] for name in hostcpu.CLASSES}
+    return row
+
+
+def main_side(job: dict) -> dict:
+    """`read` or `write`: the direction with more I/Os."""
+    return max(job["read"], job["write"], key=lambda side: side["total_ios"])
+
+
+def ratio_of(job: dict, name: str) -> Estimate | None:
+    """A ratio of a job's `hartq` object."""
+    found = job["hartq"].get(name)
+    return Estimate.from_json(found) if found else None
+
+
+def save(result: dict, folder: Path) -> None:
+    """Write results.json and results.csv; each is whole at any moment."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [csv_row(each) for each in result["jobs"]]
+    for name in (JSON_NAME, CSV_NAME):
+        draft = folder / f".{name}.new"
+        with draft.open("w", newline="", encoding="utf-8") as sink:
+            if name == JSON_NAME:
+                json.dump(result, sink, indent=1)
+                sink.write("\n")
+            elif rows:
+                writer = csv.DictWriter(sink, list(rows[0]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+        os.replace(draft, folder / name)
+
+
+def load(folder: Path) -> dict:
+    """Read results.json back; ValueError in words if it is not one."""
+    path = folder / JSON_NAME if folder.is_dir() else folder
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror} (make bench writes one)") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    if not isinstance(result, dict) or not isinstance(result.get("jobs"), list):
+        raise ValueError(f"{path}: has no `jobs`: neither hartq's nor fio's JSON")
+    return result

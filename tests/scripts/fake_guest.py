@@ -1,0 +1,123 @@
+"""A stand-in for QEMU with the bench program: prints plausible windows, from a seed.
+
+Called as QEMU is: `--version` answers as QEMU's, otherwise the guest's arguments are taken from
+`-append`. FAKE_GUEST in the environment changes its ways: `missed` reports a missed interrupt in
+the last window, `die` fails half way, `garbage` prints a broken line, `slow` sleeps as long as the
+real one would measure, `bias=F` multiplies the IOPS of interrupts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+
+SUB_BUCKETS = 64
+NAMES = ("rw", "bs", "iodepth", "iodepth_batch_submit", "numjobs", "completion")
+
+
+def bucket(latency_ns: int) -> int:
+    """The middle of the fio bucket that holds a latency."""
+    shift = max(0, latency_ns.bit_length() - 7)
+    return ((latency_ns >> shift) << shift) + (1 << shift >> 1)
+
+
+def side(chance: random.Random, ios: int, bs: int, latency_ns: float) -> dict:
+    """A direction of a window; the histogram is scaled up from a few hundred samples."""
+    if not ios:
+        latency = {"min": 0, "max": 0, "sum": 0, "sum_squares_us2": 0, "N": 0, "bins": {}}
+        return {"total_ios": 0, "io_bytes": 0, "lat_ns": latency}
+    drawn = [round(latency_ns * chance.lognormvariate(0, 0.4)) for _ in range(400)]
+    bins: dict[int, int] = {}
+    for index, value in enumerate(drawn):
+        share = ios // len(drawn) + (index < ios % len(drawn))
+        if share:
+            bins[bucket(value)] = bins.get(bucket(value), 0) + share
+    total_ns = sum(key * count for key, count in bins.items())
+    latency = {
+        "min": min(drawn), "max": max(drawn), "sum": total_ns,
+        "sum_squares_us2": sum((key // 1000) ** 2 * count for key, count in bins.items()),
+        "N": ios, "bins": {str(key): bins[key] for key in sorted(bins)},
+    }  # fmt: skip
+    return {"total_ios": ios, "io_bytes": ios * bs, "lat_ns": latency}
+
+
+def window(chance: random.Random, job: dict, runtime_ns: int, bias: float) -> dict:
+    """What one point does in one window: a device with a limit, doorbells that cost."""
+    depth, harts = int(job["iodepth"]), int(job["numjobs"])
+    batch = int(job["iodepth_batch_submit"]) or depth
+    limit = 420e3 / (1 + 9.0 / depth) * (0.25 + 0.75 * (1 - 1 / batch))
+    factor = {"limit": 1.0, "poll": 0.94, "irq": bias * (0.35 + 0.65 * depth / (depth + 8))}
+    iops = limit * factor[job["completion"]] * chance.lognormvariate(0, 0.05)
+    ios = int(iops * runtime_ns / 1e9)
+    irq = job["completion"] == "irq"
+    per_drain = min(depth, 4 if irq else 1.5)
+    idle = (0.8 / depth**0.5 if irq else 0.0) * runtime_ns
+    writes = {"r": 0, "w": ios}.get(job["rw"].replace("rand", "")[0], 0)
+    writes = round(ios * 0.3) if job["rw"].endswith("rw") else writes
+    bs, latency_ns = int(job["bs"]), depth / iops * 1e9
+    return {
+        "delivery": "per-hart", "harts": harts, "runtime_ns": runtime_ns,
+        "read": side(chance, ios - writes, bs, latency_ns),
+        "write": side(chance, writes, bs, latency_ns),
+        "counters": {
+            "posts": ios, "completions": ios, "drains": int(ios / per_drain),
+            "services": int(ios / per_drain), "sq_doorbells": ios // batch,
+            "cq_doorbells": int(ios / per_drain), "interrupts": int(ios / per_drain) * irq,
+            "spurious": 3 * irq, "late": 0, "missed": 0, "stale": 0, "malformed": 0,
+        },
+        "idle_polls": 0 if irq else ios * 2, "idle_ns": [int(idle)] * harts,
+        "stalls_over_10ms": 0, "errors": 0,
+    }  # fmt: skip
+
+
+def lines(words: list[str], ways: str = "") -> Iterator[str]:
+    """The console of one boot."""
+    given = dict(word.split("=", 1) for word in words)
+    points = list(itertools.product(*(given[name].split(",") for name in NAMES)))
+    rounds, seed = int(given["rounds"]), int(given.get("randseed", "1"))
+    runtime_ns = int(given["runtime"].removesuffix("ms")) * 1000000
+    bias = float(ways.removeprefix("bias=")) if ways.startswith("bias=") else 1.0
+    yield "OpenSBI v1.1"
+    yield json.dumps({"hartq_banner": 1, "points": len(points), "rounds": rounds})
+    for count, (number, point) in enumerate(
+        itertools.product(range(rounds), range(len(points))), 1
+    ):
+        job = dict(zip(NAMES, points[point]))
+        chance = random.Random(f"{seed} {number} {points[point]}")
+        name = f"{job['rw']}-{job['bs']}-qd{job['iodepth']}-b{job['iodepth_batch_submit']}"
+        record = {"hartq_bench": 1, "point": point, "round": number}
+        record |= {"jobname": f"{name}-{job['completion']}", "job options": job}
+        record |= window(chance, job, runtime_ns, bias)
+        last = count == rounds * len(points)
+        record["counters"]["missed"] = int(ways == "missed" and last)
+        yield f"#begin {point} {number}"
+        if ways == "slow":
+            time.sleep(runtime_ns / 1e9)
+        yield f"#end {point} {number}"
+        text = json.dumps(record)
+        yield text[: len(text) // 2] if ways == "garbage" and last else text
+        if ways == "die" and count == rounds * len(points) // 2:
+            yield "panic: the controller is gone"
+            yield "exit 1"
+            return
+    yield "exit 0"
+
+
+def main() -> int:
+    """Act as qemu-system-riscv64."""
+    if "--version" in sys.argv:
+        print("QEMU emulator version 7.2.99 (fake)")
+        return 0
+    words = sys.argv[sys.argv.index("-append") + 1].split()
+    for line in lines(words, os.environ.get("FAKE_GUEST", "")):
+        print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
