@@ -4,7 +4,8 @@
     tests/run_tests.py check host scripts qemu
 
 Every step's output is kept in build/logs/. The last line is `N passed, N failed`; the exit status
-is 1 if anything failed or nothing ran. Started by make, which builds and picks the interpreter.
+is 1 if anything failed or nothing ran. A step that prints `skipped: WHY` first counts as neither.
+Started by make, which builds and picks the interpreter.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Outcome:
 
     passed: int
     failed: int
+    skipped: str  # why, empty if it ran
     seconds: float
     log: Path
 
@@ -143,20 +145,22 @@ def run_step(step: Step) -> Outcome:
     except OSError as error:
         log.write_text(f"{step.command[0]}: {error}\n")
         status = 127
-    passed, failed = step.count(log.read_text(errors="replace"), status)
-    return Outcome(passed, failed, time.monotonic() - begin, log)
+    text = log.read_text(errors="replace")
+    skipped = re.match(r"skipped: .*", text) if status == 0 else None
+    passed, failed = (0, 0) if skipped else step.count(text, status)
+    return Outcome(passed, failed, skipped[0] if skipped else "", time.monotonic() - begin, log)
 
 
 def show(suite: str, step: Step, outcome: Outcome) -> None:
     """One line of verdict, and the end of the log after a failure."""
-    verdict = "FAIL" if outcome.failed else "ok"
-    counts = (
-        ""
-        if outcome.passed + outcome.failed == 1
-        else f"{outcome.passed} passed" + (f", {outcome.failed} failed" if outcome.failed else "")
-    )
+    verdict = "FAIL" if outcome.failed else "--" if outcome.skipped else "ok"
+    words = outcome.skipped
+    if outcome.passed + outcome.failed > 1:
+        words = f"{outcome.passed} passed" + (
+            f", {outcome.failed} failed" if outcome.failed else ""
+        )
     print(
-        f"{verdict:4}  {suite}: {step.name:28} {outcome.seconds:6.1f} s  {counts}".rstrip(),
+        f"{verdict:4}  {suite}: {step.name:28} {outcome.seconds:6.1f} s  {words}".rstrip(),
         flush=True,
     )
     if outcome.failed and not step.live:
