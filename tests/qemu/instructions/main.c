@@ -38,17 +38,16 @@ struct setup {
     uint32_t bytes;  /* of each request */
 };
 
-/* What the callbacks leave behind. */
-struct record {
-    uint32_t count;
-    uint32_t errors;
-    uint32_t finished[BATCH_MAX]; /* which requests may go again */
-};
-
 /* The argument of a request's callback. */
 struct slot {
     struct record *record;
-    uint32_t number;
+    struct slot *next; /* in the list of those that have ended */
+};
+
+/* What the callbacks leave behind. */
+struct record {
+    struct slot *finished;
+    uint32_t errors;
 };
 
 /* Instructions of each window. */
@@ -72,10 +71,11 @@ static inline uint64_t count_instructions(void)
 /* What a program does at least: note which request has ended, and whether it failed. */
 static void done(void *arg, struct nvme_result result)
 {
-    const struct slot *slot = arg;
+    struct slot *slot = arg;
     struct record *mine = slot->record;
 
-    mine->finished[mine->count++] = slot->number;
+    slot->next = mine->finished;
+    mine->finished = slot;
     if (result.error != NVME_OK) {
         mine->errors++;
     }
@@ -149,7 +149,7 @@ static void fill_ios(const struct setup *setup, const struct nvme_namespace *ns)
     uint32_t blocks = setup->bytes >> ns->block_shift;
 
     for (uint32_t i = 0; i < BATCH_MAX; i++) {
-        slots[i] = (struct slot){.record = &record, .number = i};
+        slots[i] = (struct slot){.record = &record};
         ios[i] = (struct nvme_io){
             .lba = (uint64_t)i * blocks,
             .buffer = memory + PAGE_OFFSET + (size_t)i * BUFFER_BYTES,
@@ -160,6 +160,22 @@ static void fill_ios(const struct setup *setup, const struct nvme_namespace *ns)
     }
 }
 
+/* Every request of the window has ended, without an error. */
+static bool check_record(uint32_t batch)
+{
+    uint32_t count = 0;
+
+    for (const struct slot *slot = record.finished; slot != NULL; slot = slot->next) {
+        count++;
+    }
+    if (count != batch || record.errors != 0) {
+        printf("error: %" PRIu32 " of %" PRIu32 " reads ended, %" PRIu32 " errors\n", count, batch,
+               record.errors);
+        return false;
+    }
+    return true;
+}
+
 static bool measure(const struct setup *setup)
 {
     const struct storage_queue *queue = &storage.queues[0];
@@ -168,16 +184,13 @@ static bool measure(const struct setup *setup)
     record.errors = 0;
     fill_ios(setup, queue->ns);
     for (uint32_t window = 0; window < WINDOWS; window++) {
-        record.count = 0;
+        record.finished = NULL;
         figures.submit[window] = count_submit(queue, setup->batch);
         if (!wait_for_device(queue, setup->batch)) {
             return false;
         }
         figures.reap[window] = interrupts ? count_interrupt() : count_reap(queue);
-        if (record.count != setup->batch || record.errors != 0) {
-            printf("error: window %" PRIu32 ": %" PRIu32 " of %" PRIu32 " reads ended, %" PRIu32
-                   " errors\n",
-                   window, record.count, setup->batch, record.errors);
+        if (!check_record(setup->batch)) {
             return false;
         }
     }
