@@ -92,6 +92,17 @@ static void consider(const char *typed, size_t typed_length, const char *candida
     }
 }
 
+const char *options_nearest(const char *typed, const char *const *words)
+{
+    const char *nearest = NULL;
+    size_t distance = DISTANCE_MAX + 1;
+
+    for (size_t index = 0; words[index] != NULL; index++) {
+        consider(typed, strlen(typed), words[index], &nearest, &distance);
+    }
+    return nearest;
+}
+
 static const struct option *find_option(const struct option_table *table, const char *key,
                                         size_t key_length)
 {
@@ -202,7 +213,14 @@ static bool judge_word(const struct parser *parser, const struct option *option,
             return true;
         }
     }
-    return refuse_value(parser, option, text, "is unknown");
+
+    const char *nearest = options_nearest(text, option->words);
+    char why[OPTION_SHOWN_BYTES + OPTION_KEY_MAX] = "is unknown";
+
+    if (nearest != NULL) {
+        snprintf(why, sizeof(why), "is unknown, did you mean '%s'?", nearest);
+    }
+    return refuse_value(parser, option, text, why);
 }
 
 static bool judge_string(const struct parser *parser, const struct option *option, const char *text,

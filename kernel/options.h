@@ -92,6 +92,12 @@ bool options_parse(const struct option_table *table, int argc, char *const argv[
                    char *error, size_t error_bytes);
 
 /*
+ * The word of `words` (NULL after the last) that is nearest to what was typed, or NULL if none is
+ * near enough to have been meant.
+ */
+const char *options_nearest(const char *typed, const char *const *words);
+
+/*
  * Writes one line of help about an option, without a line end, into line[0 .. line_bytes - 1]:
  * its key, meaning, range or words, and the default taken from *defaults, a target struct (NULL:
  * none is shown). Cuts what does not fit.
