@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The nvme tool: a command word, then key=value. Here are the commands, their options and the help,
+ * all of them tables. `nvme help` prints them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "nvme_tool.h"
+#include "options.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+#define BLOCKS_MAX (UINT64_C(1) << 50) /* enough; sums of two do not overflow */
+
+static const char *const completion_words[] = {"poll", "irq", NULL};
+
+#define COUNT(options) (sizeof(options) / sizeof((options)[0]))
+
+#define NUMBER(name, field, low, high, text)                                                       \
+    OPTION_UNSIGNED(name, struct options, field, low, high, text)
+
+#define LBA NUMBER("lba", lba, 0, BLOCKS_MAX, "first block")
+#define BLOCKS NUMBER("count", count, 0, BLOCKS_MAX, "blocks; 0: all that follow")
+#define SEED NUMBER("seed", seed, 0, UINT64_MAX, "chooses the pattern")
+#define BUFFERS                                                                                    \
+    NUMBER("bs", bs, 512, 16 << 20, "bytes per request, a multiple of the block"),                 \
+        NUMBER("offset", offset, 0, 4092, "bytes from a page to each buffer, a multiple of 4")
+#define PARALLEL                                                                                   \
+    NUMBER("harts", harts, 1, STORAGE_HARTS_MAX, "harts at work, a queue each"),                   \
+        NUMBER("iodepth", iodepth, 1, NVME_DEPTH_MAX - 1, "requests in flight per hart"), BUFFERS
+#define COMPLETION                                                                                 \
+    OPTION_WORD("completion", struct options, completion, completion_words, "how a hart learns")
+#define DEVICE                                                                                     \
+    NUMBER("nsid", nsid, 0, UINT32_MAX - 1, "namespace; 0: the first"),                            \
+        NUMBER("max_transfer", max_transfer, 4096, 64 << 20, "bytes per command, below MDTS"),     \
+        OPTION_TIME("timeout", struct options, timeout, NS_PER_S, 3600 * NS_PER_S,                 \
+                    "deadline of a command")
+
+static const struct option identify_options[] = {
+    NUMBER("harts", harts, 1, STORAGE_HARTS_MAX, "harts at work, a queue each"),
+    NUMBER("iodepth", iodepth, 1, NVME_DEPTH_MAX - 1, "requests in flight per hart"),
+    DEVICE,
+};
+static const struct option read_options[] = {
+    LBA,
+    BLOCKS,
+    OPTION_FLAG("hex", struct options, hex, "print the bytes"),
+    OPTION_FLAG("unchecked", struct options, unchecked, "let the device judge the range"),
+    BUFFERS,
+    COMPLETION,
+    DEVICE,
+};
+static const struct option crc_options[] = {LBA, BLOCKS, PARALLEL, COMPLETION, DEVICE};
+static const struct option copy_options[] = {
+    NUMBER("from", from, 0, BLOCKS_MAX, "first block read"),
+    NUMBER("to", to, 0, BLOCKS_MAX, "first block written"),
+    BLOCKS,
+    PARALLEL,
+    COMPLETION,
+    DEVICE,
+};
+static const struct option pattern_options[] = {LBA, BLOCKS, SEED, PARALLEL, COMPLETION, DEVICE};
+static const struct option flush_options[] = {COMPLETION, DEVICE};
+
+struct command {
+    const char *name;
+    const char *help;
+    struct option_table table;
+    int (*run)(const struct options *options);
+    bool alone; /* one request at a time, on one hart */
+};
+
+static const struct command commands[] = {
+    {
+        .name = "identify",
+        .help = "describe the controllers and their namespaces",
+        .table = {identify_options, COUNT(identify_options)},
+        .run = run_identify,
+    },
+    {
+        .name = "read",
+        .help = "read through one buffer, one request at a time, and print the bytes",
+        .table = {read_options, COUNT(read_options)},
+        .run = run_read,
+        .alone = true,
+    },
+    {
+        .name = "crc",
+        .help = "CRC-32 of blocks, as zlib's",
+        .table = {crc_options, COUNT(crc_options)},
+        .run = run_crc,
+    },
+    {
+        .name = "copy",
+        .help = "copy blocks; source and target may not overlap",
+        .table = {copy_options, COUNT(copy_options)},
+        .run = run_copy,
+    },
+    {
+        .name = "fill",
+        .help = "write the pattern of a seed",
+        .table = {pattern_options, COUNT(pattern_options)},
+        .run = run_fill,
+    },
+    {
+        .name = "verify",
+        .help = "compare blocks with the pattern of a seed",
+        .table = {pattern_options, COUNT(pattern_options)},
+        .run = run_verify,
+    },
+    {
+        .name = "flush",
+        .help = "have the device write its cache",
+        .table = {flush_options, COUNT(flush_options)},
+        .run = run_flush,
+        .alone = true,
+    },
+};
+
+static const struct options defaults = {
+    .harts = 1,
+    .iodepth = 32,
+    .bs = 64 << 10,
+    .completion = 1,
+    .max_transfer = NVME_TRANSFER_DEFAULT,
+    .timeout = NVME_COMMAND_TIMEOUT_DEFAULT_NS,
+};
+
+/* True if a command before `index` has this option: its line stands already. */
+static bool described_before(size_t index, const char *key)
+{
+    for (size_t i = 0; i < index; i++) {
+        const struct option_table *table = &commands[i].table;
+
+        for (size_t k = 0; k < table->count; k++) {
+            if (strcmp(table->options[k].key, key) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* One line per command: its keys; then every option once, with the defaults. */
+static int print_help(void)
+{
+    char line[OPTION_ERROR_BYTES];
+
+    printf("usage: nvme COMMAND [key=value ...]\n\n");
+    for (size_t i = 0; i < COUNT(commands); i++) {
+        const struct option_table *table = &commands[i].table;
+
+        printf("%-9s", commands[i].name);
+        for (size_t k = 0; k < table->count; k++) {
+            printf(" %s=", table->options[k].key);
+        }
+        printf("\n          %s\n", commands[i].help);
+    }
+    printf("\n");
+    for (size_t i = 0; i < COUNT(commands); i++) {
+        const struct option_table *table = &commands[i].table;
+
+        for (size_t k = 0; k < table->count; k++) {
+            if (!described_before(i, table->options[k].key)) {
+                option_describe(&table->options[k], &defaults, line, sizeof(line));
+                printf("%s\n", line);
+            }
+        }
+    }
+    return 0;
+}
+
+static int refuse_command(const char *word)
+{
+    const char *names[COUNT(commands) + 1] = {0};
+    const char *nearest;
+
+    printf("error: command '%.40s' is unknown (help", word);
+    for (size_t i = 0; i < COUNT(commands); i++) {
+        names[i] = commands[i].name;
+        printf(", %s", names[i]);
+    }
+    nearest = options_nearest(word, names);
+    if (nearest != NULL) {
+        printf("; did you mean '%s'?", nearest);
+    }
+    printf(")\n");
+    return 1;
+}
+
+int main(int argc, char *argv[])
+{
+    static struct options options;
+    char error[OPTION_ERROR_BYTES];
+
+    if (argc < 2 || strcmp(argv[1], "help") == 0) {
+        return print_help();
+    }
+    for (size_t i = 0; i < COUNT(commands); i++) {
+        const struct command *command = &commands[i];
+
+        if (strcmp(argv[1], command->name) != 0) {
+            continue;
+        }
+        options = defaults;
+        if (command->alone) {
+            options.iodepth = 1;
+        }
+        if (!options_parse(&command->table, argc - 2, &argv[2], &options, error, sizeof(error))) {
+            printf("error: %s; hint: nvme help\n", error);
+            return 1;
+        }
+        return command->run(&options);
+    }
+    return refuse_command(argv[1]);
+}
