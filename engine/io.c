@@ -9,7 +9,7 @@
 
 /* The common start of every post: a slot for a request. */
 static inline struct nvme_request *begin(struct nvme_queue *queue, void *buffer,
-                                         uint32_t size_bytes, struct nvme_callback callback)
+                                         uint64_t size_bytes, struct nvme_callback callback)
 {
     struct nvme_request *request = nvme_request_acquire(queue);
 
@@ -21,14 +21,14 @@ static inline struct nvme_request *begin(struct nvme_queue *queue, void *buffer,
 }
 
 /* The data pointer of a transfer that leaves its first page. */
-static void fill_pages(const struct nvme_queue *queue, struct nvme_command *entry,
-                       const struct nvme_request *request)
+static NVME_COLD void fill_pages(const struct nvme_queue *queue, struct nvme_command *entry,
+                                 const struct nvme_request *request)
 {
     size_t slot = request->cid & queue->slot_mask;
     struct nvme_prp_build build = {
         .dma_context = queue->controller->config.dma_context,
         .buffer = request->buffer,
-        .size_bytes = request->size_bytes,
+        .size_bytes = (uint32_t)request->size_bytes,
         .page_bytes = queue->controller->info.page_bytes,
         .list = queue->lists + slot * queue->list_stride_bytes,
     };
@@ -38,7 +38,7 @@ static void fill_pages(const struct nvme_queue *queue, struct nvme_command *entr
 
 /* The common end: the data pointer, and the command counts as posted. size_bytes is not 0. */
 static inline void finish(struct nvme_queue *queue, struct nvme_command *entry,
-                          const struct nvme_request *request, uint32_t size_bytes)
+                          const struct nvme_request *request, uint64_t size_bytes)
 {
     void *context = queue->controller->config.dma_context;
     void *buffer = request->buffer;
@@ -62,7 +62,7 @@ void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, v
     struct nvme_command *entry = nvme_queue_next(queue);
 
     *entry = *command;
-    entry->cdw0 = command->cdw0 | request->cid << 16;
+    entry->cdw0 = command->cdw0 | (uint32_t)request->cid << 16;
     if (size_bytes != 0) {
         finish(queue, entry, request, size_bytes);
         return;
@@ -75,18 +75,17 @@ void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, v
 static inline void put_transfer(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                 const struct nvme_io *io, struct nvme_callback callback)
 {
-    uint32_t size_bytes = io->block_count << ns->block_shift;
+    uint64_t count = io->block_count;
+    uint64_t size_bytes = count << ns->block_shift;
     struct nvme_request *request = begin(queue, io->buffer, size_bytes, callback);
     struct nvme_command *next = nvme_queue_next(queue);
     struct nvme_transfer_command *entry = (struct nvme_transfer_command *)(void *)next;
 
-    entry->cdw0 = io->opcode | request->cid << 16;
-    entry->nsid = ns->nsid;
+    entry->cdw0_nsid = (uint64_t)ns->nsid << 32 | request->cid << 16 | io->opcode;
     entry->cdw2_3 = 0;
     entry->mptr = 0;
     entry->slba = io->lba;
-    entry->cdw12 = io->block_count - 1;
-    entry->cdw13 = 0;
+    entry->cdw12_13 = count - 1;
     entry->cdw14_15 = 0;
     finish(queue, next, request, size_bytes);
 }
@@ -154,23 +153,29 @@ static void put_split(struct nvme_queue *queue, const struct nvme_namespace *ns,
     }
 }
 
-/* Where the data come from and go to. The caller has seen that block_count is not 0. */
+/*
+ * Where the data come from and go to. The caller has seen that the blocks are not more than the
+ * namespace has.
+ */
 static inline enum nvme_error check_place(const struct nvme_namespace *ns, const struct nvme_io *io)
 {
-    if (io->block_count > ns->block_count || io->lba > ns->block_count - io->block_count) {
+    if (io->lba > ns->block_count - io->block_count) {
         return NVME_ERR_RANGE;
     }
     return ((uintptr_t)io->buffer & 3) == 0 && io->buffer != NULL ? NVME_OK : NVME_ERR_ALIGNMENT;
 }
 
 /* A length that is not that of one command: zero, too large, or to be split. */
-static enum nvme_error post_odd_length(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                                       const struct nvme_io *io)
+static NVME_COLD enum nvme_error
+post_odd_length(struct nvme_queue *queue, const struct nvme_namespace *ns, const struct nvme_io *io)
 {
     enum nvme_error error;
 
     if (io->block_count == 0 || ((uint64_t)io->block_count << ns->block_shift) > UINT32_MAX) {
         return NVME_ERR_LENGTH;
+    }
+    if (io->block_count > ns->block_count) {
+        return NVME_ERR_RANGE;
     }
     error = check_place(ns, io);
     if (error == NVME_OK) {
@@ -185,7 +190,7 @@ post_transfer(struct nvme_queue *queue, const struct nvme_namespace *ns, const s
 {
     enum nvme_error error;
 
-    if (io->block_count - 1 >= ns->max_blocks) {
+    if ((uint64_t)io->block_count - 1 >= ns->max_blocks) {
         /* A copy, so that the short path may keep its request in registers. */
         struct nvme_io whole = *io;
 
@@ -198,8 +203,8 @@ post_transfer(struct nvme_queue *queue, const struct nvme_namespace *ns, const s
     return error;
 }
 
-static void put_flush(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                      struct nvme_callback callback)
+static NVME_COLD void put_flush(struct nvme_queue *queue, const struct nvme_namespace *ns,
+                                struct nvme_callback callback)
 {
     struct nvme_command command = {.cdw0 = NVME_CMD_FLUSH, .nsid = ns->nsid};
 
@@ -290,8 +295,11 @@ enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_names
     uint32_t done = 0;
 
     while (error == NVME_OK && done < count) {
-        error = post(queue, ns, &ios[done]);
-        done += error == NVME_OK;
+        error = post(queue, ns, ios);
+        if (error == NVME_OK) {
+            ios++;
+            done++;
+        }
     }
     if (queue->interrupts) {
         hal_irq_restore(irq);

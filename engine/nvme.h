@@ -91,14 +91,14 @@ const char *nvme_status_text(uint16_t status);
 
 /* ---- Results -------------------------------------------------------------------------- */
 
-/* How a request ended. Passed by value, two registers. */
+/* How a request ended. Passed by value, in two registers. */
 struct nvme_result {
     enum nvme_error error; /* NVME_OK, or why it failed */
     uint16_t status;       /* the device's status field, 0 unless error is NVME_ERR_DEVICE */
     uint16_t reserved;
-    uint32_t dw0;        /* command specific; of a split request, its last part's */
     uint32_t bytes_done; /* all bytes on NVME_OK; of a failed split, the sum of the parts that
                             succeeded, which need not be the first ones */
+    uint32_t dw0;        /* command specific; of a split request, its last part's */
 };
 
 /*
@@ -258,7 +258,7 @@ struct nvme_namespace {
     uint32_t nsid;        /* 1 .. 0xfffffffe */
     uint32_t block_bytes; /* 512 .. 65536, a power of two */
     uint8_t block_shift;  /* log2 of block_bytes */
-    uint32_t max_blocks;  /* most blocks of one command */
+    uint32_t max_blocks;  /* most blocks of one command, not above block_count */
 };
 
 /*

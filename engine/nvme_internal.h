@@ -12,11 +12,14 @@
 #include "nvme.h"
 #include "nvme_hal.h"
 
+/* Out of the hot path: neither inlined there nor laid out in its way. */
+#define NVME_COLD __attribute__((cold, noinline))
+
 /*
  * Set in nvme_request.cid while no command of the slot is outstanding: an id that comes from the
  * device has 16 bits and cannot equal it.
  */
-#define NVME_CID_IDLE UINT32_C(0x10000)
+#define NVME_CID_IDLE UINT64_C(0x10000)
 
 /*
  * One slot: a command that the device may own. Written by the queue's owner only. What a post
@@ -25,12 +28,12 @@
 struct nvme_request {
     nvme_done *done;
     void *arg;
-    void *buffer;      /* of the command; NULL if it moves no data */
-    uint32_t cid;      /* issued command id; idle: CID_IDLE and, in 15:0, the next one to issue */
-    uint32_t clock_ms; /* queue clock at post */
+    void *buffer;        /* of the command; NULL if it moves no data */
+    uint64_t cid;        /* issued command id; idle: CID_IDLE and, in 15:0, the next to issue */
+    uint64_t clock_ms;   /* queue clock at post */
+    uint64_t size_bytes; /* of the command */
     struct nvme_request *next_free;
-    uint32_t size_bytes; /* of the command */
-    uint8_t reserved[64 - 44];
+    uint64_t reserved_56;
 };
 _Static_assert(sizeof(struct nvme_request) == 64, "a slot is one cache line");
 
@@ -62,11 +65,11 @@ struct nvme_queue {
     struct nvme_command *sq;
     struct nvme_request *free; /* a list, NULL if the queue is full */
     struct nvme_controller *controller;
+    uint64_t clock_ms;      /* coarse clock, moved by the watch */
     uint64_t page_mask;     /* CC.MPS in bytes - 1 */
-    uint32_t sq_tail;       /* next free entry of the ring */
+    size_t sq_tail;         /* next free entry of the ring */
     uint32_t sq_tail_rung;  /* the tail that the device knows */
     uint32_t depth_entries; /* of both rings */
-    uint32_t clock_ms;      /* coarse clock, moved by the watch */
     uint8_t state;          /* enum nvme_queue_state */
     bool interrupts;        /* IEN: posts bracket themselves with irq_save */
     bool servicing;         /* inside the drain: submit waits for its end */
@@ -97,7 +100,7 @@ struct nvme_queue {
     uint64_t seen_claims;      /* counters.interrupts at that time */
     uint64_t seen_completions; /* counters.completions at that time: names the entry */
     bool seen;                 /* an entry was found ready, its interrupt is awaited */
-    uint32_t expiry_scan_ms;   /* queue clock of the last walk over the slots */
+    uint64_t expiry_scan_ms;   /* queue clock of the last walk over the slots */
 };
 
 /*
@@ -264,13 +267,13 @@ static inline struct nvme_request *nvme_request_acquire(struct nvme_queue *queue
 /* The device has given the slot back: its command id goes stale, the slot is free. */
 static inline void nvme_request_release(struct nvme_queue *queue, struct nvme_request *request)
 {
-    request->cid = (request->cid + (uint32_t)queue->slot_mask + 1) | NVME_CID_IDLE;
+    request->cid = (request->cid + queue->slot_mask + 1) | NVME_CID_IDLE;
     request->next_free = queue->free;
     queue->free = request;
 }
 
 /* The outstanding request with this command id, or NULL: the 16 bits come from the device. */
-static inline struct nvme_request *nvme_request_find(const struct nvme_queue *queue, uint32_t cid)
+static inline struct nvme_request *nvme_request_find(const struct nvme_queue *queue, uint64_t cid)
 {
     struct nvme_request *request = &queue->requests[cid & queue->slot_mask];
 
@@ -297,13 +300,13 @@ bool nvme_queue_ready(const struct nvme_queue *queue);
  */
 static inline struct nvme_command *nvme_queue_next(const struct nvme_queue *queue)
 {
-    return &queue->sq[(size_t)queue->sq_tail];
+    return &queue->sq[queue->sq_tail];
 }
 
 /* The command in nvme_queue_next is complete and may be rung for. */
 static inline void nvme_queue_advance(struct nvme_queue *queue)
 {
-    uint32_t tail = queue->sq_tail + 1;
+    size_t tail = queue->sq_tail + 1;
 
     queue->sq_tail = tail == queue->depth_entries ? 0 : tail;
 }

@@ -119,24 +119,28 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_command, prp2) == 32, "PRP2 is dwords 8 
 NVME_STATIC_ASSERT(offsetof(struct nvme_command, cdw10) == 40, "command dword 10");
 NVME_STATIC_ASSERT(offsetof(struct nvme_command, cdw12) == 48, "command dword 12");
 
-/* The same entry as Read and Write see it. NVM Command Set 1.0 §3.2.4, §3.2.6. */
+/*
+ * The same entry as Read and Write see it, in the eight words in which it is written. NVM Command
+ * Set 1.0 §3.2.4, §3.2.6.
+ */
 struct nvme_transfer_command {
-    uint32_t cdw0;
-    uint32_t nsid;
+    uint64_t cdw0_nsid; /* dword 0, and NSID in 63:32 */
     uint64_t cdw2_3;
     uint64_t mptr;
     uint64_t prp1;
     uint64_t prp2;
-    uint64_t slba;  /* first logical block */
-    uint32_t cdw12; /* 0's based number of blocks, NVME_IO_ fields */
-    uint32_t cdw13;
+    uint64_t slba;     /* first logical block */
+    uint64_t cdw12_13; /* 15:0: 0's based number of blocks; NVME_IO_ fields */
     uint64_t cdw14_15;
 };
 NVME_STATIC_ASSERT(sizeof(struct nvme_transfer_command) == 64, "a command is 64 bytes");
+NVME_STATIC_ASSERT(offsetof(struct nvme_transfer_command, prp1) ==
+                       offsetof(struct nvme_command, prp1),
+                   "PRP1 is dwords 6 and 7");
 NVME_STATIC_ASSERT(offsetof(struct nvme_transfer_command, slba) ==
                        offsetof(struct nvme_command, cdw10),
                    "SLBA is dwords 10 and 11");
-NVME_STATIC_ASSERT(offsetof(struct nvme_transfer_command, cdw12) ==
+NVME_STATIC_ASSERT(offsetof(struct nvme_transfer_command, cdw12_13) ==
                        offsetof(struct nvme_command, cdw12),
                    "NLB is in dword 12");
 

@@ -202,6 +202,10 @@ static enum nvme_error decode(const struct nvme_controller *controller,
     if (ns->max_blocks > NVME_IO_MAX_BLOCKS) {
         ns->max_blocks = NVME_IO_MAX_BLOCKS;
     }
+    /* A length that fits one command fits the namespace: one comparison less per request. */
+    if (ns->max_blocks > ns->block_count) {
+        ns->max_blocks = (uint32_t)ns->block_count;
+    }
     return NVME_OK;
 }
 

@@ -41,7 +41,7 @@ static inline bool live(const struct nvme_queue *queue)
 
 static inline void ring_sq(struct nvme_queue *queue)
 {
-    uint32_t tail = queue->sq_tail;
+    uint32_t tail = (uint32_t)queue->sq_tail;
     uint32_t rung = queue->sq_tail_rung;
 
     if (tail != rung && live(queue)) {
@@ -105,6 +105,17 @@ static inline void end(struct nvme_queue *queue, struct nvme_request *request,
     request->done(request->arg, result);
 }
 
+/* The result of nearly every request, made in the two registers in which it travels. */
+static inline struct nvme_result success(uint64_t size_bytes, uint32_t dw0)
+{
+    union {
+        uint64_t words[2];
+        struct nvme_result result;
+    } pun = {.words = {0, (uint64_t)dw0 << 32 | size_bytes}};
+
+    return pun.result;
+}
+
 /*
  * One entry, already copied out of the ring: nothing in it is trusted. An entry that names no
  * outstanding request is counted and dropped; its request, if there was one, times out.
@@ -119,7 +130,7 @@ static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t 
     }
     hal_dma_invalidate(queue->controller->config.dma_context, request->buffer, request->size_bytes);
     if (status >> 17 == 0) {
-        end(queue, request, (struct nvme_result){.dw0 = dw0, .bytes_done = request->size_bytes});
+        end(queue, request, success(request->size_bytes, dw0));
     } else {
         end(queue, request,
             (struct nvme_result){
@@ -135,8 +146,9 @@ static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
 {
     const volatile struct nvme_completion *entry = &queue->cq[queue->cq_head];
     const volatile struct nvme_completion *end = &queue->cq[queue->depth_entries];
+    const uint32_t depth = queue->depth_entries;
     const uint32_t own_sq = (uint32_t)NVME_PUT(NVME_CQE_SQID, queue->id);
-    uint32_t phase = queue->phase;
+    uint64_t phase = queue->phase;
     uint32_t consumed = 0;
 
     while (consumed < budget) {
@@ -154,17 +166,17 @@ static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
         consumed++;
         if (++entry == end) {
             entry = queue->cq;
-            phase ^= (uint32_t)NVME_CQE_PHASE;
+            phase ^= NVME_CQE_PHASE;
         }
         /* Our own SQID above an SQHD inside the ring. */
-        if (sq - own_sq < queue->depth_entries) {
+        if (sq - own_sq < depth) {
             complete(queue, status, dw0);
         } else {
             queue->counters.malformed++;
         }
     }
     queue->cq_head = (uint32_t)(entry - queue->cq);
-    queue->phase = phase;
+    queue->phase = (uint32_t)phase;
     return consumed;
 }
 
@@ -236,7 +248,7 @@ enum nvme_error nvme_queue_lend(struct nvme_queue *queue, struct nvme_ring *ring
         .sq_doorbell = queue->sq_doorbell,
         .cq_doorbell = queue->cq_doorbell,
         .depth_entries = queue->depth_entries,
-        .sq_tail = queue->sq_tail,
+        .sq_tail = (uint32_t)queue->sq_tail,
         .cq_head = queue->cq_head,
         .phase = (uint32_t)NVME_GET(NVME_CQE_PHASE, queue->phase),
     };

@@ -27,7 +27,7 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
     } else {
         queue->watch_ns += gap_ms * NS_PER_MS;
     }
-    queue->clock_ms += (uint32_t)gap_ms;
+    queue->clock_ms += gap_ms;
 }
 
 /*

@@ -28,7 +28,7 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries)
     queue->free = NULL;
     queue->free_split = NULL;
     for (uint32_t i = 0; i <= mask; i++) {
-        uint32_t generation = queue->requests[i].cid & 0xffff & ~mask;
+        uint64_t generation = queue->requests[i].cid & 0xffff & ~(uint64_t)mask;
 
         queue->requests[i].cid = generation | i | NVME_CID_IDLE;
     }
@@ -77,7 +77,7 @@ bool nvme_request_expired(const struct nvme_queue *queue, uint32_t limit_ms, uin
         const struct nvme_request *request = &queue->requests[i];
 
         if (outstanding(request) && queue->clock_ms - request->clock_ms >= limit_ms) {
-            *cid = request->cid;
+            *cid = (uint32_t)request->cid;
             return true;
         }
     }
