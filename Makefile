@@ -164,7 +164,8 @@ check-clang-tidy:
 # against another variable; both compilers' analyzers cover what is left.
 check-cppcheck:
 	@mkdir -p build/cppcheck
-	@$(call only_version,cppcheck,2.10) cppcheck --quiet --std=c11 --platform=unix64 -j 2 --error-exitcode=1 --inline-suppr \
+	@$(call only_version,cppcheck,2.10) cppcheck --quiet --std=c11 \
+	    --platform=unix64 -j 2 --error-exitcode=1 --inline-suppr \
 	    --enable=warning,performance,portability --suppress=constStatement \
 	    --suppress=arrayIndexOutOfBoundsCond --cppcheck-build-dir=build/cppcheck \
 	    -D__riscv -D__riscv_xlen=64 $(filter -I%,$(PROGRAM_FLAGS)) \
