@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The unit tests' common ground: see fixture.h.
+ */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void on_event(void *arg, const struct nvme_event *event)
+{
+    struct fixture *fixture = arg;
+
+    if (fixture->event_count < FIXTURE_EVENTS) {
+        fixture->events[fixture->event_count] = *event;
+    }
+    fixture->event_count++;
+}
+
+static void on_kick(void *arg, uint32_t owner)
+{
+    struct fixture *fixture = arg;
+
+    assert_true(owner < FIXTURE_QUEUES);
+    fixture->kicks[owner]++;
+}
+
+static bool on_level(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    fixture->level_looks++;
+    return model_level(fixture->model);
+}
+
+void fixture_init_more(struct fixture *fixture)
+{
+    memset(fixture, 0, sizeof(*fixture));
+    fixture->model = model_new();
+    fixture->line.kind = MODEL_LINE_EDGE;
+    fixture->model->line = &fixture->line;
+    fixture->config = (struct nvme_config){
+        .registers = fixture->model->bar,
+        .registers_size_bytes = fixture->model->bar_bytes,
+        .queue_count = FIXTURE_QUEUES,
+        .depth_entries = FIXTURE_DEPTH,
+        .hook_arg = fixture,
+        .kick = on_kick,
+        .intx_level = on_level,
+        .event = on_event,
+    };
+}
+
+void fixture_init(struct fixture *fixture)
+{
+    world_reset();
+    fixture_init_more(fixture);
+}
+
+static void *pages(size_t bytes)
+{
+    size_t rounded = (bytes + FIXTURE_PAGE - 1) / FIXTURE_PAGE * FIXTURE_PAGE;
+    void *memory = aligned_alloc(FIXTURE_PAGE * 16, (rounded + 65535) / 65536 * 65536);
+
+    assert_non_null(memory);
+    return memory;
+}
+
+enum nvme_error fixture_open(struct fixture *fixture)
+{
+    struct nvme_memory *memory = &fixture->memory;
+    enum nvme_error error = nvme_memory_needed(&fixture->config, memory);
+
+    if (error != NVME_OK) {
+        return error;
+    }
+    if (memory->ordinary == NULL) {
+        memory->ordinary = pages(memory->ordinary_bytes);
+        memory->dma = pages(memory->dma_bytes);
+        memset(memory->ordinary, 0xa5, memory->ordinary_bytes);
+        memset(memory->dma, 0xa5, memory->dma_bytes);
+    }
+    world.arena = memory->dma;
+    world.arena_bytes = memory->dma_bytes;
+    return nvme_controller_open(&fixture->config, memory, &fixture->controller);
+}
+
+void fixture_start(struct fixture *fixture, uint32_t count, enum nvme_mode mode)
+{
+    struct nvme_queue_config config = {.mode = mode};
+
+    assert_int_equal(fixture_open(fixture), NVME_OK);
+    assert_int_equal(nvme_namespace_open(fixture->controller, 1, &fixture->ns), NVME_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(nvme_queue_open(fixture->controller, i, &config, &fixture->queues[i]),
+                         NVME_OK);
+    }
+}
+
+struct nvme_queue *fixture_poll_queue(struct fixture *fixture)
+{
+    fixture_init(fixture);
+    fixture_start(fixture, 1, NVME_MODE_POLL);
+    return fixture->queues[0];
+}
+
+void fixture_finish(struct fixture *fixture)
+{
+    assert_int_equal(nvme_controller_close(fixture->controller), NVME_OK);
+    assert_int_equal(fixture->model->cc & NVME_CC_EN, 0);
+    fixture_drop(fixture);
+}
+
+void fixture_drop(struct fixture *fixture)
+{
+    model_free(fixture->model);
+    free(fixture->memory.ordinary);
+    free(fixture->memory.dma);
+    if (world.findings != 0) {
+        fail_msg("the driver broke %u rules, first: %s", world.findings, world.first_finding);
+    }
+    assert_int_equal(world.irq_depth, 0);
+}
+
+bool fixture_saw(const struct fixture *fixture, enum nvme_event_kind kind)
+{
+    for (uint32_t i = 0; i < fixture->event_count && i < FIXTURE_EVENTS; i++) {
+        if (fixture->events[i].kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct nvme_event fixture_event(const struct fixture *fixture, enum nvme_event_kind kind)
+{
+    for (uint32_t i = fixture->event_count; i-- > 0;) {
+        if (i < FIXTURE_EVENTS && fixture->events[i].kind == kind) {
+            return fixture->events[i];
+        }
+    }
+    fail_msg("no event: %s", nvme_event_text(kind));
+    return (struct nvme_event){0};
+}
+
+uint32_t fixture_interrupts(struct fixture *fixture)
+{
+    uint32_t claims = 0;
+
+    while (claims < 1000 && model_line_claim(&fixture->line)) {
+        nvme_irq_service(&fixture->controller, 1);
+        model_line_complete(&fixture->line);
+        claims++;
+    }
+    return claims;
+}
+
+struct nvme_counters fixture_counters(const struct nvme_queue *queue)
+{
+    struct nvme_counters counters;
+
+    nvme_queue_count(queue, &counters);
+    return counters;
+}
+
+uint8_t *fixture_buffer(size_t bytes)
+{
+    uint8_t *buffer = pages(bytes);
+
+    memset(buffer, 0xee, bytes);
+    return buffer;
+}
+
+void fixture_free(void *buffer)
+{
+    free(buffer);
+}
+
+static void count_outcome(void *arg, struct nvme_result result)
+{
+    struct outcome *outcome = arg;
+
+    outcome->count++;
+    outcome->result = result;
+}
+
+struct nvme_callback outcome_callback(struct outcome *outcome)
+{
+    return (struct nvme_callback){count_outcome, outcome};
+}
+
+void outcome_check_ok(const struct outcome *outcome, uint32_t bytes)
+{
+    assert_int_equal(outcome->count, 1);
+    assert_int_equal(outcome->result.error, NVME_OK);
+    assert_int_equal(outcome->result.status, 0);
+    assert_int_equal(outcome->result.bytes_done, bytes);
+}
+
+void outcome_check_error(const struct outcome *outcome, enum nvme_error error)
+{
+    assert_int_equal(outcome->count, 1);
+    assert_int_equal(outcome->result.error, error);
+}
+
+void fixture_add_cases(struct CMUnitTest *tests, size_t *count, CMUnitTestFunction function,
+                       const void *cases, size_t case_count, size_t case_bytes)
+{
+    for (size_t i = 0; i < case_count; i++) {
+        const char *at = (const char *)cases + i * case_bytes;
+        struct CMUnitTest *test = &tests[(*count)++];
+
+        memcpy(&test->name, at, sizeof(test->name));
+        test->test_func = function;
+        test->setup_func = NULL;
+        test->teardown_func = NULL;
+        test->initial_state = (void *)(uintptr_t)at;
+    }
+}
+
+int fixture_run(const char *group, const struct CMUnitTest *tests, size_t count)
+{
+    return _cmocka_run_group_tests(group, tests, count, NULL, NULL);
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What every unit test of the engine needs: a world with one controller, memory for it, an open
+ * namespace and queues, a callback that keeps count. And tables of cases for cmocka.
+ *
+ * Change fixture.model's knobs and fixture.config between fixture_init and fixture_open.
+ */
+#ifndef FIXTURE_H
+#define FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model.h"
+#include "nvme.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+enum {
+    FIXTURE_QUEUES = 4,
+    FIXTURE_EVENTS = 32,
+    FIXTURE_DEPTH = 16,
+    FIXTURE_PAGE = 4096,
+};
+
+/* What done() was told: as the callback's argument it keeps count. */
+struct outcome {
+    uint32_t count;
+    struct nvme_result result; /* the last one */
+};
+
+struct fixture {
+    struct model *model;
+    struct nvme_config config;
+    struct nvme_memory memory;
+    struct nvme_controller *controller;
+    struct nvme_namespace ns;
+    struct nvme_queue *queues[FIXTURE_QUEUES];
+    struct model_line line;
+    struct nvme_event events[FIXTURE_EVENTS];
+    uint32_t event_count;
+    uint32_t kicks[FIXTURE_QUEUES]; /* by owner */
+    uint32_t level_looks;
+};
+
+/* A new world and controller, a configuration of FIXTURE_QUEUES queues; nothing is opened. */
+void fixture_init(struct fixture *fixture);
+
+/* Another controller in the same world. */
+void fixture_init_more(struct fixture *fixture);
+
+/* Memory of the size needed, then nvme_controller_open. */
+enum nvme_error fixture_open(struct fixture *fixture);
+
+/* The same, which must succeed; then namespace 1 and queues 0 .. count - 1, all with owner 0. */
+void fixture_start(struct fixture *fixture, uint32_t count, enum nvme_mode mode);
+
+/* init and start in one, with one poll queue. */
+struct nvme_queue *fixture_poll_queue(struct fixture *fixture);
+
+/* Closes the controller, which must succeed, and ends as fixture_drop. */
+void fixture_finish(struct fixture *fixture);
+
+/* Frees everything; the driver must have broken no rule and left interrupts as they were. */
+void fixture_drop(struct fixture *fixture);
+
+/* True if the embedder was told of this. */
+bool fixture_saw(const struct fixture *fixture, enum nvme_event_kind kind);
+
+/* The event of this kind that came last; it must have come. */
+struct nvme_event fixture_event(const struct fixture *fixture, enum nvme_event_kind kind);
+
+/* Takes claims of the line and services the controller until none is pending; the claims. */
+uint32_t fixture_interrupts(struct fixture *fixture);
+
+/* The hot counters of a queue. */
+struct nvme_counters fixture_counters(const struct nvme_queue *queue);
+
+/* A buffer of whole pages for `bytes` bytes, filled with 0xee; fixture_free frees it. */
+uint8_t *fixture_buffer(size_t bytes);
+void fixture_free(void *buffer);
+
+/* A callback that keeps count in *outcome. */
+struct nvme_callback outcome_callback(struct outcome *outcome);
+
+/* Fails the test unless done() ran once, with NVME_OK and this many bytes. */
+void outcome_check_ok(const struct outcome *outcome, uint32_t bytes);
+
+/* Fails the test unless done() ran once, with this error. */
+void outcome_check_error(const struct outcome *outcome, enum nvme_error error);
+
+/*
+ * Appends a test per case to tests[*count]: `cases` is an array of structures whose first member
+ * is the name (const char *), and which the test gets as *state.
+ */
+void fixture_add_cases(struct CMUnitTest *tests, size_t *count, CMUnitTestFunction function,
+                       const void *cases, size_t case_count, size_t case_bytes);
+
+/* Runs the tests as one group; main()'s result. */
+int fixture_run(const char *group, const struct CMUnitTest *tests, size_t count);
+
+#endif

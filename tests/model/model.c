@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The register file: CAP, CC, CSTS and the rest, and the rules for writing them.
+ */
+#include "model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model_internal.h"
+
+enum {
+    BAR_BYTES = 16384,
+    MEDIUM_BLOCKS = 2048,
+    REGISTER_VS_1_4 = 0x10400,
+};
+
+struct model *model_new(void)
+{
+    struct model *model = calloc(1, sizeof(*model));
+
+    if (model == NULL) {
+        abort();
+    }
+    model->bar_bytes = BAR_BYTES;
+    model->bar = aligned_alloc(4096, BAR_BYTES);
+    model->pending = calloc(MODEL_PENDING, sizeof(*model->pending));
+    if (model->bar == NULL || model->pending == NULL) {
+        abort();
+    }
+    model->cap = (struct model_cap){
+        .mqes = 2047,
+        .timeout_units = 15,
+        .page_max = 4,
+        .nvm = true,
+    };
+    model->version = REGISTER_VS_1_4;
+    model->mdts = 7;
+    model->sqes = 0x66;
+    model->cqes = 0x44;
+    model->write_cache = 1;
+    model->namespace_count = MODEL_NAMESPACES;
+    model->granted = 64;
+    model_set_namespace(model, 1, 9, MEDIUM_BLOCKS);
+    world_attach(model);
+    return model;
+}
+
+void model_free(struct model *model)
+{
+    world_detach(model);
+    for (uint32_t i = 0; i < MODEL_QUEUES; i++) {
+        model_close_sq(model, i);
+        model_close_cq(model, i);
+    }
+    for (uint32_t i = 0; i < MODEL_NAMESPACES; i++) {
+        free(model->namespaces[i].medium);
+    }
+    free(model->pending);
+    free(model->bar);
+    free(model);
+}
+
+uint8_t model_pattern(uint64_t address)
+{
+    return (uint8_t)(address ^ address >> 8 ^ address >> 16 ^ 0x5a);
+}
+
+void model_set_namespace(struct model *model, uint32_t nsid, uint8_t block_shift,
+                         uint64_t block_count)
+{
+    struct model_namespace *ns = &model->namespaces[nsid - 1];
+
+    free(ns->medium);
+    *ns = (struct model_namespace){
+        .active = true,
+        .block_shift = block_shift,
+        .block_count = block_count,
+        .medium_bytes = (size_t)block_count << block_shift,
+    };
+    ns->medium = malloc(ns->medium_bytes);
+    if (ns->medium == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < ns->medium_bytes; i++) {
+        ns->medium[i] = model_pattern(i);
+    }
+}
+
+void model_add_fault(struct model *model, uint8_t opcode, uint64_t lba, uint16_t status)
+{
+    for (uint32_t i = 0; i < MODEL_FAULTS; i++) {
+        if (model->faults[i].opcode == 0) {
+            model->faults[i] = (struct model_fault){opcode, status, lba};
+            return;
+        }
+    }
+    abort();
+}
+
+static uint64_t cap_value(const struct model_cap *cap)
+{
+    return NVME_PUT(NVME_CAP_MQES, cap->mqes) | NVME_CAP_CQR |
+           NVME_PUT(NVME_CAP_TO, cap->timeout_units) | NVME_PUT(NVME_CAP_DSTRD, cap->stride) |
+           (cap->nvm ? NVME_CAP_CSS_NVM : 0) | NVME_PUT(NVME_CAP_MPSMIN, cap->page_min) |
+           NVME_PUT(NVME_CAP_MPSMAX, cap->page_max);
+}
+
+/* RDY follows EN after a while, or never. */
+static void follow_enable(struct model *model)
+{
+    bool enabled = (model->cc & NVME_CC_EN) != 0;
+    bool never = enabled ? model->ready_never : model->stop_never;
+
+    if (enabled != model->ready && !never && world.now_ns >= model->change_at_ns) {
+        model->ready = enabled;
+    }
+}
+
+static uint32_t read_status(struct model *model)
+{
+    uint32_t csts = 0;
+
+    follow_enable(model);
+    csts |= model->ready ? (uint32_t)NVME_CSTS_RDY : 0;
+    csts |= model->fatal ? (uint32_t)NVME_CSTS_CFS : 0;
+    if (model->shut_down && !model->shutdown_never) {
+        csts |= (uint32_t)NVME_PUT(NVME_CSTS_SHST, NVME_CSTS_SHST_COMPLETE);
+    }
+    return csts;
+}
+
+uint32_t model_register_read(struct model *model, uint32_t offset)
+{
+    uint64_t cap = cap_value(&model->cap);
+
+    if (model->gone) {
+        return NVME_REGISTER_GONE;
+    }
+    if (offset % 4 != 0 || offset >= NVME_REG_DOORBELLS) {
+        world_find("read of a register that is none: %#x", offset);
+    }
+    switch (offset) {
+    case NVME_REG_CAP:
+        return (uint32_t)cap;
+    case NVME_REG_CAP + 4:
+        return (uint32_t)(cap >> 32);
+    case NVME_REG_VS:
+        return model->version;
+    case NVME_REG_INTMS:
+    case NVME_REG_INTMC:
+        return model->interrupt_mask;
+    case NVME_REG_CC:
+        return model->cc;
+    case NVME_REG_CSTS:
+        return read_status(model);
+    default:
+        return 0;
+    }
+}
+
+/* EN = 0: queues, mask and whatever was under way are gone at once. */
+static void stop(struct model *model)
+{
+    for (uint32_t i = 0; i < MODEL_QUEUES; i++) {
+        const struct model_cq *cq = &model->cqs[i];
+
+        if (model->stop_leaks && cq->exists && cq->interrupts && cq->head != cq->tail) {
+            model->pending_extra++;
+        }
+        model_close_sq(model, i);
+        model_close_cq(model, i);
+    }
+    model->pending_count = 0;
+    model->interrupt_mask = 0;
+    model->shut_down = false;
+}
+
+static void start(struct model *model)
+{
+    uint32_t shift = (uint32_t)NVME_GET(NVME_CC_MPS, model->cc);
+
+    if (model->ready) {
+        world_find("CC.EN is set before CSTS.RDY has fallen");
+    }
+    if (NVME_GET(NVME_CC_IOSQES, model->cc) != NVME_SQE_SHIFT ||
+        NVME_GET(NVME_CC_IOCQES, model->cc) != NVME_CQE_SHIFT) {
+        world_find("CC.EN is set without the entry sizes: CC %#x", model->cc);
+    }
+    if (shift < model->cap.page_min || shift > model->cap.page_max) {
+        world_find("CC.MPS outside of CAP's range: %u", shift);
+    }
+    model->page_bytes = 4096U << shift;
+    if (model->asq % model->page_bytes != 0 || model->acq % model->page_bytes != 0 ||
+        model->asq == 0 || model->acq == 0) {
+        world_find("ASQ or ACQ is not the address of a page");
+    }
+    model_open_cq(model, 0, model->acq, (uint32_t)NVME_GET(NVME_AQA_ACQS, model->aqa) + 1, true);
+    model_open_sq(model, 0, model->asq, (uint32_t)NVME_GET(NVME_AQA_ASQS, model->aqa) + 1, 0);
+}
+
+static void write_cc(struct model *model, uint32_t value)
+{
+    uint32_t changed = model->cc ^ value;
+    bool was_enabled = (model->cc & NVME_CC_EN) != 0;
+
+    if (was_enabled && (value & NVME_CC_EN) != 0 &&
+        (changed & (NVME_CC_MPS | NVME_CC_CSS | NVME_CC_AMS)) != 0) {
+        world_find("CC.MPS, CSS or AMS is changed while EN is 1");
+    }
+    model->cc = value;
+    if ((changed & NVME_CC_EN) != 0) {
+        model->change_at_ns = world.now_ns + model->ready_delay_ns;
+        if (was_enabled) {
+            stop(model);
+        } else {
+            start(model);
+        }
+    }
+    if (NVME_GET(NVME_CC_SHN, value) == NVME_CC_SHN_NORMAL && (value & NVME_CC_EN) != 0) {
+        model->shut_down = true;
+    }
+    model_update_line(model);
+}
+
+static void write_half(uint64_t *target, uint32_t offset, uint32_t value)
+{
+    if (offset % 8 == 0) {
+        *target = (*target & ~UINT64_C(0xffffffff)) | value;
+    } else {
+        *target = (*target & UINT64_C(0xffffffff)) | (uint64_t)value << 32;
+    }
+}
+
+static void write_register(struct model *model, uint32_t offset, uint32_t value)
+{
+    bool admin = offset == NVME_REG_AQA || (offset >= NVME_REG_ASQ && offset < NVME_REG_ACQ + 8);
+
+    if (admin && (model->cc & NVME_CC_EN) != 0) {
+        world_find("register %#x is written while CC.EN is 1", offset);
+    }
+    switch (offset) {
+    case NVME_REG_INTMS:
+        model->interrupt_mask |= value;
+        break;
+    case NVME_REG_INTMC:
+        model->interrupt_mask &= ~value;
+        break;
+    case NVME_REG_CC:
+        write_cc(model, value);
+        break;
+    case NVME_REG_AQA:
+        model->aqa = value;
+        break;
+    case NVME_REG_ASQ:
+    case NVME_REG_ASQ + 4:
+        write_half(&model->asq, offset, value);
+        break;
+    case NVME_REG_ACQ:
+    case NVME_REG_ACQ + 4:
+        write_half(&model->acq, offset, value);
+        break;
+    default:
+        world_find("write to a register that is read-only or none: %#x", offset);
+    }
+    model_update_line(model);
+}
+
+void model_register_write(struct model *model, uint32_t offset, uint32_t value)
+{
+    if (model->gone) {
+        return;
+    }
+    if (offset >= NVME_REG_DOORBELLS) {
+        if (model->doorbell_count < MODEL_LOG) {
+            model->doorbells[model->doorbell_count] = (struct model_write){offset, value};
+        }
+        model->doorbell_count++;
+        model_ring_doorbell(model, offset, value);
+        return;
+    }
+    world.register_writes++;
+    if (model->write_count < MODEL_LOG) {
+        model->writes[model->write_count] = (struct model_write){offset, value};
+    }
+    model->write_count++;
+    write_register(model, offset, value);
+}

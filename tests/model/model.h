@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+/*
+ * An NVMe controller in memory: registers, queues, an independent PRP walker, a medium.
+ *
+ * It serves the unchanged engine through nvme_port.h and judges it meanwhile: what the driver
+ * does wrong is a finding of the world (world.h) and fails the test. Tests set the knobs before
+ * nvme_controller_open, look at the logs afterwards, and decide when commands complete.
+ * NVMe Base 2.0, NVM Command Set 1.0, NVMe over PCIe 1.0, as far as the engine uses them.
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include "nvme_spec.h"
+#include "world.h"
+
+enum {
+    MODEL_QUEUES = 66, /* admin and 65 I/O */
+    MODEL_NAMESPACES = 4,
+    MODEL_FAULTS = 8,
+    MODEL_PENDING = 8192,
+    MODEL_LOG = 256,
+    MODEL_CIDS = 65536,
+};
+
+/* Register knobs of CAP, put together by model_cap(). */
+struct model_cap {
+    uint32_t mqes; /* 0's based */
+    uint32_t timeout_units;
+    uint32_t stride;
+    uint32_t page_min;
+    uint32_t page_max;
+    bool nvm;
+};
+
+/* One namespace. block_count may exceed the medium: what lies beyond must not be touched. */
+struct model_namespace {
+    bool active;
+    uint8_t block_shift;
+    uint8_t format_count; /* NLBAF, 0's based */
+    uint8_t format;       /* index in use */
+    uint16_t metadata_bytes;
+    uint8_t protection; /* DPS */
+    uint64_t block_count;
+    uint8_t *medium;
+    size_t medium_bytes;
+    uint32_t flushes;
+};
+
+/* Commands that touch `lba` with this opcode end with `status`. */
+struct model_fault {
+    uint8_t opcode; /* 0: unused */
+    uint16_t status;
+    uint64_t lba;
+};
+
+/* A submission queue of the device. */
+struct model_sq {
+    bool exists;
+    uint64_t address;
+    uint32_t entries;
+    uint32_t head; /* next to fetch */
+    uint32_t tail;
+    uint32_t cqid;
+    uint32_t doorbells;
+    uint32_t fetched;
+    struct nvme_command *shadow; /* each entry as it was last cleaned */
+    uint64_t *clean_epoch;       /* world.doorbell_barriers at that time */
+    uint8_t *busy;               /* a bit per command id in flight */
+};
+
+/* A completion queue of the device. */
+struct model_cq {
+    bool exists;
+    bool interrupts;
+    uint64_t address;
+    uint32_t entries;
+    uint32_t head; /* as the driver rang it */
+    uint32_t tail; /* next to write */
+    uint32_t phase;
+    uint32_t doorbells;
+    uint32_t posted;
+    uint8_t *loaded;          /* per entry: dwords that the driver has read */
+    uint32_t seen_entry;      /* whose status was loaded last */
+    uint64_t seen_at_barrier; /* world.phase_barriers at that time */
+};
+
+/* A command that was fetched and not answered. */
+struct model_pending {
+    struct nvme_command command;
+    uint16_t sqid;
+    bool hangs;
+};
+
+/* One write that the driver did: a register's or a doorbell's offset. */
+struct model_write {
+    uint32_t offset;
+    uint32_t value;
+};
+
+/* How an interrupt controller treats the line. FACTS: three exist. */
+enum model_line_kind {
+    MODEL_LINE_LEVEL,       /* a high line is pending again after complete */
+    MODEL_LINE_EDGE,        /* latches each assert; a falling line does not clear */
+    MODEL_LINE_EDGE_CLEARS, /* latches each assert; a falling line clears */
+};
+
+/* One interrupt line with the controllers on it. */
+struct model_line {
+    enum model_line_kind kind;
+    uint32_t high; /* how many of them assert it */
+    bool pending;
+    bool in_service;
+    uint32_t asserts;
+    uint32_t claims;
+};
+
+struct model {
+    /* Registers. */
+    uint8_t *bar; /* only its addresses are used */
+    size_t bar_bytes;
+    struct model_cap cap;
+    uint32_t version;
+    uint32_t cc;
+    uint32_t interrupt_mask;
+    uint32_t aqa;
+    uint64_t asq;
+    uint64_t acq;
+    uint32_t page_bytes; /* CC.MPS, once enabled */
+    bool ready;
+    uint64_t change_at_ns; /* when RDY follows EN */
+    bool shut_down;
+
+    /* Knobs of behaviour. */
+    uint64_t ready_delay_ns;
+    bool ready_never;           /* RDY stays 0 after EN = 1 */
+    bool stop_never;            /* RDY stays 1 after EN = 0 */
+    bool shutdown_never;        /* SHST never says complete */
+    bool fatal;                 /* CSTS.CFS */
+    bool gone;                  /* reads give all ones, writes are lost */
+    bool on_demand;             /* I/O commands complete in model_step, not at the doorbell */
+    bool admin_silent;          /* admin commands are fetched and never answered */
+    bool delete_drops;          /* Delete SQ forgets commands instead of aborting them */
+    bool delete_finishes;       /* Delete SQ completes them first */
+    uint32_t hang_next;         /* that many I/O commands will never be answered */
+    uint32_t pending_extra;     /* QEMU's count of pending queues is too high by this */
+    bool line_broken;           /* redundant doorbells do not lower it */
+    bool stop_leaks;            /* as QEMU: entries left at EN = 0 raise pending_extra */
+    uint16_t admin_status[256]; /* status by admin opcode, 0 = as usual */
+
+    /* Knobs of Identify. */
+    uint8_t mdts;
+    uint8_t sqes;
+    uint8_t cqes;
+    uint8_t write_cache;
+    uint32_t namespace_count;                            /* NN */
+    uint32_t granted;                                    /* I/O queue pairs */
+    struct model_namespace namespaces[MODEL_NAMESPACES]; /* nsid - 1 */
+    struct model_fault faults[MODEL_FAULTS];
+
+    /* State and logs. */
+    struct model_sq sqs[MODEL_QUEUES];
+    struct model_cq cqs[MODEL_QUEUES];
+    struct model_pending *pending; /* oldest first */
+    uint32_t pending_count;
+    struct model_line *line; /* NULL: none */
+    bool asserted;
+    struct model_write writes[MODEL_LOG]; /* registers, the first ones */
+    uint32_t write_count;
+    struct model_write doorbells[MODEL_LOG]; /* the first ones */
+    uint32_t doorbell_count;
+    uint32_t empty_heads; /* head doorbells that consumed nothing; a finding unless allowed */
+    uint32_t empty_heads_allowed;
+    uint32_t admin_commands[256]; /* executed, by opcode */
+    struct nvme_command last;     /* I/O command executed last */
+};
+
+/* A controller with QEMU's values, one namespace of 2048 blocks of 512 bytes; attached. */
+struct model *model_new(void);
+
+/* Detaches and frees. */
+void model_free(struct model *model);
+
+/* Gives namespace nsid a medium of this many blocks, filled with a pattern of its address. */
+void model_set_namespace(struct model *model, uint32_t nsid, uint8_t block_shift,
+                         uint64_t block_count);
+
+/* The byte that model_set_namespace puts at this address of the medium. */
+uint8_t model_pattern(uint64_t address);
+
+/* Adds an error by LBA. */
+void model_add_fault(struct model *model, uint8_t opcode, uint64_t lba, uint16_t status);
+
+/* Executes up to `count` pending commands, oldest first; how many it was. */
+uint32_t model_step(struct model *model, uint32_t count);
+
+/* Executes pending command number `index`, 0 the oldest: completion out of order. */
+void model_step_one(struct model *model, uint32_t index);
+
+/* Ends pending command number `index` with a status, moving no data. */
+void model_fail_one(struct model *model, uint32_t index, uint16_t status);
+
+/* Puts an entry into a completion queue as the device would, whatever it says. */
+void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion entry);
+
+/* Doorbell writes of a queue so far, and the value of the last one. */
+uint32_t model_doorbell_count(const struct model *model, uint32_t queue_id, bool is_cq);
+uint32_t model_doorbell_last(const struct model *model, uint32_t queue_id, bool is_cq);
+
+/* The INTx level: PCI status bit 3, which INTMS does not hide from QEMU's view of the pin. */
+bool model_level(const struct model *model);
+
+/* Takes a claim if the line is pending; complete ends it. */
+bool model_line_claim(struct model_line *line);
+void model_line_complete(struct model_line *line);
+
+/* Behind world.h. */
+uint32_t model_register_read(struct model *model, uint32_t offset);
+void model_register_write(struct model *model, uint32_t offset, uint32_t value);
+void model_completion_loaded(struct model *model, const volatile void *address);
+void model_memory_cleaned(struct model *model, const void *pointer, size_t size);
+
+#endif

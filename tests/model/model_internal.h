@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Between the model's files: registers (model.c), rings (model_ring.c), commands (model_admin.c,
+ * model_io.c), data (model_prp.c), the line (model_line.c).
+ */
+#ifndef MODEL_INTERNAL_H
+#define MODEL_INTERNAL_H
+
+#include "model.h"
+
+/* What a command comes to. */
+struct model_answer {
+    uint16_t status; /* as NVME_STATUS_ fields */
+    uint32_t dw0;
+};
+
+/* model_ring.c */
+void model_open_sq(struct model *model, uint32_t id, uint64_t address, uint32_t entries,
+                   uint32_t cqid);
+void model_open_cq(struct model *model, uint32_t id, uint64_t address, uint32_t entries,
+                   bool interrupts);
+void model_close_sq(struct model *model, uint32_t id);
+void model_close_cq(struct model *model, uint32_t id);
+void model_ring_doorbell(struct model *model, uint32_t offset, uint32_t value);
+void model_answer(struct model *model, const struct model_pending *pending,
+                  struct model_answer answer);
+void model_end_pending_of(struct model *model, uint32_t sqid);
+
+/* model_admin.c, model_io.c */
+struct model_answer model_execute_admin(struct model *model, const struct nvme_command *command);
+struct model_answer model_execute_io(struct model *model, const struct nvme_command *command);
+
+/* model_line.c: the line follows the completion queues and the mask. */
+void model_update_line(struct model *model);
+
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+/*
+ * I/O commands: read, write, flush on a byte-exact medium.
+ */
+#include <string.h>
+
+#include "model_internal.h"
+#include "model_prp.h"
+
+enum {
+    STATUS_INVALID_OPCODE = 0x001,
+    STATUS_INVALID_FIELD = 0x002,
+    STATUS_INVALID_NAMESPACE = 0x00b,
+    STATUS_LBA_RANGE = 0x080,
+};
+
+static struct model_answer status(uint16_t code)
+{
+    return (struct model_answer){.status = code};
+}
+
+/* The injected error of one of these blocks, or 0. */
+static uint16_t find_fault(const struct model *model, uint8_t opcode, uint64_t lba, uint32_t count)
+{
+    for (uint32_t i = 0; i < MODEL_FAULTS; i++) {
+        const struct model_fault *fault = &model->faults[i];
+
+        if (fault->opcode == opcode && opcode != 0 && fault->lba >= lba &&
+            fault->lba - lba < count) {
+            return fault->status;
+        }
+    }
+    return 0;
+}
+
+/* Moves the data, page by page, between the host and the medium. */
+static void move(struct model *model, struct model_namespace *ns,
+                 const struct nvme_command *command, uint8_t opcode)
+{
+    uint64_t lba = (uint64_t)command->cdw11 << 32 | command->cdw10;
+    uint32_t size = ((uint32_t)NVME_GET(NVME_IO_NLB, command->cdw12) + 1) << ns->block_shift;
+    uint64_t at = lba << ns->block_shift;
+    struct model_prp walk;
+    uint8_t *host;
+    uint32_t bytes;
+
+    if (at + size > ns->medium_bytes) {
+        world_find("the test's medium is too small for block %#llx", (unsigned long long)lba);
+        return;
+    }
+    model_prp_begin(&walk, model->page_bytes, command->prp1, command->prp2, size);
+    while (model_prp_next(&walk, &host, &bytes)) {
+        if (opcode == NVME_CMD_READ) {
+            memcpy(host, ns->medium + at, bytes);
+        } else {
+            memcpy(ns->medium + at, host, bytes);
+        }
+        at += bytes;
+    }
+}
+
+static struct model_answer transfer(struct model *model, struct model_namespace *ns,
+                                    const struct nvme_command *command, uint8_t opcode)
+{
+    uint64_t lba = (uint64_t)command->cdw11 << 32 | command->cdw10;
+    uint32_t count = (uint32_t)NVME_GET(NVME_IO_NLB, command->cdw12) + 1;
+    uint64_t bytes = (uint64_t)count << ns->block_shift;
+    uint16_t fault = find_fault(model, opcode, lba, count);
+
+    if (model->mdts != 0 && bytes > (uint64_t)(4096U << model->cap.page_min) << model->mdts) {
+        world_find("a command moves more than MDTS allows: %llu bytes", (unsigned long long)bytes);
+        return status(STATUS_INVALID_FIELD);
+    }
+    if (lba >= ns->block_count || count > ns->block_count - lba) {
+        return status(STATUS_LBA_RANGE);
+    }
+    if (fault != 0) {
+        return status(fault);
+    }
+    move(model, ns, command, opcode);
+    return status(0);
+}
+
+struct model_answer model_execute_io(struct model *model, const struct nvme_command *command)
+{
+    uint8_t opcode = (uint8_t)NVME_GET(NVME_CDW0_OPCODE, command->cdw0);
+    struct model_namespace *ns;
+
+    model->last = *command;
+    if (command->nsid == 0 || command->nsid > MODEL_NAMESPACES ||
+        !model->namespaces[command->nsid - 1].active) {
+        return status(STATUS_INVALID_NAMESPACE);
+    }
+    ns = &model->namespaces[command->nsid - 1];
+    switch (opcode) {
+    case NVME_CMD_READ:
+    case NVME_CMD_WRITE:
+        return transfer(model, ns, command, opcode);
+    case NVME_CMD_FLUSH:
+        ns->flushes++;
+        return status(0);
+    default:
+        return status(STATUS_INVALID_OPCODE);
+    }
+}

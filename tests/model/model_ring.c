@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The device's side of the rings: doorbells, fetch, completion entries, and the barriers between.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model_internal.h"
+
+static void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+
+    if (memory == NULL) {
+        abort();
+    }
+    return memory;
+}
+
+void model_open_sq(struct model *model, uint32_t id, uint64_t address, uint32_t entries,
+                   uint32_t cqid)
+{
+    model->sqs[id] = (struct model_sq){
+        .exists = true,
+        .address = address,
+        .entries = entries,
+        .cqid = cqid,
+        .shadow = allocate(entries, sizeof(struct nvme_command)),
+        .clean_epoch = allocate(entries, sizeof(uint64_t)),
+        .busy = allocate(MODEL_CIDS / 8, 1),
+    };
+}
+
+void model_open_cq(struct model *model, uint32_t id, uint64_t address, uint32_t entries,
+                   bool interrupts)
+{
+    const struct nvme_completion *ring = world_host(address);
+
+    model->cqs[id] = (struct model_cq){
+        .exists = true,
+        .interrupts = interrupts,
+        .address = address,
+        .entries = entries,
+        .phase = 1,
+        .loaded = allocate(entries, 1),
+        .seen_entry = UINT32_MAX,
+    };
+    for (uint32_t i = 0; i < entries; i++) {
+        if ((ring[i].status & NVME_CQE_PHASE) != 0) {
+            world_find("a completion ring is handed over with a stale phase bit");
+        }
+    }
+}
+
+void model_close_sq(struct model *model, uint32_t id)
+{
+    struct model_sq *sq = &model->sqs[id];
+
+    free(sq->shadow);
+    free(sq->clean_epoch);
+    free(sq->busy);
+    *sq = (struct model_sq){.doorbells = sq->doorbells};
+}
+
+void model_close_cq(struct model *model, uint32_t id)
+{
+    struct model_cq *cq = &model->cqs[id];
+
+    free(cq->loaded);
+    *cq = (struct model_cq){.doorbells = cq->doorbells};
+}
+
+void model_memory_cleaned(struct model *model, const void *pointer, size_t size)
+{
+    for (uint32_t id = 0; id < MODEL_QUEUES; id++) {
+        struct model_sq *sq = &model->sqs[id];
+        uintptr_t start = sq->exists ? (uintptr_t)world_host(sq->address) : 0;
+        uintptr_t at = (uintptr_t)pointer;
+        uint32_t entry = (uint32_t)((at - start) / sizeof(struct nvme_command));
+
+        if (sq->exists && at >= start && entry < sq->entries &&
+            size >= sizeof(struct nvme_command)) {
+            memcpy(&sq->shadow[entry], pointer, sizeof(struct nvme_command));
+            sq->clean_epoch[entry] = world.doorbell_barriers;
+        }
+    }
+}
+
+/* Checks one load by the driver: status first, a barrier, then each other dword once. */
+static void check_load(struct model_cq *cq, uint32_t entry, uint32_t dword)
+{
+    uint8_t bit = (uint8_t)(1U << dword);
+
+    if (dword == 3) {
+        cq->seen_entry = entry;
+        cq->seen_at_barrier = world.phase_barriers;
+        return;
+    }
+    if (cq->seen_entry != entry || cq->seen_at_barrier == world.phase_barriers) {
+        world_find("a completion field is read without a barrier after its phase");
+    }
+    if ((cq->loaded[entry] & bit) != 0) {
+        world_find("a completion field is read twice");
+    }
+    cq->loaded[entry] |= bit;
+}
+
+void model_completion_loaded(struct model *model, const volatile void *address)
+{
+    for (uint32_t id = 0; id < MODEL_QUEUES; id++) {
+        struct model_cq *cq = &model->cqs[id];
+        uintptr_t start = cq->exists ? (uintptr_t)world_host(cq->address) : 0;
+        uintptr_t offset = (uintptr_t)address - start;
+
+        if (cq->exists && (uintptr_t)address >= start &&
+            offset < cq->entries * sizeof(struct nvme_completion)) {
+            check_load(cq, (uint32_t)(offset / sizeof(struct nvme_completion)),
+                       (uint32_t)(offset % sizeof(struct nvme_completion) / 4));
+            return;
+        }
+    }
+}
+
+void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion entry)
+{
+    struct model_cq *cq = &model->cqs[cqid];
+    struct nvme_completion *slot = (struct nvme_completion *)world_host(cq->address) + cq->tail;
+
+    if ((cq->tail + 1) % cq->entries == cq->head) {
+        world_find("completion queue %u overflows", cqid);
+        return;
+    }
+    entry.status &= (uint32_t)~NVME_CQE_PHASE;
+    entry.status |= (uint32_t)NVME_PUT(NVME_CQE_PHASE, cq->phase);
+    *slot = entry;
+    cq->loaded[cq->tail] = 0;
+    cq->posted++;
+    if (++cq->tail == cq->entries) {
+        cq->tail = 0;
+        cq->phase ^= 1;
+    }
+    model_update_line(model);
+}
+
+void model_answer(struct model *model, const struct model_pending *pending,
+                  struct model_answer answer)
+{
+    struct model_sq *sq = &model->sqs[pending->sqid];
+    uint32_t cid = (uint32_t)NVME_GET(NVME_CDW0_CID, pending->command.cdw0);
+    struct nvme_completion entry = {
+        .dw0 = answer.dw0,
+        .sq = sq->head | (uint32_t)pending->sqid << 16,
+        .status = cid | (uint32_t)answer.status << 17,
+    };
+
+    sq->busy[cid / 8] &= (uint8_t) ~(1U << cid % 8);
+    model_post_entry(model, sq->cqid, entry);
+}
+
+static void take_pending(struct model *model, uint32_t index, struct model_pending *taken)
+{
+    if (index >= model->pending_count) {
+        abort();
+    }
+    *taken = model->pending[index];
+    model->pending_count--;
+    memmove(&model->pending[index], &model->pending[index + 1],
+            (model->pending_count - index) * sizeof(*taken));
+}
+
+void model_step_one(struct model *model, uint32_t index)
+{
+    struct model_pending taken;
+
+    take_pending(model, index, &taken);
+    if (taken.sqid == 0) {
+        model_answer(model, &taken, model_execute_admin(model, &taken.command));
+    } else {
+        model_answer(model, &taken, model_execute_io(model, &taken.command));
+    }
+}
+
+void model_fail_one(struct model *model, uint32_t index, uint16_t status)
+{
+    struct model_pending taken;
+
+    take_pending(model, index, &taken);
+    model_answer(model, &taken, (struct model_answer){.status = status});
+}
+
+uint32_t model_step(struct model *model, uint32_t count)
+{
+    uint32_t index = 0;
+    uint32_t executed = 0;
+
+    while (executed < count && index < model->pending_count) {
+        if (model->pending[index].hangs) {
+            index++;
+        } else {
+            model_step_one(model, index);
+            executed++;
+        }
+    }
+    return executed;
+}
+
+void model_end_pending_of(struct model *model, uint32_t sqid)
+{
+    uint32_t index = 0;
+
+    while (index < model->pending_count) {
+        struct model_pending *pending = &model->pending[index];
+        struct model_pending taken;
+
+        if (pending->sqid != sqid) {
+            index++;
+        } else if (pending->hangs || model->delete_drops) {
+            take_pending(model, index, &taken);
+        } else if (model->delete_finishes) {
+            model_step_one(model, index);
+        } else {
+            model_fail_one(model, index, 0x008);
+        }
+    }
+}
+
+/* What every command must be, whatever it does. */
+static void check_command(struct model_sq *sq, uint32_t entry, const struct nvme_command *command)
+{
+    uint32_t cid = (uint32_t)NVME_GET(NVME_CDW0_CID, command->cdw0);
+
+    if (memcmp(&sq->shadow[entry], command, sizeof(*command)) != 0) {
+        world_find("a command was changed after it was cleaned for the device");
+    } else if (sq->clean_epoch[entry] == world.doorbell_barriers) {
+        world_find("a doorbell without a barrier after the command it rings for");
+    }
+    if ((command->cdw0 & (NVME_CDW0_FUSE | NVME_CDW0_PSDT)) != 0 || command->mptr != 0) {
+        world_find("fuse, PSDT or MPTR of a command is not 0");
+    }
+    if (cid == 0xffff) {
+        world_find("command id 0xffff is issued");
+    }
+    if ((sq->busy[cid / 8] >> cid % 8 & 1) != 0) {
+        world_find("command id %#x is in flight already", cid);
+    }
+    sq->busy[cid / 8] |= (uint8_t)(1U << cid % 8);
+}
+
+static void fetch(struct model *model, uint32_t id)
+{
+    struct model_sq *sq = &model->sqs[id];
+
+    while (sq->head != sq->tail) {
+        struct model_pending *pending = &model->pending[model->pending_count];
+        const struct nvme_command *ring = world_host(sq->address);
+
+        if (model->pending_count == MODEL_PENDING) {
+            abort();
+        }
+        *pending = (struct model_pending){.command = ring[sq->head], .sqid = (uint16_t)id};
+        check_command(sq, sq->head, &pending->command);
+        if (id != 0 && model->hang_next != 0) {
+            model->hang_next--;
+            pending->hangs = true;
+        }
+        if (id == 0 && model->admin_silent) {
+            pending->hangs = true;
+        }
+        model->pending_count++;
+        sq->fetched++;
+        sq->head = (sq->head + 1) % sq->entries;
+    }
+}
+
+/* Admin commands are executed at once; I/O commands when the test wants. */
+static void run(struct model *model, uint32_t id)
+{
+    if (id == 0) {
+        for (uint32_t i = 0; i < model->pending_count; i++) {
+            if (model->pending[i].sqid == 0 && !model->pending[i].hangs) {
+                model_step_one(model, i);
+                return;
+            }
+        }
+    } else if (!model->on_demand) {
+        model_step(model, UINT32_MAX);
+    }
+}
+
+static void ring_sq(struct model *model, uint32_t id, uint32_t value)
+{
+    struct model_sq *sq = &model->sqs[id];
+
+    if (value >= sq->entries) {
+        world_find("SQ %u: tail %u of %u entries", id, value, sq->entries);
+        return;
+    }
+    if (value == sq->tail) {
+        world_find("SQ %u: a doorbell that adds nothing", id);
+    }
+    sq->tail = value;
+    fetch(model, id);
+    run(model, id);
+}
+
+static void ring_cq(struct model *model, uint32_t id, uint32_t value)
+{
+    struct model_cq *cq = &model->cqs[id];
+    uint32_t held = (cq->tail + cq->entries - cq->head) % cq->entries;
+    uint32_t given = (value + cq->entries - cq->head) % cq->entries;
+
+    if (world.loads != 0) {
+        world_find("CQ %u: a head doorbell without a barrier after the entries were read", id);
+    }
+    if (value >= cq->entries || given > held) {
+        world_find("CQ %u: head %u gives back entries that were not posted", id, value);
+        return;
+    }
+    if (given == 0) {
+        if (model->empty_heads++ >= model->empty_heads_allowed) {
+            world_find("CQ %u: a head doorbell that consumes nothing", id);
+        }
+        if (model->pending_extra != 0 && !model->line_broken && cq->head == cq->tail) {
+            model->pending_extra--;
+        }
+    }
+    cq->head = value;
+    model_update_line(model);
+}
+
+void model_ring_doorbell(struct model *model, uint32_t offset, uint32_t value)
+{
+    uint32_t stride = 4U << model->cap.stride;
+    uint32_t number = (offset - NVME_REG_DOORBELLS) / stride;
+    uint32_t id = number / 2;
+    bool is_cq = number % 2 != 0;
+
+    if ((offset - NVME_REG_DOORBELLS) % stride != 0 || id >= MODEL_QUEUES) {
+        world_find("a doorbell at offset %#x, which is none", offset);
+        return;
+    }
+    if (!model->ready || (model->cc & NVME_CC_EN) == 0) {
+        world_find("a doorbell while the controller is not ready");
+        return;
+    }
+    if (is_cq ? !model->cqs[id].exists : !model->sqs[id].exists) {
+        world_find("a doorbell of %s %u, which does not exist", is_cq ? "CQ" : "SQ", id);
+        return;
+    }
+    if (is_cq) {
+        model->cqs[id].doorbells++;
+        ring_cq(model, id, value);
+    } else {
+        model->sqs[id].doorbells++;
+        ring_sq(model, id, value);
+    }
+}
+
+uint32_t model_doorbell_count(const struct model *model, uint32_t queue_id, bool is_cq)
+{
+    return is_cq ? model->cqs[queue_id].doorbells : model->sqs[queue_id].doorbells;
+}
+
+uint32_t model_doorbell_last(const struct model *model, uint32_t queue_id, bool is_cq)
+{
+    return is_cq ? model->cqs[queue_id].head : model->sqs[queue_id].tail;
+}

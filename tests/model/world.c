@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Time, interrupts, address space and findings: see world.h.
+ */
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+#define WORLD_START_NS UINT64_C(1000000000)
+#define WORLD_RELAX_NS UINT64_C(100000)
+#define TAG_WHOLE (UINT64_C(1) << 62) /* moved as a whole */
+#define TAG_PAGED (UINT64_C(1) << 61) /* permuted page by page */
+#define PAGE_SWAP 5                   /* pages trade places within groups of eight */
+
+struct world world;
+
+static jmp_buf panic_jump;
+static bool panic_armed;
+static const char *panic_reason;
+
+void world_reset(void)
+{
+    memset(&world, 0, sizeof(world));
+    world.now_ns = WORLD_START_NS;
+    world.relax_ns = WORLD_RELAX_NS;
+    world.page_bytes = 4096;
+}
+
+void world_advance(uint64_t ns)
+{
+    world.now_ns += ns;
+}
+
+void world_find(const char *format, ...)
+{
+    va_list arguments;
+
+    if (world.findings++ != 0) {
+        return;
+    }
+    va_start(arguments, format);
+    vsnprintf(world.first_finding, sizeof(world.first_finding), format, arguments);
+    va_end(arguments);
+}
+
+bool world_expect_finding(const char *text)
+{
+    bool found = world.findings != 0 && strstr(world.first_finding, text) != NULL;
+
+    if (!found) {
+        fprintf(stderr, "expected '%s', found '%s'\n", text, world.first_finding);
+    }
+    world.findings = 0;
+    world.first_finding[0] = '\0';
+    return found;
+}
+
+const char *world_catch_panic(void (*body)(void *), void *arg)
+{
+    panic_reason = NULL;
+    panic_armed = true;
+    if (setjmp(panic_jump) == 0) {
+        body(arg);
+    }
+    panic_armed = false;
+    return panic_reason;
+}
+
+_Noreturn void world_panic(const char *reason)
+{
+    if (panic_armed) {
+        panic_reason = reason;
+        longjmp(panic_jump, 1);
+    }
+    fprintf(stderr, "hal_panic: %s\n", reason);
+    abort();
+}
+
+static bool in_arena(uintptr_t pointer)
+{
+    uintptr_t start = (uintptr_t)world.arena;
+
+    return pointer >= start && pointer - start < world.arena_bytes;
+}
+
+/* Turns the address of a permuted page to and fro. */
+static uint64_t permute(uint64_t address)
+{
+    return address ^ TAG_PAGED ^ PAGE_SWAP * world.page_bytes;
+}
+
+uint64_t world_dma_address(const void *pointer)
+{
+    uint64_t address = (uint64_t)(uintptr_t)pointer;
+
+    switch (world.paging) {
+    case WORLD_IDENTITY:
+        return address;
+    case WORLD_PAGED:
+        return in_arena((uintptr_t)pointer) ? address ^ TAG_WHOLE : permute(address);
+    case WORLD_PAGED_SCATTERED:
+        return permute(address);
+    }
+    abort();
+}
+
+void *world_host(uint64_t device_address)
+{
+    if ((device_address & TAG_PAGED) != 0) {
+        device_address = permute(device_address);
+    } else if ((device_address & TAG_WHOLE) != 0) {
+        device_address ^= TAG_WHOLE;
+    } else if (world.paging != WORLD_IDENTITY) {
+        world_find("a pointer was given to the device as its address: %#llx",
+                   (unsigned long long)device_address);
+    }
+    return (void *)(uintptr_t)device_address;
+}
+
+void world_attach(struct model *model)
+{
+    for (int i = 0; i < WORLD_MODELS_MAX; i++) {
+        if (world.models[i] == NULL) {
+            world.models[i] = model;
+            return;
+        }
+    }
+    abort();
+}
+
+void world_detach(struct model *model)
+{
+    for (int i = 0; i < WORLD_MODELS_MAX; i++) {
+        if (world.models[i] == model) {
+            world.models[i] = NULL;
+        }
+    }
+}
+
+/* The model whose registers hold this address, and the offset in them. */
+static struct model *find_model(const volatile void *address, uint32_t *offset)
+{
+    uintptr_t wanted = (uintptr_t)address;
+
+    for (int i = 0; i < WORLD_MODELS_MAX; i++) {
+        struct model *model = world.models[i];
+
+        if (model != NULL && wanted >= (uintptr_t)model->bar &&
+            wanted - (uintptr_t)model->bar < model->bar_bytes) {
+            *offset = (uint32_t)(wanted - (uintptr_t)model->bar);
+            return model;
+        }
+    }
+    world_find("a register access outside of every controller");
+    return NULL;
+}
+
+uint32_t world_mmio_read(const volatile void *address)
+{
+    uint32_t offset = 0;
+    struct model *model = find_model(address, &offset);
+
+    world.register_reads++;
+    return model != NULL ? model_register_read(model, offset) : UINT32_MAX;
+}
+
+void world_mmio_write(volatile void *address, uint32_t value)
+{
+    uint32_t offset = 0;
+    struct model *model = find_model(address, &offset);
+
+    if (model != NULL) {
+        model_register_write(model, offset, value);
+    }
+}
+
+void world_before_doorbell(void)
+{
+    world.doorbell_barriers++;
+    world.loads = 0;
+}
+
+void world_after_phase(void)
+{
+    world.phase_barriers++;
+}
+
+void world_after_mmio_read(void)
+{
+    world.register_barriers++;
+}
+
+void world_dma_loaded(const volatile void *address)
+{
+    world.loads++;
+    for (int i = 0; i < WORLD_MODELS_MAX; i++) {
+        if (world.models[i] != NULL) {
+            model_completion_loaded(world.models[i], address);
+        }
+    }
+}
+
+void world_dma_clean(const void *pointer, size_t size)
+{
+    world.cleans++;
+    for (int i = 0; i < WORLD_MODELS_MAX; i++) {
+        if (world.models[i] != NULL) {
+            model_memory_cleaned(world.models[i], pointer, size);
+        }
+    }
+}
+
+void world_dma_invalidate(const void *pointer, size_t size)
+{
+    uintptr_t from = (uintptr_t)pointer;
+    uintptr_t keep = (uintptr_t)world.keep;
+
+    world.invalidates++;
+    if (from < keep + world.keep_bytes && from + size > keep) {
+        world_find("memory that the device did not write is invalidated");
+    }
+}
+
+unsigned long world_irq_save(void)
+{
+    world.irq_saves++;
+    return world.irq_depth++;
+}
+
+void world_irq_restore(unsigned long state)
+{
+    world.irq_depth--;
+    if (state != world.irq_depth) {
+        world_find("hal_irq_restore does not match its hal_irq_save");
+    }
+}
+
+void world_relax(void)
+{
+    world.relaxes++;
+    world.now_ns += world.relax_ns;
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What surrounds the model controllers: time, interrupts, address space, barriers, findings.
+ *
+ * The port's functions have no context, so there is one world per program; world_reset() makes it
+ * new. Everything is under the test's control: time moves only in hal_relax and world_advance.
+ * Controllers attach themselves; the world passes register accesses on to the one that is meant.
+ */
+#ifndef WORLD_H
+#define WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct model;
+
+enum {
+    WORLD_MODELS_MAX = 4,
+    WORLD_TEXT_BYTES = 160,
+};
+
+/* How hal_dma_address translates. Bits that no host pointer has mark what was translated. */
+enum world_paging {
+    WORLD_IDENTITY,        /* device addresses are pointers */
+    WORLD_PAGED,           /* rings moved as a whole, all other pages permuted */
+    WORLD_PAGED_SCATTERED, /* every page permuted: no ring is contiguous */
+};
+
+/* Read freely; written by the functions below unless the comment says otherwise. */
+struct world {
+    uint64_t now_ns;          /* tests set it at will */
+    uint64_t relax_ns;        /* how far one hal_relax moves it; tests set it */
+    enum world_paging paging; /* tests set it before they open anything */
+    uint64_t page_bytes;      /* what stays together; tests set it likewise */
+    const uint8_t *keep;      /* may not be invalidated: the hart's own data; tests set it */
+    size_t keep_bytes;
+    const uint8_t *arena; /* the DMA region of WORLD_PAGED; tests set it */
+    size_t arena_bytes;
+    unsigned long irq_depth; /* hal_irq_save without its restore */
+    uint64_t irq_saves;
+    uint64_t relaxes;
+    uint64_t register_reads;
+    uint64_t register_writes; /* doorbells apart */
+    uint64_t cleans;
+    uint64_t invalidates;
+    uint64_t doorbell_barriers; /* also the epoch of what was made visible before them */
+    uint64_t phase_barriers;
+    uint64_t register_barriers;
+    uint64_t loads;    /* of device-written memory since the last doorbell barrier */
+    uint32_t findings; /* rules that the driver broke */
+    char first_finding[WORLD_TEXT_BYTES];
+    struct model *models[WORLD_MODELS_MAX];
+};
+
+extern struct world world;
+
+/* A new world: time 1 s, no controllers, nothing found. Attached models must be gone. */
+void world_reset(void);
+
+/* Moves time on. */
+void world_advance(uint64_t ns);
+
+/* Notes that the driver broke a rule; the first text is kept. */
+void world_find(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* True if a finding's text contains `text`; then forgets all findings. For tests of the model. */
+bool world_expect_finding(const char *text);
+
+/* Runs body(arg). The reason if it ended in hal_panic, NULL if it returned. */
+const char *world_catch_panic(void (*body)(void *), void *arg);
+
+/* The host memory behind a device address; the bytes up to the page's end belong together. */
+void *world_host(uint64_t device_address);
+
+/* Controllers come and go. */
+void world_attach(struct model *model);
+void world_detach(struct model *model);
+
+/* Behind nvme_port.h. */
+uint32_t world_mmio_read(const volatile void *address);
+void world_mmio_write(volatile void *address, uint32_t value);
+void world_before_doorbell(void);
+void world_after_phase(void);
+void world_after_mmio_read(void);
+void world_dma_loaded(const volatile void *address);
+uint64_t world_dma_address(const void *pointer);
+void world_dma_clean(const void *pointer, size_t size);
+void world_dma_invalidate(const void *pointer, size_t size);
+unsigned long world_irq_save(void);
+void world_irq_restore(unsigned long state);
+void world_relax(void);
+_Noreturn void world_panic(const char *reason);
+
+#endif

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT
+/*
+ * queue.c: ring arithmetic, phase, doorbells, the drain.
+ */
+#include "fixture.h"
+
+enum {
+    BLOCK = 512,
+};
+
+static uint8_t buffer[8 * BLOCK] __attribute__((aligned(4096)));
+
+static void post_read(struct fixture *fixture, struct outcome *outcome)
+{
+    assert_int_equal(
+        nvme_read(fixture->queues[0], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
+        NVME_OK);
+}
+
+/* ---- Laps ------------------------------------------------------------------------------- */
+
+struct lap_case {
+    const char *name;
+    uint32_t depth;
+    uint32_t batch; /* requests per doorbell */
+    uint32_t requests;
+};
+
+static const struct lap_case lap_cases[] = {
+    {"depth_2_one_by_one_for_many_laps", 2, 1, 50},
+    {"depth_3_batches_of_2_wrap_inside", 3, 2, 60},
+    {"depth_5_batches_of_4_wrap_inside", 5, 4, 100},
+    {"depth_7_batches_of_3", 7, 3, 99},
+    {"depth_16_batches_of_15", 16, 15, 300},
+    {"depth_17_batches_of_16", 17, 16, 320},
+    {"depth_1023_batches_of_1000", 1023, 1000, 5000},
+    {"depth_2048_full_batches", 2048, 2047, 10235},
+};
+
+/* Posts, rings and drains batches until `requests` are done: one doorbell of each kind a batch. */
+static void laps_keep_phase_and_ring_once(void **state)
+{
+    const struct lap_case *this = *state;
+    struct fixture fixture;
+    struct nvme_counters counters;
+    uint32_t batches = this->requests / this->batch;
+    struct outcome outcome = {0};
+
+    fixture_init(&fixture);
+    fixture.config.depth_entries = this->depth;
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    for (uint32_t batch = 1; batch <= batches; batch++) {
+        for (uint32_t i = 0; i < this->batch; i++) {
+            post_read(&fixture, &outcome);
+        }
+        nvme_submit(fixture.queues[0]);
+        assert_int_equal(nvme_queue_service(fixture.queues[0], this->depth), this->batch);
+        assert_int_equal(outcome.count, batch * this->batch);
+        assert_int_equal(outcome.result.error, NVME_OK);
+        assert_int_equal(model_doorbell_count(fixture.model, 1, false), batch);
+        assert_int_equal(model_doorbell_count(fixture.model, 1, true), batch);
+        assert_int_equal(model_doorbell_last(fixture.model, 1, false),
+                         batch * this->batch % this->depth);
+        assert_int_equal(model_doorbell_last(fixture.model, 1, true),
+                         batch * this->batch % this->depth);
+    }
+    counters = fixture_counters(fixture.queues[0]);
+    assert_int_equal(counters.posts, batches * this->batch);
+    assert_int_equal(counters.completions, batches * this->batch);
+    assert_int_equal(counters.drains, batches);
+    assert_int_equal(counters.sq_doorbells, batches);
+    assert_int_equal(counters.cq_doorbells, batches);
+    assert_int_equal(counters.stale + counters.malformed, 0);
+    fixture_finish(&fixture);
+}
+
+/* ---- Doorbells -------------------------------------------------------------------------- */
+
+static void post_alone_reaches_no_device(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    post_read(&fixture, &outcome);
+    assert_int_equal(model_doorbell_count(fixture.model, 1, false), 0);
+    assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 1);
+    nvme_submit(fixture.queues[0]);
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(model_doorbell_count(fixture.model, 1, false), 1);
+    nvme_queue_service(fixture.queues[0], 1);
+    outcome_check_ok(&outcome, BLOCK);
+    fixture_finish(&fixture);
+}
+
+static void drain_that_consumes_nothing_rings_nothing(void **state)
+{
+    struct fixture fixture;
+    struct nvme_counters counters;
+    uint32_t doorbells;
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    doorbells = fixture.model->doorbell_count;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 0);
+    }
+    assert_int_equal(fixture.model->doorbell_count, doorbells);
+    counters = fixture_counters(fixture.queues[0]);
+    assert_int_equal(counters.services, 3);
+    assert_int_equal(counters.drains, 0);
+    fixture_finish(&fixture);
+}
+
+static void budget_bounds_a_drain_and_the_rest_comes_later(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    for (int i = 0; i < 10; i++) {
+        post_read(&fixture, &outcome);
+    }
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    assert_int_equal(model_doorbell_last(fixture.model, 1, true), 1);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], 4), 4);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], 100), 5);
+    assert_int_equal(outcome.count, 10);
+    assert_int_equal(model_doorbell_count(fixture.model, 1, true), 3);
+    fixture_finish(&fixture);
+}
+
+static void full_queue_is_busy_and_changes_nothing(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    struct outcome refused = {0};
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    for (uint32_t i = 0; i < FIXTURE_DEPTH - 1; i++) {
+        post_read(&fixture, &outcome);
+    }
+    assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), FIXTURE_DEPTH - 1);
+    assert_int_equal(
+        nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&refused)),
+        NVME_ERR_BUSY);
+    assert_int_equal(nvme_flush(fixture.queues[0], &fixture.ns, outcome_callback(&refused)),
+                     NVME_ERR_BUSY);
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(fixture.model->sqs[1].fetched, FIXTURE_DEPTH - 1);
+    nvme_queue_service(fixture.queues[0], 1);
+    post_read(&fixture, &outcome);
+    nvme_submit(fixture.queues[0]);
+    nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH);
+    assert_int_equal(outcome.count, FIXTURE_DEPTH);
+    assert_int_equal(refused.count, 0);
+    fixture_finish(&fixture);
+}
+
+/* ---- done() ----------------------------------------------------------------------------- */
+
+/* Posts again from done() until `left` is 0, and tries to ring there. */
+struct chain {
+    struct fixture *fixture;
+    uint32_t left;
+    uint32_t done;
+    uint32_t doorbells_inside; /* seen to change inside done() */
+};
+
+static void chain_done(void *arg, struct nvme_result result)
+{
+    struct chain *chain = arg;
+    struct nvme_queue *queue = chain->fixture->queues[0];
+    uint32_t before = chain->fixture->model->doorbell_count;
+
+    assert_int_equal(result.error, NVME_OK);
+    chain->done++;
+    if (chain->left != 0) {
+        chain->left--;
+        assert_int_equal(nvme_read(queue, &chain->fixture->ns, 1, 1, buffer,
+                                   (struct nvme_callback){chain_done, chain}),
+                         NVME_OK);
+        nvme_submit(queue);
+    }
+    chain->doorbells_inside += chain->fixture->model->doorbell_count - before;
+}
+
+static void submit_inside_done_rings_once_after_the_head(void **state)
+{
+    struct fixture fixture;
+    struct chain chain = {.fixture = &fixture, .left = 5};
+    const struct model_write *log;
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
+                                   (struct nvme_callback){chain_done, &chain}),
+                         NVME_OK);
+    }
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], 5), 5);
+    assert_int_equal(chain.doorbells_inside, 0);
+    assert_int_equal(model_doorbell_count(fixture.model, 1, false), 2);
+    assert_int_equal(model_doorbell_count(fixture.model, 1, true), 1);
+    log = &fixture.model->doorbells[fixture.model->doorbell_count - 2];
+    assert_int_equal(log[0].offset, NVME_REG_DOORBELLS + 3 * 4);
+    assert_int_equal(log[0].value, 5);
+    assert_int_equal(log[1].offset, NVME_REG_DOORBELLS + 2 * 4);
+    assert_int_equal(log[1].value, 10);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], 100), 5);
+    assert_int_equal(chain.done, 10);
+    fixture_finish(&fixture);
+}
+
+static void done_in_a_full_queue_finds_its_own_slot_free(void **state)
+{
+    struct fixture fixture;
+    struct chain chain = {.fixture = &fixture, .left = 100};
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.config.depth_entries = 2;
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
+                               (struct nvme_callback){chain_done, &chain}),
+                     NVME_OK);
+    nvme_submit(fixture.queues[0]);
+    for (int i = 0; i < 101; i++) {
+        assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    }
+    assert_int_equal(chain.done, 101);
+    fixture_finish(&fixture);
+}
+
+static void service_again(void *arg, struct nvme_result result)
+{
+    (void)result;
+    nvme_queue_service(arg, 1);
+}
+
+static void service_once(void *arg)
+{
+    nvme_queue_service(arg, 1);
+}
+
+static void nested_service_panics(void **state)
+{
+    struct fixture fixture;
+    const char *reason;
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
+                               (struct nvme_callback){service_again, fixture.queues[0]}),
+                     NVME_OK);
+    nvme_submit(fixture.queues[0]);
+    reason = world_catch_panic(service_once, fixture.queues[0]);
+    assert_non_null(reason);
+    assert_non_null(strstr(reason, "nested"));
+    fixture_drop(&fixture);
+}
+
+/* ---- Contexts --------------------------------------------------------------------------- */
+
+static void poll_queue_never_turns_interrupts_off(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint64_t saves;
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    saves = world.irq_saves;
+    post_read(&fixture, &outcome);
+    nvme_submit(fixture.queues[0]);
+    nvme_queue_service(fixture.queues[0], 1);
+    assert_int_equal(world.irq_saves, saves);
+    fixture_finish(&fixture);
+}
+
+static void interrupt_queue_brackets_each_call_once(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    struct nvme_io ios[3];
+    uint32_t posted = 0;
+    uint64_t saves;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    for (size_t i = 0; i < COUNT_OF(ios); i++) {
+        ios[i] = (struct nvme_io){
+            .buffer = buffer,
+            .block_count = 1,
+            .opcode = NVME_CMD_READ,
+            .callback = outcome_callback(&outcome),
+        };
+    }
+    saves = world.irq_saves;
+    post_read(&fixture, &outcome);
+    assert_int_equal(world.irq_saves, saves + 1);
+    assert_int_equal(nvme_post_many(fixture.queues[0], &fixture.ns, ios, 3, &posted), NVME_OK);
+    assert_int_equal(world.irq_saves, saves + 2);
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(world.irq_saves, saves + 3);
+    assert_int_equal(world.irq_depth, 0);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    assert_int_equal(outcome.count, 4);
+    fixture_finish(&fixture);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[9 + COUNT_OF(lap_cases)] = {
+        cmocka_unit_test(post_alone_reaches_no_device),
+        cmocka_unit_test(drain_that_consumes_nothing_rings_nothing),
+        cmocka_unit_test(budget_bounds_a_drain_and_the_rest_comes_later),
+        cmocka_unit_test(full_queue_is_busy_and_changes_nothing),
+        cmocka_unit_test(submit_inside_done_rings_once_after_the_head),
+        cmocka_unit_test(done_in_a_full_queue_finds_its_own_slot_free),
+        cmocka_unit_test(nested_service_panics),
+        cmocka_unit_test(poll_queue_never_turns_interrupts_off),
+        cmocka_unit_test(interrupt_queue_brackets_each_call_once),
+    };
+    size_t count = 9;
+
+    fixture_add_cases(tests, &count, laps_keep_phase_and_ring_once, lap_cases, COUNT_OF(lap_cases),
+                      sizeof(lap_cases[0]));
+    return fixture_run("queue", tests, count);
+}
