@@ -54,10 +54,11 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
         *line = (struct storage_line){.source = source, .hart = hart};
     }
     if (line->hart != hart) {
-        printf("error: two controllers share interrupt source %" PRIu32 ", for harts %" PRIu32
-               " and %" PRIu32 ": one line interrupts one hart; hint: fewer harts, or "
-               "completion=poll\n",
-               source, line->hart, hart);
+        printf("error: interrupt mode: harts %" PRIu32 " and %" PRIu32
+               " would share interrupt source %" PRIu32 ", and a line interrupts one hart; "
+               "hint: a controller with a line of its own per hart (run.py --controllers), "
+               "or completion=poll\n",
+               line->hart, hart, source);
         return false;
     }
     for (uint32_t i = 0; i < line->count; i++) {
