@@ -34,23 +34,34 @@ static struct chunk *take_ready(struct worker *worker)
     return chunk;
 }
 
-/* Notes the first failure; its chunk ends, and no other is begun. Interrupts off. */
+bool failure_precedes(const struct failure *failure, const struct failure *other)
+{
+    bool is_cause = failure->error != NVME_ERR_STATE;
+    bool other_is_cause = other->error != NVME_ERR_STATE;
+
+    if (failure->error == NVME_OK || other->error == NVME_OK) {
+        return other->error == NVME_OK && failure->error != NVME_OK;
+    }
+    return is_cause != other_is_cause ? is_cause : failure->lba < other->lba;
+}
+
+/* Ends the chunk; no hart begins another. Interrupts off. */
 static void fail(const struct chunk *chunk, enum nvme_error error, uint16_t status)
 {
     struct worker *worker = chunk->worker;
-    const struct job *job = worker->job;
-    uint64_t base = chunk->stage == CHUNK_WRITING ? job->to : job->from;
+    struct job *job = worker->job;
+    struct failure failure = {
+        .error = error,
+        .status = status,
+        .stage = chunk->stage,
+        .lba = chunk->first + (chunk->stage == CHUNK_WRITING ? job->to : job->from),
+        .blocks = chunk->blocks,
+    };
 
     worker->active--;
-    __atomic_store_n(&worker->job->stop, true, __ATOMIC_RELAXED);
-    if (worker->failure.error == NVME_OK) {
-        worker->failure = (struct failure){
-            .error = error,
-            .status = status,
-            .stage = chunk->stage,
-            .lba = base + chunk->first,
-            .blocks = chunk->blocks,
-        };
+    __atomic_store_n(&job->stop, true, __ATOMIC_RELAXED);
+    if (failure_precedes(&failure, &worker->failure)) {
+        worker->failure = failure;
     }
 }
 

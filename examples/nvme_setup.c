@@ -30,13 +30,6 @@ static bool check_options(const struct options *options)
                options->offset, options->offset & ~UINT64_C(3));
         return false;
     }
-    if (options->max_transfer % PAGE_BYTES != 0) {
-        printf("error: max_transfer=%" PRIu64 ": a multiple of %d is needed; hint: "
-               "max_transfer=%" PRIu64 "\n",
-               options->max_transfer, PAGE_BYTES,
-               (options->max_transfer / PAGE_BYTES + 1) * PAGE_BYTES);
-        return false;
-    }
     return true;
 }
 
@@ -132,7 +125,7 @@ static bool take_buffers(struct job *job)
     chunk = heap_take(chunks * sizeof(*chunk), sizeof(void *));
     job->memory = heap_take(job->memory_bytes, PAGE_BYTES);
     if (chunk == NULL || job->memory == NULL) {
-        printf("error: out of memory: %zu bytes of buffers for %" PRIu32 " harts, iodepth=%" PRIu32
+        printf("error: out of memory: %zu bytes of buffers for harts=%" PRIu32 ", iodepth=%" PRIu32
                ", bs=%" PRIu64 ", %zu left; hint: a smaller bs or iodepth, or run.py --memory\n",
                job->memory_bytes, job->worker_count, job->depth, options->bs, heap_left());
         return false;
@@ -176,7 +169,7 @@ static void run_on_hart(void *arg, unsigned index)
     worker_run(&job->workers[index]);
 }
 
-void failure_print(const struct job *job, const struct failure *failure)
+static void failure_print(const struct job *job, const struct failure *failure)
 {
     const char *verb = failure->stage == CHUNK_WRITING ? "write" : "read";
 
@@ -199,18 +192,18 @@ void failure_print(const struct job *job, const struct failure *failure)
     printf("\n");
 }
 
-/* The failure at the lowest LBA of all harts, if there was any. False: there was. */
+/* Prints the failure to be named of all harts. False: there was one. */
 static bool check_workers(const struct job *job)
 {
-    const struct failure *first = NULL;
+    static const struct failure none;
+    const struct failure *first = &none;
     bool abandoned = false;
 
     for (uint32_t i = 0; i < job->worker_count; i++) {
         const struct worker *worker = &job->workers[i];
-        const struct failure *failure = &worker->failure;
 
-        if (failure->error != NVME_OK && (first == NULL || failure->lba < first->lba)) {
-            first = failure;
+        if (failure_precedes(&worker->failure, first)) {
+            first = &worker->failure;
         }
         if (worker->abandoned) {
             printf("error: hart %" PRIu32 ": %" PRIu32
@@ -219,10 +212,10 @@ static bool check_workers(const struct job *job)
             abandoned = true;
         }
     }
-    if (first != NULL) {
+    if (first->error != NVME_OK) {
         failure_print(job, first);
     }
-    return first == NULL && !abandoned;
+    return first->error == NVME_OK && !abandoned;
 }
 
 /* Says what must not be overlooked although the data are right. */

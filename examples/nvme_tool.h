@@ -70,7 +70,7 @@ struct job_kind {
     void (*digest)(struct worker *worker, const struct chunk *chunk);
 };
 
-/* The first command that failed. */
+/* A command that failed. */
 struct failure {
     enum nvme_error error; /* NVME_OK: none */
     uint16_t status;
@@ -144,8 +144,11 @@ bool job_run(struct job *job);
 /* Keeps one hart's share of the job in flight until all of it has ended. On the worker's hart. */
 void worker_run(struct worker *worker);
 
-/* Prints the failure in words: what, where, status, hint. */
-void failure_print(const struct job *job, const struct failure *failure);
+/*
+ * True if a failure is the one to be named rather than the other, which may be none: a cause comes
+ * before what it has led to (a post on a queue that failed), then a low LBA before a high one.
+ */
+bool failure_precedes(const struct failure *failure, const struct failure *other);
 
 /* ---- Commands ------------------------------------------------------------------------- */
 
