@@ -33,18 +33,13 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     nvme_request_init(queue, depth_entries);
 }
 
-/* A failed controller takes no doorbells. */
-static inline bool live(const struct nvme_queue *queue)
-{
-    return nvme_controller_live(queue->controller);
-}
-
+/* The caller has seen that the controller is live: a failed one takes no doorbells. */
 static inline void ring_sq(struct nvme_queue *queue)
 {
     uint32_t tail = (uint32_t)queue->sq_tail;
     uint32_t rung = queue->sq_tail_rung;
 
-    if (tail != rung && live(queue)) {
+    if (tail != rung) {
         /* Commands, lists and data before the doorbell; the device fetches after seeing it. */
         hal_before_doorbell();
         hal_mmio_write32(queue->sq_doorbell, tail);
@@ -71,7 +66,7 @@ void nvme_submit(struct nvme_queue *queue)
 {
     unsigned long irq = 0;
 
-    if (queue->servicing) {
+    if (queue->servicing || !nvme_controller_live(queue->controller)) {
         return;
     }
     if (queue->interrupts) {
@@ -148,8 +143,8 @@ static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
     const volatile struct nvme_completion *end = &queue->cq[queue->depth_entries];
     const uint32_t depth = queue->depth_entries;
     const uint32_t own_sq = (uint32_t)NVME_PUT(NVME_CQE_SQID, queue->id);
-    uint64_t phase = queue->phase;
-    uint32_t consumed = 0;
+    uint32_t phase = queue->phase;
+    size_t consumed = 0;
 
     while (consumed < budget) {
         uint32_t status = load_status(queue, entry);
@@ -166,7 +161,7 @@ static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
         consumed++;
         if (++entry == end) {
             entry = queue->cq;
-            phase ^= NVME_CQE_PHASE;
+            phase ^= (uint32_t)NVME_CQE_PHASE;
         }
         /* Our own SQID above an SQHD inside the ring. */
         if (sq - own_sq < depth) {
@@ -176,12 +171,12 @@ static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
         }
     }
     queue->cq_head = (uint32_t)(entry - queue->cq);
-    queue->phase = (uint32_t)phase;
-    return consumed;
+    queue->phase = phase;
+    return (uint32_t)consumed;
 }
 
 /* The controller failed: a last drain has been done, what is left ends here, on its owner. */
-static void end_failed(struct nvme_queue *queue)
+static NVME_COLD void end_failed(struct nvme_queue *queue)
 {
     if (queue->state == NVME_QUEUE_OPEN &&
         nvme_controller_state_load(queue->controller) == NVME_CONTROLLER_FAILED) {
@@ -203,16 +198,15 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
     queue->servicing = true;
     queue->counters.services++;
     consumed = reap(queue, budget);
-    /* An empty pass rings nothing: a head that consumes nothing breaks QEMU's INTx (7.2). */
-    if (consumed != 0) {
-        queue->counters.completions += consumed;
-        queue->counters.drains++;
-        if (live(queue)) {
+    queue->counters.completions += consumed;
+    queue->counters.drains += consumed != 0;
+    if (nvme_controller_live(queue->controller)) {
+        /* An empty pass rings nothing: a head that consumes nothing breaks QEMU's INTx (7.2). */
+        if (consumed != 0) {
             ring_cq(queue);
         }
-    }
-    ring_sq(queue);
-    if (!live(queue)) {
+        ring_sq(queue);
+    } else {
         end_failed(queue);
     }
     queue->servicing = false;
@@ -222,7 +216,8 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
 bool nvme_queue_arm(struct nvme_queue *queue)
 {
     /* The interrupt was open all along: no register to write, so no device read either. */
-    return nvme_queue_mode(queue) == NVME_MODE_INTERRUPT && !nvme_queue_ready(queue) && live(queue);
+    return nvme_queue_mode(queue) == NVME_MODE_INTERRUPT && !nvme_queue_ready(queue) &&
+           nvme_controller_live(queue->controller);
 }
 
 enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
