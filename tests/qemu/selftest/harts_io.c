@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+// Several queues at once: one per hart, or all on one hart, each on its own region of the medium.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "harts.h"
+#include "irq.h"
+#include "selftest.h"
+#include "timer.h"
+#include "workload.h"
+
+enum { QUEUES_MAX = 16, DEPTH = 32, REQUESTS = 1500 };
+
+static struct workload workloads[QUEUES_MAX];
+
+static void run_hart(void *arg, unsigned index)
+{
+    struct workload *workload = &workloads[index];
+
+    (void)arg;
+    if (index != 0) {
+        storage_hart_start(workload->queue);
+    }
+    workload_start(workload);
+    workload_wait(workload);
+    if (index != 0) {
+        storage_hart_stop(workload->queue);
+    }
+}
+
+// Runs one workload per queue, queue i on hart i.
+static void run_harts(uint32_t count, uint32_t depth, uint64_t requests, uint64_t runtime_ns)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        workload_init(&workloads[i], &selftest.storage.queues[i], i, depth);
+        workloads[i].to_post = requests;
+        workloads[i].end_ns = runtime_ns != 0 ? time_now_ns() + runtime_ns : 0;
+    }
+    check(harts_run(count, run_hart, NULL) == 0, "harts did not run");
+    for (uint32_t i = 0; i < count; i++) {
+        workload_check(&workloads[i]);
+    }
+}
+
+static void test_shadow(void)
+{
+    struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH + 1};
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    run_harts(selftest.storage.queue_count, DEPTH, REQUESTS, 0);
+    close_storage();
+}
+
+// Fewer queues granted than wanted: fewer harts do the work, and it is said.
+static void test_granted(void)
+{
+    struct storage_config config = {.harts = test_harts(), .depth_entries = 5};
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    if (selftest.storage.queue_count == config.harts) {
+        skip("all queues were granted");
+    } else {
+        check(event_seen(NVME_EVENT_QUEUES_REDUCED), "no event");
+        check(selftest.storage.queue_count != 0, "no queue at all");
+        run_harts(selftest.storage.queue_count, 4, 100, 0);
+    }
+    close_storage();
+}
+
+// ---- Several controllers, one hart -----------------------------------------------------------
+
+static void watch_all(void *arg)
+{
+    (void)arg;
+    for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
+        nvme_queue_watch(selftest.storage.queues[i].engine, time_now_ns());
+    }
+}
+
+static bool any_in_flight(void)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
+        sum += workloads[i].in_flight;
+    }
+    return sum != 0;
+}
+
+static bool arm_all(void)
+{
+    for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
+        if (!nvme_queue_arm(selftest.storage.queues[i].engine)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// As storage_wait(), for every queue of the storage at once.
+static void wait_all(void)
+{
+    if (selftest.mode == NVME_MODE_POLL) {
+        for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
+            storage_wait(&selftest.storage.queues[i]);
+        }
+        return;
+    }
+    irq_disable();
+    if (arm_all()) {
+        hart_wait();
+    }
+    irq_enable();
+}
+
+// Runs workloads on every queue of the storage from hart 0.
+static void run_spread(uint32_t depth, uint64_t requests, uint64_t runtime_ns)
+{
+    uint32_t count = selftest.storage.queue_count;
+    uint64_t limit_ns = time_now_ns() + runtime_ns + 3 * WAIT_LIMIT_NS;
+
+    for (uint32_t i = 0; i < count; i++) {
+        workload_init(&workloads[i], &selftest.storage.queues[i], i, depth);
+        workloads[i].to_post = requests;
+        workloads[i].end_ns = runtime_ns != 0 ? time_now_ns() + runtime_ns : 0;
+    }
+    if (selftest.mode == NVME_MODE_INTERRUPT) {
+        timer_start(NVME_WATCH_PERIOD_NS, watch_all, NULL);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        workload_start(&workloads[i]);
+    }
+    while (any_in_flight()) {
+        wait_all();
+        if (time_now_ns() > limit_ns) {
+            give_up("workloads stand still");
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        workload_check(&workloads[i]);
+    }
+}
+
+// Every controller of the machine, driven by one hart, several queues on each.
+static void test_one_hart(void)
+{
+    struct storage_config config = {
+        .harts = STORAGE_CONTROLLERS_MAX, .depth_entries = DEPTH + 1, .spread = true};
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    run_spread(DEPTH, REQUESTS, 0);
+    close_storage();
+}
+
+// Two controllers on one interrupt line, under load: nothing is lost on either.
+static void test_shared_line(void)
+{
+    struct storage_config config = {.harts = 2, .depth_entries = DEPTH + 1, .spread = true};
+    struct nvme_counters one, two;
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    if (!check(selftest.storage.controller_count == 2 && selftest.storage.line_count == 1,
+               "%" PRIu32 " controllers on %" PRIu32 " lines", selftest.storage.controller_count,
+               selftest.storage.line_count)) {
+        close_storage();
+        return;
+    }
+    run_spread(DEPTH, UINT64_MAX, selftest.runtime_ns);
+    nvme_queue_count(selftest.storage.queues[0].engine, &one);
+    nvme_queue_count(selftest.storage.queues[1].engine, &two);
+    printf("note shared line: %" PRIu64 " + %" PRIu64 " requests, %" PRIu64 " claims, %" PRIu64
+           " empty, late %" PRIu64 ", missed %" PRIu64 "\n",
+           one.completions, two.completions, one.interrupts, one.spurious, one.late + two.late,
+           one.missed + two.missed);
+    close_storage();
+}
+
+// Queue depth 32, each completion posted again by itself, for as long as `runtime` says.
+static void test_soak(void)
+{
+    struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH + 1};
+    struct nvme_counters sum;
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    run_harts(selftest.storage.queue_count, DEPTH, UINT64_MAX, selftest.runtime_ns);
+    storage_count(&selftest.storage, &sum);
+    printf("note soak: %" PRIu64 " requests, %" PRIu64 " doorbells, %" PRIu64
+           " interrupts, %" PRIu64 " empty, late %" PRIu64 ", missed %" PRIu64 "\n",
+           sum.completions, sum.sq_doorbells, sum.interrupts, sum.spurious, sum.late, sum.missed);
+    close_storage();
+}
+
+const struct test hart_tests[] = {
+    {"harts.shadow", test_shadow, MODE_BOTH, false},
+    {"harts.one-hart", test_one_hart, MODE_BOTH, false},
+    {"granted", test_granted, MODE_POLL, true},
+    {"shared-line", test_shared_line, MODE_IRQ, true},
+    {"soak", test_soak, MODE_BOTH, true},
+    {NULL, NULL, 0, false},
+};

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// Interrupt mode: sleep that ends by the interrupt alone, the storm bound, spurious claims.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "harts.h"
+#include "irq.h"
+#include "selftest.h"
+#include "timer.h"
+
+enum { READS = 500, DEPTH = 16 };
+#define RESCUE_NS (2 * NS_PER_S) // far above any honest answer, so a tick is a lost wake-up
+
+static volatile uint32_t rescues;
+
+static void rescue(void *arg)
+{
+    (void)arg;
+    rescues++;
+}
+
+// One read at a time with no watch: only the interrupt ends the sleep.
+static void test_wake(void)
+{
+    struct storage_config config = {.depth_entries = DEPTH};
+    struct storage_queue *queue = &selftest.storage.queues[0];
+    uint64_t start_ns, idle_ns, longest_ns = 0;
+    struct nvme_counters counters;
+    uint8_t *buffer;
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    buffer = take_pages(PAGE_BYTES);
+    rescues = 0;
+    timer_start(RESCUE_NS, rescue, NULL);
+    idle_ns = hart_idle_ns(0);
+    start_ns = time_now_ns();
+    for (uint32_t i = 0; i < READS; i++) {
+        uint64_t before_ns = time_now_ns();
+
+        transfer(queue, NVME_CMD_READ, i, 1, buffer);
+        longest_ns =
+            time_now_ns() - before_ns > longest_ns ? time_now_ns() - before_ns : longest_ns;
+    }
+    start_ns = time_now_ns() - start_ns;
+    idle_ns = hart_idle_ns(0) - idle_ns;
+    nvme_queue_count(queue->engine, &counters);
+    printf("note wake: %d reads, %" PRIu64 " us, idle %" PRIu64 " us, longest %" PRIu64
+           " us, %" PRIu64 " interrupts, %" PRIu64 " empty\n",
+           READS, start_ns / 1000, idle_ns / 1000, longest_ns / 1000, counters.interrupts,
+           counters.spurious);
+    check(rescues == 0 || longest_ns < RESCUE_NS, "a sleep ended by the timer only");
+    check(idle_ns != 0 && idle_ns < start_ns, "idle %" PRIu64 " ns of %" PRIu64, idle_ns, start_ns);
+    check(counters.completions == READS, "%" PRIu64 " completions", counters.completions);
+    check(counters.interrupts != 0 && counters.interrupts - counters.spurious <= READS,
+          "%" PRIu64 " claims, %" PRIu64 " empty", counters.interrupts, counters.spurious);
+    close_storage();
+}
+
+static volatile uint64_t tick_ns[2]; // the last tick's time, and the longest gap
+
+static void tick(void *arg)
+{
+    uint64_t now_ns = time_now_ns();
+    struct storage_queue *queue = arg;
+
+    nvme_queue_watch(queue->engine, now_ns);
+    if (tick_ns[0] != 0 && now_ns - tick_ns[0] > tick_ns[1]) {
+        tick_ns[1] = now_ns - tick_ns[0];
+    }
+    tick_ns[0] = now_ns;
+}
+
+// A sleeping hart with nothing to wait for is woken by the watch's tick and by nothing else.
+static void test_quiet(void)
+{
+    struct storage_config config = {.depth_entries = DEPTH};
+    struct storage_queue *queue = &selftest.storage.queues[0];
+    struct nvme_counters before, after;
+    uint64_t end_ns, idle_ns;
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    tick_ns[0] = tick_ns[1] = 0;
+    timer_start(NVME_WATCH_PERIOD_NS, tick, queue);
+    nvme_queue_count(queue->engine, &before);
+    idle_ns = hart_idle_ns(0);
+    end_ns = time_now_ns() + 100 * NS_PER_MS;
+    while (time_now_ns() < end_ns) {
+        storage_wait(queue);
+    }
+    idle_ns = hart_idle_ns(0) - idle_ns;
+    nvme_queue_count(queue->engine, &after);
+    printf("note quiet: idle %" PRIu64 " us of 100 ms, longest gap of ticks %" PRIu64 " us\n",
+           idle_ns / 1000, tick_ns[1] / 1000);
+    check(idle_ns >= 50 * NS_PER_MS, "idle for %" PRIu64 " us of 100 ms only", idle_ns / 1000);
+    check(after.interrupts - before.interrupts <= 1, "%" PRIu64 " interrupts of a quiet device",
+          after.interrupts - before.interrupts);
+    close_storage();
+}
+
+// ---- Storm -----------------------------------------------------------------------------------
+
+static void claim_nothing(uint32_t count)
+{
+    struct nvme_controller *controller = selftest.storage.controllers[0].engine;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t saved = irq_save();
+
+        check(nvme_irq_service(&controller, 1) == 0, "a completion out of nothing");
+        irq_restore(saved);
+    }
+}
+
+// Empty claims are forgiven up to the bound, and a completion begins the count anew. At the bound
+// the line is masked for good, it is said, and the queue goes on by polling.
+static void test_storm(void)
+{
+    struct storage_config config = {.depth_entries = DEPTH};
+    struct storage_queue *queue = &selftest.storage.queues[0];
+    struct nvme_counters before, after;
+    uint8_t *buffer;
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    buffer = take_pages(PAGE_BYTES);
+    for (uint32_t i = 0; i < 3; i++) {
+        // A claim of the line may still come for what was done before: leave room for some.
+        claim_nothing(NVME_STORM_CLAIMS - 8);
+        check(nvme_queue_mode(queue->engine) == NVME_MODE_INTERRUPT, "masked too early");
+        transfer(queue, NVME_CMD_READ, i, 1, buffer);
+    }
+    claim_nothing(NVME_STORM_CLAIMS);
+    check(nvme_queue_mode(queue->engine) == NVME_MODE_POLL, "not masked at the bound");
+    check(event_seen(NVME_EVENT_INTERRUPT_STORM), "not said");
+    nvme_queue_count(queue->engine, &before);
+    for (uint32_t i = 0; i < 100; i++) {
+        transfer(queue, NVME_CMD_READ, i, 1, buffer);
+    }
+    nvme_queue_count(queue->engine, &after);
+    check(after.interrupts == before.interrupts, "%" PRIu64 " interrupts of a masked line",
+          after.interrupts - before.interrupts);
+    check(after.completions - before.completions == 100, "not all reads ended");
+    close_storage();
+}
+
+const struct test interrupt_tests[] = {
+    {"interrupt.wake", test_wake, MODE_IRQ, false},
+    {"interrupt.quiet", test_quiet, MODE_IRQ, false},
+    {"interrupt.storm", test_storm, MODE_IRQ, false},
+    {NULL, NULL, 0, false},
+};

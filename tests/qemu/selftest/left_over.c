@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// Bring-up on a controller that somebody else left behind: enabled, with completions that nobody
+// took, and with memory full of old phase bits. Interrupt mode must work afterwards, or be
+// given up in words.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "heap.h"
+#include "irq.h"
+#include "plic.h"
+#include "raw.h"
+#include "selftest.h"
+#include "timer.h"
+
+enum { DEPTH = 16, READS = 200, REGION_ALIGNMENT = 65536 };
+
+// ---- After a reset with completions left over --------------------------------------------------
+
+// Interrupt-mode I/O on a freshly opened queue, and what bring-up said of the line.
+static void check_interrupts(struct storage_queue *queue, const char *what)
+{
+    struct nvme_controller_info info;
+    struct nvme_counters counters;
+    uint8_t *buffer = take_pages(PAGE_BYTES);
+
+    nvme_controller_describe(queue->ns->controller, &info);
+    for (uint32_t i = 0; i < READS; i++) {
+        transfer(queue, NVME_CMD_READ, i, 1, buffer);
+    }
+    nvme_queue_count(queue->engine, &counters);
+    printf("note %s: %" PRIu32 " repairs, line %s, %" PRIu64 " claims, %" PRIu64 " empty\n", what,
+           info.line_repairs, info.line_stuck ? "stuck" : "free", counters.interrupts,
+           counters.spurious);
+    check(!info.line_stuck, "%s: the line is stuck after %" PRIu32 " repairs", what,
+          info.line_repairs);
+    check(nvme_queue_mode(queue->engine) == NVME_MODE_INTERRUPT, "%s: the queue polls", what);
+    check(counters.missed == 0, "%s: %" PRIu64 " missed", what, counters.missed);
+    check(counters.spurious <= counters.completions, "%s: %" PRIu64 " empty claims", what,
+          counters.spurious);
+}
+
+// Leaves `count` admin completions in the ring and clears CC.EN.
+static bool leave_over(uint32_t count)
+{
+    const struct pci_function *function = raw_find();
+    struct raw raw;
+    bool ok;
+
+    ok = check(function != NULL && raw_open(&raw, function), "no controller");
+    for (uint32_t i = 0; ok && i < count; i++) {
+        raw_identify(&raw);
+        ok = check(raw_await(&raw, i + 1), "no completion");
+    }
+    return ok && check(raw_disable(&raw), "the controller did not stop");
+}
+
+static void test_reset(void)
+{
+    static const uint32_t counts[] = {1, 5};
+
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        struct storage_config config = {.depth_entries = DEPTH};
+        size_t mark = heap_mark();
+        bool left = leave_over(counts[i]);
+
+        heap_release(mark);
+        if (!left || !open_storage(&config)) {
+            return;
+        }
+        check_interrupts(&selftest.storage.queues[0], "left over at CC.EN = 0");
+        close_storage();
+    }
+}
+
+// ---- A warm boot: enabled, completions untaken, old phase bits ----------------------------------
+
+// A controller opened without the kernel's storage, so that it can be opened over itself.
+static struct {
+    const struct pci_function *function;
+    struct nvme_config config;
+    struct nvme_memory memory;
+    struct nvme_controller *controller;
+    struct nvme_namespace ns;
+    struct storage_queue queue; // as the helpers want it
+} warm;
+
+static bool warm_level(void *arg)
+{
+    const struct pci_function *function = arg;
+
+    return (pci_config_read16(function, PCI_STATUS) & PCI_STATUS_INTERRUPT) != 0;
+}
+
+static void warm_handler(void *arg)
+{
+    (void)arg;
+    nvme_irq_service(&warm.controller, 1);
+}
+
+// Regions full of ones: every phase bit is set.
+static bool warm_prepare(void)
+{
+    warm.function = raw_find();
+    if (!check(warm.function != NULL, "no controller")) {
+        return false;
+    }
+    warm.config = (struct nvme_config){
+        .registers = (volatile void *)(uintptr_t)warm.function->bars[0].base,
+        .registers_size_bytes = warm.function->bars[0].size,
+        .queue_count = 1,
+        .depth_entries = DEPTH,
+        .hook_arg = (void *)(uintptr_t)warm.function,
+        .intx_level = warm_level,
+    };
+    pci_enable(warm.function);
+    if (!check(nvme_memory_needed(&warm.config, &warm.memory) == NVME_OK, "memory needed")) {
+        return false;
+    }
+    warm.memory.ordinary = heap_take(warm.memory.ordinary_bytes, NVME_ORDINARY_ALIGNMENT);
+    warm.memory.dma = heap_take(warm.memory.dma_bytes, REGION_ALIGNMENT);
+    if (!check(warm.memory.ordinary != NULL && warm.memory.dma != NULL, "out of memory")) {
+        return false;
+    }
+    memset(warm.memory.ordinary, 0xff, warm.memory.ordinary_bytes);
+    memset(warm.memory.dma, 0xff, warm.memory.dma_bytes);
+    return true;
+}
+
+static bool warm_open(void)
+{
+    struct nvme_queue_config queue = {.mode = selftest.mode};
+    enum nvme_error error = nvme_controller_open(&warm.config, &warm.memory, &warm.controller);
+    uint32_t nsid = 0;
+
+    if (error == NVME_OK) {
+        error = nvme_namespace_next(warm.controller, 0, &nsid);
+    }
+    if (error == NVME_OK) {
+        error = nvme_namespace_open(warm.controller, nsid, &warm.ns);
+    }
+    if (error == NVME_OK) {
+        error = nvme_queue_open(warm.controller, 0, &queue, &warm.queue.engine);
+    }
+    warm.queue.ns = &warm.ns;
+    if (check(error == NVME_OK, "open: %s", nvme_error_text(error)) &&
+        selftest.mode == NVME_MODE_INTERRUPT) {
+        plic_attach(warm.function->irq_source, warm_handler, NULL);
+        plic_route(warm.function->irq_source, 0);
+    }
+    storage_hart_start(&warm.queue);
+    return error == NVME_OK;
+}
+
+// Completions arrive that nobody takes; then the program forgets the controller.
+static void warm_abandon(struct request *requests, uint8_t *buffer)
+{
+    uint64_t start_ns = time_now_ns();
+
+    irq_disable();
+    storage_hart_stop(&warm.queue);
+    for (uint32_t i = 0; i < DEPTH - 1; i++) {
+        check(nvme_read(warm.queue.engine, &warm.ns, i, 1, buffer + (size_t)i * PAGE_BYTES,
+                        request_callback(&requests[i])) == NVME_OK,
+              "post");
+    }
+    nvme_submit(warm.queue.engine);
+    while (time_now_ns() - start_ns < 50 * NS_PER_MS) {
+    }
+    if (selftest.mode == NVME_MODE_INTERRUPT) {
+        plic_detach(warm.function->irq_source);
+    }
+    irq_enable();
+}
+
+// Opened over itself several times; the ring's memory is never cleaned by the test.
+static void test_warm(void)
+{
+    static struct request requests[DEPTH];
+    size_t mark = heap_mark();
+    uint8_t *buffer = take_pages((size_t)DEPTH * PAGE_BYTES);
+    bool ok = warm_prepare() && warm_open();
+
+    memset(requests, 0, sizeof(requests));
+    for (uint32_t round = 0; ok && round < 3; round++) {
+        warm_abandon(requests, buffer);
+        ok = warm_open();
+        if (ok && selftest.mode == NVME_MODE_INTERRUPT) {
+            check_interrupts(&warm.queue, "warm boot");
+        }
+        for (uint32_t i = 0; ok && i < READS; i++) {
+            transfer(&warm.queue, NVME_CMD_READ, i, 1, buffer);
+        }
+    }
+    for (uint32_t i = 0; i < DEPTH; i++) {
+        check(requests[i].ends == 0, "a request of the former life was ended");
+    }
+    if (ok) {
+        storage_hart_stop(&warm.queue);
+        check(nvme_queue_close(warm.queue.engine) == NVME_OK, "close");
+        if (selftest.mode == NVME_MODE_INTERRUPT) {
+            plic_detach(warm.function->irq_source);
+        }
+        check(nvme_controller_close(warm.controller) == NVME_OK, "close the controller");
+    }
+    heap_release(mark);
+}
+
+const struct test left_over_tests[] = {
+    {"left-over.reset", test_reset, MODE_IRQ, false},
+    {"left-over.warm", test_warm, MODE_BOTH, false},
+    {NULL, NULL, 0, false},
+};

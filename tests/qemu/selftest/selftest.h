@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// The self-test image: its settings, its list of tests, and what every test needs.
+//
+// A test is a function that opens what it wants, calls check() and closes again. Tests run on hart 0
+// and may use the others through harts_run(). One boot runs many tests, each in every completion
+// mode that it names. Lines: `ok NAME`, `FAIL NAME: what`, `skip NAME: why`, `note ...`.
+#ifndef HARTQ_SELFTEST_H
+#define HARTQ_SELFTEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nvme.h"
+#include "storage.h"
+
+enum { PAGE_BYTES = 4096 };
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+#define WAIT_LIMIT_NS (20 * NS_PER_S) // a request that takes longer never ends
+
+/// In which completion modes a test runs.
+enum test_modes {
+    MODE_NONE = 0, // once; it chooses for itself
+    MODE_POLL = 1,
+    MODE_IRQ = 2,
+    MODE_BOTH = 3,
+};
+
+/// One test. `special` ones want a machine of their own: they run only when they or their group are
+/// named.
+struct test {
+    const char *name; // GROUP.WHAT, or one word
+    void (*run)(void);
+    unsigned modes;
+    bool special;
+};
+
+/// The tests of one file, ending with a NULL name.
+extern const struct test data_tests[];
+extern const struct test queue_tests[];
+extern const struct test hart_tests[];
+extern const struct test life_tests[];
+extern const struct test interrupt_tests[];
+extern const struct test probe_tests[];
+extern const struct test left_over_tests[];
+extern const struct test naive_tests[];
+extern const struct test timeout_tests[];
+extern const struct test reset_tests[];
+
+/// The command line, and the state of the run. Hart 0 writes it.
+struct selftest {
+    const char *test;
+    unsigned completion; // MODE_POLL, MODE_IRQ or MODE_BOTH
+    uint64_t harts;      // 0: all
+    uint64_t seed;
+    uint64_t runtime_ns;
+    enum nvme_mode mode; // of the running test
+    struct storage storage;
+    size_t heap_mark; // before the running test's storage was opened
+};
+
+extern struct selftest selftest;
+
+/// Records a failure of the running test if `ok` is false, and prints the first few. Any hart.
+/// Returns ok.
+bool check(bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/// The running test cannot be done on this machine. It returns after this.
+void skip(const char *why);
+
+/// Ends the program with the running test failed: requests are outstanding and cannot be ended.
+_Noreturn void give_up(const char *why);
+
+/// A pseudo-random number from *state (any value), SplitMix64.
+uint64_t random_next(uint64_t *state);
+
+/// Harts of the running test: `harts=`, and in interrupt mode no more than private lines.
+uint32_t test_harts(void);
+
+// ---- storage.c's work, in the running test's mode --------------------------------------------
+
+/// Opens with `wanted` but in the running test's mode; harts 0 is 1. False: the test has failed.
+/// Hart 0 is started.
+bool open_storage(const struct storage_config *wanted);
+
+/// Stops hart 0 and closes. Fails the test if an interrupt was missed, a completion was stale or
+/// malformed, or memory did not come back.
+void close_storage(void);
+
+/// As close_storage(), but for controllers that a test broke on purpose.
+void close_broken_storage(void);
+
+/// True if the event came since the storage was opened, on any controller.
+bool event_seen(enum nvme_event_kind kind);
+
+/// Zeroed pages from the heap, until the storage is closed. Never NULL.
+void *take_pages(size_t size_bytes);
+
+// ---- Requests --------------------------------------------------------------------------------
+
+/// One request and how it ended. `ends` must become 1 and stay there.
+struct request {
+    volatile uint32_t ends;
+    struct nvme_result result;
+};
+
+/// The callback that fills in a request.
+struct nvme_callback request_callback(struct request *request);
+
+/// Waits on the owner hart until *count is at least `target`. Gives up after WAIT_LIMIT_NS.
+void wait_count(struct storage_queue *queue, const volatile uint32_t *count, uint32_t target);
+
+/// Posts, submits and waits. The request's result, or the post's error with ends = 0.
+struct request run_io(struct storage_queue *queue, struct nvme_io io);
+
+/// A read or write that must succeed. Returns true if it did.
+bool transfer(struct storage_queue *queue, uint8_t opcode, uint64_t lba, uint32_t blocks,
+              void *buffer);
+
+// ---- Patterns --------------------------------------------------------------------------------
+
+/// Fills with words made from `key`; size is a multiple of 4, the address dword aligned.
+void pattern_fill(void *buffer, size_t size_bytes, uint32_t key);
+
+/// The offset of the first byte that differs from pattern_fill(), or size_bytes.
+size_t pattern_check(const void *buffer, size_t size_bytes, uint32_t key);
+
+/// A buffer between guards, at any dword offset in a page.
+struct guarded {
+    uint8_t *data; // bytes of them, PAGE_BYTES of guard on each side
+    size_t bytes;
+};
+
+/// Places `bytes` at `offset` (0 .. PAGE_BYTES - 4) in an arena of bytes + 3 pages and fills it
+/// all with the guard pattern.
+struct guarded guarded_make(void *arena, uint32_t offset, size_t bytes);
+
+/// True if both guards are whole.
+bool guarded_intact(const struct guarded *guarded);
+
+#endif

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+// See workload.h.
+#include "workload.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "irq.h"
+#include "selftest.h"
+#include "timer.h"
+
+static void post_next(struct workload_slot *slot);
+
+// The data of a block: its place and generation, so that neither a wrong block nor an old one fits.
+static uint32_t block_key(const struct workload *workload, uint32_t block)
+{
+    return (uint32_t)(workload->region + block) * 4099 + workload->generation[block] * 1000003;
+}
+
+static void check_blocks(struct workload_slot *slot)
+{
+    struct workload *workload = slot->workload;
+    uint32_t bytes = workload->queue->ns->block_bytes;
+
+    for (uint32_t i = 0; i < slot->count; i++) {
+        uint32_t block = slot->first + i;
+
+        if (workload->generation[block] != 0 &&
+            pattern_check(slot->buffer + (size_t)i * bytes, bytes, block_key(workload, block)) !=
+                bytes) {
+            workload->wrong++;
+        }
+    }
+}
+
+static void slot_done(void *arg, struct nvme_result result)
+{
+    struct workload_slot *slot = arg;
+    struct workload *workload = slot->workload;
+
+    slot->ends++;
+    workload->ended++;
+    workload->in_flight--;
+    if (result.error != NVME_OK) {
+        workload->errors++;
+    } else if (slot->opcode == NVME_CMD_READ) {
+        check_blocks(slot);
+    }
+    for (uint32_t i = 0; i < slot->count; i++) {
+        workload->busy[slot->first + i] = false;
+    }
+    post_next(slot);
+}
+
+// Takes free blocks for a slot. There are many more blocks than slots: a few tries are enough.
+static bool choose_blocks(struct workload_slot *slot)
+{
+    struct workload *workload = slot->workload;
+
+    for (uint32_t tries = 0; tries < 100; tries++) {
+        uint64_t random = random_next(&workload->random);
+        uint32_t count = 1 + (uint32_t)(random % WORKLOAD_SPAN_MAX);
+        uint32_t first = (uint32_t)(random >> 32) % (WORKLOAD_BLOCKS - count + 1);
+        bool taken = false;
+
+        for (uint32_t i = 0; i < count; i++) {
+            taken |= workload->busy[first + i];
+        }
+        if (!taken) {
+            memset(&workload->busy[first], true, count);
+            slot->first = first;
+            slot->count = count;
+            return true;
+        }
+    }
+    return false;
+}
+
+// One request in 16 is a flush, the rest are reads and writes in equal parts.
+static void choose(struct workload_slot *slot)
+{
+    struct workload *workload = slot->workload;
+    uint32_t bytes = workload->queue->ns->block_bytes;
+    uint64_t dice = random_next(&workload->random) % 16;
+
+    slot->count = 0;
+    slot->opcode = NVME_CMD_FLUSH;
+    if (dice == 0 || !choose_blocks(slot)) {
+        return;
+    }
+    slot->opcode = dice % 2 != 0 ? NVME_CMD_WRITE : NVME_CMD_READ;
+    for (uint32_t i = 0; i < slot->count && slot->opcode == NVME_CMD_WRITE; i++) {
+        uint32_t block = slot->first + i;
+
+        workload->generation[block]++;
+        pattern_fill(slot->buffer + (size_t)i * bytes, bytes, block_key(workload, block));
+    }
+}
+
+static void post_next(struct workload_slot *slot)
+{
+    struct workload *workload = slot->workload;
+    struct nvme_io io;
+    uint32_t posted;
+
+    if (workload->to_post == 0 || (workload->end_ns != 0 && time_now_ns() >= workload->end_ns)) {
+        return;
+    }
+    workload->to_post--;
+    choose(slot);
+    io = (struct nvme_io){.lba = workload->region + slot->first,
+                          .buffer = slot->buffer,
+                          .block_count = slot->count,
+                          .opcode = slot->opcode,
+                          .callback = {slot_done, slot}};
+    if (nvme_post_many(workload->queue->engine, workload->queue->ns, &io, 1, &posted) != NVME_OK) {
+        workload->errors++;
+        return;
+    }
+    workload->posted++;
+    workload->in_flight++;
+    nvme_submit(workload->queue->engine);
+}
+
+void workload_init(struct workload *workload, struct storage_queue *queue, uint32_t index,
+                   uint32_t depth)
+{
+    size_t stride = (size_t)(WORKLOAD_SPAN_MAX + 1) * queue->ns->block_bytes;
+    uint8_t *memory;
+
+    if (stride < 2 * PAGE_BYTES) {
+        stride = (size_t)2 * PAGE_BYTES;
+    }
+    memory = take_pages(stride * depth);
+    memset(workload, 0, sizeof(*workload));
+    workload->queue = queue;
+    workload->region = (uint64_t)index * WORKLOAD_BLOCKS;
+    workload->random = selftest.seed * 1000 + index;
+    workload->to_post = UINT64_MAX;
+    workload->depth = depth;
+    for (uint32_t i = 0; i < depth; i++) {
+        uint32_t offset = 4 * (uint32_t)(random_next(&workload->random) % 128);
+
+        workload->slots[i].workload = workload;
+        workload->slots[i].buffer = memory + i * stride + offset;
+    }
+}
+
+void workload_start(struct workload *workload)
+{
+    uint64_t saved = irq_save();
+
+    for (uint32_t i = 0; i < workload->depth; i++) {
+        post_next(&workload->slots[i]);
+    }
+    irq_restore(saved);
+}
+
+void workload_wait(struct workload *workload)
+{
+    uint64_t seen = 0;
+    uint64_t seen_ns = time_now_ns();
+
+    while (workload->in_flight != 0) {
+        storage_wait(workload->queue);
+        if (workload->ended != seen) {
+            seen = workload->ended;
+            seen_ns = time_now_ns();
+        } else if (time_now_ns() - seen_ns > WAIT_LIMIT_NS) {
+            give_up("a workload stands still");
+        }
+    }
+}
+
+void workload_check(const struct workload *workload)
+{
+    uint64_t ends = 0;
+
+    for (uint32_t i = 0; i < workload->depth; i++) {
+        ends += workload->slots[i].ends;
+    }
+    check(workload->wrong == 0, "region %" PRIu64 ": %" PRIu64 " wrong blocks", workload->region,
+          workload->wrong);
+    check(workload->errors == 0, "region %" PRIu64 ": %" PRIu64 " errors", workload->region,
+          workload->errors);
+    check(workload->in_flight == 0 && workload->ended == workload->posted &&
+              ends == workload->ended,
+          "region %" PRIu64 ": %" PRIu64 " posted, %" PRIu64 " ended, %" PRIu32 " in flight",
+          workload->region, workload->posted, workload->ended, workload->in_flight);
+    check(workload->ended != 0, "region %" PRIu64 ": nothing was done", workload->region);
+}
