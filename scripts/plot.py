@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Draw a result of bench.py as PNG and SVG and say its answer in words. Needs no QEMU.
+
+Results of fio (--output-format=json or json+) from any machine can be laid over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import answer
+import histogram
+import results
+
+try:
+    import pictures
+    from pictures import LOOKS, Point, Series, other_look
+except ImportError as missing:
+    sys.exit(f"plot.py: {missing} (scripts/setup.sh plot installs what is missing)")
+
+PANEL_DEPTHS = (1, 32, 128)
+OVERLAYS_MAX = 4
+EPILOG = """\
+examples:
+  scripts/plot.py results/latest
+  scripts/plot.py results/reference linux.json real-ssd.json
+  fio --name=qd32 --rw=randread --bs=4k --direct=1 --iodepth=32 --ioengine=io_uring \\
+      --filename=/dev/nvme0n1 --output-format=json+ --output=linux.json
+writes iops, latency and cpu as .png and .svg, and answer.md, into DIR
+"""
+
+
+def cumulative(bins: histogram.Bins) -> tuple[tuple[float, float], ...]:
+    """(share at or below, us) of each bucket, up to where too few samples lie above."""
+    samples, below, curve = sum(bins.values()), 0, []
+    for latency_ns, count in bins.items():
+        below += count
+        if samples - below < histogram.SAMPLES_ABOVE_MIN:
+            break
+        curve.append((below / samples, latency_ns / 1000))
+    return tuple(curve)
+
+
+def latency_curve(side: dict) -> tuple[tuple[float, float], ...]:
+    """From the buckets where there are any, else from the percentiles that fio printed."""
+    for name in ("lat_ns", "clat_ns"):
+        if bins := side.get(name, {}).get("bins"):
+            return cumulative(histogram.merge([bins]))
+    for name in ("lat_ns", "clat_ns"):
+        if found := side.get(name, {}).get("percentile"):
+            pairs = sorted((float(percent) / 100, ns / 1000) for percent, ns in found.items())
+            return tuple(pair for pair in pairs if pair[0] < 1.0)
+    return ()
+
+
+def our_point(depth: int, job: dict) -> Point:
+    """A job of ours."""
+    mine = job["hartq"]
+    low, high = mine["iops_interval"]
+    busy = 100.0 * (1.0 - mine["idle_fraction"])
+    return Point(
+        depth, mine["iops_median"], low, high, busy, latency_curve(results.main_side(job))
+    )
+
+
+def our_series(result: dict) -> tuple[answer.Family | None, list[Series]]:
+    """The main family's lines, and thin ones for the whole depth behind one doorbell."""
+    found = answer.families(result)
+    main = next(iter(found), None)
+    lines = []
+    for family, modes in found.items():
+        assert main
+        if family not in (main, dataclasses.replace(main, batch=0)):
+            continue
+        note = "" if family == main else "batch = depth"
+        for mode in ("limit", "irq", "poll"):
+            points = tuple(our_point(depth, job) for depth, job in modes.get(mode, {}).items())
+            if points:
+                lines.append(Series(LOOKS[mode], points, mode, note))
+    return main, lines
+
+
+def fio_points(result: dict) -> Iterator[Point]:
+    """The jobs of another program's result that did any I/O."""
+    for job in result["jobs"]:
+        options = {**result.get("global options", {}), **job.get("job options", {})}
+        sides = [job[name] for name in ("read", "write") if job.get(name, {}).get("total_ios")]
+        if not sides:
+            continue
+        iops = sum(side["iops"] for side in sides)
+        spread = sum(side.get("iops_stddev", 0.0) for side in sides)
+        busy = job.get("usr_cpu", 0.0) + job.get("sys_cpu", 0.0)
+        main = max(sides, key=lambda side: side["total_ios"])
+        depth = int(options.get("iodepth", 1))
+        yield Point(depth, iops, iops - spread, iops + spread, min(100.0, busy), latency_curve(main))
+
+
+def overlay(index: int, path: Path) -> Series:
+    """A file of fio's as one line."""
+    points = sorted(fio_points(results.load(path)), key=lambda point: point.depth)
+    if not points:
+        raise ValueError(f"{path}: no job did any I/O")
+    return Series(other_look(index, path.stem), tuple(points))
+
+
+def panel_depths(lines: Sequence[Series]) -> list[int]:
+    """Up to three depths that have latencies: the usual ones, else shallowest to deepest."""
+    there = sorted({p.depth for s in lines if not s.note for p in s.points if p.latency})
+    usual = [depth for depth in PANEL_DEPTHS if depth in there]
+    if len(usual) >= min(len(there), len(PANEL_DEPTHS)):
+        return usual
+    return sorted({there[0], there[len(there) // 2], there[-1]}) if there else []
+
+
+def footer(result: dict, lines: Sequence[Series]) -> str:
+    """The small print under each picture."""
+    rounds = max((len(job["hartq"]["rounds"]) for job in result["jobs"]), default=0)
+    qemu = result["environment"]["qemu"]
+    parts = [f"median and interval of {rounds} rounds", f"QEMU {qemu}",
+             "emulated: compare ratios, not absolute numbers"]  # fmt: skip
+    if result.get("partial"):
+        parts.insert(0, "PARTIAL RESULT")
+    return "; ".join(parts)
+
+
+def draw(result: dict, others: Sequence[Series], folder: Path) -> list[Path]:
+    """Write the pictures that the result has data for."""
+    family, lines = our_series(result)
+    lines += others
+    if family is None:
+        return []
+    place = f"{family}, {backing_text(result)}, emulated"
+    small = footer(result, lines)
+    figures = {"iops": pictures.iops_over_depth(lines, f"IOPS: {place}", small)}
+    depths = panel_depths(lines)
+    if depths:
+        figures["latency"] = pictures.latency(lines, depths, f"Latency: {place}", small)
+    if any(point.busy is not None for line in lines for point in line.points):
+        figures["cpu"] = pictures.iops_over_busy(lines, f"IOPS for CPU time: {place}", small)
+    written = []
+    for name, figure in figures.items():
+        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+            path = folder / f"{name}.{kind}"
+            figure.savefig(path, dpi=pictures.DPI, metadata=metadata)
+            written.append(path)
+    return written
+
+
+def backing_text(result: dict) -> str:
+    """`null` as a reader understands it."""
+    kind, _, size = result["environment"]["backing"].partition(":")
+    name = {"null": "null medium", "ram": "memory", "file": "image file"}.get(kind, kind)
+    return name + (f" {size}" if size else "")
+
+
+def plain(text: str) -> str:
+    """Words of the answer for a terminal: without the table, which bench.py has shown."""
+    return re.sub(r"\n```.*?```\n", "\n", text, flags=re.S).strip()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command; the return value is the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="plot.py",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("dir", type=Path, metavar="DIR", help="a folder with a results.json")
+    parser.add_argument(
+        "fio", type=Path, nargs="*", metavar="fio.json", help="results of fio to lay over"
+    )
+    options = parser.parse_args(argv)
+    if len(options.fio) > OVERLAYS_MAX:
+        parser.error(f"{len(options.fio)} results to lay over are too many (at most {OVERLAYS_MAX})")
+    try:
+        result = results.load(options.dir)
+        if "environment" not in result:
+            raise ValueError(f"{options.dir}: not a result of bench.py (name fio's after it)")
+        others = [overlay(index, path) for index, path in enumerate(options.fio)]
+        text = answer.markdown(result)
+        folder = options.dir if options.dir.is_dir() else options.dir.parent
+        written = draw(result, others, folder)
+        (folder / "answer.md").write_text(text, encoding="utf-8")
+    except (ValueError, OSError) as error:
+        print(f"plot.py: {error}", file=sys.stderr)
+        return 1
+    except (KeyError, TypeError) as error:
+        print(f"plot.py: a field is missing or of another kind: {error}", file=sys.stderr)
+        return 1
+    print(plain(text), "", "drawn: " + ", ".join([*(p.name for p in written), "answer.md"]), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

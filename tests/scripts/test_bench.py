@@ -1,0 +1,387 @@
+"""bench.py and its modules, against a guest that is not there."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = HERE.parent.parent / "scripts"
+sys.path[:0] = [str(SCRIPTS), str(HERE)]
+
+import answer  # noqa: E402
+import environment  # noqa: E402
+import fake_guest  # noqa: E402
+import histogram  # noqa: E402
+import hostcpu  # noqa: E402
+import matrix  # noqa: E402
+import results  # noqa: E402
+import stats  # noqa: E402
+from machine import UsageError  # noqa: E402
+from measure import Window  # noqa: E402
+
+try:
+    import bench
+except ImportError:
+    bench = None  # tqdm is not there: what needs it is skipped
+
+ENVIRONMENT = {
+    "note": environment.NOTE, "date": "2026-01-01 00:00:00 UTC", "commit": "0123456789ab",
+    "qemu": "7.2.99", "opensbi": "v1.1", "compiler": "gcc 12", "backing": "null",
+    "host_cpu": "a CPU", "host_cores": 2, "host_load_before": [0.1, 0.1, 0.1], "harts": [1],
+}  # fmt: skip
+
+
+def fake_windows(words: list[str], ways: str = "", first_round: int = 0) -> list[Window]:
+    """The windows of one boot of the fake guest."""
+    records = [json.loads(t) for t in fake_guest.lines(words, ways) if t.startswith('{"hartq_b')]
+    spent = dict.fromkeys(hostcpu.CLASSES, 1000000)
+    return [Window(first_round + r["round"], r, spent) for r in records if "hartq_bench" in r]
+
+
+def fake_result(depths: str = "1,8,32", ways: str = "", rounds: int = 6) -> dict:
+    """A result as bench.py builds it, through JSON and back."""
+    words = ["rw=randread", "bs=4096", f"iodepth={depths}", "iodepth_batch_submit=1", "numjobs=1",
+             "completion=poll,irq,limit", "runtime=100ms", f"rounds={rounds}"]  # fmt: skip
+    return json.loads(json.dumps(results.build(fake_windows(words, ways), ENVIRONMENT, {}, False)))
+
+
+class Histogram(unittest.TestCase):
+    def test_merge_adds_and_orders(self) -> None:
+        self.assertEqual(list(histogram.merge([{"20": 1, "3": 2}, {3: 5}]).items()),
+                         [(3, 7), (20, 1)])  # fmt: skip
+
+    def test_percentile_against_sorted_samples(self) -> None:
+        chance = random.Random(1)
+        samples = sorted(chance.randrange(1, 500) for _ in range(5000))
+        bins = histogram.merge({value: 1} for value in samples)
+        for percent in (1.0, 50.0, 90.0, 99.0, 99.5):
+            rank = round(len(samples) * percent / 100)
+            self.assertEqual(histogram.percentile(bins, percent), samples[rank - 1], percent)
+
+    def test_percentile_needs_ten_samples_above(self) -> None:
+        self.assertEqual(histogram.percentile({5: 1000}, 99.0), 5)
+        self.assertIsNone(histogram.percentile({5: 999}, 99.0))
+        self.assertIsNone(histogram.percentile({}, 50.0))
+        self.assertEqual(list(histogram.percentiles({5: 20})),
+                         [f"{p:.6f}" for p in (1, 5, 10, 20, 30, 40, 50)])  # fmt: skip
+
+    def test_tables_sum_to_hundred(self) -> None:
+        tables = histogram.tables({1: 1, 999: 1, 1500: 2, 750000: 1, 3 * 10**9: 5})
+        self.assertAlmostEqual(sum(sum(table.values()) for table in tables.values()), 100.0)
+        self.assertEqual(tables["latency_us"]["2"], 20.0)
+        self.assertEqual(tables["latency_ms"][">=2000"], 50.0)
+
+    def test_summary(self) -> None:
+        found = histogram.summary({10: 2, 20: 2}, 9, 21, 60)
+        self.assertEqual((found["min"], found["max"], found["mean"], found["N"]), (9, 21, 15.0, 4))
+        self.assertAlmostEqual(found["stddev"], 5.0)
+        self.assertEqual(histogram.summary({}, 0, 0, 0)["N"], 0)
+
+
+class Stats(unittest.TestCase):
+    def test_ranks(self) -> None:
+        for count, rank, confidence in ((1, 1, 0.0), (2, 1, 0.5), (5, 1, 0.9375), (6, 1, 0.96875),
+                                        (8, 1, 0.9922), (9, 2, 0.9609), (12, 3, 0.9614)):  # fmt: skip
+            found = stats.interval_ranks(count)
+            self.assertEqual(found[0], rank, count)
+            self.assertAlmostEqual(found[1], confidence, 4)
+
+    def test_interval_of_six_is_min_and_max(self) -> None:
+        found = stats.estimate([3, 1, 2, 6, 5, 4])
+        self.assertEqual((found.low, found.median, found.high), (1, 3.5, 6))
+
+    def test_verdict(self) -> None:
+        self.assertEqual(stats.estimate([1.1, 1.2, 1.3, 1.1, 1.2, 1.3]).verdict(), 1)
+        self.assertEqual(stats.estimate([0.9, 0.8, 0.7, 0.9, 0.8, 0.7]).verdict(), -1)
+        self.assertEqual(stats.estimate([0.9, 1.2, 1.3, 1.1, 1.2, 1.3]).verdict(), 0)
+        self.assertEqual(stats.estimate([2.0, 2.0, 2.0]).verdict(), 0, "three rounds prove nothing")
+
+    def test_ratio_is_paired_by_round(self) -> None:
+        found = stats.paired_ratio({0: 10.0, 1: 40.0, 2: 1.0}, {0: 5.0, 1: 20.0, 3: 9.0})
+        self.assertEqual((found.median, found.low, found.high, found.count), (2.0, 2.0, 2.0, 2))
+        self.assertIsNone(stats.paired_ratio({0: 1.0}, {1: 1.0}))
+
+    def test_same_build_against_itself(self) -> None:
+        chance = random.Random(7)
+        differs = 0
+        for _ in range(1000):
+            one, two = ({r: chance.lognormvariate(0, 0.2) for r in range(6)} for _ in range(2))
+            differs += stats.paired_ratio(one, two).verdict() != 0
+        self.assertLessEqual(differs, 50)
+
+
+class Matrix(unittest.TestCase):
+    def test_default_is_what_the_bench_promises(self) -> None:
+        preset = matrix.PRESETS["default"]
+        plan = matrix.Plan(tuple(matrix.runnable(preset.sweeps)), preset.rounds, preset.boots,
+                           preset.runtime_ms, preset.ramp_ms)  # fmt: skip
+        self.assertEqual((plan.points(), plan.rounds, plan.boots), (36, 6, 3))
+        self.assertLess(plan.seconds(), 240)
+
+    def test_batches_stay_below_their_depth(self) -> None:
+        sweeps = matrix.runnable([matrix.Sweep((1, 8, 32), (1, 8, 0))])
+        self.assertEqual([(s.iodepth, s.batch) for s in sweeps],
+                         [((1,), (1,)), ((8,), (1, 8)), ((32,), (1, 8, 0))])  # fmt: skip
+
+    def test_irq_ends_at_four_harts(self) -> None:
+        sweeps = matrix.runnable([matrix.Sweep(harts=(4, 8))])
+        self.assertEqual([s.completion for s in sweeps], [("poll", "irq", "limit"), ("poll", "limit")])
+        with self.assertRaises(UsageError):
+            matrix.runnable([matrix.Sweep(completion=("irq",), harts=(8,))])
+
+    def test_every_round_runs_once_and_modes_take_turns(self) -> None:
+        sweep = matrix.Sweep()
+        plan = matrix.Plan((sweep,), 7, 3, 500, 50)
+        rounds = [r for boot in range(3) for r in plan.rounds_of_boot(boot)]
+        self.assertEqual(rounds, list(range(7)))
+        first = {matrix.guest_arguments(plan, sweep, b)[5].split("=")[1].split(",")[0] for b in range(3)}
+        self.assertEqual(first, {"poll", "irq", "limit"})
+
+    def test_lists(self) -> None:
+        self.assertEqual(matrix.parse_list("4k,512,4096", "--bs", 512, 1 << 20), (4096, 512))
+        for bad in ("", "x", "4k,", "2m", "-1"):
+            with self.assertRaises(UsageError):
+                matrix.parse_list(bad, "--bs", 512, 1 << 20)
+        with self.assertRaises(UsageError):
+            matrix.parse_words("poll,hybrid", "--completion", matrix.COMPLETIONS)
+
+    def test_times(self) -> None:
+        for text, expected in (("500ms", 500), ("2s", 2000), ("2", 2000), ("0.5", 500), ("1m", 60000)):
+            self.assertEqual(matrix.parse_time_ms(text, "--runtime"), expected)
+        for bad in ("", "ms", "5h", "0", "nan"):
+            with self.assertRaises(UsageError):
+                matrix.parse_time_ms(bad, "--runtime")
+
+
+class HostCpu(unittest.TestCase):
+    def test_threads_by_class(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for tid, name, spent in ((9, "qemu-system-ris", 5), (10, "CPU 0/TCG", 70),
+                                     (11, "CPU 1/TCG", 7), (12, "worker", 3)):  # fmt: skip
+                task = Path(folder, "9", "task", str(tid))
+                task.mkdir(parents=True)
+                (task / "comm").write_text(name + "\n")
+                (task / "schedstat").write_text(f"{spent} 1 2\n")
+            found = hostcpu.sample(9, Path(folder))
+            self.assertEqual(found, {"vcpu": 77, "device": 5, "workers": 3})
+            self.assertIsNone(hostcpu.sample(8, Path(folder)))
+        self.assertIsNone(hostcpu.difference(None, found))
+
+    def test_our_own_process(self) -> None:
+        self.assertGreater(sum(hostcpu.sample(os.getpid()).values()), 0)
+
+
+class Results(unittest.TestCase):
+    def test_shape(self) -> None:
+        job = fake_result()["jobs"][0]
+        self.assertEqual(job["job options"]["iodepth"], "1")
+        for side in ("read", "write", "trim"):
+            self.assertIn("bins", job[side]["lat_ns"])
+            for name in ("slat_ns", "clat_ns", "lat_ns"):
+                self.assertLessEqual({"min", "max", "mean", "stddev", "N"}, set(job[side][name]))
+        read, mine = job["read"], job["hartq"]
+        self.assertEqual(sum(read["lat_ns"]["bins"].values()), read["total_ios"])
+        self.assertEqual(read["bw"], round(read["iops"] * 4))
+        self.assertEqual(len(mine["rounds"]), 6)
+        low, high = mine["iops_interval"]
+        self.assertTrue(low <= mine["iops_median"] <= high)
+        self.assertEqual(mine["host_cpu_us_per_io"]["vcpu"] * read["total_ios"] // 1, 6000 // 1)
+
+    def test_ratios_point_the_right_way(self) -> None:
+        jobs = {job["hartq"]["completion"]: job for job in fake_result("1")["jobs"]}
+        self.assertLess(jobs["irq"]["hartq"]["ratio_to_poll"]["median"], 0.7)
+        self.assertGreater(jobs["poll"]["hartq"]["ratio_to_irq"]["median"], 1.5)
+        self.assertAlmostEqual(jobs["poll"]["hartq"]["ratio_to_limit"]["median"], 0.94, 1)
+        self.assertIsNone(jobs["limit"]["hartq"]["ratio_to_limit"])
+
+    def test_save_and_load(self) -> None:
+        result = fake_result()
+        with tempfile.TemporaryDirectory() as folder:
+            results.save(result, Path(folder, "new"))
+            self.assertEqual(results.load(Path(folder, "new")), result)
+            with Path(folder, "new", "results.csv").open() as source:
+                rows = list(csv.DictReader(source))
+            self.assertEqual(len(rows), 9)
+            self.assertEqual(rows[0]["completion"], "poll")
+            self.assertEqual(sorted(os.listdir(Path(folder, "new"))), ["results.csv", "results.json"])
+            for bad in ("", "[]", "{}"):
+                Path(folder, "results.json").write_text(bad)
+                with self.assertRaises(ValueError):
+                    results.load(Path(folder))
+
+    def test_table_of_a_point_without_rounds_in_one_mode(self) -> None:
+        windows = [w for w in fake_windows(
+            ["rw=randrw", "bs=4096", "iodepth=4", "iodepth_batch_submit=0", "numjobs=2",
+             "completion=poll,irq", "runtime=50ms", "rounds=2"]) if w.round == 0]  # fmt: skip
+        result = results.build(windows, ENVIRONMENT, {}, True)
+        self.assertIn("4", answer.table(result)[1])
+        self.assertTrue(any("too few rounds" in line for line in answer.words(result)))
+
+
+class Answer(unittest.TestCase):
+    @staticmethod
+    def ratios(**medians: float) -> dict[int, stats.Estimate]:
+        """d8=1.2 is a ratio of 1.2 at depth 8; its interval is 5 % to each side."""
+        return {
+            int(depth[1:]): stats.Estimate(m, 0.95 * m, 1.05 * m, 0.97, 6)
+            for depth, m in medians.items()
+        }
+
+    def test_crossover_lies_between_significant_depths(self) -> None:
+        found = answer.crossovers(self.ratios(d1=2.0, d2=1.5, d4=1.02, d8=0.98, d16=0.8))
+        self.assertEqual([(c.low, c.high, c.first) for c in found], [(2, 16, "poll")])
+        self.assertAlmostEqual(found[0].at, 5.6, 0)
+
+    def test_no_crossover(self) -> None:
+        self.assertEqual(answer.crossovers(self.ratios(d1=2.0, d2=1.0, d4=1.5)), [])
+        self.assertEqual(answer.crossovers(self.ratios(d1=1.0, d2=1.0)), [])
+
+    def test_two_crossovers(self) -> None:
+        found = answer.crossovers(self.ratios(d1=0.5, d4=2.0, d16=0.5))
+        self.assertEqual([(c.low, c.high, c.first) for c in found], [(1, 4, "irq"), (4, 16, "poll")])
+
+    def test_words(self) -> None:
+        text = "\n".join(answer.words(fake_result("1,4,32,128", "bias=1.3")))
+        self.assertIn("polling is faster at queue depth 1, 4", text)
+        self.assertIn("interrupts are faster at queue depth 32, 128", text)
+        self.assertIn("crossover from polling to interrupts", text)
+
+    def test_targets_use_the_upper_end(self) -> None:
+        result = fake_result("1,32")
+        poll = next(j for j in result["jobs"] if j["hartq"]["completion"] == "poll")
+        for high, met in ((0.949, "target not met"), (0.951, "target met")):
+            poll["hartq"]["ratio_to_limit"] = {
+                "median": 0.9, "interval": [0.85, high], "confidence": 0.97, "rounds": 6,
+            }  # fmt: skip
+            self.assertTrue(answer.targets(result)[0].startswith(met + ":"))
+
+    def test_missed_is_loud(self) -> None:
+        self.assertEqual(answer.faults(fake_result()), [])
+        self.assertIn("!!! missed interrupts: 1", answer.faults(fake_result(ways="missed"))[0])
+
+
+@unittest.skipIf(bench is None, "needs tqdm")
+class Command(unittest.TestCase):
+    """The whole command, with a program that answers as QEMU does."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.out = self.folder / "out"
+        self.qemu = self.folder / "qemu"
+        self.qemu.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE}/fake_guest.py" "$@"\n')
+        self.qemu.chmod(self.qemu.stat().st_mode | stat.S_IXUSR)
+        (self.folder / "bench.elf").write_bytes(b"")
+
+    def command(self, *options: str) -> list[str]:
+        """bench.py with the program replaced."""
+        code = (
+            f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import bench, measure, functools; "
+            f"bench.Target = functools.partial(measure.Target, app={str(self.folder / 'bench.elf')!r}); "
+            "sys.exit(bench.main(sys.argv[1:]))"
+        )
+        words = ["--qemu", str(self.qemu), "--out", str(self.out), *options]
+        return [sys.executable, "-c", code, *words]
+
+    def run_bench(self, *options: str, ways: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*options), env={**os.environ, "FAKE_GUEST": ways}, capture_output=True,
+            text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def test_quick(self) -> None:
+        done = self.run_bench("--preset", "quick")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("plan: 15 points x 6 rounds", done.stdout)
+        self.assertIn("missed interrupts: 0", done.stdout)
+        self.assertIn("emulated: compare ratios, not absolute numbers", done.stdout)
+        result = results.load(self.out)
+        self.assertEqual((len(result["jobs"]), result["partial"]), (15, False))
+        self.assertEqual(result["environment"]["opensbi"], "v1.1")
+        self.assertNotIn(str(self.folder), (self.out / "results.json").read_text())
+
+    def test_missed_interrupt_fails(self) -> None:
+        done = self.run_bench("--iodepth", "1", ways="missed")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("!!! missed interrupts", done.stdout)
+
+    def test_guest_that_dies(self) -> None:
+        done = self.run_bench("--iodepth", "1,2", "--boots", "1", ways="die")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("panic: the controller is gone", done.stderr)
+        self.assertTrue(results.load(self.out)["partial"])
+
+    def test_broken_line(self) -> None:
+        done = self.run_bench("--iodepth", "1", ways="garbage")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot be read", done.stderr)
+
+    def test_signals_keep_what_was_measured(self) -> None:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen(
+                self.command("--iodepth", "1", "--runtime", "20ms", "--rounds", "600",
+                             "--boots", "300"),
+                env={**os.environ, "FAKE_GUEST": "slow"},
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            self.wait_for(self.out / "results.json")
+            process.send_signal(signum)
+            output, errors = process.communicate(timeout=20)
+            self.assertEqual(process.returncode, 130, errors)
+            self.assertIn("partial:", output)
+            result = results.load(self.out)
+            self.assertTrue(result["partial"])
+            self.assertTrue(result["jobs"])
+            (self.out / "results.json").unlink()
+
+    def wait_for(self, path: Path) -> None:
+        """A file that another process writes: the result of the first boot."""
+        deadline_s = time.monotonic() + 20
+        while not path.exists():
+            self.assertLess(time.monotonic(), deadline_s, f"{path.name} was not written")
+            time.sleep(0.02)
+
+    def test_usage(self) -> None:
+        for options, text in (
+            (["--delivery", "shared"], "later version"),
+            (["--iodepth", "0"], "--iodepth"),
+            (["--iodepth", "1", "--batch", "8"], "no point is left"),
+            (["--completion", "irq", "--harts", "8"], "no point is left"),
+            (["--harts", "9"], "--harts"),
+            (["--rounds", "0"], "--rounds"),
+            (["--boots", "9"], "--boots"),
+            (["--backing", "/nowhere/disk.img"], "image"),
+            (["--qemu", "/nowhere/qemu"], "QEMU"),
+        ):
+            done = self.run_bench(*options)
+            self.assertEqual(done.returncode, 2, options)
+            self.assertIn(text, done.stderr)
+            self.assertFalse(self.out.exists())
+
+    def test_progress_without_a_terminal(self) -> None:
+        stream = io.StringIO()
+        plan = matrix.Plan((matrix.Sweep(),), 6, 1, 500, 50)
+        with mock.patch.object(bench, "PLAIN_EVERY_S", 0.0), contextlib.redirect_stdout(stream):
+            progress = bench.Progress(plan, stream)
+            progress.step(mock.Mock())
+            progress.close()
+        self.assertIn("1/18 windows", stream.getvalue())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,123 @@
+"""plot.py: pictures from results alone, whole, partial and laid over."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent.parent / "scripts"), str(HERE)]
+
+import results  # noqa: E402
+from test_bench import fake_result  # noqa: E402
+
+try:
+    import pictures
+    import plot
+except (ImportError, SystemExit):
+    plot = None  # matplotlib is not there
+
+NAMES = ("iops.png", "iops.svg", "latency.png", "latency.svg", "cpu.png", "cpu.svg")
+
+
+def fio_json(percentiles: bool) -> dict:
+    """What fio writes, as far as it is read."""
+    latency: dict = {"min": 1000, "max": 90000, "mean": 20000.0, "N": 30000}
+    if percentiles:
+        latency["percentile"] = {"50.000000": 18000, "99.000000": 40000}
+    side = {"total_ios": 30000, "iops": 15000.0, "iops_stddev": 300.0, "clat_ns": latency,
+            "lat_ns": {"min": 0, "max": 0, "mean": 0.0, "N": 0}}  # fmt: skip
+    idle = {"total_ios": 0, "iops": 0.0}
+    return {
+        "fio version": "fio-3.33",
+        "global options": {"rw": "randread"},
+        "jobs": [
+            {"jobname": f"qd{depth}", "job options": {"iodepth": str(depth)}, "read": side,
+             "write": idle, "usr_cpu": 10.0, "sys_cpu": 30.0} for depth in (1, 32)
+        ],
+    }  # fmt: skip
+
+
+@unittest.skipIf(plot is None, "needs matplotlib")
+class Plot(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def draw(self, *others: str) -> tuple[int, str, str]:
+        """Exit status and what was printed."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = plot.main([str(self.folder), *others])
+        return status, out.getvalue(), err.getvalue()
+
+    def test_all_pictures_and_the_answer(self) -> None:
+        results.save(fake_result("1,8,32,128"), self.folder)
+        status, out, err = self.draw()
+        self.assertEqual((status, err), (0, ""))
+        for name in NAMES:
+            self.assertGreater((self.folder / name).stat().st_size, 5000, name)
+        self.assertIn("polling is faster", (self.folder / "answer.md").read_text())
+        self.assertIn("polling is faster", out)
+        svg = (self.folder / "iops.svg").read_text()
+        self.assertIn("emulated", svg)
+        self.assertIn("null medium", svg)
+
+    def test_same_result_same_pictures(self) -> None:
+        results.save(fake_result("1,8"), self.folder)
+        drawn = []
+        for _ in range(2):
+            self.draw()
+            drawn.append([(self.folder / name).read_bytes() for name in NAMES])
+        self.assertEqual(*drawn)
+
+    def test_partial_results(self) -> None:
+        whole = fake_result("1,8")
+        for keep in (("poll",), ("irq", "limit"), ("limit",)):
+            jobs = [j for j in whole["jobs"] if j["hartq"]["completion"] in keep]
+            results.save({**whole, "partial": True, "jobs": jobs[:1]}, self.folder)
+            status, out, err = self.draw()
+            self.assertEqual((status, err), (0, ""), keep)
+            self.assertEqual("not both measured" in out, "poll" not in keep)
+            self.assertIn("PARTIAL", (self.folder / "iops.svg").read_text())
+
+    def test_no_jobs(self) -> None:
+        results.save({**fake_result("1"), "jobs": []}, self.folder)
+        self.assertEqual(self.draw()[0], 0)
+
+    def test_fio_laid_over(self) -> None:
+        results.save(fake_result("1,32"), self.folder)
+        for percentiles in (True, False):
+            other = self.folder / "linux.json"
+            other.write_text(json.dumps(fio_json(percentiles)))
+            self.assertEqual(self.draw(str(other))[0], 0)
+            self.assertIn("linux", (self.folder / "cpu.svg").read_text())
+        # Our own result has fio's shape.
+        self.assertEqual(self.draw(str(self.folder / "results.json"))[0], 0)
+
+    def test_what_is_not_a_result(self) -> None:
+        self.assertEqual(self.draw()[0], 1)
+        for text in ("{}", "not json", json.dumps(fio_json(True))):
+            (self.folder / "results.json").write_text(text)
+            status, _, err = self.draw()
+            self.assertEqual(status, 1)
+            self.assertTrue(err.startswith("plot.py: "))
+
+    def test_curve_ends_where_samples_are_few(self) -> None:
+        curve = plot.cumulative({1000: 90, 2000: 5, 3000: 5})
+        self.assertEqual(curve, ((0.9, 1.0),))
+
+    def test_nines(self) -> None:
+        self.assertAlmostEqual(pictures.nines(0.0), 0.0)
+        self.assertAlmostEqual(pictures.nines(0.99), 2.0)
+        self.assertEqual(pictures.short_number(12500), "12.5K")
+
+
+if __name__ == "__main__":
+    unittest.main()
