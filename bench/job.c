@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See job.h. A list is a string of the run's table; each of its values is parsed by the table of one
+ * value, so that ranges, words and error texts are written once.
+ */
+#include "job.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+
+enum {
+    BS_MIN = 512,
+    BS_MAX = 16 * 1024 * 1024,
+    LIST_BYTES_MAX = 200,
+    LINE_BYTES = 256,
+};
+
+#define TERABYTES (UINT64_C(1) << 50)
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_HOUR UINT64_C(3600000000000)
+
+/* fio knows a mix by two names. */
+static const char *const rw_words[] = {"read",      "write",  "rw",        "randread",
+                                       "randwrite", "randrw", "readwrite", NULL};
+static const char *const completion_words[] = {"poll", "irq", "limit", NULL};
+
+/* One value of each list. */
+struct value {
+    unsigned rw;
+    unsigned completion;
+    uint64_t bs;
+    uint64_t iodepth;
+    uint64_t batch;
+    uint64_t numjobs;
+};
+
+static const struct value value_defaults = {
+    .rw = JOB_RANDREAD,
+    .completion = JOB_POLL,
+    .bs = 4096,
+    .iodepth = 1,
+    .batch = 1,
+    .numjobs = 1,
+};
+
+/* Outermost loop first; the same order as job->lists. */
+static const struct option value_options[JOB_LISTS] = {
+    OPTION_WORD("rw", struct value, rw, rw_words, "what to do; a list"),
+    OPTION_UNSIGNED("numjobs", struct value, numjobs, 1, JOB_HARTS_MAX, "harts; a list"),
+    OPTION_UNSIGNED("bs", struct value, bs, BS_MIN, BS_MAX, "bytes of a request; a list"),
+    OPTION_UNSIGNED("iodepth", struct value, iodepth, 1, JOB_IODEPTH_MAX,
+                    "requests in flight per hart; a list"),
+    OPTION_UNSIGNED("iodepth_batch_submit", struct value, batch, 0, JOB_IODEPTH_MAX,
+                    "most requests behind one doorbell, 0 is iodepth; a list"),
+    OPTION_WORD("completion", struct value, completion, completion_words,
+                "how completions are found, limit is the bare device; a list"),
+};
+static const struct option_table value_table = {value_options, JOB_LISTS};
+
+static const struct option run_options[] = {
+    OPTION_STRING("rw", struct job, lists[0], LIST_BYTES_MAX, ""),
+    OPTION_STRING("numjobs", struct job, lists[1], LIST_BYTES_MAX, ""),
+    OPTION_STRING("bs", struct job, lists[2], LIST_BYTES_MAX, ""),
+    OPTION_STRING("iodepth", struct job, lists[3], LIST_BYTES_MAX, ""),
+    OPTION_STRING("iodepth_batch_submit", struct job, lists[4], LIST_BYTES_MAX, ""),
+    OPTION_STRING("completion", struct job, lists[5], LIST_BYTES_MAX, ""),
+    OPTION_UNSIGNED("iodepth_batch_complete_min", struct job, complete_min, 0, JOB_IODEPTH_MAX,
+                    "completions to wait for before posting again, 0 is iodepth_batch_submit"),
+    OPTION_UNSIGNED("iodepth_batch_complete_max", struct job, complete_max, 0, JOB_IODEPTH_MAX,
+                    "most completions of one drain, 0 is all"),
+    OPTION_TIME("runtime", struct job, runtime_ns, NS_PER_MS, NS_PER_HOUR, "measured time"),
+    OPTION_TIME("ramp_time", struct job, ramp_ns, 0, NS_PER_HOUR, "time before it"),
+    OPTION_UNSIGNED("number_ios", struct job, number_ios, 0, UINT32_MAX,
+                    "requests of each hart that end the measured time, 0 is no such end"),
+    OPTION_UNSIGNED("offset", struct job, offset, 0, TERABYTES, "first byte used"),
+    OPTION_UNSIGNED("size", struct job, size, 0, TERABYTES, "bytes used, 0 is to the end"),
+    OPTION_UNSIGNED("randseed", struct job, randseed, 0, UINT64_MAX, "seed of the first hart"),
+    OPTION_UNSIGNED("rwmixread", struct job, rwmixread, 0, 100, "per cent of reads in a mix"),
+    OPTION_UNSIGNED("rounds", struct job, rounds, 1, 1000, "how often all is measured"),
+    OPTION_FLAG("help", struct job, help, "1 prints this"),
+};
+static const struct option_table run_table = {run_options,
+                                              sizeof(run_options) / sizeof(run_options[0])};
+
+const char *job_rw_word(enum job_rw rw)
+{
+    return rw_words[rw];
+}
+
+const char *job_completion_word(enum job_completion completion)
+{
+    return completion_words[completion];
+}
+
+void job_name(const struct job_point *point, char name[JOB_NAME_BYTES])
+{
+    char harts[16] = "";
+    uint32_t bs = point->bs;
+    const char *unit = "";
+
+    if (bs % 1024 == 0) {
+        unit = bs % (1024 * 1024) == 0 ? "m" : "k";
+        bs = bs % (1024 * 1024) == 0 ? bs / (1024 * 1024) : bs / 1024;
+    }
+    if (point->numjobs > 1) {
+        snprintf(harts, sizeof(harts), "-h%" PRIu32, point->numjobs);
+    }
+    snprintf(name, JOB_NAME_BYTES, "%s-%" PRIu32 "%s-qd%" PRIu32 "-b%" PRIu32 "%s-%s",
+             job_rw_word(point->rw), bs, unit, point->iodepth, point->batch, harts,
+             job_completion_word(point->completion));
+}
+
+static void print_help(const struct job *job)
+{
+    char line[LINE_BYTES];
+
+    for (size_t i = 0; i < JOB_LISTS; i++) {
+        option_describe(&value_options[i], &value_defaults, line, sizeof(line));
+        printf("%s\n", line);
+    }
+    for (size_t i = JOB_LISTS; i < run_table.count; i++) {
+        option_describe(&run_options[i], job, line, sizeof(line));
+        printf("%s\n", line);
+    }
+}
+
+/* ---- The product ---------------------------------------------------------------------- */
+
+/* The values of one list; only its own field of each is used. */
+struct list {
+    struct value values[JOB_LIST_MAX];
+    uint32_t count;
+};
+
+static bool refuse(const char *key, const char *text, const char *why)
+{
+    printf("error: %s=%s: %s\n", key, text, why);
+    return false;
+}
+
+/* Parses one value of a list, text[0 .. length - 1]. */
+static bool parse_value(const char *key, const char *text, size_t length, struct value *value)
+{
+    char word[OPTION_KEY_MAX + LIST_BYTES_MAX + 2];
+    char error[OPTION_ERROR_BYTES];
+    char *words[] = {word};
+
+    snprintf(word, sizeof(word), "%s=%.*s", key, (int)length, text);
+    if (!options_parse(&value_table, 1, words, value, error, sizeof(error))) {
+        printf("error: %s\n", error);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_list(const char *key, const char *text, struct list *list)
+{
+    list->count = 0;
+    if (text == NULL) {
+        list->values[list->count++] = value_defaults;
+        return true;
+    }
+    for (const char *next = text; next != NULL;) {
+        size_t length = strcspn(next, ",");
+
+        if (list->count == JOB_LIST_MAX) {
+            return refuse(key, text, "more than 16 values");
+        }
+        if (!parse_value(key, next, length, &list->values[list->count++])) {
+            return false;
+        }
+        next = next[length] == ',' ? next + length + 1 : NULL;
+    }
+    return true;
+}
+
+/* True if the point can be: a batch above the depth is none, nor is the same point again. */
+static bool is_new_point(const struct job *job, const struct job_point *point)
+{
+    if (point->batch > point->iodepth) {
+        return false;
+    }
+    for (uint32_t i = 0; i < job->point_count; i++) {
+        const struct job_point *old = &job->points[i];
+
+        if (old->rw == point->rw && old->numjobs == point->numjobs && old->bs == point->bs &&
+            old->iodepth == point->iodepth && old->batch == point->batch &&
+            old->completion == point->completion) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The point of one position in the product; the last list varies fastest. */
+static struct job_point point_at(const struct list lists[JOB_LISTS], uint64_t position)
+{
+    const struct value *values[JOB_LISTS];
+    struct job_point point;
+
+    for (uint32_t i = JOB_LISTS; i-- > 0;) {
+        values[i] = &lists[i].values[position % lists[i].count];
+        position /= lists[i].count;
+    }
+    point = (struct job_point){
+        .rw = values[0]->rw > JOB_RANDRW ? JOB_READWRITE : (enum job_rw)values[0]->rw,
+        .numjobs = (uint32_t)values[1]->numjobs,
+        .bs = (uint32_t)values[2]->bs,
+        .iodepth = (uint32_t)values[3]->iodepth,
+        .batch = (uint32_t)values[4]->batch,
+        .completion = (enum job_completion)values[5]->completion,
+    };
+    if (point.batch == 0) {
+        point.batch = point.iodepth;
+    }
+    return point;
+}
+
+static bool build_points(struct job *job, const struct list lists[JOB_LISTS])
+{
+    uint64_t left_out = 0;
+    uint64_t product = 1;
+
+    for (uint32_t i = 0; i < JOB_LISTS; i++) {
+        product *= lists[i].count;
+    }
+    job->mode_count = lists[JOB_LISTS - 1].count;
+    for (uint64_t position = 0; position < product; position++) {
+        struct job_point point = point_at(lists, position);
+
+        if (!is_new_point(job, &point)) {
+            left_out++;
+        } else if (job->point_count == JOB_POINTS_MAX) {
+            printf("error: the lists give more than %d points\n", (int)JOB_POINTS_MAX);
+            return false;
+        } else {
+            job->points[job->point_count++] = point;
+        }
+    }
+    if (job->point_count == 0) {
+        printf("error: iodepth_batch_submit is above iodepth everywhere (1 to iodepth, or 0)\n");
+        return false;
+    }
+    if (left_out != 0) {
+        printf("note: %" PRIu64 " of %" PRIu64 " combinations left out: the batch is above the "
+               "depth, or they come twice\n",
+               left_out, product);
+    }
+    return true;
+}
+
+bool job_parse(struct job *job, int argc, char *const argv[])
+{
+    static struct list lists[JOB_LISTS];
+    char error[OPTION_ERROR_BYTES];
+
+    *job = (struct job){
+        .runtime_ns = 1000 * NS_PER_MS,
+        .ramp_ns = 100 * NS_PER_MS,
+        .randseed = 1,
+        .rwmixread = 50,
+        .complete_min = 1,
+        .rounds = 1,
+    };
+    if (!options_parse(&run_table, argc, argv, job, error, sizeof(error))) {
+        printf("error: %s; help=1 lists the options\n", error);
+        return false;
+    }
+    if (job->help) {
+        print_help(job);
+        return true;
+    }
+    for (uint32_t i = 0; i < JOB_LISTS; i++) {
+        if (!parse_list(value_options[i].key, job->lists[i], &lists[i])) {
+            return false;
+        }
+    }
+    for (uint32_t i = 1; i < lists[JOB_LISTS - 1].count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (lists[JOB_LISTS - 1].values[i].completion ==
+                lists[JOB_LISTS - 1].values[j].completion) {
+                return refuse("completion", job->lists[JOB_LISTS - 1], "a value comes twice");
+            }
+        }
+    }
+    return build_points(job, lists);
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The job: fio's option names, lists of values, and the points that their product gives.
+ */
+#ifndef HARTQ_BENCH_JOB_H
+#define HARTQ_BENCH_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    JOB_LISTS = 6,        /* options that take a list */
+    JOB_LIST_MAX = 16,    /* values of one list */
+    JOB_POINTS_MAX = 512, /* points of one run */
+    JOB_HARTS_MAX = 8,
+    JOB_IODEPTH_MAX = 1023,
+    JOB_NAME_BYTES = 64,
+};
+
+/* What is done. */
+enum job_rw {
+    JOB_READ,
+    JOB_WRITE,
+    JOB_READWRITE,
+    JOB_RANDREAD,
+    JOB_RANDWRITE,
+    JOB_RANDRW,
+};
+
+/* How completions are found. */
+enum job_completion {
+    JOB_POLL,
+    JOB_IRQ,
+    JOB_LIMIT, /* the bare device, without the engine: see limit.c */
+};
+
+/* One combination of the lists' values. */
+struct job_point {
+    enum job_rw rw;
+    enum job_completion completion;
+    uint32_t bs; /* bytes */
+    uint32_t iodepth;
+    uint32_t batch; /* iodepth_batch_submit: most requests behind one doorbell, 1 .. iodepth */
+    uint32_t numjobs;
+    bool skipped; /* the machine cannot do it: said once */
+};
+
+/* A run of the program. */
+struct job {
+    struct job_point points[JOB_POINTS_MAX];
+    uint32_t point_count;
+    uint32_t mode_count;          /* points that differ by completion only, one after the other */
+    const char *lists[JOB_LISTS]; /* as they were typed */
+    uint64_t runtime_ns;          /* of the measured window */
+    uint64_t ramp_ns;             /* before it */
+    uint64_t number_ios;          /* ends a hart's window early; 0: never */
+    uint64_t size;                /* bytes of the namespace in use, from offset; 0: the rest */
+    uint64_t offset;              /* bytes */
+    uint64_t randseed;            /* of hart 0; the others' follow from it */
+    uint64_t rwmixread;           /* per cent of reads in a mix */
+    uint64_t complete_min;        /* completions to wait for before posting again */
+    uint64_t complete_max;        /* most completions of one drain; 0: all */
+    uint64_t rounds;
+    bool help;
+};
+
+/*
+ * Reads the options and builds the points, completion innermost. Prints what is wrong and returns
+ * false. With help=1 prints the options, sets job->help and builds nothing.
+ */
+bool job_parse(struct job *job, int argc, char *const argv[]);
+
+/* The words of rw= and completion=. */
+const char *job_rw_word(enum job_rw rw);
+const char *job_completion_word(enum job_completion completion);
+
+/* A name such as randread-4k-qd32-b1-poll; several harts add their number. */
+void job_name(const struct job_point *point, char name[JOB_NAME_BYTES]);
+
+#endif

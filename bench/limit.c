@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The device limit: what the device does when the software costs next to nothing.
+ *
+ * Every entry of the submission ring holds a command that the engine has built once; the probe only
+ * moves tail and head. No command ids, no PRPs, no callbacks, no latencies; depth, batch, doorbells
+ * and the order of post and reap are those of workload.c.
+ */
+#include "nvme_hal.h"
+#include "timer.h"
+#include "worker.h"
+
+enum { COMPLETIONS_PER_CLOCK = 64 };
+
+#define SILENCE_NS UINT64_C(10000000000)
+
+/* A queue's rings and what is in flight. */
+struct probe {
+    struct nvme_ring ring;
+    uint32_t free;
+    uint32_t in_flight;
+    uint32_t unclocked; /* completions since the last look at the clock */
+};
+
+/* Borrows the rings and makes the ids of the commands in them differ. */
+static bool borrow(struct worker *worker, struct probe *probe)
+{
+    enum nvme_error error = nvme_queue_lend(worker->queue->engine, &probe->ring);
+
+    if (error != NVME_OK) {
+        worker_fail(worker, error, 0);
+        return false;
+    }
+    for (uint32_t i = 0; i < probe->ring.depth_entries; i++) {
+        struct nvme_command *command = &probe->ring.sq[i];
+
+        command->cdw0 = (command->cdw0 & 0xffff) | i << 16;
+    }
+    probe->free = worker->run->point->iodepth;
+    return true;
+}
+
+/* All that is free, in groups of at most a batch, one doorbell each. */
+static void post(struct worker *worker, struct probe *probe)
+{
+    struct nvme_ring *ring = &probe->ring;
+    uint32_t batch = worker->run->point->batch;
+
+    while (probe->free != 0) {
+        uint32_t count = probe->free < batch ? probe->free : batch;
+        uint32_t tail = ring->sq_tail + count;
+
+        ring->sq_tail = tail >= ring->depth_entries ? tail - ring->depth_entries : tail;
+        hal_before_doorbell();
+        hal_mmio_write32(ring->sq_doorbell, ring->sq_tail);
+        probe->free -= count;
+        probe->in_flight += count;
+        worker->own.posts += count;
+        worker->own.sq_doorbells++;
+    }
+}
+
+/* One drain. Returns how many completions were consumed. */
+static uint32_t reap(struct worker *worker, struct probe *probe)
+{
+    struct nvme_ring *ring = &probe->ring;
+    uint32_t count = 0;
+
+    worker->own.services++;
+    while (count < worker->complete_max) {
+        uint32_t status = hal_dma_load32(&ring->cq[ring->cq_head].status);
+
+        if (NVME_GET(NVME_CQE_PHASE, status) != ring->phase) {
+            break;
+        }
+        hal_after_phase();
+        if ((status & NVME_CQE_STATUS) != 0) {
+            worker_fail(worker, NVME_ERR_DEVICE, (uint16_t)NVME_GET(NVME_CQE_STATUS, status));
+        }
+        count++;
+        if (++ring->cq_head == ring->depth_entries) {
+            ring->cq_head = 0;
+            ring->phase ^= 1;
+        }
+    }
+    if (count != 0) {
+        hal_before_doorbell();
+        hal_mmio_write32(ring->cq_doorbell, ring->cq_head);
+        probe->free += count;
+        probe->in_flight -= count;
+        worker->limit_ios += count;
+        worker->own.completions += count;
+        worker->own.drains++;
+        worker->own.cq_doorbells++;
+    }
+    return count;
+}
+
+/* Drains until `wanted` completions are there. False: the device says nothing any more. */
+static bool wait(struct worker *worker, struct probe *probe, uint32_t wanted)
+{
+    uint64_t since_ns = 0;
+    uint32_t empty = 0;
+    uint32_t count = 0;
+
+    while (count < wanted) {
+        uint32_t consumed = reap(worker, probe);
+
+        count += consumed;
+        if (consumed != 0) {
+            continue;
+        }
+        worker->idle_polls++;
+        if (++empty == WORKER_IDLE_POLLS) {
+            uint64_t now_ns = time_now_ns();
+
+            empty = 0;
+            since_ns = since_ns == 0 ? now_ns : since_ns;
+            if (now_ns - since_ns > SILENCE_NS) {
+                worker_fail(worker, NVME_ERR_TIMEOUT, 0);
+                return false;
+            }
+        }
+    }
+    worker->ios_left -= count;
+    probe->unclocked += count;
+    if (probe->unclocked >= COMPLETIONS_PER_CLOCK || worker->ios_left <= 0) {
+        probe->unclocked = 0;
+        worker_drained(worker, csr_time(), 0);
+    }
+    return true;
+}
+
+void limit_run(struct worker *worker)
+{
+    struct probe probe = {0};
+    bool alive;
+
+    workload_fill_ring(worker);
+    alive = borrow(worker, &probe);
+    worker->errors = alive ? 0 : worker->errors;
+    /* The clock is looked at too rarely to tell. */
+    worker->stall_ticks = UINT64_MAX;
+    worker_start(worker);
+    while (alive && !worker->stop) {
+        post(worker, &probe);
+        alive =
+            wait(worker, &probe,
+                 worker->complete_min < probe.in_flight ? worker->complete_min : probe.in_flight);
+    }
+    if (alive && probe.in_flight != 0) {
+        wait(worker, &probe, probe.in_flight);
+    }
+}

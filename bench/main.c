@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The bench: measures every point of a job, round by round, modes side by side.
+ *
+ * Each point of each round opens the controllers anew with its mode and depth, runs on its harts,
+ * closes, and prints one line of JSON. A point that the machine cannot do is skipped, said, and
+ * makes the exit status 1, as does any error.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harts.h"
+#include "heap.h"
+#include "report.h"
+#include "start.h"
+#include "worker.h"
+
+enum { BUFFER_ALIGNMENT = 4096 };
+
+/* Everything of the program; workers are large and their number is the machine's. */
+static struct {
+    struct job job;
+    struct storage storage;
+    struct worker *workers; /* JOB_HARTS_MAX at most */
+    uint8_t *buffers;       /* for the largest point */
+    bool failed;
+} bench;
+
+/* Memory for the largest point, taken once. */
+static bool take_memory(void)
+{
+    size_t workers = 0;
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < bench.job.point_count; i++) {
+        const struct job_point *point = &bench.job.points[i];
+        size_t needed = (size_t)point->numjobs * point->iodepth * point->bs;
+
+        bytes = needed > bytes ? needed : bytes;
+        workers = point->numjobs > workers ? point->numjobs : workers;
+    }
+    if (bytes + workers * sizeof(struct worker) + 2 * BUFFER_ALIGNMENT > heap_left()) {
+        printf("error: numjobs * iodepth * bs takes %zu bytes, %zu are left; hint: run.py "
+               "--memory, or smaller values\n",
+               bytes, heap_left());
+        return false;
+    }
+    bench.workers = heap_take(workers * sizeof(struct worker), _Alignof(struct worker));
+    bench.buffers = heap_take(bytes, BUFFER_ALIGNMENT);
+    return bench.workers != NULL && bench.buffers != NULL;
+}
+
+static void work(void *arg, unsigned index)
+{
+    struct run *run = arg;
+
+    if (run->point->completion == JOB_LIMIT) {
+        limit_run(&bench.workers[index]);
+    } else {
+        workload_run(&bench.workers[index]);
+    }
+}
+
+/* The point fits the namespace. Prints what does not. */
+static bool check_namespace(const struct job_point *point)
+{
+    const struct nvme_namespace *ns = bench.storage.queues[0].ns;
+    const struct job *job = &bench.job;
+    uint64_t capacity = ns->block_count << ns->block_shift;
+    uint64_t size = job->size == 0 && job->offset < capacity ? capacity - job->offset : job->size;
+
+    if (point->bs % ns->block_bytes != 0 || job->offset % ns->block_bytes != 0) {
+        printf("error: bs=%" PRIu32 " offset=%" PRIu64 ": not multiples of the block size %" PRIu32
+               "\n",
+               point->bs, job->offset, ns->block_bytes);
+        return false;
+    }
+    if (size < point->bs || size > capacity || job->offset > capacity - size) {
+        printf("error: offset=%" PRIu64 " size=%" PRIu64 " bs=%" PRIu32
+               ": the namespace has %" PRIu64 " bytes\n",
+               job->offset, job->size, point->bs, capacity);
+        return false;
+    }
+    if (point->completion == JOB_LIMIT && point->bs / ns->block_bytes > ns->max_blocks) {
+        printf("error: bs=%" PRIu32
+               ": completion=limit knows no split, one command takes at most %" PRIu32 " bytes\n",
+               point->bs, ns->max_blocks * ns->block_bytes);
+        return false;
+    }
+    return true;
+}
+
+static bool open_point(const struct job_point *point)
+{
+    struct storage_config config = {
+        .harts = point->numjobs,
+        .depth_entries = point->iodepth + 1,
+        .mode = point->completion == JOB_IRQ ? NVME_MODE_INTERRUPT : NVME_MODE_POLL,
+    };
+    struct nvme_controller_info info;
+    static bool banner_printed;
+
+    if (!storage_open(&bench.storage, &config)) {
+        return false;
+    }
+    nvme_controller_describe(bench.storage.controllers[0].engine, &info);
+    if (info.depth_entries < config.depth_entries) {
+        printf("error: iodepth=%" PRIu32 ": the controller takes at most %" PRIu32 "\n",
+               point->iodepth, info.depth_entries - 1);
+    } else if (check_namespace(point)) {
+        if (!banner_printed) {
+            report_banner(&bench.storage, &bench.job);
+            banner_printed = true;
+        }
+        return true;
+    }
+    bench.failed |= !storage_close(&bench.storage);
+    return false;
+}
+
+static void say_errors(const struct run *run)
+{
+    for (uint32_t i = 0; i < run->harts; i++) {
+        const struct worker *worker = &bench.workers[i];
+
+        if (worker->errors != 0) {
+            printf("error: hart %" PRIu32 ": %" PRIu64 " errors, the first: %s%s%s\n", i,
+                   worker->errors, nvme_error_text(worker->error), worker->status != 0 ? ": " : "",
+                   worker->status != 0 ? nvme_status_text(worker->status) : "");
+            bench.failed = true;
+        }
+    }
+}
+
+/* ns / 1000 first: an hour at 1 GHz fits. */
+static uint64_t ticks_from_ns(uint64_t ns)
+{
+    return ns / 1000 * machine_get()->timebase_hz / 1000000;
+}
+
+/* Everything is open: runs on all harts and reports. */
+static void run_point(uint32_t number, uint32_t round)
+{
+    const struct job_point *point = &bench.job.points[number];
+    struct run run = {
+        .job = &bench.job,
+        .point = point,
+        .point_number = number,
+        .round = round,
+        .ramp_ticks = ticks_from_ns(bench.job.ramp_ns),
+        .runtime_ticks = ticks_from_ns(bench.job.runtime_ns),
+        .begin_ticks = UINT64_MAX,
+        .harts = bench.storage.queue_count,
+    };
+
+    for (uint32_t i = 0; i < run.harts; i++) {
+        worker_prepare(&bench.workers[i], &run, &bench.storage.queues[i], i,
+                       bench.buffers + (size_t)i * point->iodepth * point->bs);
+    }
+    if (harts_run(run.harts, work, &run) != 0) {
+        bench.failed = true;
+        return;
+    }
+    report_point(&run, bench.workers, bench.storage.delivery);
+    say_errors(&run);
+}
+
+static void measure(uint32_t number, uint32_t round)
+{
+    struct job_point *point = &bench.job.points[number];
+    char name[JOB_NAME_BYTES];
+
+    if (point->skipped) {
+        return;
+    }
+    if (!open_point(point)) {
+        job_name(point, name);
+        printf("skipped: point %" PRIu32 " %s: the error above says why\n", number, name);
+        point->skipped = true;
+        bench.failed = true;
+        return;
+    }
+    run_point(number, round);
+    bench.failed |= !storage_close(&bench.storage);
+}
+
+int main(int argc, char **argv)
+{
+    const struct job *job = &bench.job;
+
+    if (!job_parse(&bench.job, argc - 1, argv + 1)) {
+        return 1;
+    }
+    if (job->help) {
+        return 0;
+    }
+    if (!take_memory()) {
+        return 1;
+    }
+    for (uint32_t round = 0; round < job->rounds; round++) {
+        for (uint32_t first = 0; first < job->point_count; first += job->mode_count) {
+            /* Another mode goes first in every round. */
+            for (uint32_t i = 0; i < job->mode_count; i++) {
+                measure(first + (i + round) % job->mode_count, round);
+            }
+        }
+    }
+    return bench.failed ? 1 : 0;
+}

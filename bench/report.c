@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See report.h. Runs on hart 0 when all harts have ended; nothing is measured any more.
+ */
+#include "report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "timer.h"
+
+void report_banner(const struct storage *storage, const struct job *job)
+{
+    const struct nvme_namespace *ns = &storage->controllers[0].ns;
+
+    printf("{\"hartq_banner\":1,\"controllers\":%" PRIu32 ",\"block_count\":%" PRIu64
+           ",\"block_bytes\":%" PRIu32 ",\"delivery\":\"%s\",\"points\":%" PRIu32
+           ",\"rounds\":%" PRIu64 "}\n",
+           storage->controller_count, ns->block_count, ns->block_bytes, storage->delivery,
+           job->point_count, job->rounds);
+}
+
+/* Both directions of all harts. Without the engine there are no latencies, only a number. */
+struct merged {
+    struct histogram directions[2];
+    uint64_t ios[2];
+    struct nvme_counters counters;
+    uint64_t runtime_ns;
+    uint64_t idle_polls;
+    uint64_t stalls;
+    uint64_t errors;
+};
+
+/* *sum += end - begin, field by field: the counters are 64-bit numbers and nothing else. */
+static void add_counters(struct nvme_counters *sum, const struct nvme_counters *begin,
+                         const struct nvme_counters *end)
+{
+    enum { FIELDS = sizeof(struct nvme_counters) / sizeof(uint64_t) };
+    uint64_t values[3][FIELDS];
+
+    memcpy(values[0], sum, sizeof(values[0]));
+    memcpy(values[1], begin, sizeof(values[1]));
+    memcpy(values[2], end, sizeof(values[2]));
+    for (uint32_t i = 0; i < FIELDS; i++) {
+        values[0][i] += values[2][i] - values[1][i];
+    }
+    memcpy(sum, values[0], sizeof(values[0]));
+}
+
+static void merge(struct merged *merged, const struct worker *worker)
+{
+    enum job_rw rw = worker->run->point->rw;
+    uint64_t runtime_ns = time_ns_from_ticks(worker->end.ticks - worker->begin.ticks);
+
+    for (uint32_t i = 0; i < 2; i++) {
+        histogram_merge(&merged->directions[i], &worker->window[i]);
+        merged->ios[i] = merged->directions[i].count;
+    }
+    if (worker->run->point->completion == JOB_LIMIT) {
+        merged->ios[rw == JOB_WRITE || rw == JOB_RANDWRITE] +=
+            worker->end.counters.completions - worker->begin.counters.completions;
+    }
+    add_counters(&merged->counters, &worker->begin.counters, &worker->end.counters);
+    merged->runtime_ns = runtime_ns > merged->runtime_ns ? runtime_ns : merged->runtime_ns;
+    merged->idle_polls += worker->end.idle_polls - worker->begin.idle_polls;
+    merged->stalls += worker->stalls;
+    merged->errors += worker->errors;
+}
+
+static void print_direction(const char *name, const struct histogram *histogram, uint64_t ios,
+                            uint32_t bs)
+{
+    const char *comma = "";
+
+    printf(",\"%s\":{\"total_ios\":%" PRIu64 ",\"io_bytes\":%" PRIu64
+           ",\"lat_ns\":{\"min\":%" PRIu64 ",\"max\":%" PRIu64 ",\"sum\":%" PRIu64
+           ",\"sum_squares_us2\":%" PRIu64 ",\"N\":%" PRIu64 ",\"bins\":{",
+           name, ios, ios * bs, histogram->min_ns, histogram->max_ns, histogram->sum_ns,
+           histogram->sum_squares_us2, histogram->count);
+    for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+        if (histogram->bins[bucket] != 0) {
+            printf("%s\"%" PRIu64 "\":%" PRIu64, comma, histogram_bucket_ns(bucket),
+                   histogram->bins[bucket]);
+            comma = ",";
+        }
+    }
+    printf("}}}");
+}
+
+static void print_counters(const struct nvme_counters *counters)
+{
+    printf(",\"counters\":{\"posts\":%" PRIu64 ",\"completions\":%" PRIu64 ",\"drains\":%" PRIu64
+           ",\"services\":%" PRIu64 ",\"sq_doorbells\":%" PRIu64 ",\"cq_doorbells\":%" PRIu64,
+           counters->posts, counters->completions, counters->drains, counters->services,
+           counters->sq_doorbells, counters->cq_doorbells);
+    printf(",\"interrupts\":%" PRIu64 ",\"spurious\":%" PRIu64 ",\"late\":%" PRIu64
+           ",\"missed\":%" PRIu64 ",\"stale\":%" PRIu64 ",\"malformed\":%" PRIu64 "}",
+           counters->interrupts, counters->spurious, counters->late, counters->missed,
+           counters->stale, counters->malformed);
+}
+
+static void print_head(const struct run *run, const char *delivery, uint64_t runtime_ns)
+{
+    const struct job_point *point = run->point;
+    char name[JOB_NAME_BYTES];
+
+    job_name(point, name);
+    printf("{\"hartq_bench\":1,\"point\":%" PRIu32 ",\"round\":%" PRIu32 ",\"jobname\":\"%s\"",
+           run->point_number, run->round, name);
+    printf(",\"job options\":{\"rw\":\"%s\",\"bs\":\"%" PRIu32 "\",\"iodepth\":\"%" PRIu32
+           "\",\"iodepth_batch_submit\":\"%" PRIu32 "\",\"numjobs\":\"%" PRIu32
+           "\",\"completion\":\"%s\"}",
+           job_rw_word(point->rw), point->bs, point->iodepth, point->batch, point->numjobs,
+           job_completion_word(point->completion));
+    printf(",\"delivery\":\"%s\",\"harts\":%" PRIu32 ",\"runtime_ns\":%" PRIu64, delivery,
+           run->harts, runtime_ns);
+}
+
+void report_point(const struct run *run, const struct worker *workers, const char *delivery)
+{
+    static struct merged merged;
+
+    memset(&merged, 0, sizeof(merged));
+    for (uint32_t i = 0; i < run->harts; i++) {
+        merge(&merged, &workers[i]);
+    }
+    print_head(run, delivery, merged.runtime_ns);
+    print_direction("read", &merged.directions[0], merged.ios[0], run->point->bs);
+    print_direction("write", &merged.directions[1], merged.ios[1], run->point->bs);
+    print_counters(&merged.counters);
+    printf(",\"idle_polls\":%" PRIu64 ",\"idle_ns\":[", merged.idle_polls);
+    for (uint32_t i = 0; i < run->harts; i++) {
+        printf("%s%" PRIu64, i == 0 ? "" : ",", workers[i].end.idle_ns - workers[i].begin.idle_ns);
+    }
+    printf("],\"stalls_over_10ms\":%" PRIu64 ",\"errors\":%" PRIu64 "}\n", merged.stalls,
+           merged.errors);
+}

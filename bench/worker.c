@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See worker.h: preparation, the common start, the window's edges.
+ */
+#include "worker.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harts.h"
+#include "irq.h"
+#include "start.h"
+#include "timer.h"
+
+#define STALL_NS UINT64_C(10000000)
+
+/* From the marker to the window: the marker's printing is over. */
+#define MARGIN_NS UINT64_C(500000)
+
+#define RANDOM_MULTIPLIER UINT64_C(6364136223846793005) /* Knuth's, for a modulus of 2^64 */
+
+static uint64_t ticks_from_ns(uint64_t ns)
+{
+    return ns / 1000 * machine_get()->timebase_hz / 1000000;
+}
+
+/* The requests' list, each with its part of the memory. */
+static void prepare_requests(struct worker *worker, uint8_t *memory)
+{
+    const struct job_point *point = worker->run->point;
+
+    for (uint32_t i = 0; i < point->iodepth; i++) {
+        struct request *request = &worker->requests[i];
+
+        *request = (struct request){
+            .worker = worker,
+            .next = worker->free,
+            .buffer = memory + (size_t)i * point->bs,
+        };
+        worker->free = request;
+    }
+}
+
+/* Where the hart reads and writes. Sequential harts begin at equal distances from each other. */
+static void prepare_places(struct worker *worker)
+{
+    const struct job *job = worker->run->job;
+    const struct nvme_namespace *ns = worker->queue->ns;
+    uint64_t size = job->size;
+
+    if (size == 0) {
+        size = (ns->block_count << ns->block_shift) - job->offset;
+    }
+    worker->positions = size / worker->run->point->bs;
+    worker->next_position = worker->positions / worker->run->harts * worker->index;
+    worker->first_block = job->offset >> ns->block_shift;
+    worker->blocks = worker->run->point->bs >> ns->block_shift;
+    worker->random = (job->randseed + worker->index + 1) * RANDOM_MULTIPLIER;
+    worker->read_threshold = (job->rwmixread << 32) / 100;
+}
+
+void worker_prepare(struct worker *worker, struct run *run, struct storage_queue *queue,
+                    uint32_t index, uint8_t *memory)
+{
+    const struct job *job = run->job;
+
+    memset(worker, 0, sizeof(*worker));
+    worker->run = run;
+    worker->queue = queue;
+    worker->index = index;
+    worker->stall_ticks = ticks_from_ns(STALL_NS);
+    worker->ios_left = INT64_MAX;
+    worker->event_ticks = UINT64_MAX;
+    worker->latency = worker->ramp;
+    worker->complete_min =
+        (uint32_t)(job->complete_min == 0 ? run->point->batch : job->complete_min);
+    worker->complete_max = (uint32_t)(job->complete_max == 0 ? NVME_DEPTH_MAX : job->complete_max);
+    prepare_requests(worker, memory);
+    prepare_places(worker);
+}
+
+void worker_start(struct worker *worker)
+{
+    struct run *run = worker->run;
+
+    __atomic_fetch_add(&run->ready, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(&run->ready, __ATOMIC_ACQUIRE) != run->harts) {
+        /* Bounded: every hart of the point comes here. */
+    }
+    worker->drain_ticks = csr_time();
+    /* The others look at every drain whether hart 0 has fixed the begin. */
+    worker->event_ticks = worker->index == 0 ? worker->drain_ticks + run->ramp_ticks : 0;
+}
+
+static void take_edge(const struct worker *worker, struct edge *edge)
+{
+    uint64_t saved = irq_save();
+
+    if (worker->run->point->completion == JOB_LIMIT) {
+        edge->counters = worker->own;
+    } else {
+        nvme_queue_count(worker->queue->engine, &edge->counters);
+    }
+    edge->idle_polls = worker->idle_polls;
+    edge->idle_ns = hart_idle_ns(worker->index);
+    edge->ticks = csr_time();
+    irq_restore(saved);
+}
+
+/* Hart 0 at the end of its ramp. */
+static void announce(struct worker *worker)
+{
+    struct run *run = worker->run;
+    uint64_t begin_ticks;
+
+    printf("#begin %" PRIu32 " %" PRIu32 "\n", run->point_number, run->round);
+    begin_ticks = csr_time() + ticks_from_ns(MARGIN_NS);
+    __atomic_store_n(&run->begin_ticks, begin_ticks, __ATOMIC_RELEASE);
+    worker->event_ticks = begin_ticks;
+    worker->phase = WORKER_ANNOUNCED;
+}
+
+static void begin_window(struct worker *worker, uint64_t now_ticks)
+{
+    worker->phase = WORKER_MEASURE;
+    worker->event_ticks = now_ticks + worker->run->runtime_ticks;
+    if (worker->run->job->number_ios != 0) {
+        worker->ios_left = (int64_t)worker->run->job->number_ios;
+    }
+    worker->latency = worker->window;
+    worker->stalls = 0;
+    worker->limit_ios = 0;
+    take_edge(worker, &worker->begin);
+}
+
+static void end_window(struct worker *worker)
+{
+    take_edge(worker, &worker->end);
+    worker->phase = WORKER_OVER;
+    worker->latency = worker->ramp;
+    worker->stop = true;
+    if (worker->index == 0) {
+        printf("#end %" PRIu32 " %" PRIu32 "\n", worker->run->point_number, worker->run->round);
+    }
+}
+
+void worker_step(struct worker *worker, uint64_t now_ticks)
+{
+    if (worker->phase == WORKER_MEASURE) {
+        end_window(worker);
+    } else if (worker->phase == WORKER_RAMP && worker->index == 0) {
+        announce(worker);
+    } else if (worker->phase != WORKER_OVER &&
+               now_ticks >= __atomic_load_n(&worker->run->begin_ticks, __ATOMIC_ACQUIRE)) {
+        begin_window(worker, now_ticks);
+    }
+}
+
+void worker_fail(struct worker *worker, enum nvme_error error, uint16_t status)
+{
+    if (worker->errors++ == 0) {
+        worker->error = error;
+        worker->status = status;
+    }
+}

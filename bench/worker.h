@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One hart's share of a point: its state, its clock and its window. workload.c drives the engine,
+ * limit.c the bare rings; both call worker_drained() after each drain, and go on until stop.
+ *
+ * A window: every hart starts behind one barrier and works through the ramp; hart 0 then prints the
+ * marker `#begin` and fixes the begin of the window a little later, so that the printing is over;
+ * each hart measures from there for the runtime, and hart 0 prints `#end`. Requests that are still
+ * in flight are then waited for, unmeasured.
+ */
+#ifndef HARTQ_BENCH_WORKER_H
+#define HARTQ_BENCH_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "csr.h"
+#include "histogram.h"
+#include "job.h"
+#include "storage.h"
+
+enum {
+    WORKER_IDLE_POLLS = 256, /* empty polls between two looks at the clock */
+};
+
+struct worker;
+
+/* A request of the closed loop, with a buffer of its own. */
+struct request {
+    struct worker *worker;
+    struct request *next; /* of the finished, or of the free ones */
+    uint64_t start_ticks; /* when its group was posted */
+    uint8_t *buffer;
+    bool write;
+};
+
+/* What all harts of a point share. */
+struct run {
+    const struct job *job;
+    const struct job_point *point;
+    uint32_t point_number;
+    uint32_t round;
+    uint64_t ramp_ticks;
+    uint64_t runtime_ticks;
+    uint64_t begin_ticks; /* of the window; UINT64_MAX until hart 0 stores it (release) */
+    uint32_t ready;       /* harts behind the barrier */
+    uint32_t harts;
+};
+
+/* Where a hart is. */
+enum worker_phase {
+    WORKER_RAMP,
+    WORKER_ANNOUNCED, /* hart 0: the begin is fixed, not reached */
+    WORKER_MEASURE,
+    WORKER_OVER,
+};
+
+/* Counters at one edge of the window. */
+struct edge {
+    uint64_t ticks;
+    uint64_t idle_ns;
+    uint64_t idle_polls;
+    struct nvme_counters counters;
+};
+
+/* Written by its hart while it works, by hart 0 before and after. */
+struct worker {
+    _Alignas(64) struct run *run;
+    struct storage_queue *queue;
+    uint32_t index;
+    enum worker_phase phase;
+    bool stop;
+
+    /* The loop. */
+    struct request *volatile finished; /* by the callbacks; in interrupt mode in the trap */
+    struct request *free;
+    uint32_t in_flight;
+    uint32_t complete_min;
+    uint32_t complete_max;
+    struct request requests[JOB_IODEPTH_MAX];
+    struct nvme_io ios[JOB_IODEPTH_MAX]; /* a group on its way into the queue */
+
+    /* What to do next. */
+    uint64_t random;
+    uint64_t positions;      /* that a request may begin at */
+    uint64_t next_position;  /* of a sequential job */
+    uint64_t first_block;    /* of position 0 */
+    uint32_t blocks;         /* of each request */
+    uint64_t read_threshold; /* a mix: reads if 32 random bits are below */
+
+    /* The clock. */
+    uint64_t event_ticks; /* look at the phase from here on */
+    uint64_t drain_ticks; /* of the last drain */
+    uint64_t stall_ticks; /* a gap between two drains that is called a stall */
+    int64_t ios_left;     /* of number_ios */
+    uint64_t idle_polls;
+    struct nvme_counters own; /* of the limit probe, which counts for itself */
+
+    /* Results. */
+    struct latency *latency; /* [2]: reads, writes: the ramp's, then the window's */
+    struct latency ramp[2];
+    struct latency window[2];
+    struct edge begin, end;
+    uint64_t limit_ios; /* completions of the limit probe, which takes no latencies */
+    uint64_t stalls;
+    uint64_t errors;
+    enum nvme_error error; /* the first */
+    uint16_t status;       /* of the first, if the device said it */
+};
+
+/* Prepares a hart's share on hart 0: nothing is running. `memory` has iodepth buffers. */
+void worker_prepare(struct worker *worker, struct run *run, struct storage_queue *queue,
+                    uint32_t index, uint8_t *memory);
+
+/* Waits for the other harts, and starts the ramp. */
+void worker_start(struct worker *worker);
+
+/* Moves from ramp to window and from window to stop. Out of line: rare. */
+void worker_step(struct worker *worker, uint64_t now_ticks);
+
+/* Takes note of a request's failure. */
+void worker_fail(struct worker *worker, enum nvme_error error, uint16_t status);
+
+/* To be called after every drain that found something, with the number found. */
+static inline void worker_drained(struct worker *worker, uint64_t now_ticks, uint32_t count)
+{
+    worker->ios_left -= count;
+    if (now_ticks - worker->drain_ticks > worker->stall_ticks) {
+        worker->stalls++;
+    }
+    worker->drain_ticks = now_ticks;
+    if (now_ticks >= worker->event_ticks || worker->ios_left <= 0) {
+        worker_step(worker, now_ticks);
+    }
+}
+
+/* The closed loop over the engine, on each hart of a point. */
+void workload_run(struct worker *worker);
+
+/* Runs as many requests through the engine as the ring has entries, so that each holds a command. */
+void workload_fill_ring(struct worker *worker);
+
+/* The probe of what the device can do, on each hart of a point. */
+void limit_run(struct worker *worker);
+
+#endif

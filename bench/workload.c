@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The closed loop over the engine: keeps iodepth requests in flight on one hart.
+ *
+ * As fio does it: all that is free is posted in groups of at most iodepth_batch_submit, one doorbell
+ * each; then completions are waited for, at least iodepth_batch_complete_min of them. Callbacks only
+ * note which request has ended. Latencies are stamped once per group and once per drain: the clock
+ * ticks every 100 ns, and reading it is not free.
+ */
+#include "harts.h"
+#include "irq.h"
+#include "timer.h"
+#include "worker.h"
+
+static void done(void *arg, struct nvme_result result)
+{
+    struct request *request = arg;
+    struct worker *worker = request->worker;
+
+    request->next = worker->finished;
+    worker->finished = request;
+    if (result.error != NVME_OK) {
+        worker_fail(worker, result.error, result.status);
+    }
+}
+
+/* The upper bits of a linear congruential sequence are good ones. */
+static inline uint64_t next_random(struct worker *worker)
+{
+    worker->random = worker->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return worker->random;
+}
+
+static inline uint64_t next_lba(struct worker *worker, bool random)
+{
+    uint64_t position;
+
+    if (random) {
+        position = time_multiply_high(next_random(worker), worker->positions);
+    } else {
+        position = worker->next_position;
+        worker->next_position = position + 1 == worker->positions ? 0 : position + 1;
+    }
+    return worker->first_block + position * worker->blocks;
+}
+
+static inline bool next_is_write(struct worker *worker, enum job_rw rw)
+{
+    if (rw == JOB_READWRITE || rw == JOB_RANDRW) {
+        return next_random(worker) >> 32 >= worker->read_threshold;
+    }
+    return rw == JOB_WRITE || rw == JOB_RANDWRITE;
+}
+
+/* Posts the next group and rings. */
+static void post_group(struct worker *worker)
+{
+    const struct job_point *point = worker->run->point;
+    uint64_t now_ticks = csr_time();
+    uint32_t count = 0;
+    uint32_t posted;
+    enum nvme_error error;
+
+    for (struct request *request = worker->free; request != NULL && count < point->batch; count++) {
+        struct nvme_io *io = &worker->ios[count];
+
+        request->start_ticks = now_ticks;
+        request->write = next_is_write(worker, point->rw);
+        io->lba = next_lba(worker, point->rw >= JOB_RANDREAD);
+        io->buffer = request->buffer;
+        io->block_count = worker->blocks;
+        io->opcode = request->write ? NVME_CMD_WRITE : NVME_CMD_READ;
+        io->callback = (struct nvme_callback){done, request};
+        request = request->next;
+        worker->free = request;
+    }
+    error = nvme_post_many(worker->queue->engine, worker->queue->ns, worker->ios, count, &posted);
+    nvme_submit(worker->queue->engine);
+    worker->in_flight += posted;
+    if (error != NVME_OK) {
+        worker_fail(worker, error, 0);
+        worker->stop = true;
+    }
+}
+
+/* Takes what the callbacks have noted: latencies, and the requests are free again. */
+static void collect(struct worker *worker)
+{
+    uint64_t saved = irq_save();
+    struct request *request = worker->finished;
+    uint64_t now_ticks = csr_time();
+    uint32_t count = 0;
+
+    worker->finished = NULL;
+    irq_restore(saved);
+    while (request != NULL) {
+        struct request *next = request->next;
+
+        latency_add(&worker->latency[request->write], now_ticks - request->start_ticks);
+        request->next = worker->free;
+        worker->free = request;
+        request = next;
+        count++;
+    }
+    worker->in_flight -= count;
+    worker_drained(worker, now_ticks, count);
+}
+
+/* True if there is enough to collect. A split request frees several slots: then a little early. */
+static inline bool is_enough(const struct worker *worker)
+{
+    if (worker->finished == NULL) {
+        return false;
+    }
+    return worker->complete_min <= 1 ||
+           nvme_queue_outstanding(worker->queue->engine) + worker->complete_min <=
+               worker->in_flight ||
+           nvme_queue_outstanding(worker->queue->engine) == 0;
+}
+
+typedef void wait_function(struct worker *worker);
+
+/* Services the queue until there is enough; looks at the clock when there is nothing for long. */
+static void poll(struct worker *worker)
+{
+    uint32_t empty = 0;
+
+    while (!is_enough(worker)) {
+        if (nvme_queue_service(worker->queue->engine, worker->complete_max) != 0) {
+            continue;
+        }
+        worker->idle_polls++;
+        if (++empty == WORKER_IDLE_POLLS) {
+            empty = 0;
+            nvme_queue_watch(worker->queue->engine, time_now_ns());
+        }
+    }
+}
+
+/* Sleeps until there is enough; the drains run in the trap. */
+static void sleep(struct worker *worker)
+{
+    while (!is_enough(worker)) {
+        storage_wait(worker->queue);
+    }
+}
+
+static wait_function *wait_of(const struct worker *worker)
+{
+    return nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL ? poll : sleep;
+}
+
+static void post_all(struct worker *worker)
+{
+    while (worker->free != NULL && !worker->stop) {
+        post_group(worker);
+    }
+}
+
+static void wait_all(struct worker *worker)
+{
+    worker->complete_min = 1;
+    while (worker->in_flight != 0) {
+        wait_of(worker)(worker);
+        collect(worker);
+    }
+}
+
+void workload_run(struct worker *worker)
+{
+    wait_function *wait = wait_of(worker);
+
+    storage_hart_start(worker->queue);
+    worker_start(worker);
+    while (!worker->stop) {
+        post_all(worker);
+        if (worker->in_flight != 0) {
+            wait(worker);
+            collect(worker);
+        }
+    }
+    wait_all(worker);
+    storage_hart_stop(worker->queue);
+}
+
+void workload_fill_ring(struct worker *worker)
+{
+    uint32_t complete_min = worker->complete_min;
+
+    /* A ring has one entry more than requests: one of them goes twice. */
+    post_all(worker);
+    wait_all(worker);
+    worker->free->next = NULL;
+    post_all(worker);
+    wait_all(worker);
+    worker->complete_min = complete_min;
+}
