@@ -117,8 +117,13 @@ enum nvme_error nvme_controller_settle(struct nvme_controller *controller, enum 
     if (nvme_controller_state_load(controller) == NVME_CONTROLLER_STUCK) {
         return NVME_ERR_STUCK;
     }
-    /* Ends an admin command that was not answered; nothing on a live controller. */
-    nvme_queue_service(&controller->admin, NVME_ADMIN_DEPTH);
+    if (nvme_controller_state_load(controller) == NVME_CONTROLLER_FAILED) {
+        /* Ends an admin command that was not answered; its handler may be connected. */
+        unsigned long irq = hal_irq_save();
+
+        nvme_queue_service(&controller->admin, NVME_ADMIN_DEPTH);
+        hal_irq_restore(irq);
+    }
     return error;
 }
 
@@ -130,15 +135,16 @@ static enum nvme_error reset(struct nvme_controller *controller)
     enum nvme_error error;
 
     if ((cc & NVME_CC_EN) != 0) {
-        /* EN may only be cleared once RDY has followed it; a dead device is cleared all the same. */
+        /*
+         * EN may only be cleared once RDY has followed it; a dead device is cleared all the same.
+         */
         error = wait_status(controller, NVME_CSTS_RDY, NVME_CSTS_RDY, controller->ready_timeout_ns);
         if (error == NVME_ERR_REMOVED) {
             return error;
         }
         nvme_register_write(config, NVME_REG_CC, cc & (uint32_t) ~(NVME_CC_EN | NVME_CC_SHN));
     }
-    error = wait_status(controller, NVME_CSTS_RDY, 0, controller->ready_timeout_ns);
-    return error == NVME_ERR_TIMEOUT ? NVME_ERR_STUCK : error;
+    return wait_status(controller, NVME_CSTS_RDY, 0, controller->ready_timeout_ns);
 }
 
 static void write_address(const struct nvme_config *config, uint32_t offset,
@@ -175,46 +181,6 @@ static enum nvme_error enable(struct nvme_controller *controller)
     hal_before_doorbell();
     nvme_register_write(config, NVME_REG_CC, (uint32_t)cc);
     return wait_status(controller, NVME_CSTS_RDY, NVME_CSTS_RDY, controller->ready_timeout_ns);
-}
-
-/* Identify's strings are padded with blanks and not terminated. */
-static void copy_text(char *to, const char *from, size_t size)
-{
-    size_t end = 0;
-
-    for (size_t i = 0; i < size; i++) {
-        to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : ' ';
-        end = to[i] != ' ' ? i + 1 : end;
-    }
-    to[end] = '\0';
-}
-
-/* The fields of Identify Controller, in plain units, checked against what we need. */
-static enum nvme_error decode_identify(struct nvme_controller *controller)
-{
-    struct nvme_controller_info *info = &controller->info;
-    struct nvme_identify_controller identify;
-
-    memcpy(&identify, controller->identify_page, sizeof(identify));
-    copy_text(info->serial, identify.sn, sizeof(identify.sn));
-    copy_text(info->model, identify.mn, sizeof(identify.mn));
-    copy_text(info->firmware, identify.fr, sizeof(identify.fr));
-    info->pci_vendor = identify.vid;
-    info->namespace_id_max = identify.nn;
-    info->volatile_write_cache = (identify.vwc & 1) != 0;
-    if ((identify.sqes & 0xf) > NVME_SQE_SHIFT || identify.sqes >> 4 < NVME_SQE_SHIFT ||
-        (identify.cqes & 0xf) > NVME_CQE_SHIFT || identify.cqes >> 4 < NVME_CQE_SHIFT) {
-        return NVME_ERR_IDENTIFY;
-    }
-    /* MDTS is a power of two in pages; what does not fit 32 bits is no limit to us. */
-    if (identify.mdts != 0 && identify.mdts < 20 &&
-        ((uint64_t)info->page_bytes << identify.mdts) <= UINT32_MAX) {
-        info->mdts_bytes = info->page_bytes << identify.mdts;
-        if (info->max_transfer_bytes > info->mdts_bytes) {
-            info->max_transfer_bytes = info->mdts_bytes;
-        }
-    }
-    return NVME_OK;
 }
 
 /*
@@ -268,7 +234,7 @@ static enum nvme_error configure(struct nvme_controller *controller)
         return error;
     }
     repair_line(controller);
-    error = decode_identify(controller);
+    error = nvme_identify_controller_decode(controller->identify_page, &controller->info);
     if (error != NVME_OK) {
         return error;
     }

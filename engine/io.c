@@ -7,27 +7,33 @@
  */
 #include "nvme_internal.h"
 
-/* The common start of every post: a slot for a request. */
-static inline struct nvme_request *begin(struct nvme_queue *queue, void *buffer,
-                                         uint64_t size_bytes, struct nvme_callback callback)
+/* The common start of every post: a slot for a request. `to` is where the device writes. */
+static inline struct nvme_request *begin(struct nvme_queue *queue, void *to, uint64_t size_bytes,
+                                         struct nvme_callback callback)
 {
     struct nvme_request *request = nvme_request_acquire(queue);
 
     request->done = callback.done;
     request->arg = callback.arg;
-    request->buffer = buffer;
+    request->buffer = to;
     request->size_bytes = size_bytes;
     return request;
 }
 
+/* The buffer if a command of this opcode fills it, else NULL. */
+static inline void *filled(void *buffer, uint32_t opcode)
+{
+    return (opcode & NVME_TRANSFER_FROM_DEVICE) != 0 ? buffer : NULL;
+}
+
 /* The data pointer of a transfer that leaves its first page. */
 static NVME_COLD void fill_pages(const struct nvme_queue *queue, struct nvme_command *entry,
-                                 const struct nvme_request *request)
+                                 const struct nvme_request *request, const void *buffer)
 {
     size_t slot = request->cid & queue->slot_mask;
     struct nvme_prp_build build = {
         .dma_context = queue->controller->config.dma_context,
-        .buffer = request->buffer,
+        .buffer = buffer,
         .size_bytes = (uint32_t)request->size_bytes,
         .page_bytes = queue->controller->info.page_bytes,
         .list = queue->lists + slot * queue->list_stride_bytes,
@@ -38,16 +44,16 @@ static NVME_COLD void fill_pages(const struct nvme_queue *queue, struct nvme_com
 
 /* The common end: the data pointer, and the command counts as posted. size_bytes is not 0. */
 static inline void finish(struct nvme_queue *queue, struct nvme_command *entry,
-                          const struct nvme_request *request, uint64_t size_bytes)
+                          const struct nvme_request *request, const void *buffer)
 {
     void *context = queue->controller->config.dma_context;
-    void *buffer = request->buffer;
+    uint64_t size_bytes = request->size_bytes;
 
     if (nvme_prp_one_page(buffer, size_bytes, queue->page_mask)) {
         entry->prp1 = hal_dma_address(context, buffer);
         entry->prp2 = 0;
     } else {
-        fill_pages(queue, entry, request);
+        fill_pages(queue, entry, request, buffer);
     }
     /* Before a read too: a dirty line must not be written back over the device's data. */
     hal_dma_clean(context, buffer, size_bytes);
@@ -58,13 +64,14 @@ static inline void finish(struct nvme_queue *queue, struct nvme_command *entry,
 void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, void *buffer,
                  uint32_t size_bytes, struct nvme_callback callback)
 {
-    struct nvme_request *request = begin(queue, buffer, size_bytes, callback);
+    struct nvme_request *request =
+        begin(queue, filled(buffer, command->cdw0), size_bytes, callback);
     struct nvme_command *entry = nvme_queue_next(queue);
 
     *entry = *command;
     entry->cdw0 = command->cdw0 | (uint32_t)request->cid << 16;
     if (size_bytes != 0) {
-        finish(queue, entry, request, size_bytes);
+        finish(queue, entry, request, buffer);
         return;
     }
     hal_dma_clean(queue->controller->config.dma_context, entry, sizeof(*entry));
@@ -77,7 +84,8 @@ static inline void put_transfer(struct nvme_queue *queue, const struct nvme_name
 {
     uint64_t count = io->block_count;
     uint64_t size_bytes = count << ns->block_shift;
-    struct nvme_request *request = begin(queue, io->buffer, size_bytes, callback);
+    struct nvme_request *request =
+        begin(queue, filled(io->buffer, io->opcode), size_bytes, callback);
     struct nvme_command *next = nvme_queue_next(queue);
     struct nvme_transfer_command *entry = (struct nvme_transfer_command *)(void *)next;
 
@@ -87,7 +95,7 @@ static inline void put_transfer(struct nvme_queue *queue, const struct nvme_name
     entry->slba = io->lba;
     entry->cdw12_13 = count - 1;
     entry->cdw14_15 = 0;
-    finish(queue, next, request, size_bytes);
+    finish(queue, next, request, io->buffer);
 }
 
 static void part_done(void *arg, struct nvme_result result);

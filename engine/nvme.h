@@ -388,8 +388,9 @@ NVME_WARN_UNUSED enum nvme_error nvme_post_many(struct nvme_queue *queue,
 /*
  * Posts any I/O command: opcode, nsid and dwords 2, 3 and 10 to 15 are the caller's, the engine
  * puts in the command id and the PRPs of `size_bytes` at `buffer` (NULL and 0 for none); the rest
- * of the command is 0. Not validated against a namespace, never split. NVME_ERR_LENGTH: above info.max_transfer_bytes, or a buffer
- * with an opcode that transfers nothing, or none with one that does. _ALIGNMENT, _BUSY, _STATE.
+ * of the command is 0. Not validated against a namespace, never split. NVME_ERR_LENGTH: above
+ * info.max_transfer_bytes, or a buffer with an opcode that transfers nothing, or none with one that
+ * does. _ALIGNMENT, _BUSY, _STATE.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_passthrough(struct nvme_queue *queue,
                                                   const struct nvme_command *command, void *buffer,
@@ -423,12 +424,12 @@ bool nvme_queue_arm(struct nvme_queue *queue);
  * The watch: finds lost interrupts, expired commands and dead controllers. Call every
  * NVME_WATCH_PERIOD_NS while requests are outstanding, in the context that services the queue
  * (interrupt queue: trap or interrupts off; poll queue: its thread). now_ns is hal_now_ns's time.
- * A gap between two calls counts at most 100 ms towards a deadline, so a late caller expires nothing early.
- * An expired command, CSTS.CFS or a removed device disable the whole controller: interrupts
- * masked, CC.EN = 0; once RDY = 0 is seen, at a later call, every request of every queue ends
- * once with the cause, on its owner. A removed device counts as stopped. If RDY never falls the requests stay owned, event
- * DISABLE_TIMEOUT. The controller then takes nothing but nvme_controller_close.
- * Cost: one MMIO read and, ten times per deadline, a walk over the slots.
+ * A gap between two calls counts at most 100 ms towards a deadline, so a late caller expires
+ * nothing early. An expired command, CSTS.CFS or a removed device disable the whole controller:
+ * interrupts masked, CC.EN = 0; once RDY = 0 is seen, at a later call, every request of every queue
+ * ends once with the cause, on its owner. A removed device counts as stopped. If RDY never falls
+ * the requests stay owned, event DISABLE_TIMEOUT. The controller then takes nothing but
+ * nvme_controller_close. Cost: one MMIO read and, ten times per deadline, a walk over the slots.
  */
 void nvme_queue_watch(struct nvme_queue *queue, uint64_t now_ns);
 

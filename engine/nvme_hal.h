@@ -76,9 +76,10 @@ static inline uint64_t hal_dma_address(void *context, const void *pointer);
 
 /*
  * Where DMA is not coherent with the caches: clean writes dirty lines back, before the device
- * reads and also before it writes, lest a late eviction undo its data; invalidate drops lines before the hart reads what the device wrote. Nothing where DMA
- * is coherent. `size` is in bytes; the port rounds to cache lines, so buffers for reading must
- * not share a line with data that the hart writes meanwhile.
+ * reads and also before it writes, lest a late eviction undo its data; invalidate drops lines
+ * before the hart reads what the device wrote. Nothing where DMA is coherent. `size` is in bytes;
+ * the port rounds to cache lines, so buffers for reading must not share a line with data that the
+ * hart writes meanwhile.
  */
 static inline void hal_dma_clean(void *context, const void *pointer, size_t size);
 static inline void hal_dma_invalidate(void *context, const void *pointer, size_t size);

@@ -3,7 +3,7 @@
  * Private to the engine: its structures, the prototypes between its files, the hot inlines.
  *
  * Layers, each calls only to the right or within itself:
- * recovery -> controller -> admin -> io -> queue -> {request, prp} -> {status, spec, hal};
+ * recovery -> {controller, pair} -> admin -> io -> queue -> {request, prp} -> {status, spec, hal};
  * interrupt -> {queue, recovery}. engine/DESIGN.md draws the states.
  */
 #ifndef NVME_INTERNAL_H
@@ -28,7 +28,7 @@
 struct nvme_request {
     nvme_done *done;
     void *arg;
-    void *buffer;        /* of the command; NULL if it moves no data */
+    void *buffer;        /* that the device fills, for hal_dma_invalidate; else NULL */
     uint64_t cid;        /* issued command id; idle: CID_IDLE and, in 15:0, the next to issue */
     uint64_t clock_ms;   /* queue clock at post */
     uint64_t size_bytes; /* of the command */
@@ -138,18 +138,22 @@ struct nvme_controller {
 
 /* ---- Registers ------------------------------------------------------------------------ */
 
+/* A 32-bit property at its offset from the start of BAR0. */
 static inline uint32_t nvme_register_read(const struct nvme_config *config, uint32_t offset)
 {
     return hal_mmio_read32((const volatile uint8_t *)config->registers + offset);
 }
 
+/* Writes a 32-bit property. Doorbells are queue.c's. */
 static inline void nvme_register_write(const struct nvme_config *config, uint32_t offset,
                                        uint32_t value)
 {
     hal_mmio_write32((volatile uint8_t *)config->registers + offset, value);
 }
 
-/* The hot path's look. Relaxed: nothing is done about a failed controller without the load below. */
+/*
+ * The hot path's look. Relaxed: nothing is done about a failed controller without the load below.
+ */
 static inline bool nvme_controller_live(const struct nvme_controller *controller)
 {
     return __atomic_load_n(&controller->state, __ATOMIC_RELAXED) == NVME_CONTROLLER_LIVE;
@@ -173,6 +177,7 @@ static inline void nvme_interrupt_mask(struct nvme_controller *controller)
     }
 }
 
+/* The other half of the pair; writes INTMC when the outermost one ends. */
 static inline void nvme_interrupt_unmask(struct nvme_controller *controller)
 {
     if (--controller->mask_depth == 0 && controller->interrupt_queues != 0 && !controller->masked &&
@@ -235,6 +240,22 @@ static inline bool nvme_prp_one_page(const void *buffer, uint64_t size_bytes, ui
 {
     return ((uintptr_t)buffer & page_mask) + size_bytes <= page_mask + 1;
 }
+
+/* ---- identify.c: pure ----------------------------------------------------------------- */
+
+/*
+ * Fills what Identify Controller tells; page_bytes and max_transfer_bytes are set before, the
+ * latter is lowered to MDTS. NVME_ERR_IDENTIFY: entry sizes that exclude ours.
+ */
+enum nvme_error nvme_identify_controller_decode(const void *page,
+                                                struct nvme_controller_info *info);
+
+/*
+ * Fills the geometry. Errors: nvme_namespace_open. The format in use must have a block of at most
+ * max_transfer_bytes, no metadata and no protection information.
+ */
+enum nvme_error nvme_identify_namespace_decode(const void *page, uint32_t max_transfer_bytes,
+                                               struct nvme_namespace *ns);
 
 /* ---- request.c: slots ----------------------------------------------------------------- */
 

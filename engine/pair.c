@@ -8,8 +8,6 @@
  */
 #include "nvme_internal.h"
 
-enum { BLOCK_SHIFT_MIN = 9, BLOCK_SHIFT_MAX = 16 };
-
 static enum nvme_error check_open(const struct nvme_controller *controller, uint32_t index,
                                   const struct nvme_queue_config *config)
 {
@@ -174,46 +172,10 @@ enum nvme_error nvme_namespace_next(struct nvme_controller *controller, uint32_t
     return NVME_OK;
 }
 
-/* The namespace's LBA format: which one is in use, and whether we can work with it. */
-static enum nvme_error decode(const struct nvme_controller *controller,
-                              const struct nvme_identify_namespace *identify,
-                              struct nvme_namespace *ns)
-{
-    uint32_t format = (uint32_t)NVME_GET(NVME_FLBAS_LOW, identify->flbas);
-    uint32_t lbaf;
-    uint64_t shift;
-
-    if (identify->nlbaf > 15) {
-        format |= (uint32_t)NVME_GET(NVME_FLBAS_HIGH, identify->flbas) << 4;
-    }
-    lbaf = identify->lbaf[format];
-    shift = NVME_GET(NVME_LBAF_LBADS, lbaf);
-    if (NVME_GET(NVME_LBAF_MS, lbaf) != 0 || (identify->dps & NVME_DPS_PIT) != 0) {
-        return NVME_ERR_UNSUPPORTED;
-    }
-    if (format > identify->nlbaf || shift < BLOCK_SHIFT_MIN || shift > BLOCK_SHIFT_MAX ||
-        controller->info.max_transfer_bytes >> shift == 0 || identify->nsze > UINT64_MAX >> shift) {
-        return NVME_ERR_IDENTIFY;
-    }
-    ns->block_count = identify->nsze;
-    ns->block_shift = (uint8_t)shift;
-    ns->block_bytes = UINT32_C(1) << shift;
-    ns->max_blocks = controller->info.max_transfer_bytes >> shift;
-    if (ns->max_blocks > NVME_IO_MAX_BLOCKS) {
-        ns->max_blocks = NVME_IO_MAX_BLOCKS;
-    }
-    /* A length that fits one command fits the namespace: one comparison less per request. */
-    if (ns->max_blocks > ns->block_count) {
-        ns->max_blocks = (uint32_t)ns->block_count;
-    }
-    return NVME_OK;
-}
-
 enum nvme_error nvme_namespace_open(struct nvme_controller *controller, uint32_t nsid,
                                     struct nvme_namespace *ns)
 {
     struct nvme_namespace opened = {.controller = controller, .nsid = nsid};
-    struct nvme_identify_namespace identify;
     enum nvme_error error;
 
     if (nsid == 0 || nsid > controller->info.namespace_id_max) {
@@ -223,11 +185,8 @@ enum nvme_error nvme_namespace_open(struct nvme_controller *controller, uint32_t
     if (error != NVME_OK) {
         return nvme_controller_settle(controller, error);
     }
-    memcpy(&identify, controller->identify_page, sizeof(identify));
-    if (identify.nsze == 0) {
-        return NVME_ERR_NAMESPACE;
-    }
-    error = decode(controller, &identify, &opened);
+    error = nvme_identify_namespace_decode(controller->identify_page,
+                                           controller->info.max_transfer_bytes, &opened);
     if (error == NVME_OK) {
         *ns = opened;
     }

@@ -123,7 +123,11 @@ static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t 
         queue->counters.stale++;
         return;
     }
-    hal_dma_invalidate(queue->controller->config.dma_context, request->buffer, request->size_bytes);
+    /* Not for a write: its buffer may share a cache line with data of the hart's. */
+    if (request->buffer != NULL) {
+        hal_dma_invalidate(queue->controller->config.dma_context, request->buffer,
+                           request->size_bytes);
+    }
     if (status >> 17 == 0) {
         end(queue, request, success(request->size_bytes, dw0));
     } else {

@@ -276,7 +276,9 @@ void storage_wait(struct storage_queue *queue)
     uint64_t irq;
 
     if (nvme_queue_mode(queue->engine) == NVME_MODE_POLL) {
-        /* Interrupts off: the queue of a line that went bad is also serviced by the watch's tick. */
+        /*
+         * Interrupts off: the queue of a line that went bad is also serviced by the watch's tick.
+         */
         irq = irq_save();
         poll(queue);
         irq_restore(irq);

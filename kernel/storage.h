@@ -94,8 +94,9 @@ void storage_hart_start(struct storage_queue *queue);
 void storage_hart_stop(struct storage_queue *queue);
 
 /*
- * One step of waiting on the owner hart, interrupts on: services a polled queue once, or sleeps until
- * an interrupt if nothing is ready. Callbacks have run when it returns, or not: look and call again.
+ * One step of waiting on the owner hart, interrupts on: services a polled queue once, or sleeps
+ * until an interrupt if nothing is ready. Callbacks have run when it returns, or not: look and call
+ * again.
  */
 void storage_wait(struct storage_queue *queue);
 

@@ -56,7 +56,7 @@ static void print_error(const struct storage_controller *controller, const char 
 /* How many queues each controller must give. */
 static uint32_t queues_each(const struct storage *storage, uint32_t controllers)
 {
-    return (storage->config.harts + controllers - 1) / controllers;
+    return controllers == 0 ? 0 : (storage->config.harts + controllers - 1) / controllers;
 }
 
 static bool open_engine(struct storage *storage, struct storage_controller *controller,

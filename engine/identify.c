@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a device says of itself, in plain units: Identify Controller and Identify Namespace.
+ *
+ * Pure. Each field is read once, from a page that a hostile device may go on writing, into a
+ * local; then checked; then used. NVMe Base 2.0, NVM Command Set 1.0: Identify.
+ */
+#include "nvme_internal.h"
+
+enum {
+    BLOCK_SHIFT_MIN = 9,
+    BLOCK_SHIFT_MAX = 16,
+    FORMATS_IN_LOW_BITS = 16,
+};
+
+/* Identify's strings are padded with blanks and not terminated. */
+static void copy_text(char *to, const volatile char *from, size_t size)
+{
+    size_t end = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        char byte = from[i];
+
+        to[i] = byte >= ' ' && byte <= '~' ? byte : ' ';
+        end = to[i] != ' ' ? i + 1 : end;
+    }
+    to[end] = '\0';
+}
+
+/* SQES and CQES: the smallest size in 3:0 and the largest in 7:4, as powers of two. */
+static bool size_allowed(uint8_t sizes, uint8_t shift)
+{
+    return (sizes & 0xf) <= shift && sizes >> 4 >= shift;
+}
+
+enum nvme_error nvme_identify_controller_decode(const void *page, struct nvme_controller_info *info)
+{
+    const volatile struct nvme_identify_controller *identify = page;
+    uint8_t mdts = identify->mdts;
+    uint64_t mdts_bytes = mdts < 32 ? (uint64_t)info->page_bytes << mdts : UINT64_MAX;
+
+    if (!size_allowed(identify->sqes, NVME_SQE_SHIFT) ||
+        !size_allowed(identify->cqes, NVME_CQE_SHIFT)) {
+        return NVME_ERR_IDENTIFY;
+    }
+    copy_text(info->serial, identify->sn, sizeof(identify->sn));
+    copy_text(info->model, identify->mn, sizeof(identify->mn));
+    copy_text(info->firmware, identify->fr, sizeof(identify->fr));
+    info->pci_vendor = identify->vid;
+    info->namespace_id_max = identify->nn;
+    info->volatile_write_cache = (identify->vwc & 1) != 0;
+    /* A limit that 32 bits do not hold is none to us. */
+    if (mdts != 0 && mdts_bytes <= UINT32_MAX) {
+        info->mdts_bytes = (uint32_t)mdts_bytes;
+        if (info->max_transfer_bytes > info->mdts_bytes) {
+            info->max_transfer_bytes = info->mdts_bytes;
+        }
+    }
+    return NVME_OK;
+}
+
+/* The most blocks of one command: by bytes, by NLB's 16 bits, by what there is. */
+static uint32_t max_blocks(uint32_t max_transfer_bytes, uint32_t shift, uint64_t block_count)
+{
+    uint32_t blocks = max_transfer_bytes >> shift;
+
+    if (blocks > NVME_IO_MAX_BLOCKS) {
+        blocks = NVME_IO_MAX_BLOCKS;
+    }
+    /* A length that fits one command fits the namespace: one comparison less per request. */
+    return blocks < block_count ? blocks : (uint32_t)block_count;
+}
+
+enum nvme_error nvme_identify_namespace_decode(const void *page, uint32_t max_transfer_bytes,
+                                               struct nvme_namespace *ns)
+{
+    const volatile struct nvme_identify_namespace *identify = page;
+    uint64_t block_count = identify->nsze;
+    uint8_t flbas = identify->flbas;
+    uint8_t last_format = identify->nlbaf;
+    uint32_t format = (uint32_t)NVME_GET(NVME_FLBAS_LOW, flbas);
+    uint32_t lbaf;
+    uint32_t shift;
+
+    if (block_count == 0) {
+        return NVME_ERR_NAMESPACE;
+    }
+    if (last_format >= FORMATS_IN_LOW_BITS) {
+        format |= (uint32_t)NVME_GET(NVME_FLBAS_HIGH, flbas) << 4;
+    }
+    lbaf = identify->lbaf[format];
+    shift = (uint32_t)NVME_GET(NVME_LBAF_LBADS, lbaf);
+    if (NVME_GET(NVME_LBAF_MS, lbaf) != 0 || (identify->dps & NVME_DPS_PIT) != 0) {
+        return NVME_ERR_UNSUPPORTED;
+    }
+    if (format > last_format || shift < BLOCK_SHIFT_MIN || shift > BLOCK_SHIFT_MAX ||
+        max_transfer_bytes >> shift == 0 || block_count > UINT64_MAX >> shift) {
+        return NVME_ERR_IDENTIFY;
+    }
+    ns->block_count = block_count;
+    ns->block_shift = (uint8_t)shift;
+    ns->block_bytes = UINT32_C(1) << shift;
+    ns->max_blocks = max_blocks(max_transfer_bytes, shift, block_count);
+    return NVME_OK;
+}
