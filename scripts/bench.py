@@ -85,25 +85,49 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--preset", choices=(*PRESETS, "instructions"), default="default",
-        help="which matrix (default: default); instructions counts them exactly instead")
-    add("--completion", metavar="M,...", help=f"of {', '.join(COMPLETIONS)}; limit is the raw ring "
-        "without the engine")
+    add(
+        "--preset",
+        choices=(*PRESETS, "instructions"),
+        default="default",
+        help="which matrix (default: default); instructions counts them exactly instead",
+    )
+    add(
+        "--completion",
+        metavar="M,...",
+        help=f"of {', '.join(COMPLETIONS)}; limit is the raw ring " "without the engine",
+    )
     add("--iodepth", metavar="N,...", help=f"queue depths, 1 to {DEPTH_MAX}")
     add("--batch", metavar="N,...", help="commands behind one doorbell; 0 is the depth")
     add("--bs", metavar="SIZE,...", help="block sizes, such as 512,4k,1m")
     add("--rw", metavar="W,...", help=f"of {', '.join(WORKLOADS)}")
-    add("--harts", metavar="N,...", help=f"harts that do I/O, 1 to {HARTS_MAX}; with more than 4 "
-        "only polled, because interrupt lines are shared")
-    add("--delivery", choices=("per-hart", "shared", "msix"), default="per-hart",
-        help="how interrupts reach the harts (default and, in this version, only: per-hart)")
-    add("--backing", default="null", metavar="WHERE",
-        help="null[:SIZE], ram:SIZE or a raw image, as run.py (default null)")
+    add(
+        "--harts",
+        metavar="N,...",
+        help=f"harts that do I/O, 1 to {HARTS_MAX}; with more than 4 "
+        "only polled, because interrupt lines are shared",
+    )
+    add(
+        "--delivery",
+        choices=("per-hart", "shared", "msix"),
+        default="per-hart",
+        help="how interrupts reach the harts (default and, in this version, only: per-hart)",
+    )
+    add(
+        "--backing",
+        default="null",
+        metavar="WHERE",
+        help="null[:SIZE], ram:SIZE or a raw image, as run.py (default null)",
+    )
     add("--rounds", type=int, metavar="N", help="measured windows per point, all boots together")
     add("--boots", type=int, metavar="N", help="boots that share the rounds")
     add("--runtime", metavar="TIME", help="length of a window, such as 500ms")
-    add("--out", type=Path, default=ROOT / "results" / "latest", metavar="DIR",
-        help="where the result goes (default results/latest)")
+    add(
+        "--out",
+        type=Path,
+        default=ROOT / "results" / "latest",
+        metavar="DIR",
+        help="where the result goes (default results/latest)",
+    )
     add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")
     add("--dry-run", action="store_true", help="print the plan and stop")
     return parser  # fmt: skip
@@ -152,11 +176,13 @@ class Progress:
         self._stream = stream
         self._done = 0
         self._begin_s = self._told_s = time.monotonic()
+        self._bar = self._open_bar() if stream.isatty() else None
+
+    def _open_bar(self) -> tqdm:
         form = "{l_bar}{bar}| {n_fmt}/{total_fmt} windows, {elapsed} done, {remaining} left"
-        self._bar = (
-            tqdm(total=plan.windows(), file=stream, bar_format=form, dynamic_ncols=True, leave=False)
-            if stream.isatty()
-            else None
+        total = self._plan.windows()
+        return tqdm(
+            total=total, file=self._stream, bar_format=form, dynamic_ncols=True, leave=False
         )
 
     def step(self, window: Window) -> None:

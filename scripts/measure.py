@@ -18,7 +18,9 @@ from guest import STATUS_OK, Guest, Line
 from machine import PRIVATE_LINES, Machine, UsageError
 from matrix import Plan, Sweep, guest_arguments
 
-MEMORY_MIB = 256
+MEMORY_MIB = 128  # besides the buffers
+COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
+COMPLAINTS_MAX = 10
 FIRMWARE_LINE = re.compile(r"^OpenSBI (v\S+)")
 
 
@@ -72,7 +74,7 @@ def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine
         app=target.app,
         arguments=guest_arguments(plan, sweep, boot),
         harts=harts,
-        memory_mib=MEMORY_MIB,
+        memory_mib=MEMORY_MIB + (harts * max(sweep.iodepth) * max(sweep.bs) >> 20),
         backing=target.backing,
         controllers=min(harts, PRIVATE_LINES),
         timeout_s=60 + 4 * sweep.points() * rounds * plan.window_s(),
@@ -91,6 +93,7 @@ class _Reader:
         self._spent: hostcpu.Spent | None = None
         self.firmware = ""
         self.windows = 0
+        self.complaints: list[str] = []
 
     def take(self, line: Line) -> None:
         """Act on one line; what is not ours passes by."""
@@ -100,6 +103,8 @@ class _Reader:
             self._spent = hostcpu.difference(self._begin, hostcpu.sample(self._pid))
         elif line.text.startswith('{"hartq_bench"'):
             self._take_record(line.text)
+        elif COMPLAINT.match(line.text):
+            self.complaints.append(line.text)
         elif match := FIRMWARE_LINE.match(line.text):
             self.firmware = match[1]
 
@@ -109,7 +114,7 @@ class _Reader:
             window = Window(self._first_round + record["round"], record, self._spent)
             _ = (window.key, window.iops)
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-            raise GuestFailed(f"the guest's line cannot be read: {error}\n  {text[:200]}") from error
+            raise GuestFailed(f"its line cannot be read: {error}\n  {text[:200]}") from error
         self.windows += 1
         self._begin = self._spent = None
         self._on_window(window)
@@ -131,8 +136,9 @@ def run_boot(
         result = guest.finish()
     if result.status != STATUS_OK:
         words = [result.reason, *filter(None, [result.stderr])]
+        told = [*reader.complaints[:COMPLAINTS_MAX], "its last lines:"]
         tail = [f"  {text[:160]}" for text in result.tail]
-        raise GuestFailed("\n".join([*words, "its last lines:", *tail]))
+        raise GuestFailed("\n".join([*words, *told, *tail]))
     expected = sweep.points() * len(rounds)
     if reader.windows != expected:
         raise GuestFailed(f"the guest ended after {reader.windows} of {expected} windows")

@@ -82,7 +82,7 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """A line: one mode at several depths. `note` says what sets it apart; empty for the main one."""
+    """A line: one mode at several depths. `note` sets it apart from the main one."""
 
     look: Look
     points: tuple[Point, ...]
@@ -175,6 +175,11 @@ def _name_batches(axes: Axes, lines: Sequence[Series]) -> None:
             note, (left.depth, top), (-9, -2), textcoords="offset points", ha="right",
             fontsize=9.5, color="#333333",
         )  # fmt: skip
+
+
+def close(figure: Figure) -> None:
+    """Give the figure's memory back."""
+    plt.close(figure)
 
 
 def nines(share: float) -> float:

@@ -63,9 +63,7 @@ def our_point(depth: int, job: dict) -> Point:
     mine = job["hartq"]
     low, high = mine["iops_interval"]
     busy = 100.0 * (1.0 - mine["idle_fraction"])
-    return Point(
-        depth, mine["iops_median"], low, high, busy, latency_curve(results.main_side(job))
-    )
+    return Point(depth, mine["iops_median"], low, high, busy, latency_curve(results.main_side(job)))
 
 
 def our_series(result: dict) -> tuple[answer.Family | None, list[Series]]:
@@ -97,7 +95,8 @@ def fio_points(result: dict) -> Iterator[Point]:
         busy = job.get("usr_cpu", 0.0) + job.get("sys_cpu", 0.0)
         main = max(sides, key=lambda side: side["total_ios"])
         depth = int(options.get("iodepth", 1))
-        yield Point(depth, iops, iops - spread, iops + spread, min(100.0, busy), latency_curve(main))
+        curve = latency_curve(main)
+        yield Point(depth, iops, iops - spread, iops + spread, min(100.0, busy), curve)
 
 
 def overlay(index: int, path: Path) -> Series:
@@ -148,6 +147,7 @@ def draw(result: dict, others: Sequence[Series], folder: Path) -> list[Path]:
             path = folder / f"{name}.{kind}"
             figure.savefig(path, dpi=pictures.DPI, metadata=metadata)
             written.append(path)
+        pictures.close(figure)
     return written
 
 
@@ -177,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(argv)
     if len(options.fio) > OVERLAYS_MAX:
-        parser.error(f"{len(options.fio)} results to lay over are too many (at most {OVERLAYS_MAX})")
+        parser.error(f"{len(options.fio)} results to lay over, at most {OVERLAYS_MAX}")
     try:
         result = results.load(options.dir)
         if "environment" not in result:
@@ -193,7 +193,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyError, TypeError) as error:
         print(f"plot.py: a field is missing or of another kind: {error}", file=sys.stderr)
         return 1
-    print(plain(text), "", "drawn: " + ", ".join([*(p.name for p in written), "answer.md"]), sep="\n")
+    names = [*(path.name for path in written), "answer.md"]
+    print(plain(text), "", "drawn: " + ", ".join(names), sep="\n")
     return 0
 
 

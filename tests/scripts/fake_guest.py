@@ -27,10 +27,13 @@ def bucket(latency_ns: int) -> int:
 
 
 def side(chance: random.Random, ios: int, bs: int, latency_ns: float) -> dict:
-    """A direction of a window; the histogram is scaled up from a few hundred samples."""
-    if not ios:
+    """A direction of a window; the histogram is scaled up from a few hundred samples.
+
+    Without a latency, as the device limit is, only the number of I/Os is there.
+    """
+    if not ios or not latency_ns:
         latency = {"min": 0, "max": 0, "sum": 0, "sum_squares_us2": 0, "N": 0, "bins": {}}
-        return {"total_ios": 0, "io_bytes": 0, "lat_ns": latency}
+        return {"total_ios": ios, "io_bytes": ios * bs, "lat_ns": latency}
     drawn = [round(latency_ns * chance.lognormvariate(0, 0.4)) for _ in range(400)]
     bins: dict[int, int] = {}
     for index, value in enumerate(drawn):
@@ -59,7 +62,8 @@ def window(chance: random.Random, job: dict, runtime_ns: int, bias: float) -> di
     idle = (0.8 / depth**0.5 if irq else 0.0) * runtime_ns
     writes = {"r": 0, "w": ios}.get(job["rw"].replace("rand", "")[0], 0)
     writes = round(ios * 0.3) if job["rw"].endswith("rw") else writes
-    bs, latency_ns = int(job["bs"]), depth / iops * 1e9
+    bs = int(job["bs"])
+    latency_ns = 0.0 if job["completion"] == "limit" else depth / iops * 1e9
     return {
         "delivery": "per-hart", "harts": harts, "runtime_ns": runtime_ns,
         "read": side(chance, ios - writes, bs, latency_ns),

@@ -1,22 +1,15 @@
-"""bench.py and its modules, against a guest that is not there."""
+"""The modules under bench.py, with the windows of a guest that is not there."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
 import os
 import random
-import signal
-import stat
-import subprocess
 import sys
 import tempfile
-import time
 import unittest
 from pathlib import Path
-from unittest import mock
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent.parent / "scripts"
@@ -32,11 +25,6 @@ import results  # noqa: E402
 import stats  # noqa: E402
 from machine import UsageError  # noqa: E402
 from measure import Window  # noqa: E402
-
-try:
-    import bench
-except ImportError:
-    bench = None  # tqdm is not there: what needs it is skipped
 
 ENVIRONMENT = {
     "note": environment.NOTE, "date": "2026-01-01 00:00:00 UTC", "commit": "0123456789ab",
@@ -94,8 +82,15 @@ class Histogram(unittest.TestCase):
 
 class Stats(unittest.TestCase):
     def test_ranks(self) -> None:
-        for count, rank, confidence in ((1, 1, 0.0), (2, 1, 0.5), (5, 1, 0.9375), (6, 1, 0.96875),
-                                        (8, 1, 0.9922), (9, 2, 0.9609), (12, 3, 0.9614)):  # fmt: skip
+        for count, rank, confidence in (
+            (1, 1, 0.0),
+            (2, 1, 0.5),
+            (5, 1, 0.9375),
+            (6, 1, 0.96875),
+            (8, 1, 0.9922),
+            (9, 2, 0.9609),
+            (12, 3, 0.9614),
+        ):
             found = stats.interval_ranks(count)
             self.assertEqual(found[0], rank, count)
             self.assertAlmostEqual(found[1], confidence, 4)
@@ -139,7 +134,9 @@ class Matrix(unittest.TestCase):
 
     def test_irq_ends_at_four_harts(self) -> None:
         sweeps = matrix.runnable([matrix.Sweep(harts=(4, 8))])
-        self.assertEqual([s.completion for s in sweeps], [("poll", "irq", "limit"), ("poll", "limit")])
+        self.assertEqual(
+            [s.completion for s in sweeps], [("poll", "irq", "limit"), ("poll", "limit")]
+        )
         with self.assertRaises(UsageError):
             matrix.runnable([matrix.Sweep(completion=("irq",), harts=(8,))])
 
@@ -148,7 +145,9 @@ class Matrix(unittest.TestCase):
         plan = matrix.Plan((sweep,), 7, 3, 500, 50)
         rounds = [r for boot in range(3) for r in plan.rounds_of_boot(boot)]
         self.assertEqual(rounds, list(range(7)))
-        first = {matrix.guest_arguments(plan, sweep, b)[5].split("=")[1].split(",")[0] for b in range(3)}
+        first = {
+            matrix.guest_arguments(plan, sweep, b)[5].split("=")[1].split(",")[0] for b in range(3)
+        }
         self.assertEqual(first, {"poll", "irq", "limit"})
 
     def test_lists(self) -> None:
@@ -160,7 +159,13 @@ class Matrix(unittest.TestCase):
             matrix.parse_words("poll,hybrid", "--completion", matrix.COMPLETIONS)
 
     def test_times(self) -> None:
-        for text, expected in (("500ms", 500), ("2s", 2000), ("2", 2000), ("0.5", 500), ("1m", 60000)):
+        for text, expected in (
+            ("500ms", 500),
+            ("2s", 2000),
+            ("2", 2000),
+            ("0.5", 500),
+            ("1m", 60000),
+        ):
             self.assertEqual(matrix.parse_time_ms(text, "--runtime"), expected)
         for bad in ("", "ms", "5h", "0", "nan"):
             with self.assertRaises(UsageError):
@@ -217,7 +222,9 @@ class Results(unittest.TestCase):
                 rows = list(csv.DictReader(source))
             self.assertEqual(len(rows), 9)
             self.assertEqual(rows[0]["completion"], "poll")
-            self.assertEqual(sorted(os.listdir(Path(folder, "new"))), ["results.csv", "results.json"])
+            self.assertEqual(
+                sorted(os.listdir(Path(folder, "new"))), ["results.csv", "results.json"]
+            )
             for bad in ("", "[]", "{}"):
                 Path(folder, "results.json").write_text(bad)
                 with self.assertRaises(ValueError):
@@ -252,7 +259,9 @@ class Answer(unittest.TestCase):
 
     def test_two_crossovers(self) -> None:
         found = answer.crossovers(self.ratios(d1=0.5, d4=2.0, d16=0.5))
-        self.assertEqual([(c.low, c.high, c.first) for c in found], [(1, 4, "irq"), (4, 16, "poll")])
+        self.assertEqual(
+            [(c.low, c.high, c.first) for c in found], [(1, 4, "irq"), (4, 16, "poll")]
+        )
 
     def test_words(self) -> None:
         text = "\n".join(answer.words(fake_result("1,4,32,128", "bias=1.3")))
@@ -272,115 +281,6 @@ class Answer(unittest.TestCase):
     def test_missed_is_loud(self) -> None:
         self.assertEqual(answer.faults(fake_result()), [])
         self.assertIn("!!! missed interrupts: 1", answer.faults(fake_result(ways="missed"))[0])
-
-
-@unittest.skipIf(bench is None, "needs tqdm")
-class Command(unittest.TestCase):
-    """The whole command, with a program that answers as QEMU does."""
-
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.out = self.folder / "out"
-        self.qemu = self.folder / "qemu"
-        self.qemu.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE}/fake_guest.py" "$@"\n')
-        self.qemu.chmod(self.qemu.stat().st_mode | stat.S_IXUSR)
-        (self.folder / "bench.elf").write_bytes(b"")
-
-    def command(self, *options: str) -> list[str]:
-        """bench.py with the program replaced."""
-        code = (
-            f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import bench, measure, functools; "
-            f"bench.Target = functools.partial(measure.Target, app={str(self.folder / 'bench.elf')!r}); "
-            "sys.exit(bench.main(sys.argv[1:]))"
-        )
-        words = ["--qemu", str(self.qemu), "--out", str(self.out), *options]
-        return [sys.executable, "-c", code, *words]
-
-    def run_bench(self, *options: str, ways: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*options), env={**os.environ, "FAKE_GUEST": ways}, capture_output=True,
-            text=True, timeout=60, check=False,
-        )  # fmt: skip
-
-    def test_quick(self) -> None:
-        done = self.run_bench("--preset", "quick")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("plan: 15 points x 6 rounds", done.stdout)
-        self.assertIn("missed interrupts: 0", done.stdout)
-        self.assertIn("emulated: compare ratios, not absolute numbers", done.stdout)
-        result = results.load(self.out)
-        self.assertEqual((len(result["jobs"]), result["partial"]), (15, False))
-        self.assertEqual(result["environment"]["opensbi"], "v1.1")
-        self.assertNotIn(str(self.folder), (self.out / "results.json").read_text())
-
-    def test_missed_interrupt_fails(self) -> None:
-        done = self.run_bench("--iodepth", "1", ways="missed")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("!!! missed interrupts", done.stdout)
-
-    def test_guest_that_dies(self) -> None:
-        done = self.run_bench("--iodepth", "1,2", "--boots", "1", ways="die")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("panic: the controller is gone", done.stderr)
-        self.assertTrue(results.load(self.out)["partial"])
-
-    def test_broken_line(self) -> None:
-        done = self.run_bench("--iodepth", "1", ways="garbage")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("cannot be read", done.stderr)
-
-    def test_signals_keep_what_was_measured(self) -> None:
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            process = subprocess.Popen(
-                self.command("--iodepth", "1", "--runtime", "20ms", "--rounds", "600",
-                             "--boots", "300"),
-                env={**os.environ, "FAKE_GUEST": "slow"},
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            )  # fmt: skip
-            self.wait_for(self.out / "results.json")
-            process.send_signal(signum)
-            output, errors = process.communicate(timeout=20)
-            self.assertEqual(process.returncode, 130, errors)
-            self.assertIn("partial:", output)
-            result = results.load(self.out)
-            self.assertTrue(result["partial"])
-            self.assertTrue(result["jobs"])
-            (self.out / "results.json").unlink()
-
-    def wait_for(self, path: Path) -> None:
-        """A file that another process writes: the result of the first boot."""
-        deadline_s = time.monotonic() + 20
-        while not path.exists():
-            self.assertLess(time.monotonic(), deadline_s, f"{path.name} was not written")
-            time.sleep(0.02)
-
-    def test_usage(self) -> None:
-        for options, text in (
-            (["--delivery", "shared"], "later version"),
-            (["--iodepth", "0"], "--iodepth"),
-            (["--iodepth", "1", "--batch", "8"], "no point is left"),
-            (["--completion", "irq", "--harts", "8"], "no point is left"),
-            (["--harts", "9"], "--harts"),
-            (["--rounds", "0"], "--rounds"),
-            (["--boots", "9"], "--boots"),
-            (["--backing", "/nowhere/disk.img"], "image"),
-            (["--qemu", "/nowhere/qemu"], "QEMU"),
-        ):
-            done = self.run_bench(*options)
-            self.assertEqual(done.returncode, 2, options)
-            self.assertIn(text, done.stderr)
-            self.assertFalse(self.out.exists())
-
-    def test_progress_without_a_terminal(self) -> None:
-        stream = io.StringIO()
-        plan = matrix.Plan((matrix.Sweep(),), 6, 1, 500, 50)
-        with mock.patch.object(bench, "PLAIN_EVERY_S", 0.0), contextlib.redirect_stdout(stream):
-            progress = bench.Progress(plan, stream)
-            progress.step(mock.Mock())
-            progress.close()
-        self.assertIn("1/18 windows", stream.getvalue())
 
 
 if __name__ == "__main__":
