@@ -182,7 +182,8 @@ static void failure_print(const struct job *job, const struct failure *failure)
                failure->lba + failure->blocks - 1);
     }
     if (failure->error != NVME_ERR_DEVICE) {
-        printf("%s (%d)\n", nvme_error_text(failure->error), (int)failure->error);
+        printf("%s (%d)%s\n", nvme_error_text(failure->error), (int)failure->error,
+               failure->error == NVME_ERR_STATE ? "; the notes above name the cause" : "");
         return;
     }
     printf("status 0x%x %s", failure->status, nvme_status_text(failure->status));

@@ -1,0 +1,451 @@
+#!/usr/bin/env python3
+"""End-to-end tests of the nvme tool: what the host wrote the guest reads, and the other way round.
+
+    tests/qemu/nvme_tool.py [--full] [-k PATTERN]
+
+Every case boots build/nvme.elf once or a few times and compares with what the host knows. The last
+line is `N passed, N failed`. cases() is for a runner that has other tests as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import functools
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from nvme_guest import (
+    IMAGE_BYTES,
+    MIB,
+    ROOT,
+    Case,
+    Row,
+    check,
+    dumped,
+    fat_read,
+    fat_volume,
+    image,
+    nvme,
+    pairwise,
+    pattern,
+    product,
+    random_bytes,
+    shared_crc,
+    shared_image,
+)
+
+WORKERS = 2
+
+# ---- crc ---------------------------------------------------------------------------------------
+
+CRC_FACTORS: dict[str, Sequence[object]] = {
+    "completion": ("poll", "irq"),
+    "harts": (1, 2, 3, 4),
+    "offset": (0, 4, 508, 4092),
+    "bs": ("lba", "4k", "64k", "1m"),
+    "lba": (512, 4096),
+}
+
+
+def crc(words: str, **fields: object) -> list[str]:
+    """The CRC of the shared image, by the guest, must be zlib's."""
+    fields.setdefault("backing", shared_image())
+    return nvme(f"crc {words}", f"^crc32 {shared_crc():08x}$", **fields)  # type: ignore[arg-type]
+
+
+def crc_row(row: Row) -> None:
+    """One combination of CRC_FACTORS."""
+    bs = row["lba"] if row["bs"] == "lba" else row["bs"]
+    words = f"completion={row['completion']} harts={row['harts']} offset={row['offset']} bs={bs}"
+    crc(words, harts=row["harts"], lba_bytes=row["lba"])
+
+
+def crc_cases(full: bool) -> list[Case]:
+    """The pairs in a normal run, the product in a full one."""
+    rows = product(CRC_FACTORS) if full else pairwise(CRC_FACTORS)
+    return [
+        Case("crc " + " ".join(f"{k}={v}" for k, v in row.items()), functools.partial(crc_row, row))
+        for row in rows
+    ]
+
+
+# ---- Machines ----------------------------------------------------------------------------------
+
+
+def polled_harts(harts: int, controllers: int) -> None:
+    """Every hart polls a queue of its own; controllers are shared where they are fewer."""
+    crc(
+        f"completion=poll harts={harts}",
+        harts=harts,
+        controllers=controllers,
+    )
+
+
+def device_in_front(completion: str) -> None:
+    """Another PCI function comes first, on another line."""
+    crc(f"completion={completion}", slots=[2], qemu_args=["-device", "virtio-rng-pci,addr=1"])
+
+
+def behind_bridge(bridge: str, completion: str) -> None:
+    """The disk on a bus of its own."""
+    slot = ",addr=2" if bridge.startswith("pci-bridge") else ""
+    crc(
+        f"completion={completion}",
+        attach=False,
+        qemu_args=[
+            "-device",
+            f"{bridge},id=b,addr=1",
+            "-device",
+            f"nvme,serial=hartq,drive=disk0,bus=b{slot}",
+        ],
+    )
+
+
+def second_namespace() -> None:
+    """nsid=2 is not the first; identify names both; nsid=3 does not exist."""
+    other = random_bytes(8 * MIB)
+    with image(other) as path:
+        arguments = [
+            *("-blockdev", f"driver=raw,node-name=disk1,file.driver=file,file.filename={path}"),
+            *("-device", "nvme,id=n,serial=hartq"),
+            *("-device", "nvme-ns,drive=disk0,bus=n,nsid=1"),
+            *("-device", "nvme-ns,drive=disk1,bus=n,nsid=2,logical_block_size=4096,physical_block_size=4096"),
+        ]
+        common = {"attach": False, "qemu_args": arguments, "backing": shared_image()}
+        crc("", **common)
+        console = nvme("read nsid=2 lba=1 count=1 hex=1", "blocks of 4096 bytes", **common)
+        check(dumped(console) == other[4096:8192], "the bytes of namespace 2 are others", console)
+        nvme(
+            "identify",
+            r"namespace 1 .* 512 bytes",
+            r"namespace 2 .* 4096 bytes",
+            "2 active",
+            **common,
+        )
+        nvme("crc nsid=3", "error: namespace 3: no such active namespace", status=1, **common)
+
+
+def no_namespace() -> None:
+    """A controller alone."""
+    nvme(
+        "crc",
+        "error: the controller has no active namespace",
+        status=1,
+        attach=False,
+        qemu_args=["-device", "nvme,serial=hartq"],
+    )
+
+
+def no_controller() -> None:
+    """A machine without a disk."""
+    nvme("crc", "error: no NVMe controller", status=1, attach=False)
+
+
+def fewer_queues() -> None:
+    """Two queues for four harts: two do the work, and that is said."""
+    crc("completion=poll harts=4", harts=4, controllers=1, nvme={"max_ioqpairs": "2"})
+    nvme(
+        "crc completion=poll harts=4",
+        "4 queues wanted, 2 granted",
+        "2 queues of",
+        harts=4,
+        controllers=1,
+        nvme={"max_ioqpairs": "2"},
+    )
+
+
+def deep_queue() -> None:
+    """More than MQES allows becomes less, and that is said."""
+    crc("iodepth=4000 bs=4k")
+    nvme("crc iodepth=4000 bs=4k count=100k", "iodepth=4000 reduced to 2047")
+
+
+def two_lines_refused(slots: list[int] | None, controllers: int) -> None:
+    """A line would have to interrupt two harts."""
+    nvme(
+        "crc completion=irq harts=2",
+        "error: interrupt mode.*hint",
+        status=1,
+        harts=2,
+        controllers=controllers,
+        slots=slots,
+    )
+
+
+# ---- Transfers ---------------------------------------------------------------------------------
+
+
+def chained_lists() -> None:
+    """4 MiB in one command: two PRP list pages and more; written and read. QEMU maps 1024 pages."""
+    whole = {"nvme": {"mdts": "0"}}
+    for completion in ("poll", "irq"):
+        crc(f"bs=4m max_transfer=4m iodepth=4 completion={completion}", **whole)
+        crc(f"bs=4092k offset=4092 max_transfer=4m iodepth=4 completion={completion}", **whole)
+    nvme("identify max_transfer=4m", "no limit of the device .*4096 KiB in force", **whole)
+    before = random_bytes(12 * MIB)
+    with image(before) as path:
+        nvme(
+            "copy from=0 to=12288 count=8184 bs=4m max_transfer=4m iodepth=2 offset=2048",
+            backing=path,
+            **whole,
+        )
+        after = bytearray(before)
+        after[12288 * 512 : (12288 + 8184) * 512] = before[: 8184 * 512]
+        check(path.read_bytes() == bytes(after), "the copy is wrong")
+
+
+def above_mdts(completion: str) -> None:
+    """Requests of 16 MiB are split; two per hart share a queue of two requests."""
+    crc(f"bs=16m iodepth=2 harts=2 completion={completion} offset=4", harts=2)
+    crc(f"bs=2m iodepth=1 completion={completion} max_transfer=64k offset=4092")
+
+
+def copy(completion: str, lba: int, backwards: bool) -> None:
+    """The target equals the source, and nothing else has changed."""
+    before = random_bytes(16 * MIB)
+    low, high, count = 3 * 4096, 11 * MIB // 4096 * 4096, 5 * MIB // 4096 * 4096 - 4096
+    source, target = (high, low) if backwards else (low, high)
+    blocks = f"from={source // lba} to={target // lba} count={count // lba}"
+    with image(before) as path:
+        nvme(
+            f"copy {blocks} completion={completion} harts=3 offset=508 bs={5 * 4096} iodepth=7",
+            backing=path,
+            harts=3,
+            lba_bytes=lba,
+        )
+        after = bytearray(before)
+        after[target : target + count] = before[source : source + count]
+        check(path.read_bytes() == bytes(after), "the image is not what the copy makes of it")
+        nvme(
+            f"copy from=0 to=10 count=11 completion={completion}",
+            "source and target overlap",
+            status=1,
+            backing=path,
+            lba_bytes=lba,
+        )
+
+
+def fill(completion: str, lba: int, offset: int) -> None:
+    """The guest writes the pattern, the host checks it and everything around it."""
+    before = random_bytes(4 * MIB)
+    begin, size = 3 * 4096, 2 * MIB + 4096
+    with image(before) as path:
+        nvme(
+            f"fill lba={begin // lba} count={size // lba} seed=18446744073709551615 harts=2 "
+            f"completion={completion} offset={offset} bs={3 * 4096}",
+            backing=path,
+            harts=2,
+            lba_bytes=lba,
+        )
+        after = bytearray(before)
+        after[begin : begin + size] = pattern((1 << 64) - 1, begin, size)
+        check(path.read_bytes() == bytes(after), "the image is not what fill makes of it")
+        nvme("flush", "^flushed", backing=path, lba_bytes=lba)
+
+
+def verify(completion: str, lba: int) -> None:
+    """The host writes the pattern; the guest finds it good, and then the byte that was changed."""
+    content = bytearray(pattern(42, 0, 2 * MIB))
+    words = f"verify seed=42 completion={completion} harts=4 bs=8k offset=4"
+    with image(content) as path:
+        nvme(words, "^verified", backing=path, harts=4, lba_bytes=lba)
+        for at in (1234567, 1234568, 2 * MIB - 1):
+            content[at] ^= 0x40
+        path.write_bytes(content)
+        block, byte = divmod(1234567, lba)
+        was = content[1234567]
+        line = f"LBA {block} byte {byte} is 0x{was:02x}, 0x{was ^ 0x40:02x} was expected; 2 of"
+        nvme(words, line, status=1, backing=path, harts=4, lba_bytes=lba)
+
+
+def fat(completion: str) -> None:
+    """A FAT volume read block by block through one reused buffer that crosses a page."""
+    content, name = random_bytes(50001), b"HELLO   TXT"
+    volume = fat_volume(name, content)
+    with image(volume) as path:
+        console = nvme(
+            f"read hex=1 bs=512 offset=3996 completion={completion}", "^crc32", backing=path
+        )
+    check(dumped(console) == volume, "the volume was read wrong")
+    check(fat_read(dumped(console), name) == content, "the file is another")
+
+
+# ---- Errors ------------------------------------------------------------------------------------
+
+
+def out_of_range() -> None:
+    """The tool refuses; let through, the device does."""
+    size = "backing"
+    last = {size: "null:1m"}
+    nvme("crc lba=2048", "LBA out of range, .* 2048 blocks", status=1, **last)
+    nvme("crc lba=2040 count=9", "hint: count=8 at most", status=1, **last)
+    nvme("copy from=0 to=2040 count=9", "to=2040 count=9: LBA", status=1, **last)
+    nvme("read lba=2047 count=1", "^read 1 blocks", **last)
+    for completion in ("poll", "irq"):
+        nvme(
+            f"read lba=2048 unchecked=1 completion={completion}",
+            "LBA 2048: status 0x4080 LBA out of range",
+            status=1,
+            **last,
+        )
+
+
+def media_error(completion: str, kind: str) -> None:
+    """One block that cannot be read, or written; its neighbours can."""
+    arguments = [
+        *("-blockdev", f"driver=blkdebug,node-name=bad,image=disk0,inject-error.0.event=none,"
+          f"inject-error.0.iotype={kind},inject-error.0.sector=100,inject-error.0.errno=5"),
+        *("-device", "nvme,serial=hartq,drive=bad"),
+    ]
+    common = {"attach": False, "qemu_args": arguments, "backing": "ram:1m", "harts": 2}
+    verb, code = ("verify", "0x281 unrecovered") if kind == "read" else ("fill", "0x280 write")
+    line = f"error: {kind} of LBA 100: status {code}"
+    words = f"{verb} bs=512 completion={completion}"
+    nvme(f"fill count=100 completion={completion}", "^filled 100", **common)
+    nvme(words, line, status=1, **common) if kind == "write" else nvme(
+        f"crc bs=512 completion={completion}", line, status=1, **common
+    )
+    nvme(f"crc bs=4k completion={completion} count=200", status=1 if kind == "read" else 0, **common)
+
+
+def slow_device(completion: str) -> None:
+    """A command that takes too long ends the controller, in words, not the machine."""
+    nvme(
+        f"crc bs=512 count=40 iodepth=8 timeout=1s completion={completion}",
+        "command timed out",
+        "failed controller disabled",
+        "^error: read of LBA",
+        status=1,
+        attach=False,
+        qemu_args=[
+            *("-object", "throttle-group,id=slow,x-iops-total=1"),
+            *("-blockdev", "driver=throttle,node-name=t,throttle-group=slow,file=disk0"),
+            *("-device", "nvme,serial=hartq,drive=t"),
+        ],
+    )
+
+
+def usage() -> None:
+    """The tables speak."""
+    nvme("help", "^usage: nvme", "^crc .*iodepth=", "^iodepth= .*default 32")
+    nvme("", "^usage: nvme")
+    nvme("idntify", "did you mean 'identify'", status=1)
+    nvme("crc iodpth=4", "did you mean 'iodepth'", status=1)
+    nvme("crc completion=pol", "did you mean 'poll'", status=1)
+    nvme("crc offset=2", "offset=2: .*hint: offset=0", status=1)
+    nvme("crc bs=1000", "bs=1000: not a multiple", status=1)
+    nvme("crc bs=16m iodepth=4000", "error: out of memory: .*hint", status=1)
+    nvme("crc harts=9", "harts=9: 1 to 1; hint", status=1)
+
+
+def identify() -> None:
+    """What stands there is what the machine was made of."""
+    nvme(
+        "identify harts=2 iodepth=63",
+        "^controller 1 at PCI 00:02.0",
+        "model +QEMU NVMe Ctrl",
+        "serial +hartq",
+        "512 KiB of the device",
+        "2048 of the device .*, 64 in use",
+        "memory per queue +[0-9]+ bytes",
+        "INTx, source 34; delivery per-hart",
+        "namespace 1 +16384 blocks of 4096 bytes, 64 MiB",
+        harts=2,
+        lba_bytes=4096,
+        backing=f"null:{IMAGE_BYTES}",
+    )
+
+
+def exit_statuses() -> None:
+    """scripts/run.py as a command: succeeded, failed, usage, time-out."""
+    for status, arguments in (
+        (0, ["count=8"]),
+        (1, ["lba=99g"]),
+        (2, ["--lba", "700"]),
+        (124, ["--backing", "null:4096g", "--timeout", "3"]),
+    ):
+        command = [sys.executable, str(ROOT / "scripts/run.py"), "nvme", "crc", *arguments]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        words = (answer.stdout + answer.stderr).splitlines()
+        check(answer.returncode == status, f"status {answer.returncode}, not {status}", words)
+
+
+# ---- All of them -------------------------------------------------------------------------------
+
+
+def cases(full: bool) -> list[Case]:
+    """Every test, named. build/nvme.elf must be there."""
+    both = ("poll", "irq")
+    part = functools.partial
+    listed: list[tuple[str, Callable[[], None]]] = [
+        ("usage", usage),
+        ("identify", identify),
+        ("exit statuses", exit_statuses),
+        ("no controller", no_controller),
+        ("no namespace", no_namespace),
+        ("nsid=2", second_namespace),
+        ("fewer queues than harts", fewer_queues),
+        ("iodepth above MQES", deep_queue),
+        ("one controller, two harts refused", part(two_lines_refused, None, 1)),
+        ("one line, two harts refused", part(two_lines_refused, [1, 5], 2)),
+        ("chained PRP lists", chained_lists),
+        ("out of range", out_of_range),
+    ]
+    shapes = ((1, 1), (2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (8, 1), (8, 4))
+    listed += [(f"{h} harts on {c}", part(polled_harts, h, c)) for h, c in shapes]
+    for mode in both:
+        listed += [
+            (f"device in front {mode}", part(device_in_front, mode)),
+            (f"pci-bridge {mode}", part(behind_bridge, "pci-bridge,chassis_nr=1", mode)),
+            (f"pcie-root-port {mode}", part(behind_bridge, "pcie-root-port,chassis=1", mode)),
+            (f"above MDTS {mode}", part(above_mdts, mode)),
+            (f"FAT volume {mode}", part(fat, mode)),
+            (f"read error {mode}", part(media_error, mode, "read")),
+            (f"write error {mode}", part(media_error, mode, "write")),
+            (f"slow device {mode}", part(slow_device, mode)),
+        ]
+        for lba in (512, 4096):
+            listed += [
+                (f"copy {mode} {lba}", part(copy, mode, lba, mode == "irq")),
+                (f"fill {mode} {lba}", part(fill, mode, lba, 4092 if lba == 512 else 508)),
+                (f"verify {mode} {lba}", part(verify, mode, lba)),
+            ]
+    return [Case(name, run) for name, run in listed] + crc_cases(full)
+
+
+def outcome(case: Case) -> tuple[str, float]:
+    """What went wrong, empty if nothing did, and how long it took."""
+    begin = time.monotonic()
+    try:
+        case.run()
+    except Exception as error:  # whatever it is, the other cases still run
+        return f"{type(error).__name__}: {error}", time.monotonic() - begin
+    return "", time.monotonic() - begin
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--full", action="store_true", help="every combination, not only pairs")
+    parser.add_argument("-k", default="", metavar="PATTERN", help="only names that match")
+    options = parser.parse_args(argv)
+    chosen = [case for case in cases(options.full) if re.search(options.k, case.name)]
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        for case, (wrong, seconds) in zip(chosen, pool.map(outcome, chosen)):
+            failed += bool(wrong)
+            print(f"{'FAIL' if wrong else 'ok':4}  {case.name:60} {seconds:5.1f} s", flush=True)
+            if wrong:
+                print("  " + wrong.replace("\n", "\n  "), flush=True)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
