@@ -80,16 +80,16 @@ void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, v
 
 /* One read or write that fits into one command. NVM Command Set 1.0, Read and Write. */
 static inline void put_transfer(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                                const struct nvme_io *io, struct nvme_callback callback)
+                                const struct nvme_io *io, uint8_t opcode,
+                                struct nvme_callback callback)
 {
     uint64_t count = io->block_count;
     uint64_t size_bytes = count << ns->block_shift;
-    struct nvme_request *request =
-        begin(queue, filled(io->buffer, io->opcode), size_bytes, callback);
+    struct nvme_request *request = begin(queue, filled(io->buffer, opcode), size_bytes, callback);
     struct nvme_command *next = nvme_queue_next(queue);
     struct nvme_transfer_command *entry = (struct nvme_transfer_command *)(void *)next;
 
-    entry->cdw0_nsid = (uint64_t)ns->nsid << 32 | request->cid << 16 | io->opcode;
+    entry->cdw0_nsid = (uint64_t)ns->nsid << 32 | request->cid << 16 | opcode;
     entry->cdw2_3 = 0;
     entry->mptr = 0;
     entry->slba = io->lba;
@@ -113,7 +113,8 @@ static void put_part(struct nvme_split *split)
     rest->buffer = (uint8_t *)rest->buffer + ((size_t)part.block_count << split->ns->block_shift);
     rest->block_count -= part.block_count;
     split->in_flight++;
-    put_transfer(split->queue, split->ns, &part, (struct nvme_callback){part_done, split});
+    put_transfer(split->queue, split->ns, &part, part.opcode,
+                 (struct nvme_callback){part_done, split});
 }
 
 /* A part has ended: post the next one into the slot that it left, or end the whole. */
@@ -193,8 +194,9 @@ post_odd_length(struct nvme_queue *queue, const struct nvme_namespace *ns, const
 }
 
 /* A read or a write. Zero blocks wrap around and are odd too. */
-static inline enum nvme_error
-post_transfer(struct nvme_queue *queue, const struct nvme_namespace *ns, const struct nvme_io *io)
+static inline enum nvme_error post_transfer(struct nvme_queue *queue,
+                                            const struct nvme_namespace *ns,
+                                            const struct nvme_io *io, uint8_t opcode)
 {
     enum nvme_error error;
 
@@ -206,7 +208,7 @@ post_transfer(struct nvme_queue *queue, const struct nvme_namespace *ns, const s
     }
     error = check_place(ns, io);
     if (error == NVME_OK) {
-        put_transfer(queue, ns, io, io->callback);
+        put_transfer(queue, ns, io, opcode, io->callback);
     }
     return error;
 }
@@ -236,8 +238,12 @@ static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_n
     if (queue->free == NULL) {
         return NVME_ERR_BUSY;
     }
+    /* Reads first, and told the compiler: their path has no choice left in it. */
+    if (io->opcode == NVME_CMD_READ) {
+        return post_transfer(queue, ns, io, NVME_CMD_READ);
+    }
     if (io->opcode != NVME_CMD_FLUSH) {
-        return post_transfer(queue, ns, io);
+        return post_transfer(queue, ns, io, io->opcode);
     }
     put_flush(queue, ns, io->callback);
     return NVME_OK;
@@ -300,19 +306,19 @@ enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_names
 {
     unsigned long irq = queue->interrupts ? hal_irq_save() : 0;
     enum nvme_error error = check_queue(queue, ns);
-    uint32_t done = 0;
+    const struct nvme_io *io = ios;
+    const struct nvme_io *end = ios + count;
 
-    while (error == NVME_OK && done < count) {
-        error = post(queue, ns, ios);
+    while (error == NVME_OK && io != end) {
+        error = post(queue, ns, io);
         if (error == NVME_OK) {
-            ios++;
-            done++;
+            io++;
         }
     }
     if (queue->interrupts) {
         hal_irq_restore(irq);
     }
-    *posted = done;
+    *posted = (uint32_t)(io - ios);
     return error;
 }
 
