@@ -54,7 +54,7 @@ static inline void latency_add(struct latency *latency, uint64_t ticks)
 /* Adds what a hart has measured. */
 void histogram_merge(struct histogram *histogram, const struct latency *latency);
 
-/* fio's bucket of a value, and the value in the middle of a bucket, which names it in fio's JSON. */
+/* fio's bucket of a value; the value in a bucket's middle, which names it in fio's JSON. */
 uint32_t histogram_bucket(uint64_t ns);
 uint64_t histogram_bucket_ns(uint32_t bucket);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * See job.h. A list is a string of the run's table; each of its values is parsed by the table of one
- * value, so that ranges, words and error texts are written once.
+ * See job.h. A list is a string of the run's table; each of its values is parsed by the table of
+ * one value, so that ranges, words and error texts are written once.
  */
 #include "job.h"
 

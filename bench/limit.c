@@ -88,7 +88,6 @@ static uint32_t reap(struct worker *worker, struct probe *probe)
         hal_mmio_write32(ring->cq_doorbell, ring->cq_head);
         probe->free += count;
         probe->in_flight -= count;
-        worker->limit_ios += count;
         worker->own.completions += count;
         worker->own.drains++;
         worker->own.cq_doorbells++;
@@ -151,4 +150,5 @@ void limit_run(struct worker *worker)
     if (alive && probe.in_flight != 0) {
         wait(worker, &probe, probe.in_flight);
     }
+    worker_finish(worker);
 }

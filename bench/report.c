@@ -21,10 +21,10 @@ void report_banner(const struct storage *storage, const struct job *job)
            job->point_count, job->rounds);
 }
 
-/* Both directions of all harts. Without the engine there are no latencies, only a number. */
+/* All harts of a point: reads, writes. */
 struct merged {
     struct histogram directions[2];
-    uint64_t ios[2];
+    uint64_t limit_ios[2]; /* of the limit probe, which takes no latencies */
     struct nvme_counters counters;
     uint64_t runtime_ns;
     uint64_t idle_polls;
@@ -55,10 +55,9 @@ static void merge(struct merged *merged, const struct worker *worker)
 
     for (uint32_t i = 0; i < 2; i++) {
         histogram_merge(&merged->directions[i], &worker->window[i]);
-        merged->ios[i] = merged->directions[i].count;
     }
     if (worker->run->point->completion == JOB_LIMIT) {
-        merged->ios[rw == JOB_WRITE || rw == JOB_RANDWRITE] +=
+        merged->limit_ios[rw == JOB_WRITE || rw == JOB_RANDWRITE] +=
             worker->end.counters.completions - worker->begin.counters.completions;
     }
     add_counters(&merged->counters, &worker->begin.counters, &worker->end.counters);
@@ -68,9 +67,11 @@ static void merge(struct merged *merged, const struct worker *worker)
     merged->errors += worker->errors;
 }
 
-static void print_direction(const char *name, const struct histogram *histogram, uint64_t ios,
+static void print_direction(const char *name, const struct merged *merged, uint32_t direction,
                             uint32_t bs)
 {
+    const struct histogram *histogram = &merged->directions[direction];
+    uint64_t ios = histogram->count + merged->limit_ios[direction];
     const char *comma = "";
 
     printf(",\"%s\":{\"total_ios\":%" PRIu64 ",\"io_bytes\":%" PRIu64
@@ -126,8 +127,8 @@ void report_point(const struct run *run, const struct worker *workers, const cha
         merge(&merged, &workers[i]);
     }
     print_head(run, delivery, merged.runtime_ns);
-    print_direction("read", &merged.directions[0], merged.ios[0], run->point->bs);
-    print_direction("write", &merged.directions[1], merged.ios[1], run->point->bs);
+    print_direction("read", &merged, 0, run->point->bs);
+    print_direction("write", &merged, 1, run->point->bs);
     print_counters(&merged.counters);
     printf(",\"idle_polls\":%" PRIu64 ",\"idle_ns\":[", merged.idle_polls);
     for (uint32_t i = 0; i < run->harts; i++) {

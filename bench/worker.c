@@ -130,7 +130,6 @@ static void begin_window(struct worker *worker, uint64_t now_ticks)
     }
     worker->latency = worker->window;
     worker->stalls = 0;
-    worker->limit_ios = 0;
     take_edge(worker, &worker->begin);
 }
 
@@ -155,6 +154,22 @@ void worker_step(struct worker *worker, uint64_t now_ticks)
                now_ticks >= __atomic_load_n(&worker->run->begin_ticks, __ATOMIC_ACQUIRE)) {
         begin_window(worker, now_ticks);
     }
+}
+
+void worker_finish(struct worker *worker)
+{
+    if (worker->phase == WORKER_OVER) {
+        return;
+    }
+    if (worker->index == 0 && worker->phase == WORKER_RAMP) {
+        /* The others wait for it. */
+        __atomic_store_n(&worker->run->begin_ticks, csr_time(), __ATOMIC_RELEASE);
+    }
+    take_edge(worker, &worker->end);
+    if (worker->phase != WORKER_MEASURE) {
+        worker->begin = worker->end;
+    }
+    worker->phase = WORKER_OVER;
 }
 
 void worker_fail(struct worker *worker, enum nvme_error error, uint16_t status)

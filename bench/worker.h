@@ -101,7 +101,6 @@ struct worker {
     struct latency ramp[2];
     struct latency window[2];
     struct edge begin, end;
-    uint64_t limit_ios; /* completions of the limit probe, which takes no latencies */
     uint64_t stalls;
     uint64_t errors;
     enum nvme_error error; /* the first */
@@ -117,6 +116,9 @@ void worker_start(struct worker *worker);
 
 /* Moves from ramp to window and from window to stop. Out of line: rare. */
 void worker_step(struct worker *worker, uint64_t now_ticks);
+
+/* After the loop, which may have ended early for an error: the edges that were not reached. */
+void worker_finish(struct worker *worker);
 
 /* Takes note of a request's failure. */
 void worker_fail(struct worker *worker, enum nvme_error error, uint16_t status);
@@ -137,7 +139,7 @@ static inline void worker_drained(struct worker *worker, uint64_t now_ticks, uin
 /* The closed loop over the engine, on each hart of a point. */
 void workload_run(struct worker *worker);
 
-/* Runs as many requests through the engine as the ring has entries, so that each holds a command. */
+/* Runs as many requests through the engine as the ring has entries: each holds a command then. */
 void workload_fill_ring(struct worker *worker);
 
 /* The probe of what the device can do, on each hart of a point. */

@@ -2,10 +2,10 @@
 /*
  * The closed loop over the engine: keeps iodepth requests in flight on one hart.
  *
- * As fio does it: all that is free is posted in groups of at most iodepth_batch_submit, one doorbell
- * each; then completions are waited for, at least iodepth_batch_complete_min of them. Callbacks only
- * note which request has ended. Latencies are stamped once per group and once per drain: the clock
- * ticks every 100 ns, and reading it is not free.
+ * As fio does it: all that is free is posted in groups of at most iodepth_batch_submit, one
+ * doorbell each; then completions are waited for, at least iodepth_batch_complete_min of them.
+ * Callbacks only note which request has ended. Latencies are stamped once per group and once per
+ * drain: the clock ticks every 100 ns, and reading it is not free.
  */
 #include "harts.h"
 #include "irq.h"
@@ -52,8 +52,22 @@ static inline bool next_is_write(struct worker *worker, enum job_rw rw)
     return rw == JOB_WRITE || rw == JOB_RANDWRITE;
 }
 
-/* Posts the next group and rings. */
-static void post_group(struct worker *worker)
+/* The requests of a group that were not posted are free again. */
+static void put_back(struct worker *worker, uint32_t posted, uint32_t count)
+{
+    for (uint32_t i = posted; i < count; i++) {
+        struct request *request = worker->ios[i].callback.arg;
+
+        request->next = worker->free;
+        worker->free = request;
+    }
+}
+
+/*
+ * Posts the next group and rings. False: not all of it went; the parts of split requests have taken
+ * the queue's places, and completions have to come first.
+ */
+static bool post_group(struct worker *worker)
 {
     const struct job_point *point = worker->run->point;
     uint64_t now_ticks = csr_time();
@@ -78,9 +92,13 @@ static void post_group(struct worker *worker)
     nvme_submit(worker->queue->engine);
     worker->in_flight += posted;
     if (error != NVME_OK) {
-        worker_fail(worker, error, 0);
-        worker->stop = true;
+        put_back(worker, posted, count);
+        if (error != NVME_ERR_BUSY || worker->in_flight == 0) {
+            worker_fail(worker, error, 0);
+            worker->stop = true;
+        }
     }
+    return error == NVME_OK;
 }
 
 /* Takes what the callbacks have noted: latencies, and the requests are free again. */
@@ -152,8 +170,8 @@ static wait_function *wait_of(const struct worker *worker)
 
 static void post_all(struct worker *worker)
 {
-    while (worker->free != NULL && !worker->stop) {
-        post_group(worker);
+    while (worker->free != NULL && post_group(worker)) {
+        /* Bounded: every group takes requests from the free ones. */
     }
 }
 
@@ -180,6 +198,7 @@ void workload_run(struct worker *worker)
         }
     }
     wait_all(worker);
+    worker_finish(worker);
     storage_hart_stop(worker->queue);
 }
 

@@ -69,8 +69,8 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     """Instructions per I/O; of an interrupt, of the whole path from pending to back too."""
     print("instructions per I/O (interrupt: trap, drain and return; reap is part of it)")
     print(
-        f"{'mode':5} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} {'submit':>8} {'reap':>8} "
-        f"{'interrupt':>9} {'sum':>8}  one interrupt"
+        f"{'mode':5} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} {'submit':>8} "
+        f"{'reap':>8} {'interrupt':>9} {'sum':>8}  one interrupt"
     )
     for row in rows:
         batch = row["batch"]
