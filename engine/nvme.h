@@ -37,6 +37,7 @@ extern "C" {
 #endif
 
 #define NVME_WARN_UNUSED __attribute__((warn_unused_result))
+#define NVME_ALIGNED_16 __attribute__((aligned(16)))
 
 /* ---- Limits and tunables -------------------------------------------------------------- */
 
@@ -91,15 +92,19 @@ const char *nvme_status_text(uint16_t status);
 
 /* ---- Results -------------------------------------------------------------------------- */
 
-/* How a request ended. Passed by value, in two registers. */
+/*
+ * How a request ended. Passed by value, in two registers: with a smaller alignment GCC 12 would go
+ * through the stack on both sides of the call (6 instructions per request).
+ */
 struct nvme_result {
-    enum nvme_error error; /* NVME_OK, or why it failed */
-    uint16_t status;       /* the device's status field, 0 unless error is NVME_ERR_DEVICE */
+    NVME_ALIGNED_16 enum nvme_error error; /* NVME_OK, or why it failed */
+    uint16_t status; /* the device's status field, 0 unless error is NVME_ERR_DEVICE */
     uint16_t reserved;
     uint32_t bytes_done; /* all bytes on NVME_OK; of a failed split, the sum of the parts that
                             succeeded, which need not be the first ones */
     uint32_t dw0;        /* command specific; of a split request, its last part's */
 };
+NVME_STATIC_ASSERT(sizeof(struct nvme_result) == 16, "a result travels in two registers");
 
 /*
  * The callback of a request. Runs exactly once per posted request, on the queue's owner hart,

@@ -100,17 +100,6 @@ static inline void end(struct nvme_queue *queue, struct nvme_request *request,
     request->done(request->arg, result);
 }
 
-/* The result of nearly every request, made in the two registers in which it travels. */
-static inline struct nvme_result success(uint64_t size_bytes, uint32_t dw0)
-{
-    union {
-        uint64_t words[2];
-        struct nvme_result result;
-    } pun = {.words = {0, (uint64_t)dw0 << 32 | size_bytes}};
-
-    return pun.result;
-}
-
 /*
  * One entry, already copied out of the ring: nothing in it is trusted. An entry that names no
  * outstanding request is counted and dropped; its request, if there was one, times out.
@@ -129,7 +118,8 @@ static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t 
                            request->size_bytes);
     }
     if (status >> 17 == 0) {
-        end(queue, request, success(request->size_bytes, dw0));
+        end(queue, request,
+            (struct nvme_result){.bytes_done = (uint32_t)request->size_bytes, .dw0 = dw0});
     } else {
         end(queue, request,
             (struct nvme_result){
