@@ -256,8 +256,15 @@ run-coverage: $(HOST_TESTS_coverage)
 	    --html-details build/coverage.html --print-summary build/host/coverage
 	@echo "details: build/coverage.html"
 
-size: build/libnvme.a ## bytes of the engine, per file, against its limit
+# The engine once more, against a port that is plain memory: says what a queue costs.
+build/host/size: tests/port/size.c tests/port/nvme_port.h $(ENGINE_SOURCES) $(wildcard engine/*.h)
+	@mkdir -p $(@D)
+	$(call quiet,CC ) $(firstword $(HOST_CCS)) -std=c17 $(WARNINGS) -O2 -Itests/port -Iengine -o $@ \
+	    $(filter %.c,$^)
+
+size: build/libnvme.a build/host/size ## bytes of the engine, per file, against its limit; bytes per queue
 	@$(PYTHON) scripts/size.py --size $(CROSS)size build/libnvme.a
+	@build/host/size
 
 debug: build/$(APP).elf ## boot APP (hello) waiting for gdb-multiarch on port 1234
 	@$(PYTHON) scripts/run.py --gdb $(APP)
