@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 
 from environment import header
 from results import FAULTS, main_side, ratio_of
 from stats import Estimate
 
+WAIT_MAX = 0.10  # of the time, for a core: above it the host decides, not the machine
+NOISY = 2.0  # highest over lowest end of an interval
 NO_DIFFERENCE = "no significant difference"
 # Polling against the device limit: (least depth, greatest depth, target).
 TARGETS = ((1, 1, 0.95), (32, 1 << 30, 0.90))
@@ -174,6 +177,8 @@ def targets(result: dict) -> list[str]:
             if not ratio or not goals or (family.rw, family.bs) != ("randread", 4096):
                 continue
             verdict = "target met" if ratio.high >= goals[0] else "target not met"
+            if ratio.high > NOISY * ratio.low:
+                verdict += " (noisy: it says little)"
             lines.append(
                 f"{verdict}: polling reaches {ratio.median:.2f} of the device limit "
                 f"({ratio.low:.2f} to {ratio.high:.2f}; target {goals[0]:.2f}) at queue depth "
@@ -207,6 +212,31 @@ def missed_line(result: dict) -> str:
         f"(spurious {sums['spurious_interrupts']}, late {sums['late']}, "
         f"stalls over 10 ms {sums['stalls_over_10ms']})"
     )
+
+
+def host_waits(result: dict) -> dict[str, float]:
+    """The share of the time QEMU's threads waited for a core; empty if it is not known."""
+    waits = [job["hartq"].get("host_wait_fraction") for job in result["jobs"]]
+    return {
+        name: statistics.median(wait[name] for wait in waits if wait)
+        for name in ("vcpu", "device")
+        if any(waits)
+    }
+
+
+def crowding(result: dict) -> list[str]:
+    """Whether the host had a core for each of QEMU's threads."""
+    shares = host_waits(result)
+    if not shares:
+        return []
+    text = f"vCPU {100 * shares['vcpu']:.0f} %, device {100 * shares['device']:.0f} %"
+    if max(shares.values()) < WAIT_MAX:
+        return [f"QEMU's threads waited little for a core of the host ({text} of the time)"]
+    return [
+        f"THE HOST WAS BUSY: QEMU's threads waited for a core ({text} of the time). A polling hart "
+        "then takes time from the device it waits for: interrupts gain, and can pass the device "
+        "limit, which is polled. Repeat it on a quiet host."
+    ]
 
 
 def words(result: dict) -> list[str]:
@@ -279,6 +309,8 @@ def markdown(result: dict) -> str:
             *(line if not line.startswith("  ") else f"- {line.strip()}" for line in words(result)),
             "",
             missed_line(result) + ".",
+            "",
+            *crowding(result),
             "",
             *(f"- {line}" for line in targets(result)),
             "",

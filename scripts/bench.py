@@ -227,12 +227,12 @@ class Run:
 
         def keep(window: Window) -> None:
             self.windows.append(window)
+            self.environment["opensbi"] = window.firmware
             progress.step(window)
 
         try:
             for boot, sweep in itertools.product(range(self.plan.boots), self.plan.sweeps):
-                firmware = run_boot(self.target, self.plan, sweep, boot, keep)
-                self.environment["opensbi"] = firmware or self.environment["opensbi"]
+                run_boot(self.target, self.plan, sweep, boot, keep)
                 self.save(partial=True)
         finally:
             progress.close()
@@ -274,6 +274,7 @@ def report(result: dict, out: Path) -> int:
     print(*answer.targets(result), answer.missed_line(result), sep="\n")
     faults = answer.faults(result)
     print(*faults, sep="\n", end="\n" if faults else "")
+    print(*answer.crowding(result), sep="\n")
     print(f"\n{environment.header(result['environment'])}")
     shown = out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out
     print(f"written: {shown}/{results.JSON_NAME}, {results.CSV_NAME}")
@@ -298,7 +299,9 @@ def execute(run: Run) -> int:
         return status
     verdict = report(result, run.out.resolve())
     if why:
-        print(f"partial: {len(run.windows)} of {run.plan.windows()} windows were kept")
+        print(
+            f"partial: {len(run.windows)} of {run.plan.windows()} windows were kept; plot.py draws them"
+        )
     return status or verdict
 
 

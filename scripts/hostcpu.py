@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
 CLASSES = ("vcpu", "device", "workers")
-Spent = dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spent:
+    """Nanoseconds each class of threads ran, and waited for a core; up to now or in a window."""
+
+    ran: dict[str, int]
+    waited: dict[str, int]
+    time_ns: int  # when it was sampled, or how long the window was
 
 
 def thread_class(name: str, is_main: bool) -> str:
@@ -16,25 +25,28 @@ def thread_class(name: str, is_main: bool) -> str:
     return "vcpu" if name.startswith("CPU ") else "workers"
 
 
-def _thread_ns(task: Path) -> int:
-    """Nanoseconds on a CPU; from `stat` in ticks where the kernel keeps no schedstat."""
+def _thread_ns(task: Path) -> tuple[int, int]:
+    """Nanoseconds on a core and waiting for one; from `stat`, in ticks, without a schedstat."""
     try:
-        return int((task / "schedstat").read_text().split()[0])
+        ran, waited = (task / "schedstat").read_text().split()[:2]
+        return int(ran), int(waited)
     except FileNotFoundError:
         fields = (task / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * 10**9 // os.sysconf("SC_CLK_TCK")
+        return (int(fields[11]) + int(fields[12])) * 10**9 // os.sysconf("SC_CLK_TCK"), 0
 
 
-def sample(pid: int, proc: Path = Path("/proc")) -> Spent | None:
-    """Nanoseconds each class has spent so far; None if the process cannot be read."""
-    spent = dict.fromkeys(CLASSES, 0)
+def sample(pid: int, time_ns: int, proc: Path = Path("/proc")) -> Spent | None:
+    """What each class has spent so far; None if the process cannot be read."""
+    spent = Spent(dict.fromkeys(CLASSES, 0), dict.fromkeys(CLASSES, 0), time_ns)
     try:
         for task in (proc / str(pid) / "task").iterdir():
             try:
-                name = (task / "comm").read_text().strip()
-                spent[thread_class(name, task.name == str(pid))] += _thread_ns(task)
+                name = thread_class((task / "comm").read_text().strip(), task.name == str(pid))
+                ran, waited = _thread_ns(task)
             except (FileNotFoundError, ProcessLookupError):
                 continue  # a worker that ended while we looked
+            spent.ran[name] += ran
+            spent.waited[name] += waited
     except (OSError, ValueError, IndexError):
         return None
     return spent
@@ -44,4 +56,8 @@ def difference(begin: Spent | None, end: Spent | None) -> Spent | None:
     """What was spent between two samples. A worker that ended between them is not counted."""
     if begin is None or end is None:
         return None
-    return {name: max(0, end[name] - begin[name]) for name in CLASSES}
+    return Spent(
+        {name: max(0, end.ran[name] - begin.ran[name]) for name in CLASSES},
+        {name: max(0, end.waited[name] - begin.waited[name]) for name in CLASSES},
+        end.time_ns - begin.time_ns,
+    )

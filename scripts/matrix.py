@@ -196,7 +196,7 @@ class Plan:
         modes = dict.fromkeys(mode for sweep in self.sweeps for mode in sweep.completion)
         return (
             f"plan: {self.points()} points x {self.rounds} rounds of {self.runtime_ms} ms "
-            f"in {self.boots} boots, about {minutes} min {seconds:02} s\n"
+            f"in {self.boots} boot{'s' if self.boots > 1 else ''}, about {minutes} min {seconds:02} s\n"
             f"      {', '.join(modes)}; queue depths {', '.join(map(str, depths))}"
         )
 

@@ -44,7 +44,8 @@ class Window:
 
     round: int
     record: dict  # the guest's line as it came
-    host_cpu_ns: dict[str, int] | None
+    host: hostcpu.Spent | None
+    firmware: str = ""  # OpenSBI's version
 
     @property
     def key(self) -> tuple[str, int, int, int, int, str]:
@@ -91,27 +92,30 @@ class _Reader:
         self._on_window = on_window
         self._begin: hostcpu.Spent | None = None
         self._spent: hostcpu.Spent | None = None
-        self.firmware = ""
+        self._firmware = ""
         self.windows = 0
         self.complaints: list[str] = []
 
     def take(self, line: Line) -> None:
         """Act on one line; what is not ours passes by."""
         if line.text.startswith("#begin "):
-            self._begin = hostcpu.sample(self._pid)
+            self._begin = hostcpu.sample(self._pid, line.time_ns)
         elif line.text.startswith("#end "):
-            self._spent = hostcpu.difference(self._begin, hostcpu.sample(self._pid))
+            end = hostcpu.sample(self._pid, line.time_ns)
+            self._spent = hostcpu.difference(self._begin, end)
         elif line.text.startswith('{"hartq_bench"'):
             self._take_record(line.text)
         elif COMPLAINT.match(line.text):
             self.complaints.append(line.text)
         elif match := FIRMWARE_LINE.match(line.text):
-            self.firmware = match[1]
+            self._firmware = match[1]
 
     def _take_record(self, text: str) -> None:
         try:
             record = json.loads(text)
-            window = Window(self._first_round + record["round"], record, self._spent)
+            window = Window(
+                self._first_round + record["round"], record, self._spent, self._firmware
+            )
             _ = (window.key, window.iops)
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
             raise GuestFailed(f"its line cannot be read: {error}\n  {text[:200]}") from error
@@ -122,8 +126,8 @@ class _Reader:
 
 def run_boot(
     target: Target, plan: Plan, sweep: Sweep, boot: int, on_window: Callable[[Window], None]
-) -> str:
-    """Boot once, hand over each window as it ends; returns the firmware's version.
+) -> None:
+    """Boot once, hand over each window as it ends.
 
     Raises GuestFailed when the guest fails or stops early, UsageError when it could not start.
     """
@@ -142,7 +146,6 @@ def run_boot(
     expected = sweep.points() * len(rounds)
     if reader.windows != expected:
         raise GuestFailed(f"the guest ended after {reader.windows} of {expected} windows")
-    return reader.firmware
 
 
 def check_target(target: Target) -> None:

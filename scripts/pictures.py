@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import matplotlib
 
@@ -22,6 +22,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.8, 100
 NEAR_PIXELS = 15  # two labels closer than this would cover each other
 NINES_MAX = 6
+DECADES_FINE = 3.2  # up to here 2 and 5 have a tick as well
+DODGE = {"poll": 0.975, "irq": 1.025}  # intervals at one depth stand beside one another
 LEGEND_ROOM = 2.2  # more room above the highest value, on a logarithmic axis
 
 plt.rcParams.update(
@@ -108,17 +110,24 @@ def _new(title: str, footer: str, panels: int = 1) -> tuple[Figure, list[Axes]]:
     return figure, list(axes[0])
 
 
-def _log_iops(axes: Axes) -> None:
+def latency_text(us: float, _position: object = None) -> str:
+    """2000 as 2 ms."""
+    return f"{us / 1000:g} ms" if us >= 1000 else f"{us:g} us"
+
+
+def _log_scale(axes: Axes, text: Callable[[float, object], str], room: float = 1.0) -> None:
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(short_number))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * room)
+    fine = math.log10(high * room / low) <= DECADES_FINE
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if fine else (1.0,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(text))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_ylabel("IOPS")
 
 
 def _draw_line(axes: Axes, series: Series) -> None:
     look, main = series.look, not series.note
-    depths = [point.depth for point in series.points]
+    depths = [point.depth * DODGE.get(series.mode, 1.0) for point in series.points]
     iops = [point.iops for point in series.points]
     bars = [
         [max(0.0, point.iops - point.low) for point in series.points],
@@ -149,7 +158,8 @@ def iops_over_depth(lines: Sequence[Series], title: str, footer: str) -> Figure:
     axes.xaxis.set_major_locator(FixedLocator(depths))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("queue depth")
-    _log_iops(axes)
+    axes.set_ylabel("IOPS")
+    _log_scale(axes, short_number)
     _name_batches(axes, lines)
     _legend(axes)
     return figure
@@ -189,7 +199,7 @@ def nines(share: float) -> float:
 
 def _nines_axis(axes: Axes, right: float) -> None:
     ticks = range(math.floor(right) + 1)
-    names = ["0", "90", "99", *(f"99.{'9' * count}" for count in range(1, NINES_MAX - 1))]
+    names = ["", "90", "99", *(f"99.{'9' * count}" for count in range(1, NINES_MAX - 1))]
     axes.xaxis.set_major_locator(FixedLocator([math.log10(2), *ticks]))
     shown = {round(math.log10(2), 3): "50", **{tick: names[tick] for tick in ticks}}
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: shown.get(round(x, 3), "")))
@@ -208,13 +218,10 @@ def latency(lines: Sequence[Series], depths: Sequence[int], title: str, footer: 
                     _draw_latency(axes, series.look, point)
                     right = max(right, nines(point.latency[-1][0]))
         _nines_axis(axes, min(right * 1.02, NINES_MAX))
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda us, _: f"{us:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_title(f"queue depth {depth}", fontsize=11)
         axes.set_xlabel("percentile")
-    panels[0].set_ylabel("latency, us")
+    panels[0].set_ylabel("latency")
+    _log_scale(panels[0], latency_text)
     _legend(panels[0], 9.5)
     return figure
 
@@ -267,8 +274,8 @@ def iops_over_busy(lines: Sequence[Series], title: str, footer: str) -> Figure:
     axes.set_xlim(0, 107)
     axes.xaxis.set_major_locator(FixedLocator(range(0, 101, 20)))
     axes.set_xlabel("hart busy, % (not in wfi); numbers are queue depths")
-    _log_iops(axes)
-    axes.set_ylim(top=axes.get_ylim()[1] * LEGEND_ROOM)
+    axes.set_ylabel("IOPS")
+    _log_scale(axes, short_number, LEGEND_ROOM)
     figure.canvas.draw()
     taken: list[tuple[float, float]] = []
     for series in drawn:

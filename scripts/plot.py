@@ -122,6 +122,8 @@ def footer(result: dict, lines: Sequence[Series]) -> str:
     qemu = result["environment"]["qemu"]
     parts = [f"median and interval of {rounds} rounds", f"QEMU {qemu}",
              "emulated: compare ratios, not absolute numbers"]  # fmt: skip
+    if max(answer.host_waits(result).values(), default=0.0) >= answer.WAIT_MAX:
+        parts.insert(0, "BUSY HOST")
     if result.get("partial"):
         parts.insert(0, "PARTIAL RESULT")
     return "; ".join(parts)

@@ -81,11 +81,24 @@ def direction(windows: list[Window], name: str) -> dict[str, object]:
 
 def host_cpu(windows: list[Window]) -> dict[str, float] | None:
     """Host microseconds per I/O by thread class, over the windows that have a sample."""
-    sampled = [(w.host_cpu_ns, w.ios) for w in windows if w.host_cpu_ns]
+    sampled = [(w.host.ran, w.ios) for w in windows if w.host]
     ios = sum(count for _, count in sampled)
     if not ios:
         return None
     return {name: _round(sum(s[name] for s, _ in sampled) / ios / 1e3) for name in hostcpu.CLASSES}
+
+
+def host_wait(windows: list[Window]) -> dict[str, float] | None:
+    """Share of the windows that the vCPUs (their mean) and the device thread waited for a core."""
+    sampled = [window.host for window in windows if window.host]
+    total_ns = sum(host.time_ns for host in sampled)
+    if not total_ns:
+        return None
+    threads = {"vcpu": windows[0].key[2], "device": 1}
+    return {
+        name: _round(sum(host.waited[name] for host in sampled) / total_ns / count)
+        for name, count in threads.items()
+    }
 
 
 def idle_fractions(windows: list[Window]) -> list[float]:
@@ -139,6 +152,7 @@ def ours(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
         "idle_fraction": _round(statistics.fmean(idle)) if idle else 0.0,
         "idle_fraction_per_hart": idle,
         "host_cpu_us_per_io": host_cpu(windows),
+        "host_wait_fraction": host_wait(windows),
         "stalls_over_10ms": counter(windows, "stalls_over_10ms"),
     }
 
@@ -206,6 +220,8 @@ def csv_row(job: dict) -> dict[str, object]:
         row[f"{name}_low"], row[f"{name}_high"] = found["interval"] if found else ("", "")
     cpu = mine["host_cpu_us_per_io"] or dict.fromkeys(hostcpu.CLASSES, "")
     row |= {f"host_{name}_us_per_io": cpu[name] for name in hostcpu.CLASSES}
+    wait = mine["host_wait_fraction"] or {"vcpu": "", "device": ""}
+    row |= {f"host_{name}_wait_fraction": share for name, share in wait.items()}
     return row
 
 

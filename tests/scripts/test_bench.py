@@ -36,7 +36,8 @@ ENVIRONMENT = {
 def fake_windows(words: list[str], ways: str = "", first_round: int = 0) -> list[Window]:
     """The windows of one boot of the fake guest."""
     records = [json.loads(t) for t in fake_guest.lines(words, ways) if t.startswith('{"hartq_b')]
-    spent = dict.fromkeys(hostcpu.CLASSES, 1000000)
+    share = dict.fromkeys(hostcpu.CLASSES, 1000000)
+    spent = hostcpu.Spent(share, share, 100000000)
     return [Window(first_round + r["round"], r, spent) for r in records if "hartq_bench" in r]
 
 
@@ -181,13 +182,14 @@ class HostCpu(unittest.TestCase):
                 task.mkdir(parents=True)
                 (task / "comm").write_text(name + "\n")
                 (task / "schedstat").write_text(f"{spent} 1 2\n")
-            found = hostcpu.sample(9, Path(folder))
-            self.assertEqual(found, {"vcpu": 77, "device": 5, "workers": 3})
-            self.assertIsNone(hostcpu.sample(8, Path(folder)))
+            found = hostcpu.sample(9, 0, Path(folder))
+            self.assertEqual(found.ran, {"vcpu": 77, "device": 5, "workers": 3})
+            self.assertEqual(found.waited, {"vcpu": 2, "device": 1, "workers": 1})
+            self.assertIsNone(hostcpu.sample(8, 0, Path(folder)))
         self.assertIsNone(hostcpu.difference(None, found))
 
     def test_our_own_process(self) -> None:
-        self.assertGreater(sum(hostcpu.sample(os.getpid()).values()), 0)
+        self.assertGreater(sum(hostcpu.sample(os.getpid(), 0).ran.values()), 0)
 
 
 class Results(unittest.TestCase):
@@ -204,7 +206,9 @@ class Results(unittest.TestCase):
         self.assertEqual(len(mine["rounds"]), 6)
         low, high = mine["iops_interval"]
         self.assertTrue(low <= mine["iops_median"] <= high)
-        self.assertEqual(mine["host_cpu_us_per_io"]["vcpu"] * read["total_ios"] // 1, 6000 // 1)
+        spent_us = mine["host_cpu_us_per_io"]["vcpu"] * read["total_ios"]
+        self.assertAlmostEqual(spent_us, 6000, -1)
+        self.assertEqual(mine["host_wait_fraction"], {"vcpu": 0.01, "device": 0.01})
 
     def test_ratios_point_the_right_way(self) -> None:
         jobs = {job["hartq"]["completion"]: job for job in fake_result("1")["jobs"]}
@@ -277,6 +281,13 @@ class Answer(unittest.TestCase):
                 "median": 0.9, "interval": [0.85, high], "confidence": 0.97, "rounds": 6,
             }  # fmt: skip
             self.assertTrue(answer.targets(result)[0].startswith(met + ":"))
+
+    def test_a_busy_host_is_said(self) -> None:
+        result = fake_result("1")
+        self.assertIn("waited little", answer.crowding(result)[0])
+        for job in result["jobs"]:
+            job["hartq"]["host_wait_fraction"] = {"vcpu": 0.05, "device": 0.4}
+        self.assertIn("HOST WAS BUSY", answer.crowding(result)[0])
 
     def test_missed_is_loud(self) -> None:
         self.assertEqual(answer.faults(fake_result()), [])
