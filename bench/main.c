@@ -13,7 +13,6 @@
 #include "harts.h"
 #include "heap.h"
 #include "report.h"
-#include "start.h"
 #include "worker.h"
 
 enum { BUFFER_ALIGNMENT = 4096 };
@@ -133,12 +132,6 @@ static void say_errors(const struct run *run)
     }
 }
 
-/* ns / 1000 first: an hour at 1 GHz fits. */
-static uint64_t ticks_from_ns(uint64_t ns)
-{
-    return ns / 1000 * machine_get()->timebase_hz / 1000000;
-}
-
 /* Everything is open: runs on all harts and reports. */
 static void run_point(uint32_t number, uint32_t round)
 {
@@ -148,8 +141,8 @@ static void run_point(uint32_t number, uint32_t round)
         .point = point,
         .point_number = number,
         .round = round,
-        .ramp_ticks = ticks_from_ns(bench.job.ramp_ns),
-        .runtime_ticks = ticks_from_ns(bench.job.runtime_ns),
+        .ramp_ticks = worker_ticks_from_ns(bench.job.ramp_ns),
+        .runtime_ticks = worker_ticks_from_ns(bench.job.runtime_ns),
         .begin_ticks = UINT64_MAX,
         .harts = bench.storage.queue_count,
     };

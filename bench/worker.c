@@ -20,8 +20,9 @@
 
 #define RANDOM_MULTIPLIER UINT64_C(6364136223846793005) /* Knuth's, for a modulus of 2^64 */
 
-static uint64_t ticks_from_ns(uint64_t ns)
+uint64_t worker_ticks_from_ns(uint64_t ns)
 {
+    /* The division first: an hour at 1 GHz fits. */
     return ns / 1000 * machine_get()->timebase_hz / 1000000;
 }
 
@@ -69,7 +70,7 @@ void worker_prepare(struct worker *worker, struct run *run, struct storage_queue
     worker->run = run;
     worker->queue = queue;
     worker->index = index;
-    worker->stall_ticks = ticks_from_ns(STALL_NS);
+    worker->stall_ticks = worker_ticks_from_ns(STALL_NS);
     worker->ios_left = INT64_MAX;
     worker->event_ticks = UINT64_MAX;
     worker->latency = worker->ramp;
@@ -115,7 +116,7 @@ static void announce(struct worker *worker)
     uint64_t begin_ticks;
 
     printf("#begin %" PRIu32 " %" PRIu32 "\n", run->point_number, run->round);
-    begin_ticks = csr_time() + ticks_from_ns(MARGIN_NS);
+    begin_ticks = csr_time() + worker_ticks_from_ns(MARGIN_NS);
     __atomic_store_n(&run->begin_ticks, begin_ticks, __ATOMIC_RELEASE);
     worker->event_ticks = begin_ticks;
     worker->phase = WORKER_ANNOUNCED;
@@ -146,6 +147,7 @@ static void end_window(struct worker *worker)
 
 void worker_step(struct worker *worker, uint64_t now_ticks)
 {
+    worker->stamp_ticks = 0; /* printing takes time */
     if (worker->phase == WORKER_MEASURE) {
         end_window(worker);
     } else if (worker->phase == WORKER_RAMP && worker->index == 0) {

@@ -89,6 +89,7 @@ struct worker {
     uint64_t read_threshold; /* a mix: reads if 32 random bits are below */
 
     /* The clock. */
+    uint64_t stamp_ticks; /* of the drain just done, for the next group; 0: stale */
     uint64_t event_ticks; /* look at the phase from here on */
     uint64_t drain_ticks; /* of the last drain */
     uint64_t stall_ticks; /* a gap between two drains that is called a stall */
@@ -106,6 +107,9 @@ struct worker {
     enum nvme_error error; /* the first */
     uint16_t status;       /* of the first, if the device said it */
 };
+
+/* Ticks of the machine's clock; whole microseconds only. */
+uint64_t worker_ticks_from_ns(uint64_t ns);
 
 /* Prepares a hart's share on hart 0: nothing is running. `memory` has iodepth buffers. */
 void worker_prepare(struct worker *worker, struct run *run, struct storage_queue *queue,
