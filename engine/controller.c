@@ -29,14 +29,15 @@ static enum nvme_error wait_status(const struct nvme_controller *controller, uin
                             &(struct nvme_event){.kind = NVME_EVENT_REMOVED, .value = csts});
             return NVME_ERR_REMOVED;
         }
-        if ((csts & mask) == value) {
-            hal_after_mmio_read();
-            return NVME_OK;
-        }
+        /* Before the match: RDY with CFS is not ready. */
         if (value != 0 && (csts & NVME_CSTS_CFS) != 0) {
             nvme_event_emit(
                 config, &(struct nvme_event){.kind = NVME_EVENT_CONTROLLER_FATAL, .value = csts});
             return NVME_ERR_FATAL;
+        }
+        if ((csts & mask) == value) {
+            hal_after_mmio_read();
+            return NVME_OK;
         }
         if (expired) {
             return NVME_ERR_TIMEOUT;
