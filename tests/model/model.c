@@ -123,7 +123,7 @@ static uint32_t read_status(struct model *model)
 
     follow_enable(model);
     csts |= model->ready ? (uint32_t)NVME_CSTS_RDY : 0;
-    csts |= model->fatal ? (uint32_t)NVME_CSTS_CFS : 0;
+    csts |= model->fatal || (model->fatal_when_ready && model->ready) ? (uint32_t)NVME_CSTS_CFS : 0;
     if (model->shut_down && !model->shutdown_never) {
         csts |= (uint32_t)NVME_PUT(NVME_CSTS_SHST, NVME_CSTS_SHST_COMPLETE);
     }
@@ -215,6 +215,7 @@ static void write_cc(struct model *model, uint32_t value)
             stop(model);
         } else {
             start(model);
+            model->gone = model->gone_when_enabled;
         }
     }
     if (NVME_GET(NVME_CC_SHN, value) == NVME_CC_SHN_NORMAL && (value & NVME_CC_EN) != 0) {

@@ -136,6 +136,8 @@ struct model {
     bool stop_never;            /* RDY stays 1 after EN = 0 */
     bool shutdown_never;        /* SHST never says complete */
     bool fatal;                 /* CSTS.CFS */
+    bool fatal_when_ready;      /* CSTS.CFS as soon as RDY is 1 */
+    bool gone_when_enabled;     /* gone from EN = 1 on */
     bool gone;                  /* reads give all ones, writes are lost */
     bool on_demand;             /* I/O commands complete in model_step, not at the doorbell */
     bool admin_silent;          /* admin commands are fetched and never answered */
