@@ -75,7 +75,8 @@ def direction(windows: list[Window], name: str) -> dict[str, object]:
         # The engine posts and rings in one call: a request's life is not split into two.
         "slat_ns": {"min": 0, "max": 0, "mean": 0.0, "stddev": 0.0, "N": 0},
         "clat_ns": dict(latency),
-        "lat_ns": {**latency, "bins": {str(key): count for key, count in bins.items()}},
+        # fio's own converter takes no empty `bins`.
+        "lat_ns": {**latency, **({"bins": {str(k): n for k, n in bins.items()}} if bins else {})},
     }
 
 
@@ -163,7 +164,7 @@ def job(key: Key, groups: dict[Key, list[Window]], environment: dict) -> dict[st
     mine = ours(key, groups)
     busy = 100.0 * (1.0 - mine["idle_fraction"])
     sides = {name: direction(windows, name) for name in ("read", "write", "trim")}
-    bins = histogram.merge(side["lat_ns"]["bins"] for side in sides.values())
+    bins = histogram.merge(side["lat_ns"].get("bins", {}) for side in sides.values())
     return {
         "jobname": windows[0].record["jobname"],
         "groupid": 0,
