@@ -39,7 +39,8 @@ static inline void ring_sq(struct nvme_queue *queue)
     uint32_t tail = (uint32_t)queue->sq_tail;
     uint32_t rung = queue->sq_tail_rung;
 
-    if (tail != rung) {
+    /* A queue that closes has no doorbell any more: what was not rung for ends unfetched. */
+    if (tail != rung && queue->state == NVME_QUEUE_OPEN) {
         /* Commands, lists and data before the doorbell; the device fetches after seeing it. */
         hal_before_doorbell();
         hal_mmio_write32(queue->sq_doorbell, tail);
