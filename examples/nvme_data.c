@@ -3,8 +3,8 @@
  * CRC-32, the fill pattern, hexadecimal. Pure but for the printing.
  *
  * CRC-32 is the reflected one of IEEE 802.3, eight bytes per step. A CRC is a remainder of
- * polynomials modulo 2, so n bytes behind a part multiply its CRC by x^(8n): parts can be digested on
- * any hart in any order. Bit 31 of a value is the coefficient of x^0.
+ * polynomials modulo 2, so n bytes behind a part multiply its CRC by x^(8n): parts can be digested
+ * on any hart in any order. Bit 31 of a value is the coefficient of x^0.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
 /*
  * What the files of the nvme tool share: options, jobs and what a job does with its data.
  *
- * nvme.c has the commands and their options, nvme_commands.c what each of them does, nvme_jobs.c the
- * loop that keeps every queue full, nvme_setup.c what stands before and after it, nvme_data.c the
- * checksum and the pattern, nvme_identify.c the description of a controller.
+ * nvme.c has the commands and their options, nvme_commands.c what each of them does, nvme_jobs.c
+ * the loop that keeps every queue full, nvme_setup.c what stands before and after it, nvme_data.c
+ * the checksum and the pattern, nvme_identify.c the description of a controller.
  */
 #ifndef HARTQ_NVME_TOOL_H
 #define HARTQ_NVME_TOOL_H

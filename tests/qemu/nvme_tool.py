@@ -13,7 +13,6 @@ import argparse
 import concurrent.futures
 import functools
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +20,6 @@ from collections.abc import Callable, Sequence
 from nvme_guest import (
     IMAGE_BYTES,
     MIB,
-    ROOT,
     Case,
     Row,
     check,
@@ -37,8 +35,18 @@ from nvme_guest import (
     shared_crc,
     shared_image,
 )
+from nvme_tool_errors import (
+    exit_statuses,
+    media_error,
+    no_controller,
+    no_namespace,
+    out_of_range,
+    slow_device,
+    two_lines_refused,
+    usage,
+)
 
-WORKERS = 2
+WORKERS = 2  # guests at once
 
 # ---- crc ---------------------------------------------------------------------------------------
 
@@ -109,11 +117,12 @@ def second_namespace() -> None:
     """nsid=2 is not the first; identify names both; nsid=3 does not exist."""
     other = random_bytes(8 * MIB)
     with image(other) as path:
+        second = "drive=disk1,bus=n,nsid=2,logical_block_size=4096,physical_block_size=4096"
         arguments = [
             *("-blockdev", f"driver=raw,node-name=disk1,file.driver=file,file.filename={path}"),
             *("-device", "nvme,id=n,serial=hartq"),
             *("-device", "nvme-ns,drive=disk0,bus=n,nsid=1"),
-            *("-device", "nvme-ns,drive=disk1,bus=n,nsid=2,logical_block_size=4096,physical_block_size=4096"),
+            *("-device", f"nvme-ns,{second}"),
         ]
         common = {"attach": False, "qemu_args": arguments, "backing": shared_image()}
         crc("", **common)
@@ -127,22 +136,6 @@ def second_namespace() -> None:
             **common,
         )
         nvme("crc nsid=3", "error: namespace 3: no such active namespace", status=1, **common)
-
-
-def no_namespace() -> None:
-    """A controller alone."""
-    nvme(
-        "crc",
-        "error: the controller has no active namespace",
-        status=1,
-        attach=False,
-        qemu_args=["-device", "nvme,serial=hartq"],
-    )
-
-
-def no_controller() -> None:
-    """A machine without a disk."""
-    nvme("crc", "error: no NVMe controller", status=1, attach=False)
 
 
 def fewer_queues() -> None:
@@ -164,15 +157,21 @@ def deep_queue() -> None:
     nvme("crc iodepth=4000 bs=4k count=100k", "iodepth=4000 reduced to 2047")
 
 
-def two_lines_refused(slots: list[int] | None, controllers: int) -> None:
-    """A line would have to interrupt two harts."""
+def identify() -> None:
+    """What stands there is what the machine was made of."""
     nvme(
-        "crc completion=irq harts=2",
-        "error: interrupt mode.*hint",
-        status=1,
+        "identify harts=2 iodepth=63",
+        "^controller 1 at PCI 00:02.0",
+        "model +QEMU NVMe Ctrl",
+        "serial +hartq",
+        "512 KiB of the device",
+        "2048 of the device .*, 64 in use",
+        "memory per queue +[0-9]+ bytes",
+        "INTx, source 34; delivery per-hart",
+        "namespace 1 +16384 blocks of 4096 bytes, 64 MiB",
         harts=2,
-        controllers=controllers,
-        slots=slots,
+        lba_bytes=4096,
+        backing=f"null:{IMAGE_BYTES}",
     )
 
 
@@ -272,106 +271,6 @@ def fat(completion: str) -> None:
         )
     check(dumped(console) == volume, "the volume was read wrong")
     check(fat_read(dumped(console), name) == content, "the file is another")
-
-
-# ---- Errors ------------------------------------------------------------------------------------
-
-
-def out_of_range() -> None:
-    """The tool refuses; let through, the device does."""
-    size = "backing"
-    last = {size: "null:1m"}
-    nvme("crc lba=2048", "LBA out of range, .* 2048 blocks", status=1, **last)
-    nvme("crc lba=2040 count=9", "hint: count=8 at most", status=1, **last)
-    nvme("copy from=0 to=2040 count=9", "to=2040 count=9: LBA", status=1, **last)
-    nvme("read lba=2047 count=1", "^read 1 blocks", **last)
-    for completion in ("poll", "irq"):
-        nvme(
-            f"read lba=2048 unchecked=1 completion={completion}",
-            "LBA 2048: status 0x4080 LBA out of range",
-            status=1,
-            **last,
-        )
-
-
-def media_error(completion: str, kind: str) -> None:
-    """One block that cannot be read, or written; its neighbours can."""
-    arguments = [
-        *("-blockdev", f"driver=blkdebug,node-name=bad,image=disk0,inject-error.0.event=none,"
-          f"inject-error.0.iotype={kind},inject-error.0.sector=100,inject-error.0.errno=5"),
-        *("-device", "nvme,serial=hartq,drive=bad"),
-    ]
-    common = {"attach": False, "qemu_args": arguments, "backing": "ram:1m", "harts": 2}
-    verb, code = ("verify", "0x281 unrecovered") if kind == "read" else ("fill", "0x280 write")
-    line = f"error: {kind} of LBA 100: status {code}"
-    words = f"{verb} bs=512 completion={completion}"
-    nvme(f"fill count=100 completion={completion}", "^filled 100", **common)
-    nvme(words, line, status=1, **common) if kind == "write" else nvme(
-        f"crc bs=512 completion={completion}", line, status=1, **common
-    )
-    nvme(f"crc bs=4k completion={completion} count=200", status=1 if kind == "read" else 0, **common)
-
-
-def slow_device(completion: str) -> None:
-    """A command that takes too long ends the controller, in words, not the machine."""
-    nvme(
-        f"crc bs=512 count=40 iodepth=8 timeout=1s completion={completion}",
-        "command timed out",
-        "failed controller disabled",
-        "^error: read of LBA",
-        status=1,
-        attach=False,
-        qemu_args=[
-            *("-object", "throttle-group,id=slow,x-iops-total=1"),
-            *("-blockdev", "driver=throttle,node-name=t,throttle-group=slow,file=disk0"),
-            *("-device", "nvme,serial=hartq,drive=t"),
-        ],
-    )
-
-
-def usage() -> None:
-    """The tables speak."""
-    nvme("help", "^usage: nvme", "^crc .*iodepth=", "^iodepth= .*default 32")
-    nvme("", "^usage: nvme")
-    nvme("idntify", "did you mean 'identify'", status=1)
-    nvme("crc iodpth=4", "did you mean 'iodepth'", status=1)
-    nvme("crc completion=pol", "did you mean 'poll'", status=1)
-    nvme("crc offset=2", "offset=2: .*hint: offset=0", status=1)
-    nvme("crc bs=1000", "bs=1000: not a multiple", status=1)
-    nvme("crc bs=16m iodepth=4000", "error: out of memory: .*hint", status=1)
-    nvme("crc harts=9", "harts=9: 1 to 1; hint", status=1)
-
-
-def identify() -> None:
-    """What stands there is what the machine was made of."""
-    nvme(
-        "identify harts=2 iodepth=63",
-        "^controller 1 at PCI 00:02.0",
-        "model +QEMU NVMe Ctrl",
-        "serial +hartq",
-        "512 KiB of the device",
-        "2048 of the device .*, 64 in use",
-        "memory per queue +[0-9]+ bytes",
-        "INTx, source 34; delivery per-hart",
-        "namespace 1 +16384 blocks of 4096 bytes, 64 MiB",
-        harts=2,
-        lba_bytes=4096,
-        backing=f"null:{IMAGE_BYTES}",
-    )
-
-
-def exit_statuses() -> None:
-    """scripts/run.py as a command: succeeded, failed, usage, time-out."""
-    for status, arguments in (
-        (0, ["count=8"]),
-        (1, ["lba=99g"]),
-        (2, ["--lba", "700"]),
-        (124, ["--backing", "null:4096g", "--timeout", "3"]),
-    ):
-        command = [sys.executable, str(ROOT / "scripts/run.py"), "nvme", "crc", *arguments]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        words = (answer.stdout + answer.stderr).splitlines()
-        check(answer.returncode == status, f"status {answer.returncode}, not {status}", words)
 
 
 # ---- All of them -------------------------------------------------------------------------------
