@@ -299,9 +299,8 @@ def execute(run: Run) -> int:
         return status
     verdict = report(result, run.out.resolve())
     if why:
-        print(
-            f"partial: {len(run.windows)} of {run.plan.windows()} windows were kept; plot.py draws them"
-        )
+        kept = f"{len(run.windows)} of {run.plan.windows()} windows"
+        print(f"partial: {kept} were kept; plot.py draws them")
     return status or verdict
 
 

@@ -192,11 +192,12 @@ class Plan:
     def describe(self) -> str:
         """Two lines that say what will be done."""
         minutes, seconds = divmod(round(self.seconds()), 60)
+        plural = "s" if self.boots > 1 else ""
         depths = sorted({depth for sweep in self.sweeps for depth in sweep.iodepth})
         modes = dict.fromkeys(mode for sweep in self.sweeps for mode in sweep.completion)
         return (
             f"plan: {self.points()} points x {self.rounds} rounds of {self.runtime_ms} ms "
-            f"in {self.boots} boot{'s' if self.boots > 1 else ''}, about {minutes} min {seconds:02} s\n"
+            f"in {self.boots} boot{plural}, about {minutes} min {seconds:02} s\n"
             f"      {', '.join(modes)}; queue depths {', '.join(map(str, depths))}"
         )
 
