@@ -12,6 +12,7 @@ from results import FAULTS, main_side, ratio_of
 from stats import Estimate
 
 WAIT_MAX = 0.10  # of the time, for a core: above it the host decides, not the machine
+RATIO_MIN = 1e-6  # a mode that stood still for whole rounds
 NOISY = 2.0  # highest over lowest end of an interval
 NO_DIFFERENCE = "no significant difference"
 # Polling against the device limit: (least depth, greatest depth, target).
@@ -96,7 +97,7 @@ def crossovers(ratios: dict[int, Estimate]) -> list[Crossover]:
         if first == second:
             continue
         names = ("poll", "irq") if first > 0 else ("irq", "poll")
-        between = [(d, ratios[d].median) for d in ratios if low <= d <= high]
+        between = [(d, max(ratios[d].median, RATIO_MIN)) for d in ratios if low <= d <= high]
         found.append(Crossover(low, high, _passes_one(between, first), *names))
     return found
 
@@ -124,7 +125,7 @@ def compare(modes: Modes) -> list[str]:
     lines = []
     for verdict, text in ((1, "polling is faster"), (-1, "interrupts are faster")):
         depths = [depth for depth, ratio in ratios.items() if ratio.verdict() == verdict]
-        factors = [ratios[depth].median ** verdict for depth in depths]
+        factors = [max(ratios[depth].median, RATIO_MIN) ** verdict for depth in depths]
         if depths:
             by = f"x{min(factors):.2f}" + (f" to x{max(factors):.2f}" if len(depths) > 1 else "")
             lines.append(f"{text} at queue depth {_list(depths)} ({by}, paired)")

@@ -277,6 +277,10 @@ class Answer(unittest.TestCase):
             [(c.low, c.high, c.first) for c in found], [(1, 4, "irq"), (4, 16, "poll")]
         )
 
+    def test_a_mode_that_stood_still(self) -> None:
+        ratios = {1: stats.estimate([0.0] * 6), 8: stats.estimate([2.0] * 6)}
+        self.assertEqual(len(answer.crossovers(ratios)), 1)
+
     def test_words(self) -> None:
         text = "\n".join(answer.words(fake_result("1,4,32,128", "bias=1.3")))
         self.assertIn("polling is faster at queue depth 1, 4", text)
