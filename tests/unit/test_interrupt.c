@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: MIT
+/*
+ * interrupt.c: mask, drain, open; storms; lines with several controllers; bring-up with a line that
+ * a warm boot left high. Against interrupt controllers of three kinds.
+ */
+#include "fixture.h"
+
+enum {
+    BLOCK = 512,
+};
+
+static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
+
+static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
+{
+    assert_int_equal(
+        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
+        NVME_OK);
+    nvme_submit(fixture->queues[queue]);
+}
+
+static void start(struct fixture *fixture, uint32_t queues)
+{
+    fixture_init(fixture);
+    fixture_start(fixture, queues, NVME_MODE_INTERRUPT);
+    /* Admin completions of the start were polled, but an edge was latched. */
+    fixture_interrupts(fixture);
+}
+
+/* ---- The handler ------------------------------------------------------------------------ */
+
+struct line_case {
+    const char *name;
+    enum model_line_kind kind;
+};
+
+static const struct line_case line_cases[] = {
+    {"level", MODEL_LINE_LEVEL},
+    {"edge_that_a_fall_does_not_clear", MODEL_LINE_EDGE},
+    {"edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS},
+};
+
+/* Completions come one by one, also between the drain and the end of the handler. */
+static void no_interrupt_is_lost(void **state)
+{
+    const struct line_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint32_t posted = 0;
+
+    start(&fixture, 2);
+    fixture.line.kind = this->kind;
+    fixture.model->on_demand = true;
+    for (uint32_t round = 0; round < 500; round++) {
+        while (nvme_queue_outstanding(fixture.queues[round % 2]) < 8) {
+            post(&fixture, round % 2, &outcome);
+            posted++;
+        }
+        model_step(fixture.model, 1 + round % 5);
+        assert_true(model_line_claim(&fixture.line));
+        nvme_irq_service(&fixture.controller, 1);
+        model_step(fixture.model, round % 3); /* before complete */
+        model_line_complete(&fixture.line);
+        model_step(fixture.model, round % 2); /* behind it */
+        fixture_interrupts(&fixture);
+        assert_false(model_level(fixture.model));
+    }
+    model_step(fixture.model, UINT32_MAX);
+    fixture_interrupts(&fixture);
+    assert_int_equal(outcome.count, posted);
+    assert_int_equal(fixture_counters(fixture.queues[0]).missed, 0);
+    fixture_finish(&fixture);
+}
+
+static void handler_masks_drains_every_queue_and_opens_again(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcomes[3] = {0};
+    uint32_t writes;
+
+    (void)state;
+    start(&fixture, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        post(&fixture, i, &outcomes[i]);
+    }
+    writes = fixture.model->write_count;
+    assert_true(model_line_claim(&fixture.line));
+    assert_int_equal(nvme_irq_service(&fixture.controller, 1), 3);
+    model_line_complete(&fixture.line);
+    assert_int_equal(fixture.model->write_count, writes + 2);
+    assert_int_equal(fixture.model->writes[writes].offset, NVME_REG_INTMS);
+    assert_int_equal(fixture.model->writes[writes].value, 1);
+    assert_int_equal(fixture.model->writes[writes + 1].offset, NVME_REG_INTMC);
+    assert_int_equal(fixture.model->writes[writes + 1].value, 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        outcome_check_ok(&outcomes[i], BLOCK);
+        assert_int_equal(model_doorbell_count(fixture.model, i + 1, true), 1);
+    }
+    assert_false(fixture.line.pending);
+    fixture_finish(&fixture);
+}
+
+static void spurious_claim_rings_nothing_and_is_counted(void **state)
+{
+    struct fixture fixture;
+    uint32_t doorbells;
+
+    (void)state;
+    start(&fixture, 1);
+    doorbells = fixture.model->doorbell_count;
+    assert_int_equal(nvme_irq_service(&fixture.controller, 1), 0);
+    assert_int_equal(fixture.model->doorbell_count, doorbells);
+    assert_int_equal(fixture.model->interrupt_mask, 0);
+    assert_int_equal(fixture_counters(fixture.queues[0]).spurious, 1);
+    fixture_finish(&fixture);
+}
+
+static void poll_queue_on_the_controller_is_left_to_its_owner(void **state)
+{
+    struct fixture fixture;
+    struct nvme_queue_config config = {.owner = 3, .mode = NVME_MODE_POLL};
+    struct outcome outcome = {0};
+
+    (void)state;
+    start(&fixture, 1);
+    assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]), NVME_OK);
+    fixture_interrupts(&fixture);
+    post(&fixture, 1, &outcome);
+    assert_false(fixture.line.pending);
+    assert_int_equal(nvme_irq_service(&fixture.controller, 1), 0);
+    assert_int_equal(outcome.count, 0);
+    assert_int_equal(nvme_queue_service(fixture.queues[1], 1), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    fixture_finish(&fixture);
+}
+
+static void bottom_half_drains_between_enter_and_exit(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    start(&fixture, 1);
+    post(&fixture, 0, &outcome);
+    assert_true(model_line_claim(&fixture.line));
+    nvme_irq_enter(fixture.controller);
+    model_line_complete(&fixture.line);
+    assert_int_equal(fixture.model->interrupt_mask, 1);
+    assert_false(model_level(fixture.model));
+    nvme_irq_exit(fixture.controller, nvme_queue_service(fixture.queues[0], 16));
+    assert_int_equal(fixture.model->interrupt_mask, 0);
+    outcome_check_ok(&outcome, BLOCK);
+    assert_int_equal(fixture_counters(fixture.queues[0]).interrupts, 1);
+    fixture_finish(&fixture);
+}
+
+static void what_a_bottom_half_leaves_interrupts_again(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    start(&fixture, 1);
+    post(&fixture, 0, &outcome);
+    post(&fixture, 0, &outcome);
+    assert_true(model_line_claim(&fixture.line));
+    nvme_irq_enter(fixture.controller);
+    model_line_complete(&fixture.line);
+    nvme_irq_exit(fixture.controller, nvme_queue_service(fixture.queues[0], 1));
+    assert_true(fixture.line.pending);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    assert_int_equal(outcome.count, 2);
+    fixture_finish(&fixture);
+}
+
+/* ---- Storms ----------------------------------------------------------------------------- */
+
+static void storm_masks_the_line_at_its_bound_and_not_before(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    start(&fixture, 1);
+    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+        nvme_irq_service(&fixture.controller, 1);
+    }
+    post(&fixture, 0, &outcome); /* one completion begins the count anew */
+    assert_int_equal(nvme_irq_service(&fixture.controller, 1), 1);
+    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+        nvme_irq_service(&fixture.controller, 1);
+        assert_int_equal(fixture.model->interrupt_mask, 0);
+    }
+    assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_INTERRUPT);
+    nvme_irq_service(&fixture.controller, 1);
+    assert_int_equal(fixture.model->interrupt_mask, 1);
+    assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
+    assert_false(nvme_queue_arm(fixture.queues[0]));
+    assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).value, NVME_STORM_CLAIMS);
+    outcome = (struct outcome){0};
+    post(&fixture, 0, &outcome);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    fixture_finish(&fixture);
+}
+
+/* ---- Owners and arming ------------------------------------------------------------------ */
+
+static void second_owner_on_one_line_is_refused(void **state)
+{
+    struct fixture fixture;
+    struct nvme_queue_config config = {.owner = 1, .mode = NVME_MODE_INTERRUPT};
+    struct nvme_queue *queue = NULL;
+
+    (void)state;
+    start(&fixture, 1);
+    assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &queue), NVME_ERR_INTERRUPT);
+    assert_null(queue);
+    config.owner = 0;
+    assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &queue), NVME_OK);
+    assert_int_equal(nvme_queue_close(queue), NVME_OK);
+    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
+    assert_int_equal(fixture.model->interrupt_mask, 1);
+    config.owner = 1; /* nobody holds the line now */
+    assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &queue), NVME_OK);
+    assert_int_equal(fixture.model->interrupt_mask, 0);
+    fixture_finish(&fixture);
+}
+
+static void arm_says_whether_sleeping_is_safe(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint64_t reads;
+
+    (void)state;
+    start(&fixture, 1);
+    fixture.model->on_demand = true;
+    post(&fixture, 0, &outcome);
+    reads = world.register_reads;
+    assert_true(nvme_queue_arm(fixture.queues[0]));
+    model_step(fixture.model, 1);
+    assert_false(nvme_queue_arm(fixture.queues[0]));
+    assert_int_equal(world.register_reads, reads);
+    fixture_interrupts(&fixture);
+    assert_true(nvme_queue_arm(fixture.queues[0]));
+    outcome_check_ok(&outcome, BLOCK);
+    fixture_finish(&fixture);
+}
+
+static void poll_queue_is_never_armed(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    assert_false(nvme_queue_arm(fixture_poll_queue(&fixture)));
+    fixture_finish(&fixture);
+}
+
+static void admin_command_amid_io_loses_no_interrupt(void **state)
+{
+    struct fixture fixture;
+    struct nvme_namespace ns;
+    struct outcome outcome = {0};
+
+    (void)state;
+    start(&fixture, 1);
+    post(&fixture, 0, &outcome);
+    fixture.line.pending = false; /* a falling line cleared it, or the hart took it too early */
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_OK);
+    assert_int_equal(fixture.model->interrupt_mask, 0);
+    assert_true(fixture.line.pending);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    fixture_finish(&fixture);
+}
+
+/* ---- Two controllers on one line -------------------------------------------------------- */
+
+static void line_of_two_controllers_is_drained_as_one(void **state)
+{
+    struct fixture first;
+    struct fixture second;
+    struct nvme_controller *both[2];
+    struct outcome outcomes[2] = {0};
+
+    (void)state;
+    start(&first, 1);
+    fixture_init_more(&second);
+    second.model->line = &first.line;
+    fixture_start(&second, 1, NVME_MODE_INTERRUPT);
+    both[0] = first.controller;
+    both[1] = second.controller;
+    for (uint32_t round = 1; round <= 2 * NVME_STORM_CLAIMS; round++) {
+        /* Only one of them has work, in turns: the other's claims are no storm. */
+        struct fixture *busy = round % 2 == 0 ? &first : &second;
+
+        post(busy, 0, &outcomes[round % 2]);
+        assert_true(model_line_claim(&first.line));
+        assert_true(nvme_irq_service(both, 2) <= 2);
+        model_line_complete(&first.line);
+        assert_int_equal(outcomes[round % 2].count, (round + 1) / 2);
+    }
+    post(&first, 0, &outcomes[0]);
+    post(&second, 0, &outcomes[1]);
+    assert_int_equal(nvme_irq_service(both, 2), 2);
+    assert_int_equal(fixture_counters(first.queues[0]).spurious, 0);
+    assert_false(fixture_saw(&first, NVME_EVENT_INTERRUPT_STORM));
+    assert_int_equal(first.line.high, 0);
+    assert_int_equal(nvme_controller_close(second.controller), NVME_OK);
+    assert_int_equal(nvme_controller_close(first.controller), NVME_OK);
+    fixture_drop(&second);
+    fixture_drop(&first);
+}
+
+/* ---- A line that is stuck (QEMU) -------------------------------------------------------- */
+
+struct stuck_case {
+    const char *name;
+    uint32_t extra;
+    bool broken;
+    bool has_hook;
+    uint32_t repairs;
+    bool stuck;
+};
+
+static const struct stuck_case stuck_cases[] = {
+    {"line_that_is_low_gets_no_doorbell", 0, false, true, 0, false},
+    {"one_left_over_takes_one", 1, false, true, 1, false},
+    {"one_per_queue_and_admin", FIXTURE_QUEUES + 1, false, true, FIXTURE_QUEUES + 1, false},
+    {"one_more_than_that_is_given_up", FIXTURE_QUEUES + 2, false, true, FIXTURE_QUEUES + 1, true},
+    {"line_that_nothing_lowers_is_given_up", 1, true, true, FIXTURE_QUEUES + 1, true},
+    {"without_the_hook_nothing_is_tried", 1, false, false, 0, false},
+};
+
+static void stuck_line_is_repaired_or_given_up(void **state)
+{
+    const struct stuck_case *this = *state;
+    struct fixture fixture;
+    struct nvme_controller_info info;
+    struct nvme_queue_config config = {.mode = NVME_MODE_INTERRUPT};
+
+    fixture_init(&fixture);
+    fixture.model->pending_extra = this->extra;
+    fixture.model->line_broken = this->broken;
+    fixture.model->empty_heads_allowed = FIXTURE_QUEUES + 1;
+    if (!this->has_hook) {
+        fixture.config.intx_level = NULL;
+    }
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    nvme_controller_describe(fixture.controller, &info);
+    assert_int_equal(fixture.model->empty_heads, this->repairs);
+    assert_int_equal(info.line_repairs, this->repairs);
+    assert_int_equal(info.line_stuck, this->stuck);
+    assert_int_equal(fixture_saw(&fixture, NVME_EVENT_LINE_STUCK), this->stuck);
+    assert_int_equal(fixture_saw(&fixture, NVME_EVENT_LINE_REPAIRED),
+                     this->repairs != 0 && !this->stuck);
+    assert_int_equal(fixture.model->interrupt_mask, 1);
+    assert_int_equal(nvme_queue_open(fixture.controller, 0, &config, &fixture.queues[0]), NVME_OK);
+    assert_int_equal(nvme_queue_mode(fixture.queues[0]),
+                     this->stuck ? NVME_MODE_POLL : NVME_MODE_INTERRUPT);
+    assert_int_equal(fixture.model->interrupt_mask, this->stuck);
+    fixture.model->pending_extra = 0;
+    fixture_finish(&fixture);
+}
+
+/* QEMU counts entries that are left at EN = 0 for ever: shutdown must leave none. */
+static void shutdown_leaves_no_entry_behind(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    start(&fixture, 2);
+    fixture.model->stop_leaks = true;
+    post(&fixture, 0, &outcome);
+    fixture_interrupts(&fixture);
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_OK);
+    assert_int_equal(fixture.model->pending_extra, 0);
+    outcome_check_ok(&outcome, BLOCK);
+    fixture_drop(&fixture);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[12 + COUNT_OF(line_cases) + COUNT_OF(stuck_cases)] = {
+        cmocka_unit_test(handler_masks_drains_every_queue_and_opens_again),
+        cmocka_unit_test(spurious_claim_rings_nothing_and_is_counted),
+        cmocka_unit_test(poll_queue_on_the_controller_is_left_to_its_owner),
+        cmocka_unit_test(bottom_half_drains_between_enter_and_exit),
+        cmocka_unit_test(what_a_bottom_half_leaves_interrupts_again),
+        cmocka_unit_test(storm_masks_the_line_at_its_bound_and_not_before),
+        cmocka_unit_test(second_owner_on_one_line_is_refused),
+        cmocka_unit_test(arm_says_whether_sleeping_is_safe),
+        cmocka_unit_test(poll_queue_is_never_armed),
+        cmocka_unit_test(admin_command_amid_io_loses_no_interrupt),
+        cmocka_unit_test(line_of_two_controllers_is_drained_as_one),
+        cmocka_unit_test(shutdown_leaves_no_entry_behind),
+    };
+    size_t count = 12;
+
+    fixture_add_cases(tests, &count, no_interrupt_is_lost, line_cases, COUNT_OF(line_cases),
+                      sizeof(line_cases[0]));
+    fixture_add_cases(tests, &count, stuck_line_is_repaired_or_given_up, stuck_cases,
+                      COUNT_OF(stuck_cases), sizeof(stuck_cases[0]));
+    return fixture_run("interrupt", tests, count);
+}
