@@ -266,7 +266,8 @@ static enum nvme_error prepare(struct nvme_controller *controller, const struct 
     if (config->command_timeout_ns == 0) {
         controller->config.command_timeout_ns = NVME_COMMAND_TIMEOUT_DEFAULT_NS;
     }
-    controller->timeout_ms = (uint32_t)(controller->config.command_timeout_ns / 1000000);
+    controller->timeout_ms = controller->config.command_timeout_ns / 1000000 +
+                             (controller->config.command_timeout_ns % 1000000 != 0);
     controller->ready_timeout_ns = (ready_units != 0 ? ready_units : 1) * READY_UNIT_NS;
     controller->doorbell_stride = UINT32_C(4) << NVME_GET(NVME_CAP_DSTRD, layout->cap);
     info->depth_entries = layout->depth_entries;

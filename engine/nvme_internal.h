@@ -122,7 +122,7 @@ struct nvme_controller {
     int32_t failure;           /* enum nvme_error; the first to set it disables the controller */
     uint64_t disable_until_ns; /* deadline of RDY = 0 while DISABLING */
     uint64_t ready_timeout_ns; /* CAP.TO */
-    uint32_t timeout_ms;       /* config.command_timeout_ns */
+    uint64_t timeout_ms;       /* config.command_timeout_ns, rounded up */
     uint32_t doorbell_stride;  /* bytes */
     uint32_t interrupt_queues; /* open queues with interrupts on */
     uint32_t interrupt_owner;  /* of these */
@@ -269,7 +269,7 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries);
 void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error);
 
 /* True if a request was posted longer ago than limit_ms by the queue's clock; *cid names it. */
-bool nvme_request_expired(const struct nvme_queue *queue, uint32_t limit_ms, uint32_t *cid);
+bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uint32_t *cid);
 
 /* The slots of a queue of this depth, rounded up to a power of two, - 1. */
 uint32_t nvme_request_slot_mask(uint32_t depth_entries);

@@ -15,7 +15,7 @@ enum {
 
 /*
  * The queue's clock is the time during which it was watched. Posts store it instead of reading a
- * clock; a request posted after a long pause is then at most one step older than it seems.
+ * clock; a request posted after a long pause is then at most one step younger than it seems.
  */
 static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
 {
@@ -32,7 +32,7 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
 
 /*
  * An entry that was ready at the last call and has no interrupt to show for it is a missed one;
- * one whose interrupt came meanwhile was only late.
+ * one whose interrupt came meanwhile, or is masked until a bottom half gets to it, is only late.
  */
 static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
 {
@@ -44,7 +44,7 @@ static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
     if (queue->seen) {
         queue->seen = false;
         if (counters->completions != queue->seen_completions ||
-            counters->interrupts != queue->seen_claims) {
+            counters->interrupts != queue->seen_claims || queue->controller->mask_depth != 0) {
             counters->late++;
         } else {
             counters->missed++;
@@ -77,10 +77,12 @@ static enum nvme_error check_device(const struct nvme_controller *controller,
 /* A request that has been out for too long, even after a look at the completion queue. */
 static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_event *event)
 {
-    uint32_t limit_ms = queue->controller->timeout_ms;
+    uint64_t timeout_ms = queue->controller->timeout_ms;
+    /* A request may be one step younger than it seems; it must not expire early. */
+    uint64_t limit_ms = timeout_ms + CLOCK_STEP_MS;
     uint32_t cid = 0;
 
-    if (queue->clock_ms - queue->expiry_scan_ms < limit_ms / SCANS_PER_DEADLINE) {
+    if (queue->clock_ms - queue->expiry_scan_ms < timeout_ms / SCANS_PER_DEADLINE) {
         return NVME_OK;
     }
     queue->expiry_scan_ms = queue->clock_ms;
@@ -94,7 +96,7 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
     *event = (struct nvme_event){
         .kind = NVME_EVENT_COMMAND_TIMEOUT,
         .value = cid,
-        .limit = limit_ms,
+        .limit = timeout_ms,
     };
     return NVME_ERR_TIMEOUT;
 }

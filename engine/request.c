@@ -71,7 +71,7 @@ void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error)
     }
 }
 
-bool nvme_request_expired(const struct nvme_queue *queue, uint32_t limit_ms, uint32_t *cid)
+bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uint32_t *cid)
 {
     for (uint32_t i = 0; i < queue->slot_count; i++) {
         const struct nvme_request *request = &queue->requests[i];
