@@ -119,13 +119,14 @@ static void test_split(void)
     close_storage();
 }
 
-// One long command, or as many as MDTS asks for: counted. Without MDTS its PRP lists are chained.
+// One long command, or as many as MDTS asks for: counted. Without MDTS its PRP lists are chained,
+// at 2 MiB and more. QEMU 7.2 fails what has more than 1024 pages (the host's IOV_MAX).
 static void test_chained(void)
 {
     struct nvme_controller_info info;
     struct nvme_counters before, after;
-    uint32_t bytes = 6 << 20;
-    uint32_t wanted = 8 << 20;
+    uint32_t bytes = 3 << 20;
+    uint32_t wanted = 4 << 20;
     uint64_t parts;
 
     if (!begin(wanted)) {

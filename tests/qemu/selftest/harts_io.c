@@ -9,7 +9,13 @@
 #include "timer.h"
 #include "workload.h"
 
-enum { QUEUES_MAX = 16, DEPTH = 32, REQUESTS = 1500 };
+// Requests in flight, and entries enough for all their parts where MDTS splits them.
+enum {
+    QUEUES_MAX = 16,
+    DEPTH = 32,
+    DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
+    REQUESTS = 1500
+};
 
 static struct workload workloads[QUEUES_MAX];
 
@@ -44,7 +50,7 @@ static void run_harts(uint32_t count, uint32_t depth, uint64_t requests, uint64_
 
 static void test_shadow(void)
 {
-    struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH + 1};
+    struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH_ENTRIES};
 
     if (!open_storage(&config)) {
         return;
@@ -149,7 +155,7 @@ static void run_spread(uint32_t depth, uint64_t requests, uint64_t runtime_ns)
 static void test_one_hart(void)
 {
     struct storage_config config = {
-        .harts = STORAGE_CONTROLLERS_MAX, .depth_entries = DEPTH + 1, .spread = true};
+        .harts = STORAGE_CONTROLLERS_MAX, .depth_entries = DEPTH_ENTRIES, .spread = true};
 
     if (!open_storage(&config)) {
         return;
@@ -161,7 +167,7 @@ static void test_one_hart(void)
 // Two controllers on one interrupt line, under load: nothing is lost on either.
 static void test_shared_line(void)
 {
-    struct storage_config config = {.harts = 2, .depth_entries = DEPTH + 1, .spread = true};
+    struct storage_config config = {.harts = 2, .depth_entries = DEPTH_ENTRIES, .spread = true};
     struct nvme_counters one, two;
 
     if (!open_storage(&config)) {
@@ -186,7 +192,7 @@ static void test_shared_line(void)
 // Queue depth 32, each completion posted again by itself, for as long as `runtime` says.
 static void test_soak(void)
 {
-    struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH + 1};
+    struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH_ENTRIES};
     struct nvme_counters sum;
 
     if (!open_storage(&config)) {

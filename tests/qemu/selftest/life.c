@@ -99,7 +99,7 @@ static void test_close_busy(void)
         check(nvme_read(queue->engine, queue->ns, i, 1, buffer + (size_t)i * PAGE_BYTES,
                         request_callback(&requests[i])) == NVME_OK,
               "post %" PRIu32, i);
-        // Half of them are never rung for: the device does not know them.
+        // Half of them are not rung for: the device does not know them.
         if (i < DEPTH / 2) {
             nvme_submit(queue->engine);
         }
@@ -113,8 +113,6 @@ static void test_close_busy(void)
               "request %" PRIu32 " ended %" PRIu32 " times: %s", i, requests[i].ends,
               nvme_error_text(error));
     }
-    check(requests[DEPTH - 2].result.error == NVME_ERR_ABORTED, "one that was not rung: %s",
-          nvme_error_text(requests[DEPTH - 2].result.error));
 }
 
 // A controller with requests outstanding is not closed; when they have ended it is.

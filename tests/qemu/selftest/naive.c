@@ -11,7 +11,7 @@
 #include "timer.h"
 #include "workload.h"
 
-enum { DEPTH = 32, ROUNDS_MAX = 12 };
+enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, ROUNDS_MAX = 12 };
 
 static struct workload workload;
 
@@ -28,7 +28,7 @@ static void naive_handler(void *arg)
     struct storage_queue *queue = arg;
 
     naive.claims++;
-    nvme_queue_service(queue->engine, DEPTH);
+    nvme_queue_service(queue->engine, DEPTH_ENTRIES);
 }
 
 // Stands in for the watch, which would hide the loss: an entry that is ready at two ticks with no
@@ -40,7 +40,7 @@ static void naive_tick(void *arg)
 
     if (ready && naive.ready && naive.claims == naive.before) {
         naive.lost++;
-        nvme_queue_service(queue->engine, DEPTH);
+        nvme_queue_service(queue->engine, DEPTH_ENTRIES);
         ready = false;
     }
     naive.ready = ready;
@@ -70,7 +70,7 @@ static void attach_naive(struct storage_queue *queue)
 
 static void test_naive(void)
 {
-    struct storage_config config = {.depth_entries = DEPTH + 1};
+    struct storage_config config = {.depth_entries = DEPTH_ENTRIES};
     struct storage_queue *queue = &selftest.storage.queues[0];
     struct nvme_counters counters;
     uint64_t served;

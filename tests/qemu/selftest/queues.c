@@ -94,8 +94,8 @@ static void test_full(void)
     check(error == NVME_ERR_BUSY && posted == BATCH - 1, "%s after %" PRIu32 " posts",
           nvme_error_text(error), posted);
     error = nvme_flush(queue->engine, queue->ns, request_callback(&requests[BATCH]));
-    check(error == NVME_ERR_BUSY && count().posts == BATCH - 1, "a flush: %s",
-          nvme_error_text(error));
+    check(error == NVME_ERR_BUSY && nvme_queue_outstanding(queue->engine) == BATCH - 1,
+          "a flush: %s", nvme_error_text(error));
     nvme_submit(queue->engine);
     for (uint32_t i = 0; i < BATCH - 1; i++) {
         wait_count(queue, &requests[i].ends, 1);
@@ -124,7 +124,7 @@ static void chain_done(void *arg, struct nvme_result result)
     chain->errors += result.error != NVME_OK;
     if (chain->left != 0) {
         chain->left--;
-        chain->errors += nvme_read(queue->engine, queue->ns, chain->ended, 1, buffer,
+        chain->errors += nvme_read(queue->engine, queue->ns, chain->ended % 4096, 1, buffer,
                                    (struct nvme_callback){chain_done, chain}) != NVME_OK;
         nvme_submit(queue->engine); // does nothing inside done(): the drain rings
     }
@@ -249,7 +249,7 @@ static void test_validation(void)
     check(nvme_read(queue->engine, &foreign, 0, 1, buffer, request_callback(&request)) ==
               NVME_ERR_NAMESPACE,
           "another controller's namespace");
-    check(count().posts == 0 && nvme_queue_outstanding(queue->engine) == 0 && request.ends == 0,
+    check(nvme_queue_outstanding(queue->engine) == 0 && request.ends == 0,
           "a refused request was posted");
     transfer(queue, NVME_CMD_READ, 0, 1, buffer);
     close_storage();

@@ -1,0 +1,266 @@
+"""Guests that test themselves: the self-test and boot images, over machines of every kind.
+
+cases(full, seed) lists them for run.py. A guest prints one line per test; each of them counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from guest import Result, run_guest  # noqa: E402
+from machine import BUILD, Machine, device  # noqa: E402
+from nvme_guest import Row, pairwise, product  # noqa: E402
+
+LOGS = BUILD / "logs"
+FIRMWARE_LAST = "Boot HART MEDELEG"
+DISK = "ram:64m"
+TIMEOUT_S = 120.0
+
+MATRIX: dict[str, Sequence[object]] = {
+    "harts": (1, 2, 4, 8),
+    "controllers": (1, 2, 3, 4),
+    "lba": (512, 4096),
+    "mdts": ("default", "0", "1"),
+    "topology": ("plain", "front", "pci-bridge", "pcie-root-port"),
+}
+
+
+@dataclasses.dataclass
+class Tally:
+    """What one guest's lines came to."""
+
+    passed: int = 0
+    failures: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One guest: `run` boots it and counts."""
+
+    name: str
+    run: Callable[[], Tally]
+
+
+# ---- Booting and counting ----------------------------------------------------------------------
+
+
+def boot(machine: Machine) -> tuple[list[str], Result]:
+    """The console without the firmware's banner, and how it ended."""
+    console: list[str] = []
+    result = run_guest(machine, lambda line: console.append(line.text))
+    begin = next((i for i, text in enumerate(console) if text.startswith(FIRMWARE_LAST)), -1)
+    return console[begin + 1 :], result
+
+
+def keep_log(name: str, machine: Machine, console: Sequence[str], result: Result) -> Path:
+    """Everything about a guest that failed, in build/logs/."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    path = LOGS / ("qemu-" + re.sub(r"[^\w.-]+", "-", name) + ".log")
+    lines = [
+        f"{name}: {result.reason or 'failed'}",
+        f"application {machine.app}, words {' '.join(machine.arguments)}",
+        repr(machine),
+        *console,
+        result.stderr,
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def count_lines(console: Sequence[str], result: Result, skips: bool) -> Tally:
+    """`ok`, `FAIL`, `skip` and `note` lines; an end that does not fit them is one failure more."""
+    tally = Tally()
+    for text in console:
+        word, _, rest = text.partition(" ")
+        if word == "ok":
+            tally.passed += 1
+        elif word == "FAIL" or (word == "skip" and not skips):
+            tally.failures.append(text)
+        elif word == "note":
+            tally.notes.append(rest)
+    if result.status != 0 and not tally.failures:
+        tally.failures.append(result.reason or f"status {result.status}")
+    if result.status == 0 and tally.failures:
+        tally.failures.append("the guest failed and said that it did not")
+    if not tally.passed and not tally.failures:
+        tally.failures.append("no test ran")
+    return tally
+
+
+def count_guest(name: str, machine: Machine, crashes: int = 0) -> Tally:
+    """Boot and count. QEMU itself may crash `crashes` times, which is noted and tried again."""
+    console, result = boot(machine)
+    notes = []
+    while crashes and result.qemu_status < 0 and not any(t.startswith("FAIL") for t in console):
+        crashes -= 1
+        notes.append(f"{name}: QEMU was ended by signal {-result.qemu_status}, tried again")
+        console, result = boot(machine)
+    tally = count_lines(console, result, skips=False)
+    tally.notes += notes
+    if tally.failures:
+        path = keep_log(name, machine, console, result)
+        tally.failures.append(f"log: {path.relative_to(ROOT)}")
+    return tally
+
+
+def selftest(name: str, words: str, crashes: int = 0, **fields: object) -> Case:
+    """The self-test image with these words on a machine with these fields."""
+    machine = Machine(
+        "selftest",
+        words.split(),
+        **{"backing": DISK, "timeout_s": TIMEOUT_S, **fields},  # type: ignore[arg-type]
+    )
+    return Case(name, functools.partial(count_guest, name, machine, crashes))
+
+
+# ---- The matrix --------------------------------------------------------------------------------
+
+
+def behind(row: Row, nvme: dict[str, str]) -> dict[str, object]:
+    """The controllers behind one bridge, or each behind a root port of its own."""
+    count, lba = int(str(row["controllers"])), str(row["lba"])
+    port = row["topology"] == "pcie-root-port"
+    args = [] if port else ["-device", "pci-bridge,id=b,chassis_nr=1,addr=1"]
+    args += ["-device", "nvme-subsys,id=s"] if count > 1 else []
+    for i in range(count):
+        place = {"bus": f"p{i}"} if port else {"bus": "b", "addr": str(i + 1)}
+        if port:
+            args += ["-device", f"pcie-root-port,id=p{i},chassis={i + 1},addr={i + 1}"]
+        shared = {"subsys": "s"} if count > 1 else {}
+        args += ["-device", device("nvme", {"id": f"n{i}", "serial": "t", **place, **shared, **nvme})]
+    blocks = {"logical_block_size": lba, "physical_block_size": lba}
+    shared = {"shared": "on"} if count > 1 else {}
+    args += ["-device", device("nvme-ns", {"drive": "disk0", "bus": "n0", **blocks, **shared})]
+    return {"attach": False, "qemu_args": args}
+
+
+def matrix_fields(row: Row) -> dict[str, object]:
+    """A row of MATRIX as Machine's fields."""
+    count = int(str(row["controllers"]))
+    nvme = {} if row["mdts"] == "default" else {"mdts": str(row["mdts"])}
+    fields: dict[str, object] = {"harts": row["harts"], "lba_bytes": row["lba"]}
+    if row["topology"] == "plain":
+        fields |= {"controllers": count, "nvme": nvme}
+    elif row["topology"] == "front":
+        slots = list(range(2, count + 2))
+        front = ["-device", "virtio-rng-pci,addr=1"]
+        fields |= {"slots": slots, "nvme": nvme, "qemu_args": front}
+    else:
+        fields |= behind(row, nvme)
+    return fields
+
+
+def matrix_cases(full: bool, seed: int) -> list[Case]:
+    """Every test in both modes on each machine: pairs in a normal run, the product in a full one."""
+    rows = product(MATRIX) if full else pairwise(MATRIX)
+    return [
+        selftest(
+            "matrix " + " ".join(f"{key}={value}" for key, value in row.items()),
+            f"seed={seed}",
+            **matrix_fields(row),
+        )
+        for row in rows
+    ]
+
+
+# ---- Cases that want a machine of their own ----------------------------------------------------
+
+SLOW = (
+    "-object throttle-group,id=t,x-bps-total=1 "
+    "-blockdev driver=throttle,node-name=slow,throttle-group=t,file=disk0 "
+    "-device nvme,serial=t,drive=slow"
+).split()
+
+
+def special_cases(full: bool, seed: int) -> list[Case]:
+    """Load that lasts, lines that are shared, devices that fail, machines that are reset."""
+    time = "60s" if full else "5s"
+    listed = [
+        selftest("soak 1 hart", f"test=soak completion=irq runtime={time} seed={seed}", harts=1),
+        selftest("soak 4 harts", f"test=soak runtime={time} seed={seed}", harts=4),
+        selftest("naive handler", "test=naive runtime=3s", harts=2, controllers=1),
+        selftest("one line, two controllers", f"test=shared-line runtime={time}", slots=[1, 5]),
+        selftest("one line, slots 3 and 7", "test=shared-line runtime=2s", harts=1, slots=[3, 7]),
+        selftest("two lines of four", "test=harts", harts=4, slots=[1, 5, 2, 6]),
+        selftest(
+            "fewer queues than harts",
+            "test=granted",
+            harts=4,
+            controllers=1,
+            nvme={"max_ioqpairs": "2"},
+        ),
+        selftest("slow medium", "test=slow", 2, harts=1, attach=False, qemu_args=SLOW),
+        selftest(
+            "machine reset", "test=reset", harts=1, qemu_args=["-action", "reboot=reset"]
+        ),
+        selftest("null medium", "test=life", backing="null", harts=2),
+    ]
+    for harts, controllers in ((1, 1), (2, 1), (4, 4), (8, 2)):
+        listed.append(
+            selftest(
+                f"dead device harts={harts} controllers={controllers}",
+                "test=dead",
+                harts=harts,
+                controllers=controllers,
+            )
+        )
+    return listed
+
+
+# ---- The boot image ----------------------------------------------------------------------------
+
+# What is said of each fault that is provoked.
+TRAPS = {
+    "illegal": r"FAULT: illegal instruction \(scause 2\) on hart 0",
+    "load": r"FAULT: load access fault \(scause 5\) on hart 0",
+    "store": r"FAULT: store access fault \(scause 7\) on hart 0",
+    "jump": r"FAULT: instruction access fault \(scause 1\) on hart 0",
+    "nested": r"inside a trap",
+    "canary": r"PANIC: the trap stack overflowed",
+    "stack": r"sp is outside this hart's stack",
+    "tp": r"tp was lost",
+    "secondary": r"FAULT: store access fault \(scause 7\) on hart [1-9]",
+    "panic": r"PANIC: on purpose",
+}
+
+
+def ends_with(name: str, words: str, status: int, expected: str) -> Case:
+    """The boot image must end with this guest status and say this."""
+    machine = Machine("boot", words.split(), harts=2, timeout_s=TIMEOUT_S)
+
+    def run() -> Tally:
+        console, result = boot(machine)
+        text = "\n".join(console)
+        dump = "FAULT" not in text or re.search(r"^  sepc .*\n(?:.*\n)*?  ra  ", text, re.M)
+        if result.guest_exit == status and re.search(expected, text) and dump:
+            return Tally(1)
+        path = keep_log(name, machine, console, result)
+        wrong = f"guest status {result.guest_exit}, wanted {status} and '{expected}'"
+        return Tally(0, [wrong, f"log: {path.relative_to(ROOT)}"])
+
+    return Case(name, run)
+
+
+def boot_cases() -> list[Case]:
+    """The platform alone."""
+    listed = []
+    for harts in (1, 2, 4, 8):
+        name = f"boot harts={harts}"
+        machine = Machine("boot", (), harts=harts, backing=DISK, timeout_s=TIMEOUT_S)
+        listed.append(Case(name, functools.partial(count_guest, name, machine)))
+    listed += [ends_with(f"boot trap={t}", f"trap={t}", 1, text) for t, text in TRAPS.items()]
+    return listed + [ends_with("boot exit=7", "exit=7", 7, "boot check")]
+
+
+def cases(full: bool, seed: int) -> list[Case]:
+    """Every guest, the long ones first, so that the last to end is a short one."""
+    return special_cases(full, seed) + matrix_cases(full, seed) + boot_cases()
