@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * interrupt.c: mask, drain, open; storms; lines with several controllers; bring-up with a line that
- * a warm boot left high. Against interrupt controllers of three kinds.
+ * interrupt.c: mask, drain, open; storms; lines with several controllers. Against interrupt
+ * controllers of three kinds. A line that a warm boot left high is in test_line.c.
  */
 #include "fixture.h"
 
@@ -313,77 +313,9 @@ static void line_of_two_controllers_is_drained_as_one(void **state)
     fixture_drop(&first);
 }
 
-/* ---- A line that is stuck (QEMU) -------------------------------------------------------- */
-
-struct stuck_case {
-    const char *name;
-    uint32_t extra;
-    bool broken;
-    bool has_hook;
-    uint32_t repairs;
-    bool stuck;
-};
-
-static const struct stuck_case stuck_cases[] = {
-    {"line_that_is_low_gets_no_doorbell", 0, false, true, 0, false},
-    {"one_left_over_takes_one", 1, false, true, 1, false},
-    {"one_per_queue_and_admin", FIXTURE_QUEUES + 1, false, true, FIXTURE_QUEUES + 1, false},
-    {"one_more_than_that_is_given_up", FIXTURE_QUEUES + 2, false, true, FIXTURE_QUEUES + 1, true},
-    {"line_that_nothing_lowers_is_given_up", 1, true, true, FIXTURE_QUEUES + 1, true},
-    {"without_the_hook_nothing_is_tried", 1, false, false, 0, false},
-};
-
-static void stuck_line_is_repaired_or_given_up(void **state)
-{
-    const struct stuck_case *this = *state;
-    struct fixture fixture;
-    struct nvme_controller_info info;
-    struct nvme_queue_config config = {.mode = NVME_MODE_INTERRUPT};
-
-    fixture_init(&fixture);
-    fixture.model->pending_extra = this->extra;
-    fixture.model->line_broken = this->broken;
-    fixture.model->empty_heads_allowed = FIXTURE_QUEUES + 1;
-    if (!this->has_hook) {
-        fixture.config.intx_level = NULL;
-    }
-    assert_int_equal(fixture_open(&fixture), NVME_OK);
-    nvme_controller_describe(fixture.controller, &info);
-    assert_int_equal(fixture.model->empty_heads, this->repairs);
-    assert_int_equal(info.line_repairs, this->repairs);
-    assert_int_equal(info.line_stuck, this->stuck);
-    assert_int_equal(fixture_saw(&fixture, NVME_EVENT_LINE_STUCK), this->stuck);
-    assert_int_equal(fixture_saw(&fixture, NVME_EVENT_LINE_REPAIRED),
-                     this->repairs != 0 && !this->stuck);
-    assert_int_equal(fixture.model->interrupt_mask, 1);
-    assert_int_equal(nvme_queue_open(fixture.controller, 0, &config, &fixture.queues[0]), NVME_OK);
-    assert_int_equal(nvme_queue_mode(fixture.queues[0]),
-                     this->stuck ? NVME_MODE_POLL : NVME_MODE_INTERRUPT);
-    assert_int_equal(fixture.model->interrupt_mask, this->stuck);
-    fixture.model->pending_extra = 0;
-    fixture_finish(&fixture);
-}
-
-/* QEMU counts entries that are left at EN = 0 for ever: shutdown must leave none. */
-static void shutdown_leaves_no_entry_behind(void **state)
-{
-    struct fixture fixture;
-    struct outcome outcome = {0};
-
-    (void)state;
-    start(&fixture, 2);
-    fixture.model->stop_leaks = true;
-    post(&fixture, 0, &outcome);
-    fixture_interrupts(&fixture);
-    assert_int_equal(nvme_controller_close(fixture.controller), NVME_OK);
-    assert_int_equal(fixture.model->pending_extra, 0);
-    outcome_check_ok(&outcome, BLOCK);
-    fixture_drop(&fixture);
-}
-
 int main(void)
 {
-    struct CMUnitTest tests[12 + COUNT_OF(line_cases) + COUNT_OF(stuck_cases)] = {
+    struct CMUnitTest tests[11 + COUNT_OF(line_cases)] = {
         cmocka_unit_test(handler_masks_drains_every_queue_and_opens_again),
         cmocka_unit_test(spurious_claim_rings_nothing_and_is_counted),
         cmocka_unit_test(poll_queue_on_the_controller_is_left_to_its_owner),
@@ -395,13 +327,10 @@ int main(void)
         cmocka_unit_test(poll_queue_is_never_armed),
         cmocka_unit_test(admin_command_amid_io_loses_no_interrupt),
         cmocka_unit_test(line_of_two_controllers_is_drained_as_one),
-        cmocka_unit_test(shutdown_leaves_no_entry_behind),
     };
-    size_t count = 12;
+    size_t count = 11;
 
     fixture_add_cases(tests, &count, no_interrupt_is_lost, line_cases, COUNT_OF(line_cases),
                       sizeof(line_cases[0]));
-    fixture_add_cases(tests, &count, stuck_line_is_repaired_or_given_up, stuck_cases,
-                      COUNT_OF(stuck_cases), sizeof(stuck_cases[0]));
     return fixture_run("interrupt", tests, count);
 }

@@ -352,16 +352,15 @@ static void closing_the_controller_waits_for_rdy_and_is_busy_with_requests(void 
 
 int main(void)
 {
-    struct CMUnitTest
-        tests[7 + COUNT_OF(fail_cases) + COUNT_OF(deadline_cases) + COUNT_OF(missed_cases)] = {
-            cmocka_unit_test(watcher_that_slept_for_an_hour_expires_nothing),
-            cmocka_unit_test(longest_deadline_never_comes),
-            cmocka_unit_test(completion_that_nobody_looked_at_is_no_timeout),
-            cmocka_unit_test(idle_queue_watches_no_register),
-            cmocka_unit_test(slots_of_a_device_that_cannot_be_stopped_stay_its_own),
-            cmocka_unit_test(queue_is_not_closed_while_its_controller_is_being_disabled),
-            cmocka_unit_test(closing_the_controller_waits_for_rdy_and_is_busy_with_requests),
-        };
+    struct CMUnitTest tests[7 + COUNT_OF(fail_cases) + COUNT_OF(deadline_cases)] = {
+        cmocka_unit_test(watcher_that_slept_for_an_hour_expires_nothing),
+        cmocka_unit_test(longest_deadline_never_comes),
+        cmocka_unit_test(completion_that_nobody_looked_at_is_no_timeout),
+        cmocka_unit_test(idle_queue_watches_no_register),
+        cmocka_unit_test(slots_of_a_device_that_cannot_be_stopped_stay_its_own),
+        cmocka_unit_test(queue_is_not_closed_while_its_controller_is_being_disabled),
+        cmocka_unit_test(closing_the_controller_waits_for_rdy_and_is_busy_with_requests),
+    };
     size_t count = 7;
 
     fixture_add_cases(tests, &count, every_request_of_every_queue_ends_once_on_its_owner,
