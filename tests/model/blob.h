@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Flattened device trees for tests: from source text through dtc, from QEMU's machine.
+ */
+#ifndef BLOB_H
+#define BLOB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A device tree in memory of exactly its size; bytes NULL: the program that makes it is missing. */
+struct blob {
+    uint8_t *bytes;
+    size_t size;
+};
+
+/* Compiles source text with dtc. */
+struct blob blob_compile(const char *source);
+
+/* The tree that QEMU (the environment's QEMU, or qemu-system-riscv64) gives this machine. */
+struct blob blob_qemu(const char *machine, const char *options);
+
+/* A copy, so that a sanitizer sees what is read beyond its end. */
+struct blob blob_copy(const struct blob *blob, size_t size);
+
+void blob_free(struct blob *blob);
+
+#endif
