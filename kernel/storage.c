@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "csr.h"
 #include "harts.h"
 #include "heap.h"
 #include "irq.h"
@@ -17,10 +16,8 @@
 #include "storage_internal.h"
 #include "timer.h"
 
-enum {
-    POLLS_PER_CLOCK = 256,   /* empty polls between two looks at the clock for the watch */
-    TICKS_PUT_OFF_MAX = 100, /* ticks in a row that leave the watch to the next: 1 s */
-};
+/* Empty polls between two looks at the clock for the watch. */
+enum { POLLS_PER_CLOCK = 256 };
 
 /* ---- Interrupt lines ------------------------------------------------------------------ */
 
@@ -110,7 +107,6 @@ static bool open_queue(struct storage *storage, uint32_t index)
     queue->controller = controller;
     queue->ns = &controller->ns;
     queue->idle_polls = 0;
-    queue->ticks_put_off = 0;
     config.owner = queue->hart;
     if (config.mode == NVME_MODE_INTERRUPT &&
         !storage_connect_line(storage, controller, queue->hart)) {
@@ -233,20 +229,10 @@ bool storage_close(struct storage *storage)
 
 /* ---- A hart at work ------------------------------------------------------------------- */
 
-/*
- * QEMU (7.2 seen) takes a pending timer before a pending external interrupt, against the priorities
- * of the Privileged Architecture 20211203 §3.1.9: what is pending is not missed, its trap is next.
- */
 static void watch_tick(void *arg)
 {
     struct storage_queue *queue = arg;
-    bool pending = (csr_read(sip) & CSR_SIE_EXTERNAL) != 0;
 
-    if (pending && queue->ticks_put_off < TICKS_PUT_OFF_MAX) {
-        queue->ticks_put_off++;
-        return;
-    }
-    queue->ticks_put_off = 0;
     nvme_queue_watch(queue->engine, time_now_ns());
 }
 

@@ -49,8 +49,7 @@ struct storage_queue {
     _Alignas(64) struct nvme_queue *engine;
     struct storage_controller *controller;
     const struct nvme_namespace *ns;
-    uint32_t idle_polls;    /* since the last look at the clock */
-    uint32_t ticks_put_off; /* in a row, an interrupt being pending */
+    uint32_t idle_polls; /* since the last look at the clock */
     uint32_t hart;
 };
 

@@ -91,89 +91,10 @@ void timer_pause(uint64_t delay_ns)
     irq_restore(saved);
 }
 
-// From trap_entry.S. An external interrupt goes first (Privileged Architecture 20211203 §4.1.3; QEMU
-// 7.2 takes the lowest number): on a slow host ticks would overtake it, and a watch that finds what
-// it has to tell of would call it lost. The tick traps again at once.
-// The next deadline is set before the handler runs, which may stop the timer.
-void timer_interrupt(void);
-
-const char *timer_init(uint64_t timebase_hz)
-{
-    uint64_t rest;
-    uint64_t fraction = 0;
-
-    if (timebase_hz == 0 || timebase_hz > NS_PER_SECOND) {
-        return "the timebase frequency is 0 or above 1 GHz";
-    }
-    rest = NS_PER_SECOND % timebase_hz;
-    for (unsigned bit = 0; bit < 64; bit++) { // long division: rest * 2^64 / timebase_hz
-        rest <<= 1;
-        fraction <<= 1;
-        if (rest >= timebase_hz) {
-            rest -= timebase_hz;
-            fraction |= 1;
-        }
-    }
-    timebase = timebase_hz;
-    time_scale.whole = NS_PER_SECOND / timebase_hz;
-    time_scale.fraction = fraction;
-    return NULL;
-}
-
-// Rounded up; at least one tick. Whole seconds apart, so that nothing overflows.
-static uint64_t ticks_from_ns(uint64_t ns)
-{
-    uint64_t seconds = ns / NS_PER_SECOND;
-    uint64_t ticks = (ns % NS_PER_SECOND * timebase + NS_PER_SECOND - 1) / NS_PER_SECOND;
-
-    ticks += seconds * timebase;
-    return ticks == 0 ? 1 : ticks;
-}
-
-void timer_start(uint64_t period_ns, void (*handler)(void *arg), void *arg)
-{
-    struct hart *self = hart_self();
-    uint64_t saved = irq_save();
-
-    self->timer_handler = handler;
-    self->timer_arg = arg;
-    self->timer_period_ticks = ticks_from_ns(period_ns);
-    self->timer_deadline_ticks = csr_time() + self->timer_period_ticks;
-    sbi_set_timer(self->timer_deadline_ticks);
-    csr_set(sie, CSR_SIE_TIMER);
-    irq_restore(saved);
-}
-
-void timer_stop(void)
-{
-    uint64_t saved = irq_save();
-
-    csr_clear(sie, CSR_SIE_TIMER);
-    sbi_set_timer(UINT64_MAX);
-    hart_self()->timer_handler = NULL;
-    irq_restore(saved);
-}
-
-void timer_pause(uint64_t delay_ns)
-{
-    uint64_t saved = irq_save();
-
-    if ((csr_read(sie) & CSR_SIE_TIMER) != 0) {
-        hart_wait();
-    } else {
-        sbi_set_timer(csr_time() + ticks_from_ns(delay_ns));
-        csr_set(sie, CSR_SIE_TIMER);
-        hart_wait();
-        csr_clear(sie, CSR_SIE_TIMER);
-        sbi_set_timer(UINT64_MAX);
-    }
-    irq_restore(saved);
-}
-
 // From trap_entry.S. The next deadline is set before the handler runs, which may stop the timer.
 // A pending external interrupt goes first (Privileged Architecture 20211203 §4.1.3; QEMU 7.2 without
-// AIA takes the lowest number instead): on a slow host ticks would overtake it for ever, and a watch
-// that finds what it has to tell of would call it lost. The tick traps again at once.
+// AIA takes the lowest number instead): a watch that finds, at the tick, what an interrupt is about to
+// tell of would call it lost. Once, then the tick: neither can keep the other out.
 void timer_interrupt(void)
 {
     struct hart *self = hart_self();
@@ -181,7 +102,6 @@ void timer_interrupt(void)
 
     if ((csr_read(sip) & csr_read(sie) & CSR_SIE_EXTERNAL) != 0) {
         self->external();
-        return;
     }
     now_ticks = csr_time();
     self->timer_deadline_ticks += self->timer_period_ticks;
