@@ -91,10 +91,10 @@ void timer_pause(uint64_t delay_ns)
     irq_restore(saved);
 }
 
-// From trap_entry.S. An external interrupt goes first (Privileged Architecture 20211203 §4.1.3; QEMU
-// 7.2 takes the lowest number): on a slow host ticks would overtake it, and a watch that finds what
-// it has to tell of would call it lost. The tick traps again at once.
-// The next deadline is set before the handler runs, which may stop the timer.
+// From trap_entry.S. The next deadline is set before the handler runs, which may stop the timer.
+// A pending external interrupt goes first (Privileged Architecture 20211203 §4.1.3; QEMU 7.2 without
+// AIA takes the lowest number instead): a watch that finds, at the tick, what an interrupt is about to
+// tell of would call it lost. Once, then the tick: neither can keep the other out.
 void timer_interrupt(void)
 {
     struct hart *self = hart_self();
@@ -102,7 +102,6 @@ void timer_interrupt(void)
 
     if ((csr_read(sip) & csr_read(sie) & CSR_SIE_EXTERNAL) != 0) {
         self->external();
-        return;
     }
     now_ticks = csr_time();
     self->timer_deadline_ticks += self->timer_period_ticks;
