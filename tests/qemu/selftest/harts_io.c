@@ -5,6 +5,7 @@
 
 #include "harts.h"
 #include "irq.h"
+#include "plic.h"
 #include "selftest.h"
 #include "timer.h"
 #include "workload.h"
@@ -79,11 +80,17 @@ static void test_granted(void)
 
 // ---- Several controllers, one hart -----------------------------------------------------------
 
+// With several lines on one hart the PLIC serves the lowest source first: under load the others wait,
+// pending, for longer than a period. That is not a missed interrupt, so the watch looks later.
 static void watch_all(void *arg)
 {
     (void)arg;
     for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
-        nvme_queue_watch(selftest.storage.queues[i].engine, time_now_ns());
+        const struct storage_queue *queue = &selftest.storage.queues[i];
+
+        if (!plic_pending(queue->controller->function->irq_source)) {
+            nvme_queue_watch(queue->engine, time_now_ns());
+        }
     }
 }
 
