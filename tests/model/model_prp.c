@@ -22,14 +22,18 @@ void model_prp_begin(struct model_prp *walk, uint32_t page_bytes, uint64_t prp1,
     }
     if (bytes != 0 && prp1 == 0) {
         world_find("PRP1 is 0");
+        walk->left = 0;
     }
 }
 
 static uint64_t load_entry(uint64_t address)
 {
-    uint64_t entry;
+    const void *host = world_host(address);
+    uint64_t entry = 0;
 
-    memcpy(&entry, world_host(address), sizeof(entry));
+    if (host != NULL) {
+        memcpy(&entry, host, sizeof(entry));
+    }
     return entry;
 }
 
@@ -86,6 +90,10 @@ bool model_prp_next(struct model_prp *walk, uint8_t **host, uint32_t *bytes)
             world_find("a later PRP is not the start of a page: %#llx",
                        (unsigned long long)address);
         }
+    }
+    if (address == 0) {
+        walk->left = 0;
+        return false;
     }
     room = walk->page_bytes - (uint32_t)(address % walk->page_bytes);
     *bytes = room < walk->left ? room : walk->left;

@@ -150,7 +150,7 @@ static void submit_and_wait(struct nvme_queue *queue, const struct outcome *outc
     }
 }
 
-/* Reads at block 1, then writes what it read, changed, back: the medium is compared byte by byte. */
+/* Reads at block 1, then writes that back, changed: the medium is compared byte by byte. */
 static void data_is_moved_byte_by_byte_and_nothing_beside_it(void **state)
 {
     const struct data_case *this = *state;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * controller.c: a line that QEMU keeps high because entries were left unconsumed, at bring-up and at
- * shutdown.
+ * controller.c: a line that QEMU keeps high because entries were left unconsumed: at bring-up and
+ * at shutdown.
  */
 #include "fixture.h"
 

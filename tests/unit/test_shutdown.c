@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Opening and closing queue pairs, closing controllers: order on the device, requests that are left.
+ * Opening and closing queue pairs, closing controllers: order on the device, and what becomes of
+ * requests that are left.
  */
 #include "fixture.h"
 
