@@ -10,6 +10,7 @@
  * done where it can be left.
  */
 #include "harts.h"
+#include "irq.h"
 #include "timer.h"
 #include "worker.h"
 
@@ -156,12 +157,14 @@ static void poll(struct worker *worker)
     }
 }
 
-/* Sleeps until there is enough; the drains run in the trap. */
+/* Sleeps until there is enough; the drains run in the trap. Off between the look and the sleep. */
 static void sleep(struct worker *worker)
 {
+    irq_disable();
     while (!is_enough(worker)) {
         storage_wait(worker->queue);
     }
+    irq_enable();
 }
 
 static wait_function *wait_of(const struct worker *worker)

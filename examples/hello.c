@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "irq.h"
 #include "storage.h"
 
 enum { BLOCKS = 4, BLOCK_BYTES_MAX = 4096 };
@@ -26,9 +27,11 @@ static void done(void *arg, struct nvme_result result)
 static void wait_all(struct storage_queue *queue)
 {
     nvme_submit(queue->engine); /* one doorbell for all that was posted */
+    irq_disable();
     while (left > 0) {
-        storage_wait(queue); /* sleeps in wfi until an interrupt */
+        storage_wait(queue); /* sleeps in wfi until an interrupt, and takes it */
     }
+    irq_enable();
 }
 
 int main(void)

@@ -273,23 +273,19 @@ static void poll(struct storage_queue *queue)
 
 void storage_wait(struct storage_queue *queue)
 {
-    uint64_t irq;
+    uint64_t irq = irq_save();
 
     if (nvme_queue_mode(queue->engine) == NVME_MODE_POLL) {
-        /*
-         * Interrupts off: the queue of a line that went bad is also serviced by the watch's tick.
-         */
-        irq = irq_save();
+        /* Still off: the queue of a line that went bad is also serviced by the watch's tick. */
         poll(queue);
-        irq_restore(irq);
-        return;
-    }
-    /* Look, then sleep, with interrupts off: one that comes in between is pending and wakes wfi. */
-    irq_disable();
-    if (nvme_queue_arm(queue->engine)) {
+    } else if (nvme_queue_arm(queue->engine)) {
         hart_wait();
     }
+    /* What is pending is taken here. */
     irq_enable();
+    if (irq == 0) {
+        irq_disable();
+    }
 }
 
 /* ---- Telling -------------------------------------------------------------------------- */
