@@ -114,7 +114,7 @@ static bool arm_all(void)
     return true;
 }
 
-// As storage_wait(), for every queue of the storage at once.
+// As storage_wait() with interrupts off, for every queue of the storage at once.
 static void wait_all(void)
 {
     if (selftest.mode == NVME_MODE_POLL) {
@@ -123,11 +123,11 @@ static void wait_all(void)
         }
         return;
     }
-    irq_disable();
     if (arm_all()) {
         hart_wait();
     }
     irq_enable();
+    irq_disable();
 }
 
 // Runs workloads on every queue of the storage from hart 0.
@@ -147,12 +147,14 @@ static void run_spread(uint32_t depth, uint64_t requests, uint64_t runtime_ns)
     for (uint32_t i = 0; i < count; i++) {
         workload_start(&workloads[i]);
     }
+    irq_disable();
     while (any_in_flight()) {
         wait_all();
         if (time_now_ns() > limit_ns) {
             give_up("workloads stand still");
         }
     }
+    irq_enable();
     for (uint32_t i = 0; i < count; i++) {
         workload_check(&workloads[i]);
     }

@@ -8,7 +8,7 @@
 #include "selftest.h"
 #include "timer.h"
 
-enum { READS = 500, DEPTH = 16 };
+enum { READS = 500, OVERSLEEP_READS = 3000, DEPTH = 16 };
 #define RESCUE_NS (2 * NS_PER_S) // far above any honest answer, so a tick is a lost wake-up
 
 static volatile uint32_t rescues;
@@ -57,6 +57,53 @@ static void test_wake(void)
           "%" PRIu64 " claims, %" PRIu64 " empty", counters.interrupts, counters.spurious);
     close_storage();
 }
+
+// ---- A request that has ended before the sleep -----------------------------------------------
+
+struct stamped {
+    volatile uint32_t ends;
+    uint64_t idle_ns; // of this hart when it ended
+};
+
+static void stamp_done(void *arg, struct nvme_result result)
+{
+    struct stamped *stamped = arg;
+
+    check(result.error == NVME_OK, "read: %s", nvme_error_text(result.error));
+    stamped->idle_ns = hart_idle_ns(0);
+    stamped->ends++;
+}
+
+// The interrupt may come between the last look at what is waited for and the sleep; then there must
+// be no sleep. Idle time is booked when a sleep ends, so any that is booked after the callback is
+// time slept for nothing.
+static void test_oversleep(void)
+{
+    struct storage_config config = {.depth_entries = DEPTH};
+    struct storage_queue *queue = &selftest.storage.queues[0];
+    uint32_t overslept = 0;
+    uint8_t *buffer;
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    buffer = take_pages(PAGE_BYTES);
+    for (uint32_t i = 0; i < OVERSLEEP_READS; i++) {
+        struct stamped stamped = {0};
+
+        check(nvme_read(queue->engine, queue->ns, i % 1000, 1, buffer,
+                        (struct nvme_callback){stamp_done, &stamped}) == NVME_OK,
+              "post");
+        nvme_submit(queue->engine);
+        wait_count(queue, &stamped.ends, 1);
+        overslept += hart_idle_ns(0) != stamped.idle_ns;
+    }
+    check(overslept == 0, "slept on after the end of %" PRIu32 " reads of %d", overslept,
+          OVERSLEEP_READS);
+    close_storage();
+}
+
+// ---- Nothing to do ---------------------------------------------------------------------------
 
 static volatile uint64_t tick_ns[2]; // the last tick's time, and the longest gap
 
@@ -150,6 +197,7 @@ static void test_storm(void)
 
 const struct test interrupt_tests[] = {
     {"interrupt.wake", test_wake, MODE_IRQ, false},
+    {"interrupt.oversleep", test_oversleep, MODE_IRQ, false},
     {"interrupt.quiet", test_quiet, MODE_IRQ, false},
     {"interrupt.storm", test_storm, MODE_IRQ, false},
     {NULL, NULL, 0, false},

@@ -11,7 +11,7 @@
 #include "timer.h"
 #include "workload.h"
 
-enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, ROUNDS_MAX = 12 };
+enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, ROUNDS_MAX = 40 };
 
 static struct workload workload;
 

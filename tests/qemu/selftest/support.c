@@ -105,6 +105,7 @@ struct nvme_callback request_callback(struct request *request)
 void wait_count(struct storage_queue *queue, const volatile uint32_t *count, uint32_t target)
 {
     uint64_t start_ns = time_now_ns();
+    uint64_t saved = irq_save(); // from the look to the sleep no interrupt may come
 
     while (*count < target) {
         storage_wait(queue);
@@ -112,6 +113,7 @@ void wait_count(struct storage_queue *queue, const volatile uint32_t *count, uin
             give_up("a request did not end");
         }
     }
+    irq_restore(saved);
 }
 
 struct request run_io(struct storage_queue *queue, struct nvme_io io)

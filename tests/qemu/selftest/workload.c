@@ -160,6 +160,7 @@ void workload_wait(struct workload *workload)
 {
     uint64_t seen = 0;
     uint64_t seen_ns = time_now_ns();
+    uint64_t saved = irq_save(); // from the look to the sleep no interrupt may come
 
     while (workload->in_flight != 0) {
         storage_wait(workload->queue);
@@ -170,6 +171,7 @@ void workload_wait(struct workload *workload)
             give_up("a workload stands still");
         }
     }
+    irq_restore(saved);
 }
 
 void workload_check(const struct workload *workload)
