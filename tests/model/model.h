@@ -68,6 +68,12 @@ struct model_sq {
     uint8_t *busy;               /* a bit per command id in flight */
 };
 
+/* What the device wrote for a command: the first piece stands for all. */
+struct model_written {
+    const uint8_t *host; /* NULL: nothing, or the driver has invalidated it */
+    uint32_t bytes;
+};
+
 /* A completion queue of the device. */
 struct model_cq {
     bool exists;
@@ -79,14 +85,16 @@ struct model_cq {
     uint32_t phase;
     uint32_t doorbells;
     uint32_t posted;
-    uint8_t *loaded;          /* per entry: dwords that the driver has read */
-    uint32_t seen_entry;      /* whose status was loaded last */
-    uint64_t seen_at_barrier; /* world.phase_barriers at that time */
+    uint8_t *loaded;               /* per entry: dwords that the driver has read */
+    struct model_written *written; /* per entry */
+    uint32_t seen_entry;           /* whose status was loaded last */
+    uint64_t seen_at_barrier;      /* world.phase_barriers at that time */
 };
 
 /* A command that was fetched and not answered. */
 struct model_pending {
     struct nvme_command command;
+    uint64_t clean_epoch; /* when its entry was cleaned, and its data and list with it */
     uint16_t sqid;
     bool hangs;
 };
@@ -173,6 +181,8 @@ struct model {
     uint32_t empty_heads; /* head doorbells that consumed nothing; a finding unless allowed */
     uint32_t empty_heads_allowed;
     uint32_t admin_commands[256]; /* executed, by opcode */
+    uint64_t clean_epoch;         /* of the command being executed */
+    struct model_written written; /* by it */
     struct nvme_command last;     /* I/O command executed last */
 };
 
@@ -220,5 +230,6 @@ uint32_t model_register_read(struct model *model, uint32_t offset);
 void model_register_write(struct model *model, uint32_t offset, uint32_t value);
 void model_completion_loaded(struct model *model, const volatile void *address);
 void model_memory_cleaned(struct model *model, const void *pointer, size_t size);
+void model_memory_invalidated(struct model *model, const void *pointer, size_t size);
 
 #endif

@@ -33,7 +33,9 @@ static void send_page(struct model *model, const struct nvme_command *command, c
     uint32_t bytes;
 
     model_prp_begin(&walk, model->page_bytes, command->prp1, command->prp2, NVME_IDENTIFY_BYTES);
+    walk.clean_epoch = model->clean_epoch;
     while (model_prp_next(&walk, &host, &bytes)) {
+        model_note_written(model, host, bytes);
         memcpy(host, from, bytes);
         from += bytes;
     }

@@ -26,6 +26,10 @@ void model_answer(struct model *model, const struct model_pending *pending,
                   struct model_answer answer);
 void model_end_pending_of(struct model *model, uint32_t sqid);
 
+/* model_cache.c: what a driver for a machine without coherent DMA must do. */
+void model_note_written(struct model *model, const uint8_t *host, uint32_t bytes);
+void model_check_given_back(const struct model_cq *cq, uint32_t head);
+
 /* model_admin.c, model_io.c */
 struct model_answer model_execute_admin(struct model *model, const struct nvme_command *command);
 struct model_answer model_execute_io(struct model *model, const struct nvme_command *command);

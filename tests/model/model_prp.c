@@ -26,11 +26,14 @@ void model_prp_begin(struct model_prp *walk, uint32_t page_bytes, uint64_t prp1,
     }
 }
 
-static uint64_t load_entry(uint64_t address)
+static uint64_t load_entry(const struct model_prp *walk, uint64_t address)
 {
     const void *host = world_host(address);
     uint64_t entry = 0;
 
+    if (walk->clean_epoch != 0 && !world_was_cleaned(host, sizeof(entry), walk->clean_epoch)) {
+        world_find("a PRP list is not cleaned before its command");
+    }
     if (host != NULL) {
         memcpy(&entry, host, sizeof(entry));
     }
@@ -54,9 +57,9 @@ static uint64_t list_next(struct model_prp *walk)
     uint64_t entry;
 
     if (last_of_page && walk->left > walk->page_bytes) {
-        enter_list(walk, load_entry(walk->list));
+        enter_list(walk, load_entry(walk, walk->list));
     }
-    entry = load_entry(walk->list);
+    entry = load_entry(walk, walk->list);
     walk->list += 8;
     return entry;
 }
@@ -98,6 +101,9 @@ bool model_prp_next(struct model_prp *walk, uint8_t **host, uint32_t *bytes)
     room = walk->page_bytes - (uint32_t)(address % walk->page_bytes);
     *bytes = room < walk->left ? room : walk->left;
     *host = world_host(address);
+    if (walk->clean_epoch != 0 && !world_was_cleaned(*host, *bytes, walk->clean_epoch)) {
+        world_find("a buffer is not cleaned before its command");
+    }
     walk->left -= *bytes;
     walk->pieces++;
     return true;

@@ -16,8 +16,9 @@ struct model_prp {
     uint64_t next; /* device address of the next piece, if not from the list */
     uint64_t list; /* device address of the next list entry, 0 = none */
     uint64_t prp2;
-    uint32_t pieces;     /* handed out */
-    uint32_t list_pages; /* of the list, entered */
+    uint32_t pieces;      /* handed out */
+    uint32_t list_pages;  /* of the list, entered */
+    uint64_t clean_epoch; /* when data and list must have been cleaned; 0 = not checked */
 };
 
 /* Begins a walk over `bytes` bytes; broken rules become findings. */

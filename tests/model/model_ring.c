@@ -43,6 +43,7 @@ void model_open_cq(struct model *model, uint32_t id, uint64_t address, uint32_t 
         .entries = entries,
         .phase = 1,
         .loaded = allocate(entries, 1),
+        .written = allocate(entries, sizeof(struct model_written)),
         .seen_entry = UINT32_MAX,
     };
     for (uint32_t i = 0; i < entries; i++) {
@@ -67,6 +68,7 @@ void model_close_cq(struct model *model, uint32_t id)
     struct model_cq *cq = &model->cqs[id];
 
     free(cq->loaded);
+    free(cq->written);
     *cq = (struct model_cq){.doorbells = cq->doorbells};
 }
 
@@ -134,6 +136,8 @@ void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion
     entry.status |= (uint32_t)NVME_PUT(NVME_CQE_PHASE, cq->phase);
     *slot = entry;
     cq->loaded[cq->tail] = 0;
+    cq->written[cq->tail] = model->written;
+    model->written = (struct model_written){0};
     cq->posted++;
     if (++cq->tail == cq->entries) {
         cq->tail = 0;
@@ -173,6 +177,7 @@ void model_step_one(struct model *model, uint32_t index)
     struct model_pending taken;
 
     take_pending(model, index, &taken);
+    model->clean_epoch = taken.clean_epoch;
     if (taken.sqid == 0) {
         model_answer(model, &taken, model_execute_admin(model, &taken.command));
     } else {
@@ -257,7 +262,11 @@ static void fetch(struct model *model, uint32_t id)
         if (model->pending_count == MODEL_PENDING) {
             abort();
         }
-        *pending = (struct model_pending){.command = ring[sq->head], .sqid = (uint16_t)id};
+        *pending = (struct model_pending){
+            .command = ring[sq->head],
+            .clean_epoch = sq->clean_epoch[sq->head],
+            .sqid = (uint16_t)id,
+        };
         check_command(sq, sq->head, &pending->command);
         if (id != 0 && model->hang_next != 0) {
             model->hang_next--;
@@ -324,6 +333,7 @@ static void ring_cq(struct model *model, uint32_t id, uint32_t value)
             model->pending_extra--;
         }
     }
+    model_check_given_back(cq, value);
     cq->head = value;
     model_update_line(model);
 }

@@ -208,12 +208,35 @@ void world_dma_loaded(const volatile void *address)
 
 void world_dma_clean(const void *pointer, size_t size)
 {
+    world.clean_log[world.cleans % WORLD_CLEANS_KEPT] = (struct world_clean){
+        .start = (uintptr_t)pointer,
+        .end = (uintptr_t)pointer + size,
+        .epoch = world.doorbell_barriers,
+    };
     world.cleans++;
     for (int i = 0; i < WORLD_MODELS_MAX; i++) {
         if (world.models[i] != NULL) {
             model_memory_cleaned(world.models[i], pointer, size);
         }
     }
+}
+
+bool world_was_cleaned(const void *pointer, size_t size, uint64_t epoch)
+{
+    uintptr_t start = (uintptr_t)pointer;
+
+    for (uint64_t back = 1; back <= world.cleans && back <= WORLD_CLEANS_KEPT; back++) {
+        const struct world_clean *clean =
+            &world.clean_log[(world.cleans - back) % WORLD_CLEANS_KEPT];
+
+        if (clean->epoch < epoch) {
+            return false;
+        }
+        if (clean->epoch == epoch && clean->start <= start && clean->end >= start + size) {
+            return true;
+        }
+    }
+    return world.cleans > WORLD_CLEANS_KEPT;
 }
 
 void world_dma_invalidate(const void *pointer, size_t size)
@@ -224,6 +247,11 @@ void world_dma_invalidate(const void *pointer, size_t size)
     world.invalidates++;
     if (from < keep + world.keep_bytes && from + size > keep) {
         world_find("memory that the device did not write is invalidated");
+    }
+    for (int i = 0; i < WORLD_MODELS_MAX; i++) {
+        if (world.models[i] != NULL) {
+            model_memory_invalidated(world.models[i], pointer, size);
+        }
     }
 }
 

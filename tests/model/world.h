@@ -18,6 +18,7 @@ struct model;
 enum {
     WORLD_MODELS_MAX = 4,
     WORLD_TEXT_BYTES = 160,
+    WORLD_CLEANS_KEPT = 8192,
 };
 
 /* How hal_dma_address translates. Bits that no host pointer has mark what was translated. */
@@ -25,6 +26,13 @@ enum world_paging {
     WORLD_IDENTITY,        /* device addresses are pointers */
     WORLD_PAGED,           /* rings moved as a whole, all other pages permuted */
     WORLD_PAGED_SCATTERED, /* every page permuted: no ring is contiguous */
+};
+
+/* Memory that was cleaned for the device, and world.doorbell_barriers at that time. */
+struct world_clean {
+    uintptr_t start;
+    uintptr_t end;
+    uint64_t epoch;
 };
 
 /* Read freely; written by the functions below unless the comment says otherwise. */
@@ -51,6 +59,7 @@ struct world {
     uint32_t findings; /* rules that the driver broke */
     char first_finding[WORLD_TEXT_BYTES];
     struct model *models[WORLD_MODELS_MAX];
+    struct world_clean clean_log[WORLD_CLEANS_KEPT]; /* the last ones, by cleans modulo its size */
 };
 
 extern struct world world;
@@ -72,6 +81,9 @@ const char *world_catch_panic(void (*body)(void *), void *arg);
 
 /* The host memory behind a device address; the bytes up to the page's end belong together. */
 void *world_host(uint64_t device_address);
+
+/* True unless it is certain that the memory was not cleaned in this epoch. */
+bool world_was_cleaned(const void *pointer, size_t size, uint64_t epoch);
 
 /* Controllers come and go. */
 void world_attach(struct model *model);

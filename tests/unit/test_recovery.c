@@ -110,6 +110,7 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
     const struct fail_case *this = *state;
     struct fixture fixture;
     struct outcome outcomes[FIXTURE_QUEUES] = {0};
+    uint64_t barriers;
     uint64_t began;
     uint32_t writes;
 
@@ -132,7 +133,9 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
         assert_int_equal(outcomes[i].count, 0);
     }
     nvme_submit(fixture.queues[1]); /* no doorbell goes to it any more */
+    barriers = world.register_barriers;
     watch_for(&fixture, 0, 1000, STEP_MS, &outcomes[0]);
+    assert_true(world.register_barriers > barriers); /* RDY = 0 before the requests' memory */
     assert_true(now_ms() >= began + this->stop_delay_ms);
     assert_int_equal(outcomes[0].count, PER_QUEUE);
     assert_true(fixture_saw(&fixture, NVME_EVENT_DISABLED));

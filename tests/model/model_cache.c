@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a driver owes a machine whose DMA is not coherent: data that the device wrote are
+ * invalidated before their completion is given back. Cleaning is checked where the device reads:
+ * model_prp.c.
+ */
+#include "model_internal.h"
+
+void model_note_written(struct model *model, const uint8_t *host, uint32_t bytes)
+{
+    if (model->written.host == NULL) {
+        model->written = (struct model_written){host, bytes};
+    }
+}
+
+void model_memory_invalidated(struct model *model, const void *pointer, size_t size)
+{
+    const uint8_t *from = pointer;
+
+    if (size <= sizeof(struct nvme_completion)) {
+        return; /* an entry of a ring */
+    }
+    for (uint32_t id = 0; id < MODEL_QUEUES; id++) {
+        struct model_cq *cq = &model->cqs[id];
+
+        for (uint32_t i = cq->head; cq->exists && i != cq->tail; i = (i + 1) % cq->entries) {
+            struct model_written *written = &cq->written[i];
+
+            if (written->host >= from && written->host + written->bytes <= from + size) {
+                written->host = NULL;
+            }
+        }
+    }
+}
+
+void model_check_given_back(const struct model_cq *cq, uint32_t head)
+{
+    for (uint32_t i = cq->head; i != head; i = (i + 1) % cq->entries) {
+        if (cq->written[i].host != NULL) {
+            world_find("data that the device wrote are not invalidated");
+        }
+    }
+}
