@@ -225,6 +225,43 @@ static void trouble_ends_bring_up_in_bounded_time_with_its_name(void **state)
     fixture_drop(&fixture);
 }
 
+struct silence_case {
+    const char *name;
+    bool fatal;
+    bool gone;
+    enum nvme_error error;
+    enum nvme_event_kind event;
+};
+
+static const struct silence_case silence_cases[] = {
+    {"device_dies_amid_a_command", true, false, NVME_ERR_FATAL, NVME_EVENT_CONTROLLER_FATAL},
+    {"device_vanishes_amid_a_command", false, true, NVME_ERR_REMOVED, NVME_EVENT_REMOVED},
+    {"device_never_answers_a_command", false, false, NVME_ERR_TIMEOUT, NVME_EVENT_COMMAND_TIMEOUT},
+};
+
+/* A dead device is noticed long before the deadline of its command. */
+static void admin_command_is_not_awaited_longer_than_needed(void **state)
+{
+    const struct silence_case *this = *state;
+    struct fixture fixture;
+    uint64_t began;
+
+    fixture_init(&fixture);
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    fixture.model->admin_silent = true;
+    fixture.model->fatal = this->fatal;
+    fixture.model->gone = this->gone;
+    began = world.now_ns;
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &fixture.ns), this->error);
+    assert_true(fixture_saw(&fixture, this->event));
+    if (this->error != NVME_ERR_TIMEOUT) {
+        assert_true(world.now_ns - began < UINT64_C(10000000));
+    }
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &fixture.ns), NVME_ERR_STATE);
+    assert_int_equal(nvme_controller_close(fixture.controller), this->error);
+    fixture_drop(&fixture);
+}
+
 static void refused_device_can_be_opened_again_in_the_same_memory(void **state)
 {
     struct fixture fixture;
@@ -303,19 +340,22 @@ static void variant_works_and_is_said(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[7 + COUNT_OF(trouble_cases) + COUNT_OF(variant_cases)] = {
-        cmocka_unit_test(bring_up_writes_registers_in_the_specifications_order),
-        cmocka_unit_test(admin_rings_are_given_as_device_addresses_of_64_bits),
-        cmocka_unit_test(what_the_device_says_is_described_in_plain_units),
-        cmocka_unit_test(running_controller_of_a_warm_boot_is_reset_first),
-        cmocka_unit_test(warm_boot_amid_a_change_of_rdy_waits_for_it),
-        cmocka_unit_test(warm_boot_with_a_dead_controller_resets_it_all_the_same),
-        cmocka_unit_test(refused_device_can_be_opened_again_in_the_same_memory),
-    };
+    struct CMUnitTest
+        tests[7 + COUNT_OF(trouble_cases) + COUNT_OF(silence_cases) + COUNT_OF(variant_cases)] = {
+            cmocka_unit_test(bring_up_writes_registers_in_the_specifications_order),
+            cmocka_unit_test(admin_rings_are_given_as_device_addresses_of_64_bits),
+            cmocka_unit_test(what_the_device_says_is_described_in_plain_units),
+            cmocka_unit_test(running_controller_of_a_warm_boot_is_reset_first),
+            cmocka_unit_test(warm_boot_amid_a_change_of_rdy_waits_for_it),
+            cmocka_unit_test(warm_boot_with_a_dead_controller_resets_it_all_the_same),
+            cmocka_unit_test(refused_device_can_be_opened_again_in_the_same_memory),
+        };
     size_t count = 7;
 
     fixture_add_cases(tests, &count, trouble_ends_bring_up_in_bounded_time_with_its_name,
                       trouble_cases, COUNT_OF(trouble_cases), sizeof(trouble_cases[0]));
+    fixture_add_cases(tests, &count, admin_command_is_not_awaited_longer_than_needed, silence_cases,
+                      COUNT_OF(silence_cases), sizeof(silence_cases[0]));
     fixture_add_cases(tests, &count, variant_works_and_is_said, variant_cases,
                       COUNT_OF(variant_cases), sizeof(variant_cases[0]));
     return fixture_run("controller", tests, count);
