@@ -262,7 +262,7 @@ build/host/size: tests/port/size.c tests/port/nvme_port.h $(ENGINE_SOURCES) $(wi
 	$(call quiet,CC ) $(firstword $(HOST_CCS)) -std=c17 $(WARNINGS) -O2 -Itests/port -Iengine -o $@ \
 	    $(filter %.c,$^)
 
-size: build/libnvme.a build/host/size ## bytes of the engine, per file, against its limit; bytes per queue
+size: build/libnvme.a build/host/size ## bytes of the engine against its limit, and per queue
 	@$(PYTHON) scripts/size.py --size $(CROSS)size build/libnvme.a
 	@build/host/size
 

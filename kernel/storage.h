@@ -95,9 +95,9 @@ void storage_hart_stop(struct storage_queue *queue);
 
 /*
  * One step of waiting on the owner hart: services a polled queue once, or sleeps until an interrupt
- * if nothing is ready, and takes it. Called with interrupts off, after the caller's own look at what
- * it waits for, and returns so: a completion between that look and the sleep stays pending and ends
- * it. With interrupts on, such a completion would be noticed at the watch's next tick only.
+ * if nothing is ready, and takes it. Called with interrupts off, after the caller's own look at
+ * what it waits for, and returns so: a completion between that look and the sleep stays pending and
+ * ends it. With interrupts on, such a completion would be noticed at the watch's next tick only.
  */
 void storage_wait(struct storage_queue *queue);
 

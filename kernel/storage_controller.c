@@ -56,7 +56,12 @@ static void print_error(const struct storage_controller *controller, const char 
 /* How many queues each controller must give. */
 static uint32_t queues_each(const struct storage *storage, uint32_t controllers)
 {
-    return controllers == 0 ? 0 : (storage->config.harts + controllers - 1) / controllers;
+    uint32_t each = 1;
+
+    while (each * controllers < storage->config.harts && each < NVME_QUEUES_MAX) {
+        each++;
+    }
+    return each;
 }
 
 static bool open_engine(struct storage *storage, struct storage_controller *controller,
@@ -67,7 +72,7 @@ static bool open_engine(struct storage *storage, struct storage_controller *cont
         .registers = (volatile void *)(uintptr_t)bar->base,
         .registers_size_bytes = bar->size,
         .page_bytes = DMA_PAGE,
-        .queue_count = queue_count < NVME_QUEUES_MAX ? queue_count : NVME_QUEUES_MAX,
+        .queue_count = queue_count,
         .depth_entries = storage->config.depth_entries,
         .max_transfer_bytes = storage->config.max_transfer_bytes,
         .command_timeout_ns = storage->config.timeout_ns,
