@@ -182,6 +182,42 @@ static void splits_as_many_as_slots_all_end(void **state)
     fixture_finish(&fixture);
 }
 
+/* Posts the same split again from its done(), while `left` is not 0. */
+struct again {
+    struct fixture *fixture;
+    uint8_t *buffer;
+    uint32_t left;
+};
+
+static void split_again(void *arg, struct nvme_result result)
+{
+    struct again *again = arg;
+
+    assert_int_equal(result.error, NVME_OK);
+    if (again->left-- != 0) {
+        assert_int_equal(nvme_read(again->fixture->queues[0], &again->fixture->ns, 0,
+                                   3 * PART_BLOCKS, again->buffer,
+                                   (struct nvme_callback){split_again, again}),
+                         NVME_OK);
+    }
+}
+
+static void done_of_the_only_split_finds_its_own_record_free(void **state)
+{
+    struct fixture fixture;
+    struct again again = {&fixture, open_small_parts(&fixture, 2), 5};
+
+    (void)state;
+    split_again(&again, (struct nvme_result){.error = NVME_OK});
+    nvme_submit(fixture.queues[0]);
+    while (model_step(fixture.model, 1) != 0) {
+        nvme_queue_service(fixture.queues[0], 1);
+    }
+    assert_int_equal(again.left, UINT32_MAX);
+    fixture_free(again.buffer);
+    fixture_finish(&fixture);
+}
+
 static void closing_ends_a_half_done_split_once(void **state)
 {
     struct fixture fixture;
@@ -338,15 +374,16 @@ static void passthrough_on_a_full_queue_is_busy(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[6 + COUNT_OF(split_cases) + COUNT_OF(passthrough_cases)] = {
+    struct CMUnitTest tests[7 + COUNT_OF(split_cases) + COUNT_OF(passthrough_cases)] = {
         cmocka_unit_test(first_error_stops_further_parts_and_done_waits_for_all),
         cmocka_unit_test(parts_that_fail_in_any_order_end_the_request_once),
         cmocka_unit_test(splits_as_many_as_slots_all_end),
+        cmocka_unit_test(done_of_the_only_split_finds_its_own_record_free),
         cmocka_unit_test(closing_ends_a_half_done_split_once),
         cmocka_unit_test(batch_stops_at_its_first_error_and_says_where),
         cmocka_unit_test(passthrough_on_a_full_queue_is_busy),
     };
-    size_t count = 6;
+    size_t count = 7;
 
     fixture_add_cases(tests, &count, split_keeps_its_window_and_ends_once, split_cases,
                       COUNT_OF(split_cases), sizeof(split_cases[0]));
