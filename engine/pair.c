@@ -91,13 +91,16 @@ static void drain(struct nvme_queue *queue)
 }
 
 /* Takes the pair off the device; requests that it never answered end here. */
-static enum nvme_error delete (struct nvme_controller *controller, struct nvme_queue *queue) {
+static enum nvme_error delete_pair(struct nvme_controller *controller, struct nvme_queue *queue)
+{
     enum nvme_error error = nvme_admin_delete(controller, NVME_ADMIN_DELETE_SQ, queue->id);
 
-    if (error != NVME_OK){return error;}
-drain(queue);
-nvme_request_end_all(queue, NVME_ERR_ABORTED);
-return nvme_admin_delete(controller, NVME_ADMIN_DELETE_CQ, queue->id);
+    if (error != NVME_OK) {
+        return error;
+    }
+    drain(queue);
+    nvme_request_end_all(queue, NVME_ERR_ABORTED);
+    return nvme_admin_delete(controller, NVME_ADMIN_DELETE_CQ, queue->id);
 }
 
 /* A device that refuses to delete a queue may still own its buffers: it is disabled. */
@@ -135,7 +138,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
         drain(queue);
         nvme_request_end_all(queue, (enum nvme_error)controller->failure);
     } else {
-        error = delete (controller, queue);
+        error = delete_pair(controller, queue);
     }
     if (error != NVME_OK) {
         error = give_up(controller, queue, error);
