@@ -136,7 +136,8 @@ def behind(row: Row, nvme: dict[str, str]) -> dict[str, object]:
         if port:
             args += ["-device", f"pcie-root-port,id=p{i},chassis={i + 1},addr={i + 1}"]
         shared = {"subsys": "s"} if count > 1 else {}
-        args += ["-device", device("nvme", {"id": f"n{i}", "serial": "t", **place, **shared, **nvme})]
+        properties = {"id": f"n{i}", "serial": "t", **place, **shared, **nvme}
+        args += ["-device", device("nvme", properties)]
     blocks = {"logical_block_size": lba, "physical_block_size": lba}
     shared = {"shared": "on"} if count > 1 else {}
     args += ["-device", device("nvme-ns", {"drive": "disk0", "bus": "n0", **blocks, **shared})]
@@ -160,7 +161,7 @@ def matrix_fields(row: Row) -> dict[str, object]:
 
 
 def matrix_cases(full: bool, seed: int) -> list[Case]:
-    """Every test in both modes on each machine: pairs in a normal run, the product in a full one."""
+    """Every test in both modes: pairs of machine kinds normally, the product in a full run."""
     rows = product(MATRIX) if full else pairwise(MATRIX)
     return [
         selftest(
@@ -199,9 +200,7 @@ def special_cases(full: bool, seed: int) -> list[Case]:
             nvme={"max_ioqpairs": "2"},
         ),
         selftest("slow medium", "test=slow", 2, harts=1, attach=False, qemu_args=SLOW),
-        selftest(
-            "machine reset", "test=reset", harts=1, qemu_args=["-action", "reboot=reset"]
-        ),
+        selftest("machine reset", "test=reset", harts=1, qemu_args=["-action", "reboot=reset"]),
         selftest("null medium", "test=life", backing="null", harts=2),
     ]
     for harts, controllers in ((1, 1), (2, 1), (4, 4), (8, 2)):

@@ -80,8 +80,8 @@ static void test_granted(void)
 
 // ---- Several controllers, one hart -----------------------------------------------------------
 
-// With several lines on one hart the PLIC serves the lowest source first: under load the others wait,
-// pending, for longer than a period. That is not a missed interrupt, so the watch looks later.
+// With several lines on one hart the PLIC serves the lowest source first: under load the others
+// wait, pending, for longer than a period. They are not missed, so the watch looks later.
 static void watch_all(void *arg)
 {
     (void)arg;

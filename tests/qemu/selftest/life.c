@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening and closing, again and again: nothing is lost, nothing leaks, and what is closed is closed.
+// Opening and closing, again and again: nothing is lost, nothing leaks, closed is closed.
 #include <inttypes.h>
 
 #include "heap.h"

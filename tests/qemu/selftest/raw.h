@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A controller without the engine: registers, the admin queue, the PLIC's claim register. For probes
-// of what the machine does, where the engine would do the right thing.
+// A controller without the engine: registers, the admin queue, the PLIC's claim register. For
+// probes of what the machine does, where the engine would do the right thing.
 #ifndef HARTQ_RAW_H
 #define HARTQ_RAW_H
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The self-test image: its settings, its list of tests, and what every test needs.
 //
-// A test is a function that opens what it wants, calls check() and closes again. Tests run on hart 0
-// and may use the others through harts_run(). One boot runs many tests, each in every completion
+// A test is a function that opens what it wants, calls check() and closes again. Tests run on hart
+// 0 and may use the others through harts_run(). One boot runs many tests, each in every completion
 // mode that it names. Lines: `ok NAME`, `FAIL NAME: what`, `skip NAME: why`, `note ...`.
 #ifndef HARTQ_SELFTEST_H
 #define HARTQ_SELFTEST_H
