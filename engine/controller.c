@@ -284,7 +284,8 @@ static enum nvme_error prepare(struct nvme_controller *controller, const struct 
         controller->queues[i].controller = controller;
         controller->queues[i].id = (uint16_t)(i + 1);
     }
-    doorbells = 2 * (size_t)(config->queue_count + 1) * controller->doorbell_stride;
+    /* Up to the end of the last completion queue's. */
+    doorbells = (2 * (size_t)config->queue_count + 1) * controller->doorbell_stride + 4;
     return doorbells <= config->registers_size_bytes - NVME_REG_DOORBELLS ? NVME_OK
                                                                           : NVME_ERR_IDENTIFY;
 }

@@ -74,6 +74,8 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
             controller->interrupt_owner = config->owner;
         }
         *queue = opened;
+    } else {
+        opened->interrupts = false;
     }
     nvme_interrupt_unmask(controller);
     hal_irq_restore(irq);
