@@ -187,7 +187,7 @@ def special_cases(full: bool, seed: int) -> list[Case]:
     time = "60s" if full else "5s"
     listed = [
         selftest("soak 1 hart", f"test=soak completion=irq runtime={time} seed={seed}", harts=1),
-        selftest("soak 4 harts", f"test=soak runtime={time} seed={seed}", harts=4),
+        selftest("soak 4 harts", f"test=soak completion=irq runtime={time} seed={seed}", harts=4),
         selftest("naive handler", "test=naive runtime=1s", harts=2, controllers=1),
         selftest("one line, two controllers", f"test=shared-line runtime={time}", slots=[1, 5]),
         selftest("one line, slots 3 and 7", "test=shared-line runtime=2s", harts=1, slots=[3, 7]),
