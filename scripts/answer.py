@@ -137,7 +137,7 @@ def compare(modes: Modes) -> list[str]:
             f"crossover from {MODE_NAMES[cross.first]} to {MODE_NAMES[cross.second]} at a queue "
             f"depth of about {cross.at:.0f} (between {cross.low} and {cross.high})"
         )
-    if not crossovers(ratios):
+    if not crossovers(ratios) and len(ratios) > 1:
         lines.append(f"no crossover between queue depth {min(ratios)} and {max(ratios)}")
     return lines
 

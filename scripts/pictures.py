@@ -58,7 +58,7 @@ class Look:
 LOOKS = {
     "poll": Look("#0072B2", "o", "-", "polling"),
     "irq": Look("#D55E00", "s", (0, (7, 2, 1.5, 2)), "interrupts"),
-    "limit": Look("#333333", "", (0, (4, 3)), "device limit (raw ring)"),
+    "limit": Look("#333333", "", (0, (4, 3)), "device limit (raw ring, polled)"),
 }
 OTHERS = (("#009E73", "^"), ("#CC79A7", "D"), ("#B8860B", "v"), ("#56B4E9", "P"))
 
