@@ -140,18 +140,15 @@ static inline bool is_enough(const struct worker *worker)
 
 typedef void wait_function(struct worker *worker);
 
-/* Services the queue until there is enough; looks at the clock when there is nothing for long. */
+/* Services the queue until there is enough; looks at the clock now and then. */
 static void poll(struct worker *worker)
 {
-    uint32_t empty = 0;
+    uint32_t polls = 0;
 
     while (!is_enough(worker)) {
-        if (nvme_queue_service(worker->queue->engine, worker->complete_max) != 0) {
-            continue;
-        }
-        worker->idle_polls++;
-        if (++empty == WORKER_IDLE_POLLS) {
-            empty = 0;
+        worker->idle_polls += nvme_queue_service(worker->queue->engine, worker->complete_max) == 0;
+        if (++polls == WORKER_IDLE_POLLS) {
+            polls = 0;
             nvme_queue_watch(worker->queue->engine, time_now_ns());
         }
     }

@@ -44,6 +44,7 @@ static enum nvme_error await(struct nvme_controller *controller)
 {
     uint64_t start = hal_now_ns();
     uint64_t next_status = start + STATUS_PERIOD_NS;
+    bool expired = false;
     uint64_t now;
 
     for (;;) {
@@ -51,8 +52,7 @@ static enum nvme_error await(struct nvme_controller *controller)
         if (controller->admin_done) {
             return controller->admin_result.error;
         }
-        now = hal_now_ns();
-        if (now - start > controller->config.command_timeout_ns) {
+        if (expired) {
             nvme_event_emit(&controller->config,
                             &(struct nvme_event){
                                 .kind = NVME_EVENT_COMMAND_TIMEOUT,
@@ -60,6 +60,9 @@ static enum nvme_error await(struct nvme_controller *controller)
                             });
             return NVME_ERR_TIMEOUT;
         }
+        now = hal_now_ns();
+        /* One more look after the time is up: this hart may have slept meanwhile. */
+        expired = now - start > controller->config.command_timeout_ns;
         if (now >= next_status) {
             enum nvme_error error = check_status(controller);
 

@@ -106,12 +106,22 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
     }
 }
 
+/* From the moment that anyone has found a cause, before its winner has written CC.EN = 0 too. */
+static bool being_disabled(const struct nvme_controller *controller)
+{
+    enum nvme_controller_state state = nvme_controller_state_load(controller);
+
+    return state == NVME_CONTROLLER_DISABLING ||
+           (state == NVME_CONTROLLER_LIVE &&
+            __atomic_load_n(&controller->failure, __ATOMIC_ACQUIRE) != NVME_OK);
+}
+
 enum nvme_error nvme_controller_settle(struct nvme_controller *controller, enum nvme_error error)
 {
     if (error == NVME_ERR_TIMEOUT || error == NVME_ERR_FATAL || error == NVME_ERR_REMOVED) {
         nvme_controller_disable(controller, error);
     }
-    while (nvme_controller_state_load(controller) == NVME_CONTROLLER_DISABLING) {
+    while (being_disabled(controller)) {
         nvme_controller_disable_step(controller, hal_now_ns());
         hal_relax();
     }
@@ -205,6 +215,7 @@ static void repair_line(struct nvme_controller *controller)
     nvme_register_write(config, NVME_REG_INTMC, 1);
     hal_arm_before_look(csts);
     high = config->intx_level(config->hook_arg);
+    /* Not more: a count that is too low instead of too high would get worse with each try. */
     while (high && event.value <= config->queue_count) {
         nvme_queue_ring_head_again(&controller->admin);
         event.value++;

@@ -242,8 +242,11 @@ static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_n
     if (io->opcode == NVME_CMD_READ) {
         return post_transfer(queue, ns, io, NVME_CMD_READ);
     }
+    if (io->opcode == NVME_CMD_WRITE) {
+        return post_transfer(queue, ns, io, NVME_CMD_WRITE);
+    }
     if (io->opcode != NVME_CMD_FLUSH) {
-        return post_transfer(queue, ns, io, io->opcode);
+        return NVME_ERR_UNSUPPORTED;
     }
     put_flush(queue, ns, io->callback);
     return NVME_OK;
@@ -330,9 +333,6 @@ enum nvme_error nvme_passthrough(struct nvme_queue *queue, const struct nvme_com
     struct nvme_command clean = *command;
     unsigned long irq;
 
-    if (queue->state != NVME_QUEUE_OPEN) {
-        return NVME_ERR_STATE;
-    }
     if (size_bytes > queue->controller->info.max_transfer_bytes || transfers != (size_bytes != 0) ||
         (buffer != NULL) != (size_bytes != 0)) {
         return NVME_ERR_LENGTH;
@@ -345,7 +345,10 @@ enum nvme_error nvme_passthrough(struct nvme_queue *queue, const struct nvme_com
     clean.prp1 = 0;
     clean.prp2 = 0;
     irq = queue->interrupts ? hal_irq_save() : 0;
-    if (queue->free != NULL) {
+    /* Inside the bracket: a handler may end the queue before it. */
+    if (queue->state != NVME_QUEUE_OPEN) {
+        error = NVME_ERR_STATE;
+    } else if (queue->free != NULL) {
         nvme_io_put(queue, &clean, buffer, size_bytes, callback);
         error = NVME_OK;
     }

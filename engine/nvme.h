@@ -12,8 +12,10 @@
  * in threads and in its handler, and its calls keep the two apart themselves. So done() of an
  * interrupt queue posts on interrupt queues only. Calls that take a controller, and queue open
  * and close, are administration: one at a time, on the hart that takes the controller's
- * interrupt; while no interrupt queue is open, on any hart. They wait, so never from done() or a
- * trap. A handle passed to another hart is published by the embedder (release, acquire).
+ * interrupt; while no interrupt queue is open, or its handler is detached, on any hart. They wait
+ * with that hart's interrupts off, at most command_timeout_ns per admin command (two for a queue)
+ * and CAP.TO where the controller must be disabled, so never from done() or a trap. A handle passed
+ * to another hart is published by the embedder (release, acquire).
  *
  * Memory. The engine allocates nothing: two regions are handed over at open. Buffers belong to
  * the engine from a successful post until done() runs. Handles stay readable until
@@ -153,7 +155,8 @@ const char *nvme_event_text(enum nvme_event_kind kind);
 
 /*
  * Everything the engine is told about one controller. Copied at open. The hooks may be NULL;
- * they get hook_arg, may not call the engine, and may run in a trap.
+ * they get hook_arg, may not call the engine, may run in a trap, and on several owner harts at
+ * once.
  */
 struct nvme_config {
     volatile void *registers;    /* BAR0, mapped uncached; 4-byte aligned */
@@ -168,8 +171,8 @@ struct nvme_config {
     uint64_t command_timeout_ns; /* deadline of I/O and admin commands;
                                     0 = NVME_COMMAND_TIMEOUT_DEFAULT_NS, else >= 1 s */
     void *hook_arg;
-    /* Makes the owner of a queue call nvme_queue_service soon (an IPI). Needed when several
-       harts share a controller: it ends the requests of a failed one on their harts. */
+    /* Makes the owner of a queue call nvme_queue_watch soon (an IPI). Needed when several harts
+       share a controller: it ends the requests of a failed one on their harts. */
     void (*kick)(void *arg, uint32_t owner);
     /* Masks a MSI-X vector or opens it again. */
     void (*vector_mask)(void *arg, uint16_t vector, bool masked);
@@ -268,7 +271,8 @@ struct nvme_namespace {
 
 /*
  * The first active namespace with an identifier above `after` (0 to start). Admin command.
- * NVME_ERR_NAMESPACE: there is none. NVME_ERR_DEVICE, _TIMEOUT, ...: the command failed.
+ * NVME_ERR_NAMESPACE: there is none. NVME_ERR_IDENTIFY: the device's list is not in order.
+ * NVME_ERR_DEVICE, _TIMEOUT, ...: the command failed.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_namespace_next(struct nvme_controller *controller,
                                                      uint32_t after, uint32_t *nsid);
@@ -350,14 +354,14 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
 /* ---- I/O: post, then ring ------------------------------------------------------------- */
 
 /*
- * Post a read, a write or a flush on the owner's queue. Nothing reaches the device before
- * nvme_submit (or the end of the drain, from done()). `buffer` is dword aligned, of
- * block_count << block_shift bytes, and the engine's until done(). Requests above ns->max_blocks
- * are split into parts; they are not atomic, the first error stops further parts, done() runs
- * once when all have ended. Flush covers writes whose done() has run. NVM Command Set 1.0.
- * Cost: O(1) up to two pages, else one PRP entry per page; no MMIO.
- * NVME_ERR_BUSY, _LENGTH, _RANGE, _ALIGNMENT, _NAMESPACE (another controller's), _STATE:
- * nothing was posted and done() will not run.
+ * Post a read, a write or a flush on the owner's queue. nvme_submit rings for it; any drain of the
+ * queue may do so before, so the buffer is ready when the request is posted. `buffer` is dword
+ * aligned, of block_count << block_shift bytes, and the engine's until done(). Requests above
+ * ns->max_blocks are split into parts; they are not atomic, the first error stops further parts,
+ * done() runs once when all have ended. Flush covers writes whose done() has run. NVM Command Set
+ * 1.0. Cost: O(1) up to two pages, else one PRP entry per page; no MMIO. NVME_ERR_BUSY, _LENGTH,
+ * _RANGE, _ALIGNMENT, _NAMESPACE (another controller's), _STATE: nothing was posted and done() will
+ * not run.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_read(struct nvme_queue *queue,
                                            const struct nvme_namespace *ns, uint64_t lba,
@@ -382,8 +386,9 @@ struct nvme_io {
 
 /*
  * Posts `count` requests in order, as nvme_read and its kin do one by one, with interrupts off
- * once for all. *posted (never NULL) is always written: how many stand in the queue. Unless
- * NVME_OK, the error is that of ios[*posted], and the rest was not looked at.
+ * once for all. NVME_ERR_UNSUPPORTED: another opcode. *posted (never NULL) is always written: how
+ * many stand in the queue. Unless NVME_OK, the error is that of ios[*posted], and the rest was not
+ * looked at.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_post_many(struct nvme_queue *queue,
                                                 const struct nvme_namespace *ns,
@@ -412,8 +417,9 @@ void nvme_submit(struct nvme_queue *queue);
 
 /*
  * Consumes up to `budget` completions (1 or more), runs their callbacks, then rings the completion
- * head doorbell once if anything was consumed and the submission doorbell once if done() posted.
- * Returns how many were consumed. The only drain: never nested, on the owner, and for an
+ * head doorbell once if anything was consumed and the submission doorbell once if anything posted
+ * has not been rung for. Returns how many ended a command: entries that are stale or malformed do
+ * not count. The only drain: never nested, on the owner, and for an
  * interrupt queue with interrupts off. On a controller that has failed it ends the requests.
  */
 uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget);
@@ -434,7 +440,8 @@ bool nvme_queue_arm(struct nvme_queue *queue);
  * interrupts masked, CC.EN = 0; once RDY = 0 is seen, at a later call, every request of every queue
  * ends once with the cause, on its owner. A removed device counts as stopped. If RDY never falls
  * the requests stay owned, event DISABLE_TIMEOUT. The controller then takes nothing but
- * nvme_controller_close. Cost: one MMIO read and, ten times per deadline, a walk over the slots.
+ * nvme_controller_close. Cost: one MMIO read, and ten times per deadline a walk over the slots;
+ * nothing within half a period of the last call.
  */
 void nvme_queue_watch(struct nvme_queue *queue, uint64_t now_ns);
 

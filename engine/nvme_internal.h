@@ -84,6 +84,7 @@ struct nvme_queue {
     uint64_t slot_mask;            /* the slot part of a command id: 2^n - 1 */
     struct nvme_request *requests; /* slot_mask + 1; those from slot_count on are never issued */
     struct nvme_counters counters;
+    uint32_t junk; /* entries of this drain that ended no request: not work to the caller */
 
     /* Cold. */
     uint8_t *lists; /* PRP list memory, list_stride_bytes per slot */
@@ -268,6 +269,9 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries);
  */
 void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error);
 
+/* True if any request is outstanding. Ends at the first; slots are used from the lowest on. */
+bool nvme_request_any(const struct nvme_queue *queue);
+
 /* True if a request was posted longer ago than limit_ms by the queue's clock; *cid names it. */
 bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uint32_t *cid);
 
@@ -336,7 +340,7 @@ static inline void nvme_queue_advance(struct nvme_queue *queue)
 
 /*
  * Puts a command with data of its own into the ring: slot, command id, PRPs. The caller has
- * validated everything and seen free_count > 0.
+ * validated everything and seen a free slot.
  */
 void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, void *buffer,
                  uint32_t size_bytes, struct nvme_callback callback);

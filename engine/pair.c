@@ -109,13 +109,18 @@ static enum nvme_error delete_pair(struct nvme_controller *controller, struct nv
 static enum nvme_error give_up(struct nvme_controller *controller, struct nvme_queue *queue,
                                enum nvme_error error)
 {
-    nvme_controller_disable(controller, error);
-    if (nvme_controller_settle(controller, error) == NVME_ERR_STUCK) {
+    enum nvme_error cause;
+
+    /* The refusal of an admin command is no status of the requests that end because of it. */
+    nvme_controller_disable(controller, error == NVME_ERR_DEVICE ? NVME_ERR_FATAL : error);
+    if (nvme_controller_settle(controller, NVME_OK) == NVME_ERR_STUCK) {
         return NVME_ERR_STUCK;
     }
+    /* Another hart may have been first, with another cause. */
+    cause = (enum nvme_error)controller->failure;
     drain(queue);
-    nvme_request_end_all(queue, error);
-    return error;
+    nvme_request_end_all(queue, cause);
+    return error == NVME_ERR_STATE ? cause : error;
 }
 
 enum nvme_error nvme_queue_close(struct nvme_queue *queue)

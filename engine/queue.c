@@ -111,6 +111,7 @@ static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t 
 
     if (request == NULL) {
         queue->counters.stale++;
+        queue->junk++;
         return;
     }
     /* Not for a write: its buffer may share a cache line with data of the hart's. */
@@ -163,6 +164,7 @@ static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
             complete(queue, status, dw0);
         } else {
             queue->counters.malformed++;
+            queue->junk++;
         }
     }
     queue->cq_head = (uint32_t)(entry - queue->cq);
@@ -170,11 +172,12 @@ static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
     return (uint32_t)consumed;
 }
 
-/* The controller failed: a last drain has been done, what is left ends here, on its owner. */
+/* The controller failed: a last drain now that RDY = 0, what is left ends here, on its owner. */
 static NVME_COLD void end_failed(struct nvme_queue *queue)
 {
     if (queue->state == NVME_QUEUE_OPEN &&
         nvme_controller_state_load(queue->controller) == NVME_CONTROLLER_FAILED) {
+        queue->counters.completions += reap(queue, queue->depth_entries);
         queue->state = NVME_QUEUE_ENDED;
         nvme_request_end_all(queue, (enum nvme_error)queue->controller->failure);
     }
@@ -192,6 +195,7 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
     }
     queue->servicing = true;
     queue->counters.services++;
+    queue->junk = 0;
     consumed = reap(queue, budget);
     queue->counters.completions += consumed;
     queue->counters.drains += consumed != 0;
@@ -205,7 +209,7 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
         end_failed(queue);
     }
     queue->servicing = false;
-    return consumed;
+    return consumed - queue->junk;
 }
 
 bool nvme_queue_arm(struct nvme_queue *queue)

@@ -47,6 +47,16 @@ static bool outstanding(const struct nvme_request *request)
     return (request->cid & NVME_CID_IDLE) == 0;
 }
 
+bool nvme_request_any(const struct nvme_queue *queue)
+{
+    for (uint32_t i = 0; i < queue->slot_count; i++) {
+        if (outstanding(&queue->requests[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint32_t nvme_queue_outstanding(const struct nvme_queue *queue)
 {
     uint32_t count = 0;

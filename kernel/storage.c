@@ -16,7 +16,7 @@
 #include "storage_internal.h"
 #include "timer.h"
 
-/* Empty polls between two looks at the clock for the watch. */
+/* Polls between two looks at the clock for the watch. */
 enum { POLLS_PER_CLOCK = 256 };
 
 /* ---- Interrupt lines ------------------------------------------------------------------ */
@@ -106,12 +106,8 @@ static bool open_queue(struct storage *storage, uint32_t index)
     queue->hart = storage->config.spread ? 0 : index;
     queue->controller = controller;
     queue->ns = &controller->ns;
-    queue->idle_polls = 0;
+    queue->polls = 0;
     config.owner = queue->hart;
-    if (config.mode == NVME_MODE_INTERRUPT &&
-        !storage_connect_line(storage, controller, queue->hart)) {
-        return false;
-    }
     error = nvme_queue_open(controller->engine, index / controllers, &config, &queue->engine);
     if (error == NVME_ERR_INTERRUPT) {
         printf("error: interrupt mode with %" PRIu32 " harts on %" PRIu32
@@ -121,7 +117,13 @@ static bool open_queue(struct storage *storage, uint32_t index)
     } else if (error != NVME_OK) {
         printf("error: queue %" PRIu32 ": %s (%d)\n", index, nvme_error_text(error), (int)error);
     }
-    return error == NVME_OK;
+    if (error != NVME_OK) {
+        return false;
+    }
+    storage->queue_count++;
+    /* Last: from here on the handler may run, and this hart's work on the controller is done. */
+    return config.mode != NVME_MODE_INTERRUPT ||
+           storage_connect_line(storage, controller, queue->hart);
 }
 
 /* How many queues the controllers have granted together, at most what was wanted. */
@@ -158,7 +160,6 @@ static bool open_all(struct storage *storage)
         if (!open_queue(storage, storage->queue_count)) {
             return false;
         }
-        storage->queue_count++;
     }
     return true;
 }
@@ -174,6 +175,7 @@ bool storage_open(struct storage *storage, const struct storage_config *config)
     storage->queue_count = 0;
     storage->line_count = 0;
     storage->heap_mark = heap_mark();
+    storage->stuck = false;
     if (!check_config(config)) {
         return false;
     }
@@ -196,9 +198,10 @@ bool storage_open(struct storage *storage, const struct storage_config *config)
 
 bool storage_close(struct storage *storage)
 {
-    bool stuck = false;
     bool clean = true;
 
+    /* First: closing is administration, done here for every hart's controller. */
+    storage_disconnect_lines(storage);
     for (uint32_t i = 0; i < storage->queue_count; i++) {
         enum nvme_error error = nvme_queue_close(storage->queues[i].engine);
 
@@ -207,7 +210,6 @@ bool storage_close(struct storage *storage)
             clean = false;
         }
     }
-    storage_disconnect_lines(storage);
     for (uint32_t i = 0; i < storage->controller_count; i++) {
         enum nvme_error error = nvme_controller_close(storage->controllers[i].engine);
 
@@ -215,13 +217,14 @@ bool storage_close(struct storage *storage)
             printf("error: closing controller %" PRIu32 ": %s\n", i, nvme_error_text(error));
             clean = false;
         }
-        stuck = stuck || error == NVME_ERR_STUCK;
+        storage->stuck = storage->stuck || error == NVME_ERR_STUCK;
         pci_disable(storage->controllers[i].function);
     }
     storage_print_events(storage);
     storage->queue_count = 0;
     storage->controller_count = 0;
-    if (!stuck) {
+    /* A device that cannot be stopped keeps its memory. */
+    if (!storage->stuck) {
         heap_release(storage->heap_mark);
     }
     return clean;
@@ -236,18 +239,11 @@ static void watch_tick(void *arg)
     nvme_queue_watch(queue->engine, time_now_ns());
 }
 
-/* A failed controller ends this queue's requests here; a polling thread sees it by itself. */
-static void kicked(void *arg)
-{
-    struct storage_queue *queue = arg;
-
-    nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
-}
-
 void storage_hart_start(struct storage_queue *queue)
 {
     if (nvme_queue_mode(queue->engine) == NVME_MODE_INTERRUPT) {
-        hart_attach_ipi(kicked, queue);
+        /* A kick: a failed controller ends this queue's requests here, not at the next tick. */
+        hart_attach_ipi(watch_tick, queue);
         timer_start(NVME_WATCH_PERIOD_NS, watch_tick, queue);
     }
 }
@@ -259,14 +255,12 @@ void storage_hart_stop(struct storage_queue *queue)
     hart_attach_ipi(NULL, NULL);
 }
 
-/* One poll; the clock is looked at now and then, when there was nothing to do. */
+/* One poll; the clock is looked at now and then, also if the device never falls silent. */
 static void poll(struct storage_queue *queue)
 {
-    if (nvme_queue_service(queue->engine, NVME_DEPTH_MAX) != 0) {
-        return;
-    }
-    if (++queue->idle_polls >= POLLS_PER_CLOCK) {
-        queue->idle_polls = 0;
+    nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
+    if (++queue->polls >= POLLS_PER_CLOCK) {
+        queue->polls = 0;
         nvme_queue_watch(queue->engine, time_now_ns());
     }
 }

@@ -40,7 +40,7 @@ struct storage_controller {
     const struct pci_function *function;
     struct nvme_namespace ns;
     struct nvme_event events[STORAGE_EVENTS_MAX];
-    volatile uint32_t event_count; /* may exceed STORAGE_EVENTS_MAX: then some were dropped */
+    uint32_t event_count; /* atomic; may exceed STORAGE_EVENTS_MAX: then some were dropped */
     uint32_t events_printed;
 };
 
@@ -49,7 +49,7 @@ struct storage_queue {
     _Alignas(64) struct nvme_queue *engine;
     struct storage_controller *controller;
     const struct nvme_namespace *ns;
-    uint32_t idle_polls; /* since the last look at the clock */
+    uint32_t polls; /* since the last look at the clock */
     uint32_t hart;
 };
 
@@ -73,6 +73,7 @@ struct storage {
     struct pci_function functions[32];
     uint32_t function_count;
     size_t heap_mark;
+    bool stuck;           /* a controller could not be stopped */
     const char *delivery; /* "per-hart" or "shared" */
 };
 

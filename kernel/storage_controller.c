@@ -32,16 +32,24 @@ static void kick(void *arg, uint32_t owner)
     hart_send_ipi(owner);
 }
 
-/* Kept for storage_print_events: a trap does not print. */
+/*
+ * Kept for storage_print_events: a trap does not print. A device that interrupts although it is
+ * masked loses its pin, lest the line keep this hart in the trap.
+ */
 static void keep_event(void *arg, const struct nvme_event *event)
 {
     struct storage_controller *controller = arg;
-    uint32_t count = controller->event_count;
+    uint32_t place = __atomic_fetch_add(&controller->event_count, 1, __ATOMIC_RELAXED);
 
-    if (count < STORAGE_EVENTS_MAX) {
-        controller->events[count] = *event;
+    if (place < STORAGE_EVENTS_MAX) {
+        controller->events[place] = *event;
     }
-    controller->event_count = count + 1;
+    if (event->kind == NVME_EVENT_INTERRUPT_STORM) {
+        uint16_t command = pci_config_read16(controller->function, PCI_COMMAND);
+
+        pci_config_write16(controller->function, PCI_COMMAND,
+                           (uint16_t)(command | PCI_COMMAND_INTX_OFF));
+    }
 }
 
 static void print_error(const struct storage_controller *controller, const char *what,
@@ -105,6 +113,7 @@ static bool open_engine(struct storage *storage, struct storage_controller *cont
     }
     if (error != NVME_OK) {
         print_error(controller, "bring-up failed", error);
+        storage->stuck = storage->stuck || error == NVME_ERR_STUCK;
         controller->engine = NULL;
         pci_disable(controller->function);
         return false;
@@ -163,8 +172,11 @@ static bool add_controller(struct storage *storage, const struct pci_function *f
         return false;
     }
     if (controller != first && !same_medium(first, controller)) {
+        enum nvme_error error = nvme_controller_close(controller->engine);
+
         storage->controller_count--;
-        return nvme_controller_close(controller->engine) == NVME_OK;
+        storage->stuck = storage->stuck || error == NVME_ERR_STUCK;
+        return error == NVME_OK;
     }
     return true;
 }

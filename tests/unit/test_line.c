@@ -27,6 +27,8 @@ static void start(struct fixture *fixture, uint32_t queues)
     fixture_interrupts(fixture);
 }
 
+enum { REPAIRS_MAX = FIXTURE_QUEUES + 1 };
+
 struct stuck_case {
     const char *name;
     uint32_t extra;
@@ -39,9 +41,9 @@ struct stuck_case {
 static const struct stuck_case stuck_cases[] = {
     {"line_that_is_low_gets_no_doorbell", 0, false, true, 0, false},
     {"one_left_over_takes_one", 1, false, true, 1, false},
-    {"one_per_queue_and_admin", FIXTURE_QUEUES + 1, false, true, FIXTURE_QUEUES + 1, false},
-    {"one_more_than_that_is_given_up", FIXTURE_QUEUES + 2, false, true, FIXTURE_QUEUES + 1, true},
-    {"line_that_nothing_lowers_is_given_up", 1, true, true, FIXTURE_QUEUES + 1, true},
+    {"one_per_queue_and_admin", REPAIRS_MAX, false, true, REPAIRS_MAX, false},
+    {"one_more_than_that_is_given_up", REPAIRS_MAX + 1, false, true, REPAIRS_MAX, true},
+    {"line_that_nothing_lowers_is_given_up", 1, true, true, REPAIRS_MAX, true},
     {"without_the_hook_nothing_is_tried", 1, false, false, 0, false},
 };
 
@@ -55,7 +57,7 @@ static void stuck_line_is_repaired_or_given_up(void **state)
     fixture_init(&fixture);
     fixture.model->pending_extra = this->extra;
     fixture.model->line_broken = this->broken;
-    fixture.model->empty_heads_allowed = FIXTURE_QUEUES + 1;
+    fixture.model->empty_heads_allowed = REPAIRS_MAX;
     if (!this->has_hook) {
         fixture.config.intx_level = NULL;
     }

@@ -99,7 +99,9 @@ static void check_disabled(const struct fixture *fixture, uint32_t writes)
     if (model->gone) {
         return;
     }
-    assert_int_equal(model->write_count, writes + 2);
+    /* Before them, with interrupts: masked and opened around the last look at the queue. */
+    assert_true(model->write_count == writes + 2 || model->write_count == writes + 4);
+    writes = model->write_count - 2;
     assert_int_equal(model->writes[writes].offset, NVME_REG_INTMS);
     assert_int_equal(model->writes[writes + 1].offset, NVME_REG_CC);
     assert_int_equal(model->writes[writes + 1].value & NVME_CC_EN, 0);
