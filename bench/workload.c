@@ -4,10 +4,10 @@
  *
  * As fio does it: all that is free is posted in groups of at most iodepth_batch_submit, one
  * doorbell each; then completions are waited for, at least iodepth_batch_complete_min of them.
- * Callbacks only note which request has ended. Latencies are stamped once per group and once per
- * drain; the first group after a drain shares its stamp. Under QEMU reading the clock, or turning
- * interrupts off and on, takes as long as some 300 plain instructions (7.2: 0.2 us): neither is
- * done where it can be left.
+ * Callbacks only note which request has ended. The clock is read once per drain: what ended has
+ * that latency, and what is posted next begins then, its wait for the groups before it included.
+ * Under QEMU reading the clock, or turning interrupts off and on, takes as long as some 300 plain
+ * instructions (7.2: 0.2 us): neither is done where it can be left.
  */
 #include "harts.h"
 #include "irq.h"
@@ -65,6 +65,53 @@ static void put_back(struct worker *worker, uint32_t posted, uint32_t count)
     }
 }
 
+/* A post that failed. Nothing is lost if the queue's places come free again. */
+static void post_failed(struct worker *worker, enum nvme_error error)
+{
+    if (error != NVME_ERR_BUSY || worker->in_flight == 0) {
+        worker_fail(worker, error, 0);
+        worker->stop = true;
+    }
+}
+
+/* Takes the next free request and decides what it does. */
+static inline struct request *take(struct worker *worker, enum job_rw rw)
+{
+    struct request *request = worker->free;
+
+    worker->free = request->next;
+    request->start_ticks = worker->stamp_ticks;
+    request->write = next_is_write(worker, rw);
+    return request;
+}
+
+/* Posts all that is free one by one, each with its doorbell and without an array. */
+static void post_singles(struct worker *worker)
+{
+    struct nvme_queue *queue = worker->queue->engine;
+    const struct nvme_namespace *ns = worker->queue->ns;
+    enum job_rw rw = worker->run->point->rw;
+    uint32_t blocks = worker->blocks;
+
+    while (worker->free != NULL) {
+        struct request *request = take(worker, rw);
+        struct nvme_callback callback = {done, request};
+        uint64_t lba = next_lba(worker, rw >= JOB_RANDREAD);
+        enum nvme_error error = request->write
+                                    ? nvme_write(queue, ns, lba, blocks, request->buffer, callback)
+                                    : nvme_read(queue, ns, lba, blocks, request->buffer, callback);
+
+        if (error != NVME_OK) {
+            request->next = worker->free;
+            worker->free = request;
+            post_failed(worker, error);
+            return;
+        }
+        nvme_submit(queue);
+        worker->in_flight++;
+    }
+}
+
 /*
  * Posts the next group and rings. False: not all of it went; the parts of split requests have taken
  * the queue's places, and completions have to come first.
@@ -72,34 +119,26 @@ static void put_back(struct worker *worker, uint32_t posted, uint32_t count)
 static bool post_group(struct worker *worker)
 {
     const struct job_point *point = worker->run->point;
-    uint64_t now_ticks = worker->stamp_ticks != 0 ? worker->stamp_ticks : csr_time();
     uint32_t count = 0;
     uint32_t posted;
     enum nvme_error error;
 
-    for (struct request *request = worker->free; request != NULL && count < point->batch; count++) {
+    for (; worker->free != NULL && count < point->batch; count++) {
         struct nvme_io *io = &worker->ios[count];
+        struct request *request = take(worker, point->rw);
 
-        request->start_ticks = now_ticks;
-        request->write = next_is_write(worker, point->rw);
         io->lba = next_lba(worker, point->rw >= JOB_RANDREAD);
         io->buffer = request->buffer;
         io->block_count = worker->blocks;
         io->opcode = request->write ? NVME_CMD_WRITE : NVME_CMD_READ;
         io->callback = (struct nvme_callback){done, request};
-        request = request->next;
-        worker->free = request;
     }
-    worker->stamp_ticks = 0;
     error = nvme_post_many(worker->queue->engine, worker->queue->ns, worker->ios, count, &posted);
     nvme_submit(worker->queue->engine);
     worker->in_flight += posted;
     if (error != NVME_OK) {
         put_back(worker, posted, count);
-        if (error != NVME_ERR_BUSY || worker->in_flight == 0) {
-            worker_fail(worker, error, 0);
-            worker->stop = true;
-        }
+        post_failed(worker, error);
     }
     return error == NVME_OK;
 }
@@ -169,8 +208,16 @@ static wait_function *wait_of(const struct worker *worker)
     return nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL ? poll : sleep;
 }
 
+/* All that is free, under one stamp. */
 static void post_all(struct worker *worker)
 {
+    if (worker->stamp_ticks == 0) {
+        worker->stamp_ticks = csr_time();
+    }
+    if (worker->run->point->batch == 1) {
+        post_singles(worker);
+        return;
+    }
     while (worker->free != NULL && post_group(worker)) {
         /* Bounded: every group takes requests from the free ones. */
     }

@@ -201,8 +201,14 @@ static inline enum nvme_error post_transfer(struct nvme_queue *queue,
     enum nvme_error error;
 
     if ((uint64_t)io->block_count - 1 >= ns->max_blocks) {
-        /* A copy, so that the short path may keep its request in registers. */
-        struct nvme_io whole = *io;
+        /* A copy member by member, so that the short path may keep its request in registers. */
+        struct nvme_io whole = {
+            .lba = io->lba,
+            .buffer = io->buffer,
+            .block_count = io->block_count,
+            .opcode = opcode,
+            .callback = io->callback,
+        };
 
         return post_odd_length(queue, ns, &whole);
     }
@@ -231,21 +237,24 @@ static inline enum nvme_error check_queue(const struct nvme_queue *queue,
     return ns->controller == queue->controller ? NVME_OK : NVME_ERR_NAMESPACE;
 }
 
-/* One request of any kind: the path of every public post but the pass-through. */
+/*
+ * One request of any kind: the path of every public post but the pass-through. The opcode apart from
+ * the rest, so that where it is known nothing is left to choose.
+ */
 static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                                   const struct nvme_io *io)
+                                   const struct nvme_io *io, uint8_t opcode)
 {
     if (queue->free == NULL) {
         return NVME_ERR_BUSY;
     }
-    /* Reads first, and told the compiler: their path has no choice left in it. */
-    if (io->opcode == NVME_CMD_READ) {
+    /* Each with its constant, reads first. */
+    if (opcode == NVME_CMD_READ) {
         return post_transfer(queue, ns, io, NVME_CMD_READ);
     }
-    if (io->opcode == NVME_CMD_WRITE) {
+    if (opcode == NVME_CMD_WRITE) {
         return post_transfer(queue, ns, io, NVME_CMD_WRITE);
     }
-    if (io->opcode != NVME_CMD_FLUSH) {
+    if (opcode != NVME_CMD_FLUSH) {
         return NVME_ERR_UNSUPPORTED;
     }
     put_flush(queue, ns, io->callback);
@@ -253,14 +262,15 @@ static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_n
 }
 
 /* Slot to tail with the queue's interrupts off; a poll-only queue has none. */
-static inline enum nvme_error
-post_bracketed(struct nvme_queue *queue, const struct nvme_namespace *ns, const struct nvme_io *io)
+static inline enum nvme_error post_bracketed(struct nvme_queue *queue,
+                                             const struct nvme_namespace *ns,
+                                             const struct nvme_io *io, uint8_t opcode)
 {
     unsigned long irq = queue->interrupts ? hal_irq_save() : 0;
     enum nvme_error error = check_queue(queue, ns);
 
     if (error == NVME_OK) {
-        error = post(queue, ns, io);
+        error = post(queue, ns, io, opcode);
     }
     if (queue->interrupts) {
         hal_irq_restore(irq);
@@ -279,7 +289,7 @@ enum nvme_error nvme_read(struct nvme_queue *queue, const struct nvme_namespace 
         .callback = callback,
     };
 
-    return post_bracketed(queue, ns, &io);
+    return post_bracketed(queue, ns, &io, NVME_CMD_READ);
 }
 
 enum nvme_error nvme_write(struct nvme_queue *queue, const struct nvme_namespace *ns, uint64_t lba,
@@ -293,7 +303,7 @@ enum nvme_error nvme_write(struct nvme_queue *queue, const struct nvme_namespace
         .callback = callback,
     };
 
-    return post_bracketed(queue, ns, &io);
+    return post_bracketed(queue, ns, &io, NVME_CMD_WRITE);
 }
 
 enum nvme_error nvme_flush(struct nvme_queue *queue, const struct nvme_namespace *ns,
@@ -301,7 +311,7 @@ enum nvme_error nvme_flush(struct nvme_queue *queue, const struct nvme_namespace
 {
     struct nvme_io io = {.opcode = NVME_CMD_FLUSH, .callback = callback};
 
-    return post_bracketed(queue, ns, &io);
+    return post_bracketed(queue, ns, &io, NVME_CMD_FLUSH);
 }
 
 enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_namespace *ns,
@@ -313,7 +323,7 @@ enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_names
     const struct nvme_io *end = ios + count;
 
     while (error == NVME_OK && io != end) {
-        error = post(queue, ns, io);
+        error = post(queue, ns, io, io->opcode);
         if (error == NVME_OK) {
             io++;
         }

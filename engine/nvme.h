@@ -118,7 +118,7 @@ typedef void nvme_done(void *arg, struct nvme_result result);
 
 /* A callback with its argument. done may not be NULL. */
 struct nvme_callback {
-    nvme_done *done;
+    NVME_ALIGNED_16 nvme_done *done;
     void *arg;
 };
 

@@ -93,6 +93,7 @@ struct nvme_queue {
     struct nvme_split *free_split;
     uint32_t slot_count; /* depth_entries - 1 */
     uint32_t owner;
+    uint64_t sq_laps;     /* times the tail has wrapped: counts the posts without counting each */
     uint32_t depth_limit; /* entries that the ring memory holds */
 
     /* The watch, written by the owner. */
@@ -333,7 +334,11 @@ static inline void nvme_queue_advance(struct nvme_queue *queue)
 {
     size_t tail = queue->sq_tail + 1;
 
-    queue->sq_tail = tail == queue->depth_entries ? 0 : tail;
+    if (tail == queue->depth_entries) {
+        tail = 0;
+        queue->sq_laps++;
+    }
+    queue->sq_tail = tail;
 }
 
 /* ---- io.c ----------------------------------------------------------------------------- */

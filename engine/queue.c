@@ -22,6 +22,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     queue->depth_entries = depth_entries;
     queue->sq_tail = 0;
     queue->sq_tail_rung = 0;
+    queue->sq_laps = 0;
     queue->cq_head = 0;
     queue->phase = (uint32_t)NVME_CQE_PHASE;
     queue->page_mask = controller->info.page_bytes - 1;
@@ -46,7 +47,6 @@ static inline void ring_sq(struct nvme_queue *queue)
         hal_mmio_write32(queue->sq_doorbell, tail);
         queue->sq_tail_rung = tail;
         queue->counters.sq_doorbells++;
-        queue->counters.posts += tail > rung ? tail - rung : tail + queue->depth_entries - rung;
     }
 }
 
@@ -226,7 +226,12 @@ enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
 
 void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *counters)
 {
+    uint64_t tail = queue->sq_tail;
+    uint64_t rung = queue->sq_tail_rung;
+    uint64_t waiting = tail >= rung ? tail - rung : tail + queue->depth_entries - rung;
+
     *counters = queue->counters;
+    counters->posts = queue->sq_laps * queue->depth_entries + tail - waiting;
 }
 
 enum nvme_error nvme_queue_lend(struct nvme_queue *queue, struct nvme_ring *ring)
