@@ -121,7 +121,9 @@ def suites(name: str) -> list[list[Step]]:
         return [[Step("scripts", command, count_unittest)]] if any(tests.glob("test_*.py")) else []
     build = Step("programs build", make("all"), count_one)
     steps = qemu_steps(full=name == "qemu-full")
-    return [[build], steps] if steps else []
+    # Alone: it compares counts, which a loaded host must not disturb.
+    count = [sys.executable, str(ROOT / "scripts" / "instructions.py")]
+    return [[build], steps, [Step("instructions per I/O", count, count_one)]] if steps else []
 
 
 def run_step(step: Step) -> Outcome:
