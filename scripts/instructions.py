@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BASELINE = ROOT / "tests" / "qemu" / "instructions" / "baseline.json"
 # Submit and reap of one 4 KiB read at queue depth 32, batch 32, in instructions.
 LIMIT_KEY, LIMIT = "poll, 1 queue, depth 32, batch 32, 4096 bytes", 120
+LIMIT_COMPILER = "GCC 12.2.0"  # the figures belong to one compiler, and so does their limit
 PARTS = ("submit", "reap", "interrupt")
 
 Figures = dict[str, dict[str, int]]
@@ -164,7 +165,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for row in rows
         if contaminated(row)
     ]
-    complaints += check_limit(rows)
+    if compiler == LIMIT_COMPILER:
+        complaints += check_limit(rows)
     figures = figures_of(rows)
     if options.update and not any("contaminated" in complaint for complaint in complaints):
         text = json.dumps({"compiler": compiler, "figures": figures}, indent=2)
