@@ -88,6 +88,10 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
     struct nvme_event event = {.kind = NVME_EVENT_DISABLED};
     uint32_t next = NVME_CONTROLLER_FAILED;
 
+    /* Before the winner has set it there is no deadline that could be over. */
+    if (nvme_controller_state_load(controller) != NVME_CONTROLLER_DISABLING) {
+        return;
+    }
     event.value = nvme_register_read(config, NVME_REG_CSTS);
     if (event.value != NVME_REGISTER_GONE && (event.value & NVME_CSTS_RDY) != 0) {
         if (now_ns < controller->disable_until_ns) {

@@ -385,7 +385,10 @@ enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t op
  */
 void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error error);
 
-/* One look at a controller that is DISABLING: moves it on to FAILED or STUCK when it is time. */
+/*
+ * One look at a controller that is DISABLING: moves it on to FAILED or STUCK when it is time.
+ * In any other state nothing.
+ */
 void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t now_ns);
 
 /*

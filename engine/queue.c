@@ -175,9 +175,13 @@ static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
 /* The controller failed: a last drain now that RDY = 0, what is left ends here, on its owner. */
 static NVME_COLD void end_failed(struct nvme_queue *queue)
 {
+    /* The caller subtracts the junk of its own drain alone. */
+    uint32_t junk = queue->junk;
+
     if (queue->state == NVME_QUEUE_OPEN &&
         nvme_controller_state_load(queue->controller) == NVME_CONTROLLER_FAILED) {
         queue->counters.completions += reap(queue, queue->depth_entries);
+        queue->junk = junk;
         queue->state = NVME_QUEUE_ENDED;
         nvme_request_end_all(queue, (enum nvme_error)queue->controller->failure);
     }
