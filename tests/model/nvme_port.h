@@ -80,7 +80,7 @@ static inline void hal_irq_restore(unsigned long state)
 
 static inline uint64_t hal_now_ns(void)
 {
-    return world.now_ns;
+    return world_now();
 }
 
 static inline void hal_relax(void)

@@ -180,8 +180,20 @@ void world_mmio_write(volatile void *address, uint32_t value)
     }
 }
 
+/* What else happens at this moment, once. */
+static void meanwhile(enum world_moment moment)
+{
+    void (*act)(void *) = world.meanwhile[moment];
+
+    world.meanwhile[moment] = NULL;
+    if (act != NULL) {
+        act(world.meanwhile_arg);
+    }
+}
+
 void world_before_doorbell(void)
 {
+    meanwhile(WORLD_AT_DOORBELL);
     world.doorbell_barriers++;
     world.loads = 0;
 }
@@ -193,6 +205,7 @@ void world_after_phase(void)
 
 void world_after_mmio_read(void)
 {
+    meanwhile(WORLD_AT_REGISTER_BARRIER);
     world.register_barriers++;
 }
 
@@ -257,6 +270,7 @@ void world_dma_invalidate(const void *pointer, size_t size)
 
 unsigned long world_irq_save(void)
 {
+    meanwhile(WORLD_AT_IRQ_SAVE);
     world.irq_saves++;
     return world.irq_depth++;
 }
@@ -269,8 +283,15 @@ void world_irq_restore(unsigned long state)
     }
 }
 
+uint64_t world_now(void)
+{
+    meanwhile(WORLD_AT_NOW);
+    return world.now_ns;
+}
+
 void world_relax(void)
 {
+    meanwhile(WORLD_AT_RELAX);
     world.relaxes++;
     world.now_ns += world.relax_ns;
 }

@@ -28,6 +28,19 @@ enum world_paging {
     WORLD_PAGED_SCATTERED, /* every page permuted: no ring is contiguous */
 };
 
+/*
+ * Points of the driver's path at which something else may happen: another hart goes on, a handler
+ * comes in, the device completes a command.
+ */
+enum world_moment {
+    WORLD_AT_NOW,              /* hal_now_ns, before the clock is read: this hart slept */
+    WORLD_AT_IRQ_SAVE,         /* hal_irq_save, interrupts still on */
+    WORLD_AT_DOORBELL,         /* hal_before_doorbell */
+    WORLD_AT_REGISTER_BARRIER, /* hal_after_mmio_read */
+    WORLD_AT_RELAX,            /* hal_relax */
+    WORLD_MOMENTS,
+};
+
 /* Memory that was cleaned for the device, and world.doorbell_barriers at that time. */
 struct world_clean {
     uintptr_t start;
@@ -43,6 +56,8 @@ struct world {
     uint64_t page_bytes;      /* what stays together; tests set it likewise */
     const uint8_t *keep;      /* may not be invalidated: the hart's own data; tests set it */
     size_t keep_bytes;
+    void (*meanwhile[WORLD_MOMENTS])(void *arg); /* runs once; tests set it, again from inside it */
+    void *meanwhile_arg;
     const uint8_t *arena; /* the DMA region of WORLD_PAGED; tests set it */
     size_t arena_bytes;
     unsigned long irq_depth; /* hal_irq_save without its restore */
@@ -101,6 +116,7 @@ void world_dma_clean(const void *pointer, size_t size);
 void world_dma_invalidate(const void *pointer, size_t size);
 unsigned long world_irq_save(void);
 void world_irq_restore(unsigned long state);
+uint64_t world_now(void);
 void world_relax(void);
 _Noreturn void world_panic(const char *reason);
 

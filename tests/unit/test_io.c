@@ -113,6 +113,55 @@ static void closed_queue_takes_nothing(void **state)
     fixture_finish(&fixture);
 }
 
+struct opcode_case {
+    const char *name;
+    uint8_t opcode;
+    uint32_t before; /* good requests in the batch, the odd one behind them */
+};
+
+static const struct opcode_case opcode_cases[] = {
+    {"compare_alone", 0x05, 0},
+    {"compare_behind_two", 0x05, 2},
+    {"write_uncorrectable_behind_one", 0x04, 1},
+    {"dataset_management_behind_three", 0x09, 3},
+    {"read_with_a_high_bit", 0x80 | NVME_CMD_READ, 1},
+    {"all_ones", 0xff, 2},
+};
+
+static void batch_ends_before_an_opcode_that_is_none_of_its_own(void **state)
+{
+    const struct opcode_case *this = *state;
+    static const uint8_t good[] = {NVME_CMD_READ, NVME_CMD_FLUSH, NVME_CMD_WRITE};
+    struct fixture fixture;
+    struct outcome stands = {0};
+    struct outcome refused = {0};
+    struct nvme_io ios[5];
+    uint8_t *buffer = fixture_buffer(PAGE);
+    struct nvme_queue *queue = fixture_poll_queue(&fixture);
+    uint32_t posted = 99;
+
+    for (uint32_t i = 0; i < COUNT_OF(ios); i++) {
+        ios[i] = (struct nvme_io){
+            .buffer = buffer,
+            .block_count = 1,
+            .opcode = i == this->before ? this->opcode : good[i % COUNT_OF(good)],
+            .callback = outcome_callback(i < this->before ? &stands : &refused),
+        };
+    }
+    assert_int_equal(nvme_post_many(queue, &fixture.ns, ios, COUNT_OF(ios), &posted),
+                     NVME_ERR_UNSUPPORTED);
+    assert_int_equal(posted, this->before);
+    assert_int_equal(nvme_queue_outstanding(queue), this->before);
+    nvme_submit(queue);
+    assert_int_equal(fixture.model->sqs[1].fetched, this->before);
+    nvme_queue_service(queue, FIXTURE_DEPTH);
+    assert_int_equal(stands.count, this->before);
+    assert_int_equal(stands.result.error, NVME_OK);
+    assert_int_equal(refused.count, 0);
+    fixture_free(buffer);
+    fixture_finish(&fixture);
+}
+
 /* ---- Data ------------------------------------------------------------------------------- */
 
 struct data_case {
@@ -269,17 +318,19 @@ static void flush_reaches_its_namespace_and_moves_nothing(void **state)
 
 int main(void)
 {
-    struct CMUnitTest
-        tests[4 + COUNT_OF(refusal_cases) + COUNT_OF(data_cases) + COUNT_OF(status_cases)] = {
-            cmocka_unit_test(namespace_of_another_controller_is_refused),
-            cmocka_unit_test(closed_queue_takes_nothing),
-            cmocka_unit_test(lba_above_32_bits_travels_whole),
-            cmocka_unit_test(flush_reaches_its_namespace_and_moves_nothing),
-        };
+    struct CMUnitTest tests[4 + COUNT_OF(refusal_cases) + COUNT_OF(opcode_cases) +
+                            COUNT_OF(data_cases) + COUNT_OF(status_cases)] = {
+        cmocka_unit_test(namespace_of_another_controller_is_refused),
+        cmocka_unit_test(closed_queue_takes_nothing),
+        cmocka_unit_test(lba_above_32_bits_travels_whole),
+        cmocka_unit_test(flush_reaches_its_namespace_and_moves_nothing),
+    };
     size_t count = 4;
 
     fixture_add_cases(tests, &count, refused_post_changes_nothing, refusal_cases,
                       COUNT_OF(refusal_cases), sizeof(refusal_cases[0]));
+    fixture_add_cases(tests, &count, batch_ends_before_an_opcode_that_is_none_of_its_own,
+                      opcode_cases, COUNT_OF(opcode_cases), sizeof(opcode_cases[0]));
     fixture_add_cases(tests, &count, data_is_moved_byte_by_byte_and_nothing_beside_it, data_cases,
                       COUNT_OF(data_cases), sizeof(data_cases[0]));
     fixture_add_cases(tests, &count, device_status_reaches_done_unchanged, status_cases,

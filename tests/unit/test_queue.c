@@ -76,6 +76,38 @@ static void laps_keep_phase_and_ring_once(void **state)
 
 /* ---- Doorbells -------------------------------------------------------------------------- */
 
+/* Waiting ones are none: neither the ones before the wrap nor those behind it. */
+static void posts_count_what_was_rung_for_over_every_wrap(void **state)
+{
+    static const uint32_t depths[] = {2, 3, 5, 16};
+
+    (void)state;
+    for (size_t d = 0; d < COUNT_OF(depths); d++) {
+        struct fixture fixture;
+        struct outcome outcome = {0};
+        uint32_t rung = 0;
+
+        fixture_init(&fixture);
+        fixture.config.depth_entries = depths[d];
+        fixture_start(&fixture, 1, NVME_MODE_POLL);
+        for (uint32_t round = 0; round < 6 * depths[d]; round++) {
+            uint32_t batch = 1 + round % (depths[d] - 1);
+
+            for (uint32_t i = 0; i < batch; i++) {
+                post_read(&fixture, &outcome);
+                assert_int_equal(fixture_counters(fixture.queues[0]).posts, rung);
+            }
+            nvme_submit(fixture.queues[0]);
+            rung += batch;
+            assert_int_equal(fixture_counters(fixture.queues[0]).posts, rung);
+            assert_int_equal(fixture.model->sqs[1].fetched, rung);
+            nvme_queue_service(fixture.queues[0], depths[d]);
+        }
+        assert_int_equal(outcome.count, rung);
+        fixture_finish(&fixture);
+    }
+}
+
 static void post_alone_reaches_no_device(void **state)
 {
     struct fixture fixture;
@@ -317,7 +349,8 @@ static void interrupt_queue_brackets_each_call_once(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[9 + COUNT_OF(lap_cases)] = {
+    struct CMUnitTest tests[10 + COUNT_OF(lap_cases)] = {
+        cmocka_unit_test(posts_count_what_was_rung_for_over_every_wrap),
         cmocka_unit_test(post_alone_reaches_no_device),
         cmocka_unit_test(drain_that_consumes_nothing_rings_nothing),
         cmocka_unit_test(budget_bounds_a_drain_and_the_rest_comes_later),
@@ -328,7 +361,7 @@ int main(void)
         cmocka_unit_test(poll_queue_never_turns_interrupts_off),
         cmocka_unit_test(interrupt_queue_brackets_each_call_once),
     };
-    size_t count = 9;
+    size_t count = 10;
 
     fixture_add_cases(tests, &count, laps_keep_phase_and_ring_once, lap_cases, COUNT_OF(lap_cases),
                       sizeof(lap_cases[0]));

@@ -247,12 +247,15 @@ static void refused_deletion_disables_the_controller_and_ends_all(void **state)
     post(&fixture, 1, &other);
     nvme_submit(fixture.queues[1]);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_ERR_DEVICE);
-    outcome_check_error(&outcome, NVME_ERR_FATAL); /* no status of its own */
+    outcome_check_error(&outcome, NVME_ERR_FATAL);
+    assert_int_equal(outcome.result.status, 0); /* the refusal is no status of the request's */
+    assert_int_equal(fixture.kicks[0], 1);
     assert_int_equal(fixture.model->cc & NVME_CC_EN, 0);
     assert_int_equal(other.count, 0);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_BUSY);
     nvme_queue_service(fixture.queues[1], 10);
     outcome_check_error(&other, NVME_ERR_FATAL);
+    assert_int_equal(other.result.status, 0);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
     fixture_drop(&fixture);
 }

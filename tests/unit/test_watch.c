@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * recovery.c: interrupts that never came, told apart from those that are only late.
+ * recovery.c: interrupts that never came, told apart from those that are only late; what a watch
+ * costs.
  */
 #include "fixture.h"
 
@@ -8,6 +9,7 @@
 
 enum {
     BLOCK = 512,
+    DEADLINE_STEPS = 100,
 };
 
 static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
@@ -75,11 +77,135 @@ static void missed_and_late_are_told_apart(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- Interrupts after a recovery -------------------------------------------------------- */
+
+enum finder {
+    SEEN_TWICE,
+    DEADLINE,
+};
+
+struct edge_case {
+    const char *name;
+    enum finder finder;
+    enum model_line_kind kind;
+};
+
+static const struct edge_case edge_cases[] = {
+    {"missed_on_a_latch", SEEN_TWICE, MODEL_LINE_EDGE},
+    {"missed_on_a_latch_that_a_fall_clears", SEEN_TWICE, MODEL_LINE_EDGE_CLEARS},
+    {"deadline_on_a_latch", DEADLINE, MODEL_LINE_EDGE},
+    {"deadline_on_a_latch_that_a_fall_clears", DEADLINE, MODEL_LINE_EDGE_CLEARS},
+};
+
+static void complete_next(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    model_step(fixture->model, 1);
+}
+
+static void watch_after(struct fixture *fixture, uint64_t ms)
+{
+    world_advance(ms * MS);
+    nvme_queue_watch(fixture->queues[0], world.now_ns);
+}
+
+/* The second completion comes between the recovery's last look and its head doorbell. */
+static void recovery_leaves_a_line_that_tells_of_the_next_completion(void **state)
+{
+    const struct edge_case *this = *state;
+    struct fixture fixture;
+    struct outcome lost = {0};
+    struct outcome next = {0};
+    int step;
+
+    fixture_init(&fixture);
+    fixture.line.kind = this->kind;
+    fixture.config.command_timeout_ns = 1000 * MS;
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    fixture_interrupts(&fixture);
+    fixture.model->on_demand = true;
+    assert_int_equal(
+        nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&lost)), NVME_OK);
+    /* The deadline's walk comes with the next watch, before the entry can be seen twice. */
+    for (step = 0; this->finder == DEADLINE && step < DEADLINE_STEPS; step++) {
+        watch_after(&fixture, 10);
+    }
+    assert_int_equal(
+        nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&next)), NVME_OK);
+    nvme_submit(fixture.queues[0]);
+    model_step(fixture.model, 1);
+    fixture.line.pending = false; /* the edge is lost; the line stays high */
+    world.meanwhile[WORLD_AT_DOORBELL] = complete_next;
+    world.meanwhile_arg = &fixture;
+    for (step = 0; step < 2 && lost.count == 0; step++) {
+        watch_after(&fixture, 10);
+    }
+    assert_int_equal(step, this->finder == DEADLINE ? 1 : 2);
+    outcome_check_ok(&lost, BLOCK);
+    assert_int_equal(next.count, 0);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    outcome_check_ok(&next, BLOCK);
+    watch_after(&fixture, 10);
+    watch_after(&fixture, 10);
+    assert_int_equal(fixture_counters(fixture.queues[0]).missed, this->finder == SEEN_TWICE);
+    assert_int_equal(fixture.event_count, 0);
+    fixture_finish(&fixture);
+}
+
+/* ---- What a watch costs ----------------------------------------------------------------- */
+
+struct cost_case {
+    const char *name;
+    uint64_t step_us; /* between two watches */
+    uint64_t reads;   /* of registers in a second */
+};
+
+static const struct cost_case cost_cases[] = {
+    {"at_every_poll", 7, 200},    {"every_half_millisecond", 500, 200},
+    {"every_3_ms", 3000, 166},    {"every_half_period", 5000, 200},
+    {"every_period", 10000, 100}, {"seldom", 250000, 4},
+};
+
+static void watch_reads_a_register_once_per_half_period_at_most(void **state)
+{
+    const struct cost_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint64_t end;
+    uint64_t reads;
+
+    fixture_init(&fixture);
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->on_demand = true;
+    assert_int_equal(
+        nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
+        NVME_OK);
+    nvme_submit(fixture.queues[0]);
+    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    reads = world.register_reads;
+    end = world.now_ns + 1000 * MS;
+    while (world.now_ns < end) {
+        world_advance(this->step_us * 1000);
+        nvme_queue_watch(fixture.queues[0], world.now_ns);
+    }
+    /* One more or less: the end is seldom a multiple of the step. */
+    assert_in_range(world.register_reads - reads, this->reads - 1, this->reads + 1);
+    model_step(fixture.model, 1);
+    nvme_queue_service(fixture.queues[0], 1);
+    outcome_check_ok(&outcome, BLOCK);
+    fixture_finish(&fixture);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[COUNT_OF(missed_cases)];
+    struct CMUnitTest tests[COUNT_OF(missed_cases) + COUNT_OF(edge_cases) + COUNT_OF(cost_cases)];
     size_t count = 0;
 
+    fixture_add_cases(tests, &count, recovery_leaves_a_line_that_tells_of_the_next_completion,
+                      edge_cases, COUNT_OF(edge_cases), sizeof(edge_cases[0]));
+    fixture_add_cases(tests, &count, watch_reads_a_register_once_per_half_period_at_most,
+                      cost_cases, COUNT_OF(cost_cases), sizeof(cost_cases[0]));
     fixture_add_cases(tests, &count, missed_and_late_are_told_apart, missed_cases,
                       COUNT_OF(missed_cases), sizeof(missed_cases[0]));
     return fixture_run("watch", tests, count);

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Devices that fill the completion ring with junk, and what the last drain of a failed controller
+ * makes of a ring that is full. Single junk entries are in test_completion.c.
+ */
+#include "fixture.h"
+
+#define MS UINT64_C(1000000)
+
+enum {
+    BLOCK = 512,
+    TIMEOUT_MS = 1000,
+    FULL = FIXTURE_DEPTH - 1, /* entries that a ring can hold */
+};
+
+static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
+
+enum junk {
+    STALE,
+    MALFORMED,
+    BOTH,
+};
+
+struct junk_case {
+    const char *name;
+    enum junk junk;
+};
+
+static const struct junk_case flood_cases[] = {
+    {"flood_of_stale_ids", STALE},
+    {"flood_of_malformed_entries", MALFORMED},
+    {"flood_of_both", BOTH},
+};
+static const struct junk_case expiry_cases[] = {
+    {"deadline_amid_stale_ids", STALE},
+    {"deadline_amid_malformed_entries", MALFORMED},
+    {"deadline_amid_both", BOTH},
+};
+static const struct junk_case storm_cases[] = {
+    {"storm_of_stale_ids", STALE},
+    {"storm_of_malformed_entries", MALFORMED},
+    {"storm_of_both", BOTH},
+};
+
+static void flood(struct fixture *fixture, enum junk junk, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        bool stale = junk == STALE || (junk == BOTH && i % 2 == 0);
+        struct nvme_completion entry = {
+            .sq = (stale ? 1U : 2U) << 16 | 1,
+            .status = 0xffff,
+        };
+
+        model_post_entry(fixture->model, 1, entry);
+    }
+}
+
+static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
+{
+    assert_int_equal(
+        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
+        NVME_OK);
+}
+
+static uint64_t junk_seen(const struct nvme_queue *queue)
+{
+    struct nvme_counters counters = fixture_counters(queue);
+
+    return counters.stale + counters.malformed;
+}
+
+/* ---- Floods ----------------------------------------------------------------------------- */
+
+static void drain_reports_requests_and_no_junk(void **state)
+{
+    const struct junk_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    struct nvme_queue *queue = fixture_poll_queue(&fixture);
+    uint32_t doorbells;
+
+    fixture.model->on_demand = true;
+    for (uint32_t round = 1; round <= 10; round++) {
+        flood(&fixture, this->junk, FULL);
+        doorbells = model_doorbell_count(fixture.model, 1, true);
+        assert_int_equal(nvme_queue_service(queue, FIXTURE_DEPTH), 0);
+        assert_int_equal(junk_seen(queue), round * FULL);
+        /* Consumed all the same, or the ring would be full for ever. */
+        assert_int_equal(model_doorbell_count(fixture.model, 1, true), doorbells + 1);
+        assert_int_equal(fixture.model->cqs[1].head, fixture.model->cqs[1].tail);
+    }
+    post(&fixture, 0, &outcome);
+    nvme_submit(queue);
+    flood(&fixture, this->junk, 5);
+    model_step(fixture.model, 1);
+    flood(&fixture, this->junk, 6);
+    assert_int_equal(nvme_queue_service(queue, FIXTURE_DEPTH), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    fixture_finish(&fixture);
+}
+
+/* The owner watches only when its drain has found nothing. */
+static void polled_request_expires_amid_a_flood(void **state)
+{
+    const struct junk_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint64_t began;
+
+    fixture_init(&fixture);
+    fixture.config.command_timeout_ns = TIMEOUT_MS * MS;
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->on_demand = true;
+    post(&fixture, 0, &outcome);
+    nvme_submit(fixture.queues[0]);
+    began = world.now_ns;
+    while (outcome.count == 0 && world.now_ns - began < 10 * TIMEOUT_MS * MS) {
+        world_advance(MS);
+        if (fixture.model->cqs[1].exists) {
+            flood(&fixture, this->junk, FULL);
+        }
+        if (nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH) == 0) {
+            nvme_queue_watch(fixture.queues[0], world.now_ns);
+        }
+    }
+    outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
+    assert_in_range((world.now_ns - began) / MS, TIMEOUT_MS, TIMEOUT_MS * 12 / 10 + 200);
+    assert_true(fixture_saw(&fixture, NVME_EVENT_COMMAND_TIMEOUT));
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_TIMEOUT);
+    fixture_drop(&fixture);
+}
+
+/* One claim of the line for entries that are there already. */
+static uint32_t claim(struct fixture *fixture)
+{
+    uint32_t found;
+
+    assert_true(model_line_claim(&fixture->line));
+    found = nvme_irq_service(&fixture->controller, 1);
+    model_line_complete(&fixture->line);
+    return found;
+}
+
+static void claims_of_junk_are_spurious_and_reach_the_storm_bound(void **state)
+{
+    const struct junk_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    fixture_init(&fixture);
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    fixture_interrupts(&fixture);
+    fixture.model->on_demand = true;
+    post(&fixture, 0, &outcome);
+    nvme_submit(fixture.queues[0]);
+    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+        flood(&fixture, this->junk, 1 + i % FULL);
+        assert_int_equal(claim(&fixture), 0);
+    }
+    /* One request amid junk begins the count anew. */
+    flood(&fixture, this->junk, 4);
+    model_step(fixture.model, 1);
+    flood(&fixture, this->junk, 4);
+    assert_int_equal(claim(&fixture), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    for (uint32_t i = 1; i <= NVME_STORM_CLAIMS; i++) {
+        uint64_t spurious = fixture_counters(fixture.queues[0]).spurious;
+
+        assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
+        flood(&fixture, this->junk, 1 + i % FULL);
+        assert_int_equal(claim(&fixture), 0);
+        assert_int_equal(fixture_counters(fixture.queues[0]).spurious, spurious + 1);
+    }
+    assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).value, NVME_STORM_CLAIMS);
+    assert_int_equal(fixture.model->interrupt_mask, 1);
+    assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
+    fixture_finish(&fixture);
+}
+
+/* ---- The last drain --------------------------------------------------------------------- */
+
+struct last_case {
+    const char *name;
+    uint32_t budget;
+    uint32_t junk;  /* entries behind the second completion */
+    uint32_t found; /* requests ended within the budget */
+};
+
+enum {
+    POSTED = 8,
+    COMPLETED = 6,
+};
+
+static const struct last_case last_cases[] = {
+    {"budget_of_one", 1, 0, 1},
+    {"budget_of_five", 5, 0, 5},
+    {"budget_of_the_ring", FIXTURE_DEPTH, 0, COMPLETED},
+    {"budget_of_one_and_junk_beyond", 1, 5, 1},
+    {"budget_that_ends_amid_junk", 4, 5, 2},
+    {"budget_of_the_ring_and_junk", FIXTURE_DEPTH, 5, COMPLETED},
+};
+
+/* Fails queue 1's controller; queue 0's owner has not looked since. */
+static void fail_meanwhile(struct fixture *fixture, struct outcome *other)
+{
+    post(fixture, 1, other);
+    nvme_submit(fixture->queues[1]);
+    fixture->model->fatal = true;
+    world_advance(10 * MS);
+    nvme_queue_watch(fixture->queues[1], world.now_ns);
+    assert_int_equal(other->count, 0);
+    nvme_queue_watch(fixture->queues[1], world.now_ns);
+    outcome_check_error(other, NVME_ERR_FATAL);
+}
+
+static void completions_before_rdy_fell_are_successes_whatever_the_budget(void **state)
+{
+    const struct last_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcomes[POSTED] = {0};
+    struct outcome other = {0};
+    struct nvme_queue *queue;
+
+    fixture_init(&fixture);
+    fixture_start(&fixture, 2, NVME_MODE_POLL);
+    fixture.model->on_demand = true;
+    queue = fixture.queues[0];
+    for (uint32_t i = 0; i < POSTED; i++) {
+        post(&fixture, 0, &outcomes[i]);
+    }
+    nvme_submit(queue);
+    model_step(fixture.model, 2);
+    flood(&fixture, BOTH, this->junk);
+    model_step(fixture.model, COMPLETED - 2);
+    fail_meanwhile(&fixture, &other);
+    assert_int_equal(nvme_queue_service(queue, this->budget), this->found);
+    for (uint32_t again = 0; again < 2; again++) {
+        for (uint32_t i = 0; i < POSTED; i++) {
+            if (i < COMPLETED) {
+                outcome_check_ok(&outcomes[i], BLOCK);
+            } else {
+                outcome_check_error(&outcomes[i], NVME_ERR_FATAL);
+            }
+        }
+        assert_int_equal(junk_seen(queue), this->junk);
+        assert_int_equal(fixture_counters(queue).completions, COMPLETED + this->junk);
+        assert_int_equal(nvme_queue_outstanding(queue), 0);
+        assert_int_equal(nvme_queue_service(queue, this->budget), 0);
+    }
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
+    fixture_drop(&fixture);
+}
+
+/* What done() posts in the last drain never reaches the device. */
+struct successor {
+    struct fixture *fixture;
+    struct outcome first;
+    struct outcome next;
+};
+
+static void find_the_queue_ended(void *arg, struct nvme_result result)
+{
+    struct successor *successor = arg;
+
+    successor->next.count++;
+    successor->next.result = result;
+    assert_int_equal(nvme_flush(successor->fixture->queues[0], &successor->fixture->ns,
+                                (struct nvme_callback){find_the_queue_ended, successor}),
+                     NVME_ERR_STATE);
+}
+
+static void post_successor(void *arg, struct nvme_result result)
+{
+    struct successor *successor = arg;
+
+    successor->first.count++;
+    successor->first.result = result;
+    assert_int_equal(nvme_read(successor->fixture->queues[0], &successor->fixture->ns, 0, 1, buffer,
+                               (struct nvme_callback){find_the_queue_ended, successor}),
+                     NVME_OK);
+}
+
+static void request_posted_by_done_of_the_last_drain_ends_with_the_cause(void **state)
+{
+    struct fixture fixture;
+    struct successor successors[2] = {0};
+    struct outcome other = {0};
+    uint32_t doorbells;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_start(&fixture, 2, NVME_MODE_POLL);
+    fixture.model->on_demand = true;
+    for (size_t i = 0; i < COUNT_OF(successors); i++) {
+        successors[i].fixture = &fixture;
+        assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
+                                   (struct nvme_callback){post_successor, &successors[i]}),
+                         NVME_OK);
+    }
+    nvme_submit(fixture.queues[0]);
+    model_step(fixture.model, COUNT_OF(successors));
+    fail_meanwhile(&fixture, &other);
+    doorbells = fixture.model->doorbell_count;
+    assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    for (size_t i = 0; i < COUNT_OF(successors); i++) {
+        outcome_check_ok(&successors[i].first, BLOCK);
+        outcome_check_error(&successors[i].next, NVME_ERR_FATAL);
+    }
+    assert_int_equal(fixture.model->doorbell_count, doorbells);
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
+    fixture_drop(&fixture);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[1 + COUNT_OF(flood_cases) + COUNT_OF(expiry_cases) +
+                            COUNT_OF(storm_cases) + COUNT_OF(last_cases)] = {
+        cmocka_unit_test(request_posted_by_done_of_the_last_drain_ends_with_the_cause),
+    };
+    size_t count = 1;
+
+    fixture_add_cases(tests, &count, drain_reports_requests_and_no_junk, flood_cases,
+                      COUNT_OF(flood_cases), sizeof(flood_cases[0]));
+    fixture_add_cases(tests, &count, polled_request_expires_amid_a_flood, expiry_cases,
+                      COUNT_OF(expiry_cases), sizeof(expiry_cases[0]));
+    fixture_add_cases(tests, &count, claims_of_junk_are_spurious_and_reach_the_storm_bound,
+                      storm_cases, COUNT_OF(storm_cases), sizeof(storm_cases[0]));
+    fixture_add_cases(tests, &count, completions_before_rdy_fell_are_successes_whatever_the_budget,
+                      last_cases, COUNT_OF(last_cases), sizeof(last_cases[0]));
+    return fixture_run("hostile", tests, count);
+}
