@@ -52,6 +52,10 @@ static enum nvme_error await(struct nvme_controller *controller)
         if (controller->admin_done) {
             return controller->admin_result.error;
         }
+        if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
+            /* An owner's watch was first: nobody answers any more, and it knows the cause. */
+            return NVME_ERR_STATE;
+        }
         if (expired) {
             nvme_event_emit(&controller->config,
                             &(struct nvme_event){

@@ -238,8 +238,8 @@ static inline enum nvme_error check_queue(const struct nvme_queue *queue,
 }
 
 /*
- * One request of any kind: the path of every public post but the pass-through. The opcode apart from
- * the rest, so that where it is known nothing is left to choose.
+ * One request of any kind: the path of every public post but the pass-through. The opcode is apart
+ * from the rest, so that where it is known nothing is left to choose.
  */
 static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                    const struct nvme_io *io, uint8_t opcode)

@@ -441,7 +441,7 @@ bool nvme_queue_arm(struct nvme_queue *queue);
  * ends once with the cause, on its owner. A removed device counts as stopped. If RDY never falls
  * the requests stay owned, event DISABLE_TIMEOUT. The controller then takes nothing but
  * nvme_controller_close. Cost: one MMIO read, and ten times per deadline a walk over the slots;
- * nothing within half a period of the last call.
+ * nothing within about half a period of the last one that looked.
  */
 void nvme_queue_watch(struct nvme_queue *queue, uint64_t now_ns);
 

@@ -51,7 +51,7 @@ static void test_wake(void)
            READS, start_ns / 1000, idle_ns / 1000, longest_ns / 1000, counters.interrupts,
            counters.spurious);
     check(rescues == 0 || longest_ns < RESCUE_NS, "a sleep ended by the timer only");
-    /* That it sleeps at all is for interrupt.quiet: on a busy host the device may always be first. */
+    // That it sleeps at all is for interrupt.quiet: on a busy host the device may be first.
     check(idle_ns < start_ns, "idle %" PRIu64 " ns of %" PRIu64, idle_ns, start_ns);
     check(counters.completions == READS, "%" PRIu64 " completions", counters.completions);
     check(counters.interrupts != 0 && counters.interrupts - counters.spurious <= READS,
