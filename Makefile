@@ -267,7 +267,7 @@ size: build/libnvme.a build/host/size ## bytes of the engine against its limit, 
 	@build/host/size
 
 debug: build/$(APP).elf ## boot APP (hello) waiting for gdb-multiarch on port 1234
-	@$(PYTHON) scripts/run.py --gdb $(APP)
+	@$(PYTHON) scripts/run.py --gdb $(APP) --backing ram:64m
 
 clean: ## remove build/
 	rm -rf build

@@ -252,6 +252,36 @@ static bool build_points(struct job *job, const struct list lists[JOB_LISTS])
     return true;
 }
 
+static bool is_mix(unsigned rw_word)
+{
+    return rw_word == JOB_READWRITE || rw_word >= JOB_RANDRW;
+}
+
+/* What the values of the lists must not be beside each other. */
+static bool check_lists(const struct job *job, const struct list lists[JOB_LISTS])
+{
+    const struct list *rw = &lists[0];
+    const struct list *modes = &lists[JOB_LISTS - 1];
+    bool limit = false;
+
+    for (uint32_t i = 0; i < modes->count; i++) {
+        limit = limit || modes->values[i].completion == JOB_LIMIT;
+        for (uint32_t j = 0; j < i; j++) {
+            if (modes->values[i].completion == modes->values[j].completion) {
+                return refuse("completion", job->lists[JOB_LISTS - 1], "a value comes twice");
+            }
+        }
+    }
+    for (uint32_t i = 0; limit && i < rw->count; i++) {
+        if (is_mix(rw->values[i].rw)) {
+            return refuse("rw", job->lists[0],
+                          "completion=limit replays commands that were built once: its mix would "
+                          "be chance; hint: only reads or only writes, or completion=poll,irq");
+        }
+    }
+    return true;
+}
+
 bool job_parse(struct job *job, int argc, char *const argv[])
 {
     static struct list lists[JOB_LISTS];
@@ -265,8 +295,13 @@ bool job_parse(struct job *job, int argc, char *const argv[])
         .complete_min = 1,
         .rounds = 1,
     };
+    if (argc > 0 && strcmp(argv[0], "help") == 0) {
+        print_help(job);
+        job->help = true;
+        return true;
+    }
     if (!options_parse(&run_table, argc, argv, job, error, sizeof(error))) {
-        printf("error: %s; help=1 lists the options\n", error);
+        printf("error: %s; hint: bench help\n", error);
         return false;
     }
     if (job->help) {
@@ -278,13 +313,5 @@ bool job_parse(struct job *job, int argc, char *const argv[])
             return false;
         }
     }
-    for (uint32_t i = 1; i < lists[JOB_LISTS - 1].count; i++) {
-        for (uint32_t j = 0; j < i; j++) {
-            if (lists[JOB_LISTS - 1].values[i].completion ==
-                lists[JOB_LISTS - 1].values[j].completion) {
-                return refuse("completion", job->lists[JOB_LISTS - 1], "a value comes twice");
-            }
-        }
-    }
-    return build_points(job, lists);
+    return check_lists(job, lists) && build_points(job, lists);
 }

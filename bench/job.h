@@ -66,7 +66,7 @@ struct job {
 
 /*
  * Reads the options and builds the points, completion innermost. Prints what is wrong and returns
- * false. With help=1 prints the options, sets job->help and builds nothing.
+ * false. With help or help=1 prints the options, sets job->help and builds nothing.
  */
 bool job_parse(struct job *job, int argc, char *const argv[]);
 

@@ -100,6 +100,11 @@ static bool open_point(const struct job_point *point)
     struct nvme_controller_info info;
     static bool banner_printed;
 
+    if (point->numjobs > hart_count()) {
+        printf("error: numjobs=%" PRIu32 ": 1 to %u; hint: run.py --harts\n", point->numjobs,
+               hart_count());
+        return false;
+    }
     if (!storage_open(&bench.storage, &config)) {
         return false;
     }

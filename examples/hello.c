@@ -64,6 +64,8 @@ int main(void)
     wait_all(queue);
     storage_hart_stop(queue);
     failed |= memcmp(out, in, sizeof(out)) != 0;
-    printf("read back: %s", failed ? "something else\n" : in[0]);
+    printf("read back: %s", !failed ? in[0]
+                                    : "something else; does the medium drop writes, as run.py's "
+                                      "default? hint: --backing ram:16m, or a file\n");
     return storage_close(&storage) && !failed ? 0 : 1;
 }

@@ -11,6 +11,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define BLOCKS_MAX (UINT64_C(1) << 50) /* enough; sums of two do not overflow */
+#define COUNT_NONE UINT64_MAX          /* count= was not given: nobody can type this */
 
 static const char *const completion_words[] = {"poll", "irq", NULL};
 
@@ -67,7 +68,8 @@ struct command {
     const char *help;
     struct option_table table;
     int (*run)(const struct options *options);
-    bool alone; /* one request at a time, on one hart */
+    bool alone;       /* one request at a time, on one hart */
+    bool needs_count; /* count= is to be said: without it everything would be overwritten */
 };
 
 static const struct command commands[] = {
@@ -98,9 +100,10 @@ static const struct command commands[] = {
     },
     {
         .name = "fill",
-        .help = "write the pattern of a seed",
+        .help = "write the pattern of a seed; count= must be given",
         .table = {pattern_options, COUNT(pattern_options)},
         .run = run_fill,
+        .needs_count = true,
     },
     {
         .name = "verify",
@@ -188,29 +191,40 @@ static int refuse_command(const char *word)
     return 1;
 }
 
-int main(int argc, char *argv[])
+static int run_command(const struct command *command, int argc, char *argv[])
 {
     static struct options options;
     char error[OPTION_ERROR_BYTES];
 
+    options = defaults;
+    if (command->alone) {
+        options.iodepth = 1;
+    }
+    if (command->needs_count) {
+        options.count = COUNT_NONE;
+    }
+    if (!options_parse(&command->table, argc, argv, &options, error, sizeof(error))) {
+        printf("error: %s; hint: nvme help\n", error);
+        return 1;
+    }
+    if (options.count == COUNT_NONE) {
+        printf("error: %s overwrites blocks and needs count=; hint: count=0 means all blocks "
+               "from lba= to the end of the namespace\n",
+               command->name);
+        return 1;
+    }
+    return command->run(&options);
+}
+
+int main(int argc, char *argv[])
+{
     if (argc < 2 || strcmp(argv[1], "help") == 0) {
         return print_help();
     }
     for (size_t i = 0; i < COUNT(commands); i++) {
-        const struct command *command = &commands[i];
-
-        if (strcmp(argv[1], command->name) != 0) {
-            continue;
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return run_command(&commands[i], argc - 2, &argv[2]);
         }
-        options = defaults;
-        if (command->alone) {
-            options.iodepth = 1;
-        }
-        if (!options_parse(&command->table, argc - 2, &argv[2], &options, error, sizeof(error))) {
-            printf("error: %s; hint: nvme help\n", error);
-            return 1;
-        }
-        return command->run(&options);
     }
     return refuse_command(argv[1]);
 }

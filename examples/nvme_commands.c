@@ -124,6 +124,12 @@ int run_copy(const struct options *options)
 {
     bool good;
 
+    if (options->from == options->to) {
+        printf("error: from=%" PRIu64 " to=%" PRIu64 ": source and target are the same; hint: "
+               "name both, such as from=0 to=1024 count=1024\n",
+               options->from, options->to);
+        return 1;
+    }
     if (!job_open(&job, options)) {
         return 1;
     }
@@ -191,12 +197,6 @@ static void digest_verify(struct worker *worker, const struct chunk *chunk)
     }
 }
 
-static const struct job_kind verify_kind = {
-    .verb = "verified",
-    .reads = true,
-    .digest = digest_verify,
-};
-
 /* True if no hart found a wrong block; said otherwise. */
 static bool check_mismatches(void)
 {
@@ -219,6 +219,13 @@ static bool check_mismatches(void)
     return sum.blocks == 0;
 }
 
+static const struct job_kind verify_kind = {
+    .verb = "verified",
+    .reads = true,
+    .digest = digest_verify,
+    .check = check_mismatches,
+};
+
 int run_verify(const struct options *options)
 {
     bool good;
@@ -230,7 +237,6 @@ int run_verify(const struct options *options)
     job.from = options->lba;
     job.count = options->count;
     good = job_check_range(&job, "lba", job.from, &job.count) && job_run(&job);
-    good = good && check_mismatches();
     return finish(good);
 }
 

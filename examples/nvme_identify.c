@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "nvme_tool.h"
+#include "plic.h"
 
 static struct storage storage;
 
@@ -100,8 +101,8 @@ static void print_interrupt(const struct storage_controller *controller,
 {
     uint32_t source = controller->function->irq_source;
 
-    if (source == 0) {
-        printf("  interrupt        none that can be used: completion=poll\n");
+    if (source == 0 || !plic_present()) {
+        printf("  interrupt        none usable: completion=poll\n");
     } else if (info->line_stuck) {
         printf("  interrupt        source %" PRIu32 ", its line is stuck: queues poll\n", source);
     } else {

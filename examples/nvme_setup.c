@@ -271,6 +271,9 @@ bool job_run(struct job *job)
     good = check_workers(job);
     good = check_guards(job) && good;
     print_counters(job);
+    if (good && job->kind->check != NULL) {
+        good = job->kind->check();
+    }
     if (good) {
         print_summary(job);
     }

@@ -60,6 +60,7 @@ struct chunk {
 /*
  * What makes one job different from another. digest is called in the thread with what was read,
  * prepare with what will be written; a job with neither posts its next command in the callback.
+ * check is asked on hart 0 after the end of a job in which nothing failed.
  */
 struct job_kind {
     const char *verb; /* "copied" */
@@ -68,6 +69,7 @@ struct job_kind {
     bool flushes; /* one command without data, and nothing else */
     void (*prepare)(struct worker *worker, const struct chunk *chunk);
     void (*digest)(struct worker *worker, const struct chunk *chunk);
+    bool (*check)(void); /* false: what was read is wrong, and that was said */
 };
 
 /* A command that failed. */

@@ -19,6 +19,9 @@
 /* Polls between two looks at the clock for the watch. */
 enum { POLLS_PER_CLOCK = 256 };
 
+/* PCI interrupt lines of the board: more harts than these cannot have one each. */
+enum { BOARD_LINES = 4 };
+
 /* ---- Interrupt lines ------------------------------------------------------------------ */
 
 static void line_handler(void *arg)
@@ -38,6 +41,18 @@ static struct storage_line *find_line(struct storage *storage, uint32_t source)
     return NULL;
 }
 
+/* What can be done where a line would have to interrupt two harts. */
+static void print_line_hint(const struct storage *storage)
+{
+    if (storage->config.harts <= BOARD_LINES) {
+        printf("hint: a line of its own for each hart (run.py --controllers %" PRIu32
+               "), or completion=poll\n",
+               storage->config.harts);
+    } else {
+        printf("hint: completion=poll, the board has lines for %d harts\n", (int)BOARD_LINES);
+    }
+}
+
 bool storage_connect_line(struct storage *storage, const struct storage_controller *controller,
                           uint32_t hart)
 {
@@ -55,10 +70,9 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
     }
     if (line->hart != hart) {
         printf("error: interrupt mode: harts %" PRIu32 " and %" PRIu32
-               " would share interrupt source %" PRIu32 ", and a line interrupts one hart; "
-               "hint: a controller with a line of its own per hart (run.py --controllers), "
-               "or completion=poll\n",
+               " would share interrupt source %" PRIu32 ", and a line interrupts one hart; ",
                line->hart, hart, source);
+        print_line_hint(storage);
         return false;
     }
     for (uint32_t i = 0; i < line->count; i++) {
@@ -111,9 +125,9 @@ static bool open_queue(struct storage *storage, uint32_t index)
     error = nvme_queue_open(controller->engine, index / controllers, &config, &queue->engine);
     if (error == NVME_ERR_INTERRUPT) {
         printf("error: interrupt mode with %" PRIu32 " harts on %" PRIu32
-               " controllers: a controller has one interrupt line, for one hart; hint: "
-               "run.py --controllers %" PRIu32 ", or completion=poll\n",
-               storage->config.harts, controllers, storage->config.harts);
+               " controllers: a controller has one interrupt line, for one hart; ",
+               storage->config.harts, controllers);
+        print_line_hint(storage);
     } else if (error != NVME_OK) {
         printf("error: queue %" PRIu32 ": %s (%d)\n", index, nvme_error_text(error), (int)error);
     }
@@ -284,6 +298,24 @@ void storage_wait(struct storage_queue *queue)
 
 /* ---- Telling -------------------------------------------------------------------------- */
 
+/* The engine's text is "what: value's name, limit's name"; the numbers go behind the names. */
+static void print_event(uint32_t controller, const struct nvme_event *event)
+{
+    const char *text = nvme_event_text(event->kind);
+    const char *names = strstr(text, ": ");
+    const char *second = names != NULL ? strstr(names, ", ") : NULL;
+
+    printf("note: nvme %" PRIu32 " queue %u: ", controller, event->queue_id);
+    if (names == NULL) {
+        printf("%s\n", text);
+    } else if (second == NULL) {
+        printf("%s %" PRIu64 "\n", text, event->value);
+    } else {
+        printf("%.*s %" PRIu64 "%s %" PRIu64 "\n", (int)(second - text), text, event->value, second,
+               event->limit);
+    }
+}
+
 void storage_print_events(struct storage *storage)
 {
     for (uint32_t i = 0; i < storage->controller_count; i++) {
@@ -292,10 +324,7 @@ void storage_print_events(struct storage *storage)
         uint32_t kept = count < STORAGE_EVENTS_MAX ? count : STORAGE_EVENTS_MAX;
 
         for (; controller->events_printed < kept; controller->events_printed++) {
-            const struct nvme_event *event = &controller->events[controller->events_printed];
-
-            printf("note: nvme %" PRIu32 " queue %u: %s %" PRIu64 ", %" PRIu64 "\n", i,
-                   event->queue_id, nvme_event_text(event->kind), event->value, event->limit);
+            print_event(i, &controller->events[controller->events_printed]);
         }
     }
 }

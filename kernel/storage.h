@@ -102,7 +102,7 @@ void storage_hart_stop(struct storage_queue *queue);
  */
 void storage_wait(struct storage_queue *queue);
 
-/* Prints the events that came since the last call: word, value, limit. Hart 0, outside traps. */
+/* Prints the events that came since the last call, with their numbers. Hart 0, outside traps. */
 void storage_print_events(struct storage *storage);
 
 /* One line on the console: controllers, namespace, queues, depth, mode, delivery. */

@@ -16,6 +16,12 @@ enum {
     BLOB_LIMIT = 1 << 20,
 };
 
+/* Below build/, seen from the project's folder, where the tests run: a template for mkstemp. */
+#define TEMPORARY_PATH                                                                             \
+    "build/blob-XX"                                                                                \
+    "XX"                                                                                           \
+    "XX"
+
 static struct blob read_stream(FILE *stream)
 {
     struct blob blob = {0};
@@ -52,9 +58,7 @@ static int make_file(char *path, const char *text)
 
 struct blob blob_compile(const char *source)
 {
-    char path[] = "/tmp/blob-XX"
-                  "XX"
-                  "XX";
+    char path[] = TEMPORARY_PATH;
     char command[COMMAND_BYTES];
     struct blob blob = {0};
     FILE *stream;
@@ -74,9 +78,7 @@ struct blob blob_compile(const char *source)
 
 struct blob blob_qemu(const char *machine, const char *options)
 {
-    char path[] = "/tmp/blob-XX"
-                  "XX"
-                  "XX";
+    char path[] = TEMPORARY_PATH;
     char command[COMMAND_BYTES];
     const char *qemu = getenv("QEMU");
     struct blob blob = {0};

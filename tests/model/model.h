@@ -105,7 +105,7 @@ struct model_write {
     uint32_t value;
 };
 
-/* How an interrupt controller treats the line. FACTS: three exist. */
+/* How an interrupt controller treats the line: PLICs of all three kinds exist. */
 enum model_line_kind {
     MODEL_LINE_LEVEL,       /* a high line is pending again after complete */
     MODEL_LINE_EDGE,        /* latches each assert; a falling line does not clear */

@@ -38,6 +38,7 @@ from nvme_guest import (
 from nvme_tool_errors import (
     exit_statuses,
     media_error,
+    more_harts_than_lines,
     no_controller,
     no_namespace,
     out_of_range,
@@ -111,6 +112,39 @@ def behind_bridge(bridge: str, completion: str) -> None:
             f"nvme,serial=hartq,drive=disk0,bus=b{slot}",
         ],
     )
+
+
+def nested_bridges(completion: str) -> None:
+    """The disk on a bus behind a bus; its interrupt pin is swizzled twice."""
+    crc(
+        f"completion={completion}",
+        attach=False,
+        qemu_args=[
+            *("-device", "pci-bridge,id=a,chassis_nr=1,addr=1"),
+            *("-device", "pci-bridge,id=b,chassis_nr=2,bus=a,addr=3"),
+            *("-device", "nvme,serial=hartq,drive=disk0,bus=b,addr=2"),
+        ],
+    )
+
+
+def second_function(completion: str) -> None:
+    """The disk is function 1 of a device whose function 0 is something else."""
+    machine = {
+        "attach": False,
+        "qemu_args": [
+            *("-device", "virtio-rng-pci,addr=1.0,multifunction=on"),
+            *("-device", "nvme,serial=hartq,drive=disk0,addr=1.1"),
+        ],
+    }
+    crc(f"completion={completion}", **machine)
+    nvme("identify", "^controller 0 at PCI 00:01.1", **machine)  # type: ignore[arg-type]
+
+
+def without_plic() -> None:
+    """The IMSIC machine has no line that could be used: said, and interrupt mode is refused."""
+    nvme("identify", "interrupt +none usable: completion=poll", irqchip="imsic")
+    nvme("crc count=8", "error: interrupt mode needs a PLIC", status=1, irqchip="imsic")
+    nvme("crc count=8 completion=poll", "^crc32", irqchip="imsic")
 
 
 def second_namespace() -> None:
@@ -258,7 +292,8 @@ def verify(completion: str, lba: int) -> None:
         block, byte = divmod(1234567, lba)
         was = content[1234567]
         line = f"LBA {block} byte {byte} is 0x{was:02x}, 0x{was ^ 0x40:02x} was expected; 2 of"
-        nvme(words, line, status=1, backing=path, harts=4, lba_bytes=lba)
+        console = nvme(words, line, status=1, backing=path, harts=4, lba_bytes=lba)
+        check(not any(text.startswith("verified") for text in console), "it says good", console)
 
 
 def fat(completion: str) -> None:
@@ -286,11 +321,13 @@ def cases(full: bool) -> list[Case]:
         ("exit statuses", exit_statuses),
         ("no controller", no_controller),
         ("no namespace", no_namespace),
+        ("no PLIC", without_plic),
         ("nsid=2", second_namespace),
         ("fewer queues than harts", fewer_queues),
         ("iodepth above MQES", deep_queue),
         ("one controller, two harts refused", part(two_lines_refused, None, 1)),
         ("one line, two harts refused", part(two_lines_refused, [1, 5], 2)),
+        ("more harts than lines refused", more_harts_than_lines),
         ("chained PRP lists", chained_lists),
         ("out of range", out_of_range),
     ]
@@ -301,6 +338,8 @@ def cases(full: bool) -> list[Case]:
             (f"device in front {mode}", part(device_in_front, mode)),
             (f"pci-bridge {mode}", part(behind_bridge, "pci-bridge,chassis_nr=1", mode)),
             (f"pcie-root-port {mode}", part(behind_bridge, "pcie-root-port,chassis=1", mode)),
+            (f"two nested bridges {mode}", part(nested_bridges, mode)),
+            (f"second function {mode}", part(second_function, mode)),
             (f"above MDTS {mode}", part(above_mdts, mode)),
             (f"FAT volume {mode}", part(fat, mode)),
             (f"read error {mode}", part(media_error, mode, "read")),

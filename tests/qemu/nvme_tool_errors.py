@@ -38,6 +38,19 @@ def two_lines_refused(slots: list[int] | None, controllers: int) -> None:
     )
 
 
+def more_harts_than_lines() -> None:
+    """More controllers would not help: the hint is to poll."""
+    for controllers in (4, 8):
+        console = nvme(
+            "crc completion=irq harts=8",
+            "error: interrupt mode.*hint: completion=poll",
+            status=1,
+            harts=8,
+            controllers=controllers,
+        )
+        check(not any("--controllers" in text for text in console), "a vain hint", console)
+
+
 def out_of_range() -> None:
     """The tool refuses; let through, the device does."""
     last = {"backing": "null:1m"}
@@ -63,11 +76,11 @@ def media_error(completion: str, kind: str) -> None:
     common = {"attach": False, "qemu_args": arguments, "backing": "ram:1m"}
     verb, code = ("crc", "0x281 unrecovered") if kind == "read" else ("fill", "0x280 write")
     line = f"error: {kind} of LBA {{}}: status {code}"
-    for before in ("lba=0 count=100", "lba=101"):
+    for before in ("lba=0 count=100", "lba=101 count=0"):
         nvme(f"{verb} {before} completion={completion}", **common)
-    nvme(f"{verb} bs=512 completion={completion}", line.format(100), status=1, **common)
+    nvme(f"{verb} count=0 bs=512 completion={completion}", line.format(100), status=1, **common)
     range_ = line.format("96 to 103") + ".*hint: bs=512 names the block"
-    nvme(f"{verb} bs=4k completion={completion}", range_, status=1, **common)
+    nvme(f"{verb} count=0 bs=4k completion={completion}", range_, status=1, **common)
 
 
 def slow_device(completion: str) -> None:
@@ -97,6 +110,8 @@ def usage() -> None:
     nvme("crc offset=2", "offset=2: .*hint: offset=0", status=1)
     nvme("crc bs=1000", "bs=1000: not a multiple", status=1)
     nvme("crc bs=16m iodepth=4000", "error: out of memory: .*hint", status=1)
+    nvme("fill seed=1", "error: fill .*needs count=; hint: count=0 means all", status=1)
+    nvme("copy", "error: from=0 to=0: .*hint: name both", status=1)
     nvme("crc harts=9", "harts=9: 1 to 1; hint", status=1)
 
 
