@@ -169,7 +169,10 @@ def latency_text(job: dict) -> str:
 
 
 def targets(result: dict) -> list[str]:
-    """Polling against the device limit: advisory, met when the interval's upper end reaches it."""
+    """Polling against the device limit: advisory, met when the interval's upper end reaches it.
+
+    A few rounds, or an interval that spans more than a factor of two, decide nothing.
+    """
     lines = []
     for family, modes in families(result).items():
         for depth, job in modes.get("poll", {}).items():
@@ -177,9 +180,12 @@ def targets(result: dict) -> list[str]:
             goals = [goal for low, high, goal in TARGETS if low <= depth <= high]
             if not ratio or not goals or (family.rw, family.bs) != ("randread", 4096):
                 continue
-            verdict = "target met" if ratio.high >= goals[0] else "target not met"
-            if ratio.high > NOISY * ratio.low:
-                verdict += " (noisy: it says little)"
+            if not ratio.sure:
+                verdict = "too few rounds to say"
+            elif ratio.high > NOISY * ratio.low:
+                verdict = "cannot tell (too wide)"
+            else:
+                verdict = "target met" if ratio.high >= goals[0] else "target not met"
             lines.append(
                 f"{verdict}: polling reaches {ratio.median:.2f} of the device limit "
                 f"({ratio.low:.2f} to {ratio.high:.2f}; target {goals[0]:.2f}) at queue depth "

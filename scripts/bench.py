@@ -20,14 +20,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from tqdm import tqdm
-
 import answer
 import environment
 import results
 from machine import ROOT, UsageError, find_app
 from matrix import (
-    BLOCK_MAX,
     COMPLETIONS,
     DEPTH_MAX,
     HARTS_MAX,
@@ -35,12 +32,26 @@ from matrix import (
     WORKLOADS,
     Plan,
     Sweep,
-    parse_list,
+    parse_blocks,
+    parse_numbers,
     parse_time_ms,
     parse_words,
     runnable,
 )
-from measure import GuestFailed, Target, Window, boot_machine, check_target, run_boot
+from measure import (
+    GuestFailed,
+    Target,
+    Window,
+    boot_machine,
+    check_backing,
+    check_target,
+    run_boot,
+)
+
+try:
+    from tqdm import tqdm
+except ImportError:
+    tqdm = None  # plain lines instead of a bar
 
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
 ROUNDS_MAX = 1000
@@ -94,7 +105,8 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--completion",
         metavar="M,...",
-        help=f"of {', '.join(COMPLETIONS)}; limit is the raw ring " "without the engine",
+        help=f"of {', '.join(COMPLETIONS)}; limit is the raw ring without the engine "
+        "(not for rw and randrw)",
     )
     add("--iodepth", metavar="N,...", help=f"queue depths, 1 to {DEPTH_MAX}")
     add("--batch", metavar="N,...", help="commands behind one doorbell; 0 is the depth")
@@ -138,15 +150,15 @@ def chosen_sweeps(options: argparse.Namespace) -> list[Sweep]:
     preset = PRESETS[options.preset]
     lists: dict[str, tuple] = {}
     if options.iodepth:
-        lists["iodepth"] = parse_list(options.iodepth, "--iodepth", 1, DEPTH_MAX)
+        lists["iodepth"] = parse_numbers(options.iodepth, "--iodepth", 1, DEPTH_MAX)
     if options.batch:
-        lists["batch"] = parse_list(options.batch, "--batch", 0, DEPTH_MAX)
+        lists["batch"] = parse_numbers(options.batch, "--batch", 0, DEPTH_MAX)
     if options.bs:
-        lists["bs"] = parse_list(options.bs, "--bs", 512, BLOCK_MAX)
+        lists["bs"] = parse_blocks(options.bs, "--bs")
     if options.rw:
         lists["rw"] = parse_words(options.rw, "--rw", WORKLOADS)
     if options.harts:
-        lists["harts"] = parse_list(options.harts, "--harts", 1, HARTS_MAX)
+        lists["harts"] = parse_numbers(options.harts, "--harts", 1, HARTS_MAX)
     sweeps = (dataclasses.replace(preset.sweeps[0], **lists),) if lists else preset.sweeps
     if options.completion:
         modes = parse_words(options.completion, "--completion", COMPLETIONS)
@@ -176,7 +188,7 @@ class Progress:
         self._stream = stream
         self._done = 0
         self._begin_s = self._told_s = time.monotonic()
-        self._bar = self._open_bar() if stream.isatty() else None
+        self._bar = self._open_bar() if tqdm and stream.isatty() else None
 
     def _open_bar(self) -> tqdm:
         form = "{l_bar}{bar}| {n_fmt}/{total_fmt} windows, {elapsed} done, {remaining} left"
@@ -216,10 +228,18 @@ class Run:
     def __init__(self, plan: Plan, target: Target, out: Path) -> None:
         self.plan = plan
         self.target = target
-        self.out = out
+        self.out = out.resolve()
+        self._older = (self.out / results.JSON_NAME).exists()
+        self._boots = 0
         self.windows: list[Window] = []
         harts = [hart for sweep in plan.sweeps for hart in sweep.harts]
         self.environment = environment.describe(target.qemu, harts, target.backing)
+
+    @property
+    def folder(self) -> Path:
+        """Where the result goes: beside an older one until a boot has visited every point."""
+        beside = self._older and not self._boots
+        return self.out.with_name(f"{self.out.name}.partial") if beside else self.out
 
     def measure(self) -> None:
         """All boots. What was measured is in `windows` however this ends."""
@@ -233,7 +253,9 @@ class Run:
         try:
             for boot, sweep in itertools.product(range(self.plan.boots), self.plan.sweeps):
                 run_boot(self.target, self.plan, sweep, boot, keep)
-                self.save(partial=True)
+                self._boots += sweep is self.plan.sweeps[-1]
+                if self.folder == self.out:
+                    self.save(partial=True)
         finally:
             progress.close()
 
@@ -253,7 +275,8 @@ class Run:
         }
         header = {**self.environment, "host_load_after": load}
         result = results.build(self.windows, header, options, partial)
-        results.save(result, self.out)
+        results.save(result, self.folder)
+        clear_pictures(self.folder)
         return result
 
 
@@ -261,6 +284,12 @@ def clear_pictures(out: Path) -> None:
     """Remove what plot.py drew from an older result."""
     for name in [f"{stem}.{kind}" for stem in DRAWN for kind in ("png", "svg")] + ["answer.md"]:
         (out / name).unlink(missing_ok=True)
+
+
+def shown(folder: Path) -> Path:
+    """A path as short as it can be said."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def report(result: dict, out: Path) -> int:
@@ -276,8 +305,7 @@ def report(result: dict, out: Path) -> int:
     print(*faults, sep="\n", end="\n" if faults else "")
     print(*answer.crowding(result), sep="\n")
     print(f"\n{environment.header(result['environment'])}")
-    shown = out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out
-    print(f"written: {shown}/{results.JSON_NAME}, {results.CSV_NAME}")
+    print(f"written: {shown(out)}/{results.JSON_NAME}, {results.CSV_NAME}")
     return STATUS_FAILED if faults else STATUS_OK
 
 
@@ -297,15 +325,23 @@ def execute(run: Run) -> int:
     if result is None:
         print("bench.py: nothing was measured, nothing was written", file=sys.stderr)
         return status
-    verdict = report(result, run.out.resolve())
+    verdict = report(result, run.folder)
     if why:
         kept = f"{len(run.windows)} of {run.plan.windows()} windows"
         print(f"partial: {kept} were kept; plot.py draws them")
+    if run.folder != run.out:
+        print(f"the older result stays in {shown(run.out)}: the first boot was not complete")
     return status or verdict
 
 
-def count_instructions(rest: Sequence[str]) -> int:
-    """The preset that another script knows how to run."""
+def count_instructions(options: argparse.Namespace) -> int:
+    """The preset that another script knows how to run; nothing but the emulator can be chosen."""
+    usual = vars(build_parser().parse_args([]))
+    odd = [f"--{name.replace('_', '-')}" for name, value in vars(options).items()
+           if name not in ("preset", "qemu") and value != usual[name]]  # fmt: skip
+    if odd:
+        raise UsageError(f"--preset instructions: takes no {', '.join(odd)} (--qemu alone)")
+    rest = ["--qemu", options.qemu] if options.qemu else []
     return subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "instructions.py"), *rest], check=False
     ).returncode
@@ -316,17 +352,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(argv)
     try:
         if options.preset == "instructions":
-            return count_instructions(["--qemu", options.qemu] if options.qemu else [])
+            return count_instructions(options)
         target = Target(options.backing, options.delivery, options.qemu)
         check_target(target)
         plan = make_plan(options)
+        check_backing(target, plan)
         print(plan.describe(), flush=True)
         if options.dry_run:
             return STATUS_OK
         find_app(target.app)
         boot_machine(target, plan, plan.sweeps[0], 0).argv()
         run = Run(plan, target, options.out)
-        clear_pictures(options.out)
         handle_signals(on_signal)
         return execute(run)
     except UsageError as error:

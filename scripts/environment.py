@@ -69,19 +69,26 @@ def describe(qemu: str | None, harts: Sequence[int], backing: str) -> dict[str, 
     }
 
 
+def load_text(averages: Sequence[float]) -> str:
+    """The load averages over 1, 5 and 15 minutes."""
+    return "/".join(f"{each:g}" for each in averages)
+
+
 def header(environment: dict) -> str:
     """The environment in a few lines, for the console and the answer."""
     harts = environment["harts"]
     threads = max(harts, default=1) + 1
     crowded = "" if threads <= environment["host_cores"] else "; they compete"
-    load = "/".join(f"{each:g}" for each in environment["host_load_before"])
+    load = f"load {load_text(environment['host_load_before'])} before"
+    if "host_load_after" in environment:
+        load += f", {load_text(environment['host_load_after'])} after the run"
     return "\n".join(
         (
             f"QEMU {environment['qemu']}, OpenSBI {environment['opensbi'] or 'unknown'}, "
             f"{environment['compiler'] or TARGET_CC + ' unknown'}",
             f"commit {environment['commit']}, {environment['date']}, "
             f"backing {environment['backing']}",
-            f"host: {environment['host_cores']} cores ({environment['host_cpu']}), load {load}; "
+            f"host: {environment['host_cores']} cores ({environment['host_cpu']}), {load}",
             f"guest: {'/'.join(map(str, harts))} hart(s) and one device thread{crowded}",
             environment["note"],
         )

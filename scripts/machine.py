@@ -28,6 +28,7 @@ CONTROLLERS_MAX = 30  # slots 1 to 30 of the root bus; slot 0 is the host bridge
 PRIVATE_LINES = 4  # PCI interrupt lines of `virt`: controllers beyond share them
 NULL_SIZE_BYTES = 1 << 30
 DISK_SIZE_MAX_BYTES = 1 << 43
+ELF_MAGIC = b"\x7fELF"
 ARGUMENTS_MAX_BYTES = 1024  # the kernel command line of the device tree, all words together
 
 
@@ -99,13 +100,25 @@ def find_app(app: str | Path) -> Path:
     if path.suffix == ".elf" or len(path.parts) > 1:
         if not path.is_file():
             raise UsageError(f"program: '{path}' is not a file")
-        return path
+        return check_elf(path)
     path = BUILD / f"{app}.elf"
     if path.is_file():
-        return path
+        return check_elf(path)
     built = sorted(elf.stem for elf in BUILD.glob("*.elf"))
     there = f"built: {', '.join(built)}" if built else "nothing is built: make all"
     raise UsageError(f"program: build/{app}.elf does not exist ({there})")
+
+
+def check_elf(path: Path) -> Path:
+    """The path itself; UsageError unless an ELF file is there."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(ELF_MAGIC))
+    except OSError as error:
+        raise UsageError(f"program: '{path}': {error.strerror}") from error
+    if magic != ELF_MAGIC:
+        raise UsageError(f"program: '{path}' is not an ELF file (make all builds the programs)")
+    return path
 
 
 def check_arguments(words: Sequence[str]) -> str:
@@ -241,6 +254,16 @@ class Machine:
         kind, _, size = self.backing.partition(":")
         return self._disk_size("ram", size) if kind == "ram" else None
 
+    def backing_size(self) -> int:
+        """Bytes of the medium, whatever its kind; UsageError if it cannot be one."""
+        kind, separator, size = self.backing.partition(":")
+        if kind == "ram" or (kind == "null" and separator):
+            return self._disk_size(kind, size)
+        if kind == "null":
+            return NULL_SIZE_BYTES
+        check_image(Path(self.backing), self.lba_bytes)
+        return os.path.getsize(self.backing)
+
     def _disk_size(self, kind: str, text: str) -> int:
         size = parse_size(text, f"--backing {kind}:SIZE")
         if size % self.lba_bytes:
@@ -250,11 +273,10 @@ class Machine:
         return size
 
     def _blockdev(self, ram_fd: int | None) -> dict[str, object]:
-        kind, separator, size = self.backing.partition(":")
+        kind = self.backing.partition(":")[0]
         if kind == "null":
             # Reads return nothing (the buffer stays as it was): the cheapest device there is.
-            bytes_ = self._disk_size(kind, size) if separator else NULL_SIZE_BYTES
-            return {"driver": "null-co", "node-name": "disk0", "size": bytes_}
+            return {"driver": "null-co", "node-name": "disk0", "size": self.backing_size()}
         if kind == "ram":
             filename = f"/proc/self/fd/{ram_fd}"
         else:

@@ -6,14 +6,17 @@ A sweep is a product of lists, because the guest runs products; a preset is a fe
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from machine import PRIVATE_LINES, UsageError, parse_size
 
 COMPLETIONS = ("poll", "irq", "limit")
 WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")
+MIXED = ("randrw", "rw", "readwrite")  # not for limit: its ring is filled once
 DEPTH_MAX = 1023
 HARTS_MAX = 8
+BLOCK_UNIT = 512  # bytes of a logical block: a transfer is whole ones
 BLOCK_MAX = 1 << 20
 LIMIT_BLOCK_MAX = 512 << 10  # one command's most (MDTS 7 of QEMU): the raw ring does not split
 BOOT_S = 1.5  # start of QEMU and the guest's set-up, for the estimate only
@@ -77,13 +80,27 @@ PRESETS = {
 }  # fmt: skip
 
 
-def parse_list(text: str, what: str, low: int, high: int) -> tuple[int, ...]:
-    """`1,4,32` or `4k,1m` as numbers in their range, each once."""
+def parse_numbers(text: str, what: str, low: int, high: int) -> tuple[int, ...]:
+    """`1,4,32` as numbers in their range, each once."""
     values = []
-    for word in text.split(","):
-        value = 0 if word.strip() == "0" else parse_size(word, what)
-        if not low <= value <= high:
-            raise UsageError(f"{what}: {word.strip()} is out of range ({low} to {high})")
+    for word in map(str.strip, text.split(",")):
+        if not re.fullmatch(r"[0-9]+", word):
+            raise UsageError(f"{what}: '{word}' is not a number")
+        if not low <= int(word) <= high:
+            raise UsageError(f"{what}: {word} is out of range ({low} to {high})")
+        values.append(int(word))
+    return tuple(dict.fromkeys(values))
+
+
+def parse_blocks(text: str, what: str) -> tuple[int, ...]:
+    """`4k,1m` as sizes of a transfer, each once."""
+    values = []
+    for word in map(str.strip, text.split(",")):
+        value = parse_size(word, what)
+        if value > BLOCK_MAX:
+            raise UsageError(f"{what}: {word} is out of range ({BLOCK_UNIT} to {BLOCK_MAX})")
+        if value % BLOCK_UNIT:
+            raise UsageError(f"{what}: {word} is not a multiple of {BLOCK_UNIT}")
         values.append(value)
     return tuple(dict.fromkeys(values))
 
@@ -130,22 +147,26 @@ def _split_depths(sweep: Sweep) -> Iterator[Sweep]:
 
 
 def _split_modes(sweep: Sweep) -> Iterator[Sweep]:
-    """One hart count each, and only the modes that exist for it and for the block size."""
+    """One hart count each, and only the modes that exist for it, the block size and the mix."""
     small = tuple(size for size in sweep.bs if size <= LIMIT_BLOCK_MAX)
     large = tuple(size for size in sweep.bs if size > LIMIT_BLOCK_MAX)
+    pure = tuple(rw for rw in sweep.rw if rw not in MIXED)
+    mixed = tuple(rw for rw in sweep.rw if rw in MIXED)
     for harts in sweep.harts:
         modes = tuple(m for m in sweep.completion if m != "irq" or harts <= PRIVATE_LINES)
         engine = tuple(mode for mode in modes if mode != "limit")
-        for sizes, kept in ((small, modes), (large, engine)):
-            if sizes and kept:
-                yield dataclasses.replace(sweep, harts=(harts,), bs=sizes, completion=kept)
+        groups = ((pure, small, modes), (pure, large, engine), (mixed, sweep.bs, engine))
+        for rw, bs, kept in groups:
+            if rw and bs and kept:
+                yield dataclasses.replace(sweep, harts=(harts,), rw=rw, bs=bs, completion=kept)
 
 
 def runnable(sweeps: Iterable[Sweep]) -> list[Sweep]:
     """Sweeps of one machine each: one hart count, no batch above its depth.
 
     A controller interrupts one hart only, and `virt` has four private lines: above four harts the
-    interrupt mode has no points. Above one command's most bytes the device limit has none.
+    interrupt mode has no points. Above one command's most bytes, and for reads mixed with writes,
+    the device limit has none.
     """
     result: dict[Sweep, None] = {}
     for sweep in sweeps:
@@ -154,7 +175,8 @@ def runnable(sweeps: Iterable[Sweep]) -> list[Sweep]:
     if not result:
         raise UsageError(
             "plan: no point is left (a batch is at most its depth; interrupts need a private line "
-            f"per hart: at most {PRIVATE_LINES} harts)"
+            f"per hart: at most {PRIVATE_LINES} harts; limit is for reads or writes alone, of at "
+            f"most {LIMIT_BLOCK_MAX >> 10}k)"
         )
     return list(result)
 

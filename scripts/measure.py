@@ -154,3 +154,12 @@ def check_target(target: Target) -> None:
         raise UsageError(
             f"--delivery: {target.delivery} comes with a later version (per-hart is the only one)"
         )
+
+
+def check_backing(target: Target, plan: Plan) -> None:
+    """UsageError for a medium that cannot hold one block of the plan."""
+    size = Machine(app=target.app, backing=target.backing).backing_size()
+    block = max(block for sweep in plan.sweeps for block in sweep.bs)
+    if size < block:
+        raise UsageError(f"--backing: {target.backing} has {size} bytes, less than a block (--bs "
+                         f"{block})")  # fmt: skip

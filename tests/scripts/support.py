@@ -23,7 +23,7 @@ class ScriptTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.elf = self.folder / "guest.elf"
-        self.elf.write_bytes(b"")
+        self.elf.write_bytes(b"\x7fELF")
 
     def fake_qemu(self, body: str, version: str = "7.2.22") -> Path:
         """An executable that answers --version as QEMU does and else runs `body` in sh."""

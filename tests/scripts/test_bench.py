@@ -143,6 +143,17 @@ class Matrix(unittest.TestCase):
         with self.assertRaises(UsageError):
             matrix.runnable([matrix.Sweep(completion=("irq",), harts=(8,))])
 
+    def test_limit_has_no_mixed_workload(self) -> None:
+        sweeps = matrix.runnable([matrix.Sweep(rw=("read", "randrw", "rw"), bs=(512, 1 << 20))])
+        self.assertEqual(
+            [(s.rw, s.bs, s.completion) for s in sweeps],
+            [(("read",), (512,), ("poll", "irq", "limit")),
+             (("read",), (1 << 20,), ("poll", "irq")),
+             (("randrw", "rw"), (512, 1 << 20), ("poll", "irq"))],
+        )  # fmt: skip
+        with self.assertRaises(UsageError):
+            matrix.runnable([matrix.Sweep(completion=("limit",), rw=("randrw",))])
+
     def test_every_round_runs_once_and_modes_take_turns(self) -> None:
         sweep = matrix.Sweep()
         plan = matrix.Plan((sweep,), 7, 3, 500, 50)
@@ -154,10 +165,14 @@ class Matrix(unittest.TestCase):
         self.assertEqual(first, {"poll", "irq", "limit"})
 
     def test_lists(self) -> None:
-        self.assertEqual(matrix.parse_list("4k,512,4096", "--bs", 512, 1 << 20), (4096, 512))
-        for bad in ("", "x", "4k,", "2m", "-1"):
+        self.assertEqual(matrix.parse_blocks("4k,512,4096", "--bs"), (4096, 512))
+        for bad in ("", "x", "4k,", "2m", "-1", "0", "1000"):
             with self.assertRaises(UsageError):
-                matrix.parse_list(bad, "--bs", 512, 1 << 20)
+                matrix.parse_blocks(bad, "--bs")
+        self.assertEqual(matrix.parse_numbers("8, 0,8", "--batch", 0, 1023), (8, 0))
+        for bad in ("", "x", "4k", "1,", "-1", "1024", "\u00b2"):
+            with self.assertRaises(UsageError):
+                matrix.parse_numbers(bad, "--batch", 0, 1023)
         with self.assertRaises(UsageError):
             matrix.parse_words("poll,hybrid", "--completion", matrix.COMPLETIONS)
 
@@ -290,11 +305,23 @@ class Answer(unittest.TestCase):
     def test_targets_use_the_upper_end(self) -> None:
         result = fake_result("1,32")
         poll = next(j for j in result["jobs"] if j["hartq"]["completion"] == "poll")
-        for high, met in ((0.949, "target not met"), (0.951, "target met")):
+        for low, high, confidence, said in (
+            (0.85, 0.949, 0.97, "target not met"),
+            (0.85, 0.951, 0.97, "target met"),
+            (0.4, 0.81, 0.97, "cannot tell (too wide)"),
+            (0.8, 1.7, 0.97, "cannot tell (too wide)"),
+            (0.85, 0.951, 0.9375, "too few rounds to say"),
+        ):
             poll["hartq"]["ratio_to_limit"] = {
-                "median": 0.9, "interval": [0.85, high], "confidence": 0.97, "rounds": 6,
+                "median": 0.9, "interval": [low, high], "confidence": confidence, "rounds": 6,
             }  # fmt: skip
-            self.assertTrue(answer.targets(result)[0].startswith(met + ":"))
+            self.assertTrue(answer.targets(result)[0].startswith(said + ":"))
+        few = answer.targets(fake_result("1", rounds=5))
+        self.assertTrue(few[0].startswith("too few rounds to say:"))
+
+    def test_load_before_and_after(self) -> None:
+        text = environment.header({**ENVIRONMENT, "host_load_after": [2.5, 1, 0.25]})
+        self.assertIn("load 0.1/0.1/0.1 before, 2.5/1/0.25 after the run", text)
 
     def test_a_busy_host_is_said(self) -> None:
         result = fake_result("1")

@@ -19,16 +19,11 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent.parent / "scripts"
 sys.path[:0] = [str(SCRIPTS), str(HERE)]
 
+import bench  # noqa: E402
 import matrix  # noqa: E402
 import results  # noqa: E402
 
-try:
-    import bench
-except ImportError:
-    bench = None  # tqdm is not there
 
-
-@unittest.skipIf(bench is None, "needs tqdm")
 class Command(unittest.TestCase):
     """The whole command, with a program that answers as QEMU does."""
 
@@ -40,7 +35,7 @@ class Command(unittest.TestCase):
         self.qemu = self.folder / "qemu"
         self.qemu.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE}/fake_guest.py" "$@"\n')
         self.qemu.chmod(self.qemu.stat().st_mode | stat.S_IXUSR)
-        (self.folder / "bench.elf").write_bytes(b"")
+        (self.folder / "bench.elf").write_bytes(b"\x7fELF")
 
     def command(self, *options: str) -> list[str]:
         """bench.py with the program replaced."""
@@ -104,6 +99,29 @@ class Command(unittest.TestCase):
             self.assertTrue(result["jobs"])
             (self.out / "results.json").unlink()
 
+    def test_an_older_result_stays_until_a_boot_is_complete(self) -> None:
+        two_sweeps = ("--iodepth", "1,8", "--batch", "1,8", "--runtime", "10ms")
+        self.out.mkdir()
+        for name in ("results.json", "iops.png"):
+            (self.out / name).write_text("older")
+        done = self.run_bench(*two_sweeps, "--boots", "1", ways="die")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the older result stays", done.stdout)
+        for name in ("results.json", "iops.png"):
+            self.assertEqual((self.out / name).read_text(), "older")
+        self.assertTrue(results.load(self.folder / "out.partial")["partial"])
+        self.assertEqual(self.run_bench(*two_sweeps).returncode, 0)
+        self.assertFalse(results.load(self.out)["partial"])
+        self.assertFalse((self.out / "iops.png").exists())
+
+    def test_without_any_package(self) -> None:
+        for options in (["--help"], ["--dry-run", "--qemu", str(self.qemu)]):
+            done = subprocess.run(
+                [sys.executable, "-S", str(SCRIPTS / "bench.py"), *options],
+                capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def wait_for(self, path: Path) -> None:
         """A file that another process writes: the result of the first boot."""
         deadline_s = time.monotonic() + 20
@@ -118,6 +136,11 @@ class Command(unittest.TestCase):
             (["--iodepth", "1", "--batch", "8"], "no point is left"),
             (["--completion", "irq", "--harts", "8"], "no point is left"),
             (["--harts", "9"], "--harts"),
+            (["--iodepth", "abc"], "--iodepth: 'abc' is not a number"),
+            (["--bs", "1000"], "--bs: 1000 is not a multiple of 512"),
+            (["--bs", "512,8k", "--backing", "null:4k"], "less than a block"),
+            (["--completion", "limit", "--rw", "rw"], "no point is left"),
+            (["--preset", "instructions", "--rounds", "6"], "takes no --rounds, --out"),
             (["--rounds", "0"], "--rounds"),
             (["--boots", "9"], "--boots"),
             (["--backing", "/nowhere/disk.img"], "image"),
@@ -126,6 +149,8 @@ class Command(unittest.TestCase):
             done = self.run_bench(*options)
             self.assertEqual(done.returncode, 2, options)
             self.assertIn(text, done.stderr)
+            if "--qemu" not in options:  # a plan needs no emulator
+                self.assertEqual(done.stdout, "", options)
             self.assertFalse(self.out.exists())
 
     def test_progress_without_a_terminal(self) -> None:

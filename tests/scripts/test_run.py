@@ -166,6 +166,11 @@ class Usage(ScriptTest):
         with self.assertRaisesRegex(UsageError, r"build/nothing\.elf does not exist \(.*\)"):
             Machine("nothing").argv()
 
+    def test_not_an_elf_file(self) -> None:
+        for content in (b"", b"#!/bin/sh\n"):
+            self.elf.write_bytes(content)
+            self.refused("is not an ELF file")
+
     def test_qemu(self) -> None:
         for qemu, words in (
             (str(self.folder / "none"), "not an executable"),
