@@ -113,6 +113,7 @@ check_test() {
     need_command pyflakes3 pyflakes3
     need_command gcovr gcovr
     need_command qemu-img qemu-utils
+    need_command fio_jsonplus_clat2csv fio
     need_command git git
 }
 
