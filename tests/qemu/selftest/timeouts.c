@@ -10,8 +10,9 @@
 #include "timer.h"
 
 enum { REQUESTS = 24, HARTS_MAX = 16 };
-#define SOONEST_NS (NS_PER_S * 8 / 10) // a deadline of 1 s, less the engine's coarse clock
-#define LATEST_NS (8 * NS_PER_S)       // its scan, the reset, and a busy host
+#define SOONEST_NS                                                                                 \
+    (NS_PER_S * 8 / 10)          // of 1 s: a hart that began earlier ends all on its controller
+#define LATEST_NS (8 * NS_PER_S) // its scan, the reset, and a busy host
 
 // One hart's requests. `stray` counts callbacks on another hart.
 static struct batch {
