@@ -10,8 +10,8 @@
 #include "timer.h"
 
 enum { REQUESTS = 24, HARTS_MAX = 16 };
-#define SOONEST_NS                                                                                 \
-    (NS_PER_S * 8 / 10)          // of 1 s: a hart that began earlier ends all on its controller
+// Of a deadline of 1 s: a hart that began earlier ends the requests of all on its controller.
+#define SOONEST_NS (NS_PER_S * 8 / 10)
 #define LATEST_NS (8 * NS_PER_S) // its scan, the reset, and a busy host
 
 // One hart's requests. `stray` counts callbacks on another hart.
