@@ -77,7 +77,7 @@ static const struct option run_options[] = {
                     "requests of each hart that end the measured time, 0 is no such end"),
     OPTION_UNSIGNED("offset", struct job, offset, 0, TERABYTES, "first byte used"),
     OPTION_UNSIGNED("size", struct job, size, 0, TERABYTES, "bytes used, 0 is to the end"),
-    OPTION_UNSIGNED("randseed", struct job, randseed, 0, UINT64_MAX, "seed of the first hart"),
+    OPTION_UNSIGNED("randseed", struct job, randseed, 0, INT64_MAX, "seed of the first hart"),
     OPTION_UNSIGNED("rwmixread", struct job, rwmixread, 0, 100, "per cent of reads in a mix"),
     OPTION_UNSIGNED("rounds", struct job, rounds, 1, 1000, "how often all is measured"),
     OPTION_FLAG("help", struct job, help, "1 prints this"),

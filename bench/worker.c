@@ -44,21 +44,27 @@ static void prepare_requests(struct worker *worker, uint8_t *memory)
 }
 
 /* Where the hart reads and writes. Sequential harts begin at equal distances from each other. */
-static void prepare_places(struct worker *worker)
+static void prepare_pattern(struct worker *worker)
 {
     const struct job *job = worker->run->job;
+    const struct job_point *point = worker->run->point;
     const struct nvme_namespace *ns = worker->queue->ns;
     uint64_t size = job->size;
 
     if (size == 0) {
         size = (ns->block_count << ns->block_shift) - job->offset;
     }
-    worker->positions = size / worker->run->point->bs;
-    worker->next_position = worker->positions / worker->run->harts * worker->index;
-    worker->first_block = job->offset >> ns->block_shift;
-    worker->blocks = worker->run->point->bs >> ns->block_shift;
-    worker->random = (job->randseed + worker->index + 1) * RANDOM_MULTIPLIER;
-    worker->read_threshold = (job->rwmixread << 32) / 100;
+    worker->pattern = (struct pattern){
+        .random = (job->randseed + worker->index + 1) * RANDOM_MULTIPLIER,
+        .positions = size / point->bs,
+        .next_position = size / point->bs / worker->run->harts * worker->index,
+        .first_block = job->offset >> ns->block_shift,
+        .blocks = point->bs >> ns->block_shift,
+        .read_threshold = (job->rwmixread << 32) / 100,
+        .mixed = point->rw == JOB_READWRITE || point->rw == JOB_RANDRW,
+        .writes = point->rw == JOB_WRITE || point->rw == JOB_RANDWRITE,
+        .in_order = point->rw < JOB_RANDREAD,
+    };
 }
 
 void worker_prepare(struct worker *worker, struct run *run, struct storage_queue *queue,
@@ -78,7 +84,7 @@ void worker_prepare(struct worker *worker, struct run *run, struct storage_queue
         (uint32_t)(job->complete_min == 0 ? run->point->batch : job->complete_min);
     worker->complete_max = (uint32_t)(job->complete_max == 0 ? NVME_DEPTH_MAX : job->complete_max);
     prepare_requests(worker, memory);
-    prepare_places(worker);
+    prepare_pattern(worker);
 }
 
 void worker_start(struct worker *worker)

@@ -34,6 +34,19 @@ struct request {
     bool write;
 };
 
+/* Which blocks come next, and in which direction. */
+struct pattern {
+    uint64_t random;         /* state of the generator */
+    uint64_t positions;      /* that a request may begin at */
+    uint64_t next_position;  /* of a sequential job */
+    uint64_t first_block;    /* of position 0 */
+    uint64_t blocks;         /* of each request */
+    uint64_t read_threshold; /* a mix: reads if 32 random bits are below */
+    bool mixed;
+    bool writes; /* all of them, unless mixed */
+    bool in_order;
+};
+
 /* What all harts of a point share. */
 struct run {
     const struct job *job;
@@ -80,13 +93,7 @@ struct worker {
     struct request requests[JOB_IODEPTH_MAX];
     struct nvme_io ios[JOB_IODEPTH_MAX]; /* a group on its way into the queue */
 
-    /* What to do next. */
-    uint64_t random;
-    uint64_t positions;      /* that a request may begin at */
-    uint64_t next_position;  /* of a sequential job */
-    uint64_t first_block;    /* of position 0 */
-    uint32_t blocks;         /* of each request */
-    uint64_t read_threshold; /* a mix: reads if 32 random bits are below */
+    struct pattern pattern;
 
     /* The clock. */
     uint64_t stamp_ticks; /* of the drain just done, for the next group; 0: stale */

@@ -26,32 +26,31 @@ static void done(void *arg, struct nvme_result result)
     }
 }
 
-/* The upper bits of a linear congruential sequence are good ones. */
-static inline uint64_t next_random(struct worker *worker)
+/* Marsaglia, "Xorshift RNGs" (2003): three shifts, no constants to load. Never 0. */
+static inline uint64_t next_random(struct pattern *pattern)
 {
-    worker->random = worker->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return worker->random;
+    pattern->random ^= pattern->random << 13;
+    pattern->random ^= pattern->random >> 7;
+    pattern->random ^= pattern->random << 17;
+    return pattern->random;
 }
 
-static inline uint64_t next_lba(struct worker *worker, bool random)
+static inline uint64_t next_lba(struct pattern *pattern)
 {
     uint64_t position;
 
-    if (random) {
-        position = time_multiply_high(next_random(worker), worker->positions);
+    if (pattern->in_order) {
+        position = pattern->next_position;
+        pattern->next_position = position + 1 == pattern->positions ? 0 : position + 1;
     } else {
-        position = worker->next_position;
-        worker->next_position = position + 1 == worker->positions ? 0 : position + 1;
+        position = time_multiply_high(next_random(pattern), pattern->positions);
     }
-    return worker->first_block + position * worker->blocks;
+    return pattern->first_block + position * pattern->blocks;
 }
 
-static inline bool next_is_write(struct worker *worker, enum job_rw rw)
+static inline bool next_is_write(struct pattern *pattern)
 {
-    if (rw == JOB_READWRITE || rw == JOB_RANDRW) {
-        return next_random(worker) >> 32 >= worker->read_threshold;
-    }
-    return rw == JOB_WRITE || rw == JOB_RANDWRITE;
+    return pattern->mixed ? next_random(pattern) >> 32 >= pattern->read_threshold : pattern->writes;
 }
 
 /* The requests of a group that were not posted are free again. */
@@ -74,41 +73,43 @@ static void post_failed(struct worker *worker, enum nvme_error error)
     }
 }
 
-/* Takes the next free request and decides what it does. */
-static inline struct request *take(struct worker *worker, enum job_rw rw)
-{
-    struct request *request = worker->free;
-
-    worker->free = request->next;
-    request->start_ticks = worker->stamp_ticks;
-    request->write = next_is_write(worker, rw);
-    return request;
-}
-
-/* Posts all that is free one by one, each with its doorbell and without an array. */
+/*
+ * Posts all that is free one by one, each with its doorbell and without an array. What a request
+ * needs is at hand in locals: at this batch the device waits for each instruction.
+ */
 static void post_singles(struct worker *worker)
 {
     struct nvme_queue *queue = worker->queue->engine;
     const struct nvme_namespace *ns = worker->queue->ns;
-    enum job_rw rw = worker->run->point->rw;
-    uint32_t blocks = worker->blocks;
+    struct pattern pattern = worker->pattern;
+    uint64_t stamp_ticks = worker->stamp_ticks;
+    struct request *request = worker->free;
+    enum nvme_error error = NVME_OK;
+    uint32_t posted = 0;
 
-    while (worker->free != NULL) {
-        struct request *request = take(worker, rw);
+    while (request != NULL) {
         struct nvme_callback callback = {done, request};
-        uint64_t lba = next_lba(worker, rw >= JOB_RANDREAD);
-        enum nvme_error error = request->write
-                                    ? nvme_write(queue, ns, lba, blocks, request->buffer, callback)
-                                    : nvme_read(queue, ns, lba, blocks, request->buffer, callback);
+        struct request *next = request->next;
+        uint32_t blocks = (uint32_t)pattern.blocks;
+        uint64_t lba;
 
+        request->start_ticks = stamp_ticks;
+        request->write = next_is_write(&pattern);
+        lba = next_lba(&pattern);
+        error = request->write ? nvme_write(queue, ns, lba, blocks, request->buffer, callback)
+                               : nvme_read(queue, ns, lba, blocks, request->buffer, callback);
         if (error != NVME_OK) {
-            request->next = worker->free;
-            worker->free = request;
-            post_failed(worker, error);
-            return;
+            break;
         }
         nvme_submit(queue);
-        worker->in_flight++;
+        posted++;
+        request = next;
+    }
+    worker->pattern = pattern;
+    worker->free = request;
+    worker->in_flight += posted;
+    if (error != NVME_OK) {
+        post_failed(worker, error);
     }
 }
 
@@ -125,11 +126,14 @@ static bool post_group(struct worker *worker)
 
     for (; worker->free != NULL && count < point->batch; count++) {
         struct nvme_io *io = &worker->ios[count];
-        struct request *request = take(worker, point->rw);
+        struct request *request = worker->free;
 
-        io->lba = next_lba(worker, point->rw >= JOB_RANDREAD);
+        worker->free = request->next;
+        request->start_ticks = worker->stamp_ticks;
+        request->write = next_is_write(&worker->pattern);
+        io->lba = next_lba(&worker->pattern);
         io->buffer = request->buffer;
-        io->block_count = worker->blocks;
+        io->block_count = (uint32_t)worker->pattern.blocks;
         io->opcode = request->write ? NVME_CMD_WRITE : NVME_CMD_READ;
         io->callback = (struct nvme_callback){done, request};
     }
@@ -147,18 +151,20 @@ static bool post_group(struct worker *worker)
 static void collect(struct worker *worker)
 {
     /* One instruction, which a trap of this hart cannot split. */
-    struct request *request = __atomic_exchange_n(&worker->finished, NULL, __ATOMIC_RELAXED);
+    struct request *first = __atomic_exchange_n(&worker->finished, NULL, __ATOMIC_RELAXED);
+    struct request *last = NULL;
+    struct latency *latency = worker->latency;
     uint64_t now_ticks = csr_time();
     uint32_t count = 0;
 
-    while (request != NULL) {
-        struct request *next = request->next;
-
-        latency_add(&worker->latency[request->write], now_ticks - request->start_ticks);
-        request->next = worker->free;
-        worker->free = request;
-        request = next;
+    for (struct request *request = first; request != NULL; request = request->next) {
+        latency_add(&latency[request->write], now_ticks - request->start_ticks);
+        last = request;
         count++;
+    }
+    if (last != NULL) {
+        last->next = worker->free;
+        worker->free = first;
     }
     worker->in_flight -= count;
     worker->stamp_ticks = now_ticks;

@@ -65,18 +65,18 @@ void nvme_queue_ring_head_again(struct nvme_queue *queue)
 
 void nvme_submit(struct nvme_queue *queue)
 {
-    unsigned long irq = 0;
+    unsigned long irq;
 
     if (queue->servicing || !nvme_controller_live(queue->controller)) {
         return;
     }
-    if (queue->interrupts) {
-        irq = hal_irq_save();
+    if (!queue->interrupts) {
+        ring_sq(queue);
+        return;
     }
+    irq = hal_irq_save();
     ring_sq(queue);
-    if (queue->interrupts) {
-        hal_irq_restore(irq);
-    }
+    hal_irq_restore(irq);
 }
 
 /* The status dword of an entry: command id, phase, status. One load. */
@@ -101,6 +101,17 @@ static inline void end(struct nvme_queue *queue, struct nvme_request *request,
     request->done(request->arg, result);
 }
 
+static NVME_COLD void end_with_status(struct nvme_queue *queue, struct nvme_request *request,
+                                      uint32_t status, uint32_t dw0)
+{
+    end(queue, request,
+        (struct nvme_result){
+            .error = NVME_ERR_DEVICE,
+            .status = (uint16_t)NVME_GET(NVME_CQE_STATUS, status),
+            .dw0 = dw0,
+        });
+}
+
 /*
  * One entry, already copied out of the ring: nothing in it is trusted. An entry that names no
  * outstanding request is counted and dropped; its request, if there was one, times out.
@@ -120,15 +131,17 @@ static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t 
                            request->size_bytes);
     }
     if (status >> 17 == 0) {
-        end(queue, request,
-            (struct nvme_result){.bytes_done = (uint32_t)request->size_bytes, .dw0 = dw0});
-    } else {
+        /* Every member named: GCC 12 would go through the stack for the others. */
         end(queue, request,
             (struct nvme_result){
-                .error = NVME_ERR_DEVICE,
-                .status = (uint16_t)NVME_GET(NVME_CQE_STATUS, status),
+                .error = NVME_OK,
+                .status = 0,
+                .reserved = 0,
+                .bytes_done = (uint32_t)request->size_bytes,
                 .dw0 = dw0,
             });
+    } else {
+        end_with_status(queue, request, status, dw0);
     }
 }
 
