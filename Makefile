@@ -112,7 +112,12 @@ HOST_TESTS_$(1) := $$(addprefix build/host/$(1)/,$$(UNIT_TESTS))
 endef
 $(foreach cc,$(HOST_CCS),$(eval $(call host_build,$(cc),$(cc),-O1 $(SANITIZE))))
 $(eval $(call host_build,coverage,gcc,-O0 --coverage))
+$(eval $(call host_build,sim,$(firstword $(HOST_CCS)),-O2 $(SANITIZE)))
 HOST_TESTS := $(foreach cc,$(HOST_CCS),$(HOST_TESTS_$(cc)))
+
+# The simulation, which finds its own way from a seed.
+build/sim: $(patsubst %.c,build/host/sim/%.o,$(wildcard tests/sim/*.c)) build/host/sim/libhost.a
+	$(call quiet,LD ) $(firstword $(HOST_CCS)) $(SANITIZE) -o $@ $^
 
 # ---- the second compiler, and the checkers ------------------------------------------------------
 

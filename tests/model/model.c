@@ -195,7 +195,7 @@ static void start(struct model *model)
         model->asq == 0 || model->acq == 0) {
         world_find("ASQ or ACQ is not the address of a page");
     }
-    model_open_cq(model, 0, model->acq, (uint32_t)NVME_GET(NVME_AQA_ACQS, model->aqa) + 1, true);
+    model_open_cq(model, 0, model->acq, (uint32_t)NVME_GET(NVME_AQA_ACQS, model->aqa) + 1, 0);
     model_open_sq(model, 0, model->asq, (uint32_t)NVME_GET(NVME_AQA_ASQS, model->aqa) + 1, 0);
 }
 
@@ -281,6 +281,7 @@ void model_register_write(struct model *model, uint32_t offset, uint32_t value)
         return;
     }
     world.register_writes++;
+    world_note(model, "register, value", offset, value, 0);
     if (model->write_count < MODEL_LOG) {
         model->writes[model->write_count] = (struct model_write){offset, value};
     }

@@ -78,6 +78,7 @@ struct model_written {
 struct model_cq {
     bool exists;
     bool interrupts;
+    uint16_t vector; /* MSI-X */
     uint64_t address;
     uint32_t entries;
     uint32_t head; /* as the driver rang it */
@@ -122,6 +123,13 @@ struct model_line {
     uint32_t claims;
 };
 
+/* An MSI-X vector. The test plays the interrupt controller: it looks at the messages. */
+struct model_vector {
+    bool masked;
+    bool pending; /* an interrupt that the mask holds back */
+    uint32_t messages;
+};
+
 struct model {
     /* Registers. */
     uint8_t *bar; /* only its addresses are used */
@@ -153,9 +161,14 @@ struct model {
     bool delete_finishes;       /* Delete SQ completes them first */
     uint32_t hang_next;         /* that many I/O commands will never be answered */
     uint32_t pending_extra;     /* QEMU's count of pending queues is too high by this */
+    bool counts_pending;        /* the line follows a count of busy queues, as QEMU's */
+    bool msix;                  /* vectors instead of the line */
     bool line_broken;           /* redundant doorbells do not lower it */
     bool stop_leaks;            /* as QEMU: entries left at EN = 0 raise pending_extra */
     uint16_t admin_status[256]; /* status by admin opcode, 0 = as usual */
+    /* Changes the next entry of an I/O queue, its phase too; runs once. */
+    void (*bend)(struct model *model, uint32_t cqid, struct nvme_completion *entry);
+    void *bend_arg;
 
     /* Knobs of Identify. */
     uint8_t mdts;
@@ -173,6 +186,9 @@ struct model {
     struct model_pending *pending; /* oldest first */
     uint32_t pending_count;
     struct model_line *line; /* NULL: none */
+    int32_t pending_queues;  /* counts_pending: with entries, by QEMU's count */
+    bool interrupt_status;   /* counts_pending: what INTMS hides */
+    struct model_vector vectors[MODEL_QUEUES];
     bool asserted;
     struct model_write writes[MODEL_LOG]; /* registers, the first ones */
     uint32_t write_count;
@@ -211,6 +227,9 @@ void model_step_one(struct model *model, uint32_t index);
 /* Ends pending command number `index` with a status, moving no data. */
 void model_fail_one(struct model *model, uint32_t index, uint16_t status);
 
+/* True if a completion queue has no room: the device waits. */
+bool model_cq_full(const struct model *model, uint32_t cqid);
+
 /* Puts an entry into a completion queue as the device would, whatever it says. */
 void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion entry);
 
@@ -220,6 +239,9 @@ uint32_t model_doorbell_last(const struct model *model, uint32_t queue_id, bool 
 
 /* The INTx level: PCI status bit 3, which INTMS does not hide from QEMU's view of the pin. */
 bool model_level(const struct model *model);
+
+/* Masks a MSI-X vector or opens it; an open one sends what was held back. */
+void model_vector_mask(struct model *model, uint16_t vector, bool masked);
 
 /* Takes a claim if the line is pending; complete ends it. */
 bool model_line_claim(struct model_line *line);

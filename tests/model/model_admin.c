@@ -160,15 +160,16 @@ static uint16_t check_create(struct model *model, const struct nvme_command *com
 static struct model_answer create_cq(struct model *model, const struct nvme_command *command)
 {
     uint32_t id = (uint32_t)NVME_GET(NVME_QUEUE_ID, command->cdw10);
+    int32_t vector = (int32_t)NVME_GET(NVME_CREATE_CQ_IV, command->cdw11);
     uint16_t error = check_create(model, command, id < MODEL_QUEUES && model->cqs[id].exists);
 
-    if (error == 0 && NVME_GET(NVME_CREATE_CQ_IV, command->cdw11) != 0) {
+    if (error == 0 && vector >= (model->msix ? MODEL_QUEUES : 1)) {
         error = STATUS_INVALID_VECTOR;
     }
     if (error == 0) {
         model_open_cq(model, id, command->prp1,
                       (uint32_t)NVME_GET(NVME_QUEUE_SIZE, command->cdw10) + 1,
-                      (command->cdw11 & NVME_CREATE_CQ_IEN) != 0);
+                      (command->cdw11 & NVME_CREATE_CQ_IEN) != 0 ? vector : MODEL_NO_VECTOR);
     }
     return status(error);
 }

@@ -8,6 +8,10 @@
 
 #include "model.h"
 
+enum {
+    MODEL_NO_VECTOR = -1, /* a completion queue that does not interrupt */
+};
+
 /* What a command comes to. */
 struct model_answer {
     uint16_t status; /* as NVME_STATUS_ fields */
@@ -18,7 +22,7 @@ struct model_answer {
 void model_open_sq(struct model *model, uint32_t id, uint64_t address, uint32_t entries,
                    uint32_t cqid);
 void model_open_cq(struct model *model, uint32_t id, uint64_t address, uint32_t entries,
-                   bool interrupts);
+                   int32_t vector);
 void model_close_sq(struct model *model, uint32_t id);
 void model_close_cq(struct model *model, uint32_t id);
 void model_ring_doorbell(struct model *model, uint32_t offset, uint32_t value);
@@ -36,5 +40,9 @@ struct model_answer model_execute_io(struct model *model, const struct nvme_comm
 
 /* model_line.c: the line follows the completion queues and the mask. */
 void model_update_line(struct model *model);
+
+/* model_line.c: an entry was put into a queue that was empty or not; the head doorbell was rung. */
+void model_interrupt_posted(struct model *model, const struct model_cq *cq, bool was_empty);
+void model_interrupt_rung(struct model *model, const struct model_cq *cq);
 
 #endif

@@ -32,13 +32,14 @@ void model_open_sq(struct model *model, uint32_t id, uint64_t address, uint32_t 
 }
 
 void model_open_cq(struct model *model, uint32_t id, uint64_t address, uint32_t entries,
-                   bool interrupts)
+                   int32_t vector)
 {
     const struct nvme_completion *ring = world_host(address);
 
     model->cqs[id] = (struct model_cq){
         .exists = true,
-        .interrupts = interrupts,
+        .interrupts = vector != MODEL_NO_VECTOR,
+        .vector = (uint16_t)(vector == MODEL_NO_VECTOR ? 0 : vector),
         .address = address,
         .entries = entries,
         .phase = 1,
@@ -123,18 +124,39 @@ void model_completion_loaded(struct model *model, const volatile void *address)
     }
 }
 
+bool model_cq_full(const struct model *model, uint32_t cqid)
+{
+    const struct model_cq *cq = &model->cqs[cqid];
+
+    return (cq->tail + 1) % cq->entries == cq->head;
+}
+
+static void bend(struct model *model, uint32_t cqid, struct nvme_completion *entry)
+{
+    void (*change)(struct model *, uint32_t, struct nvme_completion *) = model->bend;
+
+    if (cqid != 0 && change != NULL) {
+        model->bend = NULL;
+        model->written = (struct model_written){0}; /* nothing is owed for an entry that is wrong */
+        change(model, cqid, entry);
+    }
+}
+
 void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion entry)
 {
     struct model_cq *cq = &model->cqs[cqid];
     struct nvme_completion *slot = (struct nvme_completion *)world_host(cq->address) + cq->tail;
+    bool was_empty = cq->head == cq->tail;
 
-    if ((cq->tail + 1) % cq->entries == cq->head) {
+    if (model_cq_full(model, cqid)) {
         world_find("completion queue %u overflows", cqid);
         return;
     }
     entry.status &= (uint32_t)~NVME_CQE_PHASE;
     entry.status |= (uint32_t)NVME_PUT(NVME_CQE_PHASE, cq->phase);
+    bend(model, cqid, &entry);
     *slot = entry;
+    world_note(model, "entry: CQ, cid, sf", cqid, (uint16_t)entry.status, entry.status >> 17);
     cq->loaded[cq->tail] = 0;
     cq->written[cq->tail] = model->written;
     model->written = (struct model_written){0};
@@ -143,7 +165,7 @@ void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion
         cq->tail = 0;
         cq->phase ^= 1;
     }
-    model_update_line(model);
+    model_interrupt_posted(model, cq, was_empty);
 }
 
 void model_answer(struct model *model, const struct model_pending *pending,
@@ -168,6 +190,8 @@ static void take_pending(struct model *model, uint32_t index, struct model_pendi
     }
     *taken = model->pending[index];
     model->pending_count--;
+    world_note(model, "ends: SQ, cid", taken->sqid, NVME_GET(NVME_CDW0_CID, taken->command.cdw0),
+               0);
     memmove(&model->pending[index], &model->pending[index + 1],
             (model->pending_count - index) * sizeof(*taken));
 }
@@ -219,7 +243,8 @@ void model_end_pending_of(struct model *model, uint32_t sqid)
 
         if (pending->sqid != sqid) {
             index++;
-        } else if (pending->hangs || model->delete_drops) {
+        } else if (pending->hangs || model->delete_drops ||
+                   model_cq_full(model, model->sqs[sqid].cqid)) {
             take_pending(model, index, &taken);
         } else if (model->delete_finishes) {
             model_step_one(model, index);
@@ -267,6 +292,8 @@ static void fetch(struct model *model, uint32_t id)
             .clean_epoch = sq->clean_epoch[sq->head],
             .sqid = (uint16_t)id,
         };
+        world_note(model, "fetch: SQ, cid, op", id, NVME_GET(NVME_CDW0_CID, pending->command.cdw0),
+                   NVME_GET(NVME_CDW0_OPCODE, pending->command.cdw0));
         check_command(sq, sq->head, &pending->command);
         if (id != 0 && model->hang_next != 0) {
             model->hang_next--;
@@ -335,7 +362,7 @@ static void ring_cq(struct model *model, uint32_t id, uint32_t value)
     }
     model_check_given_back(cq, value);
     cq->head = value;
-    model_update_line(model);
+    model_interrupt_rung(model, cq);
 }
 
 void model_ring_doorbell(struct model *model, uint32_t offset, uint32_t value)
@@ -357,6 +384,7 @@ void model_ring_doorbell(struct model *model, uint32_t offset, uint32_t value)
         world_find("a doorbell of %s %u, which does not exist", is_cq ? "CQ" : "SQ", id);
         return;
     }
+    world_note(model, is_cq ? "CQ doorbell" : "SQ doorbell", id, value, 0);
     if (is_cq) {
         model->cqs[id].doorbells++;
         ring_cq(model, id, value);

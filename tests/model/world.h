@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct model;
 
@@ -19,6 +20,7 @@ enum {
     WORLD_MODELS_MAX = 4,
     WORLD_TEXT_BYTES = 160,
     WORLD_CLEANS_KEPT = 8192,
+    WORLD_NOTES_KEPT = 64,
 };
 
 /* How hal_dma_address translates. Bits that no host pointer has mark what was translated. */
@@ -38,6 +40,7 @@ enum world_moment {
     WORLD_AT_DOORBELL,         /* hal_before_doorbell */
     WORLD_AT_REGISTER_BARRIER, /* hal_after_mmio_read */
     WORLD_AT_RELAX,            /* hal_relax */
+    WORLD_AT_PHASE,            /* hal_after_phase: the status dword was loaded, the rest not */
     WORLD_MOMENTS,
 };
 
@@ -46,6 +49,14 @@ struct world_clean {
     uintptr_t start;
     uintptr_t end;
     uint64_t epoch;
+};
+
+/* One step of the history: who did what, with up to three numbers. Texts are literals. */
+struct world_note {
+    uint64_t now_ns;
+    const void *who; /* a model, or NULL */
+    const char *what;
+    uint64_t values[3];
 };
 
 /* Read freely; written by the functions below unless the comment says otherwise. */
@@ -75,6 +86,8 @@ struct world {
     char first_finding[WORLD_TEXT_BYTES];
     struct model *models[WORLD_MODELS_MAX];
     struct world_clean clean_log[WORLD_CLEANS_KEPT]; /* the last ones, by cleans modulo its size */
+    struct world_note notes[WORLD_NOTES_KEPT];       /* the last ones, by note_count likewise */
+    uint64_t note_count; /* stands still once a rule is broken: the notes lead up to it */
 };
 
 extern struct world world;
@@ -87,6 +100,13 @@ void world_advance(uint64_t ns);
 
 /* Notes that the driver broke a rule; the first text is kept. */
 void world_find(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Adds a step to the history. */
+void world_note(const void *who, const char *what, uint64_t value0, uint64_t value1,
+                uint64_t value2);
+
+/* Prints the history, oldest step first. */
+void world_print_notes(FILE *to);
 
 /* True if a finding's text contains `text`; then forgets all findings. For tests of the model. */
 bool world_expect_finding(const char *text);

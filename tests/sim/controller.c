@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Controllers of all kinds: chosen by the seed, brought up, closed in the midst of things, recovered.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define MS UINT64_C(1000000)
+
+enum {
+    PAGE = 4096,
+    ARENA_ALIGNMENT = 1 << 20,
+    RECOVERY_STEPS = 20000,
+    BLOCKS = 1024,
+    LARGE_BLOCKS = 4096, /* of 4096 bytes */
+};
+
+static void on_event(void *arg, const struct nvme_event *event)
+{
+    struct sim_controller *controller = arg;
+
+    world_note(controller->model, "event", (uint64_t)event->kind, event->value, event->limit);
+    switch (event->kind) {
+    case NVME_EVENT_DISABLE_TIMEOUT:
+        controller->lost = true;
+        break;
+    case NVME_EVENT_COMMAND_TIMEOUT:
+    case NVME_EVENT_CONTROLLER_FATAL:
+    case NVME_EVENT_REMOVED:
+    case NVME_EVENT_DISABLED:
+        controller->failed = true;
+        break;
+    case NVME_EVENT_INTERRUPT_STORM:
+        if (!sim_fault_on(controller->sim, 7)) {
+            sim_fail(controller->sim, "a storm that nobody made");
+        }
+        return;
+    case NVME_EVENT_ADMIN_FAILED:
+    case NVME_EVENT_LINE_STUCK:
+        break;
+    default:
+        return;
+    }
+    if (!controller->may_fail) {
+        sim_fail(controller->sim, "event without a cause: %s", nvme_event_text(event->kind));
+    }
+}
+
+/* The hart looks at its queues at the next watch anyway. */
+static void on_kick(void *arg, uint32_t owner)
+{
+    struct sim_controller *controller = arg;
+
+    if (owner != (uint32_t)(controller - controller->sim->controllers)) {
+        sim_fail(controller->sim, "hart %u is kicked, which owns no queue", owner);
+    }
+}
+
+static bool on_level(void *arg)
+{
+    const struct sim_controller *controller = arg;
+
+    return model_level(controller->model);
+}
+
+/* What a device may be like without being at fault. */
+static void choose_model(struct sim_controller *controller)
+{
+    static const uint32_t mqes[] = {1, 2, 7, 30, 63, 2047};
+    static const uint8_t mdts[] = {0, 1, 1, 2, 3, 5, 7};
+    struct random *random = &controller->sim->random;
+    struct model *model = model_new();
+    bool large = controller->sim->block_count == LARGE_BLOCKS;
+
+    controller->model = model;
+    model->on_demand = true;
+    model->cap.mqes = RANDOM_ONE(random, mqes);
+    model->cap.stride = random_below(random, 4);
+    model->cap.timeout_units = random_between(random, 1, 20);
+    model->ready_delay_ns = random_below(random, 100) * MS;
+    model->mdts = large ? 0 : RANDOM_ONE(random, mdts);
+    model->delete_drops = random_chance(random, 200);
+    model->delete_finishes = random_chance(random, 300);
+    model->counts_pending = random_chance(random, 500);
+    model->granted = random_between(random, 1, 8);
+    model->line = &controller->sim->lines[controller->line];
+    model_set_namespace(model, 1, (uint8_t)controller->sim->block_shift,
+                        controller->sim->block_count);
+}
+
+static void choose_config(struct sim_controller *controller)
+{
+    static const uint32_t depths[] = {2, 3, 4, 5, 8, 16, 17, 33, 64};
+    static const uint32_t limits[] = {0, 4096, 8192, 12288, 65536};
+    struct random *random = &controller->sim->random;
+    bool large = controller->sim->block_count == LARGE_BLOCKS;
+
+    controller->config = (struct nvme_config){
+        .registers = controller->model->bar,
+        .registers_size_bytes = controller->model->bar_bytes,
+        .queue_count = random_between(random, 1, SIM_QUEUES),
+        .depth_entries = large ? 5 : RANDOM_ONE(random, depths),
+        .max_transfer_bytes = large ? 4 << 20 : RANDOM_ONE(random, limits),
+        .command_timeout_ns = random_between(random, 1000, 5000) * MS,
+        .hook_arg = controller,
+        .kick = on_kick,
+        .intx_level = on_level,
+        .event = on_event,
+    };
+}
+
+static void prepare(struct sim_controller *controller)
+{
+    struct sim *sim = controller->sim;
+    size_t bytes = (size_t)sim->block_count << sim->block_shift;
+
+    controller->line = random_below(&sim->random, sim->controller_count);
+    controller->counts_exact = true;
+    choose_model(controller);
+    choose_config(controller);
+    controller->shadow = malloc(bytes);
+    controller->busy = calloc(sim->block_count, 1);
+    if (controller->shadow == NULL || controller->busy == NULL) {
+        abort();
+    }
+    memcpy(controller->shadow, controller->model->namespaces[0].medium, bytes);
+    for (uint32_t i = 0; i < SIM_QUEUES; i++) {
+        controller->queues[i] = (struct sim_queue){.controller = controller, .index = i};
+    }
+    for (uint32_t number = 1; number <= SIM_FAULTS; number++) {
+        if (sim_fault_on(sim, number)) {
+            controller->may_fail |= sim_faults[number].fatal;
+            if (sim_faults[number].prepare != NULL && sim_faults[number].prepare(controller)) {
+                sim->injected[number]++;
+            }
+        }
+    }
+}
+
+/* The regions: the ordinary one alone, the DMA one a part of the arena that stays contiguous. */
+static void give_memory(struct sim *sim)
+{
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < sim->controller_count; i++) {
+        struct sim_controller *controller = &sim->controllers[i];
+        enum nvme_error error = nvme_memory_needed(&controller->config, &controller->memory);
+
+        if (error != NVME_OK && !controller->may_fail) {
+            sim_fail(sim, "nvme_memory_needed: %s", nvme_error_text(error));
+        }
+        sim->arena_bytes += (controller->memory.dma_bytes + 0xffff) & ~(size_t)0xffff;
+    }
+    sim->arena_bytes = (sim->arena_bytes + ARENA_ALIGNMENT) & ~(size_t)(ARENA_ALIGNMENT - 1);
+    sim->arena = aligned_alloc(ARENA_ALIGNMENT, sim->arena_bytes);
+    for (uint32_t i = 0; i < sim->controller_count; i++) {
+        struct sim_controller *controller = &sim->controllers[i];
+        size_t rounded = (controller->memory.ordinary_bytes + PAGE) & ~(size_t)(PAGE - 1);
+
+        controller->memory.ordinary = aligned_alloc(PAGE, rounded);
+        controller->memory.dma = sim->arena + at;
+        at += (controller->memory.dma_bytes + 0xffff) & ~(size_t)0xffff;
+    }
+    memset(sim->arena, 0xa5, sim->arena_bytes);
+    world.arena = sim->arena;
+    world.arena_bytes = sim->arena_bytes;
+}
+
+void sim_controllers_prepare(struct sim *sim)
+{
+    static const enum world_paging pagings[] = {WORLD_IDENTITY, WORLD_PAGED};
+    static const enum model_line_kind kinds[] = {MODEL_LINE_LEVEL, MODEL_LINE_EDGE,
+                                                 MODEL_LINE_EDGE_CLEARS};
+    bool large = sim_fault_on(sim, 16) && random_chance(&sim->random, 100);
+
+    world.paging = RANDOM_ONE(&sim->random, pagings);
+    sim->controller_count =
+        large || random_chance(&sim->random, 500) ? 1 : random_between(&sim->random, 2, 3);
+    sim->block_shift = large || random_chance(&sim->random, 300) ? 12 : 9;
+    sim->block_count = large ? LARGE_BLOCKS : (uint64_t)BLOCKS >> (sim->block_shift - 9);
+    for (uint32_t i = 0; i < SIM_CONTROLLERS; i++) {
+        sim->lines[i].kind = RANDOM_ONE(&sim->random, kinds);
+    }
+    for (uint32_t i = 0; i < sim->controller_count; i++) {
+        sim->controllers[i].sim = sim;
+        prepare(&sim->controllers[i]);
+    }
+    give_memory(sim);
+}
+
+bool sim_queue_open(struct sim_queue *queue)
+{
+    struct sim_controller *controller = queue->controller;
+    struct random *random = &controller->sim->random;
+    struct nvme_controller_info info;
+    struct nvme_queue_config config = {
+        .owner = (uint32_t)(controller - controller->sim->controllers),
+        .mode = random_chance(random, 600) ? NVME_MODE_INTERRUPT : NVME_MODE_POLL,
+    };
+    enum nvme_error error;
+
+    nvme_controller_describe(controller->engine, &info);
+    if (random_chance(random, 300)) {
+        config.depth_entries = random_between(random, NVME_DEPTH_MIN, info.depth_entries);
+    }
+    error = nvme_queue_open(controller->engine, queue->index, &config, &queue->engine);
+    queue->depth_entries = config.depth_entries != 0 ? config.depth_entries : info.depth_entries;
+    queue->open = error == NVME_OK;
+    queue->closing = false;
+    if (!queue->open && !controller->may_fail) {
+        sim_fail(controller->sim, "queue %u does not open: %s", queue->index,
+                 nvme_error_text(error));
+    }
+    return queue->open;
+}
+
+void sim_queue_close(struct sim_queue *queue)
+{
+    struct sim_controller *controller = queue->controller;
+    struct nvme_counters counters;
+    enum nvme_error error;
+
+    sim_moments(controller->sim);
+    world_note(controller->model, "close: queue", queue->index, queue->outstanding, 0);
+    queue->closing = true;
+    error = nvme_queue_close(queue->engine);
+    if (error == NVME_ERR_STATE && controller->may_fail) {
+        queue->closing = false;
+        return; /* being disabled: watched until it has failed, then again */
+    }
+    queue->open = false;
+    nvme_queue_count(queue->engine, &counters);
+    controller->stale += counters.stale;
+    controller->malformed += counters.malformed;
+    if (counters.missed != 0 && !controller->interrupts_lost) {
+        sim_fail(controller->sim, "%llu interrupts missed, none was lost",
+                 (unsigned long long)counters.missed);
+    }
+    if (error == NVME_ERR_STUCK && controller->may_fail) {
+        controller->lost = true;
+        return;
+    }
+    if (error != NVME_OK && !controller->may_fail) {
+        sim_fail(controller->sim, "queue %u does not close: %s", queue->index,
+                 nvme_error_text(error));
+    }
+    if (queue->outstanding != 0) {
+        sim_fail(controller->sim, "%u requests of a closed queue never ended", queue->outstanding);
+    }
+}
+
+bool sim_controller_open(struct sim_controller *controller)
+{
+    struct nvme_controller_info info;
+    enum nvme_error error =
+        nvme_controller_open(&controller->config, &controller->memory, &controller->engine);
+
+    controller->failed = false;
+    if (error == NVME_OK) {
+        error = nvme_namespace_open(controller->engine, 1, &controller->ns);
+    } else {
+        controller->engine = NULL;
+    }
+    if (error != NVME_OK) {
+        controller->failed = true;
+        if (!controller->may_fail) {
+            sim_fail(controller->sim, "the controller does not open: %s", nvme_error_text(error));
+        }
+        return false;
+    }
+    nvme_controller_describe(controller->engine, &info);
+    controller->queue_count = info.queue_count;
+    for (uint32_t i = 0; i < info.queue_count; i++) {
+        if (!sim_queue_open(&controller->queues[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void sim_controller_close(struct sim_controller *controller)
+{
+    enum nvme_error error = NVME_OK;
+
+    for (uint32_t i = 0; i < SIM_QUEUES; i++) {
+        if (controller->queues[i].open && !controller->lost) {
+            sim_queue_close(&controller->queues[i]);
+        }
+    }
+    if (controller->engine != NULL) {
+        struct nvme_controller *engine = controller->engine;
+
+        controller->engine = NULL; /* the handler is detached */
+        error = nvme_controller_close(engine);
+    }
+    if (error == NVME_ERR_STUCK && controller->may_fail) {
+        controller->lost = true;
+    } else if (error != NVME_OK && !controller->may_fail) {
+        sim_fail(controller->sim, "the controller does not close: %s", nvme_error_text(error));
+    }
+}
+
+/* The hart goes on watching until every request has ended; then everything is opened anew. */
+void sim_recover(struct sim_controller *controller)
+{
+    struct sim *sim = controller->sim;
+
+    for (uint32_t i = 0; i < RECOVERY_STEPS && !controller->lost; i++) {
+        uint32_t outstanding = 0;
+
+        sim_watch(sim, NVME_WATCH_PERIOD_NS);
+        for (uint32_t q = 0; q < SIM_QUEUES; q++) {
+            outstanding += controller->queues[q].outstanding;
+        }
+        if (outstanding == 0) {
+            break;
+        }
+        if (i + 1 == RECOVERY_STEPS) {
+            sim_fail(sim, "%u requests of a failed controller never ended", outstanding);
+        }
+    }
+    sim_controller_close(controller);
+    if (controller->lost) {
+        sim_forget(controller);
+        return;
+    }
+    controller->counts_exact = false;
+    controller->model->fatal = false;
+    controller->model->gone = false;
+    controller->model->hang_next = 0;
+    controller->model->ready_never = false;
+    if (sim_good(sim)) {
+        sim_controller_open(controller);
+    }
+}
+
+void sim_controllers_free(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->controller_count; i++) {
+        model_free(sim->controllers[i].model);
+        free(sim->controllers[i].memory.ordinary);
+        free(sim->controllers[i].shadow);
+        free(sim->controllers[i].busy);
+    }
+    free(sim->arena);
+}

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The fault classes of the reliability plan, one function or two for each. To add one: write it,
+ * name it in the table at the end. What the engine must make of it is judged by all the rest.
+ */
+#include <string.h>
+
+#include "sim.h"
+
+enum {
+    STATUS_WRITE_FAULT = 0x280,
+    STATUS_READ_ERROR = 0x281,
+    MEDIA_FAULTS = 4,
+};
+
+bool sim_fault_on(const struct sim *sim, uint32_t number)
+{
+    return (sim->faults >> (number - 1) & 1) != 0;
+}
+
+static struct random *random_of(struct sim_controller *controller)
+{
+    return &controller->sim->random;
+}
+
+/* An open queue with room for an entry more than the engine expects; all it posted is fetched. */
+static struct sim_queue *queue_with_room(struct sim_controller *controller)
+{
+    struct sim_queue *queue = &controller->queues[random_below(random_of(controller), SIM_QUEUES)];
+    const struct model_cq *cq = &controller->model->cqs[queue->index + 1];
+    uint32_t held;
+
+    if (!queue->open || !cq->exists || !controller->model->ready) {
+        return NULL;
+    }
+    sim_submit(queue);
+    held = (cq->tail + cq->entries - cq->head) % cq->entries;
+    return held + nvme_queue_outstanding(queue->engine) + 2 < cq->entries ? queue : NULL;
+}
+
+/* An entry that no command asked for. */
+static void post_stale(struct sim_queue *queue, uint16_t cid)
+{
+    struct sim_controller *controller = queue->controller;
+    const struct model_sq *sq = &controller->model->sqs[queue->index + 1];
+
+    model_post_entry(controller->model, sq->cqid,
+                     (struct nvme_completion){
+                         .sq = sq->head | (queue->index + 1) << 16,
+                         .status = cid,
+                     });
+    controller->stale_sent++;
+}
+
+static bool in_flight(const struct sim_queue *queue, uint16_t cid)
+{
+    const struct model_sq *sq = &queue->controller->model->sqs[queue->index + 1];
+
+    return (sq->busy[cid / 8] >> cid % 8 & 1) != 0;
+}
+
+/* ---- 1: fields written after the phase --------------------------------------------------- */
+
+static struct nvme_completion *late_entry;
+static uint32_t late_sq;
+
+static void write_late_fields(void *arg)
+{
+    (void)arg;
+    late_entry->sq = late_sq;
+}
+
+static void tear(struct model *model, uint32_t cqid, struct nvme_completion *entry)
+{
+    const struct model_cq *cq = &model->cqs[cqid];
+
+    late_entry = (struct nvme_completion *)world_host(cq->address) + cq->tail;
+    late_sq = entry->sq;
+    entry->sq = ~entry->sq;
+    /* In time if the driver comes to its next entry first, too late if this is it and it did. */
+    world.meanwhile[WORLD_AT_PHASE] = write_late_fields;
+}
+
+static bool inject_torn(struct sim_controller *controller)
+{
+    controller->model->bend = tear;
+    controller->counts_exact = false;
+    return true;
+}
+
+/* ---- 2: rewritten between two reads ------------------------------------------------------ */
+
+/* Every entry whose status has just been loaded gets another id and status. */
+static void rewrite(void *arg)
+{
+    struct sim *sim = arg;
+
+    for (uint32_t i = 0; i < sim->controller_count * (SIM_QUEUES + 1); i++) {
+        const struct model *model = sim->controllers[i / (SIM_QUEUES + 1)].model;
+        const struct model_cq *cq = &model->cqs[i % (SIM_QUEUES + 1)];
+
+        if (cq->exists && cq->seen_entry < cq->entries &&
+            cq->seen_at_barrier == world.phase_barriers) {
+            struct nvme_completion *ring = world_host(cq->address);
+
+            ring[cq->seen_entry].status ^= (uint32_t)~NVME_CQE_PHASE;
+            sim->injected[2]++;
+        }
+    }
+}
+
+static bool inject_rewritten(struct sim_controller *controller)
+{
+    world.meanwhile_arg = controller->sim;
+    world.meanwhile[WORLD_AT_PHASE] = rewrite;
+    return false; /* counted when it happens */
+}
+
+/* ---- 3, 4, 5: entries that are wrong ----------------------------------------------------- */
+
+static bool inject_duplicate(struct sim_controller *controller)
+{
+    struct sim_queue *queue = queue_with_room(controller);
+    const struct model_cq *cq;
+    const struct nvme_completion *ring;
+    uint16_t cid;
+
+    if (queue == NULL) {
+        return false;
+    }
+    cq = &controller->model->cqs[queue->index + 1];
+    ring = world_host(cq->address);
+    cid = (uint16_t)ring[(cq->tail + cq->entries - 1) % cq->entries].status;
+    if (cq->posted == 0 || in_flight(queue, cid)) {
+        return false;
+    }
+    post_stale(queue, cid);
+    return true;
+}
+
+static bool inject_wrong_cid(struct sim_controller *controller)
+{
+    struct sim_queue *queue = queue_with_room(controller);
+    uint16_t cid = (uint16_t)random_next(random_of(controller));
+
+    if (queue == NULL) {
+        return false;
+    }
+    if (random_chance(random_of(controller), 200)) {
+        cid = 0xffff;
+    } else if (controller->model->pending_count != 0 && random_chance(random_of(controller), 500)) {
+        /* The slot of a command in flight, another generation. */
+        cid = (uint16_t)(NVME_GET(NVME_CDW0_CID, controller->model->pending[0].command.cdw0) +
+                         0x1000);
+    }
+    if (in_flight(queue, cid)) {
+        return false;
+    }
+    post_stale(queue, cid);
+    return true;
+}
+
+static void spoil(struct model *model, uint32_t cqid, struct nvme_completion *entry)
+{
+    struct sim *sim = model->bend_arg;
+
+    switch (random_below(&sim->random, 4)) {
+    case 0:
+        entry->sq = (entry->sq & 0xffff) | (cqid + 1) << 16;
+        break;
+    case 1:
+        entry->sq |= 0xffff;
+        break;
+    case 2:
+        entry->status ^= (uint32_t)NVME_CQE_PHASE;
+        break;
+    default:
+        entry->status |= (uint32_t)random_between(&sim->random, 1, 0x7fff) << 17;
+    }
+}
+
+static bool inject_spoiled(struct sim_controller *controller)
+{
+    controller->model->bend = spoil;
+    controller->model->bend_arg = controller->sim;
+    controller->counts_exact = false;
+    return true;
+}
+
+/* ---- 6, 7: interrupts -------------------------------------------------------------------- */
+
+static bool inject_lost_interrupt(struct sim_controller *controller)
+{
+    struct sim *sim = controller->sim;
+    struct model_line *line = &sim->lines[controller->line];
+
+    if (!line->pending) {
+        return false;
+    }
+    line->pending = false;
+    for (uint32_t i = 0; i < sim->controller_count; i++) {
+        sim->controllers[i].interrupts_lost |= sim->controllers[i].line == controller->line;
+    }
+    return true;
+}
+
+/* One claim for nothing, or so many that it is a storm. */
+static bool inject_spurious(struct sim_controller *controller)
+{
+    struct sim *sim = controller->sim;
+    uint32_t count = random_chance(random_of(controller), 50) ? NVME_STORM_CLAIMS : 1;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!sim->lines[controller->line].in_service) {
+            sim->lines[controller->line].pending = true;
+        }
+        if (count > 1) {
+            sim_interrupts(sim, controller->line);
+        }
+    }
+    return true;
+}
+
+/* ---- 8, 17, 18: a device that says nothing, or that it is dead --------------------------- */
+
+static bool inject_silence(struct sim_controller *controller)
+{
+    struct model *model = controller->model;
+    bool hung = false;
+
+    for (uint32_t i = 0; i < model->pending_count; i++) {
+        hung |= model->pending[i].hangs;
+        model->pending[i].hangs = false; /* at last, perhaps just when the deadline passes */
+    }
+    model->hang_next = hung ? 0 : 1;
+    return !hung;
+}
+
+static bool inject_fatal(struct sim_controller *controller)
+{
+    controller->model->fatal = true;
+    controller->model->stop_never = random_chance(random_of(controller), 200);
+    return true;
+}
+
+static bool prepare_never_ready(struct sim_controller *controller)
+{
+    controller->model->ready_never = random_chance(random_of(controller), 100);
+    return controller->model->ready_never;
+}
+
+static bool inject_removed(struct sim_controller *controller)
+{
+    controller->model->gone = true;
+    return true;
+}
+
+/* ---- 11, 23: resets, and resources that run out ------------------------------------------ */
+
+static bool inject_reset(struct sim_controller *controller)
+{
+    sim_controller_close(controller);
+    if (!controller->lost && sim_good(controller->sim)) {
+        sim_controller_open(controller);
+    }
+    return true;
+}
+
+/* The memory of the next opening is a byte short, once in each region. */
+static bool inject_short_memory(struct sim_controller *controller)
+{
+    sim_controller_close(controller);
+    for (int i = 0; i < 2 && sim_good(controller->sim); i++) {
+        struct nvme_memory memory = controller->memory;
+        struct nvme_controller *engine = NULL;
+        enum nvme_error error;
+
+        memory.ordinary_bytes -= i == 0;
+        memory.dma_bytes -= i == 1;
+        error = nvme_controller_open(&controller->config, &memory, &engine);
+        if (error != NVME_ERR_MEMORY && !controller->may_fail) {
+            sim_fail(controller->sim, "opened with too little memory: %s", nvme_error_text(error));
+        }
+    }
+    if (sim_good(controller->sim) && !controller->lost) {
+        sim_controller_open(controller);
+    }
+    return true;
+}
+
+/* ---- 15: a device that lies about itself ------------------------------------------------- */
+
+static bool prepare_lies(struct sim_controller *controller)
+{
+    static const uint8_t mdts[] = {20, 31, 32, 255};
+    static const uint8_t block_shifts[] = {0, 8, 17, 31, 63};
+    static const uint64_t block_counts[] = {0, 1, UINT64_C(1) << 32, UINT64_MAX};
+    static const uint32_t namespaces[] = {0, 1, 0xfffffffe, 0xffffffff};
+    struct random *random = random_of(controller);
+    struct model *model = controller->model;
+
+    switch (random_below(random, 10)) {
+    case 0:
+        model->mdts = RANDOM_ONE(random, mdts);
+        break;
+    case 1:
+        model->cap.mqes = random_chance(random, 500) ? 0 : 0xffff;
+        break;
+    case 2:
+        model->cap.stride = random_between(random, 4, 15);
+        break;
+    case 3:
+        model->cap.timeout_units = random_chance(random, 500) ? 0 : 255;
+        break;
+    case 4:
+        model->namespaces[0].block_shift = RANDOM_ONE(random, block_shifts);
+        break;
+    case 5:
+        model->namespaces[0].block_count = RANDOM_ONE(random, block_counts);
+        break;
+    case 6:
+        model->namespace_count = RANDOM_ONE(random, namespaces);
+        break;
+    case 7:
+        model->cap.page_min = random_between(random, 1, 15);
+        break;
+    case 8:
+        model->sqes = (uint8_t)random_next(random);
+        model->cqes = (uint8_t)random_next(random);
+        break;
+    default:
+        model->granted = 65536;
+    }
+    return true;
+}
+
+/* ---- 16, 19, 20, 21, 22: sizes, splits, full queues, media errors ------------------------ */
+
+static bool always(struct sim_controller *controller)
+{
+    (void)controller;
+    return true;
+}
+
+static bool prepare_small_queues(struct sim_controller *controller)
+{
+    controller->config.depth_entries = random_between(random_of(controller), 2, 4);
+    return true;
+}
+
+/* A service that finds nothing must ring nothing: the model says so if it does. */
+static bool inject_empty_service(struct sim_controller *controller)
+{
+    for (uint32_t i = 0; i < SIM_QUEUES; i++) {
+        if (controller->queues[i].open) {
+            sim_service(&controller->queues[i]);
+            sim_service(&controller->queues[i]);
+        }
+    }
+    return true;
+}
+
+static bool prepare_media_errors(struct sim_controller *controller)
+{
+    struct sim *sim = controller->sim;
+
+    for (uint32_t i = 0; i < MEDIA_FAULTS; i++) {
+        bool writes = random_chance(&sim->random, 500);
+
+        model_add_fault(controller->model, writes ? NVME_CMD_WRITE : NVME_CMD_READ,
+                        random_below(&sim->random, (uint32_t)sim->block_count),
+                        writes ? STATUS_WRITE_FAULT : STATUS_READ_ERROR);
+    }
+    return true;
+}
+
+/* Splits are made likely by a small limit; their parts end in any order as it is. */
+static bool prepare_failing_parts(struct sim_controller *controller)
+{
+    controller->config.max_transfer_bytes = 4096;
+    return sim_fault_on(controller->sim, 22) || prepare_media_errors(controller);
+}
+
+/* Left out: what needs abort, shadow doorbells, asynchronous events, a real medium. */
+const struct sim_fault sim_faults[SIM_FAULTS + 1] = {
+    [1] = {"entry fields written after the phase", NULL, inject_torn, true},
+    [2] = {"entry rewritten between two reads", NULL, inject_rewritten, false},
+    [3] = {"duplicate and late entries", NULL, inject_duplicate, false},
+    [4] = {"command ids not in flight", NULL, inject_wrong_cid, false},
+    [5] = {"SQHD, SQID, status or phase wrong", NULL, inject_spoiled, true},
+    [6] = {"lost interrupts", NULL, inject_lost_interrupt, false},
+    [7] = {"spurious interrupts and storms", NULL, inject_spurious, false},
+    [8] = {"commands never answered, or at the deadline", NULL, inject_silence, true},
+    [9] = {"abort", NULL, NULL, false},
+    [10] = {"DMA after release", NULL, NULL, false},
+    [11] = {"resets with I/O in flight", NULL, inject_reset, false},
+    [12] = {"shadow doorbells", NULL, NULL, false},
+    [13] = {"event index wraps", NULL, NULL, false},
+    [14] = {"asynchronous events in a reset", NULL, NULL, false},
+    [15] = {"a device that lies about itself", prepare_lies, NULL, true},
+    [16] = {"transfers above MDTS, chained lists", always, NULL, false},
+    [17] = {"CFS, RDY never, a device that does not stop", prepare_never_ready, inject_fatal, true},
+    [18] = {"registers that read as all ones", NULL, inject_removed, true},
+    [19] = {"parts of a split that fail", prepare_failing_parts, NULL, false},
+    [20] = {"full queues", prepare_small_queues, NULL, false},
+    [21] = {"service of empty queues", NULL, inject_empty_service, false},
+    [22] = {"media errors", prepare_media_errors, NULL, false},
+    [23] = {"memory a byte short", NULL, inject_short_memory, false},
+    [24] = {"power cut", NULL, NULL, false},
+};

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+/*
+ * build/sim: runs seeds, one world each, and says what the first wrong one did.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sim.h"
+
+enum {
+    HANG_SECONDS = 60,   /* of one seed, which takes a fraction of one */
+    PROGRESS_SEEDS = 20, /* between two lines of progress */
+};
+
+/* What the command line asks for. */
+struct options {
+    uint64_t seed;
+    uint64_t seeds;   /* how many, 0: as long as the time lasts */
+    uint64_t seconds; /* 0: as many seeds as named */
+    uint32_t faults;  /* a mask, 0: the seed's own choice */
+};
+
+/* Sums over all seeds. */
+struct totals {
+    uint64_t seeds;
+    uint64_t ios;
+    uint64_t bytes;
+    uint64_t tried[SIM_FAULTS + 1]; /* seeds in which a class was injected */
+    uint64_t injected[SIM_FAULTS + 1];
+    double seconds;
+};
+
+static struct sim sim;
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+/* A crash or a hang: the seed must not be lost with it. */
+static void on_crash(int number)
+{
+    char text[96];
+    int length = snprintf(text, sizeof(text), "\nsim: %s in seed %" PRIu64 "\n",
+                          number == SIGALRM ? "hangs" : "crashes", sim.seed);
+
+    if (write(STDERR_FILENO, text, (size_t)length) != length) {
+        _exit(3);
+    }
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+/* The sanitizers end through abort(), so that the seed is named. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "abort_on_error=1:detect_leaks=0";
+}
+
+static double now_s(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static void usage(FILE *to)
+{
+    fputs("usage: sim [--seed N] [--seeds COUNT] [--seconds S] [--fault CLASS]...\n\n"
+          "Runs the engine against a model controller; chance comes from the seed alone.\n"
+          "  --seed N       the first seed (default 1); alone: that one only\n"
+          "  --seeds COUNT  how many seeds, from the first on\n"
+          "  --seconds S    goes on with further seeds for so long\n"
+          "  --fault CLASS  this class instead of the seed's own choice; may be repeated\n\n"
+          "fault classes:\n",
+          to);
+    for (uint32_t i = 1; i <= SIM_FAULTS; i++) {
+        fprintf(to, "  %2u %s%s\n", i, sim_faults[i].name,
+                sim_faults[i].prepare == NULL && sim_faults[i].inject == NULL ? " (not tried yet)"
+                                                                              : "");
+    }
+}
+
+static uint64_t number_of(const char *name, const char *text, uint64_t least, uint64_t most)
+{
+    char *end;
+    unsigned long long value;
+
+    errno = 0;
+    value = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || value < least ||
+        value > most) {
+        fprintf(stderr, "sim: --%s %s: not a number from %" PRIu64 " to %" PRIu64 "\n", name, text,
+                least, most);
+        exit(2);
+    }
+    return value;
+}
+
+static struct options parse(int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"seed", required_argument, NULL, 's'},    {"seeds", required_argument, NULL, 'n'},
+        {"seconds", required_argument, NULL, 't'}, {"fault", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+    };
+    struct options options = {.seed = 1};
+    int name;
+
+    while ((name = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+        switch (name) {
+        case 's':
+            options.seed = number_of("seed", optarg, 0, UINT64_MAX);
+            break;
+        case 'n':
+            options.seeds = number_of("seeds", optarg, 1, UINT64_MAX);
+            break;
+        case 't':
+            options.seconds = number_of("seconds", optarg, 1, 1000000);
+            break;
+        case 'f':
+            options.faults |= UINT32_C(1) << (number_of("fault", optarg, 1, SIM_FAULTS) - 1);
+            break;
+        default:
+            usage(name == 'h' ? stdout : stderr);
+            exit(name == 'h' ? 0 : 2);
+        }
+    }
+    if (optind != argc) {
+        fprintf(stderr, "sim: '%s': not an option\n", argv[optind]);
+        exit(2);
+    }
+    if (options.seeds == 0 && options.seconds == 0) {
+        options.seeds = 1;
+    }
+    return options;
+}
+
+static void add(struct totals *totals)
+{
+    totals->seeds++;
+    totals->ios += sim.ios;
+    totals->bytes += sim.bytes;
+    for (uint32_t i = 1; i <= SIM_FAULTS; i++) {
+        totals->tried[i] += sim.injected[i] != 0;
+        totals->injected[i] += sim.injected[i];
+    }
+}
+
+static void print_totals(const struct totals *totals)
+{
+    printf("\n%-6s %-46s %10s %10s\n", "class", "fault", "injected", "seeds");
+    for (uint32_t i = 1; i <= SIM_FAULTS; i++) {
+        if (sim_faults[i].prepare == NULL && sim_faults[i].inject == NULL) {
+            printf("%-6u %-46s %10s\n", i, sim_faults[i].name, "not tried");
+        } else {
+            printf("%-6u %-46s %10" PRIu64 " %10" PRIu64 "\n", i, sim_faults[i].name,
+                   totals->injected[i], totals->tried[i]);
+        }
+    }
+    printf("%" PRIu64 " seeds, %" PRIu64 " requests, %.1f GB compared in %.1f s: %.2f million "
+           "requests a minute\n",
+           totals->seeds, totals->ios, (double)totals->bytes / 1e9, totals->seconds,
+           (double)totals->ios / totals->seconds * 60 / 1e6);
+}
+
+static void print_failure(const struct options *options)
+{
+    printf("\nseed %" PRIu64 ": %s\n\nwhat led to it:\n", sim.seed, sim.failure);
+    world_print_notes(stdout);
+    printf("\nreplay: build/sim --seed %" PRIu64, sim.seed);
+    for (uint32_t i = 1; options->faults != 0 && i <= SIM_FAULTS; i++) {
+        if ((options->faults >> (i - 1) & 1) != 0) {
+            printf(" --fault %u", i);
+        }
+    }
+    printf("\n");
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = parse(argc, argv);
+    struct totals totals = {0};
+    double begin = now_s();
+    bool good = true;
+
+    signal(SIGINT, on_interrupt);
+    signal(SIGABRT, on_crash);
+    signal(SIGSEGV, on_crash);
+    signal(SIGALRM, on_crash);
+    for (uint64_t i = 0; good && !interrupted && (options.seeds == 0 || i < options.seeds); i++) {
+        totals.seconds = now_s() - begin;
+        if (options.seconds != 0 && totals.seconds >= (double)options.seconds) {
+            break;
+        }
+        alarm(HANG_SECONDS);
+        sim_run(&sim, options.seed + i, options.faults);
+        good = sim_good(&sim);
+        add(&totals);
+        if (!good) {
+            print_failure(&options);
+        }
+        sim_free(&sim);
+        if (isatty(STDERR_FILENO) && i % PROGRESS_SEEDS == 0) {
+            fprintf(stderr, "\rseed %" PRIu64 ", %" PRIu64 " requests, %.0f s ", options.seed + i,
+                    totals.ios, totals.seconds);
+        }
+    }
+    totals.seconds = now_s() - begin;
+    print_totals(&totals);
+    sim_requests_free(&sim);
+    printf("%d passed, %d failed\n", (int)(totals.seeds - !good), (int)!good);
+    return good ? 0 : 1;
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What happens next, and in between: the device ends commands in any order, interrupts arrive,
+ * harts poll, watch, close and open. Between two steps of the driver too: sim_moments().
+ */
+#include <string.h>
+
+#include "sim.h"
+
+#define MS UINT64_C(1000000)
+
+enum {
+    SETTLE_ROUNDS = 3000,
+};
+
+/* The device ends up to `count` of the commands that it will ever end, in any order. */
+void sim_device(struct sim_controller *controller, uint32_t count)
+{
+    struct model *model = controller->model;
+    struct random *random = &controller->sim->random;
+
+    for (uint32_t done = 0; done < count && model->pending_count != 0 && model->ready; done++) {
+        uint32_t first = random_below(random, model->pending_count);
+        uint32_t index = first;
+
+        while (model->pending[index].hangs || model->pending[index].sqid == 0) {
+            index = (index + 1) % model->pending_count;
+            if (index == first) {
+                return;
+            }
+        }
+        model_step_one(model, index);
+    }
+}
+
+/* The handlers of the controllers on a line: those that are attached. */
+static uint32_t attached(struct sim *sim, uint32_t line, struct nvme_controller **engines)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < sim->controller_count; i++) {
+        if (sim->controllers[i].line == line && sim->controllers[i].engine != NULL) {
+            engines[count++] = sim->controllers[i].engine;
+        }
+    }
+    return count;
+}
+
+bool sim_interrupts(struct sim *sim, uint32_t line)
+{
+    struct nvme_controller *engines[SIM_CONTROLLERS];
+    uint32_t count = attached(sim, line, engines);
+
+    if (sim->in_handler || count == 0 || !model_line_claim(&sim->lines[line])) {
+        return false;
+    }
+    sim->in_handler = true;
+    nvme_irq_service(engines, count);
+    model_line_complete(&sim->lines[line]);
+    sim->in_handler = false;
+    return true;
+}
+
+/* Amid the driver's work: the device goes on. */
+static void device_meanwhile(void *arg)
+{
+    struct sim *sim = arg;
+
+    sim_device(&sim->controllers[random_below(&sim->random, sim->controller_count)],
+               random_between(&sim->random, 1, 3));
+}
+
+/* Before the driver turns interrupts off: one comes in. */
+static void interrupt_meanwhile(void *arg)
+{
+    struct sim *sim = arg;
+
+    if (world.irq_depth == 0) {
+        sim_interrupts(sim, random_below(&sim->random, SIM_CONTROLLERS));
+    }
+}
+
+void sim_moments(struct sim *sim)
+{
+    if (random_chance(&sim->random, 700)) {
+        return;
+    }
+    world.meanwhile_arg = sim;
+    world.meanwhile[WORLD_AT_IRQ_SAVE] =
+        random_chance(&sim->random, 500) ? interrupt_meanwhile : NULL;
+    world.meanwhile[WORLD_AT_DOORBELL] = random_chance(&sim->random, 500) ? device_meanwhile : NULL;
+    world.meanwhile[WORLD_AT_PHASE] = random_chance(&sim->random, 300) ? device_meanwhile : NULL;
+}
+
+/* One look at a queue that polls; what nvme_queue_service returns. */
+uint32_t sim_service(struct sim_queue *queue)
+{
+    struct sim *sim = queue->controller->sim;
+    uint32_t budget =
+        random_chance(&sim->random, 500) ? NVME_DEPTH_MAX : random_between(&sim->random, 1, 4);
+    uint32_t found = 0;
+
+    sim_moments(sim);
+    /* An interrupt queue whose source is masked for good is serviced with interrupts off. */
+    if (queue->open && nvme_queue_mode(queue->engine) == NVME_MODE_POLL) {
+        bool before = sim->in_handler;
+
+        sim->in_handler = true;
+        found = nvme_queue_service(queue->engine, budget);
+        sim->in_handler = before;
+    }
+    return found;
+}
+
+/* Every open queue is looked at, in the context that services it. */
+void sim_watch(struct sim *sim, uint64_t step_ns)
+{
+    /* A hart takes its interrupts long before 10 ms are over. */
+    for (uint32_t i = 0; i < SIM_CONTROLLERS * SIM_CONTROLLERS; i++) {
+        sim_interrupts(sim, i % SIM_CONTROLLERS);
+    }
+    world_advance(step_ns);
+    sim->in_handler = true;
+    for (uint32_t i = 0; i < sim->controller_count * SIM_QUEUES; i++) {
+        struct sim_queue *queue = &sim->controllers[i / SIM_QUEUES].queues[i % SIM_QUEUES];
+
+        if (queue->open) {
+            nvme_queue_watch(queue->engine, world.now_ns);
+        }
+    }
+    sim->in_handler = false;
+}
+
+static struct sim_queue *any_queue(struct sim *sim)
+{
+    struct sim_controller *controller =
+        &sim->controllers[random_below(&sim->random, sim->controller_count)];
+    struct sim_queue *queue = &controller->queues[random_below(&sim->random, SIM_QUEUES)];
+
+    return queue->open && !controller->failed && !controller->lost ? queue : NULL;
+}
+
+/* What is owed without the watch: every interrupt that is pending is served, every poller polls. */
+static bool serve(struct sim *sim)
+{
+    bool active = false;
+
+    for (uint32_t line = 0; line < SIM_CONTROLLERS; line++) {
+        active |= sim_interrupts(sim, line);
+    }
+    for (uint32_t i = 0; i < sim->controller_count * SIM_QUEUES; i++) {
+        struct sim_controller *controller = &sim->controllers[i / SIM_QUEUES];
+        struct sim_queue *queue = &controller->queues[i % SIM_QUEUES];
+        uint32_t before = queue->outstanding;
+
+        active |= controller->model->ready && controller->model->pending_count != 0;
+        sim_device(controller, UINT32_MAX);
+        if (queue->open) {
+            sim_submit(queue);
+            active |= sim_service(queue) != 0;
+        }
+        active |= queue->outstanding != before;
+    }
+    return active;
+}
+
+static uint32_t outstanding(const struct sim_controller *controller)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < SIM_QUEUES; i++) {
+        sum += controller->queues[i].open ? controller->queues[i].outstanding : 0;
+    }
+    return sum;
+}
+
+/*
+ * Everything that was posted ends: of itself, or, where interrupts or entries were lost on purpose,
+ * with the help of the watch.
+ */
+void sim_settle(struct sim *sim)
+{
+    sim->quiet = true;
+    for (uint32_t i = 0; i < SETTLE_ROUNDS && sim_good(sim) && serve(sim); i++) {
+        /* Bounded: each round ends a request or an interrupt. */
+    }
+    for (uint32_t i = 0; i < sim->controller_count && sim_good(sim); i++) {
+        struct sim_controller *controller = &sim->controllers[i];
+        uint32_t rounds = 0;
+
+        if (outstanding(controller) != 0 && !controller->interrupts_lost && !controller->may_fail) {
+            sim_fail(sim, "controller %u: %u requests wait for an interrupt that does not come", i,
+                     outstanding(controller));
+        }
+        while (outstanding(controller) != 0 && !controller->lost && sim_good(sim)) {
+            sim_watch(sim, NVME_WATCH_PERIOD_NS);
+            serve(sim);
+            if (++rounds == SETTLE_ROUNDS) {
+                sim_fail(sim, "controller %u: %u requests never end, watched or not", i,
+                         outstanding(controller));
+            }
+        }
+        if (controller->failed && !controller->lost && sim_good(sim)) {
+            sim_recover(controller);
+        }
+    }
+    sim->quiet = false;
+}
+
+static void reopen_queue(struct sim_queue *queue)
+{
+    sim_queue_close(queue);
+    if (!queue->open && sim_good(queue->controller->sim) && !queue->controller->failed &&
+        !queue->controller->lost) {
+        sim_queue_open(queue);
+    }
+}
+
+static void reopen_controller(struct sim_controller *controller)
+{
+    sim_controller_close(controller);
+    if (!controller->lost && sim_good(controller->sim)) {
+        sim_controller_open(controller);
+    }
+}
+
+/* One of the faults that are on, on one of the controllers. */
+static void inject(struct sim *sim)
+{
+    uint32_t number = random_between(&sim->random, 1, SIM_FAULTS);
+    struct sim_queue *queue = any_queue(sim);
+
+    if (queue != NULL && sim_fault_on(sim, number) && sim_faults[number].inject != NULL &&
+        sim_faults[number].inject(queue->controller)) {
+        world_note(queue->controller->model, "fault: class", number, 0, 0);
+        sim->injected[number]++;
+    }
+}
+
+/* The owner of a queue does one of the things that owners do. */
+static void drive(struct sim *sim, uint32_t kind)
+{
+    struct sim_queue *queue = any_queue(sim);
+
+    if (queue == NULL) {
+        return;
+    }
+    if (kind < 60) {
+        sim_post(queue, random_between(&sim->random, 1, 8));
+        if (random_chance(&sim->random, 800)) {
+            sim_submit(queue);
+        }
+    } else if (kind < 97) {
+        sim_service(queue);
+    } else if (kind < 99) {
+        reopen_queue(queue);
+    } else if (random_chance(&sim->random, 200)) {
+        reopen_controller(queue->controller);
+    } else if (nvme_queue_arm(queue->engine) && nvme_queue_mode(queue->engine) == NVME_MODE_POLL) {
+        sim_fail(sim, "a queue that polls can be armed");
+    }
+}
+
+void sim_step(struct sim *sim)
+{
+    uint32_t kind = random_below(&sim->random, 1000);
+
+    for (uint32_t i = 0; i < sim->controller_count; i++) {
+        if (sim->controllers[i].failed && !sim->controllers[i].lost &&
+            sim->controllers[i].engine != NULL) {
+            sim_recover(&sim->controllers[i]);
+        }
+    }
+    if (kind < 450) {
+        drive(sim, random_below(&sim->random, 100));
+    } else if (kind < 700) {
+        sim_device(&sim->controllers[random_below(&sim->random, sim->controller_count)],
+                   random_between(&sim->random, 1, 16));
+    } else if (kind < 900) {
+        sim_interrupts(sim, random_below(&sim->random, SIM_CONTROLLERS));
+    } else if (kind < 940) {
+        inject(sim);
+    } else if (kind < 990) {
+        sim_watch(sim, random_below(&sim->random, 20) * MS);
+    } else {
+        sim_settle(sim);
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A simulation: harts, controllers and interrupt lines driven by one seed against the unchanged
+ * engine, every byte compared with a shadow copy of the medium.
+ *
+ * controller.c brings controllers up and down, workload.c posts and judges what ends, schedule.c
+ * lets the device, the interrupts and time go on, faults.c breaks the device, main.c counts. What is
+ * wrong ends the run of the seed through sim_fail; the model's findings do so too.
+ */
+#ifndef SIM_H
+#define SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model.h"
+#include "nvme.h"
+#include "random.h"
+
+enum {
+    SIM_CONTROLLERS = 3,
+    SIM_QUEUES = 3,
+    SIM_REQUESTS = 96,
+    SIM_GUARD_BYTES = 64,
+    SIM_BUFFER_BYTES = 192 * 1024, /* most of one request */
+    SIM_LARGE_BYTES = 5 << 20,     /* of the one request of a seed with chained lists */
+    SIM_FAULTS = 24,               /* classes, numbered from 1 */
+    SIM_TEXT_BYTES = 200,
+};
+
+struct sim;
+struct sim_controller;
+
+/* One queue of a controller; its hart is the controller's. */
+struct sim_queue {
+    struct sim_controller *controller;
+    struct nvme_queue *engine;
+    uint32_t index;
+    uint32_t depth_entries;
+    uint32_t outstanding; /* requests; parts do not count */
+    bool open;
+    bool closing;
+};
+
+/* One request, and the memory around its buffer: poison while the engine has no business there. */
+struct sim_request {
+    struct sim *sim;
+    struct sim_queue *queue; /* NULL while idle */
+    uint8_t *memory;
+    size_t memory_bytes;
+    uint8_t *buffer;
+    uint32_t size_bytes; /* 0 for a flush */
+    uint8_t opcode;
+    uint64_t lba;
+    uint32_t blocks;
+    uint64_t pattern; /* of the data to write */
+};
+
+/* One controller with its line, its medium's shadow and what is known of its health. */
+struct sim_controller {
+    struct sim *sim;
+    struct model *model;
+    struct nvme_config config;
+    struct nvme_memory memory;
+    struct nvme_controller *engine; /* NULL while closed */
+    struct nvme_namespace ns;
+    struct sim_queue queues[SIM_QUEUES];
+    uint32_t queue_count;
+    uint32_t line; /* index in sim.lines */
+    uint8_t *shadow;
+    uint8_t *busy; /* per block: readers, or BLOCK_WRITTEN */
+    bool may_fail; /* a fault may end it: errors of the controller are no violation then */
+    bool failed;   /* an event said so: nothing is posted any more */
+    bool lost;     /* the device could not be stopped: its requests never end */
+    uint64_t stale, malformed;      /* counted by the engine in queues closed since */
+    uint64_t stale_sent, junk_sent; /* by the faults: stale ones, malformed ones */
+    bool counts_exact;              /* no entry can have been lost with a queue */
+    bool interrupts_lost;           /* dropped on purpose: only the watch finds the rest */
+};
+
+/* A run of one seed. */
+struct sim {
+    struct random random;
+    uint64_t seed;
+    uint32_t faults; /* a bit per class that is in use */
+    struct sim_controller controllers[SIM_CONTROLLERS];
+    uint32_t controller_count;
+    struct model_line lines[SIM_CONTROLLERS];
+    struct sim_request requests[SIM_REQUESTS];
+    uint8_t *arena; /* DMA memory of all controllers */
+    size_t arena_bytes;
+    uint32_t block_shift;
+    uint64_t block_count;
+    bool in_handler; /* a trap is being served, or interrupts are off: none is delivered */
+    bool quiet;      /* nothing more is posted */
+    uint64_t ios;    /* requests that ended */
+    uint64_t bytes;  /* compared */
+    uint64_t injected[SIM_FAULTS + 1];
+    bool stop;
+    char failure[SIM_TEXT_BYTES]; /* empty: none */
+};
+
+/* Ends the run: the first text is kept. */
+void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* True until the run has failed, findings of the model included. */
+bool sim_good(struct sim *sim);
+
+/* Runs a seed. The faults' mask chooses among the classes; 0: the seed does. */
+void sim_run(struct sim *sim, uint64_t seed, uint32_t fault_mask);
+
+/* Frees what sim_run has left to be looked at. */
+void sim_free(struct sim *sim);
+
+/* controller.c */
+void sim_controllers_prepare(struct sim *sim);
+bool sim_controller_open(struct sim_controller *controller);
+void sim_controller_close(struct sim_controller *controller);
+void sim_controllers_free(struct sim *sim);
+bool sim_queue_open(struct sim_queue *queue);
+void sim_queue_close(struct sim_queue *queue);
+void sim_recover(struct sim_controller *controller);
+
+/* workload.c */
+void sim_requests_prepare(struct sim *sim);
+void sim_requests_free(struct sim *sim);
+void sim_poison(struct sim_request *request);
+void sim_post(struct sim_queue *queue, uint32_t count);
+void sim_submit(struct sim_queue *queue);
+void sim_check_media(struct sim *sim);
+void sim_forget(struct sim_controller *controller);
+
+/* schedule.c */
+void sim_moments(struct sim *sim);
+void sim_device(struct sim_controller *controller, uint32_t count);
+bool sim_interrupts(struct sim *sim, uint32_t line);
+uint32_t sim_service(struct sim_queue *queue);
+void sim_watch(struct sim *sim, uint64_t step_ns);
+void sim_settle(struct sim *sim);
+void sim_step(struct sim *sim);
+
+/*
+ * A fault class of RELIABILITY 2. `prepare` bends a controller before it is opened, `inject` does
+ * something to it while it runs: each says whether it did. Neither: not tried yet.
+ */
+struct sim_fault {
+    const char *name;
+    bool (*prepare)(struct sim_controller *controller);
+    bool (*inject)(struct sim_controller *controller);
+    bool fatal; /* the controller may fail of it */
+};
+
+/* Indexed by the class's number. */
+extern const struct sim_fault sim_faults[SIM_FAULTS + 1];
+
+bool sim_fault_on(const struct sim *sim, uint32_t number);
+
+#endif
