@@ -41,8 +41,12 @@ struct model_answer model_execute_io(struct model *model, const struct nvme_comm
 /* model_line.c: the line follows the completion queues and the mask. */
 void model_update_line(struct model *model);
 
-/* model_line.c: an entry was put into a queue that was empty or not; the head doorbell was rung. */
+/*
+ * model_line.c: an entry was put into a queue that was empty or not; the head doorbell was rung;
+ * whether QEMU's count is too high, which redundant head doorbells repair.
+ */
 void model_interrupt_posted(struct model *model, const struct model_cq *cq, bool was_empty);
+bool model_count_leaked(const struct model *model);
 void model_interrupt_rung(struct model *model, const struct model_cq *cq);
 
 #endif

@@ -78,6 +78,18 @@ void model_interrupt_posted(struct model *model, const struct model_cq *cq, bool
     model_update_line(model);
 }
 
+bool model_count_leaked(const struct model *model)
+{
+    int32_t busy = 0;
+
+    for (uint32_t i = 0; i < MODEL_QUEUES; i++) {
+        const struct model_cq *cq = &model->cqs[i];
+
+        busy += cq->exists && cq->interrupts && cq->head != cq->tail;
+    }
+    return model->counts_pending && model->pending_queues > busy;
+}
+
 /* QEMU counts a queue down whenever it is empty behind a doorbell, whether or not it was before. */
 void model_interrupt_rung(struct model *model, const struct model_cq *cq)
 {

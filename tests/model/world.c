@@ -256,6 +256,7 @@ void world_after_mmio_read(void)
 void world_dma_loaded(const volatile void *address)
 {
     world.loads++;
+    world.last_load = address;
     for (int i = 0; i < WORLD_MODELS_MAX; i++) {
         if (world.models[i] != NULL) {
             model_completion_loaded(world.models[i], address);

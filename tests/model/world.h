@@ -81,6 +81,7 @@ struct world {
     uint64_t doorbell_barriers; /* also the epoch of what was made visible before them */
     uint64_t phase_barriers;
     uint64_t register_barriers;
+    const volatile void *last_load;
     uint64_t loads;    /* of device-written memory since the last doorbell barrier */
     uint32_t findings; /* rules that the driver broke */
     char first_finding[WORLD_TEXT_BYTES];

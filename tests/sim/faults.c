@@ -90,23 +90,14 @@ static bool inject_torn(struct sim_controller *controller)
 
 /* ---- 2: rewritten between two reads ------------------------------------------------------ */
 
-/* Every entry whose status has just been loaded gets another id and status. */
+/* The entry whose status has just been loaded gets another id and status. */
 static void rewrite(void *arg)
 {
     struct sim *sim = arg;
+    uint32_t *status = (uint32_t *)(uintptr_t)world.last_load;
 
-    for (uint32_t i = 0; i < sim->controller_count * (SIM_QUEUES + 1); i++) {
-        const struct model *model = sim->controllers[i / (SIM_QUEUES + 1)].model;
-        const struct model_cq *cq = &model->cqs[i % (SIM_QUEUES + 1)];
-
-        if (cq->exists && cq->seen_entry < cq->entries &&
-            cq->seen_at_barrier == world.phase_barriers) {
-            struct nvme_completion *ring = world_host(cq->address);
-
-            ring[cq->seen_entry].status ^= (uint32_t)~NVME_CQE_PHASE;
-            sim->injected[2]++;
-        }
-    }
+    *status ^= (uint32_t)~NVME_CQE_PHASE;
+    sim->injected[2]++;
 }
 
 static bool inject_rewritten(struct sim_controller *controller)

@@ -13,6 +13,13 @@ enum {
     SETTLE_ROUNDS = 3000,
 };
 
+/* A command that is never answered, an admin command, or one without room for its entry. */
+static bool must_wait(const struct model *model, const struct model_pending *pending)
+{
+    return pending->hangs || pending->sqid == 0 ||
+           model_cq_full(model, model->sqs[pending->sqid].cqid);
+}
+
 /* The device ends up to `count` of the commands that it will ever end, in any order. */
 void sim_device(struct sim_controller *controller, uint32_t count)
 {
@@ -23,7 +30,7 @@ void sim_device(struct sim_controller *controller, uint32_t count)
         uint32_t first = random_below(random, model->pending_count);
         uint32_t index = first;
 
-        while (model->pending[index].hangs || model->pending[index].sqid == 0) {
+        while (must_wait(model, &model->pending[index])) {
             index = (index + 1) % model->pending_count;
             if (index == first) {
                 return;
@@ -153,10 +160,12 @@ static bool serve(struct sim *sim)
         struct sim_queue *queue = &controller->queues[i % SIM_QUEUES];
         uint32_t before = queue->outstanding;
 
+        if (queue->open) {
+            sim_submit(queue);
+        }
         active |= controller->model->ready && controller->model->pending_count != 0;
         sim_device(controller, UINT32_MAX);
         if (queue->open) {
-            sim_submit(queue);
             active |= sim_service(queue) != 0;
         }
         active |= queue->outstanding != before;
