@@ -78,6 +78,7 @@ struct model_written {
 struct model_cq {
     bool exists;
     bool interrupts;
+    bool unseen;     /* an entry went out with the wrong phase: the driver cannot get past it */
     uint16_t vector; /* MSI-X */
     uint64_t address;
     uint32_t entries;

@@ -155,6 +155,7 @@ void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion
     entry.status &= (uint32_t)~NVME_CQE_PHASE;
     entry.status |= (uint32_t)NVME_PUT(NVME_CQE_PHASE, cq->phase);
     bend(model, cqid, &entry);
+    cq->unseen |= NVME_GET(NVME_CQE_PHASE, entry.status) != cq->phase;
     *slot = entry;
     world_note(model, "entry: CQ, cid, sf", cqid, (uint16_t)entry.status, entry.status >> 17);
     cq->loaded[cq->tail] = 0;

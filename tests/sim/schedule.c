@@ -26,7 +26,8 @@ void sim_device(struct sim_controller *controller, uint32_t count)
     struct model *model = controller->model;
     struct random *random = &controller->sim->random;
 
-    for (uint32_t done = 0; done < count && model->pending_count != 0 && model->ready; done++) {
+    for (uint32_t done = 0;
+         done < count && model->pending_count != 0 && model->ready && !model->gone; done++) {
         uint32_t first = random_below(random, model->pending_count);
         uint32_t index = first;
 
@@ -163,7 +164,8 @@ static bool serve(struct sim *sim)
         if (queue->open) {
             sim_submit(queue);
         }
-        active |= controller->model->ready && controller->model->pending_count != 0;
+        active |= controller->model->ready && !controller->model->gone &&
+                  controller->model->pending_count != 0;
         sim_device(controller, UINT32_MAX);
         if (queue->open) {
             active |= sim_service(queue) != 0;

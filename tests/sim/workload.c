@@ -295,7 +295,8 @@ static void refused(struct sim_request *request, enum nvme_error error)
     bool full = nvme_queue_outstanding(queue->engine) + 1 == queue->depth_entries;
 
     if (!(error == NVME_ERR_BUSY && full) &&
-        !(error == NVME_ERR_STATE && queue->controller->may_fail)) {
+        !(error == NVME_ERR_STATE && queue->controller->may_fail) &&
+        !(error == NVME_ERR_RANGE && sim_fault_on(request->sim, 15))) {
         sim_fail(request->sim, "a post is refused with %s, %u of %u slots in use",
                  nvme_error_text(error), nvme_queue_outstanding(queue->engine),
                  queue->depth_entries - 1);
