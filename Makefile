@@ -3,7 +3,7 @@
 # Programs are ELF files in build/, one per folder or file named below; objects are mirrored under
 # build/ beside their sources' names. Variables that are meant to be set from outside:
 #   CROSS=riscv64-unknown-elf-   QEMU=qemu-system-riscv64   PYTHON=python3   HOST_CCS="gcc clang"
-#   APP=hello (make debug)       OPTIMIZE=-O2   V=1 (show the commands)
+#   APP=hello (make debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (make sim)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -16,6 +16,7 @@ TARGET_AR := $(CROSS)ar
 OPTIMIZE ?= -O2
 HOST_CCS ?= gcc clang
 APP ?= hello
+SECONDS ?= 60
 export QEMU
 # A short line per file instead of the command, unless V=1.
 quiet = $(if $(V),,@echo "  $(1) $@";)
@@ -184,7 +185,7 @@ check-python:
 # ---- actions ----------------------------------------------------------------------------------
 
 .PHONY: help all setup run bench bench-quick plot test test-host test-qemu test-full check \
-    instructions coverage size debug clean run-bench run-tests run-coverage host-tests
+    sim instructions coverage size debug clean run-bench run-tests run-coverage host-tests
 
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -221,7 +222,7 @@ plot: ## draw results/latest again, without QEMU
 
 test: ## check, unit tests, script tests and the machine under QEMU: all that CI runs
 	@scripts/setup.sh test
-	@$(MAKE) run-tests SUITES="check host scripts qemu"
+	@$(MAKE) run-tests SUITES="check host sim scripts qemu"
 
 test-host: ## the unit tests alone, with every host compiler
 	@scripts/setup.sh test
@@ -233,7 +234,12 @@ test-qemu: ## the tests under QEMU alone
 
 test-full: ## as test, with the full product of machine configurations
 	@scripts/setup.sh test
-	@$(MAKE) run-tests SUITES="check host scripts qemu-full"
+	@$(MAKE) run-tests SUITES="check host sim scripts qemu-full"
+
+sim: ## simulate with fresh seeds for SECONDS (60): random schedules and faults
+	@scripts/setup.sh test
+	@$(MAKE) build/sim
+	@build/sim --seed $$(date +%s)000 --seconds $(SECONDS)
 
 check: ## format, layering, limits, both compilers, static analysis
 	@scripts/setup.sh test

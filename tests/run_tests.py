@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "logs"
 TAIL_LINES = 40
 WORKERS = 2
+SIM_SEEDS = 4000  # the same ones each time, in about a minute
 
 CHECKS = ("format", "layering", "gcc", "clang", "clang-tidy", "cppcheck", "shell", "python")
 
@@ -115,6 +116,10 @@ def suites(name: str) -> list[list[Step]]:
         build = Step("unit tests build", make("host-tests"), count_one)
         steps = host_steps()
         return [[build], steps] if steps else []
+    if name == "sim":
+        build = Step("simulation build", make("build/sim"), count_one)
+        command = [str(ROOT / "build" / "sim"), "--seed", "1", "--seeds", str(SIM_SEEDS)]
+        return [[build], [Step(f"{SIM_SEEDS} seeds", command, count_last_line)]]
     if name == "scripts":
         tests = ROOT / "tests" / "scripts"
         command = [sys.executable, "-m", "unittest", "discover", "-s", str(tests)]
@@ -200,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "suites",
         nargs="+",
-        choices=("check", "host", "scripts", "qemu", "qemu-full"),
+        choices=("check", "host", "sim", "scripts", "qemu", "qemu-full"),
         help="what to run, in this order",
     )
     options = parser.parse_args(argv)

@@ -288,3 +288,13 @@ void model_register_write(struct model *model, uint32_t offset, uint32_t value)
     model->write_count++;
     write_register(model, offset, value);
 }
+
+uint32_t model_doorbell_count(const struct model *model, uint32_t queue_id, bool is_cq)
+{
+    return is_cq ? model->cqs[queue_id].doorbells : model->sqs[queue_id].doorbells;
+}
+
+uint32_t model_doorbell_last(const struct model *model, uint32_t queue_id, bool is_cq)
+{
+    return is_cq ? model->cqs[queue_id].head : model->sqs[queue_id].tail;
+}

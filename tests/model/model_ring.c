@@ -394,13 +394,3 @@ void model_ring_doorbell(struct model *model, uint32_t offset, uint32_t value)
         ring_sq(model, id, value);
     }
 }
-
-uint32_t model_doorbell_count(const struct model *model, uint32_t queue_id, bool is_cq)
-{
-    return is_cq ? model->cqs[queue_id].doorbells : model->sqs[queue_id].doorbells;
-}
-
-uint32_t model_doorbell_last(const struct model *model, uint32_t queue_id, bool is_cq)
-{
-    return is_cq ? model->cqs[queue_id].head : model->sqs[queue_id].tail;
-}

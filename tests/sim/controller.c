@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Controllers of all kinds: chosen by the seed, brought up, closed in the midst of things, recovered.
+ * Controllers of all kinds: chosen by the seed, brought up, closed in the midst of it, recovered.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * engine, every byte compared with a shadow copy of the medium.
  *
  * controller.c brings controllers up and down, workload.c posts and judges what ends, schedule.c
- * lets the device, the interrupts and time go on, faults.c breaks the device, main.c counts. What is
- * wrong ends the run of the seed through sim_fail; the model's findings do so too.
+ * lets the device, the interrupts and time go on, faults.c breaks the device, main.c counts. What
+ * is wrong ends the run of the seed through sim_fail; the model's findings do so too.
  */
 #ifndef SIM_H
 #define SIM_H

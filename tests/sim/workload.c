@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pattern.h"
 #include "sim.h"
 
 enum {
@@ -20,31 +21,6 @@ enum {
     STATUS_ABORTED_SQ_DELETION = 0x008,
     BATCH = 8,
 };
-
-static void fill_pattern(uint64_t pattern, uint8_t *to, size_t bytes)
-{
-    struct random words = {pattern};
-
-    for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) {
-        uint64_t word = random_next(&words);
-
-        memcpy(to + i, &word, sizeof(word));
-    }
-}
-
-static bool is_pattern(uint64_t pattern, const uint8_t *bytes, size_t count)
-{
-    struct random words = {pattern};
-    uint64_t difference = 0;
-
-    for (size_t i = 0; i < count; i += sizeof(uint64_t)) {
-        uint64_t word;
-
-        memcpy(&word, bytes + i, sizeof(word));
-        difference |= word ^ random_next(&words);
-    }
-    return difference == 0;
-}
 
 static bool is_poison(const uint8_t *bytes, size_t count)
 {
@@ -173,7 +149,7 @@ static struct sim_request *take(struct sim_queue *queue)
         }
         if (request->opcode == NVME_CMD_WRITE) {
             request->pattern = random_next(&sim->random);
-            fill_pattern(request->pattern, request->buffer, request->size_bytes);
+            pattern_fill(request->pattern, request->buffer, request->size_bytes);
         }
         request->queue = queue;
         queue->outstanding++;
@@ -275,7 +251,7 @@ static void done(void *arg, struct nvme_result result)
         check_failed_write(request);
     }
     if (request->opcode == NVME_CMD_WRITE &&
-        !is_pattern(request->pattern, request->buffer, request->size_bytes)) {
+        !pattern_is(request->pattern, request->buffer, request->size_bytes)) {
         sim_fail(sim, "the data of a write were changed");
     }
     if (!is_poison(request->buffer - SIM_GUARD_BYTES, SIM_GUARD_BYTES) ||
