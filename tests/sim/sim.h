@@ -131,6 +131,9 @@ void sim_submit(struct sim_queue *queue);
 void sim_check_media(struct sim *sim);
 void sim_forget(struct sim_controller *controller);
 
+/* misuse.c */
+void sim_misuse(struct sim_queue *queue);
+
 /* schedule.c */
 void sim_moments(struct sim *sim);
 void sim_device(struct sim_controller *controller, uint32_t count);
