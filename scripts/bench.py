@@ -11,13 +11,11 @@ import argparse
 import dataclasses
 import itertools
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 import answer
@@ -47,6 +45,7 @@ from measure import (
     check_target,
     run_boot,
 )
+from stop import Stopped, heed_signals
 
 try:
     from tqdm import tqdm
@@ -68,22 +67,6 @@ examples:
   scripts/bench.py --completion poll --harts 1,2,4,8 --iodepth 32 --batch 32
 A list option replaces that list of the preset. --batch 0 is the whole depth behind one doorbell.
 """
-
-
-class Stopped(BaseException):
-    """SIGINT or SIGTERM arrived."""
-
-
-def handle_signals(handler: signal.Handlers | Callable[[int, FrameType | None], None]) -> None:
-    """Set what the signals that end a run do."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, handler)
-
-
-def on_signal(_signum: int, _frame: FrameType | None) -> None:
-    """End the run; a second signal changes nothing while the result is being kept."""
-    handle_signals(signal.SIG_IGN)
-    raise Stopped
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -314,7 +297,6 @@ def execute(run: Run) -> int:
     status, why = STATUS_OK, ""
     try:
         run.measure()
-        handle_signals(signal.SIG_IGN)
     except Stopped:
         status, why = STATUS_STOPPED, "ended by a signal"
     except GuestFailed as failed:
@@ -363,7 +345,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         find_app(target.app)
         boot_machine(target, plan, plan.sweeps[0], 0).argv()
         run = Run(plan, target, options.out)
-        handle_signals(on_signal)
+        heed_signals()
         return execute(run)
     except UsageError as error:
         print(f"bench.py: {error}", file=sys.stderr)

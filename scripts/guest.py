@@ -15,7 +15,6 @@ import ctypes
 import dataclasses
 import os
 import re
-import select
 import signal
 import subprocess
 import tempfile
@@ -25,6 +24,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from machine import Machine
+from stop import wait_readable
 
 STDERR_MAX_BYTES = 64 * 1024
 STOP_GRACE_S = 3.0
@@ -163,7 +163,7 @@ class Guest:
         left_s = self._left_s()
         ready = left_s is None or left_s > 0
         if ready:
-            ready = bool(select.select([fd], [], [], left_s)[0])
+            ready = wait_readable(fd, left_s)
         if not ready:
             self.timed_out = True
             self.stop()
@@ -194,9 +194,7 @@ class Guest:
             pass
         assert self._process
         left_s = self._left_s()
-        try:
-            self._process.wait(None if left_s is None else max(STOP_GRACE_S, left_s))
-        except subprocess.TimeoutExpired:
+        if not self._wait_end(None if left_s is None else max(STOP_GRACE_S, left_s)):
             self.timed_out = True
             self.stop()
         self._stderr.seek(0)
@@ -208,6 +206,20 @@ class Guest:
         return Result(
             status, self._guest_exit, self._process.returncode, list(self._tail), stderr, reason
         )
+
+    def _wait_end(self, timeout_s: float | None) -> bool:
+        """Wait for QEMU's end; False when the time is up."""
+        assert self._process
+        if self._process.poll() is not None:
+            return True
+        end = os.pidfd_open(self.pid)
+        try:
+            ended = wait_readable(end, timeout_s)
+        finally:
+            os.close(end)
+        if ended:
+            self._process.wait()
+        return ended
 
     def _verdict(self, qemu_status: int, stderr: str) -> tuple[int, str]:
         guest_exit = self._guest_exit

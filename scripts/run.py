@@ -11,10 +11,8 @@ import argparse
 import os
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
 from guest import (
     STATUS_FAILED,
@@ -35,6 +33,7 @@ from machine import (
     parse_properties,
     parse_size,
 )
+from stop import Stopped, heed_signals
 
 # What bench.py and the tests take from here.
 __all__ = [
@@ -75,20 +74,6 @@ class ConsolePrinter:
         for text in self._held or ():
             print(text)
         sys.stdout.flush()
-
-
-class _Stopped(BaseException):
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
-
-
-def _on_signal(signum: int, _frame: FrameType | None) -> None:
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(
-            each, signal.SIG_IGN
-        )  # the guest is being ended: a second one changes nothing
-    raise _Stopped(signum)
 
 
 EXAMPLES = """\
@@ -270,8 +255,7 @@ def report(result: Result) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     options = build_parser().parse_intermixed_args(argv)
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, _on_signal)
+    heed_signals()
     printer = ConsolePrinter(options.firmware)
     try:
         machine = machine_from(options)
@@ -292,7 +276,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read the console left: there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return STATUS_FAILED
-    except _Stopped as stopped:
+    except Stopped as stopped:
         print(f"run.py: ended by signal {stopped.signum}", file=sys.stderr)
         return 128 + stopped.signum
 
