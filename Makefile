@@ -185,7 +185,7 @@ check-python:
 # ---- actions ----------------------------------------------------------------------------------
 
 .PHONY: help all setup run bench bench-quick plot test test-host test-qemu test-full check \
-    sim instructions coverage size debug clean run-bench run-tests run-coverage host-tests
+    sim model instructions coverage size debug clean run-bench run-tests run-coverage host-tests
 
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -220,9 +220,9 @@ plot: ## draw results/latest again, without QEMU
 	@scripts/setup.sh plot
 	@$(PYTHON) scripts/plot.py results/latest
 
-test: ## check, unit tests, script tests and the machine under QEMU: all that CI runs
+test: ## check, unit tests, simulation, models, scripts, QEMU: all that CI runs
 	@scripts/setup.sh test
-	@$(MAKE) run-tests SUITES="check host sim scripts qemu"
+	@$(MAKE) run-tests SUITES="check host sim model scripts qemu"
 
 test-host: ## the unit tests alone, with every host compiler
 	@scripts/setup.sh test
@@ -234,7 +234,7 @@ test-qemu: ## the tests under QEMU alone
 
 test-full: ## as test, with the full product of machine configurations
 	@scripts/setup.sh test
-	@$(MAKE) run-tests SUITES="check host sim scripts qemu-full"
+	@$(MAKE) run-tests SUITES="check host sim model scripts qemu-full"
 
 sim: ## simulate with fresh seeds for SECONDS (60): random schedules and faults
 	@scripts/setup.sh test
@@ -249,6 +249,10 @@ host-tests: $(HOST_TESTS)
 
 run-tests:
 	@env -u MAKEFLAGS -u MAKELEVEL HOST_CCS="$(HOST_CCS)" $(PYTHON) tests/run_tests.py $(SUITES)
+
+model: ## check the models of tests/spin/ exhaustively with SPIN
+	@scripts/setup.sh test
+	@$(PYTHON) scripts/spin.py
 
 instructions: ## count instructions per I/O exactly
 	@scripts/setup.sh run

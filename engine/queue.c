@@ -231,7 +231,7 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
 
 bool nvme_queue_arm(struct nvme_queue *queue)
 {
-    /* The interrupt was open all along: no register to write, so no device read either. */
+    /* The interrupt was open all along: no register to write, no device read. wait.pml, SPIN. */
     return nvme_queue_mode(queue) == NVME_MODE_INTERRUPT && !nvme_queue_ready(queue) &&
            nvme_controller_live(queue->controller);
 }

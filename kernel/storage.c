@@ -279,6 +279,7 @@ static void poll(struct storage_queue *queue)
     }
 }
 
+/* Modelled in tests/spin/wait.pml. */
 void storage_wait(struct storage_queue *queue)
 {
     uint64_t irq = irq_save();

@@ -112,6 +112,7 @@ check_test() {
     need_command shellcheck shellcheck
     need_command pyflakes3 pyflakes3
     need_command gcovr gcovr
+    need_command spin spin
     need_command qemu-img qemu-utils
     need_command fio_jsonplus_clat2csv fio
     need_command git git

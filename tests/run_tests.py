@@ -120,6 +120,10 @@ def suites(name: str) -> list[list[Step]]:
         build = Step("simulation build", make("build/sim"), count_one)
         command = [str(ROOT / "build" / "sim"), "--seed", "1", "--seeds", str(SIM_SEEDS)]
         return [[build], [Step(f"{SIM_SEEDS} seeds", command, count_last_line)]]
+    if name == "model":
+        # Alone: it uses both cores itself.
+        command = [sys.executable, str(ROOT / "scripts" / "spin.py")]
+        return [[Step("models", command, count_last_line)]]
     if name == "scripts":
         tests = ROOT / "tests" / "scripts"
         command = [sys.executable, "-m", "unittest", "discover", "-s", str(tests)]
@@ -205,7 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "suites",
         nargs="+",
-        choices=("check", "host", "sim", "scripts", "qemu", "qemu-full"),
+        choices=("check", "host", "sim", "model", "scripts", "qemu", "qemu-full"),
         help="what to run, in this order",
     )
     options = parser.parse_args(argv)

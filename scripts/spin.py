@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Check the models of tests/spin/ exhaustively with SPIN, and that each seeded bug is found.
+
+    scripts/spin.py                 every case
+    scripts/spin.py -k shared       only those whose name contains it
+    scripts/spin.py --list          the names
+
+A case is a model with some definitions. One that must hold is searched to the end: no invalid end
+state, no broken assertion. One with a seeded bug must fail, else the model would not notice the bug
+in the code either. What is built, and the trail of an error, stay in build/spin/CASE/. The last
+line is `N passed, N failed`. Needs the packages spin and gcc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ROOT / "tests" / "spin"
+BUILD = ROOT / "build" / "spin"
+WORKERS = 2
+DEPTH_MAX = 1_000_000
+SECONDS_MAX = 300
+TRAIL_LINES = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model with definitions; `fails` says that it has a seeded bug."""
+
+    model: str
+    defines: tuple[str, ...]
+    fails: bool
+
+    @property
+    def name(self) -> str:
+        """As printed, and as its folder is called."""
+        return "-".join([self.model, *self.defines]).replace("=", "").lower()
+
+
+def cases() -> list[Case]:
+    """Everything that is checked. A new model is a line here and a file in tests/spin/."""
+    lines = ("LINE_LEVEL", "LINE_EDGE", "LINE_EDGE_CLEARS")
+    three = ("HARTS=3", "STRAYS=1")
+    found = [Case("line", (kind,), False) for kind in lines]
+    # A level that stays high is sent again: there the handler without a mask is right.
+    found += [Case("line", ("LINE_LEVEL", "BUG_NO_MASK"), False)]
+    found += [
+        Case("line", (kind, bug), True)
+        for kind in lines[1:]
+        for bug in ("BUG_NO_MASK", "BUG_ONE_BY_ONE")
+    ]
+    found += [Case("wait", (), False)]
+    found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]
+    found += [
+        Case("shared", ("HARTS=2",), False),
+        Case("shared", (*three, "ENTRIES=1"), False),
+        Case("shared", (*three, "POLLS=0"), False),
+    ]
+    found += [
+        Case("shared", ("HARTS=2", bug), True)
+        for bug in (
+            "BUG_OWNER_OPENS",
+            "BUG_OPEN_AT_ONCE",
+            "BUG_NO_ROUND",
+            "BUG_ROUND_FIRST",
+            "BUG_RESTART",
+            "BUG_CLEAR_LATE",
+        )
+    ]
+    # Without any stray claim too: it takes no second device on the line.
+    found += [Case("shared", ("HARTS=2", "STRAYS=0", "BUG_OWNER_OPENS"), True)]
+    return found
+
+
+class ToolError(Exception):
+    """SPIN or the compiler did not do its work: no verdict about the model."""
+
+
+def run(command: Sequence[str], folder: Path) -> str:
+    """The command's output. Raises ToolError if it fails or takes too long."""
+    try:
+        answer = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"{command[0]}: no end after {SECONDS_MAX} s") from error
+    except OSError as error:
+        raise ToolError(f"{command[0]}: {error.strerror}; hint: scripts/setup.sh test") from error
+    # pan ends with 0 whether or not it has found an error.
+    if answer.returncode:
+        raise ToolError(f"{command[0]} ends with {answer.returncode}:\n{answer.stdout}")
+    return answer.stdout
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What the search came to."""
+
+    errors: int
+    states: int
+    seconds: float
+    complete: bool
+    what: str
+
+
+def search(case: Case) -> Verdict:
+    """Build the verifier of one case and run it to its end."""
+    folder = BUILD / case.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for trail in folder.glob("*.trail"):
+        trail.unlink()
+    begin = time.monotonic()
+    model = os.path.relpath(MODELS / f"{case.model}.pml", folder)
+    run(["spin", "-a", *(f"-D{define}" for define in case.defines), model], folder)
+    run(["gcc", "-O2", "-w", "-DSAFETY", "-DCOLLAPSE", "-o", "pan", "pan.c"], folder)
+    output = run(["./pan", f"-m{DEPTH_MAX}"], folder)
+    (folder / "pan.log").write_text(output)
+    errors = re.search(r"errors: (\d+)", output)
+    states = re.search(r"(\d+) states, stored", output)
+    if not errors or not states:
+        raise ToolError(f"pan says neither errors nor states:\n{output}")
+    what = re.search(r"^pan:\d+: (.*?)(?: \(at depth.*)?$", output, re.M)
+    return Verdict(
+        errors=int(errors[1]),
+        states=int(states[1]),
+        seconds=time.monotonic() - begin,
+        complete="max search depth too small" not in output and "out of memory" not in output,
+        what=what[1] if what else "",
+    )
+
+
+def trail_of(case: Case) -> str:
+    """The last steps that led to the error."""
+    folder = BUILD / case.name
+    found = sorted(folder.glob("*.trail"))
+    if not found:
+        return ""
+    model = os.path.relpath(MODELS / f"{case.model}.pml", folder)
+    defines = [f"-D{define}" for define in case.defines]
+    command = ["spin", "-p", "-g", "-k", found[0].name, *defines, model]
+    lines = run(command, folder).splitlines()
+    (folder / "trail.txt").write_text("\n".join(lines) + "\n")
+    where = (folder / "trail.txt").relative_to(ROOT)
+    return "\n".join([f"      ... {where}, its last {TRAIL_LINES} lines:", *lines[-TRAIL_LINES:]])
+
+
+def judge(case: Case) -> tuple[bool, str]:
+    """Whether the case came out as it must, and a line that says so."""
+    try:
+        verdict = search(case)
+        good = verdict.complete and (verdict.errors != 0) == case.fails
+        told = "" if good or not verdict.errors else "\n" + trail_of(case)
+    except ToolError as error:
+        return False, f"FAIL  {case.name}: {error}"
+    words = verdict.what or "no error"
+    if not verdict.complete:
+        words += ", the search did not get to its end"
+    elif not good:
+        words += ": the seeded bug is not found" if case.fails else ""
+    return good, (
+        f"{'ok' if good else 'FAIL':4}  {case.name:42} {verdict.states:10,} states "
+        f"{verdict.seconds:6.1f} s  {'bug found: ' if good and case.fails else ''}{words}{told}"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-k", metavar="PATTERN", default="", help="only cases with this in them")
+    parser.add_argument("--list", action="store_true", help="print the names and stop")
+    options = parser.parse_args(argv)
+    chosen = [case for case in cases() if options.k in case.name]
+    if not chosen:
+        parser.error(f"-k {options.k}: no case has this in its name; --list prints them")
+    if options.list:
+        print("\n".join(case.name for case in chosen))
+        return 0
+    passed = 0
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        for good, line in pool.map(judge, chosen):
+            print(line, flush=True)
+            passed += good
+    print(f"{passed} passed, {len(chosen) - passed} failed")
+    return 0 if passed == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

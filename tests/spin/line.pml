@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One interrupt line with two controllers on it: nvme_irq_service() (engine/interrupt.c) between
+ * the claim and the complete of an interrupt controller.
+ *
+ * Each device posts ENTRIES completions whenever it likes. The hart takes all of them and ends; a
+ * hart that waits for a claim which never comes is an invalid end state: a lost interrupt.
+ *
+ *   -DLINE_LEVEL         a line that is high at complete is pending again (the PLIC specification)
+ *   -DLINE_EDGE          a rising line is latched, nothing else is looked at (QEMU 7.2)
+ *   -DLINE_EDGE_CLEARS   the same, and a falling line takes the latch back
+ *
+ *   -DBUG_NO_MASK        drain and complete: enough for a level, not for an edge
+ *   -DBUG_ONE_BY_ONE     each controller masked, drained and opened before the next
+ */
+#define CONTROLLERS 2
+#ifndef ENTRIES
+#define ENTRIES 3
+#endif
+
+byte posted[CONTROLLERS]; /* completion entries written by the device */
+byte rung[CONTROLLERS];   /* the head doorbell: entries given back */
+byte taken[CONTROLLERS];  /* entries that the hart has consumed */
+bool masked[CONTROLLERS]; /* INTMS bit 0 */
+
+bool high;       /* the line: any controller that holds entries and is not masked */
+bool pending;    /* of the interrupt controller's source */
+bool in_service; /* claimed and not completed */
+
+#define asserts(c) (posted[c] != rung[c] && !masked[c])
+
+/* The line follows the controllers; the source sees it as its kind does. */
+inline follow_line()
+{
+    if
+    :: !high && (asserts(0) || asserts(1)) ->
+        high = true;
+        pending = true
+    :: high && !(asserts(0) || asserts(1)) ->
+        high = false;
+#ifndef LINE_EDGE
+        pending = false
+#endif
+    :: else
+    fi
+}
+
+/* nvme_interrupt_mask(), nvme_interrupt_unmask() */
+inline mask(c)
+{
+#ifdef BUG_NO_MASK
+    skip
+#else
+    d_step { masked[c] = true; follow_line() }
+#endif
+}
+
+inline unmask(c)
+{
+    d_step { masked[c] = false; follow_line() }
+}
+
+/* nvme_queue_service(): entries until one is old, then one head doorbell if there were any. */
+inline drain(c)
+{
+    do
+    :: atomic { posted[c] != taken[c] -> taken[c]++ }
+    :: atomic { posted[c] == taken[c] -> break }
+    od;
+    if
+    :: rung[c] != taken[c] -> d_step { rung[c] = taken[c]; follow_line() }
+    :: else
+    fi
+}
+
+/* A command has ended: data and entry are written, the interrupt is raised. */
+active [CONTROLLERS] proctype device()
+{
+    byte c = _pid;
+
+    do
+    :: posted[c] < ENTRIES -> d_step { posted[c]++; follow_line() }
+    :: posted[c] == ENTRIES -> break
+    od
+}
+
+active proctype hart()
+{
+    do
+    :: taken[0] == ENTRIES && taken[1] == ENTRIES && !pending -> break
+    :: d_step { pending && !in_service -> pending = false; in_service = true } /* claim */
+#ifdef BUG_ONE_BY_ONE
+        mask(0); drain(0); unmask(0);
+        mask(1); drain(1); unmask(1);
+#else
+        mask(0); mask(1);
+        drain(0); drain(1);
+        unmask(0); unmask(1);
+#endif
+        d_step { /* complete */
+            in_service = false;
+#ifdef LINE_LEVEL
+            pending = high
+#endif
+        }
+    od
+}
