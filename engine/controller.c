@@ -53,7 +53,7 @@ static void kick_owners(const struct nvme_controller *controller)
     const struct nvme_config *config = &controller->config;
 
     for (uint32_t i = 0; i < controller->info.queue_count && config->kick != NULL; i++) {
-        if (controller->queues[i].state == NVME_QUEUE_OPEN) {
+        if (__atomic_load_n(&controller->queues[i].state, __ATOMIC_ACQUIRE) == NVME_QUEUE_OPEN) {
             config->kick(config->hook_arg, controller->queues[i].owner);
         }
     }
@@ -182,7 +182,7 @@ static enum nvme_error enable(struct nvme_controller *controller)
         page_shift++;
     }
     nvme_queue_reset(&controller->admin, NVME_ADMIN_DEPTH);
-    controller->admin.state = NVME_QUEUE_OPEN;
+    nvme_queue_enter_state(&controller->admin, NVME_QUEUE_OPEN);
     nvme_register_write(config, NVME_REG_AQA,
                         (uint32_t)(NVME_PUT(NVME_AQA_ASQS, NVME_ADMIN_DEPTH - 1) |
                                    NVME_PUT(NVME_AQA_ACQS, NVME_ADMIN_DEPTH - 1)));

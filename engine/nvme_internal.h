@@ -70,7 +70,7 @@ struct nvme_queue {
     size_t sq_tail;         /* next free entry of the ring */
     uint32_t sq_tail_rung;  /* the tail that the device knows */
     uint32_t depth_entries; /* of both rings */
-    uint8_t state;          /* enum nvme_queue_state */
+    uint8_t state;          /* enum nvme_queue_state; read by other harts to kick the owner */
     bool interrupts;        /* IEN: posts bracket themselves with irq_save */
     bool servicing;         /* inside the drain: submit waits for its end */
     uint16_t id;            /* 0 admin, else index + 1 */
@@ -153,9 +153,7 @@ static inline void nvme_register_write(const struct nvme_config *config, uint32_
     hal_mmio_write32((volatile uint8_t *)config->registers + offset, value);
 }
 
-/*
- * The hot path's look. Relaxed: nothing is done about a failed controller without the load below.
- */
+/* The hot path's look, relaxed: nothing is done about a failure without the load below. */
 static inline bool nvme_controller_live(const struct nvme_controller *controller)
 {
     return __atomic_load_n(&controller->state, __ATOMIC_RELAXED) == NVME_CONTROLLER_LIVE;
@@ -311,11 +309,11 @@ static inline struct nvme_request *nvme_request_find(const struct nvme_queue *qu
 /* Empties the rings, zeroes the completion ring, sets phase, head and tail. */
 void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries);
 
-/*
- * Writes the current completion head again, which consumes nothing. A QEMU work-around, see
- * controller.c; never otherwise.
- */
+/* Writes the current completion head again: a QEMU work-around, see controller.c. */
 void nvme_queue_ring_head_again(struct nvme_queue *queue);
+
+/* Publishes the state, and the owner with it, to a hart that kicks the owners. */
+void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state state);
 
 /* True if the entry at the head is new. */
 bool nvme_queue_ready(const struct nvme_queue *queue);

@@ -68,7 +68,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     nvme_interrupt_mask(controller);
     error = create(controller, opened, config->vector);
     if (error == NVME_OK) {
-        opened->state = NVME_QUEUE_OPEN;
+        nvme_queue_enter_state(opened, NVME_QUEUE_OPEN);
         if (opened->interrupts) {
             controller->interrupt_queues++;
             controller->interrupt_owner = config->owner;
@@ -139,7 +139,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
     irq = hal_irq_save();
     nvme_interrupt_mask(controller);
     if (queue->state == NVME_QUEUE_OPEN) {
-        queue->state = NVME_QUEUE_CLOSING;
+        nvme_queue_enter_state(queue, NVME_QUEUE_CLOSING);
     }
     if (state == NVME_CONTROLLER_FAILED) {
         drain(queue);
@@ -151,7 +151,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
         error = give_up(controller, queue, error);
     }
     if (error != NVME_ERR_STUCK) {
-        queue->state = NVME_QUEUE_CLOSED;
+        nvme_queue_enter_state(queue, NVME_QUEUE_CLOSED);
     }
     if (queue->interrupts) {
         controller->interrupt_queues--;

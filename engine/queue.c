@@ -34,6 +34,12 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     nvme_request_init(queue, depth_entries);
 }
 
+void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state state)
+{
+    /* Pairs with kick_owners() on whichever hart finds the controller failed. */
+    __atomic_store_n(&queue->state, (uint8_t)state, __ATOMIC_RELEASE);
+}
+
 /* The caller has seen that the controller is live: a failed one takes no doorbells. */
 static inline void ring_sq(struct nvme_queue *queue)
 {
@@ -195,7 +201,7 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
         nvme_controller_state_load(queue->controller) == NVME_CONTROLLER_FAILED) {
         queue->counters.completions += reap(queue, queue->depth_entries);
         queue->junk = junk;
-        queue->state = NVME_QUEUE_ENDED;
+        nvme_queue_enter_state(queue, NVME_QUEUE_ENDED);
         nvme_request_end_all(queue, (enum nvme_error)queue->controller->failure);
     }
 }
@@ -257,7 +263,7 @@ enum nvme_error nvme_queue_lend(struct nvme_queue *queue, struct nvme_ring *ring
         nvme_queue_outstanding(queue) != 0) {
         return NVME_ERR_STATE;
     }
-    queue->state = NVME_QUEUE_LENT;
+    nvme_queue_enter_state(queue, NVME_QUEUE_LENT);
     *ring = (struct nvme_ring){
         .sq = queue->sq,
         .cq = queue->cq,

@@ -37,7 +37,7 @@ FOLDERS = (
     ".ci",
 )
 # Test programs of the host may allocate; what they test may not.
-HOST_ONLY = ("tests/unit/", "tests/model/", "tests/sim/", "tests/fuzz/")
+HOST_ONLY = ("tests/unit/", "tests/model/", "tests/sim/", "tests/threads/", "tests/fuzz/")
 
 # What a folder's files may include: (folder, folders of "quoted" headers, <system> headers or None
 # for any). The first folder that fits decides.
@@ -268,7 +268,7 @@ def check_links(source: Source) -> Iterator[Finding]:
 def check_header(source: Source, compiler: str, language: str) -> list[Finding]:
     """The header compiles alone."""
     model = source.name.startswith(HOST_ONLY)
-    folders = (["tests/model"] if model else []) + [
+    folders = (["tests/model", "tests/sim"] if model else []) + [
         "engine",
         "kernel",
         "platform/riscv64",

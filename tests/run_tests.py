@@ -27,6 +27,8 @@ TAIL_LINES = 40
 WORKERS = 2
 SIM_SEEDS = 4000  # the same ones each time, in about a minute
 
+THREADS_SECONDS = 10
+
 CHECKS = ("format", "layering", "gcc", "clang", "clang-tidy", "cppcheck", "shell", "python")
 
 
@@ -120,6 +122,10 @@ def suites(name: str) -> list[list[Step]]:
         build = Step("simulation build", make("build/sim"), count_one)
         command = [str(ROOT / "build" / "sim"), "--seed", "1", "--seeds", str(SIM_SEEDS)]
         return [[build], [Step(f"{SIM_SEEDS} seeds", command, count_last_line)]]
+    if name == "threads":
+        build = Step("threads build", make("build/threads"), count_one)
+        command = [str(ROOT / "build" / "threads"), "--seconds", str(THREADS_SECONDS)]
+        return [[build], [Step("thread sanitizer", command, count_last_line)]]
     if name == "model":
         # Alone: it uses both cores itself.
         command = [sys.executable, str(ROOT / "scripts" / "spin.py")]
@@ -209,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "suites",
         nargs="+",
-        choices=("check", "host", "sim", "model", "scripts", "qemu", "qemu-full"),
+        choices=("check", "host", "sim", "threads", "model", "scripts", "qemu", "qemu-full"),
         help="what to run, in this order",
     )
     options = parser.parse_args(argv)

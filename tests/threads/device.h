@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A controller that is a thread: it looks at its registers and at memory as a real one does, at
+ * the same time as the harts, and shares nothing else with them.
+ *
+ * It is no judge: the rules of the protocol are the model's (tests/model), which is one thread.
+ * Here the thread sanitizer judges who touches what without an order.
+ */
+#ifndef THREADS_DEVICE_H
+#define THREADS_DEVICE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    DEVICE_QUEUES = 10, /* admin and I/O */
+    DEVICE_BLOCKS = 4096,
+    DEVICE_BLOCK_SHIFT = 9,
+    DEVICE_PAGE = 4096,
+    DEVICE_HUNG = 512,
+    DEVICE_REGISTER_BYTES = 0x1000 + DEVICE_QUEUES * 8,
+};
+
+/* What the device does wrong from now on. */
+enum device_fault {
+    DEVICE_GOOD,
+    DEVICE_SILENT, /* moves data, answers nothing */
+    DEVICE_FATAL,  /* the same, and CSTS.CFS */
+};
+
+/* One ring, as the device sees it; both of a pair have the same number. */
+struct device_ring {
+    uint8_t *entries; /* NULL: there is none */
+    uint32_t count;
+    uint32_t at; /* next to fetch, or to write */
+    uint32_t phase;
+    bool interrupts;
+};
+
+struct nvme_command;
+
+struct device {
+    /* Shared with the harts: atomic. */
+    uint32_t registers[DEVICE_REGISTER_BYTES / 4];
+    uint32_t mask;    /* INTMS */
+    uint32_t unmasks; /* writes of INTMC: each makes a fresh edge if there is a reason */
+    uint32_t pending; /* the line's latch at the interrupt controller */
+    uint32_t fault;   /* enum device_fault */
+    uint32_t stop;    /* ends the thread */
+
+    /* The device's own. */
+    pthread_t thread;
+    uint8_t *medium;
+    struct device_ring sqs[DEVICE_QUEUES];
+    struct device_ring cqs[DEVICE_QUEUES];
+    struct nvme_command *hung; /* not answered: touched once more before RDY falls */
+    uint32_t hung_count;
+    bool enabled;
+    bool high;
+    uint32_t unmasks_seen;
+};
+
+/* Starts and ends a device. At most eight exist. */
+struct device *device_start(void);
+void device_stop(struct device *device);
+
+/* A register write by a hart: a release if memory was ordered before it. */
+void device_write(volatile void *address, uint32_t value, bool release);
+
+/* Takes the latched edge, if there is one. */
+bool device_claim(struct device *device);
+
+#endif
