@@ -103,7 +103,7 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
     /* RDY = 0 was read: the device's last writes to memory come before ours. */
     hal_after_mmio_read();
     if (change_state(controller, NVME_CONTROLLER_DISABLING, next)) {
-        if (controller->failure != ORDERLY || next == NVME_CONTROLLER_STUCK) {
+        if (nvme_controller_failure(controller) != ORDERLY || next == NVME_CONTROLLER_STUCK) {
             nvme_event_emit(config, &event);
         }
         kick_owners(controller);
@@ -116,8 +116,7 @@ static bool being_disabled(const struct nvme_controller *controller)
     enum nvme_controller_state state = nvme_controller_state_load(controller);
 
     return state == NVME_CONTROLLER_DISABLING ||
-           (state == NVME_CONTROLLER_LIVE &&
-            __atomic_load_n(&controller->failure, __ATOMIC_ACQUIRE) != NVME_OK);
+           (state == NVME_CONTROLLER_LIVE && nvme_controller_failure(controller) != NVME_OK);
 }
 
 enum nvme_error nvme_controller_settle(struct nvme_controller *controller, enum nvme_error error)
@@ -384,7 +383,7 @@ enum nvme_error nvme_controller_close(struct nvme_controller *controller)
         }
     }
     if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
-        return error != NVME_OK ? error : (enum nvme_error)controller->failure;
+        return error != NVME_OK ? error : nvme_controller_failure(controller);
     }
     error = shut_down(controller);
     nvme_controller_disable(controller, error != NVME_OK ? error : ORDERLY);

@@ -166,6 +166,12 @@ nvme_controller_state_load(const struct nvme_controller *controller)
     return (enum nvme_controller_state)__atomic_load_n(&controller->state, __ATOMIC_ACQUIRE);
 }
 
+/* What the controller's requests end with; once set it stays. */
+static inline enum nvme_error nvme_controller_failure(const struct nvme_controller *controller)
+{
+    return (enum nvme_error)__atomic_load_n(&controller->failure, __ATOMIC_ACQUIRE);
+}
+
 /*
  * Masks the INTx source for a while, in nested pairs, on the hart that takes its interrupt and with
  * that hart's interrupts off. INTMC makes a fresh edge if the line has a reason to be high.
@@ -318,10 +324,7 @@ void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state stat
 /* True if the entry at the head is new. */
 bool nvme_queue_ready(const struct nvme_queue *queue);
 
-/*
- * The entry of the submission ring that the next command goes to. Never occupied: a ring of D
- * entries has D - 1 slots, and a free slot's command was fetched long ago.
- */
+/* Where the next command goes: never occupied, for a free slot's command was fetched long ago. */
 static inline struct nvme_command *nvme_queue_next(const struct nvme_queue *queue)
 {
     return &queue->sq[queue->sq_tail];
@@ -341,10 +344,7 @@ static inline void nvme_queue_advance(struct nvme_queue *queue)
 
 /* ---- io.c ----------------------------------------------------------------------------- */
 
-/*
- * Puts a command with data of its own into the ring: slot, command id, PRPs. The caller has
- * validated everything and seen a free slot.
- */
+/* Puts a command with its data into the ring. The caller has validated it and seen a free slot. */
 void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, void *buffer,
                  uint32_t size_bytes, struct nvme_callback callback);
 

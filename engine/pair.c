@@ -117,7 +117,7 @@ static enum nvme_error give_up(struct nvme_controller *controller, struct nvme_q
         return NVME_ERR_STUCK;
     }
     /* Another hart may have been first, with another cause. */
-    cause = (enum nvme_error)controller->failure;
+    cause = nvme_controller_failure(controller);
     drain(queue);
     nvme_request_end_all(queue, cause);
     return error == NVME_ERR_STATE ? cause : error;
@@ -143,7 +143,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
     }
     if (state == NVME_CONTROLLER_FAILED) {
         drain(queue);
-        nvme_request_end_all(queue, (enum nvme_error)controller->failure);
+        nvme_request_end_all(queue, nvme_controller_failure(controller));
     } else {
         error = delete_pair(controller, queue);
     }

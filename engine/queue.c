@@ -202,7 +202,7 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
         queue->counters.completions += reap(queue, queue->depth_entries);
         queue->junk = junk;
         nvme_queue_enter_state(queue, NVME_QUEUE_ENDED);
-        nvme_request_end_all(queue, (enum nvme_error)queue->controller->failure);
+        nvme_request_end_all(queue, nvme_controller_failure(queue->controller));
     }
 }
 
