@@ -3,7 +3,7 @@
 # Programs are ELF files in build/, one per folder or file named below; objects are mirrored under
 # build/ beside their sources' names. Variables that are meant to be set from outside:
 #   CROSS=riscv64-unknown-elf-   QEMU=qemu-system-riscv64   PYTHON=python3   HOST_CCS="gcc clang"
-#   APP=hello (make debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (sim, threads)
+#   APP=hello (make debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (sim, fuzz)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -120,6 +120,13 @@ HOST_TESTS := $(foreach cc,$(HOST_CCS),$(HOST_TESTS_$(cc)))
 build/sim: $(patsubst %.c,build/host/sim/%.o,$(wildcard tests/sim/*.c)) build/host/sim/libhost.a
 	$(call quiet,LD ) $(firstword $(HOST_CCS)) $(SANITIZE) -o $@ $^
 
+# libFuzzer's targets. It comes with clang alone.
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+$(eval $(call host_build,fuzz,clang,-O1 $(SANITIZE) -fsanitize=fuzzer-no-link))
+$(FUZZ_TARGETS:%=build/%): build/%: build/host/fuzz/tests/fuzz/%.o \
+    build/host/fuzz/tests/fuzz/hostile.o build/host/fuzz/libhost.a
+	$(call quiet,LD ) clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^
+
 # Harts as threads: a port of its own. Without builtins, for GCC's memcpy in line is not looked at.
 THREADS_CFLAGS := -std=c17 -g -O1 $(WARNINGS) -fsanitize=thread -fno-builtin -Itests/threads \
     -Iengine -Itests/sim
@@ -195,8 +202,8 @@ check-python:
 # ---- actions ----------------------------------------------------------------------------------
 
 .PHONY: help all setup run bench bench-quick plot test test-host test-qemu test-full check \
-    sim threads model instructions coverage size debug clean run-bench run-tests run-coverage \
-    host-tests
+    sim threads fuzz model instructions coverage size debug clean run-bench run-tests \
+    run-coverage host-tests fuzz-targets
 
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -233,7 +240,7 @@ plot: ## draw results/latest again, without QEMU
 
 test: ## check, unit tests, simulation, models, scripts, QEMU: all that CI runs
 	@scripts/setup.sh test
-	@$(MAKE) run-tests SUITES="check host sim threads model scripts qemu"
+	@$(MAKE) run-tests SUITES="check host sim threads fuzz model scripts qemu"
 
 test-host: ## the unit tests alone, with every host compiler
 	@scripts/setup.sh test
@@ -245,7 +252,7 @@ test-qemu: ## the tests under QEMU alone
 
 test-full: ## as test, with the full product of machine configurations
 	@scripts/setup.sh test
-	@$(MAKE) run-tests SUITES="check host sim threads model scripts qemu-full"
+	@$(MAKE) run-tests SUITES="check host sim threads fuzz model scripts qemu-full"
 
 sim: ## simulate with fresh seeds for SECONDS (60): random schedules and faults
 	@scripts/setup.sh test
@@ -265,6 +272,13 @@ host-tests: $(HOST_TESTS)
 
 run-tests:
 	@env -u MAKEFLAGS -u MAKELEVEL HOST_CCS="$(HOST_CCS)" $(PYTHON) tests/run_tests.py $(SUITES)
+
+fuzz: ## fuzz device, device tree and options for SECONDS (60) each
+	@scripts/setup.sh test
+	@$(MAKE) fuzz-targets
+	@$(PYTHON) scripts/fuzz.py --seconds $(SECONDS)
+
+fuzz-targets: $(FUZZ_TARGETS:%=build/%)
 
 model: ## check the models of tests/spin/ exhaustively with SPIN
 	@scripts/setup.sh test

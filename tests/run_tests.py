@@ -29,6 +29,7 @@ SIM_SEEDS = 4000  # the same ones each time, in about a minute
 
 THREADS_SECONDS = 10
 
+SUITES = "check host sim threads fuzz model scripts qemu qemu-full".split()
 CHECKS = ("format", "layering", "gcc", "clang", "clang-tidy", "cppcheck", "shell", "python")
 
 
@@ -126,6 +127,10 @@ def suites(name: str) -> list[list[Step]]:
         build = Step("threads build", make("build/threads"), count_one)
         command = [str(ROOT / "build" / "threads"), "--seconds", str(THREADS_SECONDS)]
         return [[build], [Step("thread sanitizer", command, count_last_line)]]
+    if name == "fuzz":
+        build = Step("fuzz targets build", make("fuzz-targets"), count_one)
+        command = [sys.executable, str(ROOT / "scripts" / "fuzz.py"), "--replay"]
+        return [[build], [Step("corpus", command, count_last_line)]]
     if name == "model":
         # Alone: it uses both cores itself.
         command = [sys.executable, str(ROOT / "scripts" / "spin.py")]
@@ -215,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "suites",
         nargs="+",
-        choices=("check", "host", "sim", "threads", "model", "scripts", "qemu", "qemu-full"),
+        choices=SUITES,
         help="what to run, in this order",
     )
     options = parser.parse_args(argv)

@@ -130,7 +130,7 @@ static uint32_t read_status(struct model *model)
     return csts;
 }
 
-uint32_t model_register_read(struct model *model, uint32_t offset)
+static uint32_t read_register(struct model *model, uint32_t offset)
 {
     uint64_t cap = cap_value(&model->cap);
 
@@ -157,6 +157,13 @@ uint32_t model_register_read(struct model *model, uint32_t offset)
     default:
         return 0;
     }
+}
+
+uint32_t model_register_read(struct model *model, uint32_t offset)
+{
+    uint32_t value = read_register(model, offset);
+
+    return model->lie != NULL ? model->lie(model, offset, value) : value;
 }
 
 /* EN = 0: queues, mask and whatever was under way are gone at once. */

@@ -170,6 +170,10 @@ struct model {
     /* Changes the next entry of an I/O queue, its phase too; runs once. */
     void (*bend)(struct model *model, uint32_t cqid, struct nvme_completion *entry);
     void *bend_arg;
+    /* What a read of a register gives instead of `value`; each time. */
+    uint32_t (*lie)(struct model *model, uint32_t offset, uint32_t value);
+    /* Changes a page of Identify data before it is sent; each time. */
+    void (*bend_page)(struct model *model, uint8_t *page);
 
     /* Knobs of Identify. */
     uint8_t mdts;

@@ -25,13 +25,16 @@ static struct model_answer status(uint16_t code)
 }
 
 /* Sends a page to the host. */
-static void send_page(struct model *model, const struct nvme_command *command, const void *page)
+static void send_page(struct model *model, const struct nvme_command *command, void *page)
 {
     const uint8_t *from = page;
     struct model_prp walk;
     uint8_t *host;
     uint32_t bytes;
 
+    if (model->bend_page != NULL) {
+        model->bend_page(model, page);
+    }
     model_prp_begin(&walk, model->page_bytes, command->prp1, command->prp2, NVME_IDENTIFY_BYTES);
     walk.clean_epoch = model->clean_epoch;
     while (model_prp_next(&walk, &host, &bytes)) {

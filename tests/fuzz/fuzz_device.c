@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A hostile device: registers, Identify data and completion entries are the fuzzer's whenever it
+ * likes. The engine reads and writes nothing but its own memory, panics never, ends every request
+ * exactly once and gives the controller up in bounded time.
+ *
+ * This is the driver's side; hostile.c is the device.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "hostile.h"
+#include "nvme.h"
+#include "tape.h"
+
+#define MS UINT64_C(1000000)
+
+enum {
+    QUEUES = 3,
+    REQUESTS = 24,
+    BUFFER_BYTES = 32768,
+    PAGE = 4096,
+    ACTIONS = 256,
+    END_STEPS = 4000,        /* watches until everything has ended */
+    ORDINARY_MAX = 64 << 20, /* bytes of a region: more is not given */
+    DMA_ALIGNMENT = 65536,
+};
+
+struct fuzz;
+
+struct request {
+    struct fuzz *fuzz;
+    bool busy;
+};
+
+/* One run. */
+struct fuzz {
+    struct tape tape;
+    struct nvme_config config;
+    struct nvme_memory memory;
+    struct nvme_controller *controller;
+    struct nvme_namespace ns;
+    bool ns_open;
+    struct nvme_queue *queues[QUEUES]; /* NULL: closed */
+    struct request requests[REQUESTS];
+    uint8_t *buffer;
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void fail(const char *why)
+{
+    fprintf(stderr, "fuzz_device: %s\n", why);
+    abort();
+}
+
+/* ---- The driver ----------------------------------------------------------------------- */
+
+static void done(void *arg, struct nvme_result result)
+{
+    struct request *request = arg;
+
+    (void)nvme_error_text(result.error);
+    (void)nvme_status_text(result.status);
+    if (!request->busy) {
+        fail("a request ends twice");
+    }
+    request->busy = false;
+}
+
+static struct request *idle_request(struct fuzz *fuzz)
+{
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        if (!fuzz->requests[i].busy) {
+            return &fuzz->requests[i];
+        }
+    }
+    return NULL;
+}
+
+static void post(struct fuzz *fuzz, struct nvme_queue *queue)
+{
+    struct request *request = idle_request(fuzz);
+    uint32_t how = tape_word(&fuzz->tape);
+    uint32_t offset = (how >> 8 & 0x3ff) * 4;
+    uint32_t most = fuzz->ns_open ? (BUFFER_BYTES - PAGE) >> fuzz->ns.block_shift : 0;
+    uint32_t blocks = most != 0 ? 1 + (how >> 18) % most : 0;
+    struct nvme_callback callback = {done, request};
+    struct nvme_command command = {
+        .cdw0 = NVME_CMD_READ, .nsid = how >> 4 & 15, .cdw12 = how >> 20};
+    enum nvme_error error;
+
+    if (request == NULL || !fuzz->ns_open) {
+        return;
+    }
+    request->busy = true;
+    switch (how & 3) {
+    case 0:
+        error = nvme_read(queue, &fuzz->ns, how >> 20, blocks, fuzz->buffer + offset, callback);
+        break;
+    case 1:
+        error = nvme_write(queue, &fuzz->ns, how >> 20, blocks, fuzz->buffer + offset, callback);
+        break;
+    case 2:
+        error = nvme_flush(queue, &fuzz->ns, callback);
+        break;
+    default:
+        error = nvme_passthrough(queue, &command, fuzz->buffer + offset, PAGE, callback);
+    }
+    if (error != NVME_OK) {
+        request->busy = false;
+    }
+}
+
+static void open_namespace(struct fuzz *fuzz)
+{
+    uint32_t nsid;
+
+    fuzz->ns_open |= nvme_namespace_next(fuzz->controller, 0, &nsid) == NVME_OK &&
+                     nvme_namespace_open(fuzz->controller, nsid, &fuzz->ns) == NVME_OK;
+    if (fuzz->ns_open && (fuzz->ns.block_bytes < 512 || fuzz->ns.block_count == 0 ||
+                          fuzz->ns.block_bytes != 1U << fuzz->ns.block_shift)) {
+        fail("a namespace that cannot be");
+    }
+}
+
+/* Opens a closed queue, closes an open one. */
+static void toggle_queue(struct fuzz *fuzz, uint32_t index)
+{
+    struct nvme_queue_config config = {
+        .depth_entries = tape_byte(&fuzz->tape) % 20,
+        .mode = tape_byte(&fuzz->tape) & 1 ? NVME_MODE_INTERRUPT : NVME_MODE_POLL,
+    };
+    enum nvme_error error;
+
+    if (fuzz->queues[index] == NULL) {
+        if (nvme_queue_open(fuzz->controller, index, &config, &fuzz->queues[index]) != NVME_OK) {
+            fuzz->queues[index] = NULL;
+        }
+        return;
+    }
+    error = nvme_queue_close(fuzz->queues[index]);
+    if (error != NVME_ERR_STATE && error != NVME_ERR_STUCK) {
+        fuzz->queues[index] = NULL;
+    }
+}
+
+static void act(struct fuzz *fuzz)
+{
+    uint8_t how = tape_byte(&fuzz->tape);
+    uint32_t index = (how >> 4) % QUEUES;
+    struct nvme_queue *queue = fuzz->queues[index];
+    struct nvme_counters counters;
+
+    switch (how & 15) {
+    case 0:
+        toggle_queue(fuzz, index);
+        return;
+    case 1:
+        open_namespace(fuzz);
+        return;
+    case 2:
+        nvme_irq_service(&fuzz->controller, 1);
+        return;
+    case 3:
+        hostile_meddle();
+        return;
+    default:
+        break;
+    }
+    if (queue == NULL) {
+        return;
+    }
+    switch (how & 15) {
+    case 4:
+        nvme_submit(queue);
+        break;
+    case 5:
+    case 6:
+        nvme_queue_service(queue, 1 + tape_byte(&fuzz->tape));
+        break;
+    case 7:
+        world_advance((uint64_t)tape_byte(&fuzz->tape) * MS);
+        nvme_queue_watch(queue, world.now_ns);
+        break;
+    case 8:
+        nvme_queue_count(queue, &counters);
+        (void)nvme_queue_arm(queue);
+        break;
+    default:
+        post(fuzz, queue);
+    }
+}
+
+/* Everything ends: of itself, at its deadline, or with the controller. */
+static void end(struct fuzz *fuzz)
+{
+    enum nvme_error error = nvme_controller_close(fuzz->controller);
+
+    for (uint32_t i = 0; error == NVME_ERR_BUSY; i++) {
+        world_advance(NVME_WATCH_PERIOD_NS);
+        for (uint32_t q = 0; q < QUEUES; q++) {
+            if (fuzz->queues[q] != NULL) {
+                nvme_submit(fuzz->queues[q]);
+                nvme_queue_service(fuzz->queues[q], NVME_DEPTH_MAX);
+                nvme_queue_watch(fuzz->queues[q], world.now_ns);
+            }
+        }
+        if (i == END_STEPS) {
+            fail("requests never end");
+        }
+        error = nvme_controller_close(fuzz->controller);
+    }
+    for (uint32_t i = 0; i < REQUESTS && error != NVME_ERR_STUCK; i++) {
+        if (fuzz->requests[i].busy) {
+            fail("a request has not ended with its controller");
+        }
+    }
+}
+
+static void run(void *arg)
+{
+    struct fuzz *fuzz = arg;
+
+    if (nvme_memory_needed(&fuzz->config, &fuzz->memory) != NVME_OK ||
+        fuzz->memory.ordinary_bytes > ORDINARY_MAX || fuzz->memory.dma_bytes > ORDINARY_MAX) {
+        return;
+    }
+    /* The sanitizer watches the end of both: the last bytes are used. */
+    if (posix_memalign(&fuzz->memory.ordinary, 64, fuzz->memory.ordinary_bytes) != 0 ||
+        posix_memalign(&fuzz->memory.dma, DMA_ALIGNMENT, fuzz->memory.dma_bytes) != 0) {
+        fail("no memory");
+    }
+    if (nvme_controller_open(&fuzz->config, &fuzz->memory, &fuzz->controller) != NVME_OK) {
+        return;
+    }
+    open_namespace(fuzz);
+    for (uint32_t i = 0; i < ACTIONS && fuzz->tape.left != 0; i++) {
+        act(fuzz);
+    }
+    end(fuzz);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct fuzz fuzz;
+    const struct model *model;
+    const char *panic;
+
+    fuzz = (struct fuzz){.tape = {data, size}};
+    model = hostile_start(&fuzz.tape);
+    fuzz.buffer = aligned_alloc(PAGE, BUFFER_BYTES);
+    fuzz.config = (struct nvme_config){
+        .registers = model->bar,
+        .registers_size_bytes = model->bar_bytes,
+        .queue_count = 1 + tape_byte(&fuzz.tape) % QUEUES,
+        .depth_entries = 2 + tape_byte(&fuzz.tape) % 20,
+        .max_transfer_bytes = 4096U << tape_byte(&fuzz.tape) % 5,
+        .command_timeout_ns = 1000 * MS,
+    };
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        fuzz.requests[i].fuzz = &fuzz;
+    }
+    panic = world_catch_panic(run, &fuzz);
+    if (panic != NULL) {
+        fail(panic);
+    }
+    free(fuzz.memory.ordinary);
+    free(fuzz.memory.dma);
+    free(fuzz.buffer);
+    return 0;
+}
