@@ -34,6 +34,7 @@ struct model *model_new(void)
         .page_max = 4,
         .nvm = true,
     };
+    model->ready_told_barrier = UINT64_MAX;
     model->version = REGISTER_VS_1_4;
     model->mdts = 7;
     model->sqes = 0x66;
@@ -113,8 +114,28 @@ static void follow_enable(struct model *model)
     bool never = enabled ? model->ready_never : model->stop_never;
 
     if (enabled != model->ready && !never && world.now_ns >= model->change_at_ns) {
+        if (!enabled) {
+            model_finish_late(model);
+        }
         model->ready = enabled;
     }
+}
+
+/* A driver that has seen RDY change may use memory only behind a barrier. */
+static void note_ready_told(struct model *model)
+{
+    if (model->ready != model->told_ready) {
+        model->told_ready = model->ready;
+        model->ready_told_barrier = world.register_barriers;
+    }
+}
+
+void model_check_status_barrier(struct model *model)
+{
+    if (model->ready_told_barrier == world.register_barriers) {
+        world_find("memory is used without a barrier after CSTS.RDY was read");
+    }
+    model->ready_told_barrier = UINT64_MAX;
 }
 
 static uint32_t read_status(struct model *model)
@@ -122,6 +143,7 @@ static uint32_t read_status(struct model *model)
     uint32_t csts = 0;
 
     follow_enable(model);
+    note_ready_told(model);
     csts |= model->ready ? (uint32_t)NVME_CSTS_RDY : 0;
     csts |= model->fatal || (model->fatal_when_ready && model->ready) ? (uint32_t)NVME_CSTS_CFS : 0;
     if (model->shut_down && !model->shutdown_never) {
@@ -166,7 +188,7 @@ uint32_t model_register_read(struct model *model, uint32_t offset)
     return model->lie != NULL ? model->lie(model, offset, value) : value;
 }
 
-/* EN = 0: queues, mask and whatever was under way are gone at once. */
+/* EN = 0: queues and mask are gone at once, and what was under way unless it stops late. */
 static void stop(struct model *model)
 {
     for (uint32_t i = 0; i < MODEL_QUEUES; i++) {
@@ -178,7 +200,9 @@ static void stop(struct model *model)
         model_close_sq(model, i);
         model_close_cq(model, i);
     }
-    model->pending_count = 0;
+    if (!model->stops_late) {
+        model->pending_count = 0;
+    }
     model->interrupt_mask = 0;
     model->shut_down = false;
 }
@@ -187,6 +211,8 @@ static void start(struct model *model)
 {
     uint32_t shift = (uint32_t)NVME_GET(NVME_CC_MPS, model->cc);
 
+    model->pending_count = 0;
+    model_check_status_barrier(model);
     if (model->ready) {
         world_find("CC.EN is set before CSTS.RDY has fallen");
     }
@@ -201,6 +227,10 @@ static void start(struct model *model)
     if (model->asq % model->page_bytes != 0 || model->acq % model->page_bytes != 0 ||
         model->asq == 0 || model->acq == 0) {
         world_find("ASQ or ACQ is not the address of a page");
+    }
+    if (world_was_cleaned(world_host(model->acq), sizeof(struct nvme_completion),
+                          world.doorbell_barriers)) {
+        world_find("CC.EN is set without a barrier after the rings were emptied");
     }
     model_open_cq(model, 0, model->acq, (uint32_t)NVME_GET(NVME_AQA_ACQS, model->aqa) + 1, 0);
     model_open_sq(model, 0, model->asq, (uint32_t)NVME_GET(NVME_AQA_ASQS, model->aqa) + 1, 0);

@@ -144,7 +144,9 @@ struct model {
     uint64_t acq;
     uint32_t page_bytes; /* CC.MPS, once enabled */
     bool ready;
-    uint64_t change_at_ns; /* when RDY follows EN */
+    bool told_ready;             /* RDY as the driver read it last */
+    uint64_t ready_told_barrier; /* world.register_barriers when it read a change; else not */
+    uint64_t change_at_ns;       /* when RDY follows EN */
     bool shut_down;
 
     /* Knobs of behaviour. */
@@ -165,6 +167,7 @@ struct model {
     bool counts_pending;        /* the line follows a count of busy queues, as QEMU's */
     bool msix;                  /* vectors instead of the line */
     bool line_broken;           /* redundant doorbells do not lower it */
+    bool stops_late;            /* behind EN = 0 it moves data until RDY falls */
     bool stop_leaks;            /* as QEMU: entries left at EN = 0 raise pending_extra */
     uint16_t admin_status[256]; /* status by admin opcode, 0 = as usual */
     /* Changes the next entry of an I/O queue, its phase too; runs once. */
@@ -234,6 +237,9 @@ void model_fail_one(struct model *model, uint32_t index, uint16_t status);
 
 /* True if a completion queue has no room: the device waits. */
 bool model_cq_full(const struct model *model, uint32_t cqid);
+
+/* Moves the data of what a device that stops late still has; it answers none of it. */
+void model_finish_late(struct model *model);
 
 /* Puts an entry into a completion queue as the device would, whatever it says. */
 void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion entry);

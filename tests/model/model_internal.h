@@ -30,6 +30,9 @@ void model_answer(struct model *model, const struct model_pending *pending,
                   struct model_answer answer);
 void model_end_pending_of(struct model *model, uint32_t sqid);
 
+/* model.c: a doorbell, or EN = 1, behind a change of RDY. */
+void model_check_status_barrier(struct model *model);
+
 /* model_cache.c: what a driver for a machine without coherent DMA must do. */
 void model_note_written(struct model *model, const uint8_t *host, uint32_t bytes);
 void model_check_given_back(const struct model_cq *cq, uint32_t head);

@@ -106,3 +106,15 @@ struct model_answer model_execute_io(struct model *model, const struct nvme_comm
         return status(STATUS_INVALID_OPCODE);
     }
 }
+
+void model_finish_late(struct model *model)
+{
+    for (uint32_t i = 0; i < model->pending_count; i++) {
+        if (model->pending[i].sqid != 0) {
+            model->clean_epoch = model->pending[i].clean_epoch;
+            model_execute_io(model, &model->pending[i].command);
+        }
+    }
+    model->pending_count = 0;
+    model->written = (struct model_written){0}; /* nobody is told of it */
+}

@@ -385,6 +385,7 @@ void model_ring_doorbell(struct model *model, uint32_t offset, uint32_t value)
         world_find("a doorbell of %s %u, which does not exist", is_cq ? "CQ" : "SQ", id);
         return;
     }
+    model_check_status_barrier(model);
     world_note(model, is_cq ? "CQ doorbell" : "SQ doorbell", id, value, 0);
     if (is_cq) {
         model->cqs[id].doorbells++;

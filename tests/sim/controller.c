@@ -83,6 +83,7 @@ static void choose_model(struct sim_controller *controller)
     model->mdts = large ? 0 : RANDOM_ONE(random, mdts);
     model->delete_drops = random_chance(random, 200);
     model->delete_finishes = random_chance(random, 300);
+    model->stops_late = random_chance(random, 500);
     model->counts_pending = random_chance(random, 500);
     model->granted = random_between(random, 1, 8);
     model->line = &controller->sim->lines[controller->line];
@@ -327,6 +328,9 @@ void sim_recover(struct sim_controller *controller)
         return;
     }
     controller->counts_exact = false;
+    if (controller->model->gone) {
+        controller->model->pending_count = 0; /* it comes back as a new one */
+    }
     controller->model->fatal = false;
     controller->model->gone = false;
     controller->model->hang_next = 0;

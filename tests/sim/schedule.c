@@ -27,6 +27,10 @@ void sim_device(struct sim_controller *controller, uint32_t count)
     struct model *model = controller->model;
     struct random *random = &controller->sim->random;
 
+    if ((model->cc & NVME_CC_EN) == 0) {
+        model_finish_late(model);
+        return;
+    }
     for (uint32_t done = 0;
          done < count && model->pending_count != 0 && model->ready && !model->gone; done++) {
         uint32_t first = random_below(random, model->pending_count);

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""Seed bugs into the engine, one at a time, and see whether the tests notice.
+
+    scripts/mutate.py               all of tests/mutate/mutants.toml
+    scripts/mutate.py -k barrier    only those whose name contains it
+    scripts/mutate.py --check       only: does each still apply? (part of make check)
+    scripts/mutate.py --list        the names
+
+Each mutant is built in a copy of the tree below build/mutate/. The unit tests run first (GCC, both
+sanitizers), then the simulation for --seconds from seed 1; the first failure kills the mutant.
+One that does not compile is an error of its description. Results go to build/mutate/results.json.
+Exit status 0 if at least --least percent were killed. The last line is `N killed, N survived`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import queue
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MUTANTS = ROOT / "tests" / "mutate" / "mutants.toml"
+BUILD = ROOT / "build" / "mutate"
+COPIED = ("engine", "kernel", "platform", "tests", "Makefile")
+COMPILER = "gcc"
+TEST_SECONDS_MAX = 60  # a unit test takes one or two
+LEAST_PERCENT = 90
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """A bug: `find`, which stands once in `file`, becomes `put`."""
+
+    name: str
+    file: str
+    find: str
+    put: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What came of a mutant: who killed it, "" if nobody did; why it could not be made."""
+
+    mutant: Mutant
+    killer: str
+    seconds: float
+    wrong: str = ""
+
+
+class BadMutant(Exception):
+    """A mutant that cannot be made."""
+
+
+def load() -> list[Mutant]:
+    """All mutants. Raises BadMutant for a list that makes no sense."""
+    try:
+        mutants = [Mutant(**entry) for entry in tomllib.loads(MUTANTS.read_text())["mutant"]]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise BadMutant(f"{MUTANTS.relative_to(ROOT)}: {error}") from error
+    names = [mutant.name for mutant in mutants]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadMutant(f"{name}: the name stands twice")
+    return mutants
+
+
+def apply(mutant: Mutant, tree: Path) -> str:
+    """Put the bug into the tree's file and return what was there. Raises BadMutant."""
+    path = tree / mutant.file
+    text = path.read_text() if path.is_file() else ""
+    found = text.count(mutant.find)
+    if found != 1 or mutant.find == mutant.put:
+        raise BadMutant(f"{mutant.name}: its text stands {found} times in {mutant.file}, not once")
+    path.write_text(text.replace(mutant.find, mutant.put))
+    return text
+
+
+def check(mutants: Sequence[Mutant]) -> int:
+    """Whether each still applies; says which does not."""
+    wrong = 0
+    for mutant in mutants:
+        path = ROOT / mutant.file
+        found = path.read_text().count(mutant.find) if path.is_file() else 0
+        if found != 1 or mutant.find == mutant.put:
+            print(f"{mutant.name}: its text stands {found} times in {mutant.file}, not once")
+            wrong += 1
+    print(f"{len(mutants)} mutants, {wrong} do not apply")
+    return 1 if wrong else 0
+
+
+def unit_tests(tree: Path) -> list[str]:
+    """The unit tests of a tree, as make calls their programs."""
+    names = sorted(path.stem for path in (tree / "tests" / "unit").glob("test_*.c"))
+    return [f"build/host/{COMPILER}/{name}" for name in names]
+
+
+def prepare(tree: Path) -> None:
+    """A copy of the sources, built. Objects of an earlier run are used again where they are new."""
+    tree.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        source, target = ROOT / name, tree / name
+        if source.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "corpus"))
+        else:
+            shutil.copy2(source, target)
+    output = make(tree, [*unit_tests(tree), "build/sim"])
+    if output:
+        raise BadMutant(f"the tree does not build without any bug:\n{output}")
+
+
+def make(tree: Path, targets: Sequence[str]) -> str:
+    """Build; what make says if it fails, else nothing."""
+    answer = subprocess.run(
+        ["make", "-s", f"HOST_CCS={COMPILER}", *targets],
+        cwd=tree,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return answer.stdout if answer.returncode else ""
+
+
+def passes(command: Sequence[str], tree: Path, seconds: float) -> bool:
+    """Whether the command ends well and in time."""
+    try:
+        answer = subprocess.run(
+            command,
+            cwd=tree,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return answer.returncode == 0
+
+
+def find_killer(tree: Path, sim_seconds: int) -> str:
+    """The first test that fails. Raises BadMutant if the tree does not compile."""
+    tests = unit_tests(tree)
+    output = make(tree, tests)
+    if output:
+        raise BadMutant(f"does not compile:\n{output}")
+    for test in tests:
+        if not passes([f"./{test}"], tree, TEST_SECONDS_MAX):
+            return Path(test).name
+    output = make(tree, ["build/sim"])
+    if output:
+        raise BadMutant(f"does not compile:\n{output}")
+    command = ["./build/sim", "--seed", "1", "--seconds", str(sim_seconds)]
+    return "" if passes(command, tree, sim_seconds + TEST_SECONDS_MAX) else "sim"
+
+
+def judge(mutant: Mutant, trees: queue.Queue[Path], sim_seconds: int) -> Verdict:
+    """One mutant in one of the trees, which is as before afterwards."""
+    tree = trees.get()
+    begin = time.monotonic()
+    killer = wrong = ""
+    try:
+        before = apply(mutant, tree)
+        try:
+            killer = find_killer(tree, sim_seconds)
+        finally:
+            (tree / mutant.file).write_text(before)
+    except BadMutant as error:
+        wrong = str(error)
+    finally:
+        trees.put(tree)
+    return Verdict(mutant, killer, time.monotonic() - begin, wrong)
+
+
+def run_all(mutants: Sequence[Mutant], jobs: int, sim_seconds: int) -> list[Verdict]:
+    """All of them, a line each as they come."""
+    trees: queue.Queue[Path] = queue.Queue()
+    verdicts: list[Verdict] = []
+    for number in range(jobs):
+        print(f"building tree {number + 1} of {jobs}", flush=True)
+        prepare(BUILD / f"tree{number}")
+        trees.put(BUILD / f"tree{number}")
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        waiting = [pool.submit(judge, mutant, trees, sim_seconds) for mutant in mutants]
+        try:
+            for done in concurrent.futures.as_completed(waiting):
+                verdict = done.result()
+                verdicts.append(verdict)
+                what = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
+                what = verdict.wrong or what
+                print(
+                    f"[{len(verdicts):3}/{len(mutants)}]  {verdict.mutant.name:32} "
+                    f"{verdict.seconds:5.1f} s  {what}",
+                    flush=True,
+                )
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return verdicts
+
+
+def write_results(verdicts: Sequence[Verdict]) -> None:
+    """Who killed whom, for machines."""
+    answer = {
+        "killed": sum(bool(verdict.killer) for verdict in verdicts),
+        "made": len(verdicts),
+        "killers": {verdict.mutant.name: verdict.killer or None for verdict in verdicts},
+    }
+    (BUILD / "results.json").write_text(json.dumps(answer, indent=1, sort_keys=True) + "\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-k", metavar="PATTERN", default="", help="only mutants with this in them")
+    parser.add_argument("--list", action="store_true", help="print the names and stop")
+    parser.add_argument("--check", action="store_true", help="only see whether each still applies")
+    parser.add_argument("--jobs", type=int, default=2, help="trees at work side by side (2)")
+    parser.add_argument("--seconds", type=int, default=5, help="of simulation per mutant (5)")
+    parser.add_argument(
+        "--least", type=int, default=LEAST_PERCENT, help="percent to be killed (%(default)s)"
+    )
+    options = parser.parse_args(argv)
+    if options.jobs < 1 or options.seconds < 1:
+        parser.error("--jobs and --seconds: at least 1")
+    try:
+        mutants = [mutant for mutant in load() if options.k in mutant.name]
+        if not mutants:
+            parser.error(f"-k {options.k}: no mutant has this in its name; --list prints them")
+        if options.list:
+            print("\n".join(mutant.name for mutant in mutants))
+            return 0
+        if options.check:
+            return check(mutants)
+        verdicts = run_all(mutants, options.jobs, options.seconds)
+    except BadMutant as error:
+        print(f"mutate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    wrong = [verdict.mutant.name for verdict in verdicts if verdict.wrong]
+    if wrong:
+        print(f"mutate: cannot be made: {', '.join(wrong)}", file=sys.stderr)
+        return 2
+    write_results(verdicts)
+    killed = sum(bool(verdict.killer) for verdict in verdicts)
+    for verdict in verdicts:
+        if not verdict.killer:
+            print(f"survived: {verdict.mutant.name} ({verdict.mutant.file})")
+    print(f"{killed * 100 / len(verdicts):.1f} % killed, at least {options.least} % wanted")
+    print(f"{killed} killed, {len(verdicts) - killed} survived")
+    return 0 if killed * 100 >= options.least * len(verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

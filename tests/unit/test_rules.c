@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The model's rules about memory and order, each broken on purpose, and its knobs that make a
+ * device lie. Rules about registers, barriers of rings and commands are in test_model.c.
+ */
+#include "fixture.h"
+#include "nvme_hal.h"
+
+#define MS UINT64_C(1000000)
+
+enum {
+    BLOCK = 512,
+    SQ_1 = NVME_REG_DOORBELLS + 8,
+    CC_READY = 0x460001,
+};
+
+static uint8_t buffer[3 * 4096] __attribute__((aligned(4096)));
+
+static void write_register(const struct fixture *fixture, uint32_t offset, uint32_t value)
+{
+    hal_mmio_write32(fixture->model->bar + offset, value);
+}
+
+static uint32_t read_register(const struct fixture *fixture, uint32_t offset)
+{
+    return hal_mmio_read32(fixture->model->bar + offset);
+}
+
+static void post_read(struct fixture *fixture, struct outcome *outcome, uint32_t blocks)
+{
+    assert_int_equal(
+        nvme_read(fixture->queues[0], &fixture->ns, 0, blocks, buffer, outcome_callback(outcome)),
+        NVME_OK);
+}
+
+/* Rings in `buffer`, empty, and an admin queue of two entries that starts there. */
+static void prepare_rings(struct fixture *fixture)
+{
+    fixture_init(fixture);
+    memset(buffer, 0, sizeof(buffer));
+    fixture->model->aqa = 1U << 16 | 1;
+    fixture->model->asq = (uintptr_t)buffer;
+    fixture->model->acq = (uintptr_t)buffer + 4096;
+}
+
+/* ---- Order ------------------------------------------------------------------------------ */
+
+static void enable_without_a_barrier_behind_the_rings_is_named(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    prepare_rings(&fixture);
+    hal_dma_clean(NULL, buffer + 4096, 4096);
+    write_register(&fixture, NVME_REG_CC, CC_READY);
+    assert_true(world_expect_finding("after the rings were emptied"));
+    write_register(&fixture, NVME_REG_CC, 0);
+    hal_dma_clean(NULL, buffer + 4096, 4096);
+    hal_before_doorbell();
+    write_register(&fixture, NVME_REG_CC, CC_READY);
+    fixture_drop(&fixture);
+}
+
+static void doorbell_without_a_barrier_behind_ready_is_named(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    prepare_rings(&fixture);
+    write_register(&fixture, NVME_REG_CC, CC_READY);
+    assert_int_equal(read_register(&fixture, NVME_REG_CSTS), 1);
+    write_register(&fixture, NVME_REG_DOORBELLS, 0);
+    assert_true(world_expect_finding("after CSTS.RDY was read"));
+    fixture_drop(&fixture);
+}
+
+static void barrier_behind_ready_is_enough(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    prepare_rings(&fixture);
+    write_register(&fixture, NVME_REG_CC, CC_READY);
+    assert_int_equal(read_register(&fixture, NVME_REG_CSTS), 1);
+    hal_after_mmio_read();
+    write_register(&fixture, NVME_REG_DOORBELLS, 0);
+    assert_true(world_expect_finding("adds nothing"));
+    fixture_drop(&fixture);
+}
+
+static void doorbell_before_ready_is_named(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    prepare_rings(&fixture);
+    fixture.model->ready_delay_ns = MS;
+    write_register(&fixture, NVME_REG_CC, CC_READY);
+    write_register(&fixture, NVME_REG_DOORBELLS, 1);
+    assert_true(world_expect_finding("not ready"));
+    fixture_drop(&fixture);
+}
+
+/* ---- Memory ----------------------------------------------------------------------------- */
+
+static void data_that_are_not_invalidated_are_named(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    post_read(&fixture, &outcome, 1);
+    nvme_submit(fixture.queues[0]);
+    /* The head is given back by somebody who has not looked at the data. */
+    hal_before_doorbell();
+    write_register(&fixture, SQ_1 + 4, 1);
+    assert_true(world_expect_finding("not invalidated"));
+    fixture_drop(&fixture);
+}
+
+static void invalidated_memory_of_the_hart_is_named(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    world.keep = buffer + 64;
+    world.keep_bytes = 64;
+    hal_dma_invalidate(NULL, buffer, 64);
+    hal_dma_invalidate(NULL, buffer + 128, 64);
+    assert_int_equal(world.findings, 0);
+    hal_dma_invalidate(NULL, buffer, 65);
+    assert_true(world_expect_finding("did not write is invalidated"));
+    fixture_drop(&fixture);
+}
+
+struct clean_case {
+    const char *name;
+    uint32_t blocks;
+    bool list; /* the list is at fault, not the data */
+    const char *finding;
+};
+
+static const struct clean_case clean_cases[] = {
+    {"data_not_cleaned", 1, false, "a buffer is not cleaned"},
+    {"list_not_cleaned", 24, true, "a PRP list is not cleaned"},
+};
+
+/* The command of the case, as if it had been cleaned an epoch after its data or its list. */
+static void what_is_not_cleaned_is_named(void **state)
+{
+    const struct clean_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    struct nvme_command *ring;
+
+    fixture_poll_queue(&fixture);
+    post_read(&fixture, &outcome, this->blocks);
+    ring = world_host(fixture.model->sqs[1].address);
+    hal_before_doorbell();
+    if (this->list) {
+        hal_dma_clean(NULL, buffer, sizeof(buffer));
+    }
+    hal_dma_clean(NULL, &ring[0], sizeof(ring[0]));
+    nvme_submit(fixture.queues[0]);
+    assert_true(world_expect_finding(this->finding));
+    fixture_drop(&fixture);
+}
+
+/* ---- Queues and commands ---------------------------------------------------------------- */
+
+static void overflow_of_a_completion_queue_is_named(void **state)
+{
+    struct fixture fixture;
+    struct nvme_completion entry = {0};
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    for (uint32_t i = 0; i + 1 < FIXTURE_DEPTH; i++) {
+        model_post_entry(fixture.model, 1, entry);
+    }
+    assert_int_equal(world.findings, 0);
+    model_post_entry(fixture.model, 1, entry);
+    assert_true(world_expect_finding("overflows"));
+    fixture_drop(&fixture);
+}
+
+static void command_above_mdts_is_named(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    fixture.model->mdts = 1;
+    post_read(&fixture, &outcome, 17);
+    nvme_submit(fixture.queues[0]);
+    assert_true(world_expect_finding("more than MDTS"));
+    fixture_drop(&fixture);
+}
+
+struct create_case {
+    const char *name;
+    uint64_t prp1_offset;
+    uint32_t cdw11;
+    const char *finding;
+};
+
+static const struct create_case create_cases[] = {
+    {"queue_not_contiguous", 0, 0, "not contiguous"},
+    {"queue_inside_a_page", 64, 1, "not the start of a page"},
+};
+
+static void wrong_create_is_named(void **state)
+{
+    const struct create_case *this = *state;
+    struct fixture fixture;
+    struct nvme_command *ring;
+
+    fixture_poll_queue(&fixture);
+    memset(buffer, 0, sizeof(buffer));
+    ring = world_host(fixture.model->sqs[0].address);
+    ring += fixture.model->sqs[0].tail;
+    *ring = (struct nvme_command){
+        .cdw0 = NVME_ADMIN_CREATE_CQ | 0x1234U << 16,
+        .prp1 = (uintptr_t)buffer + this->prp1_offset,
+        .cdw10 = 3U << 16 | 2,
+        .cdw11 = this->cdw11,
+    };
+    hal_dma_clean(NULL, ring, sizeof(*ring));
+    hal_before_doorbell();
+    write_register(&fixture, NVME_REG_DOORBELLS, fixture.model->sqs[0].tail + 1);
+    assert_true(world_expect_finding(this->finding));
+    fixture_drop(&fixture);
+}
+
+static void register_that_is_none_is_named(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    (void)read_register(&fixture, NVME_REG_DOORBELLS);
+    assert_true(world_expect_finding("a register that is none"));
+    (void)hal_mmio_read32(buffer);
+    assert_true(world_expect_finding("outside of every controller"));
+    fixture_drop(&fixture);
+}
+
+/* ---- Knobs ------------------------------------------------------------------------------ */
+
+static uint32_t lie_of_version(struct model *model, uint32_t offset, uint32_t value)
+{
+    (void)model;
+    return offset == NVME_REG_VS ? 0x20100 : value;
+}
+
+static void device_lies_about_its_registers(void **state)
+{
+    struct fixture fixture;
+    struct nvme_controller_info info;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.model->lie = lie_of_version;
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    nvme_controller_describe(fixture.controller, &info);
+    assert_int_equal(info.version, 0x20100);
+    fixture_finish(&fixture);
+}
+
+static void break_first_byte(struct model *model, uint8_t *page)
+{
+    (void)model;
+    page[0] ^= 0xff;
+}
+
+static void device_bends_its_identify_pages(void **state)
+{
+    struct fixture fixture;
+    struct nvme_controller_info info;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.model->bend_page = break_first_byte;
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    nvme_controller_describe(fixture.controller, &info);
+    assert_int_equal(info.pci_vendor, 0x1b36 ^ 0xff);
+    fixture_finish(&fixture);
+}
+
+static void fail_entry(struct model *model, uint32_t cqid, struct nvme_completion *entry)
+{
+    (void)model;
+    assert_int_equal(cqid, 1);
+    entry->status |= 0x281U << 17;
+}
+
+static void device_bends_one_entry(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcomes[2] = {0};
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    fixture.model->bend = fail_entry;
+    post_read(&fixture, &outcomes[0], 1);
+    post_read(&fixture, &outcomes[1], 1);
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH), 2);
+    outcome_check_error(&outcomes[0], NVME_ERR_DEVICE);
+    assert_int_equal(outcomes[0].result.status, 0x281);
+    outcome_check_ok(&outcomes[1], BLOCK);
+    fixture_finish(&fixture);
+}
+
+/* Behind EN = 0 the device still writes to the buffer; only then RDY falls and the request ends. */
+static void device_stops_late(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    fixture.model->on_demand = true;
+    fixture.model->stops_late = true;
+    fixture.model->ready_delay_ns = 100 * MS;
+    post_read(&fixture, &outcome, 1);
+    nvme_submit(fixture.queues[0]);
+    memset(buffer, 0, BLOCK);
+    fixture.model->fatal = true;
+    world_advance(NVME_WATCH_PERIOD_NS);
+    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    assert_int_equal(fixture.model->cc & NVME_CC_EN, 0);
+    assert_int_equal(fixture.model->pending_count, 1);
+    assert_int_equal(outcome.count, 0);
+    assert_int_equal(buffer[1], 0);
+    world_advance(100 * MS);
+    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    outcome_check_error(&outcome, NVME_ERR_FATAL);
+    assert_int_equal(buffer[1], model_pattern(1));
+    assert_int_equal(fixture.model->pending_count, 0);
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
+    fixture_drop(&fixture);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[13 + COUNT_OF(clean_cases) + COUNT_OF(create_cases)] = {
+        cmocka_unit_test(enable_without_a_barrier_behind_the_rings_is_named),
+        cmocka_unit_test(doorbell_without_a_barrier_behind_ready_is_named),
+        cmocka_unit_test(barrier_behind_ready_is_enough),
+        cmocka_unit_test(doorbell_before_ready_is_named),
+        cmocka_unit_test(data_that_are_not_invalidated_are_named),
+        cmocka_unit_test(invalidated_memory_of_the_hart_is_named),
+        cmocka_unit_test(overflow_of_a_completion_queue_is_named),
+        cmocka_unit_test(command_above_mdts_is_named),
+        cmocka_unit_test(register_that_is_none_is_named),
+        cmocka_unit_test(device_lies_about_its_registers),
+        cmocka_unit_test(device_bends_its_identify_pages),
+        cmocka_unit_test(device_bends_one_entry),
+        cmocka_unit_test(device_stops_late),
+    };
+    size_t count = 13;
+
+    fixture_add_cases(tests, &count, what_is_not_cleaned_is_named, clean_cases,
+                      COUNT_OF(clean_cases), sizeof(clean_cases[0]));
+    fixture_add_cases(tests, &count, wrong_create_is_named, create_cases, COUNT_OF(create_cases),
+                      sizeof(create_cases[0]));
+    return fixture_run("rules", tests, count);
+}
