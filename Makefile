@@ -171,7 +171,7 @@ only_version = case "$$($(1) --version)" in *"ersion $(2)."*|*"heck $(2)"*) ;; \
     *) echo "skipped: judged by $(1) $(2), this is $$($(1) --version)"; exit 0;; esac;
 
 .PHONY: check-format check-layering check-gcc check-clang check-clang-tidy check-cppcheck \
-    check-shell check-python
+    check-shell check-python check-mutants
 check-format:
 	@$(call only_version,clang-format,14) clang-format --dry-run -Werror $(C_FILES)
 check-layering: build/libnvme.a
@@ -195,6 +195,8 @@ check-cppcheck:
 	    $(filter %.c,$(TARGET_SOURCES))
 check-shell:
 	@shellcheck $(SH_FILES)
+check-mutants:
+	@$(PYTHON) scripts/mutate.py --check
 check-python:
 	@$(PYTHON) -m py_compile $(PY_FILES)
 	@pyflakes3 $(PY_FILES)
@@ -202,7 +204,7 @@ check-python:
 # ---- actions ----------------------------------------------------------------------------------
 
 .PHONY: help all setup run bench bench-quick plot test test-host test-qemu test-full check \
-    sim threads fuzz model instructions coverage size debug clean run-bench run-tests \
+    sim threads fuzz mutate model instructions coverage size debug clean run-bench run-tests \
     run-coverage host-tests fuzz-targets
 
 help: ## list the actions
@@ -279,6 +281,10 @@ fuzz: ## fuzz device, device tree and options for SECONDS (60) each
 	@$(PYTHON) scripts/fuzz.py --seconds $(SECONDS)
 
 fuzz-targets: $(FUZZ_TARGETS:%=build/%)
+
+mutate: ## seed bugs into the engine one by one: the tests must notice 90 % (12 minutes)
+	@scripts/setup.sh test
+	@$(PYTHON) scripts/mutate.py
 
 model: ## check the models of tests/spin/ exhaustively with SPIN
 	@scripts/setup.sh test

@@ -3,7 +3,8 @@
  * The watch: lost interrupts, expired commands, dead controllers.
  *
  * An expired command disables its controller: a device that still owns a buffer cannot be left
- * running, and nothing ends before RDY = 0 is seen. Waits for nothing: each call does one step.
+ * running, and nothing ends before RDY = 0 is seen. Waits for nothing: each call does one step. The
+ * order of a deadline, a completion and several owners is modelled in tests/spin/failure.pml.
  */
 #include "nvme_internal.h"
 

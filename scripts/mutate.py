@@ -19,7 +19,6 @@ import concurrent.futures
 import dataclasses
 import json
 import queue
-import shutil
 import subprocess
 import sys
 import time
@@ -103,19 +102,39 @@ def unit_tests(tree: Path) -> list[str]:
     return [f"build/host/{COMPILER}/{name}" for name in names]
 
 
+def copy_sources(tree: Path) -> None:
+    """Make the tree's sources those of the project; what is the same keeps its time."""
+    wanted = {
+        path.relative_to(ROOT)
+        for name in COPIED
+        for path in ((ROOT / name).rglob("*") if (ROOT / name).is_dir() else [ROOT / name])
+        if path.is_file() and path.suffix != ".pyc" and "corpus" not in path.parts
+    }
+    there = {
+        path.relative_to(tree)
+        for name in COPIED
+        for path in ((tree / name).rglob("*") if (tree / name).is_dir() else [tree / name])
+        if path.is_file()
+    }
+    for name in there - wanted:
+        (tree / name).unlink()
+    for name in wanted:
+        text = (ROOT / name).read_bytes()
+        if name not in there or (tree / name).read_bytes() != text:
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_bytes(text)
+
+
 def prepare(tree: Path) -> None:
-    """A copy of the sources, built. Objects of an earlier run are used again where they are new."""
+    """A tree to put bugs into, which passes everything without one. Raises BadMutant."""
     tree.mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        source, target = ROOT / name, tree / name
-        if source.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "corpus"))
-        else:
-            shutil.copy2(source, target)
+    copy_sources(tree)
     output = make(tree, [*unit_tests(tree), "build/sim"])
     if output:
         raise BadMutant(f"the tree does not build without any bug:\n{output}")
+    killer = find_killer(tree, 1)
+    if killer:
+        raise BadMutant(f"{killer} fails without any bug")
 
 
 def make(tree: Path, targets: Sequence[str]) -> str:

@@ -79,6 +79,11 @@ def cases() -> list[Case]:
     ]
     # Without any stray claim too: it takes no second device on the line.
     found += [Case("shared", ("HARTS=2", "STRAYS=0", "BUG_OWNER_OPENS"), True)]
+    found += [Case("failure", (), False)]
+    found += [
+        Case("failure", (bug,), True)
+        for bug in ("BUG_END_EARLY", "BUG_NO_LAST_DRAIN", "BUG_END_OTHERS")
+    ]
     return found
 
 

@@ -30,7 +30,7 @@ SIM_SEEDS = 4000  # the same ones each time, in about a minute
 THREADS_SECONDS = 10
 
 SUITES = "check host sim threads fuzz model scripts qemu qemu-full".split()
-CHECKS = ("format", "layering", "gcc", "clang", "clang-tidy", "cppcheck", "shell", "python")
+CHECKS = "format layering gcc clang clang-tidy cppcheck shell python mutants".split()
 
 
 @dataclasses.dataclass(frozen=True)

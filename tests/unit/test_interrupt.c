@@ -115,6 +115,20 @@ static void spurious_claim_rings_nothing_and_is_counted(void **state)
     fixture_finish(&fixture);
 }
 
+static void admin_entry_that_nobody_awaits_does_not_hold_the_line(void **state)
+{
+    struct fixture fixture;
+    struct nvme_completion entry = {.status = 0x7777};
+
+    (void)state;
+    start(&fixture, 1);
+    model_post_entry(fixture.model, 0, entry);
+    assert_true(model_level(fixture.model));
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    assert_false(model_level(fixture.model));
+    fixture_finish(&fixture);
+}
+
 static void poll_queue_on_the_controller_is_left_to_its_owner(void **state)
 {
     struct fixture fixture;
@@ -315,9 +329,10 @@ static void line_of_two_controllers_is_drained_as_one(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[11 + COUNT_OF(line_cases)] = {
+    struct CMUnitTest tests[12 + COUNT_OF(line_cases)] = {
         cmocka_unit_test(handler_masks_drains_every_queue_and_opens_again),
         cmocka_unit_test(spurious_claim_rings_nothing_and_is_counted),
+        cmocka_unit_test(admin_entry_that_nobody_awaits_does_not_hold_the_line),
         cmocka_unit_test(poll_queue_on_the_controller_is_left_to_its_owner),
         cmocka_unit_test(bottom_half_drains_between_enter_and_exit),
         cmocka_unit_test(what_a_bottom_half_leaves_interrupts_again),
@@ -328,7 +343,7 @@ int main(void)
         cmocka_unit_test(admin_command_amid_io_loses_no_interrupt),
         cmocka_unit_test(line_of_two_controllers_is_drained_as_one),
     };
-    size_t count = 11;
+    size_t count = 12;
 
     fixture_add_cases(tests, &count, no_interrupt_is_lost, line_cases, COUNT_OF(line_cases),
                       sizeof(line_cases[0]));

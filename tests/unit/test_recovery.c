@@ -160,6 +160,27 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
     fixture_drop(&fixture);
 }
 
+/* What was posted before the failure and not rung for is not rung for any more. */
+static void failed_controller_takes_no_doorbell(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    start(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->ready_delay_ns = MS;
+    post(&fixture, 0, &outcome);
+    fixture.model->fatal = true;
+    world_advance(STEP_MS * MS);
+    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(model_doorbell_count(fixture.model, 1, false), 0);
+    watch_for(&fixture, 0, 100, STEP_MS, &outcome);
+    outcome_check_error(&outcome, NVME_ERR_FATAL);
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
+    fixture_drop(&fixture);
+}
+
 /* ---- Deadlines -------------------------------------------------------------------------- */
 
 struct deadline_case {
@@ -357,7 +378,8 @@ static void closing_the_controller_waits_for_rdy_and_is_busy_with_requests(void 
 
 int main(void)
 {
-    struct CMUnitTest tests[7 + COUNT_OF(fail_cases) + COUNT_OF(deadline_cases)] = {
+    struct CMUnitTest tests[8 + COUNT_OF(fail_cases) + COUNT_OF(deadline_cases)] = {
+        cmocka_unit_test(failed_controller_takes_no_doorbell),
         cmocka_unit_test(watcher_that_slept_for_an_hour_expires_nothing),
         cmocka_unit_test(longest_deadline_never_comes),
         cmocka_unit_test(completion_that_nobody_looked_at_is_no_timeout),
@@ -366,7 +388,7 @@ int main(void)
         cmocka_unit_test(queue_is_not_closed_while_its_controller_is_being_disabled),
         cmocka_unit_test(closing_the_controller_waits_for_rdy_and_is_busy_with_requests),
     };
-    size_t count = 7;
+    size_t count = 8;
 
     fixture_add_cases(tests, &count, every_request_of_every_queue_ends_once_on_its_owner,
                       fail_cases, COUNT_OF(fail_cases), sizeof(fail_cases[0]));
