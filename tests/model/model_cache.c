@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What a driver owes a machine whose DMA is not coherent: data that the device wrote are
- * invalidated before their completion is given back. Cleaning is checked where the device reads:
+ * invalidated before their completion is given back, and an entry before it is looked at; an empty
+ * ring is cleaned before it is handed over. Other cleaning is checked where the device reads:
  * model_prp.c.
  */
 #include "model_internal.h"
@@ -39,5 +40,23 @@ void model_check_given_back(const struct model_cq *cq, uint32_t head)
         if (cq->written[i].host != NULL) {
             world_find("data that the device wrote are not invalidated");
         }
+    }
+}
+
+void model_check_invalidated(const struct model_cq *cq, uint32_t entry)
+{
+    const struct nvme_completion *ring = world_host(cq->address);
+    uintptr_t start = (uintptr_t)&ring[entry];
+
+    if (start < world.invalidated_start ||
+        start + sizeof(struct nvme_completion) > world.invalidated_end) {
+        world_find("a completion entry is looked at without being invalidated");
+    }
+}
+
+void model_check_emptied(const struct nvme_completion *ring, uint32_t entries)
+{
+    if (!world_was_ever_cleaned(ring, entries * sizeof(*ring))) {
+        world_find("a completion ring is handed over without being cleaned");
     }
 }

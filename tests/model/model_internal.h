@@ -36,6 +36,8 @@ void model_check_status_barrier(struct model *model);
 /* model_cache.c: what a driver for a machine without coherent DMA must do. */
 void model_note_written(struct model *model, const uint8_t *host, uint32_t bytes);
 void model_check_given_back(const struct model_cq *cq, uint32_t head);
+void model_check_invalidated(const struct model_cq *cq, uint32_t entry);
+void model_check_emptied(const struct nvme_completion *ring, uint32_t entries);
 
 /* model_admin.c, model_io.c */
 struct model_answer model_execute_admin(struct model *model, const struct nvme_command *command);

@@ -47,6 +47,7 @@ void model_open_cq(struct model *model, uint32_t id, uint64_t address, uint32_t 
         .written = allocate(entries, sizeof(struct model_written)),
         .seen_entry = UINT32_MAX,
     };
+    model_check_emptied(ring, entries);
     for (uint32_t i = 0; i < entries; i++) {
         if ((ring[i].status & NVME_CQE_PHASE) != 0) {
             world_find("a completion ring is handed over with a stale phase bit");
@@ -95,6 +96,7 @@ static void check_load(struct model_cq *cq, uint32_t entry, uint32_t dword)
     uint8_t bit = (uint8_t)(1U << dword);
 
     if (dword == 3) {
+        model_check_invalidated(cq, entry);
         cq->seen_entry = entry;
         cq->seen_at_barrier = world.phase_barriers;
         return;

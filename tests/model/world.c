@@ -297,12 +297,28 @@ bool world_was_cleaned(const void *pointer, size_t size, uint64_t epoch)
     return world.cleans > WORLD_CLEANS_KEPT;
 }
 
+bool world_was_ever_cleaned(const void *pointer, size_t size)
+{
+    uintptr_t start = (uintptr_t)pointer;
+
+    for (uint64_t i = 0; i < world.cleans && i < WORLD_CLEANS_KEPT; i++) {
+        const struct world_clean *clean = &world.clean_log[i];
+
+        if (clean->start <= start && clean->end >= start + size) {
+            return true;
+        }
+    }
+    return world.cleans > WORLD_CLEANS_KEPT;
+}
+
 void world_dma_invalidate(const void *pointer, size_t size)
 {
     uintptr_t from = (uintptr_t)pointer;
     uintptr_t keep = (uintptr_t)world.keep;
 
     world.invalidates++;
+    world.invalidated_start = from;
+    world.invalidated_end = from + size;
     if (from < keep + world.keep_bytes && from + size > keep) {
         world_find("memory that the device did not write is invalidated");
     }

@@ -78,6 +78,8 @@ struct world {
     uint64_t register_writes; /* doorbells apart */
     uint64_t cleans;
     uint64_t invalidates;
+    uintptr_t invalidated_start; /* by the last one */
+    uintptr_t invalidated_end;
     uint64_t doorbell_barriers; /* also the epoch of what was made visible before them */
     uint64_t phase_barriers;
     uint64_t register_barriers;
@@ -120,6 +122,9 @@ void *world_host(uint64_t device_address);
 
 /* True unless it is certain that the memory was not cleaned in this epoch. */
 bool world_was_cleaned(const void *pointer, size_t size, uint64_t epoch);
+
+/* True if it was cleaned at any time that is remembered. */
+bool world_was_ever_cleaned(const void *pointer, size_t size);
 
 /* Controllers come and go. */
 void world_attach(struct model *model);
