@@ -91,11 +91,11 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/virt/machine*.c \
-    kernel/options*.c tests/model/*.c)
+    kernel/options*.c bench/job*.c tests/model/*.c)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # tests/model comes first: its nvme_port.h stands in for the target's.
 HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Iengine -Ikernel \
-    -Iplatform/riscv64 -Iplatform/virt
+    -Iplatform/riscv64 -Iplatform/virt -Ibench
 
 # $(1) a folder below build/host/, $(2) the compiler, $(3) its flags
 define host_build

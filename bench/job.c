@@ -16,6 +16,7 @@ enum {
     BS_MAX = 16 * 1024 * 1024,
     LIST_BYTES_MAX = 200,
     LINE_BYTES = 256,
+    COMBINATIONS_MAX = 65536, /* each is compared with all points before it */
 };
 
 #define TERABYTES (UINT64_C(1) << 50)
@@ -226,6 +227,11 @@ static bool build_points(struct job *job, const struct list lists[JOB_LISTS])
 
     for (uint32_t i = 0; i < JOB_LISTS; i++) {
         product *= lists[i].count;
+    }
+    if (product > COMBINATIONS_MAX) {
+        printf("error: the lists give %" PRIu64 " combinations, at most %d\n", product,
+               (int)COMBINATIONS_MAX);
+        return false;
     }
     job->mode_count = lists[JOB_LISTS - 1].count;
     for (uint64_t position = 0; position < product; position++) {

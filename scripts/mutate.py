@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MUTANTS = ROOT / "tests" / "mutate" / "mutants.toml"
 BUILD = ROOT / "build" / "mutate"
-COPIED = ("engine", "kernel", "platform", "tests", "Makefile")
+COPIED = ("bench", "engine", "kernel", "platform", "tests", "Makefile")
 COMPILER = "gcc"
 TEST_SECONDS_MAX = 60  # a unit test takes one or two
 LEAST_PERCENT = 90
