@@ -105,24 +105,27 @@ void sim_moments(struct sim *sim)
     world.meanwhile[WORLD_AT_PHASE] = random_chance(&sim->random, 300) ? device_meanwhile : NULL;
 }
 
-/* One look at a queue that polls; what nvme_queue_service returns. */
-uint32_t sim_service(struct sim_queue *queue)
+/* One look at a queue that polls. True if it found entries, be they junk: then there may be more. */
+bool sim_service(struct sim_queue *queue)
 {
     struct sim *sim = queue->controller->sim;
     uint32_t budget =
         random_chance(&sim->random, 500) ? NVME_DEPTH_MAX : random_between(&sim->random, 1, 4);
-    uint32_t found = 0;
+    struct nvme_counters before = {0};
+    struct nvme_counters after = {0};
 
     sim_moments(sim);
     /* An interrupt queue whose source is masked for good is serviced with interrupts off. */
     if (queue->open && nvme_queue_mode(queue->engine) == NVME_MODE_POLL) {
-        bool before = sim->in_handler;
+        bool in_handler = sim->in_handler;
 
+        nvme_queue_count(queue->engine, &before);
         sim->in_handler = true;
-        found = nvme_queue_service(queue->engine, budget);
-        sim->in_handler = before;
+        nvme_queue_service(queue->engine, budget);
+        sim->in_handler = in_handler;
+        nvme_queue_count(queue->engine, &after);
     }
-    return found;
+    return after.completions != before.completions;
 }
 
 /* Every open queue is looked at, in the context that services it. */
@@ -173,7 +176,7 @@ static bool serve(struct sim *sim)
                   controller->model->pending_count != 0;
         sim_device(controller, UINT32_MAX);
         if (queue->open) {
-            active |= sim_service(queue) != 0;
+            active |= sim_service(queue);
         }
         active |= queue->outstanding != before;
     }

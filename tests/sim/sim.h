@@ -138,7 +138,7 @@ void sim_misuse(struct sim_queue *queue);
 void sim_moments(struct sim *sim);
 void sim_device(struct sim_controller *controller, uint32_t count);
 bool sim_interrupts(struct sim *sim, uint32_t line);
-uint32_t sim_service(struct sim_queue *queue);
+bool sim_service(struct sim_queue *queue);
 void sim_watch(struct sim *sim, uint64_t step_ns);
 void sim_settle(struct sim *sim);
 void sim_step(struct sim *sim);
