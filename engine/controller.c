@@ -229,7 +229,7 @@ static void repair_line(struct nvme_controller *controller)
     hal_irq_restore(irq);
     controller->info.line_repairs = (uint32_t)event.value;
     controller->info.line_stuck = high;
-    controller->masked = high;
+    controller->line.masked = high;
     if (high) {
         event.kind = NVME_EVENT_LINE_STUCK;
     }
@@ -268,6 +268,15 @@ static enum nvme_error configure(struct nvme_controller *controller)
     return NVME_OK;
 }
 
+/* Closed, on the controller's line. */
+static void init_queue(struct nvme_controller *controller, struct nvme_queue *queue, uint16_t id)
+{
+    queue->controller = controller;
+    queue->source = &controller->line;
+    queue->id = id;
+    queue->attention = NVME_ATTENTION_AWAY;
+}
+
 /* What the configuration and CAP decide, before the device is touched. */
 static enum nvme_error prepare(struct nvme_controller *controller, const struct nvme_config *config,
                                const struct nvme_layout *layout)
@@ -293,10 +302,9 @@ static enum nvme_error prepare(struct nvme_controller *controller, const struct 
     info->memory_bytes.dma_bytes = layout->dma_bytes;
     info->version = nvme_register_read(config, NVME_REG_VS);
 
-    controller->admin.controller = controller;
+    init_queue(controller, &controller->admin, 0);
     for (uint32_t i = 0; i < config->queue_count; i++) {
-        controller->queues[i].controller = controller;
-        controller->queues[i].id = (uint16_t)(i + 1);
+        init_queue(controller, &controller->queues[i], (uint16_t)(i + 1));
     }
     /* Up to the end of the last completion queue's. */
     doorbells = (2 * (size_t)config->queue_count + 1) * controller->doorbell_stride + 4;

@@ -1,22 +1,58 @@
 // SPDX-License-Identifier: MIT
 /*
- * Read, write, flush, any other command: validate, fill, post; and the split above MDTS.
- *
- * Nothing here rings a doorbell. A part of a split request is a request like any other whose
- * callback is part_done(), so the drain knows nothing of splits. NVM Command Set 1.0.
+ * Read, write, flush, any other command: validate, fill, post. Nothing here rings a doorbell. What
+ * is longer than a command is split.c's. NVM Command Set 1.0.
  */
 #include "nvme_internal.h"
 
+/*
+ * What is the same for all requests of a call. Read once, into registers: the compiler cannot know
+ * that the stores to slots and entries leave it alone.
+ */
+struct terms {
+    uint64_t block_count; /* of the namespace */
+    uint64_t max_blocks;
+    uint64_t nsid;
+    uint64_t page_mask;
+    uint64_t clock_ms;
+    uint64_t depth_entries;
+    struct nvme_command *sq;
+    uint32_t block_shift;
+};
+
+static inline struct terms read_queue_terms(const struct nvme_queue *queue)
+{
+    return (struct terms){
+        .page_mask = queue->page_mask,
+        .clock_ms = queue->clock_ms,
+        .depth_entries = queue->depth_entries,
+        .sq = queue->sq,
+    };
+}
+
+static inline struct terms read_terms(const struct nvme_queue *queue,
+                                      const struct nvme_namespace *ns)
+{
+    struct terms terms = read_queue_terms(queue);
+
+    terms.block_count = ns->block_count;
+    terms.max_blocks = ns->max_blocks;
+    terms.nsid = ns->nsid;
+    terms.block_shift = ns->block_shift;
+    return terms;
+}
+
 /* The common start of every post: a slot for a request. `to` is where the device writes. */
-static inline struct nvme_request *begin(struct nvme_queue *queue, void *to, uint64_t size_bytes,
+static inline struct nvme_request *begin(struct nvme_queue *queue, const struct terms *terms,
+                                         void *to, uint64_t size_bytes,
                                          struct nvme_callback callback)
 {
-    struct nvme_request *request = nvme_request_acquire(queue);
+    struct nvme_request *request = nvme_request_acquire(queue, terms->clock_ms);
 
     request->done = callback.done;
     request->arg = callback.arg;
     request->buffer = to;
-    request->size_bytes = size_bytes;
+    request->size_bytes = (uint32_t)size_bytes;
     return request;
 }
 
@@ -34,7 +70,7 @@ static NVME_COLD void fill_pages(const struct nvme_queue *queue, struct nvme_com
     struct nvme_prp_build build = {
         .dma_context = queue->controller->config.dma_context,
         .buffer = buffer,
-        .size_bytes = (uint32_t)request->size_bytes,
+        .size_bytes = request->size_bytes,
         .page_bytes = queue->controller->info.page_bytes,
         .list = queue->lists + slot * queue->list_stride_bytes,
     };
@@ -43,13 +79,13 @@ static NVME_COLD void fill_pages(const struct nvme_queue *queue, struct nvme_com
 }
 
 /* The common end: the data pointer, and the command counts as posted. size_bytes is not 0. */
-static inline void finish(struct nvme_queue *queue, struct nvme_command *entry,
-                          const struct nvme_request *request, const void *buffer)
+static inline void finish(struct nvme_queue *queue, const struct terms *terms,
+                          struct nvme_command *entry, const struct nvme_request *request,
+                          const void *buffer, uint64_t size_bytes)
 {
     void *context = queue->controller->config.dma_context;
-    uint64_t size_bytes = request->size_bytes;
 
-    if (nvme_prp_one_page(buffer, size_bytes, queue->page_mask)) {
+    if (nvme_prp_one_page(buffer, size_bytes, terms->page_mask)) {
         entry->prp1 = hal_dma_address(context, buffer);
         entry->prp2 = 0;
     } else {
@@ -58,163 +94,79 @@ static inline void finish(struct nvme_queue *queue, struct nvme_command *entry,
     /* Before a read too: a dirty line must not be written back over the device's data. */
     hal_dma_clean(context, buffer, size_bytes);
     hal_dma_clean(context, entry, sizeof(*entry));
-    nvme_queue_advance(queue);
+    nvme_queue_advance(queue, terms->depth_entries);
 }
 
 void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, void *buffer,
                  uint32_t size_bytes, struct nvme_callback callback)
 {
+    const struct terms terms = read_queue_terms(queue);
     struct nvme_request *request =
-        begin(queue, filled(buffer, command->cdw0), size_bytes, callback);
-    struct nvme_command *entry = nvme_queue_next(queue);
+        begin(queue, &terms, filled(buffer, command->cdw0), size_bytes, callback);
+    struct nvme_command *entry = &terms.sq[queue->sq_tail];
 
     *entry = *command;
     entry->cdw0 = command->cdw0 | (uint32_t)request->cid << 16;
     if (size_bytes != 0) {
-        finish(queue, entry, request, buffer);
+        finish(queue, &terms, entry, request, buffer, size_bytes);
         return;
     }
     hal_dma_clean(queue->controller->config.dma_context, entry, sizeof(*entry));
-    nvme_queue_advance(queue);
+    nvme_queue_advance(queue, terms.depth_entries);
 }
 
 /* One read or write that fits into one command. NVM Command Set 1.0, Read and Write. */
-static inline void put_transfer(struct nvme_queue *queue, const struct nvme_namespace *ns,
+static inline void put_transfer(struct nvme_queue *queue, const struct terms *terms,
                                 const struct nvme_io *io, uint8_t opcode,
                                 struct nvme_callback callback)
 {
     uint64_t count = io->block_count;
-    uint64_t size_bytes = count << ns->block_shift;
-    struct nvme_request *request = begin(queue, filled(io->buffer, opcode), size_bytes, callback);
-    struct nvme_command *next = nvme_queue_next(queue);
+    uint64_t size_bytes = count << terms->block_shift;
+    struct nvme_request *request =
+        begin(queue, terms, filled(io->buffer, opcode), size_bytes, callback);
+    struct nvme_command *next = &terms->sq[queue->sq_tail];
     struct nvme_transfer_command *entry = (struct nvme_transfer_command *)(void *)next;
 
-    entry->cdw0_nsid = (uint64_t)ns->nsid << 32 | request->cid << 16 | opcode;
+    entry->cdw0_nsid = terms->nsid << 32 | request->cid << 16 | opcode;
     entry->cdw2_3 = 0;
     entry->mptr = 0;
     entry->slba = io->lba;
     entry->cdw12_13 = count - 1;
     entry->cdw14_15 = 0;
-    finish(queue, next, request, io->buffer);
+    finish(queue, terms, next, request, io->buffer, size_bytes);
 }
 
-static void part_done(void *arg, struct nvme_result result);
-
-/* Posts the next part. The caller saw that blocks are left and a slot is free. */
-static void put_part(struct nvme_split *split)
+void nvme_io_put_part(struct nvme_queue *queue, const struct nvme_namespace *ns,
+                      const struct nvme_io *part)
 {
-    struct nvme_io *rest = &split->rest;
-    struct nvme_io part = *rest;
+    const struct terms terms = read_terms(queue, ns);
 
-    if (part.block_count > split->ns->max_blocks) {
-        part.block_count = split->ns->max_blocks;
-    }
-    rest->lba += part.block_count;
-    rest->buffer = (uint8_t *)rest->buffer + ((size_t)part.block_count << split->ns->block_shift);
-    rest->block_count -= part.block_count;
-    split->in_flight++;
-    put_transfer(split->queue, split->ns, &part, part.opcode,
-                 (struct nvme_callback){part_done, split});
-}
-
-/* A part has ended: post the next one into the slot that it left, or end the whole. */
-static void part_done(void *arg, struct nvme_result result)
-{
-    struct nvme_split *split = arg;
-    struct nvme_queue *queue = split->queue;
-
-    split->in_flight--;
-    split->result.bytes_done += result.bytes_done;
-    split->result.dw0 = result.dw0;
-    if (split->result.error == NVME_OK && result.error != NVME_OK) {
-        split->result.error = result.error;
-        split->result.status = result.status;
-    }
-    if (split->result.error == NVME_OK && split->rest.block_count != 0) {
-        if (queue->state == NVME_QUEUE_OPEN) {
-            put_part(split);
-        } else {
-            split->result.error = NVME_ERR_ABORTED;
-        }
-    }
-    if (split->in_flight == 0) {
-        struct nvme_callback callback = split->rest.callback;
-        struct nvme_result whole = split->result;
-
-        /* The record first: done() may post again, and then finds it free. */
-        split->next_free = queue->free_split;
-        queue->free_split = split;
-        callback.done(callback.arg, whole);
-    }
-}
-
-/* Starts as many parts as the window and the free slots allow; one is enough. */
-static void put_split(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                      const struct nvme_io *io)
-{
-    struct nvme_split *split = queue->free_split;
-
-    queue->free_split = split->next_free;
-    *split = (struct nvme_split){.queue = queue, .ns = ns, .rest = *io};
-    while (split->rest.block_count != 0 && split->in_flight < NVME_SPLIT_WINDOW &&
-           queue->free != NULL) {
-        put_part(split);
-    }
-}
-
-/*
- * Where the data come from and go to. The caller has seen that the blocks are not more than the
- * namespace has.
- */
-static inline enum nvme_error check_place(const struct nvme_namespace *ns, const struct nvme_io *io)
-{
-    if (io->lba > ns->block_count - io->block_count) {
-        return NVME_ERR_RANGE;
-    }
-    return ((uintptr_t)io->buffer & 3) == 0 && io->buffer != NULL ? NVME_OK : NVME_ERR_ALIGNMENT;
-}
-
-/* A length that is not that of one command: zero, too large, or to be split. */
-static NVME_COLD enum nvme_error
-post_odd_length(struct nvme_queue *queue, const struct nvme_namespace *ns, const struct nvme_io *io)
-{
-    enum nvme_error error;
-
-    if (io->block_count == 0 || ((uint64_t)io->block_count << ns->block_shift) > UINT32_MAX) {
-        return NVME_ERR_LENGTH;
-    }
-    if (io->block_count > ns->block_count) {
-        return NVME_ERR_RANGE;
-    }
-    error = check_place(ns, io);
-    if (error == NVME_OK) {
-        put_split(queue, ns, io);
-    }
-    return error;
+    put_transfer(queue, &terms, part, part->opcode, part->callback);
 }
 
 /* A read or a write. Zero blocks wrap around and are odd too. */
 static inline enum nvme_error post_transfer(struct nvme_queue *queue,
                                             const struct nvme_namespace *ns,
-                                            const struct nvme_io *io, uint8_t opcode)
+                                            const struct terms *terms, const struct nvme_io *io,
+                                            uint8_t opcode)
 {
+    const uint64_t count = io->block_count;
     enum nvme_error error;
 
-    if ((uint64_t)io->block_count - 1 >= ns->max_blocks) {
+    if (count - 1 >= terms->max_blocks) {
         /* A copy member by member, so that the short path may keep its request in registers. */
         struct nvme_io whole = {
             .lba = io->lba,
             .buffer = io->buffer,
-            .block_count = io->block_count,
             .opcode = opcode,
             .callback = io->callback,
         };
 
-        return post_odd_length(queue, ns, &whole);
+        return nvme_split_post(queue, ns, &whole, count);
     }
-    error = check_place(ns, io);
+    error = nvme_io_check_place(terms->block_count - count, io->lba, io->buffer);
     if (error == NVME_OK) {
-        put_transfer(queue, ns, io, opcode, io->callback);
+        put_transfer(queue, terms, io, opcode, io->callback);
     }
     return error;
 }
@@ -242,17 +194,18 @@ static inline enum nvme_error check_queue(const struct nvme_queue *queue,
  * from the rest, so that where it is known nothing is left to choose.
  */
 static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                                   const struct nvme_io *io, uint8_t opcode)
+                                   const struct terms *terms, const struct nvme_io *io,
+                                   uint8_t opcode)
 {
     if (queue->free == NULL) {
         return NVME_ERR_BUSY;
     }
     /* Each with its constant, reads first. */
     if (opcode == NVME_CMD_READ) {
-        return post_transfer(queue, ns, io, NVME_CMD_READ);
+        return post_transfer(queue, ns, terms, io, NVME_CMD_READ);
     }
     if (opcode == NVME_CMD_WRITE) {
-        return post_transfer(queue, ns, io, NVME_CMD_WRITE);
+        return post_transfer(queue, ns, terms, io, NVME_CMD_WRITE);
     }
     if (opcode != NVME_CMD_FLUSH) {
         return NVME_ERR_UNSUPPORTED;
@@ -270,7 +223,9 @@ static inline enum nvme_error post_bracketed(struct nvme_queue *queue,
     enum nvme_error error = check_queue(queue, ns);
 
     if (error == NVME_OK) {
-        error = post(queue, ns, io, opcode);
+        const struct terms terms = read_terms(queue, ns);
+
+        error = post(queue, ns, &terms, io, opcode);
     }
     if (queue->interrupts) {
         hal_irq_restore(irq);
@@ -321,9 +276,10 @@ enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_names
     enum nvme_error error = check_queue(queue, ns);
     const struct nvme_io *io = ios;
     const struct nvme_io *end = ios + count;
+    const struct terms terms = read_terms(queue, ns);
 
     while (error == NVME_OK && io != end) {
-        error = post(queue, ns, io, io->opcode);
+        error = post(queue, ns, &terms, io, io->opcode);
         if (error == NVME_OK) {
             io++;
         }

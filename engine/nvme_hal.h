@@ -59,10 +59,12 @@ static inline void hal_arm_before_look(const volatile void *address);
 
 /*
  * One load of memory that the device writes, never split, repeated or invented by the compiler.
- * The address is aligned to the size of the load.
+ * The address is aligned to the size of the load. The 64 bits are one access: what the device wrote
+ * to the lower half before the upper half is there when the upper half is.
  */
 static inline uint16_t hal_dma_load16(const volatile void *address);
 static inline uint32_t hal_dma_load32(const volatile void *address);
+static inline uint64_t hal_dma_load64(const volatile void *address);
 
 /*
  * The address by which the device reaches the byte at `pointer`. `context` is
@@ -126,6 +128,7 @@ static inline void nvme_hal_is_complete(void)
     (void)&hal_arm_before_look;
     (void)&hal_dma_load16;
     (void)&hal_dma_load32;
+    (void)&hal_dma_load64;
     (void)&hal_dma_address;
     (void)&hal_dma_clean;
     (void)&hal_dma_invalidate;

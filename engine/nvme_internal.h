@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Private to the engine: its structures, the prototypes between its files, the hot inlines.
+ * Private to the engine: the prototypes between its files and the hot inlines; its structures are
+ * in nvme_state_internal.h.
  *
  * Layers, each calls only to the right or within itself:
  * recovery -> {controller, pair} -> admin -> io -> queue -> {request, prp} -> {status, spec, hal};
@@ -11,132 +12,14 @@
 
 #include "nvme.h"
 #include "nvme_hal.h"
+#include "nvme_state_internal.h"
 
 /* Out of the hot path: neither inlined there nor laid out in its way. */
 #define NVME_COLD __attribute__((cold, noinline))
 
-/*
- * Set in nvme_request.cid while no command of the slot is outstanding: an id that comes from the
- * device has 16 bits and cannot equal it.
- */
-#define NVME_CID_IDLE UINT64_C(0x10000)
-
-/*
- * One slot: a command that the device may own. Written by the queue's owner only. What a post
- * and a completion touch lies in one cache line.
- */
-struct nvme_request {
-    nvme_done *done;
-    void *arg;
-    void *buffer;        /* that the device fills, for hal_dma_invalidate; else NULL */
-    uint64_t cid;        /* issued command id; idle: CID_IDLE and, in 15:0, the next to issue */
-    uint64_t clock_ms;   /* queue clock at post */
-    uint64_t size_bytes; /* of the command */
-    struct nvme_request *next_free;
-    uint64_t reserved_56;
-};
-_Static_assert(sizeof(struct nvme_request) == 64, "a slot is one cache line");
-
-/*
- * A split request: what its parts have in common. At least one part is in flight while it
- * lives, so as many records as slots are always enough. Written by the owner only.
- */
-struct nvme_split {
-    struct nvme_split *next_free;
-    struct nvme_queue *queue;
-    const struct nvme_namespace *ns;
-    struct nvme_io rest;       /* what is not yet posted, and the caller's callback */
-    struct nvme_result result; /* the first error, and the sum of bytes_done */
-    uint32_t in_flight;        /* parts that the device owns */
-};
-
-/* What may be done with a queue. */
-enum nvme_queue_state {
-    NVME_QUEUE_CLOSED,  /* no queue pair on the device */
-    NVME_QUEUE_OPEN,    /* takes requests */
-    NVME_QUEUE_CLOSING, /* is drained once more, takes no requests */
-    NVME_QUEUE_ENDED,   /* the controller failed, all requests have ended: only close is left */
-    NVME_QUEUE_LENT,    /* rings lent for measuring: only close is left */
-};
-
-/* A queue pair with its slots. Written by the owner hart, but for open and close. */
-struct nvme_queue {
-    /* Post. */
-    struct nvme_command *sq;
-    struct nvme_request *free; /* a list, NULL if the queue is full */
-    struct nvme_controller *controller;
-    uint64_t clock_ms;      /* coarse clock, moved by the watch */
-    uint64_t page_mask;     /* CC.MPS in bytes - 1 */
-    size_t sq_tail;         /* next free entry of the ring */
-    uint32_t sq_tail_rung;  /* the tail that the device knows */
-    uint32_t depth_entries; /* of both rings */
-    uint8_t state;          /* enum nvme_queue_state; read by other harts to kick the owner */
-    bool interrupts;        /* IEN: posts bracket themselves with irq_save */
-    bool servicing;         /* inside the drain: submit waits for its end */
-    uint16_t id;            /* 0 admin, else index + 1 */
-
-    /* Drain. */
-    volatile struct nvme_completion *cq;
-    volatile uint8_t *sq_doorbell;
-    volatile uint8_t *cq_doorbell;
-    uint32_t cq_head;
-    uint32_t phase;                /* NVME_CQE_PHASE or 0: what a new entry at cq_head has */
-    uint64_t slot_mask;            /* the slot part of a command id: 2^n - 1 */
-    struct nvme_request *requests; /* slot_mask + 1; those from slot_count on are never issued */
-    struct nvme_counters counters;
-    uint32_t junk; /* entries of this drain that ended no request: not work to the caller */
-
-    /* Cold. */
-    uint8_t *lists; /* PRP list memory, list_stride_bytes per slot */
-    size_t list_stride_bytes;
-    struct nvme_split *splits; /* slot_count records */
-    struct nvme_split *free_split;
-    uint32_t slot_count; /* depth_entries - 1 */
-    uint32_t owner;
-    uint64_t sq_laps;     /* times the tail has wrapped: counts the posts without counting each */
-    uint32_t depth_limit; /* entries that the ring memory holds */
-
-    /* The watch, written by the owner. */
-    uint64_t watch_ns;         /* time of the last call, 0 before the first */
-    uint64_t seen_ns;          /* when an entry was found ready */
-    uint64_t seen_claims;      /* counters.interrupts at that time */
-    uint64_t seen_completions; /* counters.completions at that time: names the entry */
-    bool seen;                 /* an entry was found ready, its interrupt is awaited */
-    uint64_t expiry_scan_ms;   /* queue clock of the last walk over the slots */
-};
-
-/*
- * LIVE -> DISABLING -> FAILED, or DISABLING -> STUCK. Several owners may find the cause at once:
- * each change is a compare-and-exchange, and the winner acts.
- */
-enum nvme_controller_state {
-    NVME_CONTROLLER_LIVE,      /* takes commands */
-    NVME_CONTROLLER_DISABLING, /* CC.EN = 0 written, RDY = 0 not seen: the device owns buffers */
-    NVME_CONTROLLER_FAILED,    /* the device touches no memory: owners end their requests */
-    NVME_CONTROLLER_STUCK,     /* RDY never fell: the requests stay owned by the device */
-};
-
-/* One controller. Written by the administrating hart; `state` by any owner, atomically. */
-struct nvme_controller {
-    struct nvme_config config; /* a copy, defaults filled in */
-    struct nvme_controller_info info;
-    uint32_t state;            /* enum nvme_controller_state */
-    int32_t failure;           /* enum nvme_error; the first to set it disables the controller */
-    uint64_t disable_until_ns; /* deadline of RDY = 0 while DISABLING */
-    uint64_t ready_timeout_ns; /* CAP.TO */
-    uint64_t timeout_ms;       /* config.command_timeout_ns, rounded up */
-    uint32_t doorbell_stride;  /* bytes */
-    uint32_t interrupt_queues; /* open queues with interrupts on */
-    uint32_t interrupt_owner;  /* of these */
-    uint32_t mask_depth;       /* nested nvme_interrupt_mask */
-    uint32_t empty_claims;     /* in a row */
-    bool masked;               /* for good: storm bound or stuck line */
-    bool admin_done;           /* admin_result is valid */
-    struct nvme_result admin_result;
-    uint8_t *identify_page; /* DMA memory for admin data, a page */
-    struct nvme_queue admin;
-    struct nvme_queue *queues; /* config.queue_count of them */
-};
+/* Part of the hot path, whatever the compiler thinks of its size. */
+#define NVME_NOINLINE __attribute__((noinline))
+#define NVME_INLINE inline __attribute__((always_inline))
 
 /* ---- Registers ------------------------------------------------------------------------ */
 
@@ -178,7 +61,7 @@ static inline enum nvme_error nvme_controller_failure(const struct nvme_controll
  */
 static inline void nvme_interrupt_mask(struct nvme_controller *controller)
 {
-    if (controller->mask_depth++ == 0 && controller->interrupt_queues != 0) {
+    if (controller->line.mask_depth++ == 0 && controller->line.queues != 0) {
         nvme_register_write(&controller->config, NVME_REG_INTMS, 1);
     }
 }
@@ -186,8 +69,8 @@ static inline void nvme_interrupt_mask(struct nvme_controller *controller)
 /* The other half of the pair; writes INTMC when the outermost one ends. */
 static inline void nvme_interrupt_unmask(struct nvme_controller *controller)
 {
-    if (--controller->mask_depth == 0 && controller->interrupt_queues != 0 && !controller->masked &&
-        nvme_controller_live(controller)) {
+    if (--controller->line.mask_depth == 0 && controller->line.queues != 0 &&
+        !controller->line.masked && nvme_controller_live(controller)) {
         nvme_register_write(&controller->config, NVME_REG_INTMC, 1);
     }
 }
@@ -284,28 +167,29 @@ bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uin
 uint32_t nvme_request_slot_mask(uint32_t depth_entries);
 
 /* Takes a slot; its command id is current from here on. The caller saw that one is free. */
-static inline struct nvme_request *nvme_request_acquire(struct nvme_queue *queue)
+static inline struct nvme_request *nvme_request_acquire(struct nvme_queue *queue, uint64_t clock_ms)
 {
     struct nvme_request *request = queue->free;
 
     queue->free = request->next_free;
     request->cid = (uint16_t)request->cid;
-    request->clock_ms = queue->clock_ms;
+    request->clock_ms = clock_ms;
     return request;
 }
 
 /* The device has given the slot back: its command id goes stale, the slot is free. */
 static inline void nvme_request_release(struct nvme_queue *queue, struct nvme_request *request)
 {
-    request->cid = (request->cid + queue->slot_mask + 1) | NVME_CID_IDLE;
+    request->cid += queue->cid_step;
     request->next_free = queue->free;
     queue->free = request;
 }
 
 /* The outstanding request with this command id, or NULL: the 16 bits come from the device. */
-static inline struct nvme_request *nvme_request_find(const struct nvme_queue *queue, uint64_t cid)
+static inline struct nvme_request *nvme_request_find(struct nvme_request *requests,
+                                                     uint64_t slot_mask, uint64_t cid)
 {
-    struct nvme_request *request = &queue->requests[cid & queue->slot_mask];
+    struct nvme_request *request = &requests[cid & slot_mask];
 
     return request->cid == cid ? request : NULL;
 }
@@ -321,21 +205,55 @@ void nvme_queue_ring_head_again(struct nvme_queue *queue);
 /* Publishes the state, and the owner with it, to a hart that kicks the owners. */
 void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state state);
 
-/* True if the entry at the head is new. */
-bool nvme_queue_ready(const struct nvme_queue *queue);
-
-/* Where the next command goes: never occupied, for a free slot's command was fetched long ago. */
-static inline struct nvme_command *nvme_queue_next(const struct nvme_queue *queue)
+/* The completion queue's head, 0 .. depth_entries - 1. */
+static inline uint32_t nvme_queue_head(const struct nvme_queue *queue)
 {
-    return &queue->sq[queue->sq_tail];
+    return (uint32_t)(queue->cq_next - queue->cq);
 }
 
-/* The command in nvme_queue_next is complete and may be rung for. */
-static inline void nvme_queue_advance(struct nvme_queue *queue)
+/* Entries consumed since open. */
+static inline uint64_t nvme_queue_consumed(const struct nvme_queue *queue)
+{
+    return queue->cq_laps * queue->depth_entries + nvme_queue_head(queue);
+}
+
+/* Takes the queue from those that its source looks at, until its next doorbell. */
+void nvme_queue_leave(struct nvme_queue *queue);
+
+/* Puts an interrupt queue on its source, and off again: it counts the source's claims between. */
+void nvme_queue_connect(struct nvme_queue *queue);
+void nvme_queue_disconnect(struct nvme_queue *queue);
+
+/* Dwords 2 and 3 of an entry: SQ head and id; command id, phase, status. One load. */
+static inline uint64_t nvme_queue_load(const struct nvme_queue *queue,
+                                       const volatile struct nvme_completion *entry)
+{
+    hal_dma_invalidate(queue->controller->config.dma_context, (const void *)(uintptr_t)entry,
+                       sizeof(*entry));
+    return hal_dma_load64(&entry->sq);
+}
+
+/* True if an entry with these dwords is new to a queue in this phase. */
+static inline bool nvme_entry_is_new(uint64_t dwords, uint64_t phase)
+{
+    return (dwords & NVME_CQE_IN_HIGH(NVME_CQE_PHASE)) == phase;
+}
+
+/* True if the entry at the head is new. */
+static inline bool nvme_queue_ready(const struct nvme_queue *queue)
+{
+    return nvme_entry_is_new(nvme_queue_load(queue, queue->cq_next), queue->phase);
+}
+
+/*
+ * The command at sq[sq_tail] is complete and may be rung for. The next place is never occupied: the
+ * command of a free slot was fetched long ago.
+ */
+static inline void nvme_queue_advance(struct nvme_queue *queue, uint64_t depth_entries)
 {
     size_t tail = queue->sq_tail + 1;
 
-    if (tail == queue->depth_entries) {
+    if (tail == depth_entries) {
         tail = 0;
         queue->sq_laps++;
     }
@@ -347,6 +265,29 @@ static inline void nvme_queue_advance(struct nvme_queue *queue)
 /* Puts a command with its data into the ring. The caller has validated it and seen a free slot. */
 void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, void *buffer,
                  uint32_t size_bytes, struct nvme_callback callback);
+
+/* One part of a split request, as a command of its own. The caller saw a free slot. */
+void nvme_io_put_part(struct nvme_queue *queue, const struct nvme_namespace *ns,
+                      const struct nvme_io *part);
+
+/* Where data come from and go to: at most at `lba_max`, dword aligned. */
+static inline enum nvme_error nvme_io_check_place(uint64_t lba_max, uint64_t lba,
+                                                  const void *buffer)
+{
+    if (lba > lba_max) {
+        return NVME_ERR_RANGE;
+    }
+    return ((uintptr_t)buffer & 3) == 0 && buffer != NULL ? NVME_OK : NVME_ERR_ALIGNMENT;
+}
+
+/* ---- split.c --------------------------------------------------------------------------- */
+
+/*
+ * A read or write of `block_count` blocks (io->block_count is not used), which is not a length of
+ * one command: 0, too long, or posted in parts. The caller saw a free slot.
+ */
+NVME_COLD enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct nvme_namespace *ns,
+                                          const struct nvme_io *io, uint64_t block_count);
 
 /* ---- admin.c: commands under a deadline ----------------------------------------------- */
 

@@ -149,7 +149,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_transfer_command, cdw12_13) ==
 #define NVME_CDW0_PSDT NVME_BITS(15, 14) /* 0: PRPs */
 #define NVME_CDW0_CID NVME_BITS(31, 16)
 
-/* Completion queue entry. The device writes it; read through hal_dma_load32, each dword once. */
+/* Completion queue entry. The device writes it; read through hal_dma_load, each dword once. */
 struct nvme_completion {
     uint32_t dw0; /* command specific */
     uint32_t dw1;
@@ -165,6 +165,9 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_completion, status) == 12, "CID and stat
 #define NVME_CQE_CID NVME_BITS(15, 0)
 #define NVME_CQE_PHASE NVME_BITS(16, 16)
 #define NVME_CQE_STATUS NVME_BITS(31, 17) /* the 15-bit status field below */
+
+/* Dwords 2 and 3 in one load: what is known of dword 3 stands 32 bits higher. */
+#define NVME_CQE_IN_HIGH(dword3) ((uint64_t)(dword3) << 32)
 
 /* The status field, as it stands above the phase bit. */
 #define NVME_STATUS_CODE NVME_BITS(7, 0)

@@ -24,8 +24,8 @@ static enum nvme_error check_open(const struct nvme_controller *controller, uint
     if (controller->queues[index].state != NVME_QUEUE_CLOSED) {
         return NVME_ERR_STATE;
     }
-    if (config->mode == NVME_MODE_INTERRUPT && controller->interrupt_queues != 0 &&
-        controller->interrupt_owner != config->owner) {
+    if (config->mode == NVME_MODE_INTERRUPT && controller->line.queues != 0 &&
+        controller->line.owner != config->owner) {
         return NVME_ERR_INTERRUPT;
     }
     return NVME_OK;
@@ -61,7 +61,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     }
     opened = &controller->queues[index];
     opened->owner = config->owner;
-    opened->interrupts = config->mode == NVME_MODE_INTERRUPT && !controller->masked;
+    opened->interrupts = config->mode == NVME_MODE_INTERRUPT && !controller->line.masked;
     nvme_queue_reset(opened, config->depth_entries != 0 ? config->depth_entries
                                                         : controller->info.depth_entries);
     irq = hal_irq_save();
@@ -70,8 +70,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     if (error == NVME_OK) {
         nvme_queue_enter_state(opened, NVME_QUEUE_OPEN);
         if (opened->interrupts) {
-            controller->interrupt_queues++;
-            controller->interrupt_owner = config->owner;
+            nvme_queue_connect(opened);
         }
         *queue = opened;
     } else {
@@ -154,8 +153,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
         nvme_queue_enter_state(queue, NVME_QUEUE_CLOSED);
     }
     if (queue->interrupts) {
-        controller->interrupt_queues--;
-        queue->interrupts = false;
+        nvme_queue_disconnect(queue);
     }
     nvme_interrupt_unmask(controller);
     hal_irq_restore(irq);
@@ -201,4 +199,24 @@ enum nvme_error nvme_namespace_open(struct nvme_controller *controller, uint32_t
         *ns = opened;
     }
     return error;
+}
+
+enum nvme_error nvme_queue_lend(struct nvme_queue *queue, struct nvme_ring *ring)
+{
+    if (queue->state != NVME_QUEUE_OPEN || queue->interrupts ||
+        nvme_queue_outstanding(queue) != 0) {
+        return NVME_ERR_STATE;
+    }
+    nvme_queue_enter_state(queue, NVME_QUEUE_LENT);
+    *ring = (struct nvme_ring){
+        .sq = queue->sq,
+        .cq = queue->cq,
+        .sq_doorbell = queue->sq_doorbell,
+        .cq_doorbell = queue->cq_doorbell,
+        .depth_entries = queue->depth_entries,
+        .sq_tail = (uint32_t)queue->sq_tail,
+        .cq_head = nvme_queue_head(queue),
+        .phase = queue->phase != 0,
+    };
+    return NVME_OK;
 }

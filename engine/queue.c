@@ -23,8 +23,12 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     queue->sq_tail = 0;
     queue->sq_tail_rung = 0;
     queue->sq_laps = 0;
-    queue->cq_head = 0;
-    queue->phase = (uint32_t)NVME_CQE_PHASE;
+    queue->cq_laps = 0;
+    queue->cq_next = queue->cq;
+    queue->cq_end = queue->cq + depth_entries;
+    queue->phase = NVME_CQE_IN_HIGH(NVME_CQE_PHASE);
+    queue->own_sq = NVME_CQE_IN_HIGH(NVME_PUT(NVME_CQE_SQID, queue->id));
+    queue->sq_count = NVME_CQE_IN_HIGH(depth_entries);
     queue->page_mask = controller->info.page_bytes - 1;
     queue->sq_doorbell = doorbells + 2 * (size_t)queue->id * controller->doorbell_stride;
     queue->cq_doorbell = queue->sq_doorbell + controller->doorbell_stride;
@@ -36,18 +40,68 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
 
 void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state state)
 {
+    nvme_queue_leave(queue);
     /* Pairs with kick_owners() on whichever hart finds the controller failed. */
     __atomic_store_n(&queue->state, (uint8_t)state, __ATOMIC_RELEASE);
+}
+
+void nvme_queue_leave(struct nvme_queue *queue)
+{
+    struct nvme_queue **link = &queue->source->attended;
+
+    if (queue->attention != NVME_ATTENTION_AWAY && queue->interrupts) {
+        while (*link != queue) {
+            link = &(*link)->next_attended;
+        }
+        *link = queue->next_attended;
+    }
+    queue->attention = NVME_ATTENTION_AWAY;
+}
+
+void nvme_queue_connect(struct nvme_queue *queue)
+{
+    struct nvme_source *source = queue->source;
+
+    source->queues++;
+    source->owner = queue->owner;
+    queue->counters.interrupts -= source->claims;
+    queue->counters.spurious -= source->empty_claims;
+}
+
+void nvme_queue_disconnect(struct nvme_queue *queue)
+{
+    struct nvme_source *source = queue->source;
+
+    nvme_queue_leave(queue);
+    source->queues--;
+    queue->counters.interrupts += source->claims;
+    queue->counters.spurious += source->empty_claims;
+    queue->interrupts = false;
+}
+
+/*
+ * From its first doorbell on a queue is looked at when its source interrupts. False if it is not
+ * open: it has no doorbell any more, what was not rung for ends unfetched.
+ */
+static NVME_COLD bool attend(struct nvme_queue *queue)
+{
+    if (queue->state != NVME_QUEUE_OPEN) {
+        return false;
+    }
+    if (queue->interrupts) {
+        queue->next_attended = queue->source->attended;
+        queue->source->attended = queue;
+    }
+    queue->attention = NVME_ATTENTION_PRESENT;
+    return true;
 }
 
 /* The caller has seen that the controller is live: a failed one takes no doorbells. */
 static inline void ring_sq(struct nvme_queue *queue)
 {
     uint32_t tail = (uint32_t)queue->sq_tail;
-    uint32_t rung = queue->sq_tail_rung;
 
-    /* A queue that closes has no doorbell any more: what was not rung for ends unfetched. */
-    if (tail != rung && queue->state == NVME_QUEUE_OPEN) {
+    if (tail != queue->sq_tail_rung) {
         /* Commands, lists and data before the doorbell; the device fetches after seeing it. */
         hal_before_doorbell();
         hal_mmio_write32(queue->sq_doorbell, tail);
@@ -60,7 +114,7 @@ static inline void ring_cq(struct nvme_queue *queue)
 {
     /* Our loads of the entries before the device may write them again. */
     hal_before_doorbell();
-    hal_mmio_write32(queue->cq_doorbell, queue->cq_head);
+    hal_mmio_write32(queue->cq_doorbell, nvme_queue_head(queue));
     queue->counters.cq_doorbells++;
 }
 
@@ -69,11 +123,32 @@ void nvme_queue_ring_head_again(struct nvme_queue *queue)
     ring_cq(queue);
 }
 
+/* The first doorbell in a while, or none: apart, so that the others need no stack frame. */
+static NVME_COLD void submit_odd(struct nvme_queue *queue)
+{
+    unsigned long irq;
+
+    if (queue->attention == NVME_ATTENTION_SERVING || !nvme_controller_live(queue->controller)) {
+        return;
+    }
+    irq = queue->interrupts ? hal_irq_save() : 0;
+    if (attend(queue)) {
+        ring_sq(queue);
+    }
+    if (queue->interrupts) {
+        hal_irq_restore(irq);
+    }
+}
+
 void nvme_submit(struct nvme_queue *queue)
 {
     unsigned long irq;
 
-    if (queue->servicing || !nvme_controller_live(queue->controller)) {
+    if (queue->attention != NVME_ATTENTION_PRESENT) {
+        submit_odd(queue);
+        return;
+    }
+    if (!nvme_controller_live(queue->controller)) {
         return;
     }
     if (!queue->interrupts) {
@@ -85,20 +160,6 @@ void nvme_submit(struct nvme_queue *queue)
     hal_irq_restore(irq);
 }
 
-/* The status dword of an entry: command id, phase, status. One load. */
-static inline uint32_t load_status(const struct nvme_queue *queue,
-                                   const volatile struct nvme_completion *entry)
-{
-    hal_dma_invalidate(queue->controller->config.dma_context, (const void *)(uintptr_t)entry,
-                       sizeof(*entry));
-    return hal_dma_load32(&entry->status);
-}
-
-bool nvme_queue_ready(const struct nvme_queue *queue)
-{
-    return (load_status(queue, &queue->cq[queue->cq_head]) & NVME_CQE_PHASE) == queue->phase;
-}
-
 /* The slot first: done() may post again, and then finds it free. */
 static inline void end(struct nvme_queue *queue, struct nvme_request *request,
                        struct nvme_result result)
@@ -108,12 +169,12 @@ static inline void end(struct nvme_queue *queue, struct nvme_request *request,
 }
 
 static NVME_COLD void end_with_status(struct nvme_queue *queue, struct nvme_request *request,
-                                      uint32_t status, uint32_t dw0)
+                                      uint64_t status, uint32_t dw0)
 {
     end(queue, request,
         (struct nvme_result){
             .error = NVME_ERR_DEVICE,
-            .status = (uint16_t)NVME_GET(NVME_CQE_STATUS, status),
+            .status = (uint16_t)NVME_GET(NVME_CQE_STATUS, status >> 32),
             .dw0 = dw0,
         });
 }
@@ -122,10 +183,9 @@ static NVME_COLD void end_with_status(struct nvme_queue *queue, struct nvme_requ
  * One entry, already copied out of the ring: nothing in it is trusted. An entry that names no
  * outstanding request is counted and dropped; its request, if there was one, times out.
  */
-static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t dw0)
+static NVME_INLINE void complete(struct nvme_queue *queue, struct nvme_request *request,
+                                 uint64_t status, uint64_t dw0_dw1)
 {
-    struct nvme_request *request = nvme_request_find(queue, (uint16_t)status);
-
     if (request == NULL) {
         queue->counters.stale++;
         queue->junk++;
@@ -136,103 +196,168 @@ static inline void complete(struct nvme_queue *queue, uint32_t status, uint32_t 
         hal_dma_invalidate(queue->controller->config.dma_context, request->buffer,
                            request->size_bytes);
     }
-    if (status >> 17 == 0) {
-        /* Every member named: GCC 12 would go through the stack for the others. */
-        end(queue, request,
-            (struct nvme_result){
-                .error = NVME_OK,
-                .status = 0,
-                .reserved = 0,
-                .bytes_done = (uint32_t)request->size_bytes,
-                .dw0 = dw0,
-            });
+    if (status >> (32 + 17) == 0) {
+        /* As two words: member by member GCC 12 masks each of them once more. */
+        union {
+            struct nvme_result result;
+            __extension__ unsigned __int128 words;
+        } ok = {.words = (__extension__(unsigned __int128)(dw0_dw1 << 32 | request->size_bytes))
+                         << 64};
+
+        end(queue, request, ok.result);
     } else {
-        end_with_status(queue, request, status, dw0);
+        end_with_status(queue, request, status, (uint32_t)dw0_dw1);
     }
 }
 
-/* Consumes up to `budget` entries; the head is given back to the device by the caller. */
-static inline uint32_t reap(struct nvme_queue *queue, uint32_t budget)
+/* Consumes new entries from `entry` up to `limit`, which is another; returns the first left. */
+static NVME_INLINE const volatile struct nvme_completion *
+reap_up_to(struct nvme_queue *queue, const volatile struct nvme_completion *entry,
+           const volatile struct nvme_completion *limit)
 {
-    const volatile struct nvme_completion *entry = &queue->cq[queue->cq_head];
-    const volatile struct nvme_completion *end = &queue->cq[queue->depth_entries];
-    const uint32_t depth = queue->depth_entries;
-    const uint32_t own_sq = (uint32_t)NVME_PUT(NVME_CQE_SQID, queue->id);
-    uint32_t phase = queue->phase;
-    size_t consumed = 0;
+    const uint64_t own_sq = queue->own_sq;
+    const uint64_t sq_count = queue->sq_count;
+    const uint64_t phase = queue->phase;
+    struct nvme_request *const requests = queue->requests;
+    const uint64_t slot_mask = queue->slot_mask;
 
-    while (consumed < budget) {
-        uint32_t status = load_status(queue, entry);
-        uint32_t sq;
-        uint32_t dw0;
+    do {
+        uint64_t status = nvme_queue_load(queue, entry);
+        uint64_t dw0_dw1;
 
-        if ((status & NVME_CQE_PHASE) != phase) {
+        if (!nvme_entry_is_new(status, phase)) {
             break;
         }
         /* The device wrote data, then the entry: read them in the opposite order. */
         hal_after_phase();
-        sq = hal_dma_load32(&entry->sq);
-        dw0 = hal_dma_load32(&entry->dw0);
-        consumed++;
-        if (++entry == end) {
-            entry = queue->cq;
-            phase ^= (uint32_t)NVME_CQE_PHASE;
-        }
+        dw0_dw1 = hal_dma_load64(&entry->dw0);
+        entry++;
         /* Our own SQID above an SQHD inside the ring. */
-        if (sq - own_sq < depth) {
-            complete(queue, status, dw0);
+        if ((status << 32) - own_sq < sq_count) {
+            complete(queue, nvme_request_find(requests, slot_mask, (uint16_t)(status >> 32)),
+                     status, dw0_dw1);
         } else {
             queue->counters.malformed++;
             queue->junk++;
         }
-    }
-    queue->cq_head = (uint32_t)(entry - queue->cq);
-    queue->phase = phase;
-    return (uint32_t)consumed;
+    } while (entry != limit);
+    return entry;
 }
 
-/* The controller failed: a last drain now that RDY = 0, what is left ends here, on its owner. */
+/* Consumes up to `budget` entries, but none beyond the end of the ring. */
+static NVME_INLINE uint64_t reap_segment(struct nvme_queue *queue, uint64_t budget)
+{
+    const volatile struct nvme_completion *start = queue->cq_next;
+    const volatile struct nvme_completion *end = queue->cq_end;
+    /* In bytes, which saves a division of the difference. */
+    const volatile struct nvme_completion *limit =
+        budget * sizeof(*start) < (uintptr_t)end - (uintptr_t)start ? start + budget : end;
+    const volatile struct nvme_completion *entry = reap_up_to(queue, start, limit);
+    uint64_t consumed = (uint64_t)(entry - queue->cq_next);
+
+    queue->cq_next = entry;
+    return consumed;
+}
+
+/* Goes on at the start of the ring; there may be no budget left. */
+static NVME_COLD uint64_t reap_wrapped(struct nvme_queue *queue, uint64_t budget)
+{
+    uint64_t consumed = 0;
+
+    do {
+        queue->cq_next = queue->cq;
+        queue->cq_laps++;
+        queue->phase ^= NVME_CQE_IN_HIGH(NVME_CQE_PHASE);
+        if (consumed < budget) {
+            consumed += reap_segment(queue, budget - consumed);
+        }
+    } while (queue->cq_next == queue->cq_end);
+    return consumed;
+}
+
+/* Consumes up to `budget` entries; the head is given back to the device by the caller. */
+static NVME_INLINE uint64_t reap(struct nvme_queue *queue, uint64_t budget)
+{
+    uint64_t consumed = reap_segment(queue, budget);
+
+    if (queue->cq_next == queue->cq_end) {
+        consumed += reap_wrapped(queue, budget - consumed);
+    }
+    return consumed;
+}
+
+static NVME_COLD uint64_t reap_cold(struct nvme_queue *queue, uint64_t budget)
+{
+    return reap(queue, budget);
+}
+
+/*
+ * A drain of a controller that is not live. Once it has failed: a last drain now that RDY = 0, what
+ * is left ends here, on its owner.
+ */
 static NVME_COLD void end_failed(struct nvme_queue *queue)
 {
     /* The caller subtracts the junk of its own drain alone. */
-    uint32_t junk = queue->junk;
+    uint64_t junk = queue->junk;
 
-    if (queue->state == NVME_QUEUE_OPEN &&
-        nvme_controller_state_load(queue->controller) == NVME_CONTROLLER_FAILED) {
-        queue->counters.completions += reap(queue, queue->depth_entries);
-        queue->junk = junk;
-        nvme_queue_enter_state(queue, NVME_QUEUE_ENDED);
-        nvme_request_end_all(queue, nvme_controller_failure(queue->controller));
+    if (nvme_controller_state_load(queue->controller) != NVME_CONTROLLER_FAILED) {
+        queue->attention = NVME_ATTENTION_PRESENT;
+        return;
     }
+    reap_cold(queue, queue->depth_entries);
+    queue->junk = junk;
+    nvme_queue_enter_state(queue, NVME_QUEUE_ENDED);
+    nvme_request_end_all(queue, nvme_controller_failure(queue->controller));
+}
+
+/* A queue that nobody attends to: it comes back, is drained a last time, or not at all. */
+static NVME_COLD uint32_t service_odd(struct nvme_queue *queue, uint32_t budget)
+{
+    uint64_t consumed;
+
+    if (queue->attention == NVME_ATTENTION_SERVING) {
+        hal_panic("nvme_queue_service is nested");
+    }
+    if (attend(queue)) {
+        return nvme_queue_service(queue, budget);
+    }
+    if (queue->state != NVME_QUEUE_CLOSING) {
+        return 0;
+    }
+    queue->attention = NVME_ATTENTION_SERVING;
+    queue->junk = 0;
+    consumed = reap_cold(queue, budget);
+    if (consumed != 0 && nvme_controller_live(queue->controller)) {
+        ring_cq(queue);
+    }
+    queue->attention = NVME_ATTENTION_AWAY;
+    return (uint32_t)(consumed - queue->junk);
 }
 
 uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
 {
-    uint32_t consumed;
+    uint64_t consumed;
 
-    if (queue->servicing) {
-        hal_panic("nvme_queue_service is nested");
+    if (queue->attention != NVME_ATTENTION_PRESENT) {
+        return service_odd(queue, budget);
     }
-    if (queue->state != NVME_QUEUE_OPEN && queue->state != NVME_QUEUE_CLOSING) {
-        return 0;
-    }
-    queue->servicing = true;
-    queue->counters.services++;
+    queue->attention = NVME_ATTENTION_SERVING;
     queue->junk = 0;
     consumed = reap(queue, budget);
-    queue->counters.completions += consumed;
-    queue->counters.drains += consumed != 0;
     if (nvme_controller_live(queue->controller)) {
         /* An empty pass rings nothing: a head that consumes nothing breaks QEMU's INTx (7.2). */
         if (consumed != 0) {
             ring_cq(queue);
+        } else {
+            queue->counters.services++;
         }
         ring_sq(queue);
+        queue->attention = NVME_ATTENTION_PRESENT;
     } else {
+        queue->counters.drains += consumed != 0;
         end_failed(queue);
     }
-    queue->servicing = false;
-    return consumed - queue->junk;
+    return (uint32_t)(consumed - queue->junk);
 }
 
 bool nvme_queue_arm(struct nvme_queue *queue)
@@ -244,7 +369,7 @@ bool nvme_queue_arm(struct nvme_queue *queue)
 
 enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
 {
-    return queue->interrupts && !queue->controller->masked ? NVME_MODE_INTERRUPT : NVME_MODE_POLL;
+    return queue->interrupts && !queue->source->masked ? NVME_MODE_INTERRUPT : NVME_MODE_POLL;
 }
 
 void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *counters)
@@ -254,25 +379,13 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
     uint64_t waiting = tail >= rung ? tail - rung : tail + queue->depth_entries - rung;
 
     *counters = queue->counters;
-    counters->posts = queue->sq_laps * queue->depth_entries + tail - waiting;
-}
-
-enum nvme_error nvme_queue_lend(struct nvme_queue *queue, struct nvme_ring *ring)
-{
-    if (queue->state != NVME_QUEUE_OPEN || queue->interrupts ||
-        nvme_queue_outstanding(queue) != 0) {
-        return NVME_ERR_STATE;
+    counters->completions = nvme_queue_consumed(queue);
+    /* Kept of these are the rare ones: drains without a doorbell, services without a drain. */
+    counters->drains += queue->counters.cq_doorbells;
+    counters->services += counters->drains;
+    if (queue->interrupts) {
+        counters->interrupts += queue->source->claims;
+        counters->spurious += queue->source->empty_claims;
     }
-    nvme_queue_enter_state(queue, NVME_QUEUE_LENT);
-    *ring = (struct nvme_ring){
-        .sq = queue->sq,
-        .cq = queue->cq,
-        .sq_doorbell = queue->sq_doorbell,
-        .cq_doorbell = queue->cq_doorbell,
-        .depth_entries = queue->depth_entries,
-        .sq_tail = (uint32_t)queue->sq_tail,
-        .cq_head = queue->cq_head,
-        .phase = (uint32_t)NVME_GET(NVME_CQE_PHASE, queue->phase),
-    };
-    return NVME_OK;
+    counters->posts = queue->sq_laps * queue->depth_entries + tail - waiting;
 }

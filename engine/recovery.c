@@ -55,8 +55,8 @@ static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
     }
     if (queue->seen) {
         queue->seen = false;
-        if (counters->completions != queue->seen_completions ||
-            counters->interrupts != queue->seen_claims || queue->controller->mask_depth != 0) {
+        if (nvme_queue_consumed(queue) != queue->seen_completions ||
+            queue->source->claims != queue->seen_claims || queue->source->mask_depth != 0) {
             counters->late++;
         } else {
             counters->missed++;
@@ -66,8 +66,8 @@ static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
     if (nvme_queue_ready(queue)) {
         queue->seen = true;
         queue->seen_ns = now_ns;
-        queue->seen_claims = counters->interrupts;
-        queue->seen_completions = counters->completions;
+        queue->seen_claims = queue->source->claims;
+        queue->seen_completions = nvme_queue_consumed(queue);
     }
 }
 
@@ -132,6 +132,7 @@ static void watch_live(struct nvme_queue *queue, uint64_t now_ns)
         look_for_missed(queue, now_ns);
     }
     if (!nvme_request_any(queue)) {
+        nvme_queue_leave(queue);
         return;
     }
     error = check_device(controller, &event);

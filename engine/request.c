@@ -24,6 +24,7 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries)
     uint32_t mask = nvme_request_slot_mask(depth_entries);
 
     queue->slot_mask = mask;
+    queue->cid_step = NVME_CID_IDLE + mask + 1;
     queue->slot_count = depth_entries - 1;
     queue->free = NULL;
     queue->free_split = NULL;

@@ -51,13 +51,18 @@ def cases() -> list[Case]:
     """Everything that is checked. A new model is a line here and a file in tests/spin/."""
     lines = ("LINE_LEVEL", "LINE_EDGE", "LINE_EDGE_CLEARS")
     three = ("HARTS=3", "STRAYS=1")
-    found = [Case("line", (kind,), False) for kind in lines]
-    # A level that stays high is sent again: there the handler without a mask is right.
-    found += [Case("line", ("LINE_LEVEL", "BUG_NO_MASK"), False)]
+    found = [Case("line", (kind, *way), False) for kind in lines for way in ((), ("MASK",))]
+    # A level that stays high is sent again: there the handler that drains once is right.
+    found += [Case("line", ("LINE_LEVEL", "BUG_DRAIN_ONCE"), False)]
     found += [
-        Case("line", (kind, bug), True)
+        Case("line", (kind, *bug), True)
         for kind in lines[1:]
-        for bug in ("BUG_NO_MASK", "BUG_ONE_BY_ONE")
+        for bug in (
+            ("BUG_DRAIN_ONCE",),
+            ("BUG_ONE_BY_ONE",),
+            ("BUG_GIVE_UP",),
+            ("MASK", "BUG_ONE_BY_ONE"),
+        )
     ]
     found += [Case("wait", (), False)]
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]

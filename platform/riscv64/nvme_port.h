@@ -57,6 +57,11 @@ static inline uint32_t hal_dma_load32(const volatile void *address)
     return *(const volatile uint32_t *)address;
 }
 
+static inline uint64_t hal_dma_load64(const volatile void *address)
+{
+    return *(const volatile uint64_t *)address;
+}
+
 static inline uint64_t hal_dma_address(void *context, const void *pointer)
 {
     (void)context;

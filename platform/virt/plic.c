@@ -29,11 +29,11 @@ struct plic_handler {
 };
 
 static struct {
+    struct plic_handler handlers[PLIC_SOURCE_LIMIT];
     uintptr_t base;
     unsigned source_count;                // highest source
     volatile uint32_t *claim[HART_LIMIT]; // by hart index; NULL: the hart has no context
     volatile uint32_t *enable[HART_LIMIT];
-    struct plic_handler handlers[PLIC_SOURCE_LIMIT];
     atomic_flag routing;
     atomic_ulong unexpected;
     atomic_ulong empty;
@@ -44,25 +44,30 @@ static volatile uint32_t *plic_register(uintptr_t offset)
     return (volatile uint32_t *)(plic.base + offset);
 }
 
+// The handler of a source that has none.
+static void count_unexpected(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add_explicit(&plic.unexpected, 1, memory_order_relaxed);
+}
+
 // From trap.S. The fences keep the handler's device accesses between claim and complete: the PLIC
 // and the device are two devices, whose accesses nothing else orders.
 static void plic_interrupt(void)
 {
     volatile uint32_t *claim = hart_self()->interrupt_controller;
-    uint32_t source = *claim;
+    int source = (int)*claim; // signed: an index that needs no extension
 
     __asm__ volatile("fence i, iorw" ::: "memory");
     if (source == 0) {
         atomic_fetch_add_explicit(&plic.empty, 1, memory_order_relaxed);
         return;
     }
-    if (source < PLIC_SOURCE_LIMIT && plic.handlers[source].function != NULL) {
+    if ((unsigned)source < PLIC_SOURCE_LIMIT) {
         plic.handlers[source].function(plic.handlers[source].arg);
-    } else {
-        atomic_fetch_add_explicit(&plic.unexpected, 1, memory_order_relaxed);
     }
     __asm__ volatile("fence io, o" ::: "memory");
-    *claim = source;
+    *claim = (uint32_t)source;
 }
 
 // On each hart: its context has every source off and lets every priority through.
@@ -115,6 +120,9 @@ const char *plic_init(const struct machine *machine)
     }
     if (plic.claim[0] == NULL) {
         return "plic: the hart that booted has no S-mode context";
+    }
+    for (unsigned source = 0; source < PLIC_SOURCE_LIMIT; source++) {
+        plic.handlers[source].function = count_unexpected;
     }
     for (unsigned source = 1; source <= plic.source_count; source++) {
         *plic_register(4 * (uintptr_t)source) = 0;
@@ -189,7 +197,7 @@ void plic_disable(unsigned source)
 void plic_detach(unsigned source)
 {
     plic_disable(source);
-    plic.handlers[source] = (struct plic_handler){NULL, NULL};
+    plic.handlers[source] = (struct plic_handler){count_unexpected, NULL};
 }
 
 bool plic_pending(unsigned source)

@@ -261,7 +261,7 @@ void model_line_complete(struct model_line *line);
 /* Behind world.h. */
 uint32_t model_register_read(struct model *model, uint32_t offset);
 void model_register_write(struct model *model, uint32_t offset, uint32_t value);
-void model_completion_loaded(struct model *model, const volatile void *address);
+void model_completion_loaded(struct model *model, const volatile void *address, size_t size);
 void model_memory_cleaned(struct model *model, const void *pointer, size_t size);
 void model_memory_invalidated(struct model *model, const void *pointer, size_t size);
 

@@ -90,7 +90,7 @@ void model_memory_cleaned(struct model *model, const void *pointer, size_t size)
     }
 }
 
-/* Checks one load by the driver: status first, a barrier, then each other dword once. */
+/* Checks a load by its last dword: status first, a barrier, then each other dword once. */
 static void check_load(struct model_cq *cq, uint32_t entry, uint32_t dword)
 {
     uint8_t bit = (uint8_t)(1U << dword);
@@ -110,7 +110,7 @@ static void check_load(struct model_cq *cq, uint32_t entry, uint32_t dword)
     cq->loaded[entry] |= bit;
 }
 
-void model_completion_loaded(struct model *model, const volatile void *address)
+void model_completion_loaded(struct model *model, const volatile void *address, size_t size)
 {
     for (uint32_t id = 0; id < MODEL_QUEUES; id++) {
         struct model_cq *cq = &model->cqs[id];
@@ -120,7 +120,7 @@ void model_completion_loaded(struct model *model, const volatile void *address)
         if (cq->exists && (uintptr_t)address >= start &&
             offset < cq->entries * sizeof(struct nvme_completion)) {
             check_load(cq, (uint32_t)(offset / sizeof(struct nvme_completion)),
-                       (uint32_t)(offset % sizeof(struct nvme_completion) / 4));
+                       (uint32_t)((offset % sizeof(struct nvme_completion) + size) / 4 - 1));
             return;
         }
     }

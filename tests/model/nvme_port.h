@@ -46,8 +46,14 @@ static inline uint16_t hal_dma_load16(const volatile void *address)
 
 static inline uint32_t hal_dma_load32(const volatile void *address)
 {
-    world_dma_loaded(address);
+    world_dma_loaded(address, sizeof(uint32_t));
     return *(const volatile uint32_t *)address;
+}
+
+static inline uint64_t hal_dma_load64(const volatile void *address)
+{
+    world_dma_loaded(address, sizeof(uint64_t));
+    return *(const volatile uint64_t *)address;
 }
 
 static inline uint64_t hal_dma_address(void *context, const void *pointer)

@@ -253,13 +253,14 @@ void world_after_mmio_read(void)
     world.register_barriers++;
 }
 
-void world_dma_loaded(const volatile void *address)
+void world_dma_loaded(const volatile void *address, size_t size)
 {
     world.loads++;
     world.last_load = address;
+    world.last_load_bytes = size;
     for (int i = 0; i < WORLD_MODELS_MAX; i++) {
         if (world.models[i] != NULL) {
-            model_completion_loaded(world.models[i], address);
+            model_completion_loaded(world.models[i], address, size);
         }
     }
 }

@@ -84,6 +84,7 @@ struct world {
     uint64_t phase_barriers;
     uint64_t register_barriers;
     const volatile void *last_load;
+    size_t last_load_bytes;
     uint64_t loads;    /* of device-written memory since the last doorbell barrier */
     uint32_t findings; /* rules that the driver broke */
     char first_finding[WORLD_TEXT_BYTES];
@@ -136,7 +137,7 @@ void world_mmio_write(volatile void *address, uint32_t value);
 void world_before_doorbell(void);
 void world_after_phase(void);
 void world_after_mmio_read(void);
-void world_dma_loaded(const volatile void *address);
+void world_dma_loaded(const volatile void *address, size_t size);
 uint64_t world_dma_address(const void *pointer);
 void world_dma_clean(const void *pointer, size_t size);
 void world_dma_invalidate(const void *pointer, size_t size);

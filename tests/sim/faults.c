@@ -38,11 +38,23 @@ static struct sim_queue *queue_with_room(struct sim_controller *controller)
     return held + nvme_queue_outstanding(queue->engine) + 2 < cq->entries ? queue : NULL;
 }
 
-/* An entry that no command asked for. */
+/* From now on interrupts of this line may be missed: lost, or hidden by a line held high. */
+static void may_miss(const struct sim_controller *controller)
+{
+    struct sim *sim = controller->sim;
+
+    for (uint32_t i = 0; i < sim->controller_count; i++) {
+        sim->controllers[i].interrupts_lost |= sim->controllers[i].line == controller->line;
+    }
+}
+
+/* An entry that no command asked for: on an idle queue it holds the line up, and nobody looks. */
 static void post_stale(struct sim_queue *queue, uint16_t cid)
 {
     struct sim_controller *controller = queue->controller;
     const struct model_sq *sq = &controller->model->sqs[queue->index + 1];
+
+    may_miss(controller);
 
     model_post_entry(controller->model, sq->cqid,
                      (struct nvme_completion){
@@ -94,7 +106,7 @@ static bool inject_torn(struct sim_controller *controller)
 static void rewrite(void *arg)
 {
     struct sim *sim = arg;
-    uint32_t *status = (uint32_t *)(uintptr_t)world.last_load;
+    uint32_t *status = (uint32_t *)((uintptr_t)world.last_load + world.last_load_bytes) - 1;
 
     *status ^= (uint32_t)~NVME_CQE_PHASE;
     sim->injected[2]++;
@@ -175,6 +187,7 @@ static bool inject_spoiled(struct sim_controller *controller)
     controller->model->bend = spoil;
     controller->model->bend_arg = controller->sim;
     controller->counts_exact = false;
+    may_miss(controller); /* with a wrong phase it is never consumed */
     return true;
 }
 
@@ -182,16 +195,13 @@ static bool inject_spoiled(struct sim_controller *controller)
 
 static bool inject_lost_interrupt(struct sim_controller *controller)
 {
-    struct sim *sim = controller->sim;
-    struct model_line *line = &sim->lines[controller->line];
+    struct model_line *line = &controller->sim->lines[controller->line];
 
     if (!line->pending) {
         return false;
     }
     line->pending = false;
-    for (uint32_t i = 0; i < sim->controller_count; i++) {
-        sim->controllers[i].interrupts_lost |= sim->controllers[i].line == controller->line;
-    }
+    may_miss(controller);
     return true;
 }
 
@@ -279,52 +289,6 @@ static bool inject_short_memory(struct sim_controller *controller)
     return true;
 }
 
-/* ---- 15: a device that lies about itself ------------------------------------------------- */
-
-static bool prepare_lies(struct sim_controller *controller)
-{
-    static const uint8_t mdts[] = {20, 31, 32, 255};
-    static const uint8_t block_shifts[] = {0, 8, 17, 31, 63};
-    static const uint64_t block_counts[] = {0, 1, UINT64_C(1) << 32, UINT64_MAX};
-    static const uint32_t namespaces[] = {0, 1, 0xfffffffe, 0xffffffff};
-    struct random *random = random_of(controller);
-    struct model *model = controller->model;
-
-    switch (random_below(random, 10)) {
-    case 0:
-        model->mdts = RANDOM_ONE(random, mdts);
-        break;
-    case 1:
-        model->cap.mqes = random_chance(random, 500) ? 0 : 0xffff;
-        break;
-    case 2:
-        model->cap.stride = random_between(random, 4, 15);
-        break;
-    case 3:
-        model->cap.timeout_units = random_chance(random, 500) ? 0 : 255;
-        break;
-    case 4:
-        model->namespaces[0].block_shift = RANDOM_ONE(random, block_shifts);
-        break;
-    case 5:
-        model->namespaces[0].block_count = RANDOM_ONE(random, block_counts);
-        break;
-    case 6:
-        model->namespace_count = RANDOM_ONE(random, namespaces);
-        break;
-    case 7:
-        model->cap.page_min = random_between(random, 1, 15);
-        break;
-    case 8:
-        model->sqes = (uint8_t)random_next(random);
-        model->cqes = (uint8_t)random_next(random);
-        break;
-    default:
-        model->granted = 65536;
-    }
-    return true;
-}
-
 /* ---- 16, 19, 20, 21, 22: sizes, splits, full queues, media errors ------------------------ */
 
 static bool always(struct sim_controller *controller)
@@ -387,7 +351,7 @@ const struct sim_fault sim_faults[SIM_FAULTS + 1] = {
     [12] = {"shadow doorbells", NULL, NULL, false},
     [13] = {"event index wraps", NULL, NULL, false},
     [14] = {"asynchronous events in a reset", NULL, NULL, false},
-    [15] = {"a device that lies about itself", prepare_lies, NULL, true},
+    [15] = {"a device that lies about itself", sim_prepare_lies, NULL, true},
     [16] = {"transfers above MDTS, chained lists", always, NULL, false},
     [17] = {"CFS, RDY never, a device that does not stop", prepare_never_ready, inject_fatal, true},
     [18] = {"registers that read as all ones", NULL, inject_removed, true},

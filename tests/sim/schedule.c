@@ -105,7 +105,7 @@ void sim_moments(struct sim *sim)
     world.meanwhile[WORLD_AT_PHASE] = random_chance(&sim->random, 300) ? device_meanwhile : NULL;
 }
 
-/* One look at a queue that polls. True if it found entries, be they junk: then there may be more. */
+/* A look at a queue that polls. True if it found entries, be they junk: there may be more. */
 bool sim_service(struct sim_queue *queue)
 {
     struct sim *sim = queue->controller->sim;

@@ -159,4 +159,7 @@ extern const struct sim_fault sim_faults[SIM_FAULTS + 1];
 
 bool sim_fault_on(const struct sim *sim, uint32_t number);
 
+/* lies.c: prepares class 15 */
+bool sim_prepare_lies(struct sim_controller *controller);
+
 #endif

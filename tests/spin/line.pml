@@ -10,8 +10,12 @@
  *   -DLINE_EDGE          a rising line is latched, nothing else is looked at (QEMU 7.2)
  *   -DLINE_EDGE_CLEARS   the same, and a falling line takes the latch back
  *
- *   -DBUG_NO_MASK        drain and complete: enough for a level, not for an edge
- *   -DBUG_ONE_BY_ONE     each controller masked, drained and opened before the next
+ *   -DMASK               mask, drain once, open: nvme_irq_enter() and nvme_irq_exit()
+ *
+ *   -DBUG_DRAIN_ONCE     drain and complete: enough for a level, not for an edge
+ *   -DBUG_ONE_BY_ONE     each controller until it has nothing left (with MASK: masked, drained and
+ *                        opened) before the next
+ *   -DBUG_GIVE_UP        leaves a line that stays busy without an edge
  */
 #define CONTROLLERS 2
 #ifndef ENTRIES
@@ -22,6 +26,8 @@ byte posted[CONTROLLERS]; /* completion entries written by the device */
 byte rung[CONTROLLERS];   /* the head doorbell: entries given back */
 byte taken[CONTROLLERS];  /* entries that the hart has consumed */
 bool masked[CONTROLLERS]; /* INTMS bit 0 */
+
+#define PASSES_MAX 2
 
 bool high;       /* the line: any controller that holds entries and is not masked */
 bool pending;    /* of the interrupt controller's source */
@@ -48,11 +54,7 @@ inline follow_line()
 /* nvme_interrupt_mask(), nvme_interrupt_unmask() */
 inline mask(c)
 {
-#ifdef BUG_NO_MASK
-    skip
-#else
     d_step { masked[c] = true; follow_line() }
-#endif
 }
 
 inline unmask(c)
@@ -84,11 +86,49 @@ active [CONTROLLERS] proctype device()
     od
 }
 
+/* One look at a controller's queues: what is there is drained. */
+inline look(c)
+{
+    if
+    :: posted[c] != taken[c] -> again = true; drain(c)
+    :: else
+    fi
+}
+
+/* Until nothing is left on these controllers, or too often. */
+inline serve(first, last)
+{
+    passes = PASSES_MAX;
+    do
+    :: again = false;
+        look(first);
+        if
+        :: last != first -> look(last)
+        :: else
+        fi;
+        passes--;
+        if
+        :: again && passes != 0
+        :: else -> break
+        fi
+    od;
+#ifndef BUG_GIVE_UP
+    if
+    :: again -> mask(first); mask(last); unmask(first); unmask(last) /* end_odd() */
+    :: else
+    fi
+#endif
+}
+
 active proctype hart()
 {
+    bool again;
+    byte passes;
+
     do
     :: taken[0] == ENTRIES && taken[1] == ENTRIES && !pending -> break
     :: d_step { pending && !in_service -> pending = false; in_service = true } /* claim */
+#ifdef MASK
 #ifdef BUG_ONE_BY_ONE
         mask(0); drain(0); unmask(0);
         mask(1); drain(1); unmask(1);
@@ -97,6 +137,15 @@ active proctype hart()
         drain(0); drain(1);
         unmask(0); unmask(1);
 #endif
+#elif defined(BUG_DRAIN_ONCE)
+        drain(0); drain(1);
+#elif defined(BUG_ONE_BY_ONE)
+        serve(0, 0);
+        serve(1, 1);
+#else
+        serve(0, 1);
+#endif
+        again = false;
         d_step { /* complete */
             in_service = false;
 #ifdef LINE_LEVEL

@@ -210,14 +210,14 @@ static void post(struct device *device, uint32_t id, uint32_t cid, uint16_t stat
     struct device_ring *cq = &device->cqs[id];
     struct nvme_completion *entry = (struct nvme_completion *)(void *)cq->entries + cq->at;
     uint32_t head = read_register(device, cq_doorbell(id));
+    uint64_t sq = device->sqs[id].at | (uint64_t)id << 16;
 
     if ((cq->at + 1) % cq->count == head) {
         hart_fail("completion queue %u overflows", id);
     }
     entry->dw0 = dw0;
-    entry->sq = device->sqs[id].at | id << 16;
-    __atomic_store_n(&entry->status, cid | cq->phase << 16 | (uint32_t)status << 17,
-                     __ATOMIC_RELEASE);
+    sq |= (uint64_t)(cid | cq->phase << 16 | (uint32_t)status << 17) << 32;
+    __atomic_store_n((uint64_t *)(void *)&entry->sq, sq, __ATOMIC_RELEASE);
     if (++cq->at == cq->count) {
         cq->at = 0;
         cq->phase ^= 1;

@@ -28,7 +28,7 @@ extern enum port_drop port_drop; /* set before any thread starts */
 /* What this thread's next barrier refers to. */
 struct port_order {
     bool release;
-    const volatile uint32_t *loaded;
+    const volatile uint64_t *loaded; /* the device stores the phase with these 64 bits */
     const volatile uint32_t *read;
 };
 
@@ -76,6 +76,12 @@ static inline uint16_t hal_dma_load16(const volatile void *address)
 }
 
 static inline uint32_t hal_dma_load32(const volatile void *address)
+{
+    port_order.loaded = (const volatile uint64_t *)((uintptr_t)address & ~(uintptr_t)7);
+    return __atomic_load_n((const volatile uint32_t *)address, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t hal_dma_load64(const volatile void *address)
 {
     port_order.loaded = address;
     return __atomic_load_n(port_order.loaded, __ATOMIC_RELAXED);

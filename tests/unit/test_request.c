@@ -29,10 +29,20 @@ static void slots_close(struct slots *slots)
     free(slots->queue.splits);
 }
 
+static struct nvme_request *acquire(struct slots *slots)
+{
+    return nvme_request_acquire(&slots->queue, slots->queue.clock_ms);
+}
+
+static struct nvme_request *find(const struct slots *slots, uint64_t cid)
+{
+    return nvme_request_find(slots->queue.requests, slots->queue.slot_mask, cid);
+}
+
 /* Takes a slot; its command id. */
 static uint32_t take(struct slots *slots)
 {
-    return (uint32_t)nvme_request_acquire(&slots->queue)->cid;
+    return (uint32_t)acquire(slots)->cid;
 }
 
 /* The slot of a command id, outstanding or not. */
@@ -81,7 +91,7 @@ static void id_0xffff_is_never_issued_at_any_depth(void **state)
             struct nvme_request *request = &slots.queue.requests[last];
 
             slots.queue.free = request;
-            assert_ptr_equal(nvme_request_acquire(&slots.queue), request);
+            assert_ptr_equal(acquire(&slots), request);
             assert_true(request->cid < 0xffff);
             assert_int_equal(request->cid & slots.queue.slot_mask, last);
             nvme_request_release(&slots.queue, request);
@@ -102,12 +112,12 @@ static void every_slot_is_given_once(void **state)
 
         nvme_request_init(&slots.queue, depths[i]);
         for (uint32_t n = 0; n < depths[i] - 1; n++) {
-            struct nvme_request *request = nvme_request_acquire(&slots.queue);
+            struct nvme_request *request = acquire(&slots);
             size_t slot = (size_t)(request - slots.queue.requests);
 
             assert_int_equal(request->cid & slots.queue.slot_mask, slot);
             assert_int_equal(given[slot]++, 0);
-            assert_ptr_equal(nvme_request_find(&slots.queue, request->cid), request);
+            assert_ptr_equal(find(&slots, request->cid), request);
         }
         assert_null(slots.queue.free);
         assert_int_equal(nvme_queue_outstanding(&slots.queue), depths[i] - 1);
@@ -129,9 +139,9 @@ static void released_id_finds_nobody_until_generations_wrap(void **state)
         uint32_t old = (uint32_t)request->cid;
 
         nvme_request_release(&slots.queue, request);
-        assert_null(nvme_request_find(&slots.queue, old));
-        assert_null(nvme_request_find(&slots.queue, first));
-        assert_ptr_equal(nvme_request_acquire(&slots.queue), request);
+        assert_null(find(&slots, old));
+        assert_null(find(&slots, first));
+        assert_ptr_equal(acquire(&slots), request);
         assert_int_not_equal(request->cid, old);
         laps++;
     } while (slot_of(&slots, first)->cid != first);
@@ -146,7 +156,7 @@ static void idle_slot_is_not_found_by_its_next_id(void **state)
     (void)state;
     slots_open(&slots, 8);
     for (uint32_t cid = 0; cid <= 0xffff; cid++) {
-        assert_null(nvme_request_find(&slots.queue, cid));
+        assert_null(find(&slots, cid));
     }
     slots_close(&slots);
 }
@@ -158,12 +168,12 @@ static void id_whose_slot_does_not_exist_finds_nobody(void **state)
     (void)state;
     slots_open(&slots, 5); /* slots 0 to 3 of 3 bits */
     for (uint32_t n = 0; n < 4; n++) {
-        (void)nvme_request_acquire(&slots.queue);
+        (void)acquire(&slots);
     }
     for (uint32_t cid = 0; cid <= 0xffff; cid++) {
         bool outstanding = cid < 4;
 
-        assert_int_equal(nvme_request_find(&slots.queue, cid) != NULL, outstanding);
+        assert_int_equal(find(&slots, cid) != NULL, outstanding);
     }
     slots_close(&slots);
 }
@@ -179,7 +189,7 @@ static void reopened_queue_goes_on_with_its_generations(void **state)
     nvme_request_release(&slots.queue, slot_of(&slots, old));
     nvme_request_init(&slots.queue, 16);
     assert_int_not_equal(take(&slots), old);
-    assert_null(nvme_request_find(&slots.queue, old));
+    assert_null(find(&slots, old));
     slots_close(&slots);
 }
 
@@ -199,7 +209,7 @@ static void end_all_ends_each_outstanding_request_once(void **state)
     (void)state;
     slots_open(&slots, 8);
     for (uint32_t n = 0; n < 5; n++) {
-        struct nvme_request *request = nvme_request_acquire(&slots.queue);
+        struct nvme_request *request = acquire(&slots);
 
         request->done = count_done;
         request->arg = &slots;
@@ -221,7 +231,7 @@ static void expiry_is_at_the_limit_and_survives_the_clocks_wrap(void **state)
     (void)state;
     slots_open(&slots, 4);
     slots.queue.clock_ms = UINT32_MAX - 10;
-    (void)nvme_request_acquire(&slots.queue);
+    (void)acquire(&slots);
     slots.queue.clock_ms += 99; /* wraps */
     assert_false(nvme_request_expired(&slots.queue, 100, &cid));
     slots.queue.clock_ms++;

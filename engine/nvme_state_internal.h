@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The engine's structures: slot, split, interrupt source, queue, controller. Private.
+ *
+ * Each says who writes it; engine/DESIGN.md draws the states.
+ */
+#ifndef NVME_STATE_INTERNAL_H
+#define NVME_STATE_INTERNAL_H
+
+#include "nvme.h"
+
+/*
+ * Added to nvme_request.cid while no command of the slot is outstanding: an id that comes from the
+ * device has 16 bits and cannot equal it. Above the carry of a generation that wraps.
+ */
+#define NVME_CID_IDLE UINT64_C(0x100000)
+
+/*
+ * One slot: a command that the device may own. Written by the queue's owner only. What a post
+ * and a completion touch lies in one cache line.
+ */
+struct nvme_request {
+    nvme_done *done;
+    void *arg;
+    void *buffer;        /* that the device fills, for hal_dma_invalidate; else NULL */
+    uint64_t cid;        /* issued command id; idle: CID_IDLE and, in 15:0, the next to issue */
+    uint64_t clock_ms;   /* queue clock at post */
+    uint32_t size_bytes; /* of the command */
+    uint32_t reserved_44;
+    struct nvme_request *next_free;
+    uint64_t reserved_56;
+};
+_Static_assert(sizeof(struct nvme_request) == 64, "a slot is one cache line");
+
+/*
+ * A split request: what its parts have in common. At least one part is in flight while it
+ * lives, so as many records as slots are always enough. Written by the owner only.
+ */
+struct nvme_split {
+    struct nvme_split *next_free;
+    struct nvme_queue *queue;
+    const struct nvme_namespace *ns;
+    struct nvme_io rest;       /* what is not yet posted, and the caller's callback */
+    struct nvme_result result; /* the first error, and the sum of bytes_done */
+    uint32_t in_flight;        /* parts that the device owns */
+};
+
+/* What may be done with a queue. */
+enum nvme_queue_state {
+    NVME_QUEUE_CLOSED,  /* no queue pair on the device */
+    NVME_QUEUE_OPEN,    /* takes requests */
+    NVME_QUEUE_CLOSING, /* is drained once more, takes no requests */
+    NVME_QUEUE_ENDED,   /* the controller failed, all requests have ended: only close is left */
+    NVME_QUEUE_LENT,    /* rings lent for measuring: only close is left */
+};
+
+/* What interrupts a hart: the INTx line of a controller. Written by that hart. */
+struct nvme_source {
+    struct nvme_queue *attended; /* queues that completions may come on, a list */
+    uint64_t claims;
+    uint64_t empty_claims; /* of these, without a completion on the whole line */
+    uint32_t empty_in_a_row;
+    uint32_t queues;     /* open ones with interrupts on */
+    uint32_t owner;      /* of these queues */
+    uint32_t mask_depth; /* nested nvme_interrupt_mask */
+    bool masked;         /* for good: storm bound or stuck line */
+};
+
+/*
+ * Whether a queue may be rung for and drained without a further question: the one look of the hot
+ * paths. A queue that is PRESENT or SERVING is open and, if it interrupts, on its source's list.
+ */
+enum nvme_attention {
+    NVME_ATTENTION_PRESENT, /* its completions are looked for */
+    NVME_ATTENTION_SERVING, /* inside the drain, which rings at its end */
+    NVME_ATTENTION_AWAY,    /* closed, closing, or nothing has been rung for in a while */
+};
+
+/* A queue pair with its slots. Written by the owner hart, but for open and close. */
+struct nvme_queue {
+    /* Post. */
+    struct nvme_command *sq;
+    struct nvme_request *free; /* a list, NULL if the queue is full */
+    struct nvme_controller *controller;
+    uint64_t clock_ms;      /* coarse clock, moved by the watch */
+    uint64_t page_mask;     /* CC.MPS in bytes - 1 */
+    size_t sq_tail;         /* next free entry of the ring */
+    uint32_t sq_tail_rung;  /* the tail that the device knows */
+    uint32_t depth_entries; /* of both rings */
+    uint8_t state;          /* enum nvme_queue_state; read by other harts to kick the owner */
+    bool interrupts;        /* IEN: posts bracket themselves with irq_save */
+    uint8_t attention;      /* enum nvme_attention */
+    uint16_t id;            /* 0 admin, else index + 1 */
+
+    /* Drain. */
+    volatile struct nvme_completion *cq;
+    volatile uint8_t *sq_doorbell;
+    volatile uint8_t *cq_doorbell;
+    const volatile struct nvme_completion *cq_next; /* the entry at the head */
+    const volatile struct nvme_completion *cq_end;
+    uint64_t phase;                /* NVME_CQE_PHASE, in the high dword, or 0: of a new entry */
+    uint64_t own_sq;               /* SQID, and the number of SQHDs, in the top half: what dword */
+    uint64_t sq_count;             /* 2 must be between */
+    uint64_t slot_mask;            /* the slot part of a command id: 2^n - 1 */
+    uint64_t cid_step;             /* to the slot's next generation, and idle */
+    struct nvme_request *requests; /* slot_mask + 1; those from slot_count on are never issued */
+    struct nvme_counters counters;
+    uint64_t junk; /* entries of this drain that ended no request: not work to the caller */
+
+    /* Cold. */
+    uint8_t *lists; /* PRP list memory, list_stride_bytes per slot */
+    size_t list_stride_bytes;
+    struct nvme_split *splits; /* slot_count records */
+    struct nvme_split *free_split;
+    uint32_t slot_count; /* depth_entries - 1 */
+    uint32_t owner;
+    uint64_t sq_laps;     /* times the tail has wrapped: counts the posts without counting each */
+    uint64_t cq_laps;     /* likewise of the head, and the completions */
+    uint32_t depth_limit; /* entries that the ring memory holds */
+    struct nvme_source *source;
+    struct nvme_queue *next_attended;
+
+    /* The watch, written by the owner. */
+    uint64_t watch_ns;         /* time of the last call, 0 before the first */
+    uint64_t seen_ns;          /* when an entry was found ready */
+    uint64_t seen_claims;      /* source->claims at that time */
+    uint64_t seen_completions; /* nvme_queue_consumed at that time: names the entry */
+    bool seen;                 /* an entry was found ready, its interrupt is awaited */
+    uint64_t expiry_scan_ms;   /* queue clock of the last walk over the slots */
+};
+
+/*
+ * LIVE -> DISABLING -> FAILED, or DISABLING -> STUCK. Several owners may find the cause at once:
+ * each change is a compare-and-exchange, and the winner acts.
+ */
+enum nvme_controller_state {
+    NVME_CONTROLLER_LIVE,      /* takes commands */
+    NVME_CONTROLLER_DISABLING, /* CC.EN = 0 written, RDY = 0 not seen: the device owns buffers */
+    NVME_CONTROLLER_FAILED,    /* the device touches no memory: owners end their requests */
+    NVME_CONTROLLER_STUCK,     /* RDY never fell: the requests stay owned by the device */
+};
+
+/* One controller. Written by the administrating hart; `state` by any owner, atomically. */
+struct nvme_controller {
+    struct nvme_config config; /* a copy, defaults filled in */
+    struct nvme_controller_info info;
+    uint32_t state;            /* enum nvme_controller_state */
+    int32_t failure;           /* enum nvme_error; the first to set it disables the controller */
+    uint64_t disable_until_ns; /* deadline of RDY = 0 while DISABLING */
+    uint64_t ready_timeout_ns; /* CAP.TO */
+    uint64_t timeout_ms;       /* config.command_timeout_ns, rounded up */
+    uint32_t doorbell_stride;  /* bytes */
+    bool admin_done;           /* admin_result is valid */
+    struct nvme_source line;   /* INTx */
+    struct nvme_result admin_result;
+    uint8_t *identify_page; /* DMA memory for admin data, a page */
+    struct nvme_queue admin;
+    struct nvme_queue *queues; /* config.queue_count of them */
+};
+
+#endif

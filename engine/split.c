@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Requests above the limit of one command: posted in parts, a few of them in flight.
+ *
+ * A part is a request like any other whose callback is part_done(), so the drain knows nothing of
+ * splits. Each part that ends posts the next one into the slot that it has left.
+ */
+#include "nvme_internal.h"
+
+static void part_done(void *arg, struct nvme_result result);
+
+/* Posts the next part. The caller saw that blocks are left and a slot is free. */
+static void put_part(struct nvme_split *split)
+{
+    struct nvme_io *rest = &split->rest;
+    struct nvme_io part = *rest;
+
+    if (part.block_count > split->ns->max_blocks) {
+        part.block_count = split->ns->max_blocks;
+    }
+    rest->lba += part.block_count;
+    rest->buffer = (uint8_t *)rest->buffer + ((size_t)part.block_count << split->ns->block_shift);
+    rest->block_count -= part.block_count;
+    split->in_flight++;
+    part.callback = (struct nvme_callback){part_done, split};
+    nvme_io_put_part(split->queue, split->ns, &part);
+}
+
+/* A part has ended: post the next one into the slot that it left, or end the whole. */
+static void part_done(void *arg, struct nvme_result result)
+{
+    struct nvme_split *split = arg;
+    struct nvme_queue *queue = split->queue;
+
+    split->in_flight--;
+    split->result.bytes_done += result.bytes_done;
+    split->result.dw0 = result.dw0;
+    if (split->result.error == NVME_OK && result.error != NVME_OK) {
+        split->result.error = result.error;
+        split->result.status = result.status;
+    }
+    if (split->result.error == NVME_OK && split->rest.block_count != 0) {
+        if (queue->state == NVME_QUEUE_OPEN) {
+            put_part(split);
+        } else {
+            split->result.error = NVME_ERR_ABORTED;
+        }
+    }
+    if (split->in_flight == 0) {
+        struct nvme_callback callback = split->rest.callback;
+        struct nvme_result whole = split->result;
+
+        /* The record first: done() may post again, and then finds it free. */
+        split->next_free = queue->free_split;
+        queue->free_split = split;
+        callback.done(callback.arg, whole);
+    }
+}
+
+/* Starts as many parts as the window and the free slots allow; one is enough. */
+static void put_split(struct nvme_queue *queue, const struct nvme_namespace *ns,
+                      const struct nvme_io *io)
+{
+    struct nvme_split *split = queue->free_split;
+
+    queue->free_split = split->next_free;
+    *split = (struct nvme_split){.queue = queue, .ns = ns, .rest = *io};
+    while (split->rest.block_count != 0 && split->in_flight < NVME_SPLIT_WINDOW &&
+           queue->free != NULL) {
+        put_part(split);
+    }
+}
+
+enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct nvme_namespace *ns,
+                                const struct nvme_io *io, uint64_t block_count)
+{
+    struct nvme_io whole = *io;
+    enum nvme_error error;
+
+    if (block_count == 0 || (block_count << ns->block_shift) > UINT32_MAX) {
+        return NVME_ERR_LENGTH;
+    }
+    if (block_count > ns->block_count) {
+        return NVME_ERR_RANGE;
+    }
+    error = nvme_io_check_place(ns->block_count - block_count, io->lba, io->buffer);
+    if (error == NVME_OK) {
+        whole.block_count = (uint32_t)block_count;
+        put_split(queue, ns, &whole);
+    }
+    return error;
+}
