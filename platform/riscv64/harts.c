@@ -231,23 +231,40 @@ void hart_attach_ipi(void (*handler)(void *arg), void *arg)
     irq_restore(saved);
 }
 
-void hart_send_ipi(unsigned index)
+static void send_by_firmware(unsigned index)
 {
-    struct sbi_result result;
+    struct sbi_result result = sbi_send_ipi(hart_id(index));
 
-    __asm__ volatile("fence rw, rw" ::: "memory"); // pairs with the fence in hart_ipi_interrupt
-    result = sbi_send_ipi(hart_id(index));
     if (result.error != 0) {
         panic("the firmware refused an inter-processor interrupt");
     }
 }
 
+static void (*ipi_sender)(unsigned index) = send_by_firmware;
+
+void hart_set_ipi_sender(void (*send)(unsigned index))
+{
+    ipi_sender = send;
+}
+
+void hart_send_ipi(unsigned index)
+{
+    // Pairs with the fence in hart_take_ipi. A sender may store to a device: o as well.
+    __asm__ volatile("fence rw, orw" ::: "memory");
+    ipi_sender(index);
+}
+
 // From trap_entry.S. Clears the pending bit first: a send that comes later makes a new interrupt.
 void hart_ipi_interrupt(void)
 {
+    csr_clear(sip, CSR_SIE_SOFTWARE);
+    hart_take_ipi();
+}
+
+void hart_take_ipi(void)
+{
     struct hart *self = hart_self();
 
-    csr_clear(sip, CSR_SIE_SOFTWARE);
     __asm__ volatile("fence rw, rw" ::: "memory");
     if (self->ipi_handler != NULL) {
         self->ipi_handler(self->ipi_arg);

@@ -89,8 +89,16 @@ int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void 
 /// become one call: what it acts on has to be in memory.
 void hart_attach_ipi(void (*handler)(void *arg), void *arg);
 
-/// Interrupts hart `index`. Everything stored before is visible to its handler. An SBI call.
+/// Interrupts hart `index`. Everything stored before is visible to its handler. An SBI call, or
+/// what hart_set_ipi_sender() named.
 void hart_send_ipi(unsigned index);
+
+/// Another way to send, for a board that has one: it runs on any hart, traps too. Its interrupt
+/// calls hart_take_ipi(). Before the first round in which it may be used.
+void hart_set_ipi_sender(void (*send)(unsigned index));
+
+/// An inter-processor interrupt has come, and the interrupt controller has been told.
+void hart_take_ipi(void);
 
 /// How many secondaries came in by the boot hart's entry (boot.S says why). For diagnosis.
 unsigned harts_late_arrivals(void);

@@ -244,6 +244,7 @@ static const char *read_imsic(const struct tree *tree, struct machine *out)
             tree_cell(&pairs, 1, &cause) && cause == CAUSE_S_EXTERNAL) {
             read_contexts(tree, node, out, false);
             tree_read_u32(tree, node, "riscv,num-ids", &out->imsic_identities);
+            tree_read_u32(tree, node, "riscv,guest-index-bits", &out->imsic_guest_bits);
             return machine_read_device(tree, node, &out->imsic);
         }
     }

@@ -70,6 +70,7 @@ struct machine {
     uint32_t plic_sources;     // highest source
     struct machine_span imsic; // S-mode interrupt files; size 0: none
     uint32_t imsic_identities; // highest
+    uint32_t imsic_guest_bits; // each hart has 2^n pages of files, the first is its own
     struct machine_pci pci;
 };
 

@@ -11,6 +11,7 @@
 #include "fdt_tree.h"
 #include "harts.h"
 #include "heap.h"
+#include "imsic.h"
 #include "machine.h"
 #include "plic.h"
 #include "sbi.h"
@@ -143,6 +144,12 @@ void start(uint64_t boot_id, const void *dtb)
         error = plic_init(&the_machine);
         if (error != NULL) {
             fail(error, the_machine.plic_sources, "look at the plic node of the device tree");
+        }
+    }
+    if (the_machine.imsic.size != 0) {
+        error = imsic_init(&the_machine);
+        if (error != NULL) {
+            fail(error, the_machine.imsic_identities, "look at the imsics nodes of the tree");
         }
     }
     irq_enable();

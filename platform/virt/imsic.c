@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// IMSIC, S-mode files. A hart reaches its own file through siselect, sireg and stopei, the others
+// only by storing a message. The trap path writes stopei and nothing else.
+// RISC-V Advanced Interrupt Architecture 1.0, chapter 3.
+#include "imsic.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "csr.h"
+#include "harts.h"
+#include "heap.h"
+#include "trap.h"
+
+// By number: an assembler that knows the names wants an extension in -march.
+#define SISELECT 0x150
+#define SIREG 0x151
+#define STOPEI 0x15c
+#define STOPEI_IDENTITY_SHIFT 16
+
+enum {
+    EIDELIVERY = 0x70,
+    EITHRESHOLD = 0x72,
+    EIE0 = 0xc0, // 64 identities in each even register
+    FILE_SHIFT = 12,
+    IDENTITY_IPI = 1,
+    IDENTITY_LIMIT = 256, // more are not used
+};
+
+// What an identity of one hart calls. Written in threads, before the first message is sent.
+struct imsic_handler {
+    void (*function)(void *arg);
+    void *arg;
+};
+
+static struct {
+    unsigned identity_count; // highest in use, 0: no IMSIC
+    volatile uint32_t *file[HART_LIMIT];
+    struct imsic_handler *handlers[HART_LIMIT]; // identity_count + 1 each
+    atomic_ulong unexpected;
+    atomic_ulong empty;
+} imsic;
+
+#define CSR_TEXT_(number) #number
+#define CSR_TEXT(number) CSR_TEXT_(number)
+
+static void write_register(uint64_t select, uint64_t value)
+{
+    __asm__ volatile(
+        "csrw " CSR_TEXT(SISELECT) ", %0\n\tcsrw " CSR_TEXT(SIREG) ", %1" ::"r"(select), "r"(value)
+        : "memory");
+}
+
+// Identity 0 of each hart: nothing was pending.
+static void count_empty(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add_explicit(&imsic.empty, 1, memory_order_relaxed);
+}
+
+static void count_unexpected(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add_explicit(&imsic.unexpected, 1, memory_order_relaxed);
+}
+
+// From trap_entry.S. The write claims: it takes the pending bit of what the read returned. The
+// fence keeps the handler's loads behind the message, which the device sent after its data.
+static void imsic_interrupt(void)
+{
+    const struct imsic_handler *handlers = hart_self()->interrupt_controller;
+    uint64_t top;
+
+    __asm__ volatile("csrrw %0, " CSR_TEXT(STOPEI) ", zero" : "=r"(top)::"memory");
+    __asm__ volatile("fence iorw, iorw" ::: "memory");
+    top >>= STOPEI_IDENTITY_SHIFT;
+    if (top <= imsic.identity_count) {
+        handlers[top].function(handlers[top].arg);
+    }
+}
+
+static void take_ipi(void *arg)
+{
+    (void)arg;
+    hart_take_ipi();
+}
+
+static void send_ipi(unsigned index)
+{
+    *imsic.file[index] = IDENTITY_IPI;
+}
+
+static void open_file(void *arg, unsigned index)
+{
+    (void)arg;
+    for (unsigned first = 0; first <= imsic.identity_count; first += 64) {
+        write_register(EIE0 + first / 32, UINT64_MAX);
+    }
+    write_register(EITHRESHOLD, 0);
+    write_register(EIDELIVERY, 1);
+    hart_self()->interrupt_controller = imsic.handlers[index];
+    csr_set(sie, CSR_SIE_EXTERNAL);
+}
+
+// Where each hart's file is, and the table of its handlers. NULL, or an error phrase.
+static const char *find_files(const struct machine *machine)
+{
+    for (uint32_t i = 0; i < machine->hart_count; i++) {
+        uint64_t offset = (uint64_t)machine->harts[i].imsic_file
+                          << (FILE_SHIFT + machine->imsic_guest_bits);
+        unsigned index = 0;
+
+        while (index < hart_count() && hart_id(index) != machine->harts[i].id) {
+            index++;
+        }
+        if (index == hart_count()) {
+            continue;
+        }
+        if (machine->harts[i].imsic_file == MACHINE_NO_CONTEXT || offset >= machine->imsic.size) {
+            return "imsic: a hart without a file, or one outside of the registers";
+        }
+        imsic.file[index] = (volatile uint32_t *)(uintptr_t)(machine->imsic.base + offset);
+        imsic.handlers[index] =
+            heap_take((imsic.identity_count + 1) * sizeof(struct imsic_handler), 16);
+        if (imsic.handlers[index] == NULL) {
+            return "imsic: no memory for the table of handlers";
+        }
+        for (unsigned identity = 1; identity <= imsic.identity_count; identity++) {
+            imsic.handlers[index][identity] = (struct imsic_handler){count_unexpected, NULL};
+        }
+        imsic.handlers[index][0].function = count_empty;
+        imsic.handlers[index][IDENTITY_IPI].function = take_ipi;
+    }
+    return NULL;
+}
+
+const char *imsic_init(const struct machine *machine)
+{
+    unsigned count =
+        machine->imsic_identities < IDENTITY_LIMIT ? machine->imsic_identities : IDENTITY_LIMIT - 1;
+    const char *error;
+
+    if (count <= IDENTITY_IPI || machine->imsic_guest_bits > 8) {
+        return "imsic: riscv,num-ids is below 2, or riscv,guest-index-bits above 8";
+    }
+    imsic.identity_count = count;
+    error = find_files(machine);
+    if (error != NULL) {
+        return error;
+    }
+    trap_attach_external(imsic_interrupt);
+    if (harts_run(hart_count(), open_file, NULL) != 0) {
+        return "imsic: a hart did not start";
+    }
+    hart_set_ipi_sender(send_ipi);
+    return NULL;
+}
+
+bool imsic_present(void)
+{
+    return imsic.identity_count != 0;
+}
+
+bool imsic_attach(unsigned hart_index, void (*handler)(void *arg), void *arg,
+                  struct imsic_message *message)
+{
+    struct imsic_handler *handlers = hart_index < HART_LIMIT ? imsic.handlers[hart_index] : NULL;
+
+    for (unsigned identity = IDENTITY_IPI + 1; handlers != NULL && identity <= imsic.identity_count;
+         identity++) {
+        if (handlers[identity].function == count_unexpected) {
+            handlers[identity].arg = arg;
+            handlers[identity].function = handler;
+            // Before the message can be sent.
+            __asm__ volatile("fence rw, orw" ::: "memory");
+            *message = (struct imsic_message){
+                .address = (uint64_t)(uintptr_t)imsic.file[hart_index],
+                .data = identity,
+            };
+            return true;
+        }
+    }
+    return false;
+}
+
+void imsic_detach(unsigned hart_index, const struct imsic_message *message)
+{
+    imsic.handlers[hart_index][message->data].function = count_unexpected;
+}
+
+uint64_t imsic_unexpected_count(void)
+{
+    return atomic_load_explicit(&imsic.unexpected, memory_order_relaxed);
+}
+
+uint64_t imsic_empty_count(void)
+{
+    return atomic_load_explicit(&imsic.empty, memory_order_relaxed);
+}
