@@ -65,6 +65,14 @@ static bool change_state(struct nvme_controller *controller, uint32_t from, uint
                                        __ATOMIC_ACQUIRE);
 }
 
+/* A controller that sends messages has no line, and its mask registers are not to be touched. */
+static void mask_line(struct nvme_controller *controller)
+{
+    if (!controller->config.msix) {
+        nvme_source_mask(&controller->line, true);
+    }
+}
+
 void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error error)
 {
     const struct nvme_config *config = &controller->config;
@@ -75,7 +83,7 @@ void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error
                                      __ATOMIC_ACQUIRE)) {
         return;
     }
-    nvme_register_write(config, NVME_REG_INTMS, 1);
+    mask_line(controller);
     cc = nvme_register_read(config, NVME_REG_CC);
     nvme_register_write(config, NVME_REG_CC, cc & (uint32_t) ~(NVME_CC_EN | NVME_CC_SHN));
     controller->disable_until_ns = hal_now_ns() + controller->ready_timeout_ns;
@@ -188,54 +196,13 @@ static enum nvme_error enable(struct nvme_controller *controller)
     write_address(config, NVME_REG_ASQ, controller->admin.sq);
     write_address(config, NVME_REG_ACQ, controller->admin.cq);
     /* EN = 0 cleared the mask: set it again before anything can complete. */
-    nvme_register_write(config, NVME_REG_INTMS, 1);
+    mask_line(controller);
     /* Entry sizes together with EN: QEMU up to 7.2 checks them at that moment. */
     cc = NVME_PUT(NVME_CC_MPS, page_shift) | NVME_PUT(NVME_CC_IOSQES, NVME_SQE_SHIFT) |
          NVME_PUT(NVME_CC_IOCQES, NVME_CQE_SHIFT) | NVME_CC_EN;
     hal_before_doorbell();
     nvme_register_write(config, NVME_REG_CC, (uint32_t)cc);
     return wait_status(controller, NVME_CSTS_RDY, NVME_CSTS_RDY, controller->ready_timeout_ns);
-}
-
-/*
- * QEMU work-around (seen on 7.2): completions left unconsumed at EN = 0 or at a machine reset leave
- * its count of pending queues too high, the line never falls, and INTMC raises an interrupt each
- * time. Writing an unchanged admin head takes one off the count. Call with the admin queue drained.
- * To be removed when no QEMU in use counts so.
- */
-static void repair_line(struct nvme_controller *controller)
-{
-    const struct nvme_config *config = &controller->config;
-    const volatile uint8_t *csts = (const volatile uint8_t *)config->registers + NVME_REG_CSTS;
-    struct nvme_event event = {.kind = NVME_EVENT_LINE_REPAIRED};
-    unsigned long irq;
-    bool high;
-
-    if (config->intx_level == NULL) {
-        return;
-    }
-    irq = hal_irq_save();
-    nvme_register_write(config, NVME_REG_INTMC, 1);
-    hal_arm_before_look(csts);
-    high = config->intx_level(config->hook_arg);
-    /* Not more: a count that is too low instead of too high would get worse with each try. */
-    while (high && event.value <= config->queue_count) {
-        nvme_queue_ring_head_again(&controller->admin);
-        event.value++;
-        hal_arm_before_look(csts);
-        high = config->intx_level(config->hook_arg);
-    }
-    nvme_register_write(config, NVME_REG_INTMS, 1);
-    hal_irq_restore(irq);
-    controller->info.line_repairs = (uint32_t)event.value;
-    controller->info.line_stuck = high;
-    controller->line.masked = high;
-    if (high) {
-        event.kind = NVME_EVENT_LINE_STUCK;
-    }
-    if (event.value != 0) {
-        nvme_event_emit(config, &event);
-    }
 }
 
 /* Steps 6 and 7: Identify Controller, then the number of queues. */
@@ -248,7 +215,7 @@ static enum nvme_error configure(struct nvme_controller *controller)
     if (error != NVME_OK) {
         return error;
     }
-    repair_line(controller);
+    nvme_source_repair_line(controller);
     error = nvme_identify_controller_decode(controller->identify_page, &controller->info);
     if (error != NVME_OK) {
         return error;
@@ -273,6 +240,8 @@ static void init_queue(struct nvme_controller *controller, struct nvme_queue *qu
 {
     queue->controller = controller;
     queue->source = &controller->line;
+    queue->vector_source.controller = controller;
+    queue->vector_source.message = true;
     queue->id = id;
     queue->attention = NVME_ATTENTION_AWAY;
 }
@@ -286,6 +255,9 @@ static enum nvme_error prepare(struct nvme_controller *controller, const struct 
     size_t doorbells;
 
     controller->config = *config;
+    if (config->hybrid_spin_max_ns == 0) {
+        controller->config.hybrid_spin_max_ns = NVME_SPIN_MAX_DEFAULT_NS;
+    }
     if (config->command_timeout_ns == 0) {
         controller->config.command_timeout_ns = NVME_COMMAND_TIMEOUT_DEFAULT_NS;
     }
@@ -302,6 +274,7 @@ static enum nvme_error prepare(struct nvme_controller *controller, const struct 
     info->memory_bytes.dma_bytes = layout->dma_bytes;
     info->version = nvme_register_read(config, NVME_REG_VS);
 
+    controller->line.controller = controller;
     init_queue(controller, &controller->admin, 0);
     for (uint32_t i = 0; i < config->queue_count; i++) {
         init_queue(controller, &controller->queues[i], (uint16_t)(i + 1));

@@ -19,29 +19,32 @@ void nvme_irq_enter(struct nvme_controller *controller)
     controller->line.claims++;
 }
 
-/* A claim that found nothing on the line: normal now and then, a storm when it goes on. */
-static NVME_COLD void count_empty(struct nvme_controller *controller)
+/* A claim that found nothing on its source: normal now and then, a storm when it goes on. */
+static NVME_COLD void count_empty(struct nvme_source *source, uint16_t queue_id)
 {
-    struct nvme_source *line = &controller->line;
+    const struct nvme_config *config = &source->controller->config;
 
-    line->empty_claims++;
-    if (++line->empty_in_a_row >= NVME_STORM_CLAIMS && !line->masked) {
-        nvme_interrupt_mask(controller);
-        line->masked = true;
-        nvme_interrupt_unmask(controller);
-        nvme_event_emit(&controller->config, &(struct nvme_event){
-                                                 .kind = NVME_EVENT_INTERRUPT_STORM,
-                                                 .value = line->empty_in_a_row,
-                                             });
+    source->empty_claims++;
+    if (NVME_GET(NVME_NOTE_EMPTY, ++source->notes) < NVME_STORM_CLAIMS || source->masked) {
+        return;
     }
+    source->masked = true;
+    if (!source->message || config->vector_mask != NULL) {
+        nvme_source_mask(source, true);
+    }
+    nvme_event_emit(config, &(struct nvme_event){
+                                .kind = NVME_EVENT_INTERRUPT_STORM,
+                                .queue_id = queue_id,
+                                .value = NVME_STORM_CLAIMS,
+                            });
 }
 
 void nvme_irq_exit(struct nvme_controller *controller, uint32_t found)
 {
     if (found != 0) {
-        controller->line.empty_in_a_row = 0;
+        nvme_source_served(&controller->line);
     } else {
-        count_empty(controller);
+        count_empty(&controller->line, 0);
     }
     nvme_interrupt_unmask(controller);
 }
@@ -84,6 +87,23 @@ static NVME_COLD uint32_t end_odd(struct nvme_controller *const *controllers, ui
     return found;
 }
 
+uint32_t nvme_vector_service(struct nvme_queue *queue)
+{
+    struct nvme_source *source = queue->source;
+    uint32_t found = 0;
+
+    source->claims++;
+    if (nvme_queue_ready(queue)) {
+        found = nvme_queue_service(queue, queue->depth_entries);
+    }
+    if (found == 0) {
+        count_empty(source, queue->id);
+    } else if (source->notes != 0) {
+        nvme_source_served(source);
+    }
+    return found;
+}
+
 /* For one controller and for several apart: most lines have one, and need no loop. */
 static NVME_INLINE uint32_t serve(struct nvme_controller *const *controllers, uint32_t count)
 {
@@ -113,7 +133,9 @@ static NVME_INLINE uint32_t serve(struct nvme_controller *const *controllers, ui
     }
     i = 0;
     do {
-        controllers[i]->line.empty_in_a_row = 0;
+        if (controllers[i]->line.notes != 0) {
+            nvme_source_served(&controllers[i]->line);
+        }
     } while (++i != count);
     return found;
 }

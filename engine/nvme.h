@@ -56,6 +56,7 @@ enum {
 };
 
 #define NVME_WATCH_PERIOD_NS UINT64_C(10000000)               /* 10 ms, see nvme_queue_watch */
+#define NVME_SPIN_MAX_DEFAULT_NS UINT64_C(200000)             /* 200 us, hybrid_spin_max_ns = 0 */
 #define NVME_COMMAND_TIMEOUT_DEFAULT_NS UINT64_C(10000000000) /* 10 s, command_timeout_ns = 0 */
 
 /* ---- Errors --------------------------------------------------------------------------- */
@@ -170,11 +171,16 @@ struct nvme_config {
                                     0 = NVME_TRANSFER_DEFAULT, else page .. 64 MiB */
     uint64_t command_timeout_ns; /* deadline of I/O and admin commands;
                                     0 = NVME_COMMAND_TIMEOUT_DEFAULT_NS, else >= 1 s */
+    uint64_t hybrid_spin_max_ns; /* most that an owner in hybrid mode spins before it sleeps;
+                                    0 = NVME_SPIN_MAX_DEFAULT_NS */
+    bool msix;                   /* MSI-X is on: each interrupt queue has a vector of its own, INTx
+                                    and its masks are not used */
     void *hook_arg;
     /* Makes the owner of a queue call nvme_queue_watch soon (an IPI). Needed when several harts
        share a controller: it ends the requests of a failed one on their harts. */
     void (*kick)(void *arg, uint32_t owner);
-    /* Masks a MSI-X vector or opens it again. */
+    /* Masks a MSI-X vector or opens it again, which sends what was held back. Any owner, traps
+       too. Needed to change modes with MSI-X. */
     void (*vector_mask)(void *arg, uint16_t vector, bool masked);
     /* The level of the controller's INTx line: PCI status register, bit 3. */
     bool (*intx_level)(void *arg);
@@ -287,25 +293,31 @@ NVME_WARN_UNUSED enum nvme_error nvme_namespace_open(struct nvme_controller *con
 
 /* ---- Queues --------------------------------------------------------------------------- */
 
-/* How the owner learns of completions. Fixed while a queue is open. */
+/* How the owner learns of completions. */
 enum nvme_mode {
     NVME_MODE_POLL,      /* the owner services the queue; it raises no interrupt */
-    NVME_MODE_INTERRUPT, /* the controller's interrupt handler services it */
+    NVME_MODE_INTERRUPT, /* the interrupt handler services it */
+    NVME_MODE_HYBRID,    /* the owner services it while completions come soon, and sleeps until an
+                            interrupt where they do not: see nvme_queue_arm */
 };
 
 struct nvme_queue_config {
     uint32_t owner;         /* the owner hart, in the embedder's numbering; given to kick */
     uint32_t depth_entries; /* 0 = the controller's; else NVME_DEPTH_MIN up to that */
     enum nvme_mode mode;
-    uint16_t vector; /* 0 with INTx */
+    uint16_t vector; /* 0 with INTx and for a poll queue; else of the MSI-X table, 1 or more, of
+                        this queue alone; the embedder aims it at the owner */
 };
 
 /*
  * Creates I/O queue pair `index` (0 .. info.queue_count - 1; its identifier is index + 1).
  * Admin commands; made on any hart as the head of this file says, then the queue is the owner's.
  * NVME_ERR_CONFIG: index, depth or mode. NVME_ERR_STATE: it is open, or the controller failed.
+ * A queue opened to poll has no interrupt and stays so. With INTx the mode is the line's: it
+ * becomes that of the controller's other interrupt queues too.
  * NVME_ERR_INTERRUPT: an interrupt queue with another owner is open on this controller: one
- * INTx line cannot interrupt two harts. NVME_ERR_DEVICE, _TIMEOUT: the device refused.
+ * INTx line cannot interrupt two harts; or hybrid mode on vectors that cannot be masked.
+ * NVME_ERR_DEVICE, _TIMEOUT: the device refused.
  * Where the line is stuck an interrupt queue polls: see nvme_queue_mode.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t index,
@@ -324,7 +336,16 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_open(struct nvme_controller *control
 NVME_WARN_UNUSED enum nvme_error nvme_queue_close(struct nvme_queue *queue);
 
 /*
- * The mode in force: NVME_MODE_POLL too for an interrupt queue whose line went bad, which is then
+ * Changes the mode of an interrupt queue, with requests in flight or without: none is lost, none
+ * ends twice. On the owner, from a thread or done(). Polled, it is serviced with interrupts off.
+ * With INTx the mode is the line's, so it changes for all interrupt queues of the controller.
+ * NVME_ERR_STATE, _CONFIG. NVME_ERR_INTERRUPT: the queue was opened to poll, or its vector cannot
+ * be masked.
+ */
+NVME_WARN_UNUSED enum nvme_error nvme_queue_set_mode(struct nvme_queue *queue, enum nvme_mode mode);
+
+/*
+ * The mode in force: NVME_MODE_POLL too for an interrupt queue whose source went bad, which is then
  * serviced by its owner with interrupts off. Any hart.
  */
 enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue);
@@ -427,7 +448,13 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget);
 /*
  * The last look before sleeping: true if nothing is ready and an interrupt will tell of the next
  * completion. Call with interrupts off, then wfi (which wakes on a pending interrupt), then
- * interrupts on. Always false for a queue that polls. One load, no MMIO.
+ * interrupts on. Always false for a queue that polls. Interrupt mode: one load, no MMIO.
+ *
+ * Hybrid mode: false while it is worth to go on spinning: service the queue, then ask again. That
+ * is for up to four times the mean of the recent waits, at most hybrid_spin_max_ns; not at all
+ * where the mean is above that, where nothing is outstanding, or where completions lead to no
+ * posts, so that nobody waits for the next. One look in 8 reads the clock. Spinning masks the
+ * source, sleeping opens it: one register write each, none while the decision stays the same.
  */
 bool nvme_queue_arm(struct nvme_queue *queue);
 
@@ -465,6 +492,14 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
  * controller, 1 or 2 per queue with completions.
  */
 uint32_t nvme_irq_service(struct nvme_controller *const *controllers, uint32_t count);
+
+/*
+ * The handler of a queue's MSI-X vector: drains the queue. In the trap, behind the claim that took
+ * the message (a later one is a new interrupt), on the owner. Returns the completions found; 0 is
+ * normal. NVME_STORM_CLAIMS in a row that found nothing mask the vector for good and the queue
+ * polls (event INTERRUPT_STORM).
+ */
+uint32_t nvme_vector_service(struct nvme_queue *queue);
 
 /* ---- Measuring ------------------------------------------------------------------------ */
 

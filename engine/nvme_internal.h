@@ -56,22 +56,39 @@ static inline enum nvme_error nvme_controller_failure(const struct nvme_controll
 }
 
 /*
+ * Masks a source at the device, or opens it again. INTMC makes a fresh edge if the line has a
+ * reason to be high; a vector sends the message that it held back.
+ */
+static inline void nvme_source_mask(const struct nvme_source *source, bool masked)
+{
+    const struct nvme_config *config = &source->controller->config;
+
+    if (source->message) {
+        config->vector_mask(config->hook_arg, source->vector, masked);
+    } else {
+        nvme_register_write(config, masked ? NVME_REG_INTMS : NVME_REG_INTMC, 1);
+    }
+}
+
+/*
  * Masks the INTx source for a while, in nested pairs, on the hart that takes its interrupt and with
- * that hart's interrupts off. INTMC makes a fresh edge if the line has a reason to be high.
+ * that hart's interrupts off.
  */
 static inline void nvme_interrupt_mask(struct nvme_controller *controller)
 {
     if (controller->line.mask_depth++ == 0 && controller->line.queues != 0) {
-        nvme_register_write(&controller->config, NVME_REG_INTMS, 1);
+        nvme_source_mask(&controller->line, true);
     }
 }
 
 /* The other half of the pair; writes INTMC when the outermost one ends. */
 static inline void nvme_interrupt_unmask(struct nvme_controller *controller)
 {
-    if (--controller->line.mask_depth == 0 && controller->line.queues != 0 &&
-        !controller->line.masked && nvme_controller_live(controller)) {
-        nvme_register_write(&controller->config, NVME_REG_INTMC, 1);
+    struct nvme_source *line = &controller->line;
+
+    if (--line->mask_depth == 0 && line->queues != 0 && !line->masked && !line->shut &&
+        nvme_controller_live(controller)) {
+        nvme_source_mask(line, false);
     }
 }
 
@@ -217,12 +234,20 @@ static inline uint64_t nvme_queue_consumed(const struct nvme_queue *queue)
     return queue->cq_laps * queue->depth_entries + nvme_queue_head(queue);
 }
 
+/* Commands posted since open, rung for or not. */
+static inline uint64_t nvme_queue_posted(const struct nvme_queue *queue)
+{
+    return queue->sq_laps * queue->depth_entries + queue->sq_tail;
+}
+
+/* True if its interrupts come: it has a source, which is neither masked for good nor shut. */
+static inline bool nvme_queue_interrupts(const struct nvme_queue *queue)
+{
+    return queue->interrupts && !queue->source->masked && !queue->source->shut;
+}
+
 /* Takes the queue from those that its source looks at, until its next doorbell. */
 void nvme_queue_leave(struct nvme_queue *queue);
-
-/* Puts an interrupt queue on its source, and off again: it counts the source's claims between. */
-void nvme_queue_connect(struct nvme_queue *queue);
-void nvme_queue_disconnect(struct nvme_queue *queue);
 
 /* Dwords 2 and 3 of an entry: SQ head and id; command id, phase, status. One load. */
 static inline uint64_t nvme_queue_load(const struct nvme_queue *queue,
@@ -288,6 +313,28 @@ static inline enum nvme_error nvme_io_check_place(uint64_t lba_max, uint64_t lba
  */
 NVME_COLD enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                           const struct nvme_io *io, uint64_t block_count);
+
+/* ---- source.c -------------------------------------------------------------------------- */
+
+/*
+ * At bring-up, the admin queue being drained: a line that an earlier user left high is repaired or
+ * given up, with an event.
+ */
+void nvme_source_repair_line(struct nvme_controller *controller);
+
+/* NVME_ERR_CONFIG: no such mode. NVME_ERR_INTERRUPT: the embedder cannot mask vectors. */
+enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
+                                       enum nvme_mode mode);
+
+/*
+ * Puts an interrupt queue on its source, in this mode, and off again; it counts the source's claims
+ * in between. Interrupts off, on the hart that takes them, a line masked.
+ */
+void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mode mode);
+void nvme_source_disconnect(struct nvme_queue *queue);
+
+/* The end of a claim that found completions, if the source has notes. */
+NVME_COLD void nvme_source_served(struct nvme_source *source);
 
 /* ---- admin.c: commands under a deadline ----------------------------------------------- */
 

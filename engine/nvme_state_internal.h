@@ -54,16 +54,38 @@ enum nvme_queue_state {
     NVME_QUEUE_LENT,    /* rings lent for measuring: only close is left */
 };
 
-/* What interrupts a hart: the INTx line of a controller. Written by that hart. */
+/* What interrupts a hart, and is written by it: a controller's INTx line, or a queue's vector. */
 struct nvme_source {
+    struct nvme_controller *controller;
     struct nvme_queue *attended; /* queues that completions may come on, a list */
     uint64_t claims;
     uint64_t empty_claims; /* of these, without a completion on the whole line */
-    uint32_t empty_in_a_row;
-    uint32_t queues;     /* open ones with interrupts on */
-    uint32_t owner;      /* of these queues */
-    uint32_t mask_depth; /* nested nvme_interrupt_mask */
-    bool masked;         /* for good: storm bound or stuck line */
+    uint32_t notes;        /* NVME_NOTE_: 0 if there is nothing to do at the end of a claim */
+    uint32_t queues;       /* open ones with interrupts on */
+    uint32_t owner;        /* of these queues */
+    uint32_t mask_depth;   /* nested nvme_interrupt_mask */
+    bool masked;           /* for good: storm bound or stuck line */
+    bool shut;             /* its queues are polled for now: mode.c */
+    bool message;          /* MSI-X */
+    uint8_t mode;          /* enum nvme_mode */
+    uint16_t vector;       /* of a message */
+};
+
+#define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */
+#define NVME_NOTE_HYBRID NVME_BITS(16, 16) /* shut where polling is worth it */
+
+/* What an owner in hybrid mode has learned of its waits, and the one that goes on. */
+struct nvme_wait {
+    uint64_t mean_ns;   /* from running dry to the next completion, of the longer waits */
+    uint64_t linked;    /* the share of completions that led to a post, in 1024ths */
+    uint64_t consumed;  /* when this wait began */
+    uint64_t posted;    /* likewise */
+    uint64_t from_ns;   /* begin, 0: not timed yet */
+    uint64_t look_ns;   /* last look of a spinning owner at the clock */
+    uint64_t budget_ns; /* how long to spin */
+    uint32_t looks;
+    bool spins;
+    bool slept;
 };
 
 /*
@@ -117,8 +139,10 @@ struct nvme_queue {
     uint64_t sq_laps;     /* times the tail has wrapped: counts the posts without counting each */
     uint64_t cq_laps;     /* likewise of the head, and the completions */
     uint32_t depth_limit; /* entries that the ring memory holds */
-    struct nvme_source *source;
+    struct nvme_source *source; /* the controller's line, or the queue's own */
     struct nvme_queue *next_attended;
+    struct nvme_source vector_source;
+    struct nvme_wait wait;
 
     /* The watch, written by the owner. */
     uint64_t watch_ns;         /* time of the last call, 0 before the first */

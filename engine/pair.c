@@ -12,23 +12,32 @@ static enum nvme_error check_open(const struct nvme_controller *controller, uint
                                   const struct nvme_queue_config *config)
 {
     uint32_t depth = config->depth_entries;
+    enum nvme_error error;
 
     if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
         return NVME_ERR_STATE;
     }
     if (index >= controller->info.queue_count ||
-        (config->mode != NVME_MODE_POLL && config->mode != NVME_MODE_INTERRUPT) ||
         (depth != 0 && (depth < NVME_DEPTH_MIN || depth > controller->info.depth_entries))) {
         return NVME_ERR_CONFIG;
     }
     if (controller->queues[index].state != NVME_QUEUE_CLOSED) {
         return NVME_ERR_STATE;
     }
-    if (config->mode == NVME_MODE_INTERRUPT && controller->line.queues != 0 &&
-        controller->line.owner != config->owner) {
-        return NVME_ERR_INTERRUPT;
+    error = nvme_source_check_mode(controller, config->mode);
+    if (error != NVME_OK) {
+        return error;
     }
-    return NVME_OK;
+    if (config->mode == NVME_MODE_POLL) {
+        return NVME_OK;
+    }
+    if (controller->config.msix) {
+        /* Vector 0 is the admin queue's, which is polled. */
+        return config->vector == 0 ? NVME_ERR_CONFIG : NVME_OK;
+    }
+    return controller->line.queues != 0 && controller->line.owner != config->owner
+               ? NVME_ERR_INTERRUPT
+               : NVME_OK;
 }
 
 /* The device's side: completion queue first, it must exist when the submission queue names it. */
@@ -61,7 +70,8 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     }
     opened = &controller->queues[index];
     opened->owner = config->owner;
-    opened->interrupts = config->mode == NVME_MODE_INTERRUPT && !controller->line.masked;
+    opened->source = controller->config.msix ? &opened->vector_source : &controller->line;
+    opened->interrupts = config->mode != NVME_MODE_POLL && !opened->source->masked;
     nvme_queue_reset(opened, config->depth_entries != 0 ? config->depth_entries
                                                         : controller->info.depth_entries);
     irq = hal_irq_save();
@@ -70,7 +80,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     if (error == NVME_OK) {
         nvme_queue_enter_state(opened, NVME_QUEUE_OPEN);
         if (opened->interrupts) {
-            nvme_queue_connect(opened);
+            nvme_source_connect(opened, config->vector, config->mode);
         }
         *queue = opened;
     } else {
@@ -153,7 +163,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
         nvme_queue_enter_state(queue, NVME_QUEUE_CLOSED);
     }
     if (queue->interrupts) {
-        nvme_queue_disconnect(queue);
+        nvme_source_disconnect(queue);
     }
     nvme_interrupt_unmask(controller);
     hal_irq_restore(irq);

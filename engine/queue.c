@@ -58,27 +58,6 @@ void nvme_queue_leave(struct nvme_queue *queue)
     queue->attention = NVME_ATTENTION_AWAY;
 }
 
-void nvme_queue_connect(struct nvme_queue *queue)
-{
-    struct nvme_source *source = queue->source;
-
-    source->queues++;
-    source->owner = queue->owner;
-    queue->counters.interrupts -= source->claims;
-    queue->counters.spurious -= source->empty_claims;
-}
-
-void nvme_queue_disconnect(struct nvme_queue *queue)
-{
-    struct nvme_source *source = queue->source;
-
-    nvme_queue_leave(queue);
-    source->queues--;
-    queue->counters.interrupts += source->claims;
-    queue->counters.spurious += source->empty_claims;
-    queue->interrupts = false;
-}
-
 /*
  * From its first doorbell on a queue is looked at when its source interrupts. False if it is not
  * open: it has no doorbell any more, what was not rung for ends unfetched.
@@ -358,18 +337,6 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
         end_failed(queue);
     }
     return (uint32_t)(consumed - queue->junk);
-}
-
-bool nvme_queue_arm(struct nvme_queue *queue)
-{
-    /* The interrupt was open all along: no register to write, no device read. wait.pml, SPIN. */
-    return nvme_queue_mode(queue) == NVME_MODE_INTERRUPT && !nvme_queue_ready(queue) &&
-           nvme_controller_live(queue->controller);
-}
-
-enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
-{
-    return queue->interrupts && !queue->source->masked ? NVME_MODE_INTERRUPT : NVME_MODE_POLL;
 }
 
 void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *counters)

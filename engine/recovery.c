@@ -128,7 +128,7 @@ static void watch_live(struct nvme_queue *queue, uint64_t now_ns)
         return;
     }
     advance_clock(queue, now_ns);
-    if (nvme_queue_mode(queue) == NVME_MODE_INTERRUPT) {
+    if (nvme_queue_interrupts(queue)) {
         look_for_missed(queue, now_ns);
     }
     if (!nvme_request_any(queue)) {

@@ -39,7 +39,7 @@ static const struct open_case open_cases[] = {
     {"one_queue_too_many", FIXTURE_QUEUES, 0, NVME_MODE_POLL, 0, NVME_ERR_CONFIG},
     {"depth_1", 0, 1, NVME_MODE_POLL, 0, NVME_ERR_CONFIG},
     {"one_entry_too_deep", 0, FIXTURE_DEPTH + 1, NVME_MODE_POLL, 0, NVME_ERR_CONFIG},
-    {"mode_that_is_none", 0, 0, 2, 0, NVME_ERR_CONFIG},
+    {"mode_that_is_none", 0, 0, 3, 0, NVME_ERR_CONFIG},
     {"vector_that_intx_has_not", 0, 0, NVME_MODE_INTERRUPT, 1, NVME_ERR_DEVICE},
 };
 
