@@ -26,7 +26,7 @@ enum {
 /* fio knows a mix by two names. */
 static const char *const rw_words[] = {"read",      "write",  "rw",        "randread",
                                        "randwrite", "randrw", "readwrite", NULL};
-static const char *const completion_words[] = {"poll", "irq", "limit", NULL};
+static const char *const completion_words[] = {"poll", "irq", "hybrid", "limit", NULL};
 
 /* One value of each list. */
 struct value {

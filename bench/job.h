@@ -31,6 +31,7 @@ enum job_rw {
 enum job_completion {
     JOB_POLL,
     JOB_IRQ,
+    JOB_HYBRID,
     JOB_LIMIT, /* the bare device, without the engine: see limit.c */
 };
 

@@ -61,6 +61,18 @@ static void work(void *arg, unsigned index)
     }
 }
 
+static enum nvme_mode mode_of(const struct job_point *point)
+{
+    switch (point->completion) {
+    case JOB_IRQ:
+        return NVME_MODE_INTERRUPT;
+    case JOB_HYBRID:
+        return NVME_MODE_HYBRID;
+    default:
+        return NVME_MODE_POLL;
+    }
+}
+
 /* The point fits the namespace. Prints what does not. */
 static bool check_namespace(const struct job_point *point)
 {
@@ -95,7 +107,7 @@ static bool open_point(const struct job_point *point)
     struct storage_config config = {
         .harts = point->numjobs,
         .depth_entries = point->iodepth + 1,
-        .mode = point->completion == JOB_IRQ ? NVME_MODE_INTERRUPT : NVME_MODE_POLL,
+        .mode = mode_of(point),
     };
     struct nvme_controller_info info;
     static bool banner_printed;

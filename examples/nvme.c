@@ -13,7 +13,7 @@
 #define BLOCKS_MAX (UINT64_C(1) << 50) /* enough; sums of two do not overflow */
 #define COUNT_NONE UINT64_MAX          /* count= was not given: nobody can type this */
 
-static const char *const completion_words[] = {"poll", "irq", NULL};
+static const char *const completion_words[] = {"poll", "irq", "hybrid", NULL};
 
 #define COUNT(options) (sizeof(options) / sizeof((options)[0]))
 

@@ -64,7 +64,7 @@ bool job_open(struct job *job, const struct options *options)
     struct storage_config config = {
         .harts = (uint32_t)options->harts,
         .depth_entries = (uint32_t)options->iodepth + 1,
-        .mode = options->completion == 0 ? NVME_MODE_POLL : NVME_MODE_INTERRUPT,
+        .mode = (enum nvme_mode)options->completion, /* the words stand in its order */
         .max_transfer_bytes = (uint32_t)options->max_transfer,
         .timeout_ns = options->timeout,
         .nsid = (uint32_t)options->nsid,

@@ -11,90 +11,12 @@
 #include "harts.h"
 #include "heap.h"
 #include "irq.h"
-#include "plic.h"
 #include "start.h"
 #include "storage_internal.h"
 #include "timer.h"
 
 /* Polls between two looks at the clock for the watch. */
 enum { POLLS_PER_CLOCK = 256 };
-
-/* PCI interrupt lines of the board: more harts than these cannot have one each. */
-enum { BOARD_LINES = 4 };
-
-/* ---- Interrupt lines ------------------------------------------------------------------ */
-
-static void line_handler(void *arg)
-{
-    struct storage_line *line = arg;
-
-    nvme_irq_service(line->controllers, line->count);
-}
-
-static struct storage_line *find_line(struct storage *storage, uint32_t source)
-{
-    for (uint32_t i = 0; i < storage->line_count; i++) {
-        if (storage->lines[i].source == source) {
-            return &storage->lines[i];
-        }
-    }
-    return NULL;
-}
-
-/* What can be done where a line would have to interrupt two harts. */
-static void print_line_hint(const struct storage *storage)
-{
-    if (storage->config.harts <= BOARD_LINES) {
-        printf("hint: a line of its own for each hart (run.py --controllers %" PRIu32
-               "), or completion=poll\n",
-               storage->config.harts);
-    } else {
-        printf("hint: completion=poll, the board has lines for %d harts\n", (int)BOARD_LINES);
-    }
-}
-
-bool storage_connect_line(struct storage *storage, const struct storage_controller *controller,
-                          uint32_t hart)
-{
-    uint32_t source = controller->function->irq_source;
-    struct storage_line *line = find_line(storage, source);
-
-    if (!plic_present() || source == 0) {
-        printf("error: interrupt mode needs a PLIC and a controller with an INTx pin; hint: "
-               "--irqchip plic, or completion=poll\n");
-        return false;
-    }
-    if (line == NULL) {
-        line = &storage->lines[storage->line_count++];
-        *line = (struct storage_line){.source = source, .hart = hart};
-    }
-    if (line->hart != hart) {
-        printf("error: interrupt mode: harts %" PRIu32 " and %" PRIu32
-               " would share interrupt source %" PRIu32 ", and a line interrupts one hart; ",
-               line->hart, hart, source);
-        print_line_hint(storage);
-        return false;
-    }
-    for (uint32_t i = 0; i < line->count; i++) {
-        if (line->controllers[i] == controller->engine) {
-            return true;
-        }
-    }
-    line->controllers[line->count++] = controller->engine;
-    if (line->count == 1) {
-        plic_attach(source, line_handler, line);
-        plic_route(source, hart);
-    }
-    return true;
-}
-
-void storage_disconnect_lines(struct storage *storage)
-{
-    for (uint32_t i = 0; i < storage->line_count; i++) {
-        plic_detach(storage->lines[i].source);
-    }
-    storage->line_count = 0;
-}
 
 /* ---- Queues --------------------------------------------------------------------------- */
 
@@ -121,22 +43,30 @@ static bool open_queue(struct storage *storage, uint32_t index)
     queue->controller = controller;
     queue->ns = &controller->ns;
     queue->polls = 0;
+    queue->vector = 0;
     config.owner = queue->hart;
+    if (config.mode != NVME_MODE_POLL && controller->msix.vector_count != 0) {
+        if (!storage_connect_vector(queue, (uint16_t)(index / controllers + 1))) {
+            return false;
+        }
+        config.vector = queue->vector;
+    }
     error = nvme_queue_open(controller->engine, index / controllers, &config, &queue->engine);
     if (error == NVME_ERR_INTERRUPT) {
         printf("error: interrupt mode with %" PRIu32 " harts on %" PRIu32
                " controllers: a controller has one interrupt line, for one hart; ",
                storage->config.harts, controllers);
-        print_line_hint(storage);
+        storage_print_line_hint(storage);
     } else if (error != NVME_OK) {
         printf("error: queue %" PRIu32 ": %s (%d)\n", index, nvme_error_text(error), (int)error);
     }
     if (error != NVME_OK) {
+        storage_disconnect_vector(queue);
         return false;
     }
     storage->queue_count++;
     /* Last: from here on the handler may run, and this hart's work on the controller is done. */
-    return config.mode != NVME_MODE_INTERRUPT ||
+    return config.mode == NVME_MODE_POLL || queue->vector != 0 ||
            storage_connect_line(storage, controller, queue->hart);
 }
 
@@ -168,7 +98,9 @@ static bool open_all(struct storage *storage)
     if (!storage_open_controllers(storage)) {
         return false;
     }
-    storage->delivery = storage->controller_count >= storage->config.harts ? "per-hart" : "shared";
+    storage->delivery = storage->controllers[0].msix.vector_count != 0       ? "msix"
+                        : storage->controller_count >= storage->config.harts ? "per-hart"
+                                                                             : "shared";
     wanted = queues_granted(storage);
     while (storage->queue_count < wanted) {
         if (!open_queue(storage, storage->queue_count)) {
@@ -223,6 +155,7 @@ bool storage_close(struct storage *storage)
             printf("error: closing queue %" PRIu32 ": %s\n", i, nvme_error_text(error));
             clean = false;
         }
+        storage_disconnect_vector(&storage->queues[i]);
     }
     for (uint32_t i = 0; i < storage->controller_count; i++) {
         enum nvme_error error = nvme_controller_close(storage->controllers[i].engine);
@@ -232,6 +165,7 @@ bool storage_close(struct storage *storage)
             clean = false;
         }
         storage->stuck = storage->stuck || error == NVME_ERR_STUCK;
+        msix_disable(storage->controllers[i].function);
         pci_disable(storage->controllers[i].function);
     }
     storage_print_events(storage);
@@ -255,7 +189,7 @@ static void watch_tick(void *arg)
 
 void storage_hart_start(struct storage_queue *queue)
 {
-    if (nvme_queue_mode(queue->engine) == NVME_MODE_INTERRUPT) {
+    if (nvme_queue_mode(queue->engine) != NVME_MODE_POLL) {
         /* A kick: a failed controller ends this queue's requests here, not at the next tick. */
         hart_attach_ipi(watch_tick, queue);
         timer_start(NVME_WATCH_PERIOD_NS, watch_tick, queue);
@@ -283,12 +217,15 @@ static void poll(struct storage_queue *queue)
 void storage_wait(struct storage_queue *queue)
 {
     uint64_t irq = irq_save();
+    enum nvme_mode mode = nvme_queue_mode(queue->engine);
 
-    if (nvme_queue_mode(queue->engine) == NVME_MODE_POLL) {
+    if (mode == NVME_MODE_POLL) {
         /* Still off: the queue of a line that went bad is also serviced by the watch's tick. */
         poll(queue);
     } else if (nvme_queue_arm(queue->engine)) {
         hart_wait();
+    } else if (mode == NVME_MODE_HYBRID) {
+        nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
     }
     /* What is pending is taken here. */
     irq_enable();
@@ -333,6 +270,7 @@ void storage_print_events(struct storage *storage)
 void storage_print_banner(const struct storage *storage)
 {
     const struct nvme_namespace *ns = &storage->controllers[0].ns;
+    static const char *const modes[] = {"poll", "irq", "hybrid"};
     struct nvme_controller_info info;
 
     nvme_controller_describe(storage->controllers[0].engine, &info);
@@ -342,8 +280,7 @@ void storage_print_banner(const struct storage *storage)
            info.model, info.firmware, storage->controller_count,
            storage->controller_count == 1 ? "" : "s", ns->nsid, ns->block_count, ns->block_bytes,
            storage->queue_count, storage->queue_count == 1 ? "" : "s", info.depth_entries,
-           nvme_queue_mode(storage->queues[0].engine) == NVME_MODE_POLL ? "poll" : "irq",
-           storage->delivery);
+           modes[nvme_queue_mode(storage->queues[0].engine)], storage->delivery);
 }
 
 void storage_count(const struct storage *storage, struct nvme_counters *sum)

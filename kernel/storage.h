@@ -4,8 +4,9 @@
  * hart a queue, connects interrupts, waits.
  *
  * This is what an embedder writes, and the place where engine and platform meet. It decides the
- * delivery: as many controllers as harts give each hart a controller of its own (per-hart, one PLIC
- * line each); fewer controllers are shared queue by queue, which can only be polled so far.
+ * delivery: a machine with an IMSIC gives each queue a message of its own (msix); with a PLIC as
+ * many controllers as harts give each hart a controller and a line of its own (per-hart); fewer
+ * controllers are shared queue by queue, which can only be polled so far.
  */
 #ifndef HARTQ_STORAGE_H
 #define HARTQ_STORAGE_H
@@ -13,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "imsic.h"
+#include "msix.h"
 #include "nvme.h"
 #include "pci.h"
 
@@ -38,6 +41,7 @@ struct storage_config {
 struct storage_controller {
     struct nvme_controller *engine;
     const struct pci_function *function;
+    struct msix msix; /* vector_count 0: it has none, or the machine no IMSIC */
     struct nvme_namespace ns;
     struct nvme_event events[STORAGE_EVENTS_MAX];
     uint32_t event_count; /* atomic; may exceed STORAGE_EVENTS_MAX: then some were dropped */
@@ -51,6 +55,8 @@ struct storage_queue {
     const struct nvme_namespace *ns;
     uint32_t polls; /* since the last look at the clock */
     uint32_t hart;
+    uint16_t vector; /* 0: none */
+    struct imsic_message message;
 };
 
 /* An interrupt source and the controllers on it. */
@@ -74,7 +80,7 @@ struct storage {
     uint32_t function_count;
     size_t heap_mark;
     bool stuck;           /* a controller could not be stopped */
-    const char *delivery; /* "per-hart" or "shared" */
+    const char *delivery; /* "per-hart", "shared" or "msix" */
 };
 
 /*

@@ -52,6 +52,13 @@ static void keep_event(void *arg, const struct nvme_event *event)
     }
 }
 
+static void vector_mask(void *arg, uint16_t vector, bool masked)
+{
+    const struct storage_controller *controller = arg;
+
+    msix_mask(&controller->msix, vector, masked);
+}
+
 static void print_error(const struct storage_controller *controller, const char *what,
                         enum nvme_error error)
 {
@@ -86,6 +93,7 @@ static bool open_engine(struct storage *storage, struct storage_controller *cont
         .command_timeout_ns = storage->config.timeout_ns,
         .hook_arg = controller,
         .kick = kick,
+        .vector_mask = vector_mask,
         .intx_level = intx_level,
         .event = keep_event,
     };
@@ -98,6 +106,7 @@ static bool open_engine(struct storage *storage, struct storage_controller *cont
         return false;
     }
     pci_enable(controller->function);
+    config.msix = imsic_present() && msix_enable(controller->function, &controller->msix);
     error = nvme_memory_needed(&config, &memory);
     if (error == NVME_OK) {
         memory.ordinary = heap_take(memory.ordinary_bytes, NVME_ORDINARY_ALIGNMENT);
