@@ -48,7 +48,7 @@ static enum nvme_error wait_status(const struct nvme_controller *controller, uin
     }
 }
 
-static void kick_owners(const struct nvme_controller *controller)
+void nvme_controller_kick_owners(const struct nvme_controller *controller)
 {
     const struct nvme_config *config = &controller->config;
 
@@ -114,7 +114,7 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
         if (nvme_controller_failure(controller) != ORDERLY || next == NVME_CONTROLLER_STUCK) {
             nvme_event_emit(config, &event);
         }
-        kick_owners(controller);
+        nvme_controller_kick_owners(controller);
     }
 }
 
@@ -351,6 +351,9 @@ enum nvme_error nvme_controller_close(struct nvme_controller *controller)
 
     if (error != NVME_OK) {
         return error;
+    }
+    if (__atomic_load_n(&controller->round.waiting, __ATOMIC_ACQUIRE) != 0) {
+        return NVME_ERR_BUSY;
     }
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         if (controller->queues[i].state != NVME_QUEUE_CLOSED &&

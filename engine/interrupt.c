@@ -19,32 +19,12 @@ void nvme_irq_enter(struct nvme_controller *controller)
     controller->line.claims++;
 }
 
-/* A claim that found nothing on its source: normal now and then, a storm when it goes on. */
-static NVME_COLD void count_empty(struct nvme_source *source, uint16_t queue_id)
-{
-    const struct nvme_config *config = &source->controller->config;
-
-    source->empty_claims++;
-    if (NVME_GET(NVME_NOTE_EMPTY, ++source->notes) < NVME_STORM_CLAIMS || source->masked) {
-        return;
-    }
-    source->masked = true;
-    if (!source->message || config->vector_mask != NULL) {
-        nvme_source_mask(source, true);
-    }
-    nvme_event_emit(config, &(struct nvme_event){
-                                .kind = NVME_EVENT_INTERRUPT_STORM,
-                                .queue_id = queue_id,
-                                .value = NVME_STORM_CLAIMS,
-                            });
-}
-
 void nvme_irq_exit(struct nvme_controller *controller, uint32_t found)
 {
     if (found != 0) {
         nvme_source_served(&controller->line);
     } else {
-        count_empty(&controller->line, 0);
+        nvme_source_served_empty(&controller->line, 0);
     }
     nvme_interrupt_unmask(controller);
 }
@@ -68,12 +48,9 @@ static uint32_t search(struct nvme_controller *controller)
     return found;
 }
 
-/*
- * The end of a claim that found nothing where it was to be expected, or has not found the end. All
- * masked, then all open: an edge, if the line has a reason to be high.
- */
-static NVME_COLD uint32_t end_odd(struct nvme_controller *const *controllers, uint32_t count,
-                                  uint32_t found)
+/* All masked, then all open: an edge, if the line has a reason to be high. */
+static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t count,
+                           uint32_t found)
 {
     for (uint32_t i = 0; i < count; i++) {
         nvme_interrupt_mask(controllers[i]);
@@ -97,58 +74,116 @@ uint32_t nvme_vector_service(struct nvme_queue *queue)
         found = nvme_queue_service(queue, queue->depth_entries);
     }
     if (found == 0) {
-        count_empty(source, queue->id);
+        nvme_source_served_empty(source, queue->id);
     } else if (source->notes != 0) {
         nvme_source_served(source);
     }
     return found;
 }
 
-/* For one controller and for several apart: most lines have one, and need no loop. */
-static NVME_INLINE uint32_t serve(struct nvme_controller *const *controllers, uint32_t count)
+/*
+ * Drains what has been rung for and looks again, until a pass finds nothing. False: the line stays
+ * busy. For one controller and for several apart: most lines have one, and need no loop.
+ */
+static NVME_INLINE bool look_again(struct nvme_controller *const *controllers, uint32_t count,
+                                   uint32_t *found)
 {
-    uint32_t found = 0;
     uint32_t passes = PASSES_MAX;
-    uint32_t i = 0;
     bool again;
 
     do {
-        controllers[i]->line.claims++;
-    } while (++i != count);
-    do {
+        uint32_t i = 0;
+
         again = false;
-        i = 0;
         do {
             for (struct nvme_queue *queue = controllers[i]->line.attended; queue != NULL;
                  queue = queue->next_attended) {
                 if (nvme_queue_ready(queue)) {
-                    found += nvme_queue_service(queue, queue->depth_entries);
+                    *found += nvme_queue_service(queue, queue->depth_entries);
                     again = true;
                 }
             }
         } while (++i != count);
     } while (again && --passes != 0);
-    if (again || found == 0) {
-        return end_odd(controllers, count, found);
+    return !again;
+}
+
+static NVME_INLINE void served(struct nvme_controller *controller)
+{
+    if (controller->line.notes != 0) {
+        nvme_source_served(&controller->line);
     }
-    i = 0;
-    do {
-        if (controllers[i]->line.notes != 0) {
-            nvme_source_served(&controllers[i]->line);
+}
+
+/*
+ * A line with controllers whose queues several harts own, and perhaps others. The shared ones are
+ * masked before the others are looked at and opened behind that, so that each opening either finds
+ * the line low or a claim pending, which will look at all of them. tests/spin/shared.pml
+ */
+static NVME_COLD uint32_t serve_shared(struct nvme_controller *const *controllers, uint32_t count)
+{
+    uint32_t found = 0;
+    uint32_t others = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (controllers[i]->config.shared) {
+            found += nvme_shared_begin(controllers[i]);
         }
-    } while (++i != count);
-    return found;
+    }
+    /* A shared controller has nobody on this list. Empty claims count for its rounds alone. */
+    if (!look_again(controllers, count, &others)) {
+        others = end_masked(controllers, count, others);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (controllers[i]->config.shared) {
+            nvme_shared_end(controllers[i]);
+        } else if (others != 0) {
+            served(controllers[i]);
+        }
+    }
+    return found + others;
+}
+
+/* A claim that found nothing where it was to be expected, or has not found the end. */
+static NVME_COLD uint32_t serve_odd(struct nvme_controller *const *controllers, uint32_t count,
+                                    uint32_t found)
+{
+    return controllers[0]->config.shared ? serve_shared(controllers, count)
+                                         : end_masked(controllers, count, found);
 }
 
 static NVME_NOINLINE uint32_t serve_one(struct nvme_controller *controller)
 {
-    return serve(&controller, 1);
+    uint32_t found = 0;
+
+    NVME_POKE(&controller->line.claims, controller->line.claims + 1);
+    if (!look_again(&controller, 1, &found) || found == 0) {
+        return serve_odd(&controller, 1, found);
+    }
+    served(controller);
+    return found;
 }
 
 static NVME_NOINLINE uint32_t serve_several(struct nvme_controller *const *controllers,
                                             uint32_t count)
 {
-    return serve(controllers, count);
+    uint32_t found = 0;
+    bool shared = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        NVME_POKE(&controllers[i]->line.claims, controllers[i]->line.claims + 1);
+        shared = shared || controllers[i]->config.shared;
+    }
+    if (shared) {
+        return serve_shared(controllers, count);
+    }
+    if (!look_again(controllers, count, &found) || found == 0) {
+        return end_masked(controllers, count, found);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        served(controllers[i]);
+    }
+    return found;
 }
 
 uint32_t nvme_irq_service(struct nvme_controller *const *controllers, uint32_t count)

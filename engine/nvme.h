@@ -111,8 +111,8 @@ NVME_STATIC_ASSERT(sizeof(struct nvme_result) == 16, "a result travels in two re
 
 /*
  * The callback of a request. Runs exactly once per posted request, on the queue's owner hart,
- * inside nvme_queue_service, nvme_queue_watch, nvme_irq_service or nvme_queue_close. It may
- * reuse its buffer and post on any queue of its hart; the drain rings the doorbell of its own
+ * inside nvme_queue_service, _watch, _kicked, _close, nvme_irq_service or nvme_vector_service. It
+ * may reuse its buffer and post on any queue of its hart; the drain rings the doorbell of its own
  * queue, other queues need nvme_submit. It may not wait, service, open or close.
  */
 typedef void nvme_done(void *arg, struct nvme_result result);
@@ -175,9 +175,13 @@ struct nvme_config {
                                     0 = NVME_SPIN_MAX_DEFAULT_NS */
     bool msix;                   /* MSI-X is on: each interrupt queue has a vector of its own, INTx
                                     and its masks are not used */
+    bool shared;                 /* the INTx line goes to hart `home`, queues of any owner interrupt
+                                    over it; needs kick, excludes msix */
+    uint32_t home;               /* in the owners' numbering; it need not own a queue */
     void *hook_arg;
-    /* Makes the owner of a queue call nvme_queue_watch soon (an IPI). Needed when several harts
-       share a controller: it ends the requests of a failed one on their harts. */
+    /* An IPI: makes a hart call nvme_queue_kicked for its queues soon, and home nvme_irq_kicked.
+       What this hart has stored before is visible there. Any owner, traps too. Needed when several
+       harts share a controller: a failed one ends the requests of each on its hart. */
     void (*kick)(void *arg, uint32_t owner);
     /* Masks a MSI-X vector or opens it again, which sends what was held back. Any owner, traps
        too. Needed to change modes with MSI-X. */
@@ -230,7 +234,8 @@ NVME_WARN_UNUSED enum nvme_error nvme_controller_open(const struct nvme_config *
  * Closes the queues that are still open, shuts the controller down in order (CC.SHN, CSTS.SHST)
  * and disables it. Then the handle is dead and both regions are the embedder's again, whatever is
  * returned, but for: NVME_ERR_BUSY: requests are outstanding, nothing was done; service their
- * queues (on a failed controller that ends them) and call again. NVME_ERR_STUCK. Other errors
+ * queues (on a failed controller that ends them) and call again; or an owner has not answered in a
+ * round of a shared line. NVME_ERR_STUCK. Other errors
  * tell that the shutdown was not orderly: cached writes may be lost.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_controller_close(struct nvme_controller *controller);
@@ -315,8 +320,8 @@ struct nvme_queue_config {
  * NVME_ERR_CONFIG: index, depth or mode. NVME_ERR_STATE: it is open, or the controller failed.
  * A queue opened to poll has no interrupt and stays so. With INTx the mode is the line's: it
  * becomes that of the controller's other interrupt queues too.
- * NVME_ERR_INTERRUPT: an interrupt queue with another owner is open on this controller: one
- * INTx line cannot interrupt two harts; or hybrid mode on vectors that cannot be masked.
+ * NVME_ERR_INTERRUPT: an interrupt queue with another owner is open on this controller, whose
+ * INTx line is not shared; or hybrid mode on vectors that cannot be masked.
  * NVME_ERR_DEVICE, _TIMEOUT: the device refused.
  * Where the line is stuck an interrupt queue polls: see nvme_queue_mode.
  */
@@ -329,7 +334,9 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_open(struct nvme_controller *control
  * then every request that is left ends with NVME_ERR_ABORTED, then the completion queue. done()
  * runs here and finds the queue closed for posts, so with requests outstanding this is called on
  * the owner hart; without, on any. On a failed controller it ends the requests likewise.
+ * With a shared line it is closed on home, without requests, when its owner does not use it.
  * NVME_ERR_STATE: it is closed, or its controller is being disabled: watch it, then call again.
+ * NVME_ERR_BUSY: its owner has been kicked in a round of the shared line and has not answered yet.
  * NVME_ERR_TIMEOUT, _DEVICE, _FATAL, _REMOVED: the device did not delete it; the controller was
  * disabled, the requests have ended, the queue is closed. NVME_ERR_STUCK.
  */
@@ -337,8 +344,9 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_close(struct nvme_queue *queue);
 
 /*
  * Changes the mode of an interrupt queue, with requests in flight or without: none is lost, none
- * ends twice. On the owner, from a thread or done(). Polled, it is serviced with interrupts off.
- * With INTx the mode is the line's, so it changes for all interrupt queues of the controller.
+ * ends twice. On the owner, from a thread or done(); with a shared line on home, for any queue of
+ * it. Polled, it is serviced with interrupts off. With INTx the mode is the line's, so it changes for
+ * all interrupt queues of the controller, and owners that sleep are kicked.
  * NVME_ERR_STATE, _CONFIG. NVME_ERR_INTERRUPT: the queue was opened to poll, or its vector cannot
  * be masked.
  */
@@ -361,7 +369,8 @@ struct nvme_counters {
     uint64_t services;    /* service calls */
     uint64_t sq_doorbells;
     uint64_t cq_doorbells;
-    uint64_t interrupts; /* claims of the queue's source */
+    uint64_t interrupts; /* claims of the queue's source; of a shared line, its owner's share: the
+                            rounds that it answered */
     uint64_t spurious;   /* of these, without a completion on any queue of the line */
     uint64_t late;       /* watch found an entry ready, the interrupt being under way or masked */
     uint64_t missed;     /* watch found an entry whose interrupt never came */
@@ -478,20 +487,41 @@ void nvme_queue_watch(struct nvme_queue *queue, uint64_t now_ns);
  * Bracket the service of one controller's INTx source: enter masks it (INTMS) and counts the
  * claim, exit opens it again (INTMC), which makes a fresh edge if anything is left. A kernel
  * that drains in a bottom half calls enter in its trap, then nvme_queue_service there, then exit
- * with the number of completions found on the whole line. Interrupts off in each.
+ * with the number of completions found on the whole line. Interrupts off in each. Not for a shared
+ * line, whose round is such a bracket: there nvme_queue_kicked may be called from a bottom half.
  */
 void nvme_irq_enter(struct nvme_controller *controller);
 void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
 
 /*
- * The whole handler of one INTx line with `count` controllers on it: enter each, drain every
- * interrupt queue and the admin queue of each, exit each. Call in the trap between claim and
- * complete, on the owner of these queues. Returns the completions found; 0 is normal. After
- * NVME_STORM_CLAIMS claims in a row that found nothing the line is masked for good and its
- * queues poll (event INTERRUPT_STORM). Bounded by the sum of the depths; 2 MMIO writes per
- * controller, 1 or 2 per queue with completions.
+ * The whole handler of one INTx line with `count` controllers on it. Call in the trap between claim
+ * and complete, on the owner of their queues. Drains the queues that have been rung for and looks
+ * again until a whole pass finds nothing; a claim that finds nothing searches all, admin too.
+ * Returns the completions found; 0 is normal. After NVME_STORM_CLAIMS claims in a row that found
+ * nothing the line is masked for good and its queues poll (event INTERRUPT_STORM). Bounded by 8
+ * times the sum of the depths; 1 or 2 MMIO writes per queue with completions. A device of another
+ * kind on the same line: call both handlers until both find nothing, for the interrupt controller
+ * may know edges only.
+ *
+ * A controller with a shared line: on home. The line is masked, the owners that have requests are
+ * kicked, home drains its own queues. The last owner to answer kicks home, which opens the line
+ * again. 1 MMIO write here, 1 at the end of the round.
  */
 uint32_t nvme_irq_service(struct nvme_controller *const *controllers, uint32_t count);
+
+/*
+ * A kick has come, on the owner of the queue, interrupts off: answers the round of a shared line by
+ * draining the queue, and ends the requests of a controller that has failed. Kicks without a cause,
+ * twice, or after the queue was closed do nothing. Returns the completions found. One atomic
+ * instruction per answer.
+ */
+uint32_t nvme_queue_kicked(struct nvme_queue *queue);
+
+/*
+ * A kick has come, on home, interrupts off: ends the round of this controller's shared line if
+ * every owner has answered. 1 MMIO write. A kick without a cause does nothing.
+ */
+void nvme_irq_kicked(struct nvme_controller *controller);
 
 /*
  * The handler of a queue's MSI-X vector: drains the queue. In the trap, behind the claim that took

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * Private to the engine: the prototypes between its files and the hot inlines; its structures are
- * in nvme_state_internal.h.
+ * in nvme_state_internal.h, what concerns interrupt sources in nvme_source_internal.h.
  *
  * Layers, each calls only to the right or within itself:
  * recovery -> {controller, pair} -> admin -> io -> queue -> {request, prp} -> {status, spec, hal};
- * interrupt -> {queue, recovery}. engine/DESIGN.md draws the states.
+ * {interrupt, shared} -> {queue, source, recovery}. engine/DESIGN.md draws the states.
  */
 #ifndef NVME_INTERNAL_H
 #define NVME_INTERNAL_H
@@ -20,6 +20,10 @@
 /* Part of the hot path, whatever the compiler thinks of its size. */
 #define NVME_NOINLINE __attribute__((noinline))
 #define NVME_INLINE inline __attribute__((always_inline))
+
+/* A value that one hart writes while others read it: whole, but in no order. */
+#define NVME_PEEK(place) __atomic_load_n(place, __ATOMIC_RELAXED)
+#define NVME_POKE(place, value) __atomic_store_n(place, value, __ATOMIC_RELAXED)
 
 /* ---- Registers ------------------------------------------------------------------------ */
 
@@ -53,43 +57,6 @@ nvme_controller_state_load(const struct nvme_controller *controller)
 static inline enum nvme_error nvme_controller_failure(const struct nvme_controller *controller)
 {
     return (enum nvme_error)__atomic_load_n(&controller->failure, __ATOMIC_ACQUIRE);
-}
-
-/*
- * Masks a source at the device, or opens it again. INTMC makes a fresh edge if the line has a
- * reason to be high; a vector sends the message that it held back.
- */
-static inline void nvme_source_mask(const struct nvme_source *source, bool masked)
-{
-    const struct nvme_config *config = &source->controller->config;
-
-    if (source->message) {
-        config->vector_mask(config->hook_arg, source->vector, masked);
-    } else {
-        nvme_register_write(config, masked ? NVME_REG_INTMS : NVME_REG_INTMC, 1);
-    }
-}
-
-/*
- * Masks the INTx source for a while, in nested pairs, on the hart that takes its interrupt and with
- * that hart's interrupts off.
- */
-static inline void nvme_interrupt_mask(struct nvme_controller *controller)
-{
-    if (controller->line.mask_depth++ == 0 && controller->line.queues != 0) {
-        nvme_source_mask(&controller->line, true);
-    }
-}
-
-/* The other half of the pair; writes INTMC when the outermost one ends. */
-static inline void nvme_interrupt_unmask(struct nvme_controller *controller)
-{
-    struct nvme_source *line = &controller->line;
-
-    if (--line->mask_depth == 0 && line->queues != 0 && !line->masked && !line->shut &&
-        nvme_controller_live(controller)) {
-        nvme_source_mask(line, false);
-    }
 }
 
 /* ---- status.c ------------------------------------------------------------------------- */
@@ -234,16 +201,16 @@ static inline uint64_t nvme_queue_consumed(const struct nvme_queue *queue)
     return queue->cq_laps * queue->depth_entries + nvme_queue_head(queue);
 }
 
+/* Those of them that ended a command. */
+static inline uint64_t nvme_queue_useful(const struct nvme_queue *queue)
+{
+    return nvme_queue_consumed(queue) - queue->counters.stale - queue->counters.malformed;
+}
+
 /* Commands posted since open, rung for or not. */
 static inline uint64_t nvme_queue_posted(const struct nvme_queue *queue)
 {
     return queue->sq_laps * queue->depth_entries + queue->sq_tail;
-}
-
-/* True if its interrupts come: it has a source, which is neither masked for good nor shut. */
-static inline bool nvme_queue_interrupts(const struct nvme_queue *queue)
-{
-    return queue->interrupts && !queue->source->masked && !queue->source->shut;
 }
 
 /* Takes the queue from those that its source looks at, until its next doorbell. */
@@ -314,28 +281,6 @@ static inline enum nvme_error nvme_io_check_place(uint64_t lba_max, uint64_t lba
 NVME_COLD enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                           const struct nvme_io *io, uint64_t block_count);
 
-/* ---- source.c -------------------------------------------------------------------------- */
-
-/*
- * At bring-up, the admin queue being drained: a line that an earlier user left high is repaired or
- * given up, with an event.
- */
-void nvme_source_repair_line(struct nvme_controller *controller);
-
-/* NVME_ERR_CONFIG: no such mode. NVME_ERR_INTERRUPT: the embedder cannot mask vectors. */
-enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
-                                       enum nvme_mode mode);
-
-/*
- * Puts an interrupt queue on its source, in this mode, and off again; it counts the source's claims
- * in between. Interrupts off, on the hart that takes them, a line masked.
- */
-void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mode mode);
-void nvme_source_disconnect(struct nvme_queue *queue);
-
-/* The end of a claim that found completions, if the source has notes. */
-NVME_COLD void nvme_source_served(struct nvme_source *source);
-
 /* ---- admin.c: commands under a deadline ----------------------------------------------- */
 
 /*
@@ -365,6 +310,9 @@ enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t op
 
 /* ---- controller.c --------------------------------------------------------------------- */
 
+/* Kicks the owner of each open queue, if there is a hook to do so. */
+void nvme_controller_kick_owners(const struct nvme_controller *controller);
+
 /*
  * Begins to disable a live controller: masks its interrupt, writes CC.EN = 0, does not wait. The
  * first caller wins, later ones change nothing. `error` is what its requests will end with.
@@ -382,5 +330,7 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
  * the end of every administration call.
  */
 enum nvme_error nvme_controller_settle(struct nvme_controller *controller, enum nvme_error error);
+
+#include "nvme_source_internal.h"
 
 #endif

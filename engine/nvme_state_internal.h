@@ -65,10 +65,24 @@ struct nvme_source {
     uint32_t owner;        /* of these queues */
     uint32_t mask_depth;   /* nested nvme_interrupt_mask */
     bool masked;           /* for good: storm bound or stuck line */
-    bool shut;             /* its queues are polled for now: mode.c */
+    bool shut;             /* its queues are polled for now: source.c */
     bool message;          /* MSI-X */
     uint8_t mode;          /* enum nvme_mode */
     uint16_t vector;       /* of a message */
+};
+
+/*
+ * A line that several harts share. Sets of queues have a bit per queue index. Written by home, but
+ * for the sets, which are atomic; owners read the flags. tests/spin/shared.pml
+ */
+struct nvme_round {
+    uint64_t open;      /* queues with interrupts on */
+    uint64_t attending; /* those of them that have been rung for: members of the next round */
+    uint64_t members;   /* of this round, or of the last one */
+    uint64_t waiting;   /* members that have not answered */
+    uint64_t sleepers;  /* hybrid mode: whose owners rely on the line; it is open while there are */
+    bool under_way;     /* home has masked the line and waits for answers */
+    uint32_t reopen;    /* an owner has found a lost interrupt: the line needs an edge */
 };
 
 #define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */
@@ -86,6 +100,7 @@ struct nvme_wait {
     uint32_t looks;
     bool spins;
     bool slept;
+    bool listed; /* among the sleepers of a shared line */
 };
 
 /*
@@ -144,6 +159,10 @@ struct nvme_queue {
     struct nvme_source vector_source;
     struct nvme_wait wait;
 
+    /* A shared line, written by the owner, read by home when the round is over. */
+    uint64_t round_useful;   /* useful completions at the last answer */
+    uint64_t round_progress; /* between the last two answers */
+
     /* The watch, written by the owner. */
     uint64_t watch_ns;         /* time of the last call, 0 before the first */
     uint64_t seen_ns;          /* when an entry was found ready */
@@ -176,6 +195,7 @@ struct nvme_controller {
     uint32_t doorbell_stride;  /* bytes */
     bool admin_done;           /* admin_result is valid */
     struct nvme_source line;   /* INTx */
+    struct nvme_round round;   /* of a shared line */
     struct nvme_result admin_result;
     uint8_t *identify_page; /* DMA memory for admin data, a page */
     struct nvme_queue admin;

@@ -35,7 +35,8 @@ static enum nvme_error check_open(const struct nvme_controller *controller, uint
         /* Vector 0 is the admin queue's, which is polled. */
         return config->vector == 0 ? NVME_ERR_CONFIG : NVME_OK;
     }
-    return controller->line.queues != 0 && controller->line.owner != config->owner
+    return controller->line.queues != 0 && controller->line.owner != config->owner &&
+                   !controller->config.shared
                ? NVME_ERR_INTERRUPT
                : NVME_OK;
 }
@@ -144,6 +145,11 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
     }
     if (state == NVME_CONTROLLER_STUCK) {
         return NVME_ERR_STUCK;
+    }
+    /* Its owner may be about to answer. */
+    if ((__atomic_load_n(&controller->round.waiting, __ATOMIC_ACQUIRE) & nvme_queue_bit(queue)) !=
+        0) {
+        return NVME_ERR_BUSY;
     }
     irq = hal_irq_save();
     nvme_interrupt_mask(controller);

@@ -34,6 +34,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     queue->cq_doorbell = queue->sq_doorbell + controller->doorbell_stride;
     queue->seen = false;
     queue->watch_ns = 0;
+    queue->round_useful = 0;
     memset(&queue->counters, 0, sizeof(queue->counters));
     nvme_request_init(queue, depth_entries);
 }
@@ -41,21 +42,25 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
 void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state state)
 {
     nvme_queue_leave(queue);
-    /* Pairs with kick_owners() on whichever hart finds the controller failed. */
+    /* Pairs with nvme_controller_kick_owners() on whichever hart finds the controller failed. */
     __atomic_store_n(&queue->state, (uint8_t)state, __ATOMIC_RELEASE);
 }
 
 void nvme_queue_leave(struct nvme_queue *queue)
 {
     struct nvme_queue **link = &queue->source->attended;
+    bool listed = queue->attention != NVME_ATTENTION_AWAY && queue->interrupts;
 
-    if (queue->attention != NVME_ATTENTION_AWAY && queue->interrupts) {
+    queue->attention = NVME_ATTENTION_AWAY;
+    if (listed && nvme_queue_shares(queue)) {
+        __atomic_fetch_and(&queue->controller->round.attending, ~nvme_queue_bit(queue),
+                           __ATOMIC_RELAXED);
+    } else if (listed) {
         while (*link != queue) {
             link = &(*link)->next_attended;
         }
         *link = queue->next_attended;
     }
-    queue->attention = NVME_ATTENTION_AWAY;
 }
 
 /*
@@ -67,7 +72,11 @@ static NVME_COLD bool attend(struct nvme_queue *queue)
     if (queue->state != NVME_QUEUE_OPEN) {
         return false;
     }
-    if (queue->interrupts) {
+    if (nvme_queue_shares(queue)) {
+        /* Before the doorbell, whose barrier keeps it so; pairs with nvme_shared_begin(). */
+        __atomic_fetch_or(&queue->controller->round.attending, nvme_queue_bit(queue),
+                          __ATOMIC_RELAXED);
+    } else if (queue->interrupts) {
         queue->next_attended = queue->source->attended;
         queue->source->attended = queue;
     }
@@ -350,7 +359,7 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
     /* Kept of these are the rare ones: drains without a doorbell, services without a drain. */
     counters->drains += queue->counters.cq_doorbells;
     counters->services += counters->drains;
-    if (queue->interrupts) {
+    if (queue->interrupts && !nvme_queue_shares(queue)) {
         counters->interrupts += queue->source->claims;
         counters->spurious += queue->source->empty_claims;
     }

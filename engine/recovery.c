@@ -33,13 +33,32 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
 
 /*
  * A drain that no claim stands behind. Masked as in the handler: an interrupt controller that knows
- * edges only would not tell of an entry that comes between the last look and the head doorbell.
+ * edges only would not tell of an entry that comes between the last look and the head doorbell. A
+ * shared line is home's to mask: it is asked for an edge afterwards.
  */
-static void service_masked(struct nvme_queue *queue)
+static void service_unclaimed(struct nvme_queue *queue)
 {
+    if (nvme_queue_shares(queue)) {
+        nvme_queue_service(queue, queue->depth_entries);
+        __atomic_store_n(&queue->controller->round.reopen, 1, __ATOMIC_RELEASE);
+        nvme_shared_turn(queue);
+        return;
+    }
     nvme_interrupt_mask(queue->controller);
     nvme_queue_service(queue, queue->depth_entries);
     nvme_interrupt_unmask(queue->controller);
+}
+
+/*
+ * True if the interrupt of the entry that was seen has come since, or is under way: masked until a
+ * bottom half gets to it, or until the other owners of a shared line have answered.
+ */
+static bool is_late(const struct nvme_queue *queue)
+{
+    return nvme_queue_consumed(queue) != queue->seen_completions ||
+           NVME_PEEK(&queue->source->claims) != queue->seen_claims ||
+           NVME_PEEK(&queue->source->mask_depth) != 0 ||
+           NVME_PEEK(&queue->controller->round.under_way);
 }
 
 /*
@@ -55,18 +74,21 @@ static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
     }
     if (queue->seen) {
         queue->seen = false;
-        if (nvme_queue_consumed(queue) != queue->seen_completions ||
-            queue->source->claims != queue->seen_claims || queue->source->mask_depth != 0) {
+        if (is_late(queue)) {
             counters->late++;
+            /* A slow owner holds up the round of a shared line: the others need not wait for it. */
+            if (nvme_queue_shares(queue)) {
+                nvme_queue_service(queue, queue->depth_entries);
+            }
         } else {
             counters->missed++;
-            service_masked(queue);
+            service_unclaimed(queue);
         }
     }
     if (nvme_queue_ready(queue)) {
         queue->seen = true;
         queue->seen_ns = now_ns;
-        queue->seen_claims = queue->source->claims;
+        queue->seen_claims = NVME_PEEK(&queue->source->claims);
         queue->seen_completions = nvme_queue_consumed(queue);
     }
 }
@@ -102,7 +124,7 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
         return NVME_OK;
     }
     if (queue->interrupts) {
-        service_masked(queue);
+        service_unclaimed(queue);
     } else {
         nvme_queue_service(queue, queue->depth_entries);
     }

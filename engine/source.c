@@ -14,20 +14,19 @@ enum {
     LINKED_ALWAYS = 1024, /* linked: the share of completions that led to a post */
 };
 
-static void shut(struct nvme_source *source)
+void nvme_source_shut(struct nvme_source *source)
 {
     if (!source->shut) {
-        source->shut = true;
+        NVME_POKE(&source->shut, true);
         nvme_source_mask(source, true);
     }
 }
 
-static void open(struct nvme_source *source)
+void nvme_source_open(struct nvme_source *source)
 {
     if (source->shut) {
-        source->shut = false;
-        if (!source->masked && source->mask_depth == 0 &&
-            nvme_controller_live(source->controller)) {
+        NVME_POKE(&source->shut, false);
+        if (nvme_source_may_open(source)) {
             nvme_source_mask(source, false);
         }
     }
@@ -87,20 +86,18 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
                : NVME_OK;
 }
 
-static void enter_mode(struct nvme_queue *queue, enum nvme_mode mode)
+static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
 {
-    struct nvme_source *source = queue->source;
-
-    source->mode = (uint8_t)mode;
+    NVME_POKE(&source->mode, (uint8_t)mode);
     source->notes = mode == NVME_MODE_HYBRID ? (uint32_t)NVME_NOTE_HYBRID : 0;
-    queue->wait = (struct nvme_wait){
-        .mean_ns = queue->controller->config.hybrid_spin_max_ns / 2,
-        .linked = LINKED_ALWAYS,
-    };
     if (mode == NVME_MODE_POLL) {
-        shut(source);
+        nvme_source_shut(source);
     } else {
-        open(source);
+        nvme_source_open(source);
+    }
+    /* Owners that sleep find out what is new. */
+    if (source->controller->config.shared) {
+        nvme_controller_kick_owners(source->controller);
     }
 }
 
@@ -112,10 +109,20 @@ void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mo
     source->owner = queue->owner;
     source->vector = vector;
     /* A vector is masked until now, if that is possible. */
-    source->shut = source->message ? queue->controller->config.vector_mask != NULL : source->shut;
-    queue->counters.interrupts -= source->claims;
-    queue->counters.spurious -= source->empty_claims;
-    enter_mode(queue, mode);
+    if (source->message) {
+        source->shut = queue->controller->config.vector_mask != NULL;
+    }
+    if (nvme_queue_shares(queue)) {
+        queue->controller->round.open |= nvme_queue_bit(queue);
+    } else {
+        queue->counters.interrupts -= source->claims;
+        queue->counters.spurious -= source->empty_claims;
+    }
+    queue->wait = (struct nvme_wait){
+        .mean_ns = queue->controller->config.hybrid_spin_max_ns / 2,
+        .linked = LINKED_ALWAYS,
+    };
+    enter_mode(source, mode);
 }
 
 void nvme_source_disconnect(struct nvme_queue *queue)
@@ -125,10 +132,17 @@ void nvme_source_disconnect(struct nvme_queue *queue)
     nvme_queue_leave(queue);
     source->queues--;
     if (source->message && queue->controller->config.vector_mask != NULL) {
-        shut(source);
+        nvme_source_shut(source);
     }
-    queue->counters.interrupts += source->claims;
-    queue->counters.spurious += source->empty_claims;
+    if (nvme_queue_shares(queue)) {
+        queue->controller->round.open &= ~nvme_queue_bit(queue);
+        queue->round_progress = 0;
+        __atomic_fetch_and(&queue->controller->round.sleepers, ~nvme_queue_bit(queue),
+                           __ATOMIC_RELAXED);
+    } else {
+        queue->counters.interrupts += source->claims;
+        queue->counters.spurious += source->empty_claims;
+    }
     queue->interrupts = false;
 }
 
@@ -151,15 +165,16 @@ enum nvme_error nvme_queue_set_mode(struct nvme_queue *queue, enum nvme_mode mod
         return NVME_ERR_INTERRUPT;
     }
     irq = hal_irq_save();
-    enter_mode(queue, mode);
+    enter_mode(queue->source, mode);
     hal_irq_restore(irq);
     return NVME_OK;
 }
 
 enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
 {
-    return queue->interrupts && !queue->source->masked ? (enum nvme_mode)queue->source->mode
-                                                       : NVME_MODE_POLL;
+    return queue->interrupts && !NVME_PEEK(&queue->source->masked)
+               ? (enum nvme_mode)NVME_PEEK(&queue->source->mode)
+               : NVME_MODE_POLL;
 }
 
 static uint64_t between(uint64_t low, uint64_t value, uint64_t high)
@@ -189,9 +204,37 @@ void nvme_source_served(struct nvme_source *source)
     for (const struct nvme_queue *queue = source->attended; queue != NULL && source->notes != 0;
          queue = queue->next_attended) {
         if (worth_spinning(queue)) {
-            shut(source);
+            nvme_source_shut(source);
         }
     }
+}
+
+void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id)
+{
+    const struct nvme_config *config = &source->controller->config;
+
+    source->empty_claims++;
+    if (NVME_GET(NVME_NOTE_EMPTY, ++source->notes) < NVME_STORM_CLAIMS || source->masked) {
+        return;
+    }
+    NVME_POKE(&source->masked, true);
+    if (!source->message || config->vector_mask != NULL) {
+        nvme_source_mask(source, true);
+    }
+    nvme_event_emit(config, &(struct nvme_event){
+                                .kind = NVME_EVENT_INTERRUPT_STORM,
+                                .queue_id = queue_id,
+                                .value = NVME_STORM_CLAIMS,
+                            });
+    /* Owners that sleep have to poll from now on. */
+    if (source->controller->config.shared) {
+        nvme_controller_kick_owners(source->controller);
+    }
+}
+
+static bool is_outstanding(const struct nvme_queue *queue)
+{
+    return nvme_queue_posted(queue) != nvme_queue_useful(queue);
 }
 
 /*
@@ -202,7 +245,7 @@ static void begin_wait(struct nvme_queue *queue, uint64_t consumed, uint64_t pos
 {
     uint64_t max_ns = queue->controller->config.hybrid_spin_max_ns;
     struct nvme_wait *wait = &queue->wait;
-    bool outstanding = posted != consumed - queue->counters.stale - queue->counters.malformed;
+    bool outstanding = is_outstanding(queue);
 
     if (consumed != wait->consumed) {
         if (wait->from_ns != 0) {
@@ -247,15 +290,42 @@ static bool spin(struct nvme_queue *queue)
     return now_ns - wait->from_ns < wait->budget_ns;
 }
 
+/*
+ * The mask of a shared line is one for all owners: home may keep it shut while nobody sleeps. Each
+ * of both stores first and then looks at what the other has stored: one of them notices.
+ */
+static bool arm_shared(struct nvme_queue *queue)
+{
+    struct nvme_round *round = &queue->controller->round;
+
+    if (queue->wait.listed) {
+        __atomic_fetch_and(&round->sleepers, ~nvme_queue_bit(queue), __ATOMIC_RELAXED);
+        queue->wait.listed = false;
+    }
+    if (nvme_queue_ready(queue) || spin(queue)) {
+        return false;
+    }
+    queue->wait.slept = true;
+    /* Without requests nobody wakes it, and it keeps nobody from polling. */
+    if (is_outstanding(queue)) {
+        queue->wait.listed = true;
+        __atomic_fetch_or(&round->sleepers, nvme_queue_bit(queue), __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&queue->source->shut, __ATOMIC_SEQ_CST)) {
+            nvme_shared_turn(queue);
+        }
+    }
+    return !nvme_queue_ready(queue);
+}
+
 /* Hybrid mode: an entry that is ready, or soon will be, is polled for; else the source opens. */
 static bool arm_hybrid(struct nvme_queue *queue)
 {
     if (nvme_queue_ready(queue) || spin(queue)) {
-        shut(queue->source);
+        nvme_source_shut(queue->source);
         return false;
     }
     queue->wait.slept = true;
-    open(queue->source);
+    nvme_source_open(queue->source);
     return !nvme_queue_ready(queue);
 }
 
@@ -267,5 +337,8 @@ bool nvme_queue_arm(struct nvme_queue *queue)
         return false;
     }
     /* In interrupt mode the source is open all the time: no register to write. wait.pml, SPIN. */
-    return mode == NVME_MODE_INTERRUPT ? !nvme_queue_ready(queue) : arm_hybrid(queue);
+    if (mode == NVME_MODE_INTERRUPT) {
+        return !nvme_queue_ready(queue);
+    }
+    return nvme_queue_shares(queue) ? arm_shared(queue) : arm_hybrid(queue);
 }

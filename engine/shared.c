@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Shared delivery: one INTx line for the queues of several harts.
+ *
+ * One hart, home, takes the line. Each claim begins a round: home masks the line, names the members
+ * (queues that have been rung for) and kicks their owners. Each drains its own queue and takes
+ * itself out of the set of those waited for; the last one kicks home, which opens the line again:
+ * an edge, if anything is left. Nobody looks at another hart's ring. INTMS and INTMC stay with
+ * home, for a claim may come just before the last answer. Modelled in tests/spin/shared.pml.
+ */
+#include "nvme_internal.h"
+
+/* Drains a member's queue and takes it out of the round. True: nobody is waited for any more. */
+static bool answer(struct nvme_queue *queue, uint32_t *found)
+{
+    uint64_t bit = nvme_queue_bit(queue);
+    uint32_t drained = 0;
+    uint64_t useful;
+
+    if (nvme_queue_ready(queue)) {
+        drained = nvme_queue_service(queue, queue->depth_entries);
+    }
+    useful = nvme_queue_useful(queue);
+    queue->round_progress = useful - queue->round_useful;
+    queue->round_useful = useful;
+    queue->counters.interrupts++;
+    queue->counters.spurious += drained == 0;
+    *found += drained;
+    /* What the drain has done is done when home sees it; pairs with end_round(). */
+    return __atomic_fetch_and(&queue->controller->round.waiting, ~bit, __ATOMIC_ACQ_REL) == bit;
+}
+
+static bool is_waited_for(const struct nvme_queue *queue)
+{
+    /* Pairs with the store in nvme_shared_begin(): the round's mask comes before our drain. */
+    return (__atomic_load_n(&queue->controller->round.waiting, __ATOMIC_ACQUIRE) &
+            nvme_queue_bit(queue)) != 0;
+}
+
+/*
+ * Who is asked: queues that have been rung for; all of them, admin too, if the last round has found
+ * nothing, for entries that nobody asked for hold the line up like any other.
+ */
+static uint64_t choose_members(struct nvme_controller *controller)
+{
+    struct nvme_round *round = &controller->round;
+    struct nvme_queue *admin = &controller->admin;
+
+    if (NVME_GET(NVME_NOTE_EMPTY, controller->line.notes) == 0) {
+        return __atomic_load_n(&round->attending, __ATOMIC_RELAXED);
+    }
+    if (nvme_queue_ready(admin)) {
+        nvme_queue_service(admin, NVME_ADMIN_DEPTH);
+    }
+    return round->open;
+}
+
+uint32_t nvme_shared_begin(struct nvme_controller *controller)
+{
+    const struct nvme_config *config = &controller->config;
+    struct nvme_round *round = &controller->round;
+    uint32_t found = 0;
+
+    if (round->under_way) {
+        /* Its end opens the line, which makes a fresh edge. */
+        return 0;
+    }
+    nvme_source_mask(&controller->line, true);
+    /* The claim, a device read, before the look at who attends: attend() in queue.c. */
+    hal_after_mmio_read();
+    round->members = choose_members(controller);
+    NVME_POKE(&round->under_way, true);
+    __atomic_store_n(&round->waiting, round->members, __ATOMIC_RELEASE);
+    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
+        if ((round->members >> i & 1) != 0 && controller->queues[i].owner != config->home) {
+            config->kick(config->hook_arg, controller->queues[i].owner);
+        }
+    }
+    /* Behind the kicks: the others work meanwhile. */
+    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
+        if ((round->members >> i & 1) != 0 && controller->queues[i].owner == config->home) {
+            answer(&controller->queues[i], &found);
+        }
+    }
+    return found;
+}
+
+/* Whether any member has got on since the round before: by an answer, or by itself. */
+static bool has_progress(const struct nvme_controller *controller)
+{
+    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
+        if ((controller->round.members >> i & 1) != 0 &&
+            controller->queues[i].round_progress != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Hybrid mode: while nobody sleeps the line stays shut. Pairs with arm_shared() in source.c. */
+static void shut_unless_asleep(struct nvme_controller *controller)
+{
+    __atomic_store_n(&controller->line.shut, true, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&controller->round.sleepers, __ATOMIC_SEQ_CST) != 0) {
+        NVME_POKE(&controller->line.shut, false);
+    }
+}
+
+static void end_round(struct nvme_controller *controller)
+{
+    struct nvme_source *line = &controller->line;
+
+    NVME_POKE(&controller->round.under_way, false);
+    if (has_progress(controller)) {
+        nvme_source_served(line);
+    } else {
+        nvme_source_served_empty(line, 0);
+    }
+    if (line->mode == NVME_MODE_HYBRID) {
+        shut_unless_asleep(controller);
+    }
+    if (nvme_source_may_open(line)) {
+        nvme_source_mask(line, false);
+    }
+}
+
+void nvme_shared_end(struct nvme_controller *controller)
+{
+    struct nvme_round *round = &controller->round;
+
+    if (round->under_way && __atomic_load_n(&round->waiting, __ATOMIC_ACQUIRE) == 0) {
+        end_round(controller);
+    }
+}
+
+void nvme_irq_kicked(struct nvme_controller *controller)
+{
+    struct nvme_round *round = &controller->round;
+    struct nvme_source *line = &controller->line;
+
+    nvme_shared_end(controller);
+    if (round->under_way) {
+        return;
+    }
+    /* A polled line stays shut; one that was shut because nobody slept opens for who does now. */
+    if (line->mode == NVME_MODE_HYBRID &&
+        __atomic_load_n(&round->sleepers, __ATOMIC_SEQ_CST) != 0) {
+        nvme_source_open(line);
+    }
+    if (__atomic_exchange_n(&round->reopen, 0, __ATOMIC_ACQUIRE) != 0 &&
+        nvme_source_may_open(line)) {
+        nvme_source_mask(line, true);
+        nvme_source_mask(line, false);
+    }
+}
+
+void nvme_shared_turn(const struct nvme_queue *queue)
+{
+    struct nvme_controller *controller = queue->controller;
+    const struct nvme_config *config = &controller->config;
+
+    if (queue->owner == config->home) {
+        nvme_irq_kicked(controller);
+    } else {
+        config->kick(config->hook_arg, config->home);
+    }
+}
+
+uint32_t nvme_queue_kicked(struct nvme_queue *queue)
+{
+    uint32_t found = 0;
+
+    if (is_waited_for(queue) && answer(queue, &found)) {
+        nvme_shared_turn(queue);
+    }
+    if (!nvme_controller_live(queue->controller)) {
+        nvme_queue_watch(queue, hal_now_ns());
+    }
+    return found;
+}
