@@ -26,6 +26,8 @@ static void open(struct nvme_source *source)
 {
     if (source->shut) {
         source->shut = false;
+        /* What was held back may have been polled since: an empty claim is to be expected. */
+        source->notes &= (uint32_t)NVME_NOTE_HYBRID;
         if (!source->masked && source->mask_depth == 0 &&
             nvme_controller_live(source->controller)) {
             nvme_source_mask(source, false);
