@@ -25,7 +25,8 @@ static NVME_COLD void count_empty(struct nvme_source *source, uint16_t queue_id)
     const struct nvme_config *config = &source->controller->config;
 
     source->empty_claims++;
-    if (NVME_GET(NVME_NOTE_EMPTY, ++source->notes) < NVME_STORM_CLAIMS || source->masked) {
+    /* A source that stays masked still has claims: of a shared line, or if it cannot be masked. */
+    if (source->masked || NVME_GET(NVME_NOTE_EMPTY, ++source->notes) < NVME_STORM_CLAIMS) {
         return;
     }
     source->masked = true;
