@@ -312,7 +312,8 @@ struct nvme_queue_config {
 /*
  * Creates I/O queue pair `index` (0 .. info.queue_count - 1; its identifier is index + 1).
  * Admin commands; made on any hart as the head of this file says, then the queue is the owner's.
- * NVME_ERR_CONFIG: index, depth or mode. NVME_ERR_STATE: it is open, or the controller failed.
+ * NVME_ERR_CONFIG: index, depth, mode, or a vector that is 0 or another queue's. NVME_ERR_STATE: it
+ * is open, or the controller failed.
  * A queue opened to poll has no interrupt and stays so. With INTx the mode is the line's: it
  * becomes that of the controller's other interrupt queues too.
  * NVME_ERR_INTERRUPT: an interrupt queue with another owner is open on this controller: one
