@@ -317,7 +317,8 @@ struct nvme_queue_config {
 /*
  * Creates I/O queue pair `index` (0 .. info.queue_count - 1; its identifier is index + 1).
  * Admin commands; made on any hart as the head of this file says, then the queue is the owner's.
- * NVME_ERR_CONFIG: index, depth or mode. NVME_ERR_STATE: it is open, or the controller failed.
+ * NVME_ERR_CONFIG: index, depth, mode, or a vector that is 0 or another queue's. NVME_ERR_STATE: it
+ * is open, or the controller failed.
  * A queue opened to poll has no interrupt and stays so. With INTx the mode is the line's: it
  * becomes that of the controller's other interrupt queues too.
  * NVME_ERR_INTERRUPT: an interrupt queue with another owner is open on this controller, whose
@@ -345,8 +346,8 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_close(struct nvme_queue *queue);
 /*
  * Changes the mode of an interrupt queue, with requests in flight or without: none is lost, none
  * ends twice. On the owner, from a thread or done(); with a shared line on home, for any queue of
- * it. Polled, it is serviced with interrupts off. With INTx the mode is the line's, so it changes for
- * all interrupt queues of the controller, and owners that sleep are kicked.
+ * it. Polled, it is serviced with interrupts off. With INTx the mode is the line's, so it changes
+ * for all interrupt queues of the controller, and owners that sleep are kicked.
  * NVME_ERR_STATE, _CONFIG. NVME_ERR_INTERRUPT: the queue was opened to poll, or its vector cannot
  * be masked.
  */

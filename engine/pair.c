@@ -8,6 +8,19 @@
  */
 #include "nvme_internal.h"
 
+/* Vector 0 is the admin queue's, which is polled; one of two queues would be masked by each. */
+static bool vector_is_free(const struct nvme_controller *controller, uint16_t vector)
+{
+    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
+        const struct nvme_queue *queue = &controller->queues[i];
+
+        if (queue->interrupts && queue->source->vector == vector) {
+            return false;
+        }
+    }
+    return vector != 0;
+}
+
 static enum nvme_error check_open(const struct nvme_controller *controller, uint32_t index,
                                   const struct nvme_queue_config *config)
 {
@@ -32,8 +45,7 @@ static enum nvme_error check_open(const struct nvme_controller *controller, uint
         return NVME_OK;
     }
     if (controller->config.msix) {
-        /* Vector 0 is the admin queue's, which is polled. */
-        return config->vector == 0 ? NVME_ERR_CONFIG : NVME_OK;
+        return vector_is_free(controller, config->vector) ? NVME_OK : NVME_ERR_CONFIG;
     }
     return controller->line.queues != 0 && controller->line.owner != config->owner &&
                    !controller->config.shared

@@ -26,6 +26,8 @@ void nvme_source_open(struct nvme_source *source)
 {
     if (source->shut) {
         NVME_POKE(&source->shut, false);
+        /* What was held back may have been polled since: an empty claim is to be expected. */
+        source->notes &= (uint32_t)NVME_NOTE_HYBRID;
         if (nvme_source_may_open(source)) {
             nvme_source_mask(source, false);
         }
@@ -214,7 +216,8 @@ void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id)
     const struct nvme_config *config = &source->controller->config;
 
     source->empty_claims++;
-    if (NVME_GET(NVME_NOTE_EMPTY, ++source->notes) < NVME_STORM_CLAIMS || source->masked) {
+    /* A source that stays masked still has claims: of a shared line, or if it cannot be masked. */
+    if (source->masked || NVME_GET(NVME_NOTE_EMPTY, ++source->notes) < NVME_STORM_CLAIMS) {
         return;
     }
     NVME_POKE(&source->masked, true);

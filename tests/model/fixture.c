@@ -33,6 +33,23 @@ static bool on_level(void *arg)
     return model_level(fixture->model);
 }
 
+static void on_vector_mask(void *arg, uint16_t vector, bool masked)
+{
+    struct fixture *fixture = arg;
+
+    fixture->vector_masks++;
+    model_vector_mask(fixture->model, vector, masked);
+}
+
+void fixture_use_vectors(struct fixture *fixture)
+{
+    fixture->config.msix = true;
+    fixture->model->msix = true;
+    for (uint32_t i = 0; i < MODEL_QUEUES; i++) {
+        fixture->model->vectors[i].masked = true;
+    }
+}
+
 void fixture_init_more(struct fixture *fixture)
 {
     memset(fixture, 0, sizeof(*fixture));
@@ -46,6 +63,7 @@ void fixture_init_more(struct fixture *fixture)
         .depth_entries = FIXTURE_DEPTH,
         .hook_arg = fixture,
         .kick = on_kick,
+        .vector_mask = on_vector_mask,
         .intx_level = on_level,
         .event = on_event,
     };
@@ -92,6 +110,7 @@ void fixture_start(struct fixture *fixture, uint32_t count, enum nvme_mode mode)
     assert_int_equal(fixture_open(fixture), NVME_OK);
     assert_int_equal(nvme_namespace_open(fixture->controller, 1, &fixture->ns), NVME_OK);
     for (uint32_t i = 0; i < count; i++) {
+        config.vector = (uint16_t)(fixture->config.msix && mode != NVME_MODE_POLL ? i + 1 : 0);
         assert_int_equal(nvme_queue_open(fixture->controller, i, &config, &fixture->queues[i]),
                          NVME_OK);
     }
@@ -143,10 +162,45 @@ struct nvme_event fixture_event(const struct fixture *fixture, enum nvme_event_k
     return (struct nvme_event){0};
 }
 
+uint32_t fixture_claim(struct fixture *fixture, uint32_t index)
+{
+    return fixture->config.msix ? nvme_vector_service(fixture->queues[index])
+                                : nvme_irq_service(&fixture->controller, 1);
+}
+
+bool fixture_masked(const struct fixture *fixture, uint32_t index)
+{
+    return fixture->config.msix ? fixture->model->vectors[index + 1].masked
+                                : fixture->model->interrupt_mask != 0;
+}
+
+uint32_t fixture_mask_writes(const struct fixture *fixture)
+{
+    uint32_t writes = fixture->vector_masks;
+
+    assert_true(fixture->model->write_count < MODEL_LOG);
+    for (uint32_t i = 0; i < fixture->model->write_count; i++) {
+        writes += fixture->model->writes[i].offset == NVME_REG_INTMS ||
+                  fixture->model->writes[i].offset == NVME_REG_INTMC;
+    }
+    return writes;
+}
+
 uint32_t fixture_interrupts(struct fixture *fixture)
 {
     uint32_t claims = 0;
+    uint32_t before;
 
+    do {
+        before = claims;
+        for (uint32_t i = 0; i < FIXTURE_QUEUES; i++) {
+            if (fixture->queues[i] != NULL &&
+                model_vector_claim(fixture->model, (uint16_t)(i + 1))) {
+                nvme_vector_service(fixture->queues[i]);
+                claims++;
+            }
+        }
+    } while (claims != before && claims < 1000);
     while (claims < 1000 && model_line_claim(&fixture->line)) {
         nvme_irq_service(&fixture->controller, 1);
         model_line_complete(&fixture->line);

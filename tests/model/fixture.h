@@ -46,10 +46,14 @@ struct fixture {
     uint32_t event_count;
     uint32_t kicks[FIXTURE_QUEUES]; /* by owner */
     uint32_t level_looks;
+    uint32_t vector_masks; /* calls of the hook */
 };
 
 /* A new world and controller, a configuration of FIXTURE_QUEUES queues; nothing is opened. */
 void fixture_init(struct fixture *fixture);
+
+/* MSI-X instead of the line: queue i has vector i + 1, all are masked. Before fixture_open. */
+void fixture_use_vectors(struct fixture *fixture);
 
 /* Another controller in the same world. */
 void fixture_init_more(struct fixture *fixture);
@@ -75,8 +79,17 @@ bool fixture_saw(const struct fixture *fixture, enum nvme_event_kind kind);
 /* The event of this kind that came last; it must have come. */
 struct nvme_event fixture_event(const struct fixture *fixture, enum nvme_event_kind kind);
 
-/* Takes claims of the line and services the controller until none is pending; the claims. */
+/* Takes claims of the line, or of the vectors, and services until none is pending; the claims. */
 uint32_t fixture_interrupts(struct fixture *fixture);
+
+/* A claim of a queue's source whatever its state; what its handler returns. */
+uint32_t fixture_claim(struct fixture *fixture, uint32_t index);
+
+/* True while the source of queue `index` is masked. */
+bool fixture_masked(const struct fixture *fixture, uint32_t index);
+
+/* Register writes, or calls of the hook, that masked sources or opened them, since the start. */
+uint32_t fixture_mask_writes(const struct fixture *fixture);
 
 /* The hot counters of a queue. */
 struct nvme_counters fixture_counters(const struct nvme_queue *queue);

@@ -277,6 +277,9 @@ static void write_register(struct model *model, uint32_t offset, uint32_t value)
     if (admin && (model->cc & NVME_CC_EN) != 0) {
         world_find("register %#x is written while CC.EN is 1", offset);
     }
+    if (model->msix && (offset == NVME_REG_INTMS || offset == NVME_REG_INTMC)) {
+        world_find("the line's mask is written while MSI-X is on");
+    }
     switch (offset) {
     case NVME_REG_INTMS:
         model->interrupt_mask |= value;

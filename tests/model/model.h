@@ -124,10 +124,14 @@ struct model_line {
     uint32_t claims;
 };
 
-/* An MSI-X vector. The test plays the interrupt controller: it looks at the messages. */
+/*
+ * An MSI-X vector and the bit of an interrupt controller that its messages set. As QEMU's, it holds
+ * back what comes while it is masked, also when the entry was consumed meanwhile.
+ */
 struct model_vector {
     bool masked;
     bool pending; /* an interrupt that the mask holds back */
+    bool arrived; /* a message was not claimed yet; further ones change nothing */
     uint32_t messages;
 };
 
@@ -253,6 +257,12 @@ bool model_level(const struct model *model);
 
 /* Masks a MSI-X vector or opens it; an open one sends what was held back. */
 void model_vector_mask(struct model *model, uint16_t vector, bool masked);
+
+/* Sends a message of a vector, as a completion does. */
+void model_vector_send(struct model *model, uint16_t vector);
+
+/* Takes the claim if a message has arrived. */
+bool model_vector_claim(struct model *model, uint16_t vector);
 
 /* Takes a claim if the line is pending; complete ends it. */
 bool model_line_claim(struct model_line *line);

@@ -45,22 +45,39 @@ void model_update_line(struct model *model)
     }
 }
 
-static void send(struct model_vector *vector)
+void model_vector_send(struct model *model, uint16_t vector)
 {
-    if (vector->masked) {
-        vector->pending = true;
+    struct model_vector *to = &model->vectors[vector];
+
+    if (to->masked) {
+        to->pending = true;
     } else {
-        vector->messages++;
+        to->messages++;
+        to->arrived = true;
     }
 }
 
 void model_vector_mask(struct model *model, uint16_t vector, bool masked)
 {
-    model->vectors[vector].masked = masked;
-    if (!masked && model->vectors[vector].pending) {
-        model->vectors[vector].pending = false;
-        model->vectors[vector].messages++;
+    struct model_vector *of = &model->vectors[vector];
+
+    world_note(model, "vector, masked", vector, masked, of->pending);
+    of->masked = masked;
+    if (!masked && of->pending) {
+        of->pending = false;
+        model_vector_send(model, vector);
     }
+}
+
+bool model_vector_claim(struct model *model, uint16_t vector)
+{
+    bool arrived = model->vectors[vector].arrived;
+
+    model->vectors[vector].arrived = false;
+    if (arrived) {
+        world_note(model, "claim: vector", vector, 0, 0);
+    }
+    return arrived;
 }
 
 void model_interrupt_posted(struct model *model, const struct model_cq *cq, bool was_empty)
@@ -69,7 +86,7 @@ void model_interrupt_posted(struct model *model, const struct model_cq *cq, bool
         return;
     }
     if (model->msix) {
-        send(&model->vectors[cq->vector]);
+        model_vector_send(model, cq->vector);
     }
     if (was_empty) {
         model->pending_queues++;

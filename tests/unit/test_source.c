@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+/*
+ * source.c: modes that change while requests are in flight, on a line and on vectors; what masks a
+ * source and how often. Hybrid mode's decisions are in test_hybrid.c.
+ */
+#include "fixture.h"
+#include "nvme_internal.h"
+
+enum {
+    BLOCK = 512,
+};
+
+static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
+
+struct source_case {
+    const char *name;
+    bool vectors;
+    enum model_line_kind kind;
+};
+
+static const struct source_case source_cases[] = {
+    {"level", false, MODEL_LINE_LEVEL},
+    {"edge_that_a_fall_does_not_clear", false, MODEL_LINE_EDGE},
+    {"edge_that_a_fall_clears", false, MODEL_LINE_EDGE_CLEARS},
+    {"vector", true, MODEL_LINE_EDGE},
+};
+
+static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_INTERRUPT, NVME_MODE_HYBRID};
+
+static void post(struct fixture *fixture, uint32_t queue, struct nvme_callback callback)
+{
+    assert_int_equal(nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, callback),
+                     NVME_OK);
+}
+
+static void start(struct fixture *fixture, const struct source_case *on, uint32_t queues,
+                  enum nvme_mode mode)
+{
+    fixture_init(fixture);
+    fixture->line.kind = on->kind;
+    if (on->vectors) {
+        fixture_use_vectors(fixture);
+    }
+    fixture_start(fixture, queues, mode);
+    /* Admin completions of the start were polled, but an edge was latched. */
+    fixture_interrupts(fixture);
+}
+
+static void set_mode(struct fixture *fixture, enum nvme_mode mode)
+{
+    assert_int_equal(nvme_queue_set_mode(fixture->queues[0], mode), NVME_OK);
+    assert_int_equal(nvme_queue_mode(fixture->queues[0]), mode);
+}
+
+/* As an owner waits: what is pending is taken, and where it may not sleep it services. */
+static void wait_once(struct fixture *fixture)
+{
+    if (!nvme_queue_arm(fixture->queues[0])) {
+        nvme_queue_service(fixture->queues[0], FIXTURE_DEPTH);
+    }
+    fixture_interrupts(fixture);
+}
+
+/* ---- Changes ---------------------------------------------------------------------------- */
+
+/*
+ * Every change there is, with an entry that waits, one that comes later and none. The watch is not
+ * called: an interrupt that is lost leaves its request outstanding.
+ */
+static void no_completion_is_lost_by_a_change(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint32_t posted = 0;
+
+    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    fixture.model->on_demand = true;
+    for (uint32_t i = 0; i < 27; i++) {
+        set_mode(&fixture, modes[i / 3 % 3]);
+        for (uint32_t ready = 0; ready <= 2; ready++) {
+            post(&fixture, 0, outcome_callback(&outcome));
+            post(&fixture, 0, outcome_callback(&outcome));
+            nvme_submit(fixture.queues[0]);
+            posted += 2;
+            model_step(fixture.model, ready);
+            set_mode(&fixture, modes[i % 3]);
+            model_step(fixture.model, 2 - ready);
+            for (uint32_t looks = 0; looks < 100; looks++) {
+                wait_once(&fixture);
+                world_advance(50000);
+            }
+            assert_int_equal(outcome.count, posted);
+            set_mode(&fixture, modes[i / 9]);
+        }
+    }
+    assert_int_equal(outcome.result.error, NVME_OK);
+    assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
+    assert_int_equal(fixture_counters(fixture.queues[0]).completions, posted);
+    fixture_finish(&fixture);
+}
+
+static void polled_queue_raises_no_interrupt_and_has_it_when_it_opens(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    set_mode(&fixture, NVME_MODE_POLL);
+    assert_true(fixture_masked(&fixture, 0));
+    post(&fixture, 0, outcome_callback(&outcome));
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(fixture_interrupts(&fixture), 0);
+    assert_false(nvme_queue_arm(fixture.queues[0]));
+    set_mode(&fixture, NVME_MODE_INTERRUPT);
+    assert_false(fixture_masked(&fixture, 0));
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    assert_int_equal(fixture_counters(fixture.queues[0]).spurious, 0);
+    fixture_finish(&fixture);
+}
+
+static void change_writes_one_mask_and_none_if_nothing_changes(void **state)
+{
+    static const struct {
+        enum nvme_mode mode;
+        uint32_t writes;
+    } steps[] = {
+        {NVME_MODE_INTERRUPT, 0}, {NVME_MODE_HYBRID, 0},    {NVME_MODE_HYBRID, 0},
+        {NVME_MODE_POLL, 1},      {NVME_MODE_POLL, 0},      {NVME_MODE_HYBRID, 1},
+        {NVME_MODE_POLL, 1},      {NVME_MODE_INTERRUPT, 1},
+    };
+    const struct source_case *this = *state;
+    struct fixture fixture;
+
+    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    for (uint32_t i = 0; i < COUNT_OF(steps); i++) {
+        uint32_t before = fixture_mask_writes(&fixture);
+
+        set_mode(&fixture, steps[i].mode);
+        assert_int_equal(fixture_mask_writes(&fixture) - before, steps[i].writes);
+        assert_int_equal(fixture_masked(&fixture, 0), steps[i].mode == NVME_MODE_POLL);
+    }
+    fixture_finish(&fixture);
+}
+
+struct changer {
+    struct fixture *fixture;
+    enum nvme_mode mode;
+    uint32_t count;
+};
+
+static void change_mode(void *arg, struct nvme_result result)
+{
+    struct changer *changer = arg;
+
+    assert_int_equal(result.error, NVME_OK);
+    changer->count++;
+    set_mode(changer->fixture, changer->mode);
+}
+
+/* Inside the handler, between entries of one drain: what comes behind it is polled. */
+static void handler_may_stop_its_own_interrupts(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+    struct changer changer = {&fixture, NVME_MODE_POLL, 0};
+    struct outcome outcome = {0};
+
+    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    fixture.model->on_demand = true;
+    post(&fixture, 0, (struct nvme_callback){change_mode, &changer});
+    post(&fixture, 0, outcome_callback(&outcome));
+    nvme_submit(fixture.queues[0]);
+    model_step(fixture.model, 1);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    assert_int_equal(changer.count, 1);
+    assert_true(fixture_masked(&fixture, 0));
+    model_step(fixture.model, 1);
+    assert_int_equal(fixture_interrupts(&fixture), 0);
+    assert_int_equal(outcome.count, 0);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    fixture_finish(&fixture);
+}
+
+static void callback_of_a_poller_may_open_the_source(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+    struct changer changer = {&fixture, NVME_MODE_INTERRUPT, 0};
+    struct outcome outcome = {0};
+
+    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    set_mode(&fixture, NVME_MODE_POLL);
+    post(&fixture, 0, (struct nvme_callback){change_mode, &changer});
+    post(&fixture, 0, outcome_callback(&outcome));
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    assert_false(fixture_masked(&fixture, 0));
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    fixture_finish(&fixture);
+}
+
+static void hybrid_from_a_callback_is_polled_behind_the_handler(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+    struct changer changer = {&fixture, NVME_MODE_HYBRID, 0};
+
+    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    post(&fixture, 0, (struct nvme_callback){change_mode, &changer});
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    assert_int_equal(changer.count, 1);
+    assert_true(fixture_masked(&fixture, 0));
+    assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_HYBRID);
+    /* Nothing is outstanding: it sleeps. */
+    assert_true(nvme_queue_arm(fixture.queues[0]));
+    assert_false(fixture_masked(&fixture, 0));
+    fixture_finish(&fixture);
+}
+
+/* The mode is the line's, and the queues that poll from the start are not asked. */
+static void line_changes_for_all_its_queues(void **state)
+{
+    struct fixture fixture;
+    struct nvme_queue_config config = {.mode = NVME_MODE_POLL};
+    struct outcome outcomes[2] = {0};
+
+    (void)state;
+    start(&fixture, &source_cases[1], 2, NVME_MODE_INTERRUPT);
+    assert_int_equal(nvme_queue_open(fixture.controller, 2, &config, &fixture.queues[2]), NVME_OK);
+    set_mode(&fixture, NVME_MODE_HYBRID);
+    assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_HYBRID);
+    assert_int_equal(nvme_queue_mode(fixture.queues[2]), NVME_MODE_POLL);
+    set_mode(&fixture, NVME_MODE_POLL);
+    post(&fixture, 1, outcome_callback(&outcomes[1]));
+    nvme_submit(fixture.queues[1]);
+    assert_int_equal(fixture_interrupts(&fixture), 0);
+    assert_int_equal(nvme_queue_service(fixture.queues[1], 1), 1);
+    /* A queue that is opened with interrupts takes the others along. */
+    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
+    config.mode = NVME_MODE_INTERRUPT;
+    assert_int_equal(nvme_queue_open(fixture.controller, 0, &config, &fixture.queues[0]), NVME_OK);
+    assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_INTERRUPT);
+    post(&fixture, 1, outcome_callback(&outcomes[1]));
+    nvme_submit(fixture.queues[1]);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    assert_int_equal(outcomes[1].count, 2);
+    fixture_finish(&fixture);
+}
+
+static void vectors_change_one_by_one(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    start(&fixture, &source_cases[3], 2, NVME_MODE_INTERRUPT);
+    set_mode(&fixture, NVME_MODE_POLL);
+    assert_true(fixture_masked(&fixture, 0));
+    assert_false(fixture_masked(&fixture, 1));
+    assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_INTERRUPT);
+    fixture_finish(&fixture);
+}
+
+/* ---- Where it cannot be done ------------------------------------------------------------ */
+
+static void poll_only_queue_stays_so(void **state)
+{
+    struct fixture fixture;
+    struct nvme_ring ring;
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    set_mode(&fixture, NVME_MODE_POLL);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_INTERRUPT),
+                     NVME_ERR_INTERRUPT);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_HYBRID), NVME_ERR_INTERRUPT);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], (enum nvme_mode)3), NVME_ERR_CONFIG);
+    assert_int_equal(nvme_queue_lend(fixture.queues[0], &ring), NVME_OK);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_POLL), NVME_ERR_STATE);
+    fixture_finish(&fixture);
+}
+
+static void closed_queue_has_no_mode_to_change(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+    uint32_t writes;
+
+    start(&fixture, this, 2, NVME_MODE_INTERRUPT);
+    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
+    writes = fixture_mask_writes(&fixture);
+    for (uint32_t i = 0; i < COUNT_OF(modes); i++) {
+        assert_int_equal(nvme_queue_set_mode(fixture.queues[0], modes[i]), NVME_ERR_STATE);
+    }
+    assert_int_equal(fixture_mask_writes(&fixture), writes);
+    assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
+    fixture_finish(&fixture);
+}
+
+static void vector_without_a_mask_always_interrupts(void **state)
+{
+    struct fixture fixture;
+    struct nvme_queue_config config = {.mode = NVME_MODE_HYBRID, .vector = 2};
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_use_vectors(&fixture);
+    fixture.config.vector_mask = NULL;
+    fixture.model->vectors[1].masked = false;
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]),
+                     NVME_ERR_INTERRUPT);
+    assert_null(fixture.queues[1]);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_POLL), NVME_ERR_INTERRUPT);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_HYBRID), NVME_ERR_INTERRUPT);
+    set_mode(&fixture, NVME_MODE_INTERRUPT);
+    post(&fixture, 0, outcome_callback(&outcome));
+    nvme_submit(fixture.queues[0]);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
+    fixture_finish(&fixture);
+}
+
+/* On a controller that is being disabled nothing is opened, and nobody may sleep. */
+static void failed_controller_arms_nothing(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+
+    start(&fixture, this, 1, NVME_MODE_HYBRID);
+    set_mode(&fixture, NVME_MODE_POLL);
+    nvme_controller_disable(fixture.controller, NVME_ERR_FATAL);
+    set_mode(&fixture, NVME_MODE_HYBRID);
+    assert_false(nvme_queue_arm(fixture.queues[0]));
+    assert_int_equal(fixture.model->interrupt_mask, 0); /* EN = 0 cleared it: not written since */
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
+    fixture_drop(&fixture);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[4 + 8 * COUNT_OF(source_cases)] = {
+        cmocka_unit_test(line_changes_for_all_its_queues),
+        cmocka_unit_test(vectors_change_one_by_one),
+        cmocka_unit_test(poll_only_queue_stays_so),
+        cmocka_unit_test(vector_without_a_mask_always_interrupts),
+    };
+    static const CMUnitTestFunction on_each[] = {
+        no_completion_is_lost_by_a_change,
+        polled_queue_raises_no_interrupt_and_has_it_when_it_opens,
+        change_writes_one_mask_and_none_if_nothing_changes,
+        handler_may_stop_its_own_interrupts,
+        callback_of_a_poller_may_open_the_source,
+        hybrid_from_a_callback_is_polled_behind_the_handler,
+        closed_queue_has_no_mode_to_change,
+        failed_controller_arms_nothing,
+    };
+    size_t count = 4;
+
+    for (size_t i = 0; i < COUNT_OF(on_each); i++) {
+        fixture_add_cases(tests, &count, on_each[i], source_cases, COUNT_OF(source_cases),
+                          sizeof(source_cases[0]));
+    }
+    return fixture_run("source", tests, count);
+}
