@@ -12,7 +12,7 @@ enum {
     JOB_LISTS = 6,        /* options that take a list */
     JOB_LIST_MAX = 16,    /* values of one list */
     JOB_POINTS_MAX = 512, /* points of one run */
-    JOB_HARTS_MAX = 8,
+    JOB_HARTS_MAX = 64,
     JOB_IODEPTH_MAX = 1023,
     JOB_NAME_BYTES = 64,
 };

@@ -458,7 +458,9 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget);
 /*
  * The last look before sleeping: true if nothing is ready and an interrupt will tell of the next
  * completion. Call with interrupts off, then wfi (which wakes on a pending interrupt), then
- * interrupts on. Always false for a queue that polls. Interrupt mode: one load, no MMIO.
+ * interrupts on. Always false for a queue that polls. Interrupt mode: one load, no MMIO; false
+ * means that an interrupt is pending, or, with a shared line, that a kick may be long in coming:
+ * service the queue.
  *
  * Hybrid mode: false while it is worth to go on spinning: service the queue, then ask again. That
  * is for up to four times the mean of the recent waits, at most hybrid_spin_max_ns; not at all
@@ -520,7 +522,8 @@ uint32_t nvme_queue_kicked(struct nvme_queue *queue);
 
 /*
  * A kick has come, on home, interrupts off: ends the round of this controller's shared line if
- * every owner has answered. 1 MMIO write. A kick without a cause does nothing.
+ * every owner has answered. 1 MMIO write. A kick without a cause does nothing. To be called behind
+ * the handler of a claim that is pending, lest an interrupt that is only late be called missed.
  */
 void nvme_irq_kicked(struct nvme_controller *controller);
 

@@ -81,8 +81,9 @@ struct nvme_round {
     uint64_t members;   /* of this round, or of the last one */
     uint64_t waiting;   /* members that have not answered */
     uint64_t sleepers;  /* hybrid mode: whose owners rely on the line; it is open while there are */
+    uint64_t unclaimed; /* queues whose owners wait for an interrupt in vain: home looks why */
+    uint64_t missed;    /* those of them that had none, until their owners count it */
     bool under_way;     /* home has masked the line and waits for answers */
-    uint32_t reopen;    /* an owner has found a lost interrupt: the line needs an edge */
 };
 
 #define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */

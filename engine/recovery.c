@@ -34,19 +34,21 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
 /*
  * A drain that no claim stands behind. Masked as in the handler: an interrupt controller that knows
  * edges only would not tell of an entry that comes between the last look and the head doorbell. A
- * shared line is home's to mask: it is asked for an edge afterwards.
+ * shared line is home's to mask: it is asked to.
  */
 static void service_unclaimed(struct nvme_queue *queue)
 {
+    struct nvme_controller *controller = queue->controller;
+
     if (nvme_queue_shares(queue)) {
         nvme_queue_service(queue, queue->depth_entries);
-        __atomic_store_n(&queue->controller->round.reopen, 1, __ATOMIC_RELEASE);
+        __atomic_fetch_or(&controller->round.unclaimed, nvme_queue_bit(queue), __ATOMIC_RELEASE);
         nvme_shared_turn(queue);
         return;
     }
-    nvme_interrupt_mask(queue->controller);
+    nvme_interrupt_mask(controller);
     nvme_queue_service(queue, queue->depth_entries);
-    nvme_interrupt_unmask(queue->controller);
+    nvme_interrupt_unmask(controller);
 }
 
 /*
@@ -61,6 +63,18 @@ static bool is_late(const struct nvme_queue *queue)
            NVME_PEEK(&queue->controller->round.under_way);
 }
 
+/* What home has found out about this queue. */
+static void collect_missed(struct nvme_queue *queue)
+{
+    struct nvme_round *round = &queue->controller->round;
+    uint64_t bit = nvme_queue_bit(queue);
+
+    if ((NVME_PEEK(&round->missed) & bit) != 0) {
+        __atomic_fetch_and(&round->missed, ~bit, __ATOMIC_RELAXED);
+        queue->counters.missed++;
+    }
+}
+
 /*
  * An entry that was ready at the last call and has no interrupt to show for it is a missed one;
  * one whose interrupt came meanwhile, or is masked until a bottom half gets to it, is only late.
@@ -69,6 +83,7 @@ static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
 {
     struct nvme_counters *counters = &queue->counters;
 
+    collect_missed(queue);
     if (queue->seen && now_ns - queue->seen_ns < NVME_WATCH_PERIOD_NS) {
         return;
     }
@@ -81,14 +96,15 @@ static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
                 nvme_queue_service(queue, queue->depth_entries);
             }
         } else {
-            counters->missed++;
+            /* Whether one is missed on a shared line, home can tell. */
+            counters->missed += !nvme_queue_shares(queue);
             service_unclaimed(queue);
         }
     }
     if (nvme_queue_ready(queue)) {
         queue->seen = true;
         queue->seen_ns = now_ns;
-        queue->seen_claims = NVME_PEEK(&queue->source->claims);
+        NVME_POKE(&queue->seen_claims, NVME_PEEK(&queue->source->claims));
         queue->seen_completions = nvme_queue_consumed(queue);
     }
 }

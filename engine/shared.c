@@ -133,6 +133,33 @@ void nvme_shared_end(struct nvme_controller *controller)
     }
 }
 
+/*
+ * Owners that have found an entry of long ago. Where no claim has come since, the interrupt is
+ * lost; else home was only slow, which its owner cannot know. The line gets an edge if anything is
+ * left.
+ */
+static void look_for_unclaimed(struct nvme_controller *controller)
+{
+    struct nvme_round *round = &controller->round;
+    uint64_t asked = __atomic_exchange_n(&round->unclaimed, 0, __ATOMIC_ACQUIRE);
+    uint64_t missed = 0;
+
+    for (uint32_t i = 0; asked != 0 && i < controller->info.queue_count; i++) {
+        const struct nvme_queue *queue = &controller->queues[i];
+
+        if ((asked >> i & 1) != 0 && NVME_PEEK(&queue->seen_claims) == controller->line.claims) {
+            missed |= UINT64_C(1) << i;
+        }
+    }
+    if (missed != 0) {
+        __atomic_fetch_or(&round->missed, missed, __ATOMIC_RELAXED);
+    }
+    if (asked != 0 && nvme_source_may_open(&controller->line)) {
+        nvme_source_mask(&controller->line, true);
+        nvme_source_mask(&controller->line, false);
+    }
+}
+
 void nvme_irq_kicked(struct nvme_controller *controller)
 {
     struct nvme_round *round = &controller->round;
@@ -147,11 +174,7 @@ void nvme_irq_kicked(struct nvme_controller *controller)
         __atomic_load_n(&round->sleepers, __ATOMIC_SEQ_CST) != 0) {
         nvme_source_open(line);
     }
-    if (__atomic_exchange_n(&round->reopen, 0, __ATOMIC_ACQUIRE) != 0 &&
-        nvme_source_may_open(line)) {
-        nvme_source_mask(line, true);
-        nvme_source_mask(line, false);
-    }
+    look_for_unclaimed(controller);
 }
 
 void nvme_shared_turn(const struct nvme_queue *queue)

@@ -14,9 +14,14 @@
 #include "start.h"
 #include "storage_internal.h"
 #include "timer.h"
+#include "trap.h"
 
 /* Polls between two looks at the clock for the watch. */
 enum { POLLS_PER_CLOCK = 256 };
+
+/* How long an idle hart may take to answer in a round, and how often that is looked at. */
+#define ROUND_TIMEOUT_NS UINT64_C(1000000000)
+#define ROUND_LOOK_NS UINT64_C(100000)
 
 /* ---- Queues --------------------------------------------------------------------------- */
 
@@ -40,6 +45,7 @@ static bool open_queue(struct storage *storage, uint32_t index)
     enum nvme_error error;
 
     queue->hart = storage->config.spread ? 0 : index;
+    queue->storage = storage;
     queue->controller = controller;
     queue->ns = &controller->ns;
     queue->polls = 0;
@@ -52,22 +58,18 @@ static bool open_queue(struct storage *storage, uint32_t index)
         config.vector = queue->vector;
     }
     error = nvme_queue_open(controller->engine, index / controllers, &config, &queue->engine);
-    if (error == NVME_ERR_INTERRUPT) {
-        printf("error: interrupt mode with %" PRIu32 " harts on %" PRIu32
-               " controllers: a controller has one interrupt line, for one hart; ",
-               storage->config.harts, controllers);
-        storage_print_line_hint(storage);
-    } else if (error != NVME_OK) {
+    if (error != NVME_OK) {
         printf("error: queue %" PRIu32 ": %s (%d)\n", index, nvme_error_text(error), (int)error);
     }
     if (error != NVME_OK) {
+        queue->engine = NULL;
         storage_disconnect_vector(queue);
         return false;
     }
     storage->queue_count++;
     /* Last: from here on the handler may run, and this hart's work on the controller is done. */
     return config.mode == NVME_MODE_POLL || queue->vector != 0 ||
-           storage_connect_line(storage, controller, queue->hart);
+           storage_connect_line(storage, controller);
 }
 
 /* How many queues the controllers have granted together, at most what was wanted. */
@@ -91,6 +93,20 @@ static uint32_t queues_granted(const struct storage *storage)
     return wanted;
 }
 
+/* Polled queues are named after what they would get. */
+static const char *delivery_word(const struct storage *storage)
+{
+    bool shared = storage->controller_count < storage->config.harts && !storage->config.spread;
+
+    if (storage->controllers[0].msix.vector_count != 0) {
+        return "msix";
+    }
+    for (uint32_t i = 0; i < storage->controller_count; i++) {
+        shared = shared || storage->controllers[i].shared;
+    }
+    return shared ? "shared" : "per-hart";
+}
+
 static bool open_all(struct storage *storage)
 {
     uint32_t wanted;
@@ -98,9 +114,7 @@ static bool open_all(struct storage *storage)
     if (!storage_open_controllers(storage)) {
         return false;
     }
-    storage->delivery = storage->controllers[0].msix.vector_count != 0       ? "msix"
-                        : storage->controller_count >= storage->config.harts ? "per-hart"
-                                                                             : "shared";
+    storage->delivery = delivery_word(storage);
     wanted = queues_granted(storage);
     while (storage->queue_count < wanted) {
         if (!open_queue(storage, storage->queue_count)) {
@@ -120,6 +134,8 @@ bool storage_open(struct storage *storage, const struct storage_config *config)
     storage->controller_count = 0;
     storage->queue_count = 0;
     storage->line_count = 0;
+    memset(storage->queues, 0, sizeof(storage->queues));
+    storage->delivery = "none";
     storage->heap_mark = heap_mark();
     storage->stuck = false;
     if (!check_config(config)) {
@@ -142,21 +158,57 @@ bool storage_open(struct storage *storage, const struct storage_config *config)
     return opened;
 }
 
+static void do_nothing(void *arg, unsigned index)
+{
+    (void)arg;
+    (void)index;
+}
+
+/* Every hart that may be in a trap on behalf of a shared line has left it: each comes by once. */
+static void settle_harts(const struct storage *storage)
+{
+    uint32_t count = storage->queue_count;
+
+    count = storage->config.line_hart > count ? storage->config.line_hart : count;
+    if (strcmp(storage->delivery, "shared") == 0 && count > 1 &&
+        harts_run(count, do_nothing, NULL) != 0) {
+        panic("harts that worked do not come back");
+    }
+}
+
+/* A round of a shared line that is still under way ends: its owners are idle and answer. */
+static enum nvme_error close_queue(struct storage_queue *queue)
+{
+    uint64_t start_ns = time_now_ns();
+    enum nvme_error error = nvme_queue_close(queue->engine);
+
+    while (error == NVME_ERR_BUSY && time_now_ns() - start_ns < ROUND_TIMEOUT_NS) {
+        timer_pause(ROUND_LOOK_NS);
+        error = nvme_queue_close(queue->engine);
+    }
+    storage_disconnect_vector(queue);
+    queue->engine = NULL;
+    return error;
+}
+
 bool storage_close(struct storage *storage)
 {
     bool clean = true;
 
     /* First: closing is administration, done here for every hart's controller. */
-    storage_disconnect_lines(storage);
+    settle_harts(storage);
+    storage_detach_lines(storage);
     for (uint32_t i = 0; i < storage->queue_count; i++) {
-        enum nvme_error error = nvme_queue_close(storage->queues[i].engine);
+        enum nvme_error error = close_queue(&storage->queues[i]);
 
         if (error != NVME_OK) {
             printf("error: closing queue %" PRIu32 ": %s\n", i, nvme_error_text(error));
             clean = false;
         }
-        storage_disconnect_vector(&storage->queues[i]);
     }
+    /* A late kick finds no queue from now on. */
+    storage->line_count = 0;
+    settle_harts(storage);
     for (uint32_t i = 0; i < storage->controller_count; i++) {
         enum nvme_error error = nvme_controller_close(storage->controllers[i].engine);
 
@@ -190,17 +242,22 @@ static void watch_tick(void *arg)
 void storage_hart_start(struct storage_queue *queue)
 {
     if (nvme_queue_mode(queue->engine) != NVME_MODE_POLL) {
-        /* A kick: a failed controller ends this queue's requests here, not at the next tick. */
-        hart_attach_ipi(watch_tick, queue);
+        hart_attach_ipi(storage_kicked, queue->storage);
         timer_start(NVME_WATCH_PERIOD_NS, watch_tick, queue);
     }
 }
 
 void storage_hart_stop(struct storage_queue *queue)
 {
-    (void)queue;
     timer_stop();
-    hart_attach_ipi(NULL, NULL);
+    if (!queue->controller->shared) {
+        hart_attach_ipi(NULL, NULL);
+    }
+}
+
+void storage_line_start(struct storage *storage)
+{
+    hart_attach_ipi(storage_kicked, storage);
 }
 
 /* One poll; the clock is looked at now and then, also if the device never falls silent. */
@@ -224,7 +281,7 @@ void storage_wait(struct storage_queue *queue)
         poll(queue);
     } else if (nvme_queue_arm(queue->engine)) {
         hart_wait();
-    } else if (mode == NVME_MODE_HYBRID) {
+    } else if (mode == NVME_MODE_HYBRID || queue->controller->shared) {
         nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
     }
     /* What is pending is taken here. */

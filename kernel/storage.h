@@ -5,8 +5,8 @@
  *
  * This is what an embedder writes, and the place where engine and platform meet. It decides the
  * delivery: a machine with an IMSIC gives each queue a message of its own (msix); with a PLIC as
- * many controllers as harts give each hart a controller and a line of its own (per-hart); fewer
- * controllers are shared queue by queue, which can only be polled so far.
+ * many controllers as harts give each hart a controller and a line of its own (per-hart); where a
+ * line has queues of several harts one of them takes it and kicks the others (shared).
  */
 #ifndef HARTQ_STORAGE_H
 #define HARTQ_STORAGE_H
@@ -34,6 +34,8 @@ struct storage_config {
     uint64_t timeout_ns;         /* see struct nvme_config.command_timeout_ns */
     uint32_t nsid;               /* 0: the first active namespace */
     uint32_t controllers_max;    /* use no more than these, 0: all */
+    uint32_t line_hart;          /* 0: an interrupt line goes to the first owner of a queue on it;
+                                    else all go to hart line_hart - 1 (storage_line_start) */
     bool spread;                 /* one hart drives every controller: queues[] go round them */
 };
 
@@ -42,6 +44,8 @@ struct storage_controller {
     struct nvme_controller *engine;
     const struct pci_function *function;
     struct msix msix; /* vector_count 0: it has none, or the machine no IMSIC */
+    bool shared;      /* its line has queues of several harts, or of another than it goes to */
+    uint32_t home;    /* hart that its line goes to */
     struct nvme_namespace ns;
     struct nvme_event events[STORAGE_EVENTS_MAX];
     uint32_t event_count; /* atomic; may exceed STORAGE_EVENTS_MAX: then some were dropped */
@@ -50,7 +54,8 @@ struct storage_controller {
 
 /* A hart's queue. Cache line apart from its neighbours. */
 struct storage_queue {
-    _Alignas(64) struct nvme_queue *engine;
+    _Alignas(64) struct nvme_queue *engine; /* NULL: closed */
+    struct storage *storage;
     struct storage_controller *controller;
     const struct nvme_namespace *ns;
     uint32_t polls; /* since the last look at the clock */
@@ -59,12 +64,17 @@ struct storage_queue {
     struct imsic_message message;
 };
 
+/* A handler of another device on a line of ours. Returns true if it found something to do. */
+typedef bool storage_foreign(void *arg);
+
 /* An interrupt source and the controllers on it. */
 struct storage_line {
     uint32_t source;
     uint32_t hart;
     uint32_t count;
     struct nvme_controller *controllers[STORAGE_CONTROLLERS_MAX];
+    storage_foreign *foreign; /* NULL: none */
+    void *foreign_arg;
 };
 
 /* Everything that is open. One per program, static. */
@@ -95,10 +105,17 @@ bool storage_close(struct storage *storage);
 
 /*
  * On the owner hart, around its work: starts and stops the watch's timer, and lets the hart take
- * external interrupts and kicks. Stop leaves no request outstanding unattended: wait first.
+ * external interrupts and kicks. Stop leaves no request outstanding unattended: wait first. Kicks
+ * of a shared line are answered until the storage is closed.
  */
 void storage_hart_start(struct storage_queue *queue);
 void storage_hart_stop(struct storage_queue *queue);
+
+/*
+ * On a hart that takes lines (config.line_hart) and owns no queue: it answers kicks from now on,
+ * until the storage is closed. It must sleep with interrupts on, as a hart without work does.
+ */
+void storage_line_start(struct storage *storage);
 
 /*
  * One step of waiting on the owner hart: services a polled queue once, or sleeps until an interrupt
@@ -107,6 +124,14 @@ void storage_hart_stop(struct storage_queue *queue);
  * ends it. With interrupts on, such a completion would be noticed at the watch's next tick only.
  */
 void storage_wait(struct storage_queue *queue);
+
+/*
+ * Calls handler(arg) whenever the interrupt source of an open line is claimed, in the trap of the
+ * hart that takes it: for a device of another kind on the same line. NULL: no more. False: no such
+ * line.
+ */
+bool storage_attach_foreign(struct storage *storage, uint32_t source, storage_foreign *handler,
+                            void *arg);
 
 /* Prints the events that came since the last call, with their numbers. Hart 0, outside traps. */
 void storage_print_events(struct storage *storage);

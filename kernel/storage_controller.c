@@ -79,10 +79,12 @@ static uint32_t queues_each(const struct storage *storage, uint32_t controllers)
     return each;
 }
 
+/* One of `controllers` that are to share the work. */
 static bool open_engine(struct storage *storage, struct storage_controller *controller,
-                        uint32_t queue_count)
+                        uint32_t controllers)
 {
     const struct pci_bar *bar = &controller->function->bars[0];
+    uint32_t queue_count = queues_each(storage, controllers);
     struct nvme_config config = {
         .registers = (volatile void *)(uintptr_t)bar->base,
         .registers_size_bytes = bar->size,
@@ -107,6 +109,9 @@ static bool open_engine(struct storage *storage, struct storage_controller *cont
     }
     pci_enable(controller->function);
     config.msix = imsic_present() && msix_enable(controller->function, &controller->msix);
+    storage_plan_line(storage, storage->controller_count, controllers);
+    config.shared = controller->shared;
+    config.home = controller->home;
     error = nvme_memory_needed(&config, &memory);
     if (error == NVME_OK) {
         memory.ordinary = heap_take(memory.ordinary_bytes, NVME_ORDINARY_ALIGNMENT);
@@ -164,16 +169,33 @@ static bool same_medium(const struct storage_controller *a, const struct storage
            a->ns.block_count == b->ns.block_count && a->ns.block_bytes == b->ns.block_bytes;
 }
 
-/* Adds the controller of one PCI function, unless it shows another medium than the first. */
+/* Nothing of it is in use yet. */
+static bool close_last(struct storage *storage)
+{
+    const struct storage_controller *last = &storage->controllers[--storage->controller_count];
+    enum nvme_error error = nvme_controller_close(last->engine);
+
+    msix_disable(last->function);
+    storage->stuck = storage->stuck || error == NVME_ERR_STUCK;
+    if (error != NVME_OK) {
+        print_error(last, "closing failed", error);
+    }
+    return error == NVME_OK;
+}
+
+/*
+ * Adds the controller of one PCI function, unless it shows another medium than the first. One of
+ * `controllers` that are to share the work.
+ */
 static bool add_controller(struct storage *storage, const struct pci_function *function,
-                           uint32_t queue_count)
+                           uint32_t controllers)
 {
     struct storage_controller *controller = &storage->controllers[storage->controller_count];
     struct storage_controller *first = &storage->controllers[0];
 
     memset(controller, 0, sizeof(*controller));
     controller->function = function;
-    if (!open_engine(storage, controller, queue_count)) {
+    if (!open_engine(storage, controller, controllers)) {
         return false;
     }
     storage->controller_count++;
@@ -181,11 +203,19 @@ static bool add_controller(struct storage *storage, const struct pci_function *f
         return false;
     }
     if (controller != first && !same_medium(first, controller)) {
-        enum nvme_error error = nvme_controller_close(controller->engine);
+        return close_last(storage);
+    }
+    return true;
+}
 
-        storage->controller_count--;
-        storage->stuck = storage->stuck || error == NVME_ERR_STUCK;
-        return error == NVME_OK;
+/* Up to `limit` controllers. False: said why. */
+static bool add_controllers(struct storage *storage, uint32_t limit)
+{
+    for (uint32_t i = 0; i < storage->function_count && storage->controller_count < limit; i++) {
+        if (storage->functions[i].class_code == NVME_CLASS &&
+            !add_controller(storage, &storage->functions[i], limit)) {
+            return false;
+        }
     }
     return true;
 }
@@ -207,11 +237,19 @@ bool storage_open_controllers(struct storage *storage)
     }
     limit = found < limit ? found : limit;
     limit = storage->config.harts < limit ? storage->config.harts : limit;
-    for (uint32_t i = 0; i < storage->function_count && storage->controller_count < limit; i++) {
-        if (storage->functions[i].class_code == NVME_CLASS &&
-            !add_controller(storage, &storage->functions[i], queues_each(storage, limit))) {
+    if (!add_controllers(storage, limit)) {
+        return false;
+    }
+    if (storage->controller_count == limit) {
+        return true;
+    }
+    /* Some show another medium: the rest share queues and lines in another way than was planned. */
+    limit = storage->controller_count;
+    while (storage->controller_count != 0) {
+        if (!close_last(storage)) {
             return false;
         }
     }
-    return true;
+    heap_release(storage->heap_mark);
+    return add_controllers(storage, limit);
 }

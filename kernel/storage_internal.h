@@ -9,17 +9,22 @@
 bool storage_open_controllers(struct storage *storage);
 
 /*
- * Puts a controller on its interrupt line for this hart, and the line on the hart. The first
- * controller of a line attaches the handler. False: said why.
+ * Which hart takes the line of controllers[index], and whether queues of others use it:
+ * `controllers` of them share the harts of the configuration. Before it is brought up.
  */
-bool storage_connect_line(struct storage *storage, const struct storage_controller *controller,
-                          uint32_t hart);
+void storage_plan_line(struct storage *storage, uint32_t index, uint32_t controllers);
 
-/* What can be done where a line would have to interrupt two harts. */
-void storage_print_line_hint(const struct storage *storage);
+/*
+ * Puts a controller on its interrupt line, and the line on its hart. The first controller of a line
+ * attaches the handler. False: said why.
+ */
+bool storage_connect_line(struct storage *storage, const struct storage_controller *controller);
 
-/* Takes the handlers off all lines. */
-void storage_disconnect_lines(struct storage *storage);
+/* What a kick is about, on the hart that gets it. `arg` is the storage. */
+void storage_kicked(void *arg);
+
+/* Takes the handlers off all lines. They are still known: kicks go on. */
+void storage_detach_lines(struct storage *storage);
 
 /*
  * Aims a vector of the queue's controller at the queue's hart; the engine opens it. Before the

@@ -5,19 +5,32 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "harts.h"
 #include "plic.h"
 #include "storage_internal.h"
 
-/* PCI interrupt lines of the board: more harts than these cannot have one each. */
-enum { BOARD_LINES = 4 };
+/* Passes over a line with a device of another kind, before the rest of the hart gets a turn. */
+enum { PASSES_MAX = 8 };
 
 /* ---- Interrupt lines ------------------------------------------------------------------ */
 
+/*
+ * With a foreign device until a whole pass finds nothing: an interrupt controller that knows edges
+ * only tells of no device while the other holds the line. A line that both keep busy for longer is
+ * left to the watch.
+ */
 static void line_handler(void *arg)
 {
     struct storage_line *line = arg;
+    uint32_t found = nvme_irq_service(line->controllers, line->count);
+    uint32_t passes = PASSES_MAX;
 
-    nvme_irq_service(line->controllers, line->count);
+    if (line->foreign == NULL) {
+        return;
+    }
+    while ((line->foreign(line->foreign_arg) || found != 0) && --passes != 0) {
+        found = nvme_irq_service(line->controllers, line->count);
+    }
 }
 
 static struct storage_line *find_line(struct storage *storage, uint32_t source)
@@ -30,20 +43,26 @@ static struct storage_line *find_line(struct storage *storage, uint32_t source)
     return NULL;
 }
 
-/* What can be done where a line would have to interrupt two harts. */
-void storage_print_line_hint(const struct storage *storage)
+void storage_plan_line(struct storage *storage, uint32_t index, uint32_t controllers)
 {
-    if (storage->config.harts <= BOARD_LINES) {
-        printf("hint: a line of its own for each hart (run.py --controllers %" PRIu32
-               "), or completion=poll\n",
-               storage->config.harts);
-    } else {
-        printf("hint: completion=poll, the board has lines for %d harts\n", (int)BOARD_LINES);
+    struct storage_controller *controller = &storage->controllers[index];
+    const struct storage_config *config = &storage->config;
+    uint32_t first = 0;
+
+    /* The first controller on this line; its first queue is of the hart with its number. */
+    while (storage->controllers[first].function->irq_source != controller->function->irq_source) {
+        first++;
     }
+    controller->home = config->line_hart != 0 ? config->line_hart - 1 : first;
+    if (config->spread) {
+        controller->home = 0;
+        return;
+    }
+    controller->shared = config->mode != NVME_MODE_POLL && controller->msix.vector_count == 0 &&
+                         (controller->home != index || index + controllers < config->harts);
 }
 
-bool storage_connect_line(struct storage *storage, const struct storage_controller *controller,
-                          uint32_t hart)
+bool storage_connect_line(struct storage *storage, const struct storage_controller *controller)
 {
     uint32_t source = controller->function->irq_source;
     struct storage_line *line = find_line(storage, source);
@@ -55,34 +74,60 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
     }
     if (line == NULL) {
         line = &storage->lines[storage->line_count++];
-        *line = (struct storage_line){.source = source, .hart = hart};
-    }
-    if (line->hart != hart) {
-        printf("error: interrupt mode: harts %" PRIu32 " and %" PRIu32
-               " would share interrupt source %" PRIu32 ", and a line interrupts one hart; ",
-               line->hart, hart, source);
-        storage_print_line_hint(storage);
-        return false;
+        *line = (struct storage_line){.source = source, .hart = controller->home};
     }
     for (uint32_t i = 0; i < line->count; i++) {
         if (line->controllers[i] == controller->engine) {
             return true;
         }
     }
-    line->controllers[line->count++] = controller->engine;
+    line->controllers[line->count] = controller->engine;
+    /* The handler may run already, on another hart: it sees the controller or does not. */
+    __atomic_store_n(&line->count, line->count + 1, __ATOMIC_RELEASE);
     if (line->count == 1) {
         plic_attach(source, line_handler, line);
-        plic_route(source, hart);
+        plic_route(source, line->hart);
     }
     return true;
 }
 
-void storage_disconnect_lines(struct storage *storage)
+bool storage_attach_foreign(struct storage *storage, uint32_t source, storage_foreign *handler,
+                            void *arg)
+{
+    struct storage_line *line = find_line(storage, source);
+
+    if (line == NULL) {
+        return false;
+    }
+    line->foreign_arg = arg;
+    __atomic_store_n(&line->foreign, handler, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* Kicks come for other causes too: what is there is looked at, nothing assumed. */
+void storage_kicked(void *arg)
+{
+    struct storage *storage = arg;
+    uint32_t hart = hart_index();
+    struct nvme_queue *own = storage->queues[hart].engine;
+
+    if (own != NULL) {
+        nvme_queue_kicked(own);
+    }
+    for (uint32_t i = 0; i < storage->line_count; i++) {
+        struct storage_line *line = &storage->lines[i];
+
+        for (uint32_t j = 0; j < line->count && line->hart == hart; j++) {
+            nvme_irq_kicked(line->controllers[j]);
+        }
+    }
+}
+
+void storage_detach_lines(struct storage *storage)
 {
     for (uint32_t i = 0; i < storage->line_count; i++) {
         plic_detach(storage->lines[i].source);
     }
-    storage->line_count = 0;
 }
 
 /* ---- Messages ------------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ _Static_assert(sizeof(harts) == 1UL << HART_ARRAY_SHIFT, "hart_layout.h");
 
 // How long a hart may take to start, and how often hart 0 looks. It sleeps in between: an emulator
 // that runs the harts in turn (-icount) would starve the one that is waited for.
-#define HART_START_TIMEOUT_NS 2000000000ULL
+#define HART_START_TIMEOUT_NS 10000000000ULL
 #define HART_LOOK_NS 100000ULL
 
 _Alignas(64) struct hart harts[HART_LIMIT];
@@ -254,10 +254,14 @@ void hart_send_ipi(unsigned index)
     ipi_sender(index);
 }
 
-// From trap_entry.S. Clears the pending bit first: a send that comes later makes a new interrupt.
+// From trap_entry.S. Clears the pending bit first: a send that comes later makes a new interrupt. A
+// pending external interrupt goes before, as in timer_interrupt() and for the same reason.
 void hart_ipi_interrupt(void)
 {
     csr_clear(sip, CSR_SIE_SOFTWARE);
+    if ((csr_read(sip) & csr_read(sie) & CSR_SIE_EXTERNAL) != 0) {
+        hart_self()->external();
+    }
     hart_take_ipi();
 }
 
