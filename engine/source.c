@@ -281,7 +281,8 @@ static bool spin(struct nvme_queue *queue)
     if (consumed != wait->consumed || posted != wait->posted) {
         begin_wait(queue, consumed, posted);
     }
-    if (!wait->spins) {
+    /* Whoever wakes an owner that has slept, a tick or a late message: the budget is spent. */
+    if (!wait->spins || wait->slept) {
         return false;
     }
     if (++wait->looks % LOOKS_PER_CLOCK != 0) {

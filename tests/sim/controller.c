@@ -58,6 +58,17 @@ static void on_kick(void *arg, uint32_t owner)
     }
 }
 
+static void on_vector_mask(void *arg, uint16_t vector, bool masked)
+{
+    struct sim_controller *controller = arg;
+
+    if (vector == 0 || vector > SIM_QUEUES) {
+        sim_fail(controller->sim, "vector %u is masked, which no queue has", vector);
+        return;
+    }
+    model_vector_mask(controller->model, vector, masked);
+}
+
 static bool on_level(void *arg)
 {
     const struct sim_controller *controller = arg;
@@ -95,6 +106,7 @@ static void choose_config(struct sim_controller *controller)
 {
     static const uint32_t depths[] = {2, 3, 4, 5, 8, 16, 17, 33, 64};
     static const uint32_t limits[] = {0, 4096, 8192, 12288, 65536};
+    static const uint64_t spins_ns[] = {0, 1, 20000, 100000};
     struct random *random = &controller->sim->random;
     bool large = controller->sim->block_count == LARGE_BLOCKS;
 
@@ -105,11 +117,30 @@ static void choose_config(struct sim_controller *controller)
         .depth_entries = large ? 5 : RANDOM_ONE(random, depths),
         .max_transfer_bytes = large ? 4 << 20 : RANDOM_ONE(random, limits),
         .command_timeout_ns = random_between(random, 1000, 5000) * MS,
+        .hybrid_spin_max_ns = RANDOM_ONE(random, spins_ns),
         .hook_arg = controller,
         .kick = on_kick,
         .intx_level = on_level,
         .event = on_event,
     };
+}
+
+/* Messages instead of the line; most machines can mask them. Masked is what no queue uses. */
+static void choose_vectors(struct sim_controller *controller)
+{
+    struct random *random = &controller->sim->random;
+
+    if (random_chance(random, 600)) {
+        return;
+    }
+    controller->config.msix = true;
+    controller->model->msix = true;
+    if (random_chance(random, 900)) {
+        controller->config.vector_mask = on_vector_mask;
+        for (uint32_t i = 0; i < MODEL_QUEUES; i++) {
+            controller->model->vectors[i].masked = true;
+        }
+    }
 }
 
 static void prepare(struct sim_controller *controller)
@@ -121,6 +152,7 @@ static void prepare(struct sim_controller *controller)
     controller->counts_exact = true;
     choose_model(controller);
     choose_config(controller);
+    choose_vectors(controller);
     controller->shadow = malloc(bytes);
     controller->busy = calloc(sim->block_count, 1);
     if (controller->shadow == NULL || controller->busy == NULL) {
@@ -191,6 +223,17 @@ void sim_controllers_prepare(struct sim *sim)
     give_memory(sim);
 }
 
+static enum nvme_mode choose_mode(const struct sim_controller *controller)
+{
+    static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_INTERRUPT, NVME_MODE_HYBRID};
+    enum nvme_mode mode = RANDOM_ONE(&controller->sim->random, modes);
+
+    return mode == NVME_MODE_HYBRID && controller->config.msix &&
+                   controller->config.vector_mask == NULL
+               ? NVME_MODE_INTERRUPT
+               : mode;
+}
+
 bool sim_queue_open(struct sim_queue *queue)
 {
     struct sim_controller *controller = queue->controller;
@@ -198,10 +241,12 @@ bool sim_queue_open(struct sim_queue *queue)
     struct nvme_controller_info info;
     struct nvme_queue_config config = {
         .owner = (uint32_t)(controller - controller->sim->controllers),
-        .mode = random_chance(random, 600) ? NVME_MODE_INTERRUPT : NVME_MODE_POLL,
+        .mode = choose_mode(controller),
     };
     enum nvme_error error;
 
+    queue->interrupts = config.mode != NVME_MODE_POLL;
+    config.vector = (uint16_t)(controller->config.msix && queue->interrupts ? queue->index + 1 : 0);
     nvme_controller_describe(controller->engine, &info);
     if (random_chance(random, 300)) {
         config.depth_entries = random_between(random, NVME_DEPTH_MIN, info.depth_entries);

@@ -44,7 +44,8 @@ static void may_miss(const struct sim_controller *controller)
     struct sim *sim = controller->sim;
 
     for (uint32_t i = 0; i < sim->controller_count; i++) {
-        sim->controllers[i].interrupts_lost |= sim->controllers[i].line == controller->line;
+        sim->controllers[i].interrupts_lost |=
+            sim->controllers[i].line == controller->line || &sim->controllers[i] == controller;
     }
 }
 
@@ -195,12 +196,14 @@ static bool inject_spoiled(struct sim_controller *controller)
 
 static bool inject_lost_interrupt(struct sim_controller *controller)
 {
-    struct model_line *line = &controller->sim->lines[controller->line];
+    uint32_t index = random_below(random_of(controller), SIM_QUEUES);
+    bool *pending = controller->config.msix ? &controller->model->vectors[index + 1].arrived
+                                            : &controller->sim->lines[controller->line].pending;
 
-    if (!line->pending) {
+    if (!*pending) {
         return false;
     }
-    line->pending = false;
+    *pending = false;
     may_miss(controller);
     return true;
 }
@@ -210,13 +213,20 @@ static bool inject_spurious(struct sim_controller *controller)
 {
     struct sim *sim = controller->sim;
     uint32_t count = random_chance(random_of(controller), 50) ? NVME_STORM_CLAIMS : 1;
+    uint32_t index = random_below(random_of(controller), SIM_QUEUES);
+    uint32_t source = controller->line;
 
+    if (controller->config.msix) {
+        source = SIM_CONTROLLERS + (uint32_t)(controller - sim->controllers) * SIM_QUEUES + index;
+    }
     for (uint32_t i = 0; i < count; i++) {
-        if (!sim->lines[controller->line].in_service) {
-            sim->lines[controller->line].pending = true;
+        if (controller->config.msix) {
+            controller->model->vectors[index + 1].arrived = true;
+        } else if (!sim->lines[source].in_service) {
+            sim->lines[source].pending = true;
         }
         if (count > 1) {
-            sim_interrupts(sim, controller->line);
+            sim_interrupts(sim, source);
         }
     }
     return true;

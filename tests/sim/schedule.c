@@ -46,34 +46,6 @@ void sim_device(struct sim_controller *controller, uint32_t count)
     }
 }
 
-/* The handlers of the controllers on a line: those that are attached. */
-static uint32_t attached(struct sim *sim, uint32_t line, struct nvme_controller **engines)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < sim->controller_count; i++) {
-        if (sim->controllers[i].line == line && sim->controllers[i].engine != NULL) {
-            engines[count++] = sim->controllers[i].engine;
-        }
-    }
-    return count;
-}
-
-bool sim_interrupts(struct sim *sim, uint32_t line)
-{
-    struct nvme_controller *engines[SIM_CONTROLLERS];
-    uint32_t count = attached(sim, line, engines);
-
-    if (sim->in_handler || count == 0 || !model_line_claim(&sim->lines[line])) {
-        return false;
-    }
-    sim->in_handler = true;
-    nvme_irq_service(engines, count);
-    model_line_complete(&sim->lines[line]);
-    sim->in_handler = false;
-    return true;
-}
-
 /* Amid the driver's work: the device goes on. */
 static void device_meanwhile(void *arg)
 {
@@ -89,7 +61,7 @@ static void interrupt_meanwhile(void *arg)
     struct sim *sim = arg;
 
     if (world.irq_depth == 0) {
-        sim_interrupts(sim, random_below(&sim->random, SIM_CONTROLLERS));
+        sim_any_interrupt(sim);
     }
 }
 
@@ -102,38 +74,16 @@ void sim_moments(struct sim *sim)
     world.meanwhile[WORLD_AT_IRQ_SAVE] =
         random_chance(&sim->random, 500) ? interrupt_meanwhile : NULL;
     world.meanwhile[WORLD_AT_DOORBELL] = random_chance(&sim->random, 500) ? device_meanwhile : NULL;
+    world.meanwhile[WORLD_AT_NOW] = random_chance(&sim->random, 300) ? device_meanwhile : NULL;
     world.meanwhile[WORLD_AT_PHASE] = random_chance(&sim->random, 300) ? device_meanwhile : NULL;
-}
-
-/* A look at a queue that polls. True if it found entries, be they junk: there may be more. */
-bool sim_service(struct sim_queue *queue)
-{
-    struct sim *sim = queue->controller->sim;
-    uint32_t budget =
-        random_chance(&sim->random, 500) ? NVME_DEPTH_MAX : random_between(&sim->random, 1, 4);
-    struct nvme_counters before = {0};
-    struct nvme_counters after = {0};
-
-    sim_moments(sim);
-    /* An interrupt queue whose source is masked for good is serviced with interrupts off. */
-    if (queue->open && nvme_queue_mode(queue->engine) == NVME_MODE_POLL) {
-        bool in_handler = sim->in_handler;
-
-        nvme_queue_count(queue->engine, &before);
-        sim->in_handler = true;
-        nvme_queue_service(queue->engine, budget);
-        sim->in_handler = in_handler;
-        nvme_queue_count(queue->engine, &after);
-    }
-    return after.completions != before.completions;
 }
 
 /* Every open queue is looked at, in the context that services it. */
 void sim_watch(struct sim *sim, uint64_t step_ns)
 {
     /* A hart takes its interrupts long before 10 ms are over. */
-    for (uint32_t i = 0; i < SIM_CONTROLLERS * SIM_CONTROLLERS; i++) {
-        sim_interrupts(sim, i % SIM_CONTROLLERS);
+    for (uint32_t i = 0; i < SIM_CONTROLLERS * SIM_SOURCES; i++) {
+        sim_interrupts(sim, i % SIM_SOURCES);
     }
     world_advance(step_ns);
     sim->in_handler = true;
@@ -156,13 +106,13 @@ static struct sim_queue *any_queue(struct sim *sim)
     return queue->open && !controller->failed && !controller->lost ? queue : NULL;
 }
 
-/* What is owed without the watch: every interrupt that is pending is served, every poller polls. */
+/* What is owed without the watch: interrupts that are pending are served, owners poll and wait. */
 static bool serve(struct sim *sim)
 {
     bool active = false;
 
-    for (uint32_t line = 0; line < SIM_CONTROLLERS; line++) {
-        active |= sim_interrupts(sim, line);
+    for (uint32_t source = 0; source < SIM_SOURCES; source++) {
+        active |= sim_interrupts(sim, source);
     }
     for (uint32_t i = 0; i < sim->controller_count * SIM_QUEUES; i++) {
         struct sim_controller *controller = &sim->controllers[i / SIM_QUEUES];
@@ -281,14 +231,14 @@ static void drive(struct sim *sim, uint32_t kind)
         }
     } else if (kind < 62) {
         sim_misuse(queue);
-    } else if (kind < 97) {
+    } else if (kind < 94) {
         sim_service(queue);
+    } else if (kind < 97) {
+        sim_change_mode(queue);
     } else if (kind < 99) {
         reopen_queue(queue);
     } else if (random_chance(&sim->random, 200)) {
         reopen_controller(queue->controller);
-    } else if (nvme_queue_arm(queue->engine) && nvme_queue_mode(queue->engine) == NVME_MODE_POLL) {
-        sim_fail(sim, "a queue that polls can be armed");
     }
 }
 
@@ -308,7 +258,7 @@ void sim_step(struct sim *sim)
         sim_device(&sim->controllers[random_below(&sim->random, sim->controller_count)],
                    random_between(&sim->random, 1, 16));
     } else if (kind < 900) {
-        sim_interrupts(sim, random_below(&sim->random, SIM_CONTROLLERS));
+        sim_any_interrupt(sim);
     } else if (kind < 940) {
         inject(sim);
     } else if (kind < 990) {

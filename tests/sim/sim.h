@@ -4,8 +4,9 @@
  * engine, every byte compared with a shadow copy of the medium.
  *
  * controller.c brings controllers up and down, workload.c posts and judges what ends, schedule.c
- * lets the device, the interrupts and time go on, faults.c breaks the device, main.c counts. What
- * is wrong ends the run of the seed through sim_fail; the model's findings do so too.
+ * lets the device and time go on, interrupts.c serves, waits and changes modes, faults.c breaks the
+ * device, main.c counts. What is wrong ends the run of the seed through sim_fail; the model's
+ * findings do so too.
  */
 #ifndef SIM_H
 #define SIM_H
@@ -21,6 +22,8 @@
 enum {
     SIM_CONTROLLERS = 3,
     SIM_QUEUES = 3,
+    /* What interrupts: a line each, then a vector for each queue. */
+    SIM_SOURCES = SIM_CONTROLLERS + SIM_CONTROLLERS * SIM_QUEUES,
     SIM_REQUESTS = 96,
     SIM_GUARD_BYTES = 64,
     SIM_BUFFER_BYTES = 192 * 1024, /* most of one request */
@@ -41,6 +44,7 @@ struct sim_queue {
     uint32_t outstanding; /* requests; parts do not count */
     bool open;
     bool closing;
+    bool interrupts; /* opened to interrupt: its mode may change */
 };
 
 /* One request, and the memory around its buffer: poison while the engine has no business there. */
@@ -67,7 +71,7 @@ struct sim_controller {
     struct nvme_namespace ns;
     struct sim_queue queues[SIM_QUEUES];
     uint32_t queue_count;
-    uint32_t line; /* index in sim.lines */
+    uint32_t line; /* index in sim.lines; not used with MSI-X */
     uint8_t *shadow;
     uint8_t *busy; /* per block: readers, or BLOCK_WRITTEN */
     bool may_fail; /* a fault may end it: errors of the controller are no violation then */
@@ -134,11 +138,15 @@ void sim_forget(struct sim_controller *controller);
 /* misuse.c */
 void sim_misuse(struct sim_queue *queue);
 
+/* interrupts.c */
+bool sim_interrupts(struct sim *sim, uint32_t source);
+void sim_any_interrupt(struct sim *sim);
+bool sim_service(struct sim_queue *queue);
+void sim_change_mode(struct sim_queue *queue);
+
 /* schedule.c */
 void sim_moments(struct sim *sim);
 void sim_device(struct sim_controller *controller, uint32_t count);
-bool sim_interrupts(struct sim *sim, uint32_t line);
-bool sim_service(struct sim_queue *queue);
 void sim_watch(struct sim *sim, uint64_t step_ns);
 void sim_settle(struct sim *sim);
 void sim_step(struct sim *sim);

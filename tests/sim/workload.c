@@ -259,6 +259,9 @@ static void done(void *arg, struct nvme_result result)
         sim_fail(sim, "memory beside a buffer was written to");
     }
     put(request);
+    if (!queue->closing && random_chance(&sim->random, 20)) {
+        sim_change_mode(queue);
+    }
     if (!queue->closing && !sim->quiet && random_chance(&sim->random, 300)) {
         sim_post(queue, 1);
     }
