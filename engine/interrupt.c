@@ -156,7 +156,7 @@ static NVME_NOINLINE uint32_t serve_one(struct nvme_controller *controller)
 {
     uint32_t found = 0;
 
-    NVME_POKE(&controller->line.claims, controller->line.claims + 1);
+    controller->line.claims++;
     if (!look_again(&controller, 1, &found) || found == 0) {
         return serve_odd(&controller, 1, found);
     }
@@ -171,7 +171,7 @@ static NVME_NOINLINE uint32_t serve_several(struct nvme_controller *const *contr
     bool shared = false;
 
     for (uint32_t i = 0; i < count; i++) {
-        NVME_POKE(&controllers[i]->line.claims, controllers[i]->line.claims + 1);
+        controllers[i]->line.claims++;
         shared = shared || controllers[i]->config.shared;
     }
     if (shared) {

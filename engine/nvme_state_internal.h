@@ -76,6 +76,7 @@ struct nvme_source {
  * for the sets, which are atomic; owners read the flags. tests/spin/shared.pml
  */
 struct nvme_round {
+    uint64_t claims;
     uint64_t open;      /* queues with interrupts on */
     uint64_t attending; /* those of them that have been rung for: members of the next round */
     uint64_t members;   /* of this round, or of the last one */
@@ -167,7 +168,7 @@ struct nvme_queue {
     /* The watch, written by the owner. */
     uint64_t watch_ns;         /* time of the last call, 0 before the first */
     uint64_t seen_ns;          /* when an entry was found ready */
-    uint64_t seen_claims;      /* source->claims at that time */
+    uint64_t seen_claims;      /* of the source at that time; home reads it */
     uint64_t seen_completions; /* nvme_queue_consumed at that time: names the entry */
     bool seen;                 /* an entry was found ready, its interrupt is awaited */
     uint64_t expiry_scan_ms;   /* queue clock of the last walk over the slots */

@@ -51,6 +51,13 @@ static void service_unclaimed(struct nvme_queue *queue)
     nvme_interrupt_unmask(controller);
 }
 
+/* Those of a shared line are home's, who publishes them. */
+static uint64_t claims_of(const struct nvme_queue *queue)
+{
+    return nvme_queue_shares(queue) ? NVME_PEEK(&queue->controller->round.claims)
+                                    : queue->source->claims;
+}
+
 /*
  * True if the interrupt of the entry that was seen has come since, or is under way: masked until a
  * bottom half gets to it, or until the other owners of a shared line have answered.
@@ -58,8 +65,7 @@ static void service_unclaimed(struct nvme_queue *queue)
 static bool is_late(const struct nvme_queue *queue)
 {
     return nvme_queue_consumed(queue) != queue->seen_completions ||
-           NVME_PEEK(&queue->source->claims) != queue->seen_claims ||
-           NVME_PEEK(&queue->source->mask_depth) != 0 ||
+           claims_of(queue) != queue->seen_claims || NVME_PEEK(&queue->source->mask_depth) != 0 ||
            NVME_PEEK(&queue->controller->round.under_way);
 }
 
@@ -104,7 +110,7 @@ static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
     if (nvme_queue_ready(queue)) {
         queue->seen = true;
         queue->seen_ns = now_ns;
-        NVME_POKE(&queue->seen_claims, NVME_PEEK(&queue->source->claims));
+        NVME_POKE(&queue->seen_claims, claims_of(queue));
         queue->seen_completions = nvme_queue_consumed(queue);
     }
 }

@@ -61,6 +61,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     struct nvme_round *round = &controller->round;
     uint32_t found = 0;
 
+    NVME_POKE(&round->claims, round->claims + 1);
     if (round->under_way) {
         /* Its end opens the line, which makes a fresh edge. */
         return 0;
@@ -147,7 +148,7 @@ static void look_for_unclaimed(struct nvme_controller *controller)
     for (uint32_t i = 0; asked != 0 && i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
-        if ((asked >> i & 1) != 0 && NVME_PEEK(&queue->seen_claims) == controller->line.claims) {
+        if ((asked >> i & 1) != 0 && NVME_PEEK(&queue->seen_claims) == round->claims) {
             missed |= UINT64_C(1) << i;
         }
     }

@@ -14,23 +14,28 @@ enum { PASSES_MAX = 8 };
 
 /* ---- Interrupt lines ------------------------------------------------------------------ */
 
+static void line_handler(void *arg)
+{
+    struct storage_line *line = arg;
+
+    nvme_irq_service(line->controllers, line->count);
+}
+
 /*
  * With a foreign device until a whole pass finds nothing: an interrupt controller that knows edges
  * only tells of no device while the other holds the line. A line that both keep busy for longer is
  * left to the watch.
  */
-static void line_handler(void *arg)
+static void mixed_line_handler(void *arg)
 {
     struct storage_line *line = arg;
-    uint32_t found = nvme_irq_service(line->controllers, line->count);
     uint32_t passes = PASSES_MAX;
+    bool again;
 
-    if (line->foreign == NULL) {
-        return;
-    }
-    while ((line->foreign(line->foreign_arg) || found != 0) && --passes != 0) {
-        found = nvme_irq_service(line->controllers, line->count);
-    }
+    do {
+        again = nvme_irq_service(line->controllers, line->count) != 0;
+        again = line->foreign(line->foreign_arg) || again;
+    } while (again && --passes != 0);
 }
 
 static struct storage_line *find_line(struct storage *storage, uint32_t source)
@@ -99,8 +104,11 @@ bool storage_attach_foreign(struct storage *storage, uint32_t source, storage_fo
     if (line == NULL) {
         return false;
     }
+    plic_detach(source);
+    line->foreign = handler;
     line->foreign_arg = arg;
-    __atomic_store_n(&line->foreign, handler, __ATOMIC_RELEASE);
+    plic_attach(source, handler != NULL ? mixed_line_handler : line_handler, line);
+    plic_route(source, line->hart);
     return true;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Counts the instructions of the I/O path: submit, reap, and the whole interrupt path.
+ * Counts the instructions of the I/O path: submit, reap, and the whole interrupt path. The machine
+ * decides the delivery: one hart counts a private line or, with an IMSIC, a vector; two harts a line
+ * that they share, of which the second is never started: hart 0 answers its kick.
  *
  * Meant for QEMU's -icount shift=0, where rdinstret counts instructions exactly. A counted window
  * holds no wfi, no waiting and no armed timer: the device is waited for between the windows, by
@@ -16,7 +18,7 @@
 #include "harts.h"
 #include "irq.h"
 #include "nvme_internal.h"
-#include "plic.h"
+#include "sbi.h"
 #include "storage.h"
 #include "timer.h"
 
@@ -50,14 +52,20 @@ struct record {
     uint32_t errors;
 };
 
-/* Instructions of each window. */
-struct figures {
-    uint64_t submit[WINDOWS];
-    uint64_t reap[WINDOWS]; /* interrupt mode: from interrupts on to back from the trap */
+/* What is counted apart. */
+enum part {
+    SUBMIT,
+    REAP,      /* one drain; in hybrid mode with the question before it */
+    INTERRUPT, /* from interrupts on to back from the trap; of a shared line: home's claim */
+    ANSWER,    /* a shared line: an owner that has been kicked, without its trap */
+    END,       /* a shared line: home is kicked and opens the line, from interrupts on to back */
+    PARTS,
 };
 
+static const char *const part_names[PARTS] = {"submit", "reap", "interrupt", "answer", "end"};
+
 static struct storage storage;
-static struct figures figures;
+static uint64_t figures[PARTS][WINDOWS]; /* instructions of each window */
 static struct slot slots[BATCH_MAX];
 static struct nvme_io ios[BATCH_MAX];
 static struct record record;
@@ -81,22 +89,33 @@ static void done(void *arg, struct nvme_result result)
     }
 }
 
-/* Waits until the last of `count` completions stands in the ring, in interrupt mode until the PLIC
-   has seen the line too. Uncounted. */
+/* Waits until an interrupt of this kind is pending. Uncounted. */
+static bool wait_for_interrupt(uint64_t kind)
+{
+    uint64_t deadline = time_now_ns() + DEVICE_TIMEOUT_NS;
+
+    while ((csr_read(sip) & kind) == 0) {
+        if (time_now_ns() > deadline) {
+            printf("error: no interrupt in 5 s\n");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Waits until the last of `count` completions stands in the ring. Uncounted. */
 static bool wait_for_device(const struct storage_queue *queue, uint32_t count)
 {
     const struct nvme_queue *engine = queue->engine;
     uint32_t last = nvme_queue_head(engine) + count - 1;
     uint32_t phase = (uint32_t)(engine->phase >> 32);
     uint64_t deadline = time_now_ns() + DEVICE_TIMEOUT_NS;
-    bool pending = engine->interrupts;
 
     if (last >= engine->depth_entries) {
         last -= engine->depth_entries;
         phase ^= (uint32_t)NVME_CQE_PHASE;
     }
-    while ((hal_dma_load32(&engine->cq[last].status) & NVME_CQE_PHASE) != phase ||
-           (pending && !plic_pending(queue->controller->function->irq_source))) {
+    while ((hal_dma_load32(&engine->cq[last].status) & NVME_CQE_PHASE) != phase) {
         if (time_now_ns() > deadline) {
             printf("error: the device did not complete %" PRIu32 " reads in 5 s\n", count);
             return false;
@@ -125,10 +144,14 @@ static uint64_t count_submit(const struct storage_queue *queue, uint32_t batch)
     return count_instructions() - before;
 }
 
-static uint64_t count_reap(const struct storage_queue *queue)
+/* A completion is there: an owner in hybrid mode finds it awake. */
+static uint64_t count_reap(const struct storage_queue *queue, enum nvme_mode mode)
 {
     uint64_t before = count_instructions();
 
+    if (mode == NVME_MODE_HYBRID && nvme_queue_arm(queue->engine)) {
+        record.errors++;
+    }
     nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
     return count_instructions() - before;
 }
@@ -185,12 +208,60 @@ static bool measure(const struct setup *setup)
     fill_ios(setup, queue->ns);
     for (uint32_t window = 0; window < WINDOWS; window++) {
         record.finished = NULL;
-        figures.submit[window] = count_submit(queue, setup->batch);
-        if (!wait_for_device(queue, setup->batch)) {
+        figures[SUBMIT][window] = count_submit(queue, setup->batch);
+        if (!wait_for_device(queue, setup->batch) ||
+            (interrupts && !wait_for_interrupt(CSR_SIE_EXTERNAL))) {
             return false;
         }
-        figures.reap[window] = interrupts ? count_interrupt() : count_reap(queue);
+        if (interrupts) {
+            figures[INTERRUPT][window] = count_interrupt();
+        } else {
+            figures[REAP][window] = count_reap(queue, setup->mode);
+        }
         if (!check_record(setup->batch)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The second hart stays in the firmware: woken, it would run into the windows. */
+static void send_to_self(unsigned index)
+{
+    if (index == 0) {
+        sbi_send_ipi(hart_id(0));
+    }
+}
+
+/* One request on each of two queues, whose harts share a line; this hart is home and both owners. */
+static bool measure_shared(const struct setup *setup)
+{
+    const struct storage_queue *own = &storage.queues[0];
+    const struct storage_queue *other = &storage.queues[1];
+
+    record.errors = 0;
+    fill_ios(setup, own->ns);
+    for (uint32_t window = 0; window < WINDOWS; window++) {
+        uint64_t before;
+
+        record.finished = NULL;
+        figures[SUBMIT][window] = count_submit(own, setup->batch);
+        record.errors += nvme_read(other->engine, other->ns, 0, ios[0].block_count, memory,
+                                   (struct nvme_callback){done, &slots[BATCH_MAX - 1]}) != NVME_OK;
+        nvme_submit(other->engine);
+        if (!wait_for_device(own, setup->batch) || !wait_for_device(other, 1) ||
+            !wait_for_interrupt(CSR_SIE_EXTERNAL)) {
+            return false;
+        }
+        figures[INTERRUPT][window] = count_interrupt();
+        before = count_instructions();
+        nvme_queue_kicked(other->engine);
+        figures[ANSWER][window] = count_instructions() - before;
+        if (!wait_for_interrupt(CSR_SIE_SOFTWARE)) {
+            return false;
+        }
+        figures[END][window] = count_interrupt();
+        if (!check_record(setup->batch + 1)) {
             return false;
         }
     }
@@ -213,30 +284,38 @@ static void sort(uint64_t *values)
 
 static void print_figures(const struct setup *setup)
 {
-    bool interrupts = setup->mode == NVME_MODE_INTERRUPT;
+    static const char *const modes[] = {"poll", "irq", "hybrid"};
 
-    sort(figures.submit);
-    sort(figures.reap);
-    printf("{\"hartq_instructions\":1,\"completion\":\"%s\",\"queues\":%" PRIu32
-           ",\"iodepth\":%" PRIu32 ",\"batch\":%" PRIu32 ",\"bs\":%" PRIu32 ",\"submit\":%" PRIu64
-           ",\"submit_median\":%" PRIu64 ",\"%s\":%" PRIu64 ",\"%s_median\":%" PRIu64 "}\n",
-           interrupts ? "irq" : "poll", setup->queues, setup->batch, setup->batch, setup->bytes,
-           figures.submit[0], figures.submit[WINDOWS / 2], interrupts ? "interrupt" : "reap",
-           figures.reap[0], interrupts ? "interrupt" : "reap", figures.reap[WINDOWS / 2]);
+    printf("{\"hartq_instructions\":1,\"completion\":\"%s\",\"delivery\":\"%s\",\"queues\":%" PRIu32
+           ",\"iodepth\":%" PRIu32 ",\"batch\":%" PRIu32 ",\"bs\":%" PRIu32,
+           modes[setup->mode], storage.delivery, setup->queues, setup->batch, setup->batch,
+           setup->bytes);
+    for (unsigned part = 0; part < PARTS; part++) {
+        if (figures[part][0] != 0) {
+            sort(figures[part]);
+            printf(",\"%s\":%" PRIu64 ",\"%s_median\":%" PRIu64, part_names[part], figures[part][0],
+                   part_names[part], figures[part][WINDOWS / 2]);
+        }
+    }
+    printf("}\n");
 }
 
-/* Opens, measures and closes with interrupts off but for the counted trap; no watch, no timer. */
+/* Opens, measures and closes with interrupts off but for the counted traps; no watch, no timer. */
 static bool run(const struct setup *setup)
 {
+    bool shared = hart_count() > 1;
     struct storage_config config = {
         .harts = setup->queues,
         .depth_entries = QUEUE_ENTRIES,
         .mode = setup->mode,
         .controllers_max = 1,
-        .spread = true,
+        .spread = !shared,
     };
     bool measured;
 
+    if (shared) {
+        hart_set_ipi_sender(send_to_self);
+    }
     if (!storage_open(&storage, &config)) {
         return false;
     }
@@ -245,20 +324,45 @@ static bool run(const struct setup *setup)
         printf("error: the machine does not give %" PRIu32 " queues in this mode\n", setup->queues);
         return false;
     }
+    memset(figures, 0, sizeof(figures));
+    if (shared) {
+        storage_line_start(&storage);
+    }
     irq_disable();
-    measured = measure(setup);
+    measured = shared ? measure_shared(setup) : measure(setup);
     irq_enable();
     if (measured) {
         print_figures(setup);
     }
-    return storage_close(&storage) && measured;
+    /* Closing would run a round on all harts. */
+    return measured && (shared || storage_close(&storage));
+}
+
+/* Every mode, number of queues, batch and size. */
+static bool run_product(void)
+{
+    static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_INTERRUPT, NVME_MODE_HYBRID};
+    static const uint32_t queues[] = {1, 8}, batches[] = {1, BATCH_MAX};
+    static const uint32_t sizes[] = {4096, BUFFER_BYTES};
+
+    for (unsigned i = 0; i < 24; i++) {
+        struct setup setup = {
+            .mode = modes[i >> 3],
+            .queues = queues[i >> 2 & 1],
+            .batch = batches[i >> 1 & 1],
+            .bytes = sizes[i & 1],
+        };
+
+        if (!run(&setup)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 int main(int argc, char **argv)
 {
-    static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_INTERRUPT};
-    static const uint32_t queues[] = {1, 8}, batches[] = {1, BATCH_MAX};
-    static const uint32_t sizes[] = {4096, BUFFER_BYTES};
+    struct setup shared = {.mode = NVME_MODE_INTERRUPT, .queues = 2, .batch = 1, .bytes = 4096};
 
     if (argc != 1) {
         printf("error: '%s': this program takes no arguments\n", argv[1]);
@@ -271,17 +375,5 @@ int main(int argc, char **argv)
            "GCC " __VERSION__,
 #endif
            (int)WINDOWS);
-    for (unsigned i = 0; i < 16; i++) {
-        struct setup setup = {
-            .mode = modes[i >> 3],
-            .queues = queues[i >> 2 & 1],
-            .batch = batches[i >> 1 & 1],
-            .bytes = sizes[i & 1],
-        };
-
-        if (!run(&setup)) {
-            return 1;
-        }
-    }
-    return 0;
+    return (hart_count() > 1 ? run(&shared) : run_product()) ? 0 : 1;
 }
