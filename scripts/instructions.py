@@ -103,8 +103,10 @@ def contaminated(row: dict[str, Any]) -> bool:
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Instructions per I/O; of an interrupt, of the whole path from pending to back too."""
-    print("instructions per I/O (interrupt: trap, claim, drain and return; on a shared line also the")
-    print("answer of an owner that was kicked, without its trap, and home's kick that ends the round)")
+    print(
+        "instructions per I/O (interrupt: trap, claim, drain and return; on a shared line also the\n"
+        "answer of an owner that was kicked, without its trap, and home's kick that ends the round)"
+    )
     print(
         f"{'mode':6} {'delivery':8} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} "
         f"{'submit':>8} {'reap':>8} {'interrupt':>9} {'answer':>7} {'end':>7} {'sum':>8}"

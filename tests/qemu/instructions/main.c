@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Counts the instructions of the I/O path: submit, reap, and the whole interrupt path. The machine
- * decides the delivery: one hart counts a private line or, with an IMSIC, a vector; two harts a line
- * that they share, of which the second is never started: hart 0 answers its kick.
+ * decides the delivery: one hart counts a private line or, with an IMSIC, a vector; two harts a
+ * line that they share, of which the second is never started: hart 0 answers its kick.
  *
  * Meant for QEMU's -icount shift=0, where rdinstret counts instructions exactly. A counted window
  * holds no wfi, no waiting and no armed timer: the device is waited for between the windows, by
@@ -233,7 +233,7 @@ static void send_to_self(unsigned index)
     }
 }
 
-/* One request on each of two queues, whose harts share a line; this hart is home and both owners. */
+/* A request on each of two queues, whose harts share a line; this hart is home and both owners. */
 static bool measure_shared(const struct setup *setup)
 {
     const struct storage_queue *own = &storage.queues[0];
