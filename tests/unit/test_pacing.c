@@ -47,25 +47,31 @@ static void linear_starts_do_not_drift(void **state)
     }
 }
 
-/* The mean of the gaps at every clock and rate: no product overflows. */
+/* Mean and variance of the gaps at every clock and rate: no product overflows. */
 static void poisson_starts_keep_the_rate(void **state)
 {
     const struct rate_case *this = *state;
     struct pacing pacing;
     double wanted = (double)this->timebase_hz / (double)this->rate_iops;
+    double squares = 0;
     double mean;
 
     pacing_init(&pacing, this->timebase_hz, this->rate_iops, true, 12345);
     pacing_start(&pacing, 0, 0, 1);
     for (uint32_t i = 1; i < SAMPLES; i++) {
-        uint64_t before = pacing.next_ticks;
+        struct pacing before = pacing;
+        double gap;
 
         pacing_advance(&pacing);
-        assert_true(pacing.next_ticks >= before);
-        assert_true((double)(pacing.next_ticks - before) <= 45 * wanted + 1);
+        gap = (double)(pacing.next_ticks - before.next_ticks) +
+              ((double)pacing.fraction - (double)before.fraction) / 4294967296.0;
+        assert_true(gap >= 0 && gap <= 45 * wanted);
+        squares += gap * gap;
     }
     mean = (double)pacing.next_ticks / SAMPLES;
     assert_true(mean > 0.99 * wanted && mean < 1.01 * wanted);
+    squares = squares / SAMPLES / (wanted * wanted);
+    assert_true(squares > 1.96 && squares < 2.04);
 }
 
 static void harts_of_one_rate_do_not_start_in_step(void **state)
