@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The tick-to-nanosecond scale, the periodic timer and the wake-up. The firmware has one deadline per
-// hart: the earlier of the two, and later ones in the trap. sie.STIE is set only while there is one,
-// so that a hart without a timer never wakes for it.
+// The tick-to-nanosecond scale, the periodic timer and the wake-up. The firmware has one deadline
+// per hart, the earlier of the two. sie.STIE is set only while there is one, so that a hart without
+// a timer never wakes for it.
 #include "timer.h"
 
 #include <stddef.h>
