@@ -16,6 +16,7 @@ enum {
     BS_MAX = 16 * 1024 * 1024,
     LIST_BYTES_MAX = 200,
     LINE_BYTES = 256,
+    RATE_MAX = 10000000,
     COMBINATIONS_MAX = 65536, /* each is compared with all points before it */
 };
 
@@ -27,6 +28,7 @@ enum {
 static const char *const rw_words[] = {"read",      "write",  "rw",        "randread",
                                        "randwrite", "randrw", "readwrite", NULL};
 static const char *const completion_words[] = {"poll", "irq", "hybrid", "limit", NULL};
+static const char *const process_words[] = {"linear", "poisson", NULL};
 
 /* One value of each list. */
 struct value {
@@ -36,6 +38,7 @@ struct value {
     uint64_t iodepth;
     uint64_t batch;
     uint64_t numjobs;
+    uint64_t rate_iops;
 };
 
 static const struct value value_defaults = {
@@ -56,6 +59,8 @@ static const struct option value_options[JOB_LISTS] = {
                     "requests in flight per hart; a list"),
     OPTION_UNSIGNED("iodepth_batch_submit", struct value, batch, 0, JOB_IODEPTH_MAX,
                     "most requests behind one doorbell, 0 is iodepth; a list"),
+    OPTION_UNSIGNED("rate_iops", struct value, rate_iops, 0, RATE_MAX,
+                    "requests started per second and hart, 0 is the closed loop; a list"),
     OPTION_WORD("completion", struct value, completion, completion_words,
                 "how completions are found, limit is the bare device; a list"),
 };
@@ -67,7 +72,10 @@ static const struct option run_options[] = {
     OPTION_STRING("bs", struct job, lists[2], LIST_BYTES_MAX, ""),
     OPTION_STRING("iodepth", struct job, lists[3], LIST_BYTES_MAX, ""),
     OPTION_STRING("iodepth_batch_submit", struct job, lists[4], LIST_BYTES_MAX, ""),
-    OPTION_STRING("completion", struct job, lists[5], LIST_BYTES_MAX, ""),
+    OPTION_STRING("rate_iops", struct job, lists[5], LIST_BYTES_MAX, ""),
+    OPTION_STRING("completion", struct job, lists[6], LIST_BYTES_MAX, ""),
+    OPTION_WORD("rate_process", struct job, rate_process, process_words,
+                "gaps between the starts of rate_iops: equal, or exponential"),
     OPTION_UNSIGNED("iodepth_batch_complete_min", struct job, complete_min, 0, JOB_IODEPTH_MAX,
                     "completions to wait for before posting again, 0 is iodepth_batch_submit"),
     OPTION_UNSIGNED("iodepth_batch_complete_max", struct job, complete_max, 0, JOB_IODEPTH_MAX,
@@ -96,9 +104,15 @@ const char *job_completion_word(enum job_completion completion)
     return completion_words[completion];
 }
 
+const char *job_process_word(enum job_process process)
+{
+    return process_words[process];
+}
+
 void job_name(const struct job_point *point, char name[JOB_NAME_BYTES])
 {
     char harts[16] = "";
+    char rate[32] = "";
     uint32_t bs = point->bs;
     const char *unit = "";
 
@@ -109,8 +123,12 @@ void job_name(const struct job_point *point, char name[JOB_NAME_BYTES])
     if (point->numjobs > 1) {
         snprintf(harts, sizeof(harts), "-h%" PRIu32, point->numjobs);
     }
-    snprintf(name, JOB_NAME_BYTES, "%s-%" PRIu32 "%s-qd%" PRIu32 "-b%" PRIu32 "%s-%s",
-             job_rw_word(point->rw), bs, unit, point->iodepth, point->batch, harts,
+    if (point->rate_iops != 0) {
+        snprintf(rate, sizeof(rate), "-r%" PRIu32 "%s", point->rate_iops,
+                 point->process == JOB_POISSON ? "-poisson" : "");
+    }
+    snprintf(name, JOB_NAME_BYTES, "%s-%" PRIu32 "%s-qd%" PRIu32 "-b%" PRIu32 "%s%s-%s",
+             job_rw_word(point->rw), bs, unit, point->iodepth, point->batch, harts, rate,
              job_completion_word(point->completion));
 }
 
@@ -189,7 +207,7 @@ static bool is_new_point(const struct job *job, const struct job_point *point)
 
         if (old->rw == point->rw && old->numjobs == point->numjobs && old->bs == point->bs &&
             old->iodepth == point->iodepth && old->batch == point->batch &&
-            old->completion == point->completion) {
+            old->rate_iops == point->rate_iops && old->completion == point->completion) {
             return false;
         }
     }
@@ -197,7 +215,8 @@ static bool is_new_point(const struct job *job, const struct job_point *point)
 }
 
 /* The point of one position in the product; the last list varies fastest. */
-static struct job_point point_at(const struct list lists[JOB_LISTS], uint64_t position)
+static struct job_point point_at(const struct job *job, const struct list lists[JOB_LISTS],
+                                 uint64_t position)
 {
     const struct value *values[JOB_LISTS];
     struct job_point point;
@@ -212,7 +231,9 @@ static struct job_point point_at(const struct list lists[JOB_LISTS], uint64_t po
         .bs = (uint32_t)values[2]->bs,
         .iodepth = (uint32_t)values[3]->iodepth,
         .batch = (uint32_t)values[4]->batch,
-        .completion = (enum job_completion)values[5]->completion,
+        .rate_iops = (uint32_t)values[5]->rate_iops,
+        .process = (enum job_process)job->rate_process,
+        .completion = (enum job_completion)values[6]->completion,
     };
     if (point.batch == 0) {
         point.batch = point.iodepth;
@@ -235,7 +256,7 @@ static bool build_points(struct job *job, const struct list lists[JOB_LISTS])
     }
     job->mode_count = lists[JOB_LISTS - 1].count;
     for (uint64_t position = 0; position < product; position++) {
-        struct job_point point = point_at(lists, position);
+        struct job_point point = point_at(job, lists, position);
 
         if (!is_new_point(job, &point)) {
             left_out++;
@@ -263,10 +284,54 @@ static bool is_mix(unsigned rw_word)
     return rw_word == JOB_READWRITE || rw_word >= JOB_RANDRW;
 }
 
+/* A mix that chance would make, and an open loop, are not for the bare device. */
+static bool check_limit(const struct job *job, const struct list lists[JOB_LISTS])
+{
+    const struct list *rw = &lists[0];
+    const struct list *rates = &lists[5];
+
+    for (uint32_t i = 0; i < rw->count; i++) {
+        if (is_mix(rw->values[i].rw)) {
+            return refuse("rw", job->lists[0],
+                          "completion=limit replays commands that were built once: its mix would "
+                          "be chance; hint: only reads or only writes, or completion=poll,irq");
+        }
+    }
+    for (uint32_t i = 0; i < rates->count; i++) {
+        if (rates->values[i].rate_iops != 0) {
+            return refuse("rate_iops", job->lists[5],
+                          "completion=limit is what the device can do at most, only 0 goes with "
+                          "it; hint: completion=poll,irq,hybrid");
+        }
+    }
+    return true;
+}
+
+/* A window in which nothing is meant to start, and gaps that nothing has. */
+static bool check_rates(const struct job *job, const struct list *rates)
+{
+    bool open_loop = false;
+
+    for (uint32_t i = 0; i < rates->count; i++) {
+        uint64_t rate_iops = rates->values[i].rate_iops;
+
+        open_loop = open_loop || rate_iops != 0;
+        if (rate_iops != 0 && rate_iops < (1000 * NS_PER_MS - 1) / job->runtime_ns + 1) {
+            return refuse("rate_iops", job->lists[5],
+                          "a gap is longer than runtime, at most one request would be measured; "
+                          "hint: a longer runtime, or a higher rate");
+        }
+    }
+    if (job->rate_process != JOB_LINEAR && !open_loop) {
+        return refuse("rate_process", process_words[job->rate_process],
+                      "the closed loop has no gaps; hint: rate_iops=1 to 10000000");
+    }
+    return true;
+}
+
 /* What the values of the lists must not be beside each other. */
 static bool check_lists(const struct job *job, const struct list lists[JOB_LISTS])
 {
-    const struct list *rw = &lists[0];
     const struct list *modes = &lists[JOB_LISTS - 1];
     bool limit = false;
 
@@ -278,14 +343,7 @@ static bool check_lists(const struct job *job, const struct list lists[JOB_LISTS
             }
         }
     }
-    for (uint32_t i = 0; limit && i < rw->count; i++) {
-        if (is_mix(rw->values[i].rw)) {
-            return refuse("rw", job->lists[0],
-                          "completion=limit replays commands that were built once: its mix would "
-                          "be chance; hint: only reads or only writes, or completion=poll,irq");
-        }
-    }
-    return true;
+    return (!limit || check_limit(job, lists)) && check_rates(job, &lists[5]);
 }
 
 bool job_parse(struct job *job, int argc, char *const argv[])

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-    JOB_LISTS = 6,        /* options that take a list */
+    JOB_LISTS = 7,        /* options that take a list */
     JOB_LIST_MAX = 16,    /* values of one list */
     JOB_POINTS_MAX = 512, /* points of one run */
     JOB_HARTS_MAX = 64,
@@ -35,6 +35,12 @@ enum job_completion {
     JOB_LIMIT, /* the bare device, without the engine: see limit.c */
 };
 
+/* When the requests of the open loop are meant to start. */
+enum job_process {
+    JOB_LINEAR,
+    JOB_POISSON,
+};
+
 /* One combination of the lists' values. */
 struct job_point {
     enum job_rw rw;
@@ -43,6 +49,8 @@ struct job_point {
     uint32_t iodepth;
     uint32_t batch; /* iodepth_batch_submit: most requests behind one doorbell, 1 .. iodepth */
     uint32_t numjobs;
+    uint32_t rate_iops; /* of each hart; 0: the closed loop */
+    enum job_process process;
     bool skipped; /* the machine cannot do it: said once */
 };
 
@@ -62,6 +70,7 @@ struct job {
     uint64_t complete_min;        /* completions to wait for before posting again */
     uint64_t complete_max;        /* most completions of one drain; 0: all */
     uint64_t rounds;
+    unsigned rate_process; /* enum job_process, of all points */
     bool help;
 };
 
@@ -71,11 +80,13 @@ struct job {
  */
 bool job_parse(struct job *job, int argc, char *const argv[]);
 
-/* The words of rw= and completion=. */
+/* The words of rw=, completion= and rate_process=. */
 const char *job_rw_word(enum job_rw rw);
 const char *job_completion_word(enum job_completion completion);
+const char *job_process_word(enum job_process process);
 
-/* A name such as randread-4k-qd32-b1-poll; several harts add their number. */
+/* A name such as randread-4k-qd32-b1-poll; several harts add their number, the open loop its
+ * rate: randread-4k-qd32-b1-h4-r5000-poisson-irq. */
 void job_name(const struct job_point *point, char name[JOB_NAME_BYTES]);
 
 #endif

@@ -28,6 +28,7 @@ struct merged {
     struct nvme_counters counters;
     uint64_t runtime_ns;
     uint64_t idle_polls;
+    uint64_t late_starts;
     uint64_t stalls;
     uint64_t errors;
 };
@@ -63,6 +64,7 @@ static void merge(struct merged *merged, const struct worker *worker)
     add_counters(&merged->counters, &worker->begin.counters, &worker->end.counters);
     merged->runtime_ns = runtime_ns > merged->runtime_ns ? runtime_ns : merged->runtime_ns;
     merged->idle_polls += worker->end.idle_polls - worker->begin.idle_polls;
+    merged->late_starts += worker->end.late_starts - worker->begin.late_starts;
     merged->stalls += worker->stalls;
     merged->errors += worker->errors;
 }
@@ -111,10 +113,14 @@ static void print_head(const struct run *run, const char *delivery, uint64_t run
            run->point_number, run->round, name);
     printf(",\"job options\":{\"rw\":\"%s\",\"bs\":\"%" PRIu32 "\",\"iodepth\":\"%" PRIu32
            "\",\"iodepth_batch_submit\":\"%" PRIu32 "\",\"numjobs\":\"%" PRIu32
-           "\",\"completion\":\"%s\"}",
+           "\",\"completion\":\"%s\"",
            job_rw_word(point->rw), point->bs, point->iodepth, point->batch, point->numjobs,
            job_completion_word(point->completion));
-    printf(",\"delivery\":\"%s\",\"harts\":%" PRIu32 ",\"runtime_ns\":%" PRIu64, delivery,
+    if (point->rate_iops != 0) {
+        printf(",\"rate_iops\":\"%" PRIu32 "\",\"rate_process\":\"%s\"", point->rate_iops,
+               job_process_word(point->process));
+    }
+    printf("},\"delivery\":\"%s\",\"harts\":%" PRIu32 ",\"runtime_ns\":%" PRIu64, delivery,
            run->harts, runtime_ns);
 }
 
@@ -134,6 +140,10 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     for (uint32_t i = 0; i < run->harts; i++) {
         printf("%s%" PRIu64, i == 0 ? "" : ",", workers[i].end.idle_ns - workers[i].begin.idle_ns);
     }
-    printf("],\"stalls_over_10ms\":%" PRIu64 ",\"errors\":%" PRIu64 "}\n", merged.stalls,
+    printf("]");
+    if (run->point->rate_iops != 0) {
+        printf(",\"late_starts\":%" PRIu64, merged.late_starts);
+    }
+    printf(",\"stalls_over_10ms\":%" PRIu64 ",\"errors\":%" PRIu64 "}\n", merged.stalls,
            merged.errors);
 }

@@ -85,6 +85,10 @@ void worker_prepare(struct worker *worker, struct run *run, struct storage_queue
     worker->complete_max = (uint32_t)(job->complete_max == 0 ? NVME_DEPTH_MAX : job->complete_max);
     prepare_requests(worker, memory);
     prepare_pattern(worker);
+    if (run->point->rate_iops != 0) {
+        pacing_init(&worker->pacing, machine_get()->timebase_hz, run->point->rate_iops,
+                    run->point->process == JOB_POISSON, worker->pattern.random * RANDOM_MULTIPLIER);
+    }
 }
 
 void worker_start(struct worker *worker)
@@ -110,6 +114,7 @@ static void take_edge(const struct worker *worker, struct edge *edge)
         nvme_queue_count(worker->queue->engine, &edge->counters);
     }
     edge->idle_polls = worker->idle_polls;
+    edge->late_starts = worker->late_starts;
     edge->idle_ns = hart_idle_ns(worker->index);
     edge->ticks = csr_time();
     irq_restore(saved);
@@ -158,9 +163,14 @@ void worker_step(struct worker *worker, uint64_t now_ticks)
         end_window(worker);
     } else if (worker->phase == WORKER_RAMP && worker->index == 0) {
         announce(worker);
-    } else if (worker->phase != WORKER_OVER &&
-               now_ticks >= __atomic_load_n(&worker->run->begin_ticks, __ATOMIC_ACQUIRE)) {
-        begin_window(worker, now_ticks);
+    } else if (worker->phase != WORKER_OVER) {
+        uint64_t begin_ticks = __atomic_load_n(&worker->run->begin_ticks, __ATOMIC_ACQUIRE);
+
+        if (now_ticks >= begin_ticks) {
+            begin_window(worker, now_ticks);
+        } else if (begin_ticks != UINT64_MAX) {
+            worker->event_ticks = begin_ticks;
+        }
     }
 }
 

@@ -17,34 +17,27 @@
 #include "csr.h"
 #include "histogram.h"
 #include "job.h"
+#include "pacing.h"
+#include "pattern.h"
 #include "storage.h"
 
 enum {
     WORKER_IDLE_POLLS = 256, /* empty polls between two looks at the clock */
+    WORKER_OPEN_POLLS = 4,   /* the same of the open loop, which has starts to keep */
 };
+
+/* How often a hart without starts to keep looks whether the window has been fixed. */
+#define WORKER_LOOK_NS UINT64_C(100000)
 
 struct worker;
 
-/* A request of the closed loop, with a buffer of its own. */
+/* A request of either loop, with a buffer of its own. */
 struct request {
     struct worker *worker;
     struct request *next; /* of the finished, or of the free ones */
-    uint64_t start_ticks; /* when its group was posted */
+    uint64_t start_ticks; /* when its group was posted; open loop: when it was meant to be */
     uint8_t *buffer;
     bool write;
-};
-
-/* Which blocks come next, and in which direction. */
-struct pattern {
-    uint64_t random;         /* state of the generator */
-    uint64_t positions;      /* that a request may begin at */
-    uint64_t next_position;  /* of a sequential job */
-    uint64_t first_block;    /* of position 0 */
-    uint64_t blocks;         /* of each request */
-    uint64_t read_threshold; /* a mix: reads if 32 random bits are below */
-    bool mixed;
-    bool writes; /* all of them, unless mixed */
-    bool in_order;
 };
 
 /* What all harts of a point share. */
@@ -73,6 +66,7 @@ struct edge {
     uint64_t ticks;
     uint64_t idle_ns;
     uint64_t idle_polls;
+    uint64_t late_starts;
     struct nvme_counters counters;
 };
 
@@ -94,6 +88,11 @@ struct worker {
     struct nvme_io ios[JOB_IODEPTH_MAX]; /* a group on its way into the queue */
 
     struct pattern pattern;
+
+    /* The open loop. */
+    struct pacing pacing;
+    uint64_t late_starts; /* intended starts that found no free request */
+    bool starved;         /* at the last look nothing was free, or the queue was full */
 
     /* The clock. */
     uint64_t stamp_ticks; /* of the drain just done, for the next group; 0: stale */
@@ -147,7 +146,7 @@ static inline void worker_drained(struct worker *worker, uint64_t now_ticks, uin
     }
 }
 
-/* The closed loop over the engine, on each hart of a point. */
+/* The closed or the open loop over the engine, on each hart of a point. */
 void workload_run(struct worker *worker);
 
 /* Runs as many requests through the engine as the ring has entries: each holds a command then. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The closed loop over the engine: keeps iodepth requests in flight on one hart.
+ * The loops over the engine on one hart: the closed one keeps iodepth requests in flight, the open
+ * one posts them when they are meant to start.
  *
  * As fio does it: all that is free is posted in groups of at most iodepth_batch_submit, one
  * doorbell each; then completions are waited for, at least iodepth_batch_complete_min of them.
@@ -8,6 +9,9 @@
  * that latency, and what is posted next begins then, its wait for the groups before it included.
  * Under QEMU reading the clock, or turning interrupts off and on, takes as long as some 300 plain
  * instructions (7.2: 0.2 us): neither is done where it can be left.
+ *
+ * The open loop: at most iodepth in flight, and a latency counts from the intended start, also if
+ * that start found no free request. Nothing is hidden by what the loop has to wait for itself.
  */
 #include "harts.h"
 #include "irq.h"
@@ -24,33 +28,6 @@ static void done(void *arg, struct nvme_result result)
     if (result.error != NVME_OK) {
         worker_fail(worker, result.error, result.status);
     }
-}
-
-/* Marsaglia, "Xorshift RNGs" (2003): three shifts, no constants to load. Never 0. */
-static inline uint64_t next_random(struct pattern *pattern)
-{
-    pattern->random ^= pattern->random << 13;
-    pattern->random ^= pattern->random >> 7;
-    pattern->random ^= pattern->random << 17;
-    return pattern->random;
-}
-
-static inline uint64_t next_lba(struct pattern *pattern)
-{
-    uint64_t position;
-
-    if (pattern->in_order) {
-        position = pattern->next_position;
-        pattern->next_position = position + 1 == pattern->positions ? 0 : position + 1;
-    } else {
-        position = time_multiply_high(next_random(pattern), pattern->positions);
-    }
-    return pattern->first_block + position * pattern->blocks;
-}
-
-static inline bool next_is_write(struct pattern *pattern)
-{
-    return pattern->mixed ? next_random(pattern) >> 32 >= pattern->read_threshold : pattern->writes;
 }
 
 /* The requests of a group that were not posted are free again. */
@@ -94,8 +71,8 @@ static void post_singles(struct worker *worker)
         uint64_t lba;
 
         request->start_ticks = stamp_ticks;
-        request->write = next_is_write(&pattern);
-        lba = next_lba(&pattern);
+        request->write = pattern_next_is_write(&pattern);
+        lba = pattern_next_lba(&pattern);
         error = request->write ? nvme_write(queue, ns, lba, blocks, request->buffer, callback)
                                : nvme_read(queue, ns, lba, blocks, request->buffer, callback);
         if (error != NVME_OK) {
@@ -113,48 +90,85 @@ static void post_singles(struct worker *worker)
     }
 }
 
-/*
- * Posts the next group and rings. False: not all of it went; the parts of split requests have taken
- * the queue's places, and completions have to come first.
- */
-static bool post_group(struct worker *worker)
+/* The next free request becomes the group's command number `index`. */
+static inline void fill(struct worker *worker, uint32_t index, uint64_t start_ticks)
 {
-    const struct job_point *point = worker->run->point;
-    uint32_t count = 0;
+    struct nvme_io *io = &worker->ios[index];
+    struct request *request = worker->free;
+
+    worker->free = request->next;
+    request->start_ticks = start_ticks;
+    request->write = pattern_next_is_write(&worker->pattern);
+    io->lba = pattern_next_lba(&worker->pattern);
+    io->buffer = request->buffer;
+    io->block_count = (uint32_t)worker->pattern.blocks;
+    io->opcode = request->write ? NVME_CMD_WRITE : NVME_CMD_READ;
+    io->callback = (struct nvme_callback){done, request};
+}
+
+/*
+ * Posts the group and rings; returns how many went. Not all of it: the parts of split requests have
+ * taken the queue's places, and completions have to come first.
+ */
+static inline uint32_t send(struct worker *worker, uint32_t count)
+{
     uint32_t posted;
-    enum nvme_error error;
+    enum nvme_error error =
+        nvme_post_many(worker->queue->engine, worker->queue->ns, worker->ios, count, &posted);
 
-    for (; worker->free != NULL && count < point->batch; count++) {
-        struct nvme_io *io = &worker->ios[count];
-        struct request *request = worker->free;
-
-        worker->free = request->next;
-        request->start_ticks = worker->stamp_ticks;
-        request->write = next_is_write(&worker->pattern);
-        io->lba = next_lba(&worker->pattern);
-        io->buffer = request->buffer;
-        io->block_count = (uint32_t)worker->pattern.blocks;
-        io->opcode = request->write ? NVME_CMD_WRITE : NVME_CMD_READ;
-        io->callback = (struct nvme_callback){done, request};
-    }
-    error = nvme_post_many(worker->queue->engine, worker->queue->ns, worker->ios, count, &posted);
     nvme_submit(worker->queue->engine);
     worker->in_flight += posted;
     if (error != NVME_OK) {
         put_back(worker, posted, count);
         post_failed(worker, error);
     }
-    return error == NVME_OK;
+    return posted;
+}
+
+/* Posts the next group and rings. False: not all of it went. */
+static bool post_group(struct worker *worker)
+{
+    const struct job_point *point = worker->run->point;
+    uint32_t count = 0;
+
+    for (; worker->free != NULL && count < point->batch; count++) {
+        fill(worker, count, worker->stamp_ticks);
+    }
+    return send(worker, count) == count;
+}
+
+/* The same of what is due. A start whose request did not go is still to come. */
+static bool post_due_group(struct worker *worker, uint64_t now_ticks)
+{
+    const struct job_point *point = worker->run->point;
+    struct pacing before = worker->pacing;
+    uint32_t count = 0;
+    uint32_t posted;
+
+    while (worker->free != NULL && count < point->batch && worker->pacing.next_ticks <= now_ticks) {
+        fill(worker, count++, worker->pacing.next_ticks);
+        pacing_advance(&worker->pacing);
+    }
+    posted = send(worker, count);
+    if (posted != count) {
+        worker->pacing = before;
+        for (uint32_t i = 0; i < posted; i++) {
+            pacing_advance(&worker->pacing);
+        }
+    }
+    if (worker->starved) {
+        worker->late_starts += posted;
+    }
+    return posted == count;
 }
 
 /* Takes what the callbacks have noted: latencies, and the requests are free again. */
-static void collect(struct worker *worker)
+static inline uint32_t take_finished(struct worker *worker, uint64_t now_ticks)
 {
     /* One instruction, which a trap of this hart cannot split. */
     struct request *first = __atomic_exchange_n(&worker->finished, NULL, __ATOMIC_RELAXED);
     struct request *last = NULL;
     struct latency *latency = worker->latency;
-    uint64_t now_ticks = csr_time();
     uint32_t count = 0;
 
     for (struct request *request = first; request != NULL; request = request->next) {
@@ -167,6 +181,14 @@ static void collect(struct worker *worker)
         worker->free = first;
     }
     worker->in_flight -= count;
+    return count;
+}
+
+static void collect(struct worker *worker)
+{
+    uint64_t now_ticks = csr_time();
+    uint32_t count = take_finished(worker, now_ticks);
+
     worker->stamp_ticks = now_ticks;
     worker_drained(worker, now_ticks, count);
 }
@@ -238,18 +260,100 @@ static void wait_all(struct worker *worker)
     }
 }
 
-void workload_run(struct worker *worker)
+static void run_closed(struct worker *worker)
 {
     wait_function *wait = wait_of(worker);
 
-    storage_hart_start(worker->queue);
-    worker_start(worker);
     while (!worker->stop) {
         post_all(worker);
         if (worker->in_flight != 0) {
             wait(worker);
             collect(worker);
         }
+    }
+}
+
+/* ---- The open loop -------------------------------------------------------------------- */
+
+typedef void wait_until_function(struct worker *worker, uint64_t until_ticks);
+
+/* Services the queue, once at least, until there is enough or it is time. */
+static void poll_until(struct worker *worker, uint64_t until_ticks)
+{
+    uint32_t polls = 0;
+
+    do {
+        worker->idle_polls += nvme_queue_service(worker->queue->engine, worker->complete_max) == 0;
+        if (++polls % WORKER_IDLE_POLLS == 0) {
+            nvme_queue_watch(worker->queue->engine, time_now_ns());
+        }
+    } while (!is_enough(worker) && (polls % WORKER_OPEN_POLLS != 0 || csr_time() < until_ticks));
+}
+
+/* Sleeps, or spins as the engine finds worth, until there is enough or it is time. */
+static void sleep_until(struct worker *worker, uint64_t until_ticks)
+{
+    timer_wake_at(until_ticks);
+    irq_disable();
+    while (!is_enough(worker) && csr_time() < until_ticks) {
+        storage_wait(worker->queue);
+    }
+    irq_enable();
+}
+
+/* Posts all that is due, as far as requests are free. False: completions have to come first. */
+static bool post_due(struct worker *worker, uint64_t now_ticks)
+{
+    bool all = true;
+
+    if (worker->in_flight == 0) {
+        worker->drain_ticks = now_ticks; /* a silence before was no stall */
+    }
+    while (all && worker->free != NULL && worker->pacing.next_ticks <= now_ticks) {
+        all = post_due_group(worker, now_ticks);
+    }
+    worker->starved = !all || worker->free == NULL;
+    return !worker->starved;
+}
+
+static void run_open(struct worker *worker)
+{
+    wait_until_function *wait_until =
+        nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL ? poll_until : sleep_until;
+    const uint64_t look_ticks = worker_ticks_from_ns(WORKER_LOOK_NS);
+    uint64_t now_ticks = csr_time();
+
+    pacing_start(&worker->pacing, now_ticks, worker->index, worker->run->harts);
+    while (!worker->stop) {
+        bool can_post = post_due(worker, now_ticks);
+        uint64_t until_ticks = worker->event_ticks;
+        uint32_t count;
+
+        if (until_ticks <= now_ticks) {
+            until_ticks = now_ticks + look_ticks; /* hart 0 has not fixed the begin yet */
+        }
+        if (can_post && worker->pacing.next_ticks < until_ticks) {
+            until_ticks = worker->pacing.next_ticks;
+        }
+        wait_until(worker, until_ticks);
+        now_ticks = csr_time();
+        count = take_finished(worker, now_ticks);
+        if (count != 0) {
+            worker_drained(worker, now_ticks, count);
+        } else if (now_ticks >= worker->event_ticks) {
+            worker_step(worker, now_ticks);
+        }
+    }
+}
+
+void workload_run(struct worker *worker)
+{
+    storage_hart_start(worker->queue);
+    worker_start(worker);
+    if (worker->run->point->rate_iops == 0) {
+        run_closed(worker);
+    } else {
+        run_open(worker);
     }
     wait_all(worker);
     worker_finish(worker);

@@ -280,7 +280,7 @@ void storage_wait(struct storage_queue *queue)
         /* Still off: the queue of a line that went bad is also serviced by the watch's tick. */
         poll(queue);
     } else if (nvme_queue_arm(queue->engine)) {
-        hart_wait();
+        timer_wait();
     } else if (mode == NVME_MODE_HYBRID || queue->controller->shared) {
         nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
     }

@@ -29,10 +29,12 @@ struct hart {
     void (*timer_handler)(void *arg);
     void *timer_arg;
     uint64_t timer_period_ticks;
-    uint64_t timer_deadline_ticks;
-    uint64_t work_seen;         // last round of harts_run this hart has finished
-    void *interrupt_controller; // the driver behind `external` keeps its own for this hart
-    uint64_t reserved[9];
+    uint64_t timer_deadline_ticks; // of the period; 0: none
+    uint64_t timer_wake_ticks;     // one-shot; 0: none
+    uint64_t timer_set_ticks;      // what the firmware was last told; 0: none
+    uint64_t work_seen;            // last round of harts_run this hart has finished
+    void *interrupt_controller;    // the driver behind `external` keeps its own for this hart
+    uint64_t reserved[7];
 };
 
 _Static_assert(sizeof(struct hart) == HART_SIZE, "boot.S and trap_entry.S depend on the size");

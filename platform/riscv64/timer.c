@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The tick-to-nanosecond scale and the periodic timer. sie.STIE is set only while a timer runs, so
-// that a hart without one never wakes for it.
+// The tick-to-nanosecond scale, the periodic timer and the wake-up. The firmware has one deadline
+// per hart, the earlier of the two. sie.STIE is set only while there is one, so that a hart without
+// a timer never wakes for it.
 #include "timer.h"
 
 #include <stddef.h>
@@ -51,6 +52,26 @@ static uint64_t ticks_from_ns(uint64_t ns)
     return ticks == 0 ? 1 : ticks;
 }
 
+// 0 is none, which the hart's fields are at first: it comes last.
+static uint64_t earlier_of(uint64_t left_ticks, uint64_t right_ticks)
+{
+    return left_ticks - 1 < right_ticks - 1 ? left_ticks : right_ticks;
+}
+
+// Tells the firmware of the next deadline; that clears a pending one.
+static void set_next(struct hart *self)
+{
+    uint64_t next_ticks = earlier_of(self->timer_deadline_ticks, self->timer_wake_ticks);
+
+    self->timer_set_ticks = next_ticks;
+    sbi_set_timer(next_ticks == 0 ? UINT64_MAX : next_ticks);
+    if (next_ticks != 0) {
+        csr_set(sie, CSR_SIE_TIMER);
+    } else {
+        csr_clear(sie, CSR_SIE_TIMER);
+    }
+}
+
 void timer_start(uint64_t period_ns, void (*handler)(void *arg), void *arg)
 {
     struct hart *self = hart_self();
@@ -60,19 +81,35 @@ void timer_start(uint64_t period_ns, void (*handler)(void *arg), void *arg)
     self->timer_arg = arg;
     self->timer_period_ticks = ticks_from_ns(period_ns);
     self->timer_deadline_ticks = csr_time() + self->timer_period_ticks;
-    sbi_set_timer(self->timer_deadline_ticks);
-    csr_set(sie, CSR_SIE_TIMER);
+    set_next(self);
     irq_restore(saved);
 }
 
 void timer_stop(void)
 {
+    struct hart *self = hart_self();
     uint64_t saved = irq_save();
 
-    csr_clear(sie, CSR_SIE_TIMER);
-    sbi_set_timer(UINT64_MAX);
-    hart_self()->timer_handler = NULL;
+    self->timer_handler = NULL;
+    self->timer_deadline_ticks = 0;
+    self->timer_wake_ticks = 0;
+    set_next(self);
     irq_restore(saved);
+}
+
+void timer_wake_at(uint64_t ticks)
+{
+    hart_self()->timer_wake_ticks = ticks == 0 ? 1 : ticks;
+}
+
+void timer_wait(void)
+{
+    struct hart *self = hart_self();
+
+    if (earlier_of(self->timer_wake_ticks, self->timer_set_ticks) != self->timer_set_ticks) {
+        set_next(self);
+    }
+    hart_wait();
 }
 
 void timer_pause(uint64_t delay_ns)
@@ -98,18 +135,25 @@ void timer_pause(uint64_t delay_ns)
 void timer_interrupt(void)
 {
     struct hart *self = hart_self();
+    bool is_tick;
     uint64_t now_ticks;
 
     if ((csr_read(sip) & csr_read(sie) & CSR_SIE_EXTERNAL) != 0) {
         self->external();
     }
     now_ticks = csr_time();
-    self->timer_deadline_ticks += self->timer_period_ticks;
-    if (self->timer_deadline_ticks <= now_ticks) {
-        self->timer_deadline_ticks = now_ticks + self->timer_period_ticks;
+    is_tick = self->timer_deadline_ticks != 0 && now_ticks >= self->timer_deadline_ticks;
+    if (is_tick) {
+        self->timer_deadline_ticks += self->timer_period_ticks;
+        if (self->timer_deadline_ticks <= now_ticks) {
+            self->timer_deadline_ticks = now_ticks + self->timer_period_ticks;
+        }
     }
-    sbi_set_timer(self->timer_deadline_ticks);
-    if (self->timer_handler != NULL) {
+    if (now_ticks >= self->timer_wake_ticks) {
+        self->timer_wake_ticks = 0;
+    }
+    set_next(self);
+    if (is_tick && self->timer_handler != NULL) {
         self->timer_handler(self->timer_arg);
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Time in nanoseconds and one periodic timer per hart (SBI 2.0 chapter 6).
+// Time in nanoseconds; per hart a periodic timer and a wake-up (SBI 2.0 chapter 6).
 // ns = ticks * whole + high(ticks * fraction): exact when the timebase divides a gigahertz, as
 // 10 MHz does; otherwise at most 1 ns short. Good for 584 years.
 #ifndef HARTQ_TIMER_H
@@ -45,8 +45,18 @@ const char *timer_init(uint64_t timebase_hz);
 /// missed are not made up for.
 void timer_start(uint64_t period_ns, void (*handler)(void *arg), void *arg);
 
-/// Ends the calling hart's timer. When it returns the handler runs no more. Allowed in the handler.
+/// Ends the calling hart's timer and its wake-up. When it returns the handler runs no more. Allowed
+/// in the handler.
 void timer_stop(void);
+
+/// Bounds the next sleeps in timer_wait(): they end at that tick of the clock, or at once if it is
+/// past. One per hart: a second call replaces the first. It ends with the tick; the periodic timer
+/// neither stops nor shifts. One store: the firmware hears of it in timer_wait().
+void timer_wake_at(uint64_t ticks);
+
+/// hart_wait(), contract and booking included, which the wake-up ends too. At most one SBI call:
+/// none without a wake-up, or if the firmware has an earlier deadline already.
+void timer_wait(void);
 
 /// Puts the calling hart to sleep for up to delay_ns. Any enabled interrupt that becomes pending
 /// ends it earlier and is taken when the caller has interrupts on. A running timer bounds it.

@@ -35,7 +35,8 @@ static void check(bool good)
 static bool is_same(const struct job_point *a, const struct job_point *b)
 {
     return a->rw == b->rw && a->completion == b->completion && a->bs == b->bs &&
-           a->iodepth == b->iodepth && a->batch == b->batch && a->numjobs == b->numjobs;
+           a->iodepth == b->iodepth && a->batch == b->batch && a->numjobs == b->numjobs &&
+           a->rate_iops == b->rate_iops;
 }
 
 static void check_point(const struct job *job, uint32_t index)
@@ -48,9 +49,13 @@ static void check_point(const struct job *job, uint32_t index)
     check(point->iodepth >= 1 && point->iodepth <= JOB_IODEPTH_MAX);
     check(point->batch >= 1 && point->batch <= point->iodepth);
     check(point->numjobs >= 1 && point->numjobs <= JOB_HARTS_MAX);
+    check(point->rate_iops <= 10000000 && point->process <= JOB_POISSON);
+    check(point->rate_iops == 0 || point->completion != JOB_LIMIT);
+    check(point->process == job->rate_process);
     check(index == 0 || !is_same(point, &job->points[index - 1]));
     job_name(point, name);
     check(memchr(name, '\0', sizeof(name)) != NULL && name[0] != '\0');
+    check(job_process_word(point->process) != NULL);
     check(job_rw_word(point->rw) != NULL && job_completion_word(point->completion) != NULL);
 }
 

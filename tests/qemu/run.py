@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""All tests that run on the machine: guests that test themselves, and the nvme tool end to end.
+"""All tests that run on the machine: guests that test themselves, the bench and the
+nvme tool end to end.
 
     tests/qemu/run.py [--full] [-k PATTERN] [--list]
 
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+import bench_cases
 import nvme_tool
 import selftest_cases
 from selftest_cases import LOGS, Tally
@@ -35,6 +37,7 @@ class Job:
 def jobs(full: bool, seed: int) -> list[Job]:
     """Everything there is."""
     listed = [Job(case.name, case.run) for case in selftest_cases.cases(full, seed)]
+    listed += [Job(f"bench {case.name}", case.run) for case in bench_cases.cases()]
     return listed + [Job(f"tool {case.name}", case.run) for case in nvme_tool.cases(full)]
 
 

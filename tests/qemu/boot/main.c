@@ -17,6 +17,7 @@
 #include "plic.h"
 #include "start.h"
 #include "timer.h"
+#include "timers.h"
 
 #define FUNCTION_LIMIT 32
 #define WAIT_LIMIT_NS 2000000000ULL
@@ -216,45 +217,6 @@ static void check_ipis(void)
     check(missing == 0, "ipi: every hart was kicked once by its neighbour and woke from wfi");
 }
 
-static atomic_uint ticks[HART_LIMIT];
-
-// Ten ticks, asleep between them.
-static void count_ticks(void *arg, unsigned index)
-{
-    (void)arg;
-    timer_start(TICK_NS, tick, &ticks[index]);
-    irq_disable();
-    for (unsigned i = 0; i < 1000 && atomic_load(&ticks[index]) < 10; i++) {
-        hart_wait();
-        irq_enable();
-        irq_disable();
-    }
-    irq_enable();
-    timer_stop();
-}
-
-static void check_timer(void)
-{
-    uint64_t start_ns = time_now_ns();
-    uint64_t idle_ns = hart_idle_ns(0);
-    unsigned missing = 0;
-    unsigned after;
-
-    harts_run(hart_count(), count_ticks, NULL);
-    for (unsigned i = 0; i < hart_count(); i++) {
-        missing += atomic_load(&ticks[i]) < 10 ? 1 : 0;
-    }
-    check(missing == 0, "timer: ten ticks on every hart, waking it from wfi");
-    check(time_now_ns() - start_ns >= 10 * TICK_NS, "timer: ten ticks take ten periods");
-    idle_ns = hart_idle_ns(0) - idle_ns;
-    check(idle_ns > 0 && idle_ns <= time_now_ns() - start_ns, "harts: wfi is booked as idle time");
-    after = atomic_load(&ticks[0]);
-    start_ns = time_now_ns();
-    while (time_now_ns() - start_ns < 5 * TICK_NS) {
-    }
-    check(atomic_load(&ticks[0]) == after, "timer: no tick after timer_stop");
-}
-
 // A pending interrupt ends wfi although interrupts are off, and is taken only after irq_enable.
 static void check_wait(void)
 {
@@ -375,7 +337,7 @@ int main(int argc, char **argv)
     check_pci();
     check_harts();
     check_ipis();
-    check_timer();
+    timers_check(check);
     check_wait();
     check_plic();
     check(!plic_present() || plic_unexpected_count() == 0, "plic: no unexpected interrupt");

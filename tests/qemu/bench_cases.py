@@ -1,0 +1,145 @@
+"""The bench program end to end: its open loop, judged by the records that it prints.
+
+Figures are held against what must be so on a busy host, too: no time is tested closely.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from guest import run_guest  # noqa: E402
+from machine import Machine  # noqa: E402
+from nvme_guest import Case, Failure, check  # noqa: E402
+
+TIMEOUT_S = 60.0
+RATE = 500
+ROUNDS = 3
+
+
+def bench(words: str, status: int = 0, **fields: object) -> tuple[list[dict], list[str]]:
+    """Run `bench WORDS`: its records and its console, once the status is right."""
+    machine = Machine(
+        "bench",
+        words.split(),
+        timeout_s=TIMEOUT_S,
+        **fields,  # type: ignore[arg-type]
+    )
+    console: list[str] = []
+    result = run_guest(machine, lambda line: console.append(line.text))
+    check(result.status == status, f"bench {words}: status {result.status}", console)
+    records = [json.loads(line) for line in console if line.startswith('{"hartq_bench"')]
+    return records, console
+
+
+def total(record: dict) -> int:
+    """Requests that ended in the window."""
+    return record["read"]["total_ios"] + record["write"]["total_ios"]
+
+
+def describe(record: dict) -> list[str]:
+    """What is shown of a record that is not as it should be."""
+    bare = {key: value for key, value in record.items() if key not in ("read", "write")}
+    return [json.dumps(bare)]
+
+
+def judge_record(record: dict) -> None:
+    """What holds however busy the host is."""
+    shown = describe(record)
+    options = record["job options"]
+    check(options["rate_iops"] == str(RATE), "the record does not name the rate", shown)
+    check(record["errors"] == 0 and record["counters"]["missed"] == 0, "errors", shown)
+    check(record["late_starts"] <= total(record), "more late starts than starts", shown)
+    check(options["completion"] != "poll" or not any(record["idle_ns"]), "poll slept", shown)
+
+
+def why_not(record: dict, harts: int) -> str:
+    """What a round on a busy host may miss: the rate, starts that are kept, sleep between them."""
+    wanted = RATE * harts * record["runtime_ns"] / 1e9
+    if not 0.8 * wanted < total(record) < 1.2 * wanted:
+        return f"{total(record)} requests instead of about {wanted:.0f}"
+    # Starts that are kept by the watch's tick of 10 ms alone would spread over all of these.
+    bins = [item for name in ("read", "write") for item in record[name]["lat_ns"]["bins"].items()]
+    soon = sum(count for ns, count in bins if int(ns) < 1_000_000)
+    if soon < 0.4 * total(record):
+        return f"{soon} of {total(record)} requests ended in a millisecond"
+    idle = min(record["idle_ns"]) / record["runtime_ns"]
+    if record["job options"]["completion"] != "poll" and idle < 0.5:
+        return f"idle {idle:.2f}"
+    return ""
+
+
+def run_rate(words: str, points: int, harts: int = 1, **fields: object) -> None:
+    """One rate, far below what the device can do. One of the rounds of each mode has to be good."""
+    records, console = bench(
+        f"iodepth=8 rate_iops={RATE} runtime=200ms ramp_time=20ms rounds={ROUNDS} "
+        f"numjobs={harts} {words}",
+        harts=harts,
+        **fields,
+    )
+    check(len(records) == points * ROUNDS, f"{len(records)} records", console)
+    for point in range(points):
+        rounds = [record for record in records if record["point"] == point]
+        for record in rounds:
+            judge_record(record)
+        wrong = [why_not(record, harts) for record in rounds]
+        check(not all(wrong), "; ".join([rounds[0]["jobname"], *wrong]))
+
+
+def run_overload(words: str) -> None:
+    """More is meant to start than can: what waits is late, and its wait is in the latencies."""
+    records, _ = bench(
+        f"rate_iops=10000000 runtime=200ms ramp_time=0 completion=poll,irq,hybrid {words}",
+        harts=1,
+    )
+    check(len(records) == 3, f"{len(records)} records")
+    for record in records:
+        latencies = record["read"]["lat_ns"]
+        check(record["errors"] == 0 and total(record) > 0, "errors", describe(record))
+        check(record["late_starts"] > 0.7 * total(record), "late starts", describe(record))
+        mean_ns = latencies["sum"] / latencies["N"]
+        check(mean_ns > record["runtime_ns"] / 4, f"mean {mean_ns:.0f} ns", describe(record))
+
+
+def run_closed() -> None:
+    """Beside rate 0 the record knows no rate."""
+    records, _ = bench("iodepth=2 rate_iops=0 runtime=50ms ramp_time=0", harts=1)
+    if "late_starts" in records[0] or "rate_iops" in records[0]["job options"]:
+        raise Failure("the closed loop has a rate")
+
+
+def run_refused() -> None:
+    """The limit has no rate."""
+    _, console = bench("completion=limit rate_iops=100", status=1, harts=1)
+    check(any("rate_iops=100" in line and "hint" in line for line in console), "no hint", console)
+
+
+def cases() -> list[Case]:
+    """All of them."""
+    modes = "completion=poll,irq,hybrid"
+    asleep = "completion=irq,hybrid"
+    return [
+        Case("open loop, linear", lambda: run_rate(modes, 3)),
+        Case("open loop, poisson", lambda: run_rate(f"{modes} rate_process=poisson", 3)),
+        Case(
+            "open loop, a mix in batches on two harts, imsic",
+            lambda: run_rate(
+                f"{asleep} rw=randrw iodepth_batch_submit=8", 2, harts=2, irqchip="imsic"
+            ),
+        ),
+        Case("open loop, split requests", lambda: run_rate(f"{asleep} bs=1m", 2)),
+        Case(
+            "open loop, overload",
+            lambda: run_overload("iodepth=2 iodepth_batch_submit=2"),
+        ),
+        Case(
+            "open loop, overload, split requests fill the queue",
+            lambda: run_overload("iodepth=8 iodepth_batch_submit=4 bs=1m"),
+        ),
+        Case("closed loop", run_closed),
+        Case("open loop, limit refused", run_refused),
+    ]

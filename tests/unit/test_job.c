@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/*
+ * bench/job.c: the points that lists give, above all those of the open loop, and what is refused.
+ * What the parser prints is caught in a file.
+ */
+#define _POSIX_C_SOURCE 200809L /* dup2, fileno */
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "job.h"
+
+enum { SAID_BYTES = 4096 };
+
+static struct job job;
+
+/* Parses words that a blank separates; what was printed is in `said`. */
+static bool parse(const char *words, char said[SAID_BYTES])
+{
+    char copy[256];
+    char *argv[16];
+    int argc = 0;
+    FILE *file = tmpfile();
+    int console = dup(STDOUT_FILENO);
+    size_t length;
+    bool good;
+
+    assert_non_null(file);
+    assert_true(console >= 0);
+    snprintf(copy, sizeof(copy), "%s", words);
+    for (char *word = strtok(copy, " "); word != NULL && argc < 16; word = strtok(NULL, " ")) {
+        argv[argc++] = word;
+    }
+    fflush(stdout);
+    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
+    good = job_parse(&job, argc, argv);
+    fflush(stdout);
+    assert_true(dup2(console, STDOUT_FILENO) >= 0);
+    close(console);
+    rewind(file);
+    length = fread(said, 1, SAID_BYTES - 1, file);
+    said[length] = '\0';
+    fclose(file);
+    return good;
+}
+
+struct refused_case {
+    const char *name;
+    const char *words;
+    const char *said[3];
+};
+
+static const struct refused_case refused_cases[] = {
+    {"rate_above_the_limit", "rate_iops=10000001", {"rate_iops=10000001", "too large", "10000000"}},
+    {"rate_that_is_no_number", "rate_iops=fast", {"rate_iops=fast", "not a number", "0 to"}},
+    {"rate_of_a_gap_above_runtime",
+     "rate_iops=1 runtime=999ms",
+     {"rate_iops=1", "longer than runtime", "hint"}},
+    {"one_slow_rate_of_a_list",
+     "rate_iops=5000,1 runtime=500ms",
+     {"rate_iops=5000,1", "runtime", "hint"}},
+    {"limit_of_an_open_loop",
+     "rate_iops=5000 completion=poll,limit",
+     {"rate_iops=5000", "completion=limit", "hint"}},
+    {"limit_of_an_open_loop_in_a_list",
+     "rate_iops=0,5000 completion=limit",
+     {"rate_iops=0,5000", "only 0", "hint"}},
+    {"limit_of_a_mix", "rw=randrw completion=limit", {"rw=randrw", "chance", "hint"}},
+    {"process_of_a_closed_loop",
+     "rate_process=poisson",
+     {"rate_process=poisson", "no gaps", "rate_iops"}},
+    {"unknown_process", "rate_iops=100 rate_process=poison", {"poison", "poisson", "linear"}},
+};
+
+static void refusal_says_why(void **state)
+{
+    const struct refused_case *this = *state;
+    char said[SAID_BYTES];
+
+    assert_false(parse(this->words, said));
+    for (size_t i = 0; i < COUNT_OF(this->said); i++) {
+        if (strstr(said, this->said[i]) == NULL) {
+            fail_msg("'%s' does not say '%s'", said, this->said[i]);
+        }
+    }
+}
+
+struct name_case {
+    const char *name;
+    const char *words;
+    uint32_t points;
+    const char *last; /* the last point's name */
+};
+
+static const struct name_case name_cases[] = {
+    {"default_is_the_closed_loop", "runtime=1", 1, "randread-4k-qd1-b1-poll"},
+    {"rate_0_is_the_closed_loop", "rate_iops=0", 1, "randread-4k-qd1-b1-poll"},
+    {"closed_loop_goes_with_the_limit", "rate_iops=0 completion=limit", 1,
+     "randread-4k-qd1-b1-limit"},
+    {"rate_is_in_the_name", "rate_iops=5000", 1, "randread-4k-qd1-b1-r5000-poll"},
+    {"slowest", "rate_iops=1", 1, "randread-4k-qd1-b1-r1-poll"},
+    {"fastest_and_longest_name",
+     "rw=randwrite bs=16777215 iodepth=1023 iodepth_batch_submit=0 numjobs=8 rate_iops=10000000 "
+     "rate_process=poisson completion=hybrid",
+     1, "randwrite-16777215-qd1023-b1023-h8-r10000000-poisson-hybrid"},
+    {"rates_make_points", "rate_iops=0,100,200 completion=poll,irq", 6,
+     "randread-4k-qd1-b1-r200-irq"},
+    {"same_rate_twice_is_one_point", "rate_iops=100,100", 1, "randread-4k-qd1-b1-r100-poll"},
+};
+
+static void points_have_names(void **state)
+{
+    const struct name_case *this = *state;
+    char name[JOB_NAME_BYTES];
+    char said[SAID_BYTES];
+
+    assert_true(parse(this->words, said));
+    assert_int_equal(job.point_count, this->points);
+    job_name(&job.points[job.point_count - 1], name);
+    assert_string_equal(name, this->last);
+}
+
+/* Modes stay side by side: the bench rotates them within a point. */
+static void modes_are_innermost(void **state)
+{
+    char said[SAID_BYTES];
+
+    (void)state;
+    assert_true(parse("rate_iops=0,300 rate_process=poisson completion=irq,hybrid", said));
+    assert_int_equal(job.mode_count, 2);
+    for (uint32_t i = 0; i < job.point_count; i++) {
+        assert_int_equal(job.points[i].rate_iops, i < 2 ? 0 : 300);
+        assert_int_equal(job.points[i].completion, i % 2 == 0 ? JOB_IRQ : JOB_HYBRID);
+        assert_int_equal(job.points[i].process, JOB_POISSON);
+    }
+}
+
+static void help_knows_the_open_loop(void **state)
+{
+    char said[SAID_BYTES];
+
+    (void)state;
+    assert_true(parse("help", said));
+    assert_true(job.help);
+    assert_non_null(strstr(said, "rate_iops"));
+    assert_non_null(strstr(said, "rate_process"));
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[2 + COUNT_OF(refused_cases) + COUNT_OF(name_cases)] = {
+        cmocka_unit_test(modes_are_innermost),
+        cmocka_unit_test(help_knows_the_open_loop),
+    };
+    size_t count = 2;
+
+    fixture_add_cases(tests, &count, refusal_says_why, refused_cases, COUNT_OF(refused_cases),
+                      sizeof(refused_cases[0]));
+    fixture_add_cases(tests, &count, points_have_names, name_cases, COUNT_OF(name_cases),
+                      sizeof(name_cases[0]));
+    return fixture_run("job", tests, count);
+}
