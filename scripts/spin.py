@@ -47,10 +47,49 @@ class Case:
         return "-".join([self.model, *self.defines]).replace("=", "").lower()
 
 
+def shared_cases() -> list[Case]:
+    """Shared delivery: two harts, and three as far as the search ends in a few seconds."""
+    two = ("HARTS=2",)
+    three = ("HARTS=3",)
+    quiet = ("STRAYS=0", "POLLS=0")  # no round may find nothing
+    good = (
+        two,
+        (*two, *quiet),
+        (*two, *quiet, "JUNK"),
+        (*two, "STRAYS=1", "JUNK"),
+        (*three, "STRAYS=1", "POLLS=0", "ENTRIES=1"),
+        (*three, "STRAYS=0", "ENTRIES=1"),
+        (*three, *quiet),
+        (*three, *quiet, "ENTRIES=1", "JUNK"),
+        (*three, "STRAYS=1", "POLLS=0", "HOME_WITHOUT_QUEUE"),
+        (*three, "STRAYS=0", "ENTRIES=1", "LOST"),
+        (*three, *quiet, "DEAF"),
+        # In the wrong order these cost an interrupt for nothing, but lose nothing.
+        (*two, "STRAYS=1", "POLLS=0", "BUG_ATTEND_LATE"),
+        (*two, "STRAYS=1", "BUG_ANSWER_FIRST"),
+    )
+    bad = (
+        (*two, "BUG_OWNER_OPENS"),
+        (*two, "STRAYS=0", "BUG_OWNER_OPENS"),  # it takes no second device on the line
+        (*two, "BUG_OPEN_AT_ONCE"),
+        (*two, "BUG_KICK_FIRST"),
+        (*two, "BUG_CLEAR_LATE"),
+        (*two, "BUG_COUNT"),
+        (*two, "BUG_CLOSE_SILENT"),
+        (*two, "STRAYS=0", "LOST", "BUG_NO_REOPEN"),
+        (*two, *quiet, "BUG_ATTEND_LATE"),
+        (*two, *quiet, "BUG_ANSWER_FIRST"),
+        (*two, *quiet, "BUG_LEAVE_LATE"),
+        (*two, *quiet, "JUNK", "BUG_ATTENDING_ONLY"),
+    )
+    return [Case("shared", defines, False) for defines in good] + [
+        Case("shared", defines, True) for defines in bad
+    ]
+
+
 def cases() -> list[Case]:
     """Everything that is checked. A new model is a line here and a file in tests/spin/."""
     lines = ("LINE_LEVEL", "LINE_EDGE", "LINE_EDGE_CLEARS")
-    three = ("HARTS=3", "STRAYS=1")
     found = [Case("line", (kind, *way), False) for kind in lines for way in ((), ("MASK",))]
     # A level that stays high is sent again: there the handler that drains once is right.
     found += [Case("line", ("LINE_LEVEL", "BUG_DRAIN_ONCE"), False)]
@@ -66,24 +105,7 @@ def cases() -> list[Case]:
     ]
     found += [Case("wait", (), False)]
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]
-    found += [
-        Case("shared", ("HARTS=2",), False),
-        Case("shared", (*three, "ENTRIES=1"), False),
-        Case("shared", (*three, "POLLS=0"), False),
-    ]
-    found += [
-        Case("shared", ("HARTS=2", bug), True)
-        for bug in (
-            "BUG_OWNER_OPENS",
-            "BUG_OPEN_AT_ONCE",
-            "BUG_NO_ROUND",
-            "BUG_ROUND_FIRST",
-            "BUG_RESTART",
-            "BUG_CLEAR_LATE",
-        )
-    ]
-    # Without any stray claim too: it takes no second device on the line.
-    found += [Case("shared", ("HARTS=2", "STRAYS=0", "BUG_OWNER_OPENS"), True)]
+    found += shared_cases()
     found += [Case("failure", (), False)]
     found += [
         Case("failure", (bug,), True)
