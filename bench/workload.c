@@ -162,13 +162,14 @@ static bool post_due_group(struct worker *worker, uint64_t now_ticks)
     return posted == count;
 }
 
-/* Takes what the callbacks have noted: latencies, and the requests are free again. */
-static inline uint32_t take_finished(struct worker *worker, uint64_t now_ticks)
+/* Takes what the callbacks have noted, and a stamp: latencies, and the requests are free again. */
+static inline uint32_t take_finished(struct worker *worker)
 {
     /* One instruction, which a trap of this hart cannot split. */
     struct request *first = __atomic_exchange_n(&worker->finished, NULL, __ATOMIC_RELAXED);
     struct request *last = NULL;
     struct latency *latency = worker->latency;
+    uint64_t now_ticks = csr_time();
     uint32_t count = 0;
 
     for (struct request *request = first; request != NULL; request = request->next) {
@@ -181,16 +182,15 @@ static inline uint32_t take_finished(struct worker *worker, uint64_t now_ticks)
         worker->free = first;
     }
     worker->in_flight -= count;
+    worker->stamp_ticks = now_ticks;
     return count;
 }
 
 static void collect(struct worker *worker)
 {
-    uint64_t now_ticks = csr_time();
-    uint32_t count = take_finished(worker, now_ticks);
+    uint32_t count = take_finished(worker);
 
-    worker->stamp_ticks = now_ticks;
-    worker_drained(worker, now_ticks, count);
+    worker_drained(worker, worker->stamp_ticks, count);
 }
 
 /* True if there is enough to collect. A split request frees several slots: then a little early. */
@@ -336,8 +336,8 @@ static void run_open(struct worker *worker)
             until_ticks = worker->pacing.next_ticks;
         }
         wait_until(worker, until_ticks);
-        now_ticks = csr_time();
-        count = take_finished(worker, now_ticks);
+        count = take_finished(worker);
+        now_ticks = worker->stamp_ticks;
         if (count != 0) {
             worker_drained(worker, now_ticks, count);
         } else if (now_ticks >= worker->event_ticks) {

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A line with two controllers: A in shared delivery (home's queue and another owner's), B with
+ * queues of home's alone, served by looking again. nvme_irq_service() (engine/interrupt.c) with
+ * nvme_shared_begin() and nvme_irq_kicked() (engine/shared.c).
+ *
+ * In one claim home masks A and begins its round, then serves B until a pass finds nothing, and only
+ * then opens A, if A's round is over already. So there is a moment at which A is masked and B has
+ * nothing: the line is low, and whatever comes later makes an edge. A round that ends later opens A
+ * from the kick. When nothing moves any more, every completion must have been taken.
+ *
+ *   -DTWO_SHARED     B is in shared delivery too, with another round
+ *
+ *   -DBUG_OPEN_FIRST A is opened before B is served
+ *   -DBUG_B_FIRST    B is served, then A masked
+ *   -DBUG_B_ONCE     B is drained once
+ *   -DBUG_GIVE_UP    B stays busy for all passes and is left without an edge
+ *   -DBUG_END_OPENS  the end of a claim that went on too long opens A in the midst of its round
+ */
+#ifndef A_ENTRIES
+#define A_ENTRIES 1 /* on each queue of A */
+#endif
+#ifndef B_ENTRIES
+#define B_ENTRIES 3
+#endif
+#ifndef STRAYS
+#define STRAYS 1
+#endif
+#define PASSES_MAX 2
+#define A 0
+#define B 1
+#define HOME_BIT 1
+#define OWNER_BIT 2
+
+/* The devices. A queue of home's and one of the owner's on each; B has the latter if shared. */
+byte posted[4]; /* queue 2 * controller: home's, queue 2 * controller + 1: the owner's */
+byte taken[4];
+byte rung[4];
+bool masked[2];
+
+bool high;    /* the line they share */
+bool pending; /* a rising edge, cleared by the claim */
+
+/* The engine's. */
+byte waiting[2];
+bool in_round[2];
+bool kicked_home;
+bool kicked_owner;
+
+#define holds(c) (posted[2 * (c)] != rung[2 * (c)] || posted[2 * (c) + 1] != rung[2 * (c) + 1])
+#define asserts(c) (holds(c) && !masked[c])
+#define line_is_high (asserts(A) || asserts(B))
+#define ready(q) (posted[q] != taken[q])
+#define entries(q) ((q) < 2 -> A_ENTRIES : B_ENTRIES)
+#ifdef TWO_SHARED
+#define QUEUES 4
+#else
+#define QUEUES 3
+#endif
+
+inline follow_line()
+{
+    if
+    :: !high && line_is_high -> high = true; pending = true
+    :: high && !line_is_high -> high = false
+    :: else
+    fi
+}
+
+inline mask(c)
+{
+    d_step { masked[c] = true; follow_line() }
+}
+
+inline unmask(c)
+{
+    d_step { masked[c] = false; follow_line() }
+}
+
+/* nvme_queue_service() */
+inline drain(q)
+{
+    do
+    :: atomic { ready(q) -> taken[q]++ }
+    :: atomic { !ready(q) -> break }
+    od;
+    if
+    :: rung[q] != taken[q] -> d_step { rung[q] = taken[q]; follow_line() }
+    :: else
+    fi
+}
+
+active [QUEUES] proctype device()
+{
+    byte q = _pid;
+
+    do
+    :: posted[q] < entries(q) -> d_step { posted[q]++; follow_line() }
+    :: posted[q] == entries(q) -> break
+    od
+}
+
+active proctype owner()
+{
+    bool last;
+
+end:
+    do
+    :: atomic { kicked_owner -> kicked_owner = false };
+        if
+        :: waiting[A] & OWNER_BIT ->
+            drain(2 * A + 1);
+            d_step { waiting[A] = waiting[A] & ~OWNER_BIT; last = last || waiting[A] == 0 }
+        :: else
+        fi;
+#ifdef TWO_SHARED
+        if
+        :: waiting[B] & OWNER_BIT ->
+            drain(2 * B + 1);
+            d_step { waiting[B] = waiting[B] & ~OWNER_BIT; last = last || waiting[B] == 0 }
+        :: else
+        fi;
+#endif
+        if
+        :: last -> kicked_home = true; last = false
+        :: else
+        fi
+    od
+}
+
+/* nvme_shared_begin(): true if a round is under way or begins. Its queue here is drained. */
+inline begin_round(c)
+{
+    if
+    :: in_round[c]
+    :: !in_round[c] ->
+        mask(c);
+        in_round[c] = true;
+        waiting[c] = HOME_BIT | OWNER_BIT;
+        kicked_owner = true;
+        drain(2 * c);
+        d_step { waiting[c] = waiting[c] & ~HOME_BIT }
+    fi
+}
+
+inline end_round(c)
+{
+    if
+    :: in_round[c] && waiting[c] == 0 -> in_round[c] = false; unmask(c)
+    :: else
+    fi
+}
+
+/* Look again; a line that stays busy is masked and opened once, what is in a round left masked. */
+inline serve_b()
+{
+    passes = 0;
+    do
+    :: ready(2 * B) && passes < PASSES_MAX -> passes++; drain(2 * B)
+    :: else -> break
+#ifdef BUG_B_ONCE
+    :: passes != 0 -> break
+#endif
+    od;
+    if
+#ifndef BUG_GIVE_UP
+    :: passes == PASSES_MAX -> mask(B); unmask(B)
+#endif
+    :: else
+    fi;
+#ifdef BUG_END_OPENS
+    if
+    :: passes == PASSES_MAX -> unmask(A)
+    :: else
+    fi;
+#endif
+    passes = 0
+}
+
+active proctype home()
+{
+    byte passes;
+
+end:
+    do
+    :: atomic { pending -> pending = false }; /* claim */
+#ifdef TWO_SHARED
+        begin_round(A);
+        begin_round(B);
+        end_round(A);
+        end_round(B)
+#elif defined(BUG_B_FIRST)
+        serve_b();
+        begin_round(A);
+        end_round(A)
+#else
+        begin_round(A);
+#ifdef BUG_OPEN_FIRST
+        end_round(A);
+#endif
+        serve_b();
+        end_round(A)
+#endif
+    :: atomic { kicked_home -> kicked_home = false };
+        end_round(A)
+#ifdef TWO_SHARED
+        ;
+        end_round(B)
+#endif
+    od
+}
+
+#if STRAYS != 0
+active proctype strays()
+{
+    byte claims;
+
+    do
+    :: claims < STRAYS -> claims++; pending = true
+    :: claims == STRAYS -> break
+    od;
+    kicked_owner = true;
+    kicked_home = true
+}
+#endif
+
+active proctype judge()
+{
+    timeout ->
+        assert(taken[0] == A_ENTRIES && taken[1] == A_ENTRIES && taken[2] == B_ENTRIES);
+#ifdef TWO_SHARED
+        assert(taken[3] == B_ENTRIES);
+#endif
+        assert(!masked[A] && !masked[B])
+}

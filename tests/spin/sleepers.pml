@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hybrid mode in shared delivery: one mask for all owners, so the line may stay masked only while
+ * nobody sleeps. nvme_queue_arm() (engine/source.c), nvme_shared_begin() and nvme_irq_kicked()
+ * (engine/shared.c); rounds themselves are in shared.pml.
+ *
+ * Each hart has a thread that polls or sleeps, as it likes, until it has taken ENTRIES completions,
+ * and a handler that runs where interrupts are on. Nobody has a watch. A hart that sleeps for good
+ * is an invalid end state. The line is an edge latch.
+ *
+ *   -DWAKE_IN_HANDLER      a hart that takes a kick or a claim leaves the sleepers there and then
+ *
+ *   -DBUG_SHUT_AFTER_LOOK  home looks for sleepers, then sets the flag that the line is shut
+ *   -DBUG_FLAG_FIRST       an owner looks at the flag, then joins the sleepers
+ *   -DBUG_NO_KICK          an owner that joins does not kick home
+ *   -DBUG_NO_LOOK          home stays masked after a round without looking for sleepers
+ *   -DBUG_OPEN_IN_ROUND    a kick opens the line in the midst of a round
+ */
+#ifndef HARTS
+#define HARTS 3
+#endif
+#ifndef ENTRIES
+#define ENTRIES 2
+#endif
+#ifndef STRAYS
+#define STRAYS 1 /* claims, and kicks, without a cause */
+#endif
+#define HOME 0
+#define EVERYBODY ((1 << HARTS) - 1)
+#define bit(h) (1 << (h))
+
+/* The device, and its line at the interrupt controller. */
+byte posted[HARTS]; /* completion entries written */
+byte taken[HARTS];  /* entries consumed and given back */
+bool masked;        /* INTMS bit 0 */
+bool high;
+bool pending; /* latched edge, cleared by the claim */
+
+/* The engine's: what harts share. */
+byte waiting;  /* owners that have not answered this round; atomic */
+byte sleepers; /* owners that sleep or are about to; atomic */
+bool shut;     /* the line stays masked: everybody polls; stored by home, read by all */
+bool kicked[HARTS];
+bool in_round; /* home's own */
+
+#if HARTS == 2
+#define holds_entries (posted[0] != taken[0] || posted[1] != taken[1])
+#else
+#define holds_entries (posted[0] != taken[0] || posted[1] != taken[1] || posted[2] != taken[2])
+#endif
+#define ready(h) (posted[h] != taken[h])
+#define finished(h) (taken[h] == ENTRIES)
+#define interrupted(h) (kicked[h] || (h == HOME && pending))
+
+inline follow_line()
+{
+    if
+    :: !high && holds_entries && !masked -> high = true; pending = true
+    :: high && (!holds_entries || masked) -> high = false
+    :: else
+    fi
+}
+
+inline write_intms()
+{
+    d_step { masked = true; follow_line() }
+}
+
+inline write_intmc()
+{
+    d_step { masked = false; follow_line() }
+}
+
+inline drain(h)
+{
+    d_step { taken[h] = posted[h]; follow_line() }
+}
+
+inline join_sleepers(h)
+{
+    d_step { sleepers = sleepers | bit(h) }
+}
+
+inline leave_sleepers(h)
+{
+    d_step { sleepers = sleepers & ~bit(h) }
+}
+
+active [HARTS] proctype device()
+{
+    byte h = _pid;
+
+    do
+    :: d_step { posted[h] < ENTRIES -> posted[h]++; follow_line() }
+    :: posted[h] == ENTRIES -> break
+    od
+}
+
+/* ---- Home: the line -------------------------------------------------------------------- */
+
+/* If anybody sleeps, the line is opened. */
+inline open_for_sleepers()
+{
+    if
+    :: shut && sleepers != 0 -> shut = false; write_intmc()
+    :: else
+    fi
+}
+
+inline end_round()
+{
+    in_round = false;
+#ifdef BUG_NO_LOOK
+    shut = true
+#elif defined(BUG_SHUT_AFTER_LOOK)
+    if
+    :: sleepers != 0 -> shut = false; write_intmc()
+    :: sleepers == 0 -> shut = true
+    fi
+#else
+    shut = true;
+    /* A full fence: the owner sees the flag, or home sees the sleeper. */
+    open_for_sleepers()
+#endif
+}
+
+/* nvme_shared_begin() */
+inline claim()
+{
+    pending = false;
+#ifdef WAKE_IN_HANDLER
+    leave_sleepers(HOME);
+#endif
+    if
+    :: in_round
+    :: !in_round ->
+        write_intms();
+        in_round = true;
+        waiting = EVERYBODY;
+        kicked[1] = true;
+#if HARTS > 2
+        kicked[2] = true;
+#endif
+        drain(HOME);
+        d_step { waiting = waiting & ~bit(HOME) };
+        if
+        :: waiting == 0 -> end_round()
+        :: else
+        fi
+    fi
+}
+
+/* nvme_irq_kicked() */
+inline home_kicked()
+{
+    kicked[HOME] = false;
+#ifdef WAKE_IN_HANDLER
+    leave_sleepers(HOME);
+#endif
+    if
+    :: in_round && waiting == 0 -> end_round()
+#ifndef BUG_OPEN_IN_ROUND
+    :: !in_round -> open_for_sleepers()
+    :: else
+#else
+    :: else -> open_for_sleepers()
+#endif
+    fi
+}
+
+/* ---- An owner -------------------------------------------------------------------------- */
+
+/* nvme_queue_kicked() */
+inline owner_kicked(h)
+{
+    kicked[h] = false;
+#ifdef WAKE_IN_HANDLER
+    leave_sleepers(h);
+#endif
+    if
+    :: waiting & bit(h) ->
+        drain(h);
+        d_step { waiting = waiting & ~bit(h); last = waiting == 0 };
+        if
+        :: last -> kicked[HOME] = true
+        :: else
+        fi;
+        last = false
+    :: else
+    fi
+}
+
+/* Interrupts are on: what is pending is taken here. */
+inline take_interrupts(h)
+{
+    do
+    :: h == HOME && pending -> claim()
+    :: h == HOME && kicked[HOME] -> home_kicked()
+    :: h != HOME && kicked[h] -> owner_kicked(h)
+    :: !interrupted(h) -> break
+    od
+}
+
+/* nvme_queue_arm(): joins the sleepers, sees to it that the line is open, looks, sleeps. */
+inline arm_and_sleep(h)
+{
+#ifdef BUG_FLAG_FIRST
+    seen = shut;
+    join_sleepers(h);
+#else
+    join_sleepers(h);
+    /* A full fence: as in end_round(). */
+    seen = shut;
+#endif
+    if
+    :: h == HOME && !in_round -> open_for_sleepers()
+#ifndef BUG_NO_KICK
+    :: h != HOME && seen -> kicked[HOME] = true
+#endif
+    :: else
+    fi;
+    seen = false;
+    if
+    :: ready(h) -> leave_sleepers(h); drain(h)
+    :: !ready(h) -> interrupted(h) /* wfi */
+    fi
+}
+
+/* storage_wait() in a loop; it ends when its hart has taken everything, its handler does not. */
+active [HARTS] proctype hart()
+{
+    byte h = _pid - HARTS;
+    bool seen;
+    bool last;
+
+    do
+    :: finished(h) -> break
+    :: !finished(h) ->
+        if
+        :: arm_and_sleep(h)
+        :: ready(h) -> drain(h) /* a poll that found something; one that did not is no step */
+        :: interrupted(h)
+        fi;
+        take_interrupts(h);
+        leave_sleepers(h)
+    od;
+end:
+    do
+    :: interrupted(h) -> take_interrupts(h)
+    od
+}
+
+#if STRAYS != 0
+active proctype strays()
+{
+    byte claims;
+    byte kicks;
+
+    do
+    :: claims < STRAYS -> claims++; pending = true
+    :: kicks < STRAYS -> kicks++;
+        if
+        :: kicked[HOME] = true
+        :: kicked[1] = true
+        fi
+    :: claims == STRAYS && kicks == STRAYS -> break
+    od
+}
+#endif
