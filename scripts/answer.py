@@ -7,71 +7,26 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 
+import targets
 from environment import header
-from results import FAULTS, main_side, ratio_of
+from families import MODE_NAMES, Modes, families, latency_text, open_jobs, size_text
+from results import ratio_of
 from stats import Estimate
 
 WAIT_MAX = 0.10  # of the time, for a core: above it the host decides, not the machine
 RATIO_MIN = 1e-6  # a mode that stood still for whole rounds
-NOISY = 2.0  # highest over lowest end of an interval
 NO_DIFFERENCE = "no significant difference"
-# Polling against the device limit: (least depth, greatest depth, target).
-TARGETS = ((1, 1, 0.95), (32, 1 << 30, 0.90))
-MODE_NAMES = {"poll": "polling", "irq": "interrupts", "limit": "device limit"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Family:
-    """Jobs that differ only in depth and completion mode. A batch of 0 is the whole depth."""
-
-    rw: str
-    bs: int
-    harts: int
-    batch: int
-
-    def __str__(self) -> str:
-        batch = f"batch {self.batch}" if self.batch else "batch = depth"
-        plural = "s" if self.harts > 1 else ""
-        return f"{size_text(self.bs)} {self.rw}, {self.harts} hart{plural}, {batch}"
-
-
-Modes = dict[str, dict[int, dict]]  # completion -> depth -> job
-
-
-def size_text(size: int) -> str:
-    """4096 as `4 KiB`."""
-    for shift, unit in ((20, "MiB"), (10, "KiB")):
-        if size % (1 << shift) == 0:
-            return f"{size >> shift} {unit}"
-    return f"{size} B"
-
-
-def families(result: dict) -> dict[Family, Modes]:
-    """The jobs by family; the largest first, which is the one that answers the question.
-
-    A batch that equals its depth belongs to `batch = depth`; at depth 1 also to batch 1.
-    """
-    found: dict[Family, Modes] = {}
-    for job in result["jobs"]:
-        options, mine = job["job options"], job.get("hartq")
-        if not mine:
-            continue
-        depth, batch = int(options["iodepth"]), mine["batch"]
-        for kind in {1 if batch == 1 else 0 if batch == depth else batch}:
-            family = Family(options["rw"], int(options["bs"]), mine["harts"], kind)
-            modes = found.setdefault(family, {})
-            modes.setdefault(mine["completion"], {})[depth] = job
-    order = sorted(found, key=lambda f: -len({d for m in found[f].values() for d in m}))
-    return {
-        family: {mode: dict(sorted(depths.items())) for mode, depths in found[family].items()}
-        for family in order
-    }
+def paired(modes: Modes, mode: str, other: str) -> dict[int, Estimate]:
+    """Paired ratio of one mode to another at each depth."""
+    ratios = {d: ratio_of(job, f"ratio_to_{other}") for d, job in modes.get(mode, {}).items()}
+    return {depth: ratio for depth, ratio in ratios.items() if ratio}
 
 
 def poll_over_irq(modes: Modes) -> dict[int, Estimate]:
     """Paired ratio of polling to interrupts at each depth."""
-    ratios = {depth: ratio_of(job, "ratio_to_irq") for depth, job in modes.get("poll", {}).items()}
-    return {depth: ratio for depth, ratio in ratios.items() if ratio}
+    return paired(modes, "poll", "irq")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,31 +70,68 @@ def _list(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def compare(modes: Modes) -> list[str]:
-    """Who is faster at which depth, and where that changes."""
-    ratios = poll_over_irq(modes)
-    if not ratios:
-        return ["polling and interrupts were not both measured"]
+def _are(mode: str) -> str:
+    return f"{MODE_NAMES[mode]} {'are' if mode == 'irq' else 'is'}"
+
+
+def contest(ratios: dict[int, Estimate], mode: str, other: str) -> list[str]:
+    """Who of two modes is faster at which depth."""
     if not any(ratio.sure for ratio in ratios.values()):
-        return ["too few rounds to tell polling from interrupts (six at least)"]
+        names = f"{MODE_NAMES[mode]} from {MODE_NAMES[other]}"
+        return [f"too few rounds to tell {names} (six at least)"]
     lines = []
-    for verdict, text in ((1, "polling is faster"), (-1, "interrupts are faster")):
+    for verdict, fast, slow in ((1, mode, other), (-1, other, mode)):
         depths = [depth for depth, ratio in ratios.items() if ratio.verdict() == verdict]
         factors = [max(ratios[depth].median, RATIO_MIN) ** verdict for depth in depths]
         if depths:
             by = f"x{min(factors):.2f}" + (f" to x{max(factors):.2f}" if len(depths) > 1 else "")
-            lines.append(f"{text} at queue depth {_list(depths)} ({by}, paired)")
+            lines.append(
+                f"{_are(fast)} faster than {MODE_NAMES[slow]} at queue depth {_list(depths)} "
+                f"({by}, paired)"
+            )
     same = [depth for depth, ratio in ratios.items() if ratio.verdict() == 0]
     if same:
-        lines.append(f"{NO_DIFFERENCE} at queue depth {_list(same)}")
+        lines.append(
+            f"{MODE_NAMES[mode]} against {MODE_NAMES[other]}: {NO_DIFFERENCE} at queue depth "
+            f"{_list(same)}"
+        )
+    return lines
+
+
+def compare(modes: Modes) -> list[str]:
+    """Polling against interrupts, and where that changes; hybrid against both."""
+    ratios = poll_over_irq(modes)
+    lines = []
+    if not ratios:
+        lines.append("polling and interrupts were not both measured")
+    else:
+        lines += contest(ratios, "poll", "irq")
     for cross in crossovers(ratios):
         lines.append(
             f"crossover from {MODE_NAMES[cross.first]} to {MODE_NAMES[cross.second]} at a queue "
             f"depth of about {cross.at:.0f} (between {cross.low} and {cross.high})"
         )
-    if not crossovers(ratios) and len(ratios) > 1:
+    sure = any(ratio.sure for ratio in ratios.values())
+    if sure and not crossovers(ratios) and len(ratios) > 1:
         lines.append(f"no crossover between queue depth {min(ratios)} and {max(ratios)}")
-    return lines
+    for other in ("poll", "irq"):
+        if against := paired(modes, "hybrid", other):
+            lines += contest(against, "hybrid", other)
+    return lines + interrupts_taken(modes)
+
+
+def interrupts_taken(modes: Modes) -> list[str]:
+    """How hybrid sheds interrupts as the load rises."""
+    taken = {d: j["hartq"]["interrupts_per_io"] for d, j in modes.get("hybrid", {}).items()}
+    other = {d: j["hartq"]["interrupts_per_io"] for d, j in modes.get("irq", {}).items()}
+    if not taken:
+        return []
+    each = [
+        f"{count:.2f}" + (f" ({other[depth]:.2f})" if depth in other else "") + f" at {depth}"
+        for depth, count in taken.items()
+    ]
+    beside = " (interrupt mode)" if other else ""
+    return [f"hybrid's interrupts per I/O{beside} by queue depth: {', '.join(each)}"]
 
 
 def price(modes: Modes) -> list[str]:
@@ -156,69 +148,6 @@ def price(modes: Modes) -> list[str]:
             f"{latency_text(irq)} us against {latency_text(poll)} us polled"
         )
     return lines
-
-
-def latency_text(job: dict) -> str:
-    """p50/p99 in microseconds, `-` for what was not measured."""
-    found = main_side(job)["lat_ns"].get("percentile", {})
-    values = [found.get(f"{percent:.6f}") for percent in (50.0, 99.0)]
-    return "/".join(
-        "-" if ns is None else f"{ns / 1000:.1f}" if ns < 10000 else f"{ns / 1000:.0f}"
-        for ns in values
-    )
-
-
-def targets(result: dict) -> list[str]:
-    """Polling against the device limit: advisory, met when the interval's upper end reaches it.
-
-    A few rounds, or an interval that spans more than a factor of two, decide nothing.
-    """
-    lines = []
-    for family, modes in families(result).items():
-        for depth, job in modes.get("poll", {}).items():
-            ratio = ratio_of(job, "ratio_to_limit")
-            goals = [goal for low, high, goal in TARGETS if low <= depth <= high]
-            if not ratio or not goals or (family.rw, family.bs) != ("randread", 4096):
-                continue
-            if not ratio.sure:
-                verdict = "too few rounds to say"
-            elif ratio.high > NOISY * ratio.low:
-                verdict = "cannot tell (too wide)"
-            else:
-                verdict = "target met" if ratio.high >= goals[0] else "target not met"
-            lines.append(
-                f"{verdict}: polling reaches {ratio.median:.2f} of the device limit "
-                f"({ratio.low:.2f} to {ratio.high:.2f}; target {goals[0]:.2f}) at queue depth "
-                f"{depth}, batch {job['hartq']['batch']}, harts {family.harts}"
-            )
-    return lines
-
-
-def faults(result: dict) -> list[str]:
-    """What must not happen, loudly; empty when all is well."""
-    names = {"missed": "missed_interrupts"}
-    lines = []
-    for fault in FAULTS:
-        field = names.get(fault, fault)
-        bad = {j["jobname"]: j["hartq"][field] for j in result["jobs"] if j["hartq"][field]}
-        if bad:
-            where = ", ".join(f"{name}: {count}" for name, count in bad.items())
-            lines.append(f"!!! {field.replace('_', ' ')}: {sum(bad.values())} ({where})")
-    return lines
-
-
-def missed_line(result: dict) -> str:
-    """The sum of missed interrupts and what was looked at."""
-    mine = [job["hartq"] for job in result["jobs"]]
-    sums = {
-        name: sum(each[name] for each in mine)
-        for name in ("missed_interrupts", "spurious_interrupts", "late", "stalls_over_10ms")
-    }
-    return (
-        f"missed interrupts: {sums['missed_interrupts']} in {len(mine)} points "
-        f"(spurious {sums['spurious_interrupts']}, late {sums['late']}, "
-        f"stalls over 10 ms {sums['stalls_over_10ms']})"
-    )
 
 
 def host_waits(result: dict) -> dict[str, float]:
@@ -250,35 +179,66 @@ def words(result: dict) -> list[str]:
     """The answer, one statement a line: the main family in full, the others in short."""
     lines = []
     for index, (family, modes) in enumerate(families(result).items()):
-        if index and not poll_over_irq(modes):
+        if index and not (poll_over_irq(modes) or modes.get("hybrid")):
             continue
         lines.append(f"{family}:")
         lines += [f"  {text}" for text in compare(modes) + (price(modes) if index == 0 else [])]
-    return lines
+    return lines + open_words(result)
+
+
+def open_words(result: dict) -> list[str]:
+    """What hybrid leaves of the time that interrupts leave, by load."""
+    lines = []
+    for job in open_jobs(result):
+        ratio, mine = ratio_of(job, "idle_ratio_to_irq"), job["hartq"]
+        if not ratio:
+            continue
+        if not ratio.sure:
+            found = "too few rounds to compare idle times (six at least)"
+        elif ratio.verdict() == 0:
+            found = f"idle time of hybrid and of interrupts: {NO_DIFFERENCE}"
+        else:
+            found = (
+                f"hybrid idles {ratio.median:.2f} of what interrupts do ({ratio.low:.2f} to "
+                f"{ratio.high:.2f}, paired)"
+            )
+        lines.append(f"  at {mine['offered_iops']:,} IOPS offered, {mine['delivery']}: {found}")
+    return ["open loop:", *lines] if lines else []
 
 
 COLUMNS = (
-    ("rw", 9), ("bs", 7), ("harts", 5), ("QD", 4), ("batch", 5), ("mode", 5), ("IOPS", 9),
-    ("interval", 17), ("p50/p99 us", 12), ("busy %", 6), ("irq/IO", 6), ("of limit", 8),
-    ("cpu us/IO", 9),
+    ("rw", 9), ("bs", 7), ("harts", 5), ("delivery", 8), ("QD", 4), ("batch", 5), ("mode", 6),
+    ("IOPS", 9), ("interval", 17), ("p50/p99 us", 12), ("busy %", 6), ("irq/IO", 6),
+    ("of limit", 8), ("cpu us/IO", 9),
 )  # fmt: skip
+OPEN_COLUMNS = (
+    ("rw", 9), ("bs", 7), ("harts", 5), ("delivery", 8), ("QD", 4), ("batch", 5), ("offered", 9),
+    ("mode", 6), ("IOPS", 9), ("interval", 17), ("p50/p99 us", 12), ("idle", 5), ("irq/IO", 6),
+    ("idle over irq's", 18),
+)  # fmt: skip
+NAMING = 4  # the first columns: those that never change stand in the title
+
+
+def _naming_cells(job: dict) -> list[str]:
+    options, mine = job["job options"], job["hartq"]
+    size = size_text(int(options["bs"])).replace(" ", "")
+    return [options["rw"], size, str(mine["harts"]), mine["delivery"], options["iodepth"],
+            str(mine["batch"])]  # fmt: skip
+
+
+def _rate_cells(job: dict) -> list[str]:
+    mine = job["hartq"]
+    low, high = mine["iops_interval"]
+    return [mine["completion"], f"{mine['iops_median']:,.0f}", f"{low:,.0f}-{high:,.0f}",
+            latency_text(job)]  # fmt: skip
 
 
 def _cells(job: dict) -> list[str]:
-    options, mine = job["job options"], job["hartq"]
-    limit = mine["ratio_to_limit"]
-    cpu = mine["host_cpu_us_per_io"]
-    low, high = mine["iops_interval"]
+    mine = job["hartq"]
+    limit, cpu = mine["ratio_to_limit"], mine["host_cpu_us_per_io"]
     return [
-        options["rw"],
-        size_text(int(options["bs"])).replace(" ", ""),
-        str(mine["harts"]),
-        options["iodepth"],
-        str(mine["batch"]),
-        mine["completion"],
-        f"{mine['iops_median']:,.0f}",
-        f"{low:,.0f}-{high:,.0f}",
-        latency_text(job),
+        *_naming_cells(job),
+        *_rate_cells(job),
         f"{100 * (1 - mine['idle_fraction']):.0f}",
         f"{mine['interrupts_per_io']:.2f}",
         f"{limit['median']:.2f}" if limit else "",
@@ -286,23 +246,46 @@ def _cells(job: dict) -> list[str]:
     ]
 
 
-def table(result: dict) -> list[str]:
-    """Mode by depth; columns that never change are left out and stand in the title."""
-    rows = [_cells(job) for job in result["jobs"]]
-    if not rows:
-        return ["nothing was measured"]
-    constant = [i for i in range(3) if len({row[i] for row in rows}) == 1]
-    shown = [i for i in range(len(COLUMNS)) if i not in constant]
+def _open_cells(job: dict) -> list[str]:
+    mine, ratio = job["hartq"], ratio_of(job, "idle_ratio_to_irq")
+    return [
+        *_naming_cells(job),
+        f"{mine['offered_iops']:,}",
+        *_rate_cells(job),
+        f"{mine['idle_fraction']:.2f}",
+        f"{mine['interrupts_per_io']:.2f}",
+        f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})" if ratio else "",
+    ]
+
+
+def _lay_out(columns: Sequence[tuple[str, int]], rows: list[list[str]]) -> list[str]:
+    """Mode by depth or load; a blank line wherever anything before the mode changes."""
+    constant = [i for i in range(NAMING) if len({row[i] for row in rows}) == 1]
+    shown = [i for i in range(len(columns)) if i not in constant]
+    mode = [name for name, _ in columns].index("mode")
 
     def line(cells: Sequence[str]) -> str:
-        return "  ".join(cells[i].rjust(COLUMNS[i][1]) for i in shown).rstrip()
+        return "  ".join(cells[i].rjust(columns[i][1]) for i in shown).rstrip()
 
-    lines = [line([name for name, _ in COLUMNS])]
+    lines = [line([name for name, _ in columns])]
     for before, row in zip([None, *rows], rows):
-        if before and before[:5] != row[:5]:
+        if before and before[:mode] != row[:mode]:
             lines.append("")
         lines.append(line(row))
     return lines
+
+
+def table(result: dict) -> list[str]:
+    """All points, those of the open loop apart."""
+    opened = open_jobs(result)
+    closed = [job for job in result["jobs"] if job not in opened]
+    lines = _lay_out(COLUMNS, [_cells(job) for job in closed]) if closed else []
+    if opened:
+        process = result["global options"].get("rate_process", "linear")
+        lines += [""] if lines else []
+        lines += [f"open loop, {process}; latency from when a request was due"]
+        lines += _lay_out(OPEN_COLUMNS, [_open_cells(job) for job in opened])
+    return lines or ["nothing was measured"]
 
 
 def markdown(result: dict) -> str:
@@ -310,16 +293,14 @@ def markdown(result: dict) -> str:
     partial = ["> A partial result: the run was ended early.", ""] if result.get("partial") else []
     return "\n".join(
         (
-            "# Poll or interrupt?",
+            "# Poll, interrupt or both?",
             "",
             *partial,
             *(line if not line.startswith("  ") else f"- {line.strip()}" for line in words(result)),
             "",
-            missed_line(result) + ".",
-            "",
             *crowding(result),
             "",
-            *(f"- {line}" for line in targets(result)),
+            *(f"- {line}" for line in [*targets.lines(result), *targets.missed_lines(result)]),
             "",
             "```",
             *table(result),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from machine import ROOT, find_qemu
+from matrix import host_cores
 
 NOTE = "emulated: compare ratios, not absolute numbers"
 TARGET_CC = "riscv64-unknown-elf-gcc"
@@ -49,11 +50,31 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return match[1].strip() if match else platform.machine()
 
 
+def filesystem(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+    """The kind of filesystem a file lies on; empty if the kernel does not tell."""
+    try:
+        lines = [line.split() for line in mounts.read_text().splitlines()]
+    except OSError:
+        return ""
+    real, best, kind = path.resolve(), -1, ""
+    for words in lines:
+        point = Path(words[4].replace("\\040", " "))
+        if real.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), words[words.index("-") + 1]
+    return kind
+
+
+def backing_name(backing: str) -> str:
+    """`null` and `ram:64m` as they are; a file by its name and kind of filesystem, not its path."""
+    if backing.partition(":")[0] in ("null", "ram"):
+        return backing
+    where = filesystem(Path(backing))
+    return f"file:{Path(backing).name}" + (f" on {where}" if where else "") + ", aio=threads"
+
+
 def describe(qemu: str | None, harts: Sequence[int], backing: str) -> dict[str, object]:
     """The header of a result, before the first boot; the firmware is added when it is known."""
     _, version = find_qemu(qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
-    cores = len(os.sched_getaffinity(0))
-    kind = "file" if backing.partition(":")[0] not in ("null", "ram") else backing
     return {
         "note": NOTE,
         "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
@@ -61,9 +82,9 @@ def describe(qemu: str | None, harts: Sequence[int], backing: str) -> dict[str, 
         "qemu": version,
         "opensbi": "",
         "compiler": _first_line([TARGET_CC, "--version"]),
-        "backing": kind,
+        "backing": backing_name(backing),
         "host_cpu": cpu_model(),
-        "host_cores": cores,
+        "host_cores": host_cores(),
         "host_load_before": [round(load, 2) for load in os.getloadavg()],
         "harts": sorted(set(harts)),
     }

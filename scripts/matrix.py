@@ -6,22 +6,49 @@ A sweep is a product of lists, because the guest runs products; a preset is a fe
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
 
-from machine import PRIVATE_LINES, UsageError, parse_size
+from machine import PRIVATE_LINES, UsageError
 
-COMPLETIONS = ("poll", "irq", "limit")
+COMPLETIONS = ("poll", "irq", "hybrid", "limit")
+SPINNING = ("poll", "hybrid", "limit")  # these need a core of the host for each hart
+DELIVERIES = ("per-hart", "shared", "msix")
+PROCESSES = ("linear", "poisson")
 WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")
 MIXED = ("randrw", "rw", "readwrite")  # not for limit: its ring is filled once
 DEPTH_MAX = 1023
-HARTS_MAX = 8
+OPEN_DEPTH = 32  # of an open loop, unless the depth is given: the most that is in flight
 BLOCK_UNIT = 512  # bytes of a logical block: a transfer is whole ones
 BLOCK_MAX = 1 << 20
 LIMIT_BLOCK_MAX = 512 << 10  # one command's most (MDTS 7 of QEMU): the raw ring does not split
+LIMIT_LACKS = (
+    f"the raw ring has no open loop, no mix of reads and writes, and no block above "
+    f"{LIMIT_BLOCK_MAX >> 10}k"
+)
 BOOT_S = 1.5  # start of QEMU and the guest's set-up, for the estimate only
 WINDOW_EXTRA_S = 0.03  # between two windows: drain, print, next
-NS_PER_UNIT = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "m": 60 * 10**9}
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Rate:
+    """An open loop's load: of each hart in I/Os per second, or per cent of the capacity.
+
+    Without either the loop is closed: each completion makes room for the next request.
+    """
+
+    iops: int = 0
+    percent: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.percent}%" if self.percent else str(self.iops)
+
+    def __bool__(self) -> bool:
+        return bool(self.iops or self.percent)
+
+
+CLOSED = Rate()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +61,14 @@ class Sweep:
     bs: tuple[int, ...] = (4096,)
     rw: tuple[str, ...] = ("randread",)
     harts: tuple[int, ...] = (1,)
+    delivery: tuple[str, ...] = DELIVERIES[:1]
+    rate: tuple[Rate, ...] = (CLOSED,)
 
     def points(self) -> int:
         """How many points the product has."""
-        lists = (self.iodepth, self.batch, self.completion, self.bs, self.rw, self.harts)
         count = 1
-        for each in lists:
-            count *= len(each)
+        for each in dataclasses.fields(self):
+            count *= len(getattr(self, each.name))
         return count
 
 
@@ -58,19 +86,20 @@ class Preset:
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
 PRESETS = {
     "quick": Preset(
-        (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), rounds=6, boots=2, runtime_ms=250, ramp_ms=30
+        (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), rounds=6, boots=2, runtime_ms=200, ramp_ms=30
     ),
     "default": Preset(
         (Sweep(DEPTHS), Sweep((32, 128), (8, 0))), rounds=6, boots=3, runtime_ms=500, ramp_ms=50
     ),
     "full": Preset(
         (
-            Sweep((*DEPTHS, 256, 512)),
+            Sweep((*DEPTHS, 256, 512), delivery=("per-hart", "msix")),
             Sweep((8, 32, 128, 512), (8, 0)),
-            Sweep((1, 32, 128), harts=(2, 4, 8)),
-            Sweep((32, 128), (0,), harts=(2, 4, 8)),
+            Sweep((1, 32, 128), harts=(2, 4, 8), delivery=DELIVERIES),
+            Sweep((32, 128), (0,), harts=(2, 4, 8), delivery=DELIVERIES),
             Sweep((1, 32), bs=(512, 16384, 65536, 262144, 1048576)),
             Sweep((1, 32), rw=("randwrite", "randrw", "read", "write")),
+            Sweep((OPEN_DEPTH,), rate=(Rate(percent=10), Rate(percent=50), Rate(percent=80))),
         ),
         rounds=12,
         boots=4,
@@ -78,53 +107,6 @@ PRESETS = {
         ramp_ms=50,
     ),
 }  # fmt: skip
-
-
-def parse_numbers(text: str, what: str, low: int, high: int) -> tuple[int, ...]:
-    """`1,4,32` as numbers in their range, each once."""
-    values = []
-    for word in map(str.strip, text.split(",")):
-        if not re.fullmatch(r"[0-9]+", word):
-            raise UsageError(f"{what}: '{word}' is not a number")
-        if not low <= int(word) <= high:
-            raise UsageError(f"{what}: {word} is out of range ({low} to {high})")
-        values.append(int(word))
-    return tuple(dict.fromkeys(values))
-
-
-def parse_blocks(text: str, what: str) -> tuple[int, ...]:
-    """`4k,1m` as sizes of a transfer, each once."""
-    values = []
-    for word in map(str.strip, text.split(",")):
-        value = parse_size(word, what)
-        if value > BLOCK_MAX:
-            raise UsageError(f"{what}: {word} is out of range ({BLOCK_UNIT} to {BLOCK_MAX})")
-        if value % BLOCK_UNIT:
-            raise UsageError(f"{what}: {word} is not a multiple of {BLOCK_UNIT}")
-        values.append(value)
-    return tuple(dict.fromkeys(values))
-
-
-def parse_words(text: str, what: str, known: Sequence[str]) -> tuple[str, ...]:
-    """`poll,irq` as words that are known, each once."""
-    words = [word.strip() for word in text.split(",")]
-    for word in words:
-        if word not in known:
-            raise UsageError(f"{what}: '{word}' is unknown ({', '.join(known)})")
-    return tuple(dict.fromkeys(words))
-
-
-def parse_time_ms(text: str, what: str) -> int:
-    """`500ms`, `2s` or `2` (seconds, as fio) in milliseconds."""
-    number = text.strip().rstrip("smu")
-    unit = text.strip()[len(number) :]
-    try:
-        value_ms = float(number) * NS_PER_UNIT[unit] / 1e6
-    except (ValueError, KeyError) as error:
-        raise UsageError(f"{what}: '{text}' is not a time (such as 500ms or 2s)") from error
-    if not 1 <= value_ms <= 3.6e6:
-        raise UsageError(f"{what}: {text} is out of range (1ms to 3600s)")
-    return round(value_ms)
 
 
 def _batches(depth: int, batches: Iterable[int]) -> tuple[int, ...]:
@@ -146,39 +128,129 @@ def _split_depths(sweep: Sweep) -> Iterator[Sweep]:
             yield dataclasses.replace(sweep, iodepth=tuple(depths), batch=batch)
 
 
-def _split_modes(sweep: Sweep) -> Iterator[Sweep]:
-    """One hart count each, and only the modes that exist for it, the block size and the mix."""
+def _without(mode: str, harts: int, delivery: str, cores: int) -> str:
+    """Why a mode has no points on that many harts with that delivery; empty if it has."""
+    if delivery == "shared" and harts == 1:
+        return "a line that one hart has alone is per-hart delivery"
+    if delivery == "per-hart" and harts > PRIVATE_LINES:
+        return f"virt has {PRIVATE_LINES} lines, per-hart takes one for each hart"
+    if mode in SPINNING and harts > cores:
+        return f"they spin, and the host has {cores} core{'s' if cores > 1 else ''}"
+    return ""
+
+
+class _Dropped:
+    """What is left out, by reason: modes, hart counts and deliveries."""
+
+    def __init__(self) -> None:
+        self._lists: dict[str, tuple[dict, dict, dict]] = {}
+
+    def add(self, why: str, mode: str, harts: int, delivery: str) -> None:
+        """One mode at one hart count."""
+        kept = self._lists.setdefault(why, ({}, {}, {}))
+        for values, value in zip(kept, (mode, harts, delivery)):
+            values[value] = None
+
+    def lines(self) -> tuple[str, ...]:
+        """A line for each reason."""
+        found = []
+        for why, (modes, harts, deliveries) in self._lists.items():
+            where = f"on {', '.join(map(str, harts))} hart{'s' if set(harts) != {1} else ''}"
+            names = ", ".join(sorted(deliveries, key=DELIVERIES.index))
+            text = "limit" if why == LIMIT_LACKS else f"{', '.join(modes)} {where}, {names}"
+            found.append(f"{text}: {why}")
+        return tuple(found)
+
+
+def _split_machines(sweep: Sweep, cores: int, dropped: _Dropped) -> Iterator[Sweep]:
+    """One hart count and delivery each, and only the modes that exist for them."""
+    for harts in sweep.harts:
+        for delivery in sweep.delivery:
+            kept = []
+            for mode in sweep.completion:
+                why = _without(mode, harts, delivery, cores)
+                if why:
+                    dropped.add(why, mode, harts, delivery)
+                else:
+                    kept.append(mode)
+            if kept:
+                yield dataclasses.replace(
+                    sweep, harts=(harts,), delivery=(delivery,), completion=tuple(kept)
+                )
+
+
+def _split_modes(sweep: Sweep, dropped: _Dropped) -> Iterator[Sweep]:
+    """One rate each, and the device limit only where it exists."""
     small = tuple(size for size in sweep.bs if size <= LIMIT_BLOCK_MAX)
     large = tuple(size for size in sweep.bs if size > LIMIT_BLOCK_MAX)
     pure = tuple(rw for rw in sweep.rw if rw not in MIXED)
     mixed = tuple(rw for rw in sweep.rw if rw in MIXED)
-    for harts in sweep.harts:
-        modes = tuple(m for m in sweep.completion if m != "irq" or harts <= PRIVATE_LINES)
-        engine = tuple(mode for mode in modes if mode != "limit")
+    engine = tuple(mode for mode in sweep.completion if mode != "limit")
+    for rate in sweep.rate:
+        modes = engine if rate else sweep.completion
         groups = ((pure, small, modes), (pure, large, engine), (mixed, sweep.bs, engine))
         for rw, bs, kept in groups:
+            if rw and bs and len(kept) < len(sweep.completion):
+                dropped.add(LIMIT_LACKS, "limit", sweep.harts[0], sweep.delivery[0])
             if rw and bs and kept:
-                yield dataclasses.replace(sweep, harts=(harts,), rw=rw, bs=bs, completion=kept)
+                yield dataclasses.replace(sweep, rw=rw, bs=bs, completion=kept, rate=(rate,))
 
 
-def runnable(sweeps: Iterable[Sweep]) -> list[Sweep]:
-    """Sweeps of one machine each: one hart count, no batch above its depth.
+def host_cores() -> int:
+    """The cores that QEMU may use."""
+    return len(os.sched_getaffinity(0))
 
-    A controller interrupts one hart only, and `virt` has four private lines: above four harts the
-    interrupt mode has no points. Above one command's most bytes, and for reads mixed with writes,
-    the device limit has none.
+
+def runnable(
+    sweeps: Iterable[Sweep], cores: int | None = None
+) -> tuple[tuple[Sweep, ...], tuple[str, ...]]:
+    """Sweeps of one machine each, and what was left out: one hart count, delivery and rate, no
+    batch above its depth. UsageError if nothing is left.
+
+    Deliveries of one sweep stand side by side, so that the boots alternate between them.
     """
+    cores = host_cores() if cores is None else cores
     result: dict[Sweep, None] = {}
+    dropped = _Dropped()
     for sweep in sweeps:
-        for one in _split_modes(sweep):
-            result.update(dict.fromkeys(_split_depths(one)))
+        for depths in _split_depths(sweep):
+            for machine in _split_machines(depths, cores, dropped):
+                result.update(dict.fromkeys(_split_modes(machine, dropped)))
     if not result:
-        raise UsageError(
-            "plan: no point is left (a batch is at most its depth; interrupts need a private line "
-            f"per hart: at most {PRIVATE_LINES} harts; limit is for reads or writes alone, of at "
-            f"most {LIMIT_BLOCK_MAX >> 10}k)"
-        )
-    return list(result)
+        why = "; ".join(dropped.lines()) or "a batch is at most its depth"
+        hint = "--harts 2 or more" if sweeps_are_alone(sweeps) else "fewer --harts, other lists"
+        raise UsageError(f"plan: no point is left ({why}; hint: {hint})")
+    return tuple(result), dropped.lines()
+
+
+def sweeps_are_alone(sweeps: Iterable[Sweep]) -> bool:
+    """Every point is of one hart and shared delivery."""
+    return all(sweep.delivery == ("shared",) and sweep.harts == (1,) for sweep in sweeps)
+
+
+def with_rates(
+    sweeps: Iterable[Sweep], capacity: Callable[[str, int, int, int], float]
+) -> tuple[Sweep, ...]:
+    """Sweeps whose per cent have become I/Os per second of each hart.
+
+    capacity(rw, bs, iodepth, batch) is that of the whole device; the harts share it.
+    """
+    result: list[Sweep] = []
+    for sweep in sweeps:
+        (rate,) = sweep.rate
+        if not rate.percent:
+            result.append(sweep)
+            continue
+        for one in itertools.product(sweep.rw, sweep.bs, sweep.iodepth, sweep.batch):
+            rw, bs, depth, batch = one
+            share = capacity(rw, bs, depth, batch or depth) * rate.percent / 100
+            fixed = Rate(max(1, round(share / sweep.harts[0])), rate.percent)
+            result.append(
+                dataclasses.replace(
+                    sweep, rw=(rw,), bs=(bs,), iodepth=(depth,), batch=(batch,), rate=(fixed,)
+                )
+            )
+    return tuple(result)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,6 +262,8 @@ class Plan:
     boots: int
     runtime_ms: int
     ramp_ms: int
+    process: str = PROCESSES[0]  # how the arrivals of an open loop are spread
+    dropped: tuple[str, ...] = ()  # what was asked for and does not exist
 
     def points(self) -> int:
         """Points of all sweeps."""
@@ -203,6 +277,10 @@ class Plan:
         """The numbers of the rounds that a boot runs."""
         return range(self.rounds * boot // self.boots, self.rounds * (boot + 1) // self.boots)
 
+    def sweeps_of_boot(self, boot: int) -> tuple[Sweep, ...]:
+        """In turn forwards and backwards, so that no delivery profits from its place."""
+        return self.sweeps[:: -1 if boot % 2 else 1]
+
     def window_s(self) -> float:
         """Estimated seconds from one window to the next."""
         return (self.runtime_ms + self.ramp_ms) / 1e3 + WINDOW_EXTRA_S
@@ -211,17 +289,26 @@ class Plan:
         """Estimated seconds of the whole run."""
         return self.windows() * self.window_s() + self.boots * len(self.sweeps) * BOOT_S
 
+    def values(self, name: str) -> list:
+        """All values of one list of the sweeps, each once, in order."""
+        return list(dict.fromkeys(v for sweep in self.sweeps for v in getattr(sweep, name)))
+
     def describe(self) -> str:
-        """Two lines that say what will be done."""
+        """A few lines that say what will be done, and what will not."""
         minutes, seconds = divmod(round(self.seconds()), 60)
         plural = "s" if self.boots > 1 else ""
-        depths = sorted({depth for sweep in self.sweeps for depth in sweep.iodepth})
-        modes = dict.fromkeys(mode for sweep in self.sweeps for mode in sweep.completion)
-        return (
+        depths = ", ".join(map(str, sorted(self.values("iodepth"))))
+        lines = [
             f"plan: {self.points()} points x {self.rounds} rounds of {self.runtime_ms} ms "
-            f"in {self.boots} boot{plural}, about {minutes} min {seconds:02} s\n"
-            f"      {', '.join(modes)}; queue depths {', '.join(map(str, depths))}"
-        )
+            f"in {self.boots} boot{plural}, about {minutes} min {seconds:02} s",
+            f"      {', '.join(self.values('completion'))}; queue depths {depths}; "
+            f"delivery {', '.join(sorted(self.values('delivery'), key=DELIVERIES.index))}",
+        ]
+        rates = [str(rate) for rate in self.values("rate") if rate]
+        if rates:
+            lines.append(f"      open loop, {self.process}: {', '.join(rates)} (of each hart in "
+                         "I/Os per second, % of the capacity)")  # fmt: skip
+        return "\n".join([*lines, *(f"      left out: {text}" for text in self.dropped)])
 
 
 def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
@@ -234,6 +321,8 @@ def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
         return ",".join(map(str, values))
 
     turn = boot % len(sweep.completion)
+    (rate,) = sweep.rate
+    load = [f"rate_iops={rate.iops}", f"rate_process={plan.process}"] if rate else []
     return [
         f"rw={comma(sweep.rw)}",
         f"bs={comma(sweep.bs)}",
@@ -245,4 +334,5 @@ def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
         f"ramp_time={plan.ramp_ms}ms",
         f"rounds={len(plan.rounds_of_boot(boot))}",
         f"randseed={boot + 1}",
+        *load,
     ]

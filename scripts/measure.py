@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 import hostcpu
 from guest import STATUS_OK, Guest, Line
@@ -19,6 +20,7 @@ from machine import PRIVATE_LINES, Machine, UsageError
 from matrix import Plan, Sweep, guest_arguments
 
 MEMORY_MIB = 128  # besides the buffers
+PRP_LIST_BYTES = 4096  # of each request's slot, beside its buffer
 COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
 COMPLAINTS_MAX = 10
 FIRMWARE_LINE = re.compile(r"^OpenSBI (v\S+)")
@@ -33,9 +35,21 @@ class Target:
     """The machine all points share."""
 
     backing: str = "null"
-    delivery: str = "per-hart"
     qemu: str | None = None
     app: str | os.PathLike[str] = "bench"
+
+
+class Key(NamedTuple):
+    """A point: what windows have in common that are the same measurement."""
+
+    rw: str
+    bs: int
+    harts: int
+    rate: int  # of each hart in an open loop, 0 where the loop is closed
+    depth: int
+    batch: int
+    delivery: str
+    mode: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +62,20 @@ class Window:
     firmware: str = ""  # OpenSBI's version
 
     @property
-    def key(self) -> tuple[str, int, int, int, int, str]:
-        """The point: (rw, bs, harts, iodepth, batch, completion)."""
+    def key(self) -> Key:
+        """The point that this is a window of."""
         job = self.record["job options"]
         depth = int(job["iodepth"])
-        batch = int(job["iodepth_batch_submit"]) or depth
-        harts = int(job["numjobs"])
-        return (job["rw"], int(job["bs"]), harts, depth, batch, job["completion"])
+        return Key(
+            rw=job["rw"],
+            bs=int(job["bs"]),
+            harts=int(job["numjobs"]),
+            rate=int(job.get("rate_iops", 0)),
+            depth=depth,
+            batch=int(job["iodepth_batch_submit"]) or depth,
+            delivery=self.record["delivery"],
+            mode=job["completion"],
+        )
 
     @property
     def ios(self) -> int:
@@ -68,26 +89,47 @@ class Window:
 
 
 def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine:
-    """The machine for one sweep: a controller per hart while there are private lines."""
+    """The machine for one sweep; its interrupt controller and controllers make the delivery."""
     harts = sweep.harts[0]
     rounds = len(plan.rounds_of_boot(boot))
+    delivery = sweep.delivery[0]
+    buffers_bytes = harts * max(sweep.iodepth) * (max(sweep.bs) + PRP_LIST_BYTES)
     return Machine(
         app=target.app,
         arguments=guest_arguments(plan, sweep, boot),
         harts=harts,
-        memory_mib=MEMORY_MIB + (harts * max(sweep.iodepth) * max(sweep.bs) >> 20),
+        memory_mib=MEMORY_MIB + (buffers_bytes >> 20),
         backing=target.backing,
-        controllers=min(harts, PRIVATE_LINES),
+        irqchip="imsic" if delivery == "msix" else "plic",
+        controllers=min(harts, PRIVATE_LINES) if delivery == "per-hart" else 1,
         timeout_s=60 + 4 * sweep.points() * rounds * plan.window_s(),
         qemu=target.qemu,
     )
 
 
+def check_key(key: Key, sweep: Sweep) -> None:
+    """GuestFailed if the guest measured something else than it was asked for."""
+    if key.delivery not in sweep.delivery:
+        raise GuestFailed(
+            f"it says that its interrupts are delivered {key.delivery}, asked for was "
+            f"{', '.join(sweep.delivery)} on {key.harts} hart(s): kernel/storage.c and "
+            "scripts/measure.py do not agree about the machine"
+        )
+    rates = [rate.iops for rate in sweep.rate]
+    if key.rate not in rates:
+        raise GuestFailed(
+            f"it says rate_iops={key.rate}, asked for was {rates[0]} (0 is a closed loop)"
+        )
+
+
 class _Reader:
     """Takes the console of one boot line by line."""
 
-    def __init__(self, pid: int, first_round: int, on_window: Callable[[Window], None]) -> None:
+    def __init__(
+        self, pid: int, sweep: Sweep, first_round: int, on_window: Callable[[Window], None]
+    ) -> None:
         self._pid = pid
+        self._sweep = sweep
         self._first_round = first_round
         self._on_window = on_window
         self._begin: hostcpu.Spent | None = None
@@ -116,9 +158,10 @@ class _Reader:
             window = Window(
                 self._first_round + record["round"], record, self._spent, self._firmware
             )
-            _ = (window.key, window.iops)
+            key, _ = window.key, window.iops
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
             raise GuestFailed(f"its line cannot be read: {error}\n  {text[:200]}") from error
+        check_key(key, self._sweep)
         self.windows += 1
         self._begin = self._spent = None
         self._on_window(window)
@@ -134,7 +177,7 @@ def run_boot(
     machine = boot_machine(target, plan, sweep, boot)
     rounds = plan.rounds_of_boot(boot)
     with Guest(machine) as guest:
-        reader = _Reader(guest.pid, rounds.start, on_window)
+        reader = _Reader(guest.pid, sweep, rounds.start, on_window)
         for line in guest.lines():
             reader.take(line)
         result = guest.finish()
@@ -146,14 +189,6 @@ def run_boot(
     expected = sweep.points() * len(rounds)
     if reader.windows != expected:
         raise GuestFailed(f"the guest ended after {reader.windows} of {expected} windows")
-
-
-def check_target(target: Target) -> None:
-    """UsageError for what this version cannot measure."""
-    if target.delivery != "per-hart":
-        raise UsageError(
-            f"--delivery: {target.delivery} comes with a later version (per-hart is the only one)"
-        )
 
 
 def check_backing(target: Target, plan: Plan) -> None:

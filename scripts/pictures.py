@@ -17,13 +17,18 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter  # noqa: E402
+from matplotlib.ticker import (  # noqa: E402
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+)
 
 WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.8, 100
 NEAR_PIXELS = 15  # two labels closer than this would cover each other
 NINES_MAX = 6
 DECADES_FINE = 3.2  # up to here 2 and 5 have a tick as well
-DODGE = {"poll": 0.975, "irq": 1.025}  # intervals at one depth stand beside one another
 LEGEND_ROOM = 2.2  # more room above the highest value, on a logarithmic axis
 
 plt.rcParams.update(
@@ -53,14 +58,27 @@ class Look:
     marker: str
     line: str | tuple
     label: str
+    dodge: float = 1.0  # intervals at one depth stand beside one another
 
 
+DASHES, DASH_DOT, DOTS = (0, (5, 2)), (0, (7, 2, 1.5, 2)), (0, (1.2, 1.6))
+# By mode, then by delivery: polling and the limit look the same with each.
 LOOKS = {
-    "poll": Look("#0072B2", "o", "-", "polling"),
-    "irq": Look("#D55E00", "s", (0, (7, 2, 1.5, 2)), "interrupts"),
-    "limit": Look("#333333", "", (0, (4, 3)), "device limit (raw ring, polled)"),
-}
-OTHERS = (("#009E73", "^"), ("#CC79A7", "D"), ("#B8860B", "v"), ("#56B4E9", "P"))
+    ("poll", ""): Look("#0072B2", "o", "-", "polling", 0.97),
+    ("irq", "per-hart"): Look("#D55E00", "s", DASH_DOT, "interrupts, per-hart", 1.03),
+    ("irq", "shared"): Look("#CC79A7", "v", DASHES, "interrupts, shared", 1.05),
+    ("irq", "msix"): Look("#E69F00", "D", DOTS, "interrupts, msix", 0.95),
+    ("hybrid", "per-hart"): Look("#009E73", "^", DASHES, "hybrid, per-hart", 0.99),
+    ("hybrid", "shared"): Look("#7A6A00", "X", DASH_DOT, "hybrid, shared", 1.01),
+    ("hybrid", "msix"): Look("#56B4E9", "P", DOTS, "hybrid, msix", 0.985),
+    ("limit", ""): Look("#333333", "", (0, (4, 3)), "device limit (raw ring, polled)"),
+}  # fmt: skip
+OTHERS = (("#7A4988", "h"), ("#000000", "x"), ("#B8860B", "*"), ("#7F7F7F", "d"))
+
+
+def look_of(mode: str, delivery: str) -> Look:
+    """The look of a mode; delivery does not matter to those that take no interrupts."""
+    return LOOKS[mode, delivery if mode in ("irq", "hybrid") else ""]
 
 
 def other_look(index: int, label: str) -> Look:
@@ -73,7 +91,7 @@ def other_look(index: int, label: str) -> Look:
 class Point:
     """A measured point, as far as pictures need it."""
 
-    depth: int
+    at: int  # queue depth, or harts in the picture of their scaling
     iops: float
     low: float
     high: float
@@ -84,7 +102,7 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """A line: one mode at several depths. `note` sets it apart from the main one."""
+    """A line: one mode and delivery at several depths. `note` sets it apart from the main one."""
 
     look: Look
     points: tuple[Point, ...]
@@ -125,9 +143,9 @@ def _log_scale(axes: Axes, text: Callable[[float, object], str], room: float = 1
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _draw_line(axes: Axes, series: Series) -> None:
+def _draw_line(axes: Axes, series: Series, spread: float) -> None:
     look, main = series.look, not series.note
-    depths = [point.depth * DODGE.get(series.mode, 1.0) for point in series.points]
+    depths = [point.at * look.dodge**spread for point in series.points]
     iops = [point.iops for point in series.points]
     bars = [
         [max(0.0, point.iops - point.low) for point in series.points],
@@ -152,12 +170,8 @@ def iops_over_depth(lines: Sequence[Series], title: str, footer: str) -> Figure:
     """Picture 1: IOPS against queue depth, intervals as bars, the device limit dashed."""
     figure, (axes,) = _new(title, footer)
     for series in lines:
-        _draw_line(axes, series)
-    axes.set_xscale("log", base=2)
-    depths = sorted({point.depth for series in lines for point in series.points})
-    axes.xaxis.set_major_locator(FixedLocator(depths))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel("queue depth")
+        _draw_line(axes, series, _spread(lines))
+    _doubling_axis(axes, lines, "queue depth")
     axes.set_ylabel("IOPS")
     _log_scale(axes, short_number)
     _name_batches(axes, lines)
@@ -165,24 +179,60 @@ def iops_over_depth(lines: Sequence[Series], title: str, footer: str) -> Figure:
     return figure
 
 
-def _legend(axes: Axes, fontsize: float = 10.5) -> None:
-    """Polling first, whatever was drawn first."""
+def _doubling_axis(axes: Axes, lines: Sequence[Series], name: str) -> None:
+    axes.set_xscale("log", base=2)
+    values = sorted({point.at for series in lines for point in series.points})
+    axes.xaxis.set_major_locator(FixedLocator(values))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel(name)
+
+
+def _spread(lines: Sequence[Series]) -> float:
+    """How far apart intervals stand: the dodges are made for an axis of seven doublings."""
+    values = [point.at for series in lines for point in series.points]
+    return max(0.1, math.log2(max(values) / min(values)) / 7)
+
+
+def scaling(lines: Sequence[Series], cores: int, title: str, footer: str) -> Figure:
+    """Picture 6: IOPS over harts, a line per mode and delivery, and where the host's cores end."""
+    figure, (axes,) = _new(title, footer)
+    for series in lines:
+        _draw_line(axes, series, _spread(lines))
+    _doubling_axis(axes, lines, "harts, each a thread of the host")
+    axes.set_ylabel("IOPS of all harts together")
+    _log_scale(axes, short_number)
+    most = max(point.at for series in lines for point in series.points)
+    if most > cores:
+        axes.axvline(cores, color="#999999", linestyle=":", linewidth=1.2)
+        axes.annotate(
+            f"the host's {cores} cores", (cores, 0.02), (5, 0), xycoords=("data", "axes fraction"),
+            textcoords="offset points", fontsize=9.5, color="#666666",
+        )  # fmt: skip
+    _legend(axes)
+    return figure
+
+
+def _legend(axes: Axes, fontsize: float = 10, outside: bool = True) -> None:
+    """Polling first, whatever was drawn first; above the axes, where no line is."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         order = {look.label: index for index, look in enumerate(LOOKS.values())}
         pairs = sorted(zip(labels, handles), key=lambda pair: order.get(pair[0], len(order)))
-        axes.legend([h for _, h in pairs], [n for n, _ in pairs], loc="upper left",
-                    fontsize=fontsize)  # fmt: skip
+        columns = 4 if len(pairs) <= 4 else 3  # as many as the width has room for
+        above = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncol": columns}
+        axes.legend([h for _, h in pairs], [n for n, _ in pairs], fontsize=fontsize,
+                    **(above if outside else {"loc": "upper left"}))  # fmt: skip
 
 
 def _name_batches(axes: Axes, lines: Sequence[Series]) -> None:
     """A word at the left end of each group of thin lines."""
     for note in dict.fromkeys(series.note for series in lines if series.note):
         first = [series.points[0] for series in lines if series.note == note]
-        left = min(first, key=lambda point: (point.depth, -point.iops))
-        top = max(point.iops for point in first if point.depth == left.depth)
+        left = min(first, key=lambda point: (point.at, -point.iops))
+        top = max(point.iops for point in first if point.at == left.at)
         axes.annotate(
-            note, (left.depth, top), (-9, -2), textcoords="offset points", ha="right",
+            note, (left.at, top), (-9, -2), textcoords="offset points", ha="right",
             fontsize=9.5, color="#333333",
         )  # fmt: skip
 
@@ -214,15 +264,15 @@ def latency(lines: Sequence[Series], depths: Sequence[int], title: str, footer: 
         right = 1.0
         for series in lines:
             for point in series.points:
-                if point.depth == depth and point.latency and not series.note:
+                if point.at == depth and point.latency and not series.note:
                     _draw_latency(axes, series.look, point)
                     right = max(right, nines(point.latency[-1][0]))
         _nines_axis(axes, min(right * 1.02, NINES_MAX))
         axes.set_title(f"queue depth {depth}", fontsize=11)
         axes.set_xlabel("percentile")
     panels[0].set_ylabel("latency")
-    _log_scale(panels[0], latency_text)
-    _legend(panels[0], 9.5)
+    _log_scale(panels[0], latency_text, LEGEND_ROOM)
+    _legend(panels[0], 9.5, outside=False)
     return figure
 
 
@@ -251,7 +301,7 @@ def _label_depths(axes: Axes, series: Series, taken: list[tuple[float, float]]) 
             continue
         taken.append((x, y))
         axes.annotate(
-            str(point.depth), (point.busy, point.iops), (8, below), textcoords="offset points",
+            str(point.at), (point.busy, point.iops), (8, below), textcoords="offset points",
             fontsize=9.5, color=series.look.color,
         )  # fmt: skip
 
@@ -269,13 +319,13 @@ def iops_over_busy(lines: Sequence[Series], title: str, footer: str) -> Figure:
     limit = max((p.iops for s in lines if s.mode == "limit" and not s.note for p in s.points),
                 default=None)  # fmt: skip
     if limit:
-        look = LOOKS["limit"]
+        look = look_of("limit", "")
         axes.axhline(limit, color=look.color, linestyle=look.line, linewidth=1.0, label=look.label)
     axes.set_xlim(0, 107)
     axes.xaxis.set_major_locator(FixedLocator(range(0, 101, 20)))
     axes.set_xlabel("hart busy, % (not in wfi); numbers are queue depths")
     axes.set_ylabel("IOPS")
-    _log_scale(axes, short_number, LEGEND_ROOM)
+    _log_scale(axes, short_number)
     figure.canvas.draw()
     taken: list[tuple[float, float]] = []
     for series in drawn:

@@ -16,10 +16,11 @@ from pathlib import Path
 import answer
 import histogram
 import results
+from families import Family, families, size_text
 
 try:
     import pictures
-    from pictures import LOOKS, Point, Series, other_look
+    from pictures import Point, Series, look_of, other_look
 except ImportError as missing:
     sys.exit(f"plot.py: {missing} (scripts/setup.sh plot installs what is missing)")
 
@@ -31,7 +32,8 @@ examples:
   scripts/plot.py results/reference linux.json real-ssd.json
   fio --name=qd32 --rw=randread --bs=4k --direct=1 --iodepth=32 --ioengine=io_uring \\
       --filename=/dev/nvme0n1 --output-format=json+ --output=linux.json
-writes iops, latency and cpu as .png and .svg, and answer.md, into DIR
+writes iops, latency, cpu and, with more than one hart count, scaling as .png and .svg, and
+answer.md, into DIR
 """
 
 
@@ -58,29 +60,76 @@ def latency_curve(side: dict) -> tuple[tuple[float, float], ...]:
     return ()
 
 
-def our_point(depth: int, job: dict) -> Point:
-    """A job of ours."""
+def our_point(at: int, job: dict) -> Point:
+    """A job of ours; `at` is its place on the x axis."""
     mine = job["hartq"]
     low, high = mine["iops_interval"]
     busy = 100.0 * (1.0 - mine["idle_fraction"])
-    return Point(depth, mine["iops_median"], low, high, busy, latency_curve(results.main_side(job)))
+    return Point(at, mine["iops_median"], low, high, busy, latency_curve(results.main_side(job)))
 
 
-def our_series(result: dict) -> tuple[answer.Family | None, list[Series]]:
-    """The main family's lines, and thin ones for the whole depth behind one doorbell."""
-    found = answer.families(result)
+DRAWN_MODES = ("limit", "irq", "hybrid", "poll")  # the last lies on top
+
+
+def our_series(result: dict) -> tuple[Family | None, list[Series]]:
+    """The main family's lines with each delivery; thin ones for the depth behind one doorbell.
+
+    What takes no interrupts is drawn for the first delivery that has it.
+    """
+    found = families(result)
     main = next(iter(found), None)
-    lines = []
+    lines: list[Series] = []
     for family, modes in found.items():
         assert main
-        if family not in (main, dataclasses.replace(main, batch=0)):
+        same = dataclasses.replace(family, delivery=main.delivery)
+        note = "" if same == main else "batch = depth"
+        if family != dataclasses.replace(main, batch=0) and same != main:
             continue
-        note = "" if family == main else "batch = depth"
-        for mode in ("limit", "irq", "poll"):
+        for mode in DRAWN_MODES:
+            look = look_of(mode, family.delivery)
             points = tuple(our_point(depth, job) for depth, job in modes.get(mode, {}).items())
-            if points:
-                lines.append(Series(LOOKS[mode], points, mode, note))
-    return main, lines
+            if points and not any(l.look == look and l.note == note for l in lines):
+                lines.append(Series(look, points, mode, note))
+    return main, sorted(lines, key=lambda line: DRAWN_MODES.index(line.mode))
+
+
+def scaling_series(result: dict) -> tuple[str, list[Series]]:
+    """IOPS over harts, for the workload that has most hart counts; its name and its lines."""
+    groups: dict[tuple, dict[tuple[str, str], dict[int, dict]]] = {}
+    for job in result["jobs"]:
+        options, mine = job["job options"], job["hartq"]
+        if not mine["rate_iops"]:
+            where = (options["rw"], int(options["bs"]), int(options["iodepth"]), mine["batch"])
+            lines = groups.setdefault(where, {})
+            of_mode = lines.setdefault((mine["completion"], mine["delivery"]), {})
+            of_mode[mine["harts"]] = job
+
+    def counts(where: tuple) -> int:
+        return len({harts for jobs in groups[where].values() for harts in jobs})
+
+    best = max(groups, key=lambda where: (counts(where), where), default=None)
+    if best is None or counts(best) < 2:
+        return "", []
+    lines = []
+    for mode in DRAWN_MODES:
+        for (name, delivery), jobs in groups[best].items():
+            if name == mode:
+                lines = add_scaling(lines, mode, delivery, jobs)
+    rw, bs, depth, batch = best
+    return f"{size_text(bs)} {rw}, queue depth {depth}, batch {batch}", lines
+
+
+def add_scaling(
+    lines: list[Series], mode: str, delivery: str, jobs: dict[int, dict]
+) -> list[Series]:
+    """One more line; one of a mode that is drawn once goes on where another delivery's ended."""
+    look = look_of(mode, delivery)
+    points = {harts: our_point(harts, job) for harts, job in jobs.items()}
+    for line in [line for line in lines if line.look == look]:
+        points |= {point.at: point for point in line.points}
+        lines = [each for each in lines if each is not line]
+    ordered = tuple(points[harts] for harts in sorted(points))
+    return [*lines, Series(look, ordered, mode)]
 
 
 def fio_points(result: dict) -> Iterator[Point]:
@@ -101,7 +150,7 @@ def fio_points(result: dict) -> Iterator[Point]:
 
 def overlay(index: int, path: Path) -> Series:
     """A file of fio's as one line."""
-    points = sorted(fio_points(results.load(path)), key=lambda point: point.depth)
+    points = sorted(fio_points(results.load(path)), key=lambda point: point.at)
     if not points:
         raise ValueError(f"{path}: no job did any I/O")
     return Series(other_look(index, path.stem), tuple(points))
@@ -109,7 +158,7 @@ def overlay(index: int, path: Path) -> Series:
 
 def panel_depths(lines: Sequence[Series]) -> list[int]:
     """Up to three depths that have latencies: the usual ones, else shallowest to deepest."""
-    there = sorted({p.depth for s in lines if not s.note for p in s.points if p.latency})
+    there = sorted({p.at for s in lines if not s.note for p in s.points if p.latency})
     usual = [depth for depth in PANEL_DEPTHS if depth in there]
     if len(usual) >= min(len(there), len(PANEL_DEPTHS)):
         return usual
@@ -135,7 +184,7 @@ def draw(result: dict, others: Sequence[Series], folder: Path) -> list[Path]:
     lines += others
     if family is None:
         return []
-    place = f"{family}, {backing_text(result)}, emulated"
+    place = f"{family.workload()}, {backing_text(result)}, emulated"
     small = footer(result, lines)
     figures = {"iops": pictures.iops_over_depth(lines, f"IOPS: {place}", small)}
     depths = panel_depths(lines)
@@ -143,6 +192,11 @@ def draw(result: dict, others: Sequence[Series], folder: Path) -> list[Path]:
         figures["latency"] = pictures.latency(lines, depths, f"Latency: {place}", small)
     if any(point.busy is not None for line in lines for point in line.points):
         figures["cpu"] = pictures.iops_over_busy(lines, f"IOPS for CPU time: {place}", small)
+    workload, lines = scaling_series(result)
+    if lines:
+        title = f"IOPS over harts: {workload}, {backing_text(result)}, emulated"
+        cores = result["environment"]["host_cores"]
+        figures["scaling"] = pictures.scaling(lines, cores, title, small)
     written = []
     for name, figure in figures.items():
         for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
@@ -155,9 +209,9 @@ def draw(result: dict, others: Sequence[Series], folder: Path) -> list[Path]:
 
 def backing_text(result: dict) -> str:
     """`null` as a reader understands it."""
-    kind, _, size = result["environment"]["backing"].partition(":")
+    kind, _, rest = result["environment"]["backing"].partition(":")
     name = {"null": "null medium", "ram": "memory", "file": "image file"}.get(kind, kind)
-    return name + (f" {size}" if size else "")
+    return name + (f" {rest}" if rest else "")
 
 
 def plain(text: str) -> str:

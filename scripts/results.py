@@ -7,15 +7,15 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import histogram
 import hostcpu
-from measure import Window
+from matrix import COMPLETIONS, DELIVERIES
+from measure import Key, Window
 from stats import Estimate, estimate, paired_ratio
 
-Key = tuple[str, int, int, int, int, str]
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
 EMPTY = {"total_ios": 0, "io_bytes": 0, "lat_ns": {"min": 0, "max": 0, "sum": 0, "bins": {}}}
 # Sums of the windows that say something is wrong when they are not 0.
@@ -27,8 +27,12 @@ def group(windows: Iterable[Window]) -> dict[Key, list[Window]]:
     groups: dict[Key, list[Window]] = {}
     for window in windows:
         groups.setdefault(window.key, []).append(window)
-    order = {"poll": 0, "irq": 1, "limit": 2}
-    return dict(sorted(groups.items(), key=lambda g: (*g[0][:5], order.get(g[0][5], 9))))
+
+    def place(item: tuple[Key, list[Window]]) -> tuple:
+        key = item[0]
+        return (*key[:-2], DELIVERIES.index(key.delivery), COMPLETIONS.index(key.mode))
+
+    return dict(sorted(groups.items(), key=place))
 
 
 def counter(windows: Iterable[Window], name: str) -> int:
@@ -95,7 +99,7 @@ def host_wait(windows: list[Window]) -> dict[str, float] | None:
     total_ns = sum(host.time_ns for host in sampled)
     if not total_ns:
         return None
-    threads = {"vcpu": windows[0].key[2], "device": 1}
+    threads = {"vcpu": windows[0].key.harts, "device": 1}
     return {
         name: _round(sum(host.waited[name] for host in sampled) / total_ns / count)
         for name, count in threads.items()
@@ -109,34 +113,50 @@ def idle_fractions(windows: list[Window]) -> list[float]:
     return [_round(min(1.0, sum(idle) / total_ns)) for idle in harts]
 
 
+def idle_of(window: Window) -> float:
+    """The harts' share of a window that they slept, their mean."""
+    return statistics.fmean(window.record["idle_ns"]) / window.record["runtime_ns"]
+
+
+def ratios(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
+    """A mode against the others of its delivery, round by round."""
+
+    def ratio(mode: str, value: Callable[[Window], float]) -> dict[str, object] | None:
+        if key.mode in (mode, "limit"):
+            return None
+        mine, other = (
+            {window.round: value(window) for window in groups.get(each, [])}
+            for each in (key, key._replace(mode=mode))
+        )
+        found = paired_ratio(mine, other)
+        return found.as_json() if found else None
+
+    return {
+        **{f"ratio_to_{mode}": ratio(mode, lambda w: w.iops) for mode in ("limit", "poll", "irq")},
+        "idle_ratio_to_irq": ratio("irq", idle_of) if key.mode == "hybrid" else None,
+    }
+
+
 def ours(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
     """The `hartq` object of a job."""
     windows = groups[key]
     iops = {window.round: window.iops for window in windows}
     whole = estimate(list(iops.values()))
     idle = idle_fractions(windows)
-
-    def other(mode: str) -> dict[int, float]:
-        return {w.round: w.iops for w in groups.get((*key[:5], mode), [])}
-
-    def ratio(mode: str) -> dict[str, object] | None:
-        found = paired_ratio(iops, other(mode)) if mode != key[5] else None
-        return found.as_json() if found else None
-
-    limit = list(other("limit").values())
+    limit = [window.iops for window in groups.get(key._replace(mode="limit"), [])]
     return {
-        "completion": key[5],
-        "delivery": windows[0].record.get("delivery", "per-hart"),
-        "batch": key[4],
-        "harts": key[2],
+        "completion": key.mode,
+        "delivery": key.delivery,
+        "batch": key.batch,
+        "harts": key.harts,
+        "rate_iops": key.rate or None,
+        "offered_iops": key.rate * key.harts or None,
         "rounds": [{"round": number, "iops": _round(iops[number], 1)} for number in sorted(iops)],
         "iops_median": _round(whole.median, 1),
         "iops_interval": [_round(whole.low, 1), _round(whole.high, 1)],
         "interval_confidence": _round(whole.confidence, 4),
         "device_limit_iops": _round(statistics.median(limit), 1) if limit else None,
-        "ratio_to_limit": ratio("limit") if key[5] != "limit" else None,
-        "ratio_to_poll": ratio("poll") if key[5] == "irq" else None,
-        "ratio_to_irq": ratio("irq") if key[5] == "poll" else None,
+        **ratios(key, groups),
         "interrupts_per_io": _per_io(windows, "interrupts"),
         "sq_doorbells_per_io": _per_io(windows, "sq_doorbells"),
         "cq_doorbells_per_io": _per_io(windows, "cq_doorbells"),
@@ -158,6 +178,12 @@ def ours(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
     }
 
 
+def job_name(key: Key, told: str) -> str:
+    """The guest's name for a point, which does not know what else was measured beside it."""
+    parts = ["" if key.delivery == DELIVERIES[0] else key.delivery, f"r{key.rate}" * (key.rate > 0)]
+    return "-".join([told, *(part for part in parts if part and part not in told.split("-"))])
+
+
 def job(key: Key, groups: dict[Key, list[Window]], environment: dict) -> dict[str, object]:
     """One element of fio's `jobs`."""
     windows = groups[key]
@@ -166,7 +192,7 @@ def job(key: Key, groups: dict[Key, list[Window]], environment: dict) -> dict[st
     sides = {name: direction(windows, name) for name in ("read", "write", "trim")}
     bins = histogram.merge(side["lat_ns"].get("bins", {}) for side in sides.values())
     return {
-        "jobname": windows[0].record["jobname"],
+        "jobname": job_name(key, windows[0].record["jobname"]),
         "groupid": 0,
         "error": 1 if mine["errors"] else 0,
         "job options": {k: str(v) for k, v in windows[0].record["job options"].items()},
@@ -179,8 +205,14 @@ def job(key: Key, groups: dict[Key, list[Window]], environment: dict) -> dict[st
     }
 
 
-def build(windows: list[Window], environment: dict, options: dict, partial: bool) -> dict:
-    """The whole result."""
+def build(
+    windows: list[Window],
+    environment: dict,
+    options: dict,
+    partial: bool,
+    capacity: list[dict] | None = None,
+) -> dict:
+    """The whole result. `capacity` is what an open loop's per cent are of."""
     now = time.time()
     groups = group(windows)
     return {
@@ -191,16 +223,18 @@ def build(windows: list[Window], environment: dict, options: dict, partial: bool
         "global options": {name: str(value) for name, value in options.items()},
         "partial": partial,
         "environment": environment,
+        "capacity": capacity or [],
         "jobs": [job(key, groups, environment) for key in groups],
     }
 
 
 CSV_FIELDS = (
-    "completion", "harts", "batch", "iops_median", "device_limit_iops", "interrupts_per_io",
-    "sq_doorbells_per_io", "cq_doorbells_per_io", "completions_per_drain", "idle_polls_per_io",
-    "idle_fraction", "missed_interrupts", "spurious_interrupts", "late", "stalls_over_10ms",
+    "completion", "delivery", "harts", "batch", "rate_iops", "offered_iops", "iops_median",
+    "device_limit_iops", "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io",
+    "completions_per_drain", "idle_polls_per_io", "idle_fraction", "missed_interrupts",
+    "spurious_interrupts", "late", "stalls_over_10ms",
 )  # fmt: skip
-CSV_RATIOS = ("ratio_to_limit", "ratio_to_poll")
+CSV_RATIOS = ("ratio_to_limit", "ratio_to_poll", "ratio_to_irq", "idle_ratio_to_irq")
 
 
 def csv_row(job: dict) -> dict[str, object]:
@@ -209,7 +243,7 @@ def csv_row(job: dict) -> dict[str, object]:
     latency = main_side(job)["lat_ns"]
     row: dict[str, object] = {"jobname": job["jobname"]}
     row |= {name: options[name] for name in ("rw", "bs", "iodepth")}
-    row |= {name: mine[name] for name in CSV_FIELDS}
+    row |= {name: "" if mine[name] is None else mine[name] for name in CSV_FIELDS}
     row["iops_low"], row["iops_high"] = mine["iops_interval"]
     row["rounds"] = len(mine["rounds"])
     row["lat_mean_ns"] = latency["mean"]

@@ -3,7 +3,8 @@
 Called as QEMU is: `--version` answers as QEMU's, otherwise the guest's arguments are taken from
 `-append`. FAKE_GUEST in the environment changes its ways: `missed` reports a missed interrupt in
 the last window, `die` fails half way, `garbage` prints a broken line, `slow` sleeps as long as the
-real one would measure, `bias=F` multiplies the IOPS of interrupts.
+real one would measure, `bias=F` multiplies the IOPS of interrupts, `says=D` reports another
+delivery than the machine has, `closed` knows no open loop.
 """
 
 from __future__ import annotations
@@ -49,23 +50,33 @@ def side(chance: random.Random, ios: int, bs: int, latency_ns: float) -> dict:
     return {"total_ios": ios, "io_bytes": ios * bs, "lat_ns": latency}
 
 
-def window(chance: random.Random, job: dict, runtime_ns: int, bias: float) -> dict:
+def window(
+    chance: random.Random, job: dict, runtime_ns: int, bias: float, delivery: str
+) -> dict:
     """What one point does in one window: a device with a limit, doorbells that cost."""
     depth, harts = int(job["iodepth"]), int(job["numjobs"])
     batch = int(job["iodepth_batch_submit"]) or depth
     limit = 420e3 / (1 + 9.0 / depth) * (0.25 + 0.75 * (1 - 1 / batch))
-    factor = {"limit": 1.0, "poll": 0.94, "irq": bias * (0.35 + 0.65 * depth / (depth + 8))}
+    woken = bias * (0.35 + 0.65 * depth / (depth + 8))
+    factor = {"limit": 1.0, "poll": 0.94, "hybrid": 0.93, "irq": woken}
     iops = limit * factor[job["completion"]] * chance.lognormvariate(0, 0.05)
     ios = int(iops * runtime_ns / 1e9)
-    irq = job["completion"] == "irq"
-    per_drain = min(depth, 4 if irq else 1.5)
-    idle = (0.8 / depth**0.5 if irq else 0.0) * runtime_ns
+    mode = job["completion"]
+    irq = mode in ("irq", "hybrid")
+    load = 0.0
+    if "rate_iops" in job:
+        offered = int(job["rate_iops"]) * harts
+        load, iops = min(1.0, offered / iops), min(iops, offered)
+        ios = int(iops * runtime_ns / 1e9)
+    per_drain = min(depth, {"irq": 4, "hybrid": depth}.get(mode, 1.5))
+    free = (1 - load if "rate_iops" in job else 0.8 / depth**0.5) * chance.uniform(0.98, 1.02)
+    idle = {"irq": min(1.0, free), "hybrid": min(1.0, 0.9 * free)}.get(mode, 0.0) * runtime_ns
     writes = {"r": 0, "w": ios}.get(job["rw"].replace("rand", "")[0], 0)
     writes = round(ios * 0.3) if job["rw"].endswith("rw") else writes
     bs = int(job["bs"])
     latency_ns = 0.0 if job["completion"] == "limit" else depth / iops * 1e9
     return {
-        "delivery": "per-hart", "harts": harts, "runtime_ns": runtime_ns,
+        "delivery": delivery, "harts": harts, "runtime_ns": runtime_ns,
         "read": side(chance, ios - writes, bs, latency_ns),
         "write": side(chance, writes, bs, latency_ns),
         "counters": {
@@ -79,24 +90,26 @@ def window(chance: random.Random, job: dict, runtime_ns: int, bias: float) -> di
     }  # fmt: skip
 
 
-def lines(words: list[str], ways: str = "") -> Iterator[str]:
+def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Iterator[str]:
     """The console of one boot."""
     given = dict(word.split("=", 1) for word in words)
     points = list(itertools.product(*(given[name].split(",") for name in NAMES)))
     rounds, seed = int(given["rounds"]), int(given.get("randseed", "1"))
     runtime_ns = int(given["runtime"].removesuffix("ms")) * 1000000
     bias = float(ways.removeprefix("bias=")) if ways.startswith("bias=") else 1.0
+    load = {name: given[name] for name in ("rate_iops", "rate_process") if name in given}
+    load = {} if ways == "closed" else load
     yield "OpenSBI v1.1"
     yield json.dumps({"hartq_banner": 1, "points": len(points), "rounds": rounds})
     for count, (number, point) in enumerate(
         itertools.product(range(rounds), range(len(points))), 1
     ):
-        job = dict(zip(NAMES, points[point]))
+        job = dict(zip(NAMES, points[point])) | load
         chance = random.Random(f"{seed} {number} {points[point]}")
         name = f"{job['rw']}-{job['bs']}-qd{job['iodepth']}-b{job['iodepth_batch_submit']}"
         record = {"hartq_bench": 1, "point": point, "round": number}
         record |= {"jobname": f"{name}-{job['completion']}", "job options": job}
-        record |= window(chance, job, runtime_ns, bias)
+        record |= window(chance, job, runtime_ns, bias, delivery)
         last = count == rounds * len(points)
         record["counters"]["missed"] = int(ways == "missed" and last)
         yield f"#begin {point} {number}"
@@ -112,13 +125,24 @@ def lines(words: list[str], ways: str = "") -> Iterator[str]:
     yield "exit 0"
 
 
+def delivery_of(argv: list[str]) -> str:
+    """What the kernel makes of the machine."""
+    if any("aia=aplic-imsic" in word for word in argv):
+        return "msix"
+    controllers = sum(word.startswith("nvme,") for word in argv)
+    harts = int(argv[argv.index("-smp") + 1].split(",")[0])
+    return "per-hart" if controllers >= harts else "shared"
+
+
 def main() -> int:
     """Act as qemu-system-riscv64."""
     if "--version" in sys.argv:
         print("QEMU emulator version 7.2.99 (fake)")
         return 0
     words = sys.argv[sys.argv.index("-append") + 1].split()
-    for line in lines(words, os.environ.get("FAKE_GUEST", "")):
+    ways = os.environ.get("FAKE_GUEST", "")
+    says = ways.removeprefix("says=") if ways.startswith("says=") else delivery_of(sys.argv)
+    for line in lines(words, ways, says):
         print(line, flush=True)
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import random
 import shutil
@@ -14,41 +13,20 @@ import unittest
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = HERE.parent.parent / "scripts"
-sys.path[:0] = [str(SCRIPTS), str(HERE)]
+sys.path[:0] = [str(HERE.parent.parent / "scripts"), str(HERE)]
 
 import answer  # noqa: E402
-import environment  # noqa: E402
-import fake_guest  # noqa: E402
 import histogram  # noqa: E402
 import hostcpu  # noqa: E402
-import matrix  # noqa: E402
 import results  # noqa: E402
 import stats  # noqa: E402
-from machine import UsageError  # noqa: E402
-from measure import Window  # noqa: E402
-
-ENVIRONMENT = {
-    "note": environment.NOTE, "date": "2026-01-01 00:00:00 UTC", "commit": "0123456789ab",
-    "qemu": "7.2.99", "opensbi": "v1.1", "compiler": "gcc 12", "backing": "null",
-    "host_cpu": "a CPU", "host_cores": 2, "host_load_before": [0.1, 0.1, 0.1], "harts": [1],
-}  # fmt: skip
-
-
-def fake_windows(words: list[str], ways: str = "", first_round: int = 0) -> list[Window]:
-    """The windows of one boot of the fake guest."""
-    records = [json.loads(t) for t in fake_guest.lines(words, ways) if t.startswith('{"hartq_b')]
-    share = dict.fromkeys(hostcpu.CLASSES, 1000000)
-    spent = hostcpu.Spent(share, share, 100000000)
-    return [Window(first_round + r["round"], r, spent) for r in records if "hartq_bench" in r]
-
-
-def fake_result(depths: str = "1,8,32", ways: str = "", rounds: int = 6) -> dict:
-    """A result as bench.py builds it, through JSON and back."""
-    words = ["rw=randread", "bs=4096", f"iodepth={depths}", "iodepth_batch_submit=1", "numjobs=1",
-             "completion=poll,irq,limit", "runtime=100ms", f"rounds={rounds}"]  # fmt: skip
-    return json.loads(json.dumps(results.build(fake_windows(words, ways), ENVIRONMENT, {}, False)))
-
+from fake_results import (  # noqa: E402
+    ENVIRONMENT,
+    as_result,
+    fake_result,
+    fake_windows,
+    fake_words,
+)
 
 class Histogram(unittest.TestCase):
     def test_merge_adds_and_orders(self) -> None:
@@ -122,74 +100,6 @@ class Stats(unittest.TestCase):
         self.assertLessEqual(differs, 50)
 
 
-class Matrix(unittest.TestCase):
-    def test_default_is_what_the_bench_promises(self) -> None:
-        preset = matrix.PRESETS["default"]
-        plan = matrix.Plan(tuple(matrix.runnable(preset.sweeps)), preset.rounds, preset.boots,
-                           preset.runtime_ms, preset.ramp_ms)  # fmt: skip
-        self.assertEqual((plan.points(), plan.rounds, plan.boots), (36, 6, 3))
-        self.assertLess(plan.seconds(), 240)
-
-    def test_batches_stay_below_their_depth(self) -> None:
-        sweeps = matrix.runnable([matrix.Sweep((1, 8, 32), (1, 8, 0))])
-        self.assertEqual([(s.iodepth, s.batch) for s in sweeps],
-                         [((1,), (1,)), ((8,), (1, 8)), ((32,), (1, 8, 0))])  # fmt: skip
-
-    def test_irq_ends_at_four_harts(self) -> None:
-        sweeps = matrix.runnable([matrix.Sweep(harts=(4, 8))])
-        self.assertEqual(
-            [s.completion for s in sweeps], [("poll", "irq", "limit"), ("poll", "limit")]
-        )
-        with self.assertRaises(UsageError):
-            matrix.runnable([matrix.Sweep(completion=("irq",), harts=(8,))])
-
-    def test_limit_has_no_mixed_workload(self) -> None:
-        sweeps = matrix.runnable([matrix.Sweep(rw=("read", "randrw", "rw"), bs=(512, 1 << 20))])
-        self.assertEqual(
-            [(s.rw, s.bs, s.completion) for s in sweeps],
-            [(("read",), (512,), ("poll", "irq", "limit")),
-             (("read",), (1 << 20,), ("poll", "irq")),
-             (("randrw", "rw"), (512, 1 << 20), ("poll", "irq"))],
-        )  # fmt: skip
-        with self.assertRaises(UsageError):
-            matrix.runnable([matrix.Sweep(completion=("limit",), rw=("randrw",))])
-
-    def test_every_round_runs_once_and_modes_take_turns(self) -> None:
-        sweep = matrix.Sweep()
-        plan = matrix.Plan((sweep,), 7, 3, 500, 50)
-        rounds = [r for boot in range(3) for r in plan.rounds_of_boot(boot)]
-        self.assertEqual(rounds, list(range(7)))
-        first = {
-            matrix.guest_arguments(plan, sweep, b)[5].split("=")[1].split(",")[0] for b in range(3)
-        }
-        self.assertEqual(first, {"poll", "irq", "limit"})
-
-    def test_lists(self) -> None:
-        self.assertEqual(matrix.parse_blocks("4k,512,4096", "--bs"), (4096, 512))
-        for bad in ("", "x", "4k,", "2m", "-1", "0", "1000"):
-            with self.assertRaises(UsageError):
-                matrix.parse_blocks(bad, "--bs")
-        self.assertEqual(matrix.parse_numbers("8, 0,8", "--batch", 0, 1023), (8, 0))
-        for bad in ("", "x", "4k", "1,", "-1", "1024", "\u00b2"):
-            with self.assertRaises(UsageError):
-                matrix.parse_numbers(bad, "--batch", 0, 1023)
-        with self.assertRaises(UsageError):
-            matrix.parse_words("poll,hybrid", "--completion", matrix.COMPLETIONS)
-
-    def test_times(self) -> None:
-        for text, expected in (
-            ("500ms", 500),
-            ("2s", 2000),
-            ("2", 2000),
-            ("0.5", 500),
-            ("1m", 60000),
-        ):
-            self.assertEqual(matrix.parse_time_ms(text, "--runtime"), expected)
-        for bad in ("", "ms", "5h", "0", "nan"):
-            with self.assertRaises(UsageError):
-                matrix.parse_time_ms(bad, "--runtime")
-
-
 class HostCpu(unittest.TestCase):
     def test_threads_by_class(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -240,7 +150,32 @@ class Results(unittest.TestCase):
         self.assertLess(jobs["irq"]["hartq"]["ratio_to_poll"]["median"], 0.7)
         self.assertGreater(jobs["poll"]["hartq"]["ratio_to_irq"]["median"], 1.5)
         self.assertAlmostEqual(jobs["poll"]["hartq"]["ratio_to_limit"]["median"], 0.94, 1)
-        self.assertIsNone(jobs["limit"]["hartq"]["ratio_to_limit"])
+        self.assertGreater(jobs["hybrid"]["hartq"]["ratio_to_irq"]["median"], 1.5)
+        self.assertAlmostEqual(jobs["hybrid"]["hartq"]["ratio_to_poll"]["median"], 0.99, 1)
+        self.assertIsNone(jobs["poll"]["hartq"]["ratio_to_poll"])
+        for name in ("ratio_to_limit", "ratio_to_poll", "ratio_to_irq", "idle_ratio_to_irq"):
+            self.assertIsNone(jobs["limit"]["hartq"][name])
+
+    def test_deliveries_and_rates_are_points_of_their_own(self) -> None:
+        words = fake_words("8", harts=2)
+        load = [*fake_words("8", harts=2, modes="irq,hybrid"), "rate_iops=3000"]
+        windows = [
+            *fake_windows(words, delivery="msix"), *fake_windows(words, "bias=0.1"),
+            *fake_windows(load, delivery="msix"),
+        ]  # fmt: skip
+        jobs = as_result(windows)["jobs"]
+        named = [j["jobname"].removeprefix("randread-4096-qd8-b1-") for j in jobs]
+        self.assertEqual(named, [
+            "poll", "irq", "hybrid", "limit", "poll-msix", "irq-msix", "hybrid-msix", "limit-msix",
+            "irq-msix-r3000", "hybrid-msix-r3000",
+        ])  # fmt: skip
+        self.assertEqual({len(job["hartq"]["rounds"]) for job in jobs}, {6})
+        mine = [job["hartq"] for job in jobs]
+        self.assertLess(mine[1]["ratio_to_poll"]["median"], 0.2, "per-hart's own polling")
+        self.assertGreater(mine[5]["ratio_to_poll"]["median"], 0.3, "msix's own polling")
+        self.assertEqual((mine[-1]["rate_iops"], mine[-1]["offered_iops"]), (3000, 6000))
+        self.assertAlmostEqual(mine[-1]["iops_median"], 6000, -1)
+        self.assertAlmostEqual(mine[-1]["idle_ratio_to_irq"]["median"], 0.93, delta=0.06)
 
     def test_save_and_load(self) -> None:
         result = fake_result()
@@ -249,8 +184,11 @@ class Results(unittest.TestCase):
             self.assertEqual(results.load(Path(folder, "new")), result)
             with Path(folder, "new", "results.csv").open() as source:
                 rows = list(csv.DictReader(source))
-            self.assertEqual(len(rows), 9)
+            self.assertEqual(len(rows), 12)
             self.assertEqual(rows[0]["completion"], "poll")
+            hybrid = next(row for row in rows if row["completion"] == "hybrid")
+            self.assertGreater(float(hybrid["ratio_to_irq_high"]), 1.0)
+            self.assertEqual((hybrid["delivery"], hybrid["rate_iops"]), ("per-hart", ""))
             self.assertEqual(
                 sorted(os.listdir(Path(folder, "new"))), ["results.csv", "results.json"]
             )
@@ -266,73 +204,6 @@ class Results(unittest.TestCase):
         result = results.build(windows, ENVIRONMENT, {}, True)
         self.assertIn("4", answer.table(result)[1])
         self.assertTrue(any("too few rounds" in line for line in answer.words(result)))
-
-
-class Answer(unittest.TestCase):
-    @staticmethod
-    def ratios(**medians: float) -> dict[int, stats.Estimate]:
-        """d8=1.2 is a ratio of 1.2 at depth 8; its interval is 5 % to each side."""
-        return {
-            int(depth[1:]): stats.Estimate(m, 0.95 * m, 1.05 * m, 0.97, 6)
-            for depth, m in medians.items()
-        }
-
-    def test_crossover_lies_between_significant_depths(self) -> None:
-        found = answer.crossovers(self.ratios(d1=2.0, d2=1.5, d4=1.02, d8=0.98, d16=0.8))
-        self.assertEqual([(c.low, c.high, c.first) for c in found], [(2, 16, "poll")])
-        self.assertAlmostEqual(found[0].at, 5.6, 0)
-
-    def test_no_crossover(self) -> None:
-        self.assertEqual(answer.crossovers(self.ratios(d1=2.0, d2=1.0, d4=1.5)), [])
-        self.assertEqual(answer.crossovers(self.ratios(d1=1.0, d2=1.0)), [])
-
-    def test_two_crossovers(self) -> None:
-        found = answer.crossovers(self.ratios(d1=0.5, d4=2.0, d16=0.5))
-        self.assertEqual(
-            [(c.low, c.high, c.first) for c in found], [(1, 4, "irq"), (4, 16, "poll")]
-        )
-
-    def test_a_mode_that_stood_still(self) -> None:
-        ratios = {1: stats.estimate([0.0] * 6), 8: stats.estimate([2.0] * 6)}
-        self.assertEqual(len(answer.crossovers(ratios)), 1)
-
-    def test_words(self) -> None:
-        text = "\n".join(answer.words(fake_result("1,4,32,128", "bias=1.3")))
-        self.assertIn("polling is faster at queue depth 1, 4", text)
-        self.assertIn("interrupts are faster at queue depth 32, 128", text)
-        self.assertIn("crossover from polling to interrupts", text)
-
-    def test_targets_use_the_upper_end(self) -> None:
-        result = fake_result("1,32")
-        poll = next(j for j in result["jobs"] if j["hartq"]["completion"] == "poll")
-        for low, high, confidence, said in (
-            (0.85, 0.949, 0.97, "target not met"),
-            (0.85, 0.951, 0.97, "target met"),
-            (0.4, 0.81, 0.97, "cannot tell (too wide)"),
-            (0.8, 1.7, 0.97, "cannot tell (too wide)"),
-            (0.85, 0.951, 0.9375, "too few rounds to say"),
-        ):
-            poll["hartq"]["ratio_to_limit"] = {
-                "median": 0.9, "interval": [low, high], "confidence": confidence, "rounds": 6,
-            }  # fmt: skip
-            self.assertTrue(answer.targets(result)[0].startswith(said + ":"))
-        few = answer.targets(fake_result("1", rounds=5))
-        self.assertTrue(few[0].startswith("too few rounds to say:"))
-
-    def test_load_before_and_after(self) -> None:
-        text = environment.header({**ENVIRONMENT, "host_load_after": [2.5, 1, 0.25]})
-        self.assertIn("load 0.1/0.1/0.1 before, 2.5/1/0.25 after the run", text)
-
-    def test_a_busy_host_is_said(self) -> None:
-        result = fake_result("1")
-        self.assertIn("waited little", answer.crowding(result)[0])
-        for job in result["jobs"]:
-            job["hartq"]["host_wait_fraction"] = {"vcpu": 0.05, "device": 0.4}
-        self.assertIn("HOST WAS BUSY", answer.crowding(result)[0])
-
-    def test_missed_is_loud(self) -> None:
-        self.assertEqual(answer.faults(fake_result()), [])
-        self.assertIn("!!! missed interrupts: 1", answer.faults(fake_result(ways="missed"))[0])
 
 
 if __name__ == "__main__":

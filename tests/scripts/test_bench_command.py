@@ -19,8 +19,8 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent.parent / "scripts"
 sys.path[:0] = [str(SCRIPTS), str(HERE)]
 
-import bench  # noqa: E402
 import matrix  # noqa: E402
+import progress  # noqa: E402
 import results  # noqa: E402
 
 
@@ -57,11 +57,11 @@ class Command(unittest.TestCase):
     def test_quick(self) -> None:
         done = self.run_bench("--preset", "quick")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("plan: 15 points x 6 rounds", done.stdout)
-        self.assertIn("missed interrupts: 0", done.stdout)
+        self.assertIn("plan: 20 points x 6 rounds", done.stdout)
+        self.assertIn("target met: missed interrupts 0 in 20 points with the PLIC", done.stdout)
         self.assertIn("emulated: compare ratios, not absolute numbers", done.stdout)
         result = results.load(self.out)
-        self.assertEqual((len(result["jobs"]), result["partial"]), (15, False))
+        self.assertEqual((len(result["jobs"]), result["partial"]), (20, False))
         self.assertEqual(result["environment"]["opensbi"], "v1.1")
         self.assertNotIn(str(self.folder), (self.out / "results.json").read_text())
 
@@ -69,6 +69,58 @@ class Command(unittest.TestCase):
         done = self.run_bench("--iodepth", "1", ways="missed")
         self.assertEqual(done.returncode, 1)
         self.assertIn("!!! missed interrupts", done.stdout)
+
+    def test_lost_message_is_said_and_passes(self) -> None:
+        done = self.run_bench("--iodepth", "1", "--delivery", "msix", ways="missed")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("counted: missed interrupts 3 in 4 points with the IMSIC", done.stdout)
+        self.assertNotIn("!!!", done.stdout)
+
+    def test_deliveries_boot_their_machines(self) -> None:
+        done = self.run_bench("--iodepth", "1", "--harts", "2", "--delivery",
+                              "per-hart,shared,msix", "--completion", "irq")  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stderr)
+        mine = [job["hartq"] for job in results.load(self.out)["jobs"]]
+        self.assertEqual([each["delivery"] for each in mine], ["per-hart", "shared", "msix"])
+
+    def test_another_delivery_than_asked_for_fails(self) -> None:
+        done = self.run_bench("--iodepth", "1", ways="says=shared")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("interrupts are delivered shared, asked for was per-hart on 1 hart",
+                      done.stderr)  # fmt: skip
+        self.assertFalse(self.out.exists())
+
+    def test_open_loop(self) -> None:
+        done = self.run_bench("--rate-iops", "10%,700", "--rate-process", "poisson")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"^capacity: [0-9,]+ IOPS \(randread, 4096 bytes, queue dep")
+        self.assertIn("left out: limit:", done.stdout)
+        self.assertRegex(done.stdout, r"target met: hybrid idles .*\(10 % of the capacity")
+        result = results.load(self.out)
+        (capacity,) = result["capacity"]
+        rates = {job["hartq"]["rate_iops"] for job in result["jobs"]}
+        self.assertEqual(rates, {700, round(capacity["iops"] / 10)})
+        self.assertEqual(result["jobs"][0]["job options"]["rate_process"], "poisson")
+        self.assertEqual(result["global options"]["rate_process"], "poisson")
+
+    def test_a_guest_that_ignores_the_rate_fails(self) -> None:
+        done = self.run_bench("--rate-iops", "500", ways="closed")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("rate_iops=0, asked for was 500", done.stderr)
+
+    def test_a_guest_that_dies_while_the_capacity_is_measured(self) -> None:
+        done = self.run_bench("--rate-iops", "10%", ways="garbage")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the capacity was not found", done.stderr)
+        self.assertFalse(self.out.exists())
+
+    def test_file_backing_is_named(self) -> None:
+        image = self.folder / "disk.img"
+        image.write_bytes(bytes(1 << 20))
+        done = self.run_bench("--iodepth", "1", "--backing", str(image))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(results.load(self.out)["environment"]["backing"], "^file:disk.img")
+        self.assertNotIn(str(self.folder), (self.out / "results.json").read_text())
 
     def test_guest_that_dies(self) -> None:
         done = self.run_bench("--iodepth", "1,2", "--boots", "1", ways="die")
@@ -131,11 +183,17 @@ class Command(unittest.TestCase):
 
     def test_usage(self) -> None:
         for options, text in (
-            (["--delivery", "shared"], "later version"),
+            (["--delivery", "shared"], "is per-hart delivery; hint: --harts 2 or more"),
             (["--iodepth", "0"], "--iodepth"),
             (["--iodepth", "1", "--batch", "8"], "no point is left"),
-            (["--completion", "irq", "--harts", "8"], "no point is left"),
-            (["--harts", "9"], "--harts"),
+            (["--delivery", "line"], "--delivery: 'line' is unknown (per-hart, shared, msix)"),
+            (["--delivery", ""], "--delivery: '' is unknown"),
+            (["--completion", "irq", "--harts", "8"], "virt has 4 lines"),
+            (["--harts", "65"], "--harts: 65 is out of range (1 to 64)"),
+            (["--rate-iops", "fast"], "--rate-iops: 'fast' is not a rate"),
+            (["--rate-iops", "201%"], "--rate-iops: 201% is out of range (1 to 200%)"),
+            (["--rate-iops", "5", "--completion", "limit"], "raw ring has no open loop"),
+            (["--rate-process", "poisson"], "--rate-process: poisson needs a load"),
             (["--iodepth", "abc"], "--iodepth: 'abc' is not a number"),
             (["--bs", "1000"], "--bs: 1000 is not a multiple of 512"),
             (["--bs", "512,8k", "--backing", "null:4k"], "less than a block"),
@@ -156,11 +214,11 @@ class Command(unittest.TestCase):
     def test_progress_without_a_terminal(self) -> None:
         stream = io.StringIO()
         plan = matrix.Plan((matrix.Sweep(),), 6, 1, 500, 50)
-        with mock.patch.object(bench, "PLAIN_EVERY_S", 0.0), contextlib.redirect_stdout(stream):
-            progress = bench.Progress(plan, stream)
-            progress.step(mock.Mock())
-            progress.close()
-        self.assertIn("1/18 windows", stream.getvalue())
+        with mock.patch.object(progress, "PLAIN_EVERY_S", 0.0), contextlib.redirect_stdout(stream):
+            bar = progress.Progress(plan, stream)
+            bar.step(mock.Mock())
+            bar.close()
+        self.assertIn("1/24 windows", stream.getvalue())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent / "scripts"), str(HERE)]
 
 import results  # noqa: E402
-from test_bench import fake_result  # noqa: E402
+from fake_results import as_result, fake_result, fake_windows, fake_words  # noqa: E402
 
 try:
     import pictures
@@ -65,9 +65,46 @@ class Plot(unittest.TestCase):
             self.assertGreater((self.folder / name).stat().st_size, 5000, name)
         self.assertIn("polling is faster", (self.folder / "answer.md").read_text())
         self.assertIn("polling is faster", out)
+        self.assertFalse((self.folder / "scaling.png").exists(), "one hart count has no scaling")
         svg = (self.folder / "iops.svg").read_text()
         self.assertIn("emulated", svg)
         self.assertIn("null medium", svg)
+
+    def test_deliveries_and_hart_counts(self) -> None:
+        windows = [
+            window
+            for delivery, harts in (("per-hart", 1), ("per-hart", 2), ("msix", 1), ("msix", 4))
+            for window in fake_windows(fake_words("1,8", harts=harts), delivery=delivery)
+        ]
+        for delivery in ("per-hart", "msix"):
+            whole = [w.replace("submit=1", "submit=0") for w in fake_words("8", modes="poll,irq")]
+            windows += fake_windows(whole, delivery=delivery)
+        windows += fake_windows([*fake_words("8", harts=8, modes="irq"), "rate_iops=50"])
+        result = as_result(windows)
+        results.save(result, self.folder)
+        self.assertEqual(self.draw()[0], 0)
+        _, lines = plot.our_series(result)
+        labels = [line.look.label for line in lines if not line.note]
+        thin = [line.look.label for line in lines if line.note]
+        self.assertEqual(thin, ["interrupts, per-hart", "polling"], "of one delivery")
+        self.assertEqual(labels, [
+            "device limit (raw ring, polled)", "interrupts, per-hart", "interrupts, msix",
+            "hybrid, per-hart", "hybrid, msix", "polling",
+        ])  # fmt: skip
+        name, lines = plot.scaling_series(result)
+        self.assertEqual(name, "4 KiB randread, queue depth 8, batch 1")
+        harts = {line.look.label: [point.at for point in line.points] for line in lines}
+        self.assertEqual(harts["interrupts, per-hart"], [1, 2])
+        self.assertEqual(harts["hybrid, msix"], [1, 4])
+        self.assertEqual(harts["polling"], [1, 2, 4])
+        self.assertIn("cores", (self.folder / "scaling.svg").read_text())
+        self.assertGreater((self.folder / "scaling.png").stat().st_size, 5000)
+
+    def test_looks_stay_apart(self) -> None:
+        looks = list(pictures.LOOKS.values())
+        for field in ("color", "label"):
+            self.assertEqual(len({getattr(look, field) for look in looks}), len(looks), field)
+        self.assertEqual(len({look.marker for look in looks}), len(looks))
 
     def test_same_result_same_pictures(self) -> None:
         results.save(fake_result("1,8"), self.folder)
@@ -79,7 +116,7 @@ class Plot(unittest.TestCase):
 
     def test_partial_results(self) -> None:
         whole = fake_result("1,8")
-        for keep in (("poll",), ("irq", "limit"), ("limit",)):
+        for keep in (("poll",), ("irq", "limit"), ("limit",), ("hybrid",)):
             jobs = [j for j in whole["jobs"] if j["hartq"]["completion"] in keep]
             results.save({**whole, "partial": True, "jobs": jobs[:1]}, self.folder)
             status, out, err = self.draw()

@@ -1,0 +1,67 @@
+"""What an open loop's per cent are of: closed-loop IOPS, polled, on one hart, measured first."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from matrix import Plan, Sweep
+from measure import Target, Window, run_boot
+
+RUNTIME_MS, RAMP_MS = 1000, 100
+
+Workload = tuple[str, int, int, int]  # rw, bs, iodepth, batch
+
+
+def sweeps_to_measure(sweeps: Iterable[Sweep]) -> list[Sweep]:
+    """Closed, polled and on one hart, for the sweeps that have a load in per cent."""
+    found = {}
+    for sweep in sweeps:
+        if any(rate.percent for rate in sweep.rate):
+            closed = Sweep(
+                iodepth=sweep.iodepth,
+                batch=sweep.batch,
+                completion=("poll",),
+                bs=sweep.bs,
+                rw=sweep.rw,
+                delivery=("msix",) if sweep.delivery == ("msix",) else ("per-hart",),
+            )
+            # One machine is enough: the medium is the same behind each.
+            found.setdefault(dataclasses.replace(closed, delivery=()), closed)
+    return list(found.values())
+
+
+@dataclasses.dataclass
+class Capacity:
+    """Called with a workload it says its IOPS."""
+
+    iops: dict[Workload, float] = dataclasses.field(default_factory=dict)
+
+    def __call__(self, rw: str, bs: int, depth: int, batch: int) -> float:
+        return self.iops[rw, bs, depth, batch]
+
+    def as_json(self) -> list[dict]:
+        """The form that results.json holds."""
+        names = ("rw", "bs", "iodepth", "batch")
+        return [dict(zip(names, key)) | {"iops": round(iops, 1)} for key, iops in self.iops.items()]
+
+    def lines(self) -> Iterator[str]:
+        """What was found, for the console."""
+        for (rw, bs, depth, batch), iops in self.iops.items():
+            yield (
+                f"capacity: {iops:,.0f} IOPS ({rw}, {bs} bytes, queue depth {depth}, batch "
+                f"{batch}, polled on one hart, {RUNTIME_MS / 1000:g} s)"
+            )
+
+
+def measure_capacity(target: Target, sweeps: Iterable[Sweep]) -> Capacity:
+    """One window for each workload that has a load in per cent; nothing if there is none."""
+    capacity = Capacity()
+
+    def keep(window: Window) -> None:
+        key = window.key
+        capacity.iops[key.rw, key.bs, key.depth, key.batch] = window.iops
+
+    for sweep in sweeps_to_measure(sweeps):
+        run_boot(target, Plan((sweep,), 1, 1, RUNTIME_MS, RAMP_MS), sweep, 0, keep)
+    return capacity

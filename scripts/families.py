@@ -1,0 +1,91 @@
+"""The jobs of a result by what they have in common, and how numbers are written."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from results import main_side
+
+MODE_NAMES = {
+    "poll": "polling", "irq": "interrupts", "hybrid": "hybrid", "limit": "device limit",
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Jobs that differ only in depth and completion mode. A batch of 0 is the whole depth."""
+
+    rw: str
+    bs: int
+    harts: int
+    batch: int
+    delivery: str = "per-hart"
+
+    def __str__(self) -> str:
+        return f"{self.workload()}, {self.delivery}"
+
+    def workload(self) -> str:
+        """All but how interrupts are delivered."""
+        batch = f"batch {self.batch}" if self.batch else "batch = depth"
+        plural = "s" if self.harts > 1 else ""
+        return f"{size_text(self.bs)} {self.rw}, {self.harts} hart{plural}, {batch}"
+
+
+Modes = dict[str, dict[int, dict]]  # completion -> depth -> job
+
+
+def size_text(size: int) -> str:
+    """4096 as `4 KiB`."""
+    for shift, unit in ((20, "MiB"), (10, "KiB")):
+        if size % (1 << shift) == 0:
+            return f"{size >> shift} {unit}"
+    return f"{size} B"
+
+
+def families(result: dict) -> dict[Family, Modes]:
+    """The closed-loop jobs by family; the largest first: the one that answers the question.
+
+    A batch that equals its depth belongs to `batch = depth`; at depth 1 also to batch 1.
+    """
+    found: dict[Family, Modes] = {}
+    for job in result["jobs"]:
+        options, mine = job["job options"], job.get("hartq")
+        if not mine or mine.get("rate_iops"):
+            continue
+        depth, batch = int(options["iodepth"]), mine["batch"]
+        for kind in {1 if batch == 1 else 0 if batch == depth else batch}:
+            family = Family(
+                options["rw"], int(options["bs"]), mine["harts"], kind, mine["delivery"]
+            )
+            modes = found.setdefault(family, {})
+            modes.setdefault(mine["completion"], {})[depth] = job
+    order = sorted(found, key=lambda f: -len({d for m in found[f].values() for d in m}))
+    return {
+        family: {mode: dict(sorted(depths.items())) for mode, depths in found[family].items()}
+        for family in order
+    }
+
+
+def latency_text(job: dict) -> str:
+    """p50/p99 in microseconds, `-` for what was not measured."""
+    found = main_side(job)["lat_ns"].get("percentile", {})
+    values = [found.get(f"{percent:.6f}") for percent in (50.0, 99.0)]
+    return "/".join(
+        "-" if ns is None else f"{ns / 1000:.1f}" if ns < 10000 else f"{ns / 1000:.0f}"
+        for ns in values
+    )
+
+
+def open_jobs(result: dict) -> list[dict]:
+    """The jobs whose requests were due at times of their own."""
+    return [job for job in result["jobs"] if job.get("hartq", {}).get("rate_iops")]
+
+
+def capacity_of(result: dict, job: dict) -> float | None:
+    """What an open-loop job's load is a share of, if it was measured."""
+    options, batch = job["job options"], job["hartq"]["batch"]
+    wanted = (options["rw"], int(options["bs"]), int(options["iodepth"]), batch)
+    for each in result.get("capacity", []):
+        if (each["rw"], each["bs"], each["iodepth"], each["batch"]) == wanted:
+            return each["iops"]
+    return None

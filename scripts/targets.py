@@ -1,0 +1,142 @@
+"""What is aimed at and what must not happen, judged from a result alone."""
+
+from __future__ import annotations
+
+import re
+
+from families import MODE_NAMES, capacity_of, families, open_jobs
+from results import FAULTS, ratio_of
+from stats import Estimate
+
+NOISY = 2.0  # highest over lowest end of an interval
+LIMIT_GOALS = ((1, 1, 0.95), (32, 1 << 30, 0.90))  # least depth, greatest, polling over the limit
+HYBRID_GOAL = 0.95  # of polling and of interrupts
+IDLE_GOAL = 0.8  # of what interrupts leave idle
+IDLE_SHARE_MAX = 0.105  # of the capacity: the load that the goal is for, 10 % and its rounding
+MESSAGES_SAFE = (9, 2)  # a QEMU before it can lose a message to an IMSIC under load
+
+
+def verdict(ratio: Estimate, goal: float) -> str:
+    """Advisory; met when the interval's upper end reaches the goal.
+
+    A few rounds, or an interval around it that spans more than a factor of two, decide nothing.
+    """
+    if not ratio.sure:
+        return "too few rounds to say"
+    if ratio.low < goal and ratio.high > NOISY * ratio.low:
+        return "cannot tell (too wide)"
+    return "target met" if ratio.high >= goal else "target not met"
+
+
+def _line(ratio: Estimate, goal: float, what: str, where: str) -> str:
+    return (
+        f"{verdict(ratio, goal)}: {what.format(f'{ratio.median:.2f}')} "
+        f"({ratio.low:.2f} to {ratio.high:.2f}; target {goal:.2f}) at {where}"
+    )
+
+
+def lines(result: dict) -> list[str]:
+    """All targets that the result has data for."""
+    return [*_closed(result), *_open(result)]
+
+
+def _goals(mode: str, depth: int) -> list[tuple[str, float]]:
+    """What a mode is measured against at a depth: (mode, least ratio)."""
+    if mode == "hybrid":
+        return [("poll", HYBRID_GOAL), ("irq", HYBRID_GOAL)]
+    return [("limit", goal) for low, high, goal in LIMIT_GOALS if low <= depth <= high]
+
+
+def _closed(result: dict) -> list[str]:
+    """Polling against the device limit, hybrid against both of the modes it is made of."""
+    found = []
+    for mode in ("poll", "hybrid"):
+        for family, modes in families(result).items():
+            if (family.rw, family.bs) != ("randread", 4096):
+                continue
+            for depth, job in modes.get(mode, {}).items():
+                where = (
+                    f"queue depth {depth}, batch {job['hartq']['batch']}, harts {family.harts}, "
+                    f"{family.delivery}"
+                )
+                for other, goal in _goals(mode, depth):
+                    ratio = ratio_of(job, f"ratio_to_{other}")
+                    the = "the " if other == "limit" else ""
+                    what = f"{MODE_NAMES[mode]} reaches {{}} of {the}{MODE_NAMES[other]}"
+                    found += [_line(ratio, goal, what, where)] if ratio else []
+    return found
+
+
+def _open(result: dict) -> list[str]:
+    """Hybrid's idle time against that of interrupts, where the load is light."""
+    found = []
+    for job in open_jobs(result):
+        ratio, mine = ratio_of(job, "idle_ratio_to_irq"), job["hartq"]
+        capacity = capacity_of(result, job)
+        share = mine["offered_iops"] / capacity if capacity else None
+        if not ratio or (share is not None and share > IDLE_SHARE_MAX):
+            continue
+        known = f"{100 * share:.0f} %" if share is not None else "an unknown share"
+        where = (
+            f"{mine['offered_iops']:,} IOPS offered ({known} of the capacity), queue depth "
+            f"{job['job options']['iodepth']}, harts {mine['harts']}, {mine['delivery']}"
+        )
+        found.append(_line(ratio, IDLE_GOAL, "hybrid idles {} of what interrupts do", where))
+    return found
+
+
+def loses_messages(result: dict) -> bool:
+    """The emulator is known to lose messages to an IMSIC."""
+    version = re.match(r"(\d+)\.(\d+)", result["environment"]["qemu"])
+    return bool(version) and (int(version[1]), int(version[2])) < MESSAGES_SAFE
+
+
+def is_excused(result: dict, fault: str, job: dict) -> bool:
+    """A message that QEMU lost, and the watch found, says nothing against us."""
+    return fault == "missed" and job["hartq"]["delivery"] == "msix" and loses_messages(result)
+
+
+def faults(result: dict) -> list[str]:
+    """What must not happen, loudly; empty when all is well."""
+    names = {"missed": "missed_interrupts"}
+    found = []
+    for fault in FAULTS:
+        field = names.get(fault, fault)
+        bad = {
+            job["jobname"]: job["hartq"][field]
+            for job in result["jobs"]
+            if job["hartq"][field] and not is_excused(result, fault, job)
+        }
+        if bad:
+            where = ", ".join(f"{name}: {count}" for name, count in bad.items())
+            found.append(f"!!! {field.replace('_', ' ')}: {sum(bad.values())} ({where})")
+    return found
+
+
+def missed_lines(result: dict) -> list[str]:
+    """The sum of missed interrupts and what was looked at, for each interrupt controller."""
+    found = []
+    for chip in ("PLIC", "IMSIC"):
+        jobs = [job["hartq"] for job in result["jobs"]]
+        mine = [each for each in jobs if (each["delivery"] == "msix") == (chip == "IMSIC")]
+        if not mine:
+            continue
+        sums = {
+            name: sum(each[name] for each in mine)
+            for name in ("missed_interrupts", "spurious_interrupts", "late", "stalls_over_10ms")
+        }
+        missed = sums["missed_interrupts"]
+        lost = chip == "IMSIC" and missed and loses_messages(result)
+        judged = "counted" if lost else "target not met" if missed else "target met"
+        found.append(
+            f"{judged}: missed interrupts {missed} in {len(mine)} points with the {chip} (spurious "
+            f"{sums['spurious_interrupts']}, late {sums['late']}, stalls over 10 ms "
+            f"{sums['stalls_over_10ms']})"
+        )
+        if lost:
+            found.append(
+                f"QEMU {result['environment']['qemu']} can lose a message under load, as all "
+                f"before {'.'.join(map(str, MESSAGES_SAFE))} can; the watch found what was missed: "
+                "no failure of ours"
+            )
+    return found

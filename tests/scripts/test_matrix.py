@@ -1,0 +1,178 @@
+"""Which points there are, what is left out, and the values of the command line."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent.parent / "scripts"), str(HERE)]
+
+import capacity  # noqa: E402
+import matrix  # noqa: E402
+import values  # noqa: E402
+from machine import UsageError  # noqa: E402
+from measure import Target, boot_machine  # noqa: E402
+
+def rate_of(percent: int) -> matrix.Rate:
+    """A load in per cent of the capacity."""
+    return matrix.Rate(percent=percent)
+
+
+class Matrix(unittest.TestCase):
+    def test_default_is_what_the_bench_promises(self) -> None:
+        preset = matrix.PRESETS["default"]
+        plan = self.plan_of(preset)
+        self.assertEqual((plan.points(), plan.rounds, plan.boots), (48, 6, 3))
+        self.assertLess(plan.seconds(), 240)
+        self.assertLess(self.plan_of(matrix.PRESETS["quick"]).seconds(), 45)
+        for name in ("quick", "default", "full"):
+            self.assertIn("hybrid", self.plan_of(matrix.PRESETS[name]).values("completion"))
+
+    @staticmethod
+    def plan_of(preset: matrix.Preset) -> matrix.Plan:
+        sweeps, dropped = matrix.runnable(preset.sweeps, 2)
+        return matrix.Plan(sweeps, preset.rounds, preset.boots, preset.runtime_ms, preset.ramp_ms,
+                           dropped=dropped)  # fmt: skip
+
+    def test_no_preset_measures_a_point_twice(self) -> None:
+        for name, preset in matrix.PRESETS.items():
+            points = [
+                point for sweep in matrix.runnable(preset.sweeps, 64)[0] for point in
+                itertools.product(sweep.rw, sweep.bs, sweep.harts, sweep.rate, sweep.delivery,
+                                  sweep.completion,
+                                  ((d, b or d) for d in sweep.iodepth for b in sweep.batch))
+            ]  # fmt: skip
+            self.assertEqual(len(points), len(set(points)), name)
+
+    def test_batches_stay_below_their_depth(self) -> None:
+        sweeps, _ = matrix.runnable([matrix.Sweep((1, 8, 32), (1, 8, 0))])
+        self.assertEqual([(s.iodepth, s.batch) for s in sweeps],
+                         [((1,), (1,)), ((8,), (1, 8)), ((32,), (1, 8, 0))])  # fmt: skip
+
+    def test_which_points_exist(self) -> None:
+        engine = ("poll", "irq", "hybrid", "limit")
+        for harts, delivery, cores, modes in (
+            (1, "per-hart", 1, engine), (1, "shared", 9, ()), (1, "msix", 1, engine),
+            (2, "per-hart", 2, engine), (2, "per-hart", 1, ("irq",)),
+            (4, "per-hart", 2, ("irq",)), (4, "per-hart", 4, engine), (5, "per-hart", 64, ()),
+            (5, "shared", 2, ("irq",)), (64, "shared", 63, ("irq",)), (64, "msix", 64, engine),
+        ):  # fmt: skip
+            sweep = matrix.Sweep(harts=(harts,), delivery=(delivery,))
+            with self.subTest(harts=harts, delivery=delivery, cores=cores):
+                if not modes:
+                    with self.assertRaisesRegex(UsageError, "no point is left"):
+                        matrix.runnable([sweep], cores)
+                    continue
+                sweeps, dropped = matrix.runnable([sweep], cores)
+                self.assertEqual([s.completion for s in sweeps], [modes])
+                self.assertEqual(bool(dropped), modes != engine)
+
+    def test_what_is_left_out_is_said(self) -> None:
+        sweep = matrix.Sweep(harts=(1, 8), delivery=matrix.DELIVERIES)
+        sweeps, dropped = matrix.runnable([sweep], 2)
+        text = matrix.Plan(sweeps, 6, 2, 500, 50, dropped=dropped).describe()
+        self.assertIn("poll, hybrid, limit on 8 harts, shared, msix: they spin, and the host has "
+                      "2 cores", text)  # fmt: skip
+        self.assertIn("on 8 harts, per-hart: virt has 4 lines", text)
+        self.assertIn("on 1 hart, shared: a line that one hart has alone", text)
+
+    def test_deliveries_take_turns(self) -> None:
+        sweep = matrix.Sweep(harts=(2,), delivery=matrix.DELIVERIES)
+        plan = matrix.Plan(matrix.runnable([sweep], 2)[0], 6, 2, 500, 50)
+        orders = [[s.delivery[0] for s in plan.sweeps_of_boot(boot)] for boot in range(2)]
+        self.assertEqual(orders[0], list(matrix.DELIVERIES))
+        self.assertEqual(orders[1], orders[0][::-1])
+
+    def test_machine_of_a_delivery(self) -> None:
+        for delivery, irqchip, controllers in (
+            ("per-hart", "plic", 2), ("shared", "plic", 1), ("msix", "imsic", 1),
+        ):  # fmt: skip
+            sweep = matrix.Sweep(harts=(2,), delivery=(delivery,))
+            plan = matrix.Plan((sweep,), 6, 2, 500, 50)
+            machine = boot_machine(Target(), plan, sweep, 0)
+            self.assertEqual((machine.irqchip, machine.controllers), (irqchip, controllers))
+
+    def test_rates(self) -> None:
+        rate = matrix.Rate
+        self.assertEqual(values.parse_rates("5000, 10%,5000", "--rate-iops"),
+                         (rate(5000), rate(percent=10)))  # fmt: skip
+        for bad in ("", "0", "0%", "201%", "10000001", "-1", "1.5%", "10k", "5,", "%"):
+            with self.assertRaisesRegex(UsageError, "--rate-iops"):
+                values.parse_rates(bad, "--rate-iops")
+
+    def test_per_cent_become_a_rate_of_each_hart(self) -> None:
+        sweep = matrix.Sweep((8, 32), (0,), harts=(2,), rate=(rate_of(10), matrix.Rate(77)))
+        sweeps, dropped = matrix.runnable([sweep], 2)
+        self.assertEqual(len(dropped), 1, "limit has no open loop")
+        found = matrix.with_rates(sweeps, lambda rw, bs, depth, batch: 1000.0 * depth + batch)
+        self.assertEqual([(s.iodepth, s.rate[0].iops) for s in found],
+                         [((8,), 400), ((32,), 1602), ((8, 32), 77)])  # fmt: skip
+        plan = matrix.Plan(found, 6, 2, 500, 50, "poisson")
+        words = matrix.guest_arguments(plan, found[0], 0)
+        self.assertIn("rate_iops=400", words)
+        self.assertIn("rate_process=poisson", words)
+        closed = matrix.guest_arguments(plan, matrix.Sweep(), 0)
+        self.assertFalse([word for word in closed if "rate" in word])
+
+    def test_capacity_is_measured_closed_polled_and_on_one_hart(self) -> None:
+        sweep = matrix.Sweep((8,), harts=(1, 4), delivery=matrix.DELIVERIES, rate=(rate_of(10),))
+        sweeps, _ = matrix.runnable([sweep], 2)
+        (found,) = capacity.sweeps_to_measure(sweeps)
+        self.assertEqual((found.completion, found.harts, found.rate, found.delivery),
+                         (("poll",), (1,), (matrix.CLOSED,), ("per-hart",)))  # fmt: skip
+        self.assertEqual(capacity.sweeps_to_measure([matrix.Sweep()]), [])
+
+    def test_limit_has_no_mixed_workload(self) -> None:
+        mixes = matrix.Sweep(rw=("read", "randrw", "rw"), bs=(512, 1 << 20))
+        sweeps, dropped = matrix.runnable([mixes])
+        self.assertIn("no mix of reads and writes", dropped[0])
+        self.assertEqual(
+            [(s.rw, s.bs, s.completion) for s in sweeps],
+            [(("read",), (512,), ("poll", "irq", "hybrid", "limit")),
+             (("read",), (1 << 20,), ("poll", "irq", "hybrid")),
+             (("randrw", "rw"), (512, 1 << 20), ("poll", "irq", "hybrid"))],
+        )  # fmt: skip
+        with self.assertRaises(UsageError):
+            matrix.runnable([matrix.Sweep(completion=("limit",), rw=("randrw",))])
+
+    def test_every_round_runs_once_and_modes_take_turns(self) -> None:
+        sweep = matrix.Sweep()
+        plan = matrix.Plan((sweep,), 7, 4, 500, 50)
+        rounds = [r for boot in range(4) for r in plan.rounds_of_boot(boot)]
+        self.assertEqual(rounds, list(range(7)))
+        first = {
+            matrix.guest_arguments(plan, sweep, b)[5].split("=")[1].split(",")[0] for b in range(4)
+        }
+        self.assertEqual(first, {"poll", "irq", "hybrid", "limit"})
+
+    def test_lists(self) -> None:
+        self.assertEqual(values.parse_blocks("4k,512,4096", "--bs"), (4096, 512))
+        for bad in ("", "x", "4k,", "2m", "-1", "0", "1000"):
+            with self.assertRaises(UsageError):
+                values.parse_blocks(bad, "--bs")
+        self.assertEqual(values.parse_numbers("8, 0,8", "--batch", 0, 1023), (8, 0))
+        for bad in ("", "x", "4k", "1,", "-1", "1024", "\u00b2"):
+            with self.assertRaises(UsageError):
+                values.parse_numbers(bad, "--batch", 0, 1023)
+        with self.assertRaises(UsageError):
+            values.parse_words("poll,never", "--completion", matrix.COMPLETIONS)
+
+    def test_times(self) -> None:
+        for text, expected in (
+            ("500ms", 500),
+            ("2s", 2000),
+            ("2", 2000),
+            ("0.5", 500),
+            ("1m", 60000),
+        ):
+            self.assertEqual(values.parse_time_ms(text, "--runtime"), expected)
+        for bad in ("", "ms", "5h", "0", "nan"):
+            with self.assertRaises(UsageError):
+                values.parse_time_ms(bad, "--runtime")
+
+
+if __name__ == "__main__":
+    unittest.main()
