@@ -220,7 +220,8 @@ def _legend(axes: Axes, fontsize: float = 10, outside: bool = True) -> None:
         order = {look.label: index for index, look in enumerate(LOOKS.values())}
         pairs = sorted(zip(labels, handles), key=lambda pair: order.get(pair[0], len(order)))
         columns = 4 if len(pairs) <= 4 else 3  # as many as the width has room for
-        above = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncol": columns}
+        above = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncol": columns,
+                 "columnspacing": 1.3, "handletextpad": 0.5}  # fmt: skip
         axes.legend([h for _, h in pairs], [n for n, _ in pairs], fontsize=fontsize,
                     **(above if outside else {"loc": "upper left"}))  # fmt: skip
 

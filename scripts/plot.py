@@ -98,7 +98,7 @@ def scaling_series(result: dict) -> tuple[str, list[Series]]:
     groups: dict[tuple, dict[tuple[str, str], dict[int, dict]]] = {}
     for job in result["jobs"]:
         options, mine = job["job options"], job["hartq"]
-        if not mine["rate_iops"]:
+        if not mine.get("rate_iops"):
             where = (options["rw"], int(options["bs"]), int(options["iodepth"]), mine["batch"])
             lines = groups.setdefault(where, {})
             of_mode = lines.setdefault((mine["completion"], mine["delivery"]), {})

@@ -179,9 +179,8 @@ def ours(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
 
 
 def job_name(key: Key, told: str) -> str:
-    """The guest's name for a point, which does not know what else was measured beside it."""
-    parts = ["" if key.delivery == DELIVERIES[0] else key.delivery, f"r{key.rate}" * (key.rate > 0)]
-    return "-".join([told, *(part for part in parts if part and part not in told.split("-"))])
+    """The guest's name for a point; it does not know which deliveries are measured beside it."""
+    return told if key.delivery == DELIVERIES[0] else f"{told}-{key.delivery}"
 
 
 def job(key: Key, groups: dict[Key, list[Window]], environment: dict) -> dict[str, object]:

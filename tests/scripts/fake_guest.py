@@ -107,6 +107,7 @@ def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Itera
         job = dict(zip(NAMES, points[point])) | load
         chance = random.Random(f"{seed} {number} {points[point]}")
         name = f"{job['rw']}-{job['bs']}-qd{job['iodepth']}-b{job['iodepth_batch_submit']}"
+        name += f"-r{job['rate_iops']}" if "rate_iops" in job else ""
         record = {"hartq_bench": 1, "point": point, "round": number}
         record |= {"jobname": f"{name}-{job['completion']}", "job options": job}
         record |= window(chance, job, runtime_ns, bias, delivery)

@@ -167,7 +167,7 @@ class Results(unittest.TestCase):
         named = [j["jobname"].removeprefix("randread-4096-qd8-b1-") for j in jobs]
         self.assertEqual(named, [
             "poll", "irq", "hybrid", "limit", "poll-msix", "irq-msix", "hybrid-msix", "limit-msix",
-            "irq-msix-r3000", "hybrid-msix-r3000",
+            "r3000-irq-msix", "r3000-hybrid-msix",
         ])  # fmt: skip
         self.assertEqual({len(job["hartq"]["rounds"]) for job in jobs}, {6})
         mine = [job["hartq"] for job in jobs]
