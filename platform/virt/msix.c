@@ -78,6 +78,4 @@ void msix_mask(const struct msix *msix, uint32_t vector, bool masked)
     volatile uint32_t *control = msix->table + (uint64_t)vector * ENTRY_WORDS + ENTRY_CONTROL;
 
     *control = masked ? ENTRY_MASKED : 0;
-    (void)*control; // posted writes arrive before the read returns
-    __asm__ volatile("fence io, rw" ::: "memory");
 }

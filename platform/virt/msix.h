@@ -25,7 +25,7 @@ void msix_disable(const struct pci_function *function);
 void msix_set_message(const struct msix *msix, uint32_t vector, uint64_t address, uint32_t data);
 
 /// Masks a vector, or opens it again: then a message that was held back is sent. Any hart, traps
-/// too. The write has arrived when the call returns.
+/// too. One posted write: a message that was under way before a mask arrives still comes.
 void msix_mask(const struct msix *msix, uint32_t vector, bool masked);
 
 #endif
