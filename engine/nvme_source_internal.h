@@ -111,6 +111,23 @@ NVME_COLD void nvme_source_served(struct nvme_source *source);
 /* The end of a claim that found nothing: normal now and then, a storm when it goes on. */
 NVME_COLD void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id);
 
+/* ---- hybrid.c ------------------------------------------------------------------------- */
+
+/* Forgets what the queue has learned. */
+void nvme_hybrid_begin(struct nvme_queue *queue);
+
+/* True if requests are outstanding: the device owes completions. */
+bool nvme_hybrid_outstanding(const struct nvme_queue *queue);
+
+/* True if the next wait is worth being awake. */
+bool nvme_hybrid_worth(const struct nvme_queue *queue);
+
+/*
+ * Whether an owner that has found nothing should look again instead of sleeping. Begins a wait if
+ * anything was consumed or posted since the last call.
+ */
+bool nvme_hybrid_spin(struct nvme_queue *queue);
+
 /* ---- shared.c: one line, several harts -------------------------------------------------- */
 
 /*

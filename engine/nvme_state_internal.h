@@ -90,7 +90,7 @@ struct nvme_round {
 #define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */
 #define NVME_NOTE_HYBRID NVME_BITS(16, 16) /* shut where polling is worth it */
 
-/* What an owner in hybrid mode has learned of its waits, and the one that goes on. */
+/* What an owner in hybrid mode has learned of its waits, and the one that goes on. See hybrid.c. */
 struct nvme_wait {
     uint64_t mean_ns;   /* from running dry to the next completion, of the longer waits */
     uint64_t linked;    /* the share of completions that led to a post, in 1024ths */
@@ -103,6 +103,13 @@ struct nvme_wait {
     bool spins;
     bool slept;
     bool listed; /* among the sleepers of a shared line */
+    bool awake;  /* the habit: to spin where the other conditions hold */
+    bool trial;  /* this epoch tries the other one */
+    uint32_t epochs_to_trial;
+    uint32_t trial_interval; /* epochs */
+    uint64_t epoch_ns;       /* begin, 0: none */
+    uint64_t epoch_consumed; /* at its begin */
+    uint64_t cost[2];        /* of a completion asleep [0] and awake [1], 0: not known */
 };
 
 /*

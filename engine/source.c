@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * Interrupt sources: queues on them, their modes (poll, interrupt, hybrid) and the change of those.
+ * When hybrid mode spins is hybrid.c's.
  *
  * A mode belongs to an interrupt source. While its queues are polled the source is shut: INTMS for
  * a line, the mask bit for a vector. Both keep what comes meanwhile, so opening a source loses
  * nothing: INTMC and the mask bit raise the interrupt that is due. Modelled in tests/spin/wait.pml.
  */
 #include "nvme_internal.h"
-
-enum {
-    LOOKS_PER_CLOCK = 8,  /* looks of a spinning owner between two clock readings */
-    LEARN_SHIFT = 3,      /* a new sample counts for an eighth */
-    LINKED_ALWAYS = 1024, /* linked: the share of completions that led to a post */
-};
 
 void nvme_source_shut(struct nvme_source *source)
 {
@@ -120,10 +115,7 @@ void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mo
         queue->counters.interrupts -= source->claims;
         queue->counters.spurious -= source->empty_claims;
     }
-    queue->wait = (struct nvme_wait){
-        .mean_ns = queue->controller->config.hybrid_spin_max_ns / 2,
-        .linked = LINKED_ALWAYS,
-    };
+    nvme_hybrid_begin(queue);
     enter_mode(source, mode);
 }
 
@@ -181,33 +173,12 @@ enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
                : NVME_MODE_POLL;
 }
 
-static uint64_t between(uint64_t low, uint64_t value, uint64_t high)
-{
-    return value < low ? low : value > high ? high : value;
-}
-
-/* Moves a mean towards a sample. */
-static uint64_t learn(uint64_t mean, uint64_t sample)
-{
-    return mean - (mean >> LEARN_SHIFT) + (sample >> LEARN_SHIFT);
-}
-
-/*
- * Completions come soon enough to wait for them awake, and the work waits for them too. Where they
- * lead to no posts (requests arrive by themselves) sleeping costs nobody a turn.
- */
-static bool worth_spinning(const struct nvme_queue *queue)
-{
-    return queue->wait.mean_ns <= queue->controller->config.hybrid_spin_max_ns &&
-           queue->wait.linked >= LINKED_ALWAYS / 2;
-}
-
 void nvme_source_served(struct nvme_source *source)
 {
     source->notes &= (uint32_t)NVME_NOTE_HYBRID;
     for (const struct nvme_queue *queue = source->attended; queue != NULL && source->notes != 0;
          queue = queue->next_attended) {
-        if (worth_spinning(queue)) {
+        if (nvme_hybrid_worth(queue)) {
             nvme_source_shut(source);
         }
     }
@@ -237,65 +208,6 @@ void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id)
     }
 }
 
-static bool is_outstanding(const struct nvme_queue *queue)
-{
-    return nvme_queue_posted(queue) != nvme_queue_useful(queue);
-}
-
-/*
- * Something was consumed or posted: a new wait begins. What the one before has taught decides
- * whether to spin in this one, and for how long.
- */
-static void begin_wait(struct nvme_queue *queue, uint64_t consumed, uint64_t posted)
-{
-    uint64_t max_ns = queue->controller->config.hybrid_spin_max_ns;
-    struct nvme_wait *wait = &queue->wait;
-    bool outstanding = is_outstanding(queue);
-
-    if (consumed != wait->consumed) {
-        if (wait->from_ns != 0) {
-            uint64_t end_ns = wait->slept ? hal_now_ns() : wait->look_ns;
-
-            wait->mean_ns = learn(wait->mean_ns, end_ns - wait->from_ns);
-        }
-        wait->linked = learn(wait->linked, posted != wait->posted ? LINKED_ALWAYS : 0);
-    }
-    wait->consumed = consumed;
-    wait->posted = posted;
-    wait->looks = 0;
-    wait->slept = false;
-    wait->spins = outstanding && worth_spinning(queue);
-    /* Shorter than a sleep costs would be no gain; longer than the mean, for most come late. */
-    wait->budget_ns = between(max_ns / 4, 4 * wait->mean_ns, max_ns);
-    wait->from_ns = outstanding && !wait->spins ? hal_now_ns() : 0;
-}
-
-/* Whether an owner in hybrid mode that has found nothing should look again instead of sleeping. */
-static bool spin(struct nvme_queue *queue)
-{
-    struct nvme_wait *wait = &queue->wait;
-    uint64_t consumed = nvme_queue_consumed(queue);
-    uint64_t posted = nvme_queue_posted(queue);
-    uint64_t now_ns;
-
-    if (consumed != wait->consumed || posted != wait->posted) {
-        begin_wait(queue, consumed, posted);
-    }
-    /* Whoever wakes an owner that has slept, a tick or a late message: the budget is spent. */
-    if (!wait->spins || wait->slept) {
-        return false;
-    }
-    if (++wait->looks % LOOKS_PER_CLOCK != 0) {
-        return true;
-    }
-    now_ns = hal_now_ns();
-    if (wait->from_ns == 0) {
-        wait->from_ns = now_ns;
-    }
-    wait->look_ns = now_ns;
-    return now_ns - wait->from_ns < wait->budget_ns;
-}
-
 /*
  * The mask of a shared line is one for all owners: home may keep it shut while nobody sleeps. Each
  * of both stores first and then looks at what the other has stored: one of them notices.
@@ -308,12 +220,12 @@ static bool arm_shared(struct nvme_queue *queue)
         __atomic_fetch_and(&round->sleepers, ~nvme_queue_bit(queue), __ATOMIC_RELAXED);
         queue->wait.listed = false;
     }
-    if (nvme_queue_ready(queue) || spin(queue)) {
+    if (nvme_queue_ready(queue) || nvme_hybrid_spin(queue)) {
         return false;
     }
     queue->wait.slept = true;
     /* Without requests nobody wakes it, and it keeps nobody from polling. */
-    if (is_outstanding(queue)) {
+    if (nvme_hybrid_outstanding(queue)) {
         queue->wait.listed = true;
         __atomic_fetch_or(&round->sleepers, nvme_queue_bit(queue), __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&queue->source->shut, __ATOMIC_SEQ_CST)) {
@@ -326,7 +238,7 @@ static bool arm_shared(struct nvme_queue *queue)
 /* Hybrid mode: an entry that is ready, or soon will be, is polled for; else the source opens. */
 static bool arm_hybrid(struct nvme_queue *queue)
 {
-    if (nvme_queue_ready(queue) || spin(queue)) {
+    if (nvme_queue_ready(queue) || nvme_hybrid_spin(queue)) {
         nvme_source_shut(queue->source);
         return false;
     }

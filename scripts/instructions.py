@@ -59,7 +59,8 @@ def name_of(row: dict[str, Any]) -> str:
     """The configuration in words: the key of the baseline."""
     queues = f"{row['queues']} queue{'' if row['queues'] == 1 else 's'}"
     return (
-        f"{row['completion']}, {row['delivery']}, {queues}, depth {row['iodepth']}, batch {row['batch']}, "
+        f"{row['completion']}, {row['delivery']}, {queues}, "
+        f"depth {row['iodepth']}, batch {row['batch']}, "
         f"{row['bs']} bytes"
     )
 
@@ -104,8 +105,8 @@ def contaminated(row: dict[str, Any]) -> bool:
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Instructions per I/O; of an interrupt, of the whole path from pending to back too."""
     print(
-        "instructions per I/O (interrupt: trap, claim, drain and return; on a shared line also the\n"
-        "answer of an owner that was kicked, without its trap, and home's kick that ends the round)"
+        "instructions per I/O (interrupt: trap, claim, drain and return; on a shared line also\n"
+        "the answer of an owner that was kicked, without its trap, and home's kick at the end)"
     )
     print(
         f"{'mode':6} {'delivery':8} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} "

@@ -15,6 +15,8 @@ enum {
     LOOK_NS = 100,
     LOOKS_MAX = 100000, /* of one wait */
     LOOKS_PER_CLOCK = 8,
+    EPOCH = 32,  /* completions that a trial of the other habit takes at most */
+    TRIAL = 256, /* completions before the first */
 };
 
 static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
@@ -31,6 +33,7 @@ struct owner {
     struct fixture fixture;
     struct nvme_queue *queue;
     uint64_t latency_ns;
+    uint64_t wake_ns; /* what a sleep adds */
     uint64_t due_ns[FIXTURE_DEPTH]; /* of each request, a ring */
     uint32_t posted;
     uint32_t answered;
@@ -78,6 +81,7 @@ static void start(struct owner *owner, const struct source_case *on, uint64_t la
     owner->fixture.model->on_demand = true;
     owner->queue = owner->fixture.queues[0];
     owner->latency_ns = latency_ns;
+    owner->wake_ns = 30 * US;
 }
 
 static void answer_what_is_due(struct owner *owner)
@@ -101,7 +105,7 @@ static void turn(struct owner *owner)
     owner->sleeps++;
     assert_false(fixture_masked(&owner->fixture, 0));
     if (owner->answered != owner->posted) {
-        world.now_ns = owner->due_ns[owner->answered % FIXTURE_DEPTH];
+        world.now_ns = owner->due_ns[owner->answered % FIXTURE_DEPTH] + owner->wake_ns;
         answer_what_is_due(owner);
     }
     /* One that is held back may say nothing. */
@@ -169,7 +173,7 @@ static void completions_that_come_soon_are_polled(void **state)
     start(&owner, *state, 20 * US);
     owner.depth = 1;
     writes = fixture_mask_writes(&owner.fixture);
-    assert_int_equal(interrupts_of(&owner, 300), 0);
+    assert_int_equal(interrupts_of(&owner, TRIAL - 1), 0);
     assert_int_equal(owner.sleeps, 0);
     assert_int_equal(fixture_mask_writes(&owner.fixture) - writes, 1);
     finish(&owner);
@@ -289,7 +293,7 @@ static void interrupts_for_each_request_fall_as_load_rises(void **state)
         interrupts = interrupts_of(&owner, 400);
         assert_true(interrupts <= (depth == 1 ? 400 : last));
         assert_true(depth != 1 || interrupts == 400);
-        assert_true(depth != 8 || interrupts == 0);
+        assert_true(depth != 8 || interrupts <= EPOCH);
         last = interrupts;
         finish(&owner);
     }

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Hybrid mode's decision, for one queue: to wait for the next completion awake, and for how long, or
+ * asleep. engine/DESIGN.md tells why.
+ *
+ * A *wait* lasts from running dry to the next completion. An *epoch* is a number of completions under
+ * one habit, awake or asleep; what a completion costs under each is measured by trials, because it is
+ * not known beforehand: a hart that spins may be in the way of the device (an emulator's thread, a
+ * hypervisor's) or of its own sibling, and one that sleeps takes time to wake.
+ */
+#include "nvme_internal.h"
+
+enum {
+    LOOKS_PER_CLOCK = 8,        /* looks of a spinning owner between two clock readings */
+    LEARN_SHIFT = 3,            /* a new sample counts for an eighth */
+    LINKED_ALWAYS = 1024,       /* linked: the share of completions that led to a post */
+    EPOCH_COMPLETIONS = 32,     /* at least */
+    EPOCHS_TO_TRIAL_MIN = 8,    /* of the habit, before the other is tried for one */
+    EPOCHS_TO_TRIAL_MAX = 1024, /* doubled up to this while trials change nothing */
+    COST_SHIFT = 4,             /* costs are in sixteenths of a nanosecond per completion */
+    AWAKE_GAIN_SHIFT = 5,       /* awake has to be better by a thirty-second: it takes the hart */
+};
+
+static uint64_t between(uint64_t low, uint64_t value, uint64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+/* Moves a mean towards a sample. */
+static uint64_t learn(uint64_t mean, uint64_t sample)
+{
+    return mean - (mean >> LEARN_SHIFT) + (sample >> LEARN_SHIFT);
+}
+
+void nvme_hybrid_begin(struct nvme_queue *queue)
+{
+    queue->wait = (struct nvme_wait){
+        .mean_ns = queue->controller->config.hybrid_spin_max_ns / 2,
+        .linked = LINKED_ALWAYS,
+        .epochs_to_trial = EPOCHS_TO_TRIAL_MIN,
+        .trial_interval = EPOCHS_TO_TRIAL_MIN,
+        .awake = true,
+    };
+}
+
+bool nvme_hybrid_outstanding(const struct nvme_queue *queue)
+{
+    return nvme_queue_posted(queue) != nvme_queue_useful(queue);
+}
+
+/*
+ * Completions come soon enough to wait for them awake, the work waits for them too, and being awake
+ * makes them come sooner. Where they lead to no posts (requests arrive by themselves) sleeping costs
+ * nobody a turn.
+ */
+bool nvme_hybrid_worth(const struct nvme_queue *queue)
+{
+    const struct nvme_wait *wait = &queue->wait;
+
+    return wait->awake != wait->trial && wait->linked >= LINKED_ALWAYS / 2 &&
+           wait->mean_ns <= queue->controller->config.hybrid_spin_max_ns;
+}
+
+/* Which habit costs less, as far as both are known. */
+static bool prefers_awake(const struct nvme_wait *wait)
+{
+    uint64_t awake = wait->cost[true];
+    uint64_t asleep = wait->cost[false];
+
+    if (awake == 0 || asleep == 0) {
+        return wait->awake;
+    }
+    return awake + (awake >> AWAKE_GAIN_SHIFT) < asleep;
+}
+
+/* The other habit is taken up, or the next trial is due later than the last. */
+static void judge(struct nvme_wait *wait)
+{
+    bool awake = prefers_awake(wait);
+
+    if (awake != wait->awake) {
+        wait->awake = awake;
+        wait->trial_interval = EPOCHS_TO_TRIAL_MIN;
+    } else if (wait->trial) {
+        wait->trial_interval =
+            (uint32_t)between(0, (uint64_t)wait->trial_interval * 2, EPOCHS_TO_TRIAL_MAX);
+    } else {
+        return;
+    }
+    wait->epochs_to_trial = wait->trial_interval;
+}
+
+static NVME_COLD void end_epoch(struct nvme_wait *wait, uint64_t consumed, uint64_t now_ns)
+{
+    uint64_t *cost = &wait->cost[wait->awake != wait->trial];
+    uint64_t sample = ((now_ns - wait->epoch_ns) << COST_SHIFT) / (consumed - wait->epoch_consumed);
+
+    sample += sample == 0;
+    *cost = *cost == 0 ? sample : wait->trial ? (*cost + sample) / 2 : learn(*cost, sample);
+    judge(wait);
+    if (wait->trial) {
+        wait->trial = false;
+    } else if (--wait->epochs_to_trial == 0) {
+        wait->trial = true;
+        wait->epochs_to_trial = wait->trial_interval;
+    }
+    wait->epoch_ns = now_ns;
+    wait->epoch_consumed = consumed;
+}
+
+/* A trial that has taken twice as long as the habit would have is over: it has lost. */
+static bool trial_is_lost(const struct nvme_wait *wait, uint64_t now_ns)
+{
+    return (now_ns - wait->epoch_ns) << COST_SHIFT >
+           2 * EPOCH_COMPLETIONS * wait->cost[wait->awake];
+}
+
+/* Counts a wait that has ended with completions. An epoch is one piece of work without a pause. */
+static void count_epoch(struct nvme_queue *queue, uint64_t consumed)
+{
+    struct nvme_wait *wait = &queue->wait;
+    uint64_t completions = consumed - wait->epoch_consumed;
+
+    if (wait->epoch_ns == 0 || completions == 0) {
+        wait->epoch_ns = hal_now_ns();
+        wait->epoch_consumed = consumed;
+    } else if (completions >= EPOCH_COMPLETIONS) {
+        end_epoch(wait, consumed, hal_now_ns());
+    } else if (wait->trial) {
+        uint64_t now_ns = hal_now_ns();
+
+        if (trial_is_lost(wait, now_ns)) {
+            end_epoch(wait, consumed, now_ns);
+        }
+    }
+}
+
+/*
+ * Something was consumed or posted: a new wait begins. What the ones before have taught decides
+ * whether to spin in this one, and for how long.
+ */
+static void begin_wait(struct nvme_queue *queue, uint64_t consumed, uint64_t posted)
+{
+    uint64_t max_ns = queue->controller->config.hybrid_spin_max_ns;
+    struct nvme_wait *wait = &queue->wait;
+    bool outstanding = nvme_hybrid_outstanding(queue);
+
+    if (consumed != wait->consumed) {
+        if (wait->from_ns != 0) {
+            uint64_t end_ns = wait->slept ? hal_now_ns() : wait->look_ns;
+
+            wait->mean_ns = learn(wait->mean_ns, end_ns - wait->from_ns);
+        }
+        wait->linked = learn(wait->linked, posted != wait->posted ? LINKED_ALWAYS : 0);
+        count_epoch(queue, consumed);
+    }
+    if (!outstanding) {
+        wait->epoch_ns = 0;
+    }
+    wait->consumed = consumed;
+    wait->posted = posted;
+    wait->looks = 0;
+    wait->slept = false;
+    wait->spins = outstanding && nvme_hybrid_worth(queue);
+    /* Shorter than a sleep costs would be no gain; longer than the mean, for most come late. */
+    wait->budget_ns = between(max_ns / 4, 4 * wait->mean_ns, max_ns);
+    wait->from_ns = outstanding && !wait->spins ? hal_now_ns() : 0;
+}
+
+bool nvme_hybrid_spin(struct nvme_queue *queue)
+{
+    struct nvme_wait *wait = &queue->wait;
+    uint64_t consumed = nvme_queue_consumed(queue);
+    uint64_t posted = nvme_queue_posted(queue);
+    uint64_t now_ns;
+
+    if (consumed != wait->consumed || posted != wait->posted) {
+        begin_wait(queue, consumed, posted);
+    }
+    /* Whoever wakes an owner that has slept, a tick or a late message: the budget is spent. */
+    if (!wait->spins || wait->slept) {
+        return false;
+    }
+    if (++wait->looks % LOOKS_PER_CLOCK != 0) {
+        return true;
+    }
+    now_ns = hal_now_ns();
+    if (wait->from_ns == 0) {
+        wait->from_ns = now_ns;
+    }
+    wait->look_ns = now_ns;
+    return now_ns - wait->from_ns < wait->budget_ns;
+}
