@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Count the instructions of the I/O path and compare them with the committed baseline.
 
-Boots build/instructions.elf under -icount shift=0, once per delivery, prints a table and the guest's
-JSON lines. One hart runs: under icount all harts share the counter. The baseline belongs to one
-version of the compiler, and so do the limits; under another nothing is compared.
+Boots build/instructions.elf under -icount shift=0, once per delivery, prints a table and the
+guest's JSON lines. One hart runs: under icount all harts share the counter. The baseline belongs
+to one version of the compiler, and so do the limits; under another nothing is compared.
 
 Exit status: 0 all is well, 1 a figure rose, is contaminated or above the limit, or the guest
 failed, 2 usage.
