@@ -5,7 +5,7 @@
  * nvme_shared_begin() and nvme_irq_kicked() (engine/shared.c).
  *
  * In one claim home masks A and begins its round, then serves B until a pass finds nothing, and
- * only then opens A, if A's round is over already. So there is a moment at which A is masked and B has
+ * only then opens A, if its round is over. So there is a moment at which A is masked and B has
  * nothing: the line is low, and whatever comes later makes an edge. A round that ends later opens A
  * from the kick. When nothing moves any more, every completion must have been taken.
  *
