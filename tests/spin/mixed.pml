@@ -4,8 +4,8 @@
  * queues of home's alone, served by looking again. nvme_irq_service() (engine/interrupt.c) with
  * nvme_shared_begin() and nvme_irq_kicked() (engine/shared.c).
  *
- * In one claim home masks A and begins its round, then serves B until a pass finds nothing, and only
- * then opens A, if A's round is over already. So there is a moment at which A is masked and B has
+ * In one claim home masks A and begins its round, then serves B until a pass finds nothing, and
+ * only then opens A, if its round is over. So there is a moment at which A is masked and B has
  * nothing: the line is low, and whatever comes later makes an edge. A round that ends later opens A
  * from the kick. When nothing moves any more, every completion must have been taken.
  *

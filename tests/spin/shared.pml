@@ -55,105 +55,25 @@
 #define LAST (HARTS - 1)
 #define bit(h) (1 << (h))
 
-/* The device, and its line at the interrupt controller. */
-byte sent[HARTS];   /* commands rung for */
-byte posted[HARTS]; /* completion entries written */
-byte rung[HARTS];   /* the head doorbell: entries given back */
-byte taken[HARTS];  /* entries that the owner has consumed */
-bool masked;        /* INTMS bit 0 */
-bool high;
-bool pending; /* latched edge, cleared by the claim */
-
-/* An entry without a command, on the queue of the last owner. */
-mtype = { NO_JUNK, JUNK_POSTED, JUNK_TAKEN, JUNK_RUNG };
-mtype junk = NO_JUNK;
-
 /* The engine's: what harts share. */
-byte attending;       /* owners with requests outstanding; atomic */
-byte waiting;         /* owners that have not answered this round; atomic */
-bool found = true;    /* an answer of this round brought something */
-bool reopen;          /* a watch has found what no interrupt told of */
-bool kicked[HARTS];
-bool stopped[HARTS]; /* the owner has done its work and detached its kicks */
-bool closed[HARTS];
+byte attending;    /* owners with requests outstanding; atomic */
+byte waiting;      /* owners that have not answered this round; atomic */
+bool found = true; /* an answer of this round brought something */
+bool reopen;       /* a watch has found what no interrupt told of */
+bool kicked[3];
+bool stopped; /* owner 1 has done its work and detached its kicks */
+bool closed;  /* its queue is */
 
 #ifdef BUG_COUNT
 byte round;
 #endif
 
 /* Of the search. */
-bool lost;       /* the claim is lost already */
-bool due[HARTS]; /* time has come for this owner's watch */
-byte empty_rounds;      /* rounds that found nothing */
+bool lost;         /* the claim is lost already */
+bool due[3];       /* time has come for this owner's watch */
+byte empty_rounds; /* rounds in a row that found nothing */
 
-#if HARTS == 2
-#define holds_entries (posted[0] != rung[0] || posted[1] != rung[1] || holds_junk)
-#define all_posted (posted[0] + posted[1] == HOME_ENTRIES + ENTRIES)
-#define all_taken (taken[0] + taken[1] == HOME_ENTRIES + ENTRIES)
-#else
-#define holds_entries                                                                             \
-    (posted[0] != rung[0] || posted[1] != rung[1] || posted[2] != rung[2] || holds_junk)
-#define all_posted (posted[0] + posted[1] + posted[2] == HOME_ENTRIES + 2 * ENTRIES)
-#define all_taken (taken[0] + taken[1] + taken[2] == HOME_ENTRIES + 2 * ENTRIES)
-#endif
-#define holds_junk (junk == JUNK_POSTED || junk == JUNK_TAKEN)
-#define outstanding(h) (sent[h] != taken[h])
-#define entry_ready(h) (posted[h] != taken[h])
-
-inline follow_line()
-{
-    if
-    :: !high && holds_entries && !masked -> high = true; pending = true
-    :: high && (!holds_entries || masked) -> high = false
-    :: else
-    fi
-}
-
-inline write_intms()
-{
-    d_step { masked = true; follow_line() }
-}
-
-inline write_intmc()
-{
-    d_step { masked = false; follow_line() }
-}
-
-/* nvme_queue_service(); `some` is set if it consumed anything. */
-inline drain(h, some)
-{
-    do
-    :: atomic { entry_ready(h) -> taken[h]++; some = true }
-    :: atomic { h == LAST && junk == JUNK_POSTED -> junk = JUNK_TAKEN; some = true }
-    :: atomic { !entry_ready(h) && (h != LAST || junk != JUNK_POSTED) -> break }
-    od;
-    if
-    :: rung[h] != taken[h] || (h == LAST && junk == JUNK_TAKEN) ->
-        d_step {
-            rung[h] = taken[h];
-            junk = (h == LAST && junk == JUNK_TAKEN -> JUNK_RUNG : junk);
-            follow_line()
-        }
-    :: else
-    fi
-}
-
-active proctype device()
-{
-    do
-    :: d_step { posted[0] < sent[0] -> posted[0]++; follow_line() }
-    :: d_step { posted[1] < sent[1] -> posted[1]++; follow_line() }
-#if HARTS > 2
-    :: d_step { posted[2] < sent[2] -> posted[2]++; follow_line() }
-#endif
-#ifdef JUNK
-    :: d_step { junk == NO_JUNK && !stopped[LAST] -> junk = JUNK_POSTED; follow_line() }
-    :: all_posted && (junk != NO_JUNK || stopped[LAST]) -> break
-#else
-    :: all_posted -> break
-#endif
-    od
-}
+#include "shared_device.pml"
 
 /* ---- An owner ------------------------------------------------------------------------- */
 
@@ -270,7 +190,7 @@ end:
 #endif
     :: d_step { (attending & bit(h)) && !outstanding(h) -> leave(h) }
 #if !defined(DEAF) && !defined(BUG_COUNT)
-    :: h == 1 && rung[h] == ENTRIES -> stopped[h] = true; break
+    :: h == 1 && rung[h] == ENTRIES -> stopped = true; break
 #endif
     od
 }
@@ -353,7 +273,7 @@ inline close_queue(h)
     drain(h, some);
     some = false;
     empty_rounds = 0; /* what it may just have drained */
-    closed[h] = true;
+    closed = true;
     open = open & ~bit(h);
     d_step { attending = attending & ~bit(h) };
 #ifndef BUG_COUNT
@@ -402,7 +322,7 @@ end:
     :: due[HOME] -> watch(HOME, some)
     :: sent[HOME] < HOME_ENTRIES -> post(HOME)
     :: d_step { (attending & bit(HOME)) && !outstanding(HOME) -> leave(HOME) }
-    :: stopped[1] && !closed[1] -> close_queue(1)
+    :: stopped && !closed -> close_queue(1)
     od
 }
 
@@ -420,9 +340,7 @@ active proctype strays()
         if
         :: kicked[HOME] = true
         :: kicked[1] = true
-#if HARTS > 2
-        :: kicked[2] = true
-#endif
+        :: kicked[LAST] = true
         fi
     :: claims == STRAYS && kicks == STRAYS -> break
     od
@@ -437,9 +355,7 @@ active proctype judge()
         if
         :: entry_ready(0) -> due[0] = true
         :: entry_ready(1) -> due[1] = true
-#if HARTS > 2
         :: entry_ready(2) -> due[2] = true
-#endif
         :: else
         fi;
 #elif defined(DEAF)

@@ -22,6 +22,9 @@
 #ifndef ENTRIES
 #define ENTRIES 2
 #endif
+#ifndef HOME_ENTRIES
+#define HOME_ENTRIES ENTRIES /* 0: home owns no queue */
+#endif
 #ifndef STRAYS
 #define STRAYS 1 /* claims, and kicks, without a cause */
 #endif
@@ -49,7 +52,8 @@ bool in_round; /* home's own */
 #define holds_entries (posted[0] != taken[0] || posted[1] != taken[1] || posted[2] != taken[2])
 #endif
 #define ready(h) (posted[h] != taken[h])
-#define finished(h) (taken[h] == ENTRIES)
+#define entries(h) ((h) == HOME -> HOME_ENTRIES : ENTRIES)
+#define finished(h) (taken[h] == entries(h))
 #define interrupted(h) (kicked[h] || (h == HOME && pending))
 
 inline follow_line()
@@ -91,8 +95,8 @@ active [HARTS] proctype device()
     byte h = _pid;
 
     do
-    :: d_step { posted[h] < ENTRIES -> posted[h]++; follow_line() }
-    :: posted[h] == ENTRIES -> break
+    :: d_step { posted[h] < entries(h) -> posted[h]++; follow_line() }
+    :: posted[h] == entries(h) -> break
     od
 }
 

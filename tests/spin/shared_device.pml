@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device of shared.pml, which includes this: three rings, one line, an edge latch behind it,
+ * and nvme_queue_service(), which empties a ring. HARTS, LAST, ENTRIES, HOME_ENTRIES and what the
+ * engine shares are defined there.
+ */
+
+/* The device, and its line at the interrupt controller. */
+byte sent[3];   /* commands rung for */
+byte posted[3]; /* completion entries written */
+byte rung[3];   /* the head doorbell: entries given back */
+byte taken[3];  /* entries that the owner has consumed */
+bool masked;    /* INTMS bit 0 */
+bool high;
+bool pending; /* latched edge, cleared by the claim */
+
+/* An entry without a command, on the queue of the last owner. */
+mtype = { NO_JUNK, JUNK_POSTED, JUNK_TAKEN, JUNK_RUNG };
+mtype junk = NO_JUNK;
+
+#define sum(of) (of[0] + of[1] + of[2])
+#define holds_entries                                                                             \
+    (posted[0] != rung[0] || posted[1] != rung[1] || posted[2] != rung[2] || holds_junk)
+#define all_posted (sum(posted) == HOME_ENTRIES + (HARTS - 1) * ENTRIES)
+#define all_taken (sum(taken) == HOME_ENTRIES + (HARTS - 1) * ENTRIES)
+#define holds_junk (junk == JUNK_POSTED || junk == JUNK_TAKEN)
+#define outstanding(h) (sent[h] != taken[h])
+#define entry_ready(h) (posted[h] != taken[h])
+
+inline follow_line()
+{
+    if
+    :: !high && holds_entries && !masked -> high = true; pending = true
+    :: high && (!holds_entries || masked) -> high = false
+    :: else
+    fi
+}
+
+inline write_intms()
+{
+    d_step { masked = true; follow_line() }
+}
+
+inline write_intmc()
+{
+    d_step { masked = false; follow_line() }
+}
+
+/* nvme_queue_service(); `some` is set if it consumed anything. */
+inline drain(h, some)
+{
+    do
+    :: atomic { entry_ready(h) -> taken[h]++; some = true }
+    :: atomic { h == LAST && junk == JUNK_POSTED -> junk = JUNK_TAKEN; some = true }
+    :: atomic { !entry_ready(h) && (h != LAST || junk != JUNK_POSTED) -> break }
+    od;
+    if
+    :: rung[h] != taken[h] || (h == LAST && junk == JUNK_TAKEN) ->
+        d_step {
+            rung[h] = taken[h];
+            junk = (h == LAST && junk == JUNK_TAKEN -> JUNK_RUNG : junk);
+            follow_line()
+        }
+    :: else
+    fi
+}
+
+active proctype device()
+{
+    do
+    :: d_step { posted[0] < sent[0] -> posted[0]++; follow_line() }
+    :: d_step { posted[1] < sent[1] -> posted[1]++; follow_line() }
+    :: d_step { posted[2] < sent[2] -> posted[2]++; follow_line() }
+#ifdef JUNK
+    :: d_step { junk == NO_JUNK && !(LAST == 1 && stopped) -> junk = JUNK_POSTED; follow_line() }
+    :: all_posted && (junk != NO_JUNK || (LAST == 1 && stopped)) -> break
+#else
+    :: all_posted -> break
+#endif
+    od
+}
