@@ -224,11 +224,12 @@ static void poll(struct worker *worker)
 /* Sleeps until there is enough; the drains run in the trap. Off between the look and the sleep. */
 static void sleep(struct worker *worker)
 {
-    irq_disable();
+    uint64_t irq = irq_save();
+
     while (!is_enough(worker)) {
         storage_wait(worker->queue);
     }
-    irq_enable();
+    irq_restore(irq);
 }
 
 static wait_function *wait_of(const struct worker *worker)
@@ -293,12 +294,13 @@ static void poll_until(struct worker *worker, uint64_t until_ticks)
 /* Sleeps, or spins as the engine finds worth, until there is enough or it is time. */
 static void sleep_until(struct worker *worker, uint64_t until_ticks)
 {
+    uint64_t irq = irq_save();
+
     timer_wake_at(until_ticks);
-    irq_disable();
     while (!is_enough(worker) && csr_time() < until_ticks) {
         storage_wait(worker->queue);
     }
-    irq_enable();
+    irq_restore(irq);
 }
 
 /* Posts all that is due, as far as requests are free. False: completions have to come first. */
@@ -346,16 +348,26 @@ static void run_open(struct worker *worker)
     }
 }
 
+/*
+ * In hybrid mode the loop runs with interrupts off and takes them in storage_wait(): an owner that is
+ * awake has none, and turning them off and on for each post would cost more than the post.
+ */
 void workload_run(struct worker *worker)
 {
+    bool closed_door = nvme_queue_mode(worker->queue->engine) == NVME_MODE_HYBRID;
+
     storage_hart_start(worker->queue);
     worker_start(worker);
+    if (closed_door) {
+        irq_disable();
+    }
     if (worker->run->point->rate_iops == 0) {
         run_closed(worker);
     } else {
         run_open(worker);
     }
     wait_all(worker);
+    irq_enable();
     worker_finish(worker);
     storage_hart_stop(worker->queue);
 }

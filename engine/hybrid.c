@@ -11,15 +11,18 @@
 #include "nvme_internal.h"
 
 enum {
-    LOOKS_PER_CLOCK = 8,        /* looks of a spinning owner between two clock readings */
-    LEARN_SHIFT = 3,            /* a new sample counts for an eighth */
-    LINKED_ALWAYS = 1024,       /* linked: the share of completions that led to a post */
-    EPOCH_COMPLETIONS = 32,     /* at least */
-    EPOCHS_TO_TRIAL_MIN = 8,    /* of the habit, before the other is tried for one */
-    EPOCHS_TO_TRIAL_MAX = 1024, /* doubled up to this while trials change nothing */
-    COST_SHIFT = 4,             /* costs are in sixteenths of a nanosecond per completion */
-    AWAKE_GAIN_SHIFT = 5,       /* awake has to be better by a thirty-second: it takes the hart */
+    LOOKS_PER_CLOCK = 8,       /* looks of a spinning owner between two clock readings */
+    LEARN_SHIFT = 3,           /* a new sample counts for an eighth */
+    LINKED_ALWAYS = 1024,      /* linked: the share of completions that led to a post */
+    EPOCH_COMPLETIONS = 32,    /* at least; the clock is read once for so many */
+    EPOCHS_TO_TRIAL_MIN = 8,   /* of the habit, before the other is tried for one */
+    EPOCHS_TO_TRIAL_MAX = 512, /* doubled up to this while trials change nothing */
+    COST_SHIFT = 4,            /* costs are in sixteenths of a nanosecond per completion */
+    CLEARLY_SHIFT = 4,         /* clearly better: by a sixteenth */
 };
+
+/* At least: what a change of habit sets off in the host takes time to settle. */
+#define EPOCH_NS UINT64_C(2000000)
 
 static uint64_t between(uint64_t low, uint64_t value, uint64_t high)
 {
@@ -61,7 +64,16 @@ bool nvme_hybrid_worth(const struct nvme_queue *queue)
            wait->mean_ns <= queue->controller->config.hybrid_spin_max_ns;
 }
 
-/* Which habit costs less, as far as both are known. */
+/* True if `less` is clearly below `more`. */
+static bool is_clearly_less(uint64_t less, uint64_t more)
+{
+    return less + (less >> CLEARLY_SHIFT) < more;
+}
+
+/*
+ * Which habit to have, as far as the costs of both are known. Awake must be clearly better, for it
+ * takes the whole hart; asleep is left for nothing less, and awake is kept while it is better at all.
+ */
 static bool prefers_awake(const struct nvme_wait *wait)
 {
     uint64_t awake = wait->cost[true];
@@ -70,7 +82,7 @@ static bool prefers_awake(const struct nvme_wait *wait)
     if (awake == 0 || asleep == 0) {
         return wait->awake;
     }
-    return awake + (awake >> AWAKE_GAIN_SHIFT) < asleep;
+    return wait->awake ? awake < asleep : is_clearly_less(awake, asleep);
 }
 
 /* The other habit is taken up, or the next trial is due later than the last. */
@@ -95,8 +107,9 @@ static NVME_COLD void end_epoch(struct nvme_wait *wait, uint64_t consumed, uint6
     uint64_t *cost = &wait->cost[wait->awake != wait->trial];
     uint64_t sample = ((now_ns - wait->epoch_ns) << COST_SHIFT) / (consumed - wait->epoch_consumed);
 
-    sample += sample == 0;
-    *cost = *cost == 0 ? sample : wait->trial ? (*cost + sample) / 2 : learn(*cost, sample);
+    /* A hart that was stopped meanwhile has not learned that much. */
+    *cost = *cost == 0 ? sample : learn(*cost, between(0, sample, 2 * *cost));
+    *cost += *cost == 0;
     judge(wait);
     if (wait->trial) {
         wait->trial = false;
@@ -108,11 +121,11 @@ static NVME_COLD void end_epoch(struct nvme_wait *wait, uint64_t consumed, uint6
     wait->epoch_consumed = consumed;
 }
 
-/* A trial that has taken twice as long as the habit would have is over: it has lost. */
-static bool trial_is_lost(const struct nvme_wait *wait, uint64_t now_ns)
+/* A trial that takes twice as long as the habit would is over: it has lost. */
+static bool is_lost(const struct nvme_wait *wait, uint64_t completions, uint64_t epoch_ns)
 {
-    return (now_ns - wait->epoch_ns) << COST_SHIFT >
-           2 * EPOCH_COMPLETIONS * wait->cost[wait->awake];
+    return wait->trial && epoch_ns > EPOCH_NS / 2 &&
+           epoch_ns << COST_SHIFT > 2 * completions * wait->cost[wait->awake];
 }
 
 /* Counts a wait that has ended with completions. An epoch is one piece of work without a pause. */
@@ -120,19 +133,24 @@ static void count_epoch(struct nvme_queue *queue, uint64_t consumed)
 {
     struct nvme_wait *wait = &queue->wait;
     uint64_t completions = consumed - wait->epoch_consumed;
+    uint64_t now_ns;
 
-    if (wait->epoch_ns == 0 || completions == 0) {
-        wait->epoch_ns = hal_now_ns();
-        wait->epoch_consumed = consumed;
-    } else if (completions >= EPOCH_COMPLETIONS) {
-        end_epoch(wait, consumed, hal_now_ns());
-    } else if (wait->trial) {
-        uint64_t now_ns = hal_now_ns();
-
-        if (trial_is_lost(wait, now_ns)) {
-            end_epoch(wait, consumed, now_ns);
-        }
+    if (wait->epoch_ns != 0 && completions < wait->epoch_look) {
+        return;
     }
+    now_ns = hal_now_ns();
+    if (wait->epoch_ns == 0) {
+        wait->epoch_ns = now_ns;
+        wait->epoch_consumed = consumed;
+    } else if (now_ns - wait->epoch_ns >= EPOCH_NS ||
+               is_lost(wait, completions, now_ns - wait->epoch_ns)) {
+        end_epoch(wait, consumed, now_ns);
+    } else {
+        wait->epoch_look = completions + EPOCH_COMPLETIONS;
+        return;
+    }
+    /* The few of a trial that goes badly are dear. */
+    wait->epoch_look = wait->trial ? EPOCH_COMPLETIONS / 4 : EPOCH_COMPLETIONS;
 }
 
 /*

@@ -116,6 +116,9 @@ NVME_COLD void nvme_source_served_empty(struct nvme_source *source, uint16_t que
 /* Forgets what the queue has learned. */
 void nvme_hybrid_begin(struct nvme_queue *queue);
 
+/* The owner is awake: it no longer stands among the sleepers of a shared line. */
+void nvme_source_wake(struct nvme_queue *queue);
+
 /* True if requests are outstanding: the device owes completions. */
 bool nvme_hybrid_outstanding(const struct nvme_queue *queue);
 

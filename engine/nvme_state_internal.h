@@ -109,6 +109,7 @@ struct nvme_wait {
     uint32_t trial_interval; /* epochs */
     uint64_t epoch_ns;       /* begin, 0: none */
     uint64_t epoch_consumed; /* at its begin */
+    uint64_t epoch_look;     /* completions of it at which the clock is looked at */
     uint64_t cost[2];        /* of a completion asleep [0] and awake [1], 0: not known */
 };
 

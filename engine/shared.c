@@ -17,6 +17,9 @@ static bool answer(struct nvme_queue *queue, uint32_t *found)
     uint32_t drained = 0;
     uint64_t useful;
 
+    /* Awake: in hybrid mode the end of this round need not open the line for it. */
+    nvme_source_wake(queue);
+
     if (nvme_queue_ready(queue)) {
         drained = nvme_queue_service(queue, queue->depth_entries);
     }

@@ -208,6 +208,15 @@ void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id)
     }
 }
 
+void nvme_source_wake(struct nvme_queue *queue)
+{
+    if (queue->wait.listed) {
+        __atomic_fetch_and(&queue->controller->round.sleepers, ~nvme_queue_bit(queue),
+                           __ATOMIC_RELAXED);
+        queue->wait.listed = false;
+    }
+}
+
 /*
  * The mask of a shared line is one for all owners: home may keep it shut while nobody sleeps. Each
  * of both stores first and then looks at what the other has stored: one of them notices.
@@ -216,10 +225,7 @@ static bool arm_shared(struct nvme_queue *queue)
 {
     struct nvme_round *round = &queue->controller->round;
 
-    if (queue->wait.listed) {
-        __atomic_fetch_and(&round->sleepers, ~nvme_queue_bit(queue), __ATOMIC_RELAXED);
-        queue->wait.listed = false;
-    }
+    nvme_source_wake(queue);
     if (nvme_queue_ready(queue) || nvme_hybrid_spin(queue)) {
         return false;
     }

@@ -284,11 +284,12 @@ void storage_wait(struct storage_queue *queue)
     } else if (mode == NVME_MODE_HYBRID || queue->controller->shared) {
         nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
     }
-    /* What is pending is taken here. */
-    irq_enable();
-    if (irq == 0) {
+    /* What is pending is taken here; for nothing the door is not opened. */
+    if (irq == 0 && irq_pending()) {
+        irq_enable();
         irq_disable();
     }
+    irq_restore(irq);
 }
 
 /* ---- Telling -------------------------------------------------------------------------- */

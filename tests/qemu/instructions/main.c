@@ -89,7 +89,10 @@ static void done(void *arg, struct nvme_result result)
     }
 }
 
-/* Waits until an interrupt of this kind is pending. Uncounted. */
+/*
+ * Waits until an interrupt of this kind is pending. Uncounted. QEMU (7.2) shows it in sip a moment
+ * before it would be taken; a read of a device waits for that moment to be over.
+ */
 static bool wait_for_interrupt(uint64_t kind)
 {
     uint64_t deadline = time_now_ns() + DEVICE_TIMEOUT_NS;
@@ -100,6 +103,7 @@ static bool wait_for_interrupt(uint64_t kind)
             return false;
         }
     }
+    (void)pci_config_read16(storage.controllers[0].function, PCI_STATUS);
     return true;
 }
 
