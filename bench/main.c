@@ -108,6 +108,7 @@ static bool open_point(const struct job_point *point)
         .harts = point->numjobs,
         .depth_entries = point->iodepth + 1,
         .mode = mode_of(point),
+        .irq_off = point->completion == JOB_HYBRID, /* workload_run() */
     };
     struct nvme_controller_info info;
     static bool banner_printed;

@@ -310,6 +310,8 @@ struct nvme_queue_config {
     uint32_t owner;         /* the owner hart, in the embedder's numbering; given to kick */
     uint32_t depth_entries; /* 0 = the controller's; else NVME_DEPTH_MIN up to that */
     enum nvme_mode mode;
+    bool irq_off;    /* every call on the queue is made with the owner's interrupts off: posts and
+                        nvme_submit do not turn them off themselves */
     uint16_t vector; /* 0 with INTx and for a poll queue; else of the MSI-X table, 1 or more, of
                         this queue alone; the embedder aims it at the owner */
 };

@@ -135,7 +135,8 @@ struct nvme_queue {
     uint32_t sq_tail_rung;  /* the tail that the device knows */
     uint32_t depth_entries; /* of both rings */
     uint8_t state;          /* enum nvme_queue_state; read by other harts to kick the owner */
-    bool interrupts;        /* IEN: posts bracket themselves with irq_save */
+    bool interrupts;        /* IEN */
+    bool brackets;          /* it interrupts, and calls turn that off themselves */
     uint8_t attention;      /* enum nvme_attention */
     uint16_t id;            /* 0 admin, else index + 1 */
 

@@ -85,6 +85,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     opened->owner = config->owner;
     opened->source = controller->config.msix ? &opened->vector_source : &controller->line;
     opened->interrupts = config->mode != NVME_MODE_POLL && !opened->source->masked;
+    opened->brackets = opened->interrupts && !config->irq_off;
     nvme_queue_reset(opened, config->depth_entries != 0 ? config->depth_entries
                                                         : controller->info.depth_entries);
     irq = hal_irq_save();
@@ -98,6 +99,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
         *queue = opened;
     } else {
         opened->interrupts = false;
+        opened->brackets = false;
     }
     nvme_interrupt_unmask(controller);
     hal_irq_restore(irq);

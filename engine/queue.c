@@ -119,11 +119,11 @@ static NVME_COLD void submit_odd(struct nvme_queue *queue)
     if (queue->attention == NVME_ATTENTION_SERVING || !nvme_controller_live(queue->controller)) {
         return;
     }
-    irq = queue->interrupts ? hal_irq_save() : 0;
+    irq = queue->brackets ? hal_irq_save() : 0;
     if (attend(queue)) {
         ring_sq(queue);
     }
-    if (queue->interrupts) {
+    if (queue->brackets) {
         hal_irq_restore(irq);
     }
 }
@@ -139,7 +139,7 @@ void nvme_submit(struct nvme_queue *queue)
     if (!nvme_controller_live(queue->controller)) {
         return;
     }
-    if (!queue->interrupts) {
+    if (!queue->brackets) {
         ring_sq(queue);
         return;
     }

@@ -140,6 +140,7 @@ void nvme_source_disconnect(struct nvme_queue *queue)
         queue->counters.spurious += source->empty_claims;
     }
     queue->interrupts = false;
+    queue->brackets = false;
 }
 
 enum nvme_error nvme_queue_set_mode(struct nvme_queue *queue, enum nvme_mode mode)

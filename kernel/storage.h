@@ -30,6 +30,7 @@ struct storage_config {
     uint32_t harts;              /* queues wanted, one per hart, 1 .. hart_count() */
     uint32_t depth_entries;      /* of each queue: iodepth + 1 */
     enum nvme_mode mode;         /* of all queues */
+    bool irq_off;                /* see struct nvme_queue_config: the owners' loops keep them off */
     uint32_t max_transfer_bytes; /* see struct nvme_config */
     uint64_t timeout_ns;         /* see struct nvme_config.command_timeout_ns */
     uint32_t nsid;               /* 0: the first active namespace */
@@ -59,6 +60,7 @@ struct storage_queue {
     struct storage_controller *controller;
     const struct nvme_namespace *ns;
     uint32_t polls; /* since the last look at the clock */
+    uint32_t waits; /* awake */
     uint32_t hart;
     uint16_t vector; /* 0: none */
     struct imsic_message message;

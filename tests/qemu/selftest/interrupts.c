@@ -136,9 +136,11 @@ static void test_quiet(void)
     nvme_queue_count(queue->engine, &before);
     idle_ns = hart_idle_ns(0);
     end_ns = time_now_ns() + 100 * NS_PER_MS;
+    irq_disable();
     while (time_now_ns() < end_ns) {
         storage_wait(queue);
     }
+    irq_enable();
     idle_ns = hart_idle_ns(0) - idle_ns;
     nvme_queue_count(queue->engine, &after);
     printf("note quiet: idle %" PRIu64 " us of 100 ms, longest gap of ticks %" PRIu64 " us\n",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "harts.h"
+#include "irq.h"
 #include "selftest.h"
 #include "timer.h"
 
@@ -87,9 +88,11 @@ static void wait_disabled(void)
 {
     uint64_t start_ns = time_now_ns();
 
+    irq_disable();
     while (!event_seen(NVME_EVENT_DISABLED) && time_now_ns() - start_ns < WAIT_LIMIT_NS) {
         storage_wait(&selftest.storage.queues[0]);
     }
+    irq_enable();
     check(event_seen(NVME_EVENT_COMMAND_TIMEOUT), "the time-out is not said");
     check(event_seen(NVME_EVENT_DISABLED), "the disabling is not said");
 }
