@@ -349,8 +349,8 @@ static void run_open(struct worker *worker)
 }
 
 /*
- * In hybrid mode the loop runs with interrupts off and takes them in storage_wait(): an owner that is
- * awake has none, and turning them off and on for each post would cost more than the post.
+ * In hybrid mode the loop runs with interrupts off and takes them in storage_wait(): an owner that
+ * is awake has none, and turning them off and on for each post would cost more than the post.
  */
 void workload_run(struct worker *worker)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Hybrid mode's decision, for one queue: to wait for the next completion awake, and for how long, or
- * asleep. engine/DESIGN.md tells why.
+ * Hybrid mode's decision, for one queue: to wait for the next completion awake, and for how long,
+ * or asleep. engine/DESIGN.md tells why.
  *
- * A *wait* lasts from running dry to the next completion. An *epoch* is a number of completions under
- * one habit, awake or asleep; what a completion costs under each is measured by trials, because it is
- * not known beforehand: a hart that spins may be in the way of the device (an emulator's thread, a
- * hypervisor's) or of its own sibling, and one that sleeps takes time to wake.
+ * A *wait* lasts from running dry to the next completion. An *epoch* is a number of completions
+ * under one habit, awake or asleep; what a completion costs under each is measured by trials,
+ * because it is not known beforehand: a hart that spins may be in the way of the device (a thread
+ * of an emulator) or of its own sibling, and one that sleeps takes time to wake.
  */
 #include "nvme_internal.h"
 
@@ -53,8 +53,8 @@ bool nvme_hybrid_outstanding(const struct nvme_queue *queue)
 
 /*
  * Completions come soon enough to wait for them awake, the work waits for them too, and being awake
- * makes them come sooner. Where they lead to no posts (requests arrive by themselves) sleeping costs
- * nobody a turn.
+ * makes them come sooner. Where they lead to no posts (requests arrive by themselves) sleeping
+ * costs nobody a turn.
  */
 bool nvme_hybrid_worth(const struct nvme_queue *queue)
 {
@@ -71,8 +71,8 @@ static bool is_clearly_less(uint64_t less, uint64_t more)
 }
 
 /*
- * Which habit to have, as far as the costs of both are known. Awake must be clearly better, for it
- * takes the whole hart; asleep is left for nothing less, and awake is kept while it is better at all.
+ * Which habit to have, as far as the costs of both are known. Awake takes the whole hart: it must
+ * be clearly better to be taken up, and better at all to be kept.
  */
 static bool prefers_awake(const struct nvme_wait *wait)
 {

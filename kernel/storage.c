@@ -284,8 +284,8 @@ static void take_interrupts(void)
 }
 
 /*
- * Modelled in tests/spin/wait.pml. A poll of an owner that is awake touches no interrupt state: each
- * access of a CSR would cost it as much as the rest (QEMU 7.2).
+ * Modelled in tests/spin/wait.pml. A poll of an owner that is awake touches no interrupt state:
+ * each access of a CSR would cost it as much as the rest (QEMU 7.2).
  */
 void storage_wait(struct storage_queue *queue)
 {

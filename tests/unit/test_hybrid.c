@@ -15,8 +15,8 @@ enum {
     LOOK_NS = 100,
     LOOKS_MAX = 100000, /* of one wait */
     LOOKS_PER_CLOCK = 8,
-    EPOCH = 32,  /* completions that a trial of the other habit takes at most */
-    TRIAL = 256, /* completions before the first */
+    UNTRIED = 800,       /* completions 20 us apart, before the other habit is tried first */
+    TRIAL_OF_LATE = 128, /* completions 62 us apart that a trial takes at most */
 };
 
 static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
@@ -173,7 +173,7 @@ static void completions_that_come_soon_are_polled(void **state)
     start(&owner, *state, 20 * US);
     owner.depth = 1;
     writes = fixture_mask_writes(&owner.fixture);
-    assert_int_equal(interrupts_of(&owner, TRIAL - 1), 0);
+    assert_int_equal(interrupts_of(&owner, UNTRIED), 0);
     assert_int_equal(owner.sleeps, 0);
     assert_int_equal(fixture_mask_writes(&owner.fixture) - writes, 1);
     finish(&owner);
@@ -203,7 +203,7 @@ static void owner_learns_again(void **state)
 
     start(&owner, *state, 20 * US);
     owner.depth = 1;
-    for (uint32_t i = 0; i < 3; i++) {
+    for (uint32_t i = 0; i < 2; i++) {
         owner.latency_ns = 500 * US;
         run(&owner, 8);
         assert_int_equal(interrupts_of(&owner, 50), 50);
@@ -293,7 +293,7 @@ static void interrupts_for_each_request_fall_as_load_rises(void **state)
         interrupts = interrupts_of(&owner, 400);
         assert_true(interrupts <= (depth == 1 ? 400 : last));
         assert_true(depth != 1 || interrupts == 400);
-        assert_true(depth != 8 || interrupts <= EPOCH);
+        assert_true(depth != 8 || interrupts <= TRIAL_OF_LATE);
         last = interrupts;
         finish(&owner);
     }
