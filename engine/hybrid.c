@@ -18,7 +18,8 @@ enum {
     EPOCHS_TO_TRIAL_MIN = 8,   /* of the habit, before the other is tried for one */
     EPOCHS_TO_TRIAL_MAX = 512, /* doubled up to this while trials change nothing */
     COST_SHIFT = 4,            /* costs are in sixteenths of a nanosecond per completion */
-    CLEARLY_SHIFT = 4,         /* clearly better: by a sixteenth */
+    TAKE_UP_SHIFT = 4,         /* awake is taken up if better by a sixteenth */
+    KEEP_SHIFT = 5,            /* and kept if better by a thirty-second */
 };
 
 /* At least: what a change of habit sets off in the host takes time to settle. */
@@ -64,33 +65,30 @@ bool nvme_hybrid_worth(const struct nvme_queue *queue)
            wait->mean_ns <= queue->controller->config.hybrid_spin_max_ns;
 }
 
-/* True if `less` is clearly below `more`. */
-static bool is_clearly_less(uint64_t less, uint64_t more)
+/*
+ * Which habit to have by these costs; 0 is not known. Awake takes the whole hart: it must be
+ * clearly better to be taken up, and somewhat better to be kept.
+ */
+static bool prefers_awake(bool habit, uint64_t awake, uint64_t asleep)
 {
-    return less + (less >> CLEARLY_SHIFT) < more;
+    if (awake == 0 || asleep == 0) {
+        return habit;
+    }
+    return awake + (awake >> (habit ? KEEP_SHIFT : TAKE_UP_SHIFT)) < asleep;
 }
 
 /*
- * Which habit to have, as far as the costs of both are known. Awake takes the whole hart: it must
- * be clearly better to be taken up, and better at all to be kept.
+ * The other habit is taken up, or tried again: soon if this trial promised something, for one alone
+ * may be chance, else later than the last time.
  */
-static bool prefers_awake(const struct nvme_wait *wait)
+static void judge(struct nvme_wait *wait, uint64_t sample)
 {
-    uint64_t awake = wait->cost[true];
-    uint64_t asleep = wait->cost[false];
+    bool habit = wait->awake;
+    bool awake = prefers_awake(habit, wait->cost[true], wait->cost[false]);
+    bool promised = wait->trial && prefers_awake(habit, habit ? wait->cost[true] : sample,
+                                                 habit ? sample : wait->cost[false]) != habit;
 
-    if (awake == 0 || asleep == 0) {
-        return wait->awake;
-    }
-    return wait->awake ? awake < asleep : is_clearly_less(awake, asleep);
-}
-
-/* The other habit is taken up, or the next trial is due later than the last. */
-static void judge(struct nvme_wait *wait)
-{
-    bool awake = prefers_awake(wait);
-
-    if (awake != wait->awake) {
+    if (awake != habit || promised) {
         wait->awake = awake;
         wait->trial_interval = EPOCHS_TO_TRIAL_MIN;
     } else if (wait->trial) {
@@ -106,11 +104,12 @@ static NVME_COLD void end_epoch(struct nvme_wait *wait, uint64_t consumed, uint6
 {
     uint64_t *cost = &wait->cost[wait->awake != wait->trial];
     uint64_t sample = ((now_ns - wait->epoch_ns) << COST_SHIFT) / (consumed - wait->epoch_consumed);
+    uint64_t known = *cost != 0 ? *cost : sample;
 
     /* A hart that was stopped meanwhile has not learned that much. */
-    *cost = *cost == 0 ? sample : learn(*cost, between(0, sample, 2 * *cost));
-    *cost += *cost == 0;
-    judge(wait);
+    sample = between(1, sample, 2 * known);
+    *cost = wait->trial ? (known + sample + 1) / 2 : learn(known, sample) + 1;
+    judge(wait, sample);
     if (wait->trial) {
         wait->trial = false;
     } else if (--wait->epochs_to_trial == 0) {

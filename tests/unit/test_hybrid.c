@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
  * source.c: hybrid mode: when an owner spins, for how long, what it learns, what it costs.
- *
- * The owner looks every LOOK_NS; the device ends each request after a latency, several at once at
- * equal distances. Nothing but these moves the clock.
  */
-#include "fixture.h"
+#include "owner.h"
 
-#define US UINT64_C(1000)
+#define US OWNER_US
 #define SPIN_MAX_NS (200 * US)
 
 enum {
-    BLOCK = 512,
-    LOOK_NS = 100,
-    LOOKS_MAX = 100000, /* of one wait */
+    LOOK_NS = OWNER_LOOK_NS,
     LOOKS_PER_CLOCK = 8,
     UNTRIED = 800,       /* completions 20 us apart, before the other habit is tried first */
     TRIAL_OF_LATE = 128, /* completions 62 us apart that a trial takes at most */
 };
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
 
 struct source_case {
     const char *name;
@@ -28,122 +21,9 @@ struct source_case {
 
 static const struct source_case source_cases[] = {{"line", false}, {"vector", true}};
 
-/* A queue in hybrid mode, its owner and its device. */
-struct owner {
-    struct fixture fixture;
-    struct nvme_queue *queue;
-    uint64_t latency_ns;
-    uint64_t wake_ns; /* what a sleep adds */
-    uint64_t due_ns[FIXTURE_DEPTH]; /* of each request, a ring */
-    uint32_t posted;
-    uint32_t answered;
-    uint32_t ended;
-    uint32_t depth; /* requests that done() keeps in flight; 0: it posts nothing */
-    uint32_t looks;
-    uint32_t sleeps;
-};
-
-static void done(void *arg, struct nvme_result result);
-
-static void post(struct owner *owner)
-{
-    uint32_t at = owner->posted++ % FIXTURE_DEPTH;
-    uint64_t last = owner->due_ns[(at + FIXTURE_DEPTH - 1) % FIXTURE_DEPTH];
-    uint64_t gap = owner->depth > 1 ? owner->latency_ns / owner->depth : 0;
-    uint64_t due = world.now_ns + owner->latency_ns;
-
-    owner->due_ns[at] = due > last + gap ? due : last + gap;
-    assert_int_equal(nvme_read(owner->queue, &owner->fixture.ns, 0, 1, buffer,
-                               (struct nvme_callback){done, owner}),
-                     NVME_OK);
-}
-
-static void done(void *arg, struct nvme_result result)
-{
-    struct owner *owner = arg;
-
-    assert_int_equal(result.error, NVME_OK);
-    owner->ended++;
-    if (owner->posted - owner->ended < owner->depth) {
-        post(owner);
-    }
-}
-
 static void start(struct owner *owner, const struct source_case *on, uint64_t latency_ns)
 {
-    memset(owner, 0, sizeof(*owner));
-    fixture_init(&owner->fixture);
-    if (on->vectors) {
-        fixture_use_vectors(&owner->fixture);
-    }
-    fixture_start(&owner->fixture, 1, NVME_MODE_HYBRID);
-    fixture_interrupts(&owner->fixture);
-    owner->fixture.model->on_demand = true;
-    owner->queue = owner->fixture.queues[0];
-    owner->latency_ns = latency_ns;
-    owner->wake_ns = 30 * US;
-}
-
-static void answer_what_is_due(struct owner *owner)
-{
-    while (owner->answered != owner->posted &&
-           world.now_ns >= owner->due_ns[owner->answered % FIXTURE_DEPTH]) {
-        owner->answered += model_step(owner->fixture.model, 1);
-    }
-}
-
-/* One turn of the owner's loop, as storage_wait: it sleeps until the next completion. */
-static void turn(struct owner *owner)
-{
-    world_advance(LOOK_NS);
-    answer_what_is_due(owner);
-    owner->looks++;
-    if (!nvme_queue_arm(owner->queue)) {
-        nvme_queue_service(owner->queue, FIXTURE_DEPTH);
-        return;
-    }
-    owner->sleeps++;
-    assert_false(fixture_masked(&owner->fixture, 0));
-    if (owner->answered != owner->posted) {
-        world.now_ns = owner->due_ns[owner->answered % FIXTURE_DEPTH] + owner->wake_ns;
-        answer_what_is_due(owner);
-    }
-    /* One that is held back may say nothing. */
-    fixture_interrupts(&owner->fixture);
-}
-
-/* Goes on until so many more have ended. */
-static void run(struct owner *owner, uint32_t count)
-{
-    uint32_t until = owner->ended + count;
-    uint64_t looks = owner->looks + (uint64_t)count * LOOKS_MAX;
-
-    while (owner->posted - owner->ended < owner->depth) {
-        post(owner);
-    }
-    nvme_submit(owner->queue);
-    while (owner->ended < until) {
-        turn(owner);
-        assert_true(owner->looks < looks);
-    }
-}
-
-/* Ends what is in flight and everything. */
-static void finish(struct owner *owner)
-{
-    owner->depth = 0;
-    run(owner, owner->posted - owner->ended);
-    assert_int_equal(fixture_counters(owner->queue).missed, 0);
-    fixture_finish(&owner->fixture);
-}
-
-/* Interrupts while `count` end. */
-static uint64_t interrupts_of(struct owner *owner, uint32_t count)
-{
-    uint64_t before = fixture_counters(owner->queue).interrupts;
-
-    run(owner, count);
-    return fixture_counters(owner->queue).interrupts - before;
+    owner_start(owner, on->vectors, latency_ns);
 }
 
 /* How long the owner looks before it sleeps, with a device that is silent from now on. */
@@ -153,7 +33,7 @@ static uint64_t spin_time(struct owner *owner)
 
     owner->depth = 1;
     owner->latency_ns = UINT64_MAX / 4;
-    post(owner);
+    owner_post(owner);
     nvme_submit(owner->queue);
     from = world.now_ns;
     while (!nvme_queue_arm(owner->queue)) {
@@ -173,10 +53,10 @@ static void completions_that_come_soon_are_polled(void **state)
     start(&owner, *state, 20 * US);
     owner.depth = 1;
     writes = fixture_mask_writes(&owner.fixture);
-    assert_int_equal(interrupts_of(&owner, UNTRIED), 0);
+    assert_int_equal(owner_interrupts(&owner, UNTRIED), 0);
     assert_int_equal(owner.sleeps, 0);
     assert_int_equal(fixture_mask_writes(&owner.fixture) - writes, 1);
-    finish(&owner);
+    owner_finish(&owner);
 }
 
 static void completions_that_come_late_are_slept_for(void **state)
@@ -187,13 +67,13 @@ static void completions_that_come_late_are_slept_for(void **state)
 
     start(&owner, *state, 500 * US);
     owner.depth = 1;
-    run(&owner, 20);
+    owner_run(&owner, 20);
     writes = fixture_mask_writes(&owner.fixture);
     looks = owner.looks;
-    assert_int_equal(interrupts_of(&owner, 100), 100);
+    assert_int_equal(owner_interrupts(&owner, 100), 100);
     assert_int_equal(owner.looks - looks, 100);
     assert_int_equal(fixture_mask_writes(&owner.fixture), writes);
-    finish(&owner);
+    owner_finish(&owner);
 }
 
 /* A device that changes: the owner follows within a few waits, both ways. */
@@ -205,13 +85,13 @@ static void owner_learns_again(void **state)
     owner.depth = 1;
     for (uint32_t i = 0; i < 2; i++) {
         owner.latency_ns = 500 * US;
-        run(&owner, 8);
-        assert_int_equal(interrupts_of(&owner, 50), 50);
+        owner_run(&owner, 8);
+        assert_int_equal(owner_interrupts(&owner, 50), 50);
         owner.latency_ns = 20 * US;
-        run(&owner, 12);
-        assert_int_equal(interrupts_of(&owner, 50), 0);
+        owner_run(&owner, 12);
+        assert_int_equal(owner_interrupts(&owner, 50), 0);
     }
-    finish(&owner);
+    owner_finish(&owner);
 }
 
 static void nothing_outstanding_is_nothing_to_spin_for(void **state)
@@ -221,13 +101,13 @@ static void nothing_outstanding_is_nothing_to_spin_for(void **state)
     start(&owner, *state, 20 * US);
     assert_true(nvme_queue_arm(owner.queue));
     owner.depth = 1;
-    run(&owner, 10);
+    owner_run(&owner, 10);
     owner.depth = 0;
-    run(&owner, 1);
+    owner_run(&owner, 1);
     assert_true(fixture_masked(&owner.fixture, 0));
     assert_true(nvme_queue_arm(owner.queue));
     assert_false(fixture_masked(&owner.fixture, 0));
-    finish(&owner);
+    owner_finish(&owner);
 }
 
 /* Junk ends no request: it does not count for one, nor against one. */
@@ -238,7 +118,7 @@ static void junk_does_not_look_like_an_end(void **state)
 
     start(&owner, *state, 20 * US);
     owner.depth = 1;
-    run(&owner, 10);
+    owner_run(&owner, 10);
     model_post_entry(owner.fixture.model, 1, entry);
     nvme_queue_service(owner.queue, 1);
     assert_false(nvme_queue_arm(owner.queue));
@@ -247,9 +127,9 @@ static void junk_does_not_look_like_an_end(void **state)
     nvme_queue_service(owner.queue, 1);
     assert_false(nvme_queue_arm(owner.queue));
     owner.depth = 0;
-    run(&owner, 1);
+    owner_run(&owner, 1);
     assert_true(nvme_queue_arm(owner.queue));
-    finish(&owner);
+    owner_finish(&owner);
 }
 
 /* Requests that arrive by themselves, as from a clock: nobody waits for their completions. */
@@ -263,9 +143,9 @@ static void completions_that_lead_to_no_posts_are_slept_for(void **state)
         if (i == 10) {
             before = fixture_counters(owner.queue).interrupts;
         }
-        post(&owner);
+        owner_post(&owner);
         nvme_submit(owner.queue);
-        run(&owner, 1);
+        owner_run(&owner, 1);
         assert_true(nvme_queue_arm(owner.queue));
         fixture_interrupts(&owner.fixture);
         world_advance(1000 * US);
@@ -273,9 +153,9 @@ static void completions_that_lead_to_no_posts_are_slept_for(void **state)
     assert_int_equal(fixture_counters(owner.queue).interrupts - before, 30);
     /* Once they do, it spins again. */
     owner.depth = 1;
-    run(&owner, 12);
-    assert_int_equal(interrupts_of(&owner, 50), 0);
-    finish(&owner);
+    owner_run(&owner, 12);
+    assert_int_equal(owner_interrupts(&owner, 50), 0);
+    owner_finish(&owner);
 }
 
 /* One drain may find several, and between several in flight the waits are short. */
@@ -289,13 +169,13 @@ static void interrupts_for_each_request_fall_as_load_rises(void **state)
 
         start(&owner, *state, 500 * US);
         owner.depth = depth;
-        run(&owner, 100);
-        interrupts = interrupts_of(&owner, 400);
+        owner_run(&owner, 100);
+        interrupts = owner_interrupts(&owner, 400);
         assert_true(interrupts <= (depth == 1 ? 400 : last));
         assert_true(depth != 1 || interrupts == 400);
         assert_true(depth != 8 || interrupts <= TRIAL_OF_LATE);
         last = interrupts;
-        finish(&owner);
+        owner_finish(&owner);
     }
 }
 
@@ -325,19 +205,15 @@ static void owner_spins_within_bounds(void **state)
     memset(&owner, 0, sizeof(owner));
     fixture_init(&owner.fixture);
     owner.fixture.config.hybrid_spin_max_ns = this->max_ns;
-    fixture_start(&owner.fixture, 1, NVME_MODE_HYBRID);
-    fixture_interrupts(&owner.fixture);
-    owner.fixture.model->on_demand = true;
-    owner.queue = owner.fixture.queues[0];
-    owner.latency_ns = this->latency_ns;
+    owner_start_prepared(&owner, this->latency_ns);
     owner.depth = 1;
-    run(&owner, 100);
+    owner_run(&owner, 100);
     owner.depth = 0;
-    run(&owner, 1);
+    owner_run(&owner, 1);
     assert_in_range(spin_time(&owner), this->low_ns, this->high_ns);
     /* Asleep it stays, unless something ends. */
     assert_true(nvme_queue_arm(owner.queue));
-    finish(&owner);
+    owner_finish(&owner);
 }
 
 static uint32_t clock_reads;
@@ -356,14 +232,14 @@ static void one_look_in_eight_reads_the_clock(void **state)
 
     start(&owner, *state, 20 * US);
     owner.depth = 1;
-    run(&owner, 10);
+    owner_run(&owner, 10);
     clock_reads = 0;
     world.meanwhile[WORLD_AT_NOW] = count_reading;
     owner.depth = 0;
-    run(&owner, 1);
+    owner_run(&owner, 1);
     clock_reads = 0;
     owner.latency_ns = UINT64_MAX / 4;
-    post(&owner);
+    owner_post(&owner);
     nvme_submit(owner.queue);
     while (!nvme_queue_arm(owner.queue)) {
         world_advance(LOOK_NS);
@@ -376,7 +252,7 @@ static void one_look_in_eight_reads_the_clock(void **state)
     assert_true(nvme_queue_arm(owner.queue));
     assert_true(clock_reads <= 1);
     world.meanwhile[WORLD_AT_NOW] = NULL;
-    finish(&owner);
+    owner_finish(&owner);
 }
 
 /* An entry that is there is polled for, whatever was learned; the next wait opens the source. */
@@ -387,16 +263,16 @@ static void entry_at_the_last_look_is_taken_awake(void **state)
 
     start(&owner, *state, 500 * US);
     owner.depth = 1;
-    run(&owner, 20);
+    owner_run(&owner, 20);
     writes = fixture_mask_writes(&owner.fixture);
     world.now_ns = owner.due_ns[owner.answered % FIXTURE_DEPTH];
-    answer_what_is_due(&owner);
+    owner_answer(&owner);
     assert_false(nvme_queue_arm(owner.queue));
     assert_true(fixture_masked(&owner.fixture, 0));
     assert_int_equal(nvme_queue_service(owner.queue, 1), 1);
     assert_true(nvme_queue_arm(owner.queue));
     assert_int_equal(fixture_mask_writes(&owner.fixture) - writes, 2);
-    finish(&owner);
+    owner_finish(&owner);
 }
 
 int main(void)

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/* hybrid.c: whether to be awake or asleep, learned from what completions cost under each. */
+#include "owner.h"
+
+#define US OWNER_US
+
+struct source_case {
+    const char *name;
+    bool vectors;
+};
+
+static const struct source_case source_cases[] = {{"line", false}, {"vector", true}};
+
+static void start(struct owner *owner, const struct source_case *on, uint64_t latency_ns)
+{
+    owner_start(owner, on->vectors, latency_ns);
+}
+
+/* Share of `count` completions that were slept for, in per cent, once the owner knows the device. */
+static uint64_t slept_share(struct owner *owner, uint32_t count)
+{
+    return owner_interrupts(owner, count) * 100 / count;
+}
+
+struct habit_case {
+    const char *name;
+    uint64_t latency_ns;
+    uint64_t wake_ns;
+    uint64_t drag_ns;
+    uint64_t least; /* per cent that are slept for */
+    uint64_t most;
+};
+
+static const struct habit_case habit_cases[] = {
+    {"awake_where_waking_is_dear", 20 * US, 30 * US, 0, 0, 3},
+    {"asleep_where_the_hart_is_in_the_devices_way", 20 * US, 10 * US, 100 * US, 95, 100},
+    {"asleep_where_both_cost_the_same", 50 * US, 0, 0, 95, 100},
+    {"asleep_where_awake_gains_too_little_to_be_taken_up", 100 * US, 2 * US, 2 * US, 95, 100},
+};
+
+static void cheaper_habit_is_kept(void **state)
+{
+    const struct habit_case *this = *state;
+    struct owner owner;
+
+    owner_start(&owner, false, this->latency_ns);
+    owner.wake_ns = this->wake_ns;
+    owner.drag_ns = this->drag_ns;
+    owner.depth = 1;
+    owner_run(&owner, 3000);
+    assert_in_range(slept_share(&owner, 20000), this->least, this->most);
+    owner_finish(&owner);
+}
+
+/* The host becomes busy and quiet again: the owner follows. */
+static void habit_follows_its_cost(void **state)
+{
+    struct owner owner;
+
+    start(&owner, *state, 20 * US);
+    owner.depth = 1;
+    for (uint32_t i = 0; i < 3; i++) {
+        owner.drag_ns = 100 * US;
+        owner_run(&owner, 4000);
+        assert_in_range(slept_share(&owner, 4000), 90, 100);
+        owner.drag_ns = 0;
+        owner_run(&owner, 20000);
+        assert_in_range(slept_share(&owner, 4000), 0, 10);
+    }
+    owner_finish(&owner);
+}
+
+/* Each trial that changes nothing makes the next one rarer. */
+static void trials_become_rarer(void **state)
+{
+    struct owner owner;
+    uint64_t first, later;
+
+    start(&owner, *state, 20 * US);
+    owner.depth = 1;
+    first = owner_interrupts(&owner, 10000);
+    owner_run(&owner, 100000);
+    later = owner_interrupts(&owner, 10000);
+    assert_true(first > 0);
+    assert_true(later < first);
+    owner_finish(&owner);
+}
+
+/* A pause is no part of an epoch: it would be taken for the cost of what happens to be the habit. */
+static void pauses_teach_nothing(void **state)
+{
+    struct owner owner;
+    uint64_t interrupts = 0;
+
+    start(&owner, *state, 20 * US);
+    for (uint32_t i = 0; i < 200; i++) {
+        owner.depth = 1;
+        interrupts += owner_interrupts(&owner, 20);
+        owner.depth = 0;
+        owner_run(&owner, 1);
+        (void)nvme_queue_arm(owner.queue);
+        world_advance(5000 * US);
+    }
+    assert_true(interrupts <= 200);
+    owner_finish(&owner);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[3 * COUNT_OF(source_cases) + COUNT_OF(habit_cases)] = {0};
+    static const CMUnitTestFunction on_each[] = {
+        habit_follows_its_cost,
+        trials_become_rarer,
+        pauses_teach_nothing,
+    };
+    size_t count = 0;
+
+    for (size_t i = 0; i < COUNT_OF(on_each); i++) {
+        fixture_add_cases(tests, &count, on_each[i], source_cases, COUNT_OF(source_cases),
+                          sizeof(source_cases[0]));
+    }
+    fixture_add_cases(tests, &count, cheaper_habit_is_kept, habit_cases, COUNT_OF(habit_cases),
+                      sizeof(habit_cases[0]));
+    return fixture_run("habit", tests, count);
+}
