@@ -16,7 +16,7 @@ static void start(struct owner *owner, const struct source_case *on, uint64_t la
     owner_start(owner, on->vectors, latency_ns);
 }
 
-/* Share of `count` completions that were slept for, in per cent, once the owner knows the device. */
+/* Share of `count` completions that were slept for, in per cent. */
 static uint64_t slept_share(struct owner *owner, uint32_t count)
 {
     return owner_interrupts(owner, count) * 100 / count;
@@ -86,7 +86,7 @@ static void trials_become_rarer(void **state)
     owner_finish(&owner);
 }
 
-/* A pause is no part of an epoch: it would be taken for the cost of what happens to be the habit. */
+/* A pause is no part of an epoch: it would be taken for the cost of the habit. */
 static void pauses_teach_nothing(void **state)
 {
     struct owner owner;
