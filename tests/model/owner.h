@@ -38,7 +38,7 @@ struct owner {
 /* Opens one queue on a line, or on a vector. */
 void owner_start(struct owner *owner, bool vectors, uint64_t latency_ns);
 
-/* The same with a configuration of the test's in owner->fixture.config (fixture_init was called). */
+/* The same, fixture_init() and changes to its configuration being done. */
 void owner_start_prepared(struct owner *owner, uint64_t latency_ns);
 
 /* Posts one request, which nobody has rung for yet. */
