@@ -175,6 +175,14 @@ static bool is_expected(const struct sim_queue *queue, enum nvme_mode mode, enum
     return error == (mode == NVME_MODE_POLL && cannot_mask ? NVME_ERR_INTERRUPT : NVME_OK);
 }
 
+static bool is_masked(const struct sim_queue *queue)
+{
+    const struct model *model = queue->controller->model;
+
+    return queue->controller->config.msix ? model->vectors[queue->index + 1].masked
+                                          : (model->interrupt_mask & 1) != 0;
+}
+
 void sim_change_mode(struct sim_queue *queue)
 {
     struct sim *sim = queue->controller->sim;
@@ -189,5 +197,9 @@ void sim_change_mode(struct sim_queue *queue)
     if (!is_expected(queue, mode, error) && !queue->controller->may_fail) {
         sim_fail(sim, "mode %u of queue %u: %s", (uint32_t)mode, queue->index,
                  nvme_error_text(error));
+    }
+    if (error == NVME_OK && mode == NVME_MODE_POLL && queue->interrupts && !is_masked(queue) &&
+        !queue->controller->may_fail) {
+        sim_fail(sim, "queue %u polls, and its source is open", queue->index);
     }
 }

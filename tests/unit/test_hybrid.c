@@ -37,7 +37,6 @@ struct owner {
     uint32_t ended;
     uint32_t depth; /* requests that done() keeps in flight; 0: it posts nothing */
     uint32_t looks;
-    uint32_t sleeps;
 };
 
 static void done(void *arg, struct nvme_result result);
@@ -66,11 +65,13 @@ static void done(void *arg, struct nvme_result result)
     }
 }
 
-static void start(struct owner *owner, const struct source_case *on, uint64_t latency_ns)
+/* With the default bound if max_ns is 0. */
+static void start_bounded(struct owner *owner, bool vectors, uint64_t latency_ns, uint64_t max_ns)
 {
     memset(owner, 0, sizeof(*owner));
     fixture_init(&owner->fixture);
-    if (on->vectors) {
+    owner->fixture.config.hybrid_spin_max_ns = max_ns;
+    if (vectors) {
         fixture_use_vectors(&owner->fixture);
     }
     fixture_start(&owner->fixture, 1, NVME_MODE_HYBRID);
@@ -78,6 +79,11 @@ static void start(struct owner *owner, const struct source_case *on, uint64_t la
     owner->fixture.model->on_demand = true;
     owner->queue = owner->fixture.queues[0];
     owner->latency_ns = latency_ns;
+}
+
+static void start(struct owner *owner, const struct source_case *on, uint64_t latency_ns)
+{
+    start_bounded(owner, on->vectors, latency_ns, 0);
 }
 
 static void answer_what_is_due(struct owner *owner)
@@ -98,13 +104,11 @@ static void turn(struct owner *owner)
         nvme_queue_service(owner->queue, FIXTURE_DEPTH);
         return;
     }
-    owner->sleeps++;
     assert_false(fixture_masked(&owner->fixture, 0));
     if (owner->answered != owner->posted) {
         world.now_ns = owner->due_ns[owner->answered % FIXTURE_DEPTH];
         answer_what_is_due(owner);
     }
-    /* One that is held back may say nothing. */
     fixture_interrupts(&owner->fixture);
 }
 
@@ -112,7 +116,7 @@ static void turn(struct owner *owner)
 static void run(struct owner *owner, uint32_t count)
 {
     uint32_t until = owner->ended + count;
-    uint64_t looks = owner->looks + (uint64_t)count * LOOKS_MAX;
+    uint32_t looks = owner->looks + count * LOOKS_MAX;
 
     while (owner->posted - owner->ended < owner->depth) {
         post(owner);
@@ -159,8 +163,6 @@ static uint64_t spin_time(struct owner *owner)
     return world.now_ns - from;
 }
 
-/* ---- Whether ---------------------------------------------------------------------------- */
-
 static void completions_that_come_soon_are_polled(void **state)
 {
     struct owner owner;
@@ -170,7 +172,6 @@ static void completions_that_come_soon_are_polled(void **state)
     owner.depth = 1;
     writes = fixture_mask_writes(&owner.fixture);
     assert_int_equal(interrupts_of(&owner, 300), 0);
-    assert_int_equal(owner.sleeps, 0);
     assert_int_equal(fixture_mask_writes(&owner.fixture) - writes, 1);
     finish(&owner);
 }
@@ -178,8 +179,7 @@ static void completions_that_come_soon_are_polled(void **state)
 static void completions_that_come_late_are_slept_for(void **state)
 {
     struct owner owner;
-    uint32_t writes;
-    uint32_t looks;
+    uint32_t writes, looks;
 
     start(&owner, *state, 500 * US);
     owner.depth = 1;
@@ -230,18 +230,16 @@ static void nothing_outstanding_is_nothing_to_spin_for(void **state)
 static void junk_does_not_look_like_an_end(void **state)
 {
     struct owner owner;
-    struct nvme_completion entry = {.sq = 1 << 16, .status = 0x7777};
 
     start(&owner, *state, 20 * US);
     owner.depth = 1;
     run(&owner, 10);
-    model_post_entry(owner.fixture.model, 1, entry);
-    nvme_queue_service(owner.queue, 1);
-    assert_false(nvme_queue_arm(owner.queue));
-    entry.sq = 2 << 16; /* of another queue */
-    model_post_entry(owner.fixture.model, 1, entry);
-    nvme_queue_service(owner.queue, 1);
-    assert_false(nvme_queue_arm(owner.queue));
+    for (uint32_t sqid = 1; sqid <= 2; sqid++) { /* stale, and of another queue */
+        model_post_entry(owner.fixture.model, 1,
+                         (struct nvme_completion){.sq = sqid << 16, .status = 0x7777});
+        nvme_queue_service(owner.queue, 1);
+        assert_false(nvme_queue_arm(owner.queue));
+    }
     owner.depth = 0;
     run(&owner, 1);
     assert_true(nvme_queue_arm(owner.queue));
@@ -267,7 +265,6 @@ static void completions_that_lead_to_no_posts_are_slept_for(void **state)
         world_advance(1000 * US);
     }
     assert_int_equal(fixture_counters(owner.queue).interrupts - before, 30);
-    /* Once they do, it spins again. */
     owner.depth = 1;
     run(&owner, 12);
     assert_int_equal(interrupts_of(&owner, 50), 0);
@@ -295,8 +292,6 @@ static void interrupts_for_each_request_fall_as_load_rises(void **state)
     }
 }
 
-/* ---- For how long ----------------------------------------------------------------------- */
-
 struct budget_case {
     const char *name;
     uint64_t max_ns; /* hybrid_spin_max_ns */
@@ -318,20 +313,12 @@ static void owner_spins_within_bounds(void **state)
     const struct budget_case *this = *state;
     struct owner owner;
 
-    memset(&owner, 0, sizeof(owner));
-    fixture_init(&owner.fixture);
-    owner.fixture.config.hybrid_spin_max_ns = this->max_ns;
-    fixture_start(&owner.fixture, 1, NVME_MODE_HYBRID);
-    fixture_interrupts(&owner.fixture);
-    owner.fixture.model->on_demand = true;
-    owner.queue = owner.fixture.queues[0];
-    owner.latency_ns = this->latency_ns;
+    start_bounded(&owner, false, this->latency_ns, this->max_ns);
     owner.depth = 1;
     run(&owner, 100);
     owner.depth = 0;
     run(&owner, 1);
     assert_in_range(spin_time(&owner), this->low_ns, this->high_ns);
-    /* Asleep it stays, unless something ends. */
     assert_true(nvme_queue_arm(owner.queue));
     finish(&owner);
 }
@@ -348,26 +335,18 @@ static void count_reading(void *arg)
 static void one_look_in_eight_reads_the_clock(void **state)
 {
     struct owner owner;
-    uint32_t looks = 0;
+    uint64_t looks;
 
     start(&owner, *state, 20 * US);
     owner.depth = 1;
     run(&owner, 10);
-    clock_reads = 0;
-    world.meanwhile[WORLD_AT_NOW] = count_reading;
     owner.depth = 0;
     run(&owner, 1);
     clock_reads = 0;
-    owner.latency_ns = UINT64_MAX / 4;
-    post(&owner);
-    nvme_submit(owner.queue);
-    while (!nvme_queue_arm(owner.queue)) {
-        world_advance(LOOK_NS);
-        looks++;
-    }
+    world.meanwhile[WORLD_AT_NOW] = count_reading;
+    looks = spin_time(&owner) / LOOK_NS;
     assert_true(looks > 100);
     assert_int_equal(clock_reads, looks / LOOKS_PER_CLOCK + 1);
-    /* Asleep with a request out: no more of them. */
     clock_reads = 0;
     assert_true(nvme_queue_arm(owner.queue));
     assert_true(clock_reads <= 1);
@@ -397,7 +376,7 @@ static void entry_at_the_last_look_is_taken_awake(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[9 * COUNT_OF(source_cases) + COUNT_OF(budget_cases)] = {0};
+    struct CMUnitTest tests[9 * COUNT_OF(source_cases) + COUNT_OF(budget_cases)];
     static const CMUnitTestFunction on_each[] = {
         completions_that_come_soon_are_polled,
         completions_that_come_late_are_slept_for,
