@@ -83,8 +83,12 @@ void model_set_namespace(struct model *model, uint32_t nsid, uint8_t block_shift
     if (ns->medium == NULL) {
         abort();
     }
-    for (size_t i = 0; i < ns->medium_bytes; i++) {
-        ns->medium[i] = model_pattern(i);
+    /* Eight bytes at once: the lowest three bits of their addresses are all that differs. */
+    for (size_t i = 0; i < ns->medium_bytes; i += sizeof(uint64_t)) {
+        uint64_t word = model_pattern(i) * UINT64_C(0x0101010101010101);
+
+        word ^= UINT64_C(0x0706050403020100);
+        memcpy(ns->medium + i, &word, sizeof(word));
     }
 }
 

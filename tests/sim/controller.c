@@ -106,7 +106,7 @@ static void choose_config(struct sim_controller *controller)
 {
     static const uint32_t depths[] = {2, 3, 4, 5, 8, 16, 17, 33, 64};
     static const uint32_t limits[] = {0, 4096, 8192, 12288, 65536};
-    static const uint64_t spins_ns[] = {0, 1, 20000, 100000};
+    static const uint64_t spins_ns[] = {0, 1, 5 * MS, 40 * MS}; /* time goes in steps of 10 ms */
     struct random *random = &controller->sim->random;
     bool large = controller->sim->block_count == LARGE_BLOCKS;
 

@@ -6,7 +6,8 @@
 #include "sim.h"
 
 enum {
-    LOOK_NS = 5000, /* between two looks of an owner in hybrid mode */
+    LOOKS = 16,            /* of an owner in hybrid mode while it spins as long as it may */
+    LOOKS_MAX = 4 * LOOKS, /* of one that has nothing else to do */
 };
 
 /* The handlers of the controllers on a line: those that are attached. */
@@ -106,12 +107,13 @@ static void check_sleep(struct sim_queue *queue)
     }
 }
 
-/* One turn of an owner's loop, interrupts being off from the look to the sleep. */
-static void wait_once(struct sim_queue *queue, uint32_t budget)
+/* One turn of an owner's loop, interrupts off from the look to the sleep. True if it sleeps. */
+static bool wait_once(struct sim_queue *queue, uint32_t budget)
 {
     struct sim *sim = queue->controller->sim;
     enum nvme_mode mode = nvme_queue_mode(queue->engine);
     bool in_handler = sim->in_handler;
+    bool sleeps = false;
 
     sim->in_handler = true;
     if (mode == NVME_MODE_POLL) {
@@ -121,11 +123,13 @@ static void wait_once(struct sim_queue *queue, uint32_t budget)
         }
     } else if (nvme_queue_arm(queue->engine)) {
         check_sleep(queue);
+        sleeps = true;
     } else if (mode == NVME_MODE_HYBRID) {
         nvme_queue_service(queue->engine, budget);
-        world_advance(LOOK_NS);
+        world_advance(1 + queue->controller->config.hybrid_spin_max_ns / LOOKS);
     }
     sim->in_handler = in_handler;
+    return sleeps;
 }
 
 /* True if the owner found entries, be they junk, or looks again at once: there may be more. */
@@ -136,12 +140,15 @@ bool sim_service(struct sim_queue *queue)
         random_chance(&sim->random, 500) ? NVME_DEPTH_MAX : random_between(&sim->random, 1, 4);
     struct nvme_counters before = {0};
     struct nvme_counters after = {0};
+    uint32_t looks = random_chance(&sim->random, 200) ? LOOKS_MAX : 1;
     uint64_t now_ns = world.now_ns;
 
     sim_moments(sim);
     if (queue->open) {
         nvme_queue_count(queue->engine, &before);
-        wait_once(queue, budget);
+        while (!wait_once(queue, budget) && --looks != 0) {
+            /* Awake, and nobody else does anything: this ends in sleep, unless it polls. */
+        }
         nvme_queue_count(queue->engine, &after);
     }
     return after.completions != before.completions || world.now_ns != now_ns;
@@ -168,6 +175,14 @@ static bool is_expected(const struct sim_queue *queue, enum nvme_mode mode, enum
     return error == (mode == NVME_MODE_POLL && cannot_mask ? NVME_ERR_INTERRUPT : NVME_OK);
 }
 
+static bool is_masked(const struct sim_queue *queue)
+{
+    const struct model *model = queue->controller->model;
+
+    return queue->controller->config.msix ? model->vectors[queue->index + 1].masked
+                                          : (model->interrupt_mask & 1) != 0;
+}
+
 void sim_change_mode(struct sim_queue *queue)
 {
     struct sim *sim = queue->controller->sim;
@@ -182,5 +197,9 @@ void sim_change_mode(struct sim_queue *queue)
     if (!is_expected(queue, mode, error) && !queue->controller->may_fail) {
         sim_fail(sim, "mode %u of queue %u: %s", (uint32_t)mode, queue->index,
                  nvme_error_text(error));
+    }
+    if (error == NVME_OK && mode == NVME_MODE_POLL && queue->interrupts && !is_masked(queue) &&
+        !queue->controller->may_fail) {
+        sim_fail(sim, "queue %u polls, and its source is open", queue->index);
     }
 }

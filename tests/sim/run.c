@@ -9,7 +9,8 @@
 #include "sim.h"
 
 enum {
-    STEPS = 2500,
+    STEPS = 1200,
+    RELAX_NS = 1000000, /* long waits in few steps */
 };
 
 void sim_fail(struct sim *sim, const char *format, ...)
@@ -88,6 +89,7 @@ void sim_run(struct sim *sim, uint64_t seed, uint32_t fault_mask)
         }
     }
     world_reset();
+    world.relax_ns = RELAX_NS;
     sim->seed = seed;
     sim->random.state = seed * UINT64_C(0x2545f4914f6cdd1d);
     sim->faults = choose_faults(sim, fault_mask);

@@ -145,6 +145,23 @@ static void change_writes_one_mask_and_none_if_nothing_changes(void **state)
     fixture_finish(&fixture);
 }
 
+/* An admin command masks the line for a while and opens it again, unless it is polled. */
+static void admin_command_leaves_a_polled_source_shut(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+    struct nvme_namespace ns;
+
+    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    set_mode(&fixture, NVME_MODE_POLL);
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_OK);
+    assert_true(fixture_masked(&fixture, 0));
+    set_mode(&fixture, NVME_MODE_HYBRID);
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_OK);
+    assert_false(fixture_masked(&fixture, 0));
+    fixture_finish(&fixture);
+}
+
 struct changer {
     struct fixture *fixture;
     enum nvme_mode mode;
@@ -223,68 +240,6 @@ static void hybrid_from_a_callback_is_polled_behind_the_handler(void **state)
     fixture_finish(&fixture);
 }
 
-/* The mode is the line's, and the queues that poll from the start are not asked. */
-static void line_changes_for_all_its_queues(void **state)
-{
-    struct fixture fixture;
-    struct nvme_queue_config config = {.mode = NVME_MODE_POLL};
-    struct outcome outcomes[2] = {0};
-
-    (void)state;
-    start(&fixture, &source_cases[1], 2, NVME_MODE_INTERRUPT);
-    assert_int_equal(nvme_queue_open(fixture.controller, 2, &config, &fixture.queues[2]), NVME_OK);
-    set_mode(&fixture, NVME_MODE_HYBRID);
-    assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_HYBRID);
-    assert_int_equal(nvme_queue_mode(fixture.queues[2]), NVME_MODE_POLL);
-    set_mode(&fixture, NVME_MODE_POLL);
-    post(&fixture, 1, outcome_callback(&outcomes[1]));
-    nvme_submit(fixture.queues[1]);
-    assert_int_equal(fixture_interrupts(&fixture), 0);
-    assert_int_equal(nvme_queue_service(fixture.queues[1], 1), 1);
-    /* A queue that is opened with interrupts takes the others along. */
-    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
-    config.mode = NVME_MODE_INTERRUPT;
-    assert_int_equal(nvme_queue_open(fixture.controller, 0, &config, &fixture.queues[0]), NVME_OK);
-    assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_INTERRUPT);
-    post(&fixture, 1, outcome_callback(&outcomes[1]));
-    nvme_submit(fixture.queues[1]);
-    assert_int_equal(fixture_interrupts(&fixture), 1);
-    assert_int_equal(outcomes[1].count, 2);
-    fixture_finish(&fixture);
-}
-
-static void vectors_change_one_by_one(void **state)
-{
-    struct fixture fixture;
-
-    (void)state;
-    start(&fixture, &source_cases[3], 2, NVME_MODE_INTERRUPT);
-    set_mode(&fixture, NVME_MODE_POLL);
-    assert_true(fixture_masked(&fixture, 0));
-    assert_false(fixture_masked(&fixture, 1));
-    assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_INTERRUPT);
-    fixture_finish(&fixture);
-}
-
-/* ---- Where it cannot be done ------------------------------------------------------------ */
-
-static void poll_only_queue_stays_so(void **state)
-{
-    struct fixture fixture;
-    struct nvme_ring ring;
-
-    (void)state;
-    fixture_poll_queue(&fixture);
-    set_mode(&fixture, NVME_MODE_POLL);
-    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_INTERRUPT),
-                     NVME_ERR_INTERRUPT);
-    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_HYBRID), NVME_ERR_INTERRUPT);
-    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], (enum nvme_mode)3), NVME_ERR_CONFIG);
-    assert_int_equal(nvme_queue_lend(fixture.queues[0], &ring), NVME_OK);
-    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_POLL), NVME_ERR_STATE);
-    fixture_finish(&fixture);
-}
-
 static void closed_queue_has_no_mode_to_change(void **state)
 {
     const struct source_case *this = *state;
@@ -299,32 +254,6 @@ static void closed_queue_has_no_mode_to_change(void **state)
     }
     assert_int_equal(fixture_mask_writes(&fixture), writes);
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
-    fixture_finish(&fixture);
-}
-
-static void vector_without_a_mask_always_interrupts(void **state)
-{
-    struct fixture fixture;
-    struct nvme_queue_config config = {.mode = NVME_MODE_HYBRID, .vector = 2};
-    struct outcome outcome = {0};
-
-    (void)state;
-    fixture_init(&fixture);
-    fixture_use_vectors(&fixture);
-    fixture.config.vector_mask = NULL;
-    fixture.model->vectors[1].masked = false;
-    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
-    assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]),
-                     NVME_ERR_INTERRUPT);
-    assert_null(fixture.queues[1]);
-    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_POLL), NVME_ERR_INTERRUPT);
-    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_HYBRID), NVME_ERR_INTERRUPT);
-    set_mode(&fixture, NVME_MODE_INTERRUPT);
-    post(&fixture, 0, outcome_callback(&outcome));
-    nvme_submit(fixture.queues[0]);
-    assert_int_equal(fixture_interrupts(&fixture), 1);
-    outcome_check_ok(&outcome, BLOCK);
-    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
     fixture_finish(&fixture);
 }
 
@@ -346,23 +275,19 @@ static void failed_controller_arms_nothing(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[4 + 8 * COUNT_OF(source_cases)] = {
-        cmocka_unit_test(line_changes_for_all_its_queues),
-        cmocka_unit_test(vectors_change_one_by_one),
-        cmocka_unit_test(poll_only_queue_stays_so),
-        cmocka_unit_test(vector_without_a_mask_always_interrupts),
-    };
+    struct CMUnitTest tests[9 * COUNT_OF(source_cases)];
     static const CMUnitTestFunction on_each[] = {
         no_completion_is_lost_by_a_change,
         polled_queue_raises_no_interrupt_and_has_it_when_it_opens,
         change_writes_one_mask_and_none_if_nothing_changes,
+        admin_command_leaves_a_polled_source_shut,
         handler_may_stop_its_own_interrupts,
         callback_of_a_poller_may_open_the_source,
         hybrid_from_a_callback_is_polled_behind_the_handler,
         closed_queue_has_no_mode_to_change,
         failed_controller_arms_nothing,
     };
-    size_t count = 4;
+    size_t count = 0;
 
     for (size_t i = 0; i < COUNT_OF(on_each); i++) {
         fixture_add_cases(tests, &count, on_each[i], source_cases, COUNT_OF(source_cases),

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * source.c: whose mode it is: that of a line and all its queues, or of one vector; queues that
+ * cannot change theirs.
+ */
+#include "fixture.h"
+
+enum {
+    BLOCK = 512,
+};
+
+static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_INTERRUPT, NVME_MODE_HYBRID};
+
+static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
+
+static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
+{
+    assert_int_equal(
+        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
+        NVME_OK);
+    nvme_submit(fixture->queues[queue]);
+}
+
+static void start(struct fixture *fixture, bool vectors, uint32_t queues, enum nvme_mode mode)
+{
+    fixture_init(fixture);
+    if (vectors) {
+        fixture_use_vectors(fixture);
+    }
+    fixture_start(fixture, queues, mode);
+    fixture_interrupts(fixture);
+}
+
+static void set_mode(struct fixture *fixture, enum nvme_mode mode)
+{
+    assert_int_equal(nvme_queue_set_mode(fixture->queues[0], mode), NVME_OK);
+    assert_int_equal(nvme_queue_mode(fixture->queues[0]), mode);
+}
+
+/* The mode is the line's, and the queues that poll from the start are not asked. */
+static void line_changes_for_all_its_queues(void **state)
+{
+    struct fixture fixture;
+    struct nvme_queue_config config = {.mode = NVME_MODE_POLL};
+    struct outcome outcomes[2] = {0};
+
+    (void)state;
+    start(&fixture, false, 2, NVME_MODE_INTERRUPT);
+    assert_int_equal(nvme_queue_open(fixture.controller, 2, &config, &fixture.queues[2]), NVME_OK);
+    set_mode(&fixture, NVME_MODE_HYBRID);
+    assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_HYBRID);
+    assert_int_equal(nvme_queue_mode(fixture.queues[2]), NVME_MODE_POLL);
+    set_mode(&fixture, NVME_MODE_POLL);
+    post(&fixture, 1, &outcomes[1]);
+    assert_int_equal(fixture_interrupts(&fixture), 0);
+    assert_int_equal(nvme_queue_service(fixture.queues[1], 1), 1);
+    /* A queue that is opened with interrupts takes the others along. */
+    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
+    config.mode = NVME_MODE_INTERRUPT;
+    assert_int_equal(nvme_queue_open(fixture.controller, 0, &config, &fixture.queues[0]), NVME_OK);
+    assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_INTERRUPT);
+    post(&fixture, 1, &outcomes[1]);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    assert_int_equal(outcomes[1].count, 2);
+    fixture_finish(&fixture);
+}
+
+static void vectors_change_one_by_one(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    start(&fixture, true, 2, NVME_MODE_INTERRUPT);
+    set_mode(&fixture, NVME_MODE_POLL);
+    assert_true(fixture_masked(&fixture, 0));
+    assert_false(fixture_masked(&fixture, 1));
+    assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_INTERRUPT);
+    fixture_finish(&fixture);
+}
+
+/* Masked by a bottom half a line opens at its exit, in the mode that it has then. */
+static void change_amid_a_bottom_half_waits_for_its_exit(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    start(&fixture, false, 1, NVME_MODE_INTERRUPT);
+    for (uint32_t i = 0; i < 2 * COUNT_OF(modes); i++) {
+        nvme_irq_enter(fixture.controller);
+        set_mode(&fixture, modes[i % COUNT_OF(modes)]);
+        assert_true(fixture_masked(&fixture, 0));
+        nvme_irq_exit(fixture.controller, 0);
+        assert_int_equal(fixture_masked(&fixture, 0), modes[i % COUNT_OF(modes)] == NVME_MODE_POLL);
+    }
+    fixture_finish(&fixture);
+}
+
+/* Two queues of one owner: whoever has something to spin for keeps the line shut, and awake. */
+static void line_is_shut_while_one_of_its_queues_spins(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    start(&fixture, false, 2, NVME_MODE_HYBRID);
+    fixture.model->on_demand = true;
+    post(&fixture, 1, &outcome);
+    assert_true(nvme_queue_arm(fixture.queues[0]));
+    assert_false(nvme_queue_arm(fixture.queues[1]));
+    assert_true(fixture_masked(&fixture, 0));
+    assert_true(nvme_queue_arm(fixture.queues[0]));
+    assert_false(fixture_masked(&fixture, 0));
+    model_step(fixture.model, 1);
+    /* The one with the entry was attended to last, the other has nothing to do with it. */
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    assert_true(fixture_masked(&fixture, 0));
+    fixture_finish(&fixture);
+}
+
+static void poll_only_queue_stays_so(void **state)
+{
+    struct fixture fixture;
+    struct nvme_ring ring;
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    set_mode(&fixture, NVME_MODE_POLL);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_INTERRUPT),
+                     NVME_ERR_INTERRUPT);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_HYBRID), NVME_ERR_INTERRUPT);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], (enum nvme_mode)3), NVME_ERR_CONFIG);
+    assert_int_equal(nvme_queue_lend(fixture.queues[0], &ring), NVME_OK);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_POLL), NVME_ERR_STATE);
+    fixture_finish(&fixture);
+}
+
+static void vector_without_a_mask_always_interrupts(void **state)
+{
+    struct fixture fixture;
+    struct nvme_queue_config config = {.mode = NVME_MODE_HYBRID, .vector = 2};
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_use_vectors(&fixture);
+    fixture.config.vector_mask = NULL;
+    fixture.model->vectors[1].masked = false;
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]),
+                     NVME_ERR_INTERRUPT);
+    assert_null(fixture.queues[1]);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_POLL), NVME_ERR_INTERRUPT);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_HYBRID), NVME_ERR_INTERRUPT);
+    set_mode(&fixture, NVME_MODE_INTERRUPT);
+    post(&fixture, 0, &outcome);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    outcome_check_ok(&outcome, BLOCK);
+    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
+    fixture_finish(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(line_changes_for_all_its_queues),
+        cmocka_unit_test(vectors_change_one_by_one),
+        cmocka_unit_test(change_amid_a_bottom_half_waits_for_its_exit),
+        cmocka_unit_test(line_is_shut_while_one_of_its_queues_spins),
+        cmocka_unit_test(poll_only_queue_stays_so),
+        cmocka_unit_test(vector_without_a_mask_always_interrupts),
+    };
+
+    return fixture_run("modes", tests, COUNT_OF(tests));
+}
