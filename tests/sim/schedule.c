@@ -106,9 +106,21 @@ static struct sim_queue *any_queue(struct sim *sim)
     return queue->open && !controller->failed && !controller->lost ? queue : NULL;
 }
 
+/* Entries that the devices have written: amid the driver's steps too. */
+static uint64_t entries_written(const struct sim *sim)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < sim->controller_count * (SIM_QUEUES + 1); i++) {
+        sum += sim->controllers[i / (SIM_QUEUES + 1)].model->cqs[i % (SIM_QUEUES + 1)].posted;
+    }
+    return sum;
+}
+
 /* What is owed without the watch: interrupts that are pending are served, owners poll and wait. */
 static bool serve(struct sim *sim)
 {
+    uint64_t written = entries_written(sim);
     bool active = false;
 
     for (uint32_t source = 0; source < SIM_SOURCES; source++) {
@@ -130,7 +142,7 @@ static bool serve(struct sim *sim)
         }
         active |= queue->outstanding != before;
     }
-    return active;
+    return active || entries_written(sim) != written;
 }
 
 /* As long as there is anything to do without the watch. */
