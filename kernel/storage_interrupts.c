@@ -22,14 +22,21 @@ enum { PASSES_MAX = 8 };
 static void line_handler(void *arg)
 {
     struct storage_line *line = arg;
+    /* Once: another hart may be taking it off. Pairs with storage_attach_foreign(). */
+    storage_foreign *foreign = __atomic_load_n(&line->foreign, __ATOMIC_ACQUIRE);
     uint32_t found = nvme_irq_service(line->controllers, line->count);
     uint32_t passes = PASSES_MAX;
 
-    if (line->foreign == NULL) {
-        return;
-    }
-    while ((line->foreign(line->foreign_arg) || found != 0) && --passes != 0) {
+    while (foreign != NULL && passes-- != 0) {
+        bool other = foreign(line->foreign_arg);
+
+        if (!other && found == 0) {
+            return;
+        }
         found = nvme_irq_service(line->controllers, line->count);
+        if (other) {
+            nvme_irq_foreign(line->controllers, line->count);
+        }
     }
 }
 
