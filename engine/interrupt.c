@@ -190,3 +190,10 @@ uint32_t nvme_irq_service(struct nvme_controller *const *controllers, uint32_t c
 {
     return count == 1 ? serve_one(controllers[0]) : serve_several(controllers, count);
 }
+
+void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        controllers[i]->line.notes &= (uint32_t)NVME_NOTE_HYBRID;
+    }
+}

@@ -506,13 +506,19 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
  * nothing the line is masked for good and its queues poll (event INTERRUPT_STORM). Bounded by 8
  * times the sum of the depths; 1 or 2 MMIO writes per queue with completions. A device of another
  * kind on the same line: call both handlers until both find nothing, for the interrupt controller
- * may know edges only.
+ * may know edges only, and nvme_irq_foreign where the other one has found something.
  *
  * A controller with a shared line: on home. The line is masked, the owners that have requests are
  * kicked, home drains its own queues. The last owner to answer kicks home, which opens the line
  * again. 1 MMIO write here, 1 at the end of the round.
  */
 uint32_t nvme_irq_service(struct nvme_controller *const *controllers, uint32_t count);
+
+/*
+ * The claim that nvme_irq_service has just been called for was (also) of a device of another kind on
+ * the line: empty claims before it are no steps towards a storm. In the trap, as nvme_irq_service.
+ */
+void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count);
 
 /*
  * A kick has come, on the owner of the queue, interrupts off: answers the round of a shared line by

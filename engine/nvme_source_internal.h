@@ -15,13 +15,14 @@
  * Masks a source at the device, or opens it again. INTMC makes a fresh edge if the line has a
  * reason to be high; a vector sends the message that it held back.
  */
-static inline void nvme_source_mask(const struct nvme_source *source, bool masked)
+static inline void nvme_source_mask(struct nvme_source *source, bool masked)
 {
     const struct nvme_config *config = &source->controller->config;
 
     if (source->message) {
         config->vector_mask(config->hook_arg, source->vector, masked);
     } else {
+        NVME_POKE(&source->openings, source->openings + !masked);
         nvme_register_write(config, masked ? NVME_REG_INTMS : NVME_REG_INTMC, 1);
     }
 }

@@ -60,6 +60,7 @@ struct nvme_source {
     struct nvme_queue *attended; /* queues that completions may come on, a list */
     uint64_t claims;
     uint64_t empty_claims; /* of these, without a completion on the whole line */
+    uint64_t openings;     /* INTMC written: an interrupt may be due since then only */
     uint32_t notes;        /* NVME_NOTE_: 0 if there is nothing to do at the end of a claim */
     uint32_t queues;       /* open ones with interrupts on */
     uint32_t owner;        /* of these queues */
@@ -83,7 +84,8 @@ struct nvme_round {
     uint64_t waiting;   /* members that have not answered */
     uint64_t sleepers;  /* hybrid mode: whose owners rely on the line; it is open while there are */
     uint64_t unclaimed; /* queues whose owners wait for an interrupt in vain: home looks why */
-    uint64_t missed;    /* those of them that had none, until their owners count it */
+    uint64_t suspects;  /* those that home looks into at the next kick */
+    uint64_t missed;    /* those that had none, until their owners count it */
     bool under_way;     /* home has masked the line and waits for answers */
 };
 
@@ -178,6 +180,7 @@ struct nvme_queue {
     uint64_t watch_ns;         /* time of the last call, 0 before the first */
     uint64_t seen_ns;          /* when an entry was found ready */
     uint64_t seen_claims;      /* of the source at that time; home reads it */
+    uint64_t seen_openings;    /* likewise */
     uint64_t seen_completions; /* nvme_queue_consumed at that time: names the entry */
     bool seen;                 /* an entry was found ready, its interrupt is awaited */
     uint64_t expiry_scan_ms;   /* queue clock of the last walk over the slots */

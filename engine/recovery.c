@@ -39,11 +39,12 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
 static void service_unclaimed(struct nvme_queue *queue)
 {
     struct nvme_controller *controller = queue->controller;
+    const struct nvme_config *config = &controller->config;
 
     if (nvme_queue_shares(queue)) {
         nvme_queue_service(queue, queue->depth_entries);
         __atomic_fetch_or(&controller->round.unclaimed, nvme_queue_bit(queue), __ATOMIC_RELEASE);
-        nvme_shared_turn(queue);
+        config->kick(config->hook_arg, config->home);
         return;
     }
     nvme_interrupt_mask(controller);
@@ -111,6 +112,7 @@ static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
         queue->seen = true;
         queue->seen_ns = now_ns;
         NVME_POKE(&queue->seen_claims, claims_of(queue));
+        NVME_POKE(&queue->seen_openings, NVME_PEEK(&queue->source->openings));
         queue->seen_completions = nvme_queue_consumed(queue);
     }
 }
@@ -146,6 +148,9 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
         return NVME_OK;
     }
     if (queue->interrupts) {
+        /* Nothing was seen whose interrupt could be missed: no claim has this number. */
+        queue->seen = false;
+        NVME_POKE(&queue->seen_claims, UINT64_MAX);
         service_unclaimed(queue);
     } else {
         nvme_queue_service(queue, queue->depth_entries);

@@ -138,47 +138,60 @@ void nvme_shared_end(struct nvme_controller *controller)
 }
 
 /*
- * Owners that have found an entry of long ago. Where no claim has come since, the interrupt is
- * lost; else home was only slow, which its owner cannot know. The line gets an edge if anything is
- * left.
+ * Owners that have found an entry of long ago. Where the line was open all the time and no claim
+ * has come, the interrupt is lost; else home was only slow, which its owner cannot know. Decided at
+ * the next kick, behind a claim that is pending now: this trap may have opened the line itself.
  */
 static void look_for_unclaimed(struct nvme_controller *controller)
 {
+    const struct nvme_config *config = &controller->config;
+    struct nvme_source *line = &controller->line;
     struct nvme_round *round = &controller->round;
-    uint64_t asked = __atomic_exchange_n(&round->unclaimed, 0, __ATOMIC_ACQUIRE);
+    uint64_t asked = round->suspects;
     uint64_t missed = 0;
 
+    round->suspects = __atomic_exchange_n(&round->unclaimed, 0, __ATOMIC_ACQUIRE);
+    if (round->suspects != 0) {
+        config->kick(config->hook_arg, config->home);
+    }
     for (uint32_t i = 0; asked != 0 && i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
-        if ((asked >> i & 1) != 0 && NVME_PEEK(&queue->seen_claims) == round->claims) {
+        if ((asked >> i & 1) != 0 && NVME_PEEK(&queue->seen_claims) == round->claims &&
+            NVME_PEEK(&queue->seen_openings) == line->openings) {
             missed |= UINT64_C(1) << i;
         }
     }
     if (missed != 0) {
         __atomic_fetch_or(&round->missed, missed, __ATOMIC_RELAXED);
     }
-    if (asked != 0 && nvme_source_may_open(&controller->line)) {
-        nvme_source_mask(&controller->line, true);
-        nvme_source_mask(&controller->line, false);
+    /* An edge, if anything is left. */
+    if (asked != 0 && nvme_source_may_open(line)) {
+        nvme_source_mask(line, true);
+        nvme_source_mask(line, false);
+    }
+}
+
+/* Ends a round that all have answered. */
+static void take_turn(struct nvme_controller *controller)
+{
+    const struct nvme_round *round = &controller->round;
+    struct nvme_source *line = &controller->line;
+
+    nvme_shared_end(controller);
+    /* A polled line stays shut; one that was shut because nobody slept opens for who does now. */
+    if (!round->under_way && line->mode == NVME_MODE_HYBRID &&
+        __atomic_load_n(&round->sleepers, __ATOMIC_SEQ_CST) != 0) {
+        nvme_source_open(line);
     }
 }
 
 void nvme_irq_kicked(struct nvme_controller *controller)
 {
-    struct nvme_round *round = &controller->round;
-    struct nvme_source *line = &controller->line;
-
-    nvme_shared_end(controller);
-    if (round->under_way) {
-        return;
+    take_turn(controller);
+    if (!controller->round.under_way) {
+        look_for_unclaimed(controller);
     }
-    /* A polled line stays shut; one that was shut because nobody slept opens for who does now. */
-    if (line->mode == NVME_MODE_HYBRID &&
-        __atomic_load_n(&round->sleepers, __ATOMIC_SEQ_CST) != 0) {
-        nvme_source_open(line);
-    }
-    look_for_unclaimed(controller);
 }
 
 void nvme_shared_turn(const struct nvme_queue *queue)
@@ -187,7 +200,7 @@ void nvme_shared_turn(const struct nvme_queue *queue)
     const struct nvme_config *config = &controller->config;
 
     if (queue->owner == config->home) {
-        nvme_irq_kicked(controller);
+        take_turn(controller);
     } else {
         config->kick(config->hook_arg, config->home);
     }

@@ -101,7 +101,10 @@ static void print_interrupt(const struct storage_controller *controller,
 {
     uint32_t source = controller->function->irq_source;
 
-    if (source == 0 || !plic_present()) {
+    if (controller->msix.vector_count != 0) {
+        printf("  interrupt        MSI-X, %" PRIu32 " vectors; delivery %s\n",
+               controller->msix.vector_count, storage.delivery);
+    } else if (source == 0 || !plic_present()) {
         printf("  interrupt        none usable: completion=poll\n");
     } else if (info->line_stuck) {
         printf("  interrupt        source %" PRIu32 ", its line is stuck: queues poll\n", source);

@@ -29,13 +29,22 @@ static void line_handler(void *arg)
 static void mixed_line_handler(void *arg)
 {
     struct storage_line *line = arg;
+    /* Once: another hart may be taking it off. Pairs with storage_attach_foreign(). */
+    storage_foreign *foreign = __atomic_load_n(&line->foreign, __ATOMIC_ACQUIRE);
+    uint32_t found = nvme_irq_service(line->controllers, line->count);
     uint32_t passes = PASSES_MAX;
-    bool again;
 
-    do {
-        again = nvme_irq_service(line->controllers, line->count) != 0;
-        again = line->foreign(line->foreign_arg) || again;
-    } while (again && --passes != 0);
+    while (foreign != NULL && passes-- != 0) {
+        bool other = foreign(line->foreign_arg);
+
+        if (!other && found == 0) {
+            return;
+        }
+        found = nvme_irq_service(line->controllers, line->count);
+        if (other) {
+            nvme_irq_foreign(line->controllers, line->count);
+        }
+    }
 }
 
 static struct storage_line *find_line(struct storage *storage, uint32_t source)
@@ -105,8 +114,8 @@ bool storage_attach_foreign(struct storage *storage, uint32_t source, storage_fo
         return false;
     }
     plic_detach(source);
-    line->foreign = handler;
     line->foreign_arg = arg;
+    __atomic_store_n(&line->foreign, handler, __ATOMIC_RELEASE);
     plic_attach(source, handler != NULL ? mixed_line_handler : line_handler, line);
     plic_route(source, line->hart);
     return true;

@@ -38,12 +38,11 @@ from nvme_guest import (
 from nvme_tool_errors import (
     exit_statuses,
     media_error,
-    more_harts_than_lines,
     no_controller,
     no_namespace,
     out_of_range,
     slow_device,
-    two_lines_refused,
+    small_table,
     usage,
 )
 
@@ -52,25 +51,27 @@ WORKERS = 2  # guests at once
 # ---- crc ---------------------------------------------------------------------------------------
 
 CRC_FACTORS: dict[str, Sequence[object]] = {
-    "completion": ("poll", "irq"),
+    "completion": ("poll", "irq", "hybrid"),
     "harts": (1, 2, 3, 4),
     "offset": (0, 4, 508, 4092),
     "bs": ("lba", "4k", "64k", "1m"),
     "lba": (512, 4096),
+    "irqchip": ("plic", "imsic"),
 }
 
 
-def crc(words: str, **fields: object) -> list[str]:
+def crc(words: str, *expected: str, **fields: object) -> list[str]:
     """The CRC of the shared image, by the guest, must be zlib's."""
     fields.setdefault("backing", shared_image())
-    return nvme(f"crc {words}", f"^crc32 {shared_crc():08x}$", **fields)  # type: ignore[arg-type]
+    right = f"^crc32 {shared_crc():08x}$"
+    return nvme(f"crc {words}", right, *expected, **fields)  # type: ignore[arg-type]
 
 
 def crc_row(row: Row) -> None:
     """One combination of CRC_FACTORS."""
     bs = row["lba"] if row["bs"] == "lba" else row["bs"]
     words = f"completion={row['completion']} harts={row['harts']} offset={row['offset']} bs={bs}"
-    crc(words, harts=row["harts"], lba_bytes=row["lba"])
+    crc(words, harts=row["harts"], lba_bytes=row["lba"], irqchip=row["irqchip"])
 
 
 def crc_cases(full: bool) -> list[Case]:
@@ -140,11 +141,22 @@ def second_function(completion: str) -> None:
     nvme("identify", "^controller 0 at PCI 00:01.1", **machine)  # type: ignore[arg-type]
 
 
-def without_plic() -> None:
-    """The IMSIC machine has no line that could be used: said, and interrupt mode is refused."""
-    nvme("identify", "interrupt +none usable: completion=poll", irqchip="imsic")
-    nvme("crc count=8", "error: interrupt mode needs a PLIC", status=1, irqchip="imsic")
-    nvme("crc count=8 completion=poll", "^crc32", irqchip="imsic")
+def delivered(completion: str, delivery: str, **fields: object) -> None:
+    """Every hart has a share of the work, whoever takes the interrupts."""
+    harts = fields["harts"]
+    crc(
+        f"completion={completion} harts={harts}",
+        f"{harts} queues? of .*, completion {completion}, delivery {delivery}$",
+        **fields,
+    )
+
+
+def without_interrupts() -> None:
+    """An APLIC alone, which the platform does not drive: said, and interrupt mode is refused."""
+    aplic = ["-machine", "aia=aplic"]
+    nvme("identify", "interrupt +none usable: completion=poll", qemu_args=aplic)
+    nvme("crc count=8", "error: interrupt mode needs a PLIC", status=1, qemu_args=aplic)
+    nvme("crc count=8 completion=poll", "^crc32", qemu_args=aplic)
 
 
 def second_namespace() -> None:
@@ -207,6 +219,8 @@ def identify() -> None:
         lba_bytes=4096,
         backing=f"null:{IMAGE_BYTES}",
     )
+    nvme("identify harts=2", "MSI-X, 65 vectors; delivery msix", harts=2, irqchip="imsic")
+    nvme("identify harts=2", "INTx, source 33; delivery shared", harts=2, controllers=1)
 
 
 # ---- Transfers ---------------------------------------------------------------------------------
@@ -315,22 +329,38 @@ def cases(full: bool) -> list[Case]:
     """Every test, named. build/nvme.elf must be there."""
     both = ("poll", "irq")
     part = functools.partial
+    one, messages = {"controllers": 1}, {"irqchip": "imsic"}
+    eight = {"harts": 8, "controllers": 8}
     listed: list[tuple[str, Callable[[], None]]] = [
         ("usage", usage),
         ("identify", identify),
         ("exit statuses", exit_statuses),
         ("no controller", no_controller),
         ("no namespace", no_namespace),
-        ("no PLIC", without_plic),
+        ("nothing to interrupt with", without_interrupts),
+        ("MSI-X table too small", small_table),
         ("nsid=2", second_namespace),
         ("fewer queues than harts", fewer_queues),
         ("iodepth above MQES", deep_queue),
-        ("one controller, two harts refused", part(two_lines_refused, None, 1)),
-        ("one line, two harts refused", part(two_lines_refused, [1, 5], 2)),
-        ("more harts than lines refused", more_harts_than_lines),
         ("chained PRP lists", chained_lists),
         ("out of range", out_of_range),
     ]
+    for mode in ("irq", "hybrid"):
+        listed += [
+            (f"one controller, {h} harts {mode}", part(delivered, mode, "shared", harts=h, **one))
+            for h in (2, 8)
+        ]
+        one_line = {"harts": 2, "slots": [1, 5]}
+        listed += [
+            (f"one line, two harts {mode}", part(delivered, mode, "shared", **one_line)),
+            (f"more harts than lines {mode}", part(delivered, mode, "shared", **eight)),
+            (f"a line each {mode}", part(delivered, mode, "per-hart", harts=4)),
+        ]
+    for mode in ("poll", "irq", "hybrid"):
+        listed += [
+            (f"messages, {h} harts {mode}", part(delivered, mode, "msix", harts=h, **messages))
+            for h in (1, 4, 8)
+        ]
     shapes = ((1, 1), (2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (8, 1), (8, 4))
     listed += [(f"{h} harts on {c}", part(polled_harts, h, c)) for h, c in shapes]
     for mode in both:

@@ -30,6 +30,7 @@ MATRIX: dict[str, Sequence[object]] = {
     "lba": (512, 4096),
     "mdts": ("default", "0", "1"),
     "topology": ("plain", "front", "pci-bridge", "pcie-root-port"),
+    "irqchip": ("plic", "imsic"),
 }
 
 
@@ -148,7 +149,7 @@ def matrix_fields(row: Row) -> dict[str, object]:
     """A row of MATRIX as Machine's fields."""
     count = int(str(row["controllers"]))
     nvme = {} if row["mdts"] == "default" else {"mdts": str(row["mdts"])}
-    fields: dict[str, object] = {"harts": row["harts"], "lba_bytes": row["lba"]}
+    fields = {key: row[key] for key in ("harts", "irqchip")} | {"lba_bytes": row["lba"]}
     if row["topology"] == "plain":
         fields |= {"controllers": count, "nvme": nvme}
     elif row["topology"] == "front":
@@ -161,12 +162,12 @@ def matrix_fields(row: Row) -> dict[str, object]:
 
 
 def matrix_cases(full: bool, seed: int) -> list[Case]:
-    """Every test in both modes: pairs of machine kinds normally, the product in a full run."""
+    """Every test in its modes: pairs of machine kinds normally, the product in a full run."""
     rows = product(MATRIX) if full else pairwise(MATRIX)
     return [
         selftest(
             "matrix " + " ".join(f"{key}={value}" for key, value in row.items()),
-            f"seed={seed}",
+            f"seed={seed} runtime={'1s' if full else '150ms'}",
             **matrix_fields(row),
         )
         for row in rows
@@ -182,37 +183,79 @@ SLOW = (
 ).split()
 
 
-def special_cases(full: bool, seed: int) -> list[Case]:
-    """Load that lasts, lines that are shared, devices that fail, machines that are reset."""
-    time = "60s" if full else "5s"
+EDU = ("-device", "edu,addr=5")  # on the line of slot 1
+
+
+def delivery_cases(seconds: int, seed: int) -> list[Case]:
+    """Lines that are shared, in every way; messages; many harts; modes that change under load."""
+    words = f"seed={seed} runtime={seconds}s"
+    sleep = f"completion=irq+hybrid {words}"
     listed = [
-        selftest("soak 1 hart", f"test=soak completion=irq runtime={time} seed={seed}", harts=1),
-        selftest("soak 4 harts", f"test=soak completion=irq runtime={time} seed={seed}", harts=4),
-        selftest("naive handler", "test=naive runtime=1s", harts=2, controllers=1),
-        selftest("one line, two controllers", f"test=shared-line runtime={time}", slots=[1, 5]),
-        selftest("one line, slots 3 and 7", "test=shared-line runtime=2s", harts=1, slots=[3, 7]),
+        selftest("line of four harts", f"test=modes,shared {words}", harts=4, controllers=1),
+        selftest("lines of their own", f"test=modes {words}", harts=2, controllers=2),
+        selftest("messages", f"test=modes,soak {sleep}", harts=4, irqchip="imsic"),
+        selftest("foreign device", f"test=foreign {words}", harts=3, controllers=1, qemu_args=EDU),
+        selftest("one line, two controllers", f"test=shared-line {words}", harts=1, slots=[1, 5]),
+        selftest("one line, slots 3 and 7", "test=shared-line runtime=1s", harts=1, slots=[3, 7]),
         selftest("two lines of four", "test=harts", harts=4, slots=[1, 5, 2, 6]),
-        selftest(
-            "fewer queues than harts",
-            "test=granted",
-            harts=4,
-            controllers=1,
-            nvme={"max_ioqpairs": "2"},
-        ),
-        selftest("slow medium", "test=slow", 2, harts=1, attach=False, qemu_args=SLOW),
-        selftest("machine reset", "test=reset", harts=1, qemu_args=["-action", "reboot=reset"]),
-        selftest("null medium", "test=life", backing="null", harts=2),
     ]
-    for harts, controllers in ((1, 1), (2, 1), (4, 4), (8, 2)):
+    listed += [
+        selftest(f"one line, {h} harts", f"test=harts,modes,shared {words}", harts=h, slots=[1, 5])
+        for h in (2, 4)
+    ]
+    # Correctness only: far more harts than cores of the host, so nobody polls.
+    for harts, controllers, irqchip in (
+        (16, 1, "plic"),
+        (16, 4, "plic"),
+        (64, 1, "plic"),
+        (64, 4, "plic"),
+        (64, 1, "imsic"),
+    ):
         listed.append(
             selftest(
-                f"dead device harts={harts} controllers={controllers}",
-                "test=dead",
+                f"soak {harts} harts controllers={controllers} {irqchip}",
+                f"test=soak completion=irq {words}",
                 harts=harts,
                 controllers=controllers,
+                irqchip=irqchip,
             )
         )
     return listed
+
+
+def dead_cases() -> list[Case]:
+    """Devices that fall silent, whatever their interrupts do."""
+    machines = ((1, 1, "plic"), (2, 1, "plic"), (4, 4, "plic"), (8, 2, "plic"), (4, 1, "imsic"))
+    return [
+        selftest(
+            f"dead device harts={harts} controllers={controllers} {irqchip}",
+            "test=dead",
+            harts=harts,
+            controllers=controllers,
+            irqchip=irqchip,
+        )
+        for harts, controllers, irqchip in machines
+    ]
+
+
+def special_cases(full: bool, seed: int) -> list[Case]:
+    """Load that lasts, devices that fail, machines that are reset."""
+    time = 60 if full else 4
+    long = f"runtime={time}s seed={seed}"
+    queues = {"max_ioqpairs": "2"}
+    reset = {"harts": 1, "qemu_args": ["-action", "reboot=reset"]}
+    return [
+        selftest("soak 1 hart", f"test=soak completion=irq+hybrid {long}", harts=1),
+        selftest("soak 4 harts", f"test=soak completion=irq+hybrid {long}", harts=4),
+        *delivery_cases(10 if full else 1, seed),
+        selftest("naive handler", "test=naive runtime=1s", harts=2, controllers=1),
+        selftest("fewer queues than harts", "test=granted", harts=4, controllers=1, nvme=queues),
+        selftest("slow medium", "test=slow", 2, harts=1, attach=False, qemu_args=SLOW),
+        selftest("machine reset", "test=reset", **reset),
+        selftest("machine reset imsic", "test=reset", irqchip="imsic", **reset),
+        selftest("null medium", "test=life", backing="null", harts=2),
+        *dead_cases(),
+    ]
 
 
 # ---- The boot image ----------------------------------------------------------------------------

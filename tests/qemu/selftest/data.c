@@ -245,11 +245,11 @@ static void test_one_buffer(void)
 }
 
 const struct test data_tests[] = {
-    {"data.offsets", test_offsets, MODE_BOTH, false},
-    {"data.split", test_split, MODE_BOTH, false},
-    {"data.chained", test_chained, MODE_BOTH, false},
-    {"data.ends", test_ends, MODE_BOTH, false},
-    {"data.neighbours", test_neighbours, MODE_BOTH, false},
-    {"data.one-buffer", test_one_buffer, MODE_BOTH, false},
-    {NULL, NULL, 0, false},
+    {"data.offsets", test_offsets, MODE_BOTH, 0},
+    {"data.split", test_split, MODE_BOTH, 0},
+    {"data.chained", test_chained, MODE_BOTH, 0},
+    {"data.ends", test_ends, MODE_BOTH, 0},
+    {"data.neighbours", test_neighbours, MODE_BOTH, 0},
+    {"data.one-buffer", test_one_buffer, MODE_BOTH, 0},
+    {NULL, NULL, 0, 0},
 };

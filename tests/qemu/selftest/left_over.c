@@ -82,7 +82,8 @@ static struct {
     struct nvme_memory memory;
     struct nvme_controller *controller;
     struct nvme_namespace ns;
-    struct storage_queue queue; // as the helpers want it
+    struct storage_controller place; // not shared
+    struct storage_queue queue;      // as the helpers want it
 } warm;
 
 static bool warm_level(void *arg)
@@ -143,6 +144,8 @@ static bool warm_open(void)
         error = nvme_queue_open(warm.controller, 0, &queue, &warm.queue.engine);
     }
     warm.queue.ns = &warm.ns;
+    warm.queue.controller = &warm.place;
+    warm.queue.storage = &selftest.storage; // closed: kicks find nothing
     if (check(error == NVME_OK, "open: %s", nvme_error_text(error)) &&
         selftest.mode == NVME_MODE_INTERRUPT) {
         plic_attach(warm.function->irq_source, warm_handler, NULL);
@@ -207,7 +210,7 @@ static void test_warm(void)
 }
 
 const struct test left_over_tests[] = {
-    {"left-over.reset", test_reset, MODE_IRQ, false},
-    {"left-over.warm", test_warm, MODE_BOTH, false},
-    {NULL, NULL, 0, false},
+    {"left-over.reset", test_reset, MODE_IRQ, 0},
+    {"left-over.warm", test_warm, MODE_BOTH, WANTS_LINE},
+    {NULL, NULL, 0, 0},
 };

@@ -41,7 +41,8 @@ static void test_controllers(void)
 // Closes hart 0's queue and opens it again with another depth.
 static bool reopen(struct storage_queue *queue, uint32_t depth_entries)
 {
-    struct nvme_queue_config config = {.depth_entries = depth_entries, .mode = selftest.mode};
+    struct nvme_queue_config config = {
+        .depth_entries = depth_entries, .mode = selftest.mode, .vector = queue->vector};
     enum nvme_error error;
 
     // The watch's tick may not come while the handle is between two lives.
@@ -167,10 +168,10 @@ static void test_second_owner(void)
 }
 
 const struct test life_tests[] = {
-    {"life.controllers", test_controllers, MODE_BOTH, false},
-    {"life.queues", test_queues, MODE_BOTH, false},
-    {"life.close-busy", test_close_busy, MODE_BOTH, false},
-    {"life.controller-busy", test_controller_busy, MODE_BOTH, false},
-    {"life.second-owner", test_second_owner, MODE_IRQ, false},
-    {NULL, NULL, 0, false},
+    {"life.controllers", test_controllers, MODE_ALL, 0},
+    {"life.queues", test_queues, MODE_ALL, 0},
+    {"life.close-busy", test_close_busy, MODE_ALL, 0},
+    {"life.controller-busy", test_controller_busy, MODE_ALL, 0},
+    {"life.second-owner", test_second_owner, MODE_IRQ, WANTS_LINE},
+    {NULL, NULL, 0, 0},
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The engine tested on the machine it runs on: many commands per boot, one line per test.
-// Options: test=GROUP or GROUP.WHAT, completion=poll|irq|both, harts=, seed=, runtime=.
+// Options: test=GROUP or GROUP.WHAT, or several with commas between, completion=, harts=, seed=,
+// runtime=.
 // Exit status 1 if a test failed or none ran.
 #include "selftest.h"
 
@@ -12,19 +13,21 @@
 
 #include "board.h"
 #include "harts.h"
+#include "imsic.h"
 #include "options.h"
 #include "plic.h"
 
-enum { DETAILS_MAX = 5, DETAIL_BYTES = 200, LINES_MAX = 4 };
+enum { DETAILS_MAX = 5, DETAIL_BYTES = 200 };
 
 struct selftest selftest = {
-    .test = "all", .completion = MODE_BOTH, .seed = 1, .runtime_ns = 2 * NS_PER_S};
+    .test = "all", .completion = MODE_ALL, .seed = 1, .runtime_ns = 2 * NS_PER_S};
 
-// Index 0 is no mode, so that the index of a word is its enum test_modes.
-static const char *const completions[] = {"none", "poll", "irq", "both", NULL};
+// The index of a word is its enum test_modes.
+static const char *const completions[] = {"none",        "poll",       "irq", "both", "hybrid",
+                                          "poll+hybrid", "irq+hybrid", "all", NULL};
 
 static const struct option options[] = {
-    OPTION_STRING("test", struct selftest, test, 40, "a group or group.test; all"),
+    OPTION_STRING("test", struct selftest, test, 80, "groups or group.tests, by commas; all"),
     OPTION_WORD("completion", struct selftest, completion, completions, "modes to test"),
     OPTION_UNSIGNED("harts", struct selftest, harts, 0, 64, "harts to use, 0 is all"),
     OPTION_UNSIGNED("seed", struct selftest, seed, 0, UINT64_MAX, "of everything random"),
@@ -33,8 +36,9 @@ static const struct option options[] = {
 };
 
 static const struct test *const groups[] = {
-    data_tests,  queue_tests,     hart_tests,  life_tests,    interrupt_tests,
-    probe_tests, left_over_tests, naive_tests, timeout_tests, reset_tests,
+    data_tests,  queue_tests,   hart_tests,    life_tests,  interrupt_tests,
+    mode_tests,  shared_tests,  foreign_tests, probe_tests, left_over_tests,
+    naive_tests, timeout_tests, reset_tests,
 };
 
 // The running test.
@@ -80,36 +84,23 @@ void give_up(const char *why)
     machine_exit(1);
 }
 
-// Harts with an interrupt line of their own; counted once, before the first test opens anything.
-static uint32_t private_lines;
+// What the machine has to interrupt with. Known before the first test opens anything.
+static bool has_line, has_vectors;
 
 uint32_t test_harts(void)
 {
-    uint32_t count = selftest.harts != 0 ? (uint32_t)selftest.harts : hart_count();
-
-    if (selftest.mode == NVME_MODE_INTERRUPT && count > private_lines) {
-        count = private_lines;
-    }
-    return count;
+    return selftest.harts != 0 ? (uint32_t)selftest.harts : hart_count();
 }
 
-// True if no queue of the storage shares its interrupt source with one before it.
-static uint32_t count_private_lines(const struct storage *storage)
+bool test_interrupts(void)
 {
-    for (uint32_t i = 0; i < storage->controller_count; i++) {
-        for (uint32_t j = 0; j < i; j++) {
-            if (storage->controllers[i].function->irq_source ==
-                storage->controllers[j].function->irq_source) {
-                return i;
-            }
-        }
-    }
-    return storage->controller_count;
+    return selftest.mode != NVME_MODE_POLL;
 }
 
 // Opens once, as widely as the machine allows, to know it and to tell of it.
 static bool survey(void)
 {
+    const struct storage_controller *first = &selftest.storage.controllers[0];
     struct storage_config config = {.harts = STORAGE_CONTROLLERS_MAX,
                                     .depth_entries = 2,
                                     .mode = NVME_MODE_POLL,
@@ -119,21 +110,33 @@ static bool survey(void)
         return false;
     }
     storage_print_banner(&selftest.storage);
-    private_lines = plic_present() ? count_private_lines(&selftest.storage) : 0;
+    has_vectors = imsic_present() && first->msix.vector_count != 0;
+    has_line = plic_present() && first->function->irq_source != 0;
     return storage_close(&selftest.storage);
+}
+
+// Why a test cannot be done here, or NULL.
+static const char *lacks(const struct test *test)
+{
+    if ((test->wants & WANTS_LINE) != 0 && !has_line) {
+        return "no interrupt line";
+    }
+    return (test->wants & WANTS_HARTS) != 0 && test_harts() < 2 ? "one hart" : NULL;
 }
 
 static void run_test(const struct test *test, enum nvme_mode mode)
 {
-    const char *word = mode == NVME_MODE_POLL ? "poll" : "irq";
+    static const char *const words[] = {".poll", ".irq", ".hybrid"};
 
     memset(&running, 0, sizeof(running));
-    snprintf(running.name, sizeof(running.name), "%s%s%s", test->name,
-             test->modes == MODE_NONE ? "" : ".", test->modes == MODE_NONE ? "" : word);
+    snprintf(running.name, sizeof(running.name), "%s%s", test->name,
+             test->modes == MODE_NONE ? "" : words[mode]);
     selftest.mode = mode;
-    if (mode == NVME_MODE_INTERRUPT && private_lines == 0) {
-        skip("no interrupt line");
-    } else {
+    running.skipped = lacks(test);
+    if (mode != NVME_MODE_POLL && !has_line && !has_vectors) {
+        skip("nothing to interrupt with");
+    }
+    if (running.skipped == NULL) {
         test->run();
     }
     if (running.failures != 0) {
@@ -148,29 +151,44 @@ static void run_test(const struct test *test, enum nvme_mode mode)
     }
 }
 
-// `all` is every test that is not special; else a test's name or its group's.
+// One word of test=: a test's name or its group's, or `all`.
+static bool names(const char *word, size_t size, const struct test *test)
+{
+    if (size == 3 && strncmp(word, "all", size) == 0) {
+        return (test->wants & WANTS_NAMED) == 0 && lacks(test) == NULL;
+    }
+    return strncmp(test->name, word, size) == 0 &&
+           (test->name[size] == '\0' || test->name[size] == '.');
+}
+
 static bool selected(const struct test *test)
 {
-    size_t size = strlen(selftest.test);
+    const char *word = selftest.test;
+    size_t size = strcspn(word, ",");
 
-    if (strcmp(selftest.test, "all") == 0) {
-        return !test->special;
+    while (word[size] != '\0' && !names(word, size, test)) {
+        word += size + 1;
+        size = strcspn(word, ",");
     }
-    return strncmp(test->name, selftest.test, size) == 0 &&
-           (test->name[size] == '\0' || test->name[size] == '.');
+    return names(word, size, test);
 }
 
 static void run_group(const struct test *tests)
 {
     for (const struct test *test = tests; test->name != NULL; test++) {
+        unsigned modes = test->modes & selftest.completion;
+
         if (!selected(test)) {
             continue;
         }
-        if (test->modes == MODE_NONE || (test->modes & selftest.completion & MODE_POLL) != 0) {
+        if (test->modes == MODE_NONE || (modes & MODE_POLL) != 0) {
             run_test(test, NVME_MODE_POLL);
         }
-        if ((test->modes & selftest.completion & MODE_IRQ) != 0) {
+        if ((modes & MODE_IRQ) != 0) {
             run_test(test, NVME_MODE_INTERRUPT);
+        }
+        if ((modes & MODE_HYBRID) != 0) {
+            run_test(test, NVME_MODE_HYBRID);
         }
     }
 }

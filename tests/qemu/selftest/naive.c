@@ -100,6 +100,6 @@ static void test_naive(void)
 }
 
 const struct test naive_tests[] = {
-    {"naive", test_naive, MODE_IRQ, true},
-    {NULL, NULL, 0, false},
+    {"naive", test_naive, MODE_IRQ, WANTS_NAMED | WANTS_LINE},
+    {NULL, NULL, 0, 0},
 };

@@ -190,8 +190,8 @@ static void test_redundant_doorbell(void)
 }
 
 const struct test probe_tests[] = {
-    {"probe.lost-level", test_lost_level, MODE_NONE, false},
-    {"probe.falling-line", test_falling_line, MODE_NONE, false},
-    {"probe.redundant-doorbell", test_redundant_doorbell, MODE_NONE, false},
-    {NULL, NULL, 0, false},
+    {"probe.lost-level", test_lost_level, MODE_NONE, WANTS_LINE},
+    {"probe.falling-line", test_falling_line, MODE_NONE, WANTS_LINE},
+    {"probe.redundant-doorbell", test_redundant_doorbell, MODE_NONE, WANTS_LINE},
+    {NULL, NULL, 0, 0},
 };

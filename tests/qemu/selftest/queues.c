@@ -302,12 +302,12 @@ static void test_status(void)
 }
 
 const struct test queue_tests[] = {
-    {"queue.batch", test_batch, MODE_BOTH, false},
-    {"queue.full", test_full, MODE_BOTH, false},
-    {"queue.depths", test_depths, MODE_BOTH, false},
-    {"queue.generations", test_generations, MODE_BOTH, false},
-    {"queue.flush", test_flush, MODE_BOTH, false},
-    {"queue.validation", test_validation, MODE_BOTH, false},
-    {"queue.status", test_status, MODE_BOTH, false},
-    {NULL, NULL, 0, false},
+    {"queue.batch", test_batch, MODE_ALL, 0},
+    {"queue.full", test_full, MODE_ALL, 0},
+    {"queue.depths", test_depths, MODE_ALL, 0},
+    {"queue.generations", test_generations, MODE_BOTH, 0},
+    {"queue.flush", test_flush, MODE_BOTH, 0},
+    {"queue.validation", test_validation, MODE_BOTH, 0},
+    {"queue.status", test_status, MODE_BOTH, 0},
+    {NULL, NULL, 0, 0},
 };

@@ -107,6 +107,6 @@ static void test_reset(void)
 }
 
 const struct test reset_tests[] = {
-    {"reset", test_reset, MODE_NONE, true},
-    {NULL, NULL, 0, false},
+    {"reset", test_reset, MODE_NONE, WANTS_NAMED},
+    {NULL, NULL, 0, 0},
 };

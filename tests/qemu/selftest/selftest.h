@@ -25,15 +25,24 @@ enum test_modes {
     MODE_POLL = 1,
     MODE_IRQ = 2,
     MODE_BOTH = 3,
+    MODE_HYBRID = 4,
+    MODE_SLEEP = 6, // those in which the owner may sleep
+    MODE_ALL = 7,
 };
 
-/// One test. `special` ones want a machine of their own: they run only when they or their group are
-/// named.
+/// What a test wants. `all` leaves out what this machine does not have; named, it is skipped.
+enum test_wants {
+    WANTS_NAMED = 1, // a machine of its own: it runs only when it or its group is named
+    WANTS_LINE = 2,  // INTx and a PLIC
+    WANTS_HARTS = 4, // two or more
+};
+
+/// One test.
 struct test {
     const char *name; // GROUP.WHAT, or one word
     void (*run)(void);
-    unsigned modes;
-    bool special;
+    unsigned modes; // enum test_modes
+    unsigned wants; // enum test_wants
 };
 
 /// The tests of one file, ending with a NULL name.
@@ -47,11 +56,14 @@ extern const struct test left_over_tests[];
 extern const struct test naive_tests[];
 extern const struct test timeout_tests[];
 extern const struct test reset_tests[];
+extern const struct test mode_tests[];
+extern const struct test shared_tests[];
+extern const struct test foreign_tests[];
 
 /// The command line, and the state of the run. Hart 0 writes it.
 struct selftest {
     const char *test;
-    unsigned completion; // MODE_POLL, MODE_IRQ or MODE_BOTH
+    unsigned completion; // enum test_modes
     uint64_t harts;      // 0: all
     uint64_t seed;
     uint64_t runtime_ns;
@@ -75,8 +87,11 @@ _Noreturn void give_up(const char *why);
 /// A pseudo-random number from *state (any value), SplitMix64.
 uint64_t random_next(uint64_t *state);
 
-/// Harts of the running test: `harts=`, and in interrupt mode no more than private lines.
+/// Harts of the running test: `harts=`, else all.
 uint32_t test_harts(void);
+
+/// True if the running test's queues are opened to interrupt.
+bool test_interrupts(void);
 
 // ---- storage.c's work, in the running test's mode --------------------------------------------
 
@@ -85,7 +100,7 @@ uint32_t test_harts(void);
 bool open_storage(const struct storage_config *wanted);
 
 /// Stops hart 0 and closes. Fails the test if an interrupt was missed, a completion was stale or
-/// malformed, or memory did not come back.
+/// malformed, or memory did not come back. A message that QEMU has lost (imsic.h) is noted only.
 void close_storage(void);
 
 /// As close_storage(), but for controllers that a test broke on purpose.

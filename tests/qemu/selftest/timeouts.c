@@ -169,7 +169,7 @@ static void test_slow(void)
 }
 
 const struct test timeout_tests[] = {
-    {"dead", test_dead, MODE_BOTH, true},
-    {"slow", test_slow, MODE_BOTH, true},
-    {NULL, NULL, 0, false},
+    {"dead", test_dead, MODE_ALL, WANTS_NAMED},
+    {"slow", test_slow, MODE_BOTH, WANTS_NAMED},
+    {NULL, NULL, 0, 0},
 };

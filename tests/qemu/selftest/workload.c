@@ -49,6 +49,9 @@ static void slot_done(void *arg, struct nvme_result result)
     for (uint32_t i = 0; i < slot->count; i++) {
         workload->busy[slot->first + i] = false;
     }
+    if (workload->done != NULL) {
+        workload->done(workload);
+    }
     post_next(slot);
 }
 
@@ -156,6 +159,15 @@ void workload_start(struct workload *workload)
     irq_restore(saved);
 }
 
+void workload_turn(struct workload *workload)
+{
+    if (workload->turn != NULL) {
+        irq_enable();
+        workload->turn(workload);
+        irq_disable();
+    }
+}
+
 void workload_wait(struct workload *workload)
 {
     uint64_t seen = 0;
@@ -164,6 +176,7 @@ void workload_wait(struct workload *workload)
 
     while (workload->in_flight != 0) {
         storage_wait(workload->queue);
+        workload_turn(workload);
         if (workload->ended != seen) {
             seen = workload->ended;
             seen_ns = time_now_ns();

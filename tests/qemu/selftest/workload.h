@@ -20,6 +20,9 @@ enum {
 
 struct workload;
 
+/// Something that a test does in the midst of a workload, on its hart.
+typedef void workload_hook(struct workload *workload);
+
 /// One request slot of a workload.
 struct workload_slot {
     struct workload *workload;
@@ -42,6 +45,8 @@ struct workload {
     uint64_t posted;
     uint64_t wrong; // blocks with other data than the shadow's
     uint64_t errors;
+    workload_hook *done; // in done(), before it posts again; NULL: nothing
+    workload_hook *turn; // in the thread, interrupts on, after each step of waiting
     uint32_t depth;
     uint32_t generation[WORKLOAD_BLOCKS]; // 0: never written
     bool busy[WORKLOAD_BLOCKS];
@@ -58,6 +63,9 @@ void workload_start(struct workload *workload);
 
 /// Waits until it has ended. On the owner hart, whose waiting serves only this queue.
 void workload_wait(struct workload *workload);
+
+/// The hook between two steps of waiting; called with interrupts off, and returns so.
+void workload_turn(struct workload *workload);
 
 /// Fails the running test unless every request ended once with the right data.
 void workload_check(const struct workload *workload);

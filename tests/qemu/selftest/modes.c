@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Modes that change under load, in all directions: no request is lost, none ends twice, no interrupt
+// is missed. Whoever may change a mode does: each owner its own queue's, home those of its line.
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "crew.h"
+#include "harts.h"
+#include "selftest.h"
+
+enum {
+    DEPTH = 8, // few enough that owners sleep now and then
+    DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
+    TURNS_PER_CHANGE = 5,
+    MODES = 3,
+    CHANGES_MIN = 6,
+};
+
+static atomic_uint changes, turns;
+
+// The next mode for one of the queues, if it is this hart's to decide.
+static void change(void)
+{
+    unsigned number = atomic_fetch_add(&turns, 1);
+    uint32_t index = number / TURNS_PER_CHANGE % selftest.storage.queue_count;
+    struct storage_queue *queue = &selftest.storage.queues[index];
+    const struct storage_controller *controller = queue->controller;
+    uint32_t decides = controller->shared ? controller->home : queue->hart;
+    enum nvme_mode next = (nvme_queue_mode(queue->engine) + 1) % MODES;
+    enum nvme_error error;
+
+    if (number % TURNS_PER_CHANGE != 0 || decides != hart_index()) {
+        return;
+    }
+    error = nvme_queue_set_mode(queue->engine, next);
+    check(error == NVME_OK, "mode %d of queue %" PRIu32 ": %s", (int)next, index,
+          nvme_error_text(error));
+    check(nvme_queue_mode(queue->engine) == next, "queue %" PRIu32 " is in another mode", index);
+    atomic_fetch_add(&changes, 1);
+}
+
+static void change_hook(struct workload *workload)
+{
+    (void)workload;
+    change();
+}
+
+static void run(struct crew crew)
+{
+    struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH_ENTRIES};
+    struct nvme_counters sum;
+
+    selftest.mode = NVME_MODE_INTERRUPT;
+    if (!open_storage(&config)) {
+        return;
+    }
+    atomic_store(&changes, 0);
+    atomic_store(&turns, 0);
+    crew.depth = DEPTH;
+    crew.runtime_ns = selftest.runtime_ns;
+    crew_run(&crew);
+    storage_count(&selftest.storage, &sum);
+    printf("note modes: %s, %" PRIu64 " requests, %u changes, %" PRIu64 " interrupts, late %" PRIu64
+           ", missed %" PRIu64 "\n",
+           selftest.storage.delivery, sum.completions, atomic_load(&changes), sum.interrupts,
+           sum.late, sum.missed);
+    check(atomic_load(&changes) >= CHANGES_MIN, "%u changes", atomic_load(&changes));
+    close_storage();
+}
+
+static void test_thread(void)
+{
+    run((struct crew){.turn = change_hook, .linger = true});
+}
+
+static void test_done(void)
+{
+    run((struct crew){.done = change_hook});
+}
+
+const struct test mode_tests[] = {
+    {"modes.thread", test_thread, MODE_NONE, 0},
+    {"modes.done", test_done, MODE_NONE, 0},
+    {NULL, NULL, 0, 0},
+};

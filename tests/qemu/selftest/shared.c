@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// Lines that go to another hart than the owners of the queues on them: home elsewhere, kicks without
+// a cause, controllers that are opened and closed again. Every owner works all the time.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "crew.h"
+#include "harts.h"
+#include "selftest.h"
+#include "timer.h"
+
+enum {
+    DEPTH = 16,
+    DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
+    ROUNDS = 20,
+    ROUND_REQUESTS = 60,
+};
+#define KICK_PAUSE_NS UINT64_C(20000)
+
+static struct crew load(void)
+{
+    return (struct crew){.depth = DEPTH, .runtime_ns = selftest.runtime_ns};
+}
+
+// ---- Home elsewhere --------------------------------------------------------------------------
+
+static void check_lines(uint32_t home)
+{
+    for (uint32_t i = 0; i < selftest.storage.line_count; i++) {
+        check(selftest.storage.lines[i].hart == home, "line %" PRIu32 " goes to hart %" PRIu32, i,
+              selftest.storage.lines[i].hart);
+    }
+}
+
+// In interrupt mode nothing but interrupts moves a workload: each owner has had its share.
+static void check_shares(void)
+{
+    for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
+        struct nvme_counters counters;
+
+        nvme_queue_count(selftest.storage.queues[i].engine, &counters);
+        check(counters.interrupts != 0 || selftest.mode != NVME_MODE_INTERRUPT,
+              "queue %" PRIu32 " was never told", i);
+    }
+}
+
+// All lines go to hart `home`; where it owns no queue it only sleeps and answers.
+static void run_home(uint32_t owners, uint32_t home)
+{
+    struct storage_config config = {
+        .harts = owners, .depth_entries = DEPTH_ENTRIES, .line_hart = home + 1};
+    struct crew crew = load();
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    crew.helper_has_lines = home >= selftest.storage.queue_count;
+    check_lines(home);
+    crew_run(&crew);
+    check_shares();
+    close_storage();
+}
+
+static void test_home(void)
+{
+    uint32_t count = test_harts();
+
+    run_home(count, 0);
+    run_home(count, count - 1);
+    run_home(count - 1, count - 1);
+}
+
+// ---- Kicks without a cause -------------------------------------------------------------------
+
+static uint64_t kicks;
+
+static void kick_all(void)
+{
+    while (crew_busy()) {
+        uint64_t start_ns = time_now_ns();
+
+        for (uint32_t i = 0; i <= selftest.storage.queue_count; i++) {
+            hart_send_ipi(i);
+            kicks++;
+        }
+        while (time_now_ns() - start_ns < KICK_PAUSE_NS) {
+        }
+    }
+}
+
+// One hart kicks all the others in a loop, itself too; once as a bystander, once as home.
+static void test_kicks(void)
+{
+    uint32_t owners = test_harts() - 1;
+
+    for (uint32_t round = 0; round < 2; round++) {
+        struct storage_config config = {.harts = owners,
+                                        .depth_entries = DEPTH_ENTRIES,
+                                        .controllers_max = 1,
+                                        .line_hart = round * (owners + 1)};
+        struct crew crew = load();
+
+        kicks = 0;
+        crew.helper = kick_all;
+        crew.helper_has_lines = round != 0;
+        if (!open_storage(&config)) {
+            return;
+        }
+        crew_run(&crew);
+        check(kicks > owners, "%" PRIu64 " kicks", kicks);
+        check_shares();
+        close_storage();
+    }
+}
+
+// ---- Opened and closed -----------------------------------------------------------------------
+
+// One controller for all, again and again, closed as soon as the last owner has ended.
+static void test_reopen(void)
+{
+    struct storage_config config = {
+        .harts = test_harts(), .depth_entries = DEPTH_ENTRIES, .controllers_max = 1};
+
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        if (!open_storage(&config)) {
+            return;
+        }
+        crew_run(&(struct crew){.depth = DEPTH, .requests = ROUND_REQUESTS});
+        close_storage();
+    }
+}
+
+const struct test shared_tests[] = {
+    {"shared.home", test_home, MODE_SLEEP, WANTS_LINE | WANTS_HARTS},
+    {"shared.kicks", test_kicks, MODE_SLEEP, WANTS_HARTS},
+    {"shared.reopen", test_reopen, MODE_SLEEP, WANTS_HARTS},
+    {NULL, NULL, 0, 0},
+};
