@@ -33,10 +33,15 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
 
 /*
  * A drain that no claim stands behind. Masked as in the handler: an interrupt controller that knows
- * edges only would not tell of an entry that comes between the last look and the head doorbell.
+ * edges only would not tell of an entry that comes between the last look and the head doorbell. A
+ * vector tells of each entry; its owner need not be the hart that may touch the line.
  */
 static void service_masked(struct nvme_queue *queue)
 {
+    if (queue->source->message) {
+        nvme_queue_service(queue, queue->depth_entries);
+        return;
+    }
     nvme_interrupt_mask(queue->controller);
     nvme_queue_service(queue, queue->depth_entries);
     nvme_interrupt_unmask(queue->controller);
