@@ -17,6 +17,7 @@ bool device_claim(struct device *device)
            __atomic_exchange_n(&device->pending, 0, __ATOMIC_RELAXED) != 0;
 }
 
+/* High while a queue that interrupts holds entries; the latch takes rising edges. */
 void device_follow_line(struct device *device)
 {
     uint32_t unmasks = load(&device->unmasks);
