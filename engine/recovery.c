@@ -34,7 +34,8 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
 /*
  * A drain that no claim stands behind. Masked as in the handler: an interrupt controller that knows
  * edges only would not tell of an entry that comes between the last look and the head doorbell. A
- * shared line is home's to mask: it is asked to.
+ * shared line is home's to mask: it is asked to. A vector tells of each entry, and its owner may not
+ * touch the line.
  */
 static void service_unclaimed(struct nvme_queue *queue)
 {
@@ -45,11 +46,13 @@ static void service_unclaimed(struct nvme_queue *queue)
         nvme_queue_service(queue, queue->depth_entries);
         __atomic_fetch_or(&controller->round.unclaimed, nvme_queue_bit(queue), __ATOMIC_RELEASE);
         config->kick(config->hook_arg, config->home);
-        return;
+    } else if (queue->source->message) {
+        nvme_queue_service(queue, queue->depth_entries);
+    } else {
+        nvme_interrupt_mask(controller);
+        nvme_queue_service(queue, queue->depth_entries);
+        nvme_interrupt_unmask(controller);
     }
-    nvme_interrupt_mask(controller);
-    nvme_queue_service(queue, queue->depth_entries);
-    nvme_interrupt_unmask(controller);
 }
 
 /* Those of a shared line are home's, who publishes them. */

@@ -44,6 +44,7 @@ struct fuzz {
     struct nvme_namespace ns;
     bool ns_open;
     struct nvme_queue *queues[QUEUES]; /* NULL: closed */
+    bool has_vector[QUEUES];
     struct request requests[REQUESTS];
     uint8_t *buffer;
 };
@@ -126,19 +127,33 @@ static void open_namespace(struct fuzz *fuzz)
     }
 }
 
+static enum nvme_mode choose_mode(struct fuzz *fuzz)
+{
+    uint8_t how = tape_byte(&fuzz->tape);
+
+    if ((how & 1) == 0) {
+        return NVME_MODE_POLL;
+    }
+    return (how & 2) != 0 ? NVME_MODE_HYBRID : NVME_MODE_INTERRUPT;
+}
+
 /* Opens a closed queue, closes an open one. */
 static void toggle_queue(struct fuzz *fuzz, uint32_t index)
 {
     struct nvme_queue_config config = {
         .depth_entries = tape_byte(&fuzz->tape) % 20,
-        .mode = tape_byte(&fuzz->tape) & 1 ? NVME_MODE_INTERRUPT : NVME_MODE_POLL,
+        .mode = choose_mode(fuzz),
     };
     enum nvme_error error;
 
+    if (fuzz->config.msix && config.mode != NVME_MODE_POLL) {
+        config.vector = (uint16_t)(index + 1);
+    }
     if (fuzz->queues[index] == NULL) {
         if (nvme_queue_open(fuzz->controller, index, &config, &fuzz->queues[index]) != NVME_OK) {
             fuzz->queues[index] = NULL;
         }
+        fuzz->has_vector[index] = config.vector != 0;
         return;
     }
     error = nvme_queue_close(fuzz->queues[index]);
@@ -188,6 +203,15 @@ static void act(struct fuzz *fuzz)
     case 8:
         nvme_queue_count(queue, &counters);
         (void)nvme_queue_arm(queue);
+        break;
+    case 9:
+        (void)!nvme_queue_set_mode(queue, choose_mode(fuzz));
+        (void)nvme_queue_mode(queue);
+        break;
+    case 10:
+        if (fuzz->has_vector[index]) {
+            nvme_vector_service(queue);
+        }
         break;
     default:
         post(fuzz, queue);
@@ -243,22 +267,37 @@ static void run(void *arg)
     end(fuzz);
 }
 
+static void mask_vector(void *arg, uint16_t vector, bool masked)
+{
+    const struct fuzz *fuzz = arg;
+
+    if (!fuzz->config.msix || vector == 0 || vector > QUEUES) {
+        fail("a vector is masked that no queue has");
+    }
+    (void)masked;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct fuzz fuzz;
     const struct model *model;
     const char *panic;
+    uint8_t queues;
 
     fuzz = (struct fuzz){.tape = {data, size}};
     model = hostile_start(&fuzz.tape);
     fuzz.buffer = aligned_alloc(PAGE, BUFFER_BYTES);
+    queues = tape_byte(&fuzz.tape);
     fuzz.config = (struct nvme_config){
         .registers = model->bar,
         .registers_size_bytes = model->bar_bytes,
-        .queue_count = 1 + tape_byte(&fuzz.tape) % QUEUES,
+        .queue_count = 1 + queues % QUEUES,
         .depth_entries = 2 + tape_byte(&fuzz.tape) % 20,
         .max_transfer_bytes = 4096U << tape_byte(&fuzz.tape) % 5,
         .command_timeout_ns = 1000 * MS,
+        .msix = queues >= 0x80,
+        .hook_arg = &fuzz,
+        .vector_mask = mask_vector,
     };
     for (uint32_t i = 0; i < REQUESTS; i++) {
         fuzz.requests[i].fuzz = &fuzz;

@@ -39,7 +39,7 @@ static uint32_t sq_doorbell(uint32_t id)
     return NVME_REG_DOORBELLS + id * 8;
 }
 
-static uint32_t cq_doorbell(uint32_t id)
+uint32_t device_cq_doorbell(uint32_t id)
 {
     return NVME_REG_DOORBELLS + id * 8 + 4;
 }
@@ -70,16 +70,11 @@ void device_write(volatile void *address, uint32_t value, bool release)
         __atomic_fetch_and(&device->mask, ~value, __ATOMIC_RELAXED);
         __atomic_fetch_add(&device->unmasks, 1, __ATOMIC_RELAXED);
     } else if (release) {
-        __atomic_store_n((volatile uint32_t *)address, value, __ATOMIC_RELEASE);
+        /* Exchanges: a doorbell has reached the device before the hart looks at memory again. */
+        __atomic_exchange_n((volatile uint32_t *)address, value, __ATOMIC_RELEASE);
     } else {
-        __atomic_store_n((volatile uint32_t *)address, value, __ATOMIC_RELAXED);
+        __atomic_exchange_n((volatile uint32_t *)address, value, __ATOMIC_RELAXED);
     }
-}
-
-bool device_claim(struct device *device)
-{
-    return load(&device->pending) != 0 &&
-           __atomic_exchange_n(&device->pending, 0, __ATOMIC_RELAXED) != 0;
 }
 
 /* ---- Data ----------------------------------------------------------------------------- */
@@ -169,9 +164,10 @@ static void create(struct device *device, const struct nvme_command *command, bo
         .count = (uint32_t)NVME_GET(NVME_QUEUE_SIZE, command->cdw10) + 1,
         .phase = 1,
         .interrupts = (command->cdw11 & NVME_CREATE_CQ_IEN) != 0,
+        .vector = (uint32_t)NVME_GET(NVME_CREATE_CQ_IV, command->cdw11) % DEVICE_QUEUES,
     };
 
-    set_register(device, is_cq ? cq_doorbell(id) : sq_doorbell(id), 0);
+    set_register(device, is_cq ? device_cq_doorbell(id) : sq_doorbell(id), 0);
     *(is_cq ? &device->cqs[id] : &device->sqs[id]) = ring;
 }
 
@@ -209,7 +205,7 @@ static void post(struct device *device, uint32_t id, uint32_t cid, uint16_t stat
 {
     struct device_ring *cq = &device->cqs[id];
     struct nvme_completion *entry = (struct nvme_completion *)(void *)cq->entries + cq->at;
-    uint32_t head = read_register(device, cq_doorbell(id));
+    uint32_t head = read_register(device, device_cq_doorbell(id));
     uint64_t sq = device->sqs[id].at | (uint64_t)id << 16;
 
     if ((cq->at + 1) % cq->count == head) {
@@ -217,11 +213,17 @@ static void post(struct device *device, uint32_t id, uint32_t cid, uint16_t stat
     }
     entry->dw0 = dw0;
     sq |= (uint64_t)(cid | cq->phase << 16 | (uint32_t)status << 17) << 32;
-    __atomic_store_n((uint64_t *)(void *)&entry->sq, sq, __ATOMIC_RELEASE);
+    __atomic_exchange_n((uint64_t *)(void *)&entry->sq, sq, __ATOMIC_RELEASE);
+    /* Drained up to here: the line fell before this entry came, whether or not it was looked at. */
+    device->high &= load(&device->registers[device_cq_doorbell(id) / 4]) != cq->at;
     if (++cq->at == cq->count) {
         cq->at = 0;
         cq->phase ^= 1;
     }
+    if (cq->interrupts && load(&device->msix) != 0) {
+        device_send(device, cq->vector);
+    }
+    device_follow_line(device);
 }
 
 static void execute(struct device *device, uint32_t id, const struct nvme_command *command)
@@ -258,28 +260,6 @@ static bool serve(struct device *device, uint32_t id)
         busy = true;
     }
     return busy;
-}
-
-/* The line is high while a queue that interrupts holds entries; the latch takes rising edges. */
-static void follow_line(struct device *device)
-{
-    uint32_t unmasks = load(&device->unmasks);
-    bool high = false;
-
-    for (uint32_t id = 1; id < DEVICE_QUEUES; id++) {
-        const struct device_ring *cq = &device->cqs[id];
-
-        high |= cq->entries != NULL && cq->interrupts &&
-                cq->at != load(&device->registers[cq_doorbell(id) / 4]);
-    }
-    if (load(&device->mask) != 0) {
-        high = false;
-    }
-    if (high && (!device->high || unmasks != device->unmasks_seen)) {
-        __atomic_store_n(&device->pending, 1, __ATOMIC_RELAXED);
-    }
-    device->high = high;
-    device->unmasks_seen = unmasks;
 }
 
 /* ---- Enable, disable ------------------------------------------------------------------ */
@@ -353,7 +333,7 @@ static void *run(void *arg)
         for (uint32_t id = 0; id < DEVICE_QUEUES; id++) {
             busy |= serve(device, id);
         }
-        follow_line(device);
+        device_follow_line(device);
         if (!busy) {
             sched_yield();
         }

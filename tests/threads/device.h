@@ -19,6 +19,7 @@ enum {
     DEVICE_BLOCK_SHIFT = 9,
     DEVICE_PAGE = 4096,
     DEVICE_HUNG = 512,
+    DEVICE_MESSAGES = 1024,
     DEVICE_REGISTER_BYTES = 0x1000 + DEVICE_QUEUES * 8,
 };
 
@@ -36,6 +37,14 @@ struct device_ring {
     uint32_t at; /* next to fetch, or to write */
     uint32_t phase;
     bool interrupts;
+    uint32_t vector;
+};
+
+/* The state of an MSI-X vector, one word: the order of its changes is all that counts. */
+enum device_vector {
+    DEVICE_MASKED = 1,
+    DEVICE_HELD = 2,    /* an interrupt that the mask holds back */
+    DEVICE_PENDING = 4, /* a message that nobody has claimed */
 };
 
 struct nvme_command;
@@ -47,7 +56,10 @@ struct device {
     uint32_t unmasks; /* writes of INTMC: each makes a fresh edge if there is a reason */
     uint32_t pending; /* the line's latch at the interrupt controller */
     uint32_t fault;   /* enum device_fault */
-    uint32_t stop;    /* ends the thread */
+    uint32_t vectors[DEVICE_QUEUES]; /* enum device_vector */
+    uint32_t msix;                   /* messages instead of the line; set before it is enabled */
+    uint32_t lose;                   /* so many in a row of DEVICE_MESSAGES are not sent */
+    uint32_t stop;                   /* ends the thread */
 
     /* The device's own. */
     pthread_t thread;
@@ -59,6 +71,7 @@ struct device {
     bool enabled;
     bool high;
     uint32_t unmasks_seen;
+    uint32_t messages;
 };
 
 /* Starts and ends a device. At most eight exist. */
@@ -70,5 +83,16 @@ void device_write(volatile void *address, uint32_t value, bool release);
 
 /* Takes the latched edge, if there is one. */
 bool device_claim(struct device *device);
+
+/* Masks a vector or opens it, which sends what was held back; takes its message, if there is one. */
+void device_mask_vector(struct device *device, uint32_t vector, bool masked);
+bool device_claim_vector(struct device *device, uint32_t vector);
+
+/* The device's side: the line follows what has happened; a message is sent, or held back. */
+void device_follow_line(struct device *device);
+void device_send(struct device *device, uint32_t vector);
+
+/* The register of a completion queue's head. */
+uint32_t device_cq_doorbell(uint32_t id);
 
 #endif

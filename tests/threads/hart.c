@@ -24,6 +24,8 @@
 enum {
     STEPS_PER_WATCH = 64,
     STEPS_PER_ADMIN = 32,
+    STEPS_PER_CHANGE = 48,
+    ENDS_PER_CHANGE = 37,
     WAIT_YIELDS = 200,
 };
 
@@ -66,8 +68,11 @@ void hart_relax(void)
 static void take_interrupts(struct hart *hart)
 {
     hart->irq_off = true;
-    while (hart->interrupts && device_claim(hart->device)) {
+    while (hart->interrupts && hart->vector == 0 && device_claim(hart->device)) {
         nvme_irq_service(&hart->controller, 1);
+    }
+    while (hart->vector != 0 && device_claim_vector(hart->device, hart->vector)) {
+        nvme_vector_service(hart->queue);
     }
     if (__atomic_exchange_n(&hart->kicked, 0, __ATOMIC_RELAXED) != 0) {
         nvme_queue_watch(hart->queue, hart_now_ns());
@@ -139,6 +144,17 @@ static void post_write(struct hart_request *request)
     post(request, NVME_CMD_WRITE);
 }
 
+/* Between requests, or amid them: in a thread, in done(), in the handler. */
+static void change_mode(struct hart *hart)
+{
+    enum nvme_mode mode = (enum nvme_mode)random_below(&hart->random, NVME_MODE_HYBRID + 1);
+    enum nvme_error error = nvme_queue_set_mode(hart->queue, mode);
+
+    if (error != NVME_OK && !hart->may_fail) {
+        hart_fail("hart %u: mode %u: %s", hart->index, (unsigned)mode, nvme_error_text(error));
+    }
+}
+
 static void done(void *arg, struct nvme_result result)
 {
     struct hart_request *request = arg;
@@ -154,6 +170,9 @@ static void done(void *arg, struct nvme_result result)
     request->opcode = 0;
     hart->outstanding--;
     hart->ends++;
+    if (hart->changes && hart->ends % ENDS_PER_CHANGE == 0) {
+        change_mode(hart);
+    }
     if (result.error != NVME_OK) {
         if (!hart->may_fail) {
             hart_fail("hart %u: a request ends with: %s", hart->index,
@@ -197,20 +216,29 @@ static void post_idle(struct hart *hart)
 
 static bool is_pending(const struct hart *hart)
 {
-    return (hart->interrupts && __atomic_load_n(&hart->device->pending, __ATOMIC_RELAXED) != 0) ||
+    const struct device *device = hart->device;
+
+    return (hart->vector != 0
+                ? (__atomic_load_n(&device->vectors[hart->vector], __ATOMIC_RELAXED) &
+                   DEVICE_PENDING) != 0
+                : hart->interrupts && __atomic_load_n(&device->pending, __ATOMIC_RELAXED) != 0) ||
            __atomic_load_n(&hart->kicked, __ATOMIC_RELAXED) != 0;
 }
 
 /* As storage_wait(): off from the look to the wait; a timer ends it too. */
 static void wait_for_interrupt(struct hart *hart)
 {
+    enum nvme_mode mode = nvme_queue_mode(hart->queue);
+
     hart->irq_off = true;
-    if (nvme_queue_mode(hart->queue) == NVME_MODE_POLL) {
+    if (mode == NVME_MODE_POLL) {
         nvme_queue_service(hart->queue, NVME_DEPTH_MAX);
     } else if (nvme_queue_arm(hart->queue)) {
         for (uint32_t i = 0; i < WAIT_YIELDS && !is_pending(hart); i++) {
             sched_yield();
         }
+    } else if (mode == NVME_MODE_HYBRID) {
+        nvme_queue_service(hart->queue, NVME_DEPTH_MAX);
     }
     take_interrupts(hart);
 }
@@ -248,7 +276,7 @@ static void administer(struct hart *hart)
 
 static void step(struct hart *hart)
 {
-    if (nvme_queue_mode(hart->queue) == NVME_MODE_INTERRUPT) {
+    if (hart->interrupts) {
         wait_for_interrupt(hart);
     } else {
         nvme_queue_service(hart->queue, random_between(&hart->random, 1, 32));
@@ -256,6 +284,9 @@ static void step(struct hart *hart)
     }
     if (++hart->steps % STEPS_PER_WATCH == 0) {
         watch(hart);
+    }
+    if (hart->changes && hart->steps % STEPS_PER_CHANGE == 0) {
+        change_mode(hart);
     }
     if (hart->administers && hart->posting && hart->steps % STEPS_PER_ADMIN == 0) {
         administer(hart);

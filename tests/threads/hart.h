@@ -42,7 +42,9 @@ struct hart {
     struct nvme_controller *controller;
     struct nvme_queue *queue;
     struct nvme_namespace ns;
-    bool interrupts;  /* this hart takes the device's line */
+    bool interrupts;  /* this hart takes the device's line, or its queue's vector */
+    bool changes;     /* it changes the mode of its queue now and then */
+    uint32_t vector;  /* 0: the line */
     bool administers; /* and opens namespaces and another queue meanwhile */
     bool may_fail;
     const uint32_t *stop; /* atomic: nothing more is posted */
