@@ -8,16 +8,20 @@
 #include "crew.h"
 #include "harts.h"
 #include "selftest.h"
+#include "timer.h"
 
 enum {
     DEPTH = 8, // few enough that owners sleep now and then
     DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
     TURNS_PER_CHANGE = 5,
     MODES = 3,
-    CHANGES_MIN = 6,
+    CHANGES_MIN = 3,
+    CHANGES_PER_HOLD = 16, // no multiple of MODES: every mode is held now and then
 };
+#define HOLD_NS (30 * NS_PER_MS) // long enough for the watch to find what an interrupt did not tell
 
 static atomic_uint changes, turns;
+static atomic_uint_fast64_t hold_until_ns;
 
 // The next mode for one of the queues, if it is this hart's to decide.
 static void change(void)
@@ -30,14 +34,17 @@ static void change(void)
     enum nvme_mode next = (nvme_queue_mode(queue->engine) + 1) % MODES;
     enum nvme_error error;
 
-    if (number % TURNS_PER_CHANGE != 0 || decides != hart_index()) {
+    if (number % TURNS_PER_CHANGE != 0 || decides != hart_index() ||
+        time_now_ns() < atomic_load(&hold_until_ns)) {
         return;
     }
     error = nvme_queue_set_mode(queue->engine, next);
     check(error == NVME_OK, "mode %d of queue %" PRIu32 ": %s", (int)next, index,
           nvme_error_text(error));
     check(nvme_queue_mode(queue->engine) == next, "queue %" PRIu32 " is in another mode", index);
-    atomic_fetch_add(&changes, 1);
+    if (atomic_fetch_add(&changes, 1) % CHANGES_PER_HOLD == CHANGES_PER_HOLD - 1) {
+        atomic_store(&hold_until_ns, time_now_ns() + HOLD_NS);
+    }
 }
 
 static void change_hook(struct workload *workload)
@@ -57,6 +64,7 @@ static void run(struct crew crew)
     }
     atomic_store(&changes, 0);
     atomic_store(&turns, 0);
+    atomic_store(&hold_until_ns, 0);
     crew.depth = DEPTH;
     crew.runtime_ns = selftest.runtime_ns;
     crew_run(&crew);
