@@ -115,10 +115,15 @@ static bool begin(uint32_t owners)
 
 static void end(void)
 {
+    struct nvme_counters sum;
+
     check(!event_seen(NVME_EVENT_INTERRUPT_STORM) &&
               nvme_queue_mode(selftest.storage.queues[0].engine) == selftest.mode,
           "our controllers are blamed for the other device's interrupts");
-    printf("note foreign: %" PRIu64 " interrupts of the other device\n", atomic_load(&edu.told));
+    storage_count(&selftest.storage, &sum);
+    printf("note foreign: %" PRIu64 " interrupts of the other device; %" PRIu64
+           " requests, %" PRIu64 " interrupts, late %" PRIu64 ", missed %" PRIu64 "\n",
+           atomic_load(&edu.told), sum.completions, sum.interrupts, sum.late, sum.missed);
     check(edu.wrong == 0, "%" PRIu64 " interrupts with another reason", edu.wrong);
     pci_disable(edu.function);
     storage_attach_foreign(&selftest.storage, edu.function->irq_source, NULL, NULL);
@@ -149,8 +154,8 @@ static void test_busy(void)
             return;
         }
         crew_run(&(struct crew){.depth = DEPTH,
-                                .runtime_ns = selftest.runtime_ns,
                                 .done = raise_hook,
+                                .runtime_ns = selftest.runtime_ns,
                                 .helper = raise_all});
         check(atomic_load(&edu.told) >= RAISED_MIN, "too few interrupts");
         end();
