@@ -143,8 +143,8 @@ static void raise_hook(struct workload *workload)
     edu_raise();
 }
 
-// Owners, one or several, and a hart beside them raise one interrupt after the other, in the midst of
-// the work.
+// Owners, one or several, and a hart beside them raise one interrupt after the other, in the midst
+// of the work.
 static void test_busy(void)
 {
     const uint32_t owners[] = {1, test_harts() - 1};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Modes that change under load, in all directions: no request is lost, none ends twice, no interrupt
-// is missed. Whoever may change a mode does: each owner its own queue's, home those of its line.
+// Modes that change under load, in all directions: no request is lost, none ends twice, no
+// interrupt is missed. Whoever may change a mode does: each owner its own queue's, home those of
+// its line.
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>

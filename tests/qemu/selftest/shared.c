@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lines that go to another hart than the owners of the queues on them: home elsewhere, kicks without
-// a cause, controllers that are opened and closed again. Every owner works all the time.
+// Lines that go to another hart than the owners of the queues on them: home elsewhere, kicks
+// without a cause, controllers that are opened and closed again.
 #include <inttypes.h>
 #include <stdio.h>
 
