@@ -515,8 +515,9 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
 uint32_t nvme_irq_service(struct nvme_controller *const *controllers, uint32_t count);
 
 /*
- * The claim that nvme_irq_service has just been called for was (also) of a device of another kind on
- * the line: empty claims before it are no steps towards a storm. In the trap, as nvme_irq_service.
+ * The claim that nvme_irq_service has just been called for was (also) of a device of another kind
+ * on the line: empty claims before it are no steps towards a storm. In the trap, as
+ * nvme_irq_service.
  */
 void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count);
 

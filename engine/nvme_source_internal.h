@@ -22,7 +22,10 @@ static inline void nvme_source_mask(struct nvme_source *source, bool masked)
     if (source->message) {
         config->vector_mask(config->hook_arg, source->vector, masked);
     } else {
-        NVME_POKE(&source->openings, source->openings + !masked);
+        /* Whoever disables a controller masks its line; only the hart that has it opens it. */
+        if (!masked) {
+            NVME_POKE(&source->openings, source->openings + 1);
+        }
         nvme_register_write(config, masked ? NVME_REG_INTMS : NVME_REG_INTMC, 1);
     }
 }

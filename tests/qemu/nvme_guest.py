@@ -197,6 +197,13 @@ def nvme(
     return console
 
 
+def crc(words: str, *expected: str, **fields: object) -> list[str]:
+    """The CRC of the shared image, by the guest, must be zlib's."""
+    fields.setdefault("backing", shared_image())
+    right = f"^crc32 {shared_crc():08x}$"
+    return nvme(f"crc {words}", right, *expected, **fields)  # type: ignore[arg-type]
+
+
 def dumped(console: Sequence[str]) -> bytes:
     """The bytes of a hex dump."""
     lines = (re.match(r"[0-9a-f]{8}  ((?:[0-9a-f]{2} ){16})", line) for line in console)

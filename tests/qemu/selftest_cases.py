@@ -186,9 +186,9 @@ SLOW = (
 EDU = ("-device", "edu,addr=5")  # on the line of slot 1
 
 
-def delivery_cases(seconds: int, seed: int) -> list[Case]:
+def delivery_cases(full: bool, seed: int) -> list[Case]:
     """Lines that are shared, in every way; messages; many harts; modes that change under load."""
-    words = f"seed={seed} runtime={seconds}s"
+    words = f"seed={seed} runtime={'5s' if full else '500ms'}"
     sleep = f"completion=irq+hybrid {words}"
     listed = [
         selftest("line of four harts", f"test=modes,shared {words}", harts=4, controllers=1),
@@ -240,19 +240,20 @@ def dead_cases() -> list[Case]:
 
 def special_cases(full: bool, seed: int) -> list[Case]:
     """Load that lasts, devices that fail, machines that are reset."""
-    time = 60 if full else 4
+    time = 60 if full else 3
     long = f"runtime={time}s seed={seed}"
     queues = {"max_ioqpairs": "2"}
     reset = {"harts": 1, "qemu_args": ["-action", "reboot=reset"]}
     return [
         selftest("soak 1 hart", f"test=soak completion=irq+hybrid {long}", harts=1),
         selftest("soak 4 harts", f"test=soak completion=irq+hybrid {long}", harts=4),
-        *delivery_cases(10 if full else 1, seed),
+        *delivery_cases(full, seed),
         selftest("naive handler", "test=naive runtime=1s", harts=2, controllers=1),
         selftest("fewer queues than harts", "test=granted", harts=4, controllers=1, nvme=queues),
         selftest("slow medium", "test=slow", 2, harts=1, attach=False, qemu_args=SLOW),
         selftest("machine reset", "test=reset", **reset),
         selftest("machine reset imsic", "test=reset", irqchip="imsic", **reset),
+        selftest("command ids wrap", f"test=queue.generations seed={seed}", harts=1),
         selftest("null medium", "test=life", backing="null", harts=2),
         *dead_cases(),
     ]

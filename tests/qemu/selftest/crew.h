@@ -20,8 +20,8 @@ struct crew {
     bool helper_has_lines; // that hart takes the lines
 };
 
-/// Workloads on all queues, and the check of each at the end. Hart 0, with the storage open; returns
-/// when all have ended.
+/// Workloads on all queues, and the check of each at the end. Hart 0, with the storage open;
+/// returns when all have ended.
 void crew_run(const struct crew *crew);
 
 /// True as long as an owner has not ended. Any hart.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Modes that change under load, in all directions: no request is lost, none ends twice, no interrupt
-// is missed. Whoever may change a mode does: each owner its own queue's, home those of its line.
+// Modes that change under load, in all directions: no request is lost, none ends twice, no
+// interrupt is missed. Whoever may change a mode does: each owner its own queue's, home those of
+// its line.
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,16 +9,22 @@
 #include "crew.h"
 #include "harts.h"
 #include "selftest.h"
+#include "timer.h"
 
 enum {
     DEPTH = 8, // few enough that owners sleep now and then
     DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
     TURNS_PER_CHANGE = 5,
     MODES = 3,
-    CHANGES_MIN = 6,
+    READS = 40,
+    ROUNDS = 6,
+    CHANGES_MIN = 3,
+    CHANGES_PER_HOLD = 16, // no multiple of MODES: every mode is held now and then
 };
+#define HOLD_NS (30 * NS_PER_MS) // long enough for the watch to find what an interrupt did not tell
 
 static atomic_uint changes, turns;
+static atomic_uint_fast64_t hold_until_ns;
 
 // The next mode for one of the queues, if it is this hart's to decide.
 static void change(void)
@@ -30,14 +37,17 @@ static void change(void)
     enum nvme_mode next = (nvme_queue_mode(queue->engine) + 1) % MODES;
     enum nvme_error error;
 
-    if (number % TURNS_PER_CHANGE != 0 || decides != hart_index()) {
+    if (number % TURNS_PER_CHANGE != 0 || decides != hart_index() ||
+        time_now_ns() < atomic_load(&hold_until_ns)) {
         return;
     }
     error = nvme_queue_set_mode(queue->engine, next);
     check(error == NVME_OK, "mode %d of queue %" PRIu32 ": %s", (int)next, index,
           nvme_error_text(error));
     check(nvme_queue_mode(queue->engine) == next, "queue %" PRIu32 " is in another mode", index);
-    atomic_fetch_add(&changes, 1);
+    if (atomic_fetch_add(&changes, 1) % CHANGES_PER_HOLD == CHANGES_PER_HOLD - 1) {
+        atomic_store(&hold_until_ns, time_now_ns() + HOLD_NS);
+    }
 }
 
 static void change_hook(struct workload *workload)
@@ -57,6 +67,7 @@ static void run(struct crew crew)
     }
     atomic_store(&changes, 0);
     atomic_store(&turns, 0);
+    atomic_store(&hold_until_ns, 0);
     crew.depth = DEPTH;
     crew.runtime_ns = selftest.runtime_ns;
     crew_run(&crew);
@@ -79,8 +90,73 @@ static void test_done(void)
     run((struct crew){.done = change_hook});
 }
 
+// ---- What a mode does ------------------------------------------------------------------------
+
+// On a shared line its owner answers kicks from now on.
+static void come_by(void *arg, unsigned index)
+{
+    (void)arg;
+    if (index != 0) {
+        storage_hart_start(&selftest.storage.queues[index]);
+        storage_hart_stop(&selftest.storage.queues[index]);
+    }
+}
+
+// Interrupts of some reads, one at a time.
+static uint64_t count_reads(struct storage_queue *queue, uint8_t *buffer)
+{
+    struct nvme_counters before, after;
+
+    nvme_queue_count(queue->engine, &before);
+    for (uint32_t i = 0; i < READS; i++) {
+        transfer(queue, NVME_CMD_READ, i, 1, buffer);
+    }
+    nvme_queue_count(queue->engine, &after);
+    return after.interrupts - before.interrupts;
+}
+
+// A polled source is silent, from an opened one comes what is due. On a line of one owner, on a
+// vector, and on a line of several, with one at work.
+static void run_counted(uint32_t owners)
+{
+    struct storage_config config = {
+        .harts = owners, .depth_entries = DEPTH_ENTRIES, .controllers_max = 1};
+    struct storage_queue *queue = &selftest.storage.queues[0];
+    uint8_t *buffer;
+
+    selftest.mode = NVME_MODE_INTERRUPT;
+    if (!open_storage(&config)) {
+        return;
+    }
+    buffer = take_pages(PAGE_BYTES);
+    check(harts_run(owners, come_by, NULL) == 0, "harts did not run");
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        enum nvme_mode before = round % 2 == 0 ? NVME_MODE_POLL : NVME_MODE_HYBRID;
+        uint64_t told;
+
+        check(nvme_queue_set_mode(queue->engine, before) == NVME_OK, "mode %d", (int)before);
+        told = count_reads(queue, buffer);
+        // One may be pending from before.
+        check(before != NVME_MODE_POLL || told <= 1, "polled, and %" PRIu64 " interrupts", told);
+        check(nvme_queue_set_mode(queue->engine, NVME_MODE_INTERRUPT) == NVME_OK, "irq");
+        told = count_reads(queue, buffer);
+        check(told >= READS / 4, "%" PRIu64 " interrupts for %d reads after mode %d", told, READS,
+              (int)before);
+    }
+    close_storage();
+}
+
+static void test_counted(void)
+{
+    run_counted(1);
+    if (test_harts() > 1) {
+        run_counted(2);
+    }
+}
+
 const struct test mode_tests[] = {
     {"modes.thread", test_thread, MODE_NONE, 0},
+    {"modes.counted", test_counted, MODE_NONE, 0},
     {"modes.done", test_done, MODE_NONE, 0},
     {NULL, NULL, 0, 0},
 };

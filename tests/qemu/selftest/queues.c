@@ -305,7 +305,7 @@ const struct test queue_tests[] = {
     {"queue.batch", test_batch, MODE_ALL, 0},
     {"queue.full", test_full, MODE_ALL, 0},
     {"queue.depths", test_depths, MODE_ALL, 0},
-    {"queue.generations", test_generations, MODE_BOTH, 0},
+    {"queue.generations", test_generations, MODE_BOTH, WANTS_NAMED},
     {"queue.flush", test_flush, MODE_BOTH, 0},
     {"queue.validation", test_validation, MODE_BOTH, 0},
     {"queue.status", test_status, MODE_BOTH, 0},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lines that go to another hart than the owners of the queues on them: home elsewhere, kicks without
-// a cause, controllers that are opened and closed again. Every owner works all the time.
+// Lines that go to another hart than the owners of the queues on them: home elsewhere, kicks
+// without a cause, controllers that are opened and closed again.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -14,6 +14,7 @@ enum {
     DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
     ROUNDS = 20,
     ROUND_REQUESTS = 60,
+    ALONE_READS = 400,
 };
 #define KICK_PAUSE_NS UINT64_C(20000)
 
@@ -44,6 +45,13 @@ static void check_shares(void)
     }
 }
 
+static void forget_kicks(void *arg, unsigned index)
+{
+    (void)arg;
+    (void)index;
+    hart_attach_ipi(NULL, NULL);
+}
+
 // All lines go to hart `home`; where it owns no queue it only sleeps and answers.
 static void run_home(uint32_t owners, uint32_t home)
 {
@@ -54,6 +62,9 @@ static void run_home(uint32_t owners, uint32_t home)
     if (!open_storage(&config)) {
         return;
     }
+    // Nothing of a former life answers for the hart that has the line.
+    check(harts_run(test_harts(), forget_kicks, NULL) == 0, "harts did not run");
+    storage_hart_start(&selftest.storage.queues[0]);
     crew.helper_has_lines = home >= selftest.storage.queue_count;
     check_lines(home);
     crew_run(&crew);
@@ -68,6 +79,46 @@ static void test_home(void)
     run_home(count, 0);
     run_home(count, count - 1);
     run_home(count - 1, count - 1);
+}
+
+// ---- Owners without requests -----------------------------------------------------------------
+
+// Only the last owner works, one request at a time; the others take kicks and nothing else.
+static void work_alone(void *arg, unsigned index)
+{
+    struct storage_queue *queue = &selftest.storage.queues[index];
+
+    if (index != 0) {
+        storage_hart_start(queue);
+    }
+    for (uint32_t i = 0; index + 1 == selftest.storage.queue_count && i < ALONE_READS; i++) {
+        transfer(queue, NVME_CMD_READ, i, 1, arg);
+    }
+    if (index != 0) {
+        storage_hart_stop(queue);
+    }
+}
+
+// A round asks owners that have requests. The others are asked behind a round that found nothing,
+// and such are few.
+static void test_alone(void)
+{
+    struct storage_config config = {
+        .harts = test_harts(), .depth_entries = DEPTH_ENTRIES, .controllers_max = 1};
+    struct nvme_counters idle, busy;
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    check(harts_run(config.harts, work_alone, take_pages(PAGE_BYTES)) == 0, "harts did not run");
+    nvme_queue_count(selftest.storage.queues[0].engine, &idle);
+    nvme_queue_count(selftest.storage.queues[config.harts - 1].engine, &busy);
+    printf("note alone: %" PRIu64 " interrupts, %" PRIu64 " of an owner without requests\n",
+           busy.interrupts, idle.interrupts);
+    check(busy.interrupts >= ALONE_READS / 4, "%" PRIu64 " interrupts", busy.interrupts);
+    check(idle.interrupts < busy.interrupts / 2, "%" PRIu64 " interrupts of an idle owner",
+          idle.interrupts);
+    close_storage();
 }
 
 // ---- Kicks without a cause -------------------------------------------------------------------
@@ -132,6 +183,7 @@ static void test_reopen(void)
 
 const struct test shared_tests[] = {
     {"shared.home", test_home, MODE_SLEEP, WANTS_LINE | WANTS_HARTS},
+    {"shared.alone", test_alone, MODE_IRQ, WANTS_LINE | WANTS_HARTS},
     {"shared.kicks", test_kicks, MODE_SLEEP, WANTS_HARTS},
     {"shared.reopen", test_reopen, MODE_SLEEP, WANTS_HARTS},
     {NULL, NULL, 0, 0},

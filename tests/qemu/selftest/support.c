@@ -10,6 +10,7 @@
 #include "selftest.h"
 #include "timer.h"
 
+enum { LOST_MESSAGES_MAX = 3 }; // of one storage
 #define GUARD_KEY UINT32_C(0x5eed6a4d)
 
 uint64_t random_next(uint64_t *state)
@@ -38,10 +39,11 @@ bool open_storage(const struct storage_config *wanted)
     return true;
 }
 
-// A message that QEMU has lost is no fault of ours, as long as the watch has found it.
+// A message that QEMU has lost is no fault of ours: the watch has found it. Such are few.
 static void check_missed(const struct nvme_counters *sum)
 {
-    if (sum->missed != 0 && strcmp(selftest.storage.delivery, "msix") == 0) {
+    if (sum->missed != 0 && sum->missed <= LOST_MESSAGES_MAX &&
+        strcmp(selftest.storage.delivery, "msix") == 0) {
         printf("note msix: %" PRIu64 " messages lost of %" PRIu64 ", found by the watch\n",
                sum->missed, sum->interrupts);
         return;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "harts.h"
 #include "irq.h"
 #include "selftest.h"
 #include "timer.h"
@@ -41,6 +42,7 @@ static void slot_done(void *arg, struct nvme_result result)
     slot->ends++;
     workload->ended++;
     workload->in_flight--;
+    workload->stray += workload->queue->hart != hart_index();
     if (result.error != NVME_OK) {
         workload->errors++;
     } else if (slot->opcode == NVME_CMD_READ) {
@@ -202,5 +204,7 @@ void workload_check(const struct workload *workload)
               ends == workload->ended,
           "region %" PRIu64 ": %" PRIu64 " posted, %" PRIu64 " ended, %" PRIu32 " in flight",
           workload->region, workload->posted, workload->ended, workload->in_flight);
+    check(workload->stray == 0, "region %" PRIu64 ": %" PRIu64 " callbacks on another hart",
+          workload->region, workload->stray);
     check(workload->ended != 0, "region %" PRIu64 ": nothing was done", workload->region);
 }

@@ -45,6 +45,7 @@ struct workload {
     uint64_t posted;
     uint64_t wrong; // blocks with other data than the shadow's
     uint64_t errors;
+    uint64_t stray;      // callbacks on another hart than the owner
     workload_hook *done; // in done(), before it posts again; NULL: nothing
     workload_hook *turn; // in the thread, interrupts on, after each step of waiting
     uint32_t depth;

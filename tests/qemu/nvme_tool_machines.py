@@ -1,0 +1,145 @@
+"""The nvme tool on machines of many kinds: harts, lines, messages, bridges, namespaces, queues.
+
+Cases of nvme_tool.py.
+"""
+
+from __future__ import annotations
+
+from nvme_guest import IMAGE_BYTES, MIB, check, crc, dumped, image, nvme, random_bytes, shared_image
+
+
+def polled_harts(harts: int, controllers: int) -> None:
+    """Every hart polls a queue of its own; controllers are shared where they are fewer."""
+    crc(
+        f"completion=poll harts={harts}",
+        harts=harts,
+        controllers=controllers,
+    )
+
+
+def device_in_front(completion: str) -> None:
+    """Another PCI function comes first, on another line."""
+    crc(f"completion={completion}", slots=[2], qemu_args=["-device", "virtio-rng-pci,addr=1"])
+
+
+def behind_bridge(bridge: str, completion: str) -> None:
+    """The disk on a bus of its own."""
+    slot = ",addr=2" if bridge.startswith("pci-bridge") else ""
+    crc(
+        f"completion={completion}",
+        attach=False,
+        qemu_args=[
+            "-device",
+            f"{bridge},id=b,addr=1",
+            "-device",
+            f"nvme,serial=hartq,drive=disk0,bus=b{slot}",
+        ],
+    )
+
+
+def nested_bridges(completion: str) -> None:
+    """The disk on a bus behind a bus; its interrupt pin is swizzled twice."""
+    crc(
+        f"completion={completion}",
+        attach=False,
+        qemu_args=[
+            *("-device", "pci-bridge,id=a,chassis_nr=1,addr=1"),
+            *("-device", "pci-bridge,id=b,chassis_nr=2,bus=a,addr=3"),
+            *("-device", "nvme,serial=hartq,drive=disk0,bus=b,addr=2"),
+        ],
+    )
+
+
+def second_function(completion: str) -> None:
+    """The disk is function 1 of a device whose function 0 is something else."""
+    machine = {
+        "attach": False,
+        "qemu_args": [
+            *("-device", "virtio-rng-pci,addr=1.0,multifunction=on"),
+            *("-device", "nvme,serial=hartq,drive=disk0,addr=1.1"),
+        ],
+    }
+    crc(f"completion={completion}", **machine)
+    nvme("identify", "^controller 0 at PCI 00:01.1", **machine)  # type: ignore[arg-type]
+
+
+def delivered(completion: str, delivery: str, **fields: object) -> None:
+    """Every hart has a share of the work, whoever takes the interrupts."""
+    harts = fields["harts"]
+    crc(
+        f"completion={completion} harts={harts}",
+        f"{harts} queues? of .*, completion {completion}, delivery {delivery}$",
+        **fields,
+    )
+
+
+def without_interrupts() -> None:
+    """An APLIC alone, which the platform does not drive: said, and interrupt mode is refused."""
+    aplic = ["-machine", "aia=aplic"]
+    nvme("identify", "interrupt +none usable: completion=poll", qemu_args=aplic)
+    nvme("crc count=8", "error: interrupt mode needs a PLIC", status=1, qemu_args=aplic)
+    nvme("crc count=8 completion=poll", "^crc32", qemu_args=aplic)
+
+
+def second_namespace() -> None:
+    """nsid=2 is not the first; identify names both; nsid=3 does not exist."""
+    other = random_bytes(8 * MIB)
+    with image(other) as path:
+        second = "drive=disk1,bus=n,nsid=2,logical_block_size=4096,physical_block_size=4096"
+        arguments = [
+            *("-blockdev", f"driver=raw,node-name=disk1,file.driver=file,file.filename={path}"),
+            *("-device", "nvme,id=n,serial=hartq"),
+            *("-device", "nvme-ns,drive=disk0,bus=n,nsid=1"),
+            *("-device", f"nvme-ns,{second}"),
+        ]
+        common = {"attach": False, "qemu_args": arguments, "backing": shared_image()}
+        crc("", **common)
+        console = nvme("read nsid=2 lba=1 count=1 hex=1", "blocks of 4096 bytes", **common)
+        check(dumped(console) == other[4096:8192], "the bytes of namespace 2 are others", console)
+        nvme(
+            "identify",
+            r"namespace 1 .* 512 bytes",
+            r"namespace 2 .* 4096 bytes",
+            "2 active",
+            **common,
+        )
+        nvme("crc nsid=3", "error: namespace 3: no such active namespace", status=1, **common)
+
+
+def fewer_queues() -> None:
+    """Two queues for four harts: two do the work, and that is said."""
+    crc("completion=poll harts=4", harts=4, controllers=1, nvme={"max_ioqpairs": "2"})
+    nvme(
+        "crc completion=poll harts=4",
+        "4 queues wanted, 2 granted",
+        "2 queues of",
+        harts=4,
+        controllers=1,
+        nvme={"max_ioqpairs": "2"},
+    )
+
+
+def deep_queue() -> None:
+    """More than MQES allows becomes less, and that is said."""
+    crc("iodepth=4000 bs=4k")
+    nvme("crc iodepth=4000 bs=4k count=100k", "iodepth=4000 reduced to 2047")
+
+
+def identify() -> None:
+    """What stands there is what the machine was made of."""
+    nvme(
+        "identify harts=2 iodepth=63",
+        "^controller 1 at PCI 00:02.0",
+        "model +QEMU NVMe Ctrl",
+        "serial +hartq",
+        "512 KiB of the device",
+        "2048 of the device .*, 64 in use",
+        "memory per queue +[0-9]+ bytes",
+        "INTx, source 34; delivery per-hart",
+        "namespace 1 +16384 blocks of 4096 bytes, 64 MiB",
+        harts=2,
+        lba_bytes=4096,
+        backing=f"null:{IMAGE_BYTES}",
+    )
+    nvme("identify harts=2", "MSI-X, 65 vectors; delivery msix", harts=2, irqchip="imsic")
+    nvme("identify harts=2", "INTx, source 33; delivery shared", harts=2, controllers=1)
