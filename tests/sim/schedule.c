@@ -111,9 +111,6 @@ static bool serve(struct sim *sim)
 {
     bool active = false;
 
-    for (uint32_t source = 0; source < SIM_SOURCES; source++) {
-        active |= sim_interrupts(sim, source);
-    }
     for (uint32_t i = 0; i < sim->controller_count * SIM_QUEUES; i++) {
         struct sim_controller *controller = &sim->controllers[i / SIM_QUEUES];
         struct sim_queue *queue = &controller->queues[i % SIM_QUEUES];
@@ -129,6 +126,10 @@ static bool serve(struct sim *sim)
             active |= sim_service(queue);
         }
         active |= queue->outstanding != before;
+    }
+    /* Last: the device may have gone on amid all of the above. */
+    for (uint32_t source = 0; source < SIM_SOURCES; source++) {
+        active |= sim_interrupts(sim, source);
     }
     return active;
 }
