@@ -109,6 +109,7 @@ static struct sim_queue *any_queue(struct sim *sim)
 /* What is owed without the watch: interrupts that are pending are served, owners poll and wait. */
 static bool serve(struct sim *sim)
 {
+    uint64_t notes = world.note_count;
     bool active = false;
 
     for (uint32_t i = 0; i < sim->controller_count * SIM_QUEUES; i++) {
@@ -127,11 +128,11 @@ static bool serve(struct sim *sim)
         }
         active |= queue->outstanding != before;
     }
-    /* Last: the device may have gone on amid all of the above. */
     for (uint32_t source = 0; source < SIM_SOURCES; source++) {
         active |= sim_interrupts(sim, source);
     }
-    return active;
+    /* The device or a handler may have gone on amid the calls above. */
+    return active || world.note_count != notes;
 }
 
 /* As long as there is anything to do without the watch. */
