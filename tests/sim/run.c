@@ -9,7 +9,7 @@
 #include "sim.h"
 
 enum {
-    STEPS = 1200,
+    STEPS = 900,
     RELAX_NS = 1000000, /* long waits in few steps */
 };
 

@@ -84,7 +84,7 @@ void device_write(volatile void *address, uint32_t value, bool release);
 /* Takes the latched edge, if there is one. */
 bool device_claim(struct device *device);
 
-/* Masks a vector or opens it, which sends what was held back; takes its message, if there is one. */
+/* Masks a vector, or opens it and sends what was held back; takes its message if there is one. */
 void device_mask_vector(struct device *device, uint32_t vector, bool masked);
 bool device_claim_vector(struct device *device, uint32_t vector);
 
