@@ -85,6 +85,7 @@ struct nvme_round {
     uint64_t unclaimed; /* queues whose owners wait for an interrupt in vain: home looks why */
     uint64_t missed;    /* those of them that had none, until their owners count it */
     bool under_way;     /* home has masked the line and waits for answers */
+    bool got_on;        /* a round has found something since home looked here */
 };
 
 #define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */

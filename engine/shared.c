@@ -117,6 +117,7 @@ static void end_round(struct nvme_controller *controller)
     NVME_POKE(&controller->round.under_way, false);
     if (has_progress(controller)) {
         nvme_source_served(line);
+        controller->round.got_on = true;
     } else {
         nvme_source_served_empty(line, 0);
     }

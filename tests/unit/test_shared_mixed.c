@@ -183,15 +183,40 @@ static void busy_controller_of_home_does_not_hold_up_the_round(void **state)
     finish_mixed(both);
 }
 
+/* Its rounds find nothing, but the claims are for the other one: no storm, in either direction. */
+static void idle_controller_beside_a_busy_one_is_no_storm(void **state)
+{
+    const struct mixed_case *this = *state;
+    struct harts both[2];
+
+    start_mixed(both, this);
+    for (uint32_t busy_one = 0; busy_one < 2; busy_one++) {
+        for (uint32_t i = 0; i < 2 * NVME_STORM_CLAIMS; i++) {
+            harts_complete(&both[busy_one], i % QUEUES);
+            settle_mixed(both);
+        }
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(both[i].fixture.event_count, 0);
+        assert_int_equal(nvme_queue_mode(both[i].fixture.queues[0]), NVME_MODE_INTERRUPT);
+        assert_int_equal(both[i].outcomes[0].count + both[i].outcomes[1].count +
+                             both[i].outcomes[2].count,
+                         2 * NVME_STORM_CLAIMS);
+    }
+    finish_mixed(both);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[2 + COUNT_OF(mixed_cases)] = {
+    struct CMUnitTest tests[2 + 2 * COUNT_OF(mixed_cases)] = {
         cmocka_unit_test(controller_of_home_is_served_amid_a_round),
         cmocka_unit_test(busy_controller_of_home_does_not_hold_up_the_round),
     };
     size_t count = 2;
 
     fixture_add_cases(tests, &count, no_entry_of_two_controllers_is_lost, mixed_cases,
+                      COUNT_OF(mixed_cases), sizeof(mixed_cases[0]));
+    fixture_add_cases(tests, &count, idle_controller_beside_a_busy_one_is_no_storm, mixed_cases,
                       COUNT_OF(mixed_cases), sizeof(mixed_cases[0]));
     return fixture_run("shared mixed", tests, count);
 }
