@@ -47,6 +47,7 @@ static bool line_interrupts(struct sim *sim, uint32_t line)
 static bool vector_interrupts(struct sim_queue *queue)
 {
     struct sim_controller *controller = queue->controller;
+    uint32_t acting = world.hart;
 
     if (controller == NULL || !controller->config.msix || controller->engine == NULL ||
         !queue->open || !queue->interrupts ||
@@ -54,7 +55,9 @@ static bool vector_interrupts(struct sim_queue *queue)
         return false;
     }
     controller->sim->in_handler = true;
+    world.hart = queue->owner;
     nvme_vector_service(queue->engine);
+    world.hart = acting;
     controller->sim->in_handler = false;
     return true;
 }

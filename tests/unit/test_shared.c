@@ -129,6 +129,46 @@ static void kick_that_is_not_owed_does_nothing(void **state)
     harts_finish(&harts);
 }
 
+static struct harts *quick;
+
+static void answer_at_once(void *arg, uint32_t owner)
+{
+    uint32_t acting = world.hart;
+
+    assert_ptr_equal(arg, &quick->fixture);
+    if (quick->outcomes[1].count == 0 && owner == 1) {
+        harts_kick(quick, 1);
+    } else {
+        quick->fixture.kicks[owner]++;
+    }
+    world.hart = acting;
+}
+
+/* An owner that is faster than home: it is waited for before its kick is there. */
+static void answer_amid_the_claim_counts(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    harts_init(&harts, MODEL_LINE_EDGE, 0);
+    harts.fixture.config.kick = answer_at_once;
+    quick = &harts;
+    harts.outcomes[1].count = 1; /* nobody is quick while the queues open */
+    harts_start(&harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
+    harts.outcomes[1].count = 0;
+    harts_complete(&harts, 1);
+    assert_true(harts_claim(&harts));
+    outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
+    assert_false(harts_masked(&harts)); /* the claim itself ends the round */
+    harts_complete(&harts, 2);
+    assert_true(harts_claim(&harts));
+    assert_int_equal(harts_kick(&harts, 1), 0);
+    assert_int_equal(harts_kick(&harts, 2), 1);
+    harts_kick_home(&harts);
+    assert_false(harts_masked(&harts));
+    harts_finish(&harts);
+}
+
 struct kind_case {
     const char *name;
     enum model_line_kind kind;
@@ -245,13 +285,14 @@ static void owner_that_was_faster_than_its_kick_answers_empty(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[4 + COUNT_OF(round_cases) + COUNT_OF(kind_cases)] = {
+    struct CMUnitTest tests[5 + COUNT_OF(round_cases) + COUNT_OF(kind_cases)] = {
         cmocka_unit_test(kick_that_is_not_owed_does_nothing),
+        cmocka_unit_test(answer_amid_the_claim_counts),
         cmocka_unit_test(claim_amid_a_round_changes_nothing),
         cmocka_unit_test(queue_without_requests_is_not_asked),
         cmocka_unit_test(owner_that_was_faster_than_its_kick_answers_empty),
     };
-    size_t count = 4;
+    size_t count = 5;
 
     fixture_add_cases(tests, &count, round_asks_each_owner_once_and_home_opens_the_line,
                       round_cases, COUNT_OF(round_cases), sizeof(round_cases[0]));

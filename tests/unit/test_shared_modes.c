@@ -250,6 +250,35 @@ static void owner_that_sleeps_amid_a_round_is_seen_at_its_end(void **state)
     harts_finish(&harts);
 }
 
+static void lie_down_now(void *arg)
+{
+    struct harts *harts = arg;
+
+    harts_post(harts, 2);
+    sleep_on(harts, 2);
+    world.hart = harts->home;
+}
+
+/* The round has home alone for a member, and the line was open when the other one looked. */
+static void owner_that_sleeps_amid_the_claim_is_seen_at_its_end(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start(&harts, NVME_MODE_HYBRID);
+    harts_complete(&harts, 0);
+    world.meanwhile[WORLD_AT_PHASE] = lie_down_now;
+    world.meanwhile_arg = &harts;
+    assert_true(harts_claim(&harts));
+    outcome_check_ok(&harts.outcomes[0], HARTS_BLOCK);
+    assert_int_equal(harts_kicks(&harts), 0);
+    assert_false(harts_masked(&harts));
+    harts_answer(&harts);
+    assert_int_equal(harts_settle(&harts), 1);
+    outcome_check_ok(&harts.outcomes[2], HARTS_BLOCK);
+    harts_finish(&harts);
+}
+
 static void complete_now(void *arg)
 {
     harts_answer(arg);
@@ -304,17 +333,18 @@ static void sleeper_of_another_mode_opens_nothing(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[8 + COUNT_OF(change_cases)] = {
+    struct CMUnitTest tests[9 + COUNT_OF(change_cases)] = {
         cmocka_unit_test(polled_line_stays_masked_and_opens_with_what_waits),
         cmocka_unit_test(line_is_shut_while_nobody_sleeps_and_opened_for_who_does),
         cmocka_unit_test(home_that_sleeps_opens_the_line_itself),
         cmocka_unit_test(one_that_sleeps_keeps_the_line_open_for_all),
         cmocka_unit_test(owner_without_requests_sleeps_and_keeps_nobody_from_polling),
         cmocka_unit_test(owner_that_sleeps_amid_a_round_is_seen_at_its_end),
+        cmocka_unit_test(owner_that_sleeps_amid_the_claim_is_seen_at_its_end),
         cmocka_unit_test(entry_that_comes_while_it_lies_down_keeps_it_awake),
         cmocka_unit_test(sleeper_of_another_mode_opens_nothing),
     };
-    size_t count = 8;
+    size_t count = 9;
 
     fixture_add_cases(tests, &count, change_amid_a_round_takes_effect_at_its_end, change_cases,
                       COUNT_OF(change_cases), sizeof(change_cases[0]));
