@@ -115,6 +115,28 @@ static NVME_INLINE void served(struct nvme_controller *controller)
     }
 }
 
+/* Whether a round of these has found anything since the last claim. */
+static bool got_on(struct nvme_controller *const *controllers, uint32_t count)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        any = any || controllers[i]->round.got_on;
+        controllers[i]->round.got_on = false;
+    }
+    return any;
+}
+
+/* The claims were for somebody: rounds of the others that found nothing are no storm. */
+static void forget_empty(struct nvme_controller *const *controllers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (controllers[i]->config.shared) {
+            nvme_source_served(&controllers[i]->line);
+        }
+    }
+}
+
 /*
  * A line with controllers whose queues several harts own, and perhaps others. The shared ones are
  * masked before the others are looked at and opened behind that, so that each opening either finds
@@ -125,6 +147,9 @@ static NVME_COLD uint32_t serve_shared(struct nvme_controller *const *controller
     uint32_t found = 0;
     uint32_t others = 0;
 
+    if (got_on(controllers, count)) {
+        forget_empty(controllers, count);
+    }
     for (uint32_t i = 0; i < count; i++) {
         if (controllers[i]->config.shared) {
             found += nvme_shared_begin(controllers[i]);
@@ -133,6 +158,9 @@ static NVME_COLD uint32_t serve_shared(struct nvme_controller *const *controller
     /* A shared controller has nobody on this list. Empty claims count for its rounds alone. */
     if (!look_again(controllers, count, &others)) {
         others = end_masked(controllers, count, others);
+    }
+    if (others != 0) {
+        forget_empty(controllers, count);
     }
     for (uint32_t i = 0; i < count; i++) {
         if (controllers[i]->config.shared) {

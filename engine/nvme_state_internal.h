@@ -84,9 +84,9 @@ struct nvme_round {
     uint64_t waiting;   /* members that have not answered */
     uint64_t sleepers;  /* hybrid mode: whose owners rely on the line; it is open while there are */
     uint64_t unclaimed; /* queues whose owners wait for an interrupt in vain: home looks why */
-    uint64_t suspects;  /* those that home looks into at the next kick */
     uint64_t missed;    /* those that had none, until their owners count it */
     bool under_way;     /* home has masked the line and waits for answers */
+    bool got_on;        /* a round has found something since home looked here */
 };
 
 #define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */
@@ -175,11 +175,13 @@ struct nvme_queue {
     /* A shared line, written by the owner, read by home when the round is over. */
     uint64_t round_useful;   /* useful completions at the last answer */
     uint64_t round_progress; /* between the last two answers */
+    uint64_t asked_claims;   /* seen_claims, and seen_openings, when home was asked whether an */
+    uint64_t asked_openings; /* interrupt is missed: stable while round.unclaimed has its bit */
 
     /* The watch, written by the owner. */
     uint64_t watch_ns;         /* time of the last call, 0 before the first */
     uint64_t seen_ns;          /* when an entry was found ready */
-    uint64_t seen_claims;      /* of the source at that time; home reads it */
+    uint64_t seen_claims;      /* of the source at that time */
     uint64_t seen_openings;    /* likewise */
     uint64_t seen_completions; /* nvme_queue_consumed at that time: names the entry */
     bool seen;                 /* an entry was found ready, its interrupt is awaited */

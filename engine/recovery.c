@@ -31,21 +31,37 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
     queue->clock_ms += gap_ms;
 }
 
+/* Whether an interrupt of a shared line is missed, home can tell. */
+static void ask_home(struct nvme_queue *queue)
+{
+    struct nvme_controller *controller = queue->controller;
+    uint64_t bit = nvme_queue_bit(queue);
+
+    if ((__atomic_load_n(&controller->round.unclaimed, __ATOMIC_ACQUIRE) & bit) == 0) {
+        queue->asked_claims = queue->seen_claims;
+        queue->asked_openings = queue->seen_openings;
+        __atomic_fetch_or(&controller->round.unclaimed, bit, __ATOMIC_RELEASE);
+    }
+    if (queue->owner == controller->config.home) {
+        nvme_irq_kicked(controller);
+    } else {
+        controller->config.kick(controller->config.hook_arg, controller->config.home);
+    }
+}
+
 /*
  * A drain that no claim stands behind. Masked as in the handler: an interrupt controller that knows
  * edges only would not tell of an entry that comes between the last look and the head doorbell. A
- * shared line is home's to mask: it is asked to. A vector tells of each entry, and its owner may not
- * touch the line.
+ * shared line is home's to mask: it is asked to. A vector tells of each entry, and its owner may
+ * not touch the line.
  */
 static void service_unclaimed(struct nvme_queue *queue)
 {
     struct nvme_controller *controller = queue->controller;
-    const struct nvme_config *config = &controller->config;
 
     if (nvme_queue_shares(queue)) {
         nvme_queue_service(queue, queue->depth_entries);
-        __atomic_fetch_or(&controller->round.unclaimed, nvme_queue_bit(queue), __ATOMIC_RELEASE);
-        config->kick(config->hook_arg, config->home);
+        ask_home(queue);
     } else if (queue->source->message) {
         nvme_queue_service(queue, queue->depth_entries);
     } else {
@@ -114,8 +130,8 @@ static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
     if (nvme_queue_ready(queue)) {
         queue->seen = true;
         queue->seen_ns = now_ns;
-        NVME_POKE(&queue->seen_claims, claims_of(queue));
-        NVME_POKE(&queue->seen_openings, NVME_PEEK(&queue->source->openings));
+        queue->seen_claims = claims_of(queue);
+        queue->seen_openings = NVME_PEEK(&queue->source->openings);
         queue->seen_completions = nvme_queue_consumed(queue);
     }
 }
@@ -153,7 +169,7 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
     if (queue->interrupts) {
         /* Nothing was seen whose interrupt could be missed: no claim has this number. */
         queue->seen = false;
-        NVME_POKE(&queue->seen_claims, UINT64_MAX);
+        queue->seen_claims = UINT64_MAX;
         service_unclaimed(queue);
     } else {
         nvme_queue_service(queue, queue->depth_entries);

@@ -117,6 +117,7 @@ static void end_round(struct nvme_controller *controller)
     NVME_POKE(&controller->round.under_way, false);
     if (has_progress(controller)) {
         nvme_source_served(line);
+        controller->round.got_on = true;
     } else {
         nvme_source_served_empty(line, 0);
     }
@@ -139,34 +140,30 @@ void nvme_shared_end(struct nvme_controller *controller)
 
 /*
  * Owners that have found an entry of long ago. Where the line was open all the time and no claim
- * has come, the interrupt is lost; else home was only slow, which its owner cannot know. Decided at
- * the next kick, behind a claim that is pending now: this trap may have opened the line itself.
+ * has come, the interrupt is lost; else home was only slow, which its owner cannot know. The line
+ * gets an edge if anything is left. An owner asks again only when its bit is gone.
  */
 static void look_for_unclaimed(struct nvme_controller *controller)
 {
-    const struct nvme_config *config = &controller->config;
     struct nvme_source *line = &controller->line;
     struct nvme_round *round = &controller->round;
-    uint64_t asked = round->suspects;
+    uint64_t asked = __atomic_load_n(&round->unclaimed, __ATOMIC_ACQUIRE);
     uint64_t missed = 0;
 
-    round->suspects = __atomic_exchange_n(&round->unclaimed, 0, __ATOMIC_ACQUIRE);
-    if (round->suspects != 0) {
-        config->kick(config->hook_arg, config->home);
+    if (asked == 0) {
+        return;
     }
-    for (uint32_t i = 0; asked != 0 && i < controller->info.queue_count; i++) {
+    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
-        if ((asked >> i & 1) != 0 && NVME_PEEK(&queue->seen_claims) == round->claims &&
-            NVME_PEEK(&queue->seen_openings) == line->openings) {
+        if ((asked >> i & 1) != 0 && queue->asked_claims == round->claims &&
+            queue->asked_openings == line->openings) {
             missed |= UINT64_C(1) << i;
         }
     }
-    if (missed != 0) {
-        __atomic_fetch_or(&round->missed, missed, __ATOMIC_RELAXED);
-    }
-    /* An edge, if anything is left. */
-    if (asked != 0 && nvme_source_may_open(line)) {
+    __atomic_fetch_or(&round->missed, missed, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&round->unclaimed, ~asked, __ATOMIC_RELEASE);
+    if (nvme_source_may_open(line)) {
         nvme_source_mask(line, true);
         nvme_source_mask(line, false);
     }

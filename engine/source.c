@@ -133,6 +133,8 @@ void nvme_source_disconnect(struct nvme_queue *queue)
         queue->round_progress = 0;
         __atomic_fetch_and(&queue->controller->round.sleepers, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
+        __atomic_fetch_and(&queue->controller->round.unclaimed, ~nvme_queue_bit(queue),
+                           __ATOMIC_RELAXED);
         __atomic_fetch_and(&queue->controller->round.missed, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
     } else {

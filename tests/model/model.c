@@ -316,6 +316,7 @@ void model_register_write(struct model *model, uint32_t offset, uint32_t value)
     if (model->gone) {
         return;
     }
+    model_judge_mask(model, offset, value);
     if (offset >= NVME_REG_DOORBELLS) {
         if (model->doorbell_count < MODEL_LOG) {
             model->doorbells[model->doorbell_count] = (struct model_write){offset, value};

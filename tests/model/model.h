@@ -112,6 +112,7 @@ enum model_line_kind {
     MODEL_LINE_LEVEL,       /* a high line is pending again after complete */
     MODEL_LINE_EDGE,        /* latches each assert; a falling line does not clear */
     MODEL_LINE_EDGE_CLEARS, /* latches each assert; a falling line clears */
+    MODEL_LINE_EDGE_WIRE,   /* latches a rise of the line, which one more assert is not */
 };
 
 /* One interrupt line with the controllers on it. */
@@ -170,6 +171,8 @@ struct model {
     uint32_t pending_extra;     /* QEMU's count of pending queues is too high by this */
     bool counts_pending;        /* the line follows a count of busy queues, as QEMU's */
     bool msix;                  /* vectors instead of the line */
+    bool home_masks;            /* a line of several harts: only home writes its mask */
+    uint32_t home;              /* whose it is then, as world.hart */
     bool line_broken;           /* redundant doorbells do not lower it */
     bool stops_late;            /* behind EN = 0 it moves data until RDY falls */
     bool stop_leaks;            /* as QEMU: entries left at EN = 0 raise pending_extra */
@@ -202,6 +205,7 @@ struct model {
     bool interrupt_status;   /* counts_pending: what INTMS hides */
     struct model_vector vectors[MODEL_QUEUES];
     bool asserted;
+    bool masked_by_other;                 /* another hart than home: it must disable next */
     struct model_write writes[MODEL_LOG]; /* registers, the first ones */
     uint32_t write_count;
     struct model_write doorbells[MODEL_LOG]; /* the first ones */

@@ -54,4 +54,7 @@ void model_interrupt_posted(struct model *model, const struct model_cq *cq, bool
 bool model_count_leaked(const struct model *model);
 void model_interrupt_rung(struct model *model, const struct model_cq *cq);
 
+/* A line of several harts: who writes its mask. Before each write of a register or a doorbell. */
+void model_judge_mask(struct model *model, uint32_t offset, uint32_t value);
+
 #endif

@@ -34,13 +34,14 @@ void model_update_line(struct model *model)
     }
     model->asserted = high;
     if (high) {
+        line->pending |= line->kind != MODEL_LINE_EDGE_WIRE || line->high == 0;
         line->high++;
         line->asserts++;
-        line->pending = true;
         return;
     }
     line->high--;
-    if (line->high == 0 && line->kind != MODEL_LINE_EDGE) {
+    if (line->high == 0 &&
+        (line->kind == MODEL_LINE_LEVEL || line->kind == MODEL_LINE_EDGE_CLEARS)) {
         line->pending = false;
     }
 }
@@ -137,4 +138,17 @@ void model_line_complete(struct model_line *line)
     if (line->kind == MODEL_LINE_LEVEL && line->high != 0) {
         line->pending = true;
     }
+}
+
+void model_judge_mask(struct model *model, uint32_t offset, uint32_t value)
+{
+    bool other = model->home_masks && world.hart != model->home;
+
+    if (model->masked_by_other && (offset != NVME_REG_CC || (value & NVME_CC_EN) != 0)) {
+        world_find("hart %u masks a line that is not its own", world.hart);
+    }
+    if (other && offset == NVME_REG_INTMC) {
+        world_find("hart %u opens a line that is not its own", world.hart);
+    }
+    model->masked_by_other = other && offset == NVME_REG_INTMS;
 }

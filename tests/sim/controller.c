@@ -48,16 +48,6 @@ static void on_event(void *arg, const struct nvme_event *event)
     }
 }
 
-/* The hart looks at its queues at the next watch anyway. */
-static void on_kick(void *arg, uint32_t owner)
-{
-    struct sim_controller *controller = arg;
-
-    if (owner != (uint32_t)(controller - controller->sim->controllers)) {
-        sim_fail(controller->sim, "hart %u is kicked, which owns no queue", owner);
-    }
-}
-
 static void on_vector_mask(void *arg, uint16_t vector, bool masked)
 {
     struct sim_controller *controller = arg;
@@ -119,7 +109,7 @@ static void choose_config(struct sim_controller *controller)
         .command_timeout_ns = random_between(random, 1000, 5000) * MS,
         .hybrid_spin_max_ns = RANDOM_ONE(random, spins_ns),
         .hook_arg = controller,
-        .kick = on_kick,
+        .kick = sim_kick,
         .intx_level = on_level,
         .event = on_event,
     };
@@ -162,6 +152,7 @@ static void prepare(struct sim_controller *controller)
     for (uint32_t i = 0; i < SIM_QUEUES; i++) {
         controller->queues[i] = (struct sim_queue){.controller = controller, .index = i};
     }
+    sim_choose_owners(controller);
     for (uint32_t number = 1; number <= SIM_FAULTS; number++) {
         if (sim_fault_on(sim, number)) {
             controller->may_fail |= sim_faults[number].fatal;
@@ -205,7 +196,7 @@ void sim_controllers_prepare(struct sim *sim)
 {
     static const enum world_paging pagings[] = {WORLD_IDENTITY, WORLD_PAGED};
     static const enum model_line_kind kinds[] = {MODEL_LINE_LEVEL, MODEL_LINE_EDGE,
-                                                 MODEL_LINE_EDGE_CLEARS};
+                                                 MODEL_LINE_EDGE_CLEARS, MODEL_LINE_EDGE_WIRE};
     bool large = sim_fault_on(sim, 16) && random_chance(&sim->random, 100);
 
     world.paging = RANDOM_ONE(&sim->random, pagings);
@@ -215,6 +206,7 @@ void sim_controllers_prepare(struct sim *sim)
     sim->block_count = large ? LARGE_BLOCKS : (uint64_t)BLOCKS >> (sim->block_shift - 9);
     for (uint32_t i = 0; i < SIM_CONTROLLERS; i++) {
         sim->lines[i].kind = RANDOM_ONE(&sim->random, kinds);
+        sim->homes[i] = random_below(&sim->random, SIM_HARTS);
     }
     for (uint32_t i = 0; i < sim->controller_count; i++) {
         sim->controllers[i].sim = sim;
@@ -240,7 +232,7 @@ bool sim_queue_open(struct sim_queue *queue)
     struct random *random = &controller->sim->random;
     struct nvme_controller_info info;
     struct nvme_queue_config config = {
-        .owner = (uint32_t)(controller - controller->sim->controllers),
+        .owner = queue->owner,
         .mode = choose_mode(controller),
     };
     enum nvme_error error;
@@ -251,6 +243,7 @@ bool sim_queue_open(struct sim_queue *queue)
     if (random_chance(random, 300)) {
         config.depth_entries = random_between(random, NVME_DEPTH_MIN, info.depth_entries);
     }
+    world.hart = controller->home;
     error = nvme_queue_open(controller->engine, queue->index, &config, &queue->engine);
     queue->depth_entries = config.depth_entries != 0 ? config.depth_entries : info.depth_entries;
     queue->open = error == NVME_OK;
@@ -271,10 +264,12 @@ void sim_queue_close(struct sim_queue *queue)
     sim_moments(controller->sim);
     world_note(controller->model, "close: queue", queue->index, queue->outstanding, 0);
     queue->closing = true;
+    world.hart = controller->home;
     error = nvme_queue_close(queue->engine);
-    if (error == NVME_ERR_STATE && controller->may_fail) {
+    if ((error == NVME_ERR_STATE && controller->may_fail) ||
+        (error == NVME_ERR_BUSY && controller->config.shared)) {
         queue->closing = false;
-        return; /* being disabled: watched until it has failed, then again */
+        return; /* being disabled, or waited for: watched or kicked, then again */
     }
     queue->open = false;
     nvme_queue_count(queue->engine, &counters);
@@ -300,9 +295,10 @@ void sim_queue_close(struct sim_queue *queue)
 bool sim_controller_open(struct sim_controller *controller)
 {
     struct nvme_controller_info info;
-    enum nvme_error error =
-        nvme_controller_open(&controller->config, &controller->memory, &controller->engine);
+    enum nvme_error error;
 
+    world.hart = controller->home;
+    error = nvme_controller_open(&controller->config, &controller->memory, &controller->engine);
     controller->failed = false;
     if (error == NVME_OK) {
         error = nvme_namespace_open(controller->engine, 1, &controller->ns);
@@ -330,7 +326,9 @@ void sim_controller_close(struct sim_controller *controller)
 {
     enum nvme_error error = NVME_OK;
 
+    sim_shared_quiesce(controller);
     for (uint32_t i = 0; i < SIM_QUEUES; i++) {
+        sim_deliver_all(controller->sim);
         if (controller->queues[i].open && !controller->lost) {
             sim_queue_close(&controller->queues[i]);
         }
@@ -339,6 +337,7 @@ void sim_controller_close(struct sim_controller *controller)
         struct nvme_controller *engine = controller->engine;
 
         controller->engine = NULL; /* the handler is detached */
+        world.hart = controller->home;
         error = nvme_controller_close(engine);
     }
     if (error == NVME_ERR_STUCK && controller->may_fail) {

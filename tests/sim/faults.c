@@ -227,6 +227,7 @@ static bool inject_spurious(struct sim_controller *controller)
         }
         if (count > 1) {
             sim_interrupts(sim, source);
+            sim_deliver_all(sim);
         }
     }
     return true;

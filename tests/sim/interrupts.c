@@ -29,13 +29,17 @@ static bool line_interrupts(struct sim *sim, uint32_t line)
 {
     struct nvme_controller *engines[SIM_CONTROLLERS];
     uint32_t count = attached(sim, line, engines);
+    uint32_t acting;
 
     if (count == 0 || !model_line_claim(&sim->lines[line])) {
         return false;
     }
     sim->in_handler = true;
+    acting = world.hart;
+    world.hart = sim->homes[line];
     nvme_irq_service(engines, count);
     model_line_complete(&sim->lines[line]);
+    world.hart = acting;
     sim->in_handler = false;
     return true;
 }
@@ -43,6 +47,7 @@ static bool line_interrupts(struct sim *sim, uint32_t line)
 static bool vector_interrupts(struct sim_queue *queue)
 {
     struct sim_controller *controller = queue->controller;
+    uint32_t acting = world.hart;
 
     if (controller == NULL || !controller->config.msix || controller->engine == NULL ||
         !queue->open || !queue->interrupts ||
@@ -50,7 +55,9 @@ static bool vector_interrupts(struct sim_queue *queue)
         return false;
     }
     controller->sim->in_handler = true;
+    world.hart = queue->owner;
     nvme_vector_service(queue->engine);
+    world.hart = acting;
     controller->sim->in_handler = false;
     return true;
 }
@@ -101,6 +108,8 @@ static void check_sleep(struct sim_queue *queue)
     }
     pending = controller->config.msix ? controller->model->vectors[queue->index + 1].arrived
                                       : controller->sim->lines[controller->line].pending;
+    /* A round, or home opening the line, is under way as long as there are kicks. */
+    pending |= controller->config.shared && controller->sim->kicked != 0;
     if (cq->head != cq->tail && !pending && !controller->interrupts_lost && !controller->may_fail) {
         sim_fail(controller->sim, "controller %u, queue %u: its owner sleeps beside an entry",
                  (uint32_t)(controller - controller->sim->controllers), queue->index);
@@ -114,6 +123,8 @@ static bool wait_once(struct sim_queue *queue, uint32_t budget)
     enum nvme_mode mode = nvme_queue_mode(queue->engine);
     bool in_handler = sim->in_handler;
     bool sleeps = false;
+
+    world.hart = queue->owner;
 
     sim->in_handler = true;
     if (mode == NVME_MODE_POLL) {
@@ -191,6 +202,9 @@ void sim_change_mode(struct sim_queue *queue)
 
     if (!sim->in_handler) {
         sim_moments(sim);
+        world.hart = queue->controller->home;
+    } else if (world.hart != queue->controller->home) {
+        return;
     }
     world_note(queue->controller->model, "mode: queue, mode", queue->index, mode, 0);
     error = nvme_queue_set_mode(queue->engine, mode);

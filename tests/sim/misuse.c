@@ -34,6 +34,7 @@ void sim_misuse(struct sim_queue *queue)
     bool handler = sim->in_handler;
     enum nvme_error error;
 
+    world.hart = queue->owner;
     sim->in_handler = true; /* nothing else ends or begins meanwhile */
     error = nvme_read(queue->engine, ns, calls[index].lba, calls[index].blocks, calls[index].buffer,
                       callback);

@@ -60,8 +60,21 @@ static void interrupt_meanwhile(void *arg)
 {
     struct sim *sim = arg;
 
-    if (world.irq_depth == 0) {
+    if (world.irq_depth == 0 && !sim->in_handler) {
         sim_any_interrupt(sim);
+        sim_any_kick(sim);
+    }
+}
+
+/* At a doorbell: the device, or another hart. */
+static void other_meanwhile(void *arg)
+{
+    struct sim *sim = arg;
+
+    if (random_chance(&sim->random, 500)) {
+        sim_hart_meanwhile(sim);
+    } else {
+        device_meanwhile(sim);
     }
 }
 
@@ -73,14 +86,18 @@ void sim_moments(struct sim *sim)
     world.meanwhile_arg = sim;
     world.meanwhile[WORLD_AT_IRQ_SAVE] =
         random_chance(&sim->random, 500) ? interrupt_meanwhile : NULL;
-    world.meanwhile[WORLD_AT_DOORBELL] = random_chance(&sim->random, 500) ? device_meanwhile : NULL;
-    world.meanwhile[WORLD_AT_NOW] = random_chance(&sim->random, 300) ? device_meanwhile : NULL;
+    world.meanwhile[WORLD_AT_DOORBELL] = random_chance(&sim->random, 500) ? other_meanwhile : NULL;
+    world.meanwhile[WORLD_AT_NOW] = random_chance(&sim->random, 300) ? other_meanwhile : NULL;
     world.meanwhile[WORLD_AT_PHASE] = random_chance(&sim->random, 300) ? device_meanwhile : NULL;
 }
 
 /* Every open queue is looked at, in the context that services it. */
 void sim_watch(struct sim *sim, uint64_t step_ns)
 {
+    /* A kick may take long. */
+    for (uint32_t i = 0; i < SIM_HARTS && random_chance(&sim->random, 700); i++) {
+        sim_deliver_all(sim);
+    }
     /* A hart takes its interrupts long before 10 ms are over. */
     for (uint32_t i = 0; i < SIM_CONTROLLERS * SIM_SOURCES; i++) {
         sim_interrupts(sim, i % SIM_SOURCES);
@@ -91,6 +108,8 @@ void sim_watch(struct sim *sim, uint64_t step_ns)
         struct sim_queue *queue = &sim->controllers[i / SIM_QUEUES].queues[i % SIM_QUEUES];
 
         if (queue->open) {
+            world.hart = queue->owner;
+            world_note(queue->controller->model, "watch: queue", queue->index, 0, 0);
             nvme_queue_watch(queue->engine, world.now_ns);
         }
     }
@@ -131,6 +150,7 @@ static bool serve(struct sim *sim)
     for (uint32_t source = 0; source < SIM_SOURCES; source++) {
         active |= sim_interrupts(sim, source);
     }
+    active |= sim_deliver_all(sim);
     /* The device or a handler may have gone on amid the calls above. */
     return active || world.note_count != notes;
 }
@@ -190,6 +210,9 @@ void sim_settle(struct sim *sim)
 
 static void reopen_queue(struct sim_queue *queue)
 {
+    if (!sim_may_close(queue)) {
+        return;
+    }
     sim_queue_close(queue);
     if (!queue->open && sim_good(queue->controller->sim) && !queue->controller->failed &&
         !queue->controller->lost) {
@@ -261,6 +284,7 @@ void sim_step(struct sim *sim)
                    random_between(&sim->random, 1, 16));
     } else if (kind < 900) {
         sim_any_interrupt(sim);
+        sim_any_kick(sim);
     } else if (kind < 940) {
         inject(sim);
     } else if (kind < 990) {

@@ -3,8 +3,9 @@
  * A simulation: harts, controllers and interrupt lines driven by one seed against the unchanged
  * engine, every byte compared with a shadow copy of the medium.
  *
- * controller.c brings controllers up and down, workload.c posts and judges what ends, schedule.c
- * lets the device and time go on, interrupts.c serves, waits and changes modes, faults.c breaks the
+ * harts.c kicks those that share a line, controller.c brings controllers up and down, workload.c
+ * posts and judges what ends, schedule.c lets the device and time go on, interrupts.c serves, waits
+ * and changes modes, faults.c breaks the
  * device, main.c counts. What is wrong ends the run of the seed through sim_fail; the model's
  * findings do so too.
  */
@@ -22,6 +23,7 @@
 enum {
     SIM_CONTROLLERS = 3,
     SIM_QUEUES = 3,
+    SIM_HARTS = 4,
     /* What interrupts: a line each, then a vector for each queue. */
     SIM_SOURCES = SIM_CONTROLLERS + SIM_CONTROLLERS * SIM_QUEUES,
     SIM_REQUESTS = 96,
@@ -35,11 +37,12 @@ enum {
 struct sim;
 struct sim_controller;
 
-/* One queue of a controller; its hart is the controller's. */
+/* One queue of a controller. */
 struct sim_queue {
     struct sim_controller *controller;
     struct nvme_queue *engine;
     uint32_t index;
+    uint32_t owner; /* a hart: home, unless the line is shared */
     uint32_t depth_entries;
     uint32_t outstanding; /* requests; parts do not count */
     bool open;
@@ -72,6 +75,7 @@ struct sim_controller {
     struct sim_queue queues[SIM_QUEUES];
     uint32_t queue_count;
     uint32_t line; /* index in sim.lines; not used with MSI-X */
+    uint32_t home; /* the hart that takes its interrupts and administrates it */
     uint8_t *shadow;
     uint8_t *busy; /* per block: readers, or BLOCK_WRITTEN */
     bool may_fail; /* a fault may end it: errors of the controller are no violation then */
@@ -91,6 +95,9 @@ struct sim {
     struct sim_controller controllers[SIM_CONTROLLERS];
     uint32_t controller_count;
     struct model_line lines[SIM_CONTROLLERS];
+    uint32_t homes[SIM_CONTROLLERS]; /* of the lines: harts */
+    uint32_t kicked;                 /* a bit per hart that a kick is on its way to */
+    uint32_t away;                   /* likewise: in the midst of something, interrupts off */
     struct sim_request requests[SIM_REQUESTS];
     uint8_t *arena; /* DMA memory of all controllers */
     size_t arena_bytes;
@@ -143,6 +150,16 @@ bool sim_interrupts(struct sim *sim, uint32_t source);
 void sim_any_interrupt(struct sim *sim);
 bool sim_service(struct sim_queue *queue);
 void sim_change_mode(struct sim_queue *queue);
+
+/* harts.c */
+void sim_choose_owners(struct sim_controller *controller);
+void sim_kick(void *arg, uint32_t owner);
+bool sim_deliver(struct sim *sim, uint32_t hart);
+bool sim_deliver_all(struct sim *sim);
+void sim_any_kick(struct sim *sim);
+void sim_hart_meanwhile(void *arg);
+void sim_shared_quiesce(struct sim_controller *controller);
+bool sim_may_close(const struct sim_queue *queue);
 
 /* schedule.c */
 void sim_moments(struct sim *sim);

@@ -340,6 +340,7 @@ void sim_post(struct sim_queue *queue, uint32_t count)
         taken++;
     }
     sim_moments(sim);
+    world.hart = queue->owner;
     world_note(queue->controller->model, "post: queue, count", queue->index, taken, 0);
     if (taken > 1) {
         post_many(queue, requests, taken);
@@ -355,6 +356,7 @@ void sim_post(struct sim_queue *queue, uint32_t count)
 void sim_submit(struct sim_queue *queue)
 {
     sim_moments(queue->controller->sim);
+    world.hart = queue->owner;
     nvme_submit(queue->engine);
 }
 

@@ -160,6 +160,57 @@ static void vector_without_a_mask_always_interrupts(void **state)
     fixture_finish(&fixture);
 }
 
+static void complete_now(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    model_step(fixture->model, 1);
+}
+
+/* Between the decision to sleep and the sleep, on a line of one hart and on a vector. */
+static void entry_that_comes_while_the_owner_lies_down_keeps_it_awake(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    for (int vectors = 0; vectors < 2; vectors++) {
+        fixture_init(&fixture);
+        if (vectors != 0) {
+            fixture_use_vectors(&fixture);
+        }
+        fixture.config.hybrid_spin_max_ns = 1; /* the first look at the clock ends it */
+        fixture_start(&fixture, 1, NVME_MODE_HYBRID);
+        fixture_interrupts(&fixture);
+        fixture.model->on_demand = true;
+        post(&fixture, 0, &outcome);
+        world.meanwhile[WORLD_AT_NOW] = complete_now;
+        world.meanwhile_arg = &fixture;
+        while (fixture.model->pending_count != 0) {
+            assert_false(nvme_queue_arm(fixture.queues[0]));
+        }
+        assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+        fixture_finish(&fixture);
+    }
+    assert_int_equal(outcome.count, 2);
+}
+
+/* A handler amid the change would see half of it. */
+static void mode_changes_with_interrupts_off(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    start(&fixture, false, 1, NVME_MODE_INTERRUPT);
+    for (uint32_t i = 0; i < COUNT_OF(modes); i++) {
+        uint64_t saves = world.irq_saves;
+
+        set_mode(&fixture, modes[i]);
+        assert_int_equal(world.irq_saves - saves, 1);
+    }
+    fixture_finish(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +220,8 @@ int main(void)
         cmocka_unit_test(line_is_shut_while_one_of_its_queues_spins),
         cmocka_unit_test(poll_only_queue_stays_so),
         cmocka_unit_test(vector_without_a_mask_always_interrupts),
+        cmocka_unit_test(entry_that_comes_while_the_owner_lies_down_keeps_it_awake),
+        cmocka_unit_test(mode_changes_with_interrupts_off),
     };
 
     return fixture_run("modes", tests, COUNT_OF(tests));

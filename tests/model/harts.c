@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/* See harts.h. */
+#include "harts.h"
+
+#define MS UINT64_C(1000000)
+
+static uint8_t buffer[HARTS_BLOCK] __attribute__((aligned(4096)));
+
+static void share(struct harts *harts, uint32_t home)
+{
+    harts->home = home;
+    harts->fixture.config.shared = true;
+    harts->fixture.config.home = home;
+    harts->fixture.model->home_masks = true;
+    harts->fixture.model->home = home;
+}
+
+void harts_init(struct harts *harts, enum model_line_kind kind, uint32_t home)
+{
+    memset(harts, 0, sizeof(*harts));
+    fixture_init(&harts->fixture);
+    harts->fixture.line.kind = kind;
+    share(harts, home);
+}
+
+void harts_init_more(struct harts *harts, struct model_line *line, uint32_t home)
+{
+    memset(harts, 0, sizeof(*harts));
+    fixture_init_more(&harts->fixture);
+    harts->fixture.model->line = line;
+    share(harts, home);
+}
+
+void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, enum nvme_mode mode)
+{
+    struct fixture *fixture = &harts->fixture;
+
+    world.hart = harts->home;
+    fixture_start(fixture, 0, mode);
+    harts->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct nvme_queue_config config = {.owner = owners[i], .mode = mode};
+
+        harts->owners[i] = owners[i];
+        assert_int_equal(nvme_queue_open(fixture->controller, i, &config, &fixture->queues[i]),
+                         NVME_OK);
+    }
+    fixture->model->on_demand = true;
+    assert_false(model_level(fixture->model));
+    fixture->model->line->pending = false; /* an edge of the start */
+    harts_kicks(harts);
+}
+
+void harts_finish(struct harts *harts)
+{
+    world.hart = harts->home;
+    fixture_finish(&harts->fixture);
+}
+
+void harts_post(struct harts *harts, uint32_t queue)
+{
+    struct fixture *fixture = &harts->fixture;
+
+    world.hart = harts->owners[queue];
+    assert_int_equal(nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer,
+                               outcome_callback(&harts->outcomes[queue])),
+                     NVME_OK);
+    nvme_submit(fixture->queues[queue]);
+}
+
+void harts_answer(struct harts *harts)
+{
+    model_step(harts->fixture.model, UINT32_MAX);
+}
+
+void harts_complete(struct harts *harts, uint32_t queue)
+{
+    harts_post(harts, queue);
+    harts_answer(harts);
+}
+
+bool harts_claim_both(struct harts *first, struct nvme_controller *second)
+{
+    struct nvme_controller *both[] = {first->fixture.controller, second};
+    struct model_line *line = first->fixture.model->line;
+
+    if (!model_line_claim(line)) {
+        return false;
+    }
+    world.hart = first->home;
+    nvme_irq_service(both, second != NULL ? 2 : 1);
+    model_line_complete(line);
+    return true;
+}
+
+bool harts_claim(struct harts *harts)
+{
+    return harts_claim_both(harts, NULL);
+}
+
+uint32_t harts_kick(struct harts *harts, uint32_t queue)
+{
+    world.hart = harts->owners[queue];
+    return nvme_queue_kicked(harts->fixture.queues[queue]);
+}
+
+void harts_kick_home(struct harts *harts)
+{
+    world.hart = harts->home;
+    nvme_irq_kicked(harts->fixture.controller);
+}
+
+void harts_watch(struct harts *harts, uint32_t queue, uint64_t ms)
+{
+    world_advance(ms * MS);
+    world.hart = harts->owners[queue];
+    nvme_queue_watch(harts->fixture.queues[queue], world.now_ns);
+}
+
+uint32_t harts_kicks(struct harts *harts)
+{
+    uint32_t kicks = 0;
+
+    for (uint32_t i = FIXTURE_QUEUES; i-- > 0;) {
+        kicks = kicks * 10 + harts->fixture.kicks[i];
+        harts->fixture.kicks[i] = 0;
+    }
+    return kicks;
+}
+
+/* Every kick is for all the hart has to do, as an IPI is. */
+bool harts_deliver(struct harts *harts, uint32_t hart)
+{
+    if (harts->fixture.kicks[hart] == 0) {
+        return false;
+    }
+    harts->fixture.kicks[hart] = 0;
+    for (uint32_t i = 0; i < harts->count; i++) {
+        if (harts->owners[i] == hart) {
+            harts_kick(harts, i);
+        }
+    }
+    if (hart == harts->home) {
+        harts_kick_home(harts);
+    }
+    return true;
+}
+
+uint32_t harts_settle(struct harts *harts)
+{
+    uint32_t claims = 0;
+    bool again = true;
+
+    while (again) {
+        again = harts_claim(harts);
+        claims += again;
+        for (uint32_t hart = 0; hart < FIXTURE_QUEUES; hart++) {
+            again |= harts_deliver(harts, hart);
+        }
+        assert_true(claims < 2 * NVME_STORM_CLAIMS);
+    }
+    return claims;
+}
+
+bool harts_masked(const struct harts *harts)
+{
+    return harts->fixture.model->interrupt_mask != 0;
+}
+
+void harts_set_mode(struct harts *harts, enum nvme_mode mode)
+{
+    world.hart = harts->home;
+    assert_int_equal(nvme_queue_set_mode(harts->fixture.queues[0], mode), NVME_OK);
+}

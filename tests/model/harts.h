@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Several harts with a queue each on one shared line, for the tests of shared delivery.
+ *
+ * The test plays the harts: kicks are only recorded (fixture.kicks), and come when the test says
+ * so. The model knows whose turn it is and finds a mask that another hart than home has written.
+ */
+#ifndef HARTS_H
+#define HARTS_H
+
+#include "fixture.h"
+
+enum {
+    HARTS_BLOCK = 512,
+    HARTS_NONE = FIXTURE_QUEUES - 1, /* a hart without a queue, where the test has three owners */
+};
+
+/* One controller, its owners and what became of a request of each. */
+struct harts {
+    struct fixture fixture;
+    uint32_t count;
+    uint32_t home;
+    uint32_t owners[FIXTURE_QUEUES]; /* by queue */
+    struct outcome outcomes[FIXTURE_QUEUES];
+};
+
+/* A new world, a controller with a shared line. Knobs may be changed before harts_start. */
+void harts_init(struct harts *harts, enum model_line_kind kind, uint32_t home);
+
+/* Another one, on the same line. */
+void harts_init_more(struct harts *harts, struct model_line *line, uint32_t home);
+
+/* Opens `count` queues on the owners named; nothing is pending then, no kick is recorded. */
+void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, enum nvme_mode mode);
+
+/* Ends everything as fixture_finish. */
+void harts_finish(struct harts *harts);
+
+/* The owner of a queue posts a read and rings. */
+void harts_post(struct harts *harts, uint32_t queue);
+
+/* The device ends all that is pending. */
+void harts_answer(struct harts *harts);
+
+/* The same behind a post, for one queue. */
+void harts_complete(struct harts *harts, uint32_t queue);
+
+/* Home takes the claim and runs its handler; false if none is pending. */
+bool harts_claim(struct harts *harts);
+
+/* The same on a line with another controller. */
+bool harts_claim_both(struct harts *first, struct nvme_controller *second);
+
+/* A kick comes: to the owner of a queue; to home. */
+uint32_t harts_kick(struct harts *harts, uint32_t queue);
+void harts_kick_home(struct harts *harts);
+
+/* The owner watches its queue after so many milliseconds. */
+void harts_watch(struct harts *harts, uint32_t queue, uint64_t ms);
+
+/* Kicks recorded since the last call, as a number with a decimal digit per hart, hart 0 last. */
+uint32_t harts_kicks(struct harts *harts);
+
+/* All kicks that are owed come, and claims, until nothing is left. The claims. */
+uint32_t harts_settle(struct harts *harts);
+
+/* The kick that is recorded for a hart comes, for all of its queues; false if there is none. */
+bool harts_deliver(struct harts *harts, uint32_t hart);
+
+/* True while the line is masked. */
+bool harts_masked(const struct harts *harts);
+
+/* Home changes the mode. */
+void harts_set_mode(struct harts *harts, enum nvme_mode mode);
+
+#endif

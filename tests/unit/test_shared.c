@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+/*
+ * shared.c: rounds of a line that several harts share: who is asked, who ends it, what is none of
+ * its business. Watches, modes and mixed lines are in test_shared_line.c, empty rounds in
+ * test_shared_rounds.c.
+ */
+#include "harts.h"
+
+enum {
+    QUEUES = 3,
+};
+
+static const uint32_t three_owners[QUEUES] = {0, 1, 2};
+
+/* ---- A round ---------------------------------------------------------------------------- */
+
+struct round_case {
+    const char *name;
+    uint32_t home;
+    uint32_t owners[QUEUES];
+    uint32_t count;
+    uint32_t kicks;         /* of the claim, as harts_kicks() */
+    uint32_t order[QUEUES]; /* of the answers; home's own queues answer before */
+    uint32_t answers;
+};
+
+static const struct round_case round_cases[] = {
+    {"two_owners_one_is_home", 0, {0, 1}, 2, 10, {1}, 1},
+    {"two_owners_home_has_no_queue", 3, {0, 1}, 2, 11, {0, 1}, 2},
+    {"two_owners_the_other_way_round", 3, {0, 1}, 2, 11, {1, 0}, 2},
+    {"three_owners_first_is_home", 0, {0, 1, 2}, 3, 110, {1, 2}, 2},
+    {"three_owners_last_is_home", 2, {0, 1, 2}, 3, 11, {1, 0}, 2},
+    {"three_owners_in_order", 3, {0, 1, 2}, 3, 111, {0, 1, 2}, 3},
+    {"three_owners_backwards", 3, {0, 1, 2}, 3, 111, {2, 1, 0}, 3},
+    {"three_owners_middle_last", 3, {0, 1, 2}, 3, 111, {2, 0, 1}, 3},
+    {"two_queues_of_one_owner", 3, {1, 1, 2}, 3, 120, {0, 2, 1}, 3},
+    {"two_queues_of_home", 1, {1, 1, 2}, 3, 100, {2}, 1},
+    {"all_queues_of_home", 1, {1, 1, 1}, 3, 0, {0}, 0},
+};
+
+static void start_case(struct harts *harts, const struct round_case *on)
+{
+    harts_init(harts, MODEL_LINE_EDGE, on->home);
+    harts_start(harts, on->count, on->owners, NVME_MODE_INTERRUPT);
+    for (uint32_t i = 0; i < on->count; i++) {
+        harts_complete(harts, i);
+    }
+}
+
+/* The line is masked from the claim to the last answer, and home alone opens it. */
+static void round_asks_each_owner_once_and_home_opens_the_line(void **state)
+{
+    const struct round_case *this = *state;
+    struct harts harts;
+    uint32_t writes;
+
+    start_case(&harts, this);
+    writes = fixture_mask_writes(&harts.fixture);
+    assert_true(harts_claim(&harts));
+    assert_int_equal(harts_kicks(&harts), this->kicks);
+    for (uint32_t i = 0; i < this->answers; i++) {
+        assert_true(harts_masked(&harts));
+        assert_int_equal(harts_kicks(&harts), 0);
+        harts_kick_home(&harts); /* too early: somebody is waited for */
+        assert_true(harts_masked(&harts));
+        assert_int_equal(harts_kick(&harts, this->order[i]), 1);
+    }
+    if (this->answers != 0) {
+        assert_true(harts_masked(&harts));
+        assert_int_equal(harts.fixture.kicks[this->home], 1);
+        harts.fixture.kicks[this->home] = 0;
+        harts_kick_home(&harts);
+    }
+    assert_false(harts_masked(&harts));
+    assert_int_equal(harts_kicks(&harts), 0);
+    assert_int_equal(fixture_mask_writes(&harts.fixture) - writes, 2);
+    for (uint32_t i = 0; i < this->count; i++) {
+        struct nvme_counters counters = fixture_counters(harts.fixture.queues[i]);
+
+        outcome_check_ok(&harts.outcomes[i], HARTS_BLOCK);
+        assert_int_equal(counters.interrupts, 1);
+        assert_int_equal(counters.spurious, 0);
+        assert_int_equal(counters.completions, 1);
+    }
+    assert_false(harts_claim(&harts));
+    harts_finish(&harts);
+}
+
+static void start(struct harts *harts)
+{
+    harts_init(harts, MODEL_LINE_EDGE, 0);
+    harts_start(harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
+}
+
+/* A kick is a hint: what it is for is in memory, and is done once. */
+static void kick_that_is_not_owed_does_nothing(void **state)
+{
+    struct harts harts;
+    uint32_t writes;
+
+    (void)state;
+    start(&harts);
+    harts_complete(&harts, 1);
+    harts_post(&harts, 2);
+    writes = fixture_mask_writes(&harts.fixture);
+    assert_int_equal(harts_kick(&harts, 1), 0); /* before the claim */
+    harts_kick_home(&harts);
+    assert_int_equal(harts.outcomes[1].count, 0);
+    assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
+    harts_claim(&harts);
+    assert_int_equal(harts_kicks(&harts), 110);
+    assert_int_equal(harts_kick(&harts, 1), 1);
+    harts_complete(&harts, 1);
+    assert_int_equal(harts_kick(&harts, 1), 0); /* a second time, with an entry there */
+    assert_int_equal(harts_kicks(&harts), 0);
+    assert_int_equal(harts_kick(&harts, 2), 1);
+    assert_int_equal(harts_kicks(&harts), 1);
+    assert_int_equal(harts_kick(&harts, 2), 0);
+    assert_int_equal(harts_kicks(&harts), 0);
+    harts_kick_home(&harts);
+    harts_kick_home(&harts);
+    assert_int_equal(fixture_mask_writes(&harts.fixture) - writes, 2);
+    assert_int_equal(harts_settle(&harts), 1);
+    assert_int_equal(harts.outcomes[1].count, 2);
+    assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 2);
+    assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
+    assert_int_equal(harts_kick(&harts, 1), 0); /* behind the close */
+    assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 2);
+    harts_finish(&harts);
+}
+
+static struct harts *quick;
+
+static void answer_at_once(void *arg, uint32_t owner)
+{
+    uint32_t acting = world.hart;
+
+    assert_ptr_equal(arg, &quick->fixture);
+    if (quick->outcomes[1].count == 0 && owner == 1) {
+        harts_kick(quick, 1);
+    } else {
+        quick->fixture.kicks[owner]++;
+    }
+    world.hart = acting;
+}
+
+/* An owner that is faster than home: it is waited for before its kick is there. */
+static void answer_amid_the_claim_counts(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    harts_init(&harts, MODEL_LINE_EDGE, 0);
+    harts.fixture.config.kick = answer_at_once;
+    quick = &harts;
+    harts.outcomes[1].count = 1; /* nobody is quick while the queues open */
+    harts_start(&harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
+    harts.outcomes[1].count = 0;
+    harts_complete(&harts, 1);
+    assert_true(harts_claim(&harts));
+    outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
+    assert_false(harts_masked(&harts)); /* the claim itself ends the round */
+    harts_complete(&harts, 2);
+    assert_true(harts_claim(&harts));
+    assert_int_equal(harts_kick(&harts, 1), 0);
+    assert_int_equal(harts_kick(&harts, 2), 1);
+    harts_kick_home(&harts);
+    assert_false(harts_masked(&harts));
+    harts_finish(&harts);
+}
+
+struct kind_case {
+    const char *name;
+    enum model_line_kind kind;
+};
+
+static const struct kind_case kind_cases[] = {
+    {"level", MODEL_LINE_LEVEL},
+    {"edge_that_a_fall_does_not_clear", MODEL_LINE_EDGE},
+    {"edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS},
+};
+
+/* An entry behind an answer is told of by the edge at the end of the round. */
+static void entry_behind_the_answer_has_an_edge(void **state)
+{
+    const struct kind_case *this = *state;
+    struct harts harts;
+
+    harts_init(&harts, this->kind, 0);
+    harts_start(&harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
+    harts_complete(&harts, 1);
+    harts_post(&harts, 2);
+    assert_true(harts_claim(&harts));
+    harts_kick(&harts, 1);
+    harts_complete(&harts, 1);
+    harts_complete(&harts, 0);
+    assert_false(harts_claim(&harts)); /* masked */
+    harts_kick(&harts, 2);
+    harts_kick_home(&harts);
+    assert_int_equal(harts_settle(&harts), 1);
+    assert_int_equal(harts.outcomes[0].count, 1);
+    assert_int_equal(harts.outcomes[1].count, 2);
+    assert_int_equal(harts.outcomes[2].count, 1);
+    harts_finish(&harts);
+}
+
+/* Another controller's interrupt, or one that is late: the round goes on as it was. */
+static void claim_amid_a_round_changes_nothing(void **state)
+{
+    struct harts harts;
+    uint32_t writes;
+
+    (void)state;
+    start(&harts);
+    harts_complete(&harts, 1);
+    harts_claim(&harts);
+    harts_complete(&harts, 2); /* attends from now on, but is no member */
+    harts_complete(&harts, 0);
+    harts_kicks(&harts);
+    writes = fixture_mask_writes(&harts.fixture);
+    for (int i = 0; i < 3; i++) {
+        harts.fixture.line.pending = true;
+        assert_true(harts_claim(&harts));
+    }
+    assert_int_equal(harts_kicks(&harts), 0);
+    assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
+    assert_int_equal(harts.outcomes[0].count, 0);
+    assert_int_equal(harts_kick(&harts, 2), 0);
+    assert_int_equal(harts_kick(&harts, 1), 1);
+    harts_kick_home(&harts);
+    assert_int_equal(harts_settle(&harts), 1);
+    assert_int_equal(harts.outcomes[0].count + harts.outcomes[2].count, 2);
+    harts_finish(&harts);
+}
+
+/* Not from the start, and not when it has been idle for a while. */
+static void queue_without_requests_is_not_asked(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start(&harts);
+    harts_complete(&harts, 1);
+    harts_claim(&harts);
+    assert_int_equal(harts_kicks(&harts), 10);
+    harts_kick(&harts, 1);
+    assert_int_equal(harts_kicks(&harts), 1);
+    harts_kick_home(&harts);
+    harts_watch(&harts, 1, 10); /* idle: it leaves */
+    harts_complete(&harts, 2);
+    harts_claim(&harts);
+    assert_int_equal(harts_kicks(&harts), 100);
+    assert_int_equal(fixture_counters(harts.fixture.queues[0]).interrupts, 0);
+    harts_kick(&harts, 2);
+    harts_kick_home(&harts);
+    harts_finish(&harts);
+}
+
+/* What it found by itself is no answer: it is still waited for, and the round is not empty. */
+static void owner_that_was_faster_than_its_kick_answers_empty(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start(&harts);
+    harts_complete(&harts, 1);
+    world.hart = 1;
+    assert_int_equal(nvme_queue_service(harts.fixture.queues[1], 1), 1);
+    harts.fixture.line.pending = true;
+    harts_claim(&harts);
+    assert_true(harts_masked(&harts));
+    assert_int_equal(harts_kick(&harts, 1), 0);
+    harts_kick_home(&harts);
+    assert_false(harts_masked(&harts));
+    assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 1);
+    assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, 1);
+    harts_kicks(&harts);
+    harts.fixture.line.pending = true;
+    harts_claim(&harts);
+    assert_int_equal(harts_kicks(&harts), 10); /* not all */
+    harts_kick(&harts, 1);
+    harts_kick_home(&harts);
+    harts_finish(&harts);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[5 + COUNT_OF(round_cases) + COUNT_OF(kind_cases)] = {
+        cmocka_unit_test(kick_that_is_not_owed_does_nothing),
+        cmocka_unit_test(answer_amid_the_claim_counts),
+        cmocka_unit_test(claim_amid_a_round_changes_nothing),
+        cmocka_unit_test(queue_without_requests_is_not_asked),
+        cmocka_unit_test(owner_that_was_faster_than_its_kick_answers_empty),
+    };
+    size_t count = 5;
+
+    fixture_add_cases(tests, &count, round_asks_each_owner_once_and_home_opens_the_line,
+                      round_cases, COUNT_OF(round_cases), sizeof(round_cases[0]));
+    fixture_add_cases(tests, &count, entry_behind_the_answer_has_an_edge, kind_cases,
+                      COUNT_OF(kind_cases), sizeof(kind_cases[0]));
+    return fixture_run("shared", tests, count);
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+/*
+ * shared.c: rounds of a shared line that find nothing, and storms; queues that are closed and
+ * opened amid rounds; what a shared line needs.
+ */
+#include "harts.h"
+
+enum {
+    QUEUES = 3,
+};
+
+static const uint32_t three_owners[QUEUES] = {0, 1, 2};
+
+static void start(struct harts *harts)
+{
+    harts_init(harts, MODEL_LINE_EDGE, 0);
+    harts_start(harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
+}
+
+/* ---- Rounds that find nothing ------------------------------------------------------------ */
+
+static uint32_t empty_round(struct harts *harts)
+{
+    uint32_t kicks;
+
+    harts->fixture.line.pending = true;
+    assert_true(harts_claim(harts));
+    kicks = harts_kicks(harts);
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        harts_kick(harts, i);
+    }
+    harts_kicks(harts);
+    harts_kick_home(harts);
+    return kicks;
+}
+
+/* Whoever holds the line up without having been rung for is found by the next round. */
+static void empty_round_is_followed_by_one_that_asks_all(void **state)
+{
+    struct nvme_completion entry = {.status = 0x7777};
+    struct harts harts;
+
+    (void)state;
+    start(&harts);
+    harts_post(&harts, 1);
+    assert_int_equal(empty_round(&harts), 10);
+    assert_int_equal(empty_round(&harts), 110);
+    harts_answer(&harts);
+    assert_int_equal(empty_round(&harts), 110);
+    outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
+    /* It found something: back to those that attend. */
+    assert_int_equal(empty_round(&harts), 10);
+    assert_int_equal(empty_round(&harts), 110);
+    model_post_entry(harts.fixture.model, 0, entry);
+    assert_true(model_level(harts.fixture.model));
+    assert_int_equal(empty_round(&harts), 110);
+    assert_false(model_level(harts.fixture.model));
+    harts_finish(&harts);
+}
+
+static void stale_entry_of_an_idle_queue_is_found_by_its_owner(void **state)
+{
+    struct nvme_completion entry = {.sq = 3 << 16, .status = 0x7777};
+    struct harts harts;
+
+    (void)state;
+    start(&harts);
+    model_post_entry(harts.fixture.model, 3, entry);
+    assert_int_equal(harts_settle(&harts), 2);
+    assert_false(model_level(harts.fixture.model));
+    assert_int_equal(fixture_counters(harts.fixture.queues[2]).stale, 1);
+    harts_finish(&harts);
+}
+
+static void storm_masks_the_line_and_wakes_all_owners(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start(&harts);
+    harts_post(&harts, 1);
+    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+        empty_round(&harts);
+        assert_false(harts_masked(&harts));
+    }
+    assert_false(fixture_saw(&harts.fixture, NVME_EVENT_INTERRUPT_STORM));
+    harts.fixture.line.pending = true;
+    harts_claim(&harts);
+    harts_kick(&harts, 1);
+    harts_kick(&harts, 2);
+    harts_kicks(&harts);
+    harts_kick_home(&harts);
+    assert_int_equal(harts_kicks(&harts), 111);
+    assert_true(harts_masked(&harts));
+    assert_int_equal(fixture_event(&harts.fixture, NVME_EVENT_INTERRUPT_STORM).value,
+                     NVME_STORM_CLAIMS);
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        assert_int_equal(nvme_queue_mode(harts.fixture.queues[i]), NVME_MODE_POLL);
+        assert_false(nvme_queue_arm(harts.fixture.queues[i]));
+    }
+    assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, NVME_STORM_CLAIMS);
+    empty_round(&harts); /* one that was pending: stays masked, says nothing more */
+    assert_true(harts_masked(&harts));
+    assert_int_equal(harts.fixture.event_count, 1);
+    harts_answer(&harts);
+    world.hart = 1;
+    assert_int_equal(nvme_queue_service(harts.fixture.queues[1], 1), 1);
+    harts_finish(&harts);
+}
+
+/* As in hybrid mode, where owners poll while the line is open for others. */
+static void owners_that_get_on_by_themselves_are_no_storm(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start(&harts);
+    for (uint32_t i = 0; i < 2 * NVME_STORM_CLAIMS; i++) {
+        harts_complete(&harts, 1);
+        world.hart = 1;
+        assert_int_equal(nvme_queue_service(harts.fixture.queues[1], 1), 1);
+        assert_int_equal(empty_round(&harts), 10);
+    }
+    assert_int_equal(harts.fixture.event_count, 0);
+    assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, 2 * NVME_STORM_CLAIMS);
+    harts_finish(&harts);
+}
+
+/* ---- Close and open ---------------------------------------------------------------------- */
+
+static void close_waits_for_the_owners_answer(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start(&harts);
+    harts_complete(&harts, 1);
+    harts_complete(&harts, 2);
+    harts_claim(&harts);
+    world.hart = 0;
+    assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_ERR_BUSY);
+    assert_int_equal(nvme_queue_close(harts.fixture.queues[2]), NVME_ERR_BUSY);
+    assert_int_equal(nvme_controller_close(harts.fixture.controller), NVME_ERR_BUSY);
+    harts_kick(&harts, 1);
+    world.hart = 0;
+    assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
+    assert_true(harts_masked(&harts)); /* the round goes on */
+    assert_int_equal(nvme_queue_close(harts.fixture.queues[2]), NVME_ERR_BUSY);
+    assert_int_equal(harts_kick(&harts, 2), 1);
+    world.hart = 0;
+    assert_int_equal(nvme_controller_close(harts.fixture.controller), NVME_OK);
+    outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[2], HARTS_BLOCK);
+    fixture_drop(&harts.fixture);
+}
+
+/* Nothing outstanding, but an answer is owed. */
+static void controller_is_not_closed_amid_a_round(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start(&harts);
+    harts_complete(&harts, 1);
+    world.hart = 1;
+    assert_int_equal(nvme_queue_service(harts.fixture.queues[1], 1), 1);
+    harts.fixture.line.pending = true;
+    harts_claim(&harts);
+    world.hart = 0;
+    assert_int_equal(nvme_queue_close(harts.fixture.queues[0]), NVME_OK);
+    assert_int_equal(nvme_controller_close(harts.fixture.controller), NVME_ERR_BUSY);
+    assert_int_equal(nvme_queue_mode(harts.fixture.queues[1]), NVME_MODE_INTERRUPT);
+    assert_int_equal(nvme_queue_mode(harts.fixture.queues[2]), NVME_MODE_INTERRUPT);
+    harts_kick(&harts, 1);
+    harts_finish(&harts);
+}
+
+/* A pair that is opened again begins anew: counts, rounds, and who is asked. */
+static void reopened_queue_begins_anew(void **state)
+{
+    struct nvme_queue_config config = {.owner = 3, .mode = NVME_MODE_INTERRUPT};
+    struct harts harts;
+
+    (void)state;
+    start(&harts);
+    harts_complete(&harts, 1);
+    harts_settle(&harts);
+    world.hart = 0;
+    assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
+    assert_int_equal(empty_round(&harts), 0); /* nobody attends */
+    assert_int_equal(empty_round(&harts), 100);
+    world.hart = 0;
+    assert_int_equal(
+        nvme_queue_open(harts.fixture.controller, 1, &config, &harts.fixture.queues[1]), NVME_OK);
+    assert_int_equal(harts_kicks(&harts), 1101);
+    harts.owners[1] = 3;
+    harts_complete(&harts, 1);
+    harts_claim(&harts);
+    assert_int_equal(harts_kicks(&harts), 1000);
+    assert_int_equal(harts_kick(&harts, 1), 1);
+    harts_kick_home(&harts);
+    assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 1);
+    assert_int_equal(harts.outcomes[1].count, 2);
+    harts_finish(&harts);
+}
+
+/* A poll queue on the same controller has no part in it. */
+static void poll_queue_is_neither_asked_nor_waited_for(void **state)
+{
+    struct nvme_queue_config config = {.owner = 2, .mode = NVME_MODE_POLL};
+    struct harts harts;
+
+    (void)state;
+    harts_init(&harts, MODEL_LINE_EDGE, 0);
+    harts_start(&harts, 2, three_owners, NVME_MODE_INTERRUPT);
+    assert_int_equal(
+        nvme_queue_open(harts.fixture.controller, 2, &config, &harts.fixture.queues[2]), NVME_OK);
+    harts_kicks(&harts);
+    harts.owners[2] = 2;
+    harts_complete(&harts, 2);
+    assert_int_equal(empty_round(&harts), 0);
+    assert_int_equal(empty_round(&harts), 10);
+    assert_int_equal(harts.outcomes[2].count, 0);
+    world.hart = 2;
+    assert_int_equal(nvme_queue_service(harts.fixture.queues[2], 1), 1);
+    assert_int_equal(fixture_counters(harts.fixture.queues[2]).interrupts, 0);
+    harts_finish(&harts);
+}
+
+static void shared_line_needs_kicks_and_excludes_vectors(void **state)
+{
+    struct fixture fixture;
+    struct nvme_memory needed;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.config.shared = true;
+    assert_int_equal(nvme_memory_needed(&fixture.config, &needed), NVME_OK);
+    fixture.config.msix = true;
+    assert_int_equal(nvme_memory_needed(&fixture.config, &needed), NVME_ERR_CONFIG);
+    fixture.config.msix = false;
+    fixture.config.kick = NULL;
+    assert_int_equal(nvme_memory_needed(&fixture.config, &needed), NVME_ERR_CONFIG);
+    fixture_drop(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(empty_round_is_followed_by_one_that_asks_all),
+        cmocka_unit_test(stale_entry_of_an_idle_queue_is_found_by_its_owner),
+        cmocka_unit_test(storm_masks_the_line_and_wakes_all_owners),
+        cmocka_unit_test(owners_that_get_on_by_themselves_are_no_storm),
+        cmocka_unit_test(close_waits_for_the_owners_answer),
+        cmocka_unit_test(controller_is_not_closed_amid_a_round),
+        cmocka_unit_test(reopened_queue_begins_anew),
+        cmocka_unit_test(poll_queue_is_neither_asked_nor_waited_for),
+        cmocka_unit_test(shared_line_needs_kicks_and_excludes_vectors),
+    };
+
+    return fixture_run("shared rounds", tests, COUNT_OF(tests));
+}
