@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * shared.c: rounds of a shared line that find nothing, and storms; queues that are closed and opened
+ * shared.c: rounds of a shared line that find nothing, and storms; queues closed and opened
  * amid rounds; what a shared line needs.
  */
 #include "harts.h"
