@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Harts that share a line: who owns which queue, kicks that come late, twice or without a cause, and
+ * Harts that share a line: who owns which queue, kicks that come late, twice or without a cause,
  * harts that go on amid the work of another one.
  */
 #include "sim.h"

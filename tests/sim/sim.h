@@ -3,10 +3,10 @@
  * A simulation: harts, controllers and interrupt lines driven by one seed against the unchanged
  * engine, every byte compared with a shadow copy of the medium.
  *
- * harts.c kicks those that share a line, controller.c brings controllers up and down, workload.c posts and judges what ends, schedule.c
- * lets the device and time go on, interrupts.c serves, waits and changes modes, faults.c breaks the
- * device, main.c counts. What is wrong ends the run of the seed through sim_fail; the model's
- * findings do so too.
+ * harts.c kicks those that share a line, controller.c brings controllers up and down, workload.c
+ * posts and judges what ends, schedule.c lets the device and time go on, interrupts.c serves, waits
+ * and changes modes, faults.c breaks the device, main.c counts. What is wrong ends the run of the
+ * seed through sim_fail; the model's findings do so too.
  */
 #ifndef SIM_H
 #define SIM_H
