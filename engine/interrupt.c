@@ -147,7 +147,7 @@ static NVME_COLD uint32_t serve_shared(struct nvme_controller *const *controller
     uint32_t found = 0;
     uint32_t others = 0;
 
-    if (got_on(controllers, count)) {
+    if (count > 1 && got_on(controllers, count)) {
         forget_empty(controllers, count);
     }
     for (uint32_t i = 0; i < count; i++) {
