@@ -234,8 +234,10 @@ static void done(void *arg, struct nvme_result result)
     struct sim_request *request = arg;
     struct sim *sim = request->sim;
     struct sim_queue *queue = request->queue;
+    /* What the device itself has ended before it was lost is no longer its own. */
+    bool answered = result.error == NVME_OK || result.error == NVME_ERR_DEVICE;
 
-    if (queue == NULL || queue->controller->lost) {
+    if (queue == NULL || (queue->controller->lost && !answered)) {
         sim_fail(sim, "a request ended that %s", queue == NULL ? "had ended" : "the device owns");
         return;
     }
