@@ -153,7 +153,7 @@ static void completions_that_lead_to_no_posts_are_slept_for(void **state)
     assert_int_equal(fixture_counters(owner.queue).interrupts - before, 30);
     /* Once they do, it spins again. */
     owner.depth = 1;
-    owner_run(&owner, 12);
+    owner_run(&owner, 24);
     assert_int_equal(owner_interrupts(&owner, 50), 0);
     owner_finish(&owner);
 }
