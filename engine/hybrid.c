@@ -14,7 +14,7 @@ enum {
     LOOKS_PER_CLOCK = 8,       /* looks of a spinning owner between two clock readings */
     LEARN_SHIFT = 3,           /* a new sample counts for an eighth */
     LINKED_ALWAYS = 1024,      /* linked: the share of completions that led to a post */
-    LINKED_MOST = 896,         /* fewer: requests arrive by themselves, some at the same moment */
+    LINKED_MOST = 768,         /* fewer: requests arrive by themselves, some at the same moment */
     EPOCH_COMPLETIONS = 32,    /* at least; the clock is read once for so many */
     EPOCHS_TO_TRIAL_MIN = 8,   /* of the habit, before the other is tried for one */
     EPOCHS_TO_TRIAL_MAX = 512, /* doubled up to this while trials change nothing */
