@@ -5,7 +5,8 @@
  *
  * A mode belongs to an interrupt source. While its queues are polled the source is shut: INTMS for
  * a line, the mask bit for a vector. Both keep what comes meanwhile, so opening a source loses
- * nothing: INTMC and the mask bit raise the interrupt that is due. Modelled in tests/spin/wait.pml.
+ * nothing: INTMC and the mask bit raise the interrupt that is due. Modelled in tests/spin/mode.pml,
+ * sleepers.pml and wait.pml.
  */
 #include "nvme_internal.h"
 
