@@ -467,8 +467,9 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget);
  * Hybrid mode: false while it is worth to go on spinning: service the queue, then ask again. That
  * is for up to four times the mean of the recent waits, at most hybrid_spin_max_ns; not at all
  * where the mean is above that, where nothing is outstanding, where completions lead to no posts,
- * so that nobody waits for the next, or where sleeping has proved cheaper. One look in 8 reads the clock. Spinning masks the
- * source, sleeping opens it: one register write each, none while the decision stays the same.
+ * so that nobody waits for the next, or where sleeping has proved cheaper. One look in 8 reads the
+ * clock. Spinning masks the source, sleeping opens it: one register write each, none while the
+ * decision stays the same.
  */
 bool nvme_queue_arm(struct nvme_queue *queue);
 
