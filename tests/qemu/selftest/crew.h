@@ -13,6 +13,7 @@ struct crew {
     uint32_t depth;      // requests in flight of each owner
     uint64_t requests;   // of each owner; 0: no limit
     uint64_t runtime_ns; // 0: no limit
+    bool until_told;     // see struct workload
     workload_hook *done; // see struct workload; NULL: nothing
     workload_hook *turn;
     bool linger;           // owners that have ended go on with their turns until all have

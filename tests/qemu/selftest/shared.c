@@ -20,7 +20,9 @@ enum {
 
 static struct crew load(void)
 {
-    return (struct crew){.depth = DEPTH, .runtime_ns = selftest.runtime_ns};
+    return (struct crew){.depth = DEPTH,
+                         .runtime_ns = selftest.runtime_ns,
+                         .until_told = selftest.mode == NVME_MODE_INTERRUPT};
 }
 
 // ---- Home elsewhere --------------------------------------------------------------------------

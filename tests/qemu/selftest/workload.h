@@ -38,7 +38,8 @@ struct workload {
     struct storage_queue *queue;
     uint64_t region; // its first LBA
     uint64_t random;
-    uint64_t end_ns;  // posts nothing after this; 0: no limit
+    uint64_t end_ns;  // posts nothing after this, unless it has yet to begin; 0: no limit
+    bool until_told;  // goes on after that, too, until its queue has had an interrupt
     uint64_t to_post; // requests left
     volatile uint32_t in_flight;
     volatile uint64_t ended;
