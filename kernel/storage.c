@@ -248,7 +248,7 @@ static void watch_tick(void *arg)
 void storage_hart_start(struct storage_queue *queue)
 {
     if (nvme_queue_mode(queue->engine) != NVME_MODE_POLL) {
-        hart_attach_ipi(storage_kicked, queue->storage);
+        storage_line_start(queue->storage);
         timer_start(NVME_WATCH_PERIOD_NS, watch_tick, queue);
     }
 }
@@ -261,9 +261,14 @@ void storage_hart_stop(struct storage_queue *queue)
     }
 }
 
+/* A kick that came before had no handler. A round that waits for this hart would wait for ever. */
 void storage_line_start(struct storage *storage)
 {
+    uint64_t irq = irq_save();
+
     hart_attach_ipi(storage_kicked, storage);
+    storage_kicked(storage);
+    irq_restore(irq);
 }
 
 /* One poll; the clock is looked at now and then, also if the device never falls silent. */
