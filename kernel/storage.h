@@ -115,7 +115,8 @@ void storage_hart_stop(struct storage_queue *queue);
 
 /*
  * On a hart that takes lines (config.line_hart) and owns no queue: it answers kicks from now on,
- * those that came before too, until the storage is closed. It must sleep with interrupts on, as a hart without work does.
+ * those that came before too, until the storage is closed. It must sleep with interrupts on, as a
+ * hart without work does.
  */
 void storage_line_start(struct storage *storage);
 
