@@ -261,14 +261,14 @@ void storage_hart_stop(struct storage_queue *queue)
     }
 }
 
-/* A kick that came before had no handler. A round that waits for this hart would wait for ever. */
+/*
+ * A kick that came before had no handler, and a round that waits for this hart would wait for ever:
+ * one more, as an IPI, for it must be taken behind an interrupt that is pending.
+ */
 void storage_line_start(struct storage *storage)
 {
-    uint64_t irq = irq_save();
-
     hart_attach_ipi(storage_kicked, storage);
-    storage_kicked(storage);
-    irq_restore(irq);
+    hart_send_ipi(hart_index());
 }
 
 /* One poll; the clock is looked at now and then, also if the device never falls silent. */
