@@ -89,7 +89,7 @@ def check_image(path: Path, lba_bytes: int) -> None:
         status = path.stat()
     except OSError as error:
         raise UsageError(
-            f"image: '{path}': {error.strerror} (null:SIZE, ram:SIZE, tmpfs:SIZE, disk:SIZE need no "
+            f"image: '{path}': {error.strerror} (null, ram:SIZE, tmpfs:SIZE and disk:SIZE need no "
             f"file; make one with: truncate -s 128M {shlex.quote(str(path))})"
         ) from error
     if not stat.S_ISREG(status.st_mode):
