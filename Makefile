@@ -290,10 +290,10 @@ model: ## check the models of tests/spin/ exhaustively with SPIN
 	@scripts/setup.sh test
 	@$(PYTHON) scripts/spin.py
 
-instructions: ## count instructions per I/O exactly
+instructions: ## count instructions per I/O exactly; DETAIL=1: by function
 	@scripts/setup.sh run
 	@$(MAKE) all
-	@$(PYTHON) scripts/instructions.py
+	@$(PYTHON) scripts/instructions.py $(if $(filter 1,$(DETAIL)),--detail)
 
 coverage: ## line and branch coverage of the engine by the unit tests
 	@scripts/setup.sh test

@@ -32,9 +32,9 @@ examples:
   scripts/bench.py --rw randwrite --backing ram:256m --iodepth 1,32 --bs 4k,128k
   scripts/bench.py --harts 1,2,4,8 --iodepth 32 --batch 32 --delivery per-hart,shared,msix
   scripts/bench.py --rate-iops 10%,50%,80% --rate-process poisson
-a file in memory, behind QEMU's worker threads (aio=threads), which has a latency of its own:
-  truncate -s 1G /dev/shm/disk.img
-  scripts/bench.py --backing /dev/shm/disk.img --iodepth 1,4,32,128 --out results/tmpfs
+media with a latency of their own: a file in memory and one on disk, behind QEMU's worker threads
+  scripts/bench.py --backing tmpfs:256m --iodepth 1,4,32,128 --out results/tmpfs
+  scripts/bench.py --backing disk:256m --iodepth 1,4,32,128 --out results/disk
 A list option replaces that list of the preset. --batch 0 is the whole depth behind one doorbell.
 In an open loop (--rate-iops) requests are due at times that do not depend on completions, latency
 counts from when they were due, and --iodepth is the most that can be in flight.
@@ -95,7 +95,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--backing",
         default="null",
         metavar="WHERE",
-        help="null[:SIZE], ram:SIZE or a raw image, which is written to (default null)",
+        help="null[:SIZE], ram:SIZE, tmpfs:SIZE (a file in /dev/shm), disk:SIZE (a file in build/, "
+        "cache=none), or FILE: a raw image, which is written to; the last three take "
+        ",cache=none|writeback and ,aio=threads|native|io_uring (default null)",
     )
     add("--rounds", type=int, metavar="N", help="measured windows per point, all boots together")
     add("--boots", type=int, metavar="N", help="boots that share the rounds")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from backing import backing_name
 from machine import ROOT, find_qemu
 from matrix import host_cores
 
@@ -48,28 +49,6 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     except OSError:
         match = None
     return match[1].strip() if match else platform.machine()
-
-
-def filesystem(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
-    """The kind of filesystem a file lies on; empty if the kernel does not tell."""
-    try:
-        lines = [line.split() for line in mounts.read_text().splitlines()]
-    except OSError:
-        return ""
-    real, best, kind = path.resolve(), -1, ""
-    for words in lines:
-        point = Path(words[4].replace("\\040", " "))
-        if real.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), words[words.index("-") + 1]
-    return kind
-
-
-def backing_name(backing: str) -> str:
-    """`null` and `ram:64m` as they are; a file by its name and kind of filesystem, not its path."""
-    if backing.partition(":")[0] in ("null", "ram"):
-        return backing
-    where = filesystem(Path(backing))
-    return f"file:{Path(backing).name}" + (f" on {where}" if where else "") + ", aio=threads"
 
 
 def describe(qemu: str | None, harts: Sequence[int], backing: str) -> dict[str, object]:

@@ -41,6 +41,7 @@ QEMU_HINTS = (
         "see the properties with: qemu-system-riscv64 -device nvme,help",
     ),
     (r"slot .* (not available|in use)", "choose other PCI slots with --slots"),
+    (r"io_uring", "this QEMU or kernel has no io_uring: use aio=threads or aio=native"),
     (r"[Cc]annot allocate memory|cannot set up guest memory", "give the guest less with --memory"),
 )
 
@@ -93,27 +94,25 @@ class Guest:
 
     def __enter__(self) -> Guest:
         machine = self.machine
-        ram_bytes = machine.ram_size()
-        ram_fd = None
+        medium = None
+        machine.argv()  # judges every value before a medium is made
         try:
-            if ram_bytes is not None:
-                # A memory file has no name, so that nothing stays behind whatever kills us.
-                ram_fd = os.memfd_create("hartq-disk")
-                os.ftruncate(ram_fd, ram_bytes)
-            argv = machine.argv(ram_fd)
+            # A medium of ours has no name, so that nothing stays behind whatever kills us.
+            medium = machine.open_medium()
+            argv = machine.argv(medium)
             self._stderr = tempfile.TemporaryFile()
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                pass_fds=() if ram_fd is None else (ram_fd,),
+                pass_fds=() if medium is None else (medium,),
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )
         finally:
-            if ram_fd is not None:
-                os.close(ram_fd)
+            if medium is not None:
+                os.close(medium)
         self.pid = self._process.pid
         self._deadline_ns = time.monotonic_ns() + int(machine.timeout_s * 1e9)
         return self

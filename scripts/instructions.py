@@ -14,11 +14,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import instruction_detail
 from run import Machine, UsageError, run_guest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +46,7 @@ LIMITS = (
     Limit(f"irq, per-hart, 1 queue, {LARGE}", ("submit", "interrupt"), 100),
     Limit(f"irq, msix, 1 queue, {LARGE}", ("submit", "interrupt"), 100),
 )
+DETAIL_DEFAULT = "[12] queues?, .* 4096 bytes"
 MANY_QUEUES_MOST = 1.05  # of one queue's instructions, with 8 configured
 # One machine per delivery.
 MACHINES: tuple[dict[str, Any], ...] = (
@@ -67,7 +70,7 @@ def name_of(row: dict[str, Any]) -> str:
 
 def measure_machine(fields: dict[str, Any], qemu: str | None) -> tuple[str, list[dict[str, Any]]]:
     """The compiler's version and one row per configuration. RuntimeError: the guest failed."""
-    machine = Machine("instructions", [], icount=True, timeout_s=120, qemu=qemu, **fields)
+    machine = Machine("instructions", icount=True, timeout_s=120, qemu=qemu, **fields)
     compiler = ""
     rows = []
     others = []
@@ -95,6 +98,18 @@ def measure(qemu: str | None) -> tuple[str, list[dict[str, Any]]]:
         compiler, more = measure_machine(fields, qemu)
         rows += more
     return compiler, rows
+
+
+def print_details(qemu: str | None, chosen: str) -> None:
+    """Each counted window by function. RuntimeError when the log and the counts disagree."""
+    for fields in MACHINES:
+        try:
+            details = instruction_detail.trace_machine(fields, qemu, measure_machine, PARTS)
+        except ValueError as error:
+            raise RuntimeError(f"the detail is not what was counted: {error}") from error
+        for detail in details:
+            if re.search(chosen, name_of(detail.row)):
+                instruction_detail.print_detail(detail, name_of(detail.row))
 
 
 def contaminated(row: dict[str, Any]) -> bool:
@@ -190,6 +205,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--update", action="store_true", help="write the baseline instead of comparing with it"
     )
+    parser.add_argument(
+        "--detail",
+        nargs="?",
+        const=DETAIL_DEFAULT,
+        metavar="PATTERN",
+        help="instead, each window by function, of the configurations whose name matches "
+        f"(default {DETAIL_DEFAULT!r})",
+    )
     parser.add_argument("--json", action="store_true", help="print the guest's JSON lines too")
     parser.add_argument(
         "--baseline", type=Path, default=BASELINE, metavar="FILE", help="another baseline file"
@@ -202,6 +225,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     options = build_parser().parse_args(argv)
     try:
+        if options.detail is not None:
+            print_details(options.qemu, options.detail)
+            return 0
         compiler, rows = measure(options.qemu)
     except UsageError as error:
         print(f"instructions.py: {error}", file=sys.stderr)

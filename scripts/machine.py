@@ -11,12 +11,28 @@ import functools
 import json
 import os
 import re
-import shlex
 import shutil
-import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+
+from backing import parse_backing
+from usage import UsageError, parse_size
+
+# What other scripts take from here; two of them live in usage.py, below backing.py.
+__all__ = [
+    "BUILD",
+    "HARTS_MAX",
+    "PRIVATE_LINES",
+    "QEMU_OLDEST",
+    "ROOT",
+    "Machine",
+    "UsageError",
+    "find_app",
+    "find_qemu",
+    "parse_properties",
+    "parse_size",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -26,27 +42,8 @@ HARTS_MAX = 64
 MEMORY_MIB_MIN, MEMORY_MIB_MAX = 32, 65536
 CONTROLLERS_MAX = 30  # slots 1 to 30 of the root bus; slot 0 is the host bridge
 PRIVATE_LINES = 4  # PCI interrupt lines of `virt`: controllers beyond share them
-NULL_SIZE_BYTES = 1 << 30
-DISK_SIZE_MAX_BYTES = 1 << 43
 ELF_MAGIC = b"\x7fELF"
 ARGUMENTS_MAX_BYTES = 1024  # the kernel command line of the device tree, all words together
-
-
-class UsageError(Exception):
-    """A value that cannot work, found before anything was started: what, value, limit, hint."""
-
-
-def parse_size(text: str, what: str) -> int:
-    """Bytes of `64m`, `1G`, `4096`: a whole number, then k, m, g or t (powers of 1024)."""
-    match = re.fullmatch(r"([0-9]+)([kmgt]?)i?b?", text.strip().lower())
-    if not match:
-        raise UsageError(
-            f"{what}: '{text}' is not a size (a whole number, then k, m, g or t; such as 64m)"
-        )
-    size = int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[match[2]]
-    if not 0 < size <= DISK_SIZE_MAX_BYTES:
-        raise UsageError(f"{what}: {text} is out of range (1 byte to {DISK_SIZE_MAX_BYTES >> 40}t)")
-    return size
 
 
 def parse_properties(text: str, what: str) -> dict[str, str]:
@@ -137,26 +134,6 @@ def check_arguments(words: Sequence[str]) -> str:
     return line
 
 
-def check_image(path: Path, lba_bytes: int) -> None:
-    """Refuse what QEMU would refuse later, in words."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UsageError(
-            f"image: '{path}': {error.strerror} (null:SIZE and ram:SIZE need no file; "
-            f"make one with: truncate -s 128M {shlex.quote(str(path))})"
-        ) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise UsageError(f"image: '{path}' is not a regular file")
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise UsageError(f"image: '{path}' cannot be read and written by this user")
-    if status.st_size == 0 or status.st_size % lba_bytes:
-        raise UsageError(
-            f"image: '{path}' has {status.st_size} bytes, not a multiple of the LBA size "
-            f"{lba_bytes} (change it with truncate -s, or choose --lba)"
-        )
-
-
 @dataclasses.dataclass
 class Machine:
     """One guest and its disk. Fields are as the options of the same name; see --help."""
@@ -213,8 +190,8 @@ class Machine:
         if any(not 1 <= slot <= 31 for slot in slots):
             raise UsageError("--slots: a PCI slot is out of range (1 to 31)")
 
-    def argv(self, ram_fd: int | None = None) -> list[str]:
-        """QEMU's command line. `ram_fd` is the open memory file of a `ram:` backing."""
+    def argv(self, medium: int | None = None) -> list[str]:
+        """QEMU's command line. `medium` is what `open_medium` gave."""
         self.check()
         qemu, _ = find_qemu(self.qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
         argv = [
@@ -247,50 +224,19 @@ class Machine:
             argv += ["-icount", "shift=0"]
         if self.gdb:
             argv += ["-s", "-S"]
-        return argv + self._disk(ram_fd) + list(self.qemu_args)
+        return argv + self._disk(medium) + list(self.qemu_args)
 
-    def ram_size(self) -> int | None:
-        """Bytes of a `ram:SIZE` backing, None for another kind."""
-        kind, _, size = self.backing.partition(":")
-        return self._disk_size("ram", size) if kind == "ram" else None
+    def open_medium(self) -> int | None:
+        """The file without a name behind the controllers; the caller closes it. None: no such."""
+        return parse_backing(self.backing).open(self.lba_bytes)
 
     def backing_size(self) -> int:
         """Bytes of the medium, whatever its kind; UsageError if it cannot be one."""
-        kind, separator, size = self.backing.partition(":")
-        if kind == "ram" or (kind == "null" and separator):
-            return self._disk_size(kind, size)
-        if kind == "null":
-            return NULL_SIZE_BYTES
-        check_image(Path(self.backing), self.lba_bytes)
-        return os.path.getsize(self.backing)
+        return parse_backing(self.backing).size(self.lba_bytes)
 
-    def _disk_size(self, kind: str, text: str) -> int:
-        size = parse_size(text, f"--backing {kind}:SIZE")
-        if size % self.lba_bytes:
-            raise UsageError(
-                f"--backing: {kind}:{text} is not a multiple of the LBA size " f"{self.lba_bytes}"
-            )
-        return size
-
-    def _blockdev(self, ram_fd: int | None) -> dict[str, object]:
-        kind = self.backing.partition(":")[0]
-        if kind == "null":
-            # Reads return nothing (the buffer stays as it was): the cheapest device there is.
-            return {"driver": "null-co", "node-name": "disk0", "size": self.backing_size()}
-        if kind == "ram":
-            filename = f"/proc/self/fd/{ram_fd}"
-        else:
-            filename = os.path.abspath(self.backing)
-            check_image(Path(filename), self.lba_bytes)
-        return {
-            "driver": "raw",
-            "node-name": "disk0",
-            "discard": "unmap",
-            "file": {"driver": "file", "filename": filename, "aio": "threads"},
-        }
-
-    def _disk(self, ram_fd: int | None) -> list[str]:
-        argv = ["-blockdev", json.dumps(self._blockdev(ram_fd))]
+    def _disk(self, medium: int | None) -> list[str]:
+        node = parse_backing(self.backing).blockdev(medium, self.lba_bytes)
+        argv = ["-blockdev", json.dumps(node)]
         count = self.controller_count()
         if count == 0:
             return argv

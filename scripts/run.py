@@ -81,6 +81,7 @@ examples:
   scripts/run.py hello --backing build/hello.img
   scripts/run.py nvme identify --harts 2
   scripts/run.py nvme crc lba=0 count=131072 completion=irq --backing disk.img
+  scripts/run.py nvme crc lba=0 count=131072 --backing disk:64m,aio=native
   scripts/run.py nvme read lba=0 count=8 --slots 1,5             two controllers on one line
   scripts/run.py nvme read lba=0 count=8 --nvme mdts=0,max_ioqpairs=2
 a second PCI device in front, a disk behind a bridge, a medium with errors:
@@ -123,8 +124,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--backing",
         default="null",
         metavar="WHERE",
-        help="null[:SIZE] reads nothing and drops writes (default, 1g); ram:SIZE host memory, gone "
-        "at the end; FILE a raw image, written to",
+        help="null[:SIZE] reads nothing and drops writes (default, 1g); ram:SIZE host memory, "
+        "tmpfs:SIZE a file in /dev/shm, disk:SIZE a file in build/ past the page cache, each gone "
+        "at the end; FILE a raw image, written to. The last three take ,cache=none|writeback and "
+        ",aio=threads|native|io_uring (native wants cache=none)",
     )
     add(
         "--controllers",

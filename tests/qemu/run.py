@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+import backing_cases
 import bench_cases
 import nvme_tool
 import selftest_cases
@@ -38,6 +39,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     """Everything there is."""
     listed = [Job(case.name, case.run) for case in selftest_cases.cases(full, seed)]
     listed += [Job(f"bench {case.name}", case.run) for case in bench_cases.cases()]
+    listed += [Job(case.name, case.run) for case in backing_cases.cases()]
     return listed + [Job(f"tool {case.name}", case.run) for case in nvme_tool.cases(full)]
 
 

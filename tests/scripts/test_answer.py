@@ -11,6 +11,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent / "scripts"), str(HERE)]
 
 import answer  # noqa: E402
+import backing  # noqa: E402
 import environment  # noqa: E402
 import stats  # noqa: E402
 import targets  # noqa: E402
@@ -148,11 +149,11 @@ class Answer(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             mounts = Path(folder, "mounts")
             mounts.write_text(f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {folder} rw - tmpfs x rw\n")
-            self.assertEqual(environment.filesystem(Path(folder, "disk.img"), mounts), "tmpfs")
-            self.assertEqual(environment.filesystem(Path("/nowhere/x"), mounts), "ext4")
-            named = environment.backing_name(str(Path(folder, "disk.img")))
+            self.assertEqual(backing.filesystem(Path(folder, "disk.img"), mounts), "tmpfs")
+            self.assertEqual(backing.filesystem(Path("/nowhere/x"), mounts), "ext4")
+            named = backing.backing_name(str(Path(folder, "disk.img")))
             self.assertRegex(named, r"^file:disk\.img( on \w+)?, aio=threads$")
-        self.assertEqual(environment.backing_name("ram:64m"), "ram:64m")
+        self.assertEqual(backing.backing_name("ram:64m"), "ram:64m")
 
 
 if __name__ == "__main__":

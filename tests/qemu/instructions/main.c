@@ -12,6 +12,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "csr.h"
@@ -23,7 +24,7 @@
 #include "timer.h"
 
 enum {
-    WINDOWS = 100,
+    WINDOWS = 100, /* unless `windows=N` says fewer: who traces them wants few */
     BATCH_MAX = 32,
     BUFFER_BYTES = 128 * 1024,
     QUEUE_ENTRIES = 128, /* the rings wrap in fewer than half of the windows */
@@ -65,6 +66,7 @@ enum part {
 static const char *const part_names[PARTS] = {"submit", "reap", "interrupt", "answer", "end"};
 
 static struct storage storage;
+static uint32_t windows = WINDOWS;
 static uint64_t figures[PARTS][WINDOWS]; /* instructions of each window */
 static struct slot slots[BATCH_MAX];
 static struct nvme_io ios[BATCH_MAX];
@@ -210,7 +212,7 @@ static bool measure(const struct setup *setup)
 
     record.errors = 0;
     fill_ios(setup, queue->ns);
-    for (uint32_t window = 0; window < WINDOWS; window++) {
+    for (uint32_t window = 0; window < windows; window++) {
         record.finished = NULL;
         figures[SUBMIT][window] = count_submit(queue, setup->batch);
         if (!wait_for_device(queue, setup->batch) ||
@@ -245,7 +247,7 @@ static bool measure_shared(const struct setup *setup)
 
     record.errors = 0;
     fill_ios(setup, own->ns);
-    for (uint32_t window = 0; window < WINDOWS; window++) {
+    for (uint32_t window = 0; window < windows; window++) {
         uint64_t before;
 
         record.finished = NULL;
@@ -275,7 +277,7 @@ static bool measure_shared(const struct setup *setup)
 /* Sorts in place; the smallest comes first. */
 static void sort(uint64_t *values)
 {
-    for (uint32_t i = 1; i < WINDOWS; i++) {
+    for (uint32_t i = 1; i < windows; i++) {
         uint64_t value = values[i];
         uint32_t at = i;
 
@@ -298,7 +300,7 @@ static void print_figures(const struct setup *setup)
         if (figures[part][0] != 0) {
             sort(figures[part]);
             printf(",\"%s\":%" PRIu64 ",\"%s_median\":%" PRIu64, part_names[part], figures[part][0],
-                   part_names[part], figures[part][WINDOWS / 2]);
+                   part_names[part], figures[part][windows / 2]);
         }
     }
     printf("}\n");
@@ -364,12 +366,30 @@ static bool run_product(void)
     return true;
 }
 
+/* False, and nothing is changed, for anything but one `windows=N`. */
+static bool parse_windows(int argc, const char *word)
+{
+    static const char key[] = "windows=";
+    char *end;
+    unsigned long value;
+
+    if (argc > 2 || strncmp(word, key, sizeof(key) - 1) != 0) {
+        return false;
+    }
+    value = strtoul(word + sizeof(key) - 1, &end, 10);
+    if (*end != '\0' || value < 1 || value > WINDOWS) {
+        return false;
+    }
+    windows = (uint32_t)value;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct setup shared = {.mode = NVME_MODE_INTERRUPT, .queues = 2, .batch = 1, .bytes = 4096};
 
-    if (argc != 1) {
-        printf("error: '%s': this program takes no arguments\n", argv[1]);
+    if (argc > 1 && !parse_windows(argc, argv[1])) {
+        printf("error: '%s': this program takes windows=N alone, 1 to %d\n", argv[1], (int)WINDOWS);
         return 1;
     }
     printf("{\"hartq_instructions_banner\":1,\"compiler\":\"%s\",\"windows\":%d}\n",
@@ -378,6 +398,6 @@ int main(int argc, char **argv)
 #else
            "GCC " __VERSION__,
 #endif
-           (int)WINDOWS);
+           (int)windows);
     return (hart_count() > 1 ? run(&shared) : run_product()) ? 0 : 1;
 }
