@@ -328,7 +328,9 @@ static void run_open(struct worker *worker)
     pacing_start(&worker->pacing, now_ticks, worker->index, worker->run->harts);
     while (!worker->stop) {
         bool can_post = post_due(worker, now_ticks);
-        uint64_t until_ticks = worker->event_ticks;
+        /* The ends of the timeline's intervals wake nobody. */
+        uint64_t until_ticks =
+            worker->phase == WORKER_MEASURE ? worker->end_ticks : worker->event_ticks;
         uint32_t count;
 
         if (until_ticks <= now_ticks) {
@@ -343,7 +345,7 @@ static void run_open(struct worker *worker)
         if (count != 0) {
             worker_drained(worker, now_ticks, count);
         } else if (now_ticks >= worker->event_ticks) {
-            worker_step(worker, now_ticks);
+            worker_step(worker, now_ticks, 0);
         }
     }
 }
