@@ -2,8 +2,8 @@
 /*
  * Completions over time: how many of a window fell into each of its equal intervals.
  *
- * A drain costs nothing: the hart counts its completions anyway, and looks at the clock anyway. Only
- * the first drain behind the end of an interval comes here. A time without completions, such as
+ * A drain costs nothing: the hart counts its completions and looks at the clock anyway. Only the
+ * first drain behind the end of an interval comes here. A time without completions, such as
  * that of a lost interrupt, leaves intervals with 0. Pure: no clock.
  */
 #ifndef HARTQ_BENCH_TIMELINE_H
