@@ -22,8 +22,8 @@ void null_answer(struct null_device *device)
     volatile struct nvme_completion *cq = device->ring.cq;
     const uint32_t tail = device->doorbells[0];
     const uint32_t depth_entries = device->ring.depth_entries;
-    const uint32_t sq_id = NVME_PUT(NVME_CQE_SQID, device->ring.queue_id);
-    uint32_t phase = NVME_PUT(NVME_CQE_PHASE, device->ring.phase);
+    const uint32_t sq_id = (uint32_t)NVME_PUT(NVME_CQE_SQID, device->ring.queue_id);
+    uint32_t phase = (uint32_t)NVME_PUT(NVME_CQE_PHASE, device->ring.phase);
     uint32_t sq_head = device->sq_head;
     uint32_t cq_tail = device->ring.cq_head;
 
@@ -36,7 +36,7 @@ void null_answer(struct null_device *device)
         cq[cq_tail].status = cid | phase;
         if (++cq_tail == depth_entries) {
             cq_tail = 0;
-            phase ^= NVME_CQE_PHASE;
+            phase ^= (uint32_t)NVME_CQE_PHASE;
         }
     }
     device->sq_head = sq_head;

@@ -17,6 +17,7 @@
 #include "csr.h"
 #include "histogram.h"
 #include "job.h"
+#include "null.h"
 #include "pacing.h"
 #include "pattern.h"
 #include "storage.h"
@@ -89,6 +90,7 @@ struct worker {
     struct nvme_io ios[JOB_IODEPTH_MAX]; /* a group on its way into the queue */
 
     struct pattern pattern;
+    struct null_device null; /* of completion=null */
 
     /* The open loop. */
     struct pacing pacing;
