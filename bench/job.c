@@ -27,7 +27,7 @@ enum {
 /* fio knows a mix by two names. */
 static const char *const rw_words[] = {"read",      "write",  "rw",        "randread",
                                        "randwrite", "randrw", "readwrite", NULL};
-static const char *const completion_words[] = {"poll", "irq", "hybrid", "limit", NULL};
+static const char *const completion_words[] = {"poll", "irq", "hybrid", "limit", "null", NULL};
 static const char *const process_words[] = {"linear", "poisson", NULL};
 
 /* One value of each list. */
@@ -61,8 +61,9 @@ static const struct option value_options[JOB_LISTS] = {
                     "most requests behind one doorbell, 0 is iodepth; a list"),
     OPTION_UNSIGNED("rate_iops", struct value, rate_iops, 0, RATE_MAX,
                     "requests started per second and hart, 0 is the closed loop; a list"),
-    OPTION_WORD("completion", struct value, completion, completion_words,
-                "how completions are found, limit is the bare device; a list"),
+    OPTION_WORD(
+        "completion", struct value, completion, completion_words,
+        "how completions are found; limit is the bare device, null the bare engine; a list"),
 };
 static const struct option_table value_table = {value_options, JOB_LISTS};
 
@@ -284,24 +285,29 @@ static bool is_mix(unsigned rw_word)
     return rw_word == JOB_READWRITE || rw_word >= JOB_RANDRW;
 }
 
-/* A mix that chance would make, and an open loop, are not for the bare device. */
+/* The references have no rate: what they say is how fast it goes at most. */
+static bool check_reference_rates(const struct job *job, const struct list *rates)
+{
+    for (uint32_t i = 0; i < rates->count; i++) {
+        if (rates->values[i].rate_iops != 0) {
+            return refuse("rate_iops", job->lists[5],
+                          "completion=limit and completion=null are what device and engine can do "
+                          "at most, only 0 goes with them; hint: completion=poll,irq,hybrid");
+        }
+    }
+    return true;
+}
+
+/* A mix that chance would make is not for the bare device. */
 static bool check_limit(const struct job *job, const struct list lists[JOB_LISTS])
 {
     const struct list *rw = &lists[0];
-    const struct list *rates = &lists[5];
 
     for (uint32_t i = 0; i < rw->count; i++) {
         if (is_mix(rw->values[i].rw)) {
             return refuse("rw", job->lists[0],
                           "completion=limit replays commands that were built once: its mix would "
                           "be chance; hint: only reads or only writes, or completion=poll,irq");
-        }
-    }
-    for (uint32_t i = 0; i < rates->count; i++) {
-        if (rates->values[i].rate_iops != 0) {
-            return refuse("rate_iops", job->lists[5],
-                          "completion=limit is what the device can do at most, only 0 goes with "
-                          "it; hint: completion=poll,irq,hybrid");
         }
     }
     return true;
@@ -334,16 +340,19 @@ static bool check_lists(const struct job *job, const struct list lists[JOB_LISTS
 {
     const struct list *modes = &lists[JOB_LISTS - 1];
     bool limit = false;
+    bool reference = false;
 
     for (uint32_t i = 0; i < modes->count; i++) {
         limit = limit || modes->values[i].completion == JOB_LIMIT;
+        reference = reference || modes->values[i].completion >= JOB_LIMIT;
         for (uint32_t j = 0; j < i; j++) {
             if (modes->values[i].completion == modes->values[j].completion) {
                 return refuse("completion", job->lists[JOB_LISTS - 1], "a value comes twice");
             }
         }
     }
-    return (!limit || check_limit(job, lists)) && check_rates(job, &lists[5]);
+    return (!limit || check_limit(job, lists)) &&
+           (!reference || check_reference_rates(job, &lists[5])) && check_rates(job, &lists[5]);
 }
 
 bool job_parse(struct job *job, int argc, char *const argv[])

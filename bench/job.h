@@ -33,6 +33,7 @@ enum job_completion {
     JOB_IRQ,
     JOB_HYBRID,
     JOB_LIMIT, /* the bare device, without the engine: see limit.c */
+    JOB_NULL,  /* the engine alone, without the device: see null.h */
 };
 
 /* When the requests of the open loop are meant to start. */

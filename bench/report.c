@@ -31,6 +31,7 @@ struct merged {
     uint64_t late_starts;
     uint64_t stalls;
     uint64_t errors;
+    uint64_t timeline[TIMELINE_INTERVALS];
 };
 
 /* *sum += end - begin, field by field: the counters are 64-bit numbers and nothing else. */
@@ -67,6 +68,9 @@ static void merge(struct merged *merged, const struct worker *worker)
     merged->late_starts += worker->end.late_starts - worker->begin.late_starts;
     merged->stalls += worker->stalls;
     merged->errors += worker->errors;
+    for (uint32_t i = 0; i < TIMELINE_INTERVALS; i++) {
+        merged->timeline[i] += worker->timeline.ios[i];
+    }
 }
 
 static void print_direction(const char *name, const struct merged *merged, uint32_t direction,
@@ -103,6 +107,19 @@ static void print_counters(const struct nvme_counters *counters)
            counters->stale, counters->malformed);
 }
 
+/* Intervals that the window has not reached, because it ended early, are no gaps. */
+static void print_timeline(const struct run *run, const struct merged *merged)
+{
+    uint64_t step_ns = time_ns_from_ticks(timeline_step(run->runtime_ticks));
+    uint32_t count = timeline_intervals(merged->runtime_ns, step_ns);
+
+    printf(",\"timeline\":{\"interval_ns\":%" PRIu64 ",\"ios\":[", step_ns);
+    for (uint32_t i = 0; i < count; i++) {
+        printf("%s%" PRIu64, i == 0 ? "" : ",", merged->timeline[i]);
+    }
+    printf("]}");
+}
+
 static void print_head(const struct run *run, const char *delivery, uint64_t runtime_ns)
 {
     const struct job_point *point = run->point;
@@ -136,6 +153,7 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     print_direction("read", &merged, 0, run->point->bs);
     print_direction("write", &merged, 1, run->point->bs);
     print_counters(&merged.counters);
+    print_timeline(run, &merged);
     printf(",\"idle_polls\":%" PRIu64 ",\"idle_ns\":[", merged.idle_polls);
     for (uint32_t i = 0; i < run->harts; i++) {
         printf("%s%" PRIu64, i == 0 ? "" : ",", workers[i].end.idle_ns - workers[i].begin.idle_ns);

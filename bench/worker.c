@@ -133,21 +133,42 @@ static void announce(struct worker *worker)
     worker->phase = WORKER_ANNOUNCED;
 }
 
+/* Completions of the window so far. */
+static uint64_t window_ios(const struct worker *worker)
+{
+    return (uint64_t)(worker->ios_begin - worker->ios_left);
+}
+
+/* The next event is the end of an interval or of the window. `count` are of the drain at hand. */
+static void next_interval(struct worker *worker, uint64_t now_ticks, uint32_t count)
+{
+    struct timeline *timeline = &worker->timeline;
+
+    timeline_pass(timeline, now_ticks, window_ios(worker) - count);
+    worker->event_ticks =
+        timeline->next_ticks < worker->end_ticks ? timeline->next_ticks : worker->end_ticks;
+}
+
 static void begin_window(struct worker *worker, uint64_t now_ticks)
 {
     worker->phase = WORKER_MEASURE;
-    worker->event_ticks = now_ticks + worker->run->runtime_ticks;
+    worker->end_ticks = now_ticks + worker->run->runtime_ticks;
     if (worker->run->job->number_ios != 0) {
         worker->ios_left = (int64_t)worker->run->job->number_ios;
     }
+    worker->ios_begin = worker->ios_left;
+    timeline_start(&worker->timeline, worker->run->begin_ticks, worker->run->runtime_ticks);
     worker->latency = worker->window;
     worker->stalls = 0;
+    next_interval(worker, now_ticks, 0);
     take_edge(worker, &worker->begin);
 }
 
-static void end_window(struct worker *worker)
+static void end_window(struct worker *worker, uint64_t now_ticks, uint32_t count)
 {
     take_edge(worker, &worker->end);
+    timeline_pass(&worker->timeline, now_ticks, window_ios(worker) - count);
+    timeline_end(&worker->timeline, window_ios(worker));
     worker->phase = WORKER_OVER;
     worker->latency = worker->ramp;
     worker->stop = true;
@@ -156,11 +177,15 @@ static void end_window(struct worker *worker)
     }
 }
 
-void worker_step(struct worker *worker, uint64_t now_ticks)
+void worker_step(struct worker *worker, uint64_t now_ticks, uint32_t count)
 {
+    if (worker->phase == WORKER_MEASURE && now_ticks < worker->end_ticks && worker->ios_left > 0) {
+        next_interval(worker, now_ticks, count);
+        return;
+    }
     worker->stamp_ticks = 0; /* printing takes time */
     if (worker->phase == WORKER_MEASURE) {
-        end_window(worker);
+        end_window(worker, now_ticks, count);
     } else if (worker->phase == WORKER_RAMP && worker->index == 0) {
         announce(worker);
     } else if (worker->phase != WORKER_OVER) {
@@ -184,7 +209,9 @@ void worker_finish(struct worker *worker)
         __atomic_store_n(&worker->run->begin_ticks, csr_time(), __ATOMIC_RELEASE);
     }
     take_edge(worker, &worker->end);
-    if (worker->phase != WORKER_MEASURE) {
+    if (worker->phase == WORKER_MEASURE) {
+        timeline_end(&worker->timeline, window_ios(worker));
+    } else {
         worker->begin = worker->end;
     }
     worker->phase = WORKER_OVER;

@@ -17,9 +17,11 @@
 #include "csr.h"
 #include "histogram.h"
 #include "job.h"
+#include "null.h"
 #include "pacing.h"
 #include "pattern.h"
 #include "storage.h"
+#include "timeline.h"
 
 enum {
     WORKER_IDLE_POLLS = 256, /* empty polls between two looks at the clock */
@@ -88,6 +90,7 @@ struct worker {
     struct nvme_io ios[JOB_IODEPTH_MAX]; /* a group on its way into the queue */
 
     struct pattern pattern;
+    struct null_device null; /* of completion=null */
 
     /* The open loop. */
     struct pacing pacing;
@@ -97,9 +100,11 @@ struct worker {
     /* The clock. */
     uint64_t stamp_ticks; /* of the drain just done, for the next group; 0: stale */
     uint64_t event_ticks; /* look at the phase from here on */
+    uint64_t end_ticks;   /* of the window */
     uint64_t drain_ticks; /* of the last drain */
     uint64_t stall_ticks; /* a gap between two drains that is called a stall */
     int64_t ios_left;     /* of number_ios */
+    int64_t ios_begin;    /* the same at the begin of the window */
     uint64_t idle_polls;
     struct nvme_counters own; /* of the limit probe, which counts for itself */
 
@@ -108,6 +113,7 @@ struct worker {
     struct latency ramp[2];
     struct latency window[2];
     struct edge begin, end;
+    struct timeline timeline;
     uint64_t stalls;
     uint64_t errors;
     enum nvme_error error; /* the first */
@@ -124,8 +130,11 @@ void worker_prepare(struct worker *worker, struct run *run, struct storage_queue
 /* Waits for the other harts, and starts the ramp. */
 void worker_start(struct worker *worker);
 
-/* Moves from ramp to window and from window to stop. Out of line: rare. */
-void worker_step(struct worker *worker, uint64_t now_ticks);
+/*
+ * Moves from ramp to window, from interval to interval and from window to stop, in a drain that
+ * found `count`. Out of line: rare.
+ */
+void worker_step(struct worker *worker, uint64_t now_ticks, uint32_t count);
 
 /* After the loop, which may have ended early for an error: the edges that were not reached. */
 void worker_finish(struct worker *worker);
@@ -142,7 +151,7 @@ static inline void worker_drained(struct worker *worker, uint64_t now_ticks, uin
     }
     worker->drain_ticks = now_ticks;
     if (now_ticks >= worker->event_ticks || worker->ios_left <= 0) {
-        worker_step(worker, now_ticks);
+        worker_step(worker, now_ticks, count);
     }
 }
 

@@ -231,13 +231,15 @@ enum nvme_error nvme_namespace_open(struct nvme_controller *controller, uint32_t
     return error;
 }
 
-enum nvme_error nvme_queue_lend(struct nvme_queue *queue, struct nvme_ring *ring)
+/* An idle poll queue can be lent or diverted: nobody else looks at its rings. */
+static bool is_idle(const struct nvme_queue *queue)
 {
-    if (queue->state != NVME_QUEUE_OPEN || queue->interrupts ||
-        nvme_queue_outstanding(queue) != 0) {
-        return NVME_ERR_STATE;
-    }
-    nvme_queue_enter_state(queue, NVME_QUEUE_LENT);
+    return queue->state == NVME_QUEUE_OPEN && !queue->interrupts &&
+           nvme_queue_outstanding(queue) == 0;
+}
+
+static void describe_ring(const struct nvme_queue *queue, struct nvme_ring *ring)
+{
     *ring = (struct nvme_ring){
         .sq = queue->sq,
         .cq = queue->cq,
@@ -247,6 +249,31 @@ enum nvme_error nvme_queue_lend(struct nvme_queue *queue, struct nvme_ring *ring
         .sq_tail = (uint32_t)queue->sq_tail,
         .cq_head = nvme_queue_head(queue),
         .phase = queue->phase != 0,
+        .queue_id = queue->id,
     };
+}
+
+enum nvme_error nvme_queue_lend(struct nvme_queue *queue, struct nvme_ring *ring)
+{
+    if (!is_idle(queue)) {
+        return NVME_ERR_STATE;
+    }
+    nvme_queue_enter_state(queue, NVME_QUEUE_LENT);
+    describe_ring(queue, ring);
+    return NVME_OK;
+}
+
+enum nvme_error nvme_queue_divert(struct nvme_queue *queue, volatile uint32_t doorbells[2],
+                                  struct nvme_ring *ring)
+{
+    if (!is_idle(queue)) {
+        return NVME_ERR_STATE;
+    }
+    doorbells[0] = queue->sq_tail_rung;
+    doorbells[1] = nvme_queue_head(queue);
+    /* Back at the device's by the next open: nvme_queue_reset(). */
+    queue->sq_doorbell = (volatile uint8_t *)&doorbells[0];
+    queue->cq_doorbell = (volatile uint8_t *)&doorbells[1];
+    describe_ring(queue, ring);
     return NVME_OK;
 }

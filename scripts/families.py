@@ -8,6 +8,7 @@ from results import main_side
 
 MODE_NAMES = {
     "poll": "polling", "irq": "interrupts", "hybrid": "hybrid", "limit": "device limit",
+    "null": "null (completions in memory)",
 }  # fmt: skip
 
 

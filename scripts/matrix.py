@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from machine import PRIVATE_LINES, UsageError
 
-COMPLETIONS = ("poll", "irq", "hybrid", "limit")
-SPINNING = ("poll", "hybrid", "limit")  # these need a core of the host for each hart
+MEASURED = ("poll", "irq", "hybrid", "limit")  # unless others are asked for
+COMPLETIONS = (*MEASURED, "null")
+SPINNING = ("poll", "hybrid", "limit", "null")  # these need a core of the host for each hart
 DELIVERIES = ("per-hart", "shared", "msix")
 PROCESSES = ("linear", "poisson")
 WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")
@@ -27,6 +28,7 @@ LIMIT_LACKS = (
     f"the raw ring has no open loop, no mix of reads and writes, and no block above "
     f"{LIMIT_BLOCK_MAX >> 10}k"
 )
+NULL_LACKS = "completions in memory come at once, there is no open loop"
 BOOT_S = 1.5  # start of QEMU and the guest's set-up, for the estimate only
 WINDOW_EXTRA_S = 0.03  # between two windows: drain, print, next
 
@@ -57,7 +59,7 @@ class Sweep:
 
     iodepth: tuple[int, ...] = (1,)
     batch: tuple[int, ...] = (1,)
-    completion: tuple[str, ...] = COMPLETIONS
+    completion: tuple[str, ...] = MEASURED
     bs: tuple[int, ...] = (4096,)
     rw: tuple[str, ...] = ("randread",)
     harts: tuple[int, ...] = (1,)
@@ -187,10 +189,13 @@ def _split_modes(sweep: Sweep, dropped: _Dropped) -> Iterator[Sweep]:
     mixed = tuple(rw for rw in sweep.rw if rw in MIXED)
     engine = tuple(mode for mode in sweep.completion if mode != "limit")
     for rate in sweep.rate:
-        modes = engine if rate else sweep.completion
-        groups = ((pure, small, modes), (pure, large, engine), (mixed, sweep.bs, engine))
+        modes = tuple(mode for mode in engine if mode != "null") if rate else sweep.completion
+        if rate and "null" in engine:
+            dropped.add(NULL_LACKS, "null", sweep.harts[0], sweep.delivery[0])
+        mixable = tuple(mode for mode in modes if mode != "limit")
+        groups = ((pure, small, modes), (pure, large, mixable), (mixed, sweep.bs, mixable))
         for rw, bs, kept in groups:
-            if rw and bs and len(kept) < len(sweep.completion):
+            if rw and bs and "limit" in sweep.completion and "limit" not in kept:
                 dropped.add(LIMIT_LACKS, "limit", sweep.harts[0], sweep.delivery[0])
             if rw and bs and kept:
                 yield dataclasses.replace(sweep, rw=rw, bs=bs, completion=kept, rate=(rate,))

@@ -69,8 +69,9 @@ struct world {
     size_t keep_bytes;
     void (*meanwhile[WORLD_MOMENTS])(void *arg); /* runs once; tests set it, again from inside it */
     void *meanwhile_arg;
-    uint32_t hart;        /* who acts, where several do; tests set it */
-    const uint8_t *arena; /* the DMA region of WORLD_PAGED; tests set it */
+    volatile uint32_t *diverted; /* two dwords that are no controller's doorbells; tests set it */
+    uint32_t hart;               /* who acts, where several do; tests set it */
+    const uint8_t *arena;        /* the DMA region of WORLD_PAGED; tests set it */
     size_t arena_bytes;
     unsigned long irq_depth; /* hal_irq_save without its restore */
     uint64_t irq_saves;

@@ -53,6 +53,7 @@ def judge_record(record: dict) -> None:
     options = record["job options"]
     check(options["rate_iops"] == str(RATE), "the record does not name the rate", shown)
     check(record["errors"] == 0 and record["counters"]["missed"] == 0, "errors", shown)
+    check(sum(record["timeline"]["ios"]) == total(record), "the timeline is not the sum", shown)
     check(record["late_starts"] <= total(record), "more late starts than starts", shown)
     check(options["completion"] != "poll" or not any(record["idle_ns"]), "poll slept", shown)
 
@@ -118,6 +119,29 @@ def run_refused() -> None:
     check(any("rate_iops=100" in line and "hint" in line for line in console), "no hint", console)
 
 
+def run_null() -> None:
+    """The engine alone: every completion, doorbell and latency is there, and poll works after it."""
+    records, _ = bench(
+        "rw=randrw bs=4k,1m iodepth=8 iodepth_batch_submit=4 numjobs=2 completion=null,poll "
+        "runtime=50ms ramp_time=5ms rounds=2",
+        harts=2,
+    )
+    check(len(records) == 8, f"{len(records)} records")
+    for record in records:
+        counters = record["counters"]
+        check(record["errors"] == 0 and total(record) > 0, "errors", describe(record))
+        check(counters["stale"] + counters["malformed"] == 0, "junk", describe(record))
+        check(0 < counters["sq_doorbells"] <= counters["posts"], "doorbells", describe(record))
+        check(record["read"]["lat_ns"]["N"] > 0, "no latencies", describe(record))
+        check(
+            record["job options"]["completion"] != "null" or record["idle_polls"] == 0,
+            "the engine waited for completions in memory",
+            describe(record),
+        )
+    _, console = bench("completion=null rate_iops=100", status=1, harts=1)
+    check(any("rate_iops=100" in line and "hint" in line for line in console), "no hint", console)
+
+
 def cases() -> list[Case]:
     """All of them."""
     modes = "completion=poll,irq,hybrid"
@@ -142,4 +166,5 @@ def cases() -> list[Case]:
         ),
         Case("closed loop", run_closed),
         Case("open loop, limit refused", run_refused),
+        Case("null", run_null),
     ]

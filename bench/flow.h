@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What both loops over the engine are made of: a request's way into the queue in a group, and back
+ * from its callback. Inline: the loops are measured with it.
+ */
+#ifndef HARTQ_BENCH_FLOW_H
+#define HARTQ_BENCH_FLOW_H
+
+#include "worker.h"
+
+/* The callback of every request: only notes that it has ended. `arg` is the request. */
+void flow_done(void *arg, struct nvme_result result);
+
+/* The requests of a group that were not posted are free again. */
+void flow_put_back(struct worker *worker, uint32_t posted, uint32_t count);
+
+/* A post that failed. Nothing is lost if the queue's places come free again. */
+void flow_post_failed(struct worker *worker, enum nvme_error error);
+
+/* The next free request becomes the group's command number `index`. */
+static inline void flow_fill(struct worker *worker, uint32_t index, uint64_t start_ticks)
+{
+    struct nvme_io *io = &worker->ios[index];
+    struct request *request = worker->free;
+
+    worker->free = request->next;
+    request->start_ticks = start_ticks;
+    request->write = pattern_next_is_write(&worker->pattern);
+    io->lba = pattern_next_lba(&worker->pattern);
+    io->buffer = request->buffer;
+    io->block_count = (uint32_t)worker->pattern.blocks;
+    io->opcode = request->write ? NVME_CMD_WRITE : NVME_CMD_READ;
+    io->callback = (struct nvme_callback){flow_done, request};
+}
+
+/*
+ * Posts the group and rings; returns how many went. Not all of it: the parts of split requests have
+ * taken the queue's places, and completions have to come first.
+ */
+static inline uint32_t flow_send(struct worker *worker, uint32_t count)
+{
+    uint32_t posted;
+    enum nvme_error error =
+        nvme_post_many(worker->queue->engine, worker->queue->ns, worker->ios, count, &posted);
+
+    nvme_submit(worker->queue->engine);
+    worker->in_flight += posted;
+    if (error != NVME_OK) {
+        flow_put_back(worker, posted, count);
+        flow_post_failed(worker, error);
+    }
+    return posted;
+}
+
+/* Takes what the callbacks have noted, and a stamp: latencies, and the requests are free again. */
+static inline uint32_t flow_take(struct worker *worker)
+{
+    /* One instruction, which a trap of this hart cannot split. */
+    struct request *first = __atomic_exchange_n(&worker->finished, NULL, __ATOMIC_RELAXED);
+    struct request *last = NULL;
+    struct latency *latency = worker->latency;
+    uint64_t now_ticks = csr_time();
+    uint32_t count = 0;
+
+    for (struct request *request = first; request != NULL; request = request->next) {
+        latency_add(&latency[request->write], now_ticks - request->start_ticks);
+        last = request;
+        count++;
+    }
+    if (last != NULL) {
+        last->next = worker->free;
+        worker->free = first;
+    }
+    worker->in_flight -= count;
+    worker->stamp_ticks = now_ticks;
+    return count;
+}
+
+/* True if there is enough to collect. A split request frees several slots: then a little early. */
+static inline bool flow_is_enough(const struct worker *worker)
+{
+    if (worker->finished == NULL) {
+        return false;
+    }
+    return worker->complete_min <= 1 ||
+           nvme_queue_outstanding(worker->queue->engine) + worker->complete_min <=
+               worker->in_flight ||
+           nvme_queue_outstanding(worker->queue->engine) == 0;
+}
+
+/* The open loop, until the worker stops. */
+void open_loop_run(struct worker *worker);
+
+#endif
