@@ -60,6 +60,17 @@ class Window:
     record: dict  # the guest's line as it came
     host: hostcpu.Spent | None
     firmware: str = ""  # OpenSBI's version
+    boot: int = 0
+
+    def as_json(self) -> dict:
+        """The form that windows.jsonl holds."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_json(data: dict) -> Window:
+        """The inverse of as_json()."""
+        host = hostcpu.Spent(**data["host"]) if data["host"] else None
+        return Window(**{**data, "host": host})
 
     @property
     def key(self) -> Key:
@@ -126,11 +137,11 @@ class _Reader:
     """Takes the console of one boot line by line."""
 
     def __init__(
-        self, pid: int, sweep: Sweep, first_round: int, on_window: Callable[[Window], None]
+        self, pid: int, sweep: Sweep, place: tuple[int, int], on_window: Callable[[Window], None]
     ) -> None:
         self._pid = pid
         self._sweep = sweep
-        self._first_round = first_round
+        self._boot, self._first_round = place
         self._on_window = on_window
         self._begin: hostcpu.Spent | None = None
         self._spent: hostcpu.Spent | None = None
@@ -156,7 +167,11 @@ class _Reader:
         try:
             record = json.loads(text)
             window = Window(
-                self._first_round + record["round"], record, self._spent, self._firmware
+                self._first_round + record["round"],
+                record,
+                self._spent,
+                self._firmware,
+                self._boot,
             )
             key, _ = window.key, window.iops
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
@@ -177,7 +192,7 @@ def run_boot(
     machine = boot_machine(target, plan, sweep, boot)
     rounds = plan.rounds_of_boot(boot)
     with Guest(machine) as guest:
-        reader = _Reader(guest.pid, sweep, rounds.start, on_window)
+        reader = _Reader(guest.pid, sweep, (boot, rounds.start), on_window)
         for line in guest.lines():
             reader.take(line)
         result = guest.finish()

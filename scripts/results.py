@@ -18,6 +18,8 @@ from stats import Estimate, estimate, paired_ratio
 
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
 EMPTY = {"total_ios": 0, "io_bytes": 0, "lat_ns": {"min": 0, "max": 0, "sum": 0, "bins": {}}}
+REFERENCES = ("limit", "null")  # lines that modes are compared with, themselves with none
+COMPARED = (*REFERENCES, "poll", "irq")
 # Sums of the windows that say something is wrong when they are not 0.
 FAULTS = ("missed", "errors", "stale", "malformed")
 
@@ -30,7 +32,8 @@ def group(windows: Iterable[Window]) -> dict[Key, list[Window]]:
 
     def place(item: tuple[Key, list[Window]]) -> tuple:
         key = item[0]
-        return (*key[:-2], DELIVERIES.index(key.delivery), COMPLETIONS.index(key.mode))
+        mode = COMPLETIONS.index(key.mode) if key.mode in COMPLETIONS else len(COMPLETIONS)
+        return (*key[:-2], DELIVERIES.index(key.delivery), mode)
 
     return dict(sorted(groups.items(), key=place))
 
@@ -122,7 +125,7 @@ def ratios(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
     """A mode against the others of its delivery, round by round."""
 
     def ratio(mode: str, value: Callable[[Window], float]) -> dict[str, object] | None:
-        if key.mode in (mode, "limit"):
+        if key.mode in (mode, *REFERENCES):
             return None
         mine, other = (
             {window.round: value(window) for window in groups.get(each, [])}
@@ -132,18 +135,64 @@ def ratios(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
         return found.as_json() if found else None
 
     return {
-        **{f"ratio_to_{mode}": ratio(mode, lambda w: w.iops) for mode in ("limit", "poll", "irq")},
+        **{f"ratio_to_{mode}": ratio(mode, lambda w: w.iops) for mode in COMPARED},
         "idle_ratio_to_irq": ratio("irq", idle_of) if key.mode == "hybrid" else None,
     }
 
 
-def ours(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
-    """The `hartq` object of a job."""
+def reference_iops(key: Key, groups: dict[Key, list[Window]], mode: str) -> float | None:
+    """The median of a reference line at the same point; None where it was not measured."""
+    iops = [window.iops for window in groups.get(key._replace(mode=mode), [])]
+    return _round(statistics.median(iops), 1) if iops else None
+
+
+def timeline(windows: list[Window]) -> dict[str, object] | None:
+    """IOPS over the time of each window, as far as the guest told; the last interval is shorter."""
+    told = [(w.round, w.record["runtime_ns"], w.record["timeline"])
+            for w in windows if w.record.get("timeline")]  # fmt: skip
+    if not told:
+        return None
+
+    def iops(runtime_ns: int, line: dict) -> list[float]:
+        every_ns, counts = line["interval_ns"], line["ios"]
+        last_ns = runtime_ns - every_ns * (len(counts) - 1)
+        spans = [every_ns] * (len(counts) - 1) + [last_ns if 0 < last_ns < every_ns else every_ns]
+        return [_round(count * 1e9 / span, 1) for count, span in zip(counts, spans)]
+
+    return {
+        "interval_ms": told[0][2]["interval_ns"] / 1e6,
+        "rounds": [{"round": number, "iops": iops(ns, line)} for number, ns, line in told],
+    }
+
+
+def counted_instructions(key: Key, rows: Iterable[dict]) -> dict[str, float] | None:
+    """Instructions of a read by part, from the icount pass; None if it has no such point."""
+    if key.rw not in ("read", "randread"):
+        return None
+    mine = {"completion": key.mode, "delivery": key.delivery, "queues": 1, "iodepth": key.depth,
+            "batch": key.batch, "bs": key.bs}  # fmt: skip
+    for row in rows:
+        if all(row.get(name) == value for name, value in mine.items()):
+            # What a shared line adds is of the interrupt.
+            parts = {"submit": ("submit",), "reap": ("reap",),
+                     "interrupt": ("interrupt", "answer", "end")}  # fmt: skip
+            return {
+                part: _round(sum(row.get(name, 0) for name in names) / key.batch, 2)
+                for part, names in parts.items()
+            }
+    return None
+
+
+def ours(
+    key: Key, groups: dict[Key, list[Window]], counted: Iterable[dict] = ()
+) -> dict[str, object]:
+    """The `hartq` object of a job; `counted` are the rows of the icount pass."""
     windows = groups[key]
     iops = {window.round: window.iops for window in windows}
     whole = estimate(list(iops.values()))
     idle = idle_fractions(windows)
-    limit = [window.iops for window in groups.get(key._replace(mode="limit"), [])]
+    boots = {window.round: window.boot for window in windows}
+    parts = counted_instructions(key, counted)
     return {
         "completion": key.mode,
         "delivery": key.delivery,
@@ -151,11 +200,16 @@ def ours(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
         "harts": key.harts,
         "rate_iops": key.rate or None,
         "offered_iops": key.rate * key.harts or None,
-        "rounds": [{"round": number, "iops": _round(iops[number], 1)} for number in sorted(iops)],
+        "rounds": [
+            {"round": number, "boot": boots[number], "iops": _round(iops[number], 1)}
+            for number in sorted(iops)
+        ],
         "iops_median": _round(whole.median, 1),
         "iops_interval": [_round(whole.low, 1), _round(whole.high, 1)],
         "interval_confidence": _round(whole.confidence, 4),
-        "device_limit_iops": _round(statistics.median(limit), 1) if limit else None,
+        "bandwidth_bytes": round(whole.median * key.bs),
+        "device_limit_iops": reference_iops(key, groups, "limit"),
+        "null_iops": reference_iops(key, groups, "null"),
         **ratios(key, groups),
         "interrupts_per_io": _per_io(windows, "interrupts"),
         "sq_doorbells_per_io": _per_io(windows, "sq_doorbells"),
@@ -175,6 +229,9 @@ def ours(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
         "host_cpu_us_per_io": host_cpu(windows),
         "host_wait_fraction": host_wait(windows),
         "stalls_over_10ms": counter(windows, "stalls_over_10ms"),
+        "instructions_per_io": _round(sum(parts.values()), 2) if parts else None,
+        "instructions": parts,
+        "timeline": timeline(windows),
     }
 
 
@@ -183,10 +240,12 @@ def job_name(key: Key, told: str) -> str:
     return told if key.delivery == DELIVERIES[0] else f"{told}-{key.delivery}"
 
 
-def job(key: Key, groups: dict[Key, list[Window]], environment: dict) -> dict[str, object]:
+def job(
+    key: Key, groups: dict[Key, list[Window]], environment: dict, counted: Iterable[dict]
+) -> dict[str, object]:
     """One element of fio's `jobs`."""
     windows = groups[key]
-    mine = ours(key, groups)
+    mine = ours(key, groups, counted)
     busy = 100.0 * (1.0 - mine["idle_fraction"])
     sides = {name: direction(windows, name) for name in ("read", "write", "trim")}
     bins = histogram.merge(side["lat_ns"].get("bins", {}) for side in sides.values())
@@ -210,8 +269,14 @@ def build(
     options: dict,
     partial: bool,
     capacity: list[dict] | None = None,
+    instructions: dict | None = None,
 ) -> dict:
-    """The whole result. `capacity` is what an open loop's per cent are of."""
+    """The whole result.
+
+    `capacity` is what an open loop's per cent are of, `instructions` the icount pass: its
+    `compiler` and `rows`.
+    """
+    counted = instructions["rows"] if instructions else []
     now = time.time()
     groups = group(windows)
     return {
@@ -223,17 +288,18 @@ def build(
         "partial": partial,
         "environment": environment,
         "capacity": capacity or [],
-        "jobs": [job(key, groups, environment) for key in groups],
+        "instructions": instructions,
+        "jobs": [job(key, groups, environment, counted) for key in groups],
     }
 
 
 CSV_FIELDS = (
     "completion", "delivery", "harts", "batch", "rate_iops", "offered_iops", "iops_median",
-    "device_limit_iops", "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io",
+    "bandwidth_bytes", "device_limit_iops", "null_iops", "instructions_per_io", "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io",
     "completions_per_drain", "idle_polls_per_io", "idle_fraction", "missed_interrupts",
     "spurious_interrupts", "late", "stalls_over_10ms",
 )  # fmt: skip
-CSV_RATIOS = ("ratio_to_limit", "ratio_to_poll", "ratio_to_irq", "idle_ratio_to_irq")
+CSV_RATIOS = (*(f"ratio_to_{mode}" for mode in COMPARED), "idle_ratio_to_irq")
 
 
 def csv_row(job: dict) -> dict[str, object]:
