@@ -204,7 +204,7 @@ check-python:
 
 # ---- actions ----------------------------------------------------------------------------------
 
-.PHONY: help all setup run bench bench-quick plot test test-host test-qemu test-full check \
+.PHONY: help all setup run bench bench-quick bench-aa plot test test-host test-qemu test-full check \
     sim threads fuzz mutate model instructions coverage size debug clean run-bench run-tests \
     run-coverage host-tests fuzz-targets
 
@@ -236,6 +236,11 @@ bench-quick: ## the same, coarser (45 seconds)
 run-bench: all
 	@$(PYTHON) scripts/bench.py --preset $(PRESET)
 	@$(PYTHON) scripts/plot.py results/latest
+
+bench-aa: ## test the method: the same build against itself, and slowed down (5 minutes)
+	@scripts/setup.sh bench
+	@$(MAKE) all
+	@$(PYTHON) scripts/aa.py
 
 plot: ## draw results/latest again, without QEMU
 	@scripts/setup.sh plot

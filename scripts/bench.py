@@ -16,8 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import answer
+import compare
 import environment
+import instructions
 import results
+import resume
 import targets
 from bench_options import build_parser, make_plan
 from capacity import Capacity, measure_capacity
@@ -35,14 +38,22 @@ DRAWN = ("iops", "latency", "cpu", "scaling")
 class Run:
     """A run of a plan: what it measured so far, and how it ended."""
 
-    def __init__(self, plan: Plan, target: Target, out: Path, capacity: Capacity) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        target: Target,
+        out: Path,
+        capacity: Capacity,
+        kept: Sequence[Window] = (),
+    ) -> None:
         self.plan = plan
         self.target = target
         self.capacity = capacity
         self.out = out.resolve()
-        self._older = (self.out / results.JSON_NAME).exists()
+        self._older = not kept and (self.out / results.JSON_NAME).exists()
         self._boots = 0
-        self.windows: list[Window] = []
+        self.windows: list[Window] = list(kept)  # of an earlier run that goes on
+        self.instructions: dict | None = None
         self.environment = environment.describe(
             target.qemu, plan.values("harts"), target.backing
         )
@@ -54,8 +65,9 @@ class Run:
         return self.out.with_name(f"{self.out.name}.partial") if beside else self.out
 
     def measure(self) -> None:
-        """All boots. What was measured is in `windows` however this ends."""
-        progress = Progress(self.plan, sys.stderr)
+        """All boots that are left. What was measured is in `windows` however this ends."""
+        done = {(window.boot, window.sweep) for window in self.windows}
+        progress = Progress(self.plan, sys.stderr, len(self.windows))
 
         def keep(window: Window) -> None:
             self.windows.append(window)
@@ -65,12 +77,24 @@ class Run:
         try:
             for boot in range(self.plan.boots):
                 for sweep in self.plan.sweeps_of_boot(boot):
+                    if (boot, self.plan.sweeps.index(sweep)) in done:
+                        continue
                     run_boot(self.target, self.plan, sweep, boot, keep)
                     if self.folder == self.out:
                         self.save(partial=True)
                 self._boots += 1
         finally:
             progress.close()
+
+    def count(self) -> None:
+        """Instructions, exactly, in a pass of their own; a failure costs only them."""
+        print("counting instructions", file=sys.stderr, flush=True)
+        try:
+            compiler, rows = instructions.measure(self.target.qemu)
+        except (RuntimeError, UsageError) as error:
+            print(f"bench.py: instructions were not counted: {error}", file=sys.stderr)
+            return
+        self.instructions = {"compiler": compiler, "rows": rows}
 
     def save(self, partial: bool) -> dict:
         """Write the result as it stands."""
@@ -90,9 +114,11 @@ class Run:
             options["rate_process"] = plan.process
         header = {**self.environment, "host_load_after": load}
         result = results.build(
-            self.windows, header, options, partial, self.capacity.as_json()
+            self.windows, header, options, partial, self.capacity.as_json(), self.instructions
         )
+        result["plan"] = resume.describe(plan, self.target)
         results.save(result, self.folder)
+        resume.save_windows(self.windows, self.folder)
         clear_pictures(self.folder)
         return result
 
@@ -126,11 +152,13 @@ def report(result: dict, out: Path) -> int:
     return STATUS_FAILED if faults else STATUS_OK
 
 
-def execute(run: Run) -> int:
+def execute(run: Run, count: bool) -> int:
     """Measure and report; a run that ends early reports what it has."""
     status, why = STATUS_OK, ""
     try:
         run.measure()
+        if count:
+            run.count()
     except Stopped:
         status, why = STATUS_STOPPED, "ended by a signal"
     except GuestFailed as failed:
@@ -145,22 +173,47 @@ def execute(run: Run) -> int:
     if why:
         kept = f"{len(run.windows)} of {run.plan.windows()} windows"
         print(f"partial: {kept} were kept; plot.py draws them")
+        print(f"to go on: scripts/bench.py --resume --out {shown(run.folder)}")
     if run.folder != run.out:
         print(f"the older result stays in {shown(run.out)}: the first boot was not complete")
     return status or verdict
 
 
+def odd_options(options: argparse.Namespace, known: Sequence[str]) -> list[str]:
+    """Options that were given and are none of the known ones."""
+    usual = vars(build_parser().parse_args([]))
+    return [
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(options).items()
+        if name not in known and value != usual[name]
+    ]
+
+
 def count_instructions(options: argparse.Namespace) -> int:
     """The preset that another script knows how to run; nothing but the emulator can be chosen."""
-    usual = vars(build_parser().parse_args([]))
-    odd = [f"--{name.replace('_', '-')}" for name, value in vars(options).items()
-           if name not in ("preset", "qemu") and value != usual[name]]  # fmt: skip
+    odd = odd_options(options, ("preset", "qemu"))
     if odd:
         raise UsageError(f"--preset instructions: takes no {', '.join(odd)} (--qemu alone)")
     rest = ["--qemu", options.qemu] if options.qemu else []
     return subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "instructions.py"), *rest], check=False
     ).returncode
+
+
+def go_on(options: argparse.Namespace) -> int:
+    """The rest of a run that was ended early; its own options hold."""
+    odd = odd_options(options, ("resume", "out", "backing", "qemu", "no_instructions"))
+    if odd:
+        raise UsageError(
+            f"--resume: takes no {', '.join(odd)}: the plan is that of the run which goes on"
+        )
+    old = resume.load(options.out, Target(options.backing, options.qemu))
+    left = old.plan.windows() - len(old.windows)
+    print(old.plan.describe(), flush=True)
+    print(f"      {len(old.windows)} of {old.plan.windows()} windows are there, {left} to go")
+    heed_signals()
+    run = Run(old.plan, old.target, options.out, old.capacity, old.windows)
+    return execute(run, not options.no_instructions)
 
 
 def begin(options: argparse.Namespace) -> int:
@@ -182,7 +235,7 @@ def begin(options: argparse.Namespace) -> int:
     print(*capacity.lines(), sep="\n", end="\n" if capacity.iops else "")
     plan = dataclasses.replace(plan, sweeps=with_rates(plan.sweeps, capacity))
     print(plan.describe(), flush=True)
-    return execute(Run(plan, target, options.out, capacity))
+    return execute(Run(plan, target, options.out, capacity), not options.no_instructions)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -191,7 +244,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.preset == "instructions":
             return count_instructions(options)
-        return begin(options)
+        if options.compare:
+            odd = odd_options(options, ("compare", "threshold"))
+            if odd:
+                raise UsageError(f"--compare: takes no {', '.join(odd)} (--threshold alone)")
+            return compare.run(*options.compare, options.threshold)
+        return go_on(options) if options.resume else begin(options)
     except UsageError as error:
         print(f"bench.py: {error}", file=sys.stderr)
         return STATUS_USAGE

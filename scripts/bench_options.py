@@ -109,6 +109,22 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where the result goes (default results/latest)",
     )
+    add("--resume", action="store_true", help="go on with the run in --out that was ended early")
+    add(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar=("A", "B"),
+        help="two results: which points differ; exit status 1 if B is slower than the threshold",
+    )
+    add(
+        "--threshold",
+        type=float,
+        default=5.0,
+        metavar="PCT",
+        help="what --compare calls a regression (default 5)",
+    )
+    add("--no-instructions", action="store_true", help="do not count instructions at the end")
     add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")
     add("--dry-run", action="store_true", help="print the plan and stop")
     return parser  # fmt: skip

@@ -45,6 +45,12 @@ class Capacity:
         names = ("rw", "bs", "iodepth", "batch")
         return [dict(zip(names, key)) | {"iops": round(iops, 1)} for key, iops in self.iops.items()]
 
+    @staticmethod
+    def from_json(data: list[dict]) -> Capacity:
+        """The inverse of as_json()."""
+        names = ("rw", "bs", "iodepth", "batch")
+        return Capacity({tuple(each[name] for name in names): each["iops"] for each in data})
+
     def lines(self) -> Iterator[str]:
         """What was found, for the console."""
         for (rw, bs, depth, batch), iops in self.iops.items():

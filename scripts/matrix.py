@@ -86,22 +86,34 @@ class Preset:
 
 
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+LOADS = (Rate(percent=10), Rate(percent=50), Rate(percent=80))  # of the capacity
 PRESETS = {
     "quick": Preset(
         (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), rounds=6, boots=2, runtime_ms=200, ramp_ms=30
     ),
     "default": Preset(
-        (Sweep(DEPTHS), Sweep((32, 128), (8, 0))), rounds=6, boots=3, runtime_ms=500, ramp_ms=50
+        (
+            Sweep(DEPTHS),
+            Sweep((32, 128), (8, 0)),
+            Sweep((1, 32, 128), completion=("null",)),
+            Sweep((32,), bs=(512, 16384, 131072), completion=("poll", "irq", "hybrid")),
+            Sweep((OPEN_DEPTH,), rate=LOADS),
+        ),
+        rounds=6,
+        boots=3,
+        runtime_ms=350,
+        ramp_ms=50,
     ),
     "full": Preset(
         (
             Sweep((*DEPTHS, 256, 512), delivery=("per-hart", "msix")),
-            Sweep((8, 32, 128, 512), (8, 0)),
+            Sweep((4, 8, 16, 32, 64, 128, 512), (2, 8, 32, 0)),
             Sweep((1, 32, 128), harts=(2, 4, 8), delivery=DELIVERIES),
             Sweep((32, 128), (0,), harts=(2, 4, 8), delivery=DELIVERIES),
             Sweep((1, 32), bs=(512, 16384, 65536, 262144, 1048576)),
             Sweep((1, 32), rw=("randwrite", "randrw", "read", "write")),
-            Sweep((OPEN_DEPTH,), rate=(Rate(percent=10), Rate(percent=50), Rate(percent=80))),
+            Sweep((OPEN_DEPTH,), rate=LOADS),
+            Sweep((1, 32, 128), completion=("null",)),
         ),
         rounds=12,
         boots=4,

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import re
+import statistics
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ MEMORY_MIB = 128  # besides the buffers
 PRP_LIST_BYTES = 4096  # of each request's slot, beside its buffer
 COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
 COMPLAINTS_MAX = 10
+EDGE = re.compile(r"#(begin|end) (\d+) (\d+)$")  # point, round
+Edge = Callable[[int, bool, int], None]  # QEMU's process, whether a window begins, its point
 FIRMWARE_LINE = re.compile(r"^OpenSBI (v\S+)")
 
 
@@ -61,6 +64,7 @@ class Window:
     host: hostcpu.Spent | None
     firmware: str = ""  # OpenSBI's version
     boot: int = 0
+    sweep: int = 0  # its place in the plan
 
     def as_json(self) -> dict:
         """The form that windows.jsonl holds."""
@@ -97,6 +101,11 @@ class Window:
     def iops(self) -> float:
         """I/Os per second."""
         return self.ios * 1e9 / self.record["runtime_ns"]
+
+
+def idle_of(window: Window) -> float:
+    """The harts' share of a window that they slept, their mean."""
+    return statistics.fmean(window.record["idle_ns"]) / window.record["runtime_ns"]
 
 
 def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine:
@@ -137,11 +146,17 @@ class _Reader:
     """Takes the console of one boot line by line."""
 
     def __init__(
-        self, pid: int, sweep: Sweep, place: tuple[int, int], on_window: Callable[[Window], None]
+        self,
+        pid: int,
+        sweep: Sweep,
+        place: tuple[int, int, int],
+        on_window: Callable[[Window], None],
+        on_edge: Edge | None = None,
     ) -> None:
         self._pid = pid
+        self._on_edge = on_edge
         self._sweep = sweep
-        self._boot, self._first_round = place
+        self._place, self._first_round = place[:2], place[2]
         self._on_window = on_window
         self._begin: hostcpu.Spent | None = None
         self._spent: hostcpu.Spent | None = None
@@ -151,6 +166,8 @@ class _Reader:
 
     def take(self, line: Line) -> None:
         """Act on one line; what is not ours passes by."""
+        if self._on_edge and (edge := EDGE.match(line.text)):
+            self._on_edge(self._pid, edge[1] == "begin", int(edge[2]))
         if line.text.startswith("#begin "):
             self._begin = hostcpu.sample(self._pid, line.time_ns)
         elif line.text.startswith("#end "):
@@ -171,7 +188,7 @@ class _Reader:
                 record,
                 self._spent,
                 self._firmware,
-                self._boot,
+                *self._place,
             )
             key, _ = window.key, window.iops
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
@@ -183,16 +200,22 @@ class _Reader:
 
 
 def run_boot(
-    target: Target, plan: Plan, sweep: Sweep, boot: int, on_window: Callable[[Window], None]
+    target: Target,
+    plan: Plan,
+    sweep: Sweep,
+    boot: int,
+    on_window: Callable[[Window], None],
+    on_edge: Edge | None = None,
 ) -> None:
-    """Boot once, hand over each window as it ends.
+    """Boot once, hand over each window as it ends, and each edge of a window as it comes.
 
     Raises GuestFailed when the guest fails or stops early, UsageError when it could not start.
     """
     machine = boot_machine(target, plan, sweep, boot)
     rounds = plan.rounds_of_boot(boot)
+    place = (boot, plan.sweeps.index(sweep), rounds.start)
     with Guest(machine) as guest:
-        reader = _Reader(guest.pid, sweep, (boot, rounds.start), on_window)
+        reader = _Reader(guest.pid, sweep, place, on_window, on_edge)
         for line in guest.lines():
             reader.take(line)
         result = guest.finish()

@@ -13,7 +13,7 @@ from pathlib import Path
 import histogram
 import hostcpu
 from matrix import COMPLETIONS, DELIVERIES
-from measure import Key, Window
+from measure import Key, Window, idle_of
 from stats import Estimate, estimate, paired_ratio
 
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
@@ -114,11 +114,6 @@ def idle_fractions(windows: list[Window]) -> list[float]:
     total_ns = sum(window.record["runtime_ns"] for window in windows)
     harts = zip(*(window.record["idle_ns"] for window in windows))
     return [_round(min(1.0, sum(idle) / total_ns)) for idle in harts]
-
-
-def idle_of(window: Window) -> float:
-    """The harts' share of a window that they slept, their mean."""
-    return statistics.fmean(window.record["idle_ns"]) / window.record["runtime_ns"]
 
 
 def ratios(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:

@@ -52,3 +52,15 @@ class ScriptTest(unittest.TestCase):
             timeout=60,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
+
+
+def run_script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the scripts as a command."""
+    return subprocess.run(
+        [sys.executable, str(SCRIPTS / name), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )

@@ -22,37 +22,11 @@ sys.path[:0] = [str(SCRIPTS), str(HERE)]
 import matrix  # noqa: E402
 import progress  # noqa: E402
 import results  # noqa: E402
+from bench_command import BenchTest  # noqa: E402
 
 
-class Command(unittest.TestCase):
+class Command(BenchTest):
     """The whole command, with a program that answers as QEMU does."""
-
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.out = self.folder / "out"
-        self.qemu = self.folder / "qemu"
-        self.qemu.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE}/fake_guest.py" "$@"\n')
-        self.qemu.chmod(self.qemu.stat().st_mode | stat.S_IXUSR)
-        (self.folder / "bench.elf").write_bytes(b"\x7fELF")
-
-    def command(self, *options: str) -> list[str]:
-        """bench.py with the program replaced."""
-        code = (
-            f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import bench, measure, functools; "
-            f"app = {str(self.folder / 'bench.elf')!r}; "
-            "bench.Target = functools.partial(measure.Target, app=app); "
-            "sys.exit(bench.main(sys.argv[1:]))"
-        )
-        words = ["--qemu", str(self.qemu), "--out", str(self.out), *options]
-        return [sys.executable, "-c", code, *words]
-
-    def run_bench(self, *options: str, ways: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*options), env={**os.environ, "FAKE_GUEST": ways}, capture_output=True,
-            text=True, timeout=60, check=False,
-        )  # fmt: skip
 
     def test_quick(self) -> None:
         done = self.run_bench("--preset", "quick")
@@ -193,7 +167,7 @@ class Command(unittest.TestCase):
             (["--rate-iops", "fast"], "--rate-iops: 'fast' is not a rate"),
             (["--rate-iops", "201%"], "--rate-iops: 201% is out of range (1 to 200%)"),
             (["--rate-iops", "5", "--completion", "limit"], "raw ring has no open loop"),
-            (["--rate-process", "poisson"], "--rate-process: poisson needs a load"),
+            (["--iodepth", "1", "--rate-process", "poisson"], "--rate-process: poisson needs a load"),
             (["--iodepth", "abc"], "--iodepth: 'abc' is not a number"),
             (["--bs", "1000"], "--bs: 1000 is not a multiple of 512"),
             (["--bs", "512,8k", "--backing", "null:4k"], "less than a block"),
@@ -216,9 +190,11 @@ class Command(unittest.TestCase):
         plan = matrix.Plan((matrix.Sweep(),), 6, 1, 500, 50)
         with mock.patch.object(progress, "PLAIN_EVERY_S", 0.0), contextlib.redirect_stdout(stream):
             bar = progress.Progress(plan, stream)
-            bar.step(mock.Mock())
+            record = {"jobname": "a-point", "idle_ns": [25], "runtime_ns": 100}
+            bar.step(mock.Mock(record=record, iops=1234.0))
             bar.close()
         self.assertIn("1/24 windows", stream.getvalue())
+        self.assertRegex(stream.getvalue(), "a-point +1,234 IOPS,  75 % busy")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Test the method: the same build against itself, and against itself slowed down.
+
+Three results are measured boot by boot side by side: A and B are the same, S is stopped for a share
+of the time at points that chance chooses (SIGSTOP to QEMU within the window: the guest's clock goes
+on, so its IOPS fall). compare.py must see next to nothing between A and B, and the slow-down in S.
+
+Exit status: 0 the method holds, 1 it does not or a guest failed, 2 usage, 130 ended by a signal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import compare
+import environment
+import results
+from machine import ROOT, UsageError, find_app
+from matrix import Plan, Sweep, runnable
+from measure import GuestFailed, Target, Window, run_boot
+from stop import Stopped, heed_signals
+
+STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
+MODES = ("poll", "irq", "hybrid")
+SWEEPS = (Sweep((1, 4, 16, 32, 64, 128), completion=MODES), Sweep((32, 128), (0,), MODES))
+BOOTS, RUNTIME_MS, RAMP_MS = 8, 200, 30
+DIFFER_MOST = 0.05  # of the points of A and B
+FOUND_LEAST = 0.5  # of the slowed points: the others drown in the noise of the host
+SLOW_PERCENT = 20
+PERIOD_S = 0.01
+SIDES = ("A", "B", "S")
+
+
+class Brake:
+    """Stops QEMU for a share of the time, between two edges of a window."""
+
+    def __init__(self, percent: int) -> None:
+        self._stop_s = PERIOD_S * percent / 100
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def press(self, pid: int) -> None:
+        """From now on."""
+        self._over.clear()
+        self._thread = threading.Thread(target=self._work, args=(pid,), daemon=True)
+        self._thread.start()
+
+    def _work(self, pid: int) -> None:
+        try:
+            while not self._over.wait(PERIOD_S - self._stop_s):
+                os.kill(pid, signal.SIGSTOP)
+                time.sleep(self._stop_s)
+                os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            return
+
+    def release(self) -> None:
+        """QEMU runs on."""
+        if self._thread:
+            self._over.set()
+            self._thread.join()
+            self._thread = None
+
+
+def order_of_boot(boot: int) -> tuple[str, ...]:
+    """Each side is first, and last, as often as the others."""
+    turned = SIDES[boot % 3 :] + SIDES[: boot % 3]
+    return turned[::-1] if boot // 3 % 2 else turned
+
+
+def choose(plan: Plan, seed: int) -> list[set[int]]:
+    """Half of the depths of each sweep, by their place in the guest: all modes of each.
+
+    The modes of a depth follow one another, each boot in another order.
+    """
+    chance = random.Random(seed)
+    places = [sweep.points() // len(sweep.completion) for sweep in plan.sweeps]
+    return [set(chance.sample(range(count), count // 2)) for count in places]
+
+
+class Test:
+    """The three results, as they grow."""
+
+    def __init__(self, plan: Plan, target: Target, slowed: list[set[int]], percent: int) -> None:
+        self.plan = plan
+        self.target = target
+        self.slowed = slowed
+        self.brake = Brake(percent)
+        self.windows: dict[str, list[Window]] = {side: [] for side in SIDES}
+        self.names: set[str] = set()  # of the slowed points
+        self.pair = f"{time.time_ns():x}"
+
+    def run_boot(self, side: str, boot: int) -> None:
+        """One boot of each sweep."""
+        for sweep, chosen in zip(self.plan.sweeps, self.slowed):
+
+            def is_slowed(point: int, sweep: Sweep = sweep, chosen: set[int] = chosen) -> bool:
+                return point // len(sweep.completion) in chosen
+
+            def keep(window: Window, is_slowed=is_slowed) -> None:
+                self.windows[side].append(window)
+                if is_slowed(window.record["point"]):
+                    self.names.add(window.record["jobname"])
+
+            def edge(pid: int, begins: bool, point: int, is_slowed=is_slowed) -> None:
+                self.brake.release()
+                if begins and side == "S" and is_slowed(point):
+                    self.brake.press(pid)
+
+            try:
+                run_boot(self.target, self.plan, sweep, boot, keep, edge)
+            finally:
+                self.brake.release()
+
+    def results(self, header: dict) -> dict[str, dict]:
+        """As bench.py writes them, and marked as measured in pairs."""
+        built = {}
+        for side, windows in self.windows.items():
+            built[side] = results.build(windows, header, {"side": side}, False)
+            built[side]["pair"] = self.pair
+        return built
+
+
+def judge(built: dict[str, dict], slowed: set[str]) -> tuple[list[str], bool]:
+    """What was found, in words, and whether the method holds."""
+    same = compare.differences(built["A"], built["B"])
+    differ = [each.name for each in same if each.verdict(0.0)]
+    slow = compare.differences(built["A"], built["S"])
+    found = [each for each in slow if each.name in slowed and each.verdict(0.0) < 0]
+    false = [each.name for each in slow if each.name not in slowed and each.verdict(0.0)]
+    alike = len(differ) <= DIFFER_MOST * len(same)
+    seen = len(found) >= FOUND_LEAST * len(slowed) and (
+        len(false) <= max(1, DIFFER_MOST * (len(slow) - len(slowed)))
+    )
+    words = [
+        f"{'ok  ' if alike else 'FAIL'} A against B, the same build: {len(differ)} of {len(same)} "
+        f"points differ, at most {100 * DIFFER_MOST:g} % may"
+        + (f" ({', '.join(differ)})" if differ else ""),
+        f"{'ok  ' if seen else 'FAIL'} A against S: {len(found)} of {len(slowed)} slowed points "
+        f"found, at least {100 * FOUND_LEAST:g} % must be; {len(false)} of "
+        f"{len(slow) - len(slowed)} others differ" + (f" ({', '.join(false)})" if false else ""),
+    ]
+    return words, alike and seen
+
+
+def measure(test: Test) -> None:
+    """All boots of all sides."""
+    begin_s = time.monotonic()
+    for boot in range(test.plan.boots):
+        for side in order_of_boot(boot):
+            test.run_boot(side, boot)
+        done_s = time.monotonic() - begin_s
+        left_s = done_s / (boot + 1) * (test.plan.boots - boot - 1)
+        print(f"boot {boot + 1}/{test.plan.boots} of A, B and S, about {left_s:.0f} s left",
+              file=sys.stderr, flush=True)  # fmt: skip
+
+
+def execute(test: Test, out: Path, seed: int, percent: int) -> int:
+    """Measure, save, judge."""
+    header = environment.describe(test.target.qemu, [1], test.target.backing)
+    try:
+        measure(test)
+    except Stopped:
+        print("aa.py: ended by a signal; nothing is judged", file=sys.stderr)
+        return STATUS_STOPPED
+    except GuestFailed as failed:
+        print(f"aa.py: the guest failed: {failed}", file=sys.stderr)
+        return STATUS_FAILED
+    header["opensbi"] = test.windows["A"][0].firmware
+    built = test.results(header)
+    for side, result in built.items():
+        results.save(result, out / side)
+    for title, side in (("B / A", "B"), (f"S / A, slowed by {percent} % where marked *", "S")):
+        print(f"\n{title}: IOPS, median and interval of {test.plan.boots} pairs of boots")
+        for line in compare.lines(compare.differences(built["A"], built[side]), 0.0):
+            mark = "*" if side == "S" and line.split(" ")[0] in test.names else " "
+            print(mark, line)
+    words, holds = judge(built, test.names)
+    print("", *words, f"seed {seed}; written: A, B and S in {out.name}", sep="\n")
+    return STATUS_OK if holds else STATUS_FAILED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command; the return value is the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="aa.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--seed", type=int, default=1, metavar="N", help="which points are slowed (default 1)")
+    add("--boots", type=int, default=BOOTS, metavar="N", help=f"of each side (default {BOOTS})")
+    add(
+        "--slow",
+        type=int,
+        default=SLOW_PERCENT,
+        metavar="PCT",
+        help=f"share of the time that S is stopped (default {SLOW_PERCENT})",
+    )
+    add("--out", type=Path, default=ROOT / "results" / "aa", metavar="DIR", help="(results/aa)")
+    add("--qemu", metavar="PATH", help="emulator, as for bench.py")
+    options = parser.parse_args(argv)
+    target = Target("null", options.qemu)
+    try:
+        if not 6 <= options.boots <= 100:
+            raise UsageError(f"--boots: {options.boots} is out of range (6 to 100)")
+        if not 1 <= options.slow <= 90:
+            raise UsageError(f"--slow: {options.slow} is out of range (1 to 90)")
+        find_app(target.app)
+        sweeps, _ = runnable(SWEEPS)
+        plan = Plan(sweeps, options.boots, options.boots, RUNTIME_MS, RAMP_MS)
+    except UsageError as error:
+        print(f"aa.py: {error}", file=sys.stderr)
+        return STATUS_USAGE
+    print(f"three times {plan.describe()}", flush=True)
+    heed_signals()
+    test = Test(plan, target, choose(plan, options.seed), options.slow)
+    return execute(test, options.out, options.seed, options.slow)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Two results of bench.py, point by point: what differs, and is the second slower?
+
+A run of the same build against itself must show next to nothing (scripts/aa.py tests it).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import instructions
+import results
+from machine import UsageError
+from stats import Estimate, paired_ratio, ratio_of_samples
+
+BOOTS_ENOUGH = 4  # boots that can stand for themselves: fewer give no interval of 95 %
+# Results that differ here do not answer the same question.
+SAME = ("backing",)
+# They may differ, and then that is what is seen.
+TOLD = ("qemu", "compiler", "host_cpu", "host_cores")
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """A point in both results; `ratio` is the second's IOPS over the first's."""
+
+    name: str
+    ratio: Estimate
+
+    def verdict(self, threshold: float) -> int:
+        """1 faster, -1 slower, 0 neither: beyond chance, and by more than the threshold."""
+        by = abs(self.ratio.median - 1.0)
+        return self.ratio.verdict() if by > threshold else 0
+
+
+def by_boot(rounds: list[dict]) -> dict[int, float]:
+    """The median of each boot."""
+    boots: dict[int, list[float]] = {}
+    for each in rounds:
+        boots.setdefault(each.get("boot", 0), []).append(each["iops"])
+    return {boot: statistics.median(values) for boot, values in boots.items()}
+
+
+def ratio(first: list[dict], second: list[dict], paired: bool) -> Estimate:
+    """The second over the first.
+
+    Rounds of one boot share where the host has put QEMU's threads. Where there are boots enough,
+    they are the samples, and rounds are not.
+    """
+    boots = by_boot(first), by_boot(second)
+    if min(map(len, boots)) >= BOOTS_ENOUGH:
+        samples = boots
+    else:
+        samples = tuple({each["round"]: each["iops"] for each in side} for side in (first, second))
+    if paired and (found := paired_ratio(samples[1], samples[0])):
+        return found
+    return ratio_of_samples(list(samples[1].values()), list(samples[0].values()))
+
+
+def points(result: dict) -> dict[str, list[dict]]:
+    """Rounds of each point that did any I/O, by its name."""
+    return {
+        job["jobname"]: job["hartq"]["rounds"]
+        for job in result["jobs"]
+        if all(each["iops"] > 0 for each in job["hartq"]["rounds"])
+    }
+
+
+def differences(first: dict, second: dict) -> list[Difference]:
+    """All points that both have. Pairs, if they were measured boot by boot side by side."""
+    paired = first.get("pair") is not None and first.get("pair") == second.get("pair")
+    mine, other = points(first), points(second)
+    return [Difference(n, ratio(mine[n], other[n], paired)) for n in mine if n in other]
+
+
+def counted(first: dict, second: dict) -> Iterator[str]:
+    """Instructions that rose: exact figures, of one compiler."""
+    sides = [result.get("instructions") for result in (first, second)]
+    if not all(sides) or sides[0]["compiler"] != sides[1]["compiler"]:
+        return
+    before, now = (instructions.figures_of(side["rows"]) for side in sides)
+    for name, parts in before.items():
+        for part, count in parts.items():
+            if now.get(name, {}).get(part, 0) > count:
+                yield f"{name}: {part} rose from {count} to {now[name][part]} instructions"
+
+
+def check(first: dict, second: dict) -> list[str]:
+    """What a reader must know first. UsageError if the two cannot be compared."""
+    notes = []
+    for name in SAME + TOLD:
+        values = [str(result.get("environment", {}).get(name)) for result in (first, second)]
+        if values[0] != values[1]:
+            text = f"{name}: {values[0]} in A, {values[1]} in B"
+            if name in SAME:
+                raise UsageError(f"--compare: {text}: these are different measurements")
+            notes.append(f"note: {text}")
+    for which, result in (("A", first), ("B", second)):
+        if result.get("partial"):
+            notes.append(f"note: {which} is a partial result")
+    names = set(points(first)) ^ set(points(second))
+    if names:
+        shown = ", ".join(sorted(names)[:5]) + (" ..." if len(names) > 5 else "")
+        notes.append(f"note: {len(names)} points are in one of them alone: {shown}")
+    return notes
+
+
+def lines(found: list[Difference], threshold: float) -> list[str]:
+    """A line for each point, and what they come to."""
+    words = {1: "faster", -1: "SLOWER", 0: ""}
+    rows = [
+        f"{each.name:44} {each.ratio.median:6.3f} ({each.ratio.low:.3f}-{each.ratio.high:.3f})"
+        f"  {words[each.verdict(threshold)]}".rstrip()
+        for each in found
+    ]
+    verdicts = [each.verdict(threshold) for each in found]
+    chance = sum(1.0 - each.ratio.confidence for each in found)
+    unsure = sum(not each.ratio.sure for each in found)
+    rows.append(
+        f"{len(found)} points: {verdicts.count(-1)} slower, {verdicts.count(1)} faster by more "
+        f"than {100 * threshold:g} % (by chance alone at most {chance:.1f} would seem to differ)"
+    )
+    if unsure:
+        rows.append(f"{unsure} points have too few rounds to tell (six, or four boots)")
+    return rows
+
+
+def load(path: Path) -> dict:
+    """A result of ours. UsageError if it is not one."""
+    try:
+        result = results.load(path)
+    except ValueError as error:
+        raise UsageError(f"--compare: {error}") from error
+    if any("hartq" not in job for job in result["jobs"]):
+        raise UsageError(f"--compare: {path}: not a result of bench.py")
+    return result
+
+
+def run(first: Path, second: Path, threshold_percent: float) -> int:
+    """The command: 0 no regression, 1 one at least. UsageError if they cannot be compared."""
+    if not 0 <= threshold_percent < 100:
+        raise UsageError(f"--threshold: {threshold_percent:g} is out of range (0 to 100)")
+    sides = load(first), load(second)
+    notes = check(*sides)
+    found = differences(*sides)
+    if not found:
+        raise UsageError("--compare: the two have no point in common")
+    rises = list(counted(*sides))
+    print(f"B / A, IOPS: median and interval\nA: {first}\nB: {second}")
+    print(*notes, *lines(found, threshold_percent / 100), *rises, sep="\n")
+    slower = any(each.verdict(threshold_percent / 100) < 0 for each in found)
+    sys.stdout.flush()
+    return 1 if slower or rises else 0

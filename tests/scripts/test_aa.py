@@ -1,0 +1,119 @@
+"""aa.py: the test of the method, with results that are not measured."""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+import support
+from fake_results import fake_result
+
+import aa
+from matrix import Plan, Sweep
+
+
+def sides(slow: float, spread: float, shift: float = 1.0) -> tuple[dict[str, dict], set[str]]:
+    """Results of A, B and S; S is slower at every other point, B differs by `shift`."""
+    chance = random.Random(3)
+    base = fake_result("1,2,4,8,16,32")
+    names = [job["jobname"] for job in base["jobs"]]
+    slowed = set(names[::2])
+    built = {}
+    for side in aa.SIDES:
+        built[side] = copy.deepcopy(base)
+        built[side]["pair"] = "x"
+        for job in built[side]["jobs"]:
+            factor = shift if side == "B" else 1.0
+            factor *= slow if side == "S" and job["jobname"] in slowed else 1.0
+            job["hartq"]["rounds"] = [
+                {"round": i, "boot": i, "iops": 1e5 * factor * chance.lognormvariate(0, spread)}
+                for i in range(8)
+            ]
+    return built, slowed
+
+
+class Judge(unittest.TestCase):
+    """What passes and what does not."""
+
+    def test_method_holds(self) -> None:
+        words, holds = aa.judge(*sides(0.8, 0.05))
+        self.assertTrue(holds, words)
+        self.assertIn("0 of 24 points differ", words[0])
+        self.assertIn("12 of 12 slowed points found", words[1])
+
+    def test_builds_that_differ(self) -> None:
+        words, holds = aa.judge(*sides(0.8, 0.02, shift=0.9))
+        self.assertFalse(holds)
+        self.assertTrue(words[0].startswith("FAIL"))
+
+    def test_slow_down_that_is_not_seen(self) -> None:
+        for slow, spread in ((1.0, 0.05), (0.8, 1.5)):
+            words, holds = aa.judge(*sides(slow, spread))
+            self.assertFalse(holds, words)
+            self.assertTrue(words[1].startswith("FAIL"))
+
+
+class Parts(unittest.TestCase):
+    """The brake, the order, the choice."""
+
+    def test_brake_takes_its_share(self) -> None:
+        child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        try:
+            brake = aa.Brake(50)
+            tick = os.sysconf("SC_CLK_TCK")
+
+            def stopped() -> float:
+                states = []
+                for _ in range(200):
+                    with open(f"/proc/{child.pid}/stat", encoding="ascii") as stat:
+                        states.append(stat.read().rpartition(")")[2].split()[0])
+                    time.sleep(0.0037)
+                return states.count("T") / len(states)
+
+            self.assertGreater(tick, 0)
+            self.assertEqual(stopped(), 0.0)
+            brake.press(child.pid)
+            self.assertGreater(stopped(), 0.25)
+            brake.release()
+            self.assertEqual(stopped(), 0.0)
+        finally:
+            child.send_signal(signal.SIGCONT)
+            child.kill()
+            child.wait()
+
+    def test_brake_outlives_its_process(self) -> None:
+        child = subprocess.Popen(["true"])
+        child.wait()
+        brake = aa.Brake(20)
+        brake.press(child.pid)
+        time.sleep(3 * aa.PERIOD_S)
+        brake.release()
+
+    def test_every_side_goes_first(self) -> None:
+        orders = [aa.order_of_boot(boot) for boot in range(6)]
+        self.assertEqual(len(set(orders)), 6)
+        self.assertEqual([order[0] for order in orders].count("A"), 2)
+
+    def test_choice_follows_the_seed(self) -> None:
+        plan = Plan((Sweep((1, 2, 4)), Sweep((8,), (0,))), 6, 6, 10, 10)
+        chosen = aa.choose(plan, 1)
+        self.assertEqual(chosen, aa.choose(plan, 1))
+        self.assertNotEqual([chosen] * 9, [aa.choose(plan, seed) for seed in range(2, 11)])
+        self.assertEqual([len(each) for each in chosen], [1, 0])
+        self.assertLess(max(chosen[0]), 3)
+
+    def test_bad_arguments(self) -> None:
+        for words in (["--boots", "5"], ["--slow", "0"], ["--slow", "91"]):
+            done = support.run_script("aa.py", *words)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f"aa.py: {words[0]}", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

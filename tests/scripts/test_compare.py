@@ -1,0 +1,166 @@
+"""compare.py and the statistics behind it: what differs, how sure, and when it is a regression."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import math
+import random
+import unittest
+
+import support
+from fake_results import fake_result
+
+import compare
+import stats
+from machine import UsageError
+
+
+def with_rounds(result: dict, factor: float, chance: random.Random, spread: float) -> dict:
+    """The same result with other rounds: 6 in 6 boots, with noise, times a factor."""
+    made = copy.deepcopy(result)
+    for job in made["jobs"]:
+        job["hartq"]["rounds"] = [
+            {"round": i, "boot": i, "iops": 1e5 * factor * chance.lognormvariate(0, spread)}
+            for i in range(6)
+        ]
+    return made
+
+
+class MannWhitney(unittest.TestCase):
+    """The exact distribution and the interval of a ratio."""
+
+    def test_counts_are_those_of_all_orders(self) -> None:
+        for n, m in ((1, 1), (2, 3), (3, 3), (4, 2)):
+            counts = [0] * (n * m + 1)
+            for places in itertools.combinations(range(n + m), n):
+                counts[sum(places) - n * (n - 1) // 2] += 1
+            self.assertEqual(stats.mann_whitney_counts(n, m), counts)
+            self.assertEqual(sum(counts), math.comb(n + m, n))
+
+    def test_table_value(self) -> None:
+        # The usual table: U = 5 is the critical value of 6 and 6 values at 5 %, two-sided.
+        counts = stats.mann_whitney_counts(6, 6)
+        self.assertLessEqual(2 * sum(counts[:6]) / 924, 0.05)
+        self.assertGreater(2 * sum(counts[:7]) / 924, 0.05)
+        values = [1.0 + i / 10 for i in range(6)]
+        found = stats.ratio_of_samples(values, [1.0 + i / 1000 for i in range(6)])
+        self.assertAlmostEqual(found.confidence, 1 - 2 * sum(counts[:6]) / 924)
+
+    def test_few_values_are_not_sure(self) -> None:
+        self.assertFalse(stats.ratio_of_samples([2, 2, 2], [1, 1, 1]).sure)
+        self.assertTrue(stats.ratio_of_samples([2] * 4, [1] * 4).sure)
+
+    def test_refuses_nothing(self) -> None:
+        for above, below in (([], [1]), ([1], []), ([0.0], [1])):
+            with self.assertRaises(ValueError):
+                stats.ratio_of_samples(above, below)
+
+
+class Differences(unittest.TestCase):
+    """Simulated runs."""
+
+    def setUp(self) -> None:
+        self.result = fake_result("1,8,32")
+        self.chance = random.Random(5)
+
+    def sides(self, factor: float, spread: float, paired: bool) -> tuple[dict, dict]:
+        first = with_rounds(self.result, 1.0, self.chance, spread)
+        second = with_rounds(self.result, factor, self.chance, spread)
+        if paired:
+            first["pair"] = second["pair"] = "x"
+        return first, second
+
+    def test_same_differs_rarely(self) -> None:
+        for paired in (False, True):
+            differ = total = 0
+            for _ in range(60):
+                found = compare.differences(*self.sides(1.0, 0.1, paired))
+                differ += sum(each.verdict(0.0) != 0 for each in found)
+                total += len(found)
+            self.assertLessEqual(differ, 0.06 * total, f"paired {paired}")
+            self.assertGreater(differ, 0)
+
+    def test_slow_down_is_found(self) -> None:
+        for paired in (False, True):
+            found = compare.differences(*self.sides(0.8, 0.05, paired))
+            self.assertEqual({each.verdict(0.05) for each in found}, {-1}, f"paired {paired}")
+
+    def test_below_the_threshold_is_no_regression(self) -> None:
+        found = compare.differences(*self.sides(0.97, 0.001, True))
+        self.assertEqual({each.verdict(0.05) for each in found}, {0})
+        self.assertEqual({each.verdict(0.0) for each in found}, {-1})
+
+    def test_boots_are_the_samples(self) -> None:
+        rounds = [{"round": i, "boot": i // 3, "iops": 1.0 + i} for i in range(12)]
+        self.assertEqual(compare.by_boot(rounds), {0: 2.0, 1: 5.0, 2: 8.0, 3: 11.0})
+        self.assertEqual(compare.ratio(rounds, rounds, True).count, 4)
+        self.assertEqual(compare.ratio(rounds[:9], rounds[:9], True).count, 9)
+
+
+class Command(support.ScriptTest):
+    """bench.py --compare."""
+
+    def save(self, name: str, result: dict) -> str:
+        (self.folder / name).mkdir()
+        path = self.folder / name / "results.json"
+        path.write_text(json.dumps(result))
+        return str(path)
+
+    def compare(self, first: dict, second: dict, *more: str):
+        words = [self.save(name, each) for name, each in (("a", first), ("b", second))]
+        return support.run_script("bench.py", "--compare", *words, *more)
+
+    def test_status(self) -> None:
+        first = with_rounds(fake_result(), 1.0, random.Random(1), 0.01)
+        for index, (factor, status) in enumerate(((1.0, 0), (0.8, 1), (1.3, 0))):
+            with self.subTest(factor=factor):
+                self.folder = self.folder / str(index)
+                self.folder.mkdir()
+                done = self.compare(first, with_rounds(first, factor, random.Random(2), 0.01))
+                self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+                self.assertEqual("SLOWER" in done.stdout, status == 1)
+
+    def test_threshold(self) -> None:
+        first = with_rounds(fake_result(), 1.0, random.Random(1), 0.01)
+        second = with_rounds(first, 0.8, random.Random(2), 0.01)
+        done = self.compare(first, second, "--threshold", "30")
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_instructions_that_rise(self) -> None:
+        first, second = fake_result(), fake_result()
+        row = {"completion": "poll", "delivery": "per-hart", "queues": 1, "iodepth": 1, "batch": 1,
+               "bs": 4096, "submit": 100, "reap": 100}  # fmt: skip
+        first["instructions"] = {"compiler": "GCC 1", "rows": [row]}
+        second["instructions"] = {"compiler": "GCC 1", "rows": [{**row, "reap": 101}]}
+        done = self.compare(first, second)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("reap rose from 100 to 101", done.stdout)
+
+    def test_refusals(self) -> None:
+        first, second = fake_result(), fake_result()
+        second["environment"]["backing"] = "ram:64m"
+        done = self.compare(first, second)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("backing: null in A, ram:64m in B", done.stderr)
+        for words in (
+            ["--compare", "nowhere", "nowhere"],
+            ["--compare", ".", ".", "--iodepth", "1"],
+            ["--compare", "a", "b", "--threshold", "-1"],
+        ):
+            done = support.run_script("bench.py", *words)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("bench.py: --", done.stderr)
+
+    def test_another_host_is_told(self) -> None:
+        first, second = fake_result(), fake_result()
+        second["environment"]["qemu"] = "10.0"
+        notes = compare.check(first, second)
+        self.assertEqual(notes, ["note: qemu: 7.2.99 in A, 10.0 in B"])
+        with self.assertRaises(UsageError):
+            compare.check(first, {**second, "environment": {"backing": "x"}})
+
+
+if __name__ == "__main__":
+    unittest.main()
