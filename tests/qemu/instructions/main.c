@@ -12,10 +12,10 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "csr.h"
+#include "figures.h"
 #include "harts.h"
 #include "irq.h"
 #include "nvme_internal.h"
@@ -24,7 +24,6 @@
 #include "timer.h"
 
 enum {
-    WINDOWS = 100, /* unless `windows=N` says fewer: who traces them wants few */
     BATCH_MAX = 32,
     BUFFER_BYTES = 128 * 1024,
     QUEUE_ENTRIES = 128, /* the rings wrap in fewer than half of the windows */
@@ -32,14 +31,6 @@ enum {
 };
 
 #define DEVICE_TIMEOUT_NS UINT64_C(5000000000)
-
-/* One configuration. */
-struct setup {
-    enum nvme_mode mode;
-    uint32_t queues; /* configured; the first is measured */
-    uint32_t batch;  /* requests posted, rung for and reaped at once */
-    uint32_t bytes;  /* of each request */
-};
 
 /* The argument of a request's callback. */
 struct slot {
@@ -53,21 +44,7 @@ struct record {
     uint32_t errors;
 };
 
-/* What is counted apart. */
-enum part {
-    SUBMIT,
-    REAP,      /* one drain; in hybrid mode with the question before it */
-    INTERRUPT, /* from interrupts on to back from the trap; of a shared line: home's claim */
-    ANSWER,    /* a shared line: an owner that has been kicked, without its trap */
-    END,       /* a shared line: home is kicked and opens the line, from interrupts on to back */
-    PARTS,
-};
-
-static const char *const part_names[PARTS] = {"submit", "reap", "interrupt", "answer", "end"};
-
 static struct storage storage;
-static uint32_t windows = WINDOWS;
-static uint64_t figures[PARTS][WINDOWS]; /* instructions of each window */
 static struct slot slots[BATCH_MAX];
 static struct nvme_io ios[BATCH_MAX];
 static struct record record;
@@ -274,38 +251,6 @@ static bool measure_shared(const struct setup *setup)
     return true;
 }
 
-/* Sorts in place; the smallest comes first. */
-static void sort(uint64_t *values)
-{
-    for (uint32_t i = 1; i < windows; i++) {
-        uint64_t value = values[i];
-        uint32_t at = i;
-
-        for (; at > 0 && values[at - 1] > value; at--) {
-            values[at] = values[at - 1];
-        }
-        values[at] = value;
-    }
-}
-
-static void print_figures(const struct setup *setup)
-{
-    static const char *const modes[] = {"poll", "irq", "hybrid"};
-
-    printf("{\"hartq_instructions\":1,\"completion\":\"%s\",\"delivery\":\"%s\",\"queues\":%" PRIu32
-           ",\"iodepth\":%" PRIu32 ",\"batch\":%" PRIu32 ",\"bs\":%" PRIu32,
-           modes[setup->mode], storage.delivery, setup->queues, setup->batch, setup->batch,
-           setup->bytes);
-    for (unsigned part = 0; part < PARTS; part++) {
-        if (figures[part][0] != 0) {
-            sort(figures[part]);
-            printf(",\"%s\":%" PRIu64 ",\"%s_median\":%" PRIu64, part_names[part], figures[part][0],
-                   part_names[part], figures[part][windows / 2]);
-        }
-    }
-    printf("}\n");
-}
-
 /* Opens, measures and closes with interrupts off but for the counted traps; no watch, no timer. */
 static bool run(const struct setup *setup)
 {
@@ -338,7 +283,7 @@ static bool run(const struct setup *setup)
     measured = shared ? measure_shared(setup) : measure(setup);
     irq_enable();
     if (measured) {
-        print_figures(setup);
+        print_figures(setup, storage.delivery);
     }
     /* Closing would run a round on all harts. */
     return measured && (shared || storage_close(&storage));
@@ -366,29 +311,11 @@ static bool run_product(void)
     return true;
 }
 
-/* False, and nothing is changed, for anything but one `windows=N`. */
-static bool parse_windows(int argc, const char *word)
-{
-    static const char key[] = "windows=";
-    char *end;
-    unsigned long value;
-
-    if (argc > 2 || strncmp(word, key, sizeof(key) - 1) != 0) {
-        return false;
-    }
-    value = strtoul(word + sizeof(key) - 1, &end, 10);
-    if (*end != '\0' || value < 1 || value > WINDOWS) {
-        return false;
-    }
-    windows = (uint32_t)value;
-    return true;
-}
-
 int main(int argc, char **argv)
 {
     struct setup shared = {.mode = NVME_MODE_INTERRUPT, .queues = 2, .batch = 1, .bytes = 4096};
 
-    if (argc > 1 && !parse_windows(argc, argv[1])) {
+    if (!parse_windows(argc - 1, argv + 1)) {
         printf("error: '%s': this program takes windows=N alone, 1 to %d\n", argv[1], (int)WINDOWS);
         return 1;
     }
