@@ -48,11 +48,12 @@ LIMITS = (
 )
 DETAIL_DEFAULT = "[12] queues?, .* 4096 bytes"
 MANY_QUEUES_MOST = 1.05  # of one queue's instructions, with 8 configured
-# One machine per delivery.
+# One machine per delivery; a line of two harts and of eight.
 MACHINES: tuple[dict[str, Any], ...] = (
     {"harts": 1, "irqchip": "plic"},
     {"harts": 1, "irqchip": "imsic"},
     {"harts": 2, "irqchip": "plic", "controllers": 1},
+    {"harts": 8, "irqchip": "plic", "controllers": 1},
 )
 
 Figures = dict[str, dict[str, int]]
@@ -120,8 +121,8 @@ def contaminated(row: dict[str, Any]) -> bool:
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Instructions per I/O; of an interrupt, of the whole path from pending to back too."""
     print(
-        "instructions per I/O (interrupt: trap, claim, drain and return; on a shared line also\n"
-        "the answer of an owner that was kicked, without its trap, and home's kick at the end)"
+        "instructions per I/O (interrupt: trap, claim, drain and return; on a shared line also the\n"
+        "answer of another owner, to its one read, without its trap, and home's kick at the end)"
     )
     print(
         f"{'mode':6} {'delivery':8} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} "

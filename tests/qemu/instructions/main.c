@@ -2,7 +2,7 @@
 /*
  * Counts the instructions of the I/O path: submit, reap, and the whole interrupt path. The machine
  * decides the delivery: one hart counts a private line or, with an IMSIC, a vector; two harts a
- * line that they share, of which the second is never started: hart 0 answers its kick.
+ * line that they share, of which the others are never started: hart 0 answers the second's kick.
  *
  * Meant for QEMU's -icount shift=0, where rdinstret counts instructions exactly. A counted window
  * holds no wfi, no waiting and no armed timer: the device is waited for between the windows, by
@@ -45,7 +45,7 @@ struct record {
 };
 
 static struct storage storage;
-static struct slot slots[BATCH_MAX];
+static struct slot slots[BATCH_MAX + 1]; /* the last is the other owner's */
 static struct nvme_io ios[BATCH_MAX];
 static struct record record;
 static _Alignas(65536) uint8_t memory[PAGE_OFFSET + BATCH_MAX * BUFFER_BYTES];
@@ -154,6 +154,7 @@ static void fill_ios(const struct setup *setup, const struct nvme_namespace *ns)
 {
     uint32_t blocks = setup->bytes >> ns->block_shift;
 
+    slots[BATCH_MAX] = (struct slot){.record = &record};
     for (uint32_t i = 0; i < BATCH_MAX; i++) {
         slots[i] = (struct slot){.record = &record};
         ios[i] = (struct nvme_io){
@@ -230,7 +231,7 @@ static bool measure_shared(const struct setup *setup)
         record.finished = NULL;
         figures[SUBMIT][window] = count_submit(own, setup->batch);
         record.errors += nvme_read(other->engine, other->ns, 0, ios[0].block_count, memory,
-                                   (struct nvme_callback){done, &slots[BATCH_MAX - 1]}) != NVME_OK;
+                                   (struct nvme_callback){done, &slots[BATCH_MAX]}) != NVME_OK;
         nvme_submit(other->engine);
         if (!wait_for_device(own, setup->batch) || !wait_for_device(other, 1) ||
             !wait_for_interrupt(CSR_SIE_EXTERNAL)) {
@@ -251,22 +252,16 @@ static bool measure_shared(const struct setup *setup)
     return true;
 }
 
-/* Opens, measures and closes with interrupts off but for the counted traps; no watch, no timer. */
-static bool run(const struct setup *setup)
+static bool open_queues(const struct setup *setup, bool spread)
 {
-    bool shared = hart_count() > 1;
     struct storage_config config = {
         .harts = setup->queues,
         .depth_entries = QUEUE_ENTRIES,
         .mode = setup->mode,
         .controllers_max = 1,
-        .spread = !shared,
+        .spread = spread,
     };
-    bool measured;
 
-    if (shared) {
-        hart_set_ipi_sender(send_to_self);
-    }
     if (!storage_open(&storage, &config)) {
         return false;
     }
@@ -275,21 +270,25 @@ static bool run(const struct setup *setup)
         printf("error: the machine does not give %" PRIu32 " queues in this mode\n", setup->queues);
         return false;
     }
+    return true;
+}
+
+/* Measures with interrupts off but for the counted traps; no watch, no timer. */
+static bool run(const struct setup *setup, bool (*measure_one)(const struct setup *))
+{
+    bool measured;
+
     memset(figures, 0, sizeof(figures));
-    if (shared) {
-        storage_line_start(&storage);
-    }
     irq_disable();
-    measured = shared ? measure_shared(setup) : measure(setup);
+    measured = measure_one(setup);
     irq_enable();
     if (measured) {
         print_figures(setup, storage.delivery);
     }
-    /* Closing would run a round on all harts. */
-    return measured && (shared || storage_close(&storage));
+    return measured;
 }
 
-/* Every mode, number of queues, batch and size. */
+/* Every mode, number of queues, batch and size on a source of its own. */
 static bool run_product(void)
 {
     static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_INTERRUPT, NVME_MODE_HYBRID};
@@ -304,7 +303,28 @@ static bool run_product(void)
             .bytes = sizes[i & 1],
         };
 
-        if (!run(&setup)) {
+        if (!open_queues(&setup, true) || !run(&setup, measure) || !storage_close(&storage)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Every batch and size on a line that all harts share. Not closed: a round would need all harts. */
+static bool run_shared(void)
+{
+    struct setup setup = {.mode = NVME_MODE_INTERRUPT, .queues = hart_count()};
+    static const uint32_t batches[] = {1, BATCH_MAX}, sizes[] = {4096, BUFFER_BYTES};
+
+    hart_set_ipi_sender(send_to_self);
+    if (!open_queues(&setup, false)) {
+        return false;
+    }
+    storage_line_start(&storage);
+    for (unsigned i = 0; i < 4; i++) {
+        setup.batch = batches[i >> 1];
+        setup.bytes = sizes[i & 1];
+        if (!run(&setup, measure_shared)) {
             return false;
         }
     }
@@ -313,8 +333,6 @@ static bool run_product(void)
 
 int main(int argc, char **argv)
 {
-    struct setup shared = {.mode = NVME_MODE_INTERRUPT, .queues = 2, .batch = 1, .bytes = 4096};
-
     if (!parse_windows(argc - 1, argv + 1)) {
         printf("error: '%s': this program takes windows=N alone, 1 to %d\n", argv[1], (int)WINDOWS);
         return 1;
@@ -326,5 +344,5 @@ int main(int argc, char **argv)
            "GCC " __VERSION__,
 #endif
            (int)windows);
-    return (hart_count() > 1 ? run(&shared) : run_product()) ? 0 : 1;
+    return (hart_count() > 1 ? run_shared() : run_product()) ? 0 : 1;
 }
