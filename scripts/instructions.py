@@ -121,8 +121,8 @@ def contaminated(row: dict[str, Any]) -> bool:
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Instructions per I/O; of an interrupt, of the whole path from pending to back too."""
     print(
-        "instructions per I/O (interrupt: trap, claim, drain and return; on a shared line also the\n"
-        "answer of another owner, to its one read, without its trap, and home's kick at the end)"
+        "instructions per I/O (interrupt: trap, claim, drain and return; on a shared line also\n"
+        "the answer of another owner to its one read, without its trap, and home's kick at the end)"
     )
     print(
         f"{'mode':6} {'delivery':8} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} "

@@ -9,7 +9,7 @@
 #include "nvme.h"
 
 enum {
-    WINDOWS = 100, /* unless `windows=N` says fewer: who traces them wants few */
+    WINDOWS = 100, /* unless `windows=N` says fewer, for a trace; then of one queue alone */
 };
 
 /* One configuration. */

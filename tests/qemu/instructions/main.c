@@ -303,6 +303,9 @@ static bool run_product(void)
             .bytes = sizes[i & 1],
         };
 
+        if (windows < WINDOWS && setup.queues > 1) {
+            continue; /* who traces waits long for what is the same as with one queue */
+        }
         if (!open_queues(&setup, true) || !run(&setup, measure) || !storage_close(&storage)) {
             return false;
         }
