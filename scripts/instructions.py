@@ -22,6 +22,7 @@ from typing import Any
 
 import instruction_detail
 from run import Machine, UsageError, run_guest
+from stop import Stopped, heed_signals
 
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = ROOT / "tests" / "qemu" / "instructions" / "baseline.json"
@@ -225,6 +226,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     options = build_parser().parse_args(argv)
+    heed_signals()
     try:
         if options.detail is not None:
             print_details(options.qemu, options.detail)
@@ -236,6 +238,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RuntimeError as error:
         print(f"instructions.py: {error}", file=sys.stderr)
         return 1
+    except Stopped as stopped:
+        print(f"instructions.py: ended by signal {stopped.signum}", file=sys.stderr)
+        return 128 + stopped.signum
     print_table(rows)
     if options.json:
         for row in rows:
