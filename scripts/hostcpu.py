@@ -1,12 +1,20 @@
-"""Host CPU time of QEMU's threads, in classes, from /proc."""
+"""Host CPU time of QEMU's threads, in classes, from /proc.
+
+A thread's own time (schedstat, in nanoseconds) goes when it ends, and the workers that do file I/O
+come and go. What ended threads have spent stays in the process's CPU clock: the difference between
+that and the living threads is the workers', too.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 CLASSES = ("vcpu", "device", "workers")
+SKEW_NS = 1000000  # threads go on while one after the other is read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,13 +24,23 @@ class Spent:
     ran: dict[str, int]
     waited: dict[str, int]
     time_ns: int  # when it was sampled, or how long the window was
+    total_ns: int = 0  # of the process, with threads that have ended; 0: not known
+    workers: frozenset[int] = frozenset()  # the living ones
 
 
 def thread_class(name: str, is_main: bool) -> str:
-    """vcpu runs the guest, device is QEMU's main loop, workers do file I/O and the rest."""
-    if is_main:
+    """vcpu runs the guest, device is QEMU's main loop and iothreads, workers do file I/O."""
+    if is_main or name.startswith("IO "):
         return "device"
     return "vcpu" if name.startswith("CPU ") else "workers"
+
+
+def process_ns(pid: int) -> int:
+    """CPU time of a process with all its threads, ended ones too; 0 where the kernel has none."""
+    try:
+        return time.clock_gettime_ns(~pid << 3 | 2)  # as clock_getcpuclockid() makes it
+    except OSError:
+        return 0
 
 
 def _thread_ns(task: Path) -> tuple[int, int]:
@@ -35,29 +53,51 @@ def _thread_ns(task: Path) -> tuple[int, int]:
         return (int(fields[11]) + int(fields[12])) * 10**9 // os.sysconf("SC_CLK_TCK"), 0
 
 
-def sample(pid: int, time_ns: int, proc: Path = Path("/proc")) -> Spent | None:
+def sample(
+    pid: int,
+    time_ns: int,
+    proc: Path = Path("/proc"),
+    clock: Callable[[int], int] = process_ns,
+) -> Spent | None:
     """What each class has spent so far; None if the process cannot be read."""
-    spent = Spent(dict.fromkeys(CLASSES, 0), dict.fromkeys(CLASSES, 0), time_ns)
+    ran, waited = dict.fromkeys(CLASSES, 0), dict.fromkeys(CLASSES, 0)
+    workers = set()
     try:
         for task in (proc / str(pid) / "task").iterdir():
             try:
                 name = thread_class((task / "comm").read_text().strip(), task.name == str(pid))
-                ran, waited = _thread_ns(task)
+                thread_ran, thread_waited = _thread_ns(task)
             except (FileNotFoundError, ProcessLookupError):
-                continue  # a worker that ended while we looked
-            spent.ran[name] += ran
-            spent.waited[name] += waited
+                continue  # a worker that ended while we looked: its time is in the total
+            ran[name] += thread_ran
+            waited[name] += thread_waited
+            if name == "workers":
+                workers.add(int(task.name))
     except (OSError, ValueError, IndexError):
         return None
-    return spent
+    return Spent(ran, waited, time_ns, clock(pid), frozenset(workers))
+
+
+def _ended_ns(begin: Spent, end: Spent) -> int:
+    """What the classes of two samples lack of the process's clock: threads that have ended.
+
+    Without a thread known to have ended, a little is only the skew of reading.
+    """
+    if not begin.total_ns or not end.total_ns:
+        return 0
+    living = sum(end.ran.values()) - sum(begin.ran.values())
+    missing = end.total_ns - begin.total_ns - living
+    return missing if begin.workers - end.workers or missing > SKEW_NS else 0
 
 
 def difference(begin: Spent | None, end: Spent | None) -> Spent | None:
-    """What was spent between two samples. A worker that ended between them is not counted."""
+    """What was spent between two samples, with what workers spent that ended between them."""
     if begin is None or end is None:
         return None
+    ran = {name: end.ran[name] - begin.ran[name] for name in CLASSES}
+    ran["workers"] += _ended_ns(begin, end)
     return Spent(
-        {name: max(0, end.ran[name] - begin.ran[name]) for name in CLASSES},
+        {name: max(0, ran[name]) for name in CLASSES},
         {name: max(0, end.waited[name] - begin.waited[name]) for name in CLASSES},
         end.time_ns - begin.time_ns,
     )

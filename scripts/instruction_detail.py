@@ -27,8 +27,8 @@ WINDOWS = 3  # of each configuration; the shortest is shown
 ONE_INSTRUCTION = (8, 1)  # the first version that takes it as a property of the accelerator
 # Called at boot and set-up, and often: what parses the device tree, clears memory, prints.
 NOT_LOGGED = re.compile(
-    r"_start|mem(set|chr|cmp)|str|tree_|find_property|read_token|fdt|__|console_|printf|v?fprintf|"
-    r"nvme_request_init|plic_init|options_|scan_"
+    r"_start|boot_entry|mem(set|chr|cmp)|str|tree_|find_property|read_token|fdt|__|console_|"
+    r"v?fprintf|printf|nvme_request_init|plic_init|options_|scan_"
 )
 EXECUTED = re.compile(r"Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
 # The instruction logged last was not executed: an interrupt came first, or it is tried again.

@@ -22,6 +22,7 @@ from typing import Any
 
 import instruction_detail
 from run import Machine, UsageError, run_guest
+from stop import Stopped, heed_signals
 
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = ROOT / "tests" / "qemu" / "instructions" / "baseline.json"
@@ -48,11 +49,12 @@ LIMITS = (
 )
 DETAIL_DEFAULT = "[12] queues?, .* 4096 bytes"
 MANY_QUEUES_MOST = 1.05  # of one queue's instructions, with 8 configured
-# One machine per delivery.
+# One machine per delivery; a line of two harts and of eight.
 MACHINES: tuple[dict[str, Any], ...] = (
     {"harts": 1, "irqchip": "plic"},
     {"harts": 1, "irqchip": "imsic"},
     {"harts": 2, "irqchip": "plic", "controllers": 1},
+    {"harts": 8, "irqchip": "plic", "controllers": 1},
 )
 
 Figures = dict[str, dict[str, int]]
@@ -121,7 +123,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     """Instructions per I/O; of an interrupt, of the whole path from pending to back too."""
     print(
         "instructions per I/O (interrupt: trap, claim, drain and return; on a shared line also\n"
-        "the answer of an owner that was kicked, without its trap, and home's kick at the end)"
+        "the answer of another owner to its one read, without its trap, and home's kick at the end)"
     )
     print(
         f"{'mode':6} {'delivery':8} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} "
@@ -224,6 +226,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     options = build_parser().parse_args(argv)
+    heed_signals()
     try:
         if options.detail is not None:
             print_details(options.qemu, options.detail)
@@ -235,6 +238,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RuntimeError as error:
         print(f"instructions.py: {error}", file=sys.stderr)
         return 1
+    except Stopped as stopped:
+        print(f"instructions.py: ended by signal {stopped.signum}", file=sys.stderr)
+        return 128 + stopped.signum
     print_table(rows)
     if options.json:
         for row in rows:

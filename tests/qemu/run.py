@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 import backing_cases
 import bench_cases
+import instruction_cases
 import nvme_tool
 import selftest_cases
 from selftest_cases import LOGS, Tally
@@ -40,6 +41,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     listed = [Job(case.name, case.run) for case in selftest_cases.cases(full, seed)]
     listed += [Job(f"bench {case.name}", case.run) for case in bench_cases.cases()]
     listed += [Job(case.name, case.run) for case in backing_cases.cases()]
+    listed += [Job(case.name, case.run) for case in instruction_cases.cases()]
     return listed + [Job(f"tool {case.name}", case.run) for case in nvme_tool.cases(full)]
 
 

@@ -2,7 +2,7 @@
 /*
  * Counts the instructions of the I/O path: submit, reap, and the whole interrupt path. The machine
  * decides the delivery: one hart counts a private line or, with an IMSIC, a vector; two harts a
- * line that they share, of which the second is never started: hart 0 answers its kick.
+ * line that they share, of which the others are never started: hart 0 answers the second's kick.
  *
  * Meant for QEMU's -icount shift=0, where rdinstret counts instructions exactly. A counted window
  * holds no wfi, no waiting and no armed timer: the device is waited for between the windows, by
@@ -12,10 +12,10 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "csr.h"
+#include "figures.h"
 #include "harts.h"
 #include "irq.h"
 #include "nvme_internal.h"
@@ -24,7 +24,6 @@
 #include "timer.h"
 
 enum {
-    WINDOWS = 100, /* unless `windows=N` says fewer: who traces them wants few */
     BATCH_MAX = 32,
     BUFFER_BYTES = 128 * 1024,
     QUEUE_ENTRIES = 128, /* the rings wrap in fewer than half of the windows */
@@ -32,14 +31,6 @@ enum {
 };
 
 #define DEVICE_TIMEOUT_NS UINT64_C(5000000000)
-
-/* One configuration. */
-struct setup {
-    enum nvme_mode mode;
-    uint32_t queues; /* configured; the first is measured */
-    uint32_t batch;  /* requests posted, rung for and reaped at once */
-    uint32_t bytes;  /* of each request */
-};
 
 /* The argument of a request's callback. */
 struct slot {
@@ -53,22 +44,8 @@ struct record {
     uint32_t errors;
 };
 
-/* What is counted apart. */
-enum part {
-    SUBMIT,
-    REAP,      /* one drain; in hybrid mode with the question before it */
-    INTERRUPT, /* from interrupts on to back from the trap; of a shared line: home's claim */
-    ANSWER,    /* a shared line: an owner that has been kicked, without its trap */
-    END,       /* a shared line: home is kicked and opens the line, from interrupts on to back */
-    PARTS,
-};
-
-static const char *const part_names[PARTS] = {"submit", "reap", "interrupt", "answer", "end"};
-
 static struct storage storage;
-static uint32_t windows = WINDOWS;
-static uint64_t figures[PARTS][WINDOWS]; /* instructions of each window */
-static struct slot slots[BATCH_MAX];
+static struct slot slots[BATCH_MAX + 1]; /* the last is the other owner's */
 static struct nvme_io ios[BATCH_MAX];
 static struct record record;
 static _Alignas(65536) uint8_t memory[PAGE_OFFSET + BATCH_MAX * BUFFER_BYTES];
@@ -177,6 +154,7 @@ static void fill_ios(const struct setup *setup, const struct nvme_namespace *ns)
 {
     uint32_t blocks = setup->bytes >> ns->block_shift;
 
+    slots[BATCH_MAX] = (struct slot){.record = &record};
     for (uint32_t i = 0; i < BATCH_MAX; i++) {
         slots[i] = (struct slot){.record = &record};
         ios[i] = (struct nvme_io){
@@ -253,7 +231,7 @@ static bool measure_shared(const struct setup *setup)
         record.finished = NULL;
         figures[SUBMIT][window] = count_submit(own, setup->batch);
         record.errors += nvme_read(other->engine, other->ns, 0, ios[0].block_count, memory,
-                                   (struct nvme_callback){done, &slots[BATCH_MAX - 1]}) != NVME_OK;
+                                   (struct nvme_callback){done, &slots[BATCH_MAX]}) != NVME_OK;
         nvme_submit(other->engine);
         if (!wait_for_device(own, setup->batch) || !wait_for_device(other, 1) ||
             !wait_for_interrupt(CSR_SIE_EXTERNAL)) {
@@ -274,54 +252,16 @@ static bool measure_shared(const struct setup *setup)
     return true;
 }
 
-/* Sorts in place; the smallest comes first. */
-static void sort(uint64_t *values)
+static bool open_queues(const struct setup *setup, bool spread)
 {
-    for (uint32_t i = 1; i < windows; i++) {
-        uint64_t value = values[i];
-        uint32_t at = i;
-
-        for (; at > 0 && values[at - 1] > value; at--) {
-            values[at] = values[at - 1];
-        }
-        values[at] = value;
-    }
-}
-
-static void print_figures(const struct setup *setup)
-{
-    static const char *const modes[] = {"poll", "irq", "hybrid"};
-
-    printf("{\"hartq_instructions\":1,\"completion\":\"%s\",\"delivery\":\"%s\",\"queues\":%" PRIu32
-           ",\"iodepth\":%" PRIu32 ",\"batch\":%" PRIu32 ",\"bs\":%" PRIu32,
-           modes[setup->mode], storage.delivery, setup->queues, setup->batch, setup->batch,
-           setup->bytes);
-    for (unsigned part = 0; part < PARTS; part++) {
-        if (figures[part][0] != 0) {
-            sort(figures[part]);
-            printf(",\"%s\":%" PRIu64 ",\"%s_median\":%" PRIu64, part_names[part], figures[part][0],
-                   part_names[part], figures[part][windows / 2]);
-        }
-    }
-    printf("}\n");
-}
-
-/* Opens, measures and closes with interrupts off but for the counted traps; no watch, no timer. */
-static bool run(const struct setup *setup)
-{
-    bool shared = hart_count() > 1;
     struct storage_config config = {
         .harts = setup->queues,
         .depth_entries = QUEUE_ENTRIES,
         .mode = setup->mode,
         .controllers_max = 1,
-        .spread = !shared,
+        .spread = spread,
     };
-    bool measured;
 
-    if (shared) {
-        hart_set_ipi_sender(send_to_self);
-    }
     if (!storage_open(&storage, &config)) {
         return false;
     }
@@ -330,21 +270,25 @@ static bool run(const struct setup *setup)
         printf("error: the machine does not give %" PRIu32 " queues in this mode\n", setup->queues);
         return false;
     }
-    memset(figures, 0, sizeof(figures));
-    if (shared) {
-        storage_line_start(&storage);
-    }
-    irq_disable();
-    measured = shared ? measure_shared(setup) : measure(setup);
-    irq_enable();
-    if (measured) {
-        print_figures(setup);
-    }
-    /* Closing would run a round on all harts. */
-    return measured && (shared || storage_close(&storage));
+    return true;
 }
 
-/* Every mode, number of queues, batch and size. */
+/* Measures with interrupts off but for the counted traps; no watch, no timer. */
+static bool run(const struct setup *setup, bool (*measure_one)(const struct setup *))
+{
+    bool measured;
+
+    memset(figures, 0, sizeof(figures));
+    irq_disable();
+    measured = measure_one(setup);
+    irq_enable();
+    if (measured) {
+        print_figures(setup, storage.delivery);
+    }
+    return measured;
+}
+
+/* Every mode, number of queues, batch and size on a source of its own. */
 static bool run_product(void)
 {
     static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_INTERRUPT, NVME_MODE_HYBRID};
@@ -359,36 +303,40 @@ static bool run_product(void)
             .bytes = sizes[i & 1],
         };
 
-        if (!run(&setup)) {
+        if (windows < WINDOWS && setup.queues > 1) {
+            continue; /* who traces waits long for what is the same as with one queue */
+        }
+        if (!open_queues(&setup, true) || !run(&setup, measure) || !storage_close(&storage)) {
             return false;
         }
     }
     return true;
 }
 
-/* False, and nothing is changed, for anything but one `windows=N`. */
-static bool parse_windows(int argc, const char *word)
+/* Every batch and size on a line that all harts share. Not closed: a round would need all harts. */
+static bool run_shared(void)
 {
-    static const char key[] = "windows=";
-    char *end;
-    unsigned long value;
+    struct setup setup = {.mode = NVME_MODE_INTERRUPT, .queues = hart_count()};
+    static const uint32_t batches[] = {1, BATCH_MAX}, sizes[] = {4096, BUFFER_BYTES};
 
-    if (argc > 2 || strncmp(word, key, sizeof(key) - 1) != 0) {
+    hart_set_ipi_sender(send_to_self);
+    if (!open_queues(&setup, false)) {
         return false;
     }
-    value = strtoul(word + sizeof(key) - 1, &end, 10);
-    if (*end != '\0' || value < 1 || value > WINDOWS) {
-        return false;
+    storage_line_start(&storage);
+    for (unsigned i = 0; i < 4; i++) {
+        setup.batch = batches[i >> 1];
+        setup.bytes = sizes[i & 1];
+        if (!run(&setup, measure_shared)) {
+            return false;
+        }
     }
-    windows = (uint32_t)value;
     return true;
 }
 
 int main(int argc, char **argv)
 {
-    struct setup shared = {.mode = NVME_MODE_INTERRUPT, .queues = 2, .batch = 1, .bytes = 4096};
-
-    if (argc > 1 && !parse_windows(argc, argv[1])) {
+    if (!parse_windows(argc - 1, argv + 1)) {
         printf("error: '%s': this program takes windows=N alone, 1 to %d\n", argv[1], (int)WINDOWS);
         return 1;
     }
@@ -399,5 +347,5 @@ int main(int argc, char **argv)
            "GCC " __VERSION__,
 #endif
            (int)windows);
-    return (hart_count() > 1 ? run(&shared) : run_product()) ? 0 : 1;
+    return (hart_count() > 1 ? run_shared() : run_product()) ? 0 : 1;
 }

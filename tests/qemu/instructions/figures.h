@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* What was counted, window by window, and the line that says it. */
+#ifndef INSTRUCTIONS_FIGURES_H
+#define INSTRUCTIONS_FIGURES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nvme.h"
+
+enum {
+    WINDOWS = 100, /* unless `windows=N` says fewer, for a trace; then of one queue alone */
+};
+
+/* One configuration. */
+struct setup {
+    enum nvme_mode mode;
+    uint32_t queues; /* configured; the first is measured */
+    uint32_t batch;  /* requests posted, rung for and reaped at once */
+    uint32_t bytes;  /* of each request */
+};
+
+/* What is counted apart. */
+enum part {
+    SUBMIT,
+    REAP,      /* one drain; in hybrid mode with the question before it */
+    INTERRUPT, /* from interrupts on to back from the trap; of a shared line: home's claim */
+    ANSWER,    /* a shared line: an owner that has been kicked, without its trap */
+    END,       /* a shared line: home is kicked and opens the line, from interrupts on to back */
+    PARTS,
+};
+
+/* Windows of each configuration, 1 to WINDOWS. */
+extern uint32_t windows;
+
+/* Instructions of each window; 0 in the first one says that the part is not counted. */
+extern uint64_t figures[PARTS][WINDOWS];
+
+/* Takes the program's words. False, and nothing is changed, for anything but one `windows=N`. */
+bool parse_windows(int count, char **words);
+
+/* One JSON line: the smallest and the median of each part. Sorts the figures. */
+void print_figures(const struct setup *setup, const char *delivery);
+
+#endif
