@@ -133,6 +133,11 @@ static void post_all(struct worker *worker)
     }
 }
 
+void flow_wait(struct worker *worker)
+{
+    wait_of(worker)(worker);
+}
+
 static void wait_all(struct worker *worker)
 {
     worker->complete_min = 1;
@@ -181,7 +186,11 @@ void workload_run(struct worker *worker)
     if (closed_door) {
         irq_disable();
     }
-    if (worker->run->point->rate_iops == 0) {
+    if (job_verifies(worker->run->job)) {
+        verify_run(worker);
+        worker_finish(worker);
+        verify_read_back(worker);
+    } else if (worker->run->point->rate_iops == 0) {
         run_closed(worker);
     } else {
         open_loop_run(worker);
