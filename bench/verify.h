@@ -6,7 +6,8 @@
  *
  * The generation that a block must have is kept in memory, one count per logical block, over all
  * points of the run. A block that this run has not written is checked by jobs that only read, and
- * may have any, as the image of an earlier run has. A position in flight is not used by another request, so each answer has one right value.
+ * may have any, as the image of an earlier run has. A position in flight is not used by another
+ * request, so each answer has one right value.
  */
 #ifndef HARTQ_BENCH_VERIFY_H
 #define HARTQ_BENCH_VERIFY_H
