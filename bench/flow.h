@@ -88,6 +88,9 @@ static inline bool flow_is_enough(const struct worker *worker)
            nvme_queue_outstanding(worker->queue->engine) == 0;
 }
 
+/* Waits for complete_min completions, as the mode has it. */
+void flow_wait(struct worker *worker);
+
 /* The open loop, until the worker stops. */
 void open_loop_run(struct worker *worker);
 

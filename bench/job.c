@@ -3,12 +3,11 @@
  * See job.h. A list is a string of the run's table; each of its values is parsed by the table of
  * one value, so that ranges, words and error texts are written once.
  */
-#include "job.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "job_internal.h"
 #include "options.h"
 
 enum {
@@ -21,7 +20,6 @@ enum {
 };
 
 #define TERABYTES (UINT64_C(1) << 50)
-#define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_HOUR UINT64_C(3600000000000)
 
 /* fio knows a mix by two names. */
@@ -29,17 +27,8 @@ static const char *const rw_words[] = {"read",      "write",  "rw",        "rand
                                        "randwrite", "randrw", "readwrite", NULL};
 static const char *const completion_words[] = {"poll", "irq", "hybrid", "limit", "null", NULL};
 static const char *const process_words[] = {"linear", "poisson", NULL};
-
-/* One value of each list. */
-struct value {
-    unsigned rw;
-    unsigned completion;
-    uint64_t bs;
-    uint64_t iodepth;
-    uint64_t batch;
-    uint64_t numjobs;
-    uint64_t rate_iops;
-};
+/* fio names the checksum; every other word is on. */
+static const char *const verify_words[] = {"none", "crc32c", "0", "1", NULL};
 
 static const struct value value_defaults = {
     .rw = JOB_RANDREAD,
@@ -89,6 +78,8 @@ static const struct option run_options[] = {
     OPTION_UNSIGNED("size", struct job, size, 0, TERABYTES, "bytes used, 0 is to the end"),
     OPTION_UNSIGNED("randseed", struct job, randseed, 0, INT64_MAX, "seed of the first hart"),
     OPTION_UNSIGNED("rwmixread", struct job, rwmixread, 0, 100, "per cent of reads in a mix"),
+    OPTION_WORD("verify", struct job, verify, verify_words,
+                "stamp blocks that are written and check those that are read; not for speed"),
     OPTION_UNSIGNED("rounds", struct job, rounds, 1, 1000, "how often all is measured"),
     OPTION_FLAG("help", struct job, help, "1 prints this"),
 };
@@ -103,6 +94,11 @@ const char *job_rw_word(enum job_rw rw)
 const char *job_completion_word(enum job_completion completion)
 {
     return completion_words[completion];
+}
+
+const char *job_verify_word(unsigned verify)
+{
+    return verify_words[verify];
 }
 
 const char *job_process_word(enum job_process process)
@@ -149,18 +145,6 @@ static void print_help(const struct job *job)
 
 /* ---- The product ---------------------------------------------------------------------- */
 
-/* The values of one list; only its own field of each is used. */
-struct list {
-    struct value values[JOB_LIST_MAX];
-    uint32_t count;
-};
-
-static bool refuse(const char *key, const char *text, const char *why)
-{
-    printf("error: %s=%s: %s\n", key, text, why);
-    return false;
-}
-
 /* Parses one value of a list, text[0 .. length - 1]. */
 static bool parse_value(const char *key, const char *text, size_t length, struct value *value)
 {
@@ -187,7 +171,7 @@ static bool parse_list(const char *key, const char *text, struct list *list)
         size_t length = strcspn(next, ",");
 
         if (list->count == JOB_LIST_MAX) {
-            return refuse(key, text, "more than 16 values");
+            return job_refuse(key, text, "more than 16 values");
         }
         if (!parse_value(key, next, length, &list->values[list->count++])) {
             return false;
@@ -280,81 +264,6 @@ static bool build_points(struct job *job, const struct list lists[JOB_LISTS])
     return true;
 }
 
-static bool is_mix(unsigned rw_word)
-{
-    return rw_word == JOB_READWRITE || rw_word >= JOB_RANDRW;
-}
-
-/* The references have no rate: what they say is how fast it goes at most. */
-static bool check_reference_rates(const struct job *job, const struct list *rates)
-{
-    for (uint32_t i = 0; i < rates->count; i++) {
-        if (rates->values[i].rate_iops != 0) {
-            return refuse("rate_iops", job->lists[5],
-                          "completion=limit and completion=null are what device and engine can do "
-                          "at most, only 0 goes with them; hint: completion=poll,irq,hybrid");
-        }
-    }
-    return true;
-}
-
-/* A mix that chance would make is not for the bare device. */
-static bool check_limit(const struct job *job, const struct list lists[JOB_LISTS])
-{
-    const struct list *rw = &lists[0];
-
-    for (uint32_t i = 0; i < rw->count; i++) {
-        if (is_mix(rw->values[i].rw)) {
-            return refuse("rw", job->lists[0],
-                          "completion=limit replays commands that were built once: its mix would "
-                          "be chance; hint: only reads or only writes, or completion=poll,irq");
-        }
-    }
-    return true;
-}
-
-/* A window in which nothing is meant to start, and gaps that nothing has. */
-static bool check_rates(const struct job *job, const struct list *rates)
-{
-    bool open_loop = false;
-
-    for (uint32_t i = 0; i < rates->count; i++) {
-        uint64_t rate_iops = rates->values[i].rate_iops;
-
-        open_loop = open_loop || rate_iops != 0;
-        if (rate_iops != 0 && rate_iops < (1000 * NS_PER_MS - 1) / job->runtime_ns + 1) {
-            return refuse("rate_iops", job->lists[5],
-                          "a gap is longer than runtime, at most one request would be measured; "
-                          "hint: a longer runtime, or a higher rate");
-        }
-    }
-    if (job->rate_process != JOB_LINEAR && !open_loop) {
-        return refuse("rate_process", process_words[job->rate_process],
-                      "the closed loop has no gaps; hint: rate_iops=1 to 10000000");
-    }
-    return true;
-}
-
-/* What the values of the lists must not be beside each other. */
-static bool check_lists(const struct job *job, const struct list lists[JOB_LISTS])
-{
-    const struct list *modes = &lists[JOB_LISTS - 1];
-    bool limit = false;
-    bool reference = false;
-
-    for (uint32_t i = 0; i < modes->count; i++) {
-        limit = limit || modes->values[i].completion == JOB_LIMIT;
-        reference = reference || modes->values[i].completion >= JOB_LIMIT;
-        for (uint32_t j = 0; j < i; j++) {
-            if (modes->values[i].completion == modes->values[j].completion) {
-                return refuse("completion", job->lists[JOB_LISTS - 1], "a value comes twice");
-            }
-        }
-    }
-    return (!limit || check_limit(job, lists)) &&
-           (!reference || check_reference_rates(job, &lists[5])) && check_rates(job, &lists[5]);
-}
-
 bool job_parse(struct job *job, int argc, char *const argv[])
 {
     static struct list lists[JOB_LISTS];
@@ -386,5 +295,5 @@ bool job_parse(struct job *job, int argc, char *const argv[])
             return false;
         }
     }
-    return check_lists(job, lists) && build_points(job, lists);
+    return job_check_lists(job, lists) && build_points(job, lists);
 }

@@ -72,6 +72,7 @@ struct job {
     uint64_t complete_max;        /* most completions of one drain; 0: all */
     uint64_t rounds;
     unsigned rate_process; /* enum job_process, of all points */
+    unsigned verify;       /* index of the word; see job_verifies() */
     bool help;
 };
 
@@ -80,6 +81,12 @@ struct job {
  * false. With help or help=1 prints the options, sets job->help and builds nothing.
  */
 bool job_parse(struct job *job, int argc, char *const argv[]);
+
+/* True with verify=crc32c, or 1: data are stamped and checked. */
+static inline bool job_verifies(const struct job *job)
+{
+    return (job->verify & 1) != 0;
+}
 
 /* The words of rw=, completion= and rate_process=. */
 const char *job_rw_word(enum job_rw rw);

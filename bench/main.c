@@ -47,7 +47,8 @@ static bool take_memory(void)
     }
     bench.workers = heap_take(workers * sizeof(struct worker), _Alignof(struct worker));
     bench.buffers = heap_take(bytes, BUFFER_ALIGNMENT);
-    return bench.workers != NULL && bench.buffers != NULL;
+    return bench.workers != NULL && bench.buffers != NULL &&
+           (!job_verifies(&bench.job) || verify_take_memory());
 }
 
 static void work(void *arg, unsigned index)
@@ -99,7 +100,7 @@ static bool check_namespace(const struct job_point *point)
                point->bs, ns->max_blocks * ns->block_bytes);
         return false;
     }
-    return true;
+    return !job_verifies(job) || verify_fits(job, point, size >> ns->block_shift, ns->block_bytes);
 }
 
 static bool open_point(const struct job_point *point)
@@ -147,6 +148,8 @@ static void say_errors(const struct run *run)
                    worker->status != 0 ? nvme_status_text(worker->status) : "");
             bench.failed = true;
         }
+        verify_say(worker);
+        bench.failed |= worker->verify.failed != 0;
     }
 }
 

@@ -31,6 +31,8 @@ struct merged {
     uint64_t late_starts;
     uint64_t stalls;
     uint64_t errors;
+    uint64_t verified;
+    uint64_t verify_failed;
     uint64_t timeline[TIMELINE_INTERVALS];
 };
 
@@ -68,6 +70,8 @@ static void merge(struct merged *merged, const struct worker *worker)
     merged->late_starts += worker->end.late_starts - worker->begin.late_starts;
     merged->stalls += worker->stalls;
     merged->errors += worker->errors;
+    merged->verified += worker->verify.blocks;
+    merged->verify_failed += worker->verify.failed;
     for (uint32_t i = 0; i < TIMELINE_INTERVALS; i++) {
         merged->timeline[i] += worker->timeline.ios[i];
     }
@@ -161,6 +165,10 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     printf("]");
     if (run->point->rate_iops != 0) {
         printf(",\"late_starts\":%" PRIu64, merged.late_starts);
+    }
+    if (job_verifies(run->job)) {
+        printf(",\"verify\":{\"blocks\":%" PRIu64 ",\"failed\":%" PRIu64 "}", merged.verified,
+               merged.verify_failed);
     }
     printf(",\"stalls_over_10ms\":%" PRIu64 ",\"errors\":%" PRIu64 "}\n", merged.stalls,
            merged.errors);

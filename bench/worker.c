@@ -65,6 +65,13 @@ static void prepare_pattern(struct worker *worker)
         .writes = point->rw == JOB_WRITE || point->rw == JOB_RANDWRITE,
         .in_order = point->rw < JOB_RANDREAD,
     };
+    if (job_verifies(job)) {
+        /* Each hart knows what its own part must hold. */
+        worker->pattern.positions /= worker->run->harts;
+        worker->pattern.next_position = 0;
+        worker->pattern.first_block +=
+            worker->pattern.positions * worker->pattern.blocks * worker->index;
+    }
 }
 
 void worker_prepare(struct worker *worker, struct run *run, struct storage_queue *queue,

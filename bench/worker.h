@@ -22,6 +22,7 @@
 #include "pattern.h"
 #include "storage.h"
 #include "timeline.h"
+#include "verify.h"
 
 enum {
     WORKER_IDLE_POLLS = 256, /* empty polls between two looks at the clock */
@@ -114,6 +115,7 @@ struct worker {
     struct latency window[2];
     struct edge begin, end;
     struct timeline timeline;
+    struct verify verify;
     uint64_t stalls;
     uint64_t errors;
     enum nvme_error error; /* the first */

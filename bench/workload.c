@@ -67,7 +67,8 @@ static bool post_group(struct worker *worker)
     return flow_send(worker, count) == count;
 }
 
-static void collect(struct worker *worker)
+/* In the loop itself: once per drain, at depth 1 once per request. */
+__attribute__((always_inline)) static inline void collect(struct worker *worker)
 {
     uint32_t count = flow_take(worker);
 
@@ -133,6 +134,11 @@ static void post_all(struct worker *worker)
     }
 }
 
+void flow_wait(struct worker *worker)
+{
+    wait_of(worker)(worker);
+}
+
 static void wait_all(struct worker *worker)
 {
     worker->complete_min = 1;
@@ -181,7 +187,11 @@ void workload_run(struct worker *worker)
     if (closed_door) {
         irq_disable();
     }
-    if (worker->run->point->rate_iops == 0) {
+    if (job_verifies(worker->run->job)) {
+        verify_run(worker);
+        worker_finish(worker);
+        verify_read_back(worker);
+    } else if (worker->run->point->rate_iops == 0) {
         run_closed(worker);
     } else {
         open_loop_run(worker);

@@ -1,4 +1,4 @@
-"""The bench program end to end: its open loop, judged by the records that it prints.
+"""The bench program end to end, judged by the records that it prints.
 
 Figures are held against what must be so on a busy host, too: no time is tested closely.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -120,7 +121,7 @@ def run_refused() -> None:
 
 
 def run_null() -> None:
-    """The engine alone: every completion, doorbell and latency is there, and poll works after it."""
+    """The engine alone: every completion, doorbell and latency is there; poll works after it."""
     records, _ = bench(
         "rw=randrw bs=4k,1m iodepth=8 iodepth_batch_submit=4 numjobs=2 completion=null,poll "
         "runtime=50ms ramp_time=5ms rounds=2",
@@ -140,6 +141,68 @@ def run_null() -> None:
         )
     _, console = bench("completion=null rate_iops=100", status=1, harts=1)
     check(any("rate_iops=100" in line and "hint" in line for line in console), "no hint", console)
+
+
+MODES = "completion=poll,irq,hybrid"
+VERIFY = "verify=crc32c iodepth=8 ramp_time=0"
+
+
+def run_verify() -> None:
+    """Every mode, pure writes and mixes, one command and split ones, a part for each hart."""
+    records, _ = bench(
+        f"{VERIFY} rw=randwrite,randrw bs=4k,1m numjobs=1,2 runtime=50ms {MODES}",
+        harts=2,
+        backing="ram:64m",
+    )
+    check(len(records) == 24, f"{len(records)} records")
+    for record in records:
+        found = record["verify"]
+        check(record["errors"] == 0 and found["failed"] == 0, "failed", describe(record))
+        check(found["blocks"] > 0, "nothing was checked", describe(record))
+
+
+def run_verify_forgetful() -> None:
+    """The null medium keeps nothing: said, with a hint."""
+    records, console = bench(
+        f"{VERIFY} rw=randwrite runtime=50ms", status=1, harts=1, backing="null:64m"
+    )
+    found = records[0]["verify"]
+    check(found["failed"] == found["blocks"] > 0, "it was believed", describe(records[0]))
+    check(any("--backing ram" in line for line in console), "no hint", console)
+
+
+def run_verify_damage() -> None:
+    """An image that was changed between two boots: a bit, and a block in another's place."""
+    span = 1 << 20
+    words = f"{VERIFY} size=1m bs=4k number_ios=1024 runtime=60s"
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "image"
+        image.write_bytes(bytes(span))
+        bench(f"{words} rw=write", harts=1, backing=str(image))
+        records, _ = bench(f"{words} rw=read", harts=1, backing=str(image))
+        check(records[0]["verify"]["failed"] == 0, "a whole image", describe(records[0]))
+        data = bytearray(image.read_bytes())
+        data[77 * 512 + 300] ^= 4
+        data[200 * 512 : 201 * 512] = data[100 * 512 : 101 * 512]
+        image.write_bytes(data)
+        records, console = bench(f"{words} rw=read", status=1, harts=1, backing=str(image))
+    check(records[0]["verify"]["failed"] >= 2, "blocks", describe(records[0]))
+    for text in ("lba 77: checksum", "lba 200: holds the block of lba 100"):
+        check(any(f"error: verify: {text}" in line for line in console), text, console)
+
+
+def run_verify_refused() -> None:
+    """What is too large, too small, or has no data."""
+    for words, text in (
+        ("completion=limit", "completion=limit"),
+        ("completion=null", "completion=null"),
+        ("rate_iops=100", "rate_iops=0"),
+        ("size=0", "size=128m"),
+        ("size=16k", "iodepth=8"),
+    ):
+        records, console = bench(f"{VERIFY} runtime=50ms {words}", status=1, harts=1)
+        check(not records, f"{words}: it ran", console)
+        check(any(text in line and "verify" in line for line in console), text, console)
 
 
 def cases() -> list[Case]:
@@ -167,4 +230,8 @@ def cases() -> list[Case]:
         Case("closed loop", run_closed),
         Case("open loop, limit refused", run_refused),
         Case("null", run_null),
+        Case("verify, every mode", run_verify),
+        Case("verify, the null medium", run_verify_forgetful),
+        Case("verify, an image that was damaged", run_verify_damage),
+        Case("verify, refused", run_verify_refused),
     ]

@@ -31,6 +31,18 @@ class Matrix(unittest.TestCase):
         for name in ("quick", "default", "full"):
             self.assertIn("hybrid", self.plan_of(matrix.PRESETS[name]).values("completion"))
 
+    def test_null_is_measured_where_it_is_asked_for_and_has_no_rate(self) -> None:
+        self.assertNotIn("null", matrix.Sweep().completion)
+        rates = (matrix.CLOSED, matrix.Rate(500))
+        asked = matrix.Sweep(rw=("randread", "randrw"), rate=rates, completion=("poll", "null"))
+        sweeps, dropped = matrix.runnable([asked], 2)
+        for sweep in sweeps:
+            wanted = ("poll",) if sweep.rate[0] else ("poll", "null")
+            self.assertEqual(sweep.completion, wanted)
+        self.assertEqual({rw for sweep in sweeps for rw in sweep.rw}, {"randread", "randrw"})
+        self.assertEqual(len(dropped), 1)
+        self.assertIn(matrix.NULL_LACKS, dropped[0])
+
     @staticmethod
     def plan_of(preset: matrix.Preset) -> matrix.Plan:
         sweeps, dropped = matrix.runnable(preset.sweeps, 2)

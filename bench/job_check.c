@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the options of a job must not be beside each other.
+ */
+#include <stdio.h>
+
+#include "job_internal.h"
+
+bool job_refuse(const char *key, const char *text, const char *why)
+{
+    printf("error: %s=%s: %s\n", key, text, why);
+    return false;
+}
+
+static bool is_mix(unsigned rw_word)
+{
+    return rw_word == JOB_READWRITE || rw_word >= JOB_RANDRW;
+}
+
+/* The references have no rate: what they say is how fast it goes at most. */
+static bool check_reference_rates(const struct job *job, const struct list *rates)
+{
+    for (uint32_t i = 0; i < rates->count; i++) {
+        if (rates->values[i].rate_iops != 0) {
+            return job_refuse(
+                "rate_iops", job->lists[5],
+                "completion=limit and completion=null are what device and engine can do "
+                "at most, only 0 goes with them; hint: completion=poll,irq,hybrid");
+        }
+    }
+    return true;
+}
+
+/* A mix that chance would make is not for the bare device. */
+static bool check_limit(const struct job *job, const struct list lists[JOB_LISTS])
+{
+    const struct list *rw = &lists[0];
+
+    for (uint32_t i = 0; i < rw->count; i++) {
+        if (is_mix(rw->values[i].rw)) {
+            return job_refuse(
+                "rw", job->lists[0],
+                "completion=limit replays commands that were built once: its mix would "
+                "be chance; hint: only reads or only writes, or completion=poll,irq");
+        }
+    }
+    return true;
+}
+
+/* A window in which nothing is meant to start, and gaps that nothing has. */
+static bool check_rates(const struct job *job, const struct list *rates)
+{
+    bool open_loop = false;
+
+    for (uint32_t i = 0; i < rates->count; i++) {
+        uint64_t rate_iops = rates->values[i].rate_iops;
+
+        open_loop = open_loop || rate_iops != 0;
+        if (rate_iops != 0 && rate_iops < (1000 * NS_PER_MS - 1) / job->runtime_ns + 1) {
+            return job_refuse(
+                "rate_iops", job->lists[5],
+                "a gap is longer than runtime, at most one request would be measured; "
+                "hint: a longer runtime, or a higher rate");
+        }
+    }
+    if (job->rate_process != JOB_LINEAR && !open_loop) {
+        return job_refuse("rate_process", job_process_word((enum job_process)job->rate_process),
+                          "the closed loop has no gaps; hint: rate_iops=1 to 10000000");
+    }
+    return true;
+}
+
+/* Stamps need the data, and the engine; a rate says nothing where each block is computed. */
+static bool check_verify(const struct job *job, const struct list lists[JOB_LISTS], bool reference)
+{
+    const char *word = job_verify_word(job->verify);
+
+    if (reference) {
+        return job_refuse("verify", word,
+                          "completion=limit and completion=null move no data of their own; hint: "
+                          "completion=poll,irq,hybrid");
+    }
+    for (uint32_t i = 0; i < lists[5].count; i++) {
+        if (lists[5].values[i].rate_iops != 0) {
+            return job_refuse("verify", word, "only with rate_iops=0, the closed loop");
+        }
+    }
+    return true;
+}
+
+bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
+{
+    const struct list *modes = &lists[JOB_LISTS - 1];
+    bool limit = false;
+    bool reference = false;
+
+    for (uint32_t i = 0; i < modes->count; i++) {
+        limit = limit || modes->values[i].completion == JOB_LIMIT;
+        reference = reference || modes->values[i].completion >= JOB_LIMIT;
+        for (uint32_t j = 0; j < i; j++) {
+            if (modes->values[i].completion == modes->values[j].completion) {
+                return job_refuse("completion", job->lists[JOB_LISTS - 1], "a value comes twice");
+            }
+        }
+    }
+    return (!limit || check_limit(job, lists)) &&
+           (!job_verifies(job) || check_verify(job, lists, reference)) &&
+           (!reference || check_reference_rates(job, &lists[5])) && check_rates(job, &lists[5]);
+}
