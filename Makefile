@@ -204,8 +204,8 @@ check-python:
 
 # ---- actions ----------------------------------------------------------------------------------
 
-.PHONY: help all setup run bench bench-quick bench-aa plot test test-host test-qemu test-full check \
-    sim threads fuzz mutate model instructions coverage size debug clean run-bench run-tests \
+.PHONY: help all setup run bench bench-quick bench-aa plot test test-host test-qemu test-full \
+    check sim threads fuzz mutate model instructions coverage size debug clean run-bench run-tests \
     run-coverage host-tests fuzz-targets
 
 help: ## list the actions

@@ -24,6 +24,7 @@ MEMORY_MIB = 128  # besides the buffers
 PRP_LIST_BYTES = 4096  # of each request's slot, beside its buffer
 COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
 COMPLAINTS_MAX = 10
+SPENT = ("ran", "waited", "time_ns")  # of a window, what is kept of hostcpu.Spent
 EDGE = re.compile(r"#(begin|end) (\d+) (\d+)$")  # point, round
 Edge = Callable[[int, bool, int], None]  # QEMU's process, whether a window begins, its point
 FIRMWARE_LINE = re.compile(r"^OpenSBI (v\S+)")
@@ -68,7 +69,8 @@ class Window:
 
     def as_json(self) -> dict:
         """The form that windows.jsonl holds."""
-        return dataclasses.asdict(self)
+        host = self.host and {name: getattr(self.host, name) for name in SPENT}
+        return {**dataclasses.asdict(dataclasses.replace(self, host=None)), "host": host}
 
     @staticmethod
     def from_json(data: dict) -> Window:

@@ -290,9 +290,10 @@ def build(
 
 CSV_FIELDS = (
     "completion", "delivery", "harts", "batch", "rate_iops", "offered_iops", "iops_median",
-    "bandwidth_bytes", "device_limit_iops", "null_iops", "instructions_per_io", "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io",
-    "completions_per_drain", "idle_polls_per_io", "idle_fraction", "missed_interrupts",
-    "spurious_interrupts", "late", "stalls_over_10ms",
+    "bandwidth_bytes", "device_limit_iops", "null_iops", "instructions_per_io",
+    "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io", "completions_per_drain",
+    "idle_polls_per_io", "idle_fraction", "missed_interrupts", "spurious_interrupts", "late",
+    "stalls_over_10ms",
 )  # fmt: skip
 CSV_RATIOS = (*(f"ratio_to_{mode}" for mode in COMPARED), "idle_ratio_to_irq")
 

@@ -167,7 +167,7 @@ class Command(BenchTest):
             (["--rate-iops", "fast"], "--rate-iops: 'fast' is not a rate"),
             (["--rate-iops", "201%"], "--rate-iops: 201% is out of range (1 to 200%)"),
             (["--rate-iops", "5", "--completion", "limit"], "raw ring has no open loop"),
-            (["--iodepth", "1", "--rate-process", "poisson"], "--rate-process: poisson needs a load"),
+            (["--iodepth", "1", "--rate-process", "linear"], "--rate-process: linear needs a load"),
             (["--iodepth", "abc"], "--iodepth: 'abc' is not a number"),
             (["--bs", "1000"], "--bs: 1000 is not a multiple of 512"),
             (["--bs", "512,8k", "--backing", "null:4k"], "less than a block"),
