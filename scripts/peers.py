@@ -204,6 +204,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     try:
         return begin(build_parser().parse_args(argv))
+    except KeyboardInterrupt:
+        print("\npeers.py: ended by a signal; nothing was measured yet", file=sys.stderr)
+        return STATUS_STOPPED
     except UsageError as error:
         print(f"peers.py: {error}", file=sys.stderr)
         return STATUS_FAILED if isinstance(error, Unavailable) else STATUS_USAGE
