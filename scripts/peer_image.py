@@ -22,7 +22,8 @@ from machine import BUILD, UsageError
 
 CACHE = BUILD / "peers"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-ARCHIVE, SUITE, ARCH = "http://deb.debian.org/debian", "trixie", "riscv64"
+SUITE, ARCH = "trixie", "riscv64"
+ARCHIVE_VARIABLE = "DEBIAN_ARCHIVE"  # names an archive where the system's apt knows none
 KERNEL = "linux-image-riscv64"  # a package that depends on the current kernel's
 FIO, BUSYBOX = "fio", "busybox-static"
 MODULES = ("nvme",)
@@ -70,15 +71,32 @@ def say(text: str) -> None:
     print(f"peers: {text}", file=sys.stderr, flush=True)
 
 
+def find_archive() -> str:
+    """The Debian archive to fetch from: as named, else the one that the system's apt uses."""
+    named = os.environ.get(ARCHIVE_VARIABLE, "")
+    if named:
+        return named
+    # Without the release's information it answers before the first `apt-get update` too.
+    words = ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)"]
+    for uri in apt(words, dict(os.environ), Path.cwd()).split():
+        if uri.rstrip("/").endswith("/debian"):
+            return uri
+    raise Unavailable(
+        f"peers: this system's apt knows no archive of Debian (name one: "
+        f"{ARCHIVE_VARIABLE}=http://HOST/debian; its keys are those of {KEYRING})"
+    )
+
+
 def configure(root: Path) -> dict[str, str]:
     """Write apt's private configuration; the environment that makes apt use it."""
+    archive = find_archive()
     if not KEYRING.is_file():
         raise Unavailable(f"peers: {KEYRING} is missing (install debian-archive-keyring)")
     for name in ("etc", "none", "state/lists/partial", "cache/archives/partial", "debs"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "state" / "status").touch()
     (root / "etc" / "debian.sources").write_text(
-        SOURCES.format(archive=ARCHIVE, suite=SUITE, arch=ARCH, keyring=KEYRING)
+        SOURCES.format(archive=archive, suite=SUITE, arch=ARCH, keyring=KEYRING)
     )
     path = root / "apt.conf"
     path.write_text(CONFIGURATION.format(root=root, arch=ARCH))
@@ -101,7 +119,7 @@ def apt(words: Iterable[str], environment: dict[str, str], folder: Path) -> str:
         why = (told or done.stderr.splitlines() or ["it says nothing"])[0]
         raise Unavailable(
             f"peers: Debian's packages for {ARCH} could not be fetched: {' '.join(command[:2])}: "
-            f"{why} (a first run needs the network: {ARCHIVE}; later runs do not)"
+            f"{why} (a first run needs the network, later runs do not)"
         )
     return done.stdout
 

@@ -162,12 +162,23 @@ class Packages(unittest.TestCase):
         fake.chmod(0o755)
         keyring = self.folder / "keyring"
         keyring.touch()
-        path = f"{self.folder}:{os.environ['PATH']}"
+        changed = {"PATH": f"{self.folder}:{os.environ['PATH']}", "DEBIAN_ARCHIVE": "http://host"}
         quiet = contextlib.redirect_stderr(io.StringIO())
-        with mock.patch.dict(os.environ, PATH=path), quiet, mock.patch.object(
+        with mock.patch.dict(os.environ, changed), quiet, mock.patch.object(
             peer_image, "KEYRING", keyring
         ), self.assertRaisesRegex(peer_image.Unavailable, "resolve host.*needs the network"):
             peer_image.provide(self.folder / "image")
+
+    def test_archive(self) -> None:
+        told = "http://host/debian-security/\nhttp://host/debian/\n"
+        with mock.patch.dict(os.environ, {peer_image.ARCHIVE_VARIABLE: ""}), mock.patch.object(
+            peer_image, "apt", return_value=told
+        ):
+            self.assertEqual(peer_image.find_archive(), "http://host/debian/")
+        with mock.patch.dict(os.environ, {peer_image.ARCHIVE_VARIABLE: ""}), mock.patch.object(
+            peer_image, "apt", return_value="http://host/other/\n"
+        ), self.assertRaisesRegex(peer_image.Unavailable, "DEBIAN_ARCHIVE=http"):
+            peer_image.find_archive()
 
     def test_cache_needs_no_network(self) -> None:
         for name in ("vmlinux", "base.cpio"):
