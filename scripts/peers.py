@@ -22,6 +22,7 @@ import peer_image
 import peer_linux
 import peer_results
 import results
+import targets
 from machine import ROOT, UsageError, find_app
 from measure import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
 from peer_image import Unavailable, say
@@ -76,6 +77,7 @@ class Run:
         self.windows: list[Window] = []
         self.answers = peer_results.Answers()
         self.pairs = 0
+        self.faults: list[str] = []  # what our own windows tell of missed interrupts or errors
         self.environment = environment.describe(target.qemu, [1], target.backing)
 
     def machine(self, folder: Path) -> peer_linux.LinuxMachine:
@@ -148,7 +150,9 @@ class Run:
             "rounds": self.plan.boots, "boots": self.plan.boots,
         }  # fmt: skip
         if self.windows:
-            results.save(results.build(self.windows, header, options, partial), self.out)
+            ours = results.build(self.windows, header, options, partial)
+            results.save(ours, self.out)
+            self.faults = targets.faults(ours)
         return peer_results.save(
             self.out, self.linux, header, self.windows, self.answers, partial
         )
@@ -161,6 +165,7 @@ def report(run: Run, result: dict) -> None:
           f"{linux['kernel']}, fio {linux['fio']}; one hart, AIA, medians and intervals of the "
           "paired ratios")  # fmt: skip
     print(*peer_results.table(result["comparisons"]), "", *result["words"], "", sep="\n")
+    print(*run.faults, sep="\n", end="\n" if run.faults else "")
     print(environment.header(result["environment"]))
     print(f"written: {run.out}/{peer_results.PEERS_NAME}, results.json, linux-*.json")
 
@@ -182,7 +187,7 @@ def execute(run: Run) -> int:
     report(run, run.save(partial=status != STATUS_OK))
     if why:
         print(f"partial: {run.pairs} of {run.plan.boots} boot pairs were completed")
-    return status
+    return status or (STATUS_FAILED if run.faults else STATUS_OK)
 
 
 def begin(options: argparse.Namespace) -> int:

@@ -248,6 +248,12 @@ class Command(unittest.TestCase):
         self.assertIn("2/2 boot pairs", err)
         self.assertRegex(out, "goal met: QD 32 batch 1, best")
 
+    def test_missed_interrupt_of_ours_fails(self) -> None:
+        process = self.start("--boots", "1", FAKE_GUEST="missed")
+        out, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("!!! missed interrupts", out)
+
     def test_linux_that_dies_is_tried_twice(self) -> None:
         (self.folder / "linux").write_text("Kernel panic\n")
         process = self.start()
