@@ -3,6 +3,7 @@
 # Programs are ELF files in build/, one per folder or file named below; objects are mirrored under
 # build/ beside their sources' names. Variables that are meant to be set from outside:
 #   CROSS=riscv64-unknown-elf-   QEMU=qemu-system-riscv64   PYTHON=python3   HOST_CCS="gcc clang"
+#   PEERS=--quick (bench-peers: options of scripts/peers.py)
 #   APP=hello (make debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (sim, fuzz)
 
 .DEFAULT_GOAL := help
@@ -204,9 +205,9 @@ check-python:
 
 # ---- actions ----------------------------------------------------------------------------------
 
-.PHONY: help all setup run bench bench-quick bench-aa plot test test-host test-qemu test-full \
-    check sim threads fuzz mutate model instructions coverage size debug clean run-bench run-tests \
-    run-coverage host-tests fuzz-targets
+.PHONY: help all setup run bench bench-quick bench-aa bench-peers plot test test-host test-qemu \
+    test-full check sim threads fuzz mutate model instructions coverage size debug clean \
+    run-bench run-peers run-tests run-coverage host-tests fuzz-targets
 
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -232,6 +233,11 @@ bench: ## measure polling against interrupts and draw the plots (4 minutes)
 bench-quick: ## the same, coarser (45 seconds)
 	@scripts/setup.sh bench
 	@$(MAKE) run-bench PRESET=quick
+
+bench-peers: ## Linux's driver and fio in the same QEMU, boot by boot with ours (10 minutes)
+	@scripts/setup.sh peers
+	@$(MAKE) all
+	@$(PYTHON) scripts/peers.py $(PEERS)
 
 run-bench: all
 	@$(PYTHON) scripts/bench.py --preset $(PRESET)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what hartq needs from the distribution's own packages: Debian 12 and 13, Ubuntu 24.04.
 #
-#   scripts/setup.sh [run|plot|bench|test]      test (everything) unless said otherwise
+#   scripts/setup.sh [run|plot|bench|peers|test]      test (everything) unless said otherwise
 #
 # Names what is missing, installs it with apt as root or through sudo without a question, else
 # prints the command to type and ends with status 1. Does nothing, fast, when nothing is missing.
@@ -87,6 +87,14 @@ print(*[m for m in ("matplotlib", "numpy", "tqdm") if u.find_spec(m) is None])' 
     need_module matplotlib python3-matplotlib
     need_module numpy python3-numpy
     need_module tqdm python3-tqdm
+}
+
+check_peers() {
+    need_command apt-get apt
+    need_command dpkg-deb dpkg
+    need_command fdtput device-tree-compiler
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    [ -e "$keyring" ] || need "$keyring" debian-archive-keyring
 }
 
 check_test() {
@@ -178,9 +186,10 @@ case $group in
 run) checks='cross qemu python' ;;
 plot) checks='python plot' ;;
 bench) checks='cross qemu python plot' ;;
+peers) checks='cross qemu python peers' ;;
 test) checks='cross qemu python plot test' ;;
 *)
-    echo "usage: scripts/setup.sh [run|plot|bench|test]" >&2
+    echo "usage: scripts/setup.sh [run|plot|bench|peers|test]" >&2
     exit 2
     ;;
 esac

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""Measure Linux's nvme driver with fio in the same QEMU, boot by boot in turn with ours.
+
+Writes results.json (ours), linux-*.json (fio's shape) and peers.json, prints ratios and goals.
+Ctrl-C keeps what was measured. Exit status: 0 done, 1 a guest failed or a package is missing,
+2 usage, 130 ended by a signal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import environment
+import peer_image
+import peer_linux
+import peer_results
+import results
+import targets
+from machine import ROOT, UsageError, find_app
+from measure import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
+from peer_image import Unavailable, say
+from peer_plan import BS, DEFAULT, ENGINES, QUICK, RW, PeerPlan, job_files
+from stop import Stopped, heed_signals
+
+STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
+BOOTS_MAX = 100
+TRIES = 2  # of a boot of Linux
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="peers.py", description=__doc__, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = parser.add_argument
+    add("--quick", action="store_true", help="3 pairs of short windows: no statement, a look")
+    add("--boots", type=int, metavar="N",
+        help=f"boot pairs, 1 to {BOOTS_MAX} (default {DEFAULT.boots}: 95 %% needs 6)")  # fmt: skip
+    add("--backing", default="null", metavar="WHERE",
+        help="null[:SIZE], ram:SIZE or a raw image (default null); the same for both")  # fmt: skip
+    add("--out", type=Path, default=ROOT / "results" / "latest" / "peers", metavar="DIR",
+        help="where the result goes (default results/latest/peers)")  # fmt: skip
+    add("--image", type=Path, default=peer_image.CACHE, metavar="DIR",
+        help="where Linux's packages are kept (default build/peers)")  # fmt: skip
+    add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")
+    add("--dry-run", action="store_true", help="print the plan and stop")
+    return parser
+
+
+def make_plan(options: argparse.Namespace) -> PeerPlan:
+    """The plan that the command line asks for."""
+    plan = QUICK if options.quick else DEFAULT
+    if options.boots is None:
+        return plan
+    if not 1 <= options.boots <= BOOTS_MAX:
+        raise UsageError(f"--boots: {options.boots} is out of range (1 to {BOOTS_MAX})")
+    return dataclasses.replace(plan, boots=options.boots)
+
+
+class Run:
+    """A run of a plan: what it measured so far."""
+
+    def __init__(self, plan: PeerPlan, target: Target, image: Path, linux: dict, out: Path) -> None:
+        self.plan = plan
+        self.target = target
+        self.image = image
+        self.linux = linux
+        self.out = out.resolve()
+        self.windows: list[Window] = []
+        self.answers = peer_results.Answers()
+        self.pairs = 0
+        self.faults: list[str] = []  # what our own windows tell of missed interrupts or errors
+        self.environment = environment.describe(target.qemu, [1], target.backing)
+
+    def machine(self, folder: Path) -> peer_linux.LinuxMachine:
+        """Linux's machine: ours with messages, and more memory."""
+        ours = boot_machine(self.target, self.plan.ours(), self.plan.ours().sweeps[0], 0)
+        kept = {each.name: getattr(ours, each.name) for each in dataclasses.fields(ours)}
+        kept |= {
+            "arguments": peer_linux.COMMAND_LINE,
+            "memory_mib": peer_linux.MEMORY_MIB,
+            "timeout_s": 60 + 3 * self.plan.linux_s(),
+        }
+        machine = peer_linux.LinuxMachine(
+            **kept, kernel=self.image / "vmlinux", initrd=folder / "initrd"
+        )
+        jobs = job_files(self.plan)
+        peer_linux.write_initrd(
+            self.image / "base.cpio", self.linux["modules"], jobs, machine.initrd
+        )
+        peer_linux.write_tree(machine, folder / "tree.dtb")
+        return dataclasses.replace(machine, dtb=folder / "tree.dtb")
+
+    def boot_ours(self, boot: int) -> None:
+        """All our sweeps once."""
+
+        def keep(window: Window) -> None:
+            self.windows.append(window)
+            self.environment["opensbi"] = window.firmware
+
+        plan = self.plan.ours()
+        for sweep in plan.sweeps_of_boot(boot):
+            run_boot(self.target, plan, sweep, boot, keep)
+
+    def boot_linux(self, machine: peer_linux.LinuxMachine, boot: int) -> None:
+        """One boot of Linux, tried again once if it fails or hangs."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                peer_linux.run_linux(
+                    machine,
+                    [engine.name for engine in ENGINES],
+                    lambda name, answer: self.answers.add(name, boot, answer),
+                )
+                return
+            except GuestFailed as failed:
+                if attempt == TRIES:
+                    raise
+                say(f"boot {boot + 1} of Linux is tried again: {str(failed).splitlines()[0]}")
+
+    def measure(self) -> None:
+        """All pairs, ours and Linux taking turns at being first."""
+        begin_s = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="hartq-peers-") as folder:
+            machine = self.machine(Path(folder))
+            for boot in range(self.plan.boots):
+                steps = [lambda: self.boot_ours(boot), lambda: self.boot_linux(machine, boot)]
+                for step in steps[:: -1 if boot % 2 else 1]:
+                    step()
+                self.pairs += 1
+                left_s = (time.monotonic() - begin_s) / self.pairs * (self.plan.boots - self.pairs)
+                say(f"{self.pairs}/{self.plan.boots} boot pairs, about {left_s:.0f} s left")
+                self.save(partial=self.pairs < self.plan.boots)
+
+    def save(self, partial: bool) -> dict:
+        """Write everything as it stands."""
+        header = {**self.environment, "host_load_after": [round(x, 2) for x in os.getloadavg()],
+                  "host_affinity": sorted(os.sched_getaffinity(0)),
+                  "pairs": self.pairs}  # fmt: skip
+        options = {
+            "ioengine": "hartq", "direct": 1, "time_based": 1, "rw": RW, "bs": BS,
+            "runtime": f"{self.plan.ours_ms}ms", "ramp_time": f"{self.plan.ours_ramp_ms}ms",
+            "rounds": self.plan.boots, "boots": self.plan.boots,
+        }  # fmt: skip
+        if self.windows:
+            ours = results.build(self.windows, header, options, partial)
+            results.save(ours, self.out)
+            self.faults = targets.faults(ours)
+        return peer_results.save(
+            self.out, self.linux, header, self.windows, self.answers, partial
+        )
+
+
+def report(run: Run, result: dict) -> None:
+    """Table, goals and environment."""
+    linux = result["linux"]
+    print(f"\nhartq and Linux in turn, {run.pairs} boot pairs: {linux['distribution']}, kernel "
+          f"{linux['kernel']}, fio {linux['fio']}; one hart, AIA, medians and intervals of the "
+          "paired ratios")  # fmt: skip
+    print(*peer_results.table(result["comparisons"]), "", *result["words"], "", sep="\n")
+    print(*run.faults, sep="\n", end="\n" if run.faults else "")
+    print(environment.header(result["environment"]))
+    print(f"written: {run.out}/{peer_results.PEERS_NAME}, results.json, linux-*.json")
+
+
+def execute(run: Run) -> int:
+    """Measure and report; a run that ends early reports what it has."""
+    status, why = STATUS_OK, ""
+    try:
+        run.measure()
+    except Stopped:
+        status, why = STATUS_STOPPED, "ended by a signal"
+    except GuestFailed as failed:
+        status, why = STATUS_FAILED, f"the guest failed: {failed}"
+    if why:
+        print(f"\npeers.py: {why}", file=sys.stderr)
+    if not run.windows and not run.answers.iops:
+        print("peers.py: nothing was measured, nothing was written", file=sys.stderr)
+        return status
+    report(run, run.save(partial=status != STATUS_OK))
+    if why:
+        print(f"partial: {run.pairs} of {run.plan.boots} boot pairs were completed")
+    return status or (STATUS_FAILED if run.faults else STATUS_OK)
+
+
+def begin(options: argparse.Namespace) -> int:
+    """Check everything, show the plan, provide the image, run."""
+    target = Target(options.backing, options.qemu)
+    plan = make_plan(options)
+    check_backing(target, plan.ours())
+    print(plan.describe(), flush=True)
+    if options.dry_run:
+        return STATUS_OK
+    find_app(target.app)
+    boot_machine(target, plan.ours(), plan.ours().sweeps[0], 0).argv()
+    linux = peer_image.provide(options.image)
+    heed_signals()
+    return execute(Run(plan, target, options.image, linux, options.out))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command; the return value is the exit status."""
+    try:
+        return begin(build_parser().parse_args(argv))
+    except KeyboardInterrupt:
+        print("\npeers.py: ended by a signal; nothing was measured yet", file=sys.stderr)
+        return STATUS_STOPPED
+    except UsageError as error:
+        print(f"peers.py: {error}", file=sys.stderr)
+        return STATUS_FAILED if isinstance(error, Unavailable) else STATUS_USAGE
+    except OSError as error:
+        print(f"peers.py: {error}", file=sys.stderr)
+        return STATUS_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

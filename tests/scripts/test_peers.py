@@ -1,0 +1,280 @@
+"""Linux beside ours: parsing, pairing, plan, packages, without a network and without the image."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import io
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = HERE.parent.parent / "scripts"
+sys.path[:0] = [str(SCRIPTS), str(HERE)]
+
+import peer_cpio  # noqa: E402
+import peer_image  # noqa: E402
+import peer_linux  # noqa: E402
+import peer_plan  # noqa: E402
+import peer_results  # noqa: E402
+import peers  # noqa: E402
+from measure import GuestFailed  # noqa: E402
+from peer_plan import Point  # noqa: E402
+
+
+def fio_job(name: str, iops: float, bins: dict[str, int] | None = None) -> dict:
+    """A job as fio prints it."""
+    count = sum((bins or {}).values())
+    latency = {"min": 1000, "max": 9000, "mean": 2000.0, "stddev": 0.0, "N": count}
+    read = {"iops": iops, "io_bytes": 4096, "io_kbytes": 4, "total_ios": 1, "runtime": 10,
+            "bw": 1, "bw_bytes": 1, "lat_ns": {**latency, "bins": bins or {}}}  # fmt: skip
+    return {"jobname": name, "error": 0, "job options": {"iodepth": "1"}, "read": read}
+
+
+def answer_of(engine: peer_plan.Engine, iops: float) -> dict:
+    """fio's answer to one job file, 100 times as many I/Os at each depth."""
+    jobs = []
+    for point in engine.points:
+        name = f"qd{point.depth}-b{point.batch}"
+        jobs.append(fio_job(f"{name}-iops", iops * point.depth))
+        jobs.append(fio_job(f"{name}-lat", iops, {"2000": 90, "8000": 10}))
+    return {"fio version": "fio-3.39", "jobs": jobs}
+
+
+def console(name: str, answer: dict, status: int = 0) -> list[str]:
+    """What the guest's /init prints for one job file."""
+    text = base64.b64encode(gzip.compress(json.dumps(answer).encode())).decode()
+    cut = [f"={text[at:at + 100]}" for at in range(0, len(text), 100)]
+    return [f"#begin {name}", *cut, f"#end {name} {status}"]
+
+
+class Reading(unittest.TestCase):
+    """The console of Linux."""
+
+    def read(self, lines: list[str]) -> dict[str, dict]:
+        found: dict[str, dict] = {}
+        reader = peer_linux.Reader(found.__setitem__)
+        for line in lines:
+            reader.take(line)
+        return found
+
+    def test_answer_between_markers(self) -> None:
+        answer = answer_of(peer_plan.ENGINES[0], 10.0)
+        found = self.read(["=noise", "OpenSBI", *console("a", answer), "=noise"])
+        self.assertEqual(found, {"a": answer})
+
+    def test_broken_answers_fail(self) -> None:
+        whole = console("a", answer_of(peer_plan.ENGINES[0], 10.0))
+        for lines in (whole[:2] + whole[-1:], console("a", {"nojobs": 1}), console("a", {}, 2)):
+            with self.assertRaises(GuestFailed):
+                self.read(lines)
+
+    def test_an_error_of_a_job_fails(self) -> None:
+        answer = {"jobs": [{**fio_job("qd1-b1-iops", 1.0), "error": 5}]}
+        with self.assertRaisesRegex(GuestFailed, "qd1-b1-iops"):
+            self.read(console("a", answer))
+
+
+class Results(unittest.TestCase):
+    """Boots become results and ratios."""
+
+    def setUp(self) -> None:
+        self.answers = peer_results.Answers()
+        for boot, iops in enumerate((100.0, 200.0, 400.0)):
+            for engine in peer_plan.ENGINES:
+                factor = 2.0 if engine.name == "io_uring-poll" else 1.0
+                self.answers.add(engine.name, boot, answer_of(engine, iops * factor))
+
+    def test_merge_of_boots(self) -> None:
+        files = peer_results.fio_results(self.answers)
+        jobs = files["linux-io_uring-irq.json"]["jobs"]
+        self.assertEqual([job["job options"]["iodepth"] for job in jobs], ["1", "4", "32", "128"])
+        self.assertAlmostEqual(jobs[0]["read"]["iops"], 700 / 3)
+        latency = jobs[0]["read"]["lat_ns"]
+        self.assertEqual((latency["N"], latency["bins"]), (300, {"2000": 270, "8000": 30}))
+        self.assertEqual(latency["percentile"]["50.000000"], 2000)
+        self.assertIn("linux-io_uring_cmd-poll-b16.json", files)
+        self.assertNotIn("linux-psync-irq-b16.json", files)
+
+    def test_ratio_is_of_pairs(self) -> None:
+        point = Point(1, 1)
+        ours = {("poll", point): {0: 600.0, 1: 1200.0, 2: 2400.0}, ("limit", point): {0: 700.0},
+                ("irq", point): {0: 10.0}}  # fmt: skip
+        row = peer_results.comparison(point, "poll", ours, self.answers)
+        self.assertEqual(row["ratio"]["interval"], [3.0, 3.0])
+        self.assertEqual((row["peer"]["engine"], row["goal"]), ("io_uring", 2.0))
+        self.assertIn("goal met", peer_results.verdict(row))
+        best = peer_results.comparison(point, "best", ours, self.answers)
+        self.assertEqual((best["ours"]["completion"], best["goal"]), ("poll", None))
+        self.assertIsNone(peer_results.comparison(Point(4, 1), "irq", ours, self.answers))
+
+    def test_goal_not_met_says_the_share_of_the_limit(self) -> None:
+        point = Point(1, 1)
+        ours = {("poll", point): {0: 100.0}, ("limit", point): {0: 400.0}}
+        text = peer_results.verdict(peer_results.comparison(point, "poll", ours, self.answers))
+        self.assertIn("NOT MET", text)
+        self.assertIn("25 % of the emulated device's limit", text)
+
+
+class Planning(unittest.TestCase):
+    """The plan and the command line."""
+
+    def test_default_fits_in_its_time(self) -> None:
+        self.assertLessEqual(peer_plan.DEFAULT.seconds(), 12 * 60)
+        self.assertGreaterEqual(peer_plan.DEFAULT.boots, 6)
+
+    def test_job_file(self) -> None:
+        text = peer_plan.job_file(peer_plan.ENGINES[0], peer_plan.DEFAULT)
+        self.assertIn("[qd32-b16-iops]", text)
+        self.assertEqual(text.count("gtod_reduce=1"), len(peer_plan.POINTS))
+
+    def test_dry_run_and_bad_arguments(self) -> None:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            self.assertEqual(peers.main(["--dry-run"]), 0)
+            self.assertEqual(peers.main(["--boots", "0"]), 2)
+            self.assertEqual(peers.main(["--backing", "/no/such.img"]), 2)
+        self.assertIn("6 boot pairs", out.getvalue())
+        self.assertIn("--boots: 0 is out of range (1 to 100)", err.getvalue())
+
+
+class Packages(unittest.TestCase):
+    """What is fetched, and how its absence is told."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def test_no_network(self) -> None:
+        fake = self.folder / "apt-get"
+        fake.write_text("#!/bin/sh\necho 'E: Could not resolve host' >&2\nexit 100\n")
+        fake.chmod(0o755)
+        keyring = self.folder / "keyring"
+        keyring.touch()
+        changed = {"PATH": f"{self.folder}:{os.environ['PATH']}", "DEBIAN_ARCHIVE": "http://host"}
+        quiet = contextlib.redirect_stderr(io.StringIO())
+        with mock.patch.dict(os.environ, changed), quiet, mock.patch.object(
+            peer_image, "KEYRING", keyring
+        ), self.assertRaisesRegex(peer_image.Unavailable, "resolve host.*needs the network"):
+            peer_image.provide(self.folder / "image")
+
+    def test_archive(self) -> None:
+        told = "http://host/debian-security/\nhttp://host/debian/\n"
+        with mock.patch.dict(os.environ, {peer_image.ARCHIVE_VARIABLE: ""}), mock.patch.object(
+            peer_image, "apt", return_value=told
+        ):
+            self.assertEqual(peer_image.find_archive(), "http://host/debian/")
+        with mock.patch.dict(os.environ, {peer_image.ARCHIVE_VARIABLE: ""}), mock.patch.object(
+            peer_image, "apt", return_value="http://host/other/\n"
+        ), self.assertRaisesRegex(peer_image.Unavailable, "DEBIAN_ARCHIVE=http"):
+            peer_image.find_archive()
+
+    def test_cache_needs_no_network(self) -> None:
+        for name in ("vmlinux", "base.cpio"):
+            (self.folder / name).touch()
+        (self.folder / "manifest.json").write_text('{"kernel": "6"}')
+        with mock.patch.object(peer_image, "build", side_effect=AssertionError):
+            self.assertEqual(peer_image.provide(self.folder), {"kernel": "6"})
+
+    def test_names(self) -> None:
+        uris = "'http://x/f.deb' fio_3_riscv64.deb 1 S\n'http://x/p.deb' python3_3_all.deb 1 S\n"
+        self.assertEqual(peer_image.package_names(uris), ["fio"])
+
+    def test_cpio(self) -> None:
+        archive = peer_cpio.Archive()
+        archive.file("a", b"xyz", 0o644)
+        data = archive.data()
+        self.assertEqual((len(data) % 4, data[:6], data[110:112]), (0, b"070701", b"a\0"))
+        self.assertEqual(data[112:116], b"xyz\0")
+        self.assertIn(b"TRAILER!!!", data)
+
+
+class Command(unittest.TestCase):
+    """The whole command, both guests replaced."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.out = self.folder / "out"
+        self.qemu = self.folder / "qemu"
+        self.qemu.write_text(
+            f'#!/bin/sh\ncase " $* " in *" -initrd "*) exec cat "$LINUX";; esac\n'
+            f'case "$*" in --version|*) [ -z "$SLOW" ] || sleep 0.2;; esac\n'
+            f'exec "{sys.executable}" "{HERE}/fake_guest.py" "$@"\n'
+        )
+        self.qemu.chmod(self.qemu.stat().st_mode | stat.S_IXUSR)
+        (self.folder / "bench.elf").write_bytes(b"\x7fELF")
+        (self.folder / "base.cpio").touch()
+        (self.folder / "vmlinux").touch()
+        about = {"kernel": "6", "fio": "3", "distribution": "none", "modules": ["nvme"]}
+        (self.folder / "manifest.json").write_text(json.dumps(about))
+        lines = [line for e in peer_plan.ENGINES for line in console(e.name, answer_of(e, 100.0))]
+        (self.folder / "linux").write_text("\n".join([*lines, "exit 0", ""]))
+
+    def start(self, *options: str, **variables: str) -> subprocess.Popen[str]:
+        code = (
+            f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import peers, measure, functools; "
+            f"peers.Target = functools.partial(measure.Target, "
+            f"app={str(self.folder / 'bench.elf')!r}); "
+            "peers.peer_linux.write_tree = lambda machine, path: None; "
+            "sys.exit(peers.main(sys.argv[1:]))"
+        )
+        words = [sys.executable, "-c", code, "--quick", "--qemu", str(self.qemu), "--out",
+                 str(self.out), "--image", str(self.folder), *options]  # fmt: skip
+        surroundings = {**os.environ, "LINUX": str(self.folder / "linux"), **variables}
+        return subprocess.Popen(words, env=surroundings, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+    def test_pairs(self) -> None:
+        process = self.start("--boots", "2")
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, err)
+        found = json.loads((self.out / "peers.json").read_text())
+        self.assertEqual(found["partial"], False)
+        self.assertEqual(len(found["comparisons"]), 18)
+        self.assertEqual(found["comparisons"][0]["ratio"]["rounds"], 2)
+        self.assertIn("2/2 boot pairs", err)
+        self.assertRegex(out, "goal met: QD 32 batch 1, best")
+
+    def test_missed_interrupt_of_ours_fails(self) -> None:
+        process = self.start("--boots", "1", FAKE_GUEST="missed")
+        out, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("!!! missed interrupts", out)
+
+    def test_linux_that_dies_is_tried_twice(self) -> None:
+        (self.folder / "linux").write_text("Kernel panic\n")
+        process = self.start()
+        _, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("tried again", err)
+        self.assertTrue(json.loads((self.out / "peers.json").read_text())["partial"])
+
+    def test_ctrl_c_keeps_pairs(self) -> None:
+        process = self.start("--boots", "50", SLOW="1")
+        until_s = time.monotonic() + 40
+        while not (self.out / "peers.json").exists() and time.monotonic() < until_s:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, err)
+        self.assertIn("partial:", out)
+        found = json.loads((self.out / "peers.json").read_text())
+        self.assertTrue(found["partial"])
+        self.assertEqual(len(found["comparisons"]), 18)
+
+
+if __name__ == "__main__":
+    unittest.main()
