@@ -150,6 +150,24 @@ def price(modes: Modes) -> list[str]:
     return lines
 
 
+def distance(modes: Modes) -> list[str]:
+    """How near each mode comes to the device limit, and where it is nearest and farthest."""
+    lines = []
+    for mode in ("poll", "irq", "hybrid"):
+        ratios = paired(modes, mode, "limit")
+        if not ratios:
+            continue
+        least, most = (pick(ratios, key=lambda d: ratios[d].median) for pick in (min, max))
+        texts = [
+            f"{ratios[depth].median:.2f} ({ratios[depth].low:.2f} to {ratios[depth].high:.2f}) at "
+            f"queue depth {depth}"
+            for depth in dict.fromkeys((least, most))
+        ]
+        verb = "reach" if mode == "irq" else "reaches"
+        lines.append(f"{MODE_NAMES[mode]} {verb} {' to '.join(texts)} of the device limit")
+    return lines
+
+
 def host_waits(result: dict) -> dict[str, float]:
     """The share of the time QEMU's threads waited for a core; empty if it is not known."""
     waits = [job["hartq"].get("host_wait_fraction") for job in result["jobs"]]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import answer
 import compare
+import drawn
 import environment
 import instructions
 import results
@@ -31,8 +32,6 @@ from progress import Progress
 from stop import Stopped, heed_signals
 
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
-# A picture of an older result must not stand beside a new one.
-DRAWN = ("iops", "latency", "cpu", "scaling")
 
 
 class Run:
@@ -119,14 +118,8 @@ class Run:
         result["plan"] = resume.describe(plan, self.target)
         results.save(result, self.folder)
         resume.save_windows(self.windows, self.folder)
-        clear_pictures(self.folder)
+        drawn.clear(self.folder)
         return result
-
-
-def clear_pictures(out: Path) -> None:
-    """Remove what plot.py drew from an older result."""
-    for name in [f"{stem}.{kind}" for stem in DRAWN for kind in ("png", "svg")] + ["answer.md"]:
-        (out / name).unlink(missing_ok=True)
 
 
 def shown(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Draws a result: one function per picture, each taking series and returning a figure.
+"""What all pictures share: the looks of the modes, figures, axes, legends.
 
 Modes differ in colour (Okabe and Ito's, safe for the colour-blind), marker and line style, so that
 they stay apart in print.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 
 import matplotlib
@@ -26,10 +27,8 @@ from matplotlib.ticker import (  # noqa: E402
 )
 
 WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.8, 100
-NEAR_PIXELS = 15  # two labels closer than this would cover each other
-NINES_MAX = 6
 DECADES_FINE = 3.2  # up to here 2 and 5 have a tick as well
-LEGEND_ROOM = 2.2  # more room above the highest value, on a logarithmic axis
+TITLE_CHARS = 92  # as many as the width holds
 
 plt.rcParams.update(
     {
@@ -72,8 +71,14 @@ LOOKS = {
     ("hybrid", "shared"): Look("#7A6A00", "X", DASH_DOT, "hybrid, shared", 1.01),
     ("hybrid", "msix"): Look("#56B4E9", "P", DOTS, "hybrid, msix", 0.985),
     ("limit", ""): Look("#333333", "", (0, (4, 3)), "device limit (raw ring, polled)"),
+    ("null", ""): Look("#777777", "", (0, (1, 1.3)), "null (engine against memory)"),
 }  # fmt: skip
-OTHERS = (("#7A4988", "h"), ("#000000", "x"), ("#B8860B", "*"), ("#7F7F7F", "d"))
+REFERENCES = ("limit", "null")  # lines to compare with, not modes to use
+OTHERS = (
+    ("#7A4988", "h"), ("#000000", "x"), ("#B8860B", "*"), ("#7F7F7F", "d"), ("#882255", "<"),
+    ("#117733", ">"), ("#332288", "p"), ("#AA4466", "+"), ("#44AA99", "1"), ("#661100", "H"),
+    ("#999933", "2"), ("#6699CC", "8"),
+)  # fmt: skip
 
 
 def look_of(mode: str, delivery: str) -> Look:
@@ -118,14 +123,21 @@ def short_number(value: float, _position: object = None) -> str:
     return f"{value:g}"
 
 
-def _new(title: str, footer: str, panels: int = 1) -> tuple[Figure, list[Axes]]:
+def new_figure(
+    title: str, footer: str, panels: int = 1, rows: int = 1, height_in: float = HEIGHT_IN,
+    sharey: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """Panels beside or below one another, a bold title over them, small print under them."""
     figure, axes = plt.subplots(
-        1, panels, sharey=True, squeeze=False, figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained"
-    )
-    figure.get_layout_engine().set(rect=(0, 0.045, 1, 0.955))
-    figure.suptitle(title, fontsize=12, fontweight="bold", x=0.012, ha="left")
-    figure.text(0.012, 0.012, footer, fontsize=8.5, color="#555555")
-    return figure, list(axes[0])
+        rows, panels, sharex=rows > 1, sharey=sharey, squeeze=False,
+        figsize=(WIDTH_IN, height_in), layout="constrained",
+    )  # fmt: skip
+    low = 0.045 * HEIGHT_IN / height_in
+    figure.get_layout_engine().set(rect=(0, low, 1, 1 - low))
+    text = "\n".join(textwrap.wrap(title, TITLE_CHARS))
+    figure.suptitle(text, fontsize=12, fontweight="bold", x=0.012, ha="left")
+    figure.text(0.012, 0.25 * low, footer, fontsize=8.5, color="#555555")
+    return figure, list(axes.flat)
 
 
 def latency_text(us: float, _position: object = None) -> str:
@@ -133,7 +145,8 @@ def latency_text(us: float, _position: object = None) -> str:
     return f"{us / 1000:g} ms" if us >= 1000 else f"{us:g} us"
 
 
-def _log_scale(axes: Axes, text: Callable[[float, object], str], room: float = 1.0) -> None:
+def log_scale(axes: Axes, text: Callable[[float, object], str], room: float = 1.0) -> None:
+    """A logarithmic y axis, ticks in words; `room` is what the top is multiplied by."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(low, high * room)
@@ -143,9 +156,10 @@ def _log_scale(axes: Axes, text: Callable[[float, object], str], room: float = 1
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _draw_line(axes: Axes, series: Series, spread: float) -> None:
+def draw_line(axes: Axes, series: Series, apart: float) -> None:
+    """One line with its intervals; `apart` is how far those of one depth stand from another."""
     look, main = series.look, not series.note
-    depths = [point.at * look.dodge**spread for point in series.points]
+    depths = [point.at * look.dodge**apart for point in series.points]
     iops = [point.iops for point in series.points]
     bars = [
         [max(0.0, point.iops - point.low) for point in series.points],
@@ -154,7 +168,7 @@ def _draw_line(axes: Axes, series: Series, spread: float) -> None:
     axes.errorbar(
         depths,
         iops,
-        yerr=bars if series.mode != "limit" else None,
+        yerr=bars if series.mode not in REFERENCES else None,
         color=look.color,
         marker=look.marker or None,
         linestyle=look.line,
@@ -166,20 +180,8 @@ def _draw_line(axes: Axes, series: Series, spread: float) -> None:
     )
 
 
-def iops_over_depth(lines: Sequence[Series], title: str, footer: str) -> Figure:
-    """Picture 1: IOPS against queue depth, intervals as bars, the device limit dashed."""
-    figure, (axes,) = _new(title, footer)
-    for series in lines:
-        _draw_line(axes, series, _spread(lines))
-    _doubling_axis(axes, lines, "queue depth")
-    axes.set_ylabel("IOPS")
-    _log_scale(axes, short_number)
-    _name_batches(axes, lines)
-    _legend(axes)
-    return figure
-
-
-def _doubling_axis(axes: Axes, lines: Sequence[Series], name: str) -> None:
+def doubling_axis(axes: Axes, lines: Sequence[Series], name: str) -> None:
+    """An x axis of doublings, a tick at each measured value."""
     axes.set_xscale("log", base=2)
     values = sorted({point.at for series in lines for point in series.points})
     axes.xaxis.set_major_locator(FixedLocator(values))
@@ -188,32 +190,13 @@ def _doubling_axis(axes: Axes, lines: Sequence[Series], name: str) -> None:
     axes.set_xlabel(name)
 
 
-def _spread(lines: Sequence[Series]) -> float:
+def spread(lines: Sequence[Series]) -> float:
     """How far apart intervals stand: the dodges are made for an axis of seven doublings."""
     values = [point.at for series in lines for point in series.points]
     return max(0.1, math.log2(max(values) / min(values)) / 7)
 
 
-def scaling(lines: Sequence[Series], cores: int, title: str, footer: str) -> Figure:
-    """Picture 6: IOPS over harts, a line per mode and delivery, and where the host's cores end."""
-    figure, (axes,) = _new(title, footer)
-    for series in lines:
-        _draw_line(axes, series, _spread(lines))
-    _doubling_axis(axes, lines, "harts, each a thread of the host")
-    axes.set_ylabel("IOPS of all harts together")
-    _log_scale(axes, short_number)
-    most = max(point.at for series in lines for point in series.points)
-    if most > cores:
-        axes.axvline(cores, color="#999999", linestyle=":", linewidth=1.2)
-        axes.annotate(
-            f"the host's {cores} cores", (cores, 0.02), (5, 0), xycoords=("data", "axes fraction"),
-            textcoords="offset points", fontsize=9.5, color="#666666",
-        )  # fmt: skip
-    _legend(axes)
-    return figure
-
-
-def _legend(axes: Axes, fontsize: float = 10, outside: bool = True) -> None:
+def legend(axes: Axes, fontsize: float = 10, outside: bool = True) -> None:
     """Polling first, whatever was drawn first; above the axes, where no line is."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
@@ -226,110 +209,19 @@ def _legend(axes: Axes, fontsize: float = 10, outside: bool = True) -> None:
                     **(above if outside else {"loc": "upper left"}))  # fmt: skip
 
 
-def _name_batches(axes: Axes, lines: Sequence[Series]) -> None:
-    """A word at the left end of each group of thin lines."""
-    for note in dict.fromkeys(series.note for series in lines if series.note):
-        first = [series.points[0] for series in lines if series.note == note]
-        left = min(first, key=lambda point: (point.at, -point.iops))
-        top = max(point.iops for point in first if point.at == left.at)
-        axes.annotate(
-            note, (left.at, top), (-9, -2), textcoords="offset points", ha="right",
-            fontsize=9.5, color="#333333",
-        )  # fmt: skip
+def top_legend(figure: Figure, handles: Sequence, labels: Sequence[str], columns: int) -> None:
+    """One legend for all panels, between the title and the axes."""
+    height = figure.get_figheight()
+    rows = math.ceil(len(labels) / columns)
+    lines = figure._suptitle.get_text().count("\n") + 1 if figure._suptitle else 0
+    title, room = 0.3 * lines / height, (0.12 + 0.22 * rows) / height
+    engine = figure.get_layout_engine()
+    left, low, width, tall = engine.get()["rect"]
+    engine.set(rect=(left, low, width, tall - room - title))
+    figure.legend(handles, labels, loc="upper left", bbox_to_anchor=(0, 1 - title), ncol=columns,
+                  fontsize=9.5, borderaxespad=0.3, columnspacing=1.3)  # fmt: skip
 
 
 def close(figure: Figure) -> None:
     """Give the figure's memory back."""
     plt.close(figure)
-
-
-def nines(share: float) -> float:
-    """Where a share of the samples stands on an axis of nines: 0.9 at 1, 0.99 at 2."""
-    return -math.log10(max(1e-12, 1.0 - share))
-
-
-def _nines_axis(axes: Axes, right: float) -> None:
-    ticks = range(math.floor(right) + 1)
-    names = ["", "90", "99", *(f"99.{'9' * count}" for count in range(1, NINES_MAX - 1))]
-    axes.xaxis.set_major_locator(FixedLocator([math.log10(2), *ticks]))
-    shown = {round(math.log10(2), 3): "50", **{tick: names[tick] for tick in ticks}}
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: shown.get(round(x, 3), "")))
-    axes.set_xlim(0, right)
-    axes.tick_params(axis="x", labelsize=9)
-
-
-def latency(lines: Sequence[Series], depths: Sequence[int], title: str, footer: str) -> Figure:
-    """Picture 2: latency over log-nines of the percentile, a panel per depth, modes overlaid."""
-    figure, panels = _new(title, footer, len(depths))
-    for axes, depth in zip(panels, depths):
-        right = 1.0
-        for series in lines:
-            for point in series.points:
-                if point.at == depth and point.latency and not series.note:
-                    _draw_latency(axes, series.look, point)
-                    right = max(right, nines(point.latency[-1][0]))
-        _nines_axis(axes, min(right * 1.02, NINES_MAX))
-        axes.set_title(f"queue depth {depth}", fontsize=11)
-        axes.set_xlabel("percentile")
-    panels[0].set_ylabel("latency")
-    _log_scale(panels[0], latency_text, LEGEND_ROOM)
-    _legend(panels[0], 9.5, outside=False)
-    return figure
-
-
-def _draw_latency(axes: Axes, look: Look, point: Point) -> None:
-    xs = [nines(share) for share, _ in point.latency]
-    ys = [us for _, us in point.latency]
-    axes.plot(xs, ys, color=look.color, linestyle=look.line, label=look.label)
-    if look.marker:
-        # One marker per nine keeps the lines apart in print.
-        for nine in range(1, math.floor(xs[-1]) + 1):
-            index = next(i for i, x in enumerate(xs) if x >= nine)
-            axes.plot(xs[index], ys[index], look.marker, color=look.color)
-
-
-def _label_depths(axes: Axes, series: Series, taken: list[tuple[float, float]]) -> None:
-    """Each point's depth to its lower right, where a rising line leaves room, if nothing is there.
-
-    The deepest queues come first: where labels are crowded, the ends are worth most.
-    """
-    below = -4 if series.mode == "poll" else -9
-    for point in reversed(series.points):
-        if point.busy is None:
-            continue
-        x, y = axes.transData.transform((point.busy, point.iops))
-        if any(abs(x - tx) < 2 * NEAR_PIXELS and abs(y - ty) < NEAR_PIXELS for tx, ty in taken):
-            continue
-        taken.append((x, y))
-        axes.annotate(
-            str(point.at), (point.busy, point.iops), (8, below), textcoords="offset points",
-            fontsize=9.5, color=series.look.color,
-        )  # fmt: skip
-
-
-def iops_over_busy(lines: Sequence[Series], title: str, footer: str) -> Figure:
-    """Picture 3: IOPS against the hart's busy share, a point per depth, a line per mode."""
-    figure, (axes,) = _new(title, footer)
-    drawn = [series for series in lines if series.mode != "limit" and not series.note]
-    for series in drawn:
-        look, points = series.look, [p for p in series.points if p.busy is not None]
-        axes.plot(
-            [point.busy for point in points], [point.iops for point in points], color=look.color,
-            marker=look.marker, linestyle=look.line, label=look.label, clip_on=False,
-        )  # fmt: skip
-    limit = max((p.iops for s in lines if s.mode == "limit" and not s.note for p in s.points),
-                default=None)  # fmt: skip
-    if limit:
-        look = look_of("limit", "")
-        axes.axhline(limit, color=look.color, linestyle=look.line, linewidth=1.0, label=look.label)
-    axes.set_xlim(0, 107)
-    axes.xaxis.set_major_locator(FixedLocator(range(0, 101, 20)))
-    axes.set_xlabel("hart busy, % (not in wfi); numbers are queue depths")
-    axes.set_ylabel("IOPS")
-    _log_scale(axes, short_number)
-    figure.canvas.draw()
-    taken: list[tuple[float, float]] = []
-    for series in drawn:
-        _label_depths(axes, series, taken)
-    _legend(axes)
-    return figure

@@ -123,6 +123,9 @@ check_test() {
     need_command spin spin
     need_command qemu-img qemu-utils
     need_command fio_jsonplus_clat2csv fio
+    have chromium-browser || need_command chromium chromium
+    "$python" -c 'import jsonschema' 2>/dev/null ||
+        need "Python module jsonschema (for $python)" python3-jsonschema
     need_command git git
 }
 

@@ -6,10 +6,8 @@ import contextlib
 import io
 import os
 import signal
-import stat
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 from pathlib import Path

@@ -1,0 +1,214 @@
+"""report.html: a result as one page that needs nothing beside it.
+
+The answer first, then each picture with what to read from it, the tables and what it was measured
+on. Pictures are inside the page; it loads nothing, runs no script and shows nothing unescaped.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+import answer
+import drawn
+import targets
+from environment import header
+from families import Modes, families
+from results import ratio_of
+from stats import Estimate
+
+TITLE = "hartq: poll, interrupt or both?"
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; --link: #0072b2; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.2rem 0 .5rem; }
+h3 { font-size: 1.02rem; margin: 1.3rem 0 .2rem; } p, ul { margin: .4rem 0; }
+figure { margin: 1.2rem 0; } figure img { max-width: 100%; background: #fff; border-radius: 4px; }
+figcaption { margin-top: .3rem; } .small { font-size: .87rem; opacity: .8; }
+.warn { border-left: 4px solid #d55e00; padding: .4rem .8rem; background: var(--soft); }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
+th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; }
+pre { font-size: .78rem; line-height: 1.35; overflow-x: auto; padding: .7rem;
+      background: var(--soft); border-radius: 4px; }
+"""
+# What a picture shows, and what to read from it.
+CAPTIONS = {
+    "iops": ("IOPS against queue depth",
+             "How fast each mode is, and how far below the device limit (dashed). Bars are the "
+             "intervals of the rounds: where they overlap, look at the paired ratios above."),
+    "cpu": ("IOPS for CPU time",
+            "The whole question in one picture: upwards is faster, to the left is cheaper. A "
+            "point is a queue depth. Polling pays with the whole hart; what stands left of it at "
+            "the same height does the same with less."),
+    "latency": ("Latency percentiles",
+                "Each step to the right is ten times rarer. The level at 50 is the usual request, "
+                "the right end the worst ones; a curve that leaves the others has a longer tail."),
+    "heatmap": ("The fastest mode",
+                "By queue depth and batch, with its lead over the next. Grey: the next mode is not "
+                "clearly slower, take the one that costs less."),
+    "cost": ("What an I/O costs",
+             "Instructions are exact: counted under -icount, the same on every host. Doorbells and "
+             "interrupts are of the measured rounds; batches share them."),
+    "scaling": ("Over harts",
+                "All controllers are served by one thread of QEMU: more harts add no device. What "
+                "falls with more harts than cores is the host's doing."),
+    "timeline": ("IOPS over time",
+                 "A lost interrupt, or a host that was elsewhere, is a gap. A level line is a "
+                 "measurement to trust."),
+    "blocksize": ("Block size",
+                  "IOPS fall and bandwidth rises until copying the data costs more than the path."),
+    "openloop": ("Open loop",
+                 "Requests are due at times of their own, latency counts from then. Where a curve "
+                 "rises steeply the mode cannot do more; ringed points did less than was offered."),
+    "peers": ("Linux beside it",
+              "The same emulated machine and medium, boots in turn: Linux's nvme driver with fio's "
+              "engines, and hartq."),
+}  # fmt: skip
+NO_PEERS = "Not measured: make bench-peers boots Linux on the same emulated machine."
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(line.strip())}</li>" for line in lines) + "</ul>"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def row(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "".join(row(cells, "td") for cells in rows)
+    return f'<div class="scroll"><table>{row(head, "th")}{body}</table></div>'
+
+
+def _ratio(found: Estimate | None) -> str:
+    """A ratio with its interval, and whether it says anything."""
+    if not found:
+        return ""
+    text = f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
+    return text + ("" if found.verdict() else " =" if found.sure else " ?")
+
+
+def _ratio_rows(modes: Modes, columns: Sequence[tuple[str, str]]) -> list[list[str]]:
+    depths = sorted({depth for mode, _ in columns for depth in modes.get(mode, {})})
+    rows = []
+    for depth in depths:
+        jobs = [modes.get(mode, {}).get(depth) for mode, _ in columns]
+        cells = [_ratio(ratio_of(job, f"ratio_to_{other}")) if job else ""
+                 for job, (_, other) in zip(jobs, columns)]  # fmt: skip
+        if any(cells):
+            rows.append([str(depth), *cells])
+    return rows
+
+
+QUESTIONS = (
+    ("At which queue depth does polling stop paying?",
+     (("poll", "irq"),), ("polling / interrupts",)),
+    ("What does hybrid cost?",
+     (("hybrid", "poll"), ("hybrid", "irq")), ("hybrid / polling", "hybrid / interrupts")),
+    ("How far from the device's limit are we?",
+     (("poll", "limit"), ("irq", "limit"), ("hybrid", "limit")),
+     ("polling / limit", "interrupts / limit", "hybrid / limit")),
+)  # fmt: skip
+
+
+def _answers(result: dict, peers: dict) -> str:
+    """The four questions, each with its intervals."""
+    family, modes = next(iter(families(result).items()), (None, {}))
+    found = answer.compare(modes) + answer.price(modes)
+    texts = {
+        0: [line for line in found if not line.startswith("hybrid") and "hybrid" not in line],
+        1: [line for line in found if "hybrid" in line],
+        2: answer.distance(modes),
+    }
+    parts = [
+        f'<p class="small">{escape(str(family))}. Ratios of IOPS, paired round by round: median '
+        "and interval; = means no significant difference, ? too few rounds.</p>"
+    ]
+    for index, (question, columns, names) in enumerate(QUESTIONS):
+        rows = _ratio_rows(modes, columns)
+        parts.append(f"<h3>{escape(question)}</h3>")
+        parts.append(_list(texts[index]) if texts[index] else "")
+        parts.append(_table(("queue depth", *names), rows) if rows else
+                     "<p>Not measured: make bench measures it.</p>")  # fmt: skip
+    parts.append("<h3>How do we stand against Linux, mode by mode?</h3>")
+    parts.append(_peers(peers) if peers.get("comparisons") else f"<p>{NO_PEERS}</p>")
+    return "".join(parts)
+
+
+def _peers(peers: dict) -> str:
+    linux = peers["linux"]
+    rows = []
+    for each in peers["comparisons"]:
+        mine, other = each["ours"], each["peer"]
+        rows.append([f"{each['iodepth']}, batch {each['batch']}", each["mode"], mine["name"],
+                     f"{mine['iops_median']:,.0f}", other["name"], f"{other['iops_median']:,.0f}",
+                     _ratio(Estimate.from_json(each["ratio"]))])  # fmt: skip
+    about = f"{linux.get('distribution', '')}, Linux {linux['kernel']}, {linux['fio']}"
+    head = ("queue depth", "mode", "ours", "IOPS", "Linux's best", "IOPS", "ratio")
+    return _list(peers.get("words", [])) + _table(head, rows) + (
+        f'<p class="small">{escape(about)}; boots in turn with ours, paired.</p>'
+    )
+
+
+def _pictures(folder: Path) -> str:
+    """Those that were drawn, inside the page."""
+    parts = []
+    for name in sorted(drawn.PICTURES, key=list(CAPTIONS).index):
+        path = folder / f"{name}.png"
+        if not path.exists():
+            continue
+        title, text = CAPTIONS[name]
+        data = base64.b64encode(path.read_bytes()).decode()
+        parts.append(
+            f'<figure id="{name}"><img alt="{escape(title)}" src="data:image/png;base64,{data}">'
+            f"<figcaption><b>{escape(title)}.</b> {escape(text)}</figcaption></figure>"
+        )
+    return "".join(parts)
+
+
+METHOD = (
+    "Points of different modes are measured in turn, round by round, in several boots; a round is "
+    "a short window behind a ramp.",
+    "Modes are compared inside each round: the ratio of the two, then the median of the ratios "
+    "and its interval from order statistics (six rounds: smallest to largest, 97 %).",
+    "The device limit is the raw ring, polled: prepared commands without ids, PRPs or callbacks. "
+    "null is the engine against completions posted in memory.",
+    "Host CPU is the time of QEMU's threads within the window, from /proc. Instructions come from "
+    "a pass of its own under -icount.",
+    "results/README.md has the whole method, and what the figures are not.",
+)
+
+
+def page(result: dict, peers: dict, folder: Path) -> str:
+    """The page; pictures are taken from `folder`, `peers` is peers.json or empty."""
+    warnings = ["This is a partial result: the run was ended early."] * bool(result.get("partial"))
+    warnings += [line for line in answer.crowding(result) if "BUSY" in line]
+    goals = [*targets.lines(result), *targets.missed_lines(result)]
+    where = header(result["environment"])
+    return "".join(
+        (
+            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<link rel="icon" href="data:,">',
+            f"<title>{escape(TITLE)}</title><style>{STYLE}</style></head><body>",
+            f"<h1>{escape(TITLE)}</h1>",
+            '<p class="small">NVMe on QEMU\'s RISC-V machine: what polling and interrupts cost. '
+            "Emulated: compare ratios, not absolute numbers.</p>",
+            *(f'<p class="warn">{escape(text)}</p>' for text in warnings),
+            "<h2>The answer</h2>",
+            _answers(result, peers),
+            "<h2>The pictures</h2>",
+            _pictures(folder),
+            "<h2>Targets and faults</h2>",
+            _list(goals),
+            "<h2>All points</h2><pre>",
+            escape("\n".join(answer.table(result))),
+            "</pre><h2>How it was measured</h2>",
+            _list(METHOD),
+            f"<pre>{escape(where)}</pre>",
+            "<p>To repeat it: make bench; with Linux: make bench-peers.</p>",
+            "</body></html>\n",
+        )
+    )

@@ -1,0 +1,254 @@
+"""Which of a result's jobs become which picture: heat map, cost, time, block sizes, load, peers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable, Iterable
+
+import results
+from families import capacity_of, families, open_jobs, size_text
+from pictures import REFERENCES, Look, Series, look_of, other_look
+from pictures import Point as Place
+from series import DRAWN_MODES, our_point
+from stats import paired_ratio
+
+COST_POINTS = ((1, 1), (32, 32))  # depth, batch: those that `make instructions` counts
+PARTS = ("submit", "reap", "interrupt")
+TIMELINE_DEPTH = 32
+PERCENTILES = ("50.000000", "99.000000")
+
+
+def closed_jobs(result: dict) -> list[dict]:
+    """The jobs of ours that kept their queue full."""
+    return [j for j in result["jobs"] if j.get("hartq") and not j["hartq"].get("rate_iops")]
+
+
+def modes_only(jobs: Iterable[dict]) -> list[dict]:
+    """Without the reference lines."""
+    return [job for job in jobs if job["hartq"]["completion"] not in REFERENCES]
+
+
+def place(job: dict) -> tuple[str, int, int, int, int]:
+    """What a point is of but mode and delivery: rw, bs, depth, batch, harts."""
+    options, mine = job["job options"], job["hartq"]
+    return options["rw"], int(options["bs"]), int(options["iodepth"]), mine["batch"], mine["harts"]
+
+
+def widest(
+    jobs: Iterable[dict], same: Callable[[dict], Hashable], axis: Callable[[dict], Hashable]
+) -> list[dict]:
+    """The jobs of the group that has most places on the axis; the first of equals."""
+    groups: dict[Hashable, list[dict]] = {}
+    for job in jobs:
+        groups.setdefault(same(job), []).append(job)
+    return max(groups.values(), key=lambda group: len({axis(j) for j in group}), default=[])
+
+
+@dataclasses.dataclass(frozen=True)
+class HeatCell:
+    """The fastest mode at a depth and batch; `factor` over the next, `sure` if that is certain."""
+
+    depth: int
+    batch: int
+    mode: str
+    factor: float
+    sure: bool
+
+
+def heat_cell(jobs: list[dict]) -> HeatCell | None:
+    """From the jobs of one depth and batch; None if fewer than two modes were measured."""
+    ranked = sorted(jobs, key=lambda job: -job["hartq"]["iops_median"])
+    if len(ranked) < 2:
+        return None
+    best, next_best = (
+        {each["round"]: each["iops"] for each in job["hartq"]["rounds"]} for job in ranked[:2]
+    )
+    ratio = paired_ratio(best, next_best)
+    if not ratio:
+        return None
+    _, _, depth, batch, _ = place(ranked[0])
+    sure = ratio.verdict() > 0
+    return HeatCell(depth, batch, ranked[0]["hartq"]["completion"], ratio.median, sure)
+
+
+def heat_cells(result: dict) -> tuple[str, list[HeatCell]]:
+    """The workload in words and its cells; none unless both depth and batch vary."""
+
+    def same(job: dict) -> Hashable:
+        rw, bs, _, _, harts = place(job)
+        return rw, bs, harts, job["hartq"]["delivery"]
+
+    jobs = widest(modes_only(closed_jobs(result)), same, lambda job: place(job)[2:4])
+    points: dict[tuple[int, int], list[dict]] = {}
+    for job in jobs:
+        points.setdefault(place(job)[2:4], []).append(job)
+    found = [cell for cell in map(heat_cell, points.values()) if cell]
+    if len({c.depth for c in found}) < 2 or len({c.batch for c in found}) < 2:
+        return "", []
+    rw, bs, _, _, harts = place(jobs[0])
+    plural = "s" if harts > 1 else ""
+    name = f"{size_text(bs)} {rw}, {harts} hart{plural}, {jobs[0]['hartq']['delivery']}"
+    return name, sorted(found, key=lambda cell: (cell.depth, cell.batch))
+
+
+@dataclasses.dataclass(frozen=True)
+class CostBar:
+    """What one I/O takes in one mode: instructions by part (None: not counted) and events."""
+
+    depth: int
+    batch: int
+    look: Look
+    instructions: dict[str, float] | None
+    events: dict[str, float]
+
+
+def cost_bars(result: dict) -> tuple[str, list[CostBar]]:
+    """The bars of the two points that say most, of the main workload on one hart."""
+    jobs = [j for j in modes_only(closed_jobs(result)) if place(j)[2:4] in COST_POINTS]
+    jobs = widest(jobs, lambda job: (place(job)[:2], place(job)[4]), lambda job: place(job)[2:4])
+    bars: dict[tuple[int, Look], CostBar] = {}
+    for job in sorted(jobs, key=lambda job: place(job)[2]):
+        rw, bs, depth, batch, harts = place(job)
+        mine = job["hartq"]
+        look = look_of(mine["completion"], mine["delivery"])
+        parts = mine.get("instructions")
+        parts = {p: parts[p] for p in PARTS if parts.get(p) is not None} if parts else None
+        events = {
+            "submission doorbells": mine["sq_doorbells_per_io"],
+            "completion doorbells": mine["cq_doorbells_per_io"],
+            "interrupts": mine["interrupts_per_io"],
+        }
+        bars.setdefault((depth, look), CostBar(depth, batch, look, parts, events))
+    if not bars:
+        return "", []
+    return f"{size_text(bs)} {rw}, {harts} hart{'s' if harts > 1 else ''}", list(bars.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Timeline:
+    """IOPS of one mode in short intervals, its rounds one after another."""
+
+    look: Look
+    interval_ms: float
+    rounds: tuple[tuple[float, ...], ...]
+
+    def gaps(self) -> int:
+        """Intervals in which nothing completed."""
+        return sum(value <= 0 for each in self.rounds for value in each)
+
+
+def timelines(result: dict) -> tuple[str, list[Timeline]]:
+    """Every mode that kept one, at the depth nearest to the usual one, closed loop first."""
+    jobs = [j for j in modes_only(closed_jobs(result)) if j["hartq"].get("timeline")]
+    jobs = jobs or [j for j in open_jobs(result) if j["hartq"].get("timeline")]
+    if not jobs:
+        return "", []
+    main = min(jobs, key=lambda j: (abs(place(j)[2] - TIMELINE_DEPTH), place(j)[3], place(j)[4]))
+    found: dict[Look, Timeline] = {}
+    for job in jobs:
+        mine = job["hartq"]
+        if place(job) != place(main) or mine.get("rate_iops") != main["hartq"].get("rate_iops"):
+            continue
+        look = look_of(mine["completion"], mine["delivery"])
+        rounds = tuple(tuple(r["iops"]) for r in mine["timeline"]["rounds"] if r["iops"])
+        if rounds:
+            found.setdefault(look, Timeline(look, mine["timeline"]["interval_ms"], rounds))
+    rw, bs, depth, batch, harts = place(main)
+    name = f"{size_text(bs)} {rw}, queue depth {depth}, batch {batch}, {harts} hart(s)"
+    return name, list(found.values())
+
+
+def block_series(result: dict) -> tuple[str, list[Series]]:
+    """IOPS over the block size, a line per mode; none unless sizes vary."""
+
+    def same(job: dict) -> Hashable:
+        rw, _, depth, batch, harts = place(job)
+        return rw, depth, batch, harts
+
+    jobs = [job for job in closed_jobs(result) if job["hartq"]["completion"] != "null"]
+    jobs = widest(jobs, same, lambda job: place(job)[1])
+    if len({place(job)[1] for job in jobs}) < 2:
+        return "", []
+    rw, _, depth, batch, _ = place(jobs[0])
+    return f"{rw}, queue depth {depth}, batch {batch}", lines_of(jobs, lambda job: place(job)[1])
+
+
+def lines_of(jobs: Iterable[dict], at: Callable[[dict], int]) -> list[Series]:
+    """A line per look, its points in order of what `at` says of a job."""
+    points: dict[tuple[str, Look], dict[int, Place]] = {}
+    for job in jobs:
+        mode = job["hartq"]["completion"]
+        line = points.setdefault((mode, look_of(mode, job["hartq"]["delivery"])), {})
+        line.setdefault(at(job), our_point(at(job), job))
+    made = [
+        Series(look, tuple(line[key] for key in sorted(line)), mode)
+        for (mode, look), line in points.items()
+    ]
+    return sorted(made, key=lambda series: DRAWN_MODES.index(series.mode))
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadPoint:
+    """An offered load, what of it was done, and the latencies in us (None: too few samples)."""
+
+    offered: float
+    done: float
+    share: float | None  # of the capacity
+    latency_us: tuple[float | None, ...]
+
+
+def load_point(result: dict, job: dict) -> LoadPoint:
+    """One job of an open loop."""
+    mine, found = job["hartq"], results.main_side(job)["lat_ns"].get("percentile", {})
+    capacity = capacity_of(result, job)
+    return LoadPoint(
+        mine["offered_iops"],
+        mine["iops_median"],
+        mine["offered_iops"] / capacity if capacity else None,
+        tuple(found[name] / 1000 if name in found else None for name in PERCENTILES),
+    )
+
+
+def open_series(result: dict) -> tuple[str, dict[Look, list[LoadPoint]]]:
+    """Latency over offered load, a line per mode; none unless loads vary."""
+    jobs = widest(modes_only(open_jobs(result)), place, lambda job: job["hartq"]["offered_iops"])
+    if len({job["hartq"]["offered_iops"] for job in jobs}) < 2:
+        return "", {}
+    lines: dict[Look, list[LoadPoint]] = {}
+    for job in jobs:
+        look = look_of(job["hartq"]["completion"], job["hartq"]["delivery"])
+        lines.setdefault(look, []).append(load_point(result, job))
+    rw, bs, depth, batch, harts = place(jobs[0])
+    process = result["global options"].get("rate_process", "linear")
+    name = f"{size_text(bs)} {rw}, {process}, at most {depth} in flight, batch {batch}"
+    name += f", {harts} harts" if harts > 1 else ""
+    return name, {look: sorted(line, key=lambda p: p.offered) for look, line in lines.items()}
+
+
+def peer_lines(peers: dict, ours: dict | None) -> list[tuple[bool, Series]]:
+    """Each line of the comparison with Linux, and whether several commands share a doorbell.
+
+    `ours` is the result that was measured in the same run; without one only Linux is drawn,
+    unless peers.json holds our lines itself.
+    """
+    lines: list[tuple[bool, Series]] = []
+    others = [each for each in peers.get("series", []) if each.get("engine") != "hartq"]
+    for each in others:
+        points = tuple(
+            Place(p["iodepth"], p["iops_median"], *p["iops_interval"], None)
+            for p in sorted(each["points"], key=lambda p: p["iodepth"])
+        )
+        names = list(dict.fromkeys(other["name"] for other in others))
+        if points:
+            look = other_look(names.index(each["name"]), each["name"])
+            lines.append((each.get("batch") not in (1, None), Series(look, points, "other")))
+    for family, modes in families(ours).items() if ours else ():
+        for mode, jobs in modes.items():
+            if mode in REFERENCES:
+                continue
+            look = look_of(mode, family.delivery)
+            look = dataclasses.replace(look, label=f"hartq, {look.label}")
+            batched, points = family.batch != 1, tuple(our_point(d, j) for d, j in jobs.items())
+            if not any(b == batched and series.look == look for b, series in lines):
+                lines.append((batched, Series(look, points, mode)))
+    return lines
