@@ -28,7 +28,7 @@ from matplotlib.ticker import (  # noqa: E402
 
 WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.8, 100
 DECADES_FINE = 3.2  # up to here 2 and 5 have a tick as well
-TITLE_CHARS = 92  # as many as the width holds
+TITLE_CHARS = 80  # as many as the width holds
 
 plt.rcParams.update(
     {

@@ -170,7 +170,8 @@ def block_series(result: dict) -> tuple[str, list[Series]]:
     if len({place(job)[1] for job in jobs}) < 2:
         return "", []
     rw, _, depth, batch, _ = place(jobs[0])
-    return f"{rw}, queue depth {depth}, batch {batch}", lines_of(jobs, lambda job: place(job)[1])
+    lines = lines_of(jobs, lambda job: place(job)[1])
+    return f"{rw}, queue depth {depth}, batch {batch}", [s for s in lines if len(s.points) > 1]
 
 
 def lines_of(jobs: Iterable[dict], at: Callable[[dict], int]) -> list[Series]:
