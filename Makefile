@@ -238,6 +238,7 @@ bench-peers: ## Linux's driver and fio in the same QEMU, boot by boot with ours 
 	@scripts/setup.sh peers
 	@$(MAKE) all
 	@$(PYTHON) scripts/peers.py $(PEERS)
+	@[ ! -e results/latest/results.json ] || $(PYTHON) scripts/plot.py results/latest
 
 run-bench: all
 	@$(PYTHON) scripts/bench.py --preset $(PRESET)
