@@ -56,12 +56,26 @@ class Run:
         self.environment = environment.describe(
             target.qemu, plan.values("harts"), target.backing
         )
+        if kept:
+            self.environment["opensbi"] = kept[-1].firmware
+
+    @property
+    def beside(self) -> Path:
+        """Where the first boot's windows go when an older result is in the way."""
+        return self.out.with_name(f"{self.out.name}.partial")
 
     @property
     def folder(self) -> Path:
         """Where the result goes: beside an older one until a boot has visited every point."""
-        beside = self._older and not self._boots
-        return self.out.with_name(f"{self.out.name}.partial") if beside else self.out
+        return self.beside if self._older and not self._boots else self.out
+
+    def move_in(self) -> None:
+        """The first boot is complete: the older result gives way, what lay beside it is moved."""
+        self.save(partial=True)
+        for name in (results.JSON_NAME, results.CSV_NAME, resume.WINDOWS_NAME):
+            (self.beside / name).unlink(missing_ok=True)
+        if not any(self.beside.iterdir()):
+            self.beside.rmdir()
 
     def measure(self) -> None:
         """All boots that are left. What was measured is in `windows` however this ends."""
@@ -79,9 +93,10 @@ class Run:
                     if (boot, self.plan.sweeps.index(sweep)) in done:
                         continue
                     run_boot(self.target, self.plan, sweep, boot, keep)
-                    if self.folder == self.out:
-                        self.save(partial=True)
+                    self.save(partial=True)
                 self._boots += 1
+                if self._older and self._boots == 1:
+                    self.move_in()
         finally:
             progress.close()
 

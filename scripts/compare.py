@@ -16,7 +16,6 @@ import results
 from machine import UsageError
 from stats import Estimate, paired_ratio, ratio_of_samples
 
-BOOTS_ENOUGH = 4  # boots that can stand for themselves: fewer give no interval of 95 %
 # Results that differ here do not answer the same question.
 SAME = ("backing",)
 # They may differ, and then that is what is seen.
@@ -31,9 +30,13 @@ class Difference:
     ratio: Estimate
 
     def verdict(self, threshold: float) -> int:
-        """1 faster, -1 slower, 0 neither: beyond chance, and by more than the threshold."""
-        by = abs(self.ratio.median - 1.0)
-        return self.ratio.verdict() if by > threshold else 0
+        """1 faster, -1 slower, 0 neither. All of the interval must lie beyond the threshold.
+
+        Of fifty points some medians are always off by chance; whole intervals hardly ever are.
+        """
+        if not self.ratio.sure:
+            return 0
+        return int(self.ratio.low > 1.0 + threshold) - int(self.ratio.high < 1.0 - threshold)
 
 
 def by_boot(rounds: list[dict]) -> dict[int, float]:
@@ -47,33 +50,32 @@ def by_boot(rounds: list[dict]) -> dict[int, float]:
 def ratio(first: list[dict], second: list[dict], paired: bool) -> Estimate:
     """The second over the first.
 
-    Rounds of one boot share where the host has put QEMU's threads. Where there are boots enough,
-    they are the samples, and rounds are not.
+    Boots are the samples: rounds of one boot share where the host has put QEMU's threads, and as
+    samples they would make every other run of one build look slower than itself.
     """
-    boots = by_boot(first), by_boot(second)
-    if min(map(len, boots)) >= BOOTS_ENOUGH:
-        samples = boots
-    else:
-        samples = tuple({each["round"]: each["iops"] for each in side} for side in (first, second))
-    if paired and (found := paired_ratio(samples[1], samples[0])):
+    before, now = by_boot(first), by_boot(second)
+    if paired and (found := paired_ratio(now, before)):
         return found
-    return ratio_of_samples(list(samples[1].values()), list(samples[0].values()))
+    return ratio_of_samples(list(now.values()), list(before.values()))
 
 
 def points(result: dict) -> dict[str, list[dict]]:
-    """Rounds of each point that did any I/O, by its name."""
-    return {
-        job["jobname"]: job["hartq"]["rounds"]
-        for job in result["jobs"]
-        if all(each["iops"] > 0 for each in job["hartq"]["rounds"])
-    }
+    """Rounds of each point, by its name."""
+    return {job["jobname"]: job["hartq"]["rounds"] for job in result["jobs"]}
 
 
 def differences(first: dict, second: dict) -> list[Difference]:
-    """All points that both have. Pairs, if they were measured boot by boot side by side."""
+    """All points that both have, if the first did I/O there: the second that did none is slower.
+
+    Pairs, if they were measured boot by boot side by side.
+    """
     paired = first.get("pair") is not None and first.get("pair") == second.get("pair")
     mine, other = points(first), points(second)
-    return [Difference(n, ratio(mine[n], other[n], paired)) for n in mine if n in other]
+    return [
+        Difference(name, ratio(rounds, other[name], paired))
+        for name, rounds in mine.items()
+        if name in other and min(by_boot(rounds).values()) > 0
+    ]
 
 
 def counted(first: dict, second: dict) -> Iterator[str]:
@@ -121,10 +123,10 @@ def lines(found: list[Difference], threshold: float) -> list[str]:
     unsure = sum(not each.ratio.sure for each in found)
     rows.append(
         f"{len(found)} points: {verdicts.count(-1)} slower, {verdicts.count(1)} faster by more "
-        f"than {100 * threshold:g} % (by chance alone at most {chance:.1f} would seem to differ)"
+        f"than {100 * threshold:g} % (of a threshold of 0 %, chance alone would give {chance:.1f})"
     )
     if unsure:
-        rows.append(f"{unsure} points have too few rounds to tell (six, or four boots)")
+        rows.append(f"{unsure} points have too few boots to tell (four; six where they are pairs)")
     return rows
 
 

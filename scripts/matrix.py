@@ -100,8 +100,8 @@ PRESETS = {
             Sweep((OPEN_DEPTH,), rate=LOADS),
         ),
         rounds=6,
-        boots=3,
-        runtime_ms=350,
+        boots=6,
+        runtime_ms=300,
         ramp_ms=50,
     ),
     "full": Preset(

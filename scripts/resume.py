@@ -120,7 +120,9 @@ def load(folder: Path, target: Target) -> Resumed:
     except ValueError as error:
         raise UsageError(f"--resume: {error}") from error
     if not result.get("partial"):
-        raise UsageError(f"--resume: {folder} is complete: there is nothing left to do")
+        beside = folder.with_name(f"{folder.name}.partial")
+        hint = f" (hint: --out {beside})" if (beside / results.JSON_NAME).exists() else ""
+        raise UsageError(f"--resume: {folder} is complete: there is nothing left to do{hint}")
     try:
         data = result["plan"]
         plan = _plan(data)

@@ -105,8 +105,8 @@ def ratio_of_samples(above: Sequence[float], below: Sequence[float]) -> Estimate
     between the order statistics that Mann and Whitney's exact distribution gives for 95 %; the
     widest interval, with the confidence it has, where the samples are too small for that.
     """
-    if not above or not below or min(*above, *below) <= 0:
-        raise ValueError("no values, or some that are not positive")
+    if not above or not below or min(above) < 0 or min(below) <= 0:
+        raise ValueError("no values, some that are negative, or a division by 0")
     ratios = sorted(a / b for a in above for b in below)
     counts = mann_whitney_counts(len(above), len(below))
     orders = math.comb(len(above) + len(below), len(above))

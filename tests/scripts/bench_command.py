@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -43,3 +44,10 @@ class BenchTest(unittest.TestCase):
             self.command(*options), env={**os.environ, "FAKE_GUEST": ways}, capture_output=True,
             text=True, timeout=60, check=False,
         )  # fmt: skip
+
+    def wait_for(self, path: Path) -> None:
+        """A file that another process writes: the result of the first boot."""
+        deadline_s = time.monotonic() + 20
+        while not path.exists():
+            self.assertLess(time.monotonic(), deadline_s, f"{path.name} was not written")
+            time.sleep(0.02)

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -45,7 +44,7 @@ class Command(BenchTest):
     def test_lost_message_is_said_and_passes(self) -> None:
         done = self.run_bench("--iodepth", "1", "--delivery", "msix", ways="missed")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("counted: missed interrupts 3 in 4 points with the IMSIC", done.stdout)
+        self.assertIn("counted: missed interrupts 6 in 4 points with the IMSIC", done.stdout)
         self.assertNotIn("!!!", done.stdout)
 
     def test_deliveries_boot_their_machines(self) -> None:
@@ -145,13 +144,6 @@ class Command(BenchTest):
                 capture_output=True, text=True, timeout=60, check=False,
             )  # fmt: skip
             self.assertEqual((done.returncode, done.stderr), (0, ""))
-
-    def wait_for(self, path: Path) -> None:
-        """A file that another process writes: the result of the first boot."""
-        deadline_s = time.monotonic() + 20
-        while not path.exists():
-            self.assertLess(time.monotonic(), deadline_s, f"{path.name} was not written")
-            time.sleep(0.02)
 
     def test_usage(self) -> None:
         for options, text in (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -59,6 +61,38 @@ class Resume(BenchTest):
         done = self.run_bench("--resume", "--no-instructions")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("16 of 24 windows are there", done.stdout)
+
+    def test_nothing_left_but_to_say_so(self) -> None:
+        before = self.cut_off(24)
+        self.assertEqual(self.run_bench("--resume", "--no-instructions").returncode, 0)
+        firmware = results.load(self.out)["environment"]["opensbi"]
+        self.assertEqual(firmware, before["environment"]["opensbi"])
+        self.assertTrue(firmware)
+
+    def test_killed_beside_an_older_result(self) -> None:
+        self.assertEqual(self.run_bench(*PLAN).returncode, 0)
+        older = (self.out / results.JSON_NAME).read_text()
+        beside = self.out.with_name("out.partial")
+        slow = ("--iodepth", "1,8", "--batch", "1,8", "--runtime", "50ms", "--boots", "1",
+                "--rounds", "6", "--no-instructions")  # fmt: skip
+        process = subprocess.Popen(
+            self.command(*slow), env={**os.environ, "FAKE_GUEST": "slow"},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.wait_for(beside / resume.WINDOWS_NAME)
+        process.kill()
+        process.wait()
+        self.assertEqual((self.out / results.JSON_NAME).read_text(), older)
+        self.assertIn(f"hint: --out {beside}", self.refused())
+        done = self.run_bench("--resume", "--no-instructions", "--out", str(beside))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("24 of 72 windows are there", done.stdout)
+        self.assertFalse(results.load(beside)["partial"])
+
+    def test_the_first_boot_moves_in(self) -> None:
+        for _ in range(2):
+            self.assertEqual(self.run_bench(*PLAN).returncode, 0)
+        self.assertFalse(self.out.with_name("out.partial").exists())
 
     def test_guest_that_dies(self) -> None:
         done = self.run_bench(*PLAN, ways="die")
