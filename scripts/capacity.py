@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from matrix import Plan, Sweep
 from measure import Target, Window, run_boot
 
-RUNTIME_MS, RAMP_MS = 1000, 100
+BOOTS, RUNTIME_MS, RAMP_MS = 3, 400, 100  # the best boot counts: where threads stood badly, less
 
 Workload = tuple[str, int, int, int]  # rw, bs, iodepth, batch
 
@@ -56,18 +56,21 @@ class Capacity:
         for (rw, bs, depth, batch), iops in self.iops.items():
             yield (
                 f"capacity: {iops:,.0f} IOPS ({rw}, {bs} bytes, queue depth {depth}, batch "
-                f"{batch}, polled on one hart, {RUNTIME_MS / 1000:g} s)"
+                f"{batch}, polled on one hart, the best of {BOOTS} boots)"
             )
 
 
 def measure_capacity(target: Target, sweeps: Iterable[Sweep]) -> Capacity:
-    """One window for each workload that has a load in per cent; nothing if there is none."""
+    """A few windows for each workload that has a load in per cent; nothing if there is none."""
     capacity = Capacity()
 
     def keep(window: Window) -> None:
         key = window.key
-        capacity.iops[key.rw, key.bs, key.depth, key.batch] = window.iops
+        where = (key.rw, key.bs, key.depth, key.batch)
+        capacity.iops[where] = max(window.iops, capacity.iops.get(where, 0.0))
 
     for sweep in sweeps_to_measure(sweeps):
-        run_boot(target, Plan((sweep,), 1, 1, RUNTIME_MS, RAMP_MS), sweep, 0, keep)
+        plan = Plan((sweep,), BOOTS, BOOTS, RUNTIME_MS, RAMP_MS)
+        for boot in range(BOOTS):
+            run_boot(target, plan, sweep, boot, keep)
     return capacity
