@@ -14,7 +14,7 @@ from stats import paired_ratio
 
 COST_POINTS = ((1, 1), (32, 32))  # depth, batch: those that `make instructions` counts
 PARTS = ("submit", "reap", "interrupt")
-TIMELINE_DEPTH = 32
+TIMELINE_DEPTH, TIMELINE_BS = 32, 4096  # of the picture over time, or what is nearest
 PERCENTILES = ("50.000000", "99.000000")
 
 
@@ -143,7 +143,12 @@ def timelines(result: dict) -> tuple[str, list[Timeline]]:
     jobs = jobs or [j for j in open_jobs(result) if j["hartq"].get("timeline")]
     if not jobs:
         return "", []
-    main = min(jobs, key=lambda j: (abs(place(j)[2] - TIMELINE_DEPTH), place(j)[3], place(j)[4]))
+
+    def oddness(job: dict) -> tuple[int, ...]:
+        _, bs, depth, batch, harts = place(job)
+        return abs(depth - TIMELINE_DEPTH), batch, harts, abs(bs - TIMELINE_BS)
+
+    main = min(jobs, key=oddness)
     found: dict[Look, Timeline] = {}
     for job in jobs:
         mine = job["hartq"]

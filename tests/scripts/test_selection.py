@@ -1,0 +1,82 @@
+"""selection.py: which jobs become which picture."""
+
+from __future__ import annotations
+
+import unittest
+
+from fake_results import as_result, fake_result, fake_windows, fake_words
+
+import selection
+from families import open_jobs
+
+
+class Selection(unittest.TestCase):
+    @staticmethod
+    def job(mode: str, iops: list[float]) -> dict:
+        rounds = [{"round": i, "iops": value} for i, value in enumerate(iops)]
+        options = {"rw": "randread", "bs": "4096", "iodepth": "8"}
+        mine = {"completion": mode, "batch": 1, "harts": 1, "rounds": rounds,
+                "iops_median": sorted(iops)[len(iops) // 2]}  # fmt: skip
+        return {"job options": options, "hartq": mine}
+
+    def test_best_mode_and_whether_it_is_sure(self) -> None:
+        slow, fast = self.job("irq", [1.0] * 6), self.job("poll", [2.0] * 6)
+        self.assertEqual(selection.heat_cell([slow, fast]),
+                         selection.HeatCell(8, 1, "poll", 2.0, True))  # fmt: skip
+        mixed = self.job("hybrid", [1.0, 3.0, 1.0, 3.0, 3.0, 3.0])
+        cell = selection.heat_cell([fast, mixed])
+        self.assertEqual((cell.mode, cell.sure), ("hybrid", False))
+        self.assertIsNone(selection.heat_cell([fast]))
+
+    def test_no_map_of_one_batch(self) -> None:
+        self.assertEqual(selection.heat_cells(fake_result("1,8,32")), ("", []))
+
+    def test_cost_takes_what_was_counted(self) -> None:
+        result = fake_result("1,8")
+        for job in result["jobs"]:
+            if job["hartq"]["completion"] == "irq":
+                job["hartq"]["instructions"] = {"submit": 10, "reap": 0, "interrupt": 30}
+        name, bars = selection.cost_bars(result)
+        self.assertEqual(name, "4 KiB randread, 1 hart")
+        self.assertEqual([(bar.depth, bar.look.label) for bar in bars],
+                         [(1, "polling"), (1, "interrupts, per-hart"), (1, "hybrid, per-hart")])
+        self.assertEqual([bar.instructions and sum(bar.instructions.values()) for bar in bars],
+                         [None, 40, None])
+
+    def test_time_is_of_the_usual_depth_and_block(self) -> None:
+        result = fake_result("8,32,128")
+        large = fake_result("32")
+        for job in large["jobs"]:
+            job["job options"]["bs"] = "512"
+        result["jobs"] = large["jobs"] + result["jobs"]
+        for job in result["jobs"]:
+            rounds = [{"round": 0, "iops": [5.0, 0.0, 5.0]}]
+            job["hartq"]["timeline"] = {"interval_ms": 2.0, "rounds": rounds}
+        name, lines = selection.timelines(result)
+        self.assertEqual(name, "4 KiB randread, queue depth 32, batch 1, 1 hart(s)")
+        self.assertEqual([line.gaps() for line in lines], [1, 1, 1])
+        self.assertEqual(selection.timelines(fake_result("1"))[1], [])
+
+    def test_block_sizes(self) -> None:
+        self.assertEqual(selection.block_series(fake_result("32")), ("", []))
+        words = [word if not word.startswith("bs=") else "bs=512,4096,65536"
+                 for word in fake_words("32", modes="poll,irq")]  # fmt: skip
+        name, lines = selection.block_series(as_result(fake_windows(words)))
+        self.assertEqual(name, "randread, queue depth 32, batch 1")
+        self.assertEqual([[p.at for p in line.points] for line in lines], [[512, 4096, 65536]] * 2)
+
+    def test_open_loop(self) -> None:
+        self.assertEqual(selection.open_series(fake_result("1")), ("", {}))
+        windows = []
+        for rate in (1000, 5000):
+            words = [*fake_words("32", modes="poll,irq"), f"rate_iops={rate}"]
+            windows += fake_windows(words)
+        result = as_result(windows)
+        self.assertEqual(len(open_jobs(result)), 4)
+        _, lines = selection.open_series(result)
+        self.assertEqual([[p.offered for p in line] for line in lines.values()],
+                         [[1000, 5000]] * 2)  # fmt: skip
+
+
+if __name__ == "__main__":
+    unittest.main()
