@@ -198,10 +198,6 @@ static void watch_live(struct nvme_queue *queue, uint64_t now_ns)
     advance_clock(queue, now_ns);
     if (nvme_queue_interrupts(queue)) {
         look_for_missed(queue, now_ns);
-        if (nvme_queue_shares(queue)) {
-            /* A kick that is lost must not hold up its round for ever. */
-            nvme_queue_kicked(queue);
-        }
     }
     if (!nvme_request_any(queue)) {
         nvme_queue_leave(queue);

@@ -184,6 +184,7 @@ def openloop(lines: dict[Look, list[LoadPoint]], title: str, footer: str) -> Fig
             _draw_load(axes, look, points, index)
         axes.set_title(name, fontsize=11)
         _load_axis(axes, [point for line in lines.values() for point in line])
+    _say_saturated(panels[0], [point for line in lines.values() for point in line])
     panels[0].set_ylabel("latency from when it was due")
     log_scale(panels[0], latency_text)
     order = list(LOOKS.values())
@@ -200,10 +201,18 @@ def _draw_load(axes: Axes, look: Look, points: Sequence[LoadPoint], index: int) 
     full = [(p, us) for p, us in known if p.done < SATURATED * p.offered]
     axes.plot([p.offered for p, _ in full], [us for _, us in full], marker="o", markersize=13,
               markerfacecolor="none", markeredgecolor="#CC0000", linestyle="none")  # fmt: skip
-    for point, us in full:
-        axes.annotate(f"{100 * point.done / point.offered:.0f} % done", (point.offered, us),
-                      (0, 10), textcoords="offset points", ha="right", fontsize=9,
-                      color="#CC0000")  # fmt: skip
+
+
+def _say_saturated(axes: Axes, points: Sequence[LoadPoint]) -> None:
+    """What the rings mean, once: a number at each would cover its neighbours."""
+    shares = [point.done / point.offered for point in points]
+    if min(shares) < SATURATED:
+        text = (
+            f"red ring: less than {100 * SATURATED:.0f} % of the load\n"
+            f"got done, at worst {100 * min(shares):.0f} %"
+        )
+        axes.text(0.02, 0.98, text, transform=axes.transAxes, va="top", fontsize=9.5,
+                  color="#CC0000")  # fmt: skip
 
 
 def _load_axis(axes: Axes, points: Sequence[LoadPoint]) -> None:
@@ -222,19 +231,19 @@ def _load_axis(axes: Axes, points: Sequence[LoadPoint]) -> None:
     axes.set_xlabel("offered load, IOPS" + (" and share of the capacity" if known else ""))
 
 
-def peers(lines: Sequence[tuple[bool, Series]], title: str, footer: str) -> Figure:
+def peers(lines: Sequence[tuple[str, Series]], title: str, footer: str) -> Figure:
     """IOPS over depth, Linux beside ours from the same run; batched apart."""
-    kinds = sorted({batched for batched, _ in lines})
+    kinds = sorted({panel for panel, _ in lines})
     figure, panels = new_figure(title, footer, len(kinds), height_in=5.6)
     handles: dict[str, object] = {}
     every = [series for _, series in lines]
     for axes, kind in zip(panels, kinds):
-        for batched, series in lines:
-            if batched == kind:
-                draw_line(axes, series, spread(every) / 2)
-        doubling_axis(axes, [s for batched, s in lines if batched == kind], "queue depth")
-        axes.set_title("several commands behind a doorbell" if kind else
-                       "one command behind a doorbell", fontsize=11)  # fmt: skip
+        mine = [series for panel, series in lines if panel == kind]
+        for series in mine:
+            draw_line(axes, series, spread(every) / 2)
+        doubling_axis(axes, mine, "queue depth")
+        name = f"batched: {kind}" if kind else "one command behind a doorbell"
+        axes.set_title(name, fontsize=11)
         handles |= {name: h for h, name in zip(*axes.get_legend_handles_labels())}
     panels[0].set_ylabel("IOPS")
     log_scale(panels[0], short_number)

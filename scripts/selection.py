@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Hashable, Iterable
 
 import results
-from families import capacity_of, families, open_jobs, size_text
+from families import capacity_of, open_jobs, size_text
 from pictures import REFERENCES, Look, Series, look_of, other_look
 from pictures import Point as Place
 from series import DRAWN_MODES, our_point
@@ -56,19 +56,25 @@ class HeatCell:
 
 
 def heat_cell(jobs: list[dict]) -> HeatCell | None:
-    """From the jobs of one depth and batch; None if fewer than two modes were measured."""
-    ranked = sorted(jobs, key=lambda job: -job["hartq"]["iops_median"])
-    if len(ranked) < 2:
+    """From the jobs of one depth and batch; None if fewer than two modes were measured.
+
+    Between the two highest medians the paired ratio decides: pairs can disagree with medians.
+    """
+    top = sorted(jobs, key=lambda job: -job["hartq"]["iops_median"])[:2]
+    if len(top) < 2:
         return None
-    best, next_best = (
-        {each["round"]: each["iops"] for each in job["hartq"]["rounds"]} for job in ranked[:2]
+    first, second = (
+        {each["round"]: each["iops"] for each in job["hartq"]["rounds"]} for job in top
     )
-    ratio = paired_ratio(best, next_best)
+    ratio = paired_ratio(first, second)
+    if ratio and ratio.median < 1.0:
+        top.reverse()
+        ratio = paired_ratio(second, first)
     if not ratio:
         return None
-    _, _, depth, batch, _ = place(ranked[0])
-    sure = ratio.verdict() > 0
-    return HeatCell(depth, batch, ranked[0]["hartq"]["completion"], ratio.median, sure)
+    _, _, depth, batch, _ = place(top[0])
+    mode = top[0]["hartq"]["completion"]
+    return HeatCell(depth, batch, mode, ratio.median, ratio.verdict() > 0)
 
 
 def heat_cells(result: dict) -> tuple[str, list[HeatCell]]:
@@ -231,30 +237,33 @@ def open_series(result: dict) -> tuple[str, dict[Look, list[LoadPoint]]]:
     return name, {look: sorted(line, key=lambda p: p.offered) for look, line in lines.items()}
 
 
-def peer_lines(peers: dict, ours: dict | None) -> list[tuple[bool, Series]]:
-    """Each line of the comparison with Linux, and whether several commands share a doorbell.
+def peer_lines(peers: dict, ours: dict | None) -> list[tuple[str, Series]]:
+    """Each line of the comparison with Linux, and its panel: "" for one command a doorbell, else
+    the batches by depth.
 
-    `ours` is the result that was measured in the same run; without one only Linux is drawn,
-    unless peers.json holds our lines itself.
+    `ours` is the result that was measured in the same run; without one only Linux is drawn.
     """
-    lines: list[tuple[bool, Series]] = []
     others = [each for each in peers.get("series", []) if each.get("engine") != "hartq"]
+    names = list(dict.fromkeys(each["name"] for each in others))
+    batches: dict[int, int] = {}
+    lines: dict[tuple[bool, str, Look], dict[int, Place]] = {}
     for each in others:
-        points = tuple(
-            Place(p["iodepth"], p["iops_median"], *p["iops_interval"], None)
-            for p in sorted(each["points"], key=lambda p: p["iodepth"])
-        )
-        names = list(dict.fromkeys(other["name"] for other in others))
-        if points:
-            look = other_look(names.index(each["name"]), each["name"])
-            lines.append((each.get("batch") not in (1, None), Series(look, points, "other")))
-    for family, modes in families(ours).items() if ours else ():
-        for mode, jobs in modes.items():
-            if mode in REFERENCES:
-                continue
-            look = look_of(mode, family.delivery)
-            look = dataclasses.replace(look, label=f"hartq, {look.label}")
-            batched, points = family.batch != 1, tuple(our_point(d, j) for d, j in jobs.items())
-            if not any(b == batched and series.look == look for b, series in lines):
-                lines.append((batched, Series(look, points, mode)))
-    return lines
+        look, batch = other_look(names.index(each["name"]), each["name"]), each.get("batch") or 1
+        line = lines.setdefault((batch != 1, "other", look), {})
+        for p in each["points"]:
+            depth = p["iodepth"]
+            line.setdefault(depth, Place(depth, p["iops_median"], *p["iops_interval"], None))
+            batches |= {depth: batch} if batch != 1 else {}
+    for job in modes_only(closed_jobs(ours)) if ours else ():
+        _, _, depth, batch, _ = place(job)
+        look = look_of(job["hartq"]["completion"], job["hartq"]["delivery"])
+        look = dataclasses.replace(look, label=f"hartq, {look.label}")
+        line = lines.setdefault((batch != 1, job["hartq"]["completion"], look), {})
+        line.setdefault(depth, our_point(depth, job))
+        batches |= {depth: batch} if batch != 1 else {}
+    several = ", ".join(f"{batches[depth]} at {depth}" for depth in sorted(batches))
+    return [
+        (several if batched else "", Series(look, tuple(line[d] for d in sorted(line)), mode))
+        for (batched, mode, look), line in lines.items()
+        if line
+    ]

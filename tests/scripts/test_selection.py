@@ -28,6 +28,43 @@ class Selection(unittest.TestCase):
         self.assertEqual((cell.mode, cell.sure), ("hybrid", False))
         self.assertIsNone(selection.heat_cell([fast]))
 
+    def test_linux_beside_ours_at_every_batch(self) -> None:
+        def line(batch: int, depth: int) -> dict:
+            point = {"iodepth": depth, "iops_median": 5.0, "iops_interval": [4.0, 6.0]}
+            return {"name": "Linux x", "engine": "x", "mode": "irq", "batch": batch,
+                    "points": [point]}  # fmt: skip
+
+        series = [line(1, 32), line(16, 32), line(32, 128)]
+        words = [
+            [w.replace("submit=1", f"submit={batch}") for w in fake_words(depth, modes="irq")]
+            for batch, depth in ((1, "32"), (16, "32"), (32, "128"))
+        ]
+        ours = as_result([window for each in words for window in fake_windows(each)])
+        lines = selection.peer_lines({"series": series}, ours)
+        found = {(panel, s.look.label): [p.at for p in s.points] for panel, s in lines}
+        batched = "16 at 32, 32 at 128"
+        self.assertEqual(found, {
+            ("", "Linux x"): [32], (batched, "Linux x"): [32, 128],
+            ("", "hartq, interrupts, per-hart"): [32],
+            (batched, "hartq, interrupts, per-hart"): [32, 128],
+        })  # fmt: skip
+        self.assertEqual(len(selection.peer_lines({"series": series}, None)), 2)
+
+    def test_pairs_decide_where_medians_disagree(self) -> None:
+        rounds = {"poll": (90, 90, 90, 130, 130, 130), "irq": (91, 92, 93, 94, 131, 132)}
+        jobs = [
+            {"job options": {"rw": "randread", "bs": "4096", "iodepth": "8"},
+             "hartq": {"completion": mode, "batch": 1, "harts": 1,
+                       "iops_median": {"poll": 110, "irq": 93.5}[mode],
+                       "rounds": [{"round": r, "iops": v} for r, v in enumerate(values)]}}
+            for mode, values in rounds.items()
+        ]  # fmt: skip
+        cell = selection.heat_cell(jobs)
+        assert cell
+        self.assertEqual((cell.mode, cell.sure), ("irq", False))
+        self.assertGreaterEqual(cell.factor, 1.0)
+        self.assertIsNone(selection.heat_cell(jobs[:1]), "one mode is no contest")
+
     def test_no_map_of_one_batch(self) -> None:
         self.assertEqual(selection.heat_cells(fake_result("1,8,32")), ("", []))
 

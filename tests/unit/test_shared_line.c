@@ -49,32 +49,6 @@ static void entry_behind_a_slow_owner_is_late(void **state)
     harts_finish(&harts);
 }
 
-/* Whether its owner has requests or not. */
-static void kick_that_is_lost_does_not_hold_up_the_round(void **state)
-{
-    (void)state;
-    for (uint32_t requests = 0; requests < 2; requests++) {
-        struct harts harts;
-
-        start(&harts);
-        harts_complete(&harts, 1);
-        harts_claim(&harts);
-        assert_int_equal(harts_kicks(&harts), 10);
-        if (requests == 0) {
-            world.hart = 1;
-            nvme_queue_service(harts.fixture.queues[1], 1);
-        }
-        assert_true(harts_masked(&harts));
-        harts_watch(&harts, 1, 10);
-        assert_int_equal(harts_kicks(&harts), 1);
-        harts_kick_home(&harts);
-        assert_false(harts_masked(&harts));
-        assert_int_equal(harts.outcomes[1].count, 1);
-        assert_int_equal(fixture_counters(harts.fixture.queues[1]).missed, 0);
-        harts_finish(&harts);
-    }
-}
-
 struct lost_case {
     const char *name;
     uint32_t queue;
@@ -258,7 +232,6 @@ int main(void)
 {
     struct CMUnitTest tests[4 + COUNT_OF(lost_cases) + COUNT_OF(failure_cases)] = {
         cmocka_unit_test(entry_behind_a_slow_owner_is_late),
-        cmocka_unit_test(kick_that_is_lost_does_not_hold_up_the_round),
         cmocka_unit_test(missed_interrupt_is_forgotten_at_close),
         cmocka_unit_test(interrupt_that_home_takes_late_is_not_missed),
         cmocka_unit_test(deadline_is_no_missed_interrupt),
