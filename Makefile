@@ -207,7 +207,7 @@ check-python:
 
 .PHONY: help all setup run bench bench-quick bench-aa bench-peers plot test test-host test-qemu \
     test-full check sim threads fuzz mutate model instructions coverage size debug clean \
-    run-bench run-peers run-tests run-coverage host-tests fuzz-targets
+    run-bench run-tests run-coverage host-tests fuzz-targets
 
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile

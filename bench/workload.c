@@ -161,10 +161,6 @@ static void run_closed(struct worker *worker)
     }
 }
 
-/*
- * In hybrid mode the loop runs with interrupts off and takes them in storage_wait(): an owner that
- * is awake has none, and turning them off and on for each post would cost more than the post.
- */
 static void start_null(struct worker *worker)
 {
     enum nvme_error error = null_start(&worker->null, worker->queue->engine);
@@ -175,6 +171,10 @@ static void start_null(struct worker *worker)
     }
 }
 
+/*
+ * In hybrid mode the loop runs with interrupts off and takes them in storage_wait(): an owner that
+ * is awake has none, and turning them off and on for each post would cost more than the post.
+ */
 void workload_run(struct worker *worker)
 {
     bool closed_door = nvme_queue_mode(worker->queue->engine) == NVME_MODE_HYBRID;

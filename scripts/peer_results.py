@@ -183,13 +183,18 @@ def series(windows: list[Window], answers: Answers) -> list[dict]:
 
 
 def verdict(row: dict) -> str:
-    """A goal in words: met when the interval's upper end reaches it, as BENCH's targets."""
+    """A goal in words: met by the median, or not to be excluded by the interval, or missed."""
     ratio = Estimate.from_json(row["ratio"])
     where = f"QD {row['iodepth']} batch {row['batch']}, {row['mode']}"
     mine, peer = row["ours"], row["peer"]
     sure = "" if ratio.sure else f"; {ratio.count} pairs are too few for a statement"
+    found = (
+        "goal met" if ratio.median >= row["goal"]
+        else "goal within the interval" if ratio.high >= row["goal"]
+        else "goal NOT MET"
+    )  # fmt: skip
     text = (
-        f"goal {'met' if ratio.high >= row['goal'] else 'NOT MET'}: {where}: {mine['name']} is "
+        f"{found}: {where}: {mine['name']} is "
         f"{ratio.median:.2f}x ({ratio.low:.2f} to {ratio.high:.2f}) {peer['name']}, "
         f"goal {row['goal']:g}x{sure}"
     )
