@@ -27,7 +27,7 @@ from stop import Stopped, heed_signals
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = ROOT / "tests" / "qemu" / "instructions" / "baseline.json"
 LIMIT_COMPILER = "GCC 12.2.0"  # the figures belong to one compiler, and so do their limits
-PARTS = ("submit", "reap", "interrupt", "answer", "end")
+PARTS = ("submit", "arm", "reap", "interrupt", "answer", "end")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,12 +122,13 @@ def contaminated(row: dict[str, Any]) -> bool:
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Instructions per I/O; of an interrupt, of the whole path from pending to back too."""
     print(
-        "instructions per I/O (interrupt: trap, claim, drain and return; on a shared line also\n"
-        "the answer of another owner to its one read, without its trap, and home's kick at the end)"
+        "instructions per I/O (arm: hybrid mode's question that begins a wait, once per batch;\n"
+        "interrupt: trap, claim, drain and return; on a shared line also the answer of another\n"
+        "owner to its one read, without its trap, and home's kick at the end)"
     )
     print(
-        f"{'mode':6} {'delivery':8} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} "
-        f"{'submit':>8} {'reap':>8} {'interrupt':>9} {'answer':>7} {'end':>7} {'sum':>8}"
+        f"{'mode':13} {'delivery':8} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} "
+        f"{'submit':>8} {'arm':>7} {'reap':>8} {'interrupt':>9} {'answer':>7} {'end':>7} {'sum':>8}"
         "  one interrupt"
     )
     for row in rows:
@@ -135,12 +136,12 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         each = {part: row[part] / batch for part in PARTS if part in row}
         cells = [
             f"{each[part]:{width}.1f}" if part in each else f"{'':{width}}"
-            for part, width in zip(PARTS, (8, 8, 9, 7, 7))
+            for part, width in zip(PARTS, (8, 7, 8, 9, 7, 7))
         ]
         note = f"  {row['interrupt']}" if "interrupt" in row else ""
         note += "  contaminated" if contaminated(row) else ""
         print(
-            f"{row['completion']:6} {row['delivery']:8} {row['queues']:6} {row['iodepth']:5} "
+            f"{row['completion']:13} {row['delivery']:8} {row['queues']:6} {row['iodepth']:5} "
             f"{batch:5} {row['bs']:7} {' '.join(cells)} {sum(each.values()):8.1f}{note}"
         )
 

@@ -168,8 +168,8 @@ def counted_instructions(key: Key, rows: Iterable[dict]) -> dict[str, float] | N
             "batch": key.batch, "bs": key.bs}  # fmt: skip
     for row in rows:
         if all(row.get(name) == value for name, value in mine.items()):
-            # What a shared line adds is of the interrupt.
-            parts = {"submit": ("submit",), "reap": ("reap",),
+            # Hybrid mode's question is of the reap; what a shared line adds is of the interrupt.
+            parts = {"submit": ("submit",), "reap": ("arm", "reap"),
                      "interrupt": ("interrupt", "answer", "end")}  # fmt: skip
             return {
                 part: _round(sum(row.get(name, 0) for name in names) / key.batch, 2)

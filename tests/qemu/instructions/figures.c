@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const part_names[PARTS] = {"submit", "reap", "interrupt", "answer", "end"};
+static const char *const part_names[PARTS] = {"submit",    "arm",    "reap",
+                                              "interrupt", "answer", "end"};
 
 uint32_t windows = WINDOWS;
 uint64_t figures[PARTS][WINDOWS];
@@ -31,10 +32,11 @@ static void sort(uint64_t *values)
 void print_figures(const struct setup *setup, const char *delivery)
 {
     static const char *const modes[] = {"poll", "irq", "hybrid"};
+    const char *mode = setup->asleep ? "hybrid asleep" : modes[setup->mode];
 
     printf("{\"hartq_instructions\":1,\"completion\":\"%s\",\"delivery\":\"%s\",\"queues\":%" PRIu32
            ",\"iodepth\":%" PRIu32 ",\"batch\":%" PRIu32 ",\"bs\":%" PRIu32,
-           modes[setup->mode], delivery, setup->queues, setup->batch, setup->batch, setup->bytes);
+           mode, delivery, setup->queues, setup->batch, setup->batch, setup->bytes);
     for (unsigned part = 0; part < PARTS; part++) {
         if (figures[part][0] != 0) {
             sort(figures[part]);

@@ -18,12 +18,14 @@ struct setup {
     uint32_t queues; /* configured; the first is measured */
     uint32_t batch;  /* requests posted, rung for and reaped at once */
     uint32_t bytes;  /* of each request */
+    bool asleep;     /* hybrid mode: its habit is to sleep, as in interrupt mode */
 };
 
 /* What is counted apart. */
 enum part {
     SUBMIT,
-    REAP,      /* one drain; in hybrid mode with the question before it */
+    ARM,       /* hybrid mode: the question that begins a wait, awake or asleep */
+    REAP,      /* one drain; in hybrid mode with the question before it that finds the completion */
     INTERRUPT, /* from interrupts on to back from the trap; of a shared line: home's claim */
     ANSWER,    /* a shared line: an owner that has been kicked, without its trap */
     END,       /* a shared line: home is kicked and opens the line, from interrupts on to back */
