@@ -59,9 +59,30 @@ def ratio(first: list[dict], second: list[dict], paired: bool) -> Estimate:
     return ratio_of_samples(list(now.values()), list(before.values()))
 
 
+def rounds_of(job: dict) -> list[dict]:
+    """Rounds of a point; the IOPS of an open loop as a share of what was offered.
+
+    A load in per cent of the capacity is another number in each run, whatever the build does.
+    """
+    mine = job["hartq"]
+    offered = mine.get("offered_iops")
+    return [{**each, "iops": each["iops"] / (offered or 1)} for each in mine["rounds"]]
+
+
 def points(result: dict) -> dict[str, list[dict]]:
     """Rounds of each point, by its name."""
-    return {job["jobname"]: job["hartq"]["rounds"] for job in result["jobs"]}
+    return {job["jobname"]: rounds_of(job) for job in result["jobs"]}
+
+
+def capacities(first: dict, second: dict) -> Iterator[str]:
+    """What the loads in per cent are of, where both know it."""
+    for mine in first.get("capacity", []):
+        where = {name: value for name, value in mine.items() if name != "iops"}
+        for other in second.get("capacity", []):
+            if {**other, "iops": mine["iops"]} == mine:
+                text = ", ".join(f"{name} {value}" for name, value in where.items())
+                yield (f"note: the capacity was {mine['iops']:,.0f} IOPS in A, "
+                       f"{other['iops']:,.0f} in B ({text})")  # fmt: skip
 
 
 def differences(first: dict, second: dict) -> list[Difference]:
@@ -103,6 +124,7 @@ def check(first: dict, second: dict) -> list[str]:
     for which, result in (("A", first), ("B", second)):
         if result.get("partial"):
             notes.append(f"note: {which} is a partial result")
+    notes += capacities(first, second)
     names = set(points(first)) ^ set(points(second))
     if names:
         shown = ", ".join(sorted(names)[:5]) + (" ..." if len(names) > 5 else "")

@@ -66,6 +66,7 @@ class Window:
     firmware: str = ""  # OpenSBI's version
     boot: int = 0
     sweep: int = 0  # its place in the plan
+    percent: int = 0  # of the capacity, where its load was asked for so
 
     def as_json(self) -> dict:
         """The form that windows.jsonl holds."""
@@ -191,6 +192,7 @@ class _Reader:
                 self._spent,
                 self._firmware,
                 *self._place,
+                self._sweep.rate[0].percent,
             )
             key, _ = window.key, window.iops
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:

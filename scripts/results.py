@@ -194,6 +194,7 @@ def ours(
         "batch": key.batch,
         "harts": key.harts,
         "rate_iops": key.rate or None,
+        "rate_percent": windows[0].percent or None,
         "offered_iops": key.rate * key.harts or None,
         "rounds": [
             {"round": number, "boot": boots[number], "iops": _round(iops[number], 1)}
@@ -230,9 +231,16 @@ def ours(
     }
 
 
-def job_name(key: Key, told: str) -> str:
-    """The guest's name for a point; it does not know which deliveries are measured beside it."""
-    return told if key.delivery == DELIVERIES[0] else f"{told}-{key.delivery}"
+def job_name(window: Window) -> str:
+    """The guest's name for a point, which must be the same in every run.
+
+    The guest knows neither which deliveries are measured beside it, nor that its load was asked for
+    as a share of a capacity that is another in each run.
+    """
+    key, name = window.key, window.record["jobname"]
+    if window.percent:
+        name = name.replace(f"-r{key.rate}-", f"-r{window.percent}%-")
+    return name if key.delivery == DELIVERIES[0] else f"{name}-{key.delivery}"
 
 
 def job(
@@ -245,7 +253,7 @@ def job(
     sides = {name: direction(windows, name) for name in ("read", "write", "trim")}
     bins = histogram.merge(side["lat_ns"].get("bins", {}) for side in sides.values())
     return {
-        "jobname": job_name(key, windows[0].record["jobname"]),
+        "jobname": job_name(windows[0]),
         "groupid": 0,
         "error": 1 if mine["errors"] else 0,
         "job options": {k: str(v) for k, v in windows[0].record["job options"].items()},
@@ -289,8 +297,8 @@ def build(
 
 
 CSV_FIELDS = (
-    "completion", "delivery", "harts", "batch", "rate_iops", "offered_iops", "iops_median",
-    "bandwidth_bytes", "device_limit_iops", "null_iops", "instructions_per_io",
+    "completion", "delivery", "harts", "batch", "rate_iops", "rate_percent", "offered_iops",
+    "iops_median", "bandwidth_bytes", "device_limit_iops", "null_iops", "instructions_per_io",
     "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io", "completions_per_drain",
     "idle_polls_per_io", "idle_fraction", "missed_interrupts", "spurious_interrupts", "late",
     "stalls_over_10ms",

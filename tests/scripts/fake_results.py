@@ -23,14 +23,22 @@ ENVIRONMENT = {
 
 
 def fake_windows(
-    words: list[str], ways: str = "", first_round: int = 0, delivery: str = "per-hart"
+    words: list[str],
+    ways: str = "",
+    first_round: int = 0,
+    delivery: str = "per-hart",
+    percent: int = 0,
 ) -> list[Window]:
-    """The windows of one boot of the fake guest."""
+    """The windows of one boot of the fake guest; `percent` is what its load was asked for as."""
     told = fake_guest.lines(words, ways, delivery)
     records = [json.loads(text) for text in told if text.startswith('{"hartq_b')]
     share = dict.fromkeys(hostcpu.CLASSES, 1000000)
     spent = hostcpu.Spent(share, share, 100000000)
-    return [Window(first_round + r["round"], r, spent) for r in records if "hartq_bench" in r]
+    return [
+        Window(first_round + r["round"], r, spent, percent=percent)
+        for r in records
+        if "hartq_bench" in r
+    ]
 
 
 MODES = "poll,irq,hybrid,limit"

@@ -177,6 +177,17 @@ class Results(unittest.TestCase):
         self.assertAlmostEqual(mine[-1]["iops_median"], 6000, -1)
         self.assertAlmostEqual(mine[-1]["idle_ratio_to_irq"]["median"], 0.93, delta=0.06)
 
+    def test_a_share_of_the_capacity_names_its_point(self) -> None:
+        load = [*fake_words("8", modes="irq"), "rate_iops=3000"]
+        for percent, delivery, name in (
+            (0, "per-hart", "r3000-irq"), (10, "per-hart", "r10%-irq"), (10, "msix", "r10%-irq-msix"),
+        ):  # fmt: skip
+            (job,) = as_result(fake_windows(load, delivery=delivery, percent=percent))["jobs"]
+            self.assertEqual(job["jobname"], f"randread-4096-qd8-b1-{name}")
+            mine = job["hartq"]
+            self.assertEqual((mine["rate_iops"], mine["rate_percent"]), (3000, percent or None))
+            self.assertEqual(job["job options"]["rate_iops"], "3000")
+
     def test_save_and_load(self) -> None:
         result = fake_result()
         with tempfile.TemporaryDirectory() as folder:

@@ -72,6 +72,8 @@ class Command(BenchTest):
         rates = {job["hartq"]["rate_iops"] for job in result["jobs"]}
         self.assertEqual(rates, {700, round(capacity["iops"] / 10)})
         self.assertEqual(result["jobs"][0]["job options"]["rate_process"], "poisson")
+        names = {job["jobname"].split("-")[4] for job in result["jobs"]}
+        self.assertEqual(names, {"r10%", "r700"})
         self.assertEqual(result["global options"]["rate_process"], "poisson")
 
     def test_a_guest_that_ignores_the_rate_fails(self) -> None:

@@ -10,7 +10,7 @@ import random
 import unittest
 
 import support
-from fake_results import fake_result
+from fake_results import as_result, fake_result, fake_windows, fake_words
 
 import compare
 import stats
@@ -116,6 +116,22 @@ class Differences(unittest.TestCase):
             alarms += any(each.verdict(0.05) < 0 for each in found)
             self.assertTrue(all(each.ratio.sure for each in found))
         self.assertLessEqual(alarms, 1)
+
+    def test_a_load_in_per_cent_is_one_point_whatever_the_capacity_was(self) -> None:
+        sides = []
+        for capacity in (200000, 100000):
+            words = [*fake_words("32", modes="poll,irq"), f"rate_iops={capacity // 10}"]
+            where = {"rw": "randread", "bs": 4096, "iodepth": 32, "batch": 1, "iops": capacity}
+            sides.append(as_result(fake_windows(words, percent=10), capacity=[where]))
+        names = [each.name for each in compare.differences(*sides)]
+        self.assertEqual(names, [f"randread-4096-qd32-b1-r10%-{m}" for m in ("poll", "irq")])
+        for each in compare.differences(*sides):
+            self.assertAlmostEqual(each.ratio.median, 1.0, 2, "done of offered, not IOPS")
+        self.assertEqual(
+            compare.check(*sides),
+            ["note: the capacity was 200,000 IOPS in A, 100,000 in B (rw randread, bs 4096, "
+             "iodepth 32, batch 1)"],
+        )  # fmt: skip
 
     def test_a_point_that_stands_still_is_slower(self) -> None:
         first, second = self.sides(1.0, 0.01, False)
