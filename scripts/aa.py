@@ -180,7 +180,7 @@ def execute(test: Test, out: Path, seed: int, percent: int) -> int:
     for side, result in built.items():
         results.save(result, out / side)
     for title, side in (("B / A", "B"), (f"S / A, slowed by {percent} % where marked *", "S")):
-        print(f"\n{title}: IOPS, median and interval of {test.plan.boots} pairs of boots")
+        print(f"\n{title}: median and interval of {test.plan.boots} pairs of boots")
         for line in compare.lines(compare.differences(built["A"], built[side]), 0.0):
             mark = "*" if side == "S" and line.split(" ")[0] in test.names else " "
             print(mark, line)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import answer
 import instructions
 import results
 from machine import UsageError
@@ -20,40 +21,50 @@ from stats import Estimate, paired_ratio, ratio_of_samples
 SAME = ("backing",)
 # They may differ, and then that is what is seen.
 TOLD = ("qemu", "compiler", "host_cpu", "host_cores")
+NAME_COLUMNS = 40
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """A point in both results; `ratio` is the second's IOPS over the first's."""
+    """A point in both results; `ratio` is the second's IOPS over the first's, `p99` that of the
+    99th percentile of latency (None: not known, or too few samples)."""
 
     name: str
     ratio: Estimate
+    p99: Estimate | None = None
 
     def verdict(self, threshold: float) -> int:
         """1 faster, -1 slower, 0 neither. All of the interval must lie beyond the threshold.
 
         Of fifty points some medians are always off by chance; whole intervals hardly ever are.
+        The p99 is not asked: it spreads so far from boot to boot that no threshold keeps chance
+        out of it (results/README.md).
         """
         if not self.ratio.sure:
             return 0
         return int(self.ratio.low > 1.0 + threshold) - int(self.ratio.high < 1.0 - threshold)
 
 
-def by_boot(rounds: list[dict]) -> dict[int, float]:
-    """The median of each boot."""
+def by_boot(rounds: list[dict], name: str = "iops") -> dict[int, float]:
+    """The median of each boot that knows it."""
     boots: dict[int, list[float]] = {}
     for each in rounds:
-        boots.setdefault(each.get("boot", 0), []).append(each["iops"])
+        if each.get(name) is not None:
+            boots.setdefault(each.get("boot", 0), []).append(each[name])
     return {boot: statistics.median(values) for boot, values in boots.items()}
 
 
-def ratio(first: list[dict], second: list[dict], paired: bool) -> Estimate:
-    """The second over the first.
+def ratio(
+    first: list[dict], second: list[dict], paired: bool, name: str = "iops"
+) -> Estimate | None:
+    """The second over the first; None if one of them has no such figure, or only zeros.
 
     Boots are the samples: rounds of one boot share where the host has put QEMU's threads, and as
     samples they would make every other run of one build look slower than itself.
     """
-    before, now = by_boot(first), by_boot(second)
+    before, now = by_boot(first, name), by_boot(second, name)
+    if not now or min(before.values(), default=0) <= 0:
+        return None
     if paired and (found := paired_ratio(now, before)):
         return found
     return ratio_of_samples(list(now.values()), list(before.values()))
@@ -92,11 +103,13 @@ def differences(first: dict, second: dict) -> list[Difference]:
     """
     paired = first.get("pair") is not None and first.get("pair") == second.get("pair")
     mine, other = points(first), points(second)
-    return [
-        Difference(name, ratio(rounds, other[name], paired))
-        for name, rounds in mine.items()
-        if name in other and min(by_boot(rounds).values()) > 0
-    ]
+    found = []
+    for name, rounds in mine.items():
+        iops = ratio(rounds, other.get(name, []), paired)
+        if iops:
+            p99 = ratio(rounds, other[name], paired, "p99_ns")
+            found.append(Difference(name, iops, p99))
+    return found
 
 
 def counted(first: dict, second: dict) -> Iterator[str]:
@@ -124,6 +137,11 @@ def check(first: dict, second: dict) -> list[str]:
     for which, result in (("A", first), ("B", second)):
         if result.get("partial"):
             notes.append(f"note: {which} is a partial result")
+        if (wait := max(answer.host_waits(result).values(), default=0.0)) >= answer.WAIT_MAX:
+            notes.append(
+                f"note: {which} was measured on a busy host: QEMU's threads waited {100 * wait:.0f} % of "
+                "the time for a core; what differs may be the host"
+            )
     notes += capacities(first, second)
     names = set(points(first)) ^ set(points(second))
     if names:
@@ -132,14 +150,23 @@ def check(first: dict, second: dict) -> list[str]:
     return notes
 
 
+def _cell(ratio: Estimate | None, word: str) -> str:
+    text = f"{ratio.median:6.3f} ({ratio.low:.3f}-{ratio.high:.3f})" if ratio else "     -"
+    return f"{text:22} {word:6}"
+
+
+def line(each: Difference, threshold: float) -> str:
+    """A point: IOPS with the verdict, p99 with what seems to be."""
+    verdict = {1: "faster", -1: "SLOWER", 0: ""}[each.verdict(threshold)]
+    seems = {1: "higher", -1: "lower", 0: ""}[each.p99.verdict() if each.p99 else 0]
+    cells = f"{_cell(each.ratio, verdict)}  {_cell(each.p99, seems)}"
+    return f"{each.name:{NAME_COLUMNS}} {cells}".rstrip()
+
+
 def lines(found: list[Difference], threshold: float) -> list[str]:
     """A line for each point, and what they come to."""
-    words = {1: "faster", -1: "SLOWER", 0: ""}
-    rows = [
-        f"{each.name:44} {each.ratio.median:6.3f} ({each.ratio.low:.3f}-{each.ratio.high:.3f})"
-        f"  {words[each.verdict(threshold)]}".rstrip()
-        for each in found
-    ]
+    title = f"{'':{NAME_COLUMNS}} {'IOPS':29}  p99 latency (shown, not judged)"
+    rows = [title, *(line(each, threshold) for each in found)]
     verdicts = [each.verdict(threshold) for each in found]
     chance = sum(1.0 - each.ratio.confidence for each in found)
     unsure = sum(not each.ratio.sure for each in found)
@@ -173,7 +200,7 @@ def run(first: Path, second: Path, threshold_percent: float) -> int:
     if not found:
         raise UsageError("--compare: the two have no point in common")
     rises = list(counted(*sides))
-    print(f"B / A, IOPS: median and interval\nA: {first}\nB: {second}")
+    print(f"B / A: median and interval of the ratio\nA: {first}\nB: {second}")
     print(*notes, *lines(found, threshold_percent / 100), *rises, sep="\n")
     slower = any(each.verdict(threshold_percent / 100) < 0 for each in found)
     sys.stdout.flush()

@@ -109,6 +109,20 @@ def host_wait(windows: list[Window]) -> dict[str, float] | None:
     }
 
 
+def p99_ns(window: Window) -> int | None:
+    """The 99th percentile of one window's latencies; None where they are too few."""
+    sides = (window.record.get(name, EMPTY) for name in ("read", "write"))
+    return histogram.percentile(histogram.merge(side["lat_ns"]["bins"] for side in sides), 99.0)
+
+
+def rounds_of(windows: Iterable[Window]) -> list[dict[str, object]]:
+    """What every single round came to: the samples of whoever compares two results."""
+    return [
+        {"round": w.round, "boot": w.boot, "iops": _round(w.iops, 1), "p99_ns": p99_ns(w)}
+        for w in sorted(windows, key=lambda window: window.round)
+    ]
+
+
 def idle_fractions(windows: list[Window]) -> list[float]:
     """Each hart's share of the measured time spent in wfi."""
     total_ns = sum(window.record["runtime_ns"] for window in windows)
@@ -183,10 +197,8 @@ def ours(
 ) -> dict[str, object]:
     """The `hartq` object of a job; `counted` are the rows of the icount pass."""
     windows = groups[key]
-    iops = {window.round: window.iops for window in windows}
-    whole = estimate(list(iops.values()))
+    whole = estimate([window.iops for window in windows])
     idle = idle_fractions(windows)
-    boots = {window.round: window.boot for window in windows}
     parts = counted_instructions(key, counted)
     return {
         "completion": key.mode,
@@ -196,10 +208,7 @@ def ours(
         "rate_iops": key.rate or None,
         "rate_percent": windows[0].percent or None,
         "offered_iops": key.rate * key.harts or None,
-        "rounds": [
-            {"round": number, "boot": boots[number], "iops": _round(iops[number], 1)}
-            for number in sorted(iops)
-        ],
+        "rounds": rounds_of(windows),
         "iops_median": _round(whole.median, 1),
         "iops_interval": [_round(whole.low, 1), _round(whole.high, 1)],
         "interval_confidence": _round(whole.confidence, 4),

@@ -141,6 +141,50 @@ class Differences(unittest.TestCase):
         self.assertEqual([each.verdict(0.05) for each in found], [0, -1] + [0] * (len(found) - 2))
 
 
+class Latency(unittest.TestCase):
+    """The p99: of boots, shown, not judged."""
+
+    def sides(self, factor: float | None) -> tuple[dict, dict]:
+        chance = random.Random(7)
+        made = []
+        for scale in (1.0, factor):
+            result = with_rounds(fake_result("8"), 1.0, chance, 0.01)
+            for job in result["jobs"]:
+                for each in job["hartq"]["rounds"]:
+                    each["p99_ns"] = scale and round(9000 * scale * chance.lognormvariate(0, 0.05))
+            made.append(result)
+        return made[0], made[1]
+
+    def test_rounds_have_the_p99_of_their_window(self) -> None:
+        for job in fake_result("8")["jobs"]:
+            whole = job["read"]["lat_ns"].get("percentile", {}).get("99.000000")
+            mine = [each["p99_ns"] for each in job["hartq"]["rounds"]]
+            self.assertEqual(len(mine), 6)
+            if job["hartq"]["completion"] == "limit":
+                self.assertEqual((set(mine), whole), ({None}, None))
+            else:
+                self.assertLessEqual(min(mine), whole)
+                self.assertGreaterEqual(max(mine), whole)
+
+    def test_boots_are_the_samples(self) -> None:
+        rounds = [{"round": i, "boot": i // 2, "iops": 1.0, "p99_ns": i if i != 3 else None}
+                  for i in range(6)]  # fmt: skip
+        self.assertEqual(compare.by_boot(rounds, "p99_ns"), {0: 0.5, 1: 2, 2: 4.5})
+
+    def test_shown_but_not_judged(self) -> None:
+        for factor, word in ((3.0, "higher"), (0.5, "lower"), (1.0, "")):
+            found = compare.differences(*self.sides(factor))
+            for each in found:
+                self.assertAlmostEqual(each.p99.median, factor, delta=0.1 * factor)
+                self.assertEqual(each.verdict(0.0), 0)
+                self.assertTrue(compare.line(each, 0.0).endswith(word or ")"))
+
+    def test_a_result_that_does_not_know_it(self) -> None:
+        for each in compare.differences(*self.sides(None)):
+            self.assertIsNone(each.p99)
+            self.assertTrue(compare.line(each, 0.0).endswith(" -"))
+
+
 class Command(support.ScriptTest):
     """bench.py --compare."""
 
@@ -194,6 +238,13 @@ class Command(support.ScriptTest):
             done = support.run_script("bench.py", *words)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn("bench.py: --", done.stderr)
+
+    def test_a_busy_host_is_told(self) -> None:
+        first, second = fake_result(), fake_result()
+        for job in second["jobs"]:
+            job["hartq"]["host_wait_fraction"] = {"vcpu": 0.05, "device": 0.31}
+        (note,) = compare.check(first, second)
+        self.assertIn("B was measured on a busy host: QEMU's threads waited 31 % of the", note)
 
     def test_another_host_is_told(self) -> None:
         first, second = fake_result(), fake_result()
