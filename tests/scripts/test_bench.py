@@ -7,26 +7,18 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent.parent / "scripts"), str(HERE)]
+from fake_results import ENVIRONMENT, as_result, fake_result, fake_windows, fake_words
 
-import answer  # noqa: E402
-import histogram  # noqa: E402
-import hostcpu  # noqa: E402
-import results  # noqa: E402
-import stats  # noqa: E402
-from fake_results import (  # noqa: E402
-    ENVIRONMENT,
-    as_result,
-    fake_result,
-    fake_windows,
-    fake_words,
-)
+import answer
+import histogram
+import hostcpu
+import results
+import stats
+
 
 class Histogram(unittest.TestCase):
     def test_merge_adds_and_orders(self) -> None:

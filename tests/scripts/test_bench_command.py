@@ -9,17 +9,14 @@ import signal
 import subprocess
 import sys
 import unittest
-from pathlib import Path
 from unittest import mock
 
-HERE = Path(__file__).resolve().parent
-SCRIPTS = HERE.parent.parent / "scripts"
-sys.path[:0] = [str(SCRIPTS), str(HERE)]
+from bench_command import BenchTest
+from support import SCRIPTS
 
-import matrix  # noqa: E402
-import progress  # noqa: E402
-import results  # noqa: E402
-from bench_command import BenchTest  # noqa: E402
+import matrix
+import progress
+import results
 
 
 class Command(BenchTest):
@@ -109,7 +106,7 @@ class Command(BenchTest):
     def test_signals_keep_what_was_measured(self) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):
             process = subprocess.Popen(
-                self.command("--iodepth", "1", "--runtime", "20ms", "--rounds", "600",
+                self.bench("--iodepth", "1", "--runtime", "20ms", "--rounds", "600",
                              "--boots", "300"),
                 env={**os.environ, "FAKE_GUEST": "slow"},
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

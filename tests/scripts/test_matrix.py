@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import unittest
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent.parent / "scripts"), str(HERE)]
+from support import ScriptTest
 
-import capacity  # noqa: E402
-import matrix  # noqa: E402
-import values  # noqa: E402
-from machine import UsageError  # noqa: E402
-from measure import Target, boot_machine  # noqa: E402
+import capacity
+import matrix
+import values
+from machine import UsageError
+from measure import Target, boot_machine
+
 
 def rate_of(percent: int) -> matrix.Rate:
     """A load in per cent of the capacity."""
     return matrix.Rate(percent=percent)
 
 
-class Matrix(unittest.TestCase):
+class Matrix(ScriptTest):
     def test_default_is_what_the_bench_promises(self) -> None:
         preset = matrix.PRESETS["default"]
         plan = self.plan_of(preset)

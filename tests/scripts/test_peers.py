@@ -9,27 +9,22 @@ import io
 import json
 import os
 import signal
-import stat
 import subprocess
-import sys
 import tempfile
-import time
 import unittest
 from pathlib import Path
 from unittest import mock
 
-HERE = Path(__file__).resolve().parent
-SCRIPTS = HERE.parent.parent / "scripts"
-sys.path[:0] = [str(SCRIPTS), str(HERE)]
+from bench_command import StandIn
 
-import peer_cpio  # noqa: E402
-import peer_image  # noqa: E402
-import peer_linux  # noqa: E402
-import peer_plan  # noqa: E402
-import peer_results  # noqa: E402
-import peers  # noqa: E402
-from measure import GuestFailed  # noqa: E402
-from peer_plan import Point  # noqa: E402
+import peer_cpio
+import peer_image
+import peer_linux
+import peer_plan
+import peer_results
+import peers
+from measure import GuestFailed
+from peer_plan import Point
 
 
 def fio_job(name: str, iops: float, bins: dict[str, int] | None = None) -> dict:
@@ -200,22 +195,16 @@ class Packages(unittest.TestCase):
         self.assertIn(b"TRAILER!!!", data)
 
 
-class Command(unittest.TestCase):
+class Command(StandIn):
     """The whole command, both guests replaced."""
 
+    before = (
+        'case " $* " in *" -initrd "*) exec cat "$LINUX";; esac\n'
+        'case "$*" in --version|*) [ -z "$SLOW" ] || sleep 0.2;; esac\n'
+    )
+
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.out = self.folder / "out"
-        self.qemu = self.folder / "qemu"
-        self.qemu.write_text(
-            f'#!/bin/sh\ncase " $* " in *" -initrd "*) exec cat "$LINUX";; esac\n'
-            f'case "$*" in --version|*) [ -z "$SLOW" ] || sleep 0.2;; esac\n'
-            f'exec "{sys.executable}" "{HERE}/fake_guest.py" "$@"\n'
-        )
-        self.qemu.chmod(self.qemu.stat().st_mode | stat.S_IXUSR)
-        (self.folder / "bench.elf").write_bytes(b"\x7fELF")
+        super().setUp()
         (self.folder / "base.cpio").touch()
         (self.folder / "vmlinux").touch()
         about = {"kernel": "6", "fio": "3", "distribution": "none", "modules": ["nvme"]}
@@ -224,15 +213,10 @@ class Command(unittest.TestCase):
         (self.folder / "linux").write_text("\n".join([*lines, "exit 0", ""]))
 
     def start(self, *options: str, **variables: str) -> subprocess.Popen[str]:
-        code = (
-            f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import peers, measure, functools; "
-            f"peers.Target = functools.partial(measure.Target, "
-            f"app={str(self.folder / 'bench.elf')!r}); "
-            "peers.peer_linux.write_tree = lambda machine, path: None; "
-            "sys.exit(peers.main(sys.argv[1:]))"
-        )
-        words = [sys.executable, "-c", code, "--quick", "--qemu", str(self.qemu), "--out",
-                 str(self.out), "--image", str(self.folder), *options]  # fmt: skip
+        words = self.argv(
+            "peers", "--quick", "--image", str(self.folder), *options,
+            also="peers.peer_linux.write_tree = lambda machine, path: None",
+        )  # fmt: skip
         surroundings = {**os.environ, "LINUX": str(self.folder / "linux"), **variables}
         return subprocess.Popen(words, env=surroundings, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)  # fmt: skip
@@ -264,9 +248,7 @@ class Command(unittest.TestCase):
 
     def test_ctrl_c_keeps_pairs(self) -> None:
         process = self.start("--boots", "50", SLOW="1")
-        until_s = time.monotonic() + 40
-        while not (self.out / "peers.json").exists() and time.monotonic() < until_s:
-            time.sleep(0.1)
+        self.wait_for(self.out / "peers.json")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 130, err)

@@ -13,8 +13,12 @@ from pathlib import Path
 import support
 from fake_results import fake_result
 
-import plot
 import report
+
+try:
+    import plot
+except (ImportError, SystemExit):
+    plot = None  # matplotlib is not there
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PEERS = {
@@ -72,6 +76,7 @@ def draw(folder: Path, result: dict, peers: dict | None = None) -> str:
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
+@unittest.skipIf(plot is None, "needs matplotlib")
 class Report(support.ScriptTest):
     def test_answers_each_question_with_intervals(self) -> None:
         text = read(draw(self.folder, fake_result("1,8,32,128"), PEERS)).text
@@ -112,6 +117,7 @@ class Report(support.ScriptTest):
         self.assertEqual(set(report.CAPTIONS), set(plot.drawn.PICTURES))
 
 
+@unittest.skipIf(plot is None, "needs matplotlib")
 @unittest.skipUnless(CHROMIUM, "chromium is not installed (scripts/setup.sh test)")
 class Browser(support.ScriptTest):
     """Headless Chromium says on its standard error what a page complains about."""

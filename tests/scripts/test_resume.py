@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import unittest
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent.parent / "scripts"), str(HERE)]
+from bench_command import BenchTest
 
-import results  # noqa: E402
-import resume  # noqa: E402
-from bench_command import BenchTest  # noqa: E402
+import results
+import resume
 
 PLAN = ("--completion", "poll,irq", "--iodepth", "1,8", "--rounds", "6", "--boots", "3",
         "--runtime", "50ms", "--no-instructions")  # fmt: skip
@@ -76,7 +72,7 @@ class Resume(BenchTest):
         slow = ("--iodepth", "1,8", "--batch", "1,8", "--runtime", "50ms", "--boots", "1",
                 "--rounds", "6", "--no-instructions")  # fmt: skip
         process = subprocess.Popen(
-            self.command(*slow), env={**os.environ, "FAKE_GUEST": "slow"},
+            self.bench(*slow), env={**os.environ, "FAKE_GUEST": "slow"},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self.wait_for(beside / resume.WINDOWS_NAME)
@@ -112,8 +108,7 @@ class Resume(BenchTest):
         self.cut_off(8)
         self.assertIn("takes no --iodepth", self.refused("--iodepth", "1"))
         self.assertIn("backing was null, is ram:64m", self.refused("--backing", "ram:64m"))
-        elf = self.folder / "bench.elf"
-        elf.write_bytes(elf.read_bytes() + b"x")
+        self.elf.write_bytes(self.elf.read_bytes() + b"x")
         self.assertIn("program was", self.refused())
 
     def test_complete_or_old_result(self) -> None:
