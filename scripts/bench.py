@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import answer
+import capacity
 import compare
 import drawn
 import environment
@@ -24,14 +25,14 @@ import results
 import resume
 import targets
 from bench_options import build_parser, make_plan
-from capacity import Capacity, measure_capacity
 from machine import ROOT, UsageError, find_app
-from matrix import DELIVERIES, Plan, with_rates
+from matrix import DELIVERIES, Plan, duration, with_rates
 from measure import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
 from progress import Progress
 from stop import Stopped, heed_signals
 
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
+COUNT_S = 4.0  # the instructions' pass, for the estimate only
 
 
 class Run:
@@ -42,12 +43,12 @@ class Run:
         plan: Plan,
         target: Target,
         out: Path,
-        capacity: Capacity,
+        found: capacity.Capacity,
         kept: Sequence[Window] = (),
     ) -> None:
         self.plan = plan
         self.target = target
-        self.capacity = capacity
+        self.capacity = found
         self.out = out.resolve()
         self._older = not kept and (self.out / results.JSON_NAME).exists()
         self._boots = 0
@@ -216,34 +217,38 @@ def go_on(options: argparse.Namespace) -> int:
             f"--resume: takes no {', '.join(odd)}: the plan is that of the run which goes on"
         )
     old = resume.load(options.out, Target(options.backing, options.qemu))
-    left = old.plan.windows() - len(old.windows)
-    print(old.plan.describe(), flush=True)
-    print(f"      {len(old.windows)} of {old.plan.windows()} windows are there, {left} to go")
+    left, count = old.plan.windows() - len(old.windows), not options.no_instructions
+    left_s = old.plan.seconds() * left / old.plan.windows() + COUNT_S * count
+    print(old.plan.describe())
+    print(f"      {len(old.windows)} of {old.plan.windows()} windows are there, {left} to go, about "
+          f"{duration(left_s)}", flush=True)  # fmt: skip
     heed_signals()
     run = Run(old.plan, old.target, options.out, old.capacity, old.windows)
-    return execute(run, not options.no_instructions)
+    return execute(run, count)
 
 
 def begin(options: argparse.Namespace) -> int:
-    """Check everything, find the capacity if it is asked for, show the plan, run it."""
+    """Check everything, show the plan, find the capacity if it is asked for, run it."""
     target = Target(options.backing, options.qemu)
     plan = make_plan(options)
     check_backing(target, plan)
+    count = not options.no_instructions
+    around_s = sum(each.seconds() for each in capacity.plans(plan.sweeps)) + COUNT_S * count
     if options.dry_run:
-        print(plan.describe())
+        print(plan.describe(around_s))
         return STATUS_OK
     find_app(target.app)
     boot_machine(target, plan, plan.sweeps[0], 0).argv()
+    print(plan.describe(around_s), flush=True)
     heed_signals()
     try:
-        capacity = measure_capacity(target, plan.sweeps)
+        found = capacity.measure_capacity(target, plan.sweeps)
     except (Stopped, GuestFailed) as error:
         print(f"bench.py: the capacity was not found: {error}", file=sys.stderr)
         return STATUS_STOPPED if isinstance(error, Stopped) else STATUS_FAILED
-    print(*capacity.lines(), sep="\n", end="\n" if capacity.iops else "")
-    plan = dataclasses.replace(plan, sweeps=with_rates(plan.sweeps, capacity))
-    print(plan.describe(), flush=True)
-    return execute(Run(plan, target, options.out, capacity), not options.no_instructions)
+    print(*found.lines(), sep="\n", end="\n" if found.iops else "", flush=True)
+    plan = dataclasses.replace(plan, sweeps=with_rates(plan.sweeps, found))
+    return execute(Run(plan, target, options.out, found), count)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

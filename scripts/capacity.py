@@ -60,6 +60,11 @@ class Capacity:
             )
 
 
+def plans(sweeps: Iterable[Sweep]) -> list[Plan]:
+    """What is run to find the capacities."""
+    return [Plan((sweep,), BOOTS, BOOTS, RUNTIME_MS, RAMP_MS) for sweep in sweeps_to_measure(sweeps)]
+
+
 def measure_capacity(target: Target, sweeps: Iterable[Sweep]) -> Capacity:
     """A few windows for each workload that has a load in per cent; nothing if there is none."""
     capacity = Capacity()
@@ -69,8 +74,7 @@ def measure_capacity(target: Target, sweeps: Iterable[Sweep]) -> Capacity:
         where = (key.rw, key.bs, key.depth, key.batch)
         capacity.iops[where] = max(window.iops, capacity.iops.get(where, 0.0))
 
-    for sweep in sweeps_to_measure(sweeps):
-        plan = Plan((sweep,), BOOTS, BOOTS, RUNTIME_MS, RAMP_MS)
-        for boot in range(BOOTS):
-            run_boot(target, plan, sweep, boot, keep)
+    for plan in plans(sweeps):
+        for boot in range(plan.boots):
+            run_boot(target, plan, plan.sweeps[0], boot, keep)
     return capacity

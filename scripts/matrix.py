@@ -29,8 +29,8 @@ LIMIT_LACKS = (
     f"{LIMIT_BLOCK_MAX >> 10}k"
 )
 NULL_LACKS = "completions in memory come at once, there is no open loop"
-BOOT_S = 1.5  # start of QEMU and the guest's set-up, for the estimate only
-WINDOW_EXTRA_S = 0.03  # between two windows: drain, print, next
+BOOT_S = 0.45  # QEMU's start, the guest's set-up, the files after it; for the estimate only
+WINDOW_EXTRA_S = 0.025  # between two windows: drain, print, next
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -72,6 +72,12 @@ class Sweep:
         for each in dataclasses.fields(self):
             count *= len(getattr(self, each.name))
         return count
+
+    def boots(self) -> int:
+        """How many it takes to visit all points once: a share of the capacity is a rate of each."""
+        if not any(rate.percent for rate in self.rate):
+            return 1
+        return len(self.rw) * len(self.bs) * len(self.iodepth) * len(self.batch)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -270,6 +276,12 @@ def with_rates(
     return tuple(result)
 
 
+def duration(time_s: float) -> str:
+    """`3 min 05 s`."""
+    minutes, seconds = divmod(round(time_s), 60)
+    return f"{minutes} min {seconds:02} s"
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """Everything that is to be run."""
@@ -303,21 +315,22 @@ class Plan:
         return (self.runtime_ms + self.ramp_ms) / 1e3 + WINDOW_EXTRA_S
 
     def seconds(self) -> float:
-        """Estimated seconds of the whole run."""
-        return self.windows() * self.window_s() + self.boots * len(self.sweeps) * BOOT_S
+        """Estimated seconds of all boots."""
+        boots = self.boots * sum(sweep.boots() for sweep in self.sweeps)
+        return self.windows() * self.window_s() + boots * BOOT_S
 
     def values(self, name: str) -> list:
         """All values of one list of the sweeps, each once, in order."""
         return list(dict.fromkeys(v for sweep in self.sweeps for v in getattr(sweep, name)))
 
-    def describe(self) -> str:
-        """A few lines that say what will be done, and what will not."""
-        minutes, seconds = divmod(round(self.seconds()), 60)
+    def describe(self, around_s: float = 0.0) -> str:
+        """A few lines that say what will be done, and what will not; `around_s` is for what comes
+        before and after the boots."""
         plural = "s" if self.boots > 1 else ""
         depths = ", ".join(map(str, sorted(self.values("iodepth"))))
         lines = [
             f"plan: {self.points()} points x {self.rounds} rounds of {self.runtime_ms} ms "
-            f"in {self.boots} boot{plural}, about {minutes} min {seconds:02} s",
+            f"in {self.boots} boot{plural}, about {duration(self.seconds() + around_s)}",
             f"      {', '.join(self.values('completion'))}; queue depths {depths}; "
             f"delivery {', '.join(sorted(self.values('delivery'), key=DELIVERIES.index))}",
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from unittest import mock
 from bench_command import BenchTest
 from support import SCRIPTS
 
+import bench
+import capacity
 import matrix
 import progress
 import results
@@ -61,7 +64,7 @@ class Command(BenchTest):
     def test_open_loop(self) -> None:
         done = self.run_bench("--rate-iops", "10%,700", "--rate-process", "poisson")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stdout, r"^capacity: [0-9,]+ IOPS \(randread, 4096 bytes, queue dep")
+        self.assertRegex(done.stdout, r"\ncapacity: [0-9,]+ IOPS \(randread, 4096 bytes, queue dep")
         self.assertIn("left out: limit:", done.stdout)
         self.assertRegex(done.stdout, r"target met: hybrid idles .*\(10 % of the capacity")
         result = results.load(self.out)
@@ -72,6 +75,21 @@ class Command(BenchTest):
         names = {job["jobname"].split("-")[4] for job in result["jobs"]}
         self.assertEqual(names, {"r10%", "r700"})
         self.assertEqual(result["global options"]["rate_process"], "poisson")
+
+    def test_the_plan_comes_first_with_the_time_of_all_parts(self) -> None:
+        def told(*options: str) -> int:
+            done = self.run_bench("--dry-run", "--iodepth", "8", *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            minutes, seconds = re.search(r"about (\d+) min (\d\d) s", done.stdout).groups()
+            return 60 * int(minutes) + int(seconds)
+
+        alone = told("--rate-iops", "500", "--no-instructions")
+        self.assertAlmostEqual(told("--rate-iops", "500"), alone + bench.COUNT_S, delta=1)
+        (first,) = capacity.plans([matrix.Sweep((8,), rate=(matrix.Rate(percent=10),))])
+        self.assertAlmostEqual(told("--rate-iops", "10%", "--no-instructions"),
+                               alone + first.seconds(), delta=1)  # fmt: skip
+        done = self.run_bench("--rate-iops", "10%", "--rounds", "1")
+        self.assertLess(done.stdout.index("plan: "), done.stdout.index("capacity: "))
 
     def test_a_guest_that_ignores_the_rate_fails(self) -> None:
         done = self.run_bench("--rate-iops", "500", ways="closed")

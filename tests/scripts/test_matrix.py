@@ -29,6 +29,21 @@ class Matrix(ScriptTest):
         for name in ("quick", "default", "full"):
             self.assertIn("hybrid", self.plan_of(matrix.PRESETS[name]).values("completion"))
 
+    def test_estimate_counts_every_boot(self) -> None:
+        window_s = 0.35 + matrix.WINDOW_EXTRA_S
+        closed = matrix.Sweep((1, 8), completion=("poll",))
+        plan = matrix.Plan((closed,), 6, 3, 300, 50)
+        self.assertAlmostEqual(plan.seconds(), 12 * window_s + 3 * matrix.BOOT_S)
+        share = matrix.Sweep((1, 8), completion=("poll",), rate=(rate_of(10),))
+        plan = matrix.Plan((closed, share), 6, 3, 300, 50)
+        self.assertAlmostEqual(plan.seconds(), 24 * window_s + 9 * matrix.BOOT_S)
+        fixed = matrix.with_rates(plan.sweeps, lambda *where: 1000.0)
+        self.assertAlmostEqual(matrix.Plan(fixed, 6, 3, 300, 50).seconds(), plan.seconds())
+        (first,) = capacity.plans(plan.sweeps)
+        self.assertEqual((first.boots, first.windows()), (capacity.BOOTS, 2 * capacity.BOOTS))
+        self.assertEqual(matrix.duration(185.4), "3 min 05 s")
+        self.assertIn("about 1 min 13 s", plan.describe(60.0 - 0.001))
+
     def test_null_is_measured_where_it_is_asked_for_and_has_no_rate(self) -> None:
         self.assertNotIn("null", matrix.Sweep().completion)
         rates = (matrix.CLOSED, matrix.Rate(500))
