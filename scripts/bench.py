@@ -44,21 +44,20 @@ class Run:
         target: Target,
         out: Path,
         found: capacity.Capacity,
-        kept: Sequence[Window] = (),
+        old: resume.Resumed | None = None,
     ) -> None:
         self.plan = plan
         self.target = target
         self.capacity = found
         self.out = out.resolve()
-        self._older = not kept and (self.out / results.JSON_NAME).exists()
+        self._older = not old and (self.out / results.JSON_NAME).exists()
+        self._mine = self.out if old else None  # a folder whose windows are of this run
         self._boots = 0
-        self.windows: list[Window] = list(kept)  # of an earlier run that goes on
+        self.windows: list[Window] = list(old.windows) if old else []
         self.instructions: dict | None = None
-        self.environment = environment.describe(
-            target.qemu, plan.values("harts"), target.backing
-        )
-        if kept:
-            self.environment["opensbi"] = kept[-1].firmware
+        self.host = resume.host_of(plan, target)
+        now = environment.describe(target.qemu, plan.values("harts"), target.backing)
+        self.environment = {**old.environment, "resumed": now["date"]} if old else now
 
     @property
     def beside(self) -> Path:
@@ -93,6 +92,7 @@ class Run:
                 for sweep in self.plan.sweeps_of_boot(boot):
                     if (boot, self.plan.sweeps.index(sweep)) in done:
                         continue
+                    resume.check_program(self.target, self.host)
                     run_boot(self.target, self.plan, sweep, boot, keep)
                     self.save(partial=True)
                 self._boots += 1
@@ -131,7 +131,10 @@ class Run:
         result = results.build(
             self.windows, header, options, partial, self.capacity.as_json(), self.instructions
         )
-        result["plan"] = resume.describe(plan, self.target)
+        result["plan"] = {**dataclasses.asdict(plan), "host": self.host}
+        if self.folder != self._mine:
+            resume.forget_windows(self.folder)
+            self._mine = self.folder
         results.save(result, self.folder)
         resume.save_windows(self.windows, self.folder)
         drawn.clear(self.folder)
@@ -220,10 +223,13 @@ def go_on(options: argparse.Namespace) -> int:
     left, count = old.plan.windows() - len(old.windows), not options.no_instructions
     left_s = old.plan.seconds() * left / old.plan.windows() + COUNT_S * count
     print(old.plan.describe())
-    print(f"      {len(old.windows)} of {old.plan.windows()} windows are there, {left} to go, about "
-          f"{duration(left_s)}", flush=True)  # fmt: skip
+    print(
+        f"      {len(old.windows)} of {old.plan.windows()} windows are there, {left} to go, about "
+        f"{duration(left_s)}",
+        flush=True,
+    )
     heed_signals()
-    run = Run(old.plan, old.target, options.out, old.capacity, old.windows)
+    run = Run(old.plan, old.target, options.out, old.capacity, old)
     return execute(run, count)
 
 

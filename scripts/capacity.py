@@ -62,7 +62,8 @@ class Capacity:
 
 def plans(sweeps: Iterable[Sweep]) -> list[Plan]:
     """What is run to find the capacities."""
-    return [Plan((sweep,), BOOTS, BOOTS, RUNTIME_MS, RAMP_MS) for sweep in sweeps_to_measure(sweeps)]
+    closed = sweeps_to_measure(sweeps)
+    return [Plan((sweep,), BOOTS, BOOTS, RUNTIME_MS, RAMP_MS) for sweep in closed]
 
 
 def measure_capacity(target: Target, sweeps: Iterable[Sweep]) -> Capacity:

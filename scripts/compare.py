@@ -139,8 +139,8 @@ def check(first: dict, second: dict) -> list[str]:
             notes.append(f"note: {which} is a partial result")
         if (wait := max(answer.host_waits(result).values(), default=0.0)) >= answer.WAIT_MAX:
             notes.append(
-                f"note: {which} was measured on a busy host: QEMU's threads waited {100 * wait:.0f} % of "
-                "the time for a core; what differs may be the host"
+                f"note: {which} was measured on a busy host: QEMU's threads waited for a core "
+                f"{100 * wait:.0f} % of the time; what differs may be the host"
             )
     notes += capacities(first, second)
     names = set(points(first)) ^ set(points(second))

@@ -78,6 +78,7 @@ def header(environment: dict) -> str:
     """The environment in a few lines, for the console and the answer."""
     harts = environment["harts"]
     threads = max(harts, default=1) + 1
+    resumed = f" (resumed {environment['resumed']})" if "resumed" in environment else ""
     crowded = "" if threads <= environment["host_cores"] else "; they compete"
     load = f"load {load_text(environment['host_load_before'])} before"
     if "host_load_after" in environment:
@@ -86,7 +87,7 @@ def header(environment: dict) -> str:
         (
             f"QEMU {environment['qemu']}, OpenSBI {environment['opensbi'] or 'unknown'}, "
             f"{environment['compiler'] or TARGET_CC + ' unknown'}",
-            f"commit {environment['commit']}, {environment['date']}, "
+            f"commit {environment['commit']}, {environment['date']}{resumed}, "
             f"backing {environment['backing']}",
             f"host: {environment['host_cores']} cores ({environment['host_cpu']}), {load}",
             f"guest: {'/'.join(map(str, harts))} hart(s) and one device thread{crowded}",

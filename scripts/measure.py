@@ -71,7 +71,7 @@ class Window:
     def as_json(self) -> dict:
         """The form that windows.jsonl holds."""
         host = self.host and {name: getattr(self.host, name) for name in SPENT}
-        return {**dataclasses.asdict(dataclasses.replace(self, host=None)), "host": host}
+        return {**vars(self), "host": host}
 
     @staticmethod
     def from_json(data: dict) -> Window:

@@ -1,7 +1,8 @@
 """What a run leaves behind so that it can go on: its plan, its target, its windows.
 
 results.json holds the plan, windows.jsonl every window as it was measured. A boot that was cut off
-is run again as a whole: its windows would have met another host.
+is run again as a whole: its windows would have met another host. The commit is not compared: what
+it can change about a window is the program and QEMU's command line, and these are.
 """
 
 from __future__ import annotations
@@ -18,9 +19,18 @@ import results
 from capacity import Capacity
 from machine import UsageError, find_app, find_qemu
 from matrix import Plan, Rate, Sweep, host_cores
-from measure import Target, Window
+from measure import GuestFailed, Target, Window, boot_machine
 
 WINDOWS_NAME = "windows.jsonl"
+# What must be the same for windows to belong to one run, and what to do where it is not.
+HINTS = {
+    "program": "build that of commit {commit}",
+    "command_lines": "use the scripts of commit {commit}",
+    "qemu": "name that one with --qemu",
+    "backing": "name that one with --backing",
+    "host_cpu": "go on where it began",
+    "host_cores": "go on with as many",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +41,7 @@ class Resumed:
     target: Target
     capacity: Capacity
     windows: list[Window]  # of complete boots
+    environment: dict  # of its beginning
 
 
 def program_hash(target: Target) -> str:
@@ -38,23 +49,32 @@ def program_hash(target: Target) -> str:
     return hashlib.sha256(find_app(target.app).read_bytes()).hexdigest()[:16]
 
 
-def _host(target: Target) -> dict[str, object]:
-    """What must be the same for windows to belong to one run."""
+def command_lines_hash(plan: Plan, target: Target) -> str:
+    """Names QEMU's command lines, but for paths: what the scripts make of a plan."""
+    lines = []
+    for sweep in plan.sweeps:
+        argv = boot_machine(target, plan, sweep, 0).argv()
+        pairs = zip(argv, argv[1:])  # without the first: the emulator's path
+        lines.append([word for before, word in pairs if before not in ("-kernel", "-blockdev")])
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()[:16]
+
+
+def host_of(plan: Plan, target: Target) -> dict[str, object]:
+    """The `host` of a plan: what HINTS names, but for the backing."""
     _, version = find_qemu(target.qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
     return {
         "program": program_hash(target),
+        "command_lines": command_lines_hash(plan, target),
         "qemu": version,
         "host_cpu": environment.cpu_model(),
         "host_cores": host_cores(),
     }
 
 
-def describe(plan: Plan, target: Target) -> dict[str, object]:
-    """The `plan` of results.json."""
-    return {
-        **dataclasses.asdict(plan),
-        "host": _host(target),
-    }
+def check_program(target: Target, host: dict[str, object]) -> None:
+    """GuestFailed if the program is not the one that the run began with."""
+    if program_hash(target) != host["program"]:
+        raise GuestFailed("its program was built anew during the run: a result is of one build")
 
 
 def save_windows(windows: Iterable[Window], folder: Path) -> None:
@@ -66,13 +86,24 @@ def save_windows(windows: Iterable[Window], folder: Path) -> None:
     os.replace(draft, folder / WINDOWS_NAME)
 
 
+def forget_windows(folder: Path) -> None:
+    """Remove those of another run: a plan must never stand beside windows that are not its own."""
+    (folder / WINDOWS_NAME).unlink(missing_ok=True)
+
+
+def _beside(folder: Path) -> str:
+    """A hint where another part of a run lies; empty if nowhere."""
+    beside = folder.with_name(f"{folder.name}.partial")
+    return f" (hint: --out {beside})" if (beside / WINDOWS_NAME).exists() else ""
+
+
 def load_windows(folder: Path) -> list[Window]:
     """Read it back; a last line that was cut off is left out."""
     path = folder / WINDOWS_NAME
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
-        raise UsageError(f"--resume: {path}: {error.strerror}") from error
+        raise UsageError(f"--resume: {path}: {error.strerror}{_beside(folder)}") from error
     windows = []
     for number, line in enumerate(lines[:-1], 1):
         try:
@@ -120,21 +151,26 @@ def load(folder: Path, target: Target) -> Resumed:
     except ValueError as error:
         raise UsageError(f"--resume: {error}") from error
     if not result.get("partial"):
-        beside = folder.with_name(f"{folder.name}.partial")
-        hint = f" (hint: --out {beside})" if (beside / results.JSON_NAME).exists() else ""
-        raise UsageError(f"--resume: {folder} is complete: there is nothing left to do{hint}")
+        raise UsageError(
+            f"--resume: {folder} is complete: there is nothing left to do{_beside(folder)}"
+        )
     try:
         data = result["plan"]
         plan = _plan(data)
-        before = {**data["host"], "backing": result["environment"]["backing"]}
+        header = result["environment"]
+        before = {**data["host"], "backing": header["backing"]}
         capacity = Capacity.from_json(result["capacity"])
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"--resume: {folder} does not say how to go on: {error}") from error
-    now = {**_host(target), "backing": environment.backing_name(target.backing)}
-    for name, value in now.items():
-        if before.get(name) != value:
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"--resume: {folder} does not say how to go on: {type(error).__name__}: {error} (hint: "
+            "measure it anew)"
+        ) from error
+    now = {**host_of(plan, target), "backing": environment.backing_name(target.backing)}
+    for name, hint in HINTS.items():
+        if before.get(name) != now[name]:
             raise UsageError(
-                f"--resume: {name} was {before.get(name)}, is {value}: a result is of one build "
-                "on one host and one --backing (hint: name the same, or run it anew with --out)"
+                f"--resume: {name} was {before.get(name, 'not kept')}, is {now[name]}: a result is "
+                f"of one build, host, QEMU and backing (hint: "
+                f"{hint.format(commit=header.get('commit'))}, or measure anew into another --out)"
             )
-    return Resumed(plan, target, capacity, _complete(plan, load_windows(folder)))
+    return Resumed(plan, target, capacity, _complete(plan, load_windows(folder)), header)

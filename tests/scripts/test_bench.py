@@ -172,7 +172,8 @@ class Results(unittest.TestCase):
     def test_a_share_of_the_capacity_names_its_point(self) -> None:
         load = [*fake_words("8", modes="irq"), "rate_iops=3000"]
         for percent, delivery, name in (
-            (0, "per-hart", "r3000-irq"), (10, "per-hart", "r10%-irq"), (10, "msix", "r10%-irq-msix"),
+            (0, "per-hart", "r3000-irq"), (10, "per-hart", "r10%-irq"),
+            (10, "msix", "r10%-irq-msix"),
         ):  # fmt: skip
             (job,) = as_result(fake_windows(load, delivery=delivery, percent=percent))["jobs"]
             self.assertEqual(job["jobname"], f"randread-4096-qd8-b1-{name}")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import unittest
+from unittest import mock
 
 from bench_command import BenchTest
 
+import environment
+import matrix
 import results
 import resume
+from measure import Target
 
 PLAN = ("--completion", "poll,irq", "--iodepth", "1,8", "--rounds", "6", "--boots", "3",
         "--runtime", "50ms", "--no-instructions")  # fmt: skip
@@ -61,9 +66,11 @@ class Resume(BenchTest):
     def test_nothing_left_but_to_say_so(self) -> None:
         before = self.cut_off(24)
         self.assertEqual(self.run_bench("--resume", "--no-instructions").returncode, 0)
-        firmware = results.load(self.out)["environment"]["opensbi"]
-        self.assertEqual(firmware, before["environment"]["opensbi"])
-        self.assertTrue(firmware)
+        header = results.load(self.out)["environment"]
+        for name in ("opensbi", "commit", "date", "compiler"):
+            self.assertEqual(header[name], before["environment"][name])
+        self.assertTrue(header["opensbi"])
+        self.assertIn("resumed 20", environment.header(header))
 
     def test_killed_beside_an_older_result(self) -> None:
         self.assertEqual(self.run_bench(*PLAN).returncode, 0)
@@ -108,8 +115,66 @@ class Resume(BenchTest):
         self.cut_off(8)
         self.assertIn("takes no --iodepth", self.refused("--iodepth", "1"))
         self.assertIn("backing was null, is ram:64m", self.refused("--backing", "ram:64m"))
+        host = results.load(self.out)["plan"]["host"]
+        for name, value, hint in (
+            ("command_lines", "other", "scripts of commit"), ("qemu", "6.0", "with --qemu"),
+            ("host_cpu", "another", "where it began"), ("host_cores", 99, "with as many"),
+        ):  # fmt: skip
+            self.change_host({**host, name: value})
+            self.assertRegex(self.refused(), f"{name} was {value}, is .*hint: .*{hint}.*anew")
+        del host["command_lines"]
+        self.change_host(host)
+        self.assertIn("command_lines was not kept, is", self.refused())
         self.elf.write_bytes(self.elf.read_bytes() + b"x")
-        self.assertIn("program was", self.refused())
+        self.assertRegex(self.refused(), "program was .*build that of commit")
+
+    def change_host(self, host: dict) -> None:
+        """Another host in the result that is there."""
+        result = results.load(self.out)
+        result["plan"]["host"] = host
+        (self.out / results.JSON_NAME).write_text(json.dumps(result))
+
+    def test_command_lines_are_compared_without_paths(self) -> None:
+        plan = matrix.Plan((matrix.Sweep((1, 8)),), 6, 3, 300, 50)
+        one = Target(app=self.elf, qemu=str(self.qemu))
+        (self.folder / "more").mkdir()
+        moved = shutil.copy(self.elf, self.folder / "more" / "moved.elf")
+        named = resume.command_lines_hash(plan, one)
+        other = Target(one.backing, one.qemu, moved)
+        self.assertEqual(named, resume.command_lines_hash(plan, other))
+        longer = matrix.Plan(plan.sweeps, 6, 3, 301, 50)
+        self.assertNotEqual(named, resume.command_lines_hash(longer, one))
+
+    def test_a_program_that_changes_under_the_run(self) -> None:
+        grow = ("real = bench.run_boot; bench.run_boot = lambda *words: (real(*words), "
+                f"open({str(self.elf)!r}, 'ab').write(b'x'))")  # fmt: skip
+        done = subprocess.run(self.argv("bench", *PLAN, also=grow), capture_output=True, text=True,
+                              timeout=60, check=False)  # fmt: skip
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("its program was built anew during the run", done.stderr)
+        self.assertIn("8 of 24 windows were kept", done.stdout)
+
+    def test_a_write_that_is_cut_off_loses_nothing(self) -> None:
+        self.cut_off(24)
+        windows = resume.load_windows(self.out)
+        before = (self.out / resume.WINDOWS_NAME).read_bytes()
+        broken = mock.Mock(side_effect=[*["{}"] * 5, KeyboardInterrupt])
+        with mock.patch.object(resume.json, "dumps", broken), self.assertRaises(KeyboardInterrupt):
+            resume.save_windows(windows, self.out)
+        self.assertEqual((self.out / resume.WINDOWS_NAME).read_bytes(), before)
+
+    def test_windows_of_another_run_are_never_taken(self) -> None:
+        self.cut_off(16)
+        beside = self.out.with_name("out.partial")
+        die = ("import os, resume; real = resume.save_windows; resume.save_windows = lambda w, f: "
+               "os._exit(9) if f.name == 'out' else real(w, f)")  # fmt: skip
+        done = subprocess.run(self.argv("bench", *PLAN, also=die), timeout=60, check=False,
+                              capture_output=True)  # fmt: skip
+        self.assertEqual(done.returncode, 9, done.stderr)
+        self.assertIn(f"No such file or directory (hint: --out {beside})", self.refused())
+        done = self.run_bench("--resume", "--no-instructions", "--out", str(beside))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("8 of 24 windows are there", done.stdout)
 
     def test_complete_or_old_result(self) -> None:
         self.cut_off(8)
