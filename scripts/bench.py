@@ -233,10 +233,24 @@ def go_on(options: argparse.Namespace) -> int:
     return execute(run, count)
 
 
+def check_out(folder: Path) -> None:
+    """UsageError, before anything is measured, for a folder that cannot be written to."""
+    place = folder.resolve()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise UsageError(f"--out: {place} is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UsageError(f"--out: {place} cannot be written to by this user")
+
+
 def begin(options: argparse.Namespace) -> int:
     """Check everything, show the plan, find the capacity if it is asked for, run it."""
+    if odd_options(argparse.Namespace(threshold=options.threshold), ()):
+        raise UsageError("--threshold: is of --compare alone")
     target = Target(options.backing, options.qemu)
     plan = make_plan(options)
+    check_out(options.out)
     check_backing(target, plan)
     count = not options.no_instructions
     around_s = sum(each.seconds() for each in capacity.plans(plan.sweeps)) + COUNT_S * count

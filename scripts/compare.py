@@ -187,21 +187,34 @@ def load(path: Path) -> dict:
         raise UsageError(f"--compare: {error}") from error
     if any("hartq" not in job for job in result["jobs"]):
         raise UsageError(f"--compare: {path}: not a result of bench.py")
+    try:  # all that is read below
+        points(result)
+        instructions.figures_of((result.get("instructions") or {"rows": []})["rows"])
+        result["environment"]["backing"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"--compare: {path}: a field is missing or of another kind: {error}"
+        ) from error
     return result
 
 
 def run(first: Path, second: Path, threshold_percent: float) -> int:
-    """The command: 0 no regression, 1 one at least. UsageError if they cannot be compared."""
+    """The command: 0 no regression, 1 one at least. UsageError if nothing can be told."""
     if not 0 <= threshold_percent < 100:
         raise UsageError(f"--threshold: {threshold_percent:g} is out of range (0 to 100)")
     sides = load(first), load(second)
     notes = check(*sides)
     found = differences(*sides)
     if not found:
-        raise UsageError("--compare: the two have no point in common")
+        counts = " and ".join(str(len(points(side))) for side in sides)
+        raise UsageError(
+            f"--compare: no point is in both with any I/O in A (A and B have {counts} points)"
+        )
     rises = list(counted(*sides))
     print(f"B / A: median and interval of the ratio\nA: {first}\nB: {second}")
     print(*notes, *lines(found, threshold_percent / 100), *rises, sep="\n")
     slower = any(each.verdict(threshold_percent / 100) < 0 for each in found)
     sys.stdout.flush()
+    if not rises and not any(each.ratio.sure for each in found):
+        raise UsageError("--compare: too few boots to tell anything (hint: --boots 6, not quick)")
     return 1 if slower or rises else 0

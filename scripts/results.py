@@ -373,7 +373,7 @@ def load(folder: Path) -> dict:
         result = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror} (make bench writes one)") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # of JSON or of UTF-8
         raise ValueError(f"{path}: not JSON ({error})") from error
     if not isinstance(result, dict) or not isinstance(result.get("jobs"), list):
         raise ValueError(f"{path}: has no `jobs`: neither hartq's nor fio's JSON")

@@ -183,6 +183,9 @@ class Command(BenchTest):
             (["--rounds", "0"], "--rounds"),
             (["--boots", "9"], "--boots"),
             (["--backing", "/nowhere/disk.img"], "image"),
+            (["--threshold", "3"], "--threshold: is of --compare alone"),
+            (["--out", str(self.qemu)], f"--out: {self.qemu} is not a folder"),
+            (["--out", str(self.qemu / "x")], f"--out: {self.qemu} is not a folder"),
             (["--qemu", "/nowhere/qemu"], "QEMU"),
         ):
             done = self.run_bench(*options)

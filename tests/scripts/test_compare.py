@@ -239,6 +239,39 @@ class Command(support.ScriptTest):
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn("bench.py: --", done.stderr)
 
+    def test_what_is_no_result_is_said_with_its_name(self) -> None:
+        good = self.save("good", fake_result())
+        for name, spoil, text in (
+            ("rounds", lambda r: r["jobs"][0]["hartq"].pop("rounds"), "of another kind: 'rounds'"),
+            ("words", lambda r: r["jobs"][0]["hartq"]["rounds"][0].update(iops="9"), "kind: unsup"),
+            ("names", lambda r: r["jobs"][0].pop("jobname"), "of another kind: 'jobname'"),
+            ("header", lambda r: r.pop("environment"), "of another kind: 'environment'"),
+            ("list", lambda r: r.update(environment=[]), "of another kind: list indices"),
+            ("counts", lambda r: r.update(instructions={"compiler": "x"}), "kind: 'rows'"),
+        ):
+            bad = fake_result()
+            spoil(bad)
+            path = self.save(name, bad)
+            for words in ((good, path), (path, good)):
+                done = support.run_script("bench.py", "--compare", *words)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(f"bench.py: --compare: {path}: a field is missing", done.stderr)
+                self.assertIn(text, done.stderr)
+        (self.folder / "junk").write_bytes(b"\xe2\x28\xa1")
+        done = support.run_script("bench.py", "--compare", good, str(self.folder / "junk"))
+        self.assertIn(f"{self.folder / 'junk'}: not JSON", done.stderr)
+
+    def test_nothing_to_tell_is_no_success(self) -> None:
+        result = fake_result()  # all rounds in one boot
+        done = self.compare(result, result)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("12 points have too few boots", done.stdout)
+        self.assertIn("--compare: too few boots to tell anything", done.stderr)
+        done = support.run_script("bench.py", "--compare", self.save("c", {**result, "jobs": []}),
+                                  self.save("d", result))  # fmt: skip
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("(A and B have 0 and 12 points)", done.stderr)
+
     def test_a_busy_host_is_told(self) -> None:
         first, second = fake_result(), fake_result()
         for job in second["jobs"]:
