@@ -33,6 +33,10 @@ HINTS = {
 }
 
 
+# What reading fields of a file that is not ours, or not ours any more, can raise.
+BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
+
+
 @dataclasses.dataclass(frozen=True)
 class Resumed:
     """A run that was ended early."""
@@ -107,9 +111,14 @@ def load_windows(folder: Path) -> list[Window]:
     windows = []
     for number, line in enumerate(lines[:-1], 1):
         try:
-            windows.append(Window.from_json(json.loads(line)))
-        except (ValueError, TypeError, KeyError) as error:
-            raise UsageError(f"--resume: {path}, line {number}: {error}") from error
+            window = Window.from_json(json.loads(line))
+            windows.append(window)
+            _ = window.key, window.iops
+        except BROKEN as error:
+            raise UsageError(
+                f"--resume: {path}, line {number} is no window: {type(error).__name__}: {error} "
+                "(hint: measure anew)"
+            ) from error
     return windows
 
 
@@ -141,6 +150,23 @@ def _complete(plan: Plan, windows: list[Window]) -> list[Window]:
     return [window for window in windows if (window.boot, window.sweep) in whole]
 
 
+def _resumed(result: dict, target: Target, folder: Path) -> Resumed:
+    """Read all of it; one of BROKEN if it cannot be read, UsageError if it is of another target."""
+    plan = _plan(result["plan"])
+    header = result["environment"]
+    before = {**result["plan"]["host"], "backing": header["backing"]}
+    now = {**host_of(plan, target), "backing": environment.backing_name(target.backing)}
+    for name, hint in HINTS.items():
+        if before.get(name) != now[name]:
+            raise UsageError(
+                f"--resume: {name} was {before.get(name, 'not kept')}, is {now[name]}: a result is "
+                f"of one build, host, QEMU and backing (hint: "
+                f"{hint.format(commit=header.get('commit'))}, or measure anew into another --out)"
+            )
+    windows = _complete(plan, load_windows(folder))
+    return Resumed(plan, target, Capacity.from_json(result["capacity"]), windows, header)
+
+
 def load(folder: Path, target: Target) -> Resumed:
     """A run of `target` that was ended early. UsageError if there is none, or of another target.
 
@@ -155,22 +181,9 @@ def load(folder: Path, target: Target) -> Resumed:
             f"--resume: {folder} is complete: there is nothing left to do{_beside(folder)}"
         )
     try:
-        data = result["plan"]
-        plan = _plan(data)
-        header = result["environment"]
-        before = {**data["host"], "backing": header["backing"]}
-        capacity = Capacity.from_json(result["capacity"])
-    except (KeyError, TypeError, AttributeError) as error:
+        return _resumed(result, target, folder)
+    except BROKEN as error:
         raise UsageError(
             f"--resume: {folder} does not say how to go on: {type(error).__name__}: {error} (hint: "
-            "measure it anew)"
+            "measure anew)"
         ) from error
-    now = {**host_of(plan, target), "backing": environment.backing_name(target.backing)}
-    for name, hint in HINTS.items():
-        if before.get(name) != now[name]:
-            raise UsageError(
-                f"--resume: {name} was {before.get(name, 'not kept')}, is {now[name]}: a result is "
-                f"of one build, host, QEMU and backing (hint: "
-                f"{hint.format(commit=header.get('commit'))}, or measure anew into another --out)"
-            )
-    return Resumed(plan, target, capacity, _complete(plan, load_windows(folder)), header)

@@ -128,6 +128,25 @@ class Resume(BenchTest):
         self.elf.write_bytes(self.elf.read_bytes() + b"x")
         self.assertRegex(self.refused(), "program was .*build that of commit")
 
+    def test_what_cannot_be_read_is_said(self) -> None:
+        self.cut_off(8)
+        result = (self.out / results.JSON_NAME).read_text()
+        for old, new in (
+            ('"boots": 3', '"boots": 0'), ('"rounds": 6, "boots"', '"rounds": "6", "boots"'),
+            ('"delivery": ["per-hart"]', '"delivery": []'), ('"capacity": []', '"capacity": [{}]'),
+        ):  # fmt: skip
+            self.assertIn(old, result)
+            (self.out / results.JSON_NAME).write_text(result.replace(old, new))
+            self.assertIn("out does not say how to go on: ", self.refused())
+        (self.out / results.JSON_NAME).write_text(result)
+        path = self.out / resume.WINDOWS_NAME
+        lines = path.read_text()
+        for junk in ("5", "{}", "[]", "{", lines.split("\n")[0].replace("iodepth", "depth")):
+            path.write_text(f"{junk}\n{lines}")
+            self.assertIn("windows.jsonl, line 1 is no window: ", self.refused())
+        path.write_text(lines.replace('"sweep": 0', '"sweep": 7'))
+        self.assertIn("does not say how to go on: IndexError", self.refused())
+
     def change_host(self, host: dict) -> None:
         """Another host in the result that is there."""
         result = results.load(self.out)
