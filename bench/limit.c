@@ -137,8 +137,6 @@ void limit_run(struct worker *worker)
 
     workload_fill_ring(worker);
     alive = borrow(worker, &probe);
-    /* The clock is looked at too rarely to tell. */
-    worker->stall_ticks = UINT64_MAX;
     worker_start(worker);
     while (alive && !worker->stop) {
         post(worker, &probe);

@@ -111,17 +111,23 @@ static void print_counters(const struct nvme_counters *counters)
            counters->stale, counters->malformed);
 }
 
-/* Intervals that the window has not reached, because it ended early, are no gaps. */
-static void print_timeline(const struct run *run, const struct merged *merged)
+/*
+ * Intervals that the window has not reached, because it ended early, are no gaps. The limit probe
+ * looks at the clock too rarely to tell of intervals and stalls.
+ */
+static void print_times(const struct run *run, const struct merged *merged)
 {
     uint64_t step_ns = time_ns_from_ticks(timeline_step(run->runtime_ticks));
     uint32_t count = timeline_intervals(merged->runtime_ns, step_ns);
 
+    if (run->point->completion == JOB_LIMIT) {
+        return;
+    }
     printf(",\"timeline\":{\"interval_ns\":%" PRIu64 ",\"ios\":[", step_ns);
     for (uint32_t i = 0; i < count; i++) {
         printf("%s%" PRIu64, i == 0 ? "" : ",", merged->timeline[i]);
     }
-    printf("]}");
+    printf("]},\"stalls_over_10ms\":%" PRIu64, merged->stalls);
 }
 
 static void print_head(const struct run *run, const char *delivery, uint64_t runtime_ns)
@@ -157,7 +163,7 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     print_direction("read", &merged, 0, run->point->bs);
     print_direction("write", &merged, 1, run->point->bs);
     print_counters(&merged.counters);
-    print_timeline(run, &merged);
+    print_times(run, &merged);
     printf(",\"idle_polls\":%" PRIu64 ",\"idle_ns\":[", merged.idle_polls);
     for (uint32_t i = 0; i < run->harts; i++) {
         printf("%s%" PRIu64, i == 0 ? "" : ",", workers[i].end.idle_ns - workers[i].begin.idle_ns);
@@ -170,6 +176,5 @@ void report_point(const struct run *run, const struct worker *workers, const cha
         printf(",\"verify\":{\"blocks\":%" PRIu64 ",\"failed\":%" PRIu64 "}", merged.verified,
                merged.verify_failed);
     }
-    printf(",\"stalls_over_10ms\":%" PRIu64 ",\"errors\":%" PRIu64 "}\n", merged.stalls,
-           merged.errors);
+    printf(",\"errors\":%" PRIu64 "}\n", merged.errors);
 }

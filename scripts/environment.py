@@ -83,6 +83,8 @@ def header(environment: dict) -> str:
     load = f"load {load_text(environment['host_load_before'])} before"
     if "host_load_after" in environment:
         load += f", {load_text(environment['host_load_after'])} after the run"
+    if environment.get("steal_fraction") is not None:
+        load += f"; {environment['steal_fraction']:.1%} stolen by its hypervisor"
     return "\n".join(
         (
             f"QEMU {environment['qemu']}, OpenSBI {environment['opensbi'] or 'unknown'}, "

@@ -1,8 +1,11 @@
-"""Host CPU time of QEMU's threads, in classes, from /proc.
+"""Host CPU time of QEMU's threads, in classes, and what the hypervisor took, from /proc.
 
 A thread's own time (schedstat, in nanoseconds) goes when it ends, and the workers that do file I/O
 come and go. What ended threads have spent stays in the process's CPU clock: the difference between
 that and the living threads is the workers', too.
+
+On a host that is itself a guest, its hypervisor gives cores to others: steal. A thread that has no
+core for that reason waits for none as its own kernel sees it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ from pathlib import Path
 
 CLASSES = ("vcpu", "device", "workers")
 SKEW_NS = 1000000  # threads go on while one after the other is read
+# Of /proc/stat's first line: user, nice, system, idle, iowait, irq, softirq, steal. What follows is
+# contained in these.
+CORE_COLUMNS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +32,8 @@ class Spent:
     time_ns: int  # when it was sampled, or how long the window was
     total_ns: int = 0  # of the process, with threads that have ended; 0: not known
     workers: frozenset[int] = frozenset()  # the living ones
+    stolen_ticks: int = 0  # of the next: the hypervisor's; also 0 where it does not tell
+    core_ticks: int = 0  # of all cores of the host, 10 ms as a rule; 0: the kernel has no steal
 
 
 def thread_class(name: str, is_main: bool) -> str:
@@ -53,6 +61,16 @@ def _thread_ns(task: Path) -> tuple[int, int]:
         return (int(fields[11]) + int(fields[12])) * 10**9 // os.sysconf("SC_CLK_TCK"), 0
 
 
+def core_ticks(proc: Path = Path("/proc")) -> tuple[int, int]:
+    """Stolen and all ticks of the host's cores since its boot; (0, 0) where steal is not told."""
+    try:
+        name, *columns = (proc / "stat").read_text().split("\n", 1)[0].split()
+        ticks = [int(each) for each in columns[:CORE_COLUMNS]]
+    except (OSError, ValueError):
+        return 0, 0
+    return (ticks[-1], sum(ticks)) if name == "cpu" and len(ticks) == CORE_COLUMNS else (0, 0)
+
+
 def sample(
     pid: int,
     time_ns: int,
@@ -75,7 +93,7 @@ def sample(
                 workers.add(int(task.name))
     except (OSError, ValueError, IndexError):
         return None
-    return Spent(ran, waited, time_ns, clock(pid), frozenset(workers))
+    return Spent(ran, waited, time_ns, clock(pid), frozenset(workers), *core_ticks(proc))
 
 
 def _ended_ns(begin: Spent, end: Spent) -> int:
@@ -100,4 +118,6 @@ def difference(begin: Spent | None, end: Spent | None) -> Spent | None:
         {name: max(0, ran[name]) for name in CLASSES},
         {name: max(0, end.waited[name] - begin.waited[name]) for name in CLASSES},
         end.time_ns - begin.time_ns,
+        stolen_ticks=max(0, end.stolen_ticks - begin.stolen_ticks),
+        core_ticks=max(0, end.core_ticks - begin.core_ticks),
     )

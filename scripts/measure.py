@@ -24,7 +24,8 @@ MEMORY_MIB = 128  # besides the buffers
 PRP_LIST_BYTES = 4096  # of each request's slot, beside its buffer
 COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
 COMPLAINTS_MAX = 10
-SPENT = ("ran", "waited", "time_ns")  # of a window, what is kept of hostcpu.Spent
+# Of a window, what is kept of hostcpu.Spent.
+SPENT = ("ran", "waited", "time_ns", "stolen_ticks", "core_ticks")
 EDGE = re.compile(r"#(begin|end) (\d+) (\d+)$")  # point, round
 Edge = Callable[[int, bool, int], None]  # QEMU's process, whether a window begins, its point
 FIRMWARE_LINE = re.compile(r"^OpenSBI (v\S+)")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import fio_json
 import histogram
 import hostcpu
 from matrix import COMPLETIONS, DELIVERIES
@@ -17,7 +18,7 @@ from measure import Key, Window, idle_of
 from stats import Estimate, estimate, paired_ratio
 
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
-EMPTY = {"total_ios": 0, "io_bytes": 0, "lat_ns": {"min": 0, "max": 0, "sum": 0, "bins": {}}}
+POLLING = ("poll", "limit", "null")
 REFERENCES = ("limit", "null")  # lines that modes are compared with, themselves with none
 COMPARED = (*REFERENCES, "poll", "irq")
 # Sums of the windows that say something is wrong when they are not 0.
@@ -51,42 +52,6 @@ def _per_io(windows: list[Window], name: str) -> float:
     return _round(counter(windows, name) / max(1, sum(w.ios for w in windows)))
 
 
-def direction(windows: list[Window], name: str) -> dict[str, object]:
-    """fio's `read`, `write` or `trim` object, over all rounds of a point."""
-    parts = [window.record.get(name, EMPTY) for window in windows]
-    runtime_ns = sum(window.record["runtime_ns"] for window in windows)
-    ios = sum(part["total_ios"] for part in parts)
-    io_bytes = sum(part["io_bytes"] for part in parts)
-    rates = [p["total_ios"] * 1e9 / w.record["runtime_ns"] for p, w in zip(parts, windows)]
-    bins = histogram.merge(part["lat_ns"]["bins"] for part in parts)
-    used = [part["lat_ns"] for part in parts if part["total_ios"]]
-    latency = histogram.summary(
-        bins,
-        min((each["min"] for each in used), default=0),
-        max((each["max"] for each in used), default=0),
-        sum(each["sum"] for each in used),
-    )
-    return {
-        "io_bytes": io_bytes,
-        "io_kbytes": io_bytes >> 10,
-        "bw_bytes": round(io_bytes * 1e9 / runtime_ns),
-        "bw": round(io_bytes * 1e9 / runtime_ns / 1024),
-        "iops": _round(ios * 1e9 / runtime_ns),
-        "iops_mean": _round(statistics.fmean(rates)),
-        "iops_stddev": _round(statistics.stdev(rates) if len(rates) > 1 else 0.0),
-        "iops_samples": len(rates),
-        "runtime": round(runtime_ns / 1e6),
-        "total_ios": ios,
-        "short_ios": 0,
-        "drop_ios": 0,
-        # The engine posts and rings in one call: a request's life is not split into two.
-        "slat_ns": {"min": 0, "max": 0, "mean": 0.0, "stddev": 0.0, "N": 0},
-        "clat_ns": dict(latency),
-        # fio's own converter takes no empty `bins`.
-        "lat_ns": {**latency, **({"bins": {str(k): n for k, n in bins.items()}} if bins else {})},
-    }
-
-
 def host_cpu(windows: list[Window]) -> dict[str, float] | None:
     """Host microseconds per I/O by thread class, over the windows that have a sample."""
     sampled = [(w.host.ran, w.ios) for w in windows if w.host]
@@ -109,9 +74,35 @@ def host_wait(windows: list[Window]) -> dict[str, float] | None:
     }
 
 
+def steal(windows: Iterable[Window]) -> float | None:
+    """Share of all the host's cores' time that its hypervisor took; None where it is not told."""
+    sampled = [window.host for window in windows if window.host]
+    ticks = sum(host.core_ticks for host in sampled)
+    return _round(sum(host.stolen_ticks for host in sampled) / ticks) if ticks else None
+
+
+def polls(mode: str, windows: list[Window]) -> dict[str, float | None]:
+    """Looks at the completion queue per I/O, all and those in vain.
+
+    Interrupts need none; those of hybrid mode's waits awake are not counted.
+    """
+    if mode == "hybrid":
+        return {"polls_per_io": None, "idle_polls_per_io": None}
+    return {
+        "polls_per_io": _per_io(windows, "services") if mode in POLLING else 0.0,
+        "idle_polls_per_io": _per_io(windows, "idle_polls"),
+    }
+
+
+def stalls(windows: list[Window]) -> int | None:
+    """Gaps of 10 ms between drains; None where the guest does not tell: the device limit."""
+    told = [w.record["stalls_over_10ms"] for w in windows if "stalls_over_10ms" in w.record]
+    return sum(told) if told else None
+
+
 def p99_ns(window: Window) -> int | None:
     """The 99th percentile of one window's latencies; None where they are too few."""
-    sides = (window.record.get(name, EMPTY) for name in ("read", "write"))
+    sides = (side for name in fio_json.DIRECTIONS for side in fio_json.parts_of([window], name))
     return histogram.percentile(histogram.merge(side["lat_ns"]["bins"] for side in sides), 99.0)
 
 
@@ -212,7 +203,7 @@ def ours(
         "iops_median": _round(whole.median, 1),
         "iops_interval": [_round(whole.low, 1), _round(whole.high, 1)],
         "interval_confidence": _round(whole.confidence, 4),
-        "bandwidth_bytes": round(whole.median * key.bs),
+        "bandwidth_bytes_per_s": round(whole.median * key.bs),
         "device_limit_iops": reference_iops(key, groups, "limit"),
         "null_iops": reference_iops(key, groups, "null"),
         **ratios(key, groups),
@@ -222,7 +213,7 @@ def ours(
         "completions_per_drain": _round(
             counter(windows, "completions") / max(1, counter(windows, "drains")), 3
         ),
-        "idle_polls_per_io": _per_io(windows, "idle_polls"),
+        **polls(key.mode, windows),
         "missed_interrupts": counter(windows, "missed"),
         "spurious_interrupts": counter(windows, "spurious"),
         "late": counter(windows, "late"),
@@ -233,7 +224,11 @@ def ours(
         "idle_fraction_per_hart": idle,
         "host_cpu_us_per_io": host_cpu(windows),
         "host_wait_fraction": host_wait(windows),
-        "stalls_over_10ms": counter(windows, "stalls_over_10ms"),
+        "host_steal_fraction": steal(windows),
+        "host_steal_fraction_worst": max(
+            (share for window in windows if (share := steal([window])) is not None), default=None
+        ),
+        "stalls_over_10ms": stalls(windows),
         "instructions_per_io": _round(sum(parts.values()), 2) if parts else None,
         "instructions": parts,
         "timeline": timeline(windows),
@@ -255,22 +250,16 @@ def job_name(window: Window) -> str:
 def job(
     key: Key, groups: dict[Key, list[Window]], environment: dict, counted: Iterable[dict]
 ) -> dict[str, object]:
-    """One element of fio's `jobs`."""
+    """One element of fio's `jobs`; points run one after the other, each is a group of its own."""
     windows = groups[key]
     mine = ours(key, groups, counted)
-    busy = 100.0 * (1.0 - mine["idle_fraction"])
-    sides = {name: direction(windows, name) for name in ("read", "write", "trim")}
-    bins = histogram.merge(side["lat_ns"].get("bins", {}) for side in sides.values())
     return {
         "jobname": job_name(windows[0]),
-        "groupid": 0,
+        "groupid": list(groups).index(key),
         "error": 1 if mine["errors"] else 0,
+        "eta": 0,
         "job options": {k: str(v) for k, v in windows[0].record["job options"].items()},
-        **sides,
-        # All of a hart's work is ours; what it does not sleep it works or looks.
-        "usr_cpu": _round(busy),
-        "sys_cpu": 0.0,
-        **histogram.tables(bins),
+        **fio_json.fields(windows, 100.0 * (1.0 - mine["idle_fraction"])),
         "hartq": {**mine, "environment": environment},
     }
 
@@ -291,6 +280,7 @@ def build(
     counted = instructions["rows"] if instructions else []
     now = time.time()
     groups = group(windows)
+    environment = {**environment, "steal_fraction": steal(windows)}
     return {
         "fio version": f"hartq-{environment['commit']}",
         "timestamp": int(now),
@@ -307,10 +297,11 @@ def build(
 
 CSV_FIELDS = (
     "completion", "delivery", "harts", "batch", "rate_iops", "rate_percent", "offered_iops",
-    "iops_median", "bandwidth_bytes", "device_limit_iops", "null_iops", "instructions_per_io",
-    "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io", "completions_per_drain",
-    "idle_polls_per_io", "idle_fraction", "missed_interrupts", "spurious_interrupts", "late",
-    "stalls_over_10ms",
+    "iops_median", "bandwidth_bytes_per_s", "device_limit_iops", "null_iops",
+    "instructions_per_io", "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io",
+    "completions_per_drain", "polls_per_io", "idle_polls_per_io", "idle_fraction",
+    "missed_interrupts", "spurious_interrupts", "late", "host_steal_fraction",
+    "host_steal_fraction_worst", "stalls_over_10ms",
 )  # fmt: skip
 CSV_RATIOS = (*(f"ratio_to_{mode}" for mode in COMPARED), "idle_ratio_to_irq")
 

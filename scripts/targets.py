@@ -122,7 +122,7 @@ def missed_lines(result: dict) -> list[str]:
         if not mine:
             continue
         sums = {
-            name: sum(each[name] for each in mine)
+            name: sum(each[name] or 0 for each in mine)
             for name in ("missed_interrupts", "spurious_interrupts", "late", "stalls_over_10ms")
         }
         missed = sums["missed_interrupts"]

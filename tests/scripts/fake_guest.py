@@ -74,19 +74,19 @@ def window(
     writes = {"r": 0, "w": ios}.get(job["rw"].replace("rand", "")[0], 0)
     writes = round(ios * 0.3) if job["rw"].endswith("rw") else writes
     bs = int(job["bs"])
-    latency_ns = 0.0 if job["completion"] == "limit" else depth / iops * 1e9
+    latency_ns = 0.0 if mode == "limit" else depth / iops * 1e9
+    drains, idle_polls = int(ios / per_drain), 0 if irq else ios * 2
     return {
         "delivery": delivery, "harts": harts, "runtime_ns": runtime_ns,
         "read": side(chance, ios - writes, bs, latency_ns),
         "write": side(chance, writes, bs, latency_ns),
         "counters": {
-            "posts": ios, "completions": ios, "drains": int(ios / per_drain),
-            "services": int(ios / per_drain), "sq_doorbells": ios // batch,
-            "cq_doorbells": int(ios / per_drain), "interrupts": int(ios / per_drain) * irq,
+            "posts": ios, "completions": ios, "drains": drains, "services": drains + idle_polls,
+            "sq_doorbells": ios // batch, "cq_doorbells": drains, "interrupts": drains * irq,
             "spurious": 3 * irq, "late": 0, "missed": 0, "stale": 0, "malformed": 0,
         },
-        "idle_polls": 0 if irq else ios * 2, "idle_ns": [int(idle)] * harts,
-        "stalls_over_10ms": 0, "errors": 0,
+        "idle_polls": idle_polls, "idle_ns": [int(idle)] * harts,
+        **({} if mode == "limit" else {"stalls_over_10ms": 0}), "errors": 0,
     }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def fake_windows(
     told = fake_guest.lines(words, ways, delivery)
     records = [json.loads(text) for text in told if text.startswith('{"hartq_b')]
     share = dict.fromkeys(hostcpu.CLASSES, 1000000)
-    spent = hostcpu.Spent(share, share, 100000000)
+    spent = hostcpu.Spent(share, share, 100000000, stolen_ticks=1, core_ticks=20)
     return [
         Window(first_round + r["round"], r, spent, percent=percent)
         for r in records

@@ -66,6 +66,31 @@ class MadeUp(ScriptTest):
         end = self.sample(0, (9, "qemu", 25 * MS))
         self.assertEqual(self.ran(begin, end), (0, 5, 0))
 
+    def ticks(self, text: str | None) -> tuple[int, int]:
+        if text is not None:
+            (self.folder / "stat").write_text(text)
+        return hostcpu.core_ticks(self.folder)
+
+    def test_steal_is_the_eighth_column(self) -> None:
+        line = "cpu  100 2 30 400 5 6 7 50 90 1\n"
+        self.assertEqual(self.ticks(line + "cpu0 1 1 1 1 1 1 1 1 1 1\n"), (50, 600))
+        self.assertEqual(self.ticks("cpu  1 2 3 4 5 6 7 8\n"), (8, 36))
+
+    def test_a_kernel_that_tells_no_steal(self) -> None:
+        for text in (None, "", "cpu  1 2 3 4 5 6 7\n", "cpu  a b c d e f g h\n",
+                     "intr 1 2 3 4 5 6 7 8\n"):  # fmt: skip
+            self.assertEqual(self.ticks(text), (0, 0), text)
+
+    def test_what_was_stolen_between(self) -> None:
+        (self.folder / "9" / "task").mkdir(parents=True)
+        samples = []
+        for line in ("cpu 10 0 0 80 0 0 0 10 5 0\n", "cpu 70 0 0 90 0 0 0 40 65 0\n"):
+            (self.folder / "stat").write_text(line)
+            samples.append(hostcpu.sample(9, 0, self.folder))
+        spent = hostcpu.difference(*samples)
+        assert spent
+        self.assertEqual((spent.stolen_ticks, spent.core_ticks), (30, 100))
+
 
 # Threads named as QEMU's; each burns a known time between two markers, outside of the lock. One
 # worker lives before and after, one ends in the window, one begins and ends in it.
