@@ -1,6 +1,6 @@
 """fio's own fields of a job, from the measured windows; a window is one of fio's samples.
 
-As `fio --output-format=json+` writes them: the buckets are in `clat_ns`, a direction without I/Os is
+As `fio --output-format=json+` has them: the buckets are in `clat_ns`, a direction without I/Os is
 all zeros. What fio counts and nobody counts here has no field: context switches, page faults, the
 depths at each submission and completion, the time with the ramps (`elapsed`).
 """

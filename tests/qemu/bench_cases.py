@@ -120,6 +120,19 @@ def run_refused() -> None:
     check(any("rate_iops=100" in line and "hint" in line for line in console), "no hint", console)
 
 
+def run_limit() -> None:
+    """The limit looks at the clock too rarely: it tells no timeline and no stalls, the rest does."""
+    records, _ = bench("iodepth=4 completion=limit,poll runtime=50ms ramp_time=5ms", harts=1)
+    for record in records:
+        shown, limit = describe(record), record["job options"]["completion"] == "limit"
+        check(("timeline" not in record) == limit, "timeline", shown)
+        check(("stalls_over_10ms" not in record) == limit, "stalls", shown)
+        looks = record["counters"]["drains"] + record["idle_polls"]
+        check(record["counters"]["services"] == looks > 0, "looks", shown)
+        if not limit:
+            check(sum(record["timeline"]["ios"]) == total(record), "not the sum", shown)
+
+
 def run_null() -> None:
     """The engine alone: every completion, doorbell and latency is there; poll works after it."""
     records, _ = bench(
@@ -229,6 +242,7 @@ def cases() -> list[Case]:
         ),
         Case("closed loop", run_closed),
         Case("open loop, limit refused", run_refused),
+        Case("device limit", run_limit),
         Case("null", run_null),
         Case("verify, every mode", run_verify),
         Case("verify, the null medium", run_verify_forgetful),

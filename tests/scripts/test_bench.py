@@ -116,11 +116,11 @@ class Results(unittest.TestCase):
         job = fake_result()["jobs"][0]
         self.assertEqual(job["job options"]["iodepth"], "1")
         for side in ("read", "write", "trim"):
-            self.assertEqual("bins" in job[side]["lat_ns"], side == "read")
+            self.assertEqual("bins" in job[side]["clat_ns"], side == "read")
             for name in ("slat_ns", "clat_ns", "lat_ns"):
                 self.assertLessEqual({"min", "max", "mean", "stddev", "N"}, set(job[side][name]))
         read, mine = job["read"], job["hartq"]
-        self.assertEqual(sum(read["lat_ns"]["bins"].values()), read["total_ios"])
+        self.assertEqual(sum(read["clat_ns"]["bins"].values()), read["total_ios"])
         self.assertEqual(read["bw"], round(read["iops"] * 4))
         self.assertEqual(len(mine["rounds"]), 6)
         low, high = mine["iops_interval"]
