@@ -67,9 +67,10 @@ class ByHand(unittest.TestCase):
         self.assertEqual(self.job["latency_depth"], 4)
 
     def test_the_extremes_hold_the_mean(self) -> None:
-        odd = [Window(0, record(1000, 300, {"5": 1000}), None)]
-        read = as_result(odd)["jobs"][0]["read"]
-        self.assertEqual((read["iops_min"], read["iops_max"]), (3333, 3334))
+        for ios, low, high in ((500, 1666, 1667), (1000, 3333, 3334)):
+            odd = [Window(0, record(ios, 300, {"5": ios}), None)]
+            read = as_result(odd)["jobs"][0]["read"]
+            self.assertEqual((read["iops_min"], read["iops_max"]), (low, high))
 
     def test_buckets_are_where_fio_has_them(self) -> None:
         self.assertEqual(self.read["clat_ns"]["bins"], {"100": 791, "200": 10})
