@@ -121,7 +121,7 @@ def run_refused() -> None:
 
 
 def run_limit() -> None:
-    """The limit looks at the clock too rarely: it tells no timeline and no stalls, the rest does."""
+    """The limit looks at the clock too rarely: it tells no timeline and no stalls, the rest do."""
     records, _ = bench("iodepth=4 completion=limit,poll runtime=50ms ramp_time=5ms", harts=1)
     for record in records:
         shown, limit = describe(record), record["job options"]["completion"] == "limit"
