@@ -32,7 +32,7 @@ from progress import Progress
 from stop import Stopped, heed_signals
 
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
-COUNT_S = 4.0  # the instructions' pass, for the estimate only
+COUNT_S = 8.0  # the four boots that count instructions, for the estimate only
 
 
 class Run:
