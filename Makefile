@@ -234,7 +234,7 @@ bench-quick: ## the same, coarser (45 seconds)
 	@scripts/setup.sh bench
 	@$(MAKE) run-bench PRESET=quick
 
-bench-peers: ## Linux's driver and fio in the same QEMU, boot by boot with ours (10 minutes)
+bench-peers: ## Linux's driver and fio in the same QEMU, boot by boot with ours (11 minutes)
 	@scripts/setup.sh peers
 	@$(MAKE) all
 	@$(PYTHON) scripts/peers.py $(PEERS)

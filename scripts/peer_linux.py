@@ -52,10 +52,9 @@ done
 cd /sys/block/nvme0n1/queue
 echo none >scheduler; echo 0 >iostats; echo 2 >nomerges; echo 0 >add_random; echo 0 >wbt_lat_usec
 cd /jobs
-for job in *.fio; do
-    name=${job%.fio}
+for name in ORDER; do
     tell "#begin $name"
-    fio --output-format=json+ --output=/tmp/out "$job" >/tmp/words 2>&1
+    fio --output-format=json+ --output=/tmp/out "$name.fio" >/tmp/words 2>&1
     status=$?
     [ $status = 0 ] || head -n 5 /tmp/words | while read -r line; do tell "peer: $line"; done
     sed -n '/^{/,$p' /tmp/out | gzip -c | base64 -w 800 |
@@ -82,6 +81,15 @@ class LinuxMachine(Machine):
         words[words.index("-kernel") + 1] = str(self.kernel)
         words += ["-initrd", str(self.initrd)]
         return words + (["-dtb", str(self.dtb)] if self.dtb else [])
+
+
+def without_folders(argv: Sequence[str]) -> list[str]:
+    """QEMU's command line for a result: files by their names, not where this machine has them."""
+    words = [re.sub(r'("filename": ")[^"]*/', r"\1", word) for word in argv]
+    for index, before in enumerate(["", *words[:-1]]):
+        if index == 0 or before in ("-kernel", "-initrd", "-dtb"):
+            words[index] = Path(words[index]).name
+    return words
 
 
 def tool(*words: str) -> str:
@@ -112,11 +120,16 @@ def write_tree(machine: LinuxMachine, path: Path) -> None:
                 tool("fdtput", "-d", str(path), f"/soc/{node}", name)
 
 
-def write_initrd(base: Path, modules: Sequence[str], jobs: dict[str, str], path: Path) -> None:
-    """The base archive and behind it what this boot runs: fio's job files by name."""
-    archive = peer_cpio.Archive()
+def first_program(modules: Sequence[str], names: Iterable[str]) -> str:
+    """/init: it inserts the modules and runs fio's job files, both in the order given."""
     words = " ".join(f"{name}:{MODULE_OPTIONS.get(name, '')}" for name in modules)
-    archive.file("init", INIT.replace("MODULES", words).encode(), 0o755)
+    return INIT.replace("MODULES", words).replace("ORDER", " ".join(names))
+
+
+def write_initrd(base: Path, modules: Sequence[str], jobs: dict[str, str], path: Path) -> None:
+    """The base archive and behind it what this boot runs: fio's job files by name, in order."""
+    archive = peer_cpio.Archive()
+    archive.file("init", first_program(modules, jobs).encode(), 0o755)
     archive.folder("jobs")
     for name, text in jobs.items():
         archive.file(f"jobs/{name}.fio", text.encode(), 0o644)

@@ -21,6 +21,7 @@ import environment
 import peer_image
 import peer_linux
 import peer_results
+import peer_words
 import results
 import targets
 from machine import ROOT, UsageError, find_app
@@ -77,7 +78,10 @@ class Run:
         self.windows: list[Window] = []
         self.answers = peer_results.Answers()
         self.pairs = 0
+        self.retries: list[dict] = []  # boots of Linux that were run again
+        self.argv: dict[str, list[str]] = {}  # QEMU's command lines, ours and Linux's
         self.faults: list[str] = []  # what our own windows tell of missed interrupts or errors
+        self.missed: list[str] = []  # interrupts missed, those too that QEMU lost
         self.environment = environment.describe(target.qemu, [1], target.backing)
 
     def machine(self, folder: Path) -> peer_linux.LinuxMachine:
@@ -92,12 +96,19 @@ class Run:
         machine = peer_linux.LinuxMachine(
             **kept, kernel=self.image / "vmlinux", initrd=folder / "initrd"
         )
-        jobs = job_files(self.plan)
-        peer_linux.write_initrd(
-            self.image / "base.cpio", self.linux["modules"], jobs, machine.initrd
-        )
+        self.write_initrd(machine, 0)
         peer_linux.write_tree(machine, folder / "tree.dtb")
-        return dataclasses.replace(machine, dtb=folder / "tree.dtb")
+        machine = dataclasses.replace(machine, dtb=folder / "tree.dtb")
+        both = {"ours": ours, "linux": machine}
+        self.argv = {name: peer_linux.without_folders(each.argv()) for name, each in both.items()}
+        return machine
+
+    def write_initrd(self, machine: peer_linux.LinuxMachine, boot: int) -> None:
+        """What this boot of Linux runs, in its order."""
+        peer_linux.write_initrd(
+            self.image / "base.cpio", self.linux["modules"], job_files(self.plan, boot),
+            machine.initrd,
+        )  # fmt: skip
 
     def boot_ours(self, boot: int) -> None:
         """All our sweeps once."""
@@ -112,6 +123,7 @@ class Run:
 
     def boot_linux(self, machine: peer_linux.LinuxMachine, boot: int) -> None:
         """One boot of Linux, tried again once if it fails or hangs."""
+        self.write_initrd(machine, boot)
         for attempt in range(1, TRIES + 1):
             try:
                 peer_linux.run_linux(
@@ -123,7 +135,9 @@ class Run:
             except GuestFailed as failed:
                 if attempt == TRIES:
                     raise
-                say(f"boot {boot + 1} of Linux is tried again: {str(failed).splitlines()[0]}")
+                reason = str(failed).splitlines()[0]
+                self.retries.append({"boot": boot, "why": reason})
+                say(f"boot {boot + 1} of Linux is tried again: {reason}")
 
     def measure(self) -> None:
         """All pairs, ours and Linux taking turns at being first."""
@@ -153,9 +167,20 @@ class Run:
             ours = results.build(self.windows, header, options, partial)
             results.save(ours, self.out)
             self.faults = targets.faults(ours)
-        return peer_results.save(
-            self.out, self.linux, header, self.windows, self.answers, partial
-        )
+            self.missed = targets.missed_lines(ours)
+        names = ("kernel", "fio", "distribution", "modules")
+        about = {
+            "linux": {name: self.linux[name] for name in names},
+            "environment": header,
+            "partial": partial,
+            "method": self.plan.method(),
+            "qemu_argv": self.argv,
+            "retries": self.retries,
+        }
+        jobs = job_files(self.plan)
+        files = {f"{name}.fio": text for name, text in jobs.items()}
+        files["init"] = peer_linux.first_program(self.linux["modules"], jobs)
+        return peer_results.save(self.out, about, self.windows, self.answers, files)
 
 
 def report(run: Run, result: dict) -> None:
@@ -164,8 +189,11 @@ def report(run: Run, result: dict) -> None:
     print(f"\nhartq and Linux in turn, {run.pairs} boot pairs: {linux['distribution']}, kernel "
           f"{linux['kernel']}, fio {linux['fio']}; one hart, AIA, medians and intervals of the "
           "paired ratios")  # fmt: skip
-    print(*peer_results.table(result["comparisons"]), "", *result["words"], "", sep="\n")
-    print(*run.faults, sep="\n", end="\n" if run.faults else "")
+    print(*peer_words.table(result["comparisons"]), "", *result["words"], "", sep="\n")
+    if run.retries:
+        print(f"boots of Linux that were run a second time: {len(run.retries)}")
+    for line in (*run.missed, *run.faults):
+        print(line)
     print(environment.header(result["environment"]))
     print(f"written: {run.out}/{peer_results.PEERS_NAME}, results.json, linux-*.json")
 
@@ -181,7 +209,7 @@ def execute(run: Run) -> int:
         status, why = STATUS_FAILED, f"the guest failed: {failed}"
     if why:
         print(f"\npeers.py: {why}", file=sys.stderr)
-    if not run.windows and not run.answers.iops:
+    if not run.windows and not run.answers.jobs:
         print("peers.py: nothing was measured, nothing was written", file=sys.stderr)
         return status
     report(run, run.save(partial=status != STATUS_OK))

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -16,34 +17,14 @@ from pathlib import Path
 from unittest import mock
 
 from bench_command import StandIn
+from fake_fio import answer_of, fio_job
 
 import peer_cpio
 import peer_image
 import peer_linux
 import peer_plan
-import peer_results
 import peers
 from measure import GuestFailed
-from peer_plan import Point
-
-
-def fio_job(name: str, iops: float, bins: dict[str, int] | None = None) -> dict:
-    """A job as fio prints it."""
-    count = sum((bins or {}).values())
-    latency = {"min": 1000, "max": 9000, "mean": 2000.0, "stddev": 0.0, "N": count}
-    read = {"iops": iops, "io_bytes": 4096, "io_kbytes": 4, "total_ios": 1, "runtime": 10,
-            "bw": 1, "bw_bytes": 1, "lat_ns": {**latency, "bins": bins or {}}}  # fmt: skip
-    return {"jobname": name, "error": 0, "job options": {"iodepth": "1"}, "read": read}
-
-
-def answer_of(engine: peer_plan.Engine, iops: float) -> dict:
-    """fio's answer to one job file, 100 times as many I/Os at each depth."""
-    jobs = []
-    for point in engine.points:
-        name = f"qd{point.depth}-b{point.batch}"
-        jobs.append(fio_job(f"{name}-iops", iops * point.depth))
-        jobs.append(fio_job(f"{name}-lat", iops, {"2000": 90, "8000": 10}))
-    return {"fio version": "fio-3.39", "jobs": jobs}
 
 
 def console(name: str, answer: dict, status: int = 0) -> list[str]:
@@ -80,47 +61,6 @@ class Reading(unittest.TestCase):
             self.read(console("a", answer))
 
 
-class Results(unittest.TestCase):
-    """Boots become results and ratios."""
-
-    def setUp(self) -> None:
-        self.answers = peer_results.Answers()
-        for boot, iops in enumerate((100.0, 200.0, 400.0)):
-            for engine in peer_plan.ENGINES:
-                factor = 2.0 if engine.name == "io_uring-poll" else 1.0
-                self.answers.add(engine.name, boot, answer_of(engine, iops * factor))
-
-    def test_merge_of_boots(self) -> None:
-        files = peer_results.fio_results(self.answers)
-        jobs = files["linux-io_uring-irq.json"]["jobs"]
-        self.assertEqual([job["job options"]["iodepth"] for job in jobs], ["1", "4", "32", "128"])
-        self.assertAlmostEqual(jobs[0]["read"]["iops"], 700 / 3)
-        latency = jobs[0]["read"]["lat_ns"]
-        self.assertEqual((latency["N"], latency["bins"]), (300, {"2000": 270, "8000": 30}))
-        self.assertEqual(latency["percentile"]["50.000000"], 2000)
-        self.assertIn("linux-io_uring_cmd-poll-b16.json", files)
-        self.assertNotIn("linux-psync-irq-b16.json", files)
-
-    def test_ratio_is_of_pairs(self) -> None:
-        point = Point(1, 1)
-        ours = {("poll", point): {0: 600.0, 1: 1200.0, 2: 2400.0}, ("limit", point): {0: 700.0},
-                ("irq", point): {0: 10.0}}  # fmt: skip
-        row = peer_results.comparison(point, "poll", ours, self.answers)
-        self.assertEqual(row["ratio"]["interval"], [3.0, 3.0])
-        self.assertEqual((row["peer"]["engine"], row["goal"]), ("io_uring", 2.0))
-        self.assertIn("goal met", peer_results.verdict(row))
-        best = peer_results.comparison(point, "best", ours, self.answers)
-        self.assertEqual((best["ours"]["completion"], best["goal"]), ("poll", None))
-        self.assertIsNone(peer_results.comparison(Point(4, 1), "irq", ours, self.answers))
-
-    def test_goal_not_met_says_the_share_of_the_limit(self) -> None:
-        point = Point(1, 1)
-        ours = {("poll", point): {0: 100.0}, ("limit", point): {0: 400.0}}
-        text = peer_results.verdict(peer_results.comparison(point, "poll", ours, self.answers))
-        self.assertIn("NOT MET", text)
-        self.assertIn("25 % of the emulated device's limit", text)
-
-
 class Planning(unittest.TestCase):
     """The plan and the command line."""
 
@@ -132,6 +72,25 @@ class Planning(unittest.TestCase):
         text = peer_plan.job_file(peer_plan.ENGINES[0], peer_plan.DEFAULT)
         self.assertIn("[qd32-b16-iops]", text)
         self.assertEqual(text.count("gtod_reduce=1"), len(peer_plan.POINTS))
+        least = [peer_plan.job_file(e, peer_plan.DEFAULT) for e in peer_plan.ENGINES if e.least]
+        self.assertEqual({"batch_complete_min=16" in each for each in least}, {False})
+
+    def test_turns_go_round(self) -> None:
+        boots = [peer_plan.job_files(peer_plan.DEFAULT, boot) for boot in range(6)]
+        self.assertEqual(len({next(iter(files)) for files in boots}), 6)
+        first = peer_plan.ENGINES[0].name
+        points = [re.findall(r"\[(qd.*)-iops\]", files[first]) for files in boots]
+        self.assertEqual(len({each[0] for each in points}), 6)
+        self.assertEqual({tuple(sorted(each)) for each in points}, {tuple(sorted(points[0]))})
+        program = peer_linux.first_program(["nvme"], boots[1])
+        self.assertIn(f"for name in {' '.join(boots[1])}; do", program)
+
+    def test_no_folders_of_the_host(self) -> None:
+        argv = ["/usr/bin/qemu", "-kernel", "/a/vmlinux", "-append", "rdinit=/init", "-blockdev",
+                '{"driver": "file", "filename": "/a/b/disk.img"}', "-dtb", "/tmp/x/tree.dtb"]
+        self.assertEqual(peer_linux.without_folders(argv), [
+            "qemu", "-kernel", "vmlinux", "-append", "rdinit=/init", "-blockdev",
+            '{"driver": "file", "filename": "disk.img"}', "-dtb", "tree.dtb"])  # fmt: skip
 
     def test_dry_run_and_bad_arguments(self) -> None:
         out, err = io.StringIO(), io.StringIO()
@@ -200,7 +159,8 @@ class Command(StandIn):
 
     before = (
         'case " $* " in *" -initrd "*) exec cat "$LINUX";; esac\n'
-        'case "$*" in --version|*) [ -z "$SLOW" ] || sleep 0.2;; esac\n'
+        '[ -z "$VERSION" ] || case "$*" in --version) exec echo "$VERSION";; esac\n'
+        '[ -z "$SLOW" ] || sleep 0.2\n'
     )
 
     def setUp(self) -> None:
@@ -230,13 +190,21 @@ class Command(StandIn):
         self.assertEqual(len(found["comparisons"]), 18)
         self.assertEqual(found["comparisons"][0]["ratio"]["rounds"], 2)
         self.assertIn("2/2 boot pairs", err)
-        self.assertRegex(out, "goal met: QD 32 batch 1, best")
+        self.assertEqual((found["retries"], found["linux"]["modules"]), ([], ["nvme"]))
+        self.assertIn("rdinit=/init", " ".join(found["qemu_argv"]["linux"]))
+        self.assertNotIn(str(self.folder), json.dumps(found))
+        names = {path.name for path in (self.out / "jobs").iterdir()}
+        self.assertEqual(names, {"init", *(f"{each.name}.fio" for each in peer_plan.ENGINES)})
+        self.assertRegex(out, "goal met: QD 32, best")
 
     def test_missed_interrupt_of_ours_fails(self) -> None:
-        process = self.start("--boots", "1", FAKE_GUEST="missed")
-        out, _ = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 1)
-        self.assertIn("!!! missed interrupts", out)
+        for version, fails in (("7.2.22", False), ("10.0.0", True)):
+            words = {"FAKE_GUEST": "missed", "VERSION": f"QEMU emulator version {version}"}
+            process = self.start("--boots", "1", **words)
+            out, _ = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, int(fails))
+            self.assertRegex(out, r"missed interrupts [1-9]\d* in 24 points with the IMSIC")
+            self.assertEqual("!!! missed interrupts" in out, fails)
 
     def test_linux_that_dies_is_tried_twice(self) -> None:
         (self.folder / "linux").write_text("Kernel panic\n")
@@ -244,7 +212,9 @@ class Command(StandIn):
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 1)
         self.assertIn("tried again", err)
-        self.assertTrue(json.loads((self.out / "peers.json").read_text())["partial"])
+        found = json.loads((self.out / "peers.json").read_text())
+        self.assertTrue(found["partial"])
+        self.assertEqual([each["boot"] for each in found["retries"]], [0])
 
     def test_ctrl_c_keeps_pairs(self) -> None:
         process = self.start("--boots", "50", SLOW="1")
