@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from families import MODE_NAMES, size_text
 from pictures import (
@@ -23,7 +23,7 @@ from pictures import (
     spread,
     top_legend,
 )
-from selection import CostBar, HeatCell, LoadPoint, Timeline
+from selection import CostBar, HeatCell, LoadPoint, PeerDot, Timeline
 
 NO_DIFFERENCE_GREY = "#CFCFCF"
 PART_LOOKS = {
@@ -231,22 +231,37 @@ def _load_axis(axes: Axes, points: Sequence[LoadPoint]) -> None:
     axes.set_xlabel("offered load, IOPS" + (" and share of the capacity" if known else ""))
 
 
-def peers(lines: Sequence[tuple[str, Series]], title: str, footer: str) -> Figure:
-    """IOPS over depth, Linux beside ours from the same run; batched apart."""
-    kinds = sorted({panel for panel, _ in lines})
-    figure, panels = new_figure(title, footer, len(kinds), height_in=5.6)
-    handles: dict[str, object] = {}
-    every = [series for _, series in lines]
-    for axes, kind in zip(panels, kinds):
-        mine = [series for panel, series in lines if panel == kind]
-        for series in mine:
-            draw_line(axes, series, spread(every) / 2)
-        doubling_axis(axes, mine, "queue depth")
-        name = f"batched: {kind}" if kind else "one command behind a doorbell"
+def peers(panels: dict[str, Sequence[PeerDot]], title: str, footer: str) -> Figure:
+    """IOPS of each way to do I/O, Linux's beside ours from the same run: a panel per point."""
+    names = list(dict.fromkeys(dot.name for dots in panels.values() for dot in dots))
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    height = 1.1 + rows * (0.7 + 0.19 * len(names))
+    figure, places = new_figure(title, footer, columns, rows, height)
+    for axes, (name, dots) in zip(places, panels.items()):
+        for dot in dots:
+            _draw_dot(axes, dot, names.index(dot.name) + (0.33 if dot.hollow else 0.0))
         axes.set_title(name, fontsize=11)
-        handles |= {name: h for h, name in zip(*axes.get_legend_handles_labels())}
-    panels[0].set_ylabel("IOPS")
-    log_scale(panels[0], short_number)
-    names = sorted(handles, key=lambda name: not name.startswith("hartq"))
-    top_legend(figure, [handles[name] for name in names], names, 3)
+        axes.grid(axis="y", visible=False)
+    for axes in places[len(panels):]:
+        axes.set_visible(False)
+    first = places[0]
+    first.set_xscale("log")
+    first.set_yticks(range(len(names)), names)
+    first.set_ylim(len(names) - 0.4, -0.6)
+    ours = sum(not name.startswith("Linux") for name in names)
+    for axes in places:
+        axes.tick_params(axis="y", length=0, labelsize=9)
+        axes.axhline(ours - 0.5, color="#999999", linewidth=0.8)
+        axes.xaxis.set_major_locator(LogLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(short_number))
+    places[len(places) - columns + columns // 2].set_xlabel("IOPS")
     return figure
+
+
+def _draw_dot(axes: Axes, dot: PeerDot, row: float) -> None:
+    at = dot.at
+    axes.plot([at.low, at.high], [row, row], color=dot.look.color, linewidth=1.6)
+    axes.plot(at.iops, row, color=dot.look.color, marker=dot.look.marker or "|",
+              markersize=5 if dot.hollow else 7, markeredgewidth=1 if dot.look.marker else 2,
+              markerfacecolor="white" if dot.hollow else dot.look.color)  # fmt: skip

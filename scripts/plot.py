@@ -91,26 +91,36 @@ def of_the_rest(result: dict, end: str) -> Iterator[tuple[str, Figure]]:
 
 def of_peers(folder: Path) -> Iterator[tuple[str, Figure]]:
     """Linux beside ours, if make bench-peers has measured them."""
-    peers, ours = load_peers(folder)
-    lines = selection.peer_lines(peers, ours) if peers else []
-    if lines:
-        linux, where = peers["linux"], backing_text(ours or peers)
-        title = f"hartq and Linux {linux['kernel']}: 4 KiB randread, 1 hart, {where}, emulated"
-        small = footer(ours) if ours else "emulated: compare ratios, not absolute numbers"
-        yield "peers", pictures_more.peers(lines, title, small)
+    peers = load_peers(folder)
+    panels = selection.peer_panels(peers)
+    if panels:
+        kernel = ".".join(peers["linux"]["kernel"].split(".")[:2])
+        where = backing_text(peers) if "environment" in peers else "unknown medium"
+        title = f"hartq and Linux {kernel}: 4 KiB randread, 1 hart, {where}, emulated"
+        yield "peers", pictures_more.peers(panels, title, peers_footer(peers))
 
 
-def load_peers(folder: Path) -> tuple[dict, dict | None]:
-    """What make bench-peers has left in DIR/peers: the comparison, and our side of it."""
+def peers_footer(peers: dict) -> str:
+    """The small print under the comparison with Linux."""
+    about = peers.get("environment", {})
+    parts = ["PARTIAL RESULT"] * bool(peers.get("partial"))
+    if "pairs" in about:
+        parts.append(f"median and interval of {about['pairs']} boot pairs; QEMU {about['qemu']}")
+    if any(each.get("least") for each in peers["series"]):
+        parts.append("hollow: a reap waits for one")
+    return "; ".join([*parts, "emulated: compare ratios, not absolute numbers"])
+
+
+def load_peers(folder: Path) -> dict:
+    """What make bench-peers has left in DIR/peers; empty without."""
     path = folder / PEERS / f"{PEERS}.json"
     if not path.exists():
-        return {}, None
+        return {}
     try:
-        peers = json.loads(path.read_text(encoding="utf-8"))
-        return peers, results.load(path.parent)
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         print(f"plot.py: {path} is left out: {error}", file=sys.stderr)
-        return {}, None
+        return {}
 
 
 def draw(result: dict, others: Sequence[Series], folder: Path) -> list[Path]:
@@ -164,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder = options.dir if options.dir.is_dir() else options.dir.parent
         written = draw(result, others, folder)
         (folder / drawn.ANSWER).write_text(text, encoding="utf-8")
-        page = report.page(result, load_peers(folder)[0], folder)
+        page = report.page(result, load_peers(folder), folder)
         (folder / drawn.REPORT).write_text(page, encoding="utf-8")
     except (ValueError, OSError) as error:
         print(f"plot.py: {error}", file=sys.stderr)

@@ -237,33 +237,42 @@ def open_series(result: dict) -> tuple[str, dict[Look, list[LoadPoint]]]:
     return name, {look: sorted(line, key=lambda p: p.offered) for look, line in lines.items()}
 
 
-def peer_lines(peers: dict, ours: dict | None) -> list[tuple[str, Series]]:
-    """Each line of the comparison with Linux, and its panel: "" for one command a doorbell, else
-    the batches by depth.
+@dataclasses.dataclass(frozen=True)
+class PeerDot:
+    """What one way to do I/O reached at a point: hartq's, its device limit, or Linux's."""
 
-    `ours` is the result that was measured in the same run; without one only Linux is drawn.
-    """
-    others = [each for each in peers.get("series", []) if each.get("engine") != "hartq"]
-    names = list(dict.fromkeys(each["name"] for each in others))
-    batches: dict[int, int] = {}
-    lines: dict[tuple[bool, str, Look], dict[int, Place]] = {}
-    for each in others:
-        look, batch = other_look(names.index(each["name"]), each["name"]), each.get("batch") or 1
-        line = lines.setdefault((batch != 1, "other", look), {})
-        for p in each["points"]:
-            depth = p["iodepth"]
-            line.setdefault(depth, Place(depth, p["iops_median"], *p["iops_interval"], None))
-            batches |= {depth: batch} if batch != 1 else {}
-    for job in modes_only(closed_jobs(ours)) if ours else ():
-        _, _, depth, batch, _ = place(job)
-        look = look_of(job["hartq"]["completion"], job["hartq"]["delivery"])
-        look = dataclasses.replace(look, label=f"hartq, {look.label}")
-        line = lines.setdefault((batch != 1, job["hartq"]["completion"], look), {})
-        line.setdefault(depth, our_point(depth, job))
-        batches |= {depth: batch} if batch != 1 else {}
-    several = ", ".join(f"{batches[depth]} at {depth}" for depth in sorted(batches))
-    return [
-        (several if batched else "", Series(look, tuple(line[d] for d in sorted(line)), mode))
-        for (batched, mode, look), line in lines.items()
-        if line
-    ]
+    name: str
+    look: Look
+    at: Place
+    hollow: bool = False  # of fio's, a reap that waits for one command of a batch
+
+
+PEER_DELIVERY = "msix"  # of ours on Linux's machine
+
+
+def peer_dot(each: dict, point: dict) -> PeerDot | None:
+    """A point of a line of peers.json; None if it is of ours on another machine than Linux's."""
+    at = Place(point["iodepth"], point["iops_median"], *point["iops_interval"], None)
+    if each.get("engine") != "hartq":
+        least = each.get("least") or 0
+        name = each["name"].removesuffix(f", min {least}")
+        return PeerDot(name, other_look(0, "Linux, fio"), at, least > 0)
+    # A result of an older run says the delivery in the name only.
+    if (each.get("delivery") or each["name"].split(", ")[-1]) != PEER_DELIVERY:
+        return None
+    look = look_of(each["mode"], PEER_DELIVERY)
+    return PeerDot(f"hartq {look.label}".replace("hartq device", "device"), look, at)
+
+
+def peer_panels(peers: dict) -> dict[str, list[PeerDot]]:
+    """All ways by point, the points in order of depth and batch, ours first."""
+    panels: dict[tuple[int, int], list[PeerDot]] = {}
+    for each in peers.get("series", []):
+        for point in each["points"]:
+            dot = peer_dot(each, point)
+            if dot:
+                panels.setdefault((point["iodepth"], each.get("batch") or 1), []).append(dot)
+    return {
+        f"QD {depth}" + (f", batch {batch}" if batch > 1 else ""): panels[depth, batch]
+        for depth, batch in sorted(panels, key=lambda point: (point[1] > 1, point))
+    }

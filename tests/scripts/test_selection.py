@@ -28,27 +28,33 @@ class Selection(unittest.TestCase):
         self.assertEqual((cell.mode, cell.sure), ("hybrid", False))
         self.assertIsNone(selection.heat_cell([fast]))
 
-    def test_linux_beside_ours_at_every_batch(self) -> None:
-        def line(batch: int, depth: int) -> dict:
+    def test_linux_beside_ours_on_its_machine(self) -> None:
+        def line(name: str, engine: str, batch: int, depth: int, **more: str) -> dict:
             point = {"iodepth": depth, "iops_median": 5.0, "iops_interval": [4.0, 6.0]}
-            return {"name": "Linux x", "engine": "x", "mode": "irq", "batch": batch,
-                    "points": [point]}  # fmt: skip
+            return {"name": name, "engine": engine, "mode": "irq", "batch": batch,
+                    "points": [point], **more}  # fmt: skip
 
-        series = [line(1, 32), line(16, 32), line(32, 128)]
-        words = [
-            [w.replace("submit=1", f"submit={batch}") for w in fake_words(depth, modes="irq")]
-            for batch, depth in ((1, "32"), (16, "32"), (32, "128"))
-        ]
-        ours = as_result([window for each in words for window in fake_windows(each)])
-        lines = selection.peer_lines({"series": series}, ours)
-        found = {(panel, s.look.label): [p.at for p in s.points] for panel, s in lines}
-        batched = "16 at 32, 32 at 128"
+        ours = ("hartq", 1, 1)
+        series = [
+            *(line("Linux x", "x", *place) for place in ((1, 32), (16, 32), (32, 128))),
+            {**line("Linux x, min 1", "x", 32, 128), "least": 1},
+            line("hartq, irq", *ours, delivery="msix"),
+            line("hartq, irq", *ours, delivery="per-hart"),
+            # As older runs wrote it.
+            line("hartq, irq, msix", "hartq", 1, 32), line("hartq, irq, per-hart", *ours),
+            {**line("hartq, limit", *ours, delivery="msix"), "mode": "limit"},
+        ]  # fmt: skip
+        panels = selection.peer_panels({"series": series})
+        found = {name: [dot.name for dot in dots] for name, dots in panels.items()}
         self.assertEqual(found, {
-            ("", "Linux x"): [32], (batched, "Linux x"): [32, 128],
-            ("", "hartq, interrupts, per-hart"): [32],
-            (batched, "hartq, interrupts, per-hart"): [32, 128],
+            "QD 1": ["hartq interrupts, msix", "device limit (raw ring, polled)"],
+            "QD 32": ["Linux x", "hartq interrupts, msix"],
+            "QD 32, batch 16": ["Linux x"],
+            "QD 128, batch 32": ["Linux x", "Linux x"],
         })  # fmt: skip
-        self.assertEqual(len(selection.peer_lines({"series": series}, None)), 2)
+        self.assertEqual([d.hollow for d in panels["QD 128, batch 32"]], [False, True])
+        self.assertEqual(list(found)[:2], ["QD 1", "QD 32"])
+        self.assertEqual(selection.peer_panels({}), {})
 
     def test_pairs_decide_where_medians_disagree(self) -> None:
         rounds = {"poll": (90, 90, 90, 130, 130, 130), "irq": (91, 92, 93, 94, 131, 132)}
