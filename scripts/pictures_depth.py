@@ -160,6 +160,7 @@ def iops_over_busy(lines: Sequence[Series], title: str, footer: str) -> Figure:
     """Picture 3: IOPS against the hart's busy share, a point per depth, a line per mode."""
     figure, (axes,) = new_figure(title, footer)
     drawn = [series for series in lines if series.mode not in REFERENCES and not series.note]
+    drawn = [series for series in drawn if any(p.busy is not None for p in series.points)]
     for series in drawn:
         look, points = series.look, [p for p in series.points if p.busy is not None]
         axes.plot(

@@ -169,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = results.load(options.dir)
         if "environment" not in result:
             raise ValueError(f"{options.dir}: not a result of bench.py (name fio's after it)")
-        others = [series.overlay(index, path) for index, path in enumerate(options.fio)]
+        others = [series.overlay(index, path, result) for index, path in enumerate(options.fio)]
         text = answer.markdown(result)
         folder = options.dir if options.dir.is_dir() else options.dir.parent
         written = draw(result, others, folder)

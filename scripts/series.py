@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import histogram
 import results
 from families import Family, families, size_text
 from pictures import Point, Series, look_of, other_look
+from usage import UsageError, parse_size
 
 PANEL_DEPTHS = (1, 32, 128)
 
@@ -109,27 +111,54 @@ def add_scaling(
     return [*lines, Series(look, ordered, mode)]
 
 
-def fio_points(result: dict) -> Iterator[Point]:
-    """The jobs of another program's result that did any I/O."""
+def fio_workload(options: dict) -> tuple[str, int, int, int]:
+    """What a job of fio's is of: rw, bs, batch, threads; fio's defaults where it does not say."""
+
+    def first(*names: str, default: str) -> str:
+        found = next((options[name] for name in names if options.get(name)), default)
+        return re.split("[,:]", str(found))[0]
+
+    try:
+        size = parse_size(first("bs", "blocksize", default="4k"), "bs")
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    batch = int(first("iodepth_batch_submit", "iodepth_batch", default="1"))
+    depth = int(first("iodepth", default="1"))
+    threads = int(first("numjobs", default="1"))
+    return first("rw", "readwrite", default="read"), size, batch or depth, threads
+
+
+def fio_points(result: dict, family: Family) -> list[Point]:
+    """The points of a family in another program's result, at most one for each depth.
+
+    The first job of a depth gives the IOPS; latencies may be of another (gtod_reduce has none).
+    fio tells no interval, and its CPU is the thread's, not what the hart did not sleep.
+    """
+    found: dict[int, Point] = {}
     for job in result["jobs"]:
         options = {**result.get("global options", {}), **job.get("job options", {})}
         sides = [job[name] for name in ("read", "write") if job.get(name, {}).get("total_ios")]
-        if not sides:
+        rw, bs, batch, threads = fio_workload(options)
+        depth = int(options.get("iodepth", 1))
+        wanted = (family.rw, family.bs, family.batch or depth, family.harts)
+        if not sides or (rw, bs, batch, threads) != wanted:
             continue
         iops = sum(side["iops"] for side in sides)
-        spread = sum(side.get("iops_stddev", 0.0) for side in sides)
-        busy = job.get("usr_cpu", 0.0) + job.get("sys_cpu", 0.0)
-        main = max(sides, key=lambda side: side["total_ios"])
-        depth = int(options.get("iodepth", 1))
-        curve = latency_curve(main)
-        yield Point(depth, iops, iops - spread, iops + spread, min(100.0, busy), curve)
+        point = found.setdefault(depth, Point(depth, iops, iops, iops, None))
+        if not point.latency:
+            main = max(sides, key=lambda side: side["total_ios"])
+            found[depth] = dataclasses.replace(point, latency=latency_curve(main))
+    return [found[depth] for depth in sorted(found)]
 
 
-def overlay(index: int, path: Path) -> Series:
-    """A file of fio's as one line."""
-    points = sorted(fio_points(results.load(path)), key=lambda point: point.at)
+def overlay(index: int, path: Path, ours: dict) -> Series:
+    """A file of fio's as one line over the main workload of `ours`."""
+    family = next(iter(families(ours)), None)
+    if family is None:
+        raise ValueError(f"{path}: there is no closed loop to lay it over")
+    points = fio_points(results.load(path), family)
     if not points:
-        raise ValueError(f"{path}: no job did any I/O")
+        raise ValueError(f"{path}: no job of {family.workload()} did any I/O")
     return Series(other_look(index, path.stem), tuple(points))
 
 

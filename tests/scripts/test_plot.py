@@ -138,9 +138,37 @@ class Plot(unittest.TestCase):
             other = self.folder / "linux.json"
             other.write_text(json.dumps(fio_json(percentiles)))
             self.assertEqual(self.draw(str(other))[0], 0)
-            self.assertIn("linux", (self.folder / "cpu.svg").read_text())
+            self.assertIn("linux", (self.folder / "iops.svg").read_text())
+            # fio's CPU is its thread's: something else than the hart's time outside wfi.
+            self.assertNotIn("linux", (self.folder / "cpu.svg").read_text())
         # Our own result has fio's shape.
         self.assertEqual(self.draw(str(self.folder / "results.json"))[0], 0)
+
+    def test_only_the_same_workload_is_laid_over(self) -> None:
+        ours = fake_result("1,32")
+        family = next(iter(series.families(ours)))
+        fio = fio_json(True)
+        self.assertEqual([p.at for p in series.fio_points(fio, family)], [1, 32])
+        for name, value in (("rw", "randwrite"), ("bs", "128k"), ("iodepth_batch", "16"),
+                            ("numjobs", "4")):  # fmt: skip
+            other = {**fio, "global options": {"rw": "randread", name: value}}
+            self.assertEqual(series.fio_points(other, family), [], name)
+            path = self.folder / "other.json"
+            path.write_text(json.dumps(other))
+            results.save(ours, self.folder)
+            status, _, err = self.draw(str(path))
+            self.assertEqual(status, 1)
+            self.assertIn("no job of 4 KiB randread, 1 hart, batch 1 did any I/O", err)
+
+    def test_fio_s_points_have_no_interval_and_latencies_of_their_own_windows(self) -> None:
+        family = next(iter(series.families(fake_result("1"))))
+        whole = fio_json(True)["jobs"][0]
+        bare = {**whole, "read": {"total_ios": 9, "iops": 99.0, "iops_stddev": 9.0}}
+        found = series.fio_points(
+            {"global options": {"rw": "randread", "bs": "4096"}, "jobs": [bare, whole]}, family
+        )
+        self.assertEqual([(p.at, p.iops, p.low, p.high) for p in found], [(1, 99.0, 99.0, 99.0)])
+        self.assertEqual(len(found[0].latency), 2)
 
     def test_what_is_not_a_result(self) -> None:
         self.assertEqual(self.draw()[0], 1)
