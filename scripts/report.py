@@ -13,6 +13,7 @@ from pathlib import Path
 
 import answer
 import drawn
+import peer_words
 import targets
 from environment import header
 from families import Modes, families
@@ -139,18 +140,12 @@ def _answers(result: dict, peers: dict) -> str:
 
 def _peers(peers: dict) -> str:
     linux = peers["linux"]
-    rows = []
-    for each in peers["comparisons"]:
-        mine, other = each["ours"], each["peer"]
-        rows.append([f"{each['iodepth']}, batch {each['batch']}", each["mode"], mine["name"],
-                     f"{mine['iops_median']:,.0f}", other["name"], f"{other['iops_median']:,.0f}",
-                     _ratio(Estimate.from_json(each["ratio"]))])  # fmt: skip
-    about = f"{linux.get('distribution', '')}, Linux {linux['kernel']}, {linux['fio']}"
-    head = ("queue depth", "mode", "ours", "IOPS", "Linux's best", "IOPS", "ratio")
-    return _list(peers.get("words", [])) + _table(head, rows) + (
-        f'<p class="small">{escape(about)}; boots in turn with ours, paired. best: '
-        "ours and Linux's fastest path, each chosen by its median after measuring.</p>"
-    )
+    rows = [peer_words.cells(each) for each in peers["comparisons"]]
+    about = f"{linux.get('distribution', '')}, Linux {linux['kernel']}, fio {linux['fio']}"
+    method = [about, *peers.get("method", [])]
+    if peers.get("retries"):
+        method.append(f"boots of Linux that were run a second time: {len(peers['retries'])}")
+    return _list(peers.get("words", [])) + _table(peer_words.HEAD, rows) + _list(method)
 
 
 def _pictures(folder: Path) -> str:
