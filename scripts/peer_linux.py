@@ -108,7 +108,8 @@ def write_tree(machine: LinuxMachine, path: Path) -> None:
 
     QEMU 7.2 with aia=aplic-imsic hangs Linux 6.12 at boot with them; neither is needed.
     """
-    words = machine.argv()
+    # The medium is no part of the tree, and that of `ram` has a file only while a guest runs.
+    words = dataclasses.replace(machine, backing="null").argv()
     words[words.index("-M") + 1] += f",dumpdtb={path}"
     tool(*words)
     for node in tool("fdtget", "-l", str(path), "/soc").split():

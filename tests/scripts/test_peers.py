@@ -197,6 +197,16 @@ class Command(StandIn):
         self.assertEqual(names, {"init", *(f"{each.name}.fio" for each in peer_plan.ENGINES)})
         self.assertRegex(out, "goal met: QD 32, best")
 
+    def test_tree_of_a_medium_without_a_name(self) -> None:
+        machine = peer_linux.LinuxMachine(
+            self.folder / "bench.elf", backing="ram:1m", irqchip="imsic", qemu=str(self.qemu)
+        )
+        with mock.patch.object(peer_linux, "tool", return_value="") as tool:
+            peer_linux.write_tree(machine, self.folder / "tree.dtb")
+        words = " ".join(tool.call_args_list[0].args)
+        self.assertRegex(words, "dumpdtb=.*null-co")
+        self.assertNotIn("/proc/", words)
+
     def test_missed_interrupt_of_ours_fails(self) -> None:
         for version, fails in (("7.2.22", False), ("10.0.0", True)):
             words = {"FAKE_GUEST": "missed", "VERSION": f"QEMU emulator version {version}"}
