@@ -54,7 +54,7 @@ def why(row: dict) -> str:
     if share.high < 1.0:
         ours = limit.sure and limit.low >= row["goal"]
         return text + ("our path holds us" if ours else "our path costs, the device may too")
-    return text + "no difference shows, the time goes into the device's round trip"
+    return text + "our path is no slower, the time goes into the device's round trip"
 
 
 def user_share(row: dict) -> float | None:
@@ -68,7 +68,7 @@ def verdict(row: dict) -> str:
     """A goal in words, why where the median misses it, and what fio itself takes of the time."""
     ratio = Estimate.from_json(row["ratio"])
     mine, peer, share = row["ours"], row["peer"], user_share(row)
-    sure = "" if ratio.sure else f"; {ratio.count} pairs are too few for a statement"
+    sure = "" if ratio.sure else f"; too few pairs ({ratio.count}) for a statement"
     fio = (f"; fio's own code takes {100 * share:.0f} % of Linux's time"
            if share and share >= USER_SHARE_MIN else "")  # fmt: skip
     return (

@@ -112,8 +112,8 @@ class Results(unittest.TestCase):
         for mine, limit, goal, words in (
             (flat[360.0], flat[400.0], "not met", "our path holds us"),
             (flat[300.0], flat[390.0], "not met", "our path costs, the device may too"),
-            (low, wide, "not met", "no difference shows"),
-            (near, flat[400.0], "not excluded", "no difference shows"),
+            (low, wide, "not met", "our path is no slower"),
+            (near, flat[400.0], "not excluded", "our path is no slower"),
         ):
             ours = ours_of({"poll": mine, "limit": limit}, point)
             row = peer_results.comparison(point, "poll", ours, answers)
