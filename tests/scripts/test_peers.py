@@ -199,7 +199,7 @@ class Command(StandIn):
 
     def test_tree_of_a_medium_without_a_name(self) -> None:
         machine = peer_linux.LinuxMachine(
-            self.folder / "bench.elf", backing="ram:1m", irqchip="imsic", qemu=str(self.qemu)
+            self.elf, backing="ram:1m", irqchip="imsic", qemu=str(self.qemu)
         )
         with mock.patch.object(peer_linux, "tool", return_value="") as tool:
             peer_linux.write_tree(machine, self.folder / "tree.dtb")
