@@ -40,6 +40,7 @@ QEMU_HINTS = (
         r"Property '.*' doesn't take",
         "see the properties with: qemu-system-riscv64 -device nvme,help",
     ),
+    (r"mdts exceeds IOV_MAX", "this QEMU takes mdts=1 to 9 (8 KiB to 2 MiB)"),
     (r"slot .* (not available|in use)", "choose other PCI slots with --slots"),
     (r"io_uring", "this QEMU or kernel has no io_uring: use aio=threads or aio=native"),
     (r"[Cc]annot allocate memory|cannot set up guest memory", "give the guest less with --memory"),

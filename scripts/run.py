@@ -83,7 +83,7 @@ examples:
   scripts/run.py nvme crc lba=0 count=131072 completion=irq --backing disk.img
   scripts/run.py nvme crc lba=0 count=131072 --backing disk:64m,aio=native
   scripts/run.py nvme read lba=0 count=8 --slots 1,5             two controllers on one line
-  scripts/run.py nvme read lba=0 count=8 --nvme mdts=0,max_ioqpairs=2
+  scripts/run.py nvme read lba=0 count=8 --nvme mdts=5,max_ioqpairs=2
 a second PCI device in front, a disk behind a bridge, a medium with errors:
   ... --slots 2 --qemu-arg='-device virtio-rng-pci,addr=1'
   ... --no-disk --qemu-arg='-device pci-bridge,id=b,chassis_nr=1,addr=1' \\
@@ -154,7 +154,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="k=v,...",
-        help="more properties of each nvme device (repeatable), such as mdts=0 or max_ioqpairs=2",
+        help="more properties of each nvme device (repeatable), such as mdts=5 or max_ioqpairs=2",
     )
     add(
         "--ns",

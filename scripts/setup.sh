@@ -123,6 +123,9 @@ check_test() {
     need_command spin spin
     need_command qemu-img qemu-utils
     need_command fio_jsonplus_clat2csv fio
+    # A script that imports it; Debian 13's fio does not ask for it.
+    fio_jsonplus_clat2csv --help >/dev/null 2>&1 ||
+        need "Python module six (for fio_jsonplus_clat2csv)" python3-six
     have chromium-browser || need_command chromium chromium
     "$python" -c 'import jsonschema' 2>/dev/null ||
         need "Python module jsonschema (for $python)" python3-jsonschema

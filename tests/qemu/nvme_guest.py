@@ -43,6 +43,10 @@ class Failure(AssertionError):
     """What was expected, and the console."""
 
 
+class Skipped(Exception):
+    """Why this emulator cannot show it."""
+
+
 # ---- Images ------------------------------------------------------------------------------------
 
 
@@ -195,6 +199,13 @@ def nvme(
     for each in expected:
         check(re.search(each, text, re.M) is not None, f"no '{each}' on the console", console)
     return console
+
+
+@functools.lru_cache
+def mdts_largest() -> str:
+    """0, which is no limit, where QEMU takes it; else (10.0.13: at most IOV_MAX pages) 2 MiB."""
+    result = run_guest(Machine("nvme", ["identify"], harts=1, nvme={"mdts": "0"}))
+    return "9" if "mdts" in result.stderr else "0"
 
 
 def crc(words: str, *expected: str, **fields: object) -> list[str]:

@@ -23,6 +23,7 @@ import bench_cases
 import instruction_cases
 import nvme_tool
 import selftest_cases
+from nvme_guest import Skipped
 from selftest_cases import LOGS, Tally
 
 WORKERS = 2  # guests at once: each has a thread per hart and one for its devices
@@ -50,6 +51,8 @@ def run_job(job: Job) -> tuple[Tally, float]:
     begin = time.monotonic()
     try:
         tally = job.run() or Tally(1)
+    except Skipped as skipped:
+        tally = Tally(skipped=str(skipped))
     except Exception as error:  # whatever it is, the other cases still run
         text = f"{type(error).__name__}: {error}"
         LOGS.mkdir(parents=True, exist_ok=True)
@@ -67,8 +70,9 @@ def failed_count(tally: Tally) -> int:
 
 def show(place: str, job: Job, tally: Tally, seconds: float, notes: bool) -> None:
     """One line, and what went wrong below it."""
-    verdict = "FAIL" if tally.failures else "ok"
+    verdict = "FAIL" if tally.failures else "--" if tally.skipped else "ok"
     tests = "" if tally.passed == 1 else f"{tally.passed} tests"
+    tests = f"skipped: {tally.skipped}" if tally.skipped else tests
     print(f"{verdict:4} {place} {job.name:72} {seconds:5.1f} s  {tests}".rstrip(), flush=True)
     lines = tally.failures + (tally.notes if notes or tally.failures else [])
     for line in lines:
