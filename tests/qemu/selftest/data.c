@@ -155,7 +155,8 @@ static void test_split(void)
 }
 
 // One long command, or as many as MDTS asks for: counted. Without MDTS its PRP lists are chained,
-// at 2 MiB and more. QEMU 7.2 fails what has more than 1024 pages (the host's IOV_MAX).
+// at 2 MiB and more. QEMU 7.2 fails what has more than 1024 pages (the host's IOV_MAX); 10.0.13
+// refuses an MDTS that allows that.
 static void test_chained(void)
 {
     struct nvme_controller_info info;
