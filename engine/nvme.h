@@ -336,8 +336,8 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_open(struct nvme_controller *control
  * Deletes a queue pair: submission queue first, then what the device has completed is drained (its
  * word for what it aborts is NVME_ERR_DEVICE, status 008h), then every request that is left ends
  * with NVME_ERR_ABORTED, then the completion queue. done() runs here and finds the queue closed for
- * posts, so with requests outstanding this is called on the owner hart; without, on any. On a failed
- * controller it ends the requests likewise.
+ * posts, so with requests outstanding this is called on the owner hart; without, on any. On a
+ * failed controller it ends the requests likewise.
  * With a shared line it is closed on home, without requests, when its owner does not use it.
  * NVME_ERR_STATE: it is closed, or its controller is being disabled: watch it, then call again.
  * NVME_ERR_BUSY: its owner has been kicked in a round of the shared line and has not answered yet.
