@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Sequence
 
 CONFIDENCE_WANTED = 0.95
+STANDSTILL = 1e6  # what a ratio to nothing counts as: JSON has no infinity
 
 
 def interval_ranks(count: int) -> tuple[int, float]:
@@ -51,6 +52,14 @@ class Estimate:
             return 0
         return 1 if self.low > 1.0 else -1
 
+    def __str__(self) -> str:
+        """A ratio in words."""
+        median, low, high = (
+            "without end" if each >= STANDSTILL / 2 else f"{each:.2f}"
+            for each in (self.median, self.low, self.high)
+        )
+        return f"{median} ({low} to {high})"
+
     def as_json(self) -> dict[str, object]:
         """The form that results.json holds."""
         return {
@@ -75,9 +84,19 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(statistics.median(ordered), low, high, confidence, len(ordered))
 
 
+def ratio(above: float, below: float) -> float:
+    """One over the other, at most STANDSTILL; 1 where both are 0."""
+    if below > 0:
+        return min(above / below, STANDSTILL)
+    return STANDSTILL if above > 0 else 1.0
+
+
 def paired_ratio(above: dict[int, float], below: dict[int, float]) -> Estimate | None:
-    """Ratio of two modes, round by round; None if no round has both."""
-    ratios = [above[r] / below[r] for r in sorted(above) if r in below and below[r] > 0]
+    """Ratio of two modes, round by round; None if no round has both.
+
+    A round in which the other stood still counts: it is one that was won by any factor.
+    """
+    ratios = [ratio(above[r], below[r]) for r in sorted(above) if r in below]
     return estimate(ratios) if ratios else None
 
 

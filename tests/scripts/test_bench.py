@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import shutil
@@ -82,6 +83,23 @@ class Stats(unittest.TestCase):
         found = stats.paired_ratio({0: 10.0, 1: 40.0, 2: 1.0}, {0: 5.0, 1: 20.0, 3: 9.0})
         self.assertEqual((found.median, found.low, found.high, found.count), (2.0, 2.0, 2.0, 2))
         self.assertIsNone(stats.paired_ratio({0: 1.0}, {1: 1.0}))
+
+    def test_a_stall_of_the_other_side_counts(self) -> None:
+        rounds = {number: 10.0 for number in range(6)}
+        stalled = {**{number: 10.0 for number in range(5)}, 5: 0.0}
+        won, lost = stats.paired_ratio(rounds, stalled), stats.paired_ratio(stalled, rounds)
+        self.assertEqual((won.count, won.low, won.high), (6, 1.0, stats.STANDSTILL))
+        self.assertEqual((lost.count, lost.low, lost.high), (6, 0.0, 1.0))
+        self.assertEqual(str(won), "1.00 (1.00 to without end)")
+
+    def test_two_that_stood_still_are_alike(self) -> None:
+        self.assertEqual(stats.paired_ratio({0: 0.0}, {0: 0.0}).median, 1.0)
+
+    def test_is_json(self) -> None:
+        found = stats.paired_ratio({0: 1.0, 1: 1.5}, {0: 0.0, 1: 1.0})
+        text = json.dumps(found.as_json(), allow_nan=False)
+        self.assertEqual(str(stats.Estimate.from_json(json.loads(text))),
+                         "without end (1.50 to without end)")  # fmt: skip
 
     def test_same_build_against_itself(self) -> None:
         chance = random.Random(7)
