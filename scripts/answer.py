@@ -9,7 +9,15 @@ from collections.abc import Iterable, Sequence
 
 import targets
 from environment import header
-from families import MODE_NAMES, Modes, families, latency_text, open_jobs, size_text
+from families import (
+    MODE_NAMES,
+    Modes,
+    families,
+    latency_text,
+    offered_text,
+    open_jobs,
+    size_text,
+)
 from results import ratio_of
 from stats import Estimate
 
@@ -220,7 +228,7 @@ def open_words(result: dict) -> list[str]:
                 f"hybrid idles {ratio.median:.2f} of what interrupts do ({ratio.low:.2f} to "
                 f"{ratio.high:.2f}, paired)"
             )
-        lines.append(f"  at {mine['offered_iops']:,} IOPS offered, {mine['delivery']}: {found}")
+        lines.append(f"  at {offered_text(result, job)}, {mine['delivery']}: {found}")
     return ["open loop:", *lines] if lines else []
 
 

@@ -90,3 +90,16 @@ def capacity_of(result: dict, job: dict) -> float | None:
         if (each["rw"], each["bs"], each["iodepth"], each["batch"]) == wanted:
             return each["iops"]
     return None
+
+
+def share_of_capacity(result: dict, job: dict) -> float | None:
+    """An open-loop job's load, if its capacity was measured."""
+    capacity = capacity_of(result, job)
+    return job["hartq"]["offered_iops"] / capacity if capacity else None
+
+
+def offered_text(result: dict, job: dict) -> str:
+    """An open-loop job's load in words."""
+    share = share_of_capacity(result, job)
+    known = f"{100 * share:.0f} %" if share is not None else "an unknown share"
+    return f"{job['hartq']['offered_iops']:,} IOPS offered ({known} of the capacity)"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
-from families import MODE_NAMES, capacity_of, families, open_jobs
+from families import MODE_NAMES, families, offered_text, open_jobs, share_of_capacity
 from results import FAULTS, ratio_of
 from stats import Estimate
 
-NOISY = 2.0  # highest over lowest end of an interval
 LIMIT_GOALS = ((1, 1, 0.95), (32, 1 << 30, 0.90))  # least depth, greatest, polling over the limit
 HYBRID_GOAL = 0.95  # of polling and of interrupts
 IDLE_GOAL = 0.8  # of what interrupts leave idle
@@ -17,27 +17,55 @@ MESSAGES_SAFE = (9, 2)  # a QEMU before it can lose a message to an IMSIC under 
 
 
 def verdict(ratio: Estimate, goal: float) -> str:
-    """Advisory; met when the interval's upper end reaches the goal.
-
-    A few rounds, or an interval around it that spans more than a factor of two, decide nothing.
-    """
+    """What is said of every goal: the median meets it, the interval does not exclude it, or not."""
     if not ratio.sure:
         return "too few rounds to say"
-    if ratio.low < goal and ratio.high > NOISY * ratio.low:
-        return "cannot tell (too wide)"
-    return "target met" if ratio.high >= goal else "target not met"
+    if ratio.median >= goal:
+        return "met"
+    return "not excluded" if ratio.high >= goal else "not met"
 
 
-def _line(ratio: Estimate, goal: float, what: str, where: str) -> str:
-    return (
-        f"{verdict(ratio, goal)}: {what.format(f'{ratio.median:.2f}')} "
-        f"({ratio.low:.2f} to {ratio.high:.2f}; target {goal:.2f}) at {where}"
-    )
+VERDICTS = ("met", "not excluded", "not met", "too few rounds to say")
+
+
+@dataclasses.dataclass(frozen=True)
+class Aim:
+    """One point held against one target. Advisory: no test fails by it."""
+
+    kind: str  # what the target is of
+    goal: float
+    ratio: Estimate
+    what: str  # {} is where the ratio goes
+    where: str
+
+    def verdict(self) -> str:
+        """One of VERDICTS."""
+        return verdict(self.ratio, self.goal)
+
+    def line(self) -> str:
+        """In words."""
+        found = self.what.format(self.ratio)
+        return f"{self.verdict()}: {found}, target {self.goal:.2f}, at {self.where}"
+
+
+def aims(result: dict) -> list[Aim]:
+    """All targets that the result has data for."""
+    return [*_closed(result), *_open(result)]
 
 
 def lines(result: dict) -> list[str]:
-    """All targets that the result has data for."""
-    return [*_closed(result), *_open(result)]
+    """A line for each target, and one for each point that misses it."""
+    kinds: dict[tuple[str, float], list[Aim]] = {}
+    for aim in aims(result):
+        kinds.setdefault((aim.kind, aim.goal), []).append(aim)
+    told = []
+    for (kind, goal), found in kinds.items():
+        said = [aim.verdict() for aim in found]
+        counts = ", ".join(f"{word} at {said.count(word)}" for word in VERDICTS if word in said)
+        if len(found) > 1:
+            told.append(f"{kind}, target {goal:.2f}, {len(found)} points: {counts}")
+        told += [aim.line() for aim in found if aim.verdict() == "not met" or len(found) == 1]
+    return told
 
 
 def _goals(mode: str, depth: int) -> list[tuple[str, float]]:
@@ -47,7 +75,7 @@ def _goals(mode: str, depth: int) -> list[tuple[str, float]]:
     return [("limit", goal) for low, high, goal in LIMIT_GOALS if low <= depth <= high]
 
 
-def _closed(result: dict) -> list[str]:
+def _closed(result: dict) -> list[Aim]:
     """Polling against the device limit, hybrid against both of the modes it is made of."""
     found = []
     for mode in ("poll", "hybrid"):
@@ -60,28 +88,28 @@ def _closed(result: dict) -> list[str]:
                     f"{family.delivery}"
                 )
                 for other, goal in _goals(mode, depth):
-                    ratio = ratio_of(job, f"ratio_to_{other}")
-                    the = "the " if other == "limit" else ""
-                    what = f"{MODE_NAMES[mode]} reaches {{}} of {the}{MODE_NAMES[other]}"
-                    found += [_line(ratio, goal, what, where)] if ratio else []
+                    if ratio := ratio_of(job, f"ratio_to_{other}"):
+                        it = f"{'the ' if other == 'limit' else ''}{MODE_NAMES[other]}"
+                        name = MODE_NAMES[mode]
+                        found.append(Aim(f"{name} against {it}", goal, ratio,
+                                         f"{name} reaches {{}} of {it}", where))  # fmt: skip
     return found
 
 
-def _open(result: dict) -> list[str]:
+def _open(result: dict) -> list[Aim]:
     """Hybrid's idle time against that of interrupts, where the load is light."""
     found = []
     for job in open_jobs(result):
         ratio, mine = ratio_of(job, "idle_ratio_to_irq"), job["hartq"]
-        capacity = capacity_of(result, job)
-        share = mine["offered_iops"] / capacity if capacity else None
+        share = share_of_capacity(result, job)
         if not ratio or (share is not None and share > IDLE_SHARE_MAX):
             continue
-        known = f"{100 * share:.0f} %" if share is not None else "an unknown share"
         where = (
-            f"{mine['offered_iops']:,} IOPS offered ({known} of the capacity), queue depth "
-            f"{job['job options']['iodepth']}, harts {mine['harts']}, {mine['delivery']}"
+            f"{offered_text(result, job)}, queue depth {job['job options']['iodepth']}, harts "
+            f"{mine['harts']}, {mine['delivery']}"
         )
-        found.append(_line(ratio, IDLE_GOAL, "hybrid idles {} of what interrupts do", where))
+        found.append(Aim("hybrid's idle time against that of interrupts", IDLE_GOAL, ratio,
+                         "hybrid idles {} of what interrupts do", where))  # fmt: skip
     return found
 
 
@@ -127,7 +155,7 @@ def missed_lines(result: dict) -> list[str]:
         }
         missed = sums["missed_interrupts"]
         lost = chip == "IMSIC" and missed and loses_messages(result)
-        judged = "counted" if lost else "target not met" if missed else "target met"
+        judged = "counted" if lost else "not met" if missed else "met"
         found.append(
             f"{judged}: missed interrupts {missed} in {len(mine)} points with the {chip} (spurious "
             f"{sums['spurious_interrupts']}, late {sums['late']}, stalls over 10 ms "
