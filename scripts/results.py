@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import fio_json
-import histogram
 import hostcpu
+import rounds
 from matrix import COMPLETIONS, DELIVERIES
 from measure import Key, Window, idle_of
 from stats import Estimate, estimate, paired_ratio
@@ -100,20 +100,6 @@ def stalls(windows: list[Window]) -> int | None:
     return sum(told) if told else None
 
 
-def p99_ns(window: Window) -> int | None:
-    """The 99th percentile of one window's latencies; None where they are too few."""
-    sides = (side for name in fio_json.DIRECTIONS for side in fio_json.parts_of([window], name))
-    return histogram.percentile(histogram.merge(side["lat_ns"]["bins"] for side in sides), 99.0)
-
-
-def rounds_of(windows: Iterable[Window]) -> list[dict[str, object]]:
-    """What every single round came to: the samples of whoever compares two results."""
-    return [
-        {"round": w.round, "boot": w.boot, "iops": _round(w.iops, 1), "p99_ns": p99_ns(w)}
-        for w in sorted(windows, key=lambda window: window.round)
-    ]
-
-
 def idle_fractions(windows: list[Window]) -> list[float]:
     """Each hart's share of the measured time spent in wfi."""
     total_ns = sum(window.record["runtime_ns"] for window in windows)
@@ -199,7 +185,7 @@ def ours(
         "rate_iops": key.rate or None,
         "rate_percent": windows[0].percent or None,
         "offered_iops": key.rate * key.harts or None,
-        "rounds": rounds_of(windows),
+        "rounds": rounds.rows(windows),
         "iops_median": _round(whole.median, 1),
         "iops_interval": [_round(whole.low, 1), _round(whole.high, 1)],
         "interval_confidence": _round(whole.confidence, 4),

@@ -25,6 +25,9 @@ BREAKS: dict[str, Callable[[dict], object]] = {
     "a bucket that is no latency": lambda r: r["jobs"][0]["read"]["clat_ns"]["bins"].update(x=1),
     "half an interval": lambda r: r["jobs"][0]["hartq"].update(iops_interval=[1.0]),
     "a share above 1": lambda r: r["jobs"][0]["hartq"].update(idle_fraction=1.5),
+    "a round that sleeps too long": lambda r: r["jobs"][0]["hartq"]["rounds"][0].update(
+        idle_fraction=1.5
+    ),
     "no rounds": lambda r: r["jobs"][0]["hartq"].update(rounds=[]),
     "resumed, but not when": lambda r: r["environment"].update(resumed=True),
     "a p99 in words": lambda r: r["jobs"][0]["hartq"]["rounds"][0].update(p99_ns="9 us"),
