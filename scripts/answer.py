@@ -1,338 +1,336 @@
-"""The answer in words, the table and the targets, from a result alone."""
+"""The answer in words and tables, the targets and the faults, from a result alone."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+import contests
+import costs
 import targets
+from contests import NO_DIFFERENCE, Ratios, brief, contest, depths_text, paired, poll_over_irq
 from environment import header
 from families import (
     MODE_NAMES,
+    Family,
     Modes,
     families,
-    latency_text,
     offered_text,
     open_jobs,
     size_text,
 )
+from points import of_main_family, table
+from quiet import crowding
 from results import ratio_of
-from stats import Estimate
+from stats import interval_ranks
 
-WAIT_MAX = 0.10  # of the time, for a core: above it the host decides, not the machine
-RATIO_MIN = 1e-6  # a mode that stood still for whole rounds
-NO_DIFFERENCE = "no significant difference"
-
-
-def paired(modes: Modes, mode: str, other: str) -> dict[int, Estimate]:
-    """Paired ratio of one mode to another at each depth."""
-    ratios = {d: ratio_of(job, f"ratio_to_{other}") for d, job in modes.get(mode, {}).items()}
-    return {depth: ratio for depth, ratio in ratios.items() if ratio}
-
-
-def poll_over_irq(modes: Modes) -> dict[int, Estimate]:
-    """Paired ratio of polling to interrupts at each depth."""
-    return paired(modes, "poll", "irq")
+MAIN = ("randread", 4096)  # rw, bs of the question
+NOT_MEASURED = "Not measured: make bench measures it."
+LINUX = "How do we stand against Linux, mode by mode?"
+LEGEND = (
+    "Ratios are paired round by round: median and interval; = means no significant difference, "
+    "? too few rounds."
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class Crossover:
-    """Where the faster mode changes: somewhere from `low` to `high`, about `at`."""
+class Table:
+    """A table; one that is folded away is for those who want to know more."""
 
-    low: int
-    high: int
-    at: float
-    first: str  # the faster mode below
-    second: str
-
-
-def crossovers(ratios: dict[int, Estimate]) -> list[Crossover]:
-    """Between neighbouring significant depths with opposite winners.
-
-    The ends are the depths where each mode still wins significantly; the estimate is where the
-    median ratio passes 1 between them, on logarithmic axes.
-    """
-    found = []
-    sure = [(depth, ratio.verdict()) for depth, ratio in ratios.items() if ratio.verdict()]
-    for (low, first), (high, second) in zip(sure, sure[1:]):
-        if first == second:
-            continue
-        names = ("poll", "irq") if first > 0 else ("irq", "poll")
-        between = [(d, max(ratios[d].median, RATIO_MIN)) for d in ratios if low <= d <= high]
-        found.append(Crossover(low, high, _passes_one(between, first), *names))
-    return found
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    folded: bool = False
+    wordy: bool = False  # its cells are phrases, not numbers
 
 
-def _passes_one(points: Sequence[tuple[int, float]], first: int) -> float:
-    """The depth at which the ratio first passes 1, interpolated."""
-    for (d0, r0), (d1, r1) in zip(points, points[1:]):
-        if (r1 - 1.0) * first <= 0:
-            share = math.log(r0) / (math.log(r0) - math.log(r1)) if r0 != r1 else 0.5
-            return math.exp(math.log(d0) + share * (math.log(d1) - math.log(d0)))
-    return float(points[-1][0])
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A question with what is known of it."""
+
+    title: str
+    lines: Sequence[str]
+    tables: Sequence[Table] = ()
 
 
-def _list(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _are(mode: str) -> str:
-    return f"{MODE_NAMES[mode]} {'are' if mode == 'irq' else 'is'}"
-
-
-def contest(ratios: dict[int, Estimate], mode: str, other: str) -> list[str]:
-    """Who of two modes is faster at which depth."""
-    if not any(ratio.sure for ratio in ratios.values()):
-        names = f"{MODE_NAMES[mode]} from {MODE_NAMES[other]}"
-        return [f"too few rounds to tell {names} (six at least)"]
-    lines = []
-    for verdict, fast, slow in ((1, mode, other), (-1, other, mode)):
-        depths = [depth for depth, ratio in ratios.items() if ratio.verdict() == verdict]
-        factors = [max(ratios[depth].median, RATIO_MIN) ** verdict for depth in depths]
-        if depths:
-            by = f"x{min(factors):.2f}" + (f" to x{max(factors):.2f}" if len(depths) > 1 else "")
-            lines.append(
-                f"{_are(fast)} faster than {MODE_NAMES[slow]} at queue depth {_list(depths)} "
-                f"({by}, paired)"
-            )
-    same = [depth for depth, ratio in ratios.items() if ratio.verdict() == 0]
-    if same:
-        lines.append(
-            f"{MODE_NAMES[mode]} against {MODE_NAMES[other]}: {NO_DIFFERENCE} at queue depth "
-            f"{_list(same)}"
-        )
-    return lines
+def _rows(*columns: Ratios) -> list[list[str]]:
+    """A row per depth of ratios with their intervals."""
+    depths = sorted({depth for ratios in columns for depth in ratios})
+    return [[str(d), *(costs.ratio_text(ratios.get(d)) for ratios in columns)] for d in depths]
 
 
 def compare(modes: Modes) -> list[str]:
-    """Polling against interrupts, and where that changes; hybrid against both."""
+    """Polling against interrupts, and where that changes."""
     ratios = poll_over_irq(modes)
-    lines = []
     if not ratios:
-        lines.append("polling and interrupts were not both measured")
-    else:
-        lines += contest(ratios, "poll", "irq")
-    for cross in crossovers(ratios):
-        lines.append(
-            f"crossover from {MODE_NAMES[cross.first]} to {MODE_NAMES[cross.second]} at a queue "
-            f"depth of about {cross.at:.0f} (between {cross.low} and {cross.high})"
-        )
-    sure = any(ratio.sure for ratio in ratios.values())
-    if sure and not crossovers(ratios) and len(ratios) > 1:
-        lines.append(f"no crossover between queue depth {min(ratios)} and {max(ratios)}")
-    for other in ("poll", "irq"):
-        if against := paired(modes, "hybrid", other):
-            lines += contest(against, "hybrid", other)
-    return lines + interrupts_taken(modes)
+        return ["polling and interrupts were not both measured"]
+    lines = contest(ratios, "poll", "irq")
+    if any(ratio.sure for ratio in ratios.values()) and len(ratios) > 1:
+        lines.append(f"depth at which polling stops paying: {contests.stopping(ratios)}")
+    return lines
 
 
 def interrupts_taken(modes: Modes) -> list[str]:
-    """How hybrid sheds interrupts as the load rises."""
+    """How hybrid sheds interrupts as the load rises: at the shallowest and the deepest queue."""
     taken = {d: j["hartq"]["interrupts_per_io"] for d, j in modes.get("hybrid", {}).items()}
     other = {d: j["hartq"]["interrupts_per_io"] for d, j in modes.get("irq", {}).items()}
-    if not taken:
-        return []
     each = [
-        f"{count:.2f}" + (f" ({other[depth]:.2f})" if depth in other else "") + f" at {depth}"
-        for depth, count in taken.items()
+        f"{taken[depth]:.2f}" + (f" ({other[depth]:.2f})" if depth in other else "")
+        + f" at queue depth {depth}"
+        for depth in dict.fromkeys([*taken][:1] + [*taken][-1:])
     ]
     beside = " (interrupt mode)" if other else ""
-    return [f"hybrid's interrupts per I/O{beside} by queue depth: {', '.join(each)}"]
+    return [f"hybrid's interrupts per I/O{beside}: {', '.join(each)}"] if each else []
 
 
 def price(modes: Modes) -> list[str]:
-    """What each mode costs at the shallowest and the deepest queue both were measured at."""
+    """What polling costs at the shallowest and the deepest queue both were measured at."""
     both = sorted(set(modes.get("poll", {})) & set(modes.get("irq", {})))
     lines = []
     for depth in dict.fromkeys(both[:1] + both[-1:]):
-        poll, irq = modes["poll"][depth], modes["irq"][depth]
-        idle = 100.0 * irq["hartq"]["idle_fraction"]
-        lines.append(
-            f"at queue depth {depth} interrupts leave {idle:.0f} % of the hart free, polling "
-            f"{100.0 * poll['hartq']['idle_fraction']:.0f} %; "
-            f"{irq['hartq']['interrupts_per_io']:.2f} interrupts per I/O; p50/p99 latency "
-            f"{latency_text(irq)} us against {latency_text(poll)} us polled"
+        jobs = {mode: modes[mode][depth] for mode in ("irq", "poll")}
+        busy, p50, p99 = (
+            [costs.value_text(job, quantity) for job in jobs.values()]
+            for quantity in (costs.BUSY, costs.P50, costs.P99)
         )
+        text = f"at queue depth {depth} interrupts keep the hart busy {busy[0]} % of the time, "
+        text += f"polling {busy[1]} %"
+        if p50[0] and p50[1]:
+            text += f"; p50 latency {p50[0]} us against {p50[1]} us polled"
+        if p99[0] and p99[1]:
+            text += f", p99 {p99[0]} us against {p99[1]} us"
+        lines.append(text)
     return lines
 
 
 def distance(modes: Modes) -> list[str]:
     """How near each mode comes to the device limit, and where it is nearest and farthest."""
-    lines = []
-    for mode in ("poll", "irq", "hybrid"):
+    lines, above = [], []
+    for mode in costs.MODES:
         ratios = paired(modes, mode, "limit")
         if not ratios:
             continue
         least, most = (pick(ratios, key=lambda d: ratios[d].median) for pick in (min, max))
-        texts = [
-            f"{ratios[depth].median:.2f} ({ratios[depth].low:.2f} to {ratios[depth].high:.2f}) at "
-            f"queue depth {depth}"
-            for depth in dict.fromkeys((least, most))
-        ]
+        texts = [f"{ratios[d]} at queue depth {d}" for d in dict.fromkeys((least, most))]
         verb = "reach" if mode == "irq" else "reaches"
         lines.append(f"{MODE_NAMES[mode]} {verb} {' to '.join(texts)} of the device limit")
-    return lines
+        if beyond := contests.by_verdict(ratios, 1):
+            above.append(f"{MODE_NAMES[mode]} at {depths_text(beyond, ratios)}")
+    return lines + (_above(modes, above) if above else [])
 
 
-def host_waits(result: dict) -> dict[str, float]:
-    """The share of the time QEMU's threads waited for a core; empty if it is not known."""
-    waits = [job["hartq"].get("host_wait_fraction") for job in result["jobs"]]
-    return {
-        name: statistics.median(wait[name] for wait in waits if wait)
-        for name in ("vcpu", "device")
-        if any(waits)
-    }
-
-
-def crowding(result: dict) -> list[str]:
-    """Whether the host had a core for each of QEMU's threads."""
-    shares = host_waits(result)
-    if not shares:
-        return []
-    text = f"vCPU {100 * shares['vcpu']:.0f} %, device {100 * shares['device']:.0f} %"
-    if max(shares.values()) < WAIT_MAX:
-        return [f"QEMU's threads waited little for a core of the host ({text} of the time)"]
-    return [
-        f"THE HOST WAS BUSY: QEMU's threads waited for a core ({text} of the time). A polling hart "
-        "then takes time from the device it waits for: interrupts gain, and can pass the device "
-        "limit, which is polled. Repeat it on a quiet host."
+def _above(modes: Modes, above: Sequence[str]) -> list[str]:
+    """Why a limit can be passed: it is polled, and looks more often than the engine does."""
+    looks = [
+        {d: j["hartq"].get("idle_polls_per_io") for d, j in modes.get(mode, {}).items()}
+        for mode in ("limit", "poll")
     ]
+    both = [d for d in looks[0] if looks[0][d] is not None and looks[1].get(d) is not None]
+    text = (
+        f"above the limit for certain: {', '.join(above)}. The limit is what the raw ring reaches "
+        "while it polls without a pause, not a ceiling for what looks less often"
+    )
+    if both:
+        text += (
+            f": at queue depth {both[0]} it looks {looks[0][both[0]]:,.0f} times in vain per I/O, "
+            f"polling {looks[1][both[0]]:,.0f} times"
+        )
+    return [text]
 
 
-def words(result: dict) -> list[str]:
-    """The answer, one statement a line: the main family in full, the others in short."""
-    lines = []
-    for index, (family, modes) in enumerate(families(result).items()):
-        if index and not (poll_over_irq(modes) or modes.get("hybrid")):
-            continue
-        lines.append(f"{family}:")
-        lines += [f"  {text}" for text in compare(modes) + (price(modes) if index == 0 else [])]
-    return lines + open_words(result)
+def stops(found: dict[Family, Modes]) -> list[Table]:
+    """Where polling stops paying, in each family of 4 KiB random reads."""
+    rows = []
+    for family, modes in found.items():
+        ratios = poll_over_irq(modes)
+        if (family.rw, family.bs) == MAIN and ratios:
+            rows.append([family.way(), depths_text(ratios, ratios),
+                         contests.stopping(ratios), brief(ratios, "faster", "slower")])  # fmt: skip
+    head = (f"{size_text(MAIN[1])} {MAIN[0]}", "queue depths", "polling stops paying at",
+            "polling over interrupts")  # fmt: skip
+    return [Table(head, rows, wordy=True)] if len(rows) > 1 else []
+
+
+def others(found: dict[Family, Modes]) -> list[list[str]]:
+    """A row for each family but the first: who is faster."""
+    rows = []
+    for family, modes in list(found.items())[1:]:
+        cells = [
+            brief(paired(modes, mode, other), "faster", "slower")
+            for mode, other in (("poll", "irq"), ("hybrid", "poll"), ("hybrid", "irq"))
+        ]
+        if any(cells):
+            rows.append([str(family), *cells])
+    return rows
+
+
+OTHERS_HEAD = ("workload", "polling over interrupts", "hybrid over polling",
+               "hybrid over interrupts")  # fmt: skip
+
+
+def _stopping(modes: Modes, found: dict[Family, Modes]) -> Section:
+    """Where polling stops paying."""
+    rows = _rows(poll_over_irq(modes))
+    tables = [Table(("queue depth", "polling / interrupts"), rows)] if rows else []
+    return Section("At which queue depth does polling stop paying?",
+                   compare(modes) + price(modes), tables + stops(found))  # fmt: skip
+
+
+def _hybrid(modes: Modes, found: dict[Family, Modes]) -> Section:
+    """What hybrid costs against both of the modes that it is made of."""
+    names = ("queue depth", *(quantity.name for quantity in costs.QUANTITIES))
+    lines: list[str] = []
+    tables = []
+    for other in ("poll", "irq"):
+        if ratios := paired(modes, "hybrid", other):
+            lines += contest(ratios, "hybrid", other)
+            rows = costs.ratio_rows(modes, "hybrid", other)
+            tables.append(Table(names, rows, f"hybrid / {MODE_NAMES[other]}"))
+    if tables:
+        lines += costs.busy_range(modes) + costs.words(modes, "hybrid") + interrupts_taken(modes)
+        lines += costs.instructions(found.values(), "hybrid")
+        tables.append(Table((names[0], "mode", *names[1:]), costs.figure_rows(modes),
+                            "the figures themselves, mode by mode", folded=True))  # fmt: skip
+    return Section("What does hybrid cost?", lines, tables)
+
+
+def _limit(modes: Modes) -> Section:
+    """How much of what the device can do each mode reaches."""
+    rows = _rows(*(paired(modes, mode, "limit") for mode in costs.MODES))
+    head = ("queue depth", *(f"{MODE_NAMES[mode]} / limit" for mode in costs.MODES))
+    return Section("How far from the device's limit are we?", distance(modes),
+                   [Table(head, rows)] if rows else [])  # fmt: skip
+
+
+def questions(result: dict) -> list[Section]:
+    """Those that a result alone can answer, each with intervals."""
+    found = families(result)
+    modes = next(iter(found.values()), {})
+    return [_stopping(modes, found), _hybrid(modes, found), _limit(modes)]
 
 
 def open_words(result: dict) -> list[str]:
     """What hybrid leaves of the time that interrupts leave, by load."""
     lines = []
     for job in open_jobs(result):
-        ratio, mine = ratio_of(job, "idle_ratio_to_irq"), job["hartq"]
+        ratio = ratio_of(job, "idle_ratio_to_irq")
         if not ratio:
             continue
         if not ratio.sure:
             found = "too few rounds to compare idle times (six at least)"
         elif ratio.verdict() == 0:
-            found = f"idle time of hybrid and of interrupts: {NO_DIFFERENCE}"
+            found = f"idle time of hybrid and of interrupts: {NO_DIFFERENCE}, {ratio}"
         else:
-            found = (
-                f"hybrid idles {ratio.median:.2f} of what interrupts do ({ratio.low:.2f} to "
-                f"{ratio.high:.2f}, paired)"
-            )
-        lines.append(f"  at {offered_text(result, job)}, {mine['delivery']}: {found}")
-    return ["open loop:", *lines] if lines else []
-
-
-COLUMNS = (
-    ("rw", 9), ("bs", 7), ("harts", 5), ("delivery", 8), ("QD", 4), ("batch", 5), ("mode", 6),
-    ("IOPS", 9), ("interval", 17), ("p50/p99 us", 12), ("busy %", 6), ("irq/IO", 6),
-    ("of limit", 8), ("cpu us/IO", 9),
-)  # fmt: skip
-OPEN_COLUMNS = (
-    ("rw", 9), ("bs", 7), ("harts", 5), ("delivery", 8), ("QD", 4), ("batch", 5), ("offered", 9),
-    ("mode", 6), ("IOPS", 9), ("interval", 17), ("p50/p99 us", 12), ("idle", 5), ("irq/IO", 6),
-    ("idle over irq's", 18),
-)  # fmt: skip
-NAMING = 4  # the first columns: those that never change stand in the title
-
-
-def _naming_cells(job: dict) -> list[str]:
-    options, mine = job["job options"], job["hartq"]
-    size = size_text(int(options["bs"])).replace(" ", "")
-    return [options["rw"], size, str(mine["harts"]), mine["delivery"], options["iodepth"],
-            str(mine["batch"])]  # fmt: skip
-
-
-def _rate_cells(job: dict) -> list[str]:
-    mine = job["hartq"]
-    low, high = mine["iops_interval"]
-    return [mine["completion"], f"{mine['iops_median']:,.0f}", f"{low:,.0f}-{high:,.0f}",
-            latency_text(job)]  # fmt: skip
-
-
-def _cells(job: dict) -> list[str]:
-    mine = job["hartq"]
-    limit, cpu = mine["ratio_to_limit"], mine["host_cpu_us_per_io"]
-    return [
-        *_naming_cells(job),
-        *_rate_cells(job),
-        f"{100 * (1 - mine['idle_fraction']):.0f}",
-        f"{mine['interrupts_per_io']:.2f}",
-        f"{limit['median']:.2f}" if limit else "",
-        f"{sum(cpu.values()):.1f}" if cpu else "",
-    ]
-
-
-def _open_cells(job: dict) -> list[str]:
-    mine, ratio = job["hartq"], ratio_of(job, "idle_ratio_to_irq")
-    return [
-        *_naming_cells(job),
-        f"{mine['offered_iops']:,}",
-        *_rate_cells(job),
-        f"{mine['idle_fraction']:.2f}",
-        f"{mine['interrupts_per_io']:.2f}",
-        f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})" if ratio else "",
-    ]
-
-
-def _lay_out(columns: Sequence[tuple[str, int]], rows: list[list[str]]) -> list[str]:
-    """Mode by depth or load; a blank line wherever anything before the mode changes."""
-    constant = [i for i in range(NAMING) if len({row[i] for row in rows}) == 1]
-    shown = [i for i in range(len(columns)) if i not in constant]
-    mode = [name for name, _ in columns].index("mode")
-
-    def line(cells: Sequence[str]) -> str:
-        return "  ".join(cells[i].rjust(columns[i][1]) for i in shown).rstrip()
-
-    lines = [line([name for name, _ in columns])]
-    for before, row in zip([None, *rows], rows):
-        if before and before[:mode] != row[:mode]:
-            lines.append("")
-        lines.append(line(row))
+            found = f"hybrid idles {ratio} of what interrupts do, paired"
+        where = f"{offered_text(result, job)}, {job['hartq']['delivery']}"
+        lines.append(f"at {where}: {found}")
     return lines
 
 
-def table(result: dict) -> list[str]:
-    """All points, those of the open loop apart."""
-    opened = open_jobs(result)
-    closed = [job for job in result["jobs"] if job not in opened]
-    lines = _lay_out(COLUMNS, [_cells(job) for job in closed]) if closed else []
-    if opened:
-        process = result["global options"].get("rate_process", "linear")
-        lines += [""] if lines else []
-        lines += [f"open loop, {process}; latency from when a request was due"]
-        lines += _lay_out(OPEN_COLUMNS, [_open_cells(job) for job in opened])
-    return lines or ["nothing was measured"]
+def rest(result: dict) -> list[Section]:
+    """The open loop and the other workloads, as far as there are any."""
+    found = []
+    if opened := open_words(result):
+        found.append(Section("Open loop", opened))
+    if rows := others(families(result)):
+        table_of = Table(OTHERS_HEAD, rows, wordy=True)
+        found.append(Section("The other workloads, paired", [], [table_of]))
+    return found
 
 
-def markdown(result: dict) -> str:
-    """The answer as a page of its own."""
-    partial = ["> A partial result: the run was ended early.", ""] if result.get("partial") else []
-    return "\n".join(
-        (
-            "# Poll, interrupt or both?",
-            "",
-            *partial,
-            *(line if not line.startswith("  ") else f"- {line.strip()}" for line in words(result)),
-            "",
-            *crowding(result),
-            "",
-            *(f"- {line}" for line in [*targets.lines(result), *targets.missed_lines(result)]),
-            "",
-            "```",
-            *table(result),
-            "",
-            header(result["environment"]),
-            "```",
-            "",
+def words(result: dict) -> list[str]:
+    """The answer, one statement a line: the main family in full, the others in short."""
+    found = families(result)
+    lines = [f"{next(iter(found))}:"] if found else []
+    for section in questions(result) if found else []:
+        lines += [f"  {text}" for text in section.lines]
+    for family, *cells in others(found):
+        parts = [f"{name} {cell}" for name, cell in zip(OTHERS_HEAD[1:], cells) if cell]
+        lines.append(f"{family}: {'; '.join(parts)}")
+    opened = open_words(result)
+    return lines + (["open loop:", *(f"  {text}" for text in opened)] if opened else [])
+
+
+def chance(result: dict) -> list[str]:
+    """How many of all comparisons would seem to differ if none did."""
+    ratios = [
+        ratio
+        for modes in families(result).values()
+        for mode, other in (("poll", "irq"), ("hybrid", "poll"), ("hybrid", "irq"))
+        for ratio in paired(modes, mode, other).values()
+        if ratio.sure
+    ]
+    if not ratios:
+        return []
+    wrong, found = sum(1 - r.confidence for r in ratios), sum(r.verdict() != 0 for r in ratios)
+    return [
+        f"of {len(ratios)} comparisons of two modes {found} show a difference; {wrong:.1f} would "
+        "by chance alone if there were none"
+    ]
+
+
+def sampling(result: dict) -> list[str]:
+    """What an interval is made of, and what it does not cover."""
+    options = result["global options"]
+    rounds = max((len(job["hartq"]["rounds"]) for job in result["jobs"]), default=0)
+    boots = {each.get("boot", 0) for job in result["jobs"] for each in job["hartq"]["rounds"]}
+    if not rounds:
+        return []
+    preset = f"preset {options['preset']}, " if "preset" in options else ""
+    text = f"{preset}{rounds} round{'s' if rounds > 1 else ''}"
+    if "runtime" in options:
+        text += f" of {options['runtime']} behind {options.get('ramp_time', 'no')} of ramp"
+    text += f" in {len(boots)} boot{'s' if len(boots) > 1 else ''}"
+    lines = [text]
+    if len(boots) < rounds:
+        confidence = 100 * interval_ranks(len(boots))[1]
+        lines.append(
+            f"an interval takes rounds as its samples ({100 * interval_ranks(rounds)[1]:.0f} %), "
+            "but the rounds of a boot share where the host has put QEMU's threads; taken boot by boot "
+            f"the widest interval would have {confidence:.0f} %"
         )
-    )
+    return [*lines, "an interval holds for this run: another run, another host differ by more"]
+
+
+def notes(result: dict) -> list[str]:
+    """How much to believe: the host, the samples, and chance."""
+    return [*crowding(result), *sampling(result), *chance(result)]
+
+
+def _markdown_table(table: Table) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cells) + " |"
+
+    title = ["", f"{table.caption}:"] if table.caption else []
+    return [*title, "", line(table.head), line(["---"] * len(table.head)), *map(line, table.rows)]
+
+
+def _markdown_section(section: Section) -> list[str]:
+    lines = [f"## {section.title}", "", *(f"- {line}" for line in section.lines)]
+    for each in section.tables:
+        lines += _markdown_table(each) if not each.folded else []
+    return [*lines, "" if section.lines or section.tables else f"{NOT_MEASURED}\n"]
+
+
+def markdown(result: dict, peers: dict | None = None) -> str:
+    """The answer as a page of its own; `peers` is peers.json, if there is one."""
+    lines = ["# Poll, interrupt or both?", ""]
+    if result.get("partial"):
+        lines += ["> A partial result: the run was ended early.", ""]
+    if family := next(iter(families(result)), None):
+        lines += [f"{family}. {LEGEND}", ""]
+    for section in questions(result):
+        lines += _markdown_section(section)
+    if peers and peers.get("words"):
+        lines += [f"## {LINUX}", "", *(f"- {line}" for line in peers["words"]), ""]
+    for section in rest(result):
+        lines += _markdown_section(section)
+    goals = [*targets.lines(result), *targets.missed_lines(result)]
+    lines += ["## Targets and faults", "", *(f"- {line}" for line in goals), ""]
+    lines += ["## How much to believe", "", *(f"- {line}" for line in notes(result)), ""]
+    shown = of_main_family(result)
+    left = len(result["jobs"]) - len(shown["jobs"])
+    lines += ["## Points", ""]
+    lines += [f"{left} more are in report.html and results.csv.", ""] if left else []
+    lines += ["```", *table(shown), "", header(result["environment"]), "```", ""]
+    return "\n".join(lines)

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import answer
 import instructions
+import quiet
 import results
 from machine import UsageError
 from stats import Estimate, paired_ratio, ratio_of_samples
@@ -137,7 +137,7 @@ def check(first: dict, second: dict) -> list[str]:
     for which, result in (("A", first), ("B", second)):
         if result.get("partial"):
             notes.append(f"note: {which} is a partial result")
-        if (wait := max(answer.host_waits(result).values(), default=0.0)) >= answer.WAIT_MAX:
+        if (wait := max(quiet.host_waits(result).values(), default=0.0)) >= quiet.WAIT_MAX:
             notes.append(
                 f"note: {which} was measured on a busy host: QEMU's threads waited for a core "
                 f"{100 * wait:.0f} % of the time; what differs may be the host"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from results import main_side
-
 MODE_NAMES = {
     "poll": "polling", "irq": "interrupts", "hybrid": "hybrid", "limit": "device limit",
     "null": "null (completions in memory)",
@@ -27,9 +25,17 @@ class Family:
 
     def workload(self) -> str:
         """All but how interrupts are delivered."""
-        batch = f"batch {self.batch}" if self.batch else "batch = depth"
-        plural = "s" if self.harts > 1 else ""
-        return f"{size_text(self.bs)} {self.rw}, {self.harts} hart{plural}, {batch}"
+        return f"{size_text(self.bs)} {self.rw}, {self._harts()}, {self._batch()}"
+
+    def way(self) -> str:
+        """All but what is read or written."""
+        return f"{self._batch()}, {self._harts()}, {self.delivery}"
+
+    def _harts(self) -> str:
+        return f"{self.harts} hart{'s' if self.harts > 1 else ''}"
+
+    def _batch(self) -> str:
+        return f"batch {self.batch}" if self.batch else "batch = depth"
 
 
 Modes = dict[str, dict[int, dict]]  # completion -> depth -> job
@@ -65,16 +71,6 @@ def families(result: dict) -> dict[Family, Modes]:
         family: {mode: dict(sorted(depths.items())) for mode, depths in found[family].items()}
         for family in order
     }
-
-
-def latency_text(job: dict) -> str:
-    """p50/p99 in microseconds, `-` for what was not measured."""
-    found = main_side(job)["lat_ns"].get("percentile", {})
-    values = [found.get(f"{percent:.6f}") for percent in (50.0, 99.0)]
-    return "/".join(
-        "-" if ns is None else f"{ns / 1000:.1f}" if ns < 10000 else f"{ns / 1000:.0f}"
-        for ns in values
-    )
 
 
 def open_jobs(result: dict) -> list[dict]:

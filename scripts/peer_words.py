@@ -23,13 +23,6 @@ def _place(row: dict) -> str:
     return f"QD {row['iodepth']}" + (f" batch {row['batch']}" if row["batch"] > 1 else "")
 
 
-def judged(ratio: Estimate, goal: float) -> str:
-    """Met by the median, or not to be excluded by the interval, or missed."""
-    if ratio.median >= goal:
-        return "met"
-    return "not excluded" if ratio.high >= goal else "not met"
-
-
 def summary(rows: list[dict]) -> list[str]:
     """All ratios, a line for each way to compare."""
     found = []
@@ -72,7 +65,7 @@ def verdict(row: dict) -> str:
     fio = (f"; fio's own code takes {100 * share:.0f} % of Linux's time"
            if share and share >= USER_SHARE_MIN else "")  # fmt: skip
     return (
-        f"goal {judged(ratio, row['goal'])}: {_place(row)}, {row['mode']}: {mine['name']} is "
+        f"goal {ratio.meets(row['goal'])}: {_place(row)}, {row['mode']}: {mine['name']} is "
         f"{_range(ratio)} times {peer['name']}, goal {row['goal']:g}{sure}{fio}"
         + (why(row) if ratio.median < row["goal"] else "")
     )

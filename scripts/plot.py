@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import answer
 import drawn
+import quiet
 import report
 import results
+import targets
 
 try:
     import pictures
@@ -47,7 +48,7 @@ def footer(result: dict) -> str:
     qemu = result["environment"]["qemu"]
     parts = [f"median and interval of {rounds} rounds", f"QEMU {qemu}",
              "emulated: compare ratios, not absolute numbers"]  # fmt: skip
-    if max(answer.host_waits(result).values(), default=0.0) >= answer.WAIT_MAX:
+    if quiet.troubles(result):
         parts.insert(0, "BUSY HOST")
     if result.get("partial"):
         parts.insert(0, "PARTIAL RESULT")
@@ -145,9 +146,10 @@ def backing_text(result: dict) -> str:
     return name + (f" {rest}" if rest else "")
 
 
-def plain(text: str) -> str:
-    """Words of the answer for a terminal: without the table, which bench.py has shown."""
-    return re.sub(r"\n```.*?```\n", "\n", text, flags=re.S).strip()
+def told(result: dict) -> list[str]:
+    """The answer for a terminal: without the table of points, which bench.py has shown."""
+    goals = [*targets.lines(result), *targets.missed_lines(result)]
+    return [*answer.words(result), "", *goals, "", *answer.notes(result)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -170,11 +172,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "environment" not in result:
             raise ValueError(f"{options.dir}: not a result of bench.py (name fio's after it)")
         others = [series.overlay(index, path, result) for index, path in enumerate(options.fio)]
-        text = answer.markdown(result)
         folder = options.dir if options.dir.is_dir() else options.dir.parent
         written = draw(result, others, folder)
+        peers = load_peers(folder)
+        text = answer.markdown(result, peers)
         (folder / drawn.ANSWER).write_text(text, encoding="utf-8")
-        page = report.page(result, load_peers(folder), folder)
+        page = report.page(result, peers, folder)
         (folder / drawn.REPORT).write_text(page, encoding="utf-8")
     except (ValueError, OSError) as error:
         print(f"plot.py: {error}", file=sys.stderr)
@@ -183,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"plot.py: a field is missing or of another kind: {error}", file=sys.stderr)
         return 1
     names = [*(path.name for path in written), drawn.ANSWER, drawn.REPORT]
-    print(plain(text), "", "drawn: " + ", ".join(names), sep="\n")
+    print(*told(result), "", "drawn: " + ", ".join(names), sep="\n")
     return 0
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import answer
 import drawn
 import peer_words
+import points
+import quiet
 import targets
+from answer import Section
 from environment import header
-from families import Modes, families
-from results import ratio_of
-from stats import Estimate
+from families import families
 
 TITLE = "hartq: poll, interrupt or both?"
 STYLE = """
@@ -29,9 +30,14 @@ h3 { font-size: 1.02rem; margin: 1.3rem 0 .2rem; } p, ul { margin: .4rem 0; }
 figure { margin: 1.2rem 0; } figure img { max-width: 100%; background: #fff; border-radius: 4px; }
 figcaption { margin-top: .3rem; } .small { font-size: .87rem; opacity: .8; }
 .warn { border-left: 4px solid #d55e00; padding: .4rem .8rem; background: var(--soft); }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
-th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
+h4 { font-size: .9rem; margin: .9rem 0 .1rem; } .scroll { overflow-x: auto; margin: .5rem 0; }
+table { border-collapse: collapse; font-size: .87rem; }
+th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
+th { vertical-align: bottom; } td { white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
+.wordy th, .wordy td { text-align: left; white-space: normal; min-width: 9rem; }
+.wordy td { vertical-align: top; }
+summary { cursor: pointer; margin: .5rem 0; }
 pre { font-size: .78rem; line-height: 1.35; overflow-x: auto; padding: .7rem;
       background: var(--soft); border-radius: 4px; }
 """
@@ -60,7 +66,8 @@ CAPTIONS = {
                  "A lost interrupt, or a host that was elsewhere, is a gap. A level line is a "
                  "measurement to trust."),
     "blocksize": ("Block size",
-                  "IOPS fall and bandwidth rises until copying the data costs more than the path."),
+                  "Requests and bytes per second by the size of a request. Where IOPS stay level a "
+             "request costs its path; where bandwidth does, its bytes."),
     "openloop": ("Open loop",
                  "Requests are due at times of their own, latency counts from then. Where a curve "
                  "rises steeply the mode cannot do more; ringed points did less than was offered."),
@@ -71,71 +78,58 @@ CAPTIONS = {
 NO_PEERS = "Not measured: make bench-peers boots Linux on the same emulated machine."
 
 
+NULL_COPIES = (
+    "The null medium copies no data: what grows with the size here is the list of pages."
+)
+
+
+def on_null(result: dict) -> bool:
+    """The medium does no I/O."""
+    return result["environment"]["backing"].startswith("null")
+
+
 def _list(lines: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(line.strip())}</li>" for line in lines) + "</ul>"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], wordy: bool = False) -> str:
     def row(cells: Sequence[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
     body = "".join(row(cells, "td") for cells in rows)
-    return f'<div class="scroll"><table>{row(head, "th")}{body}</table></div>'
+    kind = ' class="wordy"' if wordy else ""
+    return f'<div class="scroll"><table{kind}>{row(head, "th")}{body}</table></div>'
 
 
-def _ratio(found: Estimate | None) -> str:
-    """A ratio with its interval, and whether it says anything."""
-    if not found:
-        return ""
-    text = f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
-    return text + ("" if found.verdict() else " =" if found.sure else " ?")
+def _section(section: Section) -> str:
+    """A question and its answer; what only some want to know is folded."""
+    parts = [f"<h3>{escape(section.title)}</h3>", _list(section.lines) if section.lines else ""]
+    for table in section.tables:
+        text = _table(table.head, table.rows, table.wordy)
+        if table.folded:
+            parts.append(_folded(table.caption, text))
+        else:
+            parts += [f"<h4>{escape(table.caption)}</h4>"] * bool(table.caption) + [text]
+    if not section.lines and not section.tables:
+        parts.append(f"<p>{escape(answer.NOT_MEASURED)}</p>")
+    return "".join(parts)
 
 
-def _ratio_rows(modes: Modes, columns: Sequence[tuple[str, str]]) -> list[list[str]]:
-    depths = sorted({depth for mode, _ in columns for depth in modes.get(mode, {})})
-    rows = []
-    for depth in depths:
-        jobs = [modes.get(mode, {}).get(depth) for mode, _ in columns]
-        cells = [_ratio(ratio_of(job, f"ratio_to_{other}")) if job else ""
-                 for job, (_, other) in zip(jobs, columns)]  # fmt: skip
-        if any(cells):
-            rows.append([str(depth), *cells])
-    return rows
-
-
-QUESTIONS = (
-    ("At which queue depth does polling stop paying?",
-     (("poll", "irq"),), ("polling / interrupts",)),
-    ("What does hybrid cost?",
-     (("hybrid", "poll"), ("hybrid", "irq")), ("hybrid / polling", "hybrid / interrupts")),
-    ("How far from the device's limit are we?",
-     (("poll", "limit"), ("irq", "limit"), ("hybrid", "limit")),
-     ("polling / limit", "interrupts / limit", "hybrid / limit")),
-)  # fmt: skip
+def _folded(name: str, text: str) -> str:
+    return f"<details><summary>{escape(name)}</summary>{text}</details>"
 
 
 def _answers(result: dict, peers: dict) -> str:
     """The four questions, each with its intervals."""
-    family, modes = next(iter(families(result).items()), (None, {}))
-    found = answer.compare(modes) + answer.price(modes)
-    texts = {
-        0: [line for line in found if not line.startswith("hybrid") and "hybrid" not in line],
-        1: [line for line in found if "hybrid" in line],
-        2: answer.distance(modes),
-    }
-    parts = [
-        f'<p class="small">{escape(str(family))}. Ratios of IOPS, paired round by round: median '
-        "and interval; = means no significant difference, ? too few rounds.</p>"
-    ]
-    for index, (question, columns, names) in enumerate(QUESTIONS):
-        rows = _ratio_rows(modes, columns)
-        parts.append(f"<h3>{escape(question)}</h3>")
-        parts.append(_list(texts[index]) if texts[index] else "")
-        parts.append(_table(("queue depth", *names), rows) if rows else
-                     "<p>Not measured: make bench measures it.</p>")  # fmt: skip
-    parts.append("<h3>How do we stand against Linux, mode by mode?</h3>")
-    parts.append(_peers(peers) if peers.get("comparisons") else f"<p>{NO_PEERS}</p>")
-    return "".join(parts)
+    family = next(iter(families(result)), "nothing was measured")
+    return "".join(
+        (
+            f'<p class="small">{escape(str(family))}. {escape(answer.LEGEND)}</p>',
+            *map(_section, answer.questions(result)),
+            f"<h3>{escape(answer.LINUX)}</h3>",
+            _peers(peers) if peers.get("comparisons") else f"<p>{NO_PEERS}</p>",
+        )
+    )
 
 
 def _peers(peers: dict) -> str:
@@ -148,7 +142,7 @@ def _peers(peers: dict) -> str:
     return _list(peers.get("words", [])) + _table(peer_words.HEAD, rows) + _list(method)
 
 
-def _pictures(folder: Path) -> str:
+def _pictures(folder: Path, result: dict) -> str:
     """Those that were drawn, inside the page."""
     parts = []
     for name in sorted(drawn.PICTURES, key=list(CAPTIONS).index):
@@ -156,6 +150,7 @@ def _pictures(folder: Path) -> str:
         if not path.exists():
             continue
         title, text = CAPTIONS[name]
+        text += " " + NULL_COPIES if name == "blocksize" and on_null(result) else ""
         data = base64.b64encode(path.read_bytes()).decode()
         parts.append(
             f'<figure id="{name}"><img alt="{escape(title)}" src="data:image/png;base64,{data}">'
@@ -166,23 +161,19 @@ def _pictures(folder: Path) -> str:
 
 METHOD = (
     "Points of different modes are measured in turn, round by round, in several boots; a round is "
-    "a short window behind a ramp.",
-    "Modes are compared inside each round: the ratio of the two, then the median of the ratios "
-    "and its interval from order statistics (six rounds: smallest to largest, 97 %).",
+    "a short window behind a ramp. Modes are compared inside each round: the ratio of the two, "
+    "then the median of the ratios and its interval from order statistics.",
     "The device limit is the raw ring, polled: prepared commands without ids, PRPs or callbacks. "
     "null is the engine against completions posted in memory.",
-    "Host CPU is the time of QEMU's threads within the window, from /proc. Instructions come from "
-    "a pass of its own under -icount.",
+    "Host CPU is the time of QEMU's threads within the window, from /proc: vCPU runs the guest, "
+    "device plays the drive. Instructions come from a pass of its own under -icount.",
+    "Latencies are percentiles of each round, then the median over rounds; the curves are of all "
+    "rounds together.",
     "results/README.md has the whole method, and what the figures are not.",
 )
 
 
-def page(result: dict, peers: dict, folder: Path) -> str:
-    """The page; pictures are taken from `folder`, `peers` is peers.json or empty."""
-    warnings = ["This is a partial result: the run was ended early."] * bool(result.get("partial"))
-    warnings += [line for line in answer.crowding(result) if "BUSY" in line]
-    goals = [*targets.lines(result), *targets.missed_lines(result)]
-    where = header(result["environment"])
+def _head() -> str:
     return "".join(
         (
             '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
@@ -192,18 +183,32 @@ def page(result: dict, peers: dict, folder: Path) -> str:
             f"<h1>{escape(TITLE)}</h1>",
             '<p class="small">NVMe on QEMU\'s RISC-V machine: what polling and interrupts cost. '
             "Emulated: compare ratios, not absolute numbers.</p>",
+        )
+    )
+
+
+def page(result: dict, peers: dict, folder: Path) -> str:
+    """The page; pictures are taken from `folder`, `peers` is peers.json or empty."""
+    warnings = ["This is a partial result: the run was ended early."] * bool(result.get("partial"))
+    warnings += quiet.troubles(result)
+    every = "\n".join(points.table(result))
+    return "".join(
+        (
+            _head(),
             *(f'<p class="warn">{escape(text)}</p>' for text in warnings),
             "<h2>The answer</h2>",
             _answers(result, peers),
             "<h2>The pictures</h2>",
-            _pictures(folder),
-            "<h2>Targets and faults</h2>",
-            _list(goals),
-            "<h2>All points</h2><pre>",
-            escape("\n".join(answer.table(result))),
-            "</pre><h2>How it was measured</h2>",
-            _list(METHOD),
-            f"<pre>{escape(where)}</pre>",
+            _pictures(folder, result),
+            "<h2>Beside the four questions</h2>",
+            *map(_section, answer.rest(result)),
+            "<h3>Targets and faults</h3>",
+            _list([*targets.lines(result), *targets.missed_lines(result)]),
+            _folded("every target at every point", _list(a.line() for a in targets.aims(result))),
+            "<h2>How much to believe</h2>",
+            _list([*answer.notes(result), *METHOD]),
+            _folded(f"all {len(result['jobs'])} points", f"<pre>{escape(every)}</pre>"),
+            f"<pre>{escape(header(result['environment']))}</pre>",
             "<p>To repeat it: make bench; with Linux: make bench-peers.</p>",
             "</body></html>\n",
         )

@@ -52,6 +52,13 @@ class Estimate:
             return 0
         return 1 if self.low > 1.0 else -1
 
+    def meets(self, goal: float) -> str:
+        """Of a ratio: what is said of every goal. The median meets it, the interval does not
+        exclude it, or neither."""
+        if self.median >= goal:
+            return "met"
+        return "not excluded" if self.high >= goal else "not met"
+
     def __str__(self) -> str:
         """A ratio in words."""
         median, low, high = (

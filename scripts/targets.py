@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from contests import depths_text, factor_text
 from families import MODE_NAMES, families, offered_text, open_jobs, share_of_capacity
 from results import FAULTS, ratio_of
 from stats import Estimate
@@ -18,12 +19,8 @@ MESSAGES_SAFE = (9, 2)  # a QEMU before it can lose a message to an IMSIC under 
 
 
 def verdict(ratio: Estimate, goal: float) -> str:
-    """What is said of every goal: the median meets it, the interval does not exclude it, or not."""
-    if not ratio.sure:
-        return "too few rounds to say"
-    if ratio.median >= goal:
-        return "met"
-    return "not excluded" if ratio.high >= goal else "not met"
+    """One of VERDICTS. A median that meets the goal meets it, however wide the interval."""
+    return ratio.meets(goal) if ratio.sure else "too few rounds to say"
 
 
 VERDICTS = ("met", "not excluded", "not met", "too few rounds to say")
@@ -38,6 +35,7 @@ class Aim:
     ratio: Estimate
     what: str  # {} is where the ratio goes
     where: str
+    depth: int
 
     def verdict(self) -> str:
         """One of VERDICTS."""
@@ -46,7 +44,10 @@ class Aim:
     def line(self) -> str:
         """In words."""
         found = self.what.format(self.ratio)
-        return f"{self.verdict()}: {found}, target {self.goal:.2f}, at {self.where}"
+        return (
+            f"{self.verdict()}: {found}, target {self.goal:.2f}, at queue depth {self.depth}, "
+            f"{self.where}"
+        )
 
 
 def aims(result: dict) -> list[Aim]:
@@ -55,7 +56,7 @@ def aims(result: dict) -> list[Aim]:
 
 
 def lines(result: dict) -> list[str]:
-    """A line for each target, and one for each point that misses it."""
+    """A line for each target, and one for each way to do I/O that misses it."""
     kinds: dict[tuple[str, float], list[Aim]] = {}
     for aim in aims(result):
         kinds.setdefault((aim.kind, aim.goal), []).append(aim)
@@ -65,8 +66,26 @@ def lines(result: dict) -> list[str]:
         counts = ", ".join(f"{word} at {said.count(word)}" for word in VERDICTS if word in said)
         if len(found) > 1:
             told.append(f"{kind}, target {goal:.2f}, {len(found)} points: {counts}")
-        told += [aim.line() for aim in found if aim.verdict() == "not met" or len(found) == 1]
+            told += _misses(found)
+        else:
+            told.append(found[0].line())
     return told
+
+
+def _misses(found: list[Aim]) -> list[str]:
+    """The depths at which one target is not met, a line for each family."""
+    wheres: dict[str, dict[int, Estimate]] = {}
+    for aim in found:
+        if aim.verdict() == "not met":
+            wheres.setdefault(aim.where, {})[aim.depth] = aim.ratio
+    lines = []
+    for where, ratios in wheres.items():
+        measured = {aim.depth for aim in found if aim.where == where}
+        one = next(iter(ratios.values()))
+        text = factor_text(ratios, list(ratios)) if len(ratios) > 1 else str(one)
+        lines.append(f"not met: {found[0].kind} {text} at queue depth "
+                     f"{depths_text(ratios, measured)}, {where}")  # fmt: skip
+    return lines
 
 
 def _goals(mode: str, depth: int) -> list[tuple[str, float]]:
@@ -84,16 +103,13 @@ def _closed(result: dict) -> list[Aim]:
             if (family.rw, family.bs) != ("randread", 4096):
                 continue
             for depth, job in modes.get(mode, {}).items():
-                where = (
-                    f"queue depth {depth}, batch {job['hartq']['batch']}, harts {family.harts}, "
-                    f"{family.delivery}"
-                )
                 for other, goal in _goals(mode, depth):
                     if ratio := ratio_of(job, f"ratio_to_{other}"):
                         it = f"{'the ' if other == 'limit' else ''}{MODE_NAMES[other]}"
                         name = MODE_NAMES[mode]
                         found.append(Aim(f"{name} against {it}", goal, ratio,
-                                         f"{name} reaches {{}} of {it}", where))  # fmt: skip
+                                         f"{name} reaches {{}} of {it}", family.way(),
+                                         depth))  # fmt: skip
     return found
 
 
@@ -105,12 +121,10 @@ def _open(result: dict) -> list[Aim]:
         share = share_of_capacity(result, job)
         if not ratio or (share is not None and share > IDLE_SHARE_MAX):
             continue
-        where = (
-            f"{offered_text(result, job)}, queue depth {job['job options']['iodepth']}, harts "
-            f"{mine['harts']}, {mine['delivery']}"
-        )
         found.append(Aim("hybrid's idle time against that of interrupts", IDLE_GOAL, ratio,
-                         "hybrid idles {} of what interrupts do", where))  # fmt: skip
+                         "hybrid idles {} of what interrupts do",
+                         f"{offered_text(result, job)}, harts {mine['harts']}, {mine['delivery']}",
+                         int(job["job options"]["iodepth"])))  # fmt: skip
     return found
 
 

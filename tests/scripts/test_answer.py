@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import tempfile
 import unittest
@@ -12,7 +13,11 @@ sys.path[:0] = [str(HERE.parent.parent / "scripts"), str(HERE)]
 
 import answer  # noqa: E402
 import backing  # noqa: E402
+import contests  # noqa: E402
+import costs  # noqa: E402
 import environment  # noqa: E402
+import points  # noqa: E402
+import quiet  # noqa: E402
 import stats  # noqa: E402
 import targets  # noqa: E402
 from fake_results import (  # noqa: E402
@@ -33,41 +38,148 @@ class Answer(unittest.TestCase):
         }
 
     def test_crossover_lies_between_significant_depths(self) -> None:
-        found = answer.crossovers(self.ratios(d1=2.0, d2=1.5, d4=1.02, d8=0.98, d16=0.8))
+        found = contests.crossovers(self.ratios(d1=2.0, d2=1.5, d4=1.02, d8=0.98, d16=0.8))
         self.assertEqual([(c.low, c.high, c.first) for c in found], [(2, 16, "poll")])
         self.assertAlmostEqual(found[0].at, 5.6, 0)
 
     def test_no_crossover(self) -> None:
-        self.assertEqual(answer.crossovers(self.ratios(d1=2.0, d2=1.0, d4=1.5)), [])
-        self.assertEqual(answer.crossovers(self.ratios(d1=1.0, d2=1.0)), [])
+        self.assertEqual(contests.crossovers(self.ratios(d1=2.0, d2=1.0, d4=1.5)), [])
+        self.assertEqual(contests.crossovers(self.ratios(d1=1.0, d2=1.0)), [])
 
     def test_two_crossovers(self) -> None:
-        found = answer.crossovers(self.ratios(d1=0.5, d4=2.0, d16=0.5))
+        found = contests.crossovers(self.ratios(d1=0.5, d4=2.0, d16=0.5))
         self.assertEqual(
             [(c.low, c.high, c.first) for c in found], [(1, 4, "irq"), (4, 16, "poll")]
         )
 
     def test_a_mode_that_stood_still(self) -> None:
         ratios = {1: stats.estimate([0.0] * 6), 8: stats.estimate([2.0] * 6)}
-        self.assertEqual(len(answer.crossovers(ratios)), 1)
+        self.assertEqual(len(contests.crossovers(ratios)), 1)
 
     def test_words(self) -> None:
         text = "\n".join(answer.words(fake_result("1,4,32,128", "bias=1.3")))
         self.assertIn("polling is faster than interrupts at queue depth 1, 4", text)
         self.assertIn("interrupts are faster than polling at queue depth 32, 128", text)
-        self.assertIn("crossover from polling to interrupts", text)
+        self.assertRegex(text, r"stops paying: about 1\d \(between 4 and 32\)")
         self.assertIn("interrupts are faster than hybrid at queue depth 32, 128", text)
         self.assertIn("hybrid against polling: no significant difference at queue depth", text)
-        self.assertIn("hybrid's interrupts per I/O (interrupt mode) by queue depth: 1.00 (1.00) "
-                      "at 1, 0.25 (0.25) at 4, 0.03 (0.25) at 32", text)  # fmt: skip
+        self.assertIn("hybrid's interrupts per I/O (interrupt mode): 1.00 (1.00) at queue depth 1, "
+                      "0.01 (0.25) at queue depth 128", text)  # fmt: skip
+
+    def test_where_polling_stops_paying(self) -> None:
+        for ratios, said in (
+            (self.ratios(d1=2.0, d8=0.5), "about 3 (between 1 and 8)"),
+            (self.ratios(d1=0.5, d8=2.0), "it starts paying at about 3 (between 1 and 8)"),
+            (self.ratios(d32=2.0, d64=1.3, d128=1.01),
+             "none found; last depth with a sure lead: 64 (undecided at 128)"),
+            (self.ratios(d32=2.0), "none found; last depth with a sure lead: 32 (the deepest"),
+            (self.ratios(d1=1.0, d2=0.8, d4=0.7), "polling leads nowhere, interrupts from 2 on"),
+            (self.ratios(d1=1.0), "none found; no significant difference at any depth"),
+            ({1: stats.estimate([2.0] * 5)}, "too few rounds"),
+        ):  # fmt: skip
+            self.assertIn(said, contests.stopping(ratios))
+
+    def test_depths_in_a_row_are_drawn_together(self) -> None:
+        measured = [1, 2, 4, 8, 16, 32]
+        self.assertEqual(contests.depths_text([1, 2, 4, 8], measured), "1 to 8")
+        self.assertEqual(contests.depths_text([1, 2, 8], measured), "1, 2, 8")
+        self.assertEqual(contests.depths_text([1, 4, 8, 16], measured), "1, 4 to 16")
+
+    def test_a_contest_in_a_phrase(self) -> None:
+        ratios = self.ratios(d1=2.0, d2=1.5, d4=1.0, d8=0.5)
+        self.assertEqual(
+            contests.brief(ratios, "more", "less"),
+            "more at 1, 2 (x1.50 to x2.00), less at 8 (x0.50: 0.47 to 0.53), "
+            "no significant difference at 4",
+        )
+        self.assertEqual(contests.brief(self.ratios(d1=1.0), "", ""), "no significant difference")
+        self.assertEqual(contests.brief({}, "", ""), "")
 
     def test_each_delivery_has_words_of_its_own(self) -> None:
         windows = [*fake_windows(fake_words("1,8")), *fake_windows(fake_words("1,8"),
                                                                    delivery="msix")]  # fmt: skip
         text = answer.words(as_result(windows))
-        self.assertEqual([line for line in text if not line.startswith(" ")],
-                         ["4 KiB randread, 1 hart, batch 1, per-hart:",
-                          "4 KiB randread, 1 hart, batch 1, msix:"])  # fmt: skip
+        first, other = [line for line in text if not line.startswith(" ")]
+        self.assertEqual(first, "4 KiB randread, 1 hart, batch 1, per-hart:")
+        self.assertIn("batch 1, msix: polling over interrupts faster at 1", other)
+
+    def test_every_cost_of_hybrid_is_paired_and_has_an_interval(self) -> None:
+        result = fake_result("8,32")
+        modes = next(iter(answer.families(result).values()))
+        for other in ("poll", "irq"):
+            rows = costs.ratio_rows(modes, "hybrid", other)
+            self.assertEqual([row[0] for row in rows], ["8", "32"])
+            for row in rows:
+                self.assertEqual(len(row), 1 + len(costs.QUANTITIES))
+                for cell in row[1:]:
+                    self.assertRegex(cell, r"^[\d.]+ \([\d.]+-[\d.]+\)( =)?$")
+        # The fake guest's hybrid sleeps nine tenths of what its interrupts do, 0.8 / sqrt(8).
+        busy = costs.over(modes, "hybrid", "irq", costs.BUSY)[8]
+        self.assertAlmostEqual(busy.median, (1 - 0.9 * 0.283) / (1 - 0.283), delta=0.02)
+        text = "\n".join(answer.words(result))
+        self.assertRegex(text, r"hybrid against interrupts: hart's busy time more at 8, 32 ")
+
+    def test_costs_of_rounds_that_kept_none(self) -> None:
+        result = fake_result("1,8")
+        for job in result["jobs"]:
+            rounds = job["hartq"]["rounds"]
+            job["hartq"]["rounds"] = [
+                {name: each[name] for name in ("round", "boot", "iops")} for each in rounds
+            ]
+        modes = next(iter(answer.families(result).values()))
+        (row, _) = costs.ratio_rows(modes, "hybrid", "poll")
+        self.assertEqual(row[2:], [""] * 5)
+        self.assertRegex(row[1], r"^[\d.]+ \(")
+        (row, *_) = costs.figure_rows(modes)
+        self.assertEqual(row[:2] + row[3:4], ["1", "polling", "100"])
+        self.assertRegex(row[6], r"^\d+$", "of all rounds together: no interval")
+        answer.markdown(result)
+
+    def test_instructions_are_told(self) -> None:
+        result = fake_result("1")
+        counts = {"poll": 244, "irq": 385, "hybrid": 287}
+        for job in result["jobs"]:
+            job["hartq"]["instructions_per_io"] = counts.get(job["hartq"]["completion"])
+        self.assertIn("hybrid's instructions per I/O, exact: 287 at queue depth 1, batch 1 "
+                      "(polling 244, interrupts 385)", "\n".join(answer.words(result)))  # fmt: skip
+
+    def test_a_limit_that_is_passed_is_explained(self) -> None:
+        result = fake_result("1,8")
+        modes = next(iter(answer.families(result).values()))
+        self.assertNotIn("above the limit", "\n".join(answer.distance(modes)))
+        modes["hybrid"][8]["hartq"]["ratio_to_limit"] = {
+            "median": 1.3, "interval": [1.1, 2.1], "confidence": 0.97, "rounds": 6,
+        }  # fmt: skip
+        self.assertIn("above the limit for certain: hybrid at 8.", answer.distance(modes)[-1])
+
+    def test_chance_and_samples_are_said(self) -> None:
+        (text,) = answer.chance(fake_result("1,2,4,8"))
+        # 3 contests at each of 4 depths, wrong once in 32.
+        self.assertRegex(text, r"^of 12 comparisons of two modes \d+ show .* 0\.4 would")
+        windows = fake_windows(fake_words("1"))
+        result = as_result([dataclasses.replace(w, boot=w.round // 3) for w in windows])
+        self.assertIn("6 rounds in 2 boots", answer.sampling(result)[0])
+        self.assertIn("boot by boot the widest interval would have 50 %",
+                      answer.sampling(result)[1])  # fmt: skip
+        result = as_result([dataclasses.replace(w, boot=w.round) for w in windows])
+        self.assertEqual(len(answer.sampling(result)), 2)
+
+    def test_a_table_keeps_its_columns(self) -> None:
+        result = fake_result("1")
+        result["jobs"][1]["hartq"]["iops_interval"] = [123456789.0, 1234567890.0]
+        lines = [line for line in points.table(result) if line]
+        self.assertEqual({len(line) for line in lines[:4]}, {len(lines[0])})
+
+    def test_a_page_of_a_full_run_is_short(self) -> None:
+        windows = [
+            w for delivery in ("per-hart", "msix") for harts in (1, 2)
+            for w in fake_windows(fake_words("1,2,4,8,16,32,64,128,256", harts=harts),
+                                  delivery=delivery)
+        ]  # fmt: skip
+        result = as_result(windows)
+        self.assertGreater(len(points.table(result)), 140)
+        self.assertLess(len(answer.markdown(result).splitlines()), 200)
+        self.assertLess(len(answer.words(result)), 30)
 
     def open_result(self, rate: int, rounds: int = 6, known: bool = True) -> dict:
         words = [*fake_words("32", rounds, modes="poll,irq,hybrid"), f"rate_iops={rate}"]
@@ -76,9 +188,9 @@ class Answer(unittest.TestCase):
 
     def test_open_loop(self) -> None:
         result = self.open_result(8000)
-        table = answer.table(result)
+        table = points.table(result)
         self.assertIn("open loop, linear", table[0])
-        self.assertIn("8,000  hybrid", table[4])
+        self.assertRegex(table[4], r"8,000 +hybrid")
         self.assertIn("open loop:", answer.words(result))
         self.assertIn("hybrid idles 0.9", answer.words(result)[-1])
         self.assertIn("too few rounds", answer.words(self.open_result(8000, 3))[-1])
@@ -116,8 +228,8 @@ class Answer(unittest.TestCase):
         found = [line for line in targets.lines(result) if "interrupts" in line]
         self.assertEqual(found, [
             "hybrid against interrupts, target 0.95, 2 points: not excluded at 1, not met at 1",
-            "not met: hybrid reaches 0.90 (0.80 to 0.90) of interrupts, target 0.95, at queue "
-            "depth 2, batch 1, harts 1, per-hart",
+            "not met: hybrid against interrupts 0.90 (0.80 to 0.90) at queue depth 2, batch 1, "
+            "1 hart, per-hart",
         ])  # fmt: skip
         few = targets.lines(fake_result("1", rounds=5))
         self.assertTrue(few[0].startswith("too few rounds to say:"), few)
@@ -127,11 +239,34 @@ class Answer(unittest.TestCase):
         self.assertIn("load 0.1/0.1/0.1 before, 2.5/1/0.25 after the run", text)
 
     def test_a_busy_host_is_said(self) -> None:
-        result = fake_result("1")
+        result = fake_result("1,2,4")
         self.assertIn("waited little", answer.crowding(result)[0])
-        for job in result["jobs"]:
+        self.assertEqual(quiet.troubles(result), [])
+        for job in result["jobs"][: len(result["jobs"]) // 4]:
             job["hartq"]["host_wait_fraction"] = {"vcpu": 0.05, "device": 0.4}
-        self.assertIn("HOST WAS BUSY", answer.crowding(result)[0])
+        self.assertIn("HOST WAS BUSY", answer.crowding(result)[0], "at a quarter of the points")
+
+    def test_a_host_that_drifts_is_said(self) -> None:
+        windows = fake_windows(fake_words("1,8"))
+        result = as_result([dataclasses.replace(w, boot=w.round // 2) for w in windows])
+        self.assertEqual(quiet.troubles(result), [])
+        self.assertRegex("\n".join(answer.crowding(result)), r"boot by boot .* (0\.9|1\.0)\d, ")
+        for job in result["jobs"]:
+            for each in job["hartq"]["rounds"]:
+                each["iops"] *= 0.6 if each["boot"] == 1 else 1.0
+        self.assertRegex(quiet.troubles(result)[0], r"DRIFTED: .* 0\.\d\d of .* in boot 1\.")
+
+    def test_what_the_hypervisor_took(self) -> None:
+        result = fake_result("1")
+        result["environment"]["steal_fraction"] = 0.01
+        for share, said in ((None, 1.0), (0.02, 2.0)):
+            for job in result["jobs"]:
+                job["hartq"]["host_steal_fraction"] = share
+            self.assertIn(f"the host's hypervisor took {said} % of its time",
+                          answer.crowding(result))  # fmt: skip
+        for job in result["jobs"][:1]:
+            job["hartq"]["host_steal_fraction"] = 0.2
+        self.assertIn("its hypervisor took 20 %", quiet.troubles(result)[0])
 
     def test_missed_is_loud(self) -> None:
         self.assertEqual(targets.faults(fake_result()), [])

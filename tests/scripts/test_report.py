@@ -13,6 +13,7 @@ from pathlib import Path
 import support
 from fake_results import fake_result
 
+import answer
 import report
 
 try:
@@ -89,10 +90,12 @@ def draw(folder: Path, result: dict, peers: dict | None = None) -> str:
 class Report(support.ScriptTest):
     def test_answers_each_question_with_intervals(self) -> None:
         text = read(draw(self.folder, fake_result("1,8,32,128"), PEERS)).text
-        for question, _, names in report.QUESTIONS:
-            self.assertIn(question, text)
-            for name in names:
-                self.assertIn(name, text)
+        for section in answer.questions(fake_result("1,8,32,128")):
+            self.assertIn(section.title, text)
+            for table in section.tables:
+                for name in (table.caption, *table.head):
+                    self.assertIn(name, text)
+        self.assertIn(answer.LINUX, text)
         self.assertRegex(text, r"polling reaches [\d.]+ \([\d.]+ to [\d.]+\) at queue depth")
         self.assertIn("8.00 (7.00 to 9.00)", text)
         self.assertIn("queue depth 32: 8.0 times Linux", text)
@@ -101,7 +104,7 @@ class Report(support.ScriptTest):
     def test_says_what_was_not_measured(self) -> None:
         one = {**fake_result("1"), "jobs": fake_result("1")["jobs"][:1]}
         text = read(draw(self.folder, one)).text
-        self.assertIn("Not measured: make bench measures it.", text)
+        self.assertIn(answer.NOT_MEASURED, text)
         self.assertIn(report.NO_PEERS, text)
 
     def test_needs_nothing_beside_it(self) -> None:
@@ -121,6 +124,10 @@ class Report(support.ScriptTest):
     def test_warns(self) -> None:
         text = read(draw(self.folder, {**fake_result(), "partial": True})).text
         self.assertIn("This is a partial result", text)
+
+    def test_only_the_null_medium_copies_nothing(self) -> None:
+        self.assertTrue(report.on_null({"environment": {"backing": "null"}}))
+        self.assertFalse(report.on_null({"environment": {"backing": "ram:64m"}}))
 
     def test_every_picture_has_words(self) -> None:
         self.assertEqual(set(report.CAPTIONS), set(plot.drawn.PICTURES))
