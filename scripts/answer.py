@@ -285,9 +285,9 @@ def sampling(result: dict) -> list[str]:
     if len(boots) < rounds:
         confidence = 100 * interval_ranks(len(boots))[1]
         lines.append(
-            f"an interval takes rounds as its samples ({100 * interval_ranks(rounds)[1]:.0f} %), "
-            "but the rounds of a boot share where the host has put QEMU's threads; taken boot by boot "
-            f"the widest interval would have {confidence:.0f} %"
+            f"an interval takes rounds as its samples ({100 * interval_ranks(rounds)[1]:.0f} "
+            "%), but the rounds of a boot share where the host has put QEMU's threads; taken boot "
+            f"by boot the widest interval would have {confidence:.0f} %"
         )
     return [*lines, "an interval holds for this run: another run, another host differ by more"]
 

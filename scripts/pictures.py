@@ -7,9 +7,10 @@ they stay apart in print.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import matplotlib
 
@@ -26,9 +27,9 @@ from matplotlib.ticker import (  # noqa: E402
     NullLocator,
 )
 
-WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.8, 100
+WIDTH_IN, HEIGHT_IN, DPI = 7.0, 4.4, 120  # 840 pixels, read at half of that as well
 DECADES_FINE = 3.2  # up to here 2 and 5 have a tick as well
-TITLE_CHARS = 80  # as many as the width holds
+TITLE_CHARS = 68  # as many as the width holds
 
 plt.rcParams.update(
     {
@@ -125,18 +126,18 @@ def short_number(value: float, _position: object = None) -> str:
 
 def new_figure(
     title: str, footer: str, panels: int = 1, rows: int = 1, height_in: float = HEIGHT_IN,
-    sharey: bool = True,
+    sharey: bool = True, widths: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """Panels beside or below one another, a bold title over them, small print under them."""
     figure, axes = plt.subplots(
-        rows, panels, sharex=rows > 1, sharey=sharey, squeeze=False,
+        rows, panels, sharex=rows > 1, sharey=sharey, squeeze=False, width_ratios=widths,
         figsize=(WIDTH_IN, height_in), layout="constrained",
     )  # fmt: skip
     low = 0.045 * HEIGHT_IN / height_in
     figure.get_layout_engine().set(rect=(0, low, 1, 1 - low))
     text = "\n".join(textwrap.wrap(title, TITLE_CHARS))
     figure.suptitle(text, fontsize=12, fontweight="bold", x=0.012, ha="left")
-    figure.text(0.012, 0.25 * low, footer, fontsize=8.5, color="#555555")
+    figure.text(0.012, 0.25 * low, footer, fontsize=7.5, color="#555555")
     return figure, list(axes.flat)
 
 
@@ -196,17 +197,11 @@ def spread(lines: Sequence[Series]) -> float:
     return max(0.1, math.log2(max(values) / min(values)) / 7)
 
 
-def legend(axes: Axes, fontsize: float = 10, outside: bool = True) -> None:
-    """Polling first, whatever was drawn first; above the axes, where no line is."""
-    handles, labels = axes.get_legend_handles_labels()
+def inner_legend(axes: Axes, fontsize: float = 9.5) -> None:
+    """In the upper left corner, where no line is."""
+    handles, labels = handles_of([axes])
     if handles:
-        order = {look.label: index for index, look in enumerate(LOOKS.values())}
-        pairs = sorted(zip(labels, handles), key=lambda pair: order.get(pair[0], len(order)))
-        columns = 4 if len(pairs) <= 4 else 3  # as many as the width has room for
-        above = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncol": columns,
-                 "columnspacing": 1.3, "handletextpad": 0.5}  # fmt: skip
-        axes.legend([h for _, h in pairs], [n for n, _ in pairs], fontsize=fontsize,
-                    **(above if outside else {"loc": "upper left"}))  # fmt: skip
+        axes.legend(handles, labels, fontsize=fontsize, loc="upper left")
 
 
 def top_legend(figure: Figure, handles: Sequence, labels: Sequence[str], columns: int) -> None:
@@ -215,11 +210,96 @@ def top_legend(figure: Figure, handles: Sequence, labels: Sequence[str], columns
     rows = math.ceil(len(labels) / columns)
     lines = figure._suptitle.get_text().count("\n") + 1 if figure._suptitle else 0
     title, room = 0.3 * lines / height, (0.12 + 0.22 * rows) / height
+    figure._suptitle.set_in_layout(False)  # its room is counted here
     engine = figure.get_layout_engine()
     left, low, width, tall = engine.get()["rect"]
     engine.set(rect=(left, low, width, tall - room - title))
     figure.legend(handles, labels, loc="upper left", bbox_to_anchor=(0, 1 - title), ncol=columns,
                   fontsize=9.5, borderaxespad=0.3, columnspacing=1.3)  # fmt: skip
+
+
+def handles_of(panels: Sequence[Axes]) -> tuple[list, list[str]]:
+    """Each line of several panels once, in the order of LOOKS."""
+    found: dict[str, object] = {}
+    for axes in panels:
+        found |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels())}
+    order = {look.label: index for index, look in enumerate(LOOKS.values())}
+    names = sorted(found, key=lambda name: order.get(name, len(order)))
+    return [found[name] for name in names], names
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """A number beside a point."""
+
+    x: float
+    y: float
+    text: str
+    color: str
+
+
+LABEL_SIZE = 9.0
+# Where a label may stand, in points from its marker: beside it first, then further off with a line.
+AWAY = (9.0, 15.0, 22.0, 30.0, 40.0, 50.0)
+LINE_STEP = 4.0  # pixels
+TURNS = (0, 180, -45, 135, 45, -135, -90, 90)
+
+
+def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
+    """Each label beside its point where it covers no marker and no other label; else none.
+
+    Where it covers no line either, if there is such a place. The axes must have been drawn: their
+    place on the page decides.
+    """
+    unit = axes.figure.dpi / 72
+    half_high = 0.55 * LABEL_SIZE * unit
+    places = [tuple(axes.transData.transform((label.x, label.y))) for label in labels]
+    taken = [(x, y, 4.5 * unit, 4.5 * unit) for x, y in places]
+    lines = list(_line_boxes(axes))
+    for label, (x, y) in zip(labels, places):
+        half_wide = 0.32 * LABEL_SIZE * unit * len(label.text)
+        for avoided, away, turn in itertools.product((lines, ()), AWAY, TURNS):
+            dx = (away + half_wide / unit) * math.cos(math.radians(turn))
+            dy = away * math.sin(math.radians(turn))
+            box = (x + dx * unit, y + dy * unit, half_wide, half_high)
+            if _is_free(box, taken) and _is_free(box, avoided) and _is_inside(axes, box):
+                taken.append(box)
+                _write(axes, label, (dx, dy), away > AWAY[0])
+                break
+
+
+def _line_boxes(axes: Axes) -> Iterator[tuple[float, float, float, float]]:
+    """All lines as boxes of a pixel, close to one another."""
+    for line in axes.get_lines():
+        ends = [tuple(each) for each in line.get_transform().transform(line.get_xydata())]
+        for (x0, y0), (x1, y1) in zip(ends, ends[1:]):
+            steps = 1 + int(max(abs(x1 - x0), abs(y1 - y0)) / LINE_STEP)
+            for step in range(steps):
+                share = step / steps
+                yield x0 + share * (x1 - x0), y0 + share * (y1 - y0), 1.0, 1.0
+
+
+def _is_free(box: Sequence[float], taken: Sequence[Sequence[float]]) -> bool:
+    """Boxes are middles and half sizes."""
+    x, y, wide, high = box
+    return all(abs(x - ox) > wide + ow or abs(y - oy) > high + oh for ox, oy, ow, oh in taken)
+
+
+def _is_inside(axes: Axes, box: Sequence[float]) -> bool:
+    x, y, wide, high = box
+    frame = axes.bbox
+    return (frame.x0 < x - wide and x + wide < frame.x1
+            and frame.y0 < y - high and y + high < frame.y1)  # fmt: skip
+
+
+def _write(axes: Axes, label: Label, offset: tuple[float, float], led: bool) -> None:
+    line = {"arrowstyle": "-", "color": label.color, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 3}
+    axes.annotate(
+        label.text, (label.x, label.y), offset, textcoords="offset points", ha="center",
+        va="center", fontsize=LABEL_SIZE, color=label.color, zorder=5,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
+        arrowprops=line if led else None,
+    )  # fmt: skip
 
 
 def close(figure: Figure) -> None:

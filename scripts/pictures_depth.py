@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -11,41 +12,56 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from pictures import (
     REFERENCES,
+    Label,
     Look,
     Point,
     Series,
     doubling_axis,
     draw_line,
+    handles_of,
+    inner_legend,
     latency_text,
-    legend,
     log_scale,
     look_of,
     new_figure,
+    place_labels,
     short_number,
     spread,
+    top_legend,
 )
 
-NEAR_PIXELS = 15  # two labels closer than this would cover each other
 NINES_MAX = 6
+LINES_MANY, DEPTHS_TOLD = 3, (8, 32, 128)  # of more lines only these depths and the ends
 LEGEND_ROOM = 2.2  # more room above the highest value, on a logarithmic axis
 NULL_NEAR = 8.0  # a null line further above the others than this is said, not drawn
 
 
 def iops_over_depth(lines: Sequence[Series], title: str, footer: str) -> Figure:
-    """Picture 1: IOPS against queue depth, intervals as bars, the device limit dashed."""
-    figure, (axes,) = new_figure(title, footer)
+    """Picture 1: IOPS against queue depth, intervals as bars, the device limit dashed.
+
+    What stands apart by a note has a panel of its own, as wide as its depths need.
+    """
     lines, far = _without_far_null(lines)
-    for series in lines:
-        draw_line(axes, series, spread(lines))
-    doubling_axis(axes, lines, "queue depth")
-    axes.set_ylabel("IOPS")
-    log_scale(axes, short_number)
-    _name_batches(axes, lines)
+    notes = list(dict.fromkeys(series.note for series in lines))
+    groups = [[series for series in lines if series.note == note] for note in notes]
+    widths = [1 + math.log2(max(_depths(group)) / min(_depths(group))) for group in groups]
+    figure, panels = new_figure(title, footer, len(groups), widths=widths)
+    for axes, note, group in zip(panels, notes, groups):
+        for series in group:
+            draw_line(axes, dataclasses.replace(series, note=""), spread(lines))
+        doubling_axis(axes, group, "queue depth")
+        axes.set_title(note, fontsize=11)
+    panels[0].set_ylabel("IOPS")
+    log_scale(panels[0], short_number)
     if far:
-        axes.annotate(far, (0.99, 0.015), xycoords="axes fraction", ha="right", fontsize=9.5,
-                      color="#666666")  # fmt: skip
-    legend(axes)
+        panels[0].annotate(far, (0.99, 0.015), xycoords="axes fraction", ha="right", fontsize=9.5,
+                           color="#666666")  # fmt: skip
+    top_legend(figure, *handles_of(panels), 3)
     return figure
+
+
+def _depths(lines: Sequence[Series]) -> list[int]:
+    return [point.at for series in lines for point in series.points]
 
 
 def _without_far_null(lines: Sequence[Series]) -> tuple[list[Series], str]:
@@ -74,20 +90,8 @@ def scaling(lines: Sequence[Series], cores: int, title: str, footer: str) -> Fig
             f"the host's {cores} cores", (cores, 0.02), (5, 0), xycoords=("data", "axes fraction"),
             textcoords="offset points", fontsize=9.5, color="#666666",
         )  # fmt: skip
-    legend(axes)
+    top_legend(figure, *handles_of([axes]), 3)
     return figure
-
-
-def _name_batches(axes: Axes, lines: Sequence[Series]) -> None:
-    """A word at the left end of each group of thin lines."""
-    for note in dict.fromkeys(series.note for series in lines if series.note):
-        first = [series.points[0] for series in lines if series.note == note]
-        left = min(first, key=lambda point: (point.at, -point.iops))
-        top = max(point.iops for point in first if point.at == left.at)
-        axes.annotate(
-            note, (left.at, top), (-9, -2), textcoords="offset points", ha="right",
-            fontsize=9.5, color="#333333",
-        )  # fmt: skip
 
 
 def nines(share: float) -> float:
@@ -122,7 +126,7 @@ def latency(lines: Sequence[Series], depths: Sequence[int], title: str, footer: 
         axes.set_xlabel("percentile")
     panels[0].set_ylabel("latency")
     log_scale(panels[0], latency_text, LEGEND_ROOM)
-    legend(panels[0], 9.5, outside=False)
+    inner_legend(panels[0])
     return figure
 
 
@@ -137,23 +141,17 @@ def _draw_latency(axes: Axes, look: Look, point: Point) -> None:
             axes.plot(xs[index], ys[index], look.marker, color=look.color)
 
 
-def _label_depths(axes: Axes, series: Series, taken: list[tuple[float, float]]) -> None:
-    """Each point's depth to its lower right, where a rising line leaves room, if nothing is there.
-
-    The deepest queues come first: where labels are crowded, the ends are worth most.
-    """
-    below = -4 if series.mode == "poll" else -9
-    for point in reversed(series.points):
-        if point.busy is None:
-            continue
-        x, y = axes.transData.transform((point.busy, point.iops))
-        if any(abs(x - tx) < 2 * NEAR_PIXELS and abs(y - ty) < NEAR_PIXELS for tx, ty in taken):
-            continue
-        taken.append((x, y))
-        axes.annotate(
-            str(point.at), (point.busy, point.iops), (8, below), textcoords="offset points",
-            fontsize=9.5, color=series.look.color,
-        )  # fmt: skip
+def _labels(drawn: Sequence[Series]) -> list[Label]:
+    """Each point's depth; the ends of the lines first, where there may be no room for all."""
+    found: list[tuple[int, Label]] = []
+    for series in drawn:
+        points = [point for point in series.points if point.busy is not None]
+        for index, point in enumerate(points):
+            rank = min(index, len(points) - 1 - index)
+            if rank and len(drawn) > LINES_MANY and point.at not in DEPTHS_TOLD:
+                continue
+            found.append((rank, Label(point.busy, point.iops, str(point.at), series.look.color)))
+    return [label for _, label in sorted(found, key=lambda pair: pair[0])]
 
 
 def iops_over_busy(lines: Sequence[Series], title: str, footer: str) -> Figure:
@@ -167,19 +165,17 @@ def iops_over_busy(lines: Sequence[Series], title: str, footer: str) -> Figure:
             [point.busy for point in points], [point.iops for point in points], color=look.color,
             marker=look.marker, linestyle=look.line, label=look.label, clip_on=False,
         )  # fmt: skip
-    limit = max((p.iops for s in lines if s.mode == "limit" and not s.note for p in s.points),
-                default=None)  # fmt: skip
-    if limit:
-        look = look_of("limit", "")
-        axes.axhline(limit, color=look.color, linestyle=look.line, linewidth=1.0, label=look.label)
-    axes.set_xlim(0, 107)
+    limits = [p for s in lines if s.mode == "limit" and not s.note for p in s.points]
+    if limits:
+        most, look = max(limits, key=lambda point: point.iops), look_of("limit", "")
+        axes.axhline(most.iops, color=look.color, linestyle=look.line, linewidth=1.0,
+                     label=f"highest device limit, at depth {most.at}")  # fmt: skip
+    axes.set_xlim(0, 112)
     axes.xaxis.set_major_locator(FixedLocator(range(0, 101, 20)))
     axes.set_xlabel("hart busy, % (not in wfi); numbers are queue depths")
     axes.set_ylabel("IOPS")
     log_scale(axes, short_number)
+    top_legend(figure, *handles_of([axes]), 3)
     figure.canvas.draw()
-    taken: list[tuple[float, float]] = []
-    for series in drawn:
-        _label_depths(axes, series, taken)
-    legend(axes)
+    place_labels(axes, _labels(drawn))
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -11,11 +12,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from families import MODE_NAMES, size_text
 from pictures import (
-    LOOKS,
     Look,
     Series,
     doubling_axis,
     draw_line,
+    handles_of,
     latency_text,
     log_scale,
     new_figure,
@@ -32,40 +33,60 @@ PART_LOOKS = {
     "interrupts": ("#D55E00", "xx"),
 }  # fmt: skip
 HEAT_COLORS = {"poll": "#0072B2", "irq": "#D55E00", "hybrid": "#009E73"}
+UNMEASURED = {"facecolor": "white", "edgecolor": "#BBBBBB", "hatch": "////", "linewidth": 0.6}
 BAR_IN, ROW_IN = 0.34, 1.25  # height that a bar, and a panel of time, need
+ON_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
 SATURATED = 0.95  # of the offered load: what does less is full
+
+
+def heat_rows(cells: Sequence[HeatCell]) -> list[tuple[str, dict[int, HeatCell]]]:
+    """The cells by depth of each row: batches that some depth has beside its own, and depth."""
+    batches = sorted({cell.batch for cell in cells if cell.batch != cell.depth} | {1})
+    rows = [(str(b), {c.depth: c for c in cells if c.batch == b}) for b in batches]
+    return [*rows, ("= depth", {c.depth: c for c in cells if c.batch == c.depth})]
 
 
 def heatmap(cells: Sequence[HeatCell], title: str, footer: str) -> Figure:
     """Picture 4: the best mode over depth and batch, grey where the next is not clearly slower."""
-    depths = sorted({cell.depth for cell in cells})
-    batches = sorted({cell.batch for cell in cells})
-    figure, (axes,) = new_figure(title, footer)
-    for cell in cells:
-        x, y = depths.index(cell.depth), batches.index(cell.batch)
-        color = HEAT_COLORS[cell.mode] if cell.sure else NO_DIFFERENCE_GREY
-        axes.bar(x, 0.94, 0.94, y - 0.47, color=color)
-        text = f"{cell.mode}\nx{cell.factor:.2f}"
-        axes.text(x, y, text, ha="center", va="center", fontsize=9.5 if len(depths) < 9 else 8,
-                  color="white" if cell.sure else "#333333",
-                  fontweight="bold" if cell.sure else "normal")  # fmt: skip
-    _name_ticks(axes, depths, batches)
+    depths, rows = sorted({cell.depth for cell in cells}), heat_rows(cells)
+    figure, (axes,) = new_figure(title, footer, height_in=1.7 + 0.6 * len(rows))
+    lacking = set()
+    for (y, (batch, row)), (x, depth) in itertools.product(enumerate(rows), enumerate(depths)):
+        if cell := row.get(depth):
+            _draw_cell(axes, x, y, cell, len(depths))
+        elif batch.isdecimal() and int(batch) > depth:
+            lacking.add("batch above the depth")
+        else:
+            lacking.add("not measured")
+            axes.bar(x, 0.94, 0.94, y - 0.47, **UNMEASURED)
+    _name_ticks(axes, depths, [batch for batch, _ in rows])
     shown = [mode for mode in HEAT_COLORS if any(c.mode == mode and c.sure for c in cells)]
     handles = [Patch(color=HEAT_COLORS[mode], label=MODE_NAMES[mode]) for mode in shown]
     if not all(cell.sure for cell in cells):
         handles.append(Patch(color=NO_DIFFERENCE_GREY, label="no significant difference"))
-    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncol=4, fontsize=10)
+    patches = {"not measured": UNMEASURED,
+               "batch above the depth": {"facecolor": "white", "edgecolor": "#DDDDDD"}}  # fmt: skip
+    handles += [Patch(**look, label=name) for name, look in patches.items() if name in lacking]
+    top_legend(figure, handles, [handle.get_label() for handle in handles], 3)
     return figure
 
 
-def _name_ticks(axes: Axes, depths: Sequence[int], batches: Sequence[int]) -> None:
+def _draw_cell(axes: Axes, x: int, y: int, cell: HeatCell, columns: int) -> None:
+    axes.bar(x, 0.94, 0.94, y - 0.47, color=HEAT_COLORS[cell.mode] if cell.sure
+             else NO_DIFFERENCE_GREY)  # fmt: skip
+    axes.text(x, y, f"{cell.mode}\nx{cell.factor:.2f}", ha="center", va="center",
+              fontsize=9.5 if columns < 9 else 8, color="white" if cell.sure else "#333333",
+              fontweight="bold" if cell.sure else "normal")  # fmt: skip
+
+
+def _name_ticks(axes: Axes, depths: Sequence[int], batches: Sequence[str]) -> None:
     axes.grid(False)
     axes.set_xticks(range(len(depths)), map(str, depths))
-    axes.set_yticks(range(len(batches)), map(str, batches))
+    axes.set_yticks(range(len(batches)), batches)
     axes.set_xlim(-0.55, len(depths) - 0.45)
     axes.set_ylim(-0.55, len(batches) - 0.45)
     axes.set_xlabel("queue depth")
-    axes.set_ylabel("batch: commands behind one doorbell")
+    axes.set_ylabel("batch")
     axes.tick_params(length=0)
 
 
@@ -151,7 +172,8 @@ def _draw_time(axes: Axes, line: Timeline) -> None:
     found = f"{gaps} interval{'s' if gaps > 1 else ''} without a completion" if gaps else "no gap"
     text = f"{line.look.label}: {found} (of {line.interval_ms:g} ms)"
     axes.text(0.005, 0.97, text, transform=axes.transAxes, va="top", fontsize=10,
-              color="#CC0000" if gaps else "#333333")  # fmt: skip
+              color="#CC0000" if gaps else "#333333",
+              bbox=ON_WHITE)  # fmt: skip
 
 
 def blocksize(lines: Sequence[Series], title: str, footer: str) -> Figure:
@@ -171,8 +193,7 @@ def blocksize(lines: Sequence[Series], title: str, footer: str) -> Figure:
     right.set_ylabel("bandwidth, MiB/s")
     log_scale(left, short_number)
     log_scale(right, short_number)
-    handles, labels = left.get_legend_handles_labels()
-    top_legend(figure, handles[::-1], labels[::-1], 3)
+    top_legend(figure, *handles_of([left]), 3)
     return figure
 
 
@@ -187,18 +208,18 @@ def openloop(lines: dict[Look, list[LoadPoint]], title: str, footer: str) -> Fig
     _say_saturated(panels[0], [point for line in lines.values() for point in line])
     panels[0].set_ylabel("latency from when it was due")
     log_scale(panels[0], latency_text)
-    order = list(LOOKS.values())
-    handles, labels = panels[0].get_legend_handles_labels()
-    pairs = sorted(zip(labels, handles), key=lambda pair: [o.label for o in order].index(pair[0]))
-    top_legend(figure, [h for _, h in pairs], [n for n, _ in pairs], 4)
+    top_legend(figure, *handles_of(panels), 3)
     return figure
 
 
 def _draw_load(axes: Axes, look: Look, points: Sequence[LoadPoint], index: int) -> None:
-    known = [(p, p.latency_us[index]) for p in points if p.latency_us[index] is not None]
-    axes.plot([p.offered for p, _ in known], [us for _, us in known], color=look.color,
-              marker=look.marker, linestyle=look.line, label=look.label)  # fmt: skip
-    full = [(p, us) for p, us in known if p.done < SATURATED * p.offered]
+    known = [(p, us) for p in points if (us := p.latency_us[index])]
+    axes.errorbar([p.offered for p, _ in known], [us.median for _, us in known],
+                  yerr=[[us.median - us.low for _, us in known],
+                        [us.high - us.median for _, us in known]], color=look.color,
+                  marker=look.marker, linestyle=look.line, elinewidth=1.1, capsize=3,
+                  label=look.label)  # fmt: skip
+    full = [(p, us.median) for p, us in known if p.done < SATURATED * p.offered]
     axes.plot([p.offered for p, _ in full], [us for _, us in full], marker="o", markersize=13,
               markerfacecolor="none", markeredgecolor="#CC0000", linestyle="none")  # fmt: skip
 
@@ -228,7 +249,7 @@ def _load_axis(axes: Axes, points: Sequence[LoadPoint]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(text))
     axes.set_xlim(left=0)
     known = any(share is not None for share in shares.values())
-    axes.set_xlabel("offered load, IOPS" + (" and share of the capacity" if known else ""))
+    axes.set_xlabel("offered IOPS" + (", share of the capacity" if known else ""))
 
 
 def peers(panels: dict[str, Sequence[PeerDot]], title: str, footer: str) -> Figure:

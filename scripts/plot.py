@@ -42,52 +42,61 @@ timeline, blocksize, openloop and, of DIR/peers, peers as .png and .svg; answer.
 """
 
 
-def footer(result: dict) -> str:
-    """The small print under each picture."""
+def footer(result: dict, of: str) -> str:
+    """The small print under each picture; `of` says what its points are."""
     rounds = max((len(job["hartq"]["rounds"]) for job in result["jobs"]), default=0)
-    qemu = result["environment"]["qemu"]
-    parts = [f"median and interval of {rounds} rounds", f"QEMU {qemu}",
-             "emulated: compare ratios, not absolute numbers"]  # fmt: skip
+    parts = [of.format(f"{rounds} rounds"), backing_text(result),
+             f"QEMU {result['environment']['qemu']}",
+             "emulated: compare ratios only"]  # fmt: skip
     if quiet.troubles(result):
-        parts.insert(0, "BUSY HOST")
+        parts.insert(0, "UNQUIET HOST")
     if result.get("partial"):
         parts.insert(0, "PARTIAL RESULT")
     return "; ".join(parts)
 
 
-def of_depth(result: dict, others: Sequence[Series], end: str) -> Iterator[tuple[str, Figure]]:
+# What a point of a picture is, for its small print.
+WITH_INTERVALS = "median and interval of {}"
+CURVES, DOTS = "all of {} together, no intervals", "medians of {}, no intervals"
+CELLS, BARS = "paired medians of {}", "instructions exact, events of {}"
+EVERY = "each of {}"
+
+
+def of_depth(result: dict, others: Sequence[Series]) -> Iterator[tuple[str, Figure]]:
     """The pictures of the workload that was measured at most depths."""
     family, lines = series.our_series(result)
     lines += others
     if family is None:
         return
-    place, small = f"{family.workload()}, {end}", footer(result)
+    place, small = family.workload(), footer(result, WITH_INTERVALS)
     yield "iops", pictures_depth.iops_over_depth(lines, f"IOPS: {place}", small)
     depths = series.panel_depths(lines)
     if depths:
-        yield "latency", pictures_depth.latency(lines, depths, f"Latency: {place}", small)
+        curves = footer(result, CURVES)
+        yield "latency", pictures_depth.latency(lines, depths, f"Latency: {place}", curves)
     if any(point.busy is not None for line in lines for point in line.points):
-        yield "cpu", pictures_depth.iops_over_busy(lines, f"IOPS for CPU time: {place}", small)
+        dots = footer(result, DOTS)
+        yield "cpu", pictures_depth.iops_over_busy(lines, f"IOPS for CPU time: {place}", dots)
     workload, lines = series.scaling_series(result)
     if lines:
         cores = result["environment"]["host_cores"]
-        title = f"IOPS over harts: {workload}, {end}"
+        title = f"IOPS over harts: {workload}"
         yield "scaling", pictures_depth.scaling(lines, cores, title, small)
 
 
-def of_the_rest(result: dict, end: str) -> Iterator[tuple[str, Figure]]:
+def of_the_rest(result: dict) -> Iterator[tuple[str, Figure]]:
     """Best mode, cost, time, block sizes, open loop."""
-    small = footer(result)
-    for name, title, choose, paint in (
-        ("heatmap", "Fastest mode", selection.heat_cells, pictures_more.heatmap),
-        ("cost", "Cost of an I/O", selection.cost_bars, pictures_more.cost),
-        ("timeline", "IOPS over time", selection.timelines, pictures_more.timeline),
-        ("blocksize", "Block size", selection.block_series, pictures_more.blocksize),
-        ("openloop", "Open loop", selection.open_series, pictures_more.openloop),
-    ):
+    for name, title, of, choose, paint in (
+        ("heatmap", "Fastest mode", CELLS, selection.heat_cells, pictures_more.heatmap),
+        ("cost", "Cost of an I/O", BARS, selection.cost_bars, pictures_more.cost),
+        ("timeline", "IOPS over time", EVERY, selection.timelines, pictures_more.timeline),
+        ("blocksize", "Block size", WITH_INTERVALS, selection.block_series,
+         pictures_more.blocksize),
+        ("openloop", "Open loop", WITH_INTERVALS, selection.open_series, pictures_more.openloop),
+    ):  # fmt: skip
         workload, found = choose(result)
         if found:
-            yield name, paint(found, f"{title}: {workload}, {end}", small)
+            yield name, paint(found, f"{title}: {workload}", footer(result, of))
 
 
 def of_peers(folder: Path) -> Iterator[tuple[str, Figure]]:
@@ -109,7 +118,7 @@ def peers_footer(peers: dict) -> str:
         parts.append(f"median and interval of {about['pairs']} boot pairs; QEMU {about['qemu']}")
     if any(each.get("least") for each in peers["series"]):
         parts.append("hollow: a reap waits for one")
-    return "; ".join([*parts, "emulated: compare ratios, not absolute numbers"])
+    return "; ".join([*parts, "emulated: compare ratios only"])
 
 
 def load_peers(folder: Path) -> dict:
@@ -127,9 +136,8 @@ def load_peers(folder: Path) -> dict:
 def draw(result: dict, others: Sequence[Series], folder: Path) -> list[Path]:
     """Write the pictures that the result has data for, and remove those of an older one."""
     drawn.clear(folder)
-    end = f"{backing_text(result)}, emulated"
     written = []
-    for group in (of_depth(result, others, end), of_the_rest(result, end), of_peers(folder)):
+    for group in (of_depth(result, others), of_the_rest(result), of_peers(folder)):
         for name, figure in group:
             for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
                 path = folder / f"{name}.{kind}"

@@ -67,8 +67,8 @@ def troubles(result: dict) -> list[str]:
            if max(factor, 1 / factor) > DRIFT_MAX]  # fmt: skip
     if off:
         found.append(
-            f"THE HOST DRIFTED: the same points reached {', '.join(off)}. Ratios are paired within a "
-            "boot; absolute figures and their intervals are of a host that changed."
+            f"THE HOST DRIFTED: the same points reached {', '.join(off)}. Ratios are paired within "
+            "a boot; absolute figures and their intervals are of a host that changed."
         )
     return found
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable
 
-import results
-from families import capacity_of, open_jobs, size_text
+import costs
+from families import open_jobs, share_of_capacity, size_text
 from pictures import REFERENCES, Look, Series, look_of, other_look
 from pictures import Point as Place
 from series import DRAWN_MODES, our_point
-from stats import paired_ratio
+from stats import Estimate, paired_ratio
 
 COST_POINTS = ((1, 1), (32, 32))  # depth, batch: those that `make instructions` counts
 PARTS = ("submit", "reap", "interrupt")
-TIMELINE_DEPTH, TIMELINE_BS = 32, 4096  # of the picture over time, or what is nearest
-PERCENTILES = ("50.000000", "99.000000")
+USUAL_DEPTH, USUAL_BS = 32, 4096  # of the pictures over time and block size, or the nearest
 
 
 def closed_jobs(result: dict) -> list[dict]:
@@ -152,7 +151,7 @@ def timelines(result: dict) -> tuple[str, list[Timeline]]:
 
     def oddness(job: dict) -> tuple[int, ...]:
         _, bs, depth, batch, harts = place(job)
-        return abs(depth - TIMELINE_DEPTH), batch, harts, abs(bs - TIMELINE_BS)
+        return abs(depth - USUAL_DEPTH), batch, harts, abs(bs - USUAL_BS)
 
     main = min(jobs, key=oddness)
     found: dict[Look, Timeline] = {}
@@ -165,7 +164,8 @@ def timelines(result: dict) -> tuple[str, list[Timeline]]:
         if rounds:
             found.setdefault(look, Timeline(look, mine["timeline"]["interval_ms"], rounds))
     rw, bs, depth, batch, harts = place(main)
-    name = f"{size_text(bs)} {rw}, queue depth {depth}, batch {batch}, {harts} hart(s)"
+    name = f"{size_text(bs)} {rw}, queue depth {depth}, batch {batch}, {harts} hart"
+    name += "s" if harts > 1 else ""
     return name, list(found.values())
 
 
@@ -177,6 +177,7 @@ def block_series(result: dict) -> tuple[str, list[Series]]:
         return rw, depth, batch, harts
 
     jobs = [job for job in closed_jobs(result) if job["hartq"]["completion"] != "null"]
+    jobs.sort(key=lambda job: abs(place(job)[2] - USUAL_DEPTH))
     jobs = widest(jobs, same, lambda job: place(job)[1])
     if len({place(job)[1] for job in jobs}) < 2:
         return "", []
@@ -201,23 +202,22 @@ def lines_of(jobs: Iterable[dict], at: Callable[[dict], int]) -> list[Series]:
 
 @dataclasses.dataclass(frozen=True)
 class LoadPoint:
-    """An offered load, what of it was done, and the latencies in us (None: too few samples)."""
+    """An offered load, what of it was done, and p50 and p99 in us (None: too few samples)."""
 
     offered: float
     done: float
     share: float | None  # of the capacity
-    latency_us: tuple[float | None, ...]
+    latency_us: tuple[Estimate | None, ...]
 
 
 def load_point(result: dict, job: dict) -> LoadPoint:
     """One job of an open loop."""
-    mine, found = job["hartq"], results.main_side(job)["lat_ns"].get("percentile", {})
-    capacity = capacity_of(result, job)
+    mine = job["hartq"]
     return LoadPoint(
         mine["offered_iops"],
         mine["iops_median"],
-        mine["offered_iops"] / capacity if capacity else None,
-        tuple(found[name] / 1000 if name in found else None for name in PERCENTILES),
+        share_of_capacity(result, job),
+        (costs.value(job, costs.P50), costs.value(job, costs.P99)),
     )
 
 

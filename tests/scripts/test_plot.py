@@ -17,9 +17,13 @@ import results  # noqa: E402
 from fake_results import as_result, fake_result, fake_windows, fake_words  # noqa: E402
 
 try:
+    from matplotlib.text import Text
+
     import pictures
     import pictures_depth
+    import pictures_more
     import plot
+    import selection
     import series
 except (ImportError, SystemExit):
     plot = None  # matplotlib is not there
@@ -109,6 +113,77 @@ class Plot(unittest.TestCase):
         modes = [look for (mode, _), look in pictures.LOOKS.items()
                  if mode not in pictures.REFERENCES]  # fmt: skip
         self.assertEqual(len({look.marker for look in modes}), len(modes))
+
+    def test_small_print_says_what_the_points_are(self) -> None:
+        results.save(fake_result("1,8"), self.folder)
+        self.draw()
+        for name, said in (
+            ("iops", "median and interval of 6 rounds"),
+            ("latency", "all of 6 rounds together, no intervals"),
+            ("cpu", "medians of 6 rounds, no intervals"),
+            ("cost", "instructions exact, events of 6 rounds"),
+        ):
+            self.assertIn(said, (self.folder / f"{name}.svg").read_text(), name)
+
+    def test_batches_of_the_depth_have_a_panel_of_their_own(self) -> None:
+        windows = fake_windows(fake_words("1,2,4,8,16,32"))
+        whole = [w.replace("submit=1", "submit=0") for w in fake_words("16,32")]
+        _, lines = series.our_series(as_result([*windows, *fake_windows(whole)]))
+        figure = pictures_depth.iops_over_depth(lines, "title", "footer")
+        left, right = figure.axes
+        self.assertEqual([axes.get_title() for axes in figure.axes], ["", "batch = depth"])
+        self.assertEqual(len(left.containers), 4)
+        self.assertEqual(len(right.containers), 4)
+        figure.canvas.draw()
+        self.assertGreater(left.bbox.width, 2 * right.bbox.width, "six depths and two")
+        pictures.close(figure)
+
+    def test_labels_cover_nothing(self) -> None:
+        figure, (axes,) = pictures.new_figure("title", "footer")
+        places = [(50 + i % 4, 50 + 3 * (i // 4)) for i in range(12)]
+        axes.plot([x for x, _ in places], [y for _, y in places], "o")
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 100)
+        figure.canvas.draw()
+        labels = [pictures.Label(x, y, str(2**i), "k") for i, (x, y) in enumerate(places)]
+        pictures.place_labels(axes, labels)
+        figure.canvas.draw()  # only now they know their places
+        # Without the line to its point, and without the room below and above digits.
+        boxes = [Text.get_window_extent(label).expanded(0.95, 0.75) for label in axes.texts]
+        self.assertEqual(len(boxes), len(labels), "all of them, further off if need be")
+        for i, box in enumerate(boxes):
+            self.assertFalse(any(box.overlaps(other) for other in boxes[:i]), axes.texts[i])
+        pictures.close(figure)
+
+    def test_heat_map_says_what_was_not_measured(self) -> None:
+        def cell(depth: int, batch: int) -> selection.HeatCell:
+            return selection.HeatCell(depth, batch, "poll", 1.5, True)
+
+        def told(cells: list[selection.HeatCell]) -> list[str]:
+            figure = pictures_more.heatmap(cells, "title", "footer")
+            found = [text.get_text() for text in figure.legends[0].get_texts()]
+            pictures.close(figure)
+            return found
+
+        all_of = [cell(1, 1), cell(8, 1), cell(8, 8), cell(2, 1), cell(2, 2)]
+        self.assertEqual([name for name, _ in pictures_more.heat_rows(all_of)], ["1", "= depth"])
+        self.assertEqual(told(all_of), ["polling"])
+        self.assertEqual(told(all_of[:4]), ["polling", "not measured"])
+        self.assertEqual(told([*all_of, cell(8, 4), cell(4, 1), cell(4, 4)]),
+                         ["polling", "batch above the depth"])  # fmt: skip
+
+    def test_open_loop_has_intervals(self) -> None:
+        windows = [w for rate in (1000, 5000) for w in fake_windows(
+            [*fake_words("32", modes="irq,hybrid"), f"rate_iops={rate}"])]  # fmt: skip
+        _, lines = selection.open_series(as_result(windows))
+        for points in lines.values():
+            for point in points:
+                p50 = point.latency_us[0]
+                self.assertLess(p50.low, p50.median)
+                self.assertLess(p50.median, p50.high)
+        figure = pictures_more.openloop(lines, "title", "footer")
+        self.assertTrue(all(bars.has_yerr for axes in figure.axes for bars in axes.containers))
+        pictures.close(figure)
 
     def test_same_result_same_pictures(self) -> None:
         results.save(fake_result("1,8"), self.folder)

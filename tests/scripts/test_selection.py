@@ -96,7 +96,7 @@ class Selection(unittest.TestCase):
             rounds = [{"round": 0, "iops": [5.0, 0.0, 5.0]}]
             job["hartq"]["timeline"] = {"interval_ms": 2.0, "rounds": rounds}
         name, lines = selection.timelines(result)
-        self.assertEqual(name, "4 KiB randread, queue depth 32, batch 1, 1 hart(s)")
+        self.assertEqual(name, "4 KiB randread, queue depth 32, batch 1, 1 hart")
         self.assertEqual([line.gaps() for line in lines], [1, 1, 1])
         self.assertEqual(selection.timelines(fake_result("1"))[1], [])
 
