@@ -168,6 +168,13 @@ OTHERS_HEAD = ("workload", "polling over interrupts", "hybrid over polling",
                "hybrid over interrupts")  # fmt: skip
 
 
+def _filled(table: Table) -> Table:
+    """Without the columns that have nothing: what a result of before did not keep by round."""
+    kept = [i for i in range(len(table.head)) if any(row[i] for row in table.rows)]
+    rows = [[row[i] for i in kept] for row in table.rows]
+    return dataclasses.replace(table, head=[table.head[i] for i in kept], rows=rows)
+
+
 def _stopping(modes: Modes, found: dict[Family, Modes]) -> Section:
     """Where polling stops paying."""
     rows = _rows(poll_over_irq(modes))
@@ -185,7 +192,7 @@ def _hybrid(modes: Modes, found: dict[Family, Modes]) -> Section:
         if ratios := paired(modes, "hybrid", other):
             lines += contest(ratios, "hybrid", other)
             rows = costs.ratio_rows(modes, "hybrid", other)
-            tables.append(Table(names, rows, f"hybrid / {MODE_NAMES[other]}"))
+            tables.append(_filled(Table(names, rows, f"hybrid / {MODE_NAMES[other]}")))
     if tables:
         lines += costs.busy_range(modes) + costs.words(modes, "hybrid") + interrupts_taken(modes)
         lines += costs.instructions(found.values(), "hybrid")

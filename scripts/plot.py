@@ -86,13 +86,16 @@ def of_depth(result: dict, others: Sequence[Series]) -> Iterator[tuple[str, Figu
 
 def of_the_rest(result: dict) -> Iterator[tuple[str, Figure]]:
     """Best mode, cost, time, block sizes, open loop."""
+    # A result of before rounds kept their latencies has those of all rounds together.
+    each = any("p50_ns" in row for job in result["jobs"] for row in job["hartq"]["rounds"])
+    loads = WITH_INTERVALS if each else CURVES
     for name, title, of, choose, paint in (
         ("heatmap", "Fastest mode", CELLS, selection.heat_cells, pictures_more.heatmap),
         ("cost", "Cost of an I/O", BARS, selection.cost_bars, pictures_more.cost),
         ("timeline", "IOPS over time", EVERY, selection.timelines, pictures_more.timeline),
         ("blocksize", "Block size", WITH_INTERVALS, selection.block_series,
          pictures_more.blocksize),
-        ("openloop", "Open loop", WITH_INTERVALS, selection.open_series, pictures_more.openloop),
+        ("openloop", "Open loop", loads, selection.open_series, pictures_more.openloop),
     ):  # fmt: skip
         workload, found = choose(result)
         if found:

@@ -45,7 +45,8 @@ pre { font-size: .78rem; line-height: 1.35; overflow-x: auto; padding: .7rem;
 CAPTIONS = {
     "iops": ("IOPS against queue depth",
              "How fast each mode is, and how far below the device limit (dashed). Bars are the "
-             "intervals of the rounds: where they overlap, look at the paired ratios above."),
+             "intervals of the rounds: where they overlap, look at the paired ratios above. On the "
+             "right, where measured, the whole depth behind one doorbell."),
     "cpu": ("IOPS for CPU time",
             "The whole question in one picture: upwards is faster, to the left is cheaper. A "
             "point is a queue depth. Polling pays with the whole hart; what stands left of it at "
@@ -54,8 +55,8 @@ CAPTIONS = {
                 "Each step to the right is ten times rarer. The level at 50 is the usual request, "
                 "the right end the worst ones; a curve that leaves the others has a longer tail."),
     "heatmap": ("The fastest mode",
-                "By queue depth and batch, with its lead over the next. Grey: the next mode is not "
-                "clearly slower, take the one that costs less."),
+                "By queue depth and batch, the top row the whole depth, with its lead over the "
+                "next. Grey: the next mode is not clearly slower, take the one that costs less."),
     "cost": ("What an I/O costs",
              "Instructions are exact: counted under -icount, the same on every host. Doorbells and "
              "interrupts are of the measured rounds; batches share them."),
@@ -132,14 +133,19 @@ def _answers(result: dict, peers: dict) -> str:
     )
 
 
+def _ratio_first(cells: Sequence[str]) -> list[str]:
+    """What was compared, then what came of it: on a narrow page the rest is out of sight."""
+    return [*cells[:3], cells[-1], *cells[3:-1]]
+
+
 def _peers(peers: dict) -> str:
     linux = peers["linux"]
-    rows = [peer_words.cells(each) for each in peers["comparisons"]]
+    head, *rows = map(_ratio_first, [peer_words.HEAD, *map(peer_words.cells, peers["comparisons"])])
     about = f"{linux.get('distribution', '')}, Linux {linux['kernel']}, fio {linux['fio']}"
     method = [about, *peers.get("method", [])]
     if peers.get("retries"):
         method.append(f"boots of Linux that were run a second time: {len(peers['retries'])}")
-    return _list(peers.get("words", [])) + _table(peer_words.HEAD, rows) + _list(method)
+    return _list(peers.get("words", [])) + _table(head, rows) + _list(method)
 
 
 def _pictures(folder: Path, result: dict) -> str:

@@ -133,6 +133,8 @@ class Answer(unittest.TestCase):
         (row, *_) = costs.figure_rows(modes)
         self.assertEqual(row[:2] + row[3:4], ["1", "polling", "100"])
         self.assertRegex(row[6], r"^\d+$", "of all rounds together: no interval")
+        table = answer.questions(result)[1].tables[0]
+        self.assertEqual(table.head, ["queue depth", "IOPS"], "no empty columns")
         answer.markdown(result)
 
     def test_instructions_are_told(self) -> None:
