@@ -125,6 +125,8 @@ class Run:
             "boots": plan.boots,
             "delivery": ",".join(sorted(plan.values("delivery"), key=DELIVERIES.index)),
         }
+        if plan.preset:
+            options["preset"] = plan.preset
         if any(plan.values("rate")):
             options["rate_process"] = plan.process
         header = {**self.environment, "host_load_after": load}

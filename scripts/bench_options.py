@@ -170,7 +170,8 @@ def make_plan(options: argparse.Namespace) -> Plan:
         raise UsageError(f"--rounds: {rounds} is out of range (1 to {ROUNDS_MAX})")
     if not 1 <= boots <= rounds:
         raise UsageError(f"--boots: {boots} is out of range (1 to the rounds, {rounds})")
-    sweeps, dropped = runnable(chosen_sweeps(options))
+    chosen = chosen_sweeps(options)
+    sweeps, dropped = runnable(chosen)
     if options.rate_process and not any(rate for sweep in sweeps for rate in sweep.rate):
         raise UsageError(
             f"--rate-process: {options.rate_process} needs a load (name one with --rate-iops)"
@@ -183,4 +184,5 @@ def make_plan(options: argparse.Namespace) -> Plan:
         preset.ramp_ms,
         options.rate_process or PROCESSES[0],
         dropped,
+        options.preset if chosen == preset.sweeps else "",
     )

@@ -293,6 +293,7 @@ class Plan:
     ramp_ms: int
     process: str = PROCESSES[0]  # how the arrivals of an open loop are spread
     dropped: tuple[str, ...] = ()  # what was asked for and does not exist
+    preset: str = ""  # whose sweeps these are, whole
 
     def points(self) -> int:
         """Points of all sweeps."""

@@ -33,6 +33,7 @@ class Command(BenchTest):
         self.assertIn("emulated: compare ratios, not absolute numbers", done.stdout)
         result = results.load(self.out)
         self.assertEqual((len(result["jobs"]), result["partial"]), (20, False))
+        self.assertEqual(result["global options"]["preset"], "quick")
         self.assertEqual(result["environment"]["opensbi"], "v1.1")
         self.assertNotIn(str(self.folder), (self.out / "results.json").read_text())
 
@@ -40,6 +41,7 @@ class Command(BenchTest):
         done = self.run_bench("--iodepth", "1", ways="missed")
         self.assertEqual(done.returncode, 1)
         self.assertIn("!!! missed interrupts", done.stdout)
+        self.assertNotIn("preset", results.load(self.out)["global options"])
 
     def test_lost_message_is_said_and_passes(self) -> None:
         done = self.run_bench("--iodepth", "1", "--delivery", "msix", ways="missed")
