@@ -3,7 +3,8 @@
 
 Three results are measured boot by boot side by side: A and B are the same, S is stopped for a share
 of the time at points that chance chooses (SIGSTOP to QEMU within the window: the guest's clock goes
-on, so its IOPS fall). compare.py must see next to nothing between A and B, and the slow-down in S.
+on, so its IOPS fall). compare.py must see next to nothing between A and B, and the slow-down in S:
+pair by pair, and again as if the three came from different runs.
 
 Exit status: 0 the method holds, 1 it does not or a guest failed, 2 usage, 130 ended by a signal.
 """
@@ -30,12 +31,19 @@ from stop import Stopped, heed_signals
 
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
 MODES = ("poll", "irq", "hybrid")
-SWEEPS = (Sweep((1, 4, 16, 32, 64, 128), completion=MODES), Sweep((32, 128), (0,), MODES))
+DEPTHS = (1, 4, 16, 32, 64, 128)
+LIMIT = ("limit",)  # the host's speed, for comparing what is not paired; never slowed
+SWEEPS = (
+    Sweep(DEPTHS, completion=MODES),
+    Sweep((32, 128), (0,), MODES),
+    Sweep(DEPTHS, completion=LIMIT),
+)
 # With 11 pairs the interval leaves out an extreme on each side and still has 98.8 %.
 BOOTS, RUNTIME_MS, RAMP_MS = 11, 200, 30
 DIFFER_MOST = 0.05  # of the points of A and B
 FOUND_LEAST = 0.5  # of the slowed points: the others drown in the noise of the host
 SLOW_PERCENT = 20
+THRESHOLD = 0.05  # of bench.py --compare
 PERIOD_S = 0.01
 SIDES = ("A", "B", "S")
 
@@ -78,13 +86,16 @@ def order_of_boot(boot: int) -> tuple[str, ...]:
 
 
 def choose(plan: Plan, seed: int) -> list[set[int]]:
-    """Half of the depths of each sweep, by their place in the guest: all modes of each.
+    """Half of the depths of each sweep of modes, by their place in the guest: all modes of each.
 
     The modes of a depth follow one another, each boot in another order.
     """
     chance = random.Random(seed)
     places = [sweep.points() // len(sweep.completion) for sweep in plan.sweeps]
-    return [set(chance.sample(range(count), count // 2)) for count in places]
+    return [
+        set() if sweep.completion == LIMIT else set(chance.sample(range(count), count // 2))
+        for sweep, count in zip(plan.sweeps, places)
+    ]
 
 
 class Test:
@@ -133,10 +144,10 @@ class Test:
 def judge(built: dict[str, dict], slowed: set[str]) -> tuple[list[str], bool]:
     """What was found, in words, and whether the method holds."""
     same = compare.differences(built["A"], built["B"])
-    differ = [each.name for each in same if each.verdict(0.0)]
+    differ = [each.name for each in same if each.seems(0.0)]
     slow = compare.differences(built["A"], built["S"])
-    found = [each for each in slow if each.name in slowed and each.verdict(0.0) < 0]
-    false = [each.name for each in slow if each.name not in slowed and each.verdict(0.0)]
+    found = [each for each in slow if each.name in slowed and each.seems(0.0) < 0]
+    false = [each.name for each in slow if each.name not in slowed and each.seems(0.0)]
     alike = len(differ) <= DIFFER_MOST * len(same)
     seen = len(found) >= FOUND_LEAST * len(slowed) and (
         len(false) <= max(1, DIFFER_MOST * (len(slow) - len(slowed)))
@@ -149,7 +160,28 @@ def judge(built: dict[str, dict], slowed: set[str]) -> tuple[list[str], bool]:
         f"found, at least {100 * FOUND_LEAST:g} % must be; {len(false)} of "
         f"{len(slow) - len(slowed)} others differ" + (f" ({', '.join(false)})" if false else ""),
     ]
-    return words, alike and seen
+    apart, holds = judge_apart(built, slowed)
+    return words + apart, alike and seen and holds
+
+
+def judge_apart(built: dict[str, dict], slowed: set[str]) -> tuple[list[str], bool]:
+    """The same as if from different runs: the verdict of `bench.py --compare`."""
+    first, same, slow = ({**built[side], "pair": None} for side in SIDES)
+    alike = compare.judge(first, same, THRESHOLD)
+    seen = compare.judge(first, slow, THRESHOLD)
+    wrong = [name for name, verdict in alike.told.items() if verdict]
+    found = [name for name, verdict in seen.told.items() if verdict < 0]
+    false = [name for name in found if name in compare.points(slow) and name not in slowed]
+    holds = not wrong and not false and bool(found or seen.why)
+    words = [
+        f"{'ok  ' if not wrong else 'FAIL'} A against B, not paired: {len(wrong)} of "
+        f"{len(alike.told)} differ by more than {100 * THRESHOLD:g} %, none may"
+        + (f" ({', '.join(wrong)})" if wrong else ""),
+        f"{'ok  ' if holds or wrong else 'FAIL'} A against S, not paired: {len(found)} slower, one "
+        f"at least must be; {len(false)} that were not slowed"
+        + (f"; {seen.why}" if seen.why else ""),
+    ]
+    return words, holds
 
 
 def measure(test: Test) -> None:
@@ -181,7 +213,7 @@ def execute(test: Test, out: Path, seed: int, percent: int) -> int:
         results.save(result, out / side)
     for title, side in (("B / A", "B"), (f"S / A, slowed by {percent} % where marked *", "S")):
         print(f"\n{title}: median and interval of {test.plan.boots} pairs of boots")
-        for line in compare.lines(compare.differences(built["A"], built[side]), 0.0):
+        for line in compare.lines(compare.judge(built["A"], built[side], 0.0), 0.0):
             mark = "*" if side == "S" and line.split(" ")[0] in test.names else " "
             print(mark, line)
     words, holds = judge(built, test.names)

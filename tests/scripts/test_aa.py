@@ -18,8 +18,13 @@ import aa
 from matrix import Plan, Sweep
 
 
-def sides(slow: float, spread: float, shift: float = 1.0) -> tuple[dict[str, dict], set[str]]:
-    """Results of A, B and S; S is slower at every other point, B differs by `shift`."""
+def sides(
+    slow: float, spread: float, shift: float = 1.0, host: float = 1.0
+) -> tuple[dict[str, dict], set[str]]:
+    """Results of A, B and S; S is slower at every other point, never at a limit.
+
+    B differs by `shift`, but for the limits, and all of B by `host`.
+    """
     chance = random.Random(3)
     base = fake_result("1,2,4,8,16,32")
     names = [job["jobname"] for job in base["jobs"]]
@@ -29,7 +34,8 @@ def sides(slow: float, spread: float, shift: float = 1.0) -> tuple[dict[str, dic
         built[side] = copy.deepcopy(base)
         built[side]["pair"] = "x"
         for job in built[side]["jobs"]:
-            factor = shift if side == "B" else 1.0
+            limit = job["hartq"]["completion"] == "limit"
+            factor = host * (1.0 if limit else shift) if side == "B" else 1.0
             factor *= slow if side == "S" and job["jobname"] in slowed else 1.0
             job["hartq"]["rounds"] = [
                 {"round": i, "boot": i, "iops": 1e5 * factor * chance.lognormvariate(0, spread)}
@@ -46,17 +52,26 @@ class Judge(unittest.TestCase):
         self.assertTrue(holds, words)
         self.assertIn("0 of 24 points differ", words[0])
         self.assertIn("12 of 12 slowed points found", words[1])
+        self.assertRegex(words[2], r"^ok   A against B, not paired: 0 of 21 ")
+        self.assertRegex(words[3], r"^ok   A against S, not paired: ([5-9]|1\d) slower, .*; 0 that")
 
     def test_builds_that_differ(self) -> None:
-        words, holds = aa.judge(*sides(0.8, 0.02, shift=0.9))
-        self.assertFalse(holds)
-        self.assertTrue(words[0].startswith("FAIL"))
+        for host, starts in ((1.0, ["FAIL", "ok  ", "FAIL", "ok  "]), (0.9, ["FAIL", "ok  "] * 2)):
+            words, holds = aa.judge(*sides(0.8, 0.02, shift=0.85, host=host))
+            self.assertFalse(holds)
+            self.assertEqual([word[:4] for word in words], starts)
+
+    def test_a_host_that_differs_is_no_other_build_where_it_is_known(self) -> None:
+        words, holds = aa.judge(*sides(0.8, 0.02, host=0.9))
+        self.assertFalse(holds, "pairs have one host")
+        self.assertEqual([word[:4] for word in words], ["FAIL", "ok  ", "ok  ", "ok  "])
 
     def test_slow_down_that_is_not_seen(self) -> None:
         for slow, spread in ((1.0, 0.05), (0.8, 1.5)):
             words, holds = aa.judge(*sides(slow, spread))
             self.assertFalse(holds, words)
             self.assertTrue(words[1].startswith("FAIL"))
+            self.assertEqual(words[3][:4], "FAIL" if slow == 1.0 else "ok  ", "too uneasy to tell")
 
 
 class Parts(unittest.TestCase):
@@ -107,6 +122,7 @@ class Parts(unittest.TestCase):
         self.assertNotEqual([chosen] * 9, [aa.choose(plan, seed) for seed in range(2, 11)])
         self.assertEqual([len(each) for each in chosen], [1, 0])
         self.assertLess(max(chosen[0]), 3)
+        self.assertEqual(aa.choose(Plan(aa.SWEEPS, 6, 6, 10, 10), 1)[-1], set(), "no limit")
 
     def test_bad_arguments(self) -> None:
         for words in (["--boots", "5"], ["--slow", "0"], ["--slow", "91"]):
