@@ -172,16 +172,20 @@ def judge_apart(built: dict[str, dict], slowed: set[str]) -> tuple[list[str], bo
     wrong = [name for name, verdict in alike.told.items() if verdict]
     found = [name for name, verdict in seen.told.items() if verdict < 0]
     false = [name for name in found if name in compare.points(slow) and name not in slowed]
-    holds = not wrong and not false and bool(found or seen.why)
+    missed = not found and not seen.why
+
+    def mark(fails: bool, told: bool) -> str:
+        return "FAIL" if fails else "ok  " if told else "?   "
+
     words = [
-        f"{'ok  ' if not wrong else 'FAIL'} A against B, not paired: {len(wrong)} of "
+        f"{mark(bool(wrong), not alike.why)} A against B, not paired: {len(wrong)} of "
         f"{len(alike.told)} differ by more than {100 * THRESHOLD:g} %, none may"
-        + (f" ({', '.join(wrong)})" if wrong else ""),
-        f"{'ok  ' if holds or wrong else 'FAIL'} A against S, not paired: {len(found)} slower, one "
-        f"at least must be; {len(false)} that were not slowed"
+        + (f" ({', '.join(wrong)})" if wrong else "") + (f"; {alike.why}" if alike.why else ""),
+        f"{mark(missed or bool(false), bool(found))} A against S, not paired: {len(found)} slower, "
+        f"one at least must be; {len(false)} that were not slowed"
         + (f"; {seen.why}" if seen.why else ""),
-    ]
-    return words, holds
+    ]  # fmt: skip
+    return words, not (wrong or false or missed)
 
 
 def measure(test: Test) -> None:
