@@ -115,7 +115,8 @@ def build_parser() -> argparse.ArgumentParser:
         nargs=2,
         type=Path,
         metavar=("A", "B"),
-        help="two results: which points differ; exit status 1 if B is slower than the threshold",
+        help="two results: which points differ; exit status 1 if B is slower than the threshold, "
+        "2 if it cannot be told",
     )
     add(
         "--threshold",
