@@ -19,8 +19,13 @@ def most(values: Iterable[float]) -> float:
 
 
 def host_waits(result: dict) -> dict[str, float]:
-    """The share of the time QEMU's threads waited for a core; empty if it is not known."""
-    waits = [job["hartq"].get("host_wait_fraction") for job in result["jobs"]]
+    """The share of the time QEMU's threads waited for a core; empty if it is not known.
+
+    Of the points that leave a core to the device: more harts than that wait for each other.
+    """
+    cores = result["environment"].get("host_cores") or math.inf
+    mine = [job["hartq"] for job in result["jobs"]]
+    waits = [each.get("host_wait_fraction") for each in mine if each["harts"] < max(cores, 2)]
     known = [wait for wait in waits if wait]
     return {name: most(w[name] for w in known) for name in ("vcpu", "device") if known}
 

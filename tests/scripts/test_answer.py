@@ -247,6 +247,9 @@ class Answer(unittest.TestCase):
         for job in result["jobs"][: len(result["jobs"]) // 4]:
             job["hartq"]["host_wait_fraction"] = {"vcpu": 0.05, "device": 0.4}
         self.assertIn("HOST WAS BUSY", answer.crowding(result)[0], "at a quarter of the points")
+        for job in result["jobs"][: len(result["jobs"]) // 4]:
+            job["hartq"]["harts"] = result["environment"]["host_cores"]
+        self.assertEqual(quiet.troubles(result), [], "harts that take the cores from each other")
 
     def test_a_host_that_drifts_is_said(self) -> None:
         windows = fake_windows(fake_words("1,8"))
