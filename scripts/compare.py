@@ -241,8 +241,10 @@ def counted(first: dict, second: dict) -> Iterator[str]:
         return
     before, now = (instructions.figures_of(side["rows"]) for side in sides)
     for name, parts in before.items():
+        if set(parts) != set(now.get(name, {})):
+            continue  # counted in another way, or in one of them alone
         for part, count in parts.items():
-            if now.get(name, {}).get(part, 0) > count:
+            if now[name][part] > count:
                 yield f"{name}: {part} rose from {count} to {now[name][part]} instructions"
 
 
@@ -259,11 +261,7 @@ def check(first: dict, second: dict) -> list[str]:
     for which, result in (("A", first), ("B", second)):
         if result.get("partial"):
             notes.append(f"note: {which} is a partial result")
-        if (wait := max(quiet.host_waits(result).values(), default=0.0)) >= quiet.WAIT_MAX:
-            notes.append(
-                f"note: {which} was measured on a busy host: QEMU's threads waited for a core "
-                f"{100 * wait:.0f} % of the time; what differs may be the host"
-            )
+        notes += [f"note: {which}: {trouble}" for trouble in quiet.troubles(result)]
     notes += capacities(first, second)
     names = set(points(first)) ^ set(points(second))
     if names:

@@ -180,4 +180,5 @@ def instructions(families: Iterable[Modes], mode: str) -> list[str]:
         if mode in found
     ]
     name = MODE_NAMES[mode]
-    return [f"{name}'s instructions per I/O, exact: {'; '.join(texts)}"] if texts else []
+    awake = ", with a wait awake" if mode == "hybrid" else ""
+    return [f"{name}'s instructions per I/O{awake}, exact: {'; '.join(texts)}"] if texts else []

@@ -61,7 +61,8 @@ class Answers:
     def cpu_us(self, engine: Engine, point: Point, share: str) -> list[float]:
         """The hart's time for an I/O in each boot, of which `share` (usr_cpu, sys_cpu) is part."""
         jobs = self.of(engine, point, "iops").values()
-        return [job.get(share, 0.0) * 1e4 / job["read"]["iops"] for job in jobs]
+        running = [job for job in jobs if job["read"]["iops"] > 0]
+        return [job.get(share, 0.0) * 1e4 / job["read"]["iops"] for job in running]
 
     def latency(self, engine: Engine, point: Point) -> dict:
         """fio's lat_ns over all boots."""

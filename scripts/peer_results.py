@@ -96,8 +96,8 @@ def our_side(point: Point, ours: OURS, best: PER_BOOT, chosen: dict[str, int]) -
         **_latency(direction(windows, "read")["lat_ns"]),
         "share_of_limit": _json(paired_ratio(best, limit)),
         "us_per_io": {
-            "all": _us([1e6 / iops for iops in rates(ours, mode, point).values()]),
-            "raw_ring": _us([1e6 / iops for iops in limit.values()]),
+            "all": _us([1e6 / iops for iops in rates(ours, mode, point).values() if iops > 0]),
+            "raw_ring": _us([1e6 / iops for iops in limit.values() if iops > 0]),
             "host_vcpu": _us([w.host.ran["vcpu"] / w.ios / 1e3 for w in sampled if w.host]),
             "host_device": _us([w.host.ran["device"] / w.ios / 1e3 for w in sampled if w.host]),
         },
@@ -115,7 +115,7 @@ def peer_side(point: Point, answers: Answers, best: PER_BOOT, chosen: dict[str, 
         **_numbers(best),
         **_latency(answers.latency(engine, point)),
         "us_per_io": {
-            "all": _us([1e6 / iops for iops in answers.rates(engine, point).values()]),
+            "all": _us([1e6 / iops for iops in answers.rates(engine, point).values() if iops > 0]),
             "user": _us(answers.cpu_us(engine, point, "usr_cpu")),
             "kernel": _us(answers.cpu_us(engine, point, "sys_cpu")),
         },
@@ -193,9 +193,11 @@ def save(folder: Path, about: dict, windows: list[Window], answers: Answers,
     result = {**about, "comparisons": rows, "series": series(windows, answers),
               "words": words(rows)}  # fmt: skip
     files = fio_results(answers)
-    for old in [*folder.glob("linux-*.json"), *(folder / JOBS_FOLDER).iterdir()]:
-        if old.name not in {*files, *jobs}:
-            old.unlink()
+    for engine in ENGINES:  # what an earlier run has left, by the names that are ours
+        if (name := f"linux-{engine.name}.json") not in files:
+            (folder / name).unlink(missing_ok=True)
+        if (name := f"{engine.name}.fio") not in jobs:
+            (folder / JOBS_FOLDER / name).unlink(missing_ok=True)
     for name, text in jobs.items():
         write_text(folder / JOBS_FOLDER / name, text)
     for name, each in files.items():

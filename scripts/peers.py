@@ -212,6 +212,9 @@ def execute(run: Run) -> int:
     if not run.windows and not run.answers.jobs:
         print("peers.py: nothing was measured, nothing was written", file=sys.stderr)
         return status
+    if status == STATUS_STOPPED and not run.pairs and (run.out / peer_results.PEERS_NAME).exists():
+        print(f"peers.py: no pair is complete; the result in {run.out} stays", file=sys.stderr)
+        return status
     report(run, run.save(partial=status != STATUS_OK))
     if why:
         print(f"partial: {run.pairs} of {run.plan.boots} boot pairs were completed")

@@ -142,7 +142,8 @@ class Answer(unittest.TestCase):
         counts = {"poll": 244, "irq": 385, "hybrid": 287}
         for job in result["jobs"]:
             job["hartq"]["instructions_per_io"] = counts.get(job["hartq"]["completion"])
-        self.assertIn("hybrid's instructions per I/O, exact: 287 at queue depth 1, batch 1 "
+        self.assertIn("hybrid's instructions per I/O, with a wait awake, exact: "
+                      "287 at queue depth 1, batch 1 "
                       "(polling 244, interrupts 385)", "\n".join(answer.words(result)))  # fmt: skip
 
     def test_a_limit_that_is_passed_is_explained(self) -> None:

@@ -349,8 +349,8 @@ class Command(support.ScriptTest):
         for job in second["jobs"]:
             job["hartq"]["host_wait_fraction"] = {"vcpu": 0.05, "device": 0.31}
         (note,) = compare.check(first, second)
-        self.assertIn("B was measured on a busy host", note)
-        self.assertIn("waited for a core 31 % of the time", note)
+        self.assertIn("B: THE HOST WAS BUSY", note)
+        self.assertIn("device 31 % of the time", note)
 
     def test_another_host_is_told(self) -> None:
         first, second = fake_result(), fake_result()

@@ -237,6 +237,16 @@ class Command(StandIn):
         self.assertTrue(found["partial"])
         self.assertEqual(len(found["comparisons"]), 18)
 
+    def test_ended_before_a_pair_the_older_result_stays(self) -> None:
+        run = mock.Mock(pairs=0, out=self.out, faults=0, windows=[1])
+        run.measure.side_effect = peers.Stopped(signal.SIGINT)
+        self.out.mkdir(parents=True)
+        (self.out / "peers.json").write_text("{}")
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            self.assertEqual(peers.execute(run), 130)
+        run.save.assert_not_called()
+        self.assertIn("stays", err.getvalue())
+
 
 if __name__ == "__main__":
     unittest.main()
