@@ -43,7 +43,7 @@ BOOTS, RUNTIME_MS, RAMP_MS = 11, 200, 30
 DIFFER_MOST = 0.05  # of the points of A and B
 FOUND_LEAST = 0.5  # of the slowed points: the others drown in the noise of the host
 SLOW_PERCENT = 20
-THRESHOLD = 0.05  # of bench.py --compare
+THRESHOLD = compare.THRESHOLD_PERCENT / 100
 PERIOD_S = 0.01
 SIDES = ("A", "B", "S")
 

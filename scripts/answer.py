@@ -11,6 +11,7 @@ import targets
 from contests import NO_DIFFERENCE, Ratios, brief, contest, depths_text, paired, poll_over_irq
 from environment import header
 from families import (
+    MAIN,
     MODE_NAMES,
     Family,
     Modes,
@@ -22,9 +23,8 @@ from families import (
 from points import of_main_family, table
 from quiet import crowding
 from results import ratio_of
-from stats import interval_ranks
+from stats import CONFIDENCE_WANTED, interval_ranks
 
-MAIN = ("randread", 4096)  # rw, bs of the question
 NOT_MEASURED = "Not measured: make bench measures it."
 LINUX = "How do we stand against Linux, mode by mode?"
 LEGEND = (
@@ -289,8 +289,8 @@ def sampling(result: dict) -> list[str]:
         text += f" of {options['runtime']} behind {options.get('ramp_time', 'no')} of ramp"
     text += f" in {len(boots)} boot{'s' if len(boots) > 1 else ''}"
     lines = [text]
-    if len(boots) < rounds:
-        confidence = 100 * interval_ranks(len(boots))[1]
+    confidence = 100 * interval_ranks(len(boots))[1]
+    if len(boots) < rounds and confidence < 100 * CONFIDENCE_WANTED:
         lines.append(
             f"an interval takes rounds as its samples ({100 * interval_ranks(rounds)[1]:.0f} "
             "%), but the rounds of a boot share where the host has put QEMU's threads; taken boot "

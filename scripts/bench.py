@@ -242,8 +242,10 @@ def check_out(folder: Path) -> None:
         place = place.parent
     if not place.is_dir():
         raise UsageError(f"--out: {place} is not a folder")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UsageError(f"--out: {place} cannot be written to by this user")
+    # An older result is first kept, and the new one begun beside it.
+    for each in (place, place.parent)[: 1 + (place / results.JSON_NAME).exists()]:
+        if not os.access(each, os.W_OK | os.X_OK):
+            raise UsageError(f"--out: {each} cannot be written to by this user")
 
 
 def begin(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from compare import THRESHOLD_PERCENT
 from machine import HARTS_MAX, PRIVATE_LINES, ROOT, UsageError
 from matrix import (
     COMPLETIONS,
@@ -121,9 +122,9 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--threshold",
         type=float,
-        default=5.0,
+        default=THRESHOLD_PERCENT,
         metavar="PCT",
-        help="what --compare calls a regression (default 5)",
+        help="what --compare calls a regression (default %(default)g)",
     )
     add("--no-instructions", action="store_true", help="do not count instructions at the end")
     add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")

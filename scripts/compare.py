@@ -26,6 +26,7 @@ SAME = ("backing",)
 # They may differ, and then that is what is seen.
 TOLD = ("qemu", "compiler", "host_cpu", "host_cores")
 NAME_COLUMNS = 40
+THRESHOLD_PERCENT = 5.0  # what is a regression, unless one says otherwise
 # The second host's speed over the first's, at most. On a host of x times the speed (0.46 to 0.76,
 # between four runs of the reference) interrupts had about x^1.3 times the IOPS: with this, the part
 # that is not divided out stays below 5 %.

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from families import MODE_NAMES, Modes
 from results import ratio_of
-from stats import STANDSTILL, Estimate
+from stats import STANDSTILL, Estimate, ratio_text
 
 RATIO_MIN = 1 / STANDSTILL  # a mode that stood still for whole rounds
 NO_DIFFERENCE = "no significant difference"
@@ -87,7 +87,8 @@ def by_verdict(ratios: Ratios, verdict: int) -> list[int]:
 def factor_text(ratios: Ratios, depths: Sequence[int], power: int = 1) -> str:
     """x1.42 to x1.95: the medians at some depths; `power` -1 turns them round."""
     factors = [max(ratios[depth].median, RATIO_MIN) ** power for depth in depths]
-    return f"x{min(factors):.2f}" + (f" to x{max(factors):.2f}" if len(depths) > 1 else "")
+    ends = (min(factors), max(factors)) if len(depths) > 1 else factors
+    return " to ".join(f"x{ratio_text(each)}".replace("xw", "w") for each in ends)
 
 
 def are(mode: str) -> str:
@@ -126,7 +127,8 @@ def brief(ratios: Ratios, more: str, less: str) -> str:
         if depths := by_verdict(ratios, verdict):
             found = factor_text(ratios, depths)
             if len(depths) == 1:
-                found += f": {ratios[depths[0]].low:.2f} to {ratios[depths[0]].high:.2f}"
+                only = ratios[depths[0]]
+                found += f": {ratio_text(only.low)} to {ratio_text(only.high)}"
             parts.append(f"{word} at {depths_text(depths, ratios)} ({found})")
     if same := by_verdict(ratios, 0):
         where = f" at {depths_text(same, ratios)}" if parts else ""

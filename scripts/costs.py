@@ -62,9 +62,10 @@ QUANTITIES = (IOPS, BUSY, VCPU, DEVICE, P50, P99)
 
 
 def values(job: dict, quantity: Quantity) -> dict[int, float]:
-    """By round, as far as rounds keep it."""
+    """By round; empty unless all rounds keep it: those with too few samples are the slow ones."""
     found = {row["round"]: quantity.of_round(row) for row in job["hartq"]["rounds"]}
-    return {number: value for number, value in found.items() if value is not None}
+    kept = {number: value for number, value in found.items() if value is not None}
+    return kept if len(kept) == len(found) else {}
 
 
 def value(job: dict, quantity: Quantity) -> Estimate | None:

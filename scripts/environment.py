@@ -74,12 +74,17 @@ def load_text(averages: Sequence[float]) -> str:
     return "/".join(f"{each:g}" for each in averages)
 
 
+def has_device_core(harts: int, cores: int | None) -> bool:
+    """Harts that spin leave a core of the host to the device's thread; yes where it is unknown."""
+    return cores is None or harts < cores
+
+
 def header(environment: dict) -> str:
     """The environment in a few lines, for the console and the answer."""
     harts = environment["harts"]
-    threads = max(harts, default=1) + 1
     resumed = f" (resumed {environment['resumed']})" if "resumed" in environment else ""
-    crowded = "" if threads <= environment["host_cores"] else "; they compete"
+    room = has_device_core(max(harts, default=1), environment["host_cores"])
+    crowded = "" if room else "; they compete"
     load = f"load {load_text(environment['host_load_before'])} before"
     if "host_load_after" in environment:
         load += f", {load_text(environment['host_load_after'])} after the run"

@@ -38,6 +38,7 @@ class Family:
         return f"batch {self.batch}" if self.batch else "batch = depth"
 
 
+MAIN = ("randread", 4096)  # rw, bs of the question
 Modes = dict[str, dict[int, dict]]  # completion -> depth -> job
 
 
@@ -52,7 +53,7 @@ def size_text(size: int) -> str:
 def families(result: dict) -> dict[Family, Modes]:
     """The closed-loop jobs by family; the largest first: the one that answers the question.
 
-    A batch that equals its depth belongs to `batch = depth`; at depth 1 also to batch 1.
+    A batch that equals its depth belongs to `batch = depth`, but for depth 1.
     """
     found: dict[Family, Modes] = {}
     for job in result["jobs"]:
@@ -60,12 +61,10 @@ def families(result: dict) -> dict[Family, Modes]:
         if not mine or mine.get("rate_iops"):
             continue
         depth, batch = int(options["iodepth"]), mine["batch"]
-        for kind in {1 if batch == 1 else 0 if batch == depth else batch}:
-            family = Family(
-                options["rw"], int(options["bs"]), mine["harts"], kind, mine["delivery"]
-            )
-            modes = found.setdefault(family, {})
-            modes.setdefault(mine["completion"], {})[depth] = job
+        kind = 0 if batch == depth > 1 else batch
+        family = Family(options["rw"], int(options["bs"]), mine["harts"], kind, mine["delivery"])
+        modes = found.setdefault(family, {})
+        modes.setdefault(mine["completion"], {})[depth] = job
     order = sorted(found, key=lambda f: -len({d for m in found[f].values() for d in m}))
     return {
         family: {mode: dict(sorted(depths.items())) for mode, depths in found[family].items()}

@@ -61,12 +61,11 @@ def verdict(row: dict) -> str:
     """A goal in words, why where the median misses it, and what fio itself takes of the time."""
     ratio = Estimate.from_json(row["ratio"])
     mine, peer, share = row["ours"], row["peer"], user_share(row)
-    sure = "" if ratio.sure else f"; too few pairs ({ratio.count}) for a statement"
     fio = (f"; fio's own code takes {100 * share:.0f} % of Linux's time"
            if share and share >= USER_SHARE_MIN else "")  # fmt: skip
     return (
         f"goal {ratio.meets(row['goal'])}: {_place(row)}, {row['mode']}: {mine['name']} is "
-        f"{_range(ratio)} times {peer['name']}, goal {row['goal']:g}{sure}{fio}"
+        f"{_range(ratio)} times {peer['name']}, goal {row['goal']:g}{fio}"
         + (why(row) if ratio.median < row["goal"] else "")
     )
 

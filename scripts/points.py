@@ -90,8 +90,11 @@ def table(result: dict) -> list[str]:
 
 
 def of_main_family(result: dict) -> dict:
-    """The result with no other points than those of the workload that answers the question."""
+    """The result with no other points than those of the workload that answers the question, if
+    there is one."""
     modes = next(iter(families(result).values()), {})
+    if not modes:
+        return result  # an open loop alone
     return {**result, "jobs": [job for depths in zip_depths(modes) for job in depths]}
 
 

@@ -6,6 +6,8 @@ import math
 import statistics
 from collections.abc import Iterable
 
+from environment import has_device_core
+
 WAIT_MAX = 0.10  # of the time, for a core: above it the host decides, not the machine
 STEAL_MAX = 0.05  # of the host's time, taken by its hypervisor
 DRIFT_MAX = 1.25  # a boot this far off the others, up or down, was measured on another host
@@ -21,11 +23,12 @@ def most(values: Iterable[float]) -> float:
 def host_waits(result: dict) -> dict[str, float]:
     """The share of the time QEMU's threads waited for a core; empty if it is not known.
 
-    Of the points that leave a core to the device: more harts than that wait for each other.
+    Of the points that leave a core to the device: there, more harts wait for each other.
     """
-    cores = result["environment"].get("host_cores") or math.inf
+    cores = result["environment"].get("host_cores")
     mine = [job["hartq"] for job in result["jobs"]]
-    waits = [each.get("host_wait_fraction") for each in mine if each["harts"] < max(cores, 2)]
+    waits = [each.get("host_wait_fraction") for each in mine
+             if has_device_core(each["harts"], cores)]  # fmt: skip
     known = [wait for wait in waits if wait]
     return {name: most(w[name] for w in known) for name in ("vcpu", "device") if known}
 
@@ -88,7 +91,12 @@ def _wait_text(waits: dict[str, float]) -> str:
 def crowding(result: dict) -> list[str]:
     """Whether the host had a core for each of QEMU's threads, and stayed the same."""
     found, waits, boots = troubles(result), host_waits(result), drift(result)
-    if waits and max(waits.values()) < WAIT_MAX:
+    if result["jobs"] and not any(
+        has_device_core(job["hartq"]["harts"], result["environment"].get("host_cores"))
+        for job in result["jobs"]
+    ):
+        found.append("no point leaves a core of the host to the device: harts and device compete")
+    elif waits and max(waits.values()) < WAIT_MAX:
         found.append(f"QEMU's threads waited little for a core of the host ({_wait_text(waits)})")
     steal = host_steal(result)
     if steal is not None and steal <= STEAL_MAX:

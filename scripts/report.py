@@ -122,7 +122,7 @@ def _folded(name: str, text: str) -> str:
 
 def _answers(result: dict, peers: dict) -> str:
     """The four questions, each with its intervals."""
-    family = next(iter(families(result)), "nothing was measured")
+    family = next(iter(families(result)), "no closed loop was measured")
     return "".join(
         (
             f'<p class="small">{escape(str(family))}. {escape(answer.LEGEND)}</p>',

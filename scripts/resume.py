@@ -130,7 +130,7 @@ def _sweep(data: dict) -> Sweep:
 
 def _plan(data: dict) -> Plan:
     names = [field.name for field in dataclasses.fields(Plan)]
-    fields = {name: data[name] for name in names}
+    fields = {name: data[name] for name in names if name in data}  # newer ones have defaults
     fields["sweeps"] = tuple(_sweep(each) for each in data["sweeps"])
     fields["dropped"] = tuple(data["dropped"])
     return Plan(**fields)

@@ -135,6 +135,7 @@ def fio_points(result: dict, family: Family) -> list[Point]:
     fio tells no interval, and its CPU is the thread's, not what the hart did not sleep.
     """
     found: dict[int, Point] = {}
+    seen = set()
     for job in result["jobs"]:
         options = {**result.get("global options", {}), **job.get("job options", {})}
         sides = [job[name] for name in ("read", "write") if job.get(name, {}).get("total_ios")]
@@ -143,6 +144,10 @@ def fio_points(result: dict, family: Family) -> list[Point]:
         wanted = (family.rw, family.bs, family.batch or depth, family.harts)
         if not sides or (rw, bs, batch, threads) != wanted:
             continue
+        if threads > 1 and (job["jobname"], depth) in seen:
+            raise ValueError(f"job {job['jobname']}: its {threads} clones are told one by one "
+                             "(hint: run fio with --group_reporting)")  # fmt: skip
+        seen.add((job["jobname"], depth))
         iops = sum(side["iops"] for side in sides)
         point = found.setdefault(depth, Point(depth, iops, iops, iops, None))
         if not point.latency:

@@ -12,6 +12,12 @@ from collections.abc import Sequence
 
 CONFIDENCE_WANTED = 0.95
 STANDSTILL = 1e6  # what a ratio to nothing counts as: JSON has no infinity
+VERDICTS = ("met", "not excluded", "not met", "undecided, too few rounds")
+
+
+def ratio_text(value: float) -> str:
+    """A ratio in words."""
+    return "without end" if value >= STANDSTILL / 2 else f"{value:.2f}"
 
 
 def interval_ranks(count: int) -> tuple[int, float]:
@@ -53,18 +59,17 @@ class Estimate:
         return 1 if self.low > 1.0 else -1
 
     def meets(self, goal: float) -> str:
-        """Of a ratio: what is said of every goal. The median meets it, the interval does not
-        exclude it, or neither."""
+        """Of a ratio: what is said of every goal, one of VERDICTS. The median meets it, the
+        interval does not exclude it, or neither; a median meets it however wide the interval."""
+        if not self.sure:
+            return "undecided, too few rounds"
         if self.median >= goal:
             return "met"
         return "not excluded" if self.high >= goal else "not met"
 
     def __str__(self) -> str:
         """A ratio in words."""
-        median, low, high = (
-            "without end" if each >= STANDSTILL / 2 else f"{each:.2f}"
-            for each in (self.median, self.low, self.high)
-        )
+        median, low, high = map(ratio_text, (self.median, self.low, self.high))
         return f"{median} ({low} to {high})"
 
     def as_json(self) -> dict[str, object]:

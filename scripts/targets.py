@@ -6,9 +6,10 @@ import dataclasses
 import re
 
 from contests import depths_text, factor_text
-from families import MODE_NAMES, families, offered_text, open_jobs, share_of_capacity
+from environment import has_device_core
+from families import MAIN, MODE_NAMES, families, offered_text, open_jobs, share_of_capacity
 from results import FAULTS, ratio_of
-from stats import Estimate
+from stats import VERDICTS, Estimate
 
 LIMIT_GOALS = ((1, 1, 0.95), (32, 1 << 30, 0.90))  # least depth, greatest, polling over the limit
 HYBRID_GOAL = 0.95  # of polling and of interrupts
@@ -16,14 +17,6 @@ IDLE_GOAL = 0.8  # of what interrupts leave idle
 IDLE_SHARE_MAX = 0.105  # of the capacity: the load that the goal is for, 10 % and its rounding
 WAITING = ("irq", "hybrid")  # the modes that take interrupts and can miss one
 MESSAGES_SAFE = (9, 2)  # a QEMU before it can lose a message to an IMSIC under load
-
-
-def verdict(ratio: Estimate, goal: float) -> str:
-    """One of VERDICTS. A median that meets the goal meets it, however wide the interval."""
-    return ratio.meets(goal) if ratio.sure else "too few rounds to say"
-
-
-VERDICTS = ("met", "not excluded", "not met", "too few rounds to say")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +32,7 @@ class Aim:
 
     def verdict(self) -> str:
         """One of VERDICTS."""
-        return verdict(self.ratio, self.goal)
+        return self.ratio.meets(self.goal)
 
     def line(self) -> str:
         """In words."""
@@ -100,7 +93,8 @@ def _closed(result: dict) -> list[Aim]:
     found = []
     for mode in ("poll", "hybrid"):
         for family, modes in families(result).items():
-            if (family.rw, family.bs) != ("randread", 4096):
+            cores = result["environment"].get("host_cores")
+            if (family.rw, family.bs) != MAIN or not has_device_core(family.harts, cores):
                 continue
             for depth, job in modes.get(mode, {}).items():
                 for other, goal in _goals(mode, depth):

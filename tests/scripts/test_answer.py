@@ -214,11 +214,11 @@ class Answer(unittest.TestCase):
             (0.949, 0.95, 0.97, "not excluded"),
             (0.949, 9.0, 0.97, "not excluded"),
             (0.9, 0.949, 0.97, "not met"),
-            (0.96, 0.97, 0.9375, "too few rounds to say"),
+            (0.96, 0.97, 0.9375, "undecided, too few rounds"),
         ):
             ratio = stats.Estimate(median, 0.85, high, confidence, 6)
-            self.assertEqual(targets.verdict(ratio, 0.95), said, (median, high))
-            self.assertIn(said, targets.VERDICTS)
+            self.assertEqual(ratio.meets(0.95), said, (median, high))
+            self.assertIn(said, stats.VERDICTS)
 
     def test_targets_are_counted_and_misses_are_named(self) -> None:
         result = fake_result("1,2")
@@ -235,7 +235,7 @@ class Answer(unittest.TestCase):
             "1 hart, per-hart",
         ])  # fmt: skip
         few = targets.lines(fake_result("1", rounds=5))
-        self.assertTrue(few[0].startswith("too few rounds to say:"), few)
+        self.assertTrue(few[0].startswith("undecided, too few rounds:"), few)
 
     def test_load_before_and_after(self) -> None:
         text = environment.header({**ENVIRONMENT, "host_load_after": [2.5, 1, 0.25]})
@@ -251,6 +251,31 @@ class Answer(unittest.TestCase):
         for job in result["jobs"][: len(result["jobs"]) // 4]:
             job["hartq"]["harts"] = result["environment"]["host_cores"]
         self.assertEqual(quiet.troubles(result), [], "harts that take the cores from each other")
+        for job in result["jobs"]:
+            job["hartq"]["harts"] = result["environment"]["host_cores"]
+        self.assertIn("no point leaves a core", answer.crowding(result)[0])
+
+    def test_harts_that_fill_the_host_are_held_against_no_target(self) -> None:
+        result = fake_result("1,32")
+        held = [aim.kind for aim in targets.aims(result)]
+        self.assertTrue(held)
+        result["environment"]["host_cores"] = 1
+        self.assertEqual(targets.aims(result), [])
+
+    def test_a_standstill_has_no_factor(self) -> None:
+        most = stats.Estimate(stats.STANDSTILL, 2.0, stats.STANDSTILL, 0.97, 6)
+        told = contests.brief({8: most}, "faster", "slower")
+        self.assertEqual(told, "faster at 8 (without end: 2.00 to without end)")
+
+    def test_an_open_loop_alone_is_shown(self) -> None:
+        result = self.open_result(40000)
+        self.assertEqual(len(points.of_main_family(result)["jobs"]), len(result["jobs"]))
+
+    def test_slow_rounds_without_a_percentile_are_not_left_out(self) -> None:
+        job = fake_result("1")["jobs"][0]
+        for each in job["hartq"]["rounds"][:2]:
+            each["p99_ns"] = None
+        self.assertEqual(costs.values(job, costs.P99), {})
 
     def test_a_host_that_drifts_is_said(self) -> None:
         windows = fake_windows(fake_words("1,8"))

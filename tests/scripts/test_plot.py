@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import sys
@@ -234,6 +235,15 @@ class Plot(unittest.TestCase):
             status, _, err = self.draw(str(path))
             self.assertEqual(status, 1)
             self.assertIn("no job of 4 KiB randread, 1 hart, batch 1 did any I/O", err)
+
+    def test_fio_s_clones_are_not_taken_for_one(self) -> None:
+        family = dataclasses.replace(next(iter(series.families(fake_result("1,32")))), harts=2)
+        job = fio_json(True)["jobs"][0]
+        twice = {"global options": {"rw": "randread", "numjobs": "2"}, "jobs": [job, job]}
+        with self.assertRaisesRegex(ValueError, "group_reporting"):
+            series.fio_points(twice, family)
+        twice["jobs"].pop()
+        self.assertEqual(len(series.fio_points(twice, family)), 1)
 
     def test_fio_s_points_have_no_interval_and_latencies_of_their_own_windows(self) -> None:
         family = next(iter(series.families(fake_result("1"))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -96,6 +97,12 @@ class Resume(BenchTest):
         for _ in range(2):
             self.assertEqual(self.run_bench(*PLAN).returncode, 0)
         self.assertFalse(self.out.with_name("out.partial").exists())
+
+    def test_a_plan_of_before_a_field_with_a_default(self) -> None:
+        plan = matrix.Plan((matrix.Sweep(),), 6, 1, 500, 50)
+        data = dataclasses.asdict(plan)
+        del data["preset"]
+        self.assertEqual(resume._plan(data), plan)
 
     def test_guest_that_dies(self) -> None:
         done = self.run_bench(*PLAN, ways="die")

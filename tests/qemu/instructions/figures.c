@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Sorts and prints what main.c counted. Nothing here runs inside a counted window.
+ * Sorts and prints what measure.c counted. Nothing here runs inside a counted window.
  */
 #include "figures.h"
 
