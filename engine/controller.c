@@ -215,7 +215,7 @@ static enum nvme_error configure(struct nvme_controller *controller)
     if (error != NVME_OK) {
         return error;
     }
-    nvme_source_repair_line(controller);
+    nvme_quirk_check_line(controller);
     error = nvme_identify_controller_decode(controller->identify_page, &controller->info);
     if (error != NVME_OK) {
         return error;

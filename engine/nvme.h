@@ -131,7 +131,7 @@ enum nvme_event_kind {
     NVME_EVENT_QUEUES_REDUCED,   /* value: queues wanted, limit: queues granted */
     NVME_EVENT_PAGE_SIZE,        /* value: smallest page of the device, limit: of the port */
     NVME_EVENT_LINE_REPAIRED,    /* value: redundant doorbells that freed a stuck INTx line */
-    NVME_EVENT_LINE_STUCK,       /* value: redundant doorbells tried; queues poll from now on */
+    NVME_EVENT_LINE_STUCK,       /* INTx stays high: queues poll; value: doorbells tried, if any */
     NVME_EVENT_INTERRUPT_STORM,  /* value: empty claims in a row; masked, queues poll */
     NVME_EVENT_ADMIN_FAILED,     /* value: opcode of the admin command, limit: its status field */
     NVME_EVENT_COMMAND_TIMEOUT,  /* value: command id, limit: the deadline in ms */
@@ -163,6 +163,8 @@ struct nvme_config {
     volatile void *registers;    /* BAR0, mapped uncached; 4-byte aligned */
     size_t registers_size_bytes; /* of BAR0: the doorbells of all queues must lie inside */
     void *dma_context;           /* given to the hal_dma_ functions */
+    uint16_t pci_vendor;         /* of its configuration space, with pci_device: choose what is */
+    uint16_t pci_device;         /* done about known deviations; 0 = not known, nothing */
     uint32_t page_bytes;         /* what hal_dma_address keeps contiguous: a power of two of
                                     4096 or more; 0 = NVME_PAGE_DEFAULT */
     uint32_t queue_count;        /* I/O queue pairs wanted, 1 .. NVME_QUEUES_MAX */

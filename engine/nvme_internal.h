@@ -183,7 +183,7 @@ static inline struct nvme_request *nvme_request_find(struct nvme_request *reques
 /* Empties the rings, zeroes the completion ring, sets phase, head and tail. */
 void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries);
 
-/* Writes the current completion head again: a QEMU work-around, see controller.c. */
+/* Writes the current completion head again: quirk.c alone may, for a device that needs it. */
 void nvme_queue_ring_head_again(struct nvme_queue *queue);
 
 /* Publishes the state, and the owner with it, to a hart that kicks the owners. */

@@ -88,12 +88,6 @@ static inline uint64_t nvme_queue_bit(const struct nvme_queue *queue)
 
 /* ---- source.c -------------------------------------------------------------------------- */
 
-/*
- * At bring-up, the admin queue being drained: a line that an earlier user left high is repaired or
- * given up, with an event.
- */
-void nvme_source_repair_line(struct nvme_controller *controller);
-
 /* NVME_ERR_CONFIG: no such mode. NVME_ERR_INTERRUPT: the embedder cannot mask vectors. */
 enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
                                        enum nvme_mode mode);
@@ -114,6 +108,15 @@ NVME_COLD void nvme_source_served(struct nvme_source *source);
 
 /* The end of a claim that found nothing: normal now and then, a storm when it goes on. */
 NVME_COLD void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id);
+
+/* ---- quirk.c -------------------------------------------------------------------------- */
+
+/*
+ * At bring-up, the admin queue being drained: a line that is still high after 1 ms is given up, so
+ * that the queues poll, with an event. Where a quirk of the device is known to hold it up, it is
+ * repaired before, with an event likewise.
+ */
+void nvme_quirk_check_line(struct nvme_controller *controller);
 
 /* ---- hybrid.c ------------------------------------------------------------------------- */
 

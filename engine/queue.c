@@ -333,7 +333,7 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
     queue->junk = 0;
     consumed = reap(queue, budget);
     if (nvme_controller_live(queue->controller)) {
-        /* An empty pass rings nothing: a head that consumes nothing breaks QEMU's INTx (7.2). */
+        /* An empty pass rings nothing: a head that consumes nothing is an error. */
         if (consumed != 0) {
             ring_cq(queue);
         } else {

@@ -30,47 +30,6 @@ void nvme_source_open(struct nvme_source *source)
     }
 }
 
-/*
- * QEMU work-around (seen on 7.2): completions left unconsumed at EN = 0 or at a machine reset leave
- * its count of pending queues too high, the line never falls, and INTMC raises an interrupt each
- * time. Writing an unchanged admin head takes one off the count. Call with the admin queue drained.
- * To be removed when no QEMU in use counts so.
- */
-void nvme_source_repair_line(struct nvme_controller *controller)
-{
-    const struct nvme_config *config = &controller->config;
-    const volatile uint8_t *csts = (const volatile uint8_t *)config->registers + NVME_REG_CSTS;
-    struct nvme_event event = {.kind = NVME_EVENT_LINE_REPAIRED};
-    unsigned long irq;
-    bool high;
-
-    if (config->intx_level == NULL || config->msix) {
-        return;
-    }
-    irq = hal_irq_save();
-    nvme_source_mask(&controller->line, false);
-    hal_arm_before_look(csts);
-    high = config->intx_level(config->hook_arg);
-    /* Not more: a count that is too low instead of too high would get worse with each try. */
-    while (high && event.value <= config->queue_count) {
-        nvme_queue_ring_head_again(&controller->admin);
-        event.value++;
-        hal_arm_before_look(csts);
-        high = config->intx_level(config->hook_arg);
-    }
-    nvme_source_mask(&controller->line, true);
-    hal_irq_restore(irq);
-    controller->info.line_repairs = (uint32_t)event.value;
-    controller->info.line_stuck = high;
-    controller->line.masked = high;
-    if (high) {
-        event.kind = NVME_EVENT_LINE_STUCK;
-    }
-    if (event.value != 0) {
-        nvme_event_emit(config, &event);
-    }
-}
-
 enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
                                        enum nvme_mode mode)
 {

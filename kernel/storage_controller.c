@@ -88,6 +88,8 @@ static bool open_engine(struct storage *storage, struct storage_controller *cont
     struct nvme_config config = {
         .registers = (volatile void *)(uintptr_t)bar->base,
         .registers_size_bytes = bar->size,
+        .pci_vendor = controller->function->vendor,
+        .pci_device = controller->function->device_id,
         .page_bytes = DMA_PAGE,
         .queue_count = queue_count,
         .depth_entries = storage->config.depth_entries,

@@ -59,6 +59,8 @@ void fixture_init_more(struct fixture *fixture)
     fixture->config = (struct nvme_config){
         .registers = fixture->model->bar,
         .registers_size_bytes = fixture->model->bar_bytes,
+        .pci_vendor = 0x1b36,
+        .pci_device = 0x0010,
         .queue_count = FIXTURE_QUEUES,
         .depth_entries = FIXTURE_DEPTH,
         .hook_arg = fixture,

@@ -103,6 +103,9 @@ static void choose_config(struct sim_controller *controller)
     controller->config = (struct nvme_config){
         .registers = controller->model->bar,
         .registers_size_bytes = controller->model->bar_bytes,
+        /* QEMU's, where it counts as QEMU does. */
+        .pci_vendor = controller->model->counts_pending ? 0x1b36 : 0x144d,
+        .pci_device = controller->model->counts_pending ? 0x0010 : 0xa808,
         .queue_count = random_between(random, 1, SIM_QUEUES),
         .depth_entries = large ? 5 : RANDOM_ONE(random, depths),
         .max_transfer_bytes = large ? 4 << 20 : RANDOM_ONE(random, limits),

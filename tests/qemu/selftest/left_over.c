@@ -109,6 +109,8 @@ static bool warm_prepare(void)
     warm.config = (struct nvme_config){
         .registers = (volatile void *)(uintptr_t)warm.function->bars[0].base,
         .registers_size_bytes = warm.function->bars[0].size,
+        .pci_vendor = warm.function->vendor,
+        .pci_device = warm.function->device_id,
         .queue_count = 1,
         .depth_entries = DEPTH,
         .hook_arg = (void *)(uintptr_t)warm.function,

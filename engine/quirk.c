@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Known deviations of devices, by PCI id, and what is done about them. No other file of the engine
+ * writes what the specification forbids, or asks which product it talks to.
+ *
+ * QEMU (seen on 7.2): entries that are left unconsumed at CC.EN = 0 or at a machine reset leave its
+ * count of busy queues too high. The line then never falls, and each INTMC raises an interrupt.
+ * Writing an unchanged admin head takes one off the count; any other device may take that for an
+ * error. To be removed when no QEMU in use counts so.
+ */
+#include "nvme_internal.h"
+
+/* A line may fall later than the register access that empties its queue: it is posted too. */
+#define FALL_GRACE_NS UINT64_C(1000000)
+
+enum { QUIRK_LINE_COUNT = 1 }; /* redundant head doorbells lower a line that is stuck */
+
+/* A device that deviates. */
+struct quirk {
+    uint16_t vendor;
+    uint16_t device;
+    uint32_t flags;
+};
+
+static const struct quirk quirks[] = {
+    {0x1b36, 0x0010, QUIRK_LINE_COUNT}, /* QEMU */
+    {0x8086, 0x5845, QUIRK_LINE_COUNT}, /* QEMU with use-intel-id=on */
+};
+
+static bool has_quirk(const struct nvme_config *config, uint32_t flag)
+{
+    for (size_t i = 0; i < sizeof(quirks) / sizeof(quirks[0]); i++) {
+        if (quirks[i].vendor == config->pci_vendor && quirks[i].device == config->pci_device) {
+            return (quirks[i].flags & flag) != 0;
+        }
+    }
+    return false;
+}
+
+/* Whether the line is low, now or within the grace time. The last look comes behind it. */
+static bool line_falls(const struct nvme_config *config)
+{
+    const volatile uint8_t *csts = (const volatile uint8_t *)config->registers + NVME_REG_CSTS;
+    uint64_t start = hal_now_ns();
+    bool expired = false;
+
+    for (;;) {
+        hal_arm_before_look(csts);
+        if (!config->intx_level(config->hook_arg)) {
+            return true;
+        }
+        if (expired) {
+            return false;
+        }
+        expired = hal_now_ns() - start > FALL_GRACE_NS;
+        hal_relax();
+    }
+}
+
+void nvme_quirk_check_line(struct nvme_controller *controller)
+{
+    const struct nvme_config *config = &controller->config;
+    struct nvme_event event = {.kind = NVME_EVENT_LINE_REPAIRED};
+    unsigned long irq;
+    bool high;
+
+    if (config->intx_level == NULL || config->msix) {
+        return;
+    }
+    irq = hal_irq_save();
+    nvme_source_mask(&controller->line, false);
+    high = !line_falls(config);
+    /* Not more: a count that is too low instead of too high would get worse with each try. */
+    while (high && has_quirk(config, QUIRK_LINE_COUNT) && event.value <= config->queue_count) {
+        nvme_queue_ring_head_again(&controller->admin);
+        event.value++;
+        high = !line_falls(config);
+    }
+    nvme_source_mask(&controller->line, true);
+    hal_irq_restore(irq);
+    controller->info.line_repairs = (uint32_t)event.value;
+    controller->info.line_stuck = high;
+    controller->line.masked = high;
+    if (high) {
+        event.kind = NVME_EVENT_LINE_STUCK;
+    }
+    if (high || event.value != 0) {
+        nvme_event_emit(config, &event);
+    }
+}
