@@ -4,10 +4,11 @@
     ram:SIZE            a memory file, new at each boot
     tmpfs:SIZE          a temporary image in /dev/shm
     disk:SIZE[,OPTION]  a temporary image in build/, read and written past the host's page cache
-    FILE[,OPTION]       a raw image of the user's
+    FILE[,OPTION]       an image of the user's, raw unless format= says otherwise
 
-An OPTION is aio=threads|native|io_uring or cache=none|writeback. A temporary image has no name: it
-is gone when the process that made it is, whatever ends that, and serves all its boots until then.
+An OPTION is aio=threads|native|io_uring, cache=none|writeback or, of FILE, format=raw|qcow2|...;
+one that is given twice is a part of the name. A temporary image has no name: it is gone when the
+process that made it is, whatever ends that, and serves all its boots until then.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
+from formats import WRITABLE, image_format
 from usage import UsageError, parse_size
 
 NULL_SIZE_BYTES = 1 << 30
@@ -31,7 +33,11 @@ SCRATCH = Path(__file__).resolve().parent.parent / "build"
 SPARE_BYTES = 64 << 20  # left to others on the filesystem of a temporary image
 CHUNK_BYTES = 1 << 20
 IN_MEMORY = ("tmpfs", "ramfs")
-OPTIONS = {"aio": ("threads", "native", "io_uring"), "cache": ("none", "writeback")}
+OPTIONS = {
+    "aio": ("threads", "native", "io_uring"),
+    "cache": ("none", "writeback"),
+    "format": ("raw", *WRITABLE),
+}
 SIZED = ("null", "ram", "tmpfs", "disk")
 
 
@@ -58,13 +64,24 @@ def takes_direct(path: str | Path) -> bool:
     return True
 
 
+def unnamed(folder: Path) -> BinaryIO:
+    """An empty file without a name; UsageError where none can be made."""
+    try:
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise UsageError(
+            f"--backing: {folder}: no file can be made there: {error.strerror} (choose another "
+            "medium: null, ram:SIZE, tmpfs:SIZE, disk:SIZE or an image elsewhere)"
+        ) from error
+
+
 @functools.cache
 def temporary(folder: Path, size_bytes: int, written: bool) -> BinaryIO:
     """An open file without a name, its blocks allocated. `written`: filled with random bytes.
 
     Blocks that were never written are read without a look at the disk.
     """
-    file = tempfile.TemporaryFile(dir=folder)
+    file = unnamed(folder)
     try:
         os.posix_fallocate(file.fileno(), 0, size_bytes)
         if written:
@@ -83,8 +100,24 @@ def temporary(folder: Path, size_bytes: int, written: bool) -> BinaryIO:
 _made: set[tuple[Path, int]] = set()  # what `temporary` has made: it needs no more space
 
 
-def check_image(path: Path, lba_bytes: int) -> None:
-    """Refuse what QEMU would refuse later, in words."""
+def check_format(path: Path, wanted: str) -> None:
+    """Refuse to take an image for another kind than it is; `wanted` is empty if none was named."""
+    found = image_format(path)
+    if found in (wanted, "raw") or wanted == "raw":
+        return
+    use = (
+        f"{path.name},format={found} uses it as one"
+        if found in WRITABLE
+        else "qemu-img convert -O raw makes a raw one of it"
+    )
+    raise UsageError(
+        f"image: '{path}' is no {wanted or 'raw'} image but {found}, which writing would destroy "
+        f"({use}; {path.name},format=raw overwrites it)"
+    )
+
+
+def check_image(path: Path, lba_bytes: int, wanted: str) -> None:
+    """Refuse what QEMU would refuse later, or destroy, in words. `wanted` is the named format."""
     try:
         status = path.stat()
     except OSError as error:
@@ -96,6 +129,15 @@ def check_image(path: Path, lba_bytes: int) -> None:
         raise UsageError(f"image: '{path}' is not a regular file")
     if not os.access(path, os.R_OK | os.W_OK):
         raise UsageError(f"image: '{path}' cannot be read and written by this user")
+    try:
+        os.fsencode(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"image: {str(path)!r} is not UTF-8, as QEMU wants it (rename it)"
+        ) from error
+    check_format(path, wanted)
+    if wanted not in ("", "raw"):
+        return  # its size is not the medium's
     if status.st_size == 0 or status.st_size % lba_bytes:
         raise UsageError(
             f"image: '{path}' has {status.st_size} bytes, not a multiple of the LBA size "
@@ -111,17 +153,23 @@ class Backing:
     place: str  # the size in words, empty for null's own; of a file its path
     aio: str = "threads"
     direct: bool = False  # cache=none
+    format: str = ""  # of a file, as it was named; empty: raw, if it is
 
     @property
     def folder(self) -> Path | None:
         """Where its temporary image lies, if it is one."""
         return {"tmpfs": SHARED_MEMORY, "disk": SCRATCH}.get(self.kind)
 
-    def size(self, lba_bytes: int) -> int:
-        """Bytes of the medium; UsageError if it cannot be one."""
+    @property
+    def driver(self) -> str:
+        """QEMU's block driver over the file."""
+        return self.format or "raw"
+
+    def size(self, lba_bytes: int) -> int | None:
+        """Bytes of the medium, None where only QEMU can tell; UsageError if it cannot be one."""
         if self.kind == "file":
-            check_image(Path(self.place), lba_bytes)
-            return os.path.getsize(self.place)
+            check_image(Path(self.place), lba_bytes, self.format)
+            return os.path.getsize(self.place) if self.driver == "raw" else None
         if self.kind == "null" and not self.place:
             return NULL_SIZE_BYTES
         size = parse_size(self.place, f"--backing {self.kind}:SIZE")
@@ -159,7 +207,7 @@ class Backing:
             raise UsageError(f"--backing: disk: {folder.name}/ lies in memory, not on a disk (name "
                              "an image on one: FILE,cache=none)")  # fmt: skip
         if self.direct:
-            with tempfile.TemporaryFile(dir=folder) as file:
+            with unnamed(folder) as file:
                 if not takes_direct(f"/proc/self/fd/{file.fileno()}"):
                     raise UsageError(f"--backing: {self.kind}: {filesystem(folder)} refuses "
                                      "cache=none (O_DIRECT; leave it out)")  # fmt: skip
@@ -186,7 +234,7 @@ class Backing:
         filename = f"/proc/self/fd/{fd}" if unnamed else os.path.abspath(self.place)
         cache = {"cache": {"direct": True}} if self.direct else {}
         return {
-            "driver": "raw",
+            "driver": self.driver,
             "node-name": "disk0",
             "discard": "unmap",
             **cache,
@@ -203,16 +251,20 @@ class Backing:
         else:
             where, file = filesystem(Path(self.place)), Path(self.place).name
         disk = " (disk)" if self.kind == "disk" else ""
+        form = f", format={self.driver}" if self.driver != "raw" else ""
         cache = ", cache=none" if self.direct else ""
-        return f"file:{file}" + (f" on {where}{disk}" if where else "") + f"{cache}, aio={self.aio}"
+        place = f" on {where}{disk}" if where else ""
+        return f"file:{file}{place}{form}{cache}, aio={self.aio}"
 
 
 def parse_backing(text: str) -> Backing:
     """What --backing names; UsageError for options that do not go together."""
     rest, given = text, {}
-    while match := re.fullmatch(r"(.+),(aio|cache)=([^,]*)", rest, re.S):
+    while match := re.fullmatch(r"(.+),(aio|cache|format)=([^,]*)", rest, re.S):
+        if match[2] in given:
+            break
         rest = match[1]
-        given.setdefault(match[2], match[3])
+        given[match[2]] = match[3]
     for key, value in given.items():
         if value not in OPTIONS[key]:
             known = ", ".join(OPTIONS[key])
@@ -225,11 +277,13 @@ def parse_backing(text: str) -> Backing:
     if given and kind in ("null", "ram"):
         raise UsageError(f"--backing: {rest} takes no {', '.join(given)} (files do, and tmpfs:SIZE "
                          "and disk:SIZE)")  # fmt: skip
+    if "format" in given and kind != "file":
+        raise UsageError(f"--backing: {rest} takes no format (an image of yours does: FILE)")
     direct = given.get("cache", "none" if kind == "disk" else "writeback") == "none"
     aio = given.get("aio", "threads")
     if aio == "native" and not direct:
         raise UsageError("--backing: aio=native needs cache=none (add it, or use aio=threads)")
-    return Backing(kind, place, aio, direct)
+    return Backing(kind, place, aio, direct, given.get("format", ""))
 
 
 def backing_name(text: str) -> str:

@@ -97,8 +97,9 @@ def build_parser() -> argparse.ArgumentParser:
         default="null",
         metavar="WHERE",
         help="null[:SIZE], ram:SIZE, tmpfs:SIZE (a file in /dev/shm), disk:SIZE (a file in build/, "
-        "cache=none), or FILE: a raw image, which is written to; the last three take "
-        ",cache=none|writeback and ,aio=threads|native|io_uring (default null)",
+        "cache=none), or FILE: an image, which is written to; the last three take "
+        ",cache=none|writeback and ,aio=threads|native|io_uring, FILE ,format=raw|qcow2|... "
+        "(default null)",
     )
     add("--rounds", type=int, metavar="N", help="measured windows per point, all boots together")
     add("--boots", type=int, metavar="N", help="boots that share the rounds")

@@ -230,8 +230,8 @@ class Machine:
         """The file without a name behind the controllers; the caller closes it. None: no such."""
         return parse_backing(self.backing).open(self.lba_bytes)
 
-    def backing_size(self) -> int:
-        """Bytes of the medium, whatever its kind; UsageError if it cannot be one."""
+    def backing_size(self) -> int | None:
+        """Bytes of the medium, None where only QEMU can tell; UsageError if it cannot be one."""
         return parse_backing(self.backing).size(self.lba_bytes)
 
     def _disk(self, medium: int | None) -> list[str]:

@@ -238,6 +238,6 @@ def check_backing(target: Target, plan: Plan) -> None:
     """UsageError for a medium that cannot hold one block of the plan."""
     size = Machine(app=target.app, backing=target.backing).backing_size()
     block = max(block for sweep in plan.sweeps for block in sweep.bs)
-    if size < block:
+    if size is not None and size < block:
         raise UsageError(f"--backing: {target.backing} has {size} bytes, less than a block (--bs "
                          f"{block})")  # fmt: skip

@@ -126,8 +126,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="WHERE",
         help="null[:SIZE] reads nothing and drops writes (default, 1g); ram:SIZE host memory, "
         "tmpfs:SIZE a file in /dev/shm, disk:SIZE a file in build/ past the page cache, each gone "
-        "at the end; FILE a raw image, written to. The last three take ,cache=none|writeback and "
-        ",aio=threads|native|io_uring (native wants cache=none)",
+        "at the end; FILE an image, written to. The last three take ,cache=none|writeback and "
+        ",aio=threads|native|io_uring (native wants cache=none). FILE is raw, and refused if it is "
+        "not, unless ,format= names what it is (qcow2, vmdk, ...); ,format=raw insists",
     )
     add(
         "--controllers",

@@ -1,17 +1,22 @@
-"""Media with a latency of their own: QEMU opens them as it was told, and they can be read."""
+"""Media with a latency of their own: QEMU opens them as it was told, and they can be read.
+
+Images that are not raw: what the guest writes is on the disk that they hold.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
 from backing import parse_backing  # noqa: E402
-from guest import Guest  # noqa: E402
+from guest import Guest, run_guest  # noqa: E402
 from machine import Machine, UsageError  # noqa: E402
 
 ODD_BYTES = (3 << 20) + 4096  # like no other file that QEMU has open
@@ -68,8 +73,41 @@ def open_ways(pid: int, size_bytes: int) -> set[bool]:
     return ways
 
 
-def cases() -> Iterator[Case]:
+@dataclasses.dataclass(frozen=True)
+class FormatCase:
+    """One format: an image that qemu-img makes, and reads back."""
+
+    format: str
+
+    @property
+    def name(self) -> str:
+        """For the list of cases."""
+        return f"backing format={self.format}"
+
+    def run(self) -> None:
+        """Let the example write its blocks, and look for them on the disk in the image."""
+        with tempfile.TemporaryDirectory() as folder:
+            image, raw = Path(folder, "image"), Path(folder, "raw")
+            run_tool("create", "-q", "-f", self.format, str(image), "8M")
+            result = run_guest(Machine("hello", harts=1, backing=f"{image},format={self.format}"))
+            if result.status:
+                raise RuntimeError("\n".join([result.reason, result.stderr, *result.tail]))
+            run_tool("convert", "-f", self.format, "-O", "raw", str(image), str(raw))
+            if not raw.read_bytes().startswith(b"hello from hartq, block 0"):
+                raise RuntimeError("the disk in the image does not have what was written")
+
+
+def run_tool(*words: str) -> None:
+    """qemu-img; an error is what it said."""
+    done = subprocess.run(["qemu-img", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+def cases() -> Iterator[Case | FormatCase]:
     """Each kind, with each way of I/O that needs no more than QEMU's own."""
     texts = ("tmpfs:SIZE", "disk:SIZE", "disk:SIZE,aio=native", "disk:SIZE,cache=writeback")
     for index, text in enumerate(texts):
         yield Case(text, ODD_BYTES + (index << 16))
+    for name in ("qcow2", "vmdk"):
+        yield FormatCase(name)

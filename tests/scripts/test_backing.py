@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import unittest
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,6 +16,7 @@ from support import SCRIPTS, ScriptTest
 
 import backing
 from backing import Backing, parse_backing
+from formats import WRITABLE
 from guest import Guest, run_guest
 from machine import Machine
 from usage import UsageError
@@ -42,6 +45,9 @@ class Parsing(ScriptTest):
             ("a,b.img", Backing("file", "a,b.img")),
             ("disk", Backing("file", "disk")),
             ("/x/d.img,aio=io_uring,cache=none", Backing("file", "/x/d.img", "io_uring", True)),
+            ("a,b.img,format=qcow2", Backing("file", "a,b.img", format="qcow2")),
+            ("d.img,format=raw,cache=none", Backing("file", "d.img", direct=True, format="raw")),
+            ("a,format=raw,format=raw", Backing("file", "a,format=raw", format="raw")),
         ):
             self.assertEqual(parse_backing(text), wanted, text)
 
@@ -53,11 +59,14 @@ class Parsing(ScriptTest):
             ("d.img,aio=native", "needs cache=none"),
             ("null,cache=none", "takes no cache"),
             ("ram:1m,aio=threads", "takes no aio"),
+            ("disk:1m,format=qcow2", "takes no format"),
+            ("d.img,format=vmkd", "format=vmkd is unknown"),
+            ("disk:1m,aio=threads,aio=native", "not a size"),
             ("tmpfs:", "wants a size"),
             ("null:", "wants a size"),
         ):
             with self.assertRaisesRegex(UsageError, words, msg=text):
-                parse_backing(text)
+                parse_backing(text).check(512)
 
     def test_sizes_are_judged(self) -> None:
         for text, words in (("tmpfs:x", "not a size"), ("disk:100", "multiple of the LBA size")):
@@ -72,6 +81,8 @@ class Parsing(ScriptTest):
                 ("ram:64m", "ram:64m"),
                 ("tmpfs:64m", "file:of 64m on tmpfs, aio=threads"),
                 ("/x/d.img,aio=io_uring", "file:d.img on tmpfs, aio=io_uring"),
+                ("/x/d.img,format=raw", "file:d.img on tmpfs, aio=threads"),
+                ("/x/d.img,format=qed", "file:d.img on tmpfs, format=qed, aio=threads"),
             ):
                 self.assertEqual(backing.backing_name(text), name)
         with mock.patch.object(backing, "filesystem", lambda path: "ext4"):
@@ -98,6 +109,15 @@ class Refusals(ScriptTest):
                     parse_backing("disk:1m").check(512)
         parse_backing(str(image)).check(512)
 
+    def test_a_folder_that_takes_no_file(self) -> None:
+        usage = mock.Mock(free=1 << 40)
+        with mock.patch.object(backing, "SCRATCH", Path("/proc")), \
+             mock.patch.object(shutil, "disk_usage", lambda path: usage), \
+             mock.patch.object(backing, "filesystem", lambda path: "ext4"):  # fmt: skip
+            for call in (Backing.check, Backing.open):
+                with self.assertRaisesRegex(UsageError, "/proc: no file can be made there"):
+                    call(parse_backing("disk:1m"), 512)
+
     def test_a_disk_in_memory_is_none(self) -> None:
         with mock.patch.object(backing, "filesystem", lambda path: "tmpfs"):
             with self.assertRaisesRegex(UsageError, "in memory, not on a disk"):
@@ -105,6 +125,82 @@ class Refusals(ScriptTest):
         with mock.patch.object(backing, "filesystem", lambda path: "ext4"):
             with self.assertRaisesRegex(UsageError, "is no tmpfs"):
                 parse_backing("tmpfs:1m").check(512)
+
+
+class Formats(ScriptTest):
+    """An image that is not raw stays as it is, unless its format is named."""
+
+    def image(self, content: bytes) -> Path:
+        path = self.folder / "disk.img"
+        path.write_bytes(content.ljust(4096, b"\0"))
+        return path
+
+    def refused(self, path: Path, found: str) -> None:
+        """By run.py, before QEMU starts; the bytes stay."""
+        before = path.read_bytes()
+        done = self.command("--backing", str(path), body=f"touch {self.folder}/started")
+        self.assertEqual(done.returncode, 2, found)
+        self.assertIn(f"'{path}' is no raw image but {found}, which writing", done.stderr)
+        self.assertIn(f"{path.name},format=raw overwrites it", done.stderr)
+        self.assertFalse((self.folder / "started").exists())
+        self.assertEqual(path.read_bytes(), before)
+
+    def test_magic_numbers(self) -> None:
+        for content, found in (
+            (b"QFI\xfb\0\0\0\1", "qcow"),
+            (b"QFI\xfb\0\0\0\2", "qcow2"),
+            (b"QFI\xfb\0\0\0\3", "qcow2"),
+            (b"LUKS\xba\xbe\0\2", "luks"),
+            (b"COWD", "vmdk"),
+            (bytes(4096 - 512) + b"conectix", "vpc"),
+            (bytes(4096 - 511) + b"conectix", "vpc"),
+            (b"Bochs Virtual HD Image", "bochs"),
+            (b"#!/bin/sh\n#V2.0 Format\n", "cloop"),
+            (bytes(4096 - 512) + b"koly", "dmg"),
+        ):
+            self.refused(self.image(content), found)
+        for content in (b"", b"QFI", b"\0QFI\xfb\0\0\0\2", bytes(2048) + b"conectix"):
+            parse_backing(str(self.image(content))).check(512)
+
+    @unittest.skipUnless(shutil.which("qemu-img"), "no qemu-img")
+    def test_images_of_qemu_img(self) -> None:
+        secret = ("--object", "secret,id=s,data=x", "-o", "key-secret=s,iter-time=10")
+        for found, options in (
+            *((name, ()) for name in WRITABLE),
+            ("vpc", ("-o", "subformat=fixed")),
+            ("vdi", ("-o", "static=on")),
+            ("vmdk", ("-o", "subformat=monolithicFlat")),
+            ("luks", secret),
+        ):
+            path = self.folder / f"{found}.img"
+            path.unlink(missing_ok=True)
+            subprocess.run(
+                ["qemu-img", "create", "-q", "-f", found, *options, str(path), "1M"], check=True
+            )
+            with self.subTest(found, options=options):
+                self.refused(path, found)
+
+    def test_named(self) -> None:
+        image = self.image(b"QFI\xfb\0\0\0\3")
+        with self.assertRaisesRegex(UsageError, "is no qed image but qcow2"):
+            parse_backing(f"{image},format=qed").check(512)
+        node = parse_backing(f"{image},format=qcow2").blockdev(None, 512)
+        self.assertEqual((node["driver"], node["file"]["driver"]), ("qcow2", "file"))
+        self.assertIsNone(parse_backing(f"{image},format=qcow2").size(512))
+        node = parse_backing(f"{image},format=raw").blockdev(None, 512)
+        self.assertEqual(node["driver"], "raw")
+
+    def test_a_size_that_is_no_multiple_is_of_no_raw_image(self) -> None:
+        path = self.folder / "flat.vmdk"
+        path.write_bytes(b"# Disk DescriptorFile\nversion=1\n")
+        self.refused(path, "vmdk")
+        parse_backing(f"{path},format=vmdk").check(512)
+
+    def test_a_name_that_qemu_cannot_read(self) -> None:
+        path = self.folder / os.fsdecode(b"disk\xff.img")
+        path.write_bytes(bytes(512))
+        with self.assertRaisesRegex(UsageError, "is not UTF-8"):
+            parse_backing(str(path)).check(512)
 
 
 class Images(ScriptTest):

@@ -165,6 +165,8 @@ class Command(BenchTest):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_usage(self) -> None:
+        qcow2 = self.folder / "disk.qcow2"
+        qcow2.write_bytes(b"QFI\xfb\0\0\0\3".ljust(4096, b"\0"))
         for options, text in (
             (["--delivery", "shared"], "is per-hart delivery; hint: --harts 2 or more"),
             (["--iodepth", "0"], "--iodepth"),
@@ -185,6 +187,7 @@ class Command(BenchTest):
             (["--rounds", "0"], "--rounds"),
             (["--boots", "9"], "--boots"),
             (["--backing", "/nowhere/disk.img"], "image"),
+            (["--backing", str(qcow2)], "is no raw image but qcow2"),
             (["--threshold", "3"], "--threshold: is of --compare alone"),
             (["--out", str(self.qemu)], f"--out: {self.qemu} is not a folder"),
             (["--out", str(self.qemu / "x")], f"--out: {self.qemu} is not a folder"),
