@@ -13,7 +13,7 @@ enum {
     FORMATS_IN_LOW_BITS = 16,
 };
 
-/* Identify's strings are padded with blanks and not terminated. */
+/* Up to the first NUL, without the blanks at the end: strings are padded, not all terminated. */
 static void copy_text(char *to, const volatile char *from, size_t size)
 {
     size_t end = 0;
@@ -21,6 +21,9 @@ static void copy_text(char *to, const volatile char *from, size_t size)
     for (size_t i = 0; i < size; i++) {
         char byte = from[i];
 
+        if (byte == '\0') {
+            break;
+        }
         to[i] = byte >= ' ' && byte <= '~' ? byte : ' ';
         end = to[i] != ' ' ? i + 1 : end;
     }
@@ -46,9 +49,11 @@ enum nvme_error nvme_identify_controller_decode(const void *page, struct nvme_co
     copy_text(info->serial, identify->sn, sizeof(identify->sn));
     copy_text(info->model, identify->mn, sizeof(identify->mn));
     copy_text(info->firmware, identify->fr, sizeof(identify->fr));
+    copy_text(info->subsystem, identify->subnqn, sizeof(identify->subnqn));
     info->pci_vendor = identify->vid;
     info->namespace_id_max = identify->nn;
     info->volatile_write_cache = (identify->vwc & 1) != 0;
+    info->more_controllers = (identify->cmic & NVME_CMIC_CONTROLLERS) != 0;
     /* A limit that 32 bits do not hold is none to us. */
     if (mdts != 0 && mdts_bytes <= UINT32_MAX) {
         info->mdts_bytes = (uint32_t)mdts_bytes;
@@ -71,22 +76,87 @@ static uint32_t max_blocks(uint32_t max_transfer_bytes, uint32_t shift, uint64_t
     return blocks < block_count ? blocks : (uint32_t)block_count;
 }
 
+/* FLBAS: the index of the format in use. */
+static uint32_t format_index(uint8_t flbas, uint8_t last_format)
+{
+    uint32_t low = (uint32_t)NVME_GET(NVME_FLBAS_LOW, flbas);
+
+    return last_format < FORMATS_IN_LOW_BITS
+               ? low
+               : low | (uint32_t)NVME_GET(NVME_FLBAS_HIGH, flbas) << 4;
+}
+
+static void copy_bytes(uint8_t *to, const volatile uint8_t *from, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        to[i] = from[i];
+    }
+}
+
+void nvme_identify_namespace_describe(const void *page, struct nvme_namespace_info *info)
+{
+    const volatile struct nvme_identify_namespace *identify = page;
+    uint32_t lbaf = identify->lbaf[format_index(identify->flbas, identify->nlbaf)];
+
+    info->block_count = identify->nsze;
+    info->block_shift = (uint8_t)NVME_GET(NVME_LBAF_LBADS, lbaf);
+    info->metadata_bytes = (uint16_t)NVME_GET(NVME_LBAF_MS, lbaf);
+    info->protection_type = (uint8_t)NVME_GET(NVME_DPS_PIT, identify->dps);
+    info->shared = (identify->nmic & NVME_NMIC_SHARED) != 0;
+    copy_bytes(info->eui64, identify->eui64, sizeof(info->eui64));
+    copy_bytes(info->nguid, identify->nguid, sizeof(info->nguid));
+}
+
+/* Where a descriptor of this type and length belongs, or NULL. */
+static uint8_t *descriptor_place(struct nvme_namespace_info *info, uint8_t type, size_t size)
+{
+    switch (type) {
+    case NVME_DESCRIPTOR_EUI64:
+        return size == sizeof(info->eui64) ? info->eui64 : NULL;
+    case NVME_DESCRIPTOR_NGUID:
+        return size == sizeof(info->nguid) ? info->nguid : NULL;
+    case NVME_DESCRIPTOR_UUID:
+        return size == sizeof(info->uuid) ? info->uuid : NULL;
+    case NVME_DESCRIPTOR_COMMAND_SET:
+        return size == sizeof(info->command_set) ? &info->command_set : NULL;
+    default:
+        return NULL;
+    }
+}
+
+void nvme_identify_descriptors_decode(const void *page, struct nvme_namespace_info *info)
+{
+    const volatile uint8_t *list = page;
+    size_t at = 0;
+
+    while (at + sizeof(struct nvme_descriptor) <= NVME_IDENTIFY_BYTES) {
+        uint8_t type = list[at + offsetof(struct nvme_descriptor, nidt)];
+        size_t size = list[at + offsetof(struct nvme_descriptor, nidl)];
+        uint8_t *place = descriptor_place(info, type, size);
+
+        at += sizeof(struct nvme_descriptor);
+        if (size == 0 || size > NVME_IDENTIFY_BYTES - at) {
+            return;
+        }
+        if (place != NULL) {
+            copy_bytes(place, list + at, size);
+        }
+        at += size;
+    }
+}
+
 enum nvme_error nvme_identify_namespace_decode(const void *page, uint32_t max_transfer_bytes,
                                                struct nvme_namespace *ns)
 {
     const volatile struct nvme_identify_namespace *identify = page;
     uint64_t block_count = identify->nsze;
-    uint8_t flbas = identify->flbas;
     uint8_t last_format = identify->nlbaf;
-    uint32_t format = (uint32_t)NVME_GET(NVME_FLBAS_LOW, flbas);
+    uint32_t format = format_index(identify->flbas, last_format);
     uint32_t lbaf;
     uint32_t shift;
 
     if (block_count == 0) {
         return NVME_ERR_NAMESPACE;
-    }
-    if (last_format >= FORMATS_IN_LOW_BITS) {
-        format |= (uint32_t)NVME_GET(NVME_FLBAS_HIGH, flbas) << 4;
     }
     lbaf = identify->lbaf[format];
     shift = (uint32_t)NVME_GET(NVME_LBAF_LBADS, lbaf);

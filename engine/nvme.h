@@ -247,6 +247,7 @@ struct nvme_controller_info {
     char serial[21];
     char model[41];
     char firmware[9];
+    char subsystem[257]; /* SUBNQN */
     uint16_t pci_vendor;
     uint32_t version;                /* VS: major 31:16, minor 15:8, tertiary 7:0 */
     uint32_t namespace_id_max;       /* NN */
@@ -258,6 +259,7 @@ struct nvme_controller_info {
     uint32_t page_bytes;             /* CC.MPS */
     uint32_t ready_timeout_ms;       /* CAP.TO */
     bool volatile_write_cache;       /* a flush has something to do */
+    bool more_controllers;           /* CMIC: the subsystem may have more of them */
     bool line_stuck;                 /* INTx cannot be used: queues poll */
     uint32_t line_repairs;           /* redundant doorbells that freed a stuck line */
     struct nvme_memory memory_bytes; /* the sizes in use; pointers NULL */
@@ -290,10 +292,33 @@ struct nvme_namespace {
 NVME_WARN_UNUSED enum nvme_error nvme_namespace_next(struct nvme_controller *controller,
                                                      uint32_t after, uint32_t *nsid);
 
+/* What a namespace says of itself, whether the engine can use it or not. */
+struct nvme_namespace_info {
+    uint64_t block_count;    /* NSZE */
+    uint8_t block_shift;     /* LBADS of the format in use, as the device has it */
+    uint8_t protection_type; /* 0: none */
+    uint8_t command_set;     /* enum nvme_command_set; that of a device that does not tell: NVM */
+    bool shared;             /* NMIC: several controllers may be attached to it */
+    uint16_t metadata_bytes; /* per block */
+    uint8_t eui64[8];        /* each 0 if not given */
+    uint8_t nguid[16];
+    uint8_t uuid[16];
+};
+
 /*
- * Reads a namespace's geometry into *ns. Admin command.
+ * Reads what a namespace says of itself. Two admin commands; the second, for UUID and command set,
+ * may be refused. NVME_ERR_NAMESPACE: it is not active. NVME_ERR_DEVICE, _TIMEOUT, ...: the first
+ * command failed.
+ */
+NVME_WARN_UNUSED enum nvme_error nvme_namespace_describe(struct nvme_controller *controller,
+                                                         uint32_t nsid,
+                                                         struct nvme_namespace_info *info);
+
+/*
+ * Reads a namespace's geometry into *ns. Admin commands, as nvme_namespace_describe.
  * NVME_ERR_NAMESPACE: it is not active. NVME_ERR_UNSUPPORTED: metadata or protection information
- * is on. NVME_ERR_IDENTIFY: a block size outside 512 .. 65536 or above max_transfer_bytes.
+ * is on, or its command set is not NVM (zoned). NVME_ERR_IDENTIFY: a block size outside
+ * 512 .. 65536 or above max_transfer_bytes.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_namespace_open(struct nvme_controller *controller,
                                                      uint32_t nsid, struct nvme_namespace *ns);

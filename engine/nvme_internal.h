@@ -130,6 +130,12 @@ enum nvme_error nvme_identify_controller_decode(const void *page,
 enum nvme_error nvme_identify_namespace_decode(const void *page, uint32_t max_transfer_bytes,
                                                struct nvme_namespace *ns);
 
+/* Fills what Identify Namespace tells, usable or not. */
+void nvme_identify_namespace_describe(const void *page, struct nvme_namespace_info *info);
+
+/* Adds what a list of descriptors tells, up to its end or the first that does not fit. */
+void nvme_identify_descriptors_decode(const void *page, struct nvme_namespace_info *info);
+
 /* ---- request.c: slots ----------------------------------------------------------------- */
 
 /* Makes all slots and split records free, for a queue of this depth. Generations go on. */

@@ -187,6 +187,7 @@ enum nvme_cns {
     NVME_CNS_NAMESPACE = 0x00,
     NVME_CNS_CONTROLLER = 0x01,
     NVME_CNS_ACTIVE_NAMESPACES = 0x02,
+    NVME_CNS_DESCRIPTORS = 0x03, /* Namespace Identification Descriptor list; from 1.3 on */
 };
 enum { NVME_IDENTIFY_BYTES = 4096, NVME_ACTIVE_NAMESPACES_PER_PAGE = 1024 };
 
@@ -207,7 +208,8 @@ struct nvme_identify_controller {
     char sn[20];
     char mn[40];
     char fr[8];
-    uint8_t reserved_72[77 - 72];
+    uint8_t reserved_72[76 - 72];
+    uint8_t cmic; /* bit 1: the subsystem may have more controllers */
     uint8_t mdts; /* largest transfer: page size << mdts, 0 = no limit */
     uint16_t cntlid;
     uint32_t ver;
@@ -220,18 +222,24 @@ struct nvme_identify_controller {
     uint16_t fuses;
     uint8_t fna;
     uint8_t vwc; /* bit 0: a volatile write cache is present */
-    uint8_t reserved_526[4096 - 526];
+    uint8_t reserved_526[768 - 526];
+    char subnqn[256]; /* the subsystem's name, ends with NUL */
+    uint8_t reserved_1024[4096 - 1024];
 };
 NVME_STATIC_ASSERT(sizeof(struct nvme_identify_controller) == NVME_IDENTIFY_BYTES, "one page");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sn) == 4, "SN");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, mn) == 24, "MN");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, fr) == 64, "FR");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cmic) == 76, "CMIC");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, mdts) == 77, "MDTS");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, ver) == 80, "VER");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sqes) == 512, "SQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cqes) == 513, "CQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, nn) == 516, "NN");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, vwc) == 525, "VWC");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, subnqn) == 768, "SUBNQN");
+
+#define NVME_CMIC_CONTROLLERS NVME_BITS(1, 1)
 
 /* Identify Namespace, the fields that are decoded. */
 struct nvme_identify_namespace {
@@ -243,20 +251,49 @@ struct nvme_identify_namespace {
     uint8_t flbas; /* the format in use */
     uint8_t mc;
     uint8_t dpc;
-    uint8_t dps; /* bits 2:0 not 0: protection information is on */
-    uint8_t reserved_30[128 - 30];
+    uint8_t dps;  /* bits 2:0 not 0: protection information is on */
+    uint8_t nmic; /* bit 0: more than one controller may be attached to it */
+    uint8_t reserved_31[104 - 31];
+    uint8_t nguid[16]; /* 0: not given, as EUI64 */
+    uint8_t eui64[8];
     uint32_t lbaf[64];
     uint8_t reserved_384[4096 - 384];
 };
 NVME_STATIC_ASSERT(sizeof(struct nvme_identify_namespace) == NVME_IDENTIFY_BYTES, "one page");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, flbas) == 26, "FLBAS");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, dps) == 29, "DPS");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, nmic) == 30, "NMIC");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, nguid) == 104, "NGUID");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, eui64) == 120, "EUI64");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, lbaf) == 128, "LBAF0");
 
 #define NVME_FLBAS_LOW NVME_BITS(3, 0)  /* bits 3:0 of the format index */
 #define NVME_FLBAS_HIGH NVME_BITS(6, 5) /* bits 5:4 of it, if there are more than 16 formats */
 #define NVME_DPS_PIT NVME_BITS(2, 0)
+#define NVME_NMIC_SHARED NVME_BITS(0, 0)
 #define NVME_LBAF_MS NVME_BITS(15, 0)     /* metadata bytes per block */
 #define NVME_LBAF_LBADS NVME_BITS(23, 16) /* log2 of the block size */
+
+/* Head of a Namespace Identification Descriptor; the identifier follows. */
+struct nvme_descriptor {
+    uint8_t nidt; /* enum nvme_descriptor_type */
+    uint8_t nidl; /* bytes of the identifier; 0: the list has ended */
+    uint16_t reserved;
+};
+NVME_STATIC_ASSERT(sizeof(struct nvme_descriptor) == 4, "the identifier begins at byte 4");
+
+enum nvme_descriptor_type {
+    NVME_DESCRIPTOR_EUI64 = 1,
+    NVME_DESCRIPTOR_NGUID = 2,
+    NVME_DESCRIPTOR_UUID = 3,
+    NVME_DESCRIPTOR_COMMAND_SET = 4, /* one byte, enum nvme_command_set */
+};
+
+/* Command set identifiers (CSI). */
+enum nvme_command_set {
+    NVME_COMMAND_SET_NVM = 0,
+    NVME_COMMAND_SET_KEY_VALUE = 1,
+    NVME_COMMAND_SET_ZONED = 2,
+};
 
 #endif

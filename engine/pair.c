@@ -8,6 +8,9 @@
  */
 #include "nvme_internal.h"
 
+/* VS of the first version that has Namespace Identification Descriptors: 1.3. */
+#define DESCRIPTORS_VERSION UINT32_C(0x00010300)
+
 /* Vector 0 is the admin queue's, which is polled; one of two queues would be masked by each. */
 static bool vector_is_free(const struct nvme_controller *controller, uint16_t vector)
 {
@@ -210,21 +213,66 @@ enum nvme_error nvme_namespace_next(struct nvme_controller *controller, uint32_t
     return NVME_OK;
 }
 
+/* Identify Namespace into the controller's page. */
+static enum nvme_error identify_namespace(struct nvme_controller *controller, uint32_t nsid)
+{
+    if (nsid == 0 || nsid > controller->info.namespace_id_max) {
+        return NVME_ERR_NAMESPACE;
+    }
+    return nvme_controller_settle(controller,
+                                  nvme_admin_identify(controller, NVME_CNS_NAMESPACE, nsid));
+}
+
+/* Adds what the descriptors tell. A device that is older or refuses them tells nothing. */
+static enum nvme_error add_descriptors(struct nvme_controller *controller, uint32_t nsid,
+                                       struct nvme_namespace_info *info)
+{
+    enum nvme_error error;
+
+    if (controller->info.version < DESCRIPTORS_VERSION) {
+        return NVME_OK;
+    }
+    error = nvme_admin_identify(controller, NVME_CNS_DESCRIPTORS, nsid);
+    if (error == NVME_OK) {
+        nvme_identify_descriptors_decode(controller->identify_page, info);
+    }
+    return error == NVME_ERR_DEVICE ? NVME_OK : nvme_controller_settle(controller, error);
+}
+
+enum nvme_error nvme_namespace_describe(struct nvme_controller *controller, uint32_t nsid,
+                                        struct nvme_namespace_info *info)
+{
+    struct nvme_namespace_info found = {.command_set = NVME_COMMAND_SET_NVM};
+    enum nvme_error error = identify_namespace(controller, nsid);
+
+    if (error == NVME_OK) {
+        nvme_identify_namespace_describe(controller->identify_page, &found);
+        error =
+            found.block_count == 0 ? NVME_ERR_NAMESPACE : add_descriptors(controller, nsid, &found);
+    }
+    if (error == NVME_OK) {
+        *info = found;
+    }
+    return error;
+}
+
 enum nvme_error nvme_namespace_open(struct nvme_controller *controller, uint32_t nsid,
                                     struct nvme_namespace *ns)
 {
     struct nvme_namespace opened = {.controller = controller, .nsid = nsid};
-    enum nvme_error error;
+    struct nvme_namespace_info info = {.command_set = NVME_COMMAND_SET_NVM};
+    enum nvme_error error = identify_namespace(controller, nsid);
 
-    if (nsid == 0 || nsid > controller->info.namespace_id_max) {
-        return NVME_ERR_NAMESPACE;
+    if (error == NVME_OK) {
+        error = nvme_identify_namespace_decode(controller->identify_page,
+                                               controller->info.max_transfer_bytes, &opened);
     }
-    error = nvme_admin_identify(controller, NVME_CNS_NAMESPACE, nsid);
-    if (error != NVME_OK) {
-        return nvme_controller_settle(controller, error);
+    if (error == NVME_OK) {
+        error = add_descriptors(controller, nsid, &info);
     }
-    error = nvme_identify_namespace_decode(controller->identify_page,
-                                           controller->info.max_transfer_bytes, &opened);
+    if (error == NVME_OK && info.command_set != NVME_COMMAND_SET_NVM) {
+        return NVME_ERR_UNSUPPORTED;
+    }
     if (error == NVME_OK) {
         *ns = opened;
     }

@@ -40,6 +40,11 @@ struct model_namespace {
     uint8_t format;       /* index in use */
     uint16_t metadata_bytes;
     uint8_t protection; /* DPS */
+    uint8_t nmic;
+    uint8_t nguid[16]; /* all 0: not given, as the two below */
+    uint8_t eui64[8];
+    uint8_t uuid[16];    /* in the list of descriptors only */
+    uint8_t command_set; /* there too */
     uint64_t block_count;
     uint8_t *medium;
     size_t medium_bytes;
@@ -190,6 +195,8 @@ struct model {
     uint8_t sqes;
     uint8_t cqes;
     uint8_t write_cache;
+    uint8_t cmic;
+    bool without_descriptors;                            /* their list is refused */
     uint32_t namespace_count;                            /* NN */
     uint32_t granted;                                    /* I/O queue pairs */
     struct model_namespace namespaces[MODEL_NAMESPACES]; /* nsid - 1 */

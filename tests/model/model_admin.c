@@ -55,6 +55,7 @@ static struct model_answer identify_controller(struct model *model,
 {
     struct nvme_identify_controller page = {
         .vid = 0x1b36,
+        .cmic = model->cmic,
         .mdts = model->mdts,
         .ver = model->version,
         .sqes = model->sqes,
@@ -66,6 +67,7 @@ static struct model_answer identify_controller(struct model *model,
     fill_text(page.sn, "model-1", sizeof(page.sn));
     fill_text(page.mn, "A controller in memory", sizeof(page.mn));
     fill_text(page.fr, "1.0", sizeof(page.fr));
+    strcpy(page.subnqn, "nqn.2026-11.model:1");
     send_page(model, command, &page);
     return status(0);
 }
@@ -87,6 +89,9 @@ static struct model_answer identify_namespace(struct model *model,
         page.nlbaf = ns->format_count;
         page.flbas = (uint8_t)((ns->format & 0xf) | (ns->format >> 4) << 5);
         page.dps = ns->protection;
+        page.nmic = ns->nmic;
+        memcpy(page.nguid, ns->nguid, sizeof(page.nguid));
+        memcpy(page.eui64, ns->eui64, sizeof(page.eui64));
         page.lbaf[ns->format] = (uint32_t)(NVME_PUT(NVME_LBAF_LBADS, ns->block_shift) |
                                            NVME_PUT(NVME_LBAF_MS, ns->metadata_bytes));
     }
@@ -111,6 +116,44 @@ static struct model_answer identify_active(struct model *model, const struct nvm
     return status(0);
 }
 
+/* Appends a descriptor unless its identifier is all zero. */
+static void put_descriptor(uint8_t page[NVME_IDENTIFY_BYTES], size_t *at, uint8_t type,
+                           const uint8_t *identifier, uint8_t size)
+{
+    static const uint8_t zero[16];
+
+    if (type != NVME_DESCRIPTOR_COMMAND_SET && memcmp(identifier, zero, size) == 0) {
+        return;
+    }
+    page[*at] = type;
+    page[*at + 1] = size;
+    memcpy(page + *at + sizeof(struct nvme_descriptor), identifier, size);
+    *at += sizeof(struct nvme_descriptor) + size;
+}
+
+static struct model_answer identify_descriptors(struct model *model,
+                                                const struct nvme_command *command)
+{
+    uint8_t page[NVME_IDENTIFY_BYTES] = {0};
+    const struct model_namespace *ns;
+    size_t at = 0;
+
+    if (model->without_descriptors) {
+        return status(STATUS_INVALID_FIELD);
+    }
+    if (command->nsid == 0 || command->nsid > MODEL_NAMESPACES ||
+        !model->namespaces[command->nsid - 1].active) {
+        return status(STATUS_INVALID_NAMESPACE);
+    }
+    ns = &model->namespaces[command->nsid - 1];
+    put_descriptor(page, &at, NVME_DESCRIPTOR_EUI64, ns->eui64, sizeof(ns->eui64));
+    put_descriptor(page, &at, NVME_DESCRIPTOR_NGUID, ns->nguid, sizeof(ns->nguid));
+    put_descriptor(page, &at, NVME_DESCRIPTOR_UUID, ns->uuid, sizeof(ns->uuid));
+    put_descriptor(page, &at, NVME_DESCRIPTOR_COMMAND_SET, &ns->command_set, 1);
+    send_page(model, command, page);
+    return status(0);
+}
+
 static struct model_answer identify(struct model *model, const struct nvme_command *command)
 {
     switch (command->cdw10 & 0xff) {
@@ -120,6 +163,8 @@ static struct model_answer identify(struct model *model, const struct nvme_comma
         return identify_namespace(model, command);
     case NVME_CNS_ACTIVE_NAMESPACES:
         return identify_active(model, command);
+    case NVME_CNS_DESCRIPTORS:
+        return identify_descriptors(model, command);
     default:
         return status(STATUS_INVALID_FIELD);
     }

@@ -69,9 +69,12 @@ static void what_the_device_says_is_described_in_plain_units(void **state)
 
     (void)state;
     fixture_init(&fixture);
+    fixture.model->cmic = 0x2;
     assert_int_equal(fixture_open(&fixture), NVME_OK);
     nvme_controller_describe(fixture.controller, &info);
     assert_string_equal(info.serial, "model-1");
+    assert_string_equal(info.subsystem, "nqn.2026-11.model:1");
+    assert_true(info.more_controllers);
     assert_string_equal(info.model, "A controller in memory");
     assert_string_equal(info.firmware, "1.0");
     assert_int_equal(info.version, 0x10400);

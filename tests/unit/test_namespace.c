@@ -3,6 +3,7 @@
  * Namespaces: which are active, what geometry they have, which of them we can work with.
  */
 #include "fixture.h"
+#include "nvme_internal.h"
 
 enum {
     BLOCKS = 64,
@@ -179,6 +180,152 @@ static void more_blocks_than_nlb_can_say_are_split(void **state)
     fixture_finish(&fixture);
 }
 
+/* A namespace with every identifier, and nothing that keeps it from being used. */
+static struct model_namespace *full_namespace(struct model *model)
+{
+    struct model_namespace *ns = &model->namespaces[0];
+
+    ns->nmic = 0xff;
+    memset(ns->eui64, 0x11, sizeof(ns->eui64));
+    memset(ns->nguid, 0x22, sizeof(ns->nguid));
+    memset(ns->uuid, 0x33, sizeof(ns->uuid));
+    return ns;
+}
+
+static void check_bytes(const uint8_t *bytes, size_t size, uint8_t expected)
+{
+    for (size_t i = 0; i < size; i++) {
+        assert_int_equal(bytes[i], expected);
+    }
+}
+
+static void unusable_namespace_is_described(void **state)
+{
+    struct fixture fixture;
+    struct nvme_namespace_info info;
+    struct model_namespace *model;
+    struct nvme_namespace ns;
+
+    (void)state;
+    fixture_init(&fixture);
+    model = full_namespace(fixture.model);
+    model->metadata_bytes = 8;
+    model->protection = 0xf9; /* type 1, and what is not the type */
+    model->block_shift = 7;
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_ERR_UNSUPPORTED);
+    assert_int_equal(nvme_namespace_describe(fixture.controller, 1, &info), NVME_OK);
+    assert_int_equal(info.block_count, model->block_count);
+    assert_int_equal(info.block_shift, 7);
+    assert_int_equal(info.metadata_bytes, 8);
+    assert_int_equal(info.protection_type, 1);
+    assert_int_equal(info.command_set, NVME_COMMAND_SET_NVM);
+    assert_true(info.shared);
+    check_bytes(info.eui64, sizeof(info.eui64), 0x11);
+    check_bytes(info.nguid, sizeof(info.nguid), 0x22);
+    check_bytes(info.uuid, sizeof(info.uuid), 0x33);
+    fixture_finish(&fixture);
+}
+
+static void zoned_namespace_is_refused(void **state)
+{
+    struct fixture fixture;
+    struct nvme_namespace_info info;
+    struct nvme_namespace ns;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.model->namespaces[0].command_set = NVME_COMMAND_SET_ZONED;
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_ERR_UNSUPPORTED);
+    assert_int_equal(nvme_namespace_describe(fixture.controller, 1, &info), NVME_OK);
+    assert_int_equal(info.command_set, NVME_COMMAND_SET_ZONED);
+    assert_false(info.shared);
+    fixture_finish(&fixture);
+}
+
+/* Refused, or not there before 1.3: what they tell is not given. Nothing else goes wrong. */
+static void descriptors_are_optional(void **state)
+{
+    struct fixture fixture;
+    struct nvme_namespace_info info;
+    struct nvme_namespace ns;
+    uint32_t commands;
+
+    (void)state;
+    fixture_init(&fixture);
+    full_namespace(fixture.model)->command_set = NVME_COMMAND_SET_ZONED;
+    fixture.model->without_descriptors = true;
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_OK);
+    assert_int_equal(nvme_namespace_describe(fixture.controller, 1, &info), NVME_OK);
+    check_bytes(info.uuid, sizeof(info.uuid), 0);
+    check_bytes(info.nguid, sizeof(info.nguid), 0x22);
+    fixture_finish(&fixture);
+
+    fixture_init(&fixture);
+    fixture.model->version = 0x00010201;
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    commands = fixture.model->admin_commands[NVME_ADMIN_IDENTIFY];
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_OK);
+    assert_int_equal(fixture.model->admin_commands[NVME_ADMIN_IDENTIFY], commands + 1);
+    fixture_finish(&fixture);
+}
+
+static void inactive_namespace_is_not_described(void **state)
+{
+    static const uint32_t nsids[] = {0, 2, 5, UINT32_MAX};
+    struct fixture fixture;
+    struct nvme_namespace_info info = {.block_count = 77};
+
+    (void)state;
+    fixture_init(&fixture);
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    for (size_t i = 0; i < COUNT_OF(nsids); i++) {
+        assert_int_equal(nvme_namespace_describe(fixture.controller, nsids[i], &info),
+                         NVME_ERR_NAMESPACE);
+    }
+    assert_int_equal(info.block_count, 77);
+    fixture_finish(&fixture);
+}
+
+/* A list as the device wrote it: types and sizes that fit, do not fit, and run off the page. */
+static void descriptors_that_do_not_fit_are_skipped(void **state)
+{
+    static uint8_t page[NVME_IDENTIFY_BYTES];
+    struct nvme_namespace_info info = {0};
+    size_t at = 0;
+
+    (void)state;
+    memset(page, 0x44, sizeof(page));
+    page[at] = NVME_DESCRIPTOR_UUID; /* too short for a UUID */
+    page[at + 1] = 8;
+    at += 4 + 8;
+    page[at] = 99;
+    page[at + 1] = 255;
+    at += 4 + 255;
+    page[at] = NVME_DESCRIPTOR_NGUID;
+    page[at + 1] = 16;
+    at += 4 + 16;
+    page[at] = NVME_DESCRIPTOR_EUI64;
+    page[at + 1] = 0; /* the end */
+    nvme_identify_descriptors_decode(page, &info);
+    check_bytes(info.uuid, sizeof(info.uuid), 0);
+    check_bytes(info.eui64, sizeof(info.eui64), 0);
+    check_bytes(info.nguid, sizeof(info.nguid), 0x44);
+
+    /* 80 of 4 + 47, the last ends 16 before the page: an identifier of 16 would end 4 behind it. */
+    memset(&info, 0, sizeof(info));
+    for (at = 0; at < 80 * 51; at += 51) {
+        page[at] = 99;
+        page[at + 1] = 47;
+    }
+    page[at] = NVME_DESCRIPTOR_UUID;
+    page[at + 1] = 16;
+    nvme_identify_descriptors_decode(page, &info);
+    check_bytes(info.uuid, sizeof(info.uuid), 0);
+}
+
 static void each_namespace_has_its_own_blocks(void **state)
 {
     struct fixture fixture;
@@ -205,15 +352,20 @@ static void each_namespace_has_its_own_blocks(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[6 + COUNT_OF(format_cases) + COUNT_OF(nsid_cases)] = {
+    struct CMUnitTest tests[11 + COUNT_OF(format_cases) + COUNT_OF(nsid_cases)] = {
         cmocka_unit_test(active_namespaces_are_found_in_order),
         cmocka_unit_test(controller_without_namespaces_says_so),
         cmocka_unit_test(nsid_above_nn_in_the_list_contradicts),
         cmocka_unit_test(block_larger_than_a_command_contradicts),
         cmocka_unit_test(more_blocks_than_nlb_can_say_are_split),
         cmocka_unit_test(each_namespace_has_its_own_blocks),
+        cmocka_unit_test(unusable_namespace_is_described),
+        cmocka_unit_test(zoned_namespace_is_refused),
+        cmocka_unit_test(descriptors_are_optional),
+        cmocka_unit_test(inactive_namespace_is_not_described),
+        cmocka_unit_test(descriptors_that_do_not_fit_are_skipped),
     };
-    size_t count = 6;
+    size_t count = 11;
 
     fixture_add_cases(tests, &count, geometry_is_decoded_or_refused, format_cases,
                       COUNT_OF(format_cases), sizeof(format_cases[0]));

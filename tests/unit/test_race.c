@@ -317,7 +317,7 @@ static void sleep_until_answered(void *arg)
 static void admin_completion_in_the_ring_counts_though_its_deadline_is_over(void **state)
 {
     struct race race;
-    struct nvme_namespace ns = {0};
+    uint32_t nsid;
 
     (void)state;
     for (uint32_t turns = 1; turns < 5; turns++) {
@@ -325,9 +325,10 @@ static void admin_completion_in_the_ring_counts_though_its_deadline_is_over(void
         race.fixture.model->admin_silent = true;
         race.turns = turns; /* the first reading of the clock is the command's start */
         world.meanwhile[WORLD_AT_NOW] = sleep_until_answered;
-        assert_int_equal(nvme_namespace_open(race.fixture.controller, 1, &ns), NVME_OK);
+        nsid = 0;
+        assert_int_equal(nvme_namespace_next(race.fixture.controller, 0, &nsid), NVME_OK);
         assert_true(race.went_on);
-        assert_int_equal(ns.block_count, race.fixture.ns.block_count);
+        assert_int_equal(nsid, 1);
         assert_int_equal(race.fixture.event_count, 0);
         race.fixture.model->admin_silent = false;
         fixture_finish(&race.fixture);
