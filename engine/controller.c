@@ -305,6 +305,10 @@ enum nvme_error nvme_controller_open(const struct nvme_config *config,
     if (error != NVME_OK) {
         return error;
     }
+    /* Not before RDY = 0: what an earlier user left running would write to memory that is ours. */
+    if (config->bus_master != NULL) {
+        config->bus_master(config->hook_arg);
+    }
     error = enable(made);
     if (error == NVME_OK) {
         error = configure(made);

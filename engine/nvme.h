@@ -188,6 +188,10 @@ struct nvme_config {
     /* Masks a MSI-X vector or opens it again, which sends what was held back. Any owner, traps
        too. Needed to change modes with MSI-X. */
     void (*vector_mask)(void *arg, uint16_t vector, bool masked);
+    /* Lets the device reach memory: PCI bus mastering on, arrived there on return. Called once in
+       nvme_controller_open, when an earlier user's controller has stopped, before this one starts:
+       till then the embedder keeps it off. NULL: it is on already. */
+    void (*bus_master)(void *arg);
     /* The level of the controller's INTx line: PCI status register, bit 3. */
     bool (*intx_level)(void *arg);
     /* Something to tell the user. */
@@ -218,11 +222,11 @@ NVME_WARN_UNUSED enum nvme_error nvme_memory_needed(const struct nvme_config *co
                                                     struct nvme_memory *needed);
 
 /*
- * Brings a controller up, in the order of the specification's initialization: reset, admin
- * queue, enable, Identify Controller, Number of Queues. Works after a warm boot too. Interrupts
- * stay masked (INTMS) until an interrupt queue is opened. Every wait is bounded: by CAP.TO for
- * RDY, by command_timeout_ns for a command. On failure the controller is disabled and the
- * regions are the embedder's again, but for NVME_ERR_STUCK.
+ * Brings a controller up, in the order of the specification's initialization: reset, bus
+ * mastering, admin queue, enable, Identify Controller, Number of Queues. Works after a warm boot
+ * too. Interrupts stay masked (INTMS) until an interrupt queue is opened. Every wait is bounded: by
+ * CAP.TO for RDY, by command_timeout_ns for a command. On failure the controller is disabled and
+ * the regions are the embedder's again, but for NVME_ERR_STUCK.
  * On success *controller lies in memory->ordinary. Each error of nvme_memory_needed, and:
  * NVME_ERR_MEMORY: see event MEMORY_SMALL for the size, or the DMA region is not contiguous.
  * NVME_ERR_TIMEOUT, _FATAL, _REMOVED: the device. NVME_ERR_DEVICE: a command was refused.

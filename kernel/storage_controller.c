@@ -26,6 +26,13 @@ static bool intx_level(void *arg)
     return (pci_config_read16(controller->function, PCI_STATUS) & PCI_STATUS_INTERRUPT) != 0;
 }
 
+static void bus_master(void *arg)
+{
+    const struct storage_controller *controller = arg;
+
+    pci_enable(controller->function);
+}
+
 static void kick(void *arg, uint32_t owner)
 {
     (void)arg;
@@ -98,6 +105,7 @@ static bool open_engine(struct storage *storage, struct storage_controller *cont
         .hook_arg = controller,
         .kick = kick,
         .vector_mask = vector_mask,
+        .bus_master = bus_master,
         .intx_level = intx_level,
         .event = keep_event,
     };
@@ -109,7 +117,7 @@ static bool open_engine(struct storage *storage, struct storage_controller *cont
                controller->function->device, controller->function->function);
         return false;
     }
-    pci_enable(controller->function);
+    pci_decode(controller->function);
     config.msix = imsic_present() && msix_enable(controller->function, &controller->msix);
     storage_plan_line(storage, storage->controller_count, controllers);
     config.shared = controller->shared;

@@ -56,7 +56,9 @@ enum pci_register {
 unsigned pci_scan(const struct machine_pci *host, struct pci_function *functions,
                   unsigned capacity);
 
-/// Memory decoding and bus mastering on, INTx allowed. Off again with pci_disable().
+/// Memory decoding on, INTx allowed; with pci_enable() bus mastering on as well, which a device
+/// that an earlier user left running may only get once it has stopped. Off: pci_disable().
+void pci_decode(const struct pci_function *function);
 void pci_enable(const struct pci_function *function);
 void pci_disable(const struct pci_function *function);
 

@@ -53,14 +53,24 @@ unsigned pci_find_capability(const struct pci_function *function, uint8_t id)
     return 0;
 }
 
-void pci_enable(const struct pci_function *function)
+static void allow(const struct pci_function *function, uint16_t bits)
 {
     uint16_t command = pci_config_read16(function, PCI_COMMAND);
 
     command = (uint16_t)(command & ~PCI_COMMAND_INTX_OFF);
-    command = (uint16_t)(command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    command = (uint16_t)(command | bits);
     pci_config_write16(function, PCI_COMMAND, command);
     (void)pci_config_read16(function, PCI_COMMAND); // the write has arrived
+}
+
+void pci_decode(const struct pci_function *function)
+{
+    allow(function, PCI_COMMAND_MEMORY);
+}
+
+void pci_enable(const struct pci_function *function)
+{
+    allow(function, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
 void pci_disable(const struct pci_function *function)

@@ -151,6 +151,7 @@ struct model *hostile_start(struct tape *from)
         world_attach(model);
     }
     model->on_demand = true;
+    model->bus_master = true; /* without the hook it is on from the start */
     model->lie = lie;
     model->bend_page = bend_page;
     world.relax_ns = RELAX_NS;

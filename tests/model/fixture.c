@@ -25,6 +25,14 @@ static void on_kick(void *arg, uint32_t owner)
     fixture->kicks[owner]++;
 }
 
+static void on_bus_master(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    fixture->bus_masters++;
+    model_allow_dma(fixture->model);
+}
+
 static bool on_level(void *arg)
 {
     struct fixture *fixture = arg;
@@ -66,6 +74,7 @@ void fixture_init_more(struct fixture *fixture)
         .hook_arg = fixture,
         .kick = on_kick,
         .vector_mask = on_vector_mask,
+        .bus_master = on_bus_master,
         .intx_level = on_level,
         .event = on_event,
     };

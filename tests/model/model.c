@@ -220,6 +220,9 @@ static void start(struct model *model)
     if (model->ready) {
         world_find("CC.EN is set before CSTS.RDY has fallen");
     }
+    if (!model->bus_master) {
+        world_find("CC.EN is set before bus mastering");
+    }
     if (NVME_GET(NVME_CC_IOSQES, model->cc) != NVME_SQE_SHIFT ||
         NVME_GET(NVME_CC_IOCQES, model->cc) != NVME_CQE_SHIFT) {
         world_find("CC.EN is set without the entry sizes: CC %#x", model->cc);
@@ -238,6 +241,14 @@ static void start(struct model *model)
     }
     model_open_cq(model, 0, model->acq, (uint32_t)NVME_GET(NVME_AQA_ACQS, model->aqa) + 1, 0);
     model_open_sq(model, 0, model->asq, (uint32_t)NVME_GET(NVME_AQA_ASQS, model->aqa) + 1, 0);
+}
+
+void model_allow_dma(struct model *model)
+{
+    if ((model->cc & NVME_CC_EN) != 0 || model->ready) {
+        world_find("bus mastering is turned on while the controller runs");
+    }
+    model->bus_master = true;
 }
 
 static void write_cc(struct model *model, uint32_t value)

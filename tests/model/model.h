@@ -154,6 +154,7 @@ struct model {
     uint64_t acq;
     uint32_t page_bytes; /* CC.MPS, once enabled */
     bool ready;
+    bool bus_master;             /* it can reach memory */
     bool told_ready;             /* RDY as the driver read it last */
     uint64_t ready_told_barrier; /* world.register_barriers when it read a change; else not */
     uint64_t change_at_ns;       /* when RDY follows EN */
@@ -265,6 +266,9 @@ uint32_t model_doorbell_last(const struct model *model, uint32_t queue_id, bool 
 
 /* The INTx level: PCI status bit 3, which INTMS does not hide from QEMU's view of the pin. */
 bool model_level(const struct model *model);
+
+/* Turns bus mastering on, as the embedder's hook does. */
+void model_allow_dma(struct model *model);
 
 /* Masks a MSI-X vector or opens it; an open one sends what was held back. */
 void model_vector_mask(struct model *model, uint16_t vector, bool masked);

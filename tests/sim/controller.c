@@ -59,13 +59,6 @@ static void on_vector_mask(void *arg, uint16_t vector, bool masked)
     model_vector_mask(controller->model, vector, masked);
 }
 
-static bool on_level(void *arg)
-{
-    const struct sim_controller *controller = arg;
-
-    return model_level(controller->model);
-}
-
 /* What a device may be like without being at fault. */
 static void choose_model(struct sim_controller *controller)
 {
@@ -113,7 +106,8 @@ static void choose_config(struct sim_controller *controller)
         .hybrid_spin_max_ns = RANDOM_ONE(random, spins_ns),
         .hook_arg = controller,
         .kick = sim_kick,
-        .intx_level = on_level,
+        .bus_master = sim_allow_dma,
+        .intx_level = sim_level,
         .event = on_event,
     };
 }

@@ -217,3 +217,18 @@ void sim_change_mode(struct sim_queue *queue)
         sim_fail(sim, "queue %u polls, and its source is open", queue->index);
     }
 }
+
+/* The hooks: bus mastering is on; the level of the line. */
+void sim_allow_dma(void *arg)
+{
+    const struct sim_controller *controller = arg;
+
+    model_allow_dma(controller->model);
+}
+
+bool sim_level(void *arg)
+{
+    const struct sim_controller *controller = arg;
+
+    return model_level(controller->model);
+}

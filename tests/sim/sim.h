@@ -150,6 +150,8 @@ bool sim_interrupts(struct sim *sim, uint32_t source);
 void sim_any_interrupt(struct sim *sim);
 bool sim_service(struct sim_queue *queue);
 void sim_change_mode(struct sim_queue *queue);
+void sim_allow_dma(void *arg);
+bool sim_level(void *arg);
 
 /* harts.c */
 void sim_choose_owners(struct sim_controller *controller);

@@ -107,6 +107,7 @@ static void running_controller_of_a_warm_boot_is_reset_first(void **state)
     fixture.model->ready = true;
     fixture.model->ready_delay_ns = 50000000;
     assert_int_equal(fixture_open(&fixture), NVME_OK);
+    assert_int_equal(fixture.bus_masters, 1); /* the model judges the moment */
     disable = find_write(model, 0, NVME_REG_CC, 0);
     assert_int_equal(model->writes[disable].value & NVME_CC_EN, 0);
     assert_true(disable < find_write(model, 0, NVME_REG_AQA, 0));
@@ -138,6 +139,33 @@ static void warm_boot_with_a_dead_controller_resets_it_all_the_same(void **state
     assert_int_equal(fixture_open(&fixture), NVME_ERR_TIMEOUT);
     assert_int_equal(fixture.model->cc & NVME_CC_EN, 0);
     fixture_drop(&fixture);
+}
+
+/* What nobody could stop may still write to memory. */
+static void controller_that_does_not_stop_gets_no_bus_mastering(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.model->cc = (uint32_t)NVME_CC_EN | 0x460000;
+    fixture.model->ready = true;
+    fixture.model->stop_never = true;
+    assert_int_equal(fixture_open(&fixture), NVME_ERR_TIMEOUT);
+    assert_int_equal(fixture.bus_masters, 0);
+    fixture_drop(&fixture);
+}
+
+static void embedder_without_the_hook_has_turned_bus_mastering_on(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.config.bus_master = NULL;
+    fixture.model->bus_master = true;
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    fixture_finish(&fixture);
 }
 
 /* ---- Devices that do not play along ----------------------------------------------------- */
@@ -344,16 +372,18 @@ static void variant_works_and_is_said(void **state)
 int main(void)
 {
     struct CMUnitTest
-        tests[7 + COUNT_OF(trouble_cases) + COUNT_OF(silence_cases) + COUNT_OF(variant_cases)] = {
+        tests[9 + COUNT_OF(trouble_cases) + COUNT_OF(silence_cases) + COUNT_OF(variant_cases)] = {
             cmocka_unit_test(bring_up_writes_registers_in_the_specifications_order),
             cmocka_unit_test(admin_rings_are_given_as_device_addresses_of_64_bits),
             cmocka_unit_test(what_the_device_says_is_described_in_plain_units),
             cmocka_unit_test(running_controller_of_a_warm_boot_is_reset_first),
             cmocka_unit_test(warm_boot_amid_a_change_of_rdy_waits_for_it),
             cmocka_unit_test(warm_boot_with_a_dead_controller_resets_it_all_the_same),
+            cmocka_unit_test(controller_that_does_not_stop_gets_no_bus_mastering),
+            cmocka_unit_test(embedder_without_the_hook_has_turned_bus_mastering_on),
             cmocka_unit_test(refused_device_can_be_opened_again_in_the_same_memory),
         };
-    size_t count = 7;
+    size_t count = 9;
 
     fixture_add_cases(tests, &count, trouble_ends_bring_up_in_bounded_time_with_its_name,
                       trouble_cases, COUNT_OF(trouble_cases), sizeof(trouble_cases[0]));

@@ -63,14 +63,16 @@ struct enable_case {
     uint64_t asq;
     uint32_t cc;
     bool ready;
+    bool bus_master;
     const char *finding;
 };
 
 static const struct enable_case enable_cases[] = {
-    {"enable_without_entry_sizes", 1, 1, false, "entry sizes"},
-    {"enable_before_rdy_fell", 1, 0x460001, true, "RDY has fallen"},
-    {"enable_without_an_admin_queue", 0, 0x460001, false, "ASQ"},
-    {"enable_with_a_page_size_that_is_not_there", 1, 0x460001 | 5 << 7, false, "CC.MPS"},
+    {"enable_without_entry_sizes", 1, 1, false, true, "entry sizes"},
+    {"enable_before_rdy_fell", 1, 0x460001, true, true, "RDY has fallen"},
+    {"enable_without_an_admin_queue", 0, 0x460001, false, true, "ASQ"},
+    {"enable_with_a_page_size_that_is_not_there", 1, 0x460001 | 5 << 7, false, true, "CC.MPS"},
+    {"enable_of_a_device_that_reaches_no_memory", 1, 0x460001, false, false, "before bus master"},
 };
 
 static void wrong_enable_is_named(void **state)
@@ -84,6 +86,7 @@ static void wrong_enable_is_named(void **state)
     fixture.model->asq = this->asq != 0 ? (uintptr_t)buffer : 0;
     fixture.model->acq = (uintptr_t)buffer + 4096;
     fixture.model->ready = this->ready;
+    fixture.model->bus_master = this->bus_master;
     if (this->asq != 0 && this->cc != (0x460001 | 5 << 7)) {
         write_register(&fixture, NVME_REG_CC, this->cc);
     } else {
@@ -95,6 +98,18 @@ static void wrong_enable_is_named(void **state)
     fixture_drop(&fixture);
 }
 
+static void bus_mastering_of_a_running_controller_is_named(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.model->ready = true; /* EN = 0 is written, RDY has not fallen yet */
+    model_allow_dma(fixture.model);
+    assert_true(world_expect_finding("while the controller runs"));
+    fixture_drop(&fixture);
+}
+
 static void ring_with_a_stale_phase_is_named(void **state)
 {
     struct fixture fixture;
@@ -102,6 +117,7 @@ static void ring_with_a_stale_phase_is_named(void **state)
     (void)state;
     fixture_init(&fixture);
     memset(buffer, 0xff, sizeof(buffer));
+    model_allow_dma(fixture.model);
     fixture.model->aqa = 1U << 16 | 1;
     fixture.model->asq = (uintptr_t)buffer;
     fixture.model->acq = (uintptr_t)buffer + 4096;
@@ -333,9 +349,10 @@ static void interrupt_state_that_is_not_restored_is_named(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[9 + COUNT_OF(write_cases) + COUNT_OF(enable_cases) +
+    struct CMUnitTest tests[10 + COUNT_OF(write_cases) + COUNT_OF(enable_cases) +
                             COUNT_OF(command_cases) + COUNT_OF(prp_cases)] = {
         cmocka_unit_test(ring_with_a_stale_phase_is_named),
+        cmocka_unit_test(bus_mastering_of_a_running_controller_is_named),
         cmocka_unit_test(field_without_a_barrier_behind_the_phase_is_named),
         cmocka_unit_test(barrier_of_another_entry_does_not_count),
         cmocka_unit_test(field_that_is_read_twice_is_named),
@@ -345,7 +362,7 @@ int main(void)
         cmocka_unit_test(pointer_given_out_as_a_device_address_is_named),
         cmocka_unit_test(interrupt_state_that_is_not_restored_is_named),
     };
-    size_t count = 9;
+    size_t count = 10;
 
     fixture_add_cases(tests, &count, wrong_write_is_named, write_cases, COUNT_OF(write_cases),
                       sizeof(write_cases[0]));

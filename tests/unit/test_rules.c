@@ -38,6 +38,7 @@ static void prepare_rings(struct fixture *fixture)
 {
     fixture_init(fixture);
     memset(buffer, 0, sizeof(buffer));
+    model_allow_dma(fixture->model);
     fixture->model->aqa = 1U << 16 | 1;
     fixture->model->asq = (uintptr_t)buffer;
     fixture->model->acq = (uintptr_t)buffer + 4096;

@@ -86,6 +86,11 @@ static struct {
     struct storage_queue queue;      // as the helpers want it
 } warm;
 
+static void warm_bus_master(void *arg)
+{
+    pci_enable(arg);
+}
+
 static bool warm_level(void *arg)
 {
     const struct pci_function *function = arg;
@@ -114,9 +119,10 @@ static bool warm_prepare(void)
         .queue_count = 1,
         .depth_entries = DEPTH,
         .hook_arg = (void *)(uintptr_t)warm.function,
+        .bus_master = warm_bus_master,
         .intx_level = warm_level,
     };
-    pci_enable(warm.function);
+    pci_decode(warm.function);
     if (!check(nvme_memory_needed(&warm.config, &warm.memory) == NVME_OK, "memory needed")) {
         return false;
     }
@@ -133,8 +139,13 @@ static bool warm_prepare(void)
 static bool warm_open(void)
 {
     struct nvme_queue_config queue = {.mode = selftest.mode};
-    enum nvme_error error = nvme_controller_open(&warm.config, &warm.memory, &warm.controller);
+    enum nvme_error error;
     uint32_t nsid = 0;
+
+    // As a boot's scan does: a controller that runs is cut off from memory.
+    pci_disable(warm.function);
+    pci_decode(warm.function);
+    error = nvme_controller_open(&warm.config, &warm.memory, &warm.controller);
 
     if (error == NVME_OK) {
         error = nvme_namespace_next(warm.controller, 0, &nsid);
