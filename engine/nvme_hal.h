@@ -53,7 +53,8 @@ static inline void hal_after_mmio_read(void);
 /*
  * After register writes that must have reached the device before memory or the interrupt line
  * is looked at for the last time: reads the given register (PCI writes are posted, a read
- * pushes them) and orders later loads behind it (RISC-V: a load, then fence io,r).
+ * pushes them) and orders later loads behind it, those of registers and of configuration space
+ * included (RISC-V: a load, then fence io,ir).
  */
 static inline void hal_arm_before_look(const volatile void *address);
 

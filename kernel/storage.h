@@ -73,7 +73,7 @@ typedef bool storage_foreign(void *arg);
 struct storage_line {
     uint32_t source;
     uint32_t hart;
-    uint32_t count;
+    size_t count;
     struct nvme_controller *controllers[STORAGE_CONTROLLERS_MAX];
     storage_foreign *foreign; /* NULL: none */
     void *foreign_arg;
@@ -87,7 +87,7 @@ struct storage {
     struct storage_queue queues[STORAGE_HARTS_MAX];
     uint32_t queue_count; /* may be fewer than wanted: said on the console */
     struct storage_line lines[STORAGE_CONTROLLERS_MAX];
-    uint32_t line_count;
+    size_t line_count;
     struct pci_function functions[32];
     uint32_t function_count;
     size_t heap_mark;

@@ -14,11 +14,25 @@ enum { PASSES_MAX = 8 };
 
 /* ---- Interrupt lines ------------------------------------------------------------------ */
 
+/* Most lines have one controller, and its handler is attached behind it. */
 static void line_handler(void *arg)
 {
     struct storage_line *line = arg;
 
-    nvme_irq_service(line->controllers, line->count);
+    nvme_irq_service(line->controllers, 1);
+}
+
+/* Another hart may be adding one: the count before what it counts. Pairs with the store there. */
+static size_t line_count(const struct storage_line *line)
+{
+    return __atomic_load_n(&line->count, __ATOMIC_ACQUIRE);
+}
+
+static void crowded_line_handler(void *arg)
+{
+    struct storage_line *line = arg;
+
+    nvme_irq_service(line->controllers, (uint32_t)line_count(line));
 }
 
 /*
@@ -31,7 +45,8 @@ static void mixed_line_handler(void *arg)
     struct storage_line *line = arg;
     /* Once: another hart may be taking it off. Pairs with storage_attach_foreign(). */
     storage_foreign *foreign = __atomic_load_n(&line->foreign, __ATOMIC_ACQUIRE);
-    uint32_t found = nvme_irq_service(line->controllers, line->count);
+    uint32_t count = (uint32_t)line_count(line);
+    uint32_t found = nvme_irq_service(line->controllers, count);
     uint32_t passes = PASSES_MAX;
 
     while (foreign != NULL && passes-- != 0) {
@@ -40,11 +55,18 @@ static void mixed_line_handler(void *arg)
         if (!other && found == 0) {
             return;
         }
-        found = nvme_irq_service(line->controllers, line->count);
+        found = nvme_irq_service(line->controllers, count);
         if (other) {
-            nvme_irq_foreign(line->controllers, line->count);
+            nvme_irq_foreign(line->controllers, count);
         }
     }
+}
+
+static void attach_handler(struct storage_line *line)
+{
+    void (*handler)(void *arg) = line->count == 1 ? line_handler : crowded_line_handler;
+
+    plic_attach(line->source, line->foreign != NULL ? mixed_line_handler : handler, line);
 }
 
 static struct storage_line *find_line(struct storage *storage, uint32_t source)
@@ -87,8 +109,10 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
         return false;
     }
     if (line == NULL) {
-        line = &storage->lines[storage->line_count++];
+        line = &storage->lines[storage->line_count];
         *line = (struct storage_line){.source = source, .hart = controller->home};
+        /* Kicks may be looking already: pairs with storage_kicked(). */
+        __atomic_store_n(&storage->line_count, storage->line_count + 1, __ATOMIC_RELEASE);
     }
     for (uint32_t i = 0; i < line->count; i++) {
         if (line->controllers[i] == controller->engine) {
@@ -98,8 +122,8 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
     line->controllers[line->count] = controller->engine;
     /* The handler may run already, on another hart: it sees the controller or does not. */
     __atomic_store_n(&line->count, line->count + 1, __ATOMIC_RELEASE);
+    attach_handler(line);
     if (line->count == 1) {
-        plic_attach(source, line_handler, line);
         plic_route(source, line->hart);
     }
     return true;
@@ -116,7 +140,7 @@ bool storage_attach_foreign(struct storage *storage, uint32_t source, storage_fo
     plic_detach(source);
     line->foreign_arg = arg;
     __atomic_store_n(&line->foreign, handler, __ATOMIC_RELEASE);
-    plic_attach(source, handler != NULL ? mixed_line_handler : line_handler, line);
+    attach_handler(line);
     plic_route(source, line->hart);
     return true;
 }
@@ -127,15 +151,15 @@ void storage_kicked(void *arg)
     struct storage *storage = arg;
     uint32_t hart = hart_index();
     struct nvme_queue *own = storage->queues[hart].engine;
+    struct storage_line *line = storage->lines;
 
     if (own != NULL) {
         nvme_queue_kicked(own);
     }
-    for (uint32_t i = 0; i < storage->line_count; i++) {
-        struct storage_line *line = &storage->lines[i];
-
-        for (uint32_t j = 0; j < line->count && line->hart == hart; j++) {
-            nvme_irq_kicked(line->controllers[j]);
+    for (size_t lines = __atomic_load_n(&storage->line_count, __ATOMIC_ACQUIRE); lines != 0;
+         lines--, line++) {
+        for (size_t i = 0, count = line->hart == hart ? line_count(line) : 0; i < count; i++) {
+            nvme_irq_kicked(line->controllers[i]);
         }
     }
 }

@@ -249,8 +249,9 @@ void hart_set_ipi_sender(void (*send)(unsigned index))
 
 void hart_send_ipi(unsigned index)
 {
-    // Pairs with the fence in hart_take_ipi. A sender may store to a device: o as well.
-    __asm__ volatile("fence rw, orw" ::: "memory");
+    // What the sender did before, device accesses too, comes before the interrupt, which may be a
+    // store to a device itself. Pairs with the fence in hart_take_ipi.
+    __asm__ volatile("fence iorw, iorw" ::: "memory");
     ipi_sender(index);
 }
 
@@ -269,7 +270,9 @@ void hart_take_ipi(void)
 {
     struct hart *self = hart_self();
 
-    __asm__ volatile("fence rw, rw" ::: "memory");
+    // What the interrupt is about is looked at behind the clearing of its pending bit, which is an
+    // output (o): a sender that comes too late for the look finds the bit clear and sets it again.
+    __asm__ volatile("fence iorw, iorw" ::: "memory");
     if (self->ipi_handler != NULL) {
         self->ipi_handler(self->ipi_arg);
     }

@@ -40,11 +40,12 @@ static inline void hal_after_mmio_read(void)
     __asm__ volatile("fence i, rw" ::: "memory");
 }
 
-// The read pushes posted writes to the device; the fence keeps the last look behind it.
+// The read pushes posted writes to the device; the fence keeps the last look behind it, be it at
+// memory or, as the look at the line's level is, at a register.
 static inline void hal_arm_before_look(const volatile void *address)
 {
     (void)*(const volatile uint32_t *)address;
-    __asm__ volatile("fence io, r" ::: "memory");
+    __asm__ volatile("fence io, ir" ::: "memory");
 }
 
 static inline uint16_t hal_dma_load16(const volatile void *address)

@@ -60,6 +60,8 @@ static bool lock(void)
         unsigned expected = 0;
 
         if (atomic_compare_exchange_strong(&owner, &expected, self)) {
+            // The lock orders memory alone: the port is used behind it, and before its release.
+            __asm__ volatile("fence rw, io" ::: "memory");
             return true;
         }
         if (expected == self) {
@@ -86,6 +88,7 @@ void console_write(const char *text, size_t size_bytes)
 
     write_text(text, size_bytes);
     if (taken) {
+        __asm__ volatile("fence io, rw" ::: "memory");
         atomic_store(&owner, 0);
     }
     irq_restore(saved);

@@ -1,39 +1,67 @@
 // SPDX-License-Identifier: MIT
 // One function's configuration space: accesses, capabilities, on and off.
-// ECAM is memory-mapped I/O of the access's own width (PCI Express 3.0 §7.2.2).
+// ECAM is memory-mapped I/O of the access's own width (PCI Express 3.0 §7.2.2). Each access has a
+// fence on both sides: this space, the functions' BARs and memory are regions of their own, and
+// nothing else orders accesses of one against another's (RISC-V Unprivileged ISA 20191213, §2.7).
 #include "pci.h"
 
 // The list lives in bytes 0x40 to 0xff, four bytes at least each: more entries are a loop.
 #define PCI_CAPABILITY_LIMIT 48
 
+static inline void order(void)
+{
+    __asm__ volatile("fence iorw, iorw" ::: "memory");
+}
+
 uint8_t pci_config_read8(const struct pci_function *function, unsigned offset)
 {
-    return *(volatile uint8_t *)(function->config + offset);
+    uint8_t value;
+
+    order();
+    value = *(volatile uint8_t *)(function->config + offset);
+    order();
+    return value;
 }
 
 uint16_t pci_config_read16(const struct pci_function *function, unsigned offset)
 {
-    return *(volatile uint16_t *)(function->config + offset);
+    uint16_t value;
+
+    order();
+    value = *(volatile uint16_t *)(function->config + offset);
+    order();
+    return value;
 }
 
 uint32_t pci_config_read32(const struct pci_function *function, unsigned offset)
 {
-    return *(volatile uint32_t *)(function->config + offset);
+    uint32_t value;
+
+    order();
+    value = *(volatile uint32_t *)(function->config + offset);
+    order();
+    return value;
 }
 
 void pci_config_write8(const struct pci_function *function, unsigned offset, uint8_t value)
 {
+    order();
     *(volatile uint8_t *)(function->config + offset) = value;
+    order();
 }
 
 void pci_config_write16(const struct pci_function *function, unsigned offset, uint16_t value)
 {
+    order();
     *(volatile uint16_t *)(function->config + offset) = value;
+    order();
 }
 
 void pci_config_write32(const struct pci_function *function, unsigned offset, uint32_t value)
 {
+    order();
     *(volatile uint32_t *)(function->config + offset) = value;
+    order();
 }
 
 unsigned pci_find_capability(const struct pci_function *function, uint8_t id)

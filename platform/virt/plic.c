@@ -58,8 +58,8 @@ static void count_empty(void *arg)
     atomic_fetch_add_explicit(&plic.empty, 1, memory_order_relaxed);
 }
 
-// From trap.S. The fences keep the handler's device accesses between claim and complete: the PLIC
-// and the device are two devices, whose accesses nothing else orders.
+// From trap.S. The fences keep the handler's accesses between claim and complete: the PLIC, the
+// device and memory, which the next claim may see from another hart, are ordered by nothing else.
 static void plic_interrupt(void)
 {
     volatile uint32_t *claim = hart_self()->interrupt_controller;
@@ -69,7 +69,7 @@ static void plic_interrupt(void)
     if ((unsigned)source < PLIC_SOURCE_LIMIT) {
         plic.handlers[source].function(plic.handlers[source].arg);
     }
-    __asm__ volatile("fence io, o" ::: "memory");
+    __asm__ volatile("fence iorw, o" ::: "memory");
     *claim = (uint32_t)source;
 }
 
@@ -168,6 +168,8 @@ static void route(unsigned source, const unsigned *target)
     while (atomic_flag_test_and_set_explicit(&plic.routing, memory_order_acquire)) {
         // Bounded: the holder runs the few lines below with interrupts off.
     }
+    // The lock orders memory alone; the registers come behind it, and before its release.
+    __asm__ volatile("fence rw, io" ::: "memory");
     for (unsigned index = 0; index < hart_count(); index++) {
         if (plic.enable[index] != NULL) {
             plic.enable[index][source / 32] &= ~bit;

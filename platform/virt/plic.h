@@ -27,6 +27,8 @@ unsigned plic_source_count(void);
 
 /// Attaches handler(arg) to a source. It runs in the trap of the hart the source is routed to,
 /// between claim and complete, and may not route, attach or detach. Attach first, route then.
+/// A source that is routed already may get another handler for the same `arg`: a claim meanwhile
+/// goes to one of the two.
 void plic_attach(unsigned source, void (*handler)(void *arg), void *arg);
 
 /// Sends a source to one hart and to no other. Not from a handler, and not while the source may be

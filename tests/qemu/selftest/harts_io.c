@@ -155,7 +155,7 @@ static void test_shared_line(void)
         return;
     }
     if (!check(selftest.storage.controller_count == 2 && selftest.storage.line_count == 1,
-               "%" PRIu32 " controllers on %" PRIu32 " lines", selftest.storage.controller_count,
+               "%" PRIu32 " controllers on %zu lines", selftest.storage.controller_count,
                selftest.storage.line_count)) {
         close_storage();
         return;
