@@ -76,15 +76,16 @@ static inline uint32_t flow_take(struct worker *worker)
     return count;
 }
 
-/* True if there is enough to collect. A split request frees several slots: then a little early. */
+/* True if there is enough to collect. Parts of split requests are counted: then a little early. */
 static inline bool flow_is_enough(const struct worker *worker)
 {
     if (worker->finished == NULL) {
         return false;
     }
     return worker->complete_min <= 1 ||
-           nvme_queue_outstanding(worker->queue->engine) + worker->complete_min <=
-               worker->in_flight ||
+           nvme_queue_outstanding(worker->queue->engine) +
+                   worker->complete_min * worker->commands <=
+               worker->in_flight * worker->commands ||
            nvme_queue_outstanding(worker->queue->engine) == 0;
 }
 

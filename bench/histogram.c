@@ -6,9 +6,6 @@
 
 #include "timer.h"
 
-/* 2^64 / 1000, rounded up: the upper half of a product with it is a thousandth. */
-#define THOUSANDTH UINT64_C(18446744073709552)
-
 uint32_t histogram_bucket(uint64_t ns)
 {
     uint32_t top_bit = ns == 0 ? 0 : 63 - (uint32_t)__builtin_clzll(ns);
@@ -39,11 +36,10 @@ uint64_t histogram_bucket_ns(uint32_t bucket)
 void latency_add_long(struct latency *latency, uint64_t ticks)
 {
     uint64_t ns = time_ns_from_ticks(ticks);
-    uint64_t us = time_multiply_high(ns, THOUSANDTH);
 
     latency->longer[histogram_bucket(ns)]++;
+    latency->beyond += ns >= HISTOGRAM_END_NS;
     latency->longer_sum_ns += ns;
-    latency->longer_sum_squares_us2 += us * us;
     if (ns > latency->longer_max_ns) {
         latency->longer_max_ns = ns;
     }
@@ -73,8 +69,8 @@ static void merge_longer(struct histogram *histogram, const struct latency *late
     if (count != 0) {
         widen(histogram, latency->longer_min_ns, latency->longer_max_ns);
         histogram->count += count;
+        histogram->beyond += latency->beyond;
         histogram->sum_ns += latency->longer_sum_ns;
-        histogram->sum_squares_us2 += latency->longer_sum_squares_us2;
     }
 }
 
@@ -91,8 +87,6 @@ void histogram_merge(struct histogram *histogram, const struct latency *latency)
         histogram->bins[histogram_bucket(ns)] += count;
         histogram->count += count;
         histogram->sum_ns += count * ns;
-        /* ns * ns / 1000 is below 2^35 for any timebase of 1 MHz or more: no overflow. */
-        histogram->sum_squares_us2 += count * (ns * ns / 1000) / 1000;
     }
     merge_longer(histogram, latency);
 }

@@ -4,7 +4,8 @@
  *
  * Two forms. While measuring, a latency counts ticks of the clock one by one, which costs a few
  * instructions and no division; long ones, which are rare, go to fio's buckets at once. Afterwards
- * the harts' latencies are merged into one histogram in nanoseconds.
+ * the harts' latencies are merged into one histogram in nanoseconds. The last bucket takes whatever
+ * lies above the end too, as fio's does; how many those are is counted beside it.
  */
 #ifndef HARTQ_BENCH_HISTOGRAM_H
 #define HARTQ_BENCH_HISTOGRAM_H
@@ -18,12 +19,15 @@ enum {
     LATENCY_TICKS = 8192, /* counted one by one: 0.8 ms at 10 MHz */
 };
 
+/* No bucket holds this or more: 17.2 s. */
+#define HISTOGRAM_END_NS (UINT64_C(1) << (HISTOGRAM_BITS + HISTOGRAM_GROUPS - 1))
+
 /* What one hart measures of one direction. Written by that hart only. */
 struct latency {
-    uint32_t ticks[LATENCY_TICKS];      /* how often each latency of so many ticks was seen */
+    uint64_t ticks[LATENCY_TICKS];      /* how often each latency of so many ticks was seen */
     uint64_t longer[HISTOGRAM_BUCKETS]; /* the longer ones, by bucket */
+    uint64_t beyond;                    /* of these, at HISTOGRAM_END_NS or above */
     uint64_t longer_sum_ns;
-    uint64_t longer_sum_squares_us2;
     uint64_t longer_max_ns;
     uint64_t longer_min_ns; /* 0: none */
 };
@@ -32,8 +36,8 @@ struct latency {
 struct histogram {
     uint64_t bins[HISTOGRAM_BUCKETS];
     uint64_t count;
+    uint64_t beyond; /* of these, in the last bucket for want of another */
     uint64_t sum_ns;
-    uint64_t sum_squares_us2;
     uint64_t min_ns; /* 0 while count is 0 */
     uint64_t max_ns;
 };

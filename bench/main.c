@@ -21,8 +21,9 @@ enum { BUFFER_ALIGNMENT = 4096 };
 static struct {
     struct job job;
     struct storage storage;
-    struct worker *workers; /* JOB_HARTS_MAX at most */
-    uint8_t *buffers;       /* for the largest point */
+    struct worker *workers;   /* JOB_HARTS_MAX at most */
+    uint8_t *buffers;         /* for the largest point */
+    struct nvme_namespace ns; /* of the last point that was opened; max_blocks 0: none was */
     bool failed;
 } bench;
 
@@ -103,14 +104,42 @@ static bool check_namespace(const struct job_point *point)
     return !job_verifies(job) || verify_fits(job, point, size >> ns->block_shift, ns->block_bytes);
 }
 
-static bool open_point(const struct job_point *point)
+/* Commands of all requests of a queue at once; only the last point tells how they are split. */
+static uint32_t commands_of(const struct job_point *point)
+{
+    return point->iodepth * (bench.ns.max_blocks == 0 ? 1 : worker_commands(point, &bench.ns));
+}
+
+/*
+ * Opens queues that hold every part of iodepth requests. Once more if the parts were not known:
+ * their number only grows, up to NVME_SPLIT_WINDOW a request.
+ */
+static bool open_storage(const struct job_point *point)
 {
     struct storage_config config = {
         .harts = point->numjobs,
-        .depth_entries = point->iodepth + 1,
         .mode = mode_of(point),
         .irq_off = point->completion == JOB_HYBRID, /* workload_run() */
     };
+    uint32_t commands;
+
+    do {
+        commands = commands_of(point);
+        config.depth_entries = commands < NVME_DEPTH_MAX ? commands + 1 : NVME_DEPTH_MAX;
+        if (!storage_open(&bench.storage, &config)) {
+            return false;
+        }
+        bench.ns = *bench.storage.queues[0].ns;
+        if (commands_of(point) <= commands) {
+            return true;
+        }
+    } while (storage_close(&bench.storage));
+    bench.failed = true;
+    return false;
+}
+
+static bool open_point(const struct job_point *point)
+{
     struct nvme_controller_info info;
     static bool banner_printed;
 
@@ -119,13 +148,14 @@ static bool open_point(const struct job_point *point)
                hart_count());
         return false;
     }
-    if (!storage_open(&bench.storage, &config)) {
+    if (!open_storage(point)) {
         return false;
     }
     nvme_controller_describe(bench.storage.controllers[0].engine, &info);
-    if (info.depth_entries < config.depth_entries) {
-        printf("error: iodepth=%" PRIu32 ": the controller takes at most %" PRIu32 "\n",
-               point->iodepth, info.depth_entries - 1);
+    if (info.depth_entries <= commands_of(point)) {
+        printf("error: iodepth=%" PRIu32 " bs=%" PRIu32 ": %" PRIu32
+               " commands at once, the controller takes at most %" PRIu32 "\n",
+               point->iodepth, point->bs, commands_of(point), info.depth_entries - 1);
     } else if (check_namespace(point)) {
         if (!banner_printed) {
             report_banner(&bench.storage, &bench.job);

@@ -31,6 +31,7 @@ struct merged {
     uint64_t late_starts;
     uint64_t stalls;
     uint64_t errors;
+    uint32_t in_flight_least;
     uint64_t verified;
     uint64_t verify_failed;
     uint64_t timeline[TIMELINE_INTERVALS];
@@ -70,6 +71,9 @@ static void merge(struct merged *merged, const struct worker *worker)
     merged->late_starts += worker->end.late_starts - worker->begin.late_starts;
     merged->stalls += worker->stalls;
     merged->errors += worker->errors;
+    if (worker->in_flight_least < merged->in_flight_least) {
+        merged->in_flight_least = worker->in_flight_least;
+    }
     merged->verified += worker->verify.blocks;
     merged->verify_failed += worker->verify.failed;
     for (uint32_t i = 0; i < TIMELINE_INTERVALS; i++) {
@@ -85,10 +89,10 @@ static void print_direction(const char *name, const struct merged *merged, uint3
     const char *comma = "";
 
     printf(",\"%s\":{\"total_ios\":%" PRIu64 ",\"io_bytes\":%" PRIu64
-           ",\"lat_ns\":{\"min\":%" PRIu64 ",\"max\":%" PRIu64 ",\"sum\":%" PRIu64
-           ",\"sum_squares_us2\":%" PRIu64 ",\"N\":%" PRIu64 ",\"bins\":{",
+           ",\"lat_ns\":{\"min\":%" PRIu64 ",\"max\":%" PRIu64 ",\"sum\":%" PRIu64 ",\"N\":%" PRIu64
+           ",\"beyond\":%" PRIu64 ",\"bins\":{",
            name, ios, ios * bs, histogram->min_ns, histogram->max_ns, histogram->sum_ns,
-           histogram->sum_squares_us2, histogram->count);
+           histogram->count, histogram->beyond);
     for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
         if (histogram->bins[bucket] != 0) {
             printf("%s\"%" PRIu64 "\":%" PRIu64, comma, histogram_bucket_ns(bucket),
@@ -156,6 +160,7 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     static struct merged merged;
 
     memset(&merged, 0, sizeof(merged));
+    merged.in_flight_least = run->point->iodepth;
     for (uint32_t i = 0; i < run->harts; i++) {
         merge(&merged, &workers[i]);
     }
@@ -171,6 +176,8 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     printf("]");
     if (run->point->rate_iops != 0) {
         printf(",\"late_starts\":%" PRIu64, merged.late_starts);
+    } else if (run->point->completion != JOB_LIMIT && !job_verifies(run->job)) {
+        printf(",\"in_flight_least\":%" PRIu32, merged.in_flight_least);
     }
     if (job_verifies(run->job)) {
         printf(",\"verify\":{\"blocks\":%" PRIu64 ",\"failed\":%" PRIu64 "}", merged.verified,

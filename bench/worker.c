@@ -26,6 +26,14 @@ uint64_t worker_ticks_from_ns(uint64_t ns)
     return ns / 1000 * machine_get()->timebase_hz / 1000000;
 }
 
+uint32_t worker_commands(const struct job_point *point, const struct nvme_namespace *ns)
+{
+    uint64_t most_bytes = (uint64_t)ns->max_blocks << ns->block_shift;
+    uint64_t parts = (point->bs + most_bytes - 1) / most_bytes;
+
+    return parts < NVME_SPLIT_WINDOW ? (uint32_t)parts : NVME_SPLIT_WINDOW;
+}
+
 /* The requests' list, each with its part of the memory. */
 static void prepare_requests(struct worker *worker, uint8_t *memory)
 {
@@ -87,6 +95,8 @@ void worker_prepare(struct worker *worker, struct run *run, struct storage_queue
     worker->ios_left = INT64_MAX;
     worker->event_ticks = UINT64_MAX;
     worker->latency = worker->ramp;
+    worker->in_flight_least = UINT32_MAX;
+    worker->commands = worker_commands(run->point, queue->ns);
     worker->complete_min =
         (uint32_t)(job->complete_min == 0 ? run->point->batch : job->complete_min);
     worker->complete_max = (uint32_t)(job->complete_max == 0 ? NVME_DEPTH_MAX : job->complete_max);
@@ -167,6 +177,7 @@ static void begin_window(struct worker *worker, uint64_t now_ticks)
     timeline_start(&worker->timeline, worker->run->begin_ticks, worker->run->runtime_ticks);
     worker->latency = worker->window;
     worker->stalls = 0;
+    worker->in_flight_least = UINT32_MAX;
     next_interval(worker, now_ticks, 0);
     take_edge(worker, &worker->begin);
 }

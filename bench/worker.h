@@ -85,6 +85,8 @@ struct worker {
     struct request *volatile finished; /* by the callbacks; in interrupt mode in the trap */
     struct request *free;
     uint32_t in_flight;
+    uint32_t in_flight_least; /* of the window: the fewest that a wait began with, closed loop */
+    uint32_t commands;        /* that a request is at once: parts of a split one, at most */
     uint32_t complete_min;
     uint32_t complete_max;
     struct request requests[JOB_IODEPTH_MAX];
@@ -124,6 +126,9 @@ struct worker {
 
 /* Ticks of the machine's clock; whole microseconds only. */
 uint64_t worker_ticks_from_ns(uint64_t ns);
+
+/* Commands that a request of the point is in the queue at once: more than one if it is split. */
+uint32_t worker_commands(const struct job_point *point, const struct nvme_namespace *ns);
 
 /* Prepares a hart's share on hart 0: nothing is running. `memory` has iodepth buffers. */
 void worker_prepare(struct worker *worker, struct run *run, struct storage_queue *queue,

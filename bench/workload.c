@@ -127,10 +127,13 @@ static void post_all(struct worker *worker)
     }
     if (worker->run->point->batch == 1) {
         post_singles(worker);
-        return;
+    } else {
+        while (worker->free != NULL && post_group(worker)) {
+            /* Bounded: every group takes requests from the free ones. */
+        }
     }
-    while (worker->free != NULL && post_group(worker)) {
-        /* Bounded: every group takes requests from the free ones. */
+    if (worker->in_flight < worker->in_flight_least) {
+        worker->in_flight_least = worker->in_flight;
     }
 }
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from contests import Ratios, brief
 from families import MODE_NAMES, Modes
+from histogram import END_TEXT, LAST_NS
 from results import main_side
 from stats import Estimate, estimate, paired_ratio
 
@@ -132,10 +133,16 @@ def busy_range(modes: Modes) -> list[str]:
 def latency_text(job: dict) -> str:
     """p50/p99 in microseconds, medians over rounds; `-` for what was not measured."""
     found = (value(job, quantity) for quantity in (P50, P99))
-    return "/".join(
-        "-" if us is None else f"{us.median:.1f}" if us.median < 10 else f"{us.median:.0f}"
-        for us in found
-    )
+    beyond = job["hartq"].get("latencies_beyond")
+
+    def text(us: Estimate | None) -> str:
+        if us is None:
+            return "-"
+        if beyond and us.median * 1000 >= LAST_NS:
+            return END_TEXT
+        return f"{us.median:.1f}" if us.median < 10 else f"{us.median:.0f}"
+
+    return "/".join(map(text, found))
 
 
 def ratio_rows(modes: Modes, mode: str, other: str) -> list[list[str]]:

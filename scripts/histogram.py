@@ -11,6 +11,10 @@ from collections.abc import Iterable, Mapping
 
 Bins = dict[int, int]
 
+END_NS = 1 << 34  # no bucket holds this or more: the last one takes it, and the guest counts it
+END_TEXT = ">17.2 s"
+LAST_NS = END_NS - (1 << 26)  # the last bucket's middle
+
 # fio's list, and the tail beyond it.
 PERCENTILES = (
     1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95,

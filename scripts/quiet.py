@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable
 
 from environment import has_device_core
+from histogram import END_TEXT
 
 WAIT_MAX = 0.10  # of the time, for a core: above it the host decides, not the machine
 STEAL_MAX = 0.05  # of the host's time, taken by its hypervisor
@@ -88,6 +89,14 @@ def _wait_text(waits: dict[str, float]) -> str:
     )
 
 
+def beyond(result: dict) -> list[str]:
+    """Latencies that the histogram has no bucket for."""
+    counts = {job["jobname"]: job["hartq"].get("latencies_beyond") for job in result["jobs"]}
+    where = ", ".join(f"{name}: {count}" for name, count in counts.items() if count)
+    return [f"latencies {END_TEXT}, the histogram's end, are only counted; percentiles there are "
+            f"lower bounds ({where})"] if where else []  # fmt: skip
+
+
 def crowding(result: dict) -> list[str]:
     """Whether the host had a core for each of QEMU's threads, and stayed the same."""
     found, waits, boots = troubles(result), host_waits(result), drift(result)
@@ -104,4 +113,4 @@ def crowding(result: dict) -> list[str]:
     if boots:
         each = ", ".join(f"{factor:.2f}" for factor in boots.values())
         found.append(f"boot by boot the same points reached {each} of their median")
-    return found
+    return found + beyond(result)

@@ -81,6 +81,32 @@ def steal(windows: Iterable[Window]) -> float | None:
     return _round(sum(host.stolen_ticks for host in sampled) / ticks) if ticks else None
 
 
+def _latencies(windows: list[Window]) -> list[dict]:
+    """The guest's `lat_ns` of every window and direction that has any."""
+    sides = (part for name in fio_json.DIRECTIONS for part in fio_json.parts_of(windows, name))
+    return [side["lat_ns"] for side in sides if side["lat_ns"].get("N")]
+
+
+def in_flight(windows: list[Window]) -> dict[str, float | None]:
+    """Requests in flight: the mean by Little's law, and the least that a wait began with.
+
+    In a closed loop both are all harts' queue depth; an open loop tells the first, the limit none.
+    """
+    total_ns = sum(each["sum"] for each in _latencies(windows))
+    runtime_ns = sum(window.record["runtime_ns"] for window in windows)
+    least = [w.record["in_flight_least"] for w in windows if "in_flight_least" in w.record]
+    return {
+        "in_flight_mean": _round(total_ns / runtime_ns, 3) if total_ns else None,
+        "in_flight_least": min(least, default=None),
+    }
+
+
+def beyond(windows: list[Window]) -> int | None:
+    """Latencies above the histogram's end; None where the guest takes or tells none."""
+    told = [each["beyond"] for each in _latencies(windows) if "beyond" in each]
+    return sum(told) if told else None
+
+
 def polls(mode: str, windows: list[Window]) -> dict[str, float | None]:
     """Looks at the completion queue per I/O, all and those in vain.
 
@@ -200,6 +226,8 @@ def ours(
             counter(windows, "completions") / max(1, counter(windows, "drains")), 3
         ),
         **polls(key.mode, windows),
+        **in_flight(windows),
+        "latencies_beyond": beyond(windows),
         "missed_interrupts": counter(windows, "missed"),
         "spurious_interrupts": counter(windows, "spurious"),
         "late": counter(windows, "late"),
@@ -285,9 +313,10 @@ CSV_FIELDS = (
     "completion", "delivery", "harts", "batch", "rate_iops", "rate_percent", "offered_iops",
     "iops_median", "bandwidth_bytes_per_s", "device_limit_iops", "null_iops",
     "instructions_per_io", "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io",
-    "completions_per_drain", "polls_per_io", "idle_polls_per_io", "idle_fraction",
-    "missed_interrupts", "spurious_interrupts", "late", "host_steal_fraction",
-    "host_steal_fraction_worst", "stalls_over_10ms",
+    "completions_per_drain", "polls_per_io", "idle_polls_per_io", "in_flight_mean",
+    "in_flight_least", "latencies_beyond", "idle_fraction", "missed_interrupts",
+    "spurious_interrupts", "late", "host_steal_fraction", "host_steal_fraction_worst",
+    "stalls_over_10ms",
 )  # fmt: skip
 CSV_RATIOS = (*(f"ratio_to_{mode}" for mode in COMPARED), "idle_ratio_to_irq")
 

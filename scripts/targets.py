@@ -147,7 +147,19 @@ def faults(result: dict) -> list[str]:
         if bad:
             where = ", ".join(f"{name}: {count}" for name, count in bad.items())
             found.append(f"!!! {field.replace('_', ' ')}: {sum(bad.values())} ({where})")
-    return found
+    return found + not_full(result)
+
+
+def not_full(result: dict) -> list[str]:
+    """Closed loops that had fewer requests in flight than their depth: IOPS of another point."""
+    bad = {
+        job["jobname"]: least
+        for job in result["jobs"]
+        if (least := job["hartq"].get("in_flight_least")) is not None
+        and least < int(job["job options"]["iodepth"])
+    }
+    where = ", ".join(f"{name}: {least}" for name, least in bad.items())
+    return [f"!!! fewer in flight than the queue depth ({where})"] if bad else []
 
 
 def missed_lines(result: dict) -> list[str]:

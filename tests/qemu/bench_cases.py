@@ -114,6 +114,40 @@ def run_closed() -> None:
         raise Failure("the closed loop has a rate")
 
 
+def little(record: dict) -> float:
+    """Requests in flight of all harts, the mean by Little's law."""
+    sides = [record[name]["lat_ns"]["sum"] for name in ("read", "write")]
+    return sum(sides) / record["runtime_ns"]
+
+
+def run_full(words: str, points: int, harts: int = 1, **fields: object) -> None:
+    """In flight is the depth: counted at every wait, and by Little's law in one round of three.
+
+    What was in flight at the edges of a window spoils the law there by its share of the window.
+    """
+    records, console = bench(
+        f"runtime=100ms ramp_time=5ms rounds=3 numjobs={harts} {words}", harts=harts, **fields
+    )
+    check(len(records) == 3 * points, f"{len(records)} records", console)
+    for point in range(points):
+        rounds = [record for record in records if record["point"] == point]
+        depth = int(rounds[0]["job options"]["iodepth"])
+        for record in rounds:
+            check(record["in_flight_least"] == depth, "not full", describe(record))
+            check(record["errors"] == 0, "errors", describe(record))
+        means = [little(record) / harts for record in rounds]
+        good = any(0.85 * depth < mean < 1.15 * depth for mean in means)
+        check(good, f"{rounds[0]['jobname']}: in flight {means}, depth {depth}")
+
+
+def run_too_many_parts() -> None:
+    """A depth whose parts the controller has no room for is no other depth: it is refused."""
+    small = {"mdts": "1"}  # 8 KiB
+    run_full("bs=32k iodepth=511", 1, nvme=small)
+    _, console = bench("bs=64k iodepth=512", status=1, harts=1, nvme=small)
+    check(any("4096 commands at once" in line for line in console), "not refused", console)
+
+
 def run_refused() -> None:
     """The limit has no rate."""
     _, console = bench("completion=limit rate_iops=100", status=1, harts=1)
@@ -237,10 +271,29 @@ def cases() -> list[Case]:
             lambda: run_overload("iodepth=2 iodepth_batch_submit=2"),
         ),
         Case(
-            "open loop, overload, split requests fill the queue",
+            "open loop, overload, split requests",
             lambda: run_overload("iodepth=8 iodepth_batch_submit=4 bs=1m"),
         ),
         Case("closed loop", run_closed),
+        Case(
+            "closed loop, in flight is the depth",
+            lambda: run_full(f"{modes},null bs=4k iodepth=1,32 iodepth_batch_submit=1,0", 12),
+        ),
+        Case(
+            "closed loop, in flight is the depth, split requests",
+            lambda: run_full(
+                f"{modes},null bs=1m iodepth=1,8 iodepth_batch_submit=1,4 "
+                "iodepth_batch_complete_min=2",
+                12,
+            ),
+        ),
+        Case(
+            "closed loop, in flight is the depth, split requests on two harts, imsic",
+            lambda: run_full(
+                f"{modes} bs=1m iodepth=32 rw=randrw", 3, harts=2, irqchip="imsic"
+            ),
+        ),
+        Case("closed loop, more parts than the controller takes", run_too_many_parts),
         Case("open loop, limit refused", run_refused),
         Case("device limit", run_limit),
         Case("null", run_null),

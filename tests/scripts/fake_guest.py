@@ -33,7 +33,7 @@ def side(chance: random.Random, ios: int, bs: int, latency_ns: float) -> dict:
     Without a latency, as the device limit is, only the number of I/Os is there.
     """
     if not ios or not latency_ns:
-        latency = {"min": 0, "max": 0, "sum": 0, "sum_squares_us2": 0, "N": 0, "bins": {}}
+        latency = {"min": 0, "max": 0, "sum": 0, "N": 0, "beyond": 0, "bins": {}}
         return {"total_ios": ios, "io_bytes": ios * bs, "lat_ns": latency}
     drawn = [round(latency_ns * chance.lognormvariate(0, 0.4)) for _ in range(400)]
     bins: dict[int, int] = {}
@@ -44,8 +44,7 @@ def side(chance: random.Random, ios: int, bs: int, latency_ns: float) -> dict:
     total_ns = sum(key * count for key, count in bins.items())
     latency = {
         "min": min(drawn), "max": max(drawn), "sum": total_ns,
-        "sum_squares_us2": sum((key // 1000) ** 2 * count for key, count in bins.items()),
-        "N": ios, "bins": {str(key): bins[key] for key in sorted(bins)},
+        "N": ios, "beyond": 0, "bins": {str(key): bins[key] for key in sorted(bins)},
     }  # fmt: skip
     return {"total_ios": ios, "io_bytes": ios * bs, "lat_ns": latency}
 
@@ -87,6 +86,7 @@ def window(
         },
         "idle_polls": idle_polls, "idle_ns": [int(idle)] * harts,
         **({} if mode == "limit" else {"stalls_over_10ms": 0}), "errors": 0,
+        **({} if mode == "limit" or "rate_iops" in job else {"in_flight_least": depth}),
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import backing  # noqa: E402
 import contests  # noqa: E402
 import costs  # noqa: E402
 import environment  # noqa: E402
+import histogram  # noqa: E402
 import points  # noqa: E402
 import quiet  # noqa: E402
 import stats  # noqa: E402
@@ -305,6 +306,40 @@ class Answer(unittest.TestCase):
         missed = fake_result(ways="missed")
         self.assertIn("!!! missed interrupts: 1", targets.faults(missed)[0])
         self.assertIn("not met: missed interrupts 1 in", targets.missed_lines(missed)[0])
+
+    def test_a_loop_that_is_not_full_is_loud(self) -> None:
+        windows = fake_windows(fake_words("8"))
+        windows[0].record["in_flight_least"] = 4
+        result = as_result(windows)
+        self.assertEqual(targets.faults(result),
+                         ["!!! fewer in flight than the queue depth (randread-4096-qd8-b1-poll: 4)"]
+                         )  # fmt: skip
+        for job in result["jobs"]:
+            mine = job["hartq"]
+            told = mine["completion"] != "limit"
+            self.assertEqual(mine["in_flight_least"] is not None, told)
+            if told:
+                self.assertAlmostEqual(mine["in_flight_mean"], 8, delta=1)
+            else:
+                self.assertIsNone(mine["in_flight_mean"])
+            del mine["in_flight_least"]  # of an older result
+        self.assertEqual(targets.faults(result), [])
+
+    def test_latencies_above_the_end_are_said(self) -> None:
+        windows = fake_windows(fake_words("1", modes="poll"))
+        for window in windows:
+            latency = window.record["read"]["lat_ns"]
+            latency |= {"bins": {str(histogram.LAST_NS): latency["N"]}, "beyond": 2}
+        result = as_result(windows)
+        (job,) = result["jobs"]
+        self.assertEqual(job["hartq"]["latencies_beyond"], 12)
+        self.assertEqual(costs.latency_text(job), ">17.2 s/>17.2 s")
+        self.assertIn("latencies >17.2 s, the histogram's end, are only counted; percentiles there "
+                      "are lower bounds (randread-4096-qd1-b1-poll: 12)",
+                      answer.crowding(result))  # fmt: skip
+        job["hartq"]["latencies_beyond"] = None  # of an older result
+        self.assertNotIn(">", costs.latency_text(job))
+        self.assertNotIn("17.2", "\n".join(answer.crowding(result)))
 
     def test_a_message_that_an_old_qemu_lost_is_no_failure(self) -> None:
         windows = fake_windows(fake_words("1"), "missed", delivery="msix")

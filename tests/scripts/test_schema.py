@@ -49,7 +49,8 @@ BREAKS: dict[str, Callable[[dict], object]] = {
 NULLABLE = (
     "rate_iops", "rate_percent", "offered_iops", "device_limit_iops", "null_iops", "ratio_to_limit",
     "ratio_to_null", "ratio_to_poll", "ratio_to_irq", "idle_ratio_to_irq", "polls_per_io",
-    "idle_polls_per_io", "host_cpu_us_per_io", "host_wait_fraction", "host_steal_fraction",
+    "idle_polls_per_io", "in_flight_mean", "in_flight_least", "latencies_beyond",
+    "host_cpu_us_per_io", "host_wait_fraction", "host_steal_fraction",
     "host_steal_fraction_worst", "stalls_over_10ms", "instructions_per_io", "instructions",
     "timeline",
 )  # fmt: skip
