@@ -18,11 +18,25 @@ struct suffix {
 };
 
 static const struct suffix size_suffixes[] = {
-    {"", 1}, {"k", 1u << 10}, {"m", 1u << 20}, {"g", 1u << 30}, {NULL, 0},
+    {"", 1},
+    {"k", UINT64_C(1) << 10},
+    {"m", UINT64_C(1) << 20},
+    {"g", UINT64_C(1) << 30},
+    {"t", UINT64_C(1) << 40},
+    {NULL, 0},
 };
 
 static const struct suffix time_suffixes[] = {
-    {"", NS_PER_S}, {"s", NS_PER_S}, {"ms", NS_PER_MS}, {"us", NS_PER_US}, {NULL, 0},
+    {"", NS_PER_S},
+    {"s", NS_PER_S},
+    {"ms", NS_PER_MS},
+    {"msec", NS_PER_MS},
+    {"us", NS_PER_US},
+    {"usec", NS_PER_US},
+    {"m", 60 * NS_PER_S},
+    {"h", 3600 * NS_PER_S},
+    {"d", 24 * 3600 * NS_PER_S},
+    {NULL, 0},
 };
 
 /* What a word says once it is judged. */

@@ -36,6 +36,7 @@ examples:
 media with a latency of their own: a file in memory and one on disk, behind QEMU's worker threads
   scripts/bench.py --backing tmpfs:256m --iodepth 1,4,32,128 --out results/tmpfs
   scripts/bench.py --backing disk:256m --iodepth 1,4,32,128 --out results/disk
+Options that fio has are known by its names too, as are its units: runtime=1h, bs=4k.
 A list option replaces that list of the preset. --batch 0 is the whole depth behind one doorbell.
 In an open loop (--rate-iops) requests are due at times that do not depend on completions, latency
 counts from when they were due, and --iodepth is the most that can be in flight.
@@ -65,11 +66,17 @@ def build_parser() -> argparse.ArgumentParser:
         "(not for rw and randrw)",
     )
     add("--iodepth", metavar="N,...", help=f"queue depths, 1 to {DEPTH_MAX}")
-    add("--batch", metavar="N,...", help="commands behind one doorbell; 0 is the depth")
+    add(
+        "--batch",
+        "--iodepth_batch_submit",
+        metavar="N,...",
+        help="commands behind one doorbell; 0 is the depth",
+    )
     add("--bs", metavar="SIZE,...", help="block sizes, such as 512,4k,1m")
     add("--rw", metavar="W,...", help=f"of {', '.join(WORKLOADS)}")
     add(
         "--harts",
+        "--numjobs",
         metavar="N,...",
         help=f"harts that do I/O, 1 to {HARTS_MAX}; all but interrupts spin and need a core of the "
         "host for each",
@@ -83,12 +90,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add(
         "--rate-iops",
+        "--rate_iops",
         metavar="N|P%,...",
         help="open loop: I/Os per second of each hart, or per cent of the capacity for all harts "
         f"together, which is measured first; queue depth {OPEN_DEPTH} unless --iodepth is given",
     )
     add(
         "--rate-process",
+        "--rate_process",
         choices=PROCESSES,
         help=f"how they are spread in time (default {PROCESSES[0]}; with --rate-iops)",
     )
@@ -103,7 +112,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--rounds", type=int, metavar="N", help="measured windows per point, all boots together")
     add("--boots", type=int, metavar="N", help="boots that share the rounds")
-    add("--runtime", metavar="TIME", help="length of a window, such as 500ms")
+    add("--runtime", metavar="TIME", help="length of a window, such as 500ms, 2s, 1h; 2 is 2s")
+    add("--ramp-time", "--ramp_time", metavar="TIME", help="before each window, unmeasured")
     add(
         "--out",
         type=Path,
@@ -169,6 +179,9 @@ def make_plan(options: argparse.Namespace) -> Plan:
     runtime_ms = preset.runtime_ms
     if options.runtime is not None:
         runtime_ms = parse_time_ms(options.runtime, "--runtime")
+    ramp_ms = preset.ramp_ms
+    if options.ramp_time is not None:
+        ramp_ms = parse_time_ms(options.ramp_time, "--ramp-time", 0)
     if not 1 <= rounds <= ROUNDS_MAX:
         raise UsageError(f"--rounds: {rounds} is out of range (1 to {ROUNDS_MAX})")
     if not 1 <= boots <= rounds:
@@ -184,7 +197,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         rounds,
         boots,
         runtime_ms,
-        preset.ramp_ms,
+        ramp_ms,
         options.rate_process or PROCESSES[0],
         dropped,
         options.preset if chosen == preset.sweeps else "",

@@ -42,6 +42,7 @@ HARTS_MAX = 64
 MEMORY_MIB_MIN, MEMORY_MIB_MAX = 32, 65536
 CONTROLLERS_MAX = 30  # slots 1 to 30 of the root bus; slot 0 is the host bridge
 PRIVATE_LINES = 4  # PCI interrupt lines of `virt`: controllers beyond share them
+TIMEOUT_MAX_S = 366 * 86400.0  # windows of an hour, every point in every round of a boot
 ELF_MAGIC = b"\x7fELF"
 ARGUMENTS_MAX_BYTES = 1024  # the kernel command line of the device tree, all words together
 
@@ -175,7 +176,7 @@ class Machine:
             ("--harts", self.harts, 1, HARTS_MAX),
             ("--memory", self.memory_mib, MEMORY_MIB_MIN, MEMORY_MIB_MAX),
             ("--controllers", count, 1 if self.attach else 0, CONTROLLERS_MAX),
-            ("--timeout", self.timeout_s, 0.1, 86400.0),
+            ("--timeout", self.timeout_s, 0.1, TIMEOUT_MAX_S),
         )
         for what, value, low, high in ranges:
             if not low <= value <= high:

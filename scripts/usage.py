@@ -13,7 +13,7 @@ class UsageError(Exception):
 
 def parse_size(text: str, what: str) -> int:
     """Bytes of `64m`, `1G`, `4096`: a whole number, then k, m, g or t (powers of 1024)."""
-    match = re.fullmatch(r"([0-9]+)([kmgt]?)i?b?", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,18})([kmgt]?)i?b?", text.strip().lower())
     if not match:
         raise UsageError(
             f"{what}: '{text}' is not a size (a whole number, then k, m, g or t; such as 64m)"

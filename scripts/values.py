@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from machine import UsageError, parse_size
 from matrix import BLOCK_MAX, BLOCK_UNIT, Rate
 
-NS_PER_UNIT = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "m": 60 * 10**9}
+# fio's units of time; a number without one is seconds.
+MS_PER_UNIT = {
+    "": 1e3, "s": 1e3, "ms": 1, "msec": 1, "us": 1e-3, "usec": 1e-3, "m": 6e4, "h": 3.6e6,
+    "d": 8.64e7,
+}  # fmt: skip
+TIME_MAX_MS = 3_600_000
 RATE_MAX = 10_000_000
 PERCENT_MAX = 200
 
@@ -17,7 +22,7 @@ def parse_numbers(text: str, what: str, low: int, high: int) -> tuple[int, ...]:
     """`1,4,32` as numbers in their range, each once."""
     values = []
     for word in map(str.strip, text.split(",")):
-        if not re.fullmatch(r"[0-9]+", word):
+        if not re.fullmatch(r"[0-9]{1,18}", word):
             raise UsageError(f"{what}: '{word}' is not a number")
         if not low <= int(word) <= high:
             raise UsageError(f"{what}: {word} is out of range ({low} to {high})")
@@ -47,31 +52,34 @@ def parse_words(text: str, what: str, known: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-def parse_time_ms(text: str, what: str) -> int:
-    """`500ms`, `2s` or `2` (seconds, as fio) in milliseconds."""
-    number = text.strip().rstrip("smu")
-    unit = text.strip()[len(number) :]
-    try:
-        value_ms = float(number) * NS_PER_UNIT[unit] / 1e6
-    except (ValueError, KeyError) as error:
-        raise UsageError(f"{what}: '{text}' is not a time (such as 500ms or 2s)") from error
-    if not 1 <= value_ms <= 3.6e6:
-        raise UsageError(f"{what}: {text} is out of range (1ms to 3600s)")
+def parse_time_ms(text: str, what: str, least_ms: int = 1) -> int:
+    """`500ms`, `2s`, `1h` or `2` (seconds, as fio) in milliseconds."""
+    match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([a-z]*)", text.strip().lower())
+    if not match or match[2] not in MS_PER_UNIT:
+        raise UsageError(f"{what}: '{text}' is not a time (such as 500ms, 2s, 5m or 1h)")
+    value_ms = float(match[1]) * MS_PER_UNIT[match[2]]
+    if not least_ms <= value_ms <= TIME_MAX_MS:
+        raise UsageError(f"{what}: {text} is out of range ({least_ms}ms to 1h)")
     return round(value_ms)
 
 
 def parse_rates(text: str, what: str) -> tuple[Rate, ...]:
-    """`5000,10%` as rates, each once: I/Os per second of each hart, or per cent of the capacity."""
+    """`5000,5k,10%` as rates, each once: I/Os per second of each hart, or per cent of the capacity.
+
+    k is 1024 here too, as it is in fio.
+    """
     rates = []
     for word in map(str.strip, text.split(",")):
-        match = re.fullmatch(r"([0-9]+)(%?)", word)
+        match = re.fullmatch(r"([0-9]{1,18})(?:([kKmM]?)|(%))", word)
         if not match:
             raise UsageError(
                 f"{what}: '{word}' is not a rate (I/Os per second of each hart, such as 5000, or "
                 "per cent of the capacity, such as 10%)"
             )
-        value, most = int(match[1]), PERCENT_MAX if match[2] else RATE_MAX
+        percent = match[3] or ""
+        value = int(match[1]) << {"": 0, "k": 10, "m": 20}[(match[2] or "").lower()]
+        most = PERCENT_MAX if percent else RATE_MAX
         if not 1 <= value <= most:
-            raise UsageError(f"{what}: {word} is out of range (1 to {most}{match[2]})")
-        rates.append(Rate(percent=value) if match[2] else Rate(value))
+            raise UsageError(f"{what}: {word} is out of range (1 to {most}{percent})")
+        rates.append(Rate(percent=value) if percent else Rate(value))
     return tuple(dict.fromkeys(rates))

@@ -7,6 +7,7 @@ import unittest
 
 from support import ScriptTest
 
+import bench_options
 import capacity
 import matrix
 import values
@@ -124,7 +125,7 @@ class Matrix(ScriptTest):
         rate = matrix.Rate
         self.assertEqual(values.parse_rates("5000, 10%,5000", "--rate-iops"),
                          (rate(5000), rate(percent=10)))  # fmt: skip
-        for bad in ("", "0", "0%", "201%", "10000001", "-1", "1.5%", "10k", "5,", "%"):
+        for bad in ("", "0", "0%", "201%", "10000001", "-1", "1.5%", "10k%", "10q", "5,", "%"):
             with self.assertRaisesRegex(UsageError, "--rate-iops"):
                 values.parse_rates(bad, "--rate-iops")
 
@@ -192,11 +193,36 @@ class Matrix(ScriptTest):
             ("2", 2000),
             ("0.5", 500),
             ("1m", 60000),
+            ("1h", 3600000),
+            ("60M", 3600000),
+            ("0.01h", 36000),
+            ("500msec", 500),
+            ("20000usec", 20),
         ):
             self.assertEqual(values.parse_time_ms(text, "--runtime"), expected)
-        for bad in ("", "ms", "5h", "0", "nan"):
-            with self.assertRaises(UsageError):
+        for bad in ("", "ms", "5h", "1d", "0", "nan", "inf", "1e3", "-1", "1.2.3", "5x", "1h30m",
+                    "20us", "9" * 400, "9" * 400 + "h"):  # fmt: skip
+            with self.assertRaises(UsageError, msg=bad):
                 values.parse_time_ms(bad, "--runtime")
+        self.assertEqual(values.parse_time_ms("0", "--ramp-time", 0), 0)
+
+    def test_numbers_without_end(self) -> None:
+        for parse in (values.parse_rates, values.parse_blocks):
+            with self.assertRaises(UsageError):
+                parse("9" * 5000, "--what")
+        with self.assertRaises(UsageError):
+            values.parse_numbers("9" * 5000, "--iodepth", 1, 1023)
+
+    def test_the_names_and_units_of_fio(self) -> None:
+        words = ("--numjobs=2 --iodepth=8 --iodepth_batch_submit=4 --rate_iops=1k --bs=4K "
+                 "--rate_process=poisson --ramp_time=0 --runtime=1h --boots=1")  # fmt: skip
+        plan = bench_options.make_plan(bench_options.build_parser().parse_args(words.split()))
+        arguments = matrix.guest_arguments(plan, plan.sweeps[0], 0)
+        for word in ("numjobs=2", "iodepth=8", "iodepth_batch_submit=4", "rate_iops=1024",
+                     "bs=4096", "rate_process=poisson", "ramp_time=0ms",
+                     "runtime=3600000ms"):  # fmt: skip
+            self.assertIn(word, arguments)
+        boot_machine(Target(), plan, plan.sweeps[0], 0).check()
 
 
 if __name__ == "__main__":

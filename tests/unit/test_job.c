@@ -101,6 +101,9 @@ struct name_case {
 };
 
 static const struct name_case name_cases[] = {
+    {"as_fio_writes_it",
+     "numjobs=2 iodepth=8 iodepth_batch_submit=4 rate_iops=1k bs=4K ramp_time=0 runtime=1h", 1,
+     "randread-4k-qd8-b4-h2-r1024-poll"},
     {"default_is_the_closed_loop", "runtime=1", 1, "randread-4k-qd1-b1-poll"},
     {"rate_0_is_the_closed_loop", "rate_iops=0", 1, "randread-4k-qd1-b1-poll"},
     {"closed_loop_goes_with_the_limit", "rate_iops=0 completion=limit", 1,

@@ -75,6 +75,11 @@ static const struct number_case number_cases[] = {
     {"seconds_named", "runtime=5s", UINT64_C(5000000000), true},
     {"milliseconds", "runtime=500ms", 500000000, true},
     {"microseconds", "runtime=20us", 20000, true},
+    {"milliseconds_as_fio", "runtime=500msec", 500000000, true},
+    {"microseconds_as_fio", "runtime=20usec", 20000, true},
+    {"minutes", "runtime=2m", UINT64_C(120000000000), true},
+    {"an_hour", "runtime=1h", UINT64_C(3600000000000), true},
+    {"an_hour_of_capitals", "runtime=1H", UINT64_C(3600000000000), true},
     {"longest_time", "runtime=3600", UINT64_C(3600000000000), true},
 };
 
@@ -117,6 +122,10 @@ static const struct refused_case refused_cases[] = {
     {"time_suffix_on_a_size", "bs=4ms", {"not a number", "", ""}},
     {"size_suffix_on_a_time", "runtime=5k", {"not a time", "", ""}},
     {"time_too_short", "runtime=0", {"too small", "1us", ""}},
+    {"a_day_is_a_time", "runtime=1d", {"too large", "3600s", ""}},
+    {"days_that_overflow", "runtime=300000d", {"too large", "3600s", ""}},
+    {"seconds_that_overflow", "runtime=18446744074", {"too large", "3600s", ""}},
+    {"two_units", "runtime=1h30m", {"not a time", "", ""}},
     {"time_too_long", "runtime=3601", {"too large", "3600s", ""}},
     {"flag_of_2", "verify=2", {"not a flag", "0 or 1", ""}},
     {"flag_of_yes", "verify=yes", {"not a flag", "0 or 1", ""}},
