@@ -35,7 +35,9 @@ static const char *const completion_words[] = {"poll", "irq", "hybrid", NULL};
     NUMBER("nsid", nsid, 0, UINT32_MAX - 1, "namespace; 0: the first"),                            \
         NUMBER("max_transfer", max_transfer, 4096, 64 << 20, "bytes per command, below MDTS"),     \
         OPTION_TIME("timeout", struct options, timeout, NS_PER_S, 3600 * NS_PER_S,                 \
-                    "deadline of a command")
+                    "deadline of a command"),                                                      \
+        OPTION_STRING("controller", struct options, controller, 7, "its PCI address: 00:02.0"),    \
+        OPTION_STRING("serial", struct options, serial, 20, "serial number of the controllers")
 
 static const struct option identify_options[] = {
     NUMBER("harts", harts, 1, STORAGE_HARTS_MAX, "harts at work, a queue each"),

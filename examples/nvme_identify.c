@@ -1,47 +1,98 @@
 // SPDX-License-Identifier: MIT
 /*
- * The identify command: what controllers and namespaces say of themselves, in plain words.
+ * The identify command: what all controllers and namespaces say of themselves, in plain words, and
+ * which of them a command would use.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "medium.h"
 #include "nvme_tool.h"
 #include "plic.h"
 
 static struct storage storage;
 
-/* Every namespace that is active; its geometry, or why the engine cannot use it. */
-static bool print_namespaces(struct nvme_controller *controller)
+/* What has been told so far. */
+struct survey {
+    uint32_t count; /* controllers */
+    bool failed;
+};
+
+/* An identifier that is given, in hexadecimal digits. */
+static void print_identifier(const char *name, const uint8_t *bytes, size_t size)
+{
+    uint8_t any = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        any |= bytes[i];
+    }
+    if (any == 0) {
+        return;
+    }
+    printf("    %-14s ", name);
+    for (size_t i = 0; i < size; i++) {
+        printf("%02x", bytes[i]);
+    }
+    printf("\n");
+}
+
+/* What can be told of a namespace, and why the engine cannot use it if that is so. */
+static void print_namespace(struct nvme_controller *controller, uint32_t nsid)
+{
+    struct nvme_namespace ns;
+    struct nvme_namespace_info info;
+    enum nvme_error error = nvme_namespace_describe(controller, nsid, &info);
+    char flaw[MEDIUM_FLAW_BYTES];
+
+    printf("  namespace %-6" PRIu32 " ", nsid);
+    if (error != NVME_OK) {
+        printf("not usable: %s\n", nvme_error_text(error));
+        return;
+    }
+    /* Sizes of an unusable namespace need not make sense. */
+    if (info.block_shift < 32) {
+        printf("%" PRIu64 " blocks of %" PRIu32 " bytes", info.block_count,
+               UINT32_C(1) << info.block_shift);
+    } else {
+        printf("%" PRIu64 " blocks of 2^%u bytes", info.block_count, info.block_shift);
+    }
+    error = nvme_namespace_open(controller, nsid, &ns);
+    if (error == NVME_OK) {
+        printf(", %" PRIu64 " MiB; at most %" PRIu32 " blocks per command%s\n",
+               ns.block_count << ns.block_shift >> 20, ns.max_blocks,
+               info.shared ? "; shared" : "");
+    } else {
+        medium_write_flaw(&info, error, flaw);
+        printf("; not usable: %s\n", flaw);
+    }
+    print_identifier("EUI-64", info.eui64, sizeof(info.eui64));
+    print_identifier("NGUID", info.nguid, sizeof(info.nguid));
+    print_identifier("UUID", info.uuid, sizeof(info.uuid));
+}
+
+static void print_namespaces(struct survey *survey, struct nvme_controller *controller)
 {
     uint32_t nsid = 0;
     uint32_t count = 0;
     enum nvme_error error;
 
     while ((error = nvme_namespace_next(controller, nsid, &nsid)) == NVME_OK) {
-        struct nvme_namespace ns;
-        enum nvme_error unusable = nvme_namespace_open(controller, nsid, &ns);
-
         count++;
-        if (unusable != NVME_OK) {
-            printf("  namespace %-6" PRIu32 " not usable: %s\n", nsid, nvme_error_text(unusable));
-            continue;
-        }
-        printf("  namespace %-6" PRIu32 " %" PRIu64 " blocks of %" PRIu32 " bytes, %" PRIu64
-               " MiB; at most %" PRIu32 " blocks per command\n",
-               nsid, ns.block_count, ns.block_bytes, ns.block_count << ns.block_shift >> 20,
-               ns.max_blocks);
+        print_namespace(controller, nsid);
     }
     if (error != NVME_ERR_NAMESPACE) {
         printf("error: list of namespaces: %s\n", nvme_error_text(error));
+        survey->failed = true;
     }
     printf("  namespaces       %" PRIu32 " active\n", count);
-    return error == NVME_ERR_NAMESPACE;
 }
 
 static void print_identity(const struct nvme_controller_info *info)
 {
     printf("  model            %s\n", info->model);
     printf("  serial           %s\n", info->serial);
+    printf("  subsystem        %s, %s\n", info->subsystem[0] != '\0' ? info->subsystem : "no name",
+           info->more_controllers ? "of several controllers" : "of one controller");
     printf("  firmware         %s\n", info->firmware);
     printf("  PCI vendor       0x%04x\n", info->pci_vendor);
     printf("  NVMe version     %" PRIu32 ".%" PRIu32 ".%" PRIu32 "\n", info->version >> 16,
@@ -102,52 +153,52 @@ static void print_interrupt(const struct storage_controller *controller,
     uint32_t source = controller->function->irq_source;
 
     if (controller->msix.vector_count != 0) {
-        printf("  interrupt        MSI-X, %" PRIu32 " vectors; delivery %s\n",
-               controller->msix.vector_count, storage.delivery);
+        printf("  interrupt        MSI-X, %" PRIu32 " vectors\n", controller->msix.vector_count);
     } else if (source == 0 || !plic_present()) {
         printf("  interrupt        none usable: completion=poll\n");
     } else if (info->line_stuck) {
         printf("  interrupt        source %" PRIu32 ", its line is stuck: queues poll\n", source);
     } else {
-        printf("  interrupt        INTx, source %" PRIu32 "; delivery %s\n", source,
-               storage.delivery);
+        printf("  interrupt        INTx, source %" PRIu32 "\n", source);
     }
     if (info->line_repairs != 0) {
         printf("  line repairs     %" PRIu32 "\n", info->line_repairs);
     }
 }
 
-static bool print_controller(const struct storage_controller *controller, uint32_t index)
+static void print_controller(void *arg, const struct storage_controller *controller)
 {
-    const struct pci_function *function = controller->function;
+    struct survey *survey = arg;
     struct nvme_controller_info info;
+    char address[STORAGE_ADDRESS_BYTES];
 
     nvme_controller_describe(controller->engine, &info);
-    printf("controller %" PRIu32 " at PCI %02x:%02x.%u\n", index, function->bus, function->device,
-           function->function);
+    storage_write_address(controller->function, address);
+    printf("controller %" PRIu32 " at PCI %s\n", survey->count++, address);
     print_identity(&info);
     print_limits(&info);
     print_memory(controller, &info);
     print_interrupt(controller, &info);
-    return print_namespaces(controller->engine);
+    print_namespaces(survey, controller->engine);
+}
+
+/* What the other commands would get with these options. */
+static bool print_use(const struct storage_config *config)
+{
+    if (!storage_open(&storage, config)) {
+        return false;
+    }
+    storage_print_banner(&storage);
+    return storage_close(&storage);
 }
 
 int run_identify(const struct options *options)
 {
-    struct storage_config config = {
-        .harts = (uint32_t)options->harts,
-        .depth_entries = (uint32_t)options->iodepth + 1,
-        .max_transfer_bytes = (uint32_t)options->max_transfer,
-        .timeout_ns = options->timeout,
-        .nsid = (uint32_t)options->nsid,
-    };
-    bool good = true;
+    struct storage_config config = storage_wanted(options);
+    struct survey survey = {0};
+    bool good;
 
-    if (!storage_open(&storage, &config)) {
-        return 1;
-    }
-    for (uint32_t i = 0; i < storage.controller_count; i++) {
-        good = print_controller(&storage.controllers[i], i) && good;
-    }
-    return storage_close(&storage) && good ? 0 : 1;
+    config.mode = NVME_MODE_POLL; /* whatever can interrupt */
+    good = storage_survey(&storage, &config, print_controller, &survey);
+    return print_use(&config) && good && !survey.failed ? 0 : 1;
 }

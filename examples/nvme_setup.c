@@ -59,16 +59,23 @@ static bool set_sizes(struct job *job)
     return true;
 }
 
-bool job_open(struct job *job, const struct options *options)
+struct storage_config storage_wanted(const struct options *options)
 {
-    struct storage_config config = {
+    return (struct storage_config){
         .harts = (uint32_t)options->harts,
         .depth_entries = (uint32_t)options->iodepth + 1,
         .mode = (enum nvme_mode)options->completion, /* the words stand in its order */
         .max_transfer_bytes = (uint32_t)options->max_transfer,
         .timeout_ns = options->timeout,
         .nsid = (uint32_t)options->nsid,
+        .controller = options->controller,
+        .serial = options->serial,
     };
+}
+
+bool job_open(struct job *job, const struct options *options)
+{
+    struct storage_config config = storage_wanted(options);
 
     job->options = options;
     if (!check_options(options) || !storage_open(&job->storage, &config)) {

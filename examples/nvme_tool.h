@@ -28,10 +28,12 @@ struct options {
     uint64_t iodepth;
     uint64_t bs;
     uint64_t offset; /* of each buffer inside its page */
-    uint64_t nsid;   /* 0: the first active namespace */
+    uint64_t nsid;   /* 0: the first namespace that can be used */
     uint64_t max_transfer;
-    uint64_t timeout;    /* of one command */
-    unsigned completion; /* index into the words poll, irq */
+    uint64_t timeout;       /* of one command */
+    const char *controller; /* PCI address; NULL: any */
+    const char *serial;     /* NULL: any */
+    unsigned completion;    /* index into the words poll, irq, hybrid */
     bool hex;
     bool unchecked;
 };
@@ -127,6 +129,9 @@ struct job {
     uint64_t give_up_ns; /* without a completion: no deadline of the engine is left to pass */
     uint64_t elapsed_ns;
 };
+
+/* What the options want of the storage. */
+struct storage_config storage_wanted(const struct options *options);
 
 /*
  * Opens the storage with the queues that the options name. Said on the console: what is wrong, or

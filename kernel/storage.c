@@ -68,21 +68,37 @@ static bool open_queue(struct storage *storage, uint32_t index)
         printf("error: queue %" PRIu32 ": %s (%d)\n", index, nvme_error_text(error), (int)error);
     }
     if (error != NVME_OK) {
-        queue->engine = NULL;
         storage_disconnect_vector(queue);
+        queue->engine = NULL;
         return false;
     }
     storage->queue_count++;
-    /* Last: from here on the handler may run, and this hart's work on the controller is done. */
-    return config.mode == NVME_MODE_POLL || queue->vector != 0 ||
-           storage_connect_line(storage, controller);
+    return true;
+}
+
+/* A controller's queues with a vector each: one less than it has, 0 is the admin queue's. */
+static uint32_t queues_of_vectors(const struct storage *storage)
+{
+    uint32_t smallest = UINT32_MAX;
+
+    for (uint32_t i = 0; i < storage->controller_count; i++) {
+        uint32_t vectors = storage->controllers[i].msix.vector_count;
+
+        /* With none that could be a queue's the first queue tells what is missing. */
+        if (vectors > 1 && vectors - 1 < smallest) {
+            smallest = vectors - 1;
+        }
+    }
+    return smallest;
 }
 
 /* How many queues the controllers have granted together, at most what was wanted. */
 static uint32_t queues_granted(const struct storage *storage)
 {
     uint32_t wanted = storage->config.harts;
-    uint32_t smallest = UINT32_MAX;
+    uint32_t vectors =
+        storage->config.mode == NVME_MODE_POLL ? UINT32_MAX : queues_of_vectors(storage);
+    uint32_t smallest = vectors;
 
     for (uint32_t i = 0; i < storage->controller_count; i++) {
         struct nvme_controller_info info;
@@ -91,9 +107,9 @@ static uint32_t queues_granted(const struct storage *storage)
         smallest = info.queue_count < smallest ? info.queue_count : smallest;
     }
     if (smallest * storage->controller_count < wanted) {
-        printf("note: %" PRIu32 " queues wanted, %" PRIu32
-               " granted: that many harts do the work\n",
-               wanted, smallest * storage->controller_count);
+        printf("note: %" PRIu32 " queues wanted, %" PRIu32 " %s: that many harts do the work\n",
+               wanted, smallest * storage->controller_count,
+               smallest == vectors ? "have an MSI-X vector" : "granted");
         return smallest * storage->controller_count;
     }
     return wanted;
@@ -113,6 +129,21 @@ static const char *delivery_word(const struct storage *storage)
     return shared ? "shared" : "per-hart";
 }
 
+/* Last of all: from here on handlers may run, and this hart's work on the controllers is done. */
+static bool connect_lines(struct storage *storage)
+{
+    if (storage->config.mode == NVME_MODE_POLL) {
+        return true;
+    }
+    for (uint32_t i = 0; i < storage->controller_count; i++) {
+        if (storage->controllers[i].msix.vector_count == 0 &&
+            !storage_connect_line(storage, &storage->controllers[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool open_all(struct storage *storage)
 {
     uint32_t wanted;
@@ -127,14 +158,14 @@ static bool open_all(struct storage *storage)
             return false;
         }
     }
-    return true;
+    return connect_lines(storage);
 }
 
-bool storage_open(struct storage *storage, const struct storage_config *config)
+/* Nothing is open; the functions are known. False: the configuration is wrong, which was said. */
+static bool begin(struct storage *storage, const struct storage_config *config)
 {
     const uint32_t capacity = sizeof(storage->functions) / sizeof(storage->functions[0]);
     static bool scanned;
-    bool opened;
 
     storage->config = *config;
     storage->controller_count = 0;
@@ -143,7 +174,6 @@ bool storage_open(struct storage *storage, const struct storage_config *config)
     memset(storage->queues, 0, sizeof(storage->queues));
     storage->delivery = "none";
     storage->heap_mark = heap_mark();
-    storage->stuck = false;
     if (!check_config(config)) {
         return false;
     }
@@ -156,6 +186,16 @@ bool storage_open(struct storage *storage, const struct storage_config *config)
             storage->function_count = capacity;
         }
     }
+    return true;
+}
+
+bool storage_open(struct storage *storage, const struct storage_config *config)
+{
+    bool opened;
+
+    if (!begin(storage, config)) {
+        return false;
+    }
     opened = open_all(storage);
     storage_print_events(storage);
     if (!opened) {
@@ -164,22 +204,34 @@ bool storage_open(struct storage *storage, const struct storage_config *config)
     return opened;
 }
 
-static void do_nothing(void *arg, unsigned index)
+/* Describes each controller alone: what one shows does not hide another. */
+bool storage_survey(struct storage *storage, const struct storage_config *config,
+                    storage_visit *visit, void *arg)
+{
+    return begin(storage, config) && storage_visit_controllers(storage, visit, arg);
+}
+
+/* On every hart that may be in a trap on behalf of the storage. Each comes by in a thread. */
+static void run_on_harts(struct storage *storage, void (*function)(void *arg, unsigned index))
+{
+    uint32_t count = storage->config.spread ? 1 : storage->queue_count;
+
+    count = storage->config.line_hart > count ? storage->config.line_hart : count;
+    if (harts_run(count != 0 ? count : 1, function, storage) != 0) {
+        panic("harts that worked do not come back");
+    }
+}
+
+static void leave_sources(void *arg, unsigned index)
+{
+    storage_detach_hart(arg, index);
+}
+
+static void leave_kicks(void *arg, unsigned index)
 {
     (void)arg;
     (void)index;
-}
-
-/* Every hart that may be in a trap on behalf of a shared line has left it: each comes by once. */
-static void settle_harts(const struct storage *storage)
-{
-    uint32_t count = storage->queue_count;
-
-    count = storage->config.line_hart > count ? storage->config.line_hart : count;
-    if (strcmp(storage->delivery, "shared") == 0 && count > 1 &&
-        harts_run(count, do_nothing, NULL) != 0) {
-        panic("harts that worked do not come back");
-    }
+    hart_attach_ipi(NULL, NULL);
 }
 
 /* A round of a shared line that is still under way ends: its owners are idle and answer. */
@@ -192,18 +244,14 @@ static enum nvme_error close_queue(struct storage_queue *queue)
         timer_pause(ROUND_LOOK_NS);
         error = nvme_queue_close(queue->engine);
     }
-    storage_disconnect_vector(queue);
     queue->engine = NULL;
     return error;
 }
 
-bool storage_close(struct storage *storage)
+static bool close_queues(struct storage *storage)
 {
     bool clean = true;
 
-    /* First: closing is administration, done here for every hart's controller. */
-    settle_harts(storage);
-    storage_detach_lines(storage);
     for (uint32_t i = 0; i < storage->queue_count; i++) {
         enum nvme_error error = close_queue(&storage->queues[i]);
 
@@ -212,27 +260,46 @@ bool storage_close(struct storage *storage)
             clean = false;
         }
     }
-    /* A late kick finds no queue from now on. */
-    storage->line_count = 0;
-    settle_harts(storage);
-    for (uint32_t i = 0; i < storage->controller_count; i++) {
-        enum nvme_error error = nvme_controller_close(storage->controllers[i].engine);
+    return clean;
+}
 
-        if (error != NVME_OK) {
-            printf("error: closing controller %" PRIu32 ": %s\n", i, nvme_error_text(error));
-            clean = false;
-        }
-        storage->stuck = storage->stuck || error == NVME_ERR_STUCK;
-        msix_disable(storage->controllers[i].function);
-        pci_disable(storage->controllers[i].function);
+static bool close_controller(struct storage *storage, uint32_t index)
+{
+    const struct storage_controller *controller = &storage->controllers[index];
+    enum nvme_error error = nvme_controller_close(controller->engine);
+
+    if (error != NVME_OK) {
+        printf("error: closing controller %" PRIu32 ": %s\n", index, nvme_error_text(error));
+    }
+    if (error == NVME_ERR_STUCK) {
+        storage_keep_memory(storage);
+    }
+    msix_disable(controller->function);
+    pci_disable(controller->function);
+    return error == NVME_OK;
+}
+
+/*
+ * Closing is administration, done here for every hart's controller: no handler of another hart may
+ * be running, or come later. Kicks go on until the queues are closed, for a round may be under way.
+ */
+bool storage_close(struct storage *storage)
+{
+    bool clean;
+
+    storage_mask_vectors(storage);
+    run_on_harts(storage, leave_sources);
+    clean = close_queues(storage);
+    /* A late kick finds no queue from now on, and after this round no handler. */
+    storage->line_count = 0;
+    run_on_harts(storage, leave_kicks);
+    for (uint32_t i = 0; i < storage->controller_count; i++) {
+        clean = close_controller(storage, i) && clean;
     }
     storage_print_events(storage);
     storage->queue_count = 0;
     storage->controller_count = 0;
-    /* A device that cannot be stopped keeps its memory. */
-    if (!storage->stuck) {
-        heap_release(storage->heap_mark);
-    }
+    heap_release(storage->heap_mark);
     return clean;
 }
 
@@ -308,76 +375,5 @@ void storage_wait(struct storage_queue *queue)
     }
     if (mode == NVME_MODE_INTERRUPT || ++queue->waits % POLLS_PER_DOOR == 0) {
         take_interrupts();
-    }
-}
-
-/* ---- Telling -------------------------------------------------------------------------- */
-
-/* The engine's text is "what: value's name, limit's name"; the numbers go behind the names. */
-static void print_event(uint32_t controller, const struct nvme_event *event)
-{
-    const char *text = nvme_event_text(event->kind);
-    const char *names = strstr(text, ": ");
-    const char *second = names != NULL ? strstr(names, ", ") : NULL;
-
-    printf("note: nvme %" PRIu32 " queue %u: ", controller, event->queue_id);
-    if (names == NULL) {
-        printf("%s\n", text);
-    } else if (second == NULL) {
-        printf("%s %" PRIu64 "\n", text, event->value);
-    } else {
-        printf("%.*s %" PRIu64 "%s %" PRIu64 "\n", (int)(second - text), text, event->value, second,
-               event->limit);
-    }
-}
-
-void storage_print_events(struct storage *storage)
-{
-    for (uint32_t i = 0; i < storage->controller_count; i++) {
-        struct storage_controller *controller = &storage->controllers[i];
-        uint32_t count = controller->event_count;
-        uint32_t kept = count < STORAGE_EVENTS_MAX ? count : STORAGE_EVENTS_MAX;
-
-        for (; controller->events_printed < kept; controller->events_printed++) {
-            print_event(i, &controller->events[controller->events_printed]);
-        }
-    }
-}
-
-void storage_print_banner(const struct storage *storage)
-{
-    const struct nvme_namespace *ns = &storage->controllers[0].ns;
-    static const char *const modes[] = {"poll", "irq", "hybrid"};
-    struct nvme_controller_info info;
-
-    nvme_controller_describe(storage->controllers[0].engine, &info);
-    printf("nvme: %s %s, %" PRIu32 " controller%s, namespace %" PRIu32 ": %" PRIu64
-           " blocks of %" PRIu32 " bytes, %" PRIu32 " queue%s of %" PRIu32
-           " entries, completion %s, delivery %s\n",
-           info.model, info.firmware, storage->controller_count,
-           storage->controller_count == 1 ? "" : "s", ns->nsid, ns->block_count, ns->block_bytes,
-           storage->queue_count, storage->queue_count == 1 ? "" : "s", info.depth_entries,
-           modes[nvme_queue_mode(storage->queues[0].engine)], storage->delivery);
-}
-
-void storage_count(const struct storage *storage, struct nvme_counters *sum)
-{
-    *sum = (struct nvme_counters){0};
-    for (uint32_t i = 0; i < storage->queue_count; i++) {
-        struct nvme_counters one;
-
-        nvme_queue_count(storage->queues[i].engine, &one);
-        sum->posts += one.posts;
-        sum->completions += one.completions;
-        sum->drains += one.drains;
-        sum->services += one.services;
-        sum->sq_doorbells += one.sq_doorbells;
-        sum->cq_doorbells += one.cq_doorbells;
-        sum->interrupts += one.interrupts;
-        sum->spurious += one.spurious;
-        sum->late += one.late;
-        sum->missed += one.missed;
-        sum->stale += one.stale;
-        sum->malformed += one.malformed;
     }
 }

@@ -22,7 +22,9 @@
 enum {
     STORAGE_CONTROLLERS_MAX = 8,
     STORAGE_HARTS_MAX = 64,
-    STORAGE_EVENTS_MAX = 16, /* kept per controller until printed */
+    STORAGE_FUNCTIONS_MAX = 32,
+    STORAGE_EVENTS_MAX = 16,   /* kept per controller until printed */
+    STORAGE_ADDRESS_BYTES = 8, /* of storage_write_address */
 };
 
 /* What a program wants. Zero means the default. */
@@ -33,7 +35,9 @@ struct storage_config {
     bool irq_off;                /* see struct nvme_queue_config: the owners' loops keep them off */
     uint32_t max_transfer_bytes; /* see struct nvme_config */
     uint64_t timeout_ns;         /* see struct nvme_config.command_timeout_ns */
-    uint32_t nsid;               /* 0: the first active namespace */
+    uint32_t nsid;               /* 0: the first namespace that can be used */
+    const char *controller;      /* PCI address such as 00:02.0 of the only one; NULL: any */
+    const char *serial;          /* of the controllers to use; NULL: any */
     uint32_t controllers_max;    /* use no more than these, 0: all */
     uint32_t line_hart;          /* 0: an interrupt line goes to the first owner of a queue on it;
                                     else all go to hart line_hart - 1 (storage_line_start) */
@@ -47,7 +51,10 @@ struct storage_controller {
     struct msix msix; /* vector_count 0: it has none, or the machine no IMSIC */
     bool shared;      /* its line has queues of several harts, or of another than it goes to */
     uint32_t home;    /* hart that its line goes to */
+    bool quiet;       /* why it is not used was said before */
+    bool noted;       /* it was said just now */
     struct nvme_namespace ns;
+    struct nvme_namespace_info identity; /* of ns */
     struct nvme_event events[STORAGE_EVENTS_MAX];
     uint32_t event_count; /* atomic; may exceed STORAGE_EVENTS_MAX: then some were dropped */
     uint32_t events_printed;
@@ -88,22 +95,35 @@ struct storage {
     uint32_t queue_count; /* may be fewer than wanted: said on the console */
     struct storage_line lines[STORAGE_CONTROLLERS_MAX];
     size_t line_count;
-    struct pci_function functions[32];
+    struct pci_function functions[STORAGE_FUNCTIONS_MAX];
     uint32_t function_count;
     size_t heap_mark;
-    bool stuck;           /* a controller could not be stopped */
-    const char *delivery; /* "per-hart", "shared" or "msix" */
+    bool told[STORAGE_FUNCTIONS_MAX]; /* why it is not used was said; kept from open to open */
+    const char *delivery;             /* "per-hart", "shared" or "msix" */
 };
 
 /*
  * Opens controllers, the namespace and config->harts queues; queue i belongs to hart i (with
- * `spread`: all to hart 0). Called on hart 0. Prints why it failed (what, value, limit, hint) and
- * returns false; what was opened is closed again.
+ * `spread`: all to hart 0). Called on hart 0. Several controllers are used if they show one medium
+ * (medium.h). What cannot be used does not hide what can: it is passed over, and named in a note.
+ * Prints why it failed (what, value, limit, hint) and returns false; what was opened is closed.
  */
 bool storage_open(struct storage *storage, const struct storage_config *config);
 
-/* Closes queues and controllers in order, gives the memory back. False: said on the console. */
+/*
+ * Closes queues and controllers in order, gives the memory back. On hart 0, while the other harts
+ * are idle: each of them comes by, so that none is in a handler. False: said on the console.
+ */
 bool storage_close(struct storage *storage);
+
+/*
+ * Brings up the controllers of the machine one after the other, each alone and without queues, and
+ * calls visit with it, whatever its namespaces are. Nothing is open before and after. False: there
+ * was none, or not all could be brought up, which was said.
+ */
+typedef void storage_visit(void *arg, const struct storage_controller *controller);
+bool storage_survey(struct storage *storage, const struct storage_config *config,
+                    storage_visit *visit, void *arg);
 
 /*
  * On the owner hart, around its work: starts and stops the watch's timer, and lets the hart take
@@ -135,6 +155,9 @@ void storage_wait(struct storage_queue *queue);
  */
 bool storage_attach_foreign(struct storage *storage, uint32_t source, storage_foreign *handler,
                             void *arg);
+
+/* Writes a PCI address as 00:02.0: bus, device and function. */
+void storage_write_address(const struct pci_function *function, char text[STORAGE_ADDRESS_BYTES]);
 
 /* Prints the events that came since the last call, with their numbers. Hart 0, outside traps. */
 void storage_print_events(struct storage *storage);

@@ -5,8 +5,42 @@
 
 #include "storage.h"
 
-/* Brings up every NVMe controller that shows the first one's namespace. False: said why. */
+/* ---- storage_select.c: which controllers do the work ------------------------------------- */
+
+/*
+ * Brings up the first controller that can be used and every other that shows the same medium, as
+ * many as there is work for. What is passed over is named. False: said why.
+ */
 bool storage_open_controllers(struct storage *storage);
+
+/* See storage_survey(); the functions are known. */
+bool storage_visit_controllers(struct storage *storage, storage_visit *visit, void *arg);
+
+/* ---- storage_controller.c: one controller ------------------------------------------------ */
+
+/* What came of a controller. */
+enum storage_step {
+    STORAGE_TAKEN,
+    STORAGE_PASSED, /* it cannot be used, which was said; others may */
+    STORAGE_FAILED, /* nothing can be opened, which was said */
+};
+
+/*
+ * Brings up controllers[controller_count], whose function is set, as one of `controllers` that
+ * share the work. Counts it on STORAGE_TAKEN.
+ */
+enum storage_step storage_open_controller(struct storage *storage, uint32_t controllers);
+
+/* Opens the namespace of the configuration, or the first that can be used. False: said why. */
+bool storage_open_namespace(struct storage *storage, struct storage_controller *controller);
+
+/* Closes the last controller, of which nothing is in use. */
+void storage_close_last(struct storage *storage);
+
+/* The device may touch its memory for ever: everything that was taken so far is kept. */
+void storage_keep_memory(struct storage *storage);
+
+/* ---- storage_interrupts.c ---------------------------------------------------------------- */
 
 /*
  * Which hart takes the line of controllers[index], and whether queues of others use it:
@@ -16,21 +50,39 @@ void storage_plan_line(struct storage *storage, uint32_t index, uint32_t control
 
 /*
  * Puts a controller on its interrupt line, and the line on its hart. The first controller of a line
- * attaches the handler. False: said why.
+ * attaches the handler. After all its queues are open: from then on another hart may be in its
+ * handler, and administers it. False: said why.
  */
 bool storage_connect_line(struct storage *storage, const struct storage_controller *controller);
 
 /* What a kick is about, on the hart that gets it. `arg` is the storage. */
 void storage_kicked(void *arg);
 
-/* Takes the handlers off all lines. They are still known: kicks go on. */
-void storage_detach_lines(struct storage *storage);
+/*
+ * Takes off the handlers of what comes to this hart, lines and vectors, in a thread of it: none is
+ * running here then. Lines are still known: kicks go on.
+ */
+void storage_detach_hart(struct storage *storage, uint32_t hart);
+
+/* Masks the vectors of all queues at the devices. Their owners are idle. */
+void storage_mask_vectors(const struct storage *storage);
 
 /*
  * Aims a vector of the queue's controller at the queue's hart; the engine opens it. Before the
  * queue itself is opened. False: said why.
  */
 bool storage_connect_vector(struct storage_queue *queue, uint16_t vector);
+
+/* On the queue's hart, or before the vector has been opened. */
 void storage_disconnect_vector(struct storage_queue *queue);
+
+/* ---- storage_report.c -------------------------------------------------------------------- */
+
+/* Prints a sentence about a controller that is not used, unless it is to be quiet. */
+void storage_note(struct storage_controller *controller, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Prints what came of one controller since it was last asked. */
+void storage_print_controller_events(struct storage_controller *controller, uint32_t index);
 
 #endif

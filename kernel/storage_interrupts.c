@@ -164,13 +164,6 @@ void storage_kicked(void *arg)
     }
 }
 
-void storage_detach_lines(struct storage *storage)
-{
-    for (uint32_t i = 0; i < storage->line_count; i++) {
-        plic_detach(storage->lines[i].source);
-    }
-}
-
 /* ---- Messages ------------------------------------------------------------------------- */
 
 static void vector_handler(void *arg)
@@ -206,5 +199,30 @@ void storage_disconnect_vector(struct storage_queue *queue)
     if (queue->vector != 0) {
         imsic_detach(queue->hart, &queue->message);
         queue->vector = 0;
+    }
+}
+
+void storage_mask_vectors(const struct storage *storage)
+{
+    for (uint32_t i = 0; i < storage->queue_count; i++) {
+        const struct storage_queue *queue = &storage->queues[i];
+
+        if (queue->vector != 0) {
+            msix_mask(&queue->controller->msix, queue->vector, true);
+        }
+    }
+}
+
+void storage_detach_hart(struct storage *storage, uint32_t hart)
+{
+    for (uint32_t i = 0; i < storage->line_count; i++) {
+        if (storage->lines[i].hart == hart) {
+            plic_detach(storage->lines[i].source);
+        }
+    }
+    for (uint32_t i = 0; i < storage->queue_count; i++) {
+        if (storage->queues[i].hart == hart) {
+            storage_disconnect_vector(&storage->queues[i]);
+        }
     }
 }

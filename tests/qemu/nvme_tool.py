@@ -48,6 +48,17 @@ from nvme_tool_errors import (
     small_table,
     usage,
 )
+from nvme_tool_media import (
+    TWINS,
+    UNUSABLE,
+    choice,
+    empty_in_front,
+    many_controllers,
+    one_disk,
+    patience,
+    two_disks,
+    unusable,
+)
 from nvme_tool_machines import (
     behind_bridge,
     deep_queue,
@@ -222,7 +233,15 @@ def cases(full: bool) -> list[Case]:
         ("iodepth above MQES", deep_queue),
         ("chained PRP lists", chained_lists),
         ("out of range", out_of_range),
+        ("one disk, two doors", one_disk),
+        ("disks are chosen", choice),
+        ("empty controller in front", empty_in_front),
+        ("eleven controllers", many_controllers),
+        ("patience", patience),
     ]
+    listed += [(f"two disks, {kind}", part(two_disks, kind, "plic")) for kind in TWINS]
+    listed += [("two disks, messages", part(two_disks, "alone", "imsic"))]
+    listed += [(f"unusable namespace, {kind}", part(unusable, kind)) for kind in UNUSABLE]
     for mode in ("irq", "hybrid"):
         listed += [
             (f"one controller, {h} harts {mode}", part(delivered, mode, "shared", harts=h, **one))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from nvme_guest import ROOT, check, nvme
+from nvme_guest import ROOT, check, crc, nvme
 
 # ---- Devices -----------------------------------------------------------------------------------
 
@@ -14,7 +14,8 @@ def no_namespace() -> None:
     """A controller alone."""
     nvme(
         "crc",
-        "error: the controller has no active namespace",
+        "note: nvme at 00:01.0 is not used: it has no active namespace",
+        "error: no NVMe controller can be used",
         status=1,
         attach=False,
         qemu_args=["-device", "nvme,serial=hartq"],
@@ -27,11 +28,17 @@ def no_controller() -> None:
 
 
 def small_table() -> None:
-    """Vector 0 is the admin queue's, so a table of two is for one hart."""
-    small = {"irqchip": "imsic", "nvme": {"msix_qsize": "2"}}
-    refusal = "error: interrupt mode needs MSI-X vector 2, the controller has 2; hint: .*qsize=3"
-    nvme("crc count=8 completion=irq harts=4", refusal, status=1, harts=4, **small)
-    nvme("crc count=8 completion=irq", "^crc32", harts=4, **small)
+    """Vector 0 is the admin queue's, so a table of two is for one hart, and of three for two."""
+    for vectors in (2, 3):
+        machine = {"irqchip": "imsic", "harts": 4, "nvme": {"msix_qsize": str(vectors)}}
+        queues = vectors - 1
+        fewer = (f"4 queues wanted, {queues} have an MSI-X vector", f" {queues} queues? of")
+        for completion in ("irq", "hybrid"):
+            crc(f"bs=1m completion={completion} harts=4", *fewer, **machine)
+        nvme("crc count=8 completion=poll harts=4", " 4 queues of", **machine)
+    none = {"irqchip": "imsic", "harts": 1, "nvme": {"msix_qsize": "1"}}
+    refusal = "error: interrupt mode needs MSI-X vector 1, the controller has 1; hint: .*qsize=2"
+    nvme("crc count=8 completion=irq", refusal, status=1, **none)
 
 
 def out_of_range() -> None:

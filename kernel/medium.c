@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+/* See medium.h. NVMe Base 2.0: Identify Controller, Identify Namespace, NVM subsystems. */
+#include "medium.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *medium_difference(const struct medium_view *a, const struct medium_view *b)
+{
+    const struct nvme_namespace_info *ns_a = a->ns;
+    const struct nvme_namespace_info *ns_b = b->ns;
+
+    if (!a->controller->more_controllers || !b->controller->more_controllers) {
+        return "its subsystem has one controller (CMIC)";
+    }
+    /* Without a name nothing tells one subsystem from another. */
+    if (a->controller->subsystem[0] == '\0' ||
+        strcmp(a->controller->subsystem, b->controller->subsystem) != 0 ||
+        strcmp(a->controller->serial, b->controller->serial) != 0) {
+        return "it is of another subsystem (SUBNQN)";
+    }
+    if (!ns_a->shared || !ns_b->shared) {
+        return "its namespace is not shared (NMIC)";
+    }
+    if (a->nsid != b->nsid || ns_a->block_count != ns_b->block_count ||
+        ns_a->block_shift != ns_b->block_shift) {
+        return "its namespace has another number, size or format";
+    }
+    return memcmp(ns_a->nguid, ns_b->nguid, sizeof(ns_a->nguid)) != 0 ||
+                   memcmp(ns_a->eui64, ns_b->eui64, sizeof(ns_a->eui64)) != 0 ||
+                   memcmp(ns_a->uuid, ns_b->uuid, sizeof(ns_a->uuid)) != 0
+               ? "its namespace has another identifier (NGUID, EUI-64, UUID)"
+               : NULL;
+}
+
+void medium_write_flaw(const struct nvme_namespace_info *info, enum nvme_error error,
+                       char text[MEDIUM_FLAW_BYTES])
+{
+    bool refused = error == NVME_ERR_UNSUPPORTED;
+
+    if (refused && info->command_set == NVME_COMMAND_SET_ZONED) {
+        snprintf(text, MEDIUM_FLAW_BYTES, "it is zoned, the engine drives the NVM command set");
+    } else if (refused && info->command_set != NVME_COMMAND_SET_NVM) {
+        snprintf(text, MEDIUM_FLAW_BYTES, "command set %u, the engine drives NVM",
+                 info->command_set);
+    } else if (refused && info->protection_type != 0) {
+        snprintf(text, MEDIUM_FLAW_BYTES, "protection information of type %u is on",
+                 info->protection_type);
+    } else if (refused && info->metadata_bytes != 0) {
+        snprintf(text, MEDIUM_FLAW_BYTES, "%u bytes of metadata behind each block",
+                 info->metadata_bytes);
+    } else {
+        snprintf(text, MEDIUM_FLAW_BYTES, "%s", nvme_error_text(error));
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What storage tells: events, the banner, counters, addresses. See storage.h.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "storage_internal.h"
+
+void storage_write_address(const struct pci_function *function, char text[STORAGE_ADDRESS_BYTES])
+{
+    snprintf(text, STORAGE_ADDRESS_BYTES, "%02x:%02x.%u", function->bus, function->device,
+             function->function & 7u);
+}
+
+void storage_note(struct storage_controller *controller, const char *format, ...)
+{
+    char address[STORAGE_ADDRESS_BYTES];
+    va_list args;
+
+    if (controller->quiet) {
+        return;
+    }
+    controller->noted = true;
+    storage_write_address(controller->function, address);
+    printf("note: nvme at %s ", address);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    printf("\n");
+}
+
+/* The engine's text is "what: value's name, limit's name"; the numbers go behind the names. */
+static void print_event(uint32_t controller, const struct nvme_event *event)
+{
+    const char *text = nvme_event_text(event->kind);
+    const char *names = strstr(text, ": ");
+    const char *second = names != NULL ? strstr(names, ", ") : NULL;
+
+    printf("note: nvme %" PRIu32 " queue %u: ", controller, event->queue_id);
+    if (names == NULL) {
+        printf("%s\n", text);
+    } else if (second == NULL) {
+        printf("%s %" PRIu64 "\n", text, event->value);
+    } else {
+        printf("%.*s %" PRIu64 "%s %" PRIu64 "\n", (int)(second - text), text, event->value, second,
+               event->limit);
+    }
+}
+
+void storage_print_controller_events(struct storage_controller *controller, uint32_t index)
+{
+    uint32_t count = __atomic_load_n(&controller->event_count, __ATOMIC_RELAXED);
+    uint32_t kept = count < STORAGE_EVENTS_MAX ? count : STORAGE_EVENTS_MAX;
+
+    for (; controller->events_printed < kept; controller->events_printed++) {
+        print_event(index, &controller->events[controller->events_printed]);
+    }
+}
+
+void storage_print_events(struct storage *storage)
+{
+    for (uint32_t i = 0; i < storage->controller_count; i++) {
+        storage_print_controller_events(&storage->controllers[i], i);
+    }
+}
+
+void storage_print_banner(const struct storage *storage)
+{
+    const struct nvme_namespace *ns = &storage->controllers[0].ns;
+    static const char *const modes[] = {"poll", "irq", "hybrid"};
+    struct nvme_controller_info info;
+
+    nvme_controller_describe(storage->controllers[0].engine, &info);
+    printf("nvme: %s %s, %" PRIu32 " controller%s, namespace %" PRIu32 ": %" PRIu64
+           " blocks of %" PRIu32 " bytes, %" PRIu32 " queue%s of %" PRIu32
+           " entries, completion %s, delivery %s\n",
+           info.model, info.firmware, storage->controller_count,
+           storage->controller_count == 1 ? "" : "s", ns->nsid, ns->block_count, ns->block_bytes,
+           storage->queue_count, storage->queue_count == 1 ? "" : "s", info.depth_entries,
+           modes[nvme_queue_mode(storage->queues[0].engine)], storage->delivery);
+}
+
+void storage_count(const struct storage *storage, struct nvme_counters *sum)
+{
+    *sum = (struct nvme_counters){0};
+    for (uint32_t i = 0; i < storage->queue_count; i++) {
+        struct nvme_counters one;
+
+        nvme_queue_count(storage->queues[i].engine, &one);
+        sum->posts += one.posts;
+        sum->completions += one.completions;
+        sum->drains += one.drains;
+        sum->services += one.services;
+        sum->sq_doorbells += one.sq_doorbells;
+        sum->cq_doorbells += one.cq_doorbells;
+        sum->interrupts += one.interrupts;
+        sum->spurious += one.spurious;
+        sum->late += one.late;
+        sum->missed += one.missed;
+        sum->stale += one.stale;
+        sum->malformed += one.malformed;
+    }
+}

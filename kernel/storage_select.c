@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which controllers of the machine do the work: the first that can be used, and every other that
+ * shows the same medium (medium.h).
+ *
+ * Equal data are no proof of one medium, so nothing is read from it: two blank disks are equal.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "heap.h"
+#include "medium.h"
+#include "storage_internal.h"
+
+#define NVME_CLASS 0x010802u /* mass storage, NVM, NVM Express */
+
+/* True for an NVMe controller that the configuration does not exclude by its address. */
+static bool is_candidate(const struct storage *storage, uint32_t index)
+{
+    const struct pci_function *function = &storage->functions[index];
+    char address[STORAGE_ADDRESS_BYTES];
+
+    storage_write_address(function, address);
+    return function->class_code == NVME_CLASS &&
+           (storage->config.controller == NULL || strcmp(storage->config.controller, address) == 0);
+}
+
+static uint32_t count_candidates(const struct storage *storage)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < storage->function_count; i++) {
+        count += is_candidate(storage, i);
+    }
+    return count;
+}
+
+/* Says that there is none, and which there are at other addresses. */
+static void say_none(const struct storage *storage)
+{
+    char address[STORAGE_ADDRESS_BYTES];
+
+    if (storage->config.controller == NULL) {
+        printf("error: no NVMe controller among %" PRIu32
+               " PCI functions; hint: -device nvme, or run.py without --no-disk\n",
+               storage->function_count);
+        return;
+    }
+    printf("error: controller=%s: no NVMe controller has this address; hint: there are",
+           storage->config.controller);
+    for (uint32_t i = 0; i < storage->function_count; i++) {
+        if (storage->functions[i].class_code == NVME_CLASS) {
+            storage_write_address(&storage->functions[i], address);
+            printf(" %s", address);
+        }
+    }
+    printf("\n");
+}
+
+/* Says that all were passed over. The reasons are told anew next time. */
+static void say_unusable(struct storage *storage)
+{
+    if (storage->config.serial != NULL) {
+        printf("error: serial=%s: no NVMe controller that can be used has it; hint: nvme identify "
+               "lists them\n",
+               storage->config.serial);
+    } else {
+        printf("error: no NVMe controller can be used, the notes above say why; hint: nvme "
+               "identify describes them\n");
+    }
+    memset(storage->told, 0, sizeof(storage->told));
+}
+
+static bool has_serial(const struct storage *storage, const struct storage_controller *controller)
+{
+    struct nvme_controller_info info;
+
+    nvme_controller_describe(controller->engine, &info);
+    return storage->config.serial == NULL || strcmp(storage->config.serial, info.serial) == 0;
+}
+
+/* True for the first, and for one more door to its medium; said otherwise. */
+static bool is_door(struct storage *storage, struct storage_controller *controller)
+{
+    const struct storage_controller *first = &storage->controllers[0];
+    struct nvme_controller_info infos[2];
+    char address[STORAGE_ADDRESS_BYTES];
+    const char *difference;
+
+    if (controller == first) {
+        return true;
+    }
+    nvme_controller_describe(first->engine, &infos[0]);
+    nvme_controller_describe(controller->engine, &infos[1]);
+    difference = medium_difference(
+        &(struct medium_view){&infos[0], &first->identity, first->ns.nsid},
+        &(struct medium_view){&infos[1], &controller->identity, controller->ns.nsid});
+    if (difference != NULL) {
+        storage_write_address(first->function, address);
+        storage_note(
+            controller,
+            "is not used: it shows another medium than %s: %s; hint: controller= or serial=",
+            address, difference);
+    }
+    return difference == NULL;
+}
+
+/* Brings up the controller of functions[index] and keeps it if it serves. */
+static enum storage_step try_controller(struct storage *storage, uint32_t index,
+                                        uint32_t controllers)
+{
+    struct storage_controller *controller = &storage->controllers[storage->controller_count];
+    enum storage_step step;
+
+    memset(controller, 0, sizeof(*controller));
+    controller->function = &storage->functions[index];
+    controller->quiet = storage->told[index];
+    step = storage_open_controller(storage, controllers);
+    if (step == STORAGE_TAKEN &&
+        !(has_serial(storage, controller) && storage_open_namespace(storage, controller) &&
+          is_door(storage, controller))) {
+        storage_close_last(storage);
+        step = STORAGE_PASSED;
+    }
+    storage->told[index] = storage->told[index] || controller->noted;
+    return step;
+}
+
+/* Up to `limit` controllers; those that are passed over are marked, to be left alone next time. */
+static bool try_controllers(struct storage *storage, uint32_t limit,
+                            bool passed[STORAGE_FUNCTIONS_MAX])
+{
+    for (uint32_t i = 0; i < storage->function_count && storage->controller_count < limit; i++) {
+        enum storage_step step = STORAGE_PASSED;
+
+        if (!passed[i] && is_candidate(storage, i)) {
+            step = try_controller(storage, i, limit);
+        }
+        if (step == STORAGE_FAILED) {
+            return false;
+        }
+        passed[i] = step == STORAGE_PASSED;
+    }
+    return true;
+}
+
+bool storage_open_controllers(struct storage *storage)
+{
+    bool passed[STORAGE_FUNCTIONS_MAX] = {false};
+    uint32_t limit = storage->config.controllers_max;
+    uint32_t found = count_candidates(storage);
+
+    if (found == 0) {
+        say_none(storage);
+        return false;
+    }
+    limit = limit == 0 || limit > STORAGE_CONTROLLERS_MAX ? STORAGE_CONTROLLERS_MAX : limit;
+    limit = found < limit ? found : limit;
+    limit = storage->config.harts < limit ? storage->config.harts : limit;
+    for (;;) {
+        if (!try_controllers(storage, limit, passed)) {
+            return false;
+        }
+        if (storage->controller_count == 0) {
+            say_unusable(storage);
+            return false;
+        }
+        if (storage->controller_count == limit) {
+            return true;
+        }
+        /* Fewer share queues and lines in another way than was planned: once more, with them. */
+        limit = storage->controller_count;
+        while (storage->controller_count != 0) {
+            storage_close_last(storage);
+        }
+        heap_release(storage->heap_mark);
+    }
+}
+
+bool storage_visit_controllers(struct storage *storage, storage_visit *visit, void *arg)
+{
+    uint32_t visited = 0;
+    bool good = true;
+
+    if (count_candidates(storage) == 0) {
+        say_none(storage);
+        return false;
+    }
+    for (uint32_t i = 0; i < storage->function_count; i++) {
+        struct storage_controller *controller = &storage->controllers[0];
+
+        if (!is_candidate(storage, i)) {
+            continue;
+        }
+        memset(controller, 0, sizeof(*controller));
+        controller->function = &storage->functions[i];
+        if (storage_open_controller(storage, 1) == STORAGE_TAKEN) {
+            if (has_serial(storage, controller)) {
+                visit(arg, controller);
+                visited++;
+            }
+            storage_close_last(storage);
+        } else {
+            good = false;
+        }
+        storage->told[i] = storage->told[i] || controller->noted;
+        heap_release(storage->heap_mark);
+    }
+    return good && visited != 0;
+}
