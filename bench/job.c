@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "job_internal.h"
+#include "nvme.h"
 #include "options.h"
 
 enum {
@@ -20,6 +21,7 @@ enum {
 };
 
 #define TERABYTES (UINT64_C(1) << 50)
+#define NS_PER_SECOND UINT64_C(1000000000)
 #define NS_PER_HOUR UINT64_C(3600000000000)
 
 /* fio knows a mix by two names. */
@@ -81,6 +83,10 @@ static const struct option run_options[] = {
     OPTION_WORD("verify", struct job, verify, verify_words,
                 "stamp blocks that are written and check those that are read; not for speed"),
     OPTION_UNSIGNED("rounds", struct job, rounds, 1, 1000, "how often all is measured"),
+    OPTION_TIME("timeout", struct job, timeout_ns, NS_PER_SECOND, NS_PER_HOUR,
+                "deadline of a command"),
+    OPTION_STRING("controller", struct job, controller, 7, "its PCI address: 00:02.0"),
+    OPTION_STRING("serial", struct job, serial, 20, "serial number of the controllers"),
     OPTION_FLAG("help", struct job, help, "1 prints this"),
 };
 static const struct option_table run_table = {run_options,
@@ -276,6 +282,7 @@ bool job_parse(struct job *job, int argc, char *const argv[])
         .rwmixread = 50,
         .complete_min = 1,
         .rounds = 1,
+        .timeout_ns = NVME_COMMAND_TIMEOUT_DEFAULT_NS,
     };
     if (argc > 0 && strcmp(argv[0], "help") == 0) {
         print_help(job);

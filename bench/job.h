@@ -71,8 +71,11 @@ struct job {
     uint64_t complete_min;        /* completions to wait for before posting again */
     uint64_t complete_max;        /* most completions of one drain; 0: all */
     uint64_t rounds;
-    unsigned rate_process; /* enum job_process, of all points */
-    unsigned verify;       /* index of the word; see job_verifies() */
+    uint64_t timeout_ns;    /* deadline of a command */
+    const char *controller; /* PCI address of the one to use; NULL: any */
+    const char *serial;     /* serial number of those to use; NULL: any */
+    unsigned rate_process;  /* enum job_process, of all points */
+    unsigned verify;        /* index of the word; see job_verifies() */
     bool help;
 };
 

@@ -12,8 +12,6 @@
 
 enum { COMPLETIONS_PER_CLOCK = 64 };
 
-#define SILENCE_NS UINT64_C(10000000000)
-
 /* A queue's rings and what is in flight. */
 struct probe {
     struct nvme_ring ring;
@@ -115,7 +113,7 @@ static bool wait(struct worker *worker, struct probe *probe, uint32_t wanted)
 
             empty = 0;
             since_ns = since_ns == 0 ? now_ns : since_ns;
-            if (now_ns - since_ns > SILENCE_NS) {
+            if (now_ns - since_ns > worker->run->job->timeout_ns) {
                 worker_fail(worker, NVME_ERR_TIMEOUT, 0);
                 return false;
             }

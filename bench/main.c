@@ -120,6 +120,9 @@ static bool open_storage(const struct job_point *point)
         .harts = point->numjobs,
         .mode = mode_of(point),
         .irq_off = point->completion == JOB_HYBRID, /* workload_run() */
+        .timeout_ns = bench.job.timeout_ns,
+        .controller = bench.job.controller,
+        .serial = bench.job.serial,
     };
     uint32_t commands;
 

@@ -57,7 +57,7 @@ enum {
 
 #define NVME_WATCH_PERIOD_NS UINT64_C(10000000)               /* 10 ms, see nvme_queue_watch */
 #define NVME_SPIN_MAX_DEFAULT_NS UINT64_C(200000)             /* 200 us, hybrid_spin_max_ns = 0 */
-#define NVME_COMMAND_TIMEOUT_DEFAULT_NS UINT64_C(10000000000) /* 10 s, command_timeout_ns = 0 */
+#define NVME_COMMAND_TIMEOUT_DEFAULT_NS UINT64_C(30000000000) /* 30 s, command_timeout_ns = 0 */
 
 /* ---- Errors --------------------------------------------------------------------------- */
 

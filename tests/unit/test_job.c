@@ -52,6 +52,10 @@ struct refused_case {
 };
 
 static const struct refused_case refused_cases[] = {
+    {"timeout_below_a_second", "timeout=999ms", {"timeout=999ms", "too small", "1s to 3600s"}},
+    {"timeout_above_an_hour", "timeout=3601s", {"timeout=3601s", "too large", "1s to 3600s"}},
+    {"timeout_that_is_no_time", "timeout=4k", {"timeout=4k", "not a time", "1s to 3600s"}},
+    {"controller_with_a_domain", "controller=0000:00:01.0", {"controller=", "length", "7"}},
     {"rate_above_the_limit", "rate_iops=10000001", {"rate_iops=10000001", "too large", "10000000"}},
     {"rate_that_is_no_number", "rate_iops=fast", {"rate_iops=fast", "not a number", "0 to"}},
     {"rate_of_a_gap_above_runtime",
