@@ -50,6 +50,7 @@ enum nvme_error nvme_identify_controller_decode(const void *page, struct nvme_co
     copy_text(info->model, identify->mn, sizeof(identify->mn));
     copy_text(info->firmware, identify->fr, sizeof(identify->fr));
     copy_text(info->subsystem, identify->subnqn, sizeof(identify->subnqn));
+    info->controller_id = identify->cntlid;
     info->pci_vendor = identify->vid;
     info->namespace_id_max = identify->nn;
     info->volatile_write_cache = (identify->vwc & 1) != 0;

@@ -251,7 +251,8 @@ struct nvme_controller_info {
     char serial[21];
     char model[41];
     char firmware[9];
-    char subsystem[257]; /* SUBNQN */
+    char subsystem[257];    /* SUBNQN */
+    uint16_t controller_id; /* CNTLID, of its own in the subsystem */
     uint16_t pci_vendor;
     uint32_t version;                /* VS: major 31:16, minor 15:8, tertiary 7:0 */
     uint32_t namespace_id_max;       /* NN */

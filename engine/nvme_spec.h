@@ -232,6 +232,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, mn) == 24, "MN");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, fr) == 64, "FR");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cmic) == 76, "CMIC");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, mdts) == 77, "MDTS");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cntlid) == 78, "CNTLID");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, ver) == 80, "VER");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sqes) == 512, "SQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cqes) == 513, "CQES");

@@ -19,6 +19,10 @@ const char *medium_difference(const struct medium_view *a, const struct medium_v
         strcmp(a->controller->serial, b->controller->serial) != 0) {
         return "it is of another subsystem (SUBNQN)";
     }
+    /* Each controller of a subsystem has a number of its own: two subsystems have one name. */
+    if (a->controller->controller_id == b->controller->controller_id) {
+        return "its subsystem has the same name and is another (CNTLID)";
+    }
     if (!ns_a->shared || !ns_b->shared) {
         return "its namespace is not shared (NMIC)";
     }

@@ -24,9 +24,9 @@ struct medium_view {
 };
 
 /*
- * NULL if both views are of one namespace: the controllers are of one subsystem (CMIC, SUBNQN,
- * serial number), the namespace may be attached to several (NMIC), and NSID, size, format, EUI-64,
- * NGUID and UUID are equal. Else what differs first, in words.
+ * NULL if both views are of one namespace: the controllers are two of one subsystem (CMIC, SUBNQN,
+ * serial number, CNTLID), the namespace may be attached to several (NMIC), and NSID, size, format,
+ * EUI-64, NGUID and UUID are equal. Else what differs first, in words.
  */
 const char *medium_difference(const struct medium_view *a, const struct medium_view *b);
 

@@ -80,30 +80,34 @@ static bool has_serial(const struct storage *storage, const struct storage_contr
     return storage->config.serial == NULL || strcmp(storage->config.serial, info.serial) == 0;
 }
 
-/* True for the first, and for one more door to its medium; said otherwise. */
+static struct medium_view view_of(const struct storage_controller *controller,
+                                  struct nvme_controller_info *info)
+{
+    nvme_controller_describe(controller->engine, info);
+    return (struct medium_view){info, &controller->identity, controller->ns.nsid};
+}
+
+/* True if the last controller shows the medium of all before it; said otherwise. */
 static bool is_door(struct storage *storage, struct storage_controller *controller)
 {
-    const struct storage_controller *first = &storage->controllers[0];
     struct nvme_controller_info infos[2];
+    struct medium_view view = view_of(controller, &infos[0]);
     char address[STORAGE_ADDRESS_BYTES];
-    const char *difference;
 
-    if (controller == first) {
-        return true;
+    for (uint32_t i = 0; i + 1 < storage->controller_count; i++) {
+        struct medium_view other = view_of(&storage->controllers[i], &infos[1]);
+        const char *difference = medium_difference(&view, &other);
+
+        if (difference != NULL) {
+            storage_write_address(storage->controllers[i].function, address);
+            storage_note(controller,
+                         "is not used: it shows another medium than %s: %s; hint: controller= or "
+                         "serial=",
+                         address, difference);
+            return false;
+        }
     }
-    nvme_controller_describe(first->engine, &infos[0]);
-    nvme_controller_describe(controller->engine, &infos[1]);
-    difference = medium_difference(
-        &(struct medium_view){&infos[0], &first->identity, first->ns.nsid},
-        &(struct medium_view){&infos[1], &controller->identity, controller->ns.nsid});
-    if (difference != NULL) {
-        storage_write_address(first->function, address);
-        storage_note(
-            controller,
-            "is not used: it shows another medium than %s: %s; hint: controller= or serial=",
-            address, difference);
-    }
-    return difference == NULL;
+    return true;
 }
 
 /* Brings up the controller of functions[index] and keeps it if it serves. */

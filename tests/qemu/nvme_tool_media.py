@@ -43,14 +43,22 @@ TWINS: dict[str, tuple[Arguments, str]] = {
         devices(
             *("nvme-subsys,id=s,nqn=q", "nvme-subsys,id=t,nqn=q"),
             *("nvme,id=n,serial=x,subsys=s,addr=1", "nvme,id=m,serial=x,subsys=t,addr=2"),
+            *("nvme-ns,drive=a,bus=n,shared=on", "nvme-ns,drive=b,bus=m,shared=on"),
+        ),
+        "same name and is another .CNTLID",
+    ),
+    "two namespaces of one number": (
+        devices(
+            *("nvme-subsys,id=s,nqn=q", "nvme-subsys,id=t,nqn=q", "nvme,id=n,serial=x,subsys=s"),
+            *("nvme,id=k,serial=x,subsys=t,addr=3", "nvme,id=m,serial=x,subsys=t,addr=2"),
             *(f"nvme-ns,drive={d},bus={n},shared=on,uuid=auto" for d, n in ("an", "bm")),
         ),
         "another identifier .NGUID, EUI-64, UUID",
     ),
     "private namespaces of one number": (
         devices(
-            *("nvme-subsys,id=s,nqn=q", "nvme-subsys,id=t,nqn=q"),
-            *("nvme,id=n,serial=x,subsys=s,addr=1", "nvme,id=m,serial=x,subsys=t,addr=2"),
+            *("nvme-subsys,id=s,nqn=q", "nvme-subsys,id=t,nqn=q", "nvme,id=n,serial=x,subsys=s"),
+            *("nvme,id=k,serial=x,subsys=t,addr=3", "nvme,id=m,serial=x,subsys=t,addr=2"),
             *("nvme-ns,drive=a,bus=n,shared=off", "nvme-ns,drive=b,bus=m,shared=off"),
         ),
         "namespace is not shared .NMIC",

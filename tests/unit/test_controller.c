@@ -75,6 +75,7 @@ static void what_the_device_says_is_described_in_plain_units(void **state)
     assert_string_equal(info.serial, "model-1");
     assert_string_equal(info.subsystem, "nqn.2026-11.model:1");
     assert_true(info.more_controllers);
+    assert_int_equal(info.controller_id, 0x1234);
     assert_string_equal(info.model, "A controller in memory");
     assert_string_equal(info.firmware, "1.0");
     assert_int_equal(info.version, 0x10400);

@@ -39,6 +39,7 @@ enum change {
     NO_CMIC,
     SUBNQN,
     SERIAL,
+    CNTLID,
     NO_NMIC,
     NSID,
     BLOCK_COUNT,
@@ -63,6 +64,9 @@ static void apply(enum change change, struct view *view)
         break;
     case SERIAL:
         view->controller.serial[0] = 't';
+        break;
+    case CNTLID:
+        view->controller.controller_id--;
         break;
     case NO_NMIC:
         view->ns.shared = false;
@@ -103,6 +107,7 @@ static const struct door_case door_cases[] = {
     {"subsystem_of_one_controller", NO_CMIC, "CMIC"},
     {"another_subsystem", SUBNQN, "SUBNQN"},
     {"another_serial_number", SERIAL, "SUBNQN"},
+    {"another_subsystem_of_the_same_name", CNTLID, "CNTLID"},
     {"namespace_that_is_not_shared", NO_NMIC, "NMIC"},
     {"another_nsid", NSID, "number"},
     {"another_size", BLOCK_COUNT, "size"},
@@ -125,6 +130,7 @@ static void doors_agree_in_everything(void **state)
         memset(a.ns.uuid, 0, sizeof(a.ns.uuid));
     }
     b = a;
+    b.controller.controller_id++;
     apply(this->change, &b);
     if (this->why == NULL) {
         assert_null(difference(&a, &b));
@@ -139,10 +145,14 @@ static void doors_agree_in_everything(void **state)
 static void subsystems_without_a_name_are_not_one(void **state)
 {
     struct view a = full_view();
+    struct view b = full_view();
 
     (void)state;
+    b.controller.controller_id++;
+    assert_null(difference(&a, &b));
     a.controller.subsystem[0] = '\0';
-    assert_non_null(difference(&a, &a));
+    b.controller.subsystem[0] = '\0';
+    assert_non_null(difference(&a, &b));
 }
 
 struct flaw_case {
