@@ -21,6 +21,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import command
 import compare
 import environment
 import results
@@ -122,13 +123,16 @@ class Test:
                 if is_slowed(window.record["point"]):
                     self.names.add(window.record["jobname"])
 
+            def drop(windows: list[Window]) -> None:
+                del self.windows[side][len(self.windows[side]) - len(windows) :]
+
             def edge(pid: int, begins: bool, point: int, is_slowed=is_slowed) -> None:
                 self.brake.release()
                 if begins and side == "S" and is_slowed(point):
                     self.brake.press(pid)
 
             try:
-                run_boot(self.target, self.plan, sweep, boot, keep, edge)
+                run_boot(self.target, self.plan, sweep, boot, keep, edge, drop)
             finally:
                 self.brake.release()
 
@@ -225,6 +229,7 @@ def execute(test: Test, out: Path, seed: int, percent: int) -> int:
     return STATUS_OK if holds else STATUS_FAILED
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     parser = argparse.ArgumentParser(
@@ -247,17 +252,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--qemu", metavar="PATH", help="emulator, as for bench.py")
     options = parser.parse_args(argv)
     target = Target("null", options.qemu)
-    try:
-        if not 6 <= options.boots <= 100:
-            raise UsageError(f"--boots: {options.boots} is out of range (6 to 100)")
-        if not 1 <= options.slow <= 90:
-            raise UsageError(f"--slow: {options.slow} is out of range (1 to 90)")
-        find_app(target.app)
-        sweeps, _ = runnable(SWEEPS)
-        plan = Plan(sweeps, options.boots, options.boots, RUNTIME_MS, RAMP_MS)
-    except UsageError as error:
-        print(f"aa.py: {error}", file=sys.stderr)
-        return STATUS_USAGE
+    if not 6 <= options.boots <= 100:
+        raise UsageError(f"--boots: {options.boots} is out of range (6 to 100)")
+    if not 1 <= options.slow <= 90:
+        raise UsageError(f"--slow: {options.slow} is out of range (1 to 90)")
+    find_app(target.app)
+    sweeps, _ = runnable(SWEEPS)
+    plan = Plan(sweeps, options.boots, options.boots, RUNTIME_MS, RAMP_MS)
     print(f"three times {plan.describe()}", flush=True)
     heed_signals()
     test = Test(plan, target, choose(plan, options.seed), options.slow)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import answer
 import capacity
+import command
 import compare
 import drawn
 import environment
@@ -30,8 +31,9 @@ from matrix import DELIVERIES, Plan, duration, with_rates
 from measure import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
 from progress import Progress
 from stop import Stopped, heed_signals
+from usage import Failed
 
-STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
+STATUS_OK, STATUS_FAILED, STATUS_STOPPED = 0, 1, 130
 COUNT_S = 8.0  # the four boots that count instructions, for the estimate only
 
 
@@ -87,13 +89,17 @@ class Run:
             self.environment["opensbi"] = window.firmware
             progress.step(window)
 
+        def drop(windows: list[Window]) -> None:
+            del self.windows[len(self.windows) - len(windows) :]
+            progress.back(len(windows))
+
         try:
             for boot in range(self.plan.boots):
                 for sweep in self.plan.sweeps_of_boot(boot):
                     if (boot, self.plan.sweeps.index(sweep)) in done:
                         continue
                     resume.check_program(self.target, self.host)
-                    run_boot(self.target, self.plan, sweep, boot, keep)
+                    run_boot(self.target, self.plan, sweep, boot, keep, on_drop=drop)
                     self.save(partial=True)
                 self._boots += 1
                 if self._older and self._boots == 1:
@@ -106,14 +112,13 @@ class Run:
         print("counting instructions", file=sys.stderr, flush=True)
         try:
             compiler, rows = instructions.measure(self.target.qemu)
-        except (RuntimeError, UsageError) as error:
+        except Failed as error:
             print(f"bench.py: instructions were not counted: {error}", file=sys.stderr)
             return
         self.instructions = {"compiler": compiler, "rows": rows}
 
     def save(self, partial: bool) -> dict:
         """Write the result as it stands."""
-        load = [round(each, 2) for each in os.getloadavg()]
         plan = self.plan
         options = {
             "ioengine": "hartq",
@@ -129,7 +134,7 @@ class Run:
             options["preset"] = plan.preset
         if any(plan.values("rate")):
             options["rate_process"] = plan.process
-        header = {**self.environment, "host_load_after": load}
+        header = {**self.environment, "host_load_after": environment.load_averages()}
         result = results.build(
             self.windows, header, options, partial, self.capacity.as_json(), self.instructions
         )
@@ -275,24 +280,18 @@ def begin(options: argparse.Namespace) -> int:
     return execute(Run(plan, target, options.out, found), count)
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     options = build_parser().parse_args(argv)
-    try:
-        if options.preset == "instructions":
-            return count_instructions(options)
-        if options.compare:
-            odd = odd_options(options, ("compare", "threshold"))
-            if odd:
-                raise UsageError(f"--compare: takes no {', '.join(odd)} (--threshold alone)")
-            return compare.run(*options.compare, options.threshold)
-        return go_on(options) if options.resume else begin(options)
-    except UsageError as error:
-        print(f"bench.py: {error}", file=sys.stderr)
-        return STATUS_USAGE
-    except OSError as error:
-        print(f"bench.py: {error}", file=sys.stderr)
-        return STATUS_FAILED
+    if options.preset == "instructions":
+        return count_instructions(options)
+    if options.compare:
+        odd = odd_options(options, ("compare", "threshold"))
+        if odd:
+            raise UsageError(f"--compare: takes no {', '.join(odd)} (--threshold alone)")
+        return compare.run(*options.compare, options.threshold)
+    return go_on(options) if options.resume else begin(options)
 
 
 if __name__ == "__main__":

@@ -354,15 +354,15 @@ def load(path: Path) -> dict:
         result = results.load(path)
     except ValueError as error:
         raise UsageError(f"--compare: {error}") from error
-    if any("hartq" not in job for job in result["jobs"]):
-        raise UsageError(f"--compare: {path}: not a result of bench.py")
     try:  # all that is read below
+        if any("hartq" not in job for job in result["jobs"]):
+            raise UsageError(f"--compare: {path}: not a result of bench.py")
         points(result)
         speeds(result, result)
         differences(result, result)
         instructions.figures_of((result.get("instructions") or {"rows": []})["rows"])
         result["environment"]["backing"]
-    except (KeyError, TypeError, AttributeError) as error:
+    except results.BROKEN as error:
         raise UsageError(
             f"--compare: {path}: a field is missing or of another kind: {error}"
         ) from error

@@ -25,7 +25,8 @@ def _first_line(command: Sequence[str]) -> str:
         return ""
     try:
         answer = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
+            command, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=20,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
@@ -45,7 +46,8 @@ def commit() -> str:
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """The host CPU's name, as far as the kernel tells it."""
     try:
-        match = re.search(r"^(?:model name|uarch)\s*:\s*(.+)$", cpuinfo.read_text(), re.M)
+        text = cpuinfo.read_text(errors="replace")
+        match = re.search(r"^(?:model name|uarch)\s*:\s*(.+)$", text, re.M)
     except OSError:
         match = None
     return match[1].strip() if match else platform.machine()
@@ -64,14 +66,22 @@ def describe(qemu: str | None, harts: Sequence[int], backing: str) -> dict[str, 
         "backing": backing_name(backing),
         "host_cpu": cpu_model(),
         "host_cores": host_cores(),
-        "host_load_before": [round(load, 2) for load in os.getloadavg()],
+        "host_load_before": load_averages(),
         "harts": sorted(set(harts)),
     }
 
 
+def load_averages() -> list[float]:
+    """The host's load over 1, 5 and 15 minutes; empty where it does not tell."""
+    try:
+        return [round(load, 2) for load in os.getloadavg()]
+    except OSError:
+        return []
+
+
 def load_text(averages: Sequence[float]) -> str:
     """The load averages over 1, 5 and 15 minutes."""
-    return "/".join(f"{each:g}" for each in averages)
+    return "/".join(f"{each:g}" for each in averages) or "unknown"
 
 
 def has_device_core(harts: int, cores: int | None) -> bool:

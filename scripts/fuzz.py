@@ -21,6 +21,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import command
+
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "tests" / "fuzz" / "corpus"
 BUILD = ROOT / "build" / "fuzz"
@@ -128,6 +130,7 @@ def keep(target: str) -> tuple[int, int, str]:
     return 1, 0, f"ok    {target:14} {before} inputs -> {len(list(kept.iterdir()))}, {size:,} bytes"
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
     parser = argparse.ArgumentParser(

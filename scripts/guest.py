@@ -17,15 +17,16 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+import stop
 from machine import Machine
-from stop import wait_readable
 
+FIRMWARE = "OpenSBI v"  # its first line, once per start of the machine
+END_STEP_S = 0.01  # between two looks whether QEMU has ended
 STDERR_MAX_BYTES = 64 * 1024
 STOP_GRACE_S = 3.0
 TAIL_LINES = 15
@@ -65,6 +66,7 @@ class Result:
     tail: list[str]  # the last console lines
     stderr: str  # what QEMU wrote to its standard error
     reason: str  # one line of words, empty on success
+    resets: int = 0  # how often the guest started the machine anew
 
 
 def _end_with_parent() -> None:
@@ -90,6 +92,9 @@ class Guest:
         self._partial = b""  # the console's last line, its end not yet read
         self._ended = False  # nothing more will be read
         self._any_output = False
+        self._starts = 0  # of the firmware
+        self._pauses = stop.pauses()
+        self.paused = False  # we were stopped (Ctrl-Z) meanwhile: times mean nothing
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._guest_exit: int | None = None
 
@@ -101,7 +106,7 @@ class Guest:
             # A medium of ours has no name, so that nothing stays behind whatever kills us.
             medium = machine.open_medium()
             argv = machine.argv(medium)
-            self._stderr = tempfile.TemporaryFile()
+            self._stderr = os.fdopen(os.memfd_create("qemu-stderr"), "w+b")
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -115,8 +120,11 @@ class Guest:
             if medium is not None:
                 os.close(medium)
         self.pid = self._process.pid
-        self._deadline_ns = time.monotonic_ns() + int(machine.timeout_s * 1e9)
+        self._begin_time()
         return self
+
+    def _begin_time(self) -> None:
+        self._deadline_ns = time.monotonic_ns() + int(self.machine.timeout_s * 1e9)
 
     def __exit__(
         self,
@@ -151,6 +159,7 @@ class Guest:
         for raw in whole:
             text = raw.decode("utf-8", "replace").rstrip("\r")
             self._tail.append(text)
+            self._starts += text.startswith(FIRMWARE)
             self._ready.append(Line(time_ns, text))
             match = re.fullmatch(r"exit (\d+)", text.strip())
             if match:
@@ -160,18 +169,24 @@ class Guest:
         """The next bytes; empty at the console's end and at the deadline."""
         assert self._process and self._process.stdout
         fd = self._process.stdout.fileno()
-        left_s = self._left_s()
-        ready = left_s is None or left_s > 0
-        if ready:
-            ready = wait_readable(fd, left_s)
-        if not ready:
-            self.timed_out = True
-            self.stop()
-            return b""
-        return os.read(fd, 65536)
+        while True:
+            left_s = self._left_s()
+            if left_s is not None and left_s <= 0:
+                self.timed_out = True
+                self.stop()
+                return b""
+            if stop.wait_readable(fd, left_s):
+                return os.read(fd, 65536)
 
     def _left_s(self) -> float | None:
-        """Seconds to the deadline; None is for ever: a debugger may hold the guest for hours."""
+        """Seconds to the deadline; None is for ever: a debugger may hold the guest for hours.
+
+        The time begins anew after a pause of ours.
+        """
+        stop.wait_readable(None, 0)
+        if stop.pauses() != self._pauses:
+            self._pauses, self.paused = stop.pauses(), True
+            self._begin_time()
         if self.machine.gdb:
             return None
         return (self._deadline_ns - time.monotonic_ns()) / 1e9
@@ -204,22 +219,24 @@ class Guest:
         )
         status, reason = self._verdict(self._process.returncode, stderr)
         return Result(
-            status, self._guest_exit, self._process.returncode, list(self._tail), stderr, reason
+            status,
+            self._guest_exit,
+            self._process.returncode,
+            list(self._tail),
+            stderr,
+            reason,
+            max(0, self._starts - 1),
         )
 
     def _wait_end(self, timeout_s: float | None) -> bool:
-        """Wait for QEMU's end; False when the time is up."""
+        """Wait for QEMU's end; False when the time is up. Its console has ended: it will soon."""
         assert self._process
-        if self._process.poll() is not None:
-            return True
-        end = os.pidfd_open(self.pid)
-        try:
-            ended = wait_readable(end, timeout_s)
-        finally:
-            os.close(end)
-        if ended:
-            self._process.wait()
-        return ended
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while self._process.poll() is None:
+            if deadline_s is not None and time.monotonic() > deadline_s:
+                return False
+            stop.wait_readable(None, END_STEP_S)
+        return True
 
     def _verdict(self, qemu_status: int, stderr: str) -> tuple[int, str]:
         guest_exit = self._guest_exit
@@ -231,7 +248,11 @@ class Guest:
             hints = [hint for pattern, hint in QEMU_HINTS if re.search(pattern, stderr)]
             return STATUS_USAGE, "QEMU refused to start" + (f" ({hints[0]})" if hints else "")
         if guest_exit is None:
-            return STATUS_FAILED, f"the guest ended without a word (QEMU's status {qemu_status})"
+            how = ": it reset or powered off the machine" if qemu_status == 0 else ""
+            return (
+                STATUS_FAILED,
+                f"the guest ended without a word{how} (QEMU's status {qemu_status})",
+            )
         if guest_exit or qemu_status:
             return (
                 STATUS_FAILED,

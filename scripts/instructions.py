@@ -20,9 +20,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import command
 import instruction_detail
-from run import Machine, UsageError, run_guest
-from stop import Stopped, heed_signals
+from run import Machine, run_guest
+from stop import heed_signals
+from usage import Failed
 
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = ROOT / "tests" / "qemu" / "instructions" / "baseline.json"
@@ -71,7 +73,7 @@ def name_of(row: dict[str, Any]) -> str:
 
 
 def measure_machine(fields: dict[str, Any], qemu: str | None) -> tuple[str, list[dict[str, Any]]]:
-    """The compiler's version and one row per configuration. RuntimeError: the guest failed."""
+    """The compiler's version and one row per configuration. Failed: the guest did."""
     machine = Machine("instructions", icount=True, timeout_s=120, qemu=qemu, **fields)
     compiler = ""
     rows = []
@@ -88,7 +90,7 @@ def measure_machine(fields: dict[str, Any], qemu: str | None) -> tuple[str, list
 
     result = run_guest(machine, lambda line: take(line.text))
     if result.status or not rows:
-        raise RuntimeError("\n".join([*others, result.stderr, result.reason]).strip())
+        raise Failed("\n".join([*others, result.stderr, result.reason]).strip())
     return compiler, rows
 
 
@@ -103,12 +105,12 @@ def measure(qemu: str | None) -> tuple[str, list[dict[str, Any]]]:
 
 
 def print_details(qemu: str | None, chosen: str) -> None:
-    """Each counted window by function. RuntimeError when the log and the counts disagree."""
+    """Each counted window by function. Failed when the log and the counts disagree."""
     for fields in MACHINES:
         try:
             details = instruction_detail.trace_machine(fields, qemu, measure_machine, PARTS)
         except ValueError as error:
-            raise RuntimeError(f"the detail is not what was counted: {error}") from error
+            raise Failed(f"the detail is not what was counted: {error}") from error
         for detail in details:
             if re.search(chosen, name_of(detail.row)):
                 instruction_detail.print_detail(detail, name_of(detail.row))
@@ -224,24 +226,15 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     options = build_parser().parse_args(argv)
     heed_signals()
-    try:
-        if options.detail is not None:
-            print_details(options.qemu, options.detail)
-            return 0
-        compiler, rows = measure(options.qemu)
-    except UsageError as error:
-        print(f"instructions.py: {error}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        print(f"instructions.py: {error}", file=sys.stderr)
-        return 1
-    except Stopped as stopped:
-        print(f"instructions.py: ended by signal {stopped.signum}", file=sys.stderr)
-        return 128 + stopped.signum
+    if options.detail is not None:
+        print_details(options.qemu, options.detail)
+        return 0
+    compiler, rows = measure(options.qemu)
     print_table(rows)
     if options.json:
         for row in rows:

@@ -72,6 +72,7 @@ def find_qemu(path: str) -> tuple[str, str]:
             [found, "--version"],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=20,
             check=False,
             stdin=subprocess.DEVNULL,

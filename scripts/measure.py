@@ -12,6 +12,7 @@ import json
 import os
 import re
 import statistics
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import hostcpu
 from guest import STATUS_OK, Guest, Line
 from machine import PRIVATE_LINES, Machine, UsageError
 from matrix import Plan, Sweep, guest_arguments
+from usage import Failed
 
 MEMORY_MIB = 128  # besides the buffers
 PRP_LIST_BYTES = 4096  # of each request's slot, beside its buffer
@@ -31,7 +33,7 @@ Edge = Callable[[int, bool, int], None]  # QEMU's process, whether a window begi
 FIRMWARE_LINE = re.compile(r"^OpenSBI (v\S+)")
 
 
-class GuestFailed(Exception):
+class GuestFailed(Failed):
     """The guest did not do what it was asked; the text has its last lines."""
 
 
@@ -146,6 +148,10 @@ def check_key(key: Key, sweep: Sweep) -> None:
         )
 
 
+class _Paused(Exception):
+    """We were stopped while the guest ran on: nobody looked at the edges of its windows."""
+
+
 class _Reader:
     """Takes the console of one boot line by line."""
 
@@ -211,19 +217,47 @@ def run_boot(
     boot: int,
     on_window: Callable[[Window], None],
     on_edge: Edge | None = None,
+    on_drop: Callable[[list[Window]], None] = lambda windows: None,
 ) -> None:
     """Boot once, hand over each window as it ends, and each edge of a window as it comes.
 
+    A boot during which we were stopped (Ctrl-Z) is begun anew: `on_drop` takes back its windows.
     Raises GuestFailed when the guest fails or stops early, UsageError when it could not start.
     """
+    while True:
+        windows: list[Window] = []
+
+        def keep(window: Window, windows: list[Window] = windows) -> None:
+            windows.append(window)
+            on_window(window)
+
+        try:
+            return _run_once(target, plan, sweep, boot, keep, on_edge)
+        except _Paused:
+            on_drop(windows)
+            print(f"stopped and continued: boot {boot + 1} is measured again", file=sys.stderr)
+
+
+def _run_once(
+    target: Target,
+    plan: Plan,
+    sweep: Sweep,
+    boot: int,
+    on_window: Callable[[Window], None],
+    on_edge: Edge | None,
+) -> None:
     machine = boot_machine(target, plan, sweep, boot)
     rounds = plan.rounds_of_boot(boot)
     place = (boot, plan.sweeps.index(sweep), rounds.start)
     with Guest(machine) as guest:
         reader = _Reader(guest.pid, sweep, place, on_window, on_edge)
         for line in guest.lines():
+            if guest.paused:
+                raise _Paused
             reader.take(line)
         result = guest.finish()
+        if guest.paused:
+            raise _Paused
     if result.status != STATUS_OK:
         words = [result.reason, *filter(None, [result.stderr])]
         told = [*reader.complaints[:COMPLAINTS_MAX], "its last lines:"]

@@ -26,6 +26,9 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+import command
+from usage import Failed
+
 ROOT = Path(__file__).resolve().parent.parent
 MUTANTS = ROOT / "tests" / "mutate" / "mutants.toml"
 BUILD = ROOT / "build" / "mutate"
@@ -55,8 +58,10 @@ class Verdict:
     wrong: str = ""
 
 
-class BadMutant(Exception):
+class BadMutant(Failed):
     """A mutant that cannot be made."""
+
+    status = 2
 
 
 def load() -> list[Mutant]:
@@ -238,6 +243,7 @@ def write_results(verdicts: Sequence[Verdict]) -> None:
     (BUILD / "results.json").write_text(json.dumps(answer, indent=1, sort_keys=True) + "\n")
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
     parser = argparse.ArgumentParser(
@@ -254,21 +260,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.jobs < 1 or options.seconds < 1:
         parser.error("--jobs and --seconds: at least 1")
-    try:
-        mutants = [mutant for mutant in load() if options.k in mutant.name]
-        if not mutants:
-            parser.error(f"-k {options.k}: no mutant has this in its name; --list prints them")
-        if options.list:
-            print("\n".join(mutant.name for mutant in mutants))
-            return 0
-        if options.check:
-            return check(mutants)
-        verdicts = run_all(mutants, options.jobs, options.seconds)
-    except BadMutant as error:
-        print(f"mutate: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    mutants = [mutant for mutant in load() if options.k in mutant.name]
+    if not mutants:
+        parser.error(f"-k {options.k}: no mutant has this in its name; --list prints them")
+    if options.list:
+        print("\n".join(mutant.name for mutant in mutants))
+        return 0
+    if options.check:
+        return check(mutants)
+    verdicts = run_all(mutants, options.jobs, options.seconds)
     wrong = [verdict.mutant.name for verdict in verdicts if verdict.wrong]
     if wrong:
         print(f"mutate: cannot be made: {', '.join(wrong)}", file=sys.stderr)

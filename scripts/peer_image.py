@@ -65,6 +65,8 @@ Signed-By: {keyring}
 class Unavailable(UsageError):
     """The packages cannot be had: what, why, and what the user does about it."""
 
+    status = 1
+
 
 def say(text: str) -> None:
     """One line of progress."""

@@ -184,6 +184,8 @@ def run_linux(
         for line in guest.lines():
             reader.take(line.text.strip())
         result = guest.finish()
+        if guest.paused:
+            raise GuestFailed("Linux: we were stopped (Ctrl-Z) while it ran")
     if result.status != STATUS_OK:
         tail = [f"  {text[:160]}" for text in result.tail]
         words = [f"Linux: {result.reason}", *filter(None, [result.stderr]), *reader.complaints]

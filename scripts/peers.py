@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import command
 import environment
 import peer_image
 import peer_linux
@@ -26,7 +27,7 @@ import results
 import targets
 from machine import ROOT, UsageError, find_app
 from measure import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
-from peer_image import Unavailable, say
+from peer_image import say
 from peer_plan import BS, DEFAULT, ENGINES, QUICK, RW, PeerPlan, job_files
 from stop import Stopped, heed_signals
 
@@ -117,9 +118,12 @@ class Run:
             self.windows.append(window)
             self.environment["opensbi"] = window.firmware
 
+        def drop(windows: list[Window]) -> None:
+            del self.windows[len(self.windows) - len(windows) :]
+
         plan = self.plan.ours()
         for sweep in plan.sweeps_of_boot(boot):
-            run_boot(self.target, plan, sweep, boot, keep)
+            run_boot(self.target, plan, sweep, boot, keep, on_drop=drop)
 
     def boot_linux(self, machine: peer_linux.LinuxMachine, boot: int) -> None:
         """One boot of Linux, tried again once if it fails or hangs."""
@@ -155,7 +159,7 @@ class Run:
 
     def save(self, partial: bool) -> dict:
         """Write everything as it stands."""
-        header = {**self.environment, "host_load_after": [round(x, 2) for x in os.getloadavg()],
+        header = {**self.environment, "host_load_after": environment.load_averages(),
                   "host_affinity": sorted(os.sched_getaffinity(0)),
                   "pairs": self.pairs}  # fmt: skip
         options = {
@@ -236,19 +240,10 @@ def begin(options: argparse.Namespace) -> int:
     return execute(Run(plan, target, options.image, linux, options.out))
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
-    try:
-        return begin(build_parser().parse_args(argv))
-    except KeyboardInterrupt:
-        print("\npeers.py: ended by a signal; nothing was measured yet", file=sys.stderr)
-        return STATUS_STOPPED
-    except UsageError as error:
-        print(f"peers.py: {error}", file=sys.stderr)
-        return STATUS_FAILED if isinstance(error, Unavailable) else STATUS_USAGE
-    except OSError as error:
-        print(f"peers.py: {error}", file=sys.stderr)
-        return STATUS_FAILED
+    return begin(build_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

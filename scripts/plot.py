@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import answer
+import command
 import drawn
 import quiet
 import report
 import results
 import targets
+
+SYSTEM_PYTHON = "/usr/bin/python3"
 
 try:
     import pictures
@@ -27,7 +31,13 @@ try:
     import series
     from pictures import Figure, Series
 except ImportError as missing:
+    # Whichever python3 comes first in the path: the distribution's is the one that has the modules.
+    if __name__ == "__main__" and sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON):
+        clean = {name: value for name, value in os.environ.items() if name[:6] != "PYTHON"}
+        os.execve(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv], clean)
     sys.exit(f"plot.py: {missing} (scripts/setup.sh plot installs what is missing)")
+except OSError as error:
+    sys.exit(f"plot.py: {error} (hint: MPLCONFIGDIR=DIR names a folder for matplotlib)")
 
 OVERLAYS_MAX = 8
 PEERS = "peers"  # folder of make bench-peers, and its file
@@ -163,6 +173,7 @@ def told(result: dict) -> list[str]:
     return [*answer.words(result), "", *goals, "", *answer.notes(result)]
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     parser = argparse.ArgumentParser(
@@ -193,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"plot.py: {error}", file=sys.stderr)
         return 1
-    except (KeyError, TypeError) as error:
+    except results.BROKEN as error:
         print(f"plot.py: a field is missing or of another kind: {error}", file=sys.stderr)
         return 1
     names = [*(path.name for path in written), drawn.ANSWER, drawn.REPORT]

@@ -53,6 +53,12 @@ class Progress:
         elif time.monotonic() - self._told_s >= PLAIN_EVERY_S:
             self._tell(window)
 
+    def back(self, windows: int) -> None:
+        """So many will be measured again."""
+        self._done -= windows
+        if self._bar is not None:
+            self._bar.update(-windows)
+
     def _tell(self, window: Window) -> None:
         self._told_s = time.monotonic()
         total = self._plan.windows()

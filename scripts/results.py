@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import fio_json
 import hostcpu
@@ -18,6 +20,8 @@ from measure import Key, Window, idle_of
 from stats import Estimate, estimate, paired_ratio
 
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
+# What reading fields of a file that is not ours, or not ours any more, can raise.
+BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
 POLLING = ("poll", "limit", "null")
 REFERENCES = ("limit", "null")  # lines that modes are compared with, themselves with none
 COMPARED = (*REFERENCES, "poll", "irq")
@@ -355,21 +359,31 @@ def ratio_of(job: dict, name: str) -> Estimate | None:
     return Estimate.from_json(found) if found else None
 
 
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[TextIO]:
+    """Write a file that is whole at any moment: what cannot be written leaves the old one."""
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        with draft.open("w", newline="", encoding="utf-8") as sink:
+            yield sink
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
 def save(result: dict, folder: Path) -> None:
     """Write results.json and results.csv; each is whole at any moment."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [csv_row(each) for each in result["jobs"]]
-    for name in (JSON_NAME, CSV_NAME):
-        draft = folder / f".{name}.new"
-        with draft.open("w", newline="", encoding="utf-8") as sink:
-            if name == JSON_NAME:
-                json.dump(result, sink, indent=1)
-                sink.write("\n")
-            elif rows:
-                writer = csv.DictWriter(sink, list(rows[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
-        os.replace(draft, folder / name)
+    with whole(folder / JSON_NAME) as sink:
+        json.dump(result, sink, indent=1)
+        sink.write("\n")
+    with whole(folder / CSV_NAME) as sink:
+        if rows:
+            writer = csv.DictWriter(sink, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def load(folder: Path) -> dict:

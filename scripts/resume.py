@@ -33,10 +33,6 @@ HINTS = {
 }
 
 
-# What reading fields of a file that is not ours, or not ours any more, can raise.
-BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
-
-
 @dataclasses.dataclass(frozen=True)
 class Resumed:
     """A run that was ended early."""
@@ -83,11 +79,9 @@ def check_program(target: Target, host: dict[str, object]) -> None:
 
 def save_windows(windows: Iterable[Window], folder: Path) -> None:
     """Write windows.jsonl, whole at any moment."""
-    draft = folder / f".{WINDOWS_NAME}.new"
-    with draft.open("w", encoding="utf-8") as sink:
+    with results.whole(folder / WINDOWS_NAME) as sink:
         for window in windows:
             sink.write(json.dumps(window.as_json()) + "\n")
-    os.replace(draft, folder / WINDOWS_NAME)
 
 
 def forget_windows(folder: Path) -> None:
@@ -114,7 +108,7 @@ def load_windows(folder: Path) -> list[Window]:
             window = Window.from_json(json.loads(line))
             windows.append(window)
             _ = window.key, window.iops
-        except BROKEN as error:
+        except results.BROKEN as error:
             raise UsageError(
                 f"--resume: {path}, line {number} is no window: {type(error).__name__}: {error} "
                 "(hint: measure anew)"
@@ -151,7 +145,7 @@ def _complete(plan: Plan, windows: list[Window]) -> list[Window]:
 
 
 def _resumed(result: dict, target: Target, folder: Path) -> Resumed:
-    """Read all of it; one of BROKEN if it cannot be read, UsageError if it is of another target."""
+    """Read all of it; UsageError if it is of another target, of results.BROKEN if it is broken."""
     plan = _plan(result["plan"])
     header = result["environment"]
     before = {**result["plan"]["host"], "backing": header["backing"]}
@@ -182,7 +176,7 @@ def load(folder: Path, target: Target) -> Resumed:
         )
     try:
         return _resumed(result, target, folder)
-    except BROKEN as error:
+    except results.BROKEN as error:
         raise UsageError(
             f"--resume: {folder} does not say how to go on: {type(error).__name__}: {error} (hint: "
             "measure anew)"

@@ -8,17 +8,15 @@ machine.py writes QEMU's command line, guest.py runs it; other scripts may impor
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
 import sys
 from collections.abc import Sequence
 
+import command
 from guest import (
-    STATUS_FAILED,
     STATUS_OK,
     STATUS_TIMEOUT,
-    STATUS_USAGE,
     Guest,
     Line,
     Result,
@@ -33,7 +31,7 @@ from machine import (
     parse_properties,
     parse_size,
 )
-from stop import Stopped, heed_signals
+from stop import heed_signals
 
 # What bench.py and the tests take from here.
 __all__ = [
@@ -246,6 +244,9 @@ def machine_from(options: argparse.Namespace) -> Machine:
 
 def report(result: Result) -> None:
     """Say on standard error what went wrong, if anything did."""
+    if result.resets:
+        print(f"run.py: the guest reset the machine: its firmware started {result.resets + 1} "
+              "times", file=sys.stderr)  # fmt: skip
     if result.status == STATUS_OK:
         return
     if result.stderr:
@@ -256,33 +257,23 @@ def report(result: Result) -> None:
         print("run.py: the last console lines were:", *lines, sep="\n  ", file=sys.stderr)
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     options = build_parser().parse_intermixed_args(argv)
     heed_signals()
+    machine = machine_from(options)
+    if options.dry_run:
+        print(shlex.join(machine.argv()))
+        return STATUS_OK
+    if options.gdb:
+        elf = shlex.quote(str(find_app(machine.app)))
+        print(f"waiting for: gdb-multiarch {elf} -ex 'target remote :1234'", file=sys.stderr)
     printer = ConsolePrinter(options.firmware)
-    try:
-        machine = machine_from(options)
-        if options.dry_run:
-            print(shlex.join(machine.argv()))
-            return STATUS_OK
-        if options.gdb:
-            elf = shlex.quote(str(find_app(machine.app)))
-            print(f"waiting for: gdb-multiarch {elf} -ex 'target remote :1234'", file=sys.stderr)
-        result = run_guest(machine, printer)
-        printer.close()
-        report(result)
-        return result.status
-    except UsageError as error:
-        print(f"run.py: {error}", file=sys.stderr)
-        return STATUS_USAGE
-    except BrokenPipeError:
-        # Whoever read the console left: there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return STATUS_FAILED
-    except Stopped as stopped:
-        print(f"run.py: ended by signal {stopped.signum}", file=sys.stderr)
-        return 128 + stopped.signum
+    result = run_guest(machine, printer)
+    printer.close()
+    report(result)
+    return result.status
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import command
+
 TEXT_MAX_BYTES = 24 * 1024
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
     parser = argparse.ArgumentParser(description=__doc__)

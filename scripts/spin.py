@@ -24,6 +24,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import command
+
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "tests" / "spin"
 BUILD = ROOT / "build" / "spin"
@@ -265,6 +267,7 @@ def judge(case: Case) -> tuple[bool, str]:
     )
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
     parser = argparse.ArgumentParser(

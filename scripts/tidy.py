@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import command
+
 ROOT = Path(__file__).resolve().parent.parent
 
 LINE_MAX = 100
@@ -362,6 +364,7 @@ def check_source(source: Source) -> Iterator[Finding]:
         yield from check_links(source)
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
     parser = argparse.ArgumentParser(

@@ -7,8 +7,16 @@ import re
 DISK_SIZE_MAX_BYTES = 1 << 43
 
 
-class UsageError(Exception):
+class Failed(Exception):
+    """Why a script cannot do its work, in words; `status` is what it ends with."""
+
+    status = 1
+
+
+class UsageError(Failed):
     """A value that cannot work, found before anything was started: what, value, limit, hint."""
+
+    status = 2
 
 
 def parse_size(text: str, what: str) -> int:

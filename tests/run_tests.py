@@ -22,6 +22,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import command  # noqa: E402
+
 LOGS = ROOT / "build" / "logs"
 TAIL_LINES = 40
 WORKERS = 2
@@ -212,6 +216,7 @@ def run_suite(name: str) -> tuple[int, int]:
     return total_passed, total_failed
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
     parser = argparse.ArgumentParser(

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 import backing_cases
 import bench_cases
+import command
 import instruction_cases
 import nvme_tool
 import selftest_cases
@@ -97,6 +98,7 @@ def run_all(chosen: Sequence[Job], notes: bool) -> tuple[int, int]:
     return passed, failed
 
 
+@command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
     parser = argparse.ArgumentParser(

@@ -150,6 +150,7 @@ class Formats(ScriptTest):
             (b"QFI\xfb\0\0\0\1", "qcow"),
             (b"QFI\xfb\0\0\0\2", "qcow2"),
             (b"QFI\xfb\0\0\0\3", "qcow2"),
+            (b"LUKS\xba\xbe\0\1", "luks"),
             (b"LUKS\xba\xbe\0\2", "luks"),
             (b"COWD", "vmdk"),
             (bytes(4096 - 512) + b"conectix", "vpc"),
@@ -164,13 +165,11 @@ class Formats(ScriptTest):
 
     @unittest.skipUnless(shutil.which("qemu-img"), "no qemu-img")
     def test_images_of_qemu_img(self) -> None:
-        secret = ("--object", "secret,id=s,data=x", "-o", "key-secret=s,iter-time=10")
         for found, options in (
             *((name, ()) for name in WRITABLE),
             ("vpc", ("-o", "subformat=fixed")),
             ("vdi", ("-o", "static=on")),
             ("vmdk", ("-o", "subformat=monolithicFlat")),
-            ("luks", secret),
         ):
             path = self.folder / f"{found}.img"
             path.unlink(missing_ok=True)

@@ -172,7 +172,7 @@ class Resume(BenchTest):
         self.assertNotEqual(named, resume.command_lines_hash(longer, one))
 
     def test_a_program_that_changes_under_the_run(self) -> None:
-        grow = ("real = bench.run_boot; bench.run_boot = lambda *words: (real(*words), "
+        grow = ("real = bench.run_boot; bench.run_boot = lambda *a, **k: (real(*a, **k), "
                 f"open({str(self.elf)!r}, 'ab').write(b'x'))")  # fmt: skip
         done = subprocess.run(self.argv("bench", *PLAN, also=grow), capture_output=True, text=True,
                               timeout=60, check=False)  # fmt: skip

@@ -51,6 +51,18 @@ class Stop(unittest.TestCase):
                                 "print(wait(20))\n")  # fmt: skip
         self.assertEqual(text, "False\n1\n")
 
+    def test_going_on_after_a_pause_is_counted(self) -> None:
+        text = self.run_program(
+            "pause = 'kill -STOP %d; sleep 0.2; kill -CONT %d' % (os.getpid(), os.getpid())\n"
+            "import subprocess\n"
+            "subprocess.Popen(['sh', '-c', pause])\n"
+            "print(stop.pauses(), wait(1), stop.pauses())\n"
+            "os.kill(os.getpid(), signal.SIGCONT)\n"
+            "os.kill(os.getpid(), signal.SIGTERM)\n"
+            "print(wait(20), stop.pauses())\n"
+        )
+        self.assertEqual(text, "0 False 1\n15 2\n")
+
     def test_something_to_read(self) -> None:
         text = self.run_program("ends = os.pipe(); os.write(ends[1], b'x')\n"
                                 "print(stop.wait_readable(ends[0], None))\n")  # fmt: skip
