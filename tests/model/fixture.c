@@ -38,7 +38,7 @@ static bool on_level(void *arg)
     struct fixture *fixture = arg;
 
     fixture->level_looks++;
-    return model_level(fixture->model);
+    return model_level_read(fixture->model);
 }
 
 static void on_vector_mask(void *arg, uint16_t vector, bool masked)

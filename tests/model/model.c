@@ -185,7 +185,7 @@ static uint32_t read_register(struct model *model, uint32_t offset)
     }
 }
 
-uint32_t model_register_read(struct model *model, uint32_t offset)
+uint32_t model_register_read_now(struct model *model, uint32_t offset)
 {
     uint32_t value = read_register(model, offset);
 
@@ -322,7 +322,7 @@ static void write_register(struct model *model, uint32_t offset, uint32_t value)
     model_update_line(model);
 }
 
-void model_register_write(struct model *model, uint32_t offset, uint32_t value)
+void model_register_write_now(struct model *model, uint32_t offset, uint32_t value)
 {
     if (model->gone) {
         return;

@@ -20,6 +20,7 @@ enum {
     MODEL_PENDING = 8192,
     MODEL_LOG = 256,
     MODEL_CIDS = 65536,
+    MODEL_POSTED = 64,
 };
 
 /* Register knobs of CAP, put together by model_cap(). */
@@ -141,6 +142,22 @@ struct model_vector {
     uint32_t messages;
 };
 
+/* What a write is judged by: the world as it was when a hart issued it. */
+struct model_order {
+    uint32_t hart;
+    uint64_t loads;
+    uint64_t doorbell_barriers;
+    uint64_t register_barriers;
+};
+
+/* A write on its way to the device. */
+struct model_posted {
+    struct model_order order;
+    bool is_vector; /* the mask bit of a vector; else a register or a doorbell */
+    uint32_t place; /* its offset, or the vector */
+    uint32_t value;
+};
+
 struct model {
     /* Registers. */
     uint8_t *bar; /* only its addresses are used */
@@ -176,6 +193,7 @@ struct model {
     uint32_t hang_next;         /* that many I/O commands will never be answered */
     uint32_t pending_extra;     /* QEMU's count of pending queues is too high by this */
     bool counts_pending;        /* the line follows a count of busy queues, as QEMU's */
+    bool posted;                /* writes arrive later: see model_arrive() */
     bool msix;                  /* vectors instead of the line */
     bool home_masks;            /* a line of several harts: only home writes its mask */
     uint32_t home;              /* whose it is then, as world.hart */
@@ -212,6 +230,9 @@ struct model {
     int32_t pending_queues;  /* counts_pending: with entries, by QEMU's count */
     bool interrupt_status;   /* counts_pending: what INTMS hides */
     struct model_vector vectors[MODEL_QUEUES];
+    struct model_posted posted_writes[MODEL_POSTED]; /* a ring */
+    uint32_t posted_first;
+    uint32_t posted_count;
     bool asserted;
     bool masked_by_other;                 /* another hart than home: it must disable next */
     struct model_write writes[MODEL_LOG]; /* registers, the first ones */
@@ -270,7 +291,16 @@ bool model_level(const struct model *model);
 /* Turns bus mastering on, as the embedder's hook does. */
 void model_allow_dma(struct model *model);
 
-/* Masks a MSI-X vector or opens it; an open one sends what was held back. */
+/* The same as the driver reads it, from configuration space: the read pushes posted writes. */
+bool model_level_read(struct model *model);
+
+/*
+ * Lets up to `count` posted writes arrive, the oldest first; how many did. They arrive too before a
+ * register is read, when time goes on, and when there are too many.
+ */
+uint32_t model_arrive(struct model *model, uint32_t count);
+
+/* Masks a MSI-X vector or opens it; an open one sends what was held back. Posted, as registers. */
 void model_vector_mask(struct model *model, uint16_t vector, bool masked);
 
 /* Sends a message of a vector, as a completion does. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Between the model's files: registers (model.c), rings (model_ring.c), commands (model_admin.c,
- * model_io.c), data (model_prp.c), the line (model_line.c).
+ * model_io.c), data (model_prp.c), the line (model_line.c), the way there (model_posted.c).
  */
 #ifndef MODEL_INTERNAL_H
 #define MODEL_INTERNAL_H
@@ -17,6 +17,11 @@ struct model_answer {
     uint16_t status; /* as NVME_STATUS_ fields */
     uint32_t dw0;
 };
+
+/* model.c, model_line.c: at the device, where a posted write has arrived. */
+uint32_t model_register_read_now(struct model *model, uint32_t offset);
+void model_register_write_now(struct model *model, uint32_t offset, uint32_t value);
+void model_vector_mask_now(struct model *model, uint16_t vector, bool masked);
 
 /* model_ring.c */
 void model_open_sq(struct model *model, uint32_t id, uint64_t address, uint32_t entries,

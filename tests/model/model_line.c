@@ -58,7 +58,7 @@ void model_vector_send(struct model *model, uint16_t vector)
     }
 }
 
-void model_vector_mask(struct model *model, uint16_t vector, bool masked)
+void model_vector_mask_now(struct model *model, uint16_t vector, bool masked)
 {
     struct model_vector *of = &model->vectors[vector];
 

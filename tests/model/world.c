@@ -32,8 +32,18 @@ void world_reset(void)
     world.page_bytes = 4096;
 }
 
+void world_arrive(void)
+{
+    for (int i = 0; i < WORLD_MODELS_MAX; i++) {
+        if (world.models[i] != NULL) {
+            model_arrive(world.models[i], UINT32_MAX);
+        }
+    }
+}
+
 void world_advance(uint64_t ns)
 {
+    world_arrive();
     world.now_ns += ns;
 }
 
@@ -359,6 +369,7 @@ uint64_t world_now(void)
 void world_relax(void)
 {
     meanwhile(WORLD_AT_RELAX);
+    world_arrive();
     world.relaxes++;
     world.now_ns += world.relax_ns;
 }

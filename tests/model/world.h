@@ -104,6 +104,9 @@ void world_reset(void);
 /* Moves time on. */
 void world_advance(uint64_t ns);
 
+/* All writes that are posted arrive. Time that goes on does it too. */
+void world_arrive(void);
+
 /* Notes that the driver broke a rule; the first text is kept. */
 void world_find(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

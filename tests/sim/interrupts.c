@@ -230,5 +230,5 @@ bool sim_level(void *arg)
 {
     const struct sim_controller *controller = arg;
 
-    return model_level(controller->model);
+    return model_level_read(controller->model);
 }
