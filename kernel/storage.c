@@ -109,7 +109,7 @@ static uint32_t queues_granted(const struct storage *storage)
     if (smallest * storage->controller_count < wanted) {
         printf("note: %" PRIu32 " queues wanted, %" PRIu32 " %s: that many harts do the work\n",
                wanted, smallest * storage->controller_count,
-               smallest == vectors ? "have an MSI-X vector" : "granted");
+               smallest == vectors ? "with an MSI-X vector" : "granted");
         return smallest * storage->controller_count;
     }
     return wanted;

@@ -32,7 +32,7 @@ def small_table() -> None:
     for vectors in (2, 3):
         machine = {"irqchip": "imsic", "harts": 4, "nvme": {"msix_qsize": str(vectors)}}
         queues = vectors - 1
-        fewer = (f"4 queues wanted, {queues} have an MSI-X vector", f" {queues} queues? of")
+        fewer = (f"4 queues wanted, {queues} with an MSI-X vector", f" {queues} queues? of")
         for completion in ("irq", "hybrid"):
             crc(f"bs=1m completion={completion} harts=4", *fewer, **machine)
         nvme("crc count=8 completion=poll harts=4", " 4 queues of", **machine)

@@ -55,6 +55,7 @@ extern const struct test probe_tests[];
 extern const struct test left_over_tests[];
 extern const struct test naive_tests[];
 extern const struct test closing_tests[];
+extern const struct test select_tests[];
 extern const struct test timeout_tests[];
 extern const struct test reset_tests[];
 extern const struct test mode_tests[];
