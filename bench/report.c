@@ -35,6 +35,7 @@ struct merged {
     uint64_t verified;
     uint64_t verify_failed;
     uint64_t timeline[TIMELINE_INTERVALS];
+    uint32_t intervals; /* of timeline: those that a hart has begun */
 };
 
 /* *sum += end - begin, field by field: the counters are 64-bit numbers and nothing else. */
@@ -56,6 +57,7 @@ static void add_counters(struct nvme_counters *sum, const struct nvme_counters *
 static void merge(struct merged *merged, const struct worker *worker)
 {
     enum job_rw rw = worker->run->point->rw;
+    uint32_t intervals = timeline_intervals(&worker->timeline);
     uint64_t runtime_ns = time_ns_from_ticks(worker->end.ticks - worker->begin.ticks);
 
     for (uint32_t i = 0; i < 2; i++) {
@@ -79,6 +81,7 @@ static void merge(struct merged *merged, const struct worker *worker)
     for (uint32_t i = 0; i < TIMELINE_INTERVALS; i++) {
         merged->timeline[i] += worker->timeline.ios[i];
     }
+    merged->intervals = intervals > merged->intervals ? intervals : merged->intervals;
 }
 
 static void print_direction(const char *name, const struct merged *merged, uint32_t direction,
@@ -122,13 +125,12 @@ static void print_counters(const struct nvme_counters *counters)
 static void print_times(const struct run *run, const struct merged *merged)
 {
     uint64_t step_ns = time_ns_from_ticks(timeline_step(run->runtime_ticks));
-    uint32_t count = timeline_intervals(merged->runtime_ns, step_ns);
 
     if (run->point->completion == JOB_LIMIT) {
         return;
     }
     printf(",\"timeline\":{\"interval_ns\":%" PRIu64 ",\"ios\":[", step_ns);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < merged->intervals; i++) {
         printf("%s%" PRIu64, i == 0 ? "" : ",", merged->timeline[i]);
     }
     printf("]},\"stalls_over_10ms\":%" PRIu64, merged->stalls);

@@ -39,9 +39,7 @@ void timeline_end(struct timeline *timeline, uint64_t total)
     take(timeline, total);
 }
 
-uint32_t timeline_intervals(uint64_t runtime_ticks, uint64_t step_ticks)
+uint32_t timeline_intervals(const struct timeline *timeline)
 {
-    uint64_t count = (runtime_ticks + step_ticks - 1) / step_ticks;
-
-    return count < TIMELINE_INTERVALS ? (uint32_t)count : TIMELINE_INTERVALS;
+    return timeline->step_ticks == 0 ? 0 : timeline->current + 1;
 }

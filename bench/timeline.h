@@ -37,7 +37,10 @@ void timeline_pass(struct timeline *timeline, uint64_t now_ticks, uint64_t total
 /* The window is over after `total` completions; what came behind its end is the last interval's. */
 void timeline_end(struct timeline *timeline, uint64_t total);
 
-/* How many intervals a window of runtime_ticks has begun, which may have ended early. */
-uint32_t timeline_intervals(uint64_t runtime_ticks, uint64_t step_ticks);
+/*
+ * How many intervals the window has begun, which may have ended early; 0 before timeline_start().
+ * Every completion is in one of them, whenever the window's edges were taken.
+ */
+uint32_t timeline_intervals(const struct timeline *timeline);
 
 #endif
