@@ -2,7 +2,8 @@
 /*
  * Errors, status fields and events in words. Tables only; decides nothing.
  *
- * Codes: NVMe Base 2.0 (Status Code Type and Status Code definitions), NVM Command Set 1.0.
+ * Codes: NVMe Base 2.0 (Status Code Type and Status Code definitions), NVM Command Set 1.0,
+ * Zoned Namespace Command Set 1.1.
  */
 #include "nvme_internal.h"
 
@@ -75,6 +76,14 @@ static const struct status_phrase status_phrases[] = {
     {0x10e, "feature cannot be changed"},
     {0x180, "conflicting attributes"},
     {0x182, "write to a read-only range"},
+    {0x1b8, "zone boundary error"},
+    {0x1b9, "zone is full"},
+    {0x1ba, "zone is read only"},
+    {0x1bb, "zone is offline"},
+    {0x1bc, "invalid write to a zone"},
+    {0x1bd, "too many active zones"},
+    {0x1be, "too many open zones"},
+    {0x1bf, "invalid zone state transition"},
     {0x280, "write fault"},
     {0x281, "unrecovered read error"},
     {0x282, "end-to-end guard check error"},
