@@ -411,7 +411,8 @@ struct nvme_counters {
     uint64_t late;       /* watch found an entry ready, the interrupt being under way or masked */
     uint64_t missed;     /* watch found an entry whose interrupt never came */
     uint64_t stale;      /* entries whose command id was not outstanding: ignored */
-    uint64_t malformed;  /* entries with another queue's SQID or an SQHD out of range: ignored */
+    uint64_t malformed;  /* entries with another queue's SQID or an SQHD out of range; the request
+                            that their command id names ends all the same */
 };
 
 /* Copies the counters. */
@@ -484,8 +485,8 @@ void nvme_submit(struct nvme_queue *queue);
 /*
  * Consumes up to `budget` completions (1 or more), runs their callbacks, then rings the completion
  * head doorbell once if anything was consumed and the submission doorbell once if anything posted
- * has not been rung for. Returns how many ended a command: entries that are stale or malformed do
- * not count. The only drain: never nested, on the owner, and for an
+ * has not been rung for. Returns how many ended a command: entries that are stale do not
+ * count. The only drain: never nested, on the owner, and for an
  * interrupt queue with interrupts off. On a controller that has failed it ends the requests.
  */
 uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget);

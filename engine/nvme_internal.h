@@ -210,7 +210,7 @@ static inline uint64_t nvme_queue_consumed(const struct nvme_queue *queue)
 /* Those of them that ended a command. */
 static inline uint64_t nvme_queue_useful(const struct nvme_queue *queue)
 {
-    return nvme_queue_consumed(queue) - queue->counters.stale - queue->counters.malformed;
+    return nvme_queue_consumed(queue) - queue->counters.stale;
 }
 
 /* Commands posted since open, rung for or not. */

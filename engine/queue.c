@@ -156,20 +156,25 @@ static inline void end(struct nvme_queue *queue, struct nvme_request *request,
     request->done(request->arg, result);
 }
 
+/* A status field that is not 0. With type and code 0 it tells of success, whatever else it says. */
 static NVME_COLD void end_with_status(struct nvme_queue *queue, struct nvme_request *request,
                                       uint64_t status, uint32_t dw0)
 {
-    end(queue, request,
-        (struct nvme_result){
-            .error = NVME_ERR_DEVICE,
-            .status = (uint16_t)NVME_GET(NVME_CQE_STATUS, status >> 32),
-            .dw0 = dw0,
-        });
+    uint16_t field = (uint16_t)NVME_GET(NVME_CQE_STATUS, status >> 32);
+    struct nvme_result result = {.dw0 = dw0};
+
+    if ((field & (NVME_STATUS_TYPE | NVME_STATUS_CODE)) == 0) {
+        result.bytes_done = request->size_bytes;
+    } else {
+        result.error = NVME_ERR_DEVICE;
+        result.status = field;
+    }
+    end(queue, request, result);
 }
 
 /*
- * One entry, already copied out of the ring: nothing in it is trusted. An entry that names no
- * outstanding request is counted and dropped; its request, if there was one, times out.
+ * One entry, already copied out of the ring: nothing in it is trusted. An entry whose command id,
+ * slot and generation, names no outstanding request is counted and dropped.
  */
 static NVME_INLINE void complete(struct nvme_queue *queue, struct nvme_request *request,
                                  uint64_t status, uint64_t dw0_dw1)
@@ -220,14 +225,12 @@ reap_up_to(struct nvme_queue *queue, const volatile struct nvme_completion *entr
         hal_after_phase();
         dw0_dw1 = hal_dma_load64(&entry->dw0);
         entry++;
-        /* Our own SQID above an SQHD inside the ring. */
-        if ((status << 32) - own_sq < sq_count) {
-            complete(queue, nvme_request_find(requests, slot_mask, (uint16_t)(status >> 32)),
-                     status, dw0_dw1);
-        } else {
+        /* Not our SQID above an SQHD inside the ring. It is the command id that proves the rest. */
+        if (__builtin_expect((status << 32) - own_sq >= sq_count, 0)) {
             queue->counters.malformed++;
-            queue->junk++;
         }
+        complete(queue, nvme_request_find(requests, slot_mask, (uint16_t)(status >> 32)), status,
+                 dw0_dw1);
     } while (entry != limit);
     return entry;
 }

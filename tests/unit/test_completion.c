@@ -6,7 +6,6 @@
 
 enum {
     BLOCK = 512,
-    ENTRY_MALFORMED = 0x7777,
 };
 
 static uint8_t buffer[8 * BLOCK] __attribute__((aligned(4096)));
@@ -22,22 +21,27 @@ static void post_read(struct fixture *fixture, struct outcome *outcome)
 
 struct hostile_case {
     const char *name;
-    uint32_t sq;  /* SQHD and SQID of the entry */
-    uint32_t cid; /* ENTRY_MALFORMED: of the request in flight */
+    uint32_t sq; /* SQHD and SQID of the entry */
+    uint32_t cid;
     bool malformed;
 };
 
 static const struct hostile_case hostile_cases[] = {
-    {"entry_of_another_sq_is_malformed", 2U << 16 | 1, ENTRY_MALFORMED, true},
-    {"entry_of_the_admin_sq_is_malformed", 1, ENTRY_MALFORMED, true},
-    {"sqid_of_all_ones_is_malformed", 0xffff0001, ENTRY_MALFORMED, true},
-    {"sqhd_equal_to_the_depth_is_malformed", 1U << 16 | FIXTURE_DEPTH, ENTRY_MALFORMED, true},
-    {"sqhd_of_all_ones_is_malformed", 1U << 16 | 0xffff, ENTRY_MALFORMED, true},
     {"cid_of_an_idle_slot_is_stale", 1U << 16 | 1, 5, false},
     {"cid_of_a_slot_beyond_the_depth_is_stale", 1U << 16 | 1, FIXTURE_DEPTH - 1, false},
     {"cid_0xffff_is_stale", 1U << 16 | 1, 0xffff, false},
     {"cid_of_another_generation_is_stale", 1U << 16 | 1, 0xaaa0, false},
+    {"stale_cid_of_another_sq_is_both", 2U << 16 | 1, 5, true},
 };
+
+/* The device has not answered yet. */
+static void post_one(struct fixture *fixture, struct outcome *outcome)
+{
+    fixture_poll_queue(fixture);
+    fixture->model->on_demand = true;
+    post_read(fixture, outcome);
+    nvme_submit(fixture->queues[0]);
+}
 
 static void hostile_entry_is_counted_and_ends_nobody(void **state)
 {
@@ -45,26 +49,75 @@ static void hostile_entry_is_counted_and_ends_nobody(void **state)
     struct fixture fixture;
     struct outcome outcome = {0};
     struct nvme_counters counters;
-    uint32_t cid;
 
-    fixture_poll_queue(&fixture);
-    fixture.model->on_demand = true;
-    post_read(&fixture, &outcome);
-    nvme_submit(fixture.queues[0]);
-    cid = fixture.model->pending[0].command.cdw0 >> 16;
+    post_one(&fixture, &outcome);
     model_post_entry(fixture.model, 1,
-                     (struct nvme_completion){
-                         .sq = this->sq,
-                         .status = this->cid == ENTRY_MALFORMED ? cid : this->cid,
-                     });
+                     (struct nvme_completion){.sq = this->sq, .status = this->cid});
     assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 0);
     assert_int_equal(outcome.count, 0);
     counters = fixture_counters(fixture.queues[0]);
     assert_int_equal(counters.malformed, this->malformed);
-    assert_int_equal(counters.stale, !this->malformed);
+    assert_int_equal(counters.stale, 1);
     model_step(fixture.model, 1);
     assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 1);
     outcome_check_ok(&outcome, BLOCK);
+    fixture_finish(&fixture);
+}
+
+struct bent_case {
+    const char *name;
+    uint32_t sq;     /* SQHD and SQID of the entry, 0: as they should be */
+    uint16_t status; /* the status field */
+    enum nvme_error error;
+};
+
+static const struct bent_case bent_cases[] = {
+    {"sqid_of_another_queue", 2U << 16 | 1, 0, NVME_OK},
+    {"sqid_of_the_admin_queue", 1, 0, NVME_OK},
+    {"sqid_of_all_ones", 0xffff0001, 0, NVME_OK},
+    {"sqhd_equal_to_the_depth", 1U << 16 | FIXTURE_DEPTH, 0, NVME_OK},
+    {"sqhd_of_all_ones", 1U << 16 | 0xffff, 0, NVME_OK},
+    {"sqid_off_and_a_media_error", 2U << 16 | 1, 0x281, NVME_ERR_DEVICE},
+    {"success_with_more_is_success", 0, 0x2000, NVME_OK},
+    {"success_with_a_retry_delay_is_success", 0, 0x1800, NVME_OK},
+    {"success_with_do_not_retry_is_success", 0, 0x4000, NVME_OK},
+    {"success_with_all_of_them_is_success", 0, 0x7800, NVME_OK},
+    {"code_1_is_an_error", 0, 0x7801, NVME_ERR_DEVICE},
+    {"type_1_with_code_0_is_an_error", 0, 0x0100, NVME_ERR_DEVICE},
+};
+
+static const struct bent_case *bent;
+
+static void bend(struct model *model, uint32_t cqid, struct nvme_completion *entry)
+{
+    (void)model;
+    (void)cqid;
+    entry->dw0 = 0x1234;
+    entry->sq = bent->sq != 0 ? bent->sq : entry->sq;
+    entry->status |= (uint32_t)NVME_PUT(NVME_CQE_STATUS, bent->status);
+}
+
+/* Slot and generation prove which request it is, its type and code what has become of it. */
+static void bent_entry_ends_its_request(void **state)
+{
+    const struct bent_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    struct nvme_counters counters;
+
+    post_one(&fixture, &outcome);
+    bent = this;
+    fixture.model->bend = bend;
+    model_step(fixture.model, 1);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 1);
+    assert_int_equal(outcome.count, 1);
+    assert_int_equal(outcome.result.error, this->error);
+    assert_int_equal(outcome.result.status, this->error == NVME_OK ? 0 : this->status);
+    assert_int_equal(outcome.result.bytes_done, this->error == NVME_OK ? BLOCK : 0);
+    assert_int_equal(outcome.result.dw0, 0x1234);
+    counters = fixture_counters(fixture.queues[0]);
+    assert_int_equal(counters.malformed, this->sq != 0);
+    assert_int_equal(counters.stale, 0);
     fixture_finish(&fixture);
 }
 
@@ -201,7 +254,7 @@ static void interrupt_queue_is_not_lent(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[6 + COUNT_OF(hostile_cases)] = {
+    struct CMUnitTest tests[6 + COUNT_OF(hostile_cases) + COUNT_OF(bent_cases)] = {
         cmocka_unit_test(duplicate_entry_ends_its_request_once),
         cmocka_unit_test(late_entry_does_not_end_the_slots_next_request),
         cmocka_unit_test(out_of_order_completions_find_their_requests),
@@ -213,5 +266,7 @@ int main(void)
 
     fixture_add_cases(tests, &count, hostile_entry_is_counted_and_ends_nobody, hostile_cases,
                       COUNT_OF(hostile_cases), sizeof(hostile_cases[0]));
+    fixture_add_cases(tests, &count, bent_entry_ends_its_request, bent_cases, COUNT_OF(bent_cases),
+                      sizeof(bent_cases[0]));
     return fixture_run("completion", tests, count);
 }
