@@ -84,6 +84,8 @@ static enum storage_step open_engine(struct storage *storage, struct storage_con
     struct nvme_config config = {
         .registers = (volatile void *)(uintptr_t)bar->base,
         .registers_size_bytes = bar->size,
+        .pci_vendor = controller->function->vendor,
+        .pci_device = controller->function->device_id,
         .page_bytes = DMA_PAGE,
         .queue_count = queues_each(storage, controllers),
         .depth_entries = storage->config.depth_entries,
