@@ -373,9 +373,15 @@ def run(first: Path, second: Path, threshold_percent: float) -> int:
     """The command: 0 no regression, 1 one at least. UsageError if nothing can be told."""
     if not 0 <= threshold_percent < 100:
         raise UsageError(f"--threshold: {threshold_percent:g} is out of range (0 to 100)")
+    try:
+        return _run(first, second, threshold_percent / 100)
+    except results.BROKEN as error:  # what load() has not read
+        raise UsageError(f"--compare: a field is missing or of another kind: {error}") from error
+
+
+def _run(first: Path, second: Path, threshold: float) -> int:
     sides = load(first), load(second)
     notes = check(*sides)
-    threshold = threshold_percent / 100
     seen = judge(*sides, threshold)
     if not seen.found:
         counts = " and ".join(str(len(points(side))) for side in sides)

@@ -158,7 +158,11 @@ def _resumed(result: dict, target: Target, folder: Path) -> Resumed:
                 f"{hint.format(commit=header.get('commit'))}, or measure anew into another --out)"
             )
     windows = _complete(plan, load_windows(folder))
-    return Resumed(plan, target, Capacity.from_json(result["capacity"]), windows, header)
+    capacity = Capacity.from_json(result["capacity"])
+    # Reads all that the rest of the run reads at its end.
+    results.build(windows, header, {}, True, capacity.as_json())
+    plan.describe()
+    return Resumed(plan, target, capacity, windows, header)
 
 
 def load(folder: Path, target: Target) -> Resumed:

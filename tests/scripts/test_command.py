@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -15,7 +16,8 @@ from pathlib import Path
 from unittest import mock
 
 from bench_command import BenchTest
-from support import ROOT, SCRIPTS, ScriptTest
+from fake_results import fake_result
+from support import ROOT, SCRIPTS, ScriptTest, run_script
 
 import environment
 import hostcpu
@@ -239,6 +241,21 @@ class Plot(ScriptTest):
         )  # fmt: skip
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("results.json: No such file or directory", done.stderr)
+
+    def test_results_that_were_cut_off(self) -> None:
+        text = json.dumps(fake_result("1")).encode()
+        path = self.folder / "results.json"
+        for size in (0, 1, len(text) // 2, len(text) - 1):
+            path.write_bytes(text[:size])
+            for words, status in (
+                (["plot.py", str(self.folder)], 1),
+                (["bench.py", "--compare", str(self.folder), str(self.folder)], 2),
+                (["bench.py", "--resume", "--out", str(self.folder)], 2),
+            ):
+                done = run_script(*words)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertRegex(done.stderr, ONE_LINE)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
     def test_modules_that_are_missing(self) -> None:
         done = subprocess.run(

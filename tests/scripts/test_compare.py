@@ -329,6 +329,12 @@ class Command(support.ScriptTest):
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn(f"bench.py: --compare: {path}: a field is missing", done.stderr)
                 self.assertIn(text, done.stderr)
+        late = fake_result()
+        del late["jobs"][0]["hartq"]["host_wait_fraction"]["device"]
+        done = support.run_script("bench.py", "--compare", good, self.save("late", late))
+        self.assertEqual(done.stderr,
+                         "bench.py: --compare: a field is missing or of another kind: 'device'\n"
+                         )  # fmt: skip
         (self.folder / "junk").write_bytes(b"\xe2\x28\xa1")
         done = support.run_script("bench.py", "--compare", good, str(self.folder / "junk"))
         self.assertIn(f"{self.folder / 'junk'}: not JSON", done.stderr)

@@ -153,6 +153,8 @@ class Resume(BenchTest):
             self.assertIn("windows.jsonl, line 1 is no window: ", self.refused())
         path.write_text(lines.replace('"sweep": 0', '"sweep": 7'))
         self.assertIn("does not say how to go on: IndexError", self.refused())
+        path.write_text(lines.replace('"idle_ns"', '"idle_nz"'))
+        self.assertIn("does not say how to go on: KeyError: 'idle_ns'", self.refused())
 
     def change_host(self, host: dict) -> None:
         """Another host in the result that is there."""
