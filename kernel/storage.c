@@ -178,7 +178,7 @@ static bool begin(struct storage *storage, const struct storage_config *config)
         return false;
     }
     if (!scanned) {
-        storage->function_count = pci_scan(&machine_get()->pci, storage->functions, capacity);
+        storage->function_count = pci_scan(machine_get(), storage->functions, capacity);
         scanned = true;
         if (storage->function_count > capacity) {
             printf("note: %" PRIu32 " PCI functions, the first %" PRIu32 " are used\n",

@@ -22,7 +22,7 @@
 enum {
     STORAGE_CONTROLLERS_MAX = 8,
     STORAGE_HARTS_MAX = 64,
-    STORAGE_FUNCTIONS_MAX = 32,
+    STORAGE_FUNCTIONS_MAX = 256,
     STORAGE_EVENTS_MAX = 16,   /* kept per controller until printed */
     STORAGE_ADDRESS_BYTES = 8, /* of storage_write_address */
 };

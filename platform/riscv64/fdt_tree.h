@@ -56,8 +56,12 @@ tree_node tree_parent(const struct tree *tree, tree_node node);
 /// The node's name with its unit address ("serial@10000000"); "" for the root and for no node.
 const char *tree_name(const struct tree *tree, tree_node node);
 
-/// Node by absolute path; a unit address may be left out ("/soc/serial"): the first match.
+/// Node by absolute path; a unit address may be left out ("/soc/serial"): the first match. What
+/// follows a ':' are options, which are not looked at.
 tree_node tree_find_path(const struct tree *tree, const char *path);
+
+/// The same, or by a name of /aliases, as stdout-path has it: "serial0:115200n8".
+tree_node tree_find_named(const struct tree *tree, const char *name);
 
 /// Next node behind `after` (TREE_NONE: from the root) with `compatible` among its strings.
 tree_node tree_find_compatible(const struct tree *tree, tree_node after, const char *compatible);

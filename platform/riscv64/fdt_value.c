@@ -125,18 +125,31 @@ static bool name_matches(const char *name, const char *wanted, size_t length)
     return name[length] == 0 || (name[length] == '@' && memchr(wanted, '@', length) == NULL);
 }
 
-tree_node tree_find_path(const struct tree *tree, const char *path)
+// The value of the alias whose name is the first `length` bytes of `name`; NULL: no such absolute
+// path.
+static const char *find_alias(const struct tree *tree, const char *name, size_t length)
 {
-    tree_node node = tree_root(tree);
+    tree_node aliases = tree_find_path(tree, "/aliases");
+    struct tree_property property;
 
-    if (*path != '/') {
-        return TREE_NONE;
+    for (unsigned i = 0; tree_property_at(tree, aliases, i, &property); i++) {
+        if (strncmp(property.name, name, length) == 0 && property.name[length] == 0) {
+            const char *path = tree_string(&property, 0);
+
+            return path != NULL && *path == '/' ? path : NULL;
+        }
     }
-    while (node != TREE_NONE && *path != 0) {
+    return NULL;
+}
+
+// From `node` down a path, until it ends or its options begin.
+static tree_node walk_path(const struct tree *tree, tree_node node, const char *path)
+{
+    while (node != TREE_NONE && *path != 0 && *path != ':') {
         size_t length;
 
         path += strspn(path, "/");
-        length = strcspn(path, "/");
+        length = strcspn(path, "/:");
         if (length == 0) {
             break;
         }
@@ -147,6 +160,22 @@ tree_node tree_find_path(const struct tree *tree, const char *path)
         path += length;
     }
     return node;
+}
+
+tree_node tree_find_path(const struct tree *tree, const char *path)
+{
+    return *path == '/' ? walk_path(tree, tree_root(tree), path) : TREE_NONE;
+}
+
+tree_node tree_find_named(const struct tree *tree, const char *name)
+{
+    size_t length = strcspn(name, "/:");
+    const char *path = *name == '/' ? NULL : find_alias(tree, name, length);
+
+    if (path == NULL) {
+        return tree_find_path(tree, name);
+    }
+    return walk_path(tree, tree_find_path(tree, path), name + length);
 }
 
 void tree_cell_counts(const struct tree *tree, tree_node node, uint32_t *address_cells,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// From the device tree to struct machine, part by part: memory, harts, console, interrupt
-// controllers. The PCI host is in machine_pci.c. Devicetree Specification 0.4, chapters 2 and 3;
-// the bindings of riscv,cpu-intc, sifive,plic-1.0.0, riscv,imsics and ns16550a.
+// From the device tree to struct machine, part by part: harts, console, interrupt controllers,
+// IOMMUs. Memory is in machine_memory.c, PCI hosts are in machine_pci.c. Devicetree Specification
+// 0.4, chapters 2 and 3; the bindings of riscv,cpu-intc, sifive,plic-1.0.0, riscv,imsics, ns16550a
+// and riscv,iommu.
 #include "machine.h"
 
 #include <string.h>
@@ -11,73 +12,23 @@
 
 enum { CAUSE_S_EXTERNAL = 9 };
 
-static const char *add_span(struct machine_span *spans, uint32_t *count, uint64_t base,
-                            uint64_t size)
+// All harts share one clock, so the first that is named is everybody's.
+static bool read_timebase(const struct tree *tree, tree_node cpus, struct machine *out)
 {
-    if (size == 0) {
-        return NULL;
-    }
-    if (base + size < base || *count == MACHINE_SPAN_LIMIT) {
-        return "memory: more than 16 ranges, or one beyond the address space";
-    }
-    spans[*count] = (struct machine_span){base, size};
-    ++*count;
-    return NULL;
-}
+    struct tree_property timebase;
+    tree_node node = cpus;
 
-static const char *add_regs(const struct tree *tree, tree_node node, struct machine_span *spans,
-                            uint32_t *count)
-{
-    const char *error = NULL;
-    uint64_t base;
-    uint64_t size;
-
-    for (unsigned i = 0; error == NULL && tree_reg(tree, node, i, &base, &size); i++) {
-        error = add_span(spans, count, base, size);
+    while (node != TREE_NONE && !tree_property_find(tree, node, "timebase-frequency", &timebase)) {
+        node = node == cpus ? tree_first_child(tree, cpus) : tree_next_sibling(tree, node);
     }
-    return error;
-}
-
-static const char *read_memory(const struct tree *tree, struct machine *out)
-{
-    const char *error = NULL;
-    tree_node node = tree_first_child(tree, tree_root(tree));
-
-    for (; error == NULL && node != TREE_NONE; node = tree_next_sibling(tree, node)) {
-        const char *type = tree_read_string(tree, node, "device_type");
-
-        if (type != NULL && strcmp(type, "memory") == 0 && tree_enabled(tree, node)) {
-            error = add_regs(tree, node, out->memory, &out->memory_count);
-        }
-    }
-    if (error != NULL) {
-        return error;
-    }
-    return out->memory_count != 0 ? NULL : "memory: the device tree names none";
-}
-
-static const char *read_reserved(const struct tree *tree, struct machine *out)
-{
-    const char *error = add_span(out->reserved, &out->reserved_count,
-                                 (uint64_t)(uintptr_t)tree->blob, tree->size_bytes);
-    tree_node node = tree_first_child(tree, tree_find_path(tree, "/reserved-memory"));
-    uint64_t base;
-    uint64_t size;
-
-    for (unsigned i = 0; error == NULL && tree_reservation(tree, i, &base, &size); i++) {
-        error = add_span(out->reserved, &out->reserved_count, base, size);
-    }
-    for (; error == NULL && node != TREE_NONE; node = tree_next_sibling(tree, node)) {
-        error = add_regs(tree, node, out->reserved, &out->reserved_count);
-    }
-    return error;
+    return node != TREE_NONE &&
+           tree_cells(&timebase, 0, timebase.size_bytes / 4, &out->timebase_hz);
 }
 
 static const char *read_harts(const struct tree *tree, struct machine *out)
 {
     tree_node cpus = tree_find_path(tree, "/cpus");
     tree_node node = tree_first_child(tree, cpus);
-    struct tree_property timebase;
     uint64_t size;
 
     for (; node != TREE_NONE; node = tree_next_sibling(tree, node)) {
@@ -90,35 +41,58 @@ static const char *read_harts(const struct tree *tree, struct machine *out)
         if (!tree_reg(tree, node, 0, &hart.id, &size)) {
             return "harts: one without a reg property";
         }
-        if (out->hart_count == MACHINE_HART_LIMIT) {
-            return "harts: more than 64";
+        if (out->hart_count < MACHINE_HART_LIMIT) {
+            out->harts[out->hart_count] = hart;
+            out->hart_count++;
         }
-        out->harts[out->hart_count] = hart;
-        out->hart_count++;
     }
     if (out->hart_count == 0) {
         return "harts: the device tree names none";
     }
-    if (!tree_property_find(tree, cpus, "timebase-frequency", &timebase) ||
-        !tree_cells(&timebase, 0, timebase.size_bytes / 4, &out->timebase_hz)) {
-        return "harts: /cpus has no timebase-frequency";
-    }
-    return NULL;
+    return read_timebase(tree, cpus, out) ? NULL : "harts: /cpus has no timebase-frequency";
 }
 
-// True if a bus above the node translates addresses, which tree_reg() does not.
-static bool is_translated(const struct tree *tree, tree_node node)
+// One bus: its ranges lead from its own addresses to its parent's. Without ranges, or with empty
+// ones, both are the same.
+static bool translate_once(const struct tree *tree, tree_node bus, uint64_t *base, uint64_t size)
 {
     struct tree_property ranges;
-    tree_node bus = tree_parent(tree, node);
+    uint32_t cells;
+    uint32_t parent_cells;
+    uint32_t size_cells;
+    uint32_t ignored;
 
-    for (unsigned depth = 0; bus != TREE_NONE && depth < TREE_DEPTH_LIMIT; depth++) {
-        if (tree_property_find(tree, bus, "ranges", &ranges) && ranges.size_bytes != 0) {
-            return true;
+    if (!tree_property_find(tree, bus, "ranges", &ranges) || ranges.size_bytes == 0) {
+        return true;
+    }
+    tree_cell_counts(tree, bus, &cells, &size_cells);
+    tree_cell_counts(tree, tree_parent(tree, bus), &parent_cells, &ignored);
+    for (uint32_t i = 0; i < ranges.size_bytes / 4; i += cells + parent_cells + size_cells) {
+        uint64_t child;
+        uint64_t parent;
+        uint64_t length;
+
+        if (!tree_cells(&ranges, i, cells, &child) || cells == 0 ||
+            !tree_cells(&ranges, i + cells, parent_cells, &parent) ||
+            !tree_cells(&ranges, i + cells + parent_cells, size_cells, &length)) {
+            return false;
         }
-        bus = tree_parent(tree, bus);
+        if (*base >= child && *base - child <= length && size <= length - (*base - child)) {
+            *base = parent + (*base - child);
+            return *base + size >= *base;
+        }
     }
     return false;
+}
+
+bool machine_translate(const struct tree *tree, tree_node node, uint64_t *base, uint64_t size)
+{
+    tree_node bus = tree_parent(tree, node);
+
+    while (bus != TREE_NONE && translate_once(tree, bus, base, size)) { // a tree has a depth limit
+        bus = tree_parent(tree, bus);
+    }
+    return bus == TREE_NONE;
 }
 
 const char *machine_read_device(const struct tree *tree, tree_node node, struct machine_span *out)
@@ -126,20 +100,19 @@ const char *machine_read_device(const struct tree *tree, tree_node node, struct 
     if (node == TREE_NONE) {
         return NULL;
     }
-    if (is_translated(tree, node)) {
-        return "a device on a bus with address translation (ranges) is not supported";
-    }
     if (!tree_reg(tree, node, 0, &out->base, &out->size) || out->size == 0 ||
         out->base + out->size < out->base) {
         return "a device without a usable reg property";
     }
+    if (!machine_translate(tree, node, &out->base, out->size)) {
+        return "a device outside of what a bus above it passes on (ranges)";
+    }
     return NULL;
 }
 
-// The first enabled device of a kind.
-static tree_node find_device(const struct tree *tree, const char *compatible)
+tree_node machine_find_device(const struct tree *tree, tree_node after, const char *compatible)
 {
-    tree_node node = tree_find_compatible(tree, TREE_NONE, compatible);
+    tree_node node = tree_find_compatible(tree, after, compatible);
 
     while (node != TREE_NONE && !tree_enabled(tree, node)) {
         node = tree_find_compatible(tree, node, compatible);
@@ -153,11 +126,11 @@ static const char *read_console(const struct tree *tree, struct machine *out)
     tree_node chosen = tree_find_path(tree, "/chosen");
     const char *path = tree_read_string(tree, chosen, "stdout-path");
     const char *bootargs = tree_read_string(tree, chosen, "bootargs");
-    tree_node uart = path != NULL ? tree_find_path(tree, path) : TREE_NONE;
+    tree_node uart = path != NULL ? tree_find_named(tree, path) : TREE_NONE;
 
     out->bootargs = bootargs != NULL ? bootargs : "";
     if (!tree_has_string(tree, uart, "compatible", "ns16550a")) {
-        uart = find_device(tree, "ns16550a");
+        uart = machine_find_device(tree, TREE_NONE, "ns16550a");
     }
     out->uart_source = 0;
     tree_read_u32(tree, uart, "interrupts", &out->uart_source);
@@ -214,11 +187,11 @@ static void read_contexts(const struct tree *tree, tree_node node, struct machin
 
 static const char *read_plic(const struct tree *tree, struct machine *out)
 {
-    tree_node node = find_device(tree, "sifive,plic-1.0.0");
+    tree_node node = machine_find_device(tree, TREE_NONE, "sifive,plic-1.0.0");
     const char *error;
 
     if (node == TREE_NONE) {
-        node = find_device(tree, "riscv,plic0");
+        node = machine_find_device(tree, TREE_NONE, "riscv,plic0");
     }
     if (node == TREE_NONE) {
         return NULL;
@@ -251,6 +224,19 @@ static const char *read_imsic(const struct tree *tree, struct machine *out)
     return NULL;
 }
 
+// One that cannot be read is nobody's: the devices behind it say so when they cannot reach memory.
+static void read_iommus(const struct tree *tree, struct machine *out)
+{
+    tree_node node = TREE_NONE;
+
+    while (out->iommu_count < MACHINE_IOMMU_LIMIT &&
+           (node = machine_find_device(tree, node, "riscv,iommu")) != TREE_NONE) {
+        if (machine_read_device(tree, node, &out->iommus[out->iommu_count]) == NULL) {
+            out->iommu_count++;
+        }
+    }
+}
+
 const char *machine_read(const void *dtb, size_t limit_bytes, struct machine *out)
 {
     struct tree tree;
@@ -262,13 +248,11 @@ const char *machine_read(const void *dtb, size_t limit_bytes, struct machine *ou
         error = read_console(&tree, out);
     }
     if (error == NULL) {
-        error = machine_read_device(&tree, find_device(&tree, "sifive,test0"), &out->test);
+        error = machine_read_device(&tree, machine_find_device(&tree, TREE_NONE, "sifive,test0"),
+                                    &out->test);
     }
     if (error == NULL) {
-        error = read_memory(&tree, out);
-    }
-    if (error == NULL) {
-        error = read_reserved(&tree, out);
+        error = machine_read_memory(&tree, out);
     }
     if (error == NULL) {
         error = read_harts(&tree, out);
@@ -280,7 +264,8 @@ const char *machine_read(const void *dtb, size_t limit_bytes, struct machine *ou
         error = read_imsic(&tree, out);
     }
     if (error == NULL) {
-        error = machine_read_pci(&tree, find_device(&tree, "pci-host-ecam-generic"), &out->pci);
+        read_iommus(&tree, out);
+        machine_read_pci(&tree, out);
     }
     return error;
 }

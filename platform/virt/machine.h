@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Everything the device tree says about the machine, in plain units. Read once at start-up by
 // machine_read(), which is pure and runs on the host too; nothing of it is assumed elsewhere.
-// Addresses are taken as the CPU's: a bus that translates them (non-empty ranges) is an error.
+// Addresses are the CPU's: what a bus translates (ranges) has been translated.
 #ifndef HARTQ_MACHINE_H
 #define HARTQ_MACHINE_H
 
@@ -9,8 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MACHINE_HART_LIMIT 64
+#define MACHINE_HART_LIMIT 512
 #define MACHINE_SPAN_LIMIT 16
+#define MACHINE_RESERVED_LIMIT 64
+#define MACHINE_PCI_LIMIT 4
+#define MACHINE_IOMMU_LIMIT 4
 #define MACHINE_INTERRUPT_LIMIT 64
 #define MACHINE_NO_CONTEXT UINT32_MAX
 
@@ -41,7 +44,7 @@ struct machine_window {
     uint64_t size;
 };
 
-/// The PCI host. ecam.size 0: the machine has none.
+/// A PCI host.
 struct machine_pci {
     struct machine_span ecam;
     uint32_t bus_first, bus_last;
@@ -55,10 +58,11 @@ struct machine_pci {
 struct machine {
     struct machine_span memory[MACHINE_SPAN_LIMIT];
     uint32_t memory_count;
-    struct machine_span
-        reserved[MACHINE_SPAN_LIMIT]; // by the tree, the device tree itself included
+    // By the tree, which is itself included, in order. Of more than fit the nearest are joined, and
+    // what lies between them is not used.
+    struct machine_span reserved[MACHINE_RESERVED_LIMIT];
     uint32_t reserved_count;
-    struct machine_hart harts[MACHINE_HART_LIMIT];
+    struct machine_hart harts[MACHINE_HART_LIMIT]; // of more the first
     uint32_t hart_count;
     uint64_t timebase_hz;
     const char *bootargs;      // in the blob; "" if there are none
@@ -71,7 +75,11 @@ struct machine {
     struct machine_span imsic; // S-mode interrupt files; size 0: none
     uint32_t imsic_identities; // highest
     uint32_t imsic_guest_bits; // each hart has 2^n pages of files, the first is its own
-    struct machine_pci pci;
+    struct machine_pci pci[MACHINE_PCI_LIMIT]; // hosts that can be used
+    uint32_t pci_count;
+    const char *pci_error; // why another host of the tree is not one of them; NULL: all are
+    struct machine_span iommus[MACHINE_IOMMU_LIMIT]; // riscv,iommu
+    uint32_t iommu_count;
 };
 
 /// Reads the tree at `dtb`, whose header is believed up to `limit_bytes`. NULL, or an error phrase

@@ -9,7 +9,17 @@
 /// The first reg entry of a device; *out stays as it is if node is TREE_NONE. NULL or an error.
 const char *machine_read_device(const struct tree *tree, tree_node node, struct machine_span *out);
 
-/// The PCI host; *out stays as it is if node is TREE_NONE. NULL or an error.
-const char *machine_read_pci(const struct tree *tree, tree_node node, struct machine_pci *out);
+/// The next enabled device of a kind behind `after` (TREE_NONE: the first); TREE_NONE: no more.
+tree_node machine_find_device(const struct tree *tree, tree_node after, const char *compatible);
+
+/// Translates an address on the node's bus to the CPU's, bus by bus. False: a bus on the way does
+/// not pass on all `size` bytes in one piece.
+bool machine_translate(const struct tree *tree, tree_node node, uint64_t *base, uint64_t size);
+
+/// Memory and what is reserved of it. NULL or an error.
+const char *machine_read_memory(const struct tree *tree, struct machine *out);
+
+/// The PCI hosts; memory has been read. Says of one that cannot be used why, in out->pci_error.
+void machine_read_pci(const struct tree *tree, struct machine *out);
 
 #endif

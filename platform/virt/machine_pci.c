@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The PCI host bridge in the device tree, and free memory. IEEE 1275 PCI bus binding: a child
+// PCI host bridges in the device tree. IEEE 1275 PCI bus binding: a child
 // address is three cells, whose first says the space (bits 25:24: 2 = 32-bit, 3 = 64-bit memory)
 // and, in interrupt-map, the device (bits 15:11).
 #include "fdt_tree.h"
@@ -12,8 +12,20 @@ enum {
     PCI_SPACE_MEMORY64 = 3,
 };
 
+// Windows as read. Those of kind 3 below 4 GiB can be either of ours.
+struct windows {
+    struct machine_window kind2, kind3_low, kind3_high;
+};
+
+static void keep_larger(struct machine_window *kept, struct machine_window window)
+{
+    if (window.size > kept->size) {
+        *kept = window;
+    }
+}
+
 // ranges: (space, bus address 2 cells, CPU address, size 2 cells). The largest window of each kind.
-static const char *read_windows(const struct tree *tree, tree_node node, struct machine_pci *out)
+static const char *read_windows(const struct tree *tree, tree_node node, struct windows *out)
 {
     struct tree_property ranges;
     uint32_t cpu_cells;
@@ -28,22 +40,41 @@ static const char *read_windows(const struct tree *tree, tree_node node, struct 
     for (uint32_t i = 0; i + entry_cells <= ranges.size_bytes / 4; i += entry_cells) {
         struct machine_window window;
         uint32_t space;
+        bool low;
 
         if (!tree_cell(&ranges, i, &space) || !tree_cells(&ranges, i + 1, 2, &window.bus) ||
             !tree_cells(&ranges, i + PCI_ADDRESS_CELLS, cpu_cells, &window.cpu) ||
             !tree_cells(&ranges, i + PCI_ADDRESS_CELLS + cpu_cells, 2, &window.size) ||
+            !machine_translate(tree, node, &window.cpu, window.size) ||
             window.bus + window.size < window.bus || window.cpu + window.size < window.cpu) {
             return "pci: a malformed entry in ranges";
         }
         space = space >> 24 & 3;
-        if (space == PCI_SPACE_MEMORY32 && window.size > out->window32.size &&
-            window.bus + window.size <= 1ULL << 32) {
-            out->window32 = window;
-        } else if (space == PCI_SPACE_MEMORY64 && window.size > out->window64.size) {
-            out->window64 = window;
+        low = window.bus + window.size <= 1ULL << 32;
+        if (space == PCI_SPACE_MEMORY32 && low) {
+            keep_larger(&out->kind2, window);
+        } else if (space == PCI_SPACE_MEMORY64) {
+            keep_larger(low ? &out->kind3_low : &out->kind3_high, window);
         }
     }
     return NULL;
+}
+
+static const char *choose_windows(const struct tree *tree, tree_node node, struct machine_pci *out)
+{
+    struct windows found = {0};
+    const char *error = read_windows(tree, node, &found);
+
+    out->window64 = found.kind3_high;
+    if (found.kind2.size == 0) {
+        out->window32 = found.kind3_low;
+    } else {
+        out->window32 = found.kind2;
+        if (found.kind3_high.size == 0) {
+            out->window64 = found.kind3_low;
+        }
+    }
+    return error;
 }
 
 // interrupt-map: (PCI address 3 cells, pin, controller, the controller's own address and interrupt
@@ -93,12 +124,81 @@ static const char *read_interrupt_map(const struct tree *tree, tree_node node,
     return NULL;
 }
 
-const char *machine_read_pci(const struct tree *tree, tree_node node, struct machine_pci *out)
+// The engine gives the device the CPU's addresses: the host must take them as they are. An entry of
+// dma-ranges is (bus address 3 cells, CPU address, size 2 cells); none at all means the identity.
+static bool dma_is_identity(const struct tree *tree, tree_node node,
+                            const struct machine_span *span)
+{
+    struct tree_property ranges;
+    uint32_t cpu_cells;
+    uint32_t ignored;
+    uint32_t entry_cells;
+
+    if (!tree_property_find(tree, node, "dma-ranges", &ranges) || ranges.size_bytes == 0) {
+        return true;
+    }
+    tree_cell_counts(tree, tree_parent(tree, node), &cpu_cells, &ignored);
+    entry_cells = PCI_ADDRESS_CELLS + cpu_cells + 2;
+    for (uint32_t i = 0; cpu_cells <= 2 && i < ranges.size_bytes / 4; i += entry_cells) {
+        uint64_t bus;
+        uint64_t cpu;
+        uint64_t size;
+
+        if (tree_cells(&ranges, i + 1, 2, &bus) &&
+            tree_cells(&ranges, i + PCI_ADDRESS_CELLS, cpu_cells, &cpu) &&
+            tree_cells(&ranges, i + PCI_ADDRESS_CELLS + cpu_cells, 2, &size) && bus == cpu &&
+            span->base >= cpu && span->base - cpu <= size &&
+            span->size <= size - (span->base - cpu)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The nearest of the host and the buses above it that says something decides; RISC-V is coherent
+// where nobody does.
+static bool dma_is_coherent(const struct tree *tree, tree_node node)
+{
+    struct tree_property property;
+
+    for (; node != TREE_NONE; node = tree_parent(tree, node)) {
+        if (tree_property_find(tree, node, "dma-coherent", &property)) {
+            return true;
+        }
+        if (tree_property_find(tree, node, "dma-noncoherent", &property)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const char *check_dma(const struct tree *tree, tree_node node, const struct machine *machine)
+{
+    struct tree_property ranges;
+
+    if (!dma_is_coherent(tree, node)) {
+        return "pci: DMA that is not coherent with the caches (dma-noncoherent) is not supported";
+    }
+    for (uint32_t i = 0; i < machine->memory_count; i++) {
+        if (!dma_is_identity(tree, node, &machine->memory[i])) {
+            return "pci: dma-ranges that move memory or leave some out are not supported";
+        }
+    }
+    for (node = tree_parent(tree, node); node != TREE_NONE; node = tree_parent(tree, node)) {
+        if (tree_property_find(tree, node, "dma-ranges", &ranges) && ranges.size_bytes != 0) {
+            return "pci: dma-ranges of a bus above the host are not supported";
+        }
+    }
+    return NULL;
+}
+
+static const char *read_host(const struct tree *tree, tree_node node, struct machine_pci *out)
 {
     struct tree_property buses;
     const char *error = machine_read_device(tree, node, &out->ecam);
+    uint64_t bus_count = out->ecam.size >> 20; // 1 MiB each; the first is the range's first
 
-    if (node == TREE_NONE || error != NULL) {
+    if (error != NULL) {
         return error;
     }
     out->bus_last = 255;
@@ -106,12 +206,38 @@ const char *machine_read_pci(const struct tree *tree, tree_node node, struct mac
         (!tree_cell(&buses, 0, &out->bus_first) || !tree_cell(&buses, 1, &out->bus_last))) {
         return "pci: malformed bus-range";
     }
-    if (out->bus_first > out->bus_last || out->bus_last > 255 ||
-        (uint64_t)(out->bus_last - out->bus_first + 1) << 20 > out->ecam.size) {
-        return "pci: bus-range is empty or larger than the configuration space";
+    if (out->bus_first > out->bus_last || out->bus_first > 255 || bus_count == 0) {
+        return "pci: bus-range is empty, or the configuration space is below 1 MiB";
     }
-    error = read_windows(tree, node, out);
+    out->bus_last = out->bus_last > 255 ? 255 : out->bus_last;
+    if (out->bus_last - out->bus_first >= bus_count) {
+        out->bus_last = out->bus_first + (uint32_t)bus_count - 1;
+    }
+    error = choose_windows(tree, node, out);
     return error != NULL ? error : read_interrupt_map(tree, node, out);
+}
+
+void machine_read_pci(const struct tree *tree, struct machine *out)
+{
+    tree_node node = machine_find_device(tree, TREE_NONE, "pci-host-ecam-generic");
+
+    for (; node != TREE_NONE; node = machine_find_device(tree, node, "pci-host-ecam-generic")) {
+        struct machine_pci host = {0};
+        const char *error = read_host(tree, node, &host);
+
+        if (error == NULL) {
+            error = check_dma(tree, node, out);
+        }
+        if (error == NULL && out->pci_count == MACHINE_PCI_LIMIT) {
+            error = "pci: more than 4 hosts";
+        }
+        if (error != NULL) {
+            out->pci_error = error;
+        } else {
+            out->pci[out->pci_count] = host;
+            out->pci_count++;
+        }
+    }
 }
 
 uint32_t machine_pci_interrupt(const struct machine_pci *pci, uint32_t device, uint32_t pin)
@@ -127,57 +253,4 @@ uint32_t machine_pci_interrupt(const struct machine_pci *pci, uint32_t device, u
         }
     }
     return 0;
-}
-
-// The end of the reserved span that holds `address`, or 0.
-static uint64_t reserved_until(const struct machine *machine, uint64_t address)
-{
-    for (uint32_t i = 0; i < machine->reserved_count; i++) {
-        const struct machine_span *span = &machine->reserved[i];
-
-        if (address >= span->base && address - span->base < span->size) {
-            return span->base + span->size;
-        }
-    }
-    return 0;
-}
-
-// Free bytes from `start` to the next reserved span or to `end`; 0 if start itself is taken.
-static uint64_t free_from(const struct machine *machine, uint64_t start, uint64_t end)
-{
-    if (start >= end || reserved_until(machine, start) != 0) {
-        return 0;
-    }
-    for (uint32_t i = 0; i < machine->reserved_count; i++) {
-        uint64_t base = machine->reserved[i].base;
-
-        if (base > start && base < end) {
-            end = base;
-        }
-    }
-    return end - start;
-}
-
-struct machine_span machine_free_memory(const struct machine *machine, uint64_t image_end)
-{
-    struct machine_span best = {image_end, 0};
-    uint64_t end = 0;
-
-    for (uint32_t i = 0; i < machine->memory_count; i++) {
-        const struct machine_span *span = &machine->memory[i];
-
-        if (image_end >= span->base && image_end - span->base < span->size) {
-            end = span->base + span->size;
-        }
-    }
-    best.size = free_from(machine, image_end, end);
-    for (uint32_t i = 0; i < machine->reserved_count; i++) {
-        uint64_t start = machine->reserved[i].base + machine->reserved[i].size;
-        uint64_t size = start > image_end ? free_from(machine, start, end) : 0;
-
-        if (size > best.size) {
-            best = (struct machine_span){start, size};
-        }
-    }
-    return best;
 }

@@ -255,30 +255,38 @@ static void scan_place(struct scan *scan, struct level *level)
     }
 }
 
-unsigned pci_scan(const struct machine_pci *host, struct pci_function *functions, unsigned capacity)
+// Adds a host's functions to those of the hosts before it.
+static void scan_host(struct scan *scan, const struct machine_pci *host)
+{
+    scan->host = host;
+    scan->space32 = (struct space){host->window32, host->window32.bus};
+    scan->space64 = (struct space){host->window64, host->window64.bus};
+    scan->bus_highest = host->bus_first;
+    scan->depth = 1;
+    scan->levels[0] = (struct level){.bus = host->bus_first};
+    while (scan->depth != 0) { // each step moves on in one of 256 buses
+        struct level *level = &scan->levels[scan->depth - 1];
+
+        if (level->next < PCI_BUS_FUNCTIONS) {
+            scan_place(scan, level);
+        } else if (scan->depth == 1) {
+            scan->depth = 0;
+        } else {
+            leave_bridge(scan);
+        }
+    }
+}
+
+unsigned pci_scan(const struct machine *machine, struct pci_function *functions, unsigned capacity)
 {
     static struct scan scan; // the levels are too large for a stack
 
-    scan = (struct scan){
-        .host = host,
-        .space32 = {host->window32, host->window32.bus},
-        .space64 = {host->window64, host->window64.bus},
-        .functions = functions,
-        .capacity = capacity,
-        .bus_highest = host->bus_first,
-        .depth = 1,
-    };
-    scan.levels[0].bus = host->bus_first;
-    while (host->ecam.size != 0 && scan.depth != 0) { // each step moves on in one of 256 buses
-        struct level *level = &scan.levels[scan.depth - 1];
-
-        if (level->next < PCI_BUS_FUNCTIONS) {
-            scan_place(&scan, level);
-        } else if (scan.depth == 1) {
-            scan.depth = 0;
-        } else {
-            leave_bridge(&scan);
-        }
+    scan = (struct scan){.functions = functions, .capacity = capacity};
+    if (machine->pci_error != NULL) {
+        printf("note: a PCI host is left out: %s\n", machine->pci_error);
+    }
+    for (uint32_t i = 0; i < machine->pci_count; i++) {
+        scan_host(&scan, &machine->pci[i]);
     }
     return scan.count;
 }

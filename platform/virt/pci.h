@@ -50,11 +50,11 @@ enum pci_register {
 #define PCI_STATUS_INTERRUPT 0x0008u
 #define PCI_STATUS_CAPABILITIES 0x0010u
 
-/// Scans and assigns. Writes up to `capacity` functions, bridges included, in bus order, and
-/// returns how many there are: more than `capacity`: the rest was set up but not written down.
-/// A function whose BAR fits nowhere is reported on the console and left out. Once, on hart 0.
-unsigned pci_scan(const struct machine_pci *host, struct pci_function *functions,
-                  unsigned capacity);
+/// Scans and assigns, host by host. Writes up to `capacity` functions, bridges included, in bus
+/// order, and returns how many there are: more than `capacity`: the rest was set up but not written
+/// down. What cannot be used is reported on the console: a host, a BAR that fits nowhere (size 0
+/// from then on), a bus without a number. Once, on hart 0.
+unsigned pci_scan(const struct machine *machine, struct pci_function *functions, unsigned capacity);
 
 /// Memory decoding on, INTx allowed; with pci_enable() bus mastering on as well, which a device
 /// that an earlier user left running may only get once it has stopped. Off: pci_disable().

@@ -73,6 +73,10 @@ static void init_harts(uint64_t boot_id)
     if (error != NULL) {
         fail(error, boot_id, "look at /cpus in the device tree");
     }
+    if (hart_count() < the_machine.hart_count) {
+        printf("note: %" PRIu32 " harts, %u of them are used\n", the_machine.hart_count,
+               hart_count());
+    }
     if (!sbi_has(SBI_EXTENSION_HSM) || !sbi_has(SBI_EXTENSION_IPI) ||
         !sbi_has(SBI_EXTENSION_TIME)) {
         fail("the firmware lacks the SBI extension HSM, IPI or TIME", 0,

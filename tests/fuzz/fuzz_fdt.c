@@ -98,15 +98,15 @@ static void read_machine(const struct machine *machine)
     volatile uint8_t last = 0;
 
     if (machine->hart_count > MACHINE_HART_LIMIT || machine->memory_count > MACHINE_SPAN_LIMIT ||
-        machine->reserved_count > MACHINE_SPAN_LIMIT ||
-        machine->pci.interrupt_count > MACHINE_INTERRUPT_LIMIT) {
+        machine->reserved_count >= MACHINE_RESERVED_LIMIT ||
+        machine->pci_count > MACHINE_PCI_LIMIT || machine->iommu_count > MACHINE_IOMMU_LIMIT) {
         abort();
     }
     if (free.size != 0 && free.base + free.size - 1 < free.base) {
         abort();
     }
-    for (uint32_t device = 0; device < 32; device++) {
-        (void)machine_pci_interrupt(&machine->pci, device, device % 5);
+    for (uint32_t i = 0; i < machine->pci_count * 32; i++) {
+        (void)machine_pci_interrupt(&machine->pci[i / 32], i % 32, i % 5);
     }
     last = (uint8_t)strlen(machine->bootargs);
     (void)last;

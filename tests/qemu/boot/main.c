@@ -53,11 +53,16 @@ static void print_machine(const struct machine *m)
         printf("  hart id %" PRIu64 ": plic context %" PRId32 ", imsic file %" PRId32 "\n",
                m->harts[i].id, (int32_t)m->harts[i].plic_context, (int32_t)m->harts[i].imsic_file);
     }
-    printf(
-        "pci ecam %" PRIx64 " + %" PRIx64 ", buses %" PRIu32 " to %" PRIu32 ", window32 %" PRIx64
-        " + %" PRIx64 ", window64 %" PRIx64 " + %" PRIx64 ", %" PRIu32 " interrupt-map entries\n",
-        m->pci.ecam.base, m->pci.ecam.size, m->pci.bus_first, m->pci.bus_last, m->pci.window32.cpu,
-        m->pci.window32.size, m->pci.window64.cpu, m->pci.window64.size, m->pci.interrupt_count);
+    for (uint32_t i = 0; i < m->pci_count; i++) {
+        const struct machine_pci *host = &m->pci[i];
+
+        printf("pci ecam %" PRIx64 " + %" PRIx64 ", buses %" PRIu32 " to %" PRIu32
+               ", window32 %" PRIx64 " + %" PRIx64 ", window64 %" PRIx64 " + %" PRIx64 ", %" PRIu32
+               " interrupt-map entries\n",
+               host->ecam.base, host->ecam.size, host->bus_first, host->bus_last,
+               host->window32.cpu, host->window32.size, host->window64.cpu, host->window64.size,
+               host->interrupt_count);
+    }
 }
 
 // True if two BARs of the list overlap.
@@ -99,7 +104,7 @@ static void print_function(const struct pci_function *f)
 static void check_pci(void)
 {
     static struct pci_function functions[FUNCTION_LIMIT];
-    unsigned count = pci_scan(&machine_get()->pci, functions, FUNCTION_LIMIT);
+    unsigned count = pci_scan(machine_get(), functions, FUNCTION_LIMIT);
     unsigned kept = count < FUNCTION_LIMIT ? count : FUNCTION_LIMIT;
 
     for (unsigned i = 0; i < kept; i++) {
