@@ -141,6 +141,7 @@ static bool connect_lines(struct storage *storage)
             return false;
         }
     }
+    storage_route_lines(storage);
     return true;
 }
 
@@ -291,7 +292,7 @@ bool storage_close(struct storage *storage)
     run_on_harts(storage, leave_sources);
     clean = close_queues(storage);
     /* A late kick finds no queue from now on, and after this round no handler. */
-    storage->line_count = 0;
+    __atomic_store_n(&storage->line_count, 0, __ATOMIC_RELEASE);
     run_on_harts(storage, leave_kicks);
     for (uint32_t i = 0; i < storage->controller_count; i++) {
         clean = close_controller(storage, i) && clean;

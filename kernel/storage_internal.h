@@ -48,12 +48,14 @@ void storage_keep_memory(struct storage *storage);
  */
 void storage_plan_line(struct storage *storage, uint32_t index, uint32_t controllers);
 
-/*
- * Puts a controller on its interrupt line, and the line on its hart. The first controller of a line
- * attaches the handler. After all its queues are open: from then on another hart may be in its
- * handler, and administers it. False: said why.
- */
+/* Puts a controller on its interrupt line, which goes nowhere yet. False: said why. */
 bool storage_connect_line(struct storage *storage, const struct storage_controller *controller);
+
+/*
+ * Sends each line to its hart. After all queues are open: from then on another hart may be in a
+ * handler, and administers what is on its line.
+ */
+void storage_route_lines(const struct storage *storage);
 
 /* What a kick is about, on the hart that gets it. `arg` is the storage. */
 void storage_kicked(void *arg);

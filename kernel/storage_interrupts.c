@@ -123,10 +123,14 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
     /* The handler may run already, on another hart: it sees the controller or does not. */
     __atomic_store_n(&line->count, line->count + 1, __ATOMIC_RELEASE);
     attach_handler(line);
-    if (line->count == 1) {
-        plic_route(source, line->hart);
-    }
     return true;
+}
+
+void storage_route_lines(const struct storage *storage)
+{
+    for (uint32_t i = 0; i < storage->line_count; i++) {
+        plic_route(storage->lines[i].source, storage->lines[i].hart);
+    }
 }
 
 bool storage_attach_foreign(struct storage *storage, uint32_t source, storage_foreign *handler,
