@@ -72,7 +72,7 @@ void crew_run(const struct crew *crew)
         workloads[i].to_post = crew->requests != 0 ? crew->requests : UINT64_MAX;
         workloads[i].done = crew->done;
         workloads[i].turn = crew->turn;
-        workloads[i].until_told = crew->until_told;
+        workloads[i].enough = crew->enough;
         workloads[i].end_ns = crew->runtime_ns != 0 ? time_now_ns() + crew->runtime_ns : 0;
     }
     atomic_store(&at_work, count);

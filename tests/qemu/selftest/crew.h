@@ -10,11 +10,11 @@
 
 /// What the owners do, and what comes between.
 struct crew {
-    uint32_t depth;      // requests in flight of each owner
-    uint64_t requests;   // of each owner; 0: no limit
-    uint64_t runtime_ns; // 0: no limit
-    bool until_told;     // see struct workload
-    workload_hook *done; // see struct workload; NULL: nothing
+    uint32_t depth;          // requests in flight of each owner
+    uint64_t requests;       // of each owner; 0: no limit
+    uint64_t runtime_ns;     // 0: no limit
+    workload_enough *enough; // see struct workload; NULL: nothing
+    workload_hook *done;
     workload_hook *turn;
     bool linger;           // owners that have ended go on with their turns until all have
     void (*helper)(void);  // run by the hart behind the last owner, as long as crew_busy()

@@ -18,7 +18,7 @@ enum {
     RAISED_MIN = 50,
     IDLE_RAISES = 4 * NVME_STORM_CLAIMS,
 };
-#define TELL_LIMIT_NS (2 * NS_PER_S) // far above any honest answer
+#define TELL_LIMIT_NS (2 * NS_PER_S) // of patience: far above any honest answer
 
 // Interrupts raised and told of; at most one is under way. `wrong`: told of with another reason.
 static struct {
@@ -65,11 +65,11 @@ static void edu_raise(void)
 static bool edu_await(void)
 {
     uint64_t before = atomic_load(&edu.told);
-    uint64_t start_ns = time_now_ns();
+    struct patience patience = {0};
 
     edu_raise();
     while (atomic_load(&edu.told) == before) {
-        if (time_now_ns() - start_ns > TELL_LIMIT_NS) {
+        if (patience_spend(&patience) > TELL_LIMIT_NS) {
             return check(false, "interrupt %" PRIu64 " of the other device did not come", before);
         }
     }
@@ -143,6 +143,12 @@ static void raise_hook(struct workload *workload)
     edu_raise();
 }
 
+static bool was_raised(const struct workload *workload)
+{
+    (void)workload;
+    return atomic_load(&edu.told) >= RAISED_MIN;
+}
+
 // Owners, one or several, and a hart beside them raise one interrupt after the other, in the midst
 // of the work.
 static void test_busy(void)
@@ -156,6 +162,7 @@ static void test_busy(void)
         crew_run(&(struct crew){.depth = DEPTH,
                                 .done = raise_hook,
                                 .runtime_ns = selftest.runtime_ns,
+                                .enough = was_raised,
                                 .helper = raise_all});
         check(atomic_load(&edu.told) >= RAISED_MIN, "too few interrupts");
         end();

@@ -68,6 +68,16 @@ static bool any_in_flight(void)
     return sum != 0;
 }
 
+static uint64_t sum_ended(void)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
+        sum += crew_member(i)->ended;
+    }
+    return sum;
+}
+
 // True if every queue may sleep. In hybrid mode one that may not is serviced by its owner.
 static bool arm_all(void)
 {
@@ -106,7 +116,8 @@ static void wait_all(void)
 static void run_spread(uint32_t depth, uint64_t requests, uint64_t runtime_ns)
 {
     uint32_t count = selftest.storage.queue_count;
-    uint64_t limit_ns = time_now_ns() + runtime_ns + 3 * WAIT_LIMIT_NS;
+    struct patience patience = {0};
+    uint64_t seen = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         workload_init(crew_member(i), &selftest.storage.queues[i], i, depth);
@@ -122,7 +133,10 @@ static void run_spread(uint32_t depth, uint64_t requests, uint64_t runtime_ns)
     irq_disable();
     while (any_in_flight()) {
         wait_all();
-        if (time_now_ns() > limit_ns) {
+        if (sum_ended() != seen) {
+            seen = sum_ended();
+            patience = (struct patience){0};
+        } else if (patience_spend(&patience) > WAIT_LIMIT_NS) {
             give_up("workloads stand still");
         }
     }

@@ -2,26 +2,41 @@
 // Interrupt mode: sleep that ends by the interrupt alone, the storm bound, spurious claims.
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "harts.h"
 #include "irq.h"
 #include "selftest.h"
 #include "timer.h"
 
-enum { READS = 500, OVERSLEEP_READS = 3000, DEPTH = 16 };
-#define RESCUE_NS (2 * NS_PER_S) // far above any honest answer, so a tick is a lost wake-up
+enum { READS = 500, OVERSLEEP_READS = 3000, DEPTH = 16, QUIET_TICKS = 10, FEW_WAKES = 2 };
+#define RESCUE_NS (NS_PER_S / 4) // between two looks for a lost wake-up
 
-static volatile uint32_t rescues;
+// Written in ticks of hart 0.
+static struct {
+    uint32_t count;
+    uint64_t interrupts; // at the last tick
+    bool ready;          // at the last tick
+} rescue;
 
-// Only QEMU's IMSIC loses messages (imsic.h): the watch finds what it lost.
-static void rescue(void *arg)
+// An entry that is ready at two ticks with no interrupt between has lost its own. Only QEMU's IMSIC
+// loses messages (imsic.h): the watch finds them. Else serviced here, or nothing would move again.
+static void look_for_lost(void *arg)
 {
     struct storage_queue *queue = arg;
+    bool ready = !nvme_queue_arm(queue->engine);
+    struct nvme_counters counters;
 
-    rescues++;
+    nvme_queue_count(queue->engine, &counters);
+    if (ready && rescue.ready && counters.interrupts == rescue.interrupts) {
+        rescue.count++;
+        nvme_queue_service(queue->engine, DEPTH);
+    }
     if (queue->vector != 0) {
         nvme_queue_watch(queue->engine, time_now_ns());
     }
+    rescue.ready = ready;
+    rescue.interrupts = counters.interrupts;
 }
 
 // One read at a time with no watch: only the interrupt ends the sleep.
@@ -37,8 +52,8 @@ static void test_wake(void)
         return;
     }
     buffer = take_pages(PAGE_BYTES);
-    rescues = 0;
-    timer_start(RESCUE_NS, rescue, queue);
+    memset(&rescue, 0, sizeof(rescue));
+    timer_start(RESCUE_NS, look_for_lost, queue);
     idle_ns = hart_idle_ns(0);
     start_ns = time_now_ns();
     for (uint32_t i = 0; i < READS; i++) {
@@ -55,8 +70,8 @@ static void test_wake(void)
            " us, %" PRIu64 " interrupts, %" PRIu64 " empty\n",
            READS, start_ns / 1000, idle_ns / 1000, longest_ns / 1000, counters.interrupts,
            counters.spurious);
-    check(rescues == 0 || longest_ns < RESCUE_NS || queue->vector != 0,
-          "a sleep ended by the timer only");
+    check(rescue.count == 0 || queue->vector != 0, "%" PRIu32 " sleeps ended by the timer only",
+          rescue.count);
     // That it sleeps at all is for interrupt.quiet: on a busy host the device may be first.
     check(idle_ns < start_ns, "idle %" PRIu64 " ns of %" PRIu64, idle_ns, start_ns);
     check(counters.completions == READS, "%" PRIu64 " completions", counters.completions);
@@ -113,6 +128,7 @@ static void test_oversleep(void)
 // ---- Nothing to do ---------------------------------------------------------------------------
 
 static volatile uint64_t tick_ns[2]; // the last tick's time, and the longest gap
+static volatile uint32_t ticks;
 
 static void tick(void *arg)
 {
@@ -124,6 +140,7 @@ static void tick(void *arg)
         tick_ns[1] = now_ns - tick_ns[0];
     }
     tick_ns[0] = now_ns;
+    ticks++;
 }
 
 // A sleeping hart with nothing to wait for is woken by the watch's tick and by nothing else.
@@ -132,26 +149,30 @@ static void test_quiet(void)
     struct storage_config config = {.depth_entries = DEPTH};
     struct storage_queue *queue = &selftest.storage.queues[0];
     struct nvme_counters before, after;
-    uint64_t end_ns, idle_ns;
+    uint32_t wakes = 0;
+    uint64_t idle_ns;
 
     if (!open_storage(&config)) {
         return;
     }
     tick_ns[0] = tick_ns[1] = 0;
+    ticks = 0;
     timer_start(NVME_WATCH_PERIOD_NS, tick, queue);
     nvme_queue_count(queue->engine, &before);
     idle_ns = hart_idle_ns(0);
-    end_ns = time_now_ns() + 100 * NS_PER_MS;
     irq_disable();
-    while (time_now_ns() < end_ns) {
+    while (ticks < QUIET_TICKS) {
         storage_wait(queue);
+        wakes++;
     }
     irq_enable();
     idle_ns = hart_idle_ns(0) - idle_ns;
     nvme_queue_count(queue->engine, &after);
-    printf("note quiet: idle %" PRIu64 " us of 100 ms, longest gap of ticks %" PRIu64 " us\n",
-           idle_ns / 1000, tick_ns[1] / 1000);
-    check(idle_ns >= 50 * NS_PER_MS, "idle for %" PRIu64 " us of 100 ms only", idle_ns / 1000);
+    printf("note quiet: idle %" PRIu64 " us, %" PRIu32
+           " wakes in %d ticks, longest gap of ticks %" PRIu64 " us\n",
+           idle_ns / 1000, wakes, QUIET_TICKS, tick_ns[1] / 1000);
+    check(idle_ns != 0 && wakes <= QUIET_TICKS + FEW_WAKES, "%" PRIu32 " wakes in %d ticks", wakes,
+          QUIET_TICKS);
     check(after.interrupts - before.interrupts <= 1, "%" PRIu64 " interrupts of a quiet device",
           after.interrupts - before.interrupts);
     close_storage();

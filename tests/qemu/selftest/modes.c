@@ -56,6 +56,12 @@ static void change_hook(struct workload *workload)
     change();
 }
 
+static bool has_changed(const struct workload *workload)
+{
+    (void)workload;
+    return atomic_load(&changes) >= CHANGES_MIN;
+}
+
 static void run(struct crew crew)
 {
     struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH_ENTRIES};
@@ -70,6 +76,7 @@ static void run(struct crew crew)
     atomic_store(&hold_until_ns, 0);
     crew.depth = DEPTH;
     crew.runtime_ns = selftest.runtime_ns;
+    crew.enough = has_changed;
     crew_run(&crew);
     storage_count(&selftest.storage, &sum);
     printf("note modes: %s, %" PRIu64 " requests, %u changes, %" PRIu64 " interrupts, late %" PRIu64

@@ -31,11 +31,11 @@ static volatile struct note *note_get(void)
 static _Noreturn void reset_machine(void)
 {
     const struct machine *machine = machine_get();
-    uint64_t start_ns = time_now_ns();
+    struct patience patience = {0};
 
     __asm__ volatile("fence iorw, iorw" ::: "memory");
     *(volatile uint32_t *)(uintptr_t)machine->test.base = TEST_RESET;
-    while (time_now_ns() - start_ns < NS_PER_S) {
+    while (patience_spend(&patience) < NS_PER_S) {
     }
     give_up("the machine was not reset");
 }

@@ -17,7 +17,7 @@
 enum { PAGE_BYTES = 4096 };
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
-#define WAIT_LIMIT_NS (20 * NS_PER_S) // a request that takes longer never ends
+#define WAIT_LIMIT_NS (20 * NS_PER_S) // of patience: what takes longer never ends
 
 /// In which completion modes a test runs.
 enum test_modes {
@@ -125,7 +125,18 @@ struct request {
 /// The callback that fills in a request.
 struct nvme_callback request_callback(struct request *request);
 
-/// Waits on the owner hart until *count is at least `target`. Gives up after WAIT_LIMIT_NS.
+/// How long this hart has looked for something in vain. {0} at first and after each progress.
+struct patience {
+    uint64_t look_ns; // time of the last look; 0: none yet
+    uint64_t spent_ns;
+};
+
+/// To be called at every look. Returns what is spent: a busy host may stop a hart for seconds, so
+/// the time between two looks counts as two periods of the watch at most.
+uint64_t patience_spend(struct patience *patience);
+
+/// Waits on the owner hart until *count is at least `target`. Gives up when WAIT_LIMIT_NS of
+/// patience are spent since *count changed.
 void wait_count(struct storage_queue *queue, const volatile uint32_t *count, uint32_t target);
 
 /// Posts, submits and waits. The request's result, or the post's error with ends = 0.

@@ -18,11 +18,19 @@ enum {
 };
 #define KICK_PAUSE_NS UINT64_C(20000)
 
+static bool was_told(const struct workload *workload)
+{
+    struct nvme_counters counters;
+
+    nvme_queue_count(workload->queue->engine, &counters);
+    return counters.interrupts != 0;
+}
+
 static struct crew load(void)
 {
     return (struct crew){.depth = DEPTH,
                          .runtime_ns = selftest.runtime_ns,
-                         .until_told = selftest.mode == NVME_MODE_INTERRUPT};
+                         .enough = selftest.mode == NVME_MODE_INTERRUPT ? was_told : NULL};
 }
 
 // ---- Home elsewhere --------------------------------------------------------------------------

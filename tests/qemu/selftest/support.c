@@ -12,6 +12,7 @@
 
 enum { MANY_OWNERS = 16, LOST_MESSAGES_MAX = 3 }; // of one storage
 #define GUARD_KEY UINT32_C(0x5eed6a4d)
+#define LOOK_GAP_NS (UINT64_C(2) * NVME_WATCH_PERIOD_NS) // of patience between two looks, at most
 
 uint64_t random_next(uint64_t *state)
 {
@@ -123,14 +124,28 @@ struct nvme_callback request_callback(struct request *request)
     return (struct nvme_callback){request_done, request};
 }
 
+uint64_t patience_spend(struct patience *patience)
+{
+    uint64_t now_ns = time_now_ns();
+    uint64_t gap_ns = patience->look_ns != 0 ? now_ns - patience->look_ns : 0;
+
+    patience->spent_ns += gap_ns < LOOK_GAP_NS ? gap_ns : LOOK_GAP_NS;
+    patience->look_ns = now_ns;
+    return patience->spent_ns;
+}
+
 void wait_count(struct storage_queue *queue, const volatile uint32_t *count, uint32_t target)
 {
-    uint64_t start_ns = time_now_ns();
+    struct patience patience = {0};
+    uint32_t seen = *count;
     uint64_t saved = irq_save(); // from the look to the sleep no interrupt may come
 
     while (*count < target) {
         storage_wait(queue);
-        if (time_now_ns() - start_ns > WAIT_LIMIT_NS) {
+        if (*count != seen) {
+            seen = *count;
+            patience = (struct patience){0};
+        } else if (patience_spend(&patience) > WAIT_LIMIT_NS) {
             give_up("a request did not end");
         }
     }

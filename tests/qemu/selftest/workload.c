@@ -10,6 +10,8 @@
 #include "selftest.h"
 #include "timer.h"
 
+enum { BEYOND_MAX = 100000 }; // posts after the end: by then it will never be enough
+
 static void post_next(struct workload_slot *slot);
 
 // The data of a block: its place and generation, so that neither a wrong block nor an old one fits.
@@ -104,21 +106,13 @@ static void choose(struct workload_slot *slot)
 
 // True once a workload that is out of time has had its part: a host with fewer cores than the guest
 // has harts may let one of them run only after the end.
-static bool has_taken_part(const struct workload *workload)
+static bool has_taken_part(struct workload *workload)
 {
-    struct nvme_counters counters;
-
-    if (workload->posted == 0) {
-        return false;
-    }
-    if (!workload->until_told || time_now_ns() - workload->end_ns > WAIT_LIMIT_NS / 2) {
-        return true;
-    }
-    nvme_queue_count(workload->queue->engine, &counters);
-    return counters.interrupts != 0;
+    return workload->posted != 0 && (workload->enough == NULL || workload->enough(workload) ||
+                                     ++workload->beyond > BEYOND_MAX);
 }
 
-static bool is_over(const struct workload *workload)
+static bool is_over(struct workload *workload)
 {
     return workload->to_post == 0 ||
            (workload->end_ns != 0 && time_now_ns() >= workload->end_ns && has_taken_part(workload));
@@ -194,8 +188,8 @@ void workload_turn(struct workload *workload)
 
 void workload_wait(struct workload *workload)
 {
+    struct patience patience = {0};
     uint64_t seen = 0;
-    uint64_t seen_ns = time_now_ns();
     uint64_t saved = irq_save(); // from the look to the sleep no interrupt may come
 
     while (workload->in_flight != 0) {
@@ -203,8 +197,8 @@ void workload_wait(struct workload *workload)
         workload_turn(workload);
         if (workload->ended != seen) {
             seen = workload->ended;
-            seen_ns = time_now_ns();
-        } else if (time_now_ns() - seen_ns > WAIT_LIMIT_NS) {
+            patience = (struct patience){0};
+        } else if (patience_spend(&patience) > WAIT_LIMIT_NS) {
             give_up("a workload stands still");
         }
     }

@@ -23,6 +23,9 @@ struct workload;
 /// Something that a test does in the midst of a workload, on its hart.
 typedef void workload_hook(struct workload *workload);
 
+/// True when a workload that is out of time has had what the test judges.
+typedef bool workload_enough(const struct workload *workload);
+
 /// One request slot of a workload.
 struct workload_slot {
     struct workload *workload;
@@ -38,9 +41,10 @@ struct workload {
     struct storage_queue *queue;
     uint64_t region; // its first LBA
     uint64_t random;
-    uint64_t end_ns;  // posts nothing after this, unless it has yet to begin; 0: no limit
-    bool until_told;  // goes on after that, too, until its queue has had an interrupt
-    uint64_t to_post; // requests left
+    uint64_t end_ns;         // posts nothing after this, unless it has yet to begin; 0: no limit
+    workload_enough *enough; // goes on after that, too, until this is true; NULL: at once
+    uint32_t beyond;         // posts after the end
+    uint64_t to_post;        // requests left
     volatile uint32_t in_flight;
     volatile uint64_t ended;
     uint64_t posted;
