@@ -22,6 +22,7 @@ import backing_cases
 import bench_cases
 import command
 import instruction_cases
+import machines
 import nvme_tool
 import selftest_cases
 from nvme_guest import Skipped
@@ -44,6 +45,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     listed += [Job(f"bench {case.name}", case.run) for case in bench_cases.cases()]
     listed += [Job(case.name, case.run) for case in backing_cases.cases()]
     listed += [Job(case.name, case.run) for case in instruction_cases.cases()]
+    listed += [Job(f"machine {case.name}", case.run) for case in machines.cases(full)]
     return listed + [Job(f"tool {case.name}", case.run) for case in nvme_tool.cases(full)]
 
 
