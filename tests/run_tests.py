@@ -3,8 +3,9 @@
 
     tests/run_tests.py check host scripts qemu
 
-Every step's output is kept in build/logs/. The last line is `N passed, N failed`; the exit status
-is 1 if anything failed or nothing ran. A step that prints `skipped: WHY` first counts as neither.
+Every step's output is kept in build/logs/. The slowest steps are told at the end. The last line is
+`N passed, N failed`; the exit status is 1 if anything failed or nothing ran. A step that prints
+`skipped: WHY` first counts as neither.
 Started by make, which builds and picks the interpreter.
 """
 
@@ -29,9 +30,10 @@ import command  # noqa: E402
 LOGS = ROOT / "build" / "logs"
 TAIL_LINES = 40
 WORKERS = 2
-SIM_SEEDS = 4000  # the same ones each time, in about a minute
-
+SIM_SEEDS = 4000  # the same ones each time
 THREADS_SECONDS = 10
+SLOWEST = 10  # steps that are told of at the end
+TIME = re.compile(r"^\s*ok +(?:\[[ \d/]+\] )?(.*?) +(\d+\.\d) s\b")  # a case of a live step
 
 SUITES = "check host sim threads fuzz model scripts qemu qemu-full".split()
 CHECKS = "format layering gcc clang clang-tidy cppcheck shell python mutants".split()
@@ -104,6 +106,32 @@ def host_steps() -> list[Step]:
     ]
 
 
+def sim_steps() -> list[Step]:
+    """The seeds from 1 on, a part for each core."""
+    part, sim = SIM_SEEDS // WORKERS, str(ROOT / "build" / "sim")
+    return [
+        Step(
+            f"seeds {first} to {first + part - 1}",
+            [sim, "--seed", str(first), "--seeds", str(part)],
+            count_last_line,
+        )
+        for first in range(1, WORKERS * part, part)
+    ]
+
+
+def script_steps() -> list[Step]:
+    """One step per file: each has its own interpreter, and the cores share them."""
+    tests = ROOT / "tests" / "scripts"
+    return [
+        Step(
+            path.stem,
+            [sys.executable, "-m", "unittest", "discover", "-s", str(tests), "-p", path.name],
+            count_unittest,
+        )
+        for path in sorted(tests.glob("test_*.py"), key=lambda path: -path.stat().st_size)
+    ]
+
+
 def qemu_steps(full: bool) -> list[Step]:
     """The runner of the tests under QEMU, which shows its own progress."""
     runner = ROOT / "tests" / "qemu" / "run.py"
@@ -125,8 +153,7 @@ def suites(name: str) -> list[list[Step]]:
         return [[build], steps] if steps else []
     if name == "sim":
         build = Step("simulation build", make("build/sim"), count_one)
-        command = [str(ROOT / "build" / "sim"), "--seed", "1", "--seeds", str(SIM_SEEDS)]
-        return [[build], [Step(f"{SIM_SEEDS} seeds", command, count_last_line)]]
+        return [[build], sim_steps()]
     if name == "threads":
         build = Step("threads build", make("build/threads"), count_one)
         command = [str(ROOT / "build" / "threads"), "--seconds", str(THREADS_SECONDS)]
@@ -140,9 +167,7 @@ def suites(name: str) -> list[list[Step]]:
         command = [sys.executable, str(ROOT / "scripts" / "spin.py")]
         return [[Step("models", command, count_last_line)]]
     if name == "scripts":
-        tests = ROOT / "tests" / "scripts"
-        command = [sys.executable, "-m", "unittest", "discover", "-s", str(tests)]
-        return [[Step("scripts", command, count_unittest)]] if any(tests.glob("test_*.py")) else []
+        return [script_steps()]
     build = Step("programs build", make("all"), count_one)
     steps = qemu_steps(full=name == "qemu-full")
     # Alone: it compares counts, which a loaded host must not disturb.
@@ -197,7 +222,22 @@ def show(suite: str, step: Step, outcome: Outcome) -> None:
             print("      " + line)
 
 
-def run_suite(name: str) -> tuple[int, int]:
+def slowest(timed: Sequence[tuple[str, float]]) -> None:
+    """The steps that took longest, of a step that showed its own cases those."""
+    print(f"the {SLOWEST} slowest:")
+    for name, seconds in sorted(timed, key=lambda one: -one[1])[:SLOWEST]:
+        print(f"{seconds:8.1f} s  {name}")
+
+
+def times(suite: str, step: Step, outcome: Outcome) -> list[tuple[str, float]]:
+    """What `slowest` is to know of a step."""
+    if not step.live:
+        return [(f"{suite}: {step.name}", outcome.seconds)]
+    found = map(TIME.match, outcome.log.read_text(errors="replace").splitlines())
+    return [(f"{suite}: {case[1]}", float(case[2])) for case in found if case]
+
+
+def run_suite(name: str, timed: list[tuple[str, float]]) -> tuple[int, int]:
     """All stages of a suite; a stage is not begun when a build before it failed."""
     stages = suites(name)
     if not stages:
@@ -209,6 +249,7 @@ def run_suite(name: str) -> tuple[int, int]:
             for future in concurrent.futures.as_completed(futures):
                 outcome = future.result()
                 show(name, futures[future], outcome)
+                timed += times(name, futures[future], outcome)
                 total_passed += outcome.passed
                 total_failed += outcome.failed
         if total_failed and steps[0].name.endswith("build"):
@@ -230,8 +271,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(argv)
     LOGS.mkdir(parents=True, exist_ok=True)
-    sums = [run_suite(name) for name in options.suites]
+    timed: list[tuple[str, float]] = []
+    sums = [run_suite(name, timed) for name in options.suites]
     passed, failed = sum(p for p, _ in sums), sum(f for _, f in sums)
+    slowest(timed)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
