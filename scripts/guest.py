@@ -120,10 +120,11 @@ class Guest:
             if medium is not None:
                 os.close(medium)
         self.pid = self._process.pid
-        self._begin_time()
+        self.begin_time()
         return self
 
-    def _begin_time(self) -> None:
+    def begin_time(self) -> None:
+        """The time-out counts from now on."""
         self._deadline_ns = time.monotonic_ns() + int(self.machine.timeout_s * 1e9)
 
     def __exit__(
@@ -186,7 +187,7 @@ class Guest:
         stop.wait_readable(None, 0)
         if stop.pauses() != self._pauses:
             self._pauses, self.paused = stop.pauses(), True
-            self._begin_time()
+            self.begin_time()
         if self.machine.gdb:
             return None
         return (self._deadline_ns - time.monotonic_ns()) / 1e9
@@ -261,10 +262,17 @@ class Guest:
         return STATUS_OK, ""
 
 
-def run_guest(machine: Machine, on_line: Callable[[Line], None] | None = None) -> Result:
-    """Boot, pass each console line to `on_line`, wait for the end. Leaves nothing behind."""
+def run_guest(
+    machine: Machine, on_line: Callable[[Line], None] | None = None, by_line: bool = False
+) -> Result:
+    """Boot, pass each console line to `on_line`, wait for the end. Leaves nothing behind.
+
+    `by_line`: the time begins anew with each line, so that a slow host is no time-out.
+    """
     with Guest(machine) as guest:
         for line in guest.lines():
+            if by_line:
+                guest.begin_time()
             if on_line:
                 on_line(line)
         return guest.finish()

@@ -31,7 +31,7 @@ def bench(words: str, status: int = 0, **fields: object) -> tuple[list[dict], li
         **fields,  # type: ignore[arg-type]
     )
     console: list[str] = []
-    result = run_guest(machine, lambda line: console.append(line.text))
+    result = run_guest(machine, lambda line: console.append(line.text), by_line=True)
     check(result.status == status, f"bench {words}: status {result.status}", console)
     records = [json.loads(line) for line in console if line.startswith('{"hartq_bench"')]
     return records, console

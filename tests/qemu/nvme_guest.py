@@ -186,7 +186,7 @@ def nvme(
         **fields,  # type: ignore[arg-type]
     )
     console: list[str] = []
-    result = run_guest(machine, lambda line: console.append(line.text))
+    result = run_guest(machine, lambda line: console.append(line.text), by_line=True)
     begin = next((i for i, text in enumerate(console) if text.startswith("Boot HART MEDELEG")), -1)
     console = [f"nvme {words}: {result.reason}", *console[begin + 1 :]]
     if result.stderr:

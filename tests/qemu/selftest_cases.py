@@ -58,7 +58,7 @@ class Case:
 def boot(machine: Machine) -> tuple[list[str], Result]:
     """The console without the firmware's banner, and how it ended."""
     console: list[str] = []
-    result = run_guest(machine, lambda line: console.append(line.text))
+    result = run_guest(machine, lambda line: console.append(line.text), by_line=True)
     begin = next((i for i, text in enumerate(console) if text.startswith(FIRMWARE_LAST)), -1)
     return console[begin + 1 :], result
 

@@ -51,12 +51,10 @@ class ExitStatus(ScriptTest):
         self.assertEqual(self.command(body="printf 'exit 0'").returncode, 0)
 
     def test_time_out_shows_the_last_lines(self) -> None:
-        begin = time.monotonic()
-        done = self.command("--timeout", "0.5", body="echo begun; exec sleep 50")
+        done = self.command("--timeout", "0.5", body="echo begun; exec sleep infinity")
         self.assertEqual(done.returncode, 124)
         self.assertIn("time-out after 0.5 s", done.stderr)
         self.assertIn("begun", done.stderr)
-        self.assertLess(time.monotonic() - begin, 10)
 
     def test_time_out_while_the_guest_babbles(self) -> None:
         body = "while :; do echo line; done"
@@ -264,6 +262,12 @@ class Module(ScriptTest):
         self.assertEqual([line.text for line in lines], ["a", "b", "exit 0"])
         self.assertGreater(lines[1].time_ns - lines[0].time_ns, 200_000_000)
         self.assertEqual((result.status, result.guest_exit), (0, 0))
+
+    def test_time_out_begins_anew_with_each_line(self) -> None:
+        body = "for i in $(seq 15); do echo $i; sleep 0.2; done; echo exit 0"
+        machine = self.machine(body, timeout_s=2)
+        self.assertEqual(run_guest(machine, by_line=True).status, 0)
+        self.assertEqual(run_guest(machine).status, 124)
 
     def test_leaving_the_loop_early_loses_no_exit_line(self) -> None:
         with Guest(self.machine("echo a; echo b; echo exit 0")) as guest:
