@@ -79,6 +79,23 @@ static enum nvme_error await(struct nvme_controller *controller)
     }
 }
 
+unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reason)
+{
+    unsigned long irq = hal_irq_save();
+
+    if ((controller->line.closed & reason) != 0) {
+        hal_panic("a controller is administered twice at a time");
+    }
+    nvme_source_close(&controller->line, reason);
+    return irq;
+}
+
+void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigned long irq)
+{
+    nvme_source_open(&controller->line, reason);
+    hal_irq_restore(irq);
+}
+
 enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
                                    const struct nvme_command *command, void *buffer,
                                    uint32_t size_bytes, struct nvme_result *result)
@@ -91,15 +108,13 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
         *result = (struct nvme_result){.error = NVME_ERR_STATE};
         return NVME_ERR_STATE;
     }
-    irq = hal_irq_save();
-    nvme_interrupt_mask(controller);
+    irq = nvme_admin_begin(controller, NVME_CLOSED_COMMAND);
     controller->admin_done = false;
     nvme_io_put(&controller->admin, command, buffer, size_bytes,
                 (struct nvme_callback){admin_done, controller});
     nvme_submit(&controller->admin);
     error = await(controller);
-    nvme_interrupt_unmask(controller);
-    hal_irq_restore(irq);
+    nvme_admin_end(controller, NVME_CLOSED_COMMAND, irq);
     *result = error == NVME_OK || error == NVME_ERR_DEVICE ? controller->admin_result
                                                            : (struct nvme_result){.error = error};
     if (error == NVME_ERR_DEVICE) {

@@ -53,8 +53,11 @@ void nvme_controller_kick_owners(const struct nvme_controller *controller)
     const struct nvme_config *config = &controller->config;
 
     for (uint32_t i = 0; i < controller->info.queue_count && config->kick != NULL; i++) {
-        if (__atomic_load_n(&controller->queues[i].state, __ATOMIC_ACQUIRE) == NVME_QUEUE_OPEN) {
-            config->kick(config->hook_arg, controller->queues[i].owner);
+        const struct nvme_queue *queue = &controller->queues[i];
+
+        if (__atomic_load_n(&queue->state, __ATOMIC_ACQUIRE) == NVME_QUEUE_OPEN &&
+            NVME_PEEK(&queue->interrupts)) {
+            config->kick(config->hook_arg, queue->owner);
         }
     }
 }
@@ -69,7 +72,7 @@ static bool change_state(struct nvme_controller *controller, uint32_t from, uint
 static void mask_line(struct nvme_controller *controller)
 {
     if (!controller->config.msix) {
-        nvme_source_mask(&controller->line, true);
+        nvme_source_write_mask(&controller->line, true);
     }
 }
 
@@ -242,6 +245,7 @@ static void init_queue(struct nvme_controller *controller, struct nvme_queue *qu
     queue->source = &controller->line;
     queue->vector_source.controller = controller;
     queue->vector_source.message = true;
+    queue->vector_source.closed = NVME_CLOSED_IDLE;
     queue->id = id;
     queue->attention = NVME_ATTENTION_AWAY;
 }
@@ -275,6 +279,7 @@ static enum nvme_error prepare(struct nvme_controller *controller, const struct 
     info->version = nvme_register_read(config, NVME_REG_VS);
 
     controller->line.controller = controller;
+    controller->line.closed = NVME_CLOSED_IDLE;
     init_queue(controller, &controller->admin, 0);
     for (uint32_t i = 0; i < config->queue_count; i++) {
         init_queue(controller, &controller->queues[i], (uint16_t)(i + 1));

@@ -13,20 +13,48 @@
 /* Passes over a line that stays busy, before the rest of the hart gets a turn. */
 enum { PASSES_MAX = 8 };
 
+/* An admin command masks its hart's interrupts: who meets one here is on another hart. */
+static void enter(struct nvme_controller *controller)
+{
+    if ((controller->line.closed & NVME_CLOSED_ADMIN) != 0) {
+        hal_panic("a controller is administered on a hart that does not take its interrupt");
+    }
+    nvme_source_close(&controller->line, NVME_CLOSED_BRACKET);
+}
+
 void nvme_irq_enter(struct nvme_controller *controller)
 {
-    nvme_interrupt_mask(controller);
+    enter(controller);
     controller->line.claims++;
+}
+
+static void leave(struct nvme_controller *controller, uint32_t found, bool got_on)
+{
+    struct nvme_source *line = &controller->line;
+
+    if (found != 0) {
+        nvme_source_served(line);
+    } else {
+        nvme_source_served_empty(line, 0, got_on);
+    }
+    /* Another bottom half may have opened it since this one looked: an edge all the same. */
+    nvme_source_pulse(line, NVME_CLOSED_BRACKET);
 }
 
 void nvme_irq_exit(struct nvme_controller *controller, uint32_t found)
 {
-    if (found != 0) {
-        nvme_source_served(&controller->line);
-    } else {
-        nvme_source_served_empty(&controller->line, 0);
+    leave(controller, found, found == 0 && nvme_line_got_on(controller));
+}
+
+/* Whether the queues of any of these have got on since the last claim that found nothing. */
+static bool got_on(struct nvme_controller *const *controllers, uint32_t count)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        any = nvme_line_got_on(controllers[i]) || any;
     }
-    nvme_interrupt_unmask(controller);
+    return any;
 }
 
 /*
@@ -52,14 +80,18 @@ static uint32_t search(struct nvme_controller *controller)
 static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t count,
                            uint32_t found)
 {
+    bool by_owner;
+
     for (uint32_t i = 0; i < count; i++) {
-        nvme_interrupt_mask(controllers[i]);
+        enter(controllers[i]);
     }
     for (uint32_t i = 0; i < count && found == 0; i++) {
         found = search(controllers[i]);
     }
+    /* What an owner has found by itself this interrupt may have been for, on the whole line. */
+    by_owner = found == 0 && got_on(controllers, count);
     for (uint32_t i = 0; i < count; i++) {
-        nvme_irq_exit(controllers[i], found);
+        leave(controllers[i], found, by_owner);
     }
     return found;
 }
@@ -74,7 +106,8 @@ uint32_t nvme_vector_service(struct nvme_queue *queue)
         found = nvme_queue_service(queue, queue->depth_entries);
     }
     if (found == 0) {
-        nvme_source_served_empty(source, queue->id);
+        nvme_source_served_empty(source, queue->id,
+                                 nvme_source_moved(source, nvme_queue_useful(queue)));
     } else if (source->notes != 0) {
         nvme_source_served(source);
     }
@@ -115,24 +148,12 @@ static NVME_INLINE void served(struct nvme_controller *controller)
     }
 }
 
-/* Whether a round of these has found anything since the last claim. */
-static bool got_on(struct nvme_controller *const *controllers, uint32_t count)
-{
-    bool any = false;
-
-    for (uint32_t i = 0; i < count; i++) {
-        any = any || controllers[i]->round.got_on;
-        controllers[i]->round.got_on = false;
-    }
-    return any;
-}
-
 /* The claims were for somebody: rounds of the others that found nothing are no storm. */
 static void forget_empty(struct nvme_controller *const *controllers, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (controllers[i]->config.shared) {
-            nvme_source_served(&controllers[i]->line);
+            nvme_source_forget(&controllers[i]->line);
         }
     }
 }
@@ -222,6 +243,6 @@ uint32_t nvme_irq_service(struct nvme_controller *const *controllers, uint32_t c
 void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        controllers[i]->line.notes &= (uint32_t)NVME_NOTE_HYBRID;
+        nvme_source_forget(&controllers[i]->line);
     }
 }

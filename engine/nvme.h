@@ -49,13 +49,15 @@ enum {
     NVME_QUEUES_MAX = 64,                /* I/O queue pairs per controller */
     NVME_ADMIN_DEPTH = 32,               /* entries of the admin queue */
     NVME_SPLIT_WINDOW = 8,               /* parts of one split request in flight */
-    NVME_STORM_CLAIMS = 64,              /* claims in a row without a completion: mask and poll */
+    NVME_STORM_CLAIMS = 64,              /* claims for nothing in a row: mask and poll */
     NVME_ORDINARY_ALIGNMENT = 64,        /* bytes, of nvme_memory.ordinary */
     NVME_TRANSFER_DEFAULT = 1024 * 1024, /* bytes, nvme_config.max_transfer_bytes = 0 */
     NVME_PAGE_DEFAULT = 4096,            /* bytes, nvme_config.page_bytes = 0 */
 };
 
 #define NVME_WATCH_PERIOD_NS UINT64_C(10000000)               /* 10 ms, see nvme_queue_watch */
+#define NVME_STORM_PERIOD_NS UINT64_C(100000000)              /* 100 ms: fewer claims are borne */
+#define NVME_STORM_PARDON_NS UINT64_C(1000000000)             /* 1 s: a source's first storm */
 #define NVME_SPIN_MAX_DEFAULT_NS UINT64_C(200000)             /* 200 us, hybrid_spin_max_ns = 0 */
 #define NVME_COMMAND_TIMEOUT_DEFAULT_NS UINT64_C(30000000000) /* 30 s, command_timeout_ns = 0 */
 
@@ -132,7 +134,9 @@ enum nvme_event_kind {
     NVME_EVENT_PAGE_SIZE,        /* value: smallest page of the device, limit: of the port */
     NVME_EVENT_LINE_REPAIRED,    /* value: redundant doorbells that freed a stuck INTx line */
     NVME_EVENT_LINE_STUCK,       /* INTx stays high: queues poll; value: doorbells tried, if any */
-    NVME_EVENT_INTERRUPT_STORM,  /* value: empty claims in a row; masked, queues poll */
+    NVME_EVENT_INTERRUPT_STORM,  /* value: empty claims in a row, limit: storms of this source so
+                                    far; masked, its queues poll for a while */
+    NVME_EVENT_STORM_OVER,       /* value: storms so far; the source is open again */
     NVME_EVENT_ADMIN_FAILED,     /* value: opcode of the admin command, limit: its status field */
     NVME_EVENT_COMMAND_TIMEOUT,  /* value: command id, limit: the deadline in ms */
     NVME_EVENT_CONTROLLER_FATAL, /* value: CSTS */
@@ -393,6 +397,30 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_set_mode(struct nvme_queue *queue, e
  * serviced by its owner with interrupts off. Any hart.
  */
 enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue);
+
+/*
+ * Why an interrupt source is closed: INTMS for a line, the mask of a vector. Bits of a set.
+ * NVME_CLOSED_POLLED, _STORM and _STUCK stay until something else happens, the others end soon.
+ */
+enum nvme_closed {
+    NVME_CLOSED_IDLE = 1,      /* no queue that interrupts is open there */
+    NVME_CLOSED_POLLED = 2,    /* the mode is to poll, or hybrid mode's owner is awake */
+    NVME_CLOSED_STORM = 4,     /* too many claims for nothing: for a while */
+    NVME_CLOSED_STUCK = 8,     /* the line was left high and cannot be repaired */
+    NVME_CLOSED_ROUND = 16,    /* of a shared line: not every owner has answered */
+    NVME_CLOSED_BRACKET = 32,  /* between nvme_irq_enter and nvme_irq_exit, or in the handler */
+    NVME_CLOSED_WATCH = 64,    /* nvme_queue_watch services a queue */
+    NVME_CLOSED_COMMAND = 128, /* an admin command is awaited */
+    NVME_CLOSED_QUEUE = 256,   /* a queue is opened or closed */
+    NVME_CLOSED_FAILED = 512,  /* the controller is not live: nothing opens it again */
+    NVME_CLOSED_ADMIN = NVME_CLOSED_COMMAND | NVME_CLOSED_QUEUE,
+};
+
+/* The set of reasons that keep the queue's source closed, 0 if it is open. Any hart. */
+uint32_t nvme_queue_closed(const struct nvme_queue *queue);
+
+/* A phrase for the lowest reason of a set, "open" for 0: bit by bit a dump. Any context. */
+const char *nvme_closed_text(uint32_t closed);
 
 /* Requests and parts posted and not yet ended, 0 .. depth_entries - 1. A walk over the slots. */
 uint32_t nvme_queue_outstanding(const struct nvme_queue *queue);

@@ -298,6 +298,13 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
                                    const struct nvme_command *command, void *buffer,
                                    uint32_t size_bytes, struct nvme_result *result);
 
+/*
+ * Around what administers a controller: this hart's interrupts are off and the line is closed for
+ * `reason`, NVME_CLOSED_COMMAND or NVME_CLOSED_QUEUE. Neither nests in itself: one call at a time.
+ */
+unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reason);
+void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigned long irq);
+
 /* Identify with this CNS into controller->identify_page. */
 enum nvme_error nvme_admin_identify(struct nvme_controller *controller, enum nvme_cns cns,
                                     uint32_t nsid);
@@ -316,7 +323,10 @@ enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t op
 
 /* ---- controller.c --------------------------------------------------------------------- */
 
-/* Kicks the owner of each open queue, if there is a hook to do so. */
+/*
+ * Kicks the owner of each open queue that interrupts, if there is a hook to do so. Who polls looks
+ * anyway, and a kick may not drain a poll queue.
+ */
 void nvme_controller_kick_owners(const struct nvme_controller *controller);
 
 /*

@@ -13,66 +13,45 @@
 
 /*
  * Masks a source at the device, or opens it again. INTMC makes a fresh edge if the line has a
- * reason to be high; a vector sends the message that it held back.
+ * reason to be high; a vector sends the message that it held back. Nothing on a controller that is
+ * not live.
  */
-static inline void nvme_source_mask(struct nvme_source *source, bool masked)
-{
-    const struct nvme_config *config = &source->controller->config;
-
-    if (source->message) {
-        config->vector_mask(config->hook_arg, source->vector, masked);
-    } else {
-        /* Whoever disables a controller masks its line; only the hart that has it opens it. */
-        if (!masked) {
-            NVME_POKE(&source->openings, source->openings + 1);
-        }
-        nvme_register_write(config, masked ? NVME_REG_INTMS : NVME_REG_INTMC, 1);
-    }
-}
+void nvme_source_write_mask(struct nvme_source *source, bool masked);
 
 /*
- * Whether nothing speaks against interrupts of this source. A round of a shared line keeps it
- * masked as an admin command does, until its end.
+ * The set of reasons changes, and with it the mask if it was empty or is now. On the hart that
+ * takes the interrupt, with that hart's interrupts off.
  */
-static inline bool nvme_source_may_open(const struct nvme_source *source)
+static inline void nvme_source_change(struct nvme_source *source, uint32_t closed)
 {
-    return source->queues != 0 && source->mask_depth == 0 && !source->masked && !source->shut &&
-           !source->controller->round.under_way && nvme_controller_live(source->controller);
-}
+    bool was_open = source->closed == 0;
 
-/*
- * Masks the INTx source for a while, in nested pairs, on the hart that takes its interrupt and with
- * that hart's interrupts off.
- */
-static inline void nvme_interrupt_mask(struct nvme_controller *controller)
-{
-    struct nvme_source *line = &controller->line;
-
-    NVME_POKE(&line->mask_depth, line->mask_depth + 1);
-    if (line->mask_depth == 1 && line->queues != 0) {
-        nvme_source_mask(line, true);
+    NVME_POKE(&source->closed, closed);
+    if (was_open != (closed == 0)) {
+        nvme_source_write_mask(source, was_open);
     }
 }
 
-/* The other half of the pair; writes INTMC when the outermost one ends. */
-static inline void nvme_interrupt_unmask(struct nvme_controller *controller)
+/* Adds reasons to the set: bits, so twice is as once. */
+static inline void nvme_source_close(struct nvme_source *source, uint32_t reasons)
 {
-    struct nvme_source *line = &controller->line;
+    nvme_source_change(source, source->closed | reasons);
+}
 
-    NVME_POKE(&line->mask_depth, line->mask_depth - 1);
-    if (nvme_source_may_open(line)) {
-        nvme_source_mask(line, false);
-    }
+/* Takes them off. */
+static inline void nvme_source_open(struct nvme_source *source, uint32_t reasons)
+{
+    nvme_source_change(source, source->closed & ~reasons);
+}
+
+/* A fresh edge, or nothing where the source is closed. */
+static inline void nvme_source_pulse(struct nvme_source *source, uint32_t reason)
+{
+    nvme_source_close(source, reason);
+    nvme_source_open(source, reason);
 }
 
 /* ---- Queues on a source --------------------------------------------------------------- */
-
-/* True if its interrupts come: it has a source, which is neither masked for good nor shut. */
-static inline bool nvme_queue_interrupts(const struct nvme_queue *queue)
-{
-    return queue->interrupts && !NVME_PEEK(&queue->source->masked) &&
-           !NVME_PEEK(&queue->source->shut);
-}
 
 /* True if its interrupts come over a line that several harts share. */
 static inline bool nvme_queue_shares(const struct nvme_queue *queue)
@@ -99,15 +78,29 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
 void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mode mode);
 void nvme_source_disconnect(struct nvme_queue *queue);
 
-/* Masks the source where its queues are polled; opens it again if nothing else is against it. */
-void nvme_source_shut(struct nvme_source *source);
-void nvme_source_open(struct nvme_source *source);
+/* Claims before now are no steps towards a storm. */
+static inline void nvme_source_forget(struct nvme_source *source)
+{
+    source->notes &= (uint32_t)NVME_NOTE_HYBRID;
+}
 
 /* The end of a claim that found completions, if the source has notes. */
 NVME_COLD void nvme_source_served(struct nvme_source *source);
 
-/* The end of a claim that found nothing: normal now and then, a storm when it goes on. */
-NVME_COLD void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id);
+/*
+ * The end of a claim that found nothing. Normal now and then, and where the queues got on by
+ * themselves; a storm when it goes on.
+ */
+NVME_COLD void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id, bool got_on);
+
+/* Whether `useful`, completions of its queues, has changed since this was asked last. */
+NVME_COLD bool nvme_source_moved(struct nvme_source *source, uint64_t useful);
+
+/* Whether the queues of a line have ended commands, in whatever way, since this was asked last. */
+NVME_COLD bool nvme_line_got_on(struct nvme_controller *controller);
+
+/* Ends a storm if its time is over; the mode that was asked for is in force again. */
+NVME_COLD void nvme_source_pardon(struct nvme_source *source, uint64_t now_ns);
 
 /* ---- quirk.c -------------------------------------------------------------------------- */
 

@@ -60,16 +60,19 @@ struct nvme_source {
     struct nvme_queue *attended; /* queues that completions may come on, a list */
     uint64_t claims;
     uint64_t empty_claims; /* of these, without a completion on the whole line */
-    uint64_t openings;     /* INTMC written: an interrupt may be due since then only */
+    uint64_t openings;     /* of the mask: an interrupt may be due since then only */
+    uint64_t useful;       /* completions of its queues at the last claim that found nothing */
+    uint64_t streak_ns;    /* when the claims of NVME_NOTE_EMPTY began */
+    uint64_t pardon_ns;    /* when the storm is forgiven */
+    uint32_t closed;       /* enum nvme_closed: why it is masked, 0 if it is open */
     uint32_t notes;        /* NVME_NOTE_: 0 if there is nothing to do at the end of a claim */
     uint32_t queues;       /* open ones with interrupts on */
     uint32_t owner;        /* of these queues */
-    uint32_t mask_depth;   /* nested nvme_interrupt_mask */
-    bool masked;           /* for good: storm bound or stuck line */
-    bool shut;             /* its queues are polled for now: source.c */
-    bool message;          /* MSI-X */
-    uint8_t mode;          /* enum nvme_mode */
+    uint32_t storms;       /* since the controller was opened */
     uint16_t vector;       /* of a message */
+    bool message;          /* MSI-X */
+    uint8_t mode;          /* enum nvme_mode: in force */
+    uint8_t wanted;        /* enum nvme_mode: in force when no storm is on */
 };
 
 /*
@@ -85,7 +88,6 @@ struct nvme_round {
     uint64_t sleepers;  /* hybrid mode: whose owners rely on the line; it is open while there are */
     uint64_t unclaimed; /* queues whose owners wait for an interrupt in vain: home looks why */
     uint64_t missed;    /* those that had none, until their owners count it */
-    bool under_way;     /* home has masked the line and waits for answers */
     bool got_on;        /* a round has found something since home looked here */
 };
 

@@ -87,25 +87,25 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     opened = &controller->queues[index];
     opened->owner = config->owner;
     opened->source = controller->config.msix ? &opened->vector_source : &controller->line;
-    opened->interrupts = config->mode != NVME_MODE_POLL && !opened->source->masked;
+    NVME_POKE(&opened->interrupts,
+              config->mode != NVME_MODE_POLL && (opened->source->closed & NVME_CLOSED_STUCK) == 0);
     opened->brackets = opened->interrupts && !config->irq_off;
     nvme_queue_reset(opened, config->depth_entries != 0 ? config->depth_entries
                                                         : controller->info.depth_entries);
-    irq = hal_irq_save();
-    nvme_interrupt_mask(controller);
+    irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
     error = create(controller, opened, config->vector);
     if (error == NVME_OK) {
+        /* Before the source opens: its handler may run at once, on another hart too. */
+        *queue = opened;
         nvme_queue_enter_state(opened, NVME_QUEUE_OPEN);
         if (opened->interrupts) {
             nvme_source_connect(opened, config->vector, config->mode);
         }
-        *queue = opened;
     } else {
-        opened->interrupts = false;
+        NVME_POKE(&opened->interrupts, false);
         opened->brackets = false;
     }
-    nvme_interrupt_unmask(controller);
-    hal_irq_restore(irq);
+    nvme_admin_end(controller, NVME_CLOSED_QUEUE, irq);
     return nvme_controller_settle(controller, error);
 }
 
@@ -168,8 +168,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
         0) {
         return NVME_ERR_BUSY;
     }
-    irq = hal_irq_save();
-    nvme_interrupt_mask(controller);
+    irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
     if (queue->state == NVME_QUEUE_OPEN) {
         nvme_queue_enter_state(queue, NVME_QUEUE_CLOSING);
     }
@@ -188,8 +187,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
     if (queue->interrupts) {
         nvme_source_disconnect(queue);
     }
-    nvme_interrupt_unmask(controller);
-    hal_irq_restore(irq);
+    nvme_admin_end(controller, NVME_CLOSED_QUEUE, irq);
     return error;
 }
 

@@ -68,7 +68,7 @@ void nvme_quirk_check_line(struct nvme_controller *controller)
         return;
     }
     irq = hal_irq_save();
-    nvme_source_mask(&controller->line, false);
+    nvme_source_open(&controller->line, NVME_CLOSED_IDLE);
     high = !line_falls(config);
     /* Not more: a count that is too low instead of too high would get worse with each try. */
     while (high && has_quirk(config, QUIRK_LINE_COUNT) && event.value <= config->queue_count) {
@@ -76,11 +76,11 @@ void nvme_quirk_check_line(struct nvme_controller *controller)
         event.value++;
         high = !line_falls(config);
     }
-    nvme_source_mask(&controller->line, true);
+    nvme_source_close(&controller->line,
+                      high ? NVME_CLOSED_IDLE | NVME_CLOSED_STUCK : NVME_CLOSED_IDLE);
     hal_irq_restore(irq);
     controller->info.line_repairs = (uint32_t)event.value;
     controller->info.line_stuck = high;
-    controller->line.masked = high;
     if (high) {
         event.kind = NVME_EVENT_LINE_STUCK;
     }

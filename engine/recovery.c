@@ -13,6 +13,8 @@ enum {
     SCANS_PER_DEADLINE = 10, /* walks over the slots */
 };
 #define NS_PER_MS UINT64_C(1000000)
+/* A call that comes a little early after one that came late counts as a period. */
+#define OVERDUE_NS (NVME_WATCH_PERIOD_NS - NVME_WATCH_PERIOD_NS / 16)
 
 /*
  * The queue's clock is the time during which it was watched. Posts store it instead of reading a
@@ -65,9 +67,9 @@ static void service_unclaimed(struct nvme_queue *queue)
     } else if (queue->source->message) {
         nvme_queue_service(queue, queue->depth_entries);
     } else {
-        nvme_interrupt_mask(controller);
+        nvme_source_close(&controller->line, NVME_CLOSED_WATCH);
         nvme_queue_service(queue, queue->depth_entries);
-        nvme_interrupt_unmask(controller);
+        nvme_source_open(&controller->line, NVME_CLOSED_WATCH);
     }
 }
 
@@ -78,15 +80,13 @@ static uint64_t claims_of(const struct nvme_queue *queue)
                                     : queue->source->claims;
 }
 
-/*
- * True if the interrupt of the entry that was seen has come since, or is under way: masked until a
- * bottom half gets to it, or until the other owners of a shared line have answered.
- */
+/* True if the interrupt of the entry that was seen has come since, or its source was closed. */
 static bool is_late(const struct nvme_queue *queue)
 {
-    return nvme_queue_consumed(queue) != queue->seen_completions ||
-           claims_of(queue) != queue->seen_claims || NVME_PEEK(&queue->source->mask_depth) != 0 ||
-           NVME_PEEK(&queue->controller->round.under_way);
+    const struct nvme_source *source = queue->source;
+
+    return claims_of(queue) != queue->seen_claims || NVME_PEEK(&source->closed) != 0 ||
+           NVME_PEEK(&source->openings) != queue->seen_openings;
 }
 
 /* What home has found out about this queue. */
@@ -102,30 +102,38 @@ static void collect_missed(struct nvme_queue *queue)
 }
 
 /*
- * An entry that was ready at the last call and has no interrupt to show for it is a missed one;
- * one whose interrupt came meanwhile, or is masked until a bottom half gets to it, is only late.
+ * An entry that has been ready for a period is serviced, whatever keeps its interrupt away. Without
+ * one to show for it is a missed one; one whose interrupt came meanwhile, or whose source is
+ * closed, is only late.
  */
-static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
+static void service_overdue(struct nvme_queue *queue)
 {
-    struct nvme_counters *counters = &queue->counters;
+    bool serviced = nvme_queue_consumed(queue) != queue->seen_completions;
+    bool late = serviced || is_late(queue);
 
+    queue->counters.late += late;
+    /* Whether one is missed on a shared line, home can tell. */
+    queue->counters.missed += !late && !nvme_queue_shares(queue);
+    if (serviced) {
+        return;
+    }
+    if (late && nvme_queue_shares(queue)) {
+        /* The end of a round, or a claim that is pending, makes the edge. */
+        nvme_queue_service(queue, queue->depth_entries);
+    } else {
+        service_unclaimed(queue);
+    }
+}
+
+static void look_for_overdue(struct nvme_queue *queue, uint64_t now_ns)
+{
     collect_missed(queue);
-    if (queue->seen && now_ns - queue->seen_ns < NVME_WATCH_PERIOD_NS) {
+    if (queue->seen && now_ns - queue->seen_ns < OVERDUE_NS) {
         return;
     }
     if (queue->seen) {
         queue->seen = false;
-        if (is_late(queue)) {
-            counters->late++;
-            /* A slow owner holds up the round of a shared line: the others need not wait for it. */
-            if (nvme_queue_shares(queue)) {
-                nvme_queue_service(queue, queue->depth_entries);
-            }
-        } else {
-            /* Whether one is missed on a shared line, home can tell. */
-            counters->missed += !nvme_queue_shares(queue);
-            service_unclaimed(queue);
-        }
+        service_overdue(queue);
     }
     if (nvme_queue_ready(queue)) {
         queue->seen = true;
@@ -133,6 +141,22 @@ static void look_for_missed(struct nvme_queue *queue, uint64_t now_ns)
         queue->seen_claims = claims_of(queue);
         queue->seen_openings = NVME_PEEK(&queue->source->openings);
         queue->seen_completions = nvme_queue_consumed(queue);
+    }
+}
+
+/* A storm whose time is over ends. That of a shared line is home's to end. */
+static void pardon_source(struct nvme_queue *queue, uint64_t now_ns)
+{
+    struct nvme_source *source = queue->source;
+
+    if ((NVME_PEEK(&source->closed) & NVME_CLOSED_STORM) == 0 ||
+        now_ns < NVME_PEEK(&source->pardon_ns)) {
+        return;
+    }
+    if (nvme_queue_shares(queue)) {
+        nvme_shared_turn(queue);
+    } else {
+        nvme_source_pardon(source, now_ns);
     }
 }
 
@@ -196,8 +220,9 @@ static void watch_live(struct nvme_queue *queue, uint64_t now_ns)
         return;
     }
     advance_clock(queue, now_ns);
-    if (nvme_queue_interrupts(queue)) {
-        look_for_missed(queue, now_ns);
+    if (queue->interrupts) {
+        pardon_source(queue, now_ns);
+        look_for_overdue(queue, now_ns);
     }
     if (!nvme_request_any(queue)) {
         nvme_queue_leave(queue);

@@ -65,15 +65,14 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     uint32_t found = 0;
 
     NVME_POKE(&round->claims, round->claims + 1);
-    if (round->under_way) {
+    if ((controller->line.closed & NVME_CLOSED_ROUND) != 0) {
         /* Its end opens the line, which makes a fresh edge. */
         return 0;
     }
-    nvme_source_mask(&controller->line, true);
+    nvme_source_close(&controller->line, NVME_CLOSED_ROUND);
     /* The claim, a device read, before the look at who attends: attend() in queue.c. */
     hal_after_mmio_read();
     round->members = choose_members(controller);
-    NVME_POKE(&round->under_way, true);
     __atomic_store_n(&round->waiting, round->members, __ATOMIC_RELEASE);
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         if ((round->members >> i & 1) != 0 && controller->queues[i].owner != config->home) {
@@ -101,12 +100,12 @@ static bool has_progress(const struct nvme_controller *controller)
     return false;
 }
 
-/* Hybrid mode: while nobody sleeps the line stays shut. Pairs with arm_shared() in source.c. */
-static void shut_unless_asleep(struct nvme_controller *controller)
+/* Hybrid mode: while nobody sleeps the line stays closed. Pairs with arm_shared() in source.c. */
+static void close_unless_asleep(struct nvme_controller *controller)
 {
-    __atomic_store_n(&controller->line.shut, true, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&controller->round.sleepers, __ATOMIC_SEQ_CST) != 0) {
-        NVME_POKE(&controller->line.shut, false);
+    nvme_source_close(&controller->line, NVME_CLOSED_POLLED);
+    if (__atomic_fetch_or(&controller->round.sleepers, 0, __ATOMIC_ACQ_REL) != 0) {
+        nvme_source_open(&controller->line, NVME_CLOSED_POLLED);
     }
 }
 
@@ -114,26 +113,22 @@ static void end_round(struct nvme_controller *controller)
 {
     struct nvme_source *line = &controller->line;
 
-    NVME_POKE(&controller->round.under_way, false);
     if (has_progress(controller)) {
         nvme_source_served(line);
         controller->round.got_on = true;
     } else {
-        nvme_source_served_empty(line, 0);
+        nvme_source_served_empty(line, 0, false);
     }
     if (line->mode == NVME_MODE_HYBRID) {
-        shut_unless_asleep(controller);
+        close_unless_asleep(controller);
     }
-    if (nvme_source_may_open(line)) {
-        nvme_source_mask(line, false);
-    }
+    nvme_source_open(line, NVME_CLOSED_ROUND);
 }
 
 void nvme_shared_end(struct nvme_controller *controller)
 {
-    struct nvme_round *round = &controller->round;
-
-    if (round->under_way && __atomic_load_n(&round->waiting, __ATOMIC_ACQUIRE) == 0) {
+    if ((controller->line.closed & NVME_CLOSED_ROUND) != 0 &&
+        __atomic_load_n(&controller->round.waiting, __ATOMIC_ACQUIRE) == 0) {
         end_round(controller);
     }
 }
@@ -163,30 +158,28 @@ static void look_for_unclaimed(struct nvme_controller *controller)
     }
     __atomic_fetch_or(&round->missed, missed, __ATOMIC_RELAXED);
     __atomic_fetch_and(&round->unclaimed, ~asked, __ATOMIC_RELEASE);
-    if (nvme_source_may_open(line)) {
-        nvme_source_mask(line, true);
-        nvme_source_mask(line, false);
-    }
+    nvme_source_pulse(line, NVME_CLOSED_WATCH);
 }
 
-/* Ends a round that all have answered. */
+/* Ends a round that all have answered, and a storm whose time is over. */
 static void take_turn(struct nvme_controller *controller)
 {
-    const struct nvme_round *round = &controller->round;
     struct nvme_source *line = &controller->line;
 
     nvme_shared_end(controller);
-    /* A polled line stays shut; one that was shut because nobody slept opens for who does now. */
-    if (!round->under_way && line->mode == NVME_MODE_HYBRID &&
-        __atomic_load_n(&round->sleepers, __ATOMIC_SEQ_CST) != 0) {
-        nvme_source_open(line);
+    if ((line->closed & NVME_CLOSED_STORM) != 0) {
+        nvme_source_pardon(line, hal_now_ns());
+    }
+    /* A polled line stays closed; one that was because nobody slept opens for who does now. */
+    if (line->mode == NVME_MODE_HYBRID && NVME_PEEK(&controller->round.sleepers) != 0) {
+        nvme_source_open(line, NVME_CLOSED_POLLED);
     }
 }
 
 void nvme_irq_kicked(struct nvme_controller *controller)
 {
     take_turn(controller);
-    if (!controller->round.under_way) {
+    if ((controller->line.closed & NVME_CLOSED_ROUND) == 0) {
         look_for_unclaimed(controller);
     }
 }
@@ -210,7 +203,8 @@ uint32_t nvme_queue_kicked(struct nvme_queue *queue)
     if (is_waited_for(queue) && answer(queue, &found)) {
         nvme_shared_turn(queue);
     }
-    if (!nvme_controller_live(queue->controller)) {
+    /* A poll queue is its thread's, which may be amid a drain. */
+    if (queue->interrupts && !nvme_controller_live(queue->controller)) {
         nvme_queue_watch(queue, hal_now_ns());
     }
     return found;

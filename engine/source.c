@@ -3,31 +3,38 @@
  * Interrupt sources: queues on them, their modes (poll, interrupt, hybrid) and the change of those.
  * When hybrid mode spins is hybrid.c's.
  *
- * A mode belongs to an interrupt source. While its queues are polled the source is shut: INTMS for
- * a line, the mask bit for a vector. Both keep what comes meanwhile, so opening a source loses
- * nothing: INTMC and the mask bit raise the interrupt that is due. Modelled in tests/spin/mode.pml,
+ * A source is closed while there is any reason for it: INTMS for a line, the mask bit for a vector.
+ * Both keep what comes meanwhile, so opening a source loses nothing: INTMC and the mask bit raise
+ * the interrupt that is due. A mode belongs to a source. Modelled in tests/spin/mode.pml,
  * sleepers.pml and wait.pml.
  */
 #include "nvme_internal.h"
 
-void nvme_source_shut(struct nvme_source *source)
+enum { PARDON_DOUBLINGS = 10 }; /* of the time that a storm lasts, from one to the next */
+
+void nvme_source_write_mask(struct nvme_source *source, bool masked)
 {
-    if (!source->shut) {
-        NVME_POKE(&source->shut, true);
-        nvme_source_mask(source, true);
+    const struct nvme_config *config = &source->controller->config;
+
+    if (!nvme_controller_live(source->controller)) {
+        return;
+    }
+    /* Whoever disables a controller masks its line; only the hart that has it opens it. */
+    if (!masked) {
+        NVME_POKE(&source->openings, source->openings + 1);
+    }
+    if (!source->message) {
+        nvme_register_write(config, masked ? NVME_REG_INTMS : NVME_REG_INTMC, 1);
+    } else if (config->vector_mask != NULL) {
+        config->vector_mask(config->hook_arg, source->vector, masked);
     }
 }
 
-void nvme_source_open(struct nvme_source *source)
+uint32_t nvme_queue_closed(const struct nvme_queue *queue)
 {
-    if (source->shut) {
-        NVME_POKE(&source->shut, false);
-        /* What was held back may have been polled since: an empty claim is to be expected. */
-        source->notes &= (uint32_t)NVME_NOTE_HYBRID;
-        if (nvme_source_may_open(source)) {
-            nvme_source_mask(source, false);
-        }
-    }
+    uint32_t closed = queue->interrupts ? NVME_PEEK(&queue->source->closed) : NVME_CLOSED_IDLE;
+
+    return nvme_controller_live(queue->controller) ? closed : closed | NVME_CLOSED_FAILED;
 }
 
 enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
@@ -43,18 +50,27 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
                : NVME_OK;
 }
 
-static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
+/* Owners that sleep find out what is new. */
+static void put_in_force(struct nvme_source *source, enum nvme_mode mode)
 {
     NVME_POKE(&source->mode, (uint8_t)mode);
     source->notes = mode == NVME_MODE_HYBRID ? (uint32_t)NVME_NOTE_HYBRID : 0;
-    if (mode == NVME_MODE_POLL) {
-        nvme_source_shut(source);
-    } else {
-        nvme_source_open(source);
-    }
-    /* Owners that sleep find out what is new. */
     if (source->controller->config.shared) {
         nvme_controller_kick_owners(source->controller);
+    }
+}
+
+/* A source in a storm polls, whatever is asked for. */
+static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
+{
+    source->wanted = (uint8_t)mode;
+    if (mode == NVME_MODE_POLL) {
+        nvme_source_close(source, NVME_CLOSED_POLLED);
+    } else {
+        nvme_source_open(source, NVME_CLOSED_POLLED);
+    }
+    if ((source->closed & NVME_CLOSED_STORM) == 0) {
+        put_in_force(source, mode);
     }
 }
 
@@ -65,10 +81,6 @@ void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mo
     source->queues++;
     source->owner = queue->owner;
     source->vector = vector;
-    /* A vector is masked until now, if that is possible. */
-    if (source->message) {
-        source->shut = queue->controller->config.vector_mask != NULL;
-    }
     if (nvme_queue_shares(queue)) {
         queue->controller->round.open |= nvme_queue_bit(queue);
     } else {
@@ -77,6 +89,7 @@ void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mo
     }
     nvme_hybrid_begin(queue);
     enter_mode(source, mode);
+    nvme_source_open(source, NVME_CLOSED_IDLE);
 }
 
 void nvme_source_disconnect(struct nvme_queue *queue)
@@ -85,8 +98,8 @@ void nvme_source_disconnect(struct nvme_queue *queue)
 
     nvme_queue_leave(queue);
     source->queues--;
-    if (source->message && queue->controller->config.vector_mask != NULL) {
-        nvme_source_shut(source);
+    if (source->queues == 0) {
+        nvme_source_close(source, NVME_CLOSED_IDLE);
     }
     if (nvme_queue_shares(queue)) {
         queue->controller->round.open &= ~nvme_queue_bit(queue);
@@ -101,7 +114,7 @@ void nvme_source_disconnect(struct nvme_queue *queue)
         queue->counters.interrupts += source->claims;
         queue->counters.spurious += source->empty_claims;
     }
-    queue->interrupts = false;
+    NVME_POKE(&queue->interrupts, false);
     queue->brackets = false;
 }
 
@@ -131,44 +144,105 @@ enum nvme_error nvme_queue_set_mode(struct nvme_queue *queue, enum nvme_mode mod
 
 enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
 {
-    return queue->interrupts && !NVME_PEEK(&queue->source->masked)
-               ? (enum nvme_mode)NVME_PEEK(&queue->source->mode)
-               : NVME_MODE_POLL;
+    return queue->interrupts ? (enum nvme_mode)NVME_PEEK(&queue->source->mode) : NVME_MODE_POLL;
 }
 
 void nvme_source_served(struct nvme_source *source)
 {
-    source->notes &= (uint32_t)NVME_NOTE_HYBRID;
+    nvme_source_forget(source);
     for (const struct nvme_queue *queue = source->attended; queue != NULL && source->notes != 0;
          queue = queue->next_attended) {
         if (nvme_hybrid_worth(queue)) {
-            nvme_source_shut(source);
+            nvme_source_close(source, NVME_CLOSED_POLLED);
         }
     }
 }
 
-void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id)
+bool nvme_source_moved(struct nvme_source *source, uint64_t useful)
 {
-    const struct nvme_config *config = &source->controller->config;
+    bool moved = useful != source->useful;
+
+    source->useful = useful;
+    return moved;
+}
+
+bool nvme_line_got_on(struct nvme_controller *controller)
+{
+    bool got_on = controller->round.got_on;
+    uint64_t useful = 0;
+
+    /* The queues of other harts are theirs to look at: the ends of rounds tell. */
+    if (controller->config.shared) {
+        controller->round.got_on = false;
+        return got_on;
+    }
+    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
+        const struct nvme_queue *queue = &controller->queues[i];
+
+        useful += queue->interrupts ? nvme_queue_useful(queue) : 0;
+    }
+    return nvme_source_moved(&controller->line, useful);
+}
+
+/* NVME_STORM_CLAIMS in a row, and in so short a time that they keep the hart from its work. */
+static bool is_storm(struct nvme_source *source, uint64_t now_ns)
+{
+    uint64_t claims = NVME_GET(NVME_NOTE_EMPTY, ++source->notes);
+
+    if (claims == 1) {
+        source->streak_ns = now_ns;
+    }
+    if (claims < NVME_STORM_CLAIMS) {
+        return false;
+    }
+    nvme_source_forget(source);
+    return now_ns - source->streak_ns < NVME_STORM_PERIOD_NS;
+}
+
+static void begin_storm(struct nvme_source *source, uint16_t queue_id, uint64_t now_ns)
+{
+    uint32_t doublings = source->storms < PARDON_DOUBLINGS ? source->storms : PARDON_DOUBLINGS;
+
+    source->storms++;
+    NVME_POKE(&source->pardon_ns, now_ns + (NVME_STORM_PARDON_NS << doublings));
+    nvme_source_close(source, NVME_CLOSED_STORM);
+    nvme_event_emit(&source->controller->config, &(struct nvme_event){
+                                                     .kind = NVME_EVENT_INTERRUPT_STORM,
+                                                     .queue_id = queue_id,
+                                                     .value = NVME_STORM_CLAIMS,
+                                                     .limit = source->storms,
+                                                 });
+    put_in_force(source, NVME_MODE_POLL);
+}
+
+void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id, bool got_on)
+{
+    uint64_t now_ns;
 
     source->empty_claims++;
-    /* A source that stays masked still has claims: of a shared line, or if it cannot be masked. */
-    if (source->masked || NVME_GET(NVME_NOTE_EMPTY, ++source->notes) < NVME_STORM_CLAIMS) {
+    if (got_on) {
+        nvme_source_forget(source);
         return;
     }
-    NVME_POKE(&source->masked, true);
-    if (!source->message || config->vector_mask != NULL) {
-        nvme_source_mask(source, true);
+    /* A source that stays masked still has claims: of a shared line, or if it cannot be masked. */
+    if ((source->closed & (NVME_CLOSED_STORM | NVME_CLOSED_STUCK)) != 0) {
+        return;
     }
-    nvme_event_emit(config, &(struct nvme_event){
-                                .kind = NVME_EVENT_INTERRUPT_STORM,
-                                .queue_id = queue_id,
-                                .value = NVME_STORM_CLAIMS,
-                            });
-    /* Owners that sleep have to poll from now on. */
-    if (source->controller->config.shared) {
-        nvme_controller_kick_owners(source->controller);
+    now_ns = hal_now_ns();
+    if (is_storm(source, now_ns)) {
+        begin_storm(source, queue_id, now_ns);
     }
+}
+
+void nvme_source_pardon(struct nvme_source *source, uint64_t now_ns)
+{
+    if ((source->closed & NVME_CLOSED_STORM) == 0 || now_ns < source->pardon_ns) {
+        return;
+    }
+    nvme_event_emit(&source->controller->config,
+                    &(struct nvme_event){.kind = NVME_EVENT_STORM_OVER, .value = source->storms});
+    put_in_force(source, (enum nvme_mode)source->wanted);
+    nvme_source_open(source, NVME_CLOSED_STORM);
 }
 
 void nvme_source_wake(struct nvme_queue *queue)
@@ -181,8 +255,9 @@ void nvme_source_wake(struct nvme_queue *queue)
 }
 
 /*
- * The mask of a shared line is one for all owners: home may keep it shut while nobody sleeps. Each
- * of both stores first and then looks at what the other has stored: one of them notices.
+ * The mask of a shared line is one for all: home may keep it closed while nobody sleeps. Both
+ * change the set of sleepers, home by nothing: who comes second sees what the other has stored
+ * before.
  */
 static bool arm_shared(struct nvme_queue *queue)
 {
@@ -196,8 +271,8 @@ static bool arm_shared(struct nvme_queue *queue)
     /* Without requests nobody wakes it, and it keeps nobody from polling. */
     if (nvme_hybrid_outstanding(queue)) {
         queue->wait.listed = true;
-        __atomic_fetch_or(&round->sleepers, nvme_queue_bit(queue), __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&queue->source->shut, __ATOMIC_SEQ_CST)) {
+        __atomic_fetch_or(&round->sleepers, nvme_queue_bit(queue), __ATOMIC_ACQ_REL);
+        if ((NVME_PEEK(&queue->source->closed) & NVME_CLOSED_POLLED) != 0) {
             nvme_shared_turn(queue);
         }
     }
@@ -208,11 +283,11 @@ static bool arm_shared(struct nvme_queue *queue)
 static bool arm_hybrid(struct nvme_queue *queue)
 {
     if (nvme_queue_ready(queue) || nvme_hybrid_spin(queue)) {
-        nvme_source_shut(queue->source);
+        nvme_source_close(queue->source, NVME_CLOSED_POLLED);
         return false;
     }
     queue->wait.slept = true;
-    nvme_source_open(queue->source);
+    nvme_source_open(queue->source, NVME_CLOSED_POLLED);
     return !nvme_queue_ready(queue);
 }
 

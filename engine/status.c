@@ -120,7 +120,9 @@ const char *nvme_event_text(enum nvme_event_kind kind)
         [NVME_EVENT_PAGE_SIZE] = "memory page too large: of the device, of the port",
         [NVME_EVENT_LINE_REPAIRED] = "stuck interrupt line freed: redundant doorbells",
         [NVME_EVENT_LINE_STUCK] = "interrupt line stuck, queues poll: doorbells tried",
-        [NVME_EVENT_INTERRUPT_STORM] = "interrupt storm, line masked, queues poll: empty claims",
+        [NVME_EVENT_INTERRUPT_STORM] =
+            "interrupt storm, source masked, queues poll for a while: empty claims, storms so far",
+        [NVME_EVENT_STORM_OVER] = "interrupt storm over, source open again: storms so far",
         [NVME_EVENT_ADMIN_FAILED] = "admin command refused: opcode, status",
         [NVME_EVENT_COMMAND_TIMEOUT] = "command timed out: command id, deadline in ms",
         [NVME_EVENT_CONTROLLER_FATAL] = "controller fatal status: CSTS",
@@ -133,6 +135,31 @@ const char *nvme_event_text(enum nvme_event_kind kind)
         return "unknown event";
     }
     return texts[kind];
+}
+
+const char *nvme_closed_text(uint32_t closed)
+{
+    static const char *const texts[] = {
+        "no interrupt queue",
+        "polled",
+        "interrupt storm",
+        "line stuck",
+        "round",
+        "handler",
+        "watch",
+        "admin command",
+        "queue change",
+        "failed",
+    };
+    uint32_t index = 0;
+
+    if (closed == 0) {
+        return "open";
+    }
+    while ((closed >> index & 1) == 0) {
+        index++;
+    }
+    return index < sizeof(texts) / sizeof(texts[0]) ? texts[index] : "unknown reason";
 }
 
 void nvme_event_emit(const struct nvme_config *config, const struct nvme_event *event)

@@ -36,7 +36,7 @@ static void kick(void *arg, uint32_t owner)
 
 /*
  * Kept for storage_print_events: a trap does not print. A device that interrupts although it is
- * masked loses its pin, lest the line keep this hart in the trap.
+ * masked loses its pin until the storm is over, lest the line keep this hart in the trap.
  */
 static void keep_event(void *arg, const struct nvme_event *event)
 {
@@ -46,11 +46,13 @@ static void keep_event(void *arg, const struct nvme_event *event)
     if (place < STORAGE_EVENTS_MAX) {
         controller->events[place] = *event;
     }
-    if (event->kind == NVME_EVENT_INTERRUPT_STORM) {
+    if (event->kind == NVME_EVENT_INTERRUPT_STORM || event->kind == NVME_EVENT_STORM_OVER) {
+        bool off = event->kind == NVME_EVENT_INTERRUPT_STORM;
         uint16_t command = pci_config_read16(controller->function, PCI_COMMAND);
 
+        command = (uint16_t)(command & ~PCI_COMMAND_INTX_OFF);
         pci_config_write16(controller->function, PCI_COMMAND,
-                           (uint16_t)(command | PCI_COMMAND_INTX_OFF));
+                           (uint16_t)(off ? command | PCI_COMMAND_INTX_OFF : command));
     }
 }
 

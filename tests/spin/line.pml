@@ -51,7 +51,7 @@ inline follow_line()
     fi
 }
 
-/* nvme_interrupt_mask(), nvme_interrupt_unmask() */
+/* nvme_source_close(), nvme_source_open() */
 inline mask(c)
 {
     d_step { masked[c] = true; follow_line() }

@@ -44,7 +44,7 @@ bool pending; /* at the hart, cleared by the claim */
 /* The engine's. */
 mtype mode = HYBRID;
 bool shut;
-bool in_mask; /* nvme_interrupt_mask() holds the source masked: mask_depth */
+bool in_mask; /* a bracket or an admin command holds the source closed: source->closed */
 byte changes;
 
 #define ready (posted != taken)
@@ -70,7 +70,7 @@ inline raise()
 #endif
 }
 
-/* nvme_source_mask() */
+/* nvme_source_write_mask() */
 inline write_mask(on)
 {
     d_step {

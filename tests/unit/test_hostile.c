@@ -161,7 +161,8 @@ static void claims_of_junk_are_spurious_and_reach_the_storm_bound(void **state)
     flood(&fixture, this->junk, 4);
     assert_int_equal(claim(&fixture), 1);
     outcome_check_ok(&outcome, BLOCK);
-    for (uint32_t i = 1; i <= NVME_STORM_CLAIMS; i++) {
+    /* The first behind a completion may have been for it. */
+    for (uint32_t i = 0; i <= NVME_STORM_CLAIMS; i++) {
         uint64_t spurious = fixture_counters(fixture.queues[0]).spurious;
 
         assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));

@@ -195,9 +195,9 @@ static void storm_masks_the_line_at_its_bound_and_not_before(void **state)
     for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
         nvme_irq_service(&fixture.controller, 1);
     }
-    post(&fixture, 0, &outcome); /* one completion begins the count anew */
+    post(&fixture, 0, &outcome); /* one completion begins the count anew, */
     assert_int_equal(nvme_irq_service(&fixture.controller, 1), 1);
-    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) { /* and the first claim may be for it */
         nvme_irq_service(&fixture.controller, 1);
         assert_int_equal(fixture.model->interrupt_mask, 0);
     }

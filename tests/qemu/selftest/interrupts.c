@@ -196,7 +196,7 @@ static void claim_nothing(uint32_t count)
 }
 
 // Empty claims are forgiven up to the bound, and a completion begins the count anew. At the bound
-// the line or the vector is masked for good, it is said, and the queue goes on by polling.
+// the line or the vector is masked for a while, it is said, and the queue goes on by polling.
 static void test_storm(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -214,7 +214,8 @@ static void test_storm(void)
         check(nvme_queue_mode(queue->engine) == NVME_MODE_INTERRUPT, "masked too early");
         transfer(queue, NVME_CMD_READ, i, 1, buffer);
     }
-    claim_nothing(NVME_STORM_CLAIMS);
+    // The first behind a completion may have been for it.
+    claim_nothing(NVME_STORM_CLAIMS + 1);
     check(nvme_queue_mode(queue->engine) == NVME_MODE_POLL, "not masked at the bound");
     check(event_seen(NVME_EVENT_INTERRUPT_STORM), "not said");
     nvme_queue_count(queue->engine, &before);
@@ -222,8 +223,8 @@ static void test_storm(void)
         transfer(queue, NVME_CMD_READ, i, 1, buffer);
     }
     nvme_queue_count(queue->engine, &after);
-    check(after.interrupts == before.interrupts, "%" PRIu64 " interrupts of a masked line",
-          after.interrupts - before.interrupts);
+    check(after.interrupts == before.interrupts || event_seen(NVME_EVENT_STORM_OVER),
+          "%" PRIu64 " interrupts of a masked line", after.interrupts - before.interrupts);
     check(after.completions - before.completions == 100, "not all reads ended");
     close_storage();
 }
