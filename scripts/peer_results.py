@@ -8,10 +8,10 @@ median that is known afterwards.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import results
 from fio_json import direction
 from measure import Window
 from peer_fio import PER_BOOT, Answers, fio_results
@@ -172,9 +172,8 @@ def series(windows: list[Window], answers: Answers) -> list[dict]:
 
 def write_text(path: Path, text: str) -> None:
     """The file is whole at any moment."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    with results.whole(path) as sink:
+        sink.write(text)
 
 
 def write_json(path: Path, value: dict) -> None:

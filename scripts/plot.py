@@ -201,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         (folder / drawn.ANSWER).write_text(text, encoding="utf-8")
         page = report.page(result, peers, folder)
         (folder / drawn.REPORT).write_text(page, encoding="utf-8")
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         print(f"plot.py: {error}", file=sys.stderr)
         return 1
     except results.BROKEN as error:

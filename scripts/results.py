@@ -367,8 +367,10 @@ def whole(path: Path) -> Iterator[TextIO]:
         with draft.open("w", newline="", encoding="utf-8") as sink:
             yield sink
         os.replace(draft, path)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # a write knows none
         raise
 
 

@@ -167,7 +167,7 @@ class Bench(BenchTest):
         )  # fmt: skip
         self.assertEqual(done.returncode, 1)
         self.assertNotIn("Traceback", done.stderr)
-        self.assertRegex(done.stderr, r"bench\.py: .*File too large\n$")
+        self.assertRegex(done.stderr, r"bench\.py: .*/\w+\.jsonl?: File too large\n$")
         self.assertEqual({path.name: path.read_bytes() for path in self.out.iterdir()}, before)
         self.assertEqual([path.name for path in (self.folder / "out.partial").iterdir()], [])
 
