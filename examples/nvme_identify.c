@@ -8,7 +8,7 @@
 
 #include "medium.h"
 #include "nvme_tool.h"
-#include "plic.h"
+#include "wired.h"
 
 static struct storage storage;
 
@@ -150,16 +150,17 @@ static void print_memory(const struct storage_controller *controller,
 static void print_interrupt(const struct storage_controller *controller,
                             const struct nvme_controller_info *info)
 {
-    uint32_t source = controller->function->irq_source;
+    struct machine_interrupt irq = controller->function->irq;
 
     if (controller->msix.vector_count != 0) {
         printf("  interrupt        MSI-X, %" PRIu32 " vectors\n", controller->msix.vector_count);
-    } else if (source == 0 || !plic_present()) {
+    } else if (!wired_usable(irq)) {
         printf("  interrupt        none usable: completion=poll\n");
     } else if (info->line_stuck) {
-        printf("  interrupt        source %" PRIu32 ", its line is stuck: queues poll\n", source);
+        printf("  interrupt        source %" PRIu32 ", its line is stuck: queues poll\n",
+               irq.source);
     } else {
-        printf("  interrupt        INTx, source %" PRIu32 "\n", source);
+        printf("  interrupt        INTx, source %" PRIu32 "\n", irq.source);
     }
     if (info->line_repairs != 0) {
         printf("  line repairs     %" PRIu32 "\n", info->line_repairs);

@@ -159,7 +159,7 @@ static bool open_all(struct storage *storage)
             return false;
         }
     }
-    return connect_lines(storage);
+    return connect_lines(storage) && storage_start_homes(storage);
 }
 
 /* Nothing is open; the functions are known. False: the configuration is wrong, which was said. */
@@ -215,10 +215,7 @@ bool storage_survey(struct storage *storage, const struct storage_config *config
 /* On every hart that may be in a trap on behalf of the storage. Each comes by in a thread. */
 static void run_on_harts(struct storage *storage, void (*function)(void *arg, unsigned index))
 {
-    uint32_t count = storage->config.spread ? 1 : storage->queue_count;
-
-    count = storage->config.line_hart > count ? storage->config.line_hart : count;
-    if (harts_run(count != 0 ? count : 1, function, storage) != 0) {
+    if (harts_run(storage_harts(storage), function, storage) != 0) {
         panic("harts that worked do not come back");
     }
 }
@@ -327,16 +324,6 @@ void storage_hart_stop(struct storage_queue *queue)
     if (!queue->controller->shared) {
         hart_attach_ipi(NULL, NULL);
     }
-}
-
-/*
- * A kick that came before had no handler, and a round that waits for this hart would wait for ever:
- * one more, as an IPI, for it must be taken behind an interrupt that is pending.
- */
-void storage_line_start(struct storage *storage)
-{
-    hart_attach_ipi(storage_kicked, storage);
-    hart_send_ipi(hart_index());
 }
 
 /* One poll; the clock is looked at now and then, also if the device never falls silent. */

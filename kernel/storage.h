@@ -4,9 +4,10 @@
  * hart a queue, connects interrupts, waits.
  *
  * This is what an embedder writes, and the place where engine and platform meet. It decides the
- * delivery: a machine with an IMSIC gives each queue a message of its own (msix); with a PLIC as
- * many controllers as harts give each hart a controller and a line of its own (per-hart); where a
- * line has queues of several harts one of them takes it and kicks the others (shared).
+ * delivery: a machine with an IMSIC gives each queue a message of its own (msix); with PLICs or
+ * APLICs as many controllers as harts give each hart a controller and a line of its own (per-hart);
+ * where a line has queues of several harts, or of one that its interrupt controller does not reach
+ * (a PLIC reaches the harts of its socket), one hart takes it and kicks the others (shared).
  */
 #ifndef HARTQ_STORAGE_H
 #define HARTQ_STORAGE_H
@@ -39,8 +40,9 @@ struct storage_config {
     const char *controller;      /* PCI address such as 00:02.0 of the only one; NULL: any */
     const char *serial;          /* of the controllers to use; NULL: any */
     uint32_t controllers_max;    /* use no more than these, 0: all */
-    uint32_t line_hart;          /* 0: an interrupt line goes to the first owner of a queue on it;
-                                    else all go to hart line_hart - 1 (storage_line_start) */
+    uint32_t line_hart;          /* 0: an interrupt line goes to the first owner of a queue on it
+                                    that its controller reaches, else to another hart; n: all go
+                                    to hart n - 1, or the storage does not open */
     bool spread;                 /* one hart drives every controller: queues[] go round them */
 };
 
@@ -76,9 +78,9 @@ struct storage_queue {
 /* A handler of another device on a line of ours. Returns true if it found something to do. */
 typedef bool storage_foreign(void *arg);
 
-/* An interrupt source and the controllers on it. */
+/* An interrupt and the controllers on it. */
 struct storage_line {
-    uint32_t source;
+    struct machine_interrupt irq;
     uint32_t hart;
     size_t count;
     struct nvme_controller *controllers[STORAGE_CONTROLLERS_MAX];
@@ -134,9 +136,9 @@ void storage_hart_start(struct storage_queue *queue);
 void storage_hart_stop(struct storage_queue *queue);
 
 /*
- * On a hart that takes lines (config.line_hart) and owns no queue: it answers kicks from now on,
- * those that came before too, until the storage is closed. It must sleep with interrupts on, as a
- * hart without work does.
+ * On a hart that takes lines and owns no queue: it answers kicks from now on, those that came
+ * before too, until the storage is closed. It must sleep with interrupts on, as a hart without work
+ * does. storage_open() has done it; again is no harm.
  */
 void storage_line_start(struct storage *storage);
 
@@ -153,8 +155,8 @@ void storage_wait(struct storage_queue *queue);
  * hart that takes it: for a device of another kind on the same line. NULL: no more. While nothing
  * is outstanding on the line. False: no such line.
  */
-bool storage_attach_foreign(struct storage *storage, uint32_t source, storage_foreign *handler,
-                            void *arg);
+bool storage_attach_foreign(struct storage *storage, struct machine_interrupt irq,
+                            storage_foreign *handler, void *arg);
 
 /* Writes a PCI address as 00:02.0: bus, device and function. */
 void storage_write_address(const struct pci_function *function, char text[STORAGE_ADDRESS_BYTES]);

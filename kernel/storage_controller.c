@@ -144,8 +144,9 @@ enum storage_step storage_open_controller(struct storage *storage, uint32_t cont
     if (!imsic_present() || !msix_enable(function, &controller->msix)) {
         controller->msix.vector_count = 0;
     }
-    storage_plan_line(storage, storage->controller_count, controllers);
-    step = open_engine(storage, controller, controllers);
+    step = storage_plan_line(storage, storage->controller_count, controllers)
+               ? open_engine(storage, controller, controllers)
+               : STORAGE_PASSED;
     if (step == STORAGE_TAKEN) {
         storage->controller_count++;
     } else {

@@ -44,9 +44,10 @@ void storage_keep_memory(struct storage *storage);
 
 /*
  * Which hart takes the line of controllers[index], and whether queues of others use it:
- * `controllers` of them share the harts of the configuration. Before it is brought up.
+ * `controllers` of them share the harts of the configuration. It is one that the line's interrupt
+ * controller reaches. Before it is brought up. False: there is none, or not line_hart; said so.
  */
-void storage_plan_line(struct storage *storage, uint32_t index, uint32_t controllers);
+bool storage_plan_line(struct storage *storage, uint32_t index, uint32_t controllers);
 
 /* Puts a controller on its interrupt line, which goes nowhere yet. False: said why. */
 bool storage_connect_line(struct storage *storage, const struct storage_controller *controller);
@@ -57,8 +58,11 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
  */
 void storage_route_lines(const struct storage *storage);
 
-/* What a kick is about, on the hart that gets it. `arg` is the storage. */
-void storage_kicked(void *arg);
+/* One more than the highest hart that owns a queue or takes a line; at least 1. */
+uint32_t storage_harts(const struct storage *storage);
+
+/* Harts that take lines and own no queue answer kicks from now on; owners start themselves. */
+bool storage_start_homes(struct storage *storage);
 
 /*
  * Takes off the handlers of what comes to this hart, lines and vectors, in a thread of it: none is

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * Interrupts of the queues: INTx lines through the PLIC, MSI-X messages through the IMSIC.
+ * Interrupts of the queues: INTx lines through PLICs and APLICs, MSI-X messages through the IMSIC.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "harts.h"
-#include "plic.h"
 #include "storage_internal.h"
+#include "wired.h"
 
 /* Passes over a line with a device of another kind, before the rest of the hart gets a turn. */
 enum { PASSES_MAX = 8 };
+
+/* A list of harts, and the longest word in it. */
+enum { REACHED_BYTES = 80, REACHED_WORD = 4 };
 
 /* ---- Interrupt lines ------------------------------------------------------------------ */
 
@@ -66,52 +69,117 @@ static void attach_handler(struct storage_line *line)
 {
     void (*handler)(void *arg) = line->count == 1 ? line_handler : crowded_line_handler;
 
-    plic_attach(line->source, line->foreign != NULL ? mixed_line_handler : handler, line);
+    wired_attach(line->irq, line->foreign != NULL ? mixed_line_handler : handler, line);
 }
 
-static struct storage_line *find_line(struct storage *storage, uint32_t source)
+static bool is_same(struct machine_interrupt a, struct machine_interrupt b)
+{
+    return a.wired == b.wired && a.source == b.source;
+}
+
+static struct storage_line *find_line(struct storage *storage, struct machine_interrupt irq)
 {
     for (uint32_t i = 0; i < storage->line_count; i++) {
-        if (storage->lines[i].source == source) {
+        if (is_same(storage->lines[i].irq, irq)) {
             return &storage->lines[i];
         }
     }
     return NULL;
 }
 
-void storage_plan_line(struct storage *storage, uint32_t index, uint32_t controllers)
+/*
+ * A hart for the line of controllers[index]: the first of its owners that the line's interrupt
+ * controller reaches, else one that it reaches, each line another. hart_count(): none.
+ */
+static uint32_t choose_home(const struct storage *storage, uint32_t index, uint32_t controllers)
+{
+    struct machine_interrupt irq = storage->controllers[index].function->irq;
+    uint32_t owners = storage->config.spread ? 1 : storage->config.harts;
+    uint32_t hart = storage->config.spread ? 0 : index;
+    uint32_t reached = 0;
+    uint32_t skip;
+
+    for (; hart < owners; hart += controllers) {
+        if (wired_reaches(irq, hart)) {
+            return hart;
+        }
+    }
+    for (hart = 0; hart < hart_count(); hart++) {
+        reached += wired_reaches(irq, hart);
+    }
+    if (reached == 0) {
+        return hart_count();
+    }
+    skip = index % reached;
+    for (hart = 0; !wired_reaches(irq, hart) || skip-- != 0; hart++) {
+        /* Bounded: there are more of them than are skipped. */
+    }
+    return hart;
+}
+
+/* Why the line cannot go where it should. */
+static bool refuse_home(const struct storage *storage, struct storage_controller *controller)
+{
+    struct machine_interrupt irq = controller->function->irq;
+    char reached[REACHED_BYTES] = " none";
+    size_t size = 0;
+
+    if (!wired_usable(irq)) {
+        storage_note(controller,
+                     "is not used: its interrupt (source %" PRIu32
+                     ") goes to no PLIC or APLIC that "
+                     "is known, and messages want an IMSIC and MSI-X; hint: completion=poll",
+                     irq.source);
+        return false;
+    }
+    for (uint32_t hart = 0; hart < hart_count() && size + REACHED_WORD < sizeof(reached); hart++) {
+        if (wired_reaches(irq, hart)) {
+            size += (size_t)snprintf(reached + size, sizeof(reached) - size, " %" PRIu32, hart);
+        }
+    }
+    storage_note(controller,
+                 "is not used: its interrupt cannot go to hart %" PRIu32
+                 ", its interrupt controller reaches harts:%s; hint: completion=poll",
+                 storage->config.line_hart - 1, reached);
+    return false;
+}
+
+bool storage_plan_line(struct storage *storage, uint32_t index, uint32_t controllers)
 {
     struct storage_controller *controller = &storage->controllers[index];
     const struct storage_config *config = &storage->config;
+    uint32_t owner = config->spread ? 0 : index;
     uint32_t first = 0;
 
-    /* The first controller on this line; its first queue is of the hart with its number. */
-    while (storage->controllers[first].function->irq_source != controller->function->irq_source) {
+    controller->home = owner;
+    if (config->mode == NVME_MODE_POLL || controller->msix.vector_count != 0) {
+        return true;
+    }
+    while (!is_same(storage->controllers[first].function->irq, controller->function->irq)) {
         first++;
     }
-    controller->home = config->line_hart != 0 ? config->line_hart - 1 : first;
-    if (config->spread) {
-        controller->home = 0;
-        return;
+    controller->home = storage->controllers[first].home;
+    if (first == index) {
+        controller->home = config->line_hart != 0 ? config->line_hart - 1
+                                                  : choose_home(storage, index, controllers);
     }
-    controller->shared = config->mode != NVME_MODE_POLL && controller->msix.vector_count == 0 &&
-                         (controller->home != index || index + controllers < config->harts);
+    if (!wired_reaches(controller->function->irq, controller->home)) {
+        return refuse_home(storage, controller);
+    }
+    controller->shared =
+        controller->home != owner || (!config->spread && index + controllers < config->harts);
+    return true;
 }
 
 bool storage_connect_line(struct storage *storage, const struct storage_controller *controller)
 {
-    uint32_t source = controller->function->irq_source;
-    struct storage_line *line = find_line(storage, source);
+    struct machine_interrupt irq = controller->function->irq;
+    struct storage_line *line = find_line(storage, irq);
 
-    if (!plic_present() || source == 0) {
-        printf("error: interrupt mode needs a PLIC and a controller with an INTx pin, or an IMSIC "
-               "and one with MSI-X; hint: completion=poll\n");
-        return false;
-    }
     if (line == NULL) {
         line = &storage->lines[storage->line_count];
-        *line = (struct storage_line){.source = source, .hart = controller->home};
-        /* Kicks may be looking already: pairs with storage_kicked(). */
+        *line = (struct storage_line){.irq = irq, .hart = controller->home};
+        /* Kicks may be looking already: pairs with kick_lines(). */
         __atomic_store_n(&storage->line_count, storage->line_count + 1, __ATOMIC_RELEASE);
     }
     for (uint32_t i = 0; i < line->count; i++) {
@@ -129,43 +197,111 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
 void storage_route_lines(const struct storage *storage)
 {
     for (uint32_t i = 0; i < storage->line_count; i++) {
-        plic_route(storage->lines[i].source, storage->lines[i].hart);
+        wired_route(storage->lines[i].irq, storage->lines[i].hart);
     }
 }
 
-bool storage_attach_foreign(struct storage *storage, uint32_t source, storage_foreign *handler,
-                            void *arg)
+bool storage_attach_foreign(struct storage *storage, struct machine_interrupt irq,
+                            storage_foreign *handler, void *arg)
 {
-    struct storage_line *line = find_line(storage, source);
+    struct storage_line *line = find_line(storage, irq);
 
     if (line == NULL) {
         return false;
     }
-    plic_detach(source);
+    wired_detach(irq);
     line->foreign_arg = arg;
     __atomic_store_n(&line->foreign, handler, __ATOMIC_RELEASE);
     attach_handler(line);
-    plic_route(source, line->hart);
+    wired_route(irq, line->hart);
     return true;
 }
 
-/* Kicks come for other causes too: what is there is looked at, nothing assumed. */
-void storage_kicked(void *arg)
+/* The rounds of the lines that this hart takes. */
+static inline void kick_lines(const struct storage *storage, uint32_t hart)
 {
-    struct storage *storage = arg;
-    uint32_t hart = hart_index();
-    struct nvme_queue *own = storage->queues[hart].engine;
-    struct storage_line *line = storage->lines;
+    const struct storage_line *line = storage->lines;
 
-    if (own != NULL) {
-        nvme_queue_kicked(own);
-    }
     for (size_t lines = __atomic_load_n(&storage->line_count, __ATOMIC_ACQUIRE); lines != 0;
          lines--, line++) {
         for (size_t i = 0, count = line->hart == hart ? line_count(line) : 0; i < count; i++) {
             nvme_irq_kicked(line->controllers[i]);
         }
     }
+}
+
+/* Kicks come for other causes too: what is there is looked at, nothing assumed. */
+static void kicked(void *arg)
+{
+    struct storage *storage = arg;
+    uint32_t hart = hart_index();
+    struct nvme_queue *own = storage->queues[hart].engine;
+
+    if (own != NULL) {
+        nvme_queue_kicked(own);
+    }
+    kick_lines(storage, hart);
+}
+
+/* The same with `spread`: hart 0 owns all queues. */
+static void kicked_spread(void *arg)
+{
+    struct storage *storage = arg;
+    uint32_t hart = hart_index();
+
+    for (uint32_t i = 0; hart == 0 && i < storage->queue_count; i++) {
+        if (storage->queues[i].engine != NULL) {
+            nvme_queue_kicked(storage->queues[i].engine);
+        }
+    }
+    kick_lines(storage, hart);
+}
+
+/*
+ * A kick that came before had no handler, and a round that waits for this hart would wait for ever:
+ * one more, as an IPI, for it must be taken behind an interrupt that is pending.
+ */
+void storage_line_start(struct storage *storage)
+{
+    hart_attach_ipi(storage->config.spread ? kicked_spread : kicked, storage);
+    hart_send_ipi(hart_index());
+}
+
+/* Harts 0 to this number less one own queues. */
+static uint32_t owner_count(const struct storage *storage)
+{
+    return storage->config.spread && storage->queue_count != 0 ? 1 : storage->queue_count;
+}
+
+uint32_t storage_harts(const struct storage *storage)
+{
+    uint32_t count = owner_count(storage);
+
+    for (uint32_t i = 0; i < storage->controller_count; i++) {
+        uint32_t home = storage->controllers[i].home;
+
+        count = home >= count ? home + 1 : count;
+    }
+    return count != 0 ? count : 1;
+}
+
+static void start_home(void *arg, unsigned index)
+{
+    struct storage *storage = arg;
+
+    if (index >= owner_count(storage)) {
+        storage_line_start(storage);
+    }
+}
+
+bool storage_start_homes(struct storage *storage)
+{
+    if (storage_harts(storage) > owner_count(storage) &&
+        harts_run(storage_harts(storage), start_home, storage) != 0) {
+        printf("error: a hart that takes interrupts does not start\n");
+        return false;
+    }
+    return true;
 }
 
 /* ---- Messages ------------------------------------------------------------------------- */
@@ -188,8 +324,8 @@ bool storage_connect_vector(struct storage_queue *queue, uint16_t vector)
         return false;
     }
     if (!imsic_attach(queue->hart, vector_handler, queue, &queue->message)) {
-        printf("error: interrupt mode: hart %" PRIu32 " has no free interrupt identity; hint: "
-               "completion=poll\n",
+        printf("error: interrupt mode: hart %" PRIu32 " has no interrupt file or no free "
+               "identity; hint: completion=poll\n",
                queue->hart);
         return false;
     }
@@ -221,7 +357,7 @@ void storage_detach_hart(struct storage *storage, uint32_t hart)
 {
     for (uint32_t i = 0; i < storage->line_count; i++) {
         if (storage->lines[i].hart == hart) {
-            plic_detach(storage->lines[i].source);
+            wired_detach(storage->lines[i].irq);
         }
     }
     for (uint32_t i = 0; i < storage->queue_count; i++) {

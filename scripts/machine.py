@@ -23,6 +23,7 @@ from usage import UsageError, parse_size
 __all__ = [
     "BUILD",
     "HARTS_MAX",
+    "IRQCHIPS",
     "PRIVATE_LINES",
     "QEMU_OLDEST",
     "ROOT",
@@ -41,6 +42,8 @@ QEMU_OLDEST = (7, 2)
 HARTS_MAX = 64
 MEMORY_MIB_MIN, MEMORY_MIB_MAX = 32, 65536
 CONTROLLERS_MAX = 30  # slots 1 to 30 of the root bus; slot 0 is the host bridge
+SOCKETS_MAX = 8
+IRQCHIPS = {"plic": "", "aplic": ",aia=aplic", "imsic": ",aia=aplic-imsic"}  # of -M virt
 PRIVATE_LINES = 4  # PCI interrupt lines of `virt`: controllers beyond share them
 TIMEOUT_MAX_S = 366 * 86400.0  # windows of an hour, every point in every round of a boot
 ELF_MAGIC = b"\x7fELF"
@@ -147,6 +150,7 @@ class Machine:
     backing: str = "null"
     controllers: int | None = None  # None: as many as can have an interrupt line of their own
     irqchip: str = "plic"
+    sockets: int = 1  # NUMA nodes: harts, memory and interrupt controllers of their own
     lba_bytes: int = 512
     nvme: dict[str, str] = dataclasses.field(default_factory=dict)  # properties of each controller
     namespace: dict[str, str] = dataclasses.field(
@@ -168,7 +172,7 @@ class Machine:
             return self.controllers
         if self.slots is not None:
             return len(self.slots)
-        return min(self.harts, PRIVATE_LINES) if self.irqchip == "plic" else 1
+        return 1 if self.irqchip == "imsic" else min(self.harts, PRIVATE_LINES)
 
     def check(self) -> None:
         """Raise UsageError unless every field is in its range."""
@@ -176,14 +180,20 @@ class Machine:
         ranges: tuple[tuple[str, float, float, float], ...] = (
             ("--harts", self.harts, 1, HARTS_MAX),
             ("--memory", self.memory_mib, MEMORY_MIB_MIN, MEMORY_MIB_MAX),
+            ("--sockets", self.sockets, 1, SOCKETS_MAX),
             ("--controllers", count, 1 if self.attach else 0, CONTROLLERS_MAX),
             ("--timeout", self.timeout_s, 0.1, TIMEOUT_MAX_S),
         )
         for what, value, low, high in ranges:
             if not low <= value <= high:
                 raise UsageError(f"{what}: {value} is out of range ({low} to {high})")
-        if self.irqchip not in ("plic", "imsic"):
-            raise UsageError(f"--irqchip: '{self.irqchip}' is unknown (plic or imsic)")
+        if self.irqchip not in IRQCHIPS:
+            raise UsageError(f"--irqchip: '{self.irqchip}' is unknown ({', '.join(IRQCHIPS)})")
+        if self.harts % self.sockets != 0:
+            raise UsageError(
+                f"--sockets: {self.harts} harts cannot be divided by {self.sockets} sockets (as "
+                "many harts in each)"
+            )
         if self.lba_bytes not in (512, 4096):
             raise UsageError(f"--lba: {self.lba_bytes} is not supported (512 or 4096)")
         slots = self.slots if self.slots is not None else range(1, count + 1)
@@ -203,9 +213,10 @@ class Machine:
             "-nodefaults",
             "-no-user-config",
             "-M",
-            "virt" + (",aia=aplic-imsic" if self.irqchip == "imsic" else ""),
+            "virt" + IRQCHIPS[self.irqchip],
             "-smp",
-            f"{self.harts},maxcpus={max(2, self.harts)}",
+            f"{self.harts},maxcpus={max(2, self.harts)}"
+            + (f",sockets={self.sockets}" if self.sockets > 1 else ""),
             "-m",
             str(self.memory_mib),
             "-display",
@@ -222,6 +233,8 @@ class Machine:
         ]
         if self.arguments:
             argv += ["-append", check_arguments(self.arguments)]
+        if self.sockets > 1:
+            argv += self._nodes()
         if self.icount:
             argv += ["-icount", "shift=0"]
         if self.gdb:
@@ -235,6 +248,16 @@ class Machine:
     def backing_size(self) -> int | None:
         """Bytes of the medium, None where only QEMU can tell; UsageError if it cannot be one."""
         return parse_backing(self.backing).size(self.lba_bytes)
+
+    def _nodes(self) -> list[str]:
+        """The sockets: `virt` makes one of each NUMA node."""
+        argv = []
+        for node in range(self.sockets):
+            first, end = (self.harts * n // self.sockets for n in (node, node + 1))
+            low, high = (self.memory_mib * n // self.sockets for n in (node, node + 1))
+            argv += ["-object", f"memory-backend-ram,id=memory{node},size={high - low}M"]
+            argv += ["-numa", f"node,nodeid={node},cpus={first}-{end - 1},memdev=memory{node}"]
+        return argv
 
     def _disk(self, medium: int | None) -> list[str]:
         node = parse_backing(self.backing).blockdev(medium, self.lba_bytes)

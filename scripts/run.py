@@ -23,6 +23,7 @@ from guest import (
     run_guest,
 )
 from machine import (
+    IRQCHIPS,
     QEMU_OLDEST,
     Machine,
     UsageError,
@@ -132,14 +133,23 @@ def build_parser() -> argparse.ArgumentParser:
         "--controllers",
         default="auto",
         metavar="N",
-        help="NVMe controllers sharing the namespace (default auto: min(harts, 4) with the PLIC, "
+        help="NVMe controllers sharing the namespace (default auto: min(harts, 4) with wires, "
         "1 with the IMSIC)",
     )
     add(
         "--irqchip",
         default="plic",
-        choices=("plic", "imsic"),
-        help="interrupt controller (default plic)",
+        choices=tuple(IRQCHIPS),
+        help="interrupt controllers: plic, wires; aplic, wires of the advanced architecture, no "
+        "messages; imsic, messages (default plic)",
+    )
+    add(
+        "--sockets",
+        type=int,
+        default=1,
+        metavar="N",
+        help="sockets (NUMA nodes), each with its part of the harts and of the memory and with "
+        "interrupt controllers of its own; PCI is wired to the last, the third at most (default 1)",
     )
     add(
         "--lba",
@@ -229,6 +239,7 @@ def machine_from(options: argparse.Namespace) -> Machine:
         backing=options.backing,
         controllers=count,
         irqchip=options.irqchip,
+        sockets=options.sockets,
         lba_bytes=options.lba,
         nvme=properties(options.nvme, "--nvme"),
         namespace=properties(options.ns, "--ns"),

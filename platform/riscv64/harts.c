@@ -69,7 +69,9 @@ const char *harts_init(uint64_t boot_id, const uint64_t *ids, unsigned count)
     }
     harts[0].id = boot_id;
     count_of_harts = next;
-    trap_attach_external(NULL);
+    for (unsigned index = 0; index < HART_LIMIT; index++) {
+        trap_attach_external(index, NULL);
+    }
     csr_set(sie, CSR_SIE_SOFTWARE);
     return NULL;
 }

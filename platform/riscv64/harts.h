@@ -34,7 +34,8 @@ struct hart {
     uint64_t timer_set_ticks;      // what the firmware was last told; 0: none
     uint64_t work_seen;            // last round of harts_run this hart has finished
     void *interrupt_controller;    // the driver behind `external` keeps its own for this hart
-    uint64_t reserved[7];
+    void *interrupt_table;         // likewise
+    uint64_t reserved[6];
 };
 
 _Static_assert(sizeof(struct hart) == HART_SIZE, "boot.S and trap_entry.S depend on the size");

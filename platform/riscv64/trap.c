@@ -32,11 +32,9 @@ static void unattached(void)
 // What tp was, if it did not point into harts[]; written by trap_entry.S.
 uint64_t trap_lost_tp = UINT64_MAX;
 
-void trap_attach_external(void (*handler)(void))
+void trap_attach_external(unsigned index, void (*handler)(void))
 {
-    for (unsigned index = 0; index < HART_LIMIT; index++) {
-        harts[index].external = handler != NULL ? handler : unattached;
-    }
+    harts[index].external = handler != NULL ? handler : unattached;
 }
 
 void trap_unexpected(void)

@@ -13,9 +13,10 @@ struct trap_frame {
     uint64_t unused;
 };
 
-/// Routes the external interrupt of all harts to `handler`, which runs in the trap with interrupts
-/// off and may not wait; NULL: an external interrupt is fatal. Before any hart sets sie.SEIE.
-void trap_attach_external(void (*handler)(void));
+/// Routes the external interrupt of hart `index` to `handler`, which runs in the trap with
+/// interrupts off and may not wait; NULL: an external interrupt is fatal. Before that hart sets
+/// sie.SEIE.
+void trap_attach_external(unsigned index, void (*handler)(void));
 
 /// Ends the program for a mistake of our own: prints the message, hart and caller, exit status 1.
 __attribute__((noreturn)) void panic(const char *message);

@@ -22,7 +22,6 @@ enum {
     EIDELIVERY = 0x70,
     EITHRESHOLD = 0x72,
     EIE0 = 0xc0, // 64 identities in each even register
-    FILE_SHIFT = 12,
     IDENTITY_IPI = 1,
     IDENTITY_LIMIT = 256, // more are not used
 };
@@ -93,12 +92,16 @@ static void send_ipi(unsigned index)
 static void open_file(void *arg, unsigned index)
 {
     (void)arg;
+    if (imsic.file[index] == NULL) {
+        return;
+    }
     for (unsigned first = 0; first <= imsic.identity_count; first += 64) {
         write_register(EIE0 + first / 32, UINT64_MAX);
     }
     write_register(EITHRESHOLD, 0);
     write_register(EIDELIVERY, 1);
     hart_self()->interrupt_controller = imsic.handlers[index];
+    trap_attach_external(index, imsic_interrupt);
     csr_set(sie, CSR_SIE_EXTERNAL);
 }
 
@@ -106,20 +109,15 @@ static void open_file(void *arg, unsigned index)
 static const char *find_files(const struct machine *machine)
 {
     for (uint32_t i = 0; i < machine->hart_count; i++) {
-        uint64_t offset = (uint64_t)machine->harts[i].imsic_file
-                          << (FILE_SHIFT + machine->imsic_guest_bits);
         unsigned index = 0;
 
         while (index < hart_count() && hart_id(index) != machine->harts[i].id) {
             index++;
         }
-        if (index == hart_count()) {
+        if (index == hart_count() || machine->harts[i].imsic_file == 0) {
             continue;
         }
-        if (machine->harts[i].imsic_file == MACHINE_NO_CONTEXT || offset >= machine->imsic.size) {
-            return "imsic: a hart without a file, or one outside of the registers";
-        }
-        imsic.file[index] = (volatile uint32_t *)(uintptr_t)(machine->imsic.base + offset);
+        imsic.file[index] = (volatile uint32_t *)(uintptr_t)machine->harts[i].imsic_file;
         imsic.handlers[index] =
             heap_take((imsic.identity_count + 1) * sizeof(struct imsic_handler), 16);
         if (imsic.handlers[index] == NULL) {
@@ -140,17 +138,19 @@ const char *imsic_init(const struct machine *machine)
         machine->imsic_identities < IDENTITY_LIMIT ? machine->imsic_identities : IDENTITY_LIMIT - 1;
     const char *error;
 
-    if (count <= IDENTITY_IPI || machine->imsic_guest_bits > 8) {
-        return "imsic: riscv,num-ids is below 2, or riscv,guest-index-bits above 8";
-    }
     imsic.identity_count = count;
     error = find_files(machine);
     if (error != NULL) {
         return error;
     }
-    trap_attach_external(imsic_interrupt);
     if (harts_run(hart_count(), open_file, NULL) != 0) {
         return "imsic: a hart did not start";
+    }
+    // By the firmware, unless every hart has a file.
+    for (unsigned index = 0; index < hart_count(); index++) {
+        if (imsic.file[index] == NULL) {
+            return NULL;
+        }
     }
     hart_set_ipi_sender(send_ipi);
     return NULL;
@@ -159,6 +159,11 @@ const char *imsic_init(const struct machine *machine)
 bool imsic_present(void)
 {
     return imsic.identity_count != 0;
+}
+
+bool imsic_serves(unsigned hart_index)
+{
+    return hart_index < HART_LIMIT && imsic.file[hart_index] != NULL;
 }
 
 bool imsic_attach(unsigned hart_index, void (*handler)(void *arg), void *arg,

@@ -13,12 +13,15 @@
 #include "machine.h"
 
 /// Opens the file of every hart for all its identities, which starts all harts, attaches the trap's
-/// external handler, and sends inter-processor interrupts as messages from now on. Called once at
-/// start-up, after harts_init() and heap_init(). NULL, or an error phrase.
+/// external handler, and sends inter-processor interrupts as messages from now on if every hart has
+/// a file. Called once at start-up, after harts_init() and heap_init(). NULL, or an error phrase.
 const char *imsic_init(const struct machine *machine);
 
 /// True if the machine has an IMSIC and imsic_init() succeeded.
 bool imsic_present(void);
+
+/// True if the hart has a file.
+bool imsic_serves(unsigned hart_index);
 
 /// A message: `data` stored to `address` interrupts a hart.
 struct imsic_message {

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
-// From the device tree to struct machine, part by part: harts, console, interrupt controllers,
-// IOMMUs. Memory is in machine_memory.c, PCI hosts are in machine_pci.c. Devicetree Specification
-// 0.4, chapters 2 and 3; the bindings of riscv,cpu-intc, sifive,plic-1.0.0, riscv,imsics, ns16550a
-// and riscv,iommu.
+// From the device tree to struct machine, part by part: harts, console, IOMMUs. Memory is in
+// machine_memory.c, PCI hosts are in machine_pci.c, interrupts in machine_interrupts.c. Devicetree
+// Specification 0.4, chapters 2 and 3; the bindings of ns16550a and riscv,iommu.
 #include "machine.h"
 
 #include <string.h>
 
 #include "fdt_tree.h"
 #include "machine_internal.h"
-
-enum { CAUSE_S_EXTERNAL = 9 };
 
 // All harts share one clock, so the first that is named is everybody's.
 static bool read_timebase(const struct tree *tree, tree_node cpus, struct machine *out)
@@ -33,7 +30,7 @@ static const char *read_harts(const struct tree *tree, struct machine *out)
 
     for (; node != TREE_NONE; node = tree_next_sibling(tree, node)) {
         const char *type = tree_read_string(tree, node, "device_type");
-        struct machine_hart hart = {0, MACHINE_NO_CONTEXT, MACHINE_NO_CONTEXT};
+        struct machine_hart hart = {.wired = MACHINE_NONE, .context = MACHINE_NONE};
 
         if (type == NULL || strcmp(type, "cpu") != 0 || !tree_enabled(tree, node)) {
             continue;
@@ -121,7 +118,7 @@ tree_node machine_find_device(const struct tree *tree, tree_node after, const ch
 }
 
 // The console is the device stdout-path names if that is a 16550, else the first 16550.
-static const char *read_console(const struct tree *tree, struct machine *out)
+static const char *read_console(const struct tree *tree, struct machine *out, tree_node *console)
 {
     tree_node chosen = tree_find_path(tree, "/chosen");
     const char *path = tree_read_string(tree, chosen, "stdout-path");
@@ -132,96 +129,13 @@ static const char *read_console(const struct tree *tree, struct machine *out)
     if (!tree_has_string(tree, uart, "compatible", "ns16550a")) {
         uart = machine_find_device(tree, TREE_NONE, "ns16550a");
     }
-    out->uart_source = 0;
-    tree_read_u32(tree, uart, "interrupts", &out->uart_source);
     out->uart_shift = 0;
     tree_read_u32(tree, uart, "reg-shift", &out->uart_shift);
     if (out->uart_shift > 3) {
         return "console: reg-shift above 3";
     }
+    *console = uart;
     return machine_read_device(tree, uart, &out->uart);
-}
-
-// The hart of the tree whose interrupt controller has this phandle, NULL if there is none.
-static struct machine_hart *hart_of_controller(const struct tree *tree, uint32_t phandle,
-                                               struct machine *out)
-{
-    tree_node cpu = tree_parent(tree, tree_find_phandle(tree, phandle));
-    uint64_t id;
-    uint64_t size;
-
-    if (!tree_reg(tree, cpu, 0, &id, &size)) {
-        return NULL;
-    }
-    for (uint32_t i = 0; i < out->hart_count; i++) {
-        if (out->harts[i].id == id) {
-            return &out->harts[i];
-        }
-    }
-    return NULL;
-}
-
-// interrupts-extended: pairs (a hart's controller, cause); pair n is the PLIC's context n. The
-// IMSIC's pairs count interrupt files the same way.
-static void read_contexts(const struct tree *tree, tree_node node, struct machine *out,
-                          bool is_plic)
-{
-    struct tree_property pairs;
-    uint32_t phandle;
-    uint32_t cause;
-
-    if (!tree_property_find(tree, node, "interrupts-extended", &pairs)) {
-        return;
-    }
-    for (uint32_t n = 0; tree_cell(&pairs, 2 * n, &phandle) && tree_cell(&pairs, 2 * n + 1, &cause);
-         n++) {
-        struct machine_hart *hart = hart_of_controller(tree, phandle, out);
-
-        if (hart != NULL && cause == CAUSE_S_EXTERNAL && is_plic) {
-            hart->plic_context = n;
-        } else if (hart != NULL && cause == CAUSE_S_EXTERNAL) {
-            hart->imsic_file = n;
-        }
-    }
-}
-
-static const char *read_plic(const struct tree *tree, struct machine *out)
-{
-    tree_node node = machine_find_device(tree, TREE_NONE, "sifive,plic-1.0.0");
-    const char *error;
-
-    if (node == TREE_NONE) {
-        node = machine_find_device(tree, TREE_NONE, "riscv,plic0");
-    }
-    if (node == TREE_NONE) {
-        return NULL;
-    }
-    error = machine_read_device(tree, node, &out->plic);
-    if (error == NULL && !tree_read_u32(tree, node, "riscv,ndev", &out->plic_sources)) {
-        error = "plic: no riscv,ndev";
-    }
-    read_contexts(tree, node, out, true);
-    return error;
-}
-
-// Of the two IMSIC nodes the S-mode one is ours: its files interrupt with cause 9.
-static const char *read_imsic(const struct tree *tree, struct machine *out)
-{
-    tree_node node = tree_find_compatible(tree, TREE_NONE, "riscv,imsics");
-
-    for (; node != TREE_NONE; node = tree_find_compatible(tree, node, "riscv,imsics")) {
-        struct tree_property pairs;
-        uint32_t cause;
-
-        if (tree_property_find(tree, node, "interrupts-extended", &pairs) &&
-            tree_cell(&pairs, 1, &cause) && cause == CAUSE_S_EXTERNAL) {
-            read_contexts(tree, node, out, false);
-            tree_read_u32(tree, node, "riscv,num-ids", &out->imsic_identities);
-            tree_read_u32(tree, node, "riscv,guest-index-bits", &out->imsic_guest_bits);
-            return machine_read_device(tree, node, &out->imsic);
-        }
-    }
-    return NULL;
 }
 
 // One that cannot be read is nobody's: the devices behind it say so when they cannot reach memory.
@@ -240,12 +154,13 @@ static void read_iommus(const struct tree *tree, struct machine *out)
 const char *machine_read(const void *dtb, size_t limit_bytes, struct machine *out)
 {
     struct tree tree;
+    tree_node console = TREE_NONE;
     const char *error = tree_open(&tree, dtb, limit_bytes);
 
     memset(out, 0, sizeof(*out));
     out->bootargs = "";
     if (error == NULL) {
-        error = read_console(&tree, out);
+        error = read_console(&tree, out, &console);
     }
     if (error == NULL) {
         error = machine_read_device(&tree, machine_find_device(&tree, TREE_NONE, "sifive,test0"),
@@ -258,12 +173,10 @@ const char *machine_read(const void *dtb, size_t limit_bytes, struct machine *ou
         error = read_harts(&tree, out);
     }
     if (error == NULL) {
-        error = read_plic(&tree, out);
+        error = machine_read_controllers(&tree, out);
     }
     if (error == NULL) {
-        error = read_imsic(&tree, out);
-    }
-    if (error == NULL) {
+        out->uart_interrupt = machine_read_interrupt(&tree, console, out);
         read_iommus(&tree, out);
         machine_read_pci(&tree, out);
     }

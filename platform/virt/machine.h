@@ -15,7 +15,8 @@
 #define MACHINE_PCI_LIMIT 4
 #define MACHINE_IOMMU_LIMIT 4
 #define MACHINE_INTERRUPT_LIMIT 64
-#define MACHINE_NO_CONTEXT UINT32_MAX
+#define MACHINE_WIRED_LIMIT 16
+#define MACHINE_NONE UINT32_MAX
 
 /// [base, base + size).
 struct machine_span {
@@ -23,18 +24,45 @@ struct machine_span {
     uint64_t size;
 };
 
+/// An interrupt controller whose sources are wires and which interrupts harts in S-mode.
+enum machine_wired_kind { MACHINE_PLIC, MACHINE_APLIC };
+
+struct machine_wired {
+    enum machine_wired_kind kind;
+    struct machine_span registers;
+    uint32_t source_count; // highest source
+    uint32_t phandle;      // by which the tree's interrupts name it; MACHINE_NONE: they do not
+};
+
 /// One hart, in the tree's order.
 struct machine_hart {
     uint64_t id;
-    uint32_t plic_context; // of its S-mode external interrupt; MACHINE_NO_CONTEXT
-    uint32_t imsic_file;   // index of its S-mode interrupt file; MACHINE_NO_CONTEXT
+    uint32_t wired;      // index of the controller that interrupts it in S-mode; MACHINE_NONE
+    uint32_t context;    // its place there: a PLIC's context, an APLIC's hart index
+    uint64_t imsic_file; // address of its S-mode interrupt file; 0: none
 };
 
-/// One entry of the PCI host's interrupt-map, reduced by the mask.
+/// How a source interrupts, as interrupt specifiers of two cells say it.
+enum machine_trigger {
+    MACHINE_TRIGGER_UNSAID = 0,
+    MACHINE_TRIGGER_RISING = 1,
+    MACHINE_TRIGGER_FALLING = 2,
+    MACHINE_TRIGGER_HIGH = 4,
+    MACHINE_TRIGGER_LOW = 8,
+};
+
+/// An interrupt: a source and whose it is. The same number is another wire on another controller.
 struct machine_interrupt {
+    uint32_t wired;   // index of the controller; MACHINE_NONE: one this platform does not drive
+    uint32_t source;  // 0: no interrupt
+    uint32_t trigger; // enum machine_trigger
+};
+
+/// One entry of the PCI host's interrupt-map.
+struct machine_pci_route {
     uint32_t address; // first cell of the PCI unit address: device << 11
     uint32_t pin;     // 1 to 4: INTA to INTD
-    uint32_t source;  // of the interrupt controller
+    struct machine_interrupt interrupt;
 };
 
 /// A PCI memory window: bus addresses [bus, bus + size) appear at [cpu, cpu + size). Size 0: none.
@@ -49,8 +77,8 @@ struct machine_pci {
     struct machine_span ecam;
     uint32_t bus_first, bus_last;
     struct machine_window window32, window64;
-    struct machine_interrupt interrupts[MACHINE_INTERRUPT_LIMIT];
-    uint32_t interrupt_count;
+    struct machine_pci_route routes[MACHINE_INTERRUPT_LIMIT];
+    uint32_t route_count;
     uint32_t mask_address, mask_pin;
 };
 
@@ -65,16 +93,14 @@ struct machine {
     struct machine_hart harts[MACHINE_HART_LIMIT]; // of more the first
     uint32_t hart_count;
     uint64_t timebase_hz;
-    const char *bootargs;      // in the blob; "" if there are none
-    struct machine_span uart;  // ns16550; size 0: none
-    uint32_t uart_source;      // its interrupt; 0: none
-    uint32_t uart_shift;       // a register's offset is its number << uart_shift
-    struct machine_span test;  // sifive,test; size 0: none
-    struct machine_span plic;  // size 0: this machine has an AIA instead
-    uint32_t plic_sources;     // highest source
-    struct machine_span imsic; // S-mode interrupt files; size 0: none
-    uint32_t imsic_identities; // highest
-    uint32_t imsic_guest_bits; // each hart has 2^n pages of files, the first is its own
+    const char *bootargs;     // in the blob; "" if there are none
+    struct machine_span uart; // ns16550; size 0: none
+    struct machine_interrupt uart_interrupt;
+    uint32_t uart_shift;      // a register's offset is its number << uart_shift
+    struct machine_span test; // sifive,test; size 0: none
+    struct machine_wired wired[MACHINE_WIRED_LIMIT];
+    uint32_t wired_count;
+    uint32_t imsic_identities;                 // highest of each S-mode interrupt file; 0: no IMSIC
     struct machine_pci pci[MACHINE_PCI_LIMIT]; // hosts that can be used
     uint32_t pci_count;
     const char *pci_error; // why another host of the tree is not one of them; NULL: all are
@@ -90,7 +116,8 @@ const char *machine_read(const void *dtb, size_t limit_bytes, struct machine *ou
 /// reserved. Size 0: none.
 struct machine_span machine_free_memory(const struct machine *machine, uint64_t image_end);
 
-/// The source of pin 1 to 4 (INTA to INTD) of a device on the host's first bus; 0: none.
-uint32_t machine_pci_interrupt(const struct machine_pci *pci, uint32_t device, uint32_t pin);
+/// The interrupt of pin 1 to 4 (INTA to INTD) of a device on the host's first bus.
+struct machine_interrupt machine_pci_interrupt(const struct machine_pci *pci, uint32_t device,
+                                               uint32_t pin);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Between machine.c and machine_pci.c: the parts of machine_read() that need the open tree.
+// Between the files of machine_*.c: the parts of machine_read() that need the open tree.
 #ifndef HARTQ_MACHINE_INTERNAL_H
 #define HARTQ_MACHINE_INTERNAL_H
 
@@ -19,7 +19,21 @@ bool machine_translate(const struct tree *tree, tree_node node, uint64_t *base, 
 /// Memory and what is reserved of it. NULL or an error.
 const char *machine_read_memory(const struct tree *tree, struct machine *out);
 
-/// The PCI hosts; memory has been read. Says of one that cannot be used why, in out->pci_error.
+/// The interrupt controllers, and which of them reaches which of the machine's harts. NULL or an
+/// error.
+const char *machine_read_controllers(const struct tree *tree, struct machine *out);
+
+/// The first interrupt of a device. The controllers have been read.
+struct machine_interrupt machine_read_interrupt(const struct tree *tree, tree_node node,
+                                                const struct machine *machine);
+
+/// The interrupt-map of a PCI host, if it has one. The controllers have been read. NULL or an
+/// error.
+const char *machine_read_interrupt_map(const struct tree *tree, tree_node node,
+                                       const struct machine *machine, struct machine_pci *out);
+
+/// The PCI hosts; memory and controllers have been read. Says of one that cannot be used why, in
+/// out->pci_error.
 void machine_read_pci(const struct tree *tree, struct machine *out);
 
 #endif

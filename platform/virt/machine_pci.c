@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// PCI host bridges in the device tree. IEEE 1275 PCI bus binding: a child
-// address is three cells, whose first says the space (bits 25:24: 2 = 32-bit, 3 = 64-bit memory)
-// and, in interrupt-map, the device (bits 15:11).
+// PCI host bridges in the device tree. IEEE 1275 PCI bus binding: a child address is three cells,
+// whose first says the space (bits 25:24: 2 = 32-bit, 3 = 64-bit memory).
 #include "fdt_tree.h"
 #include "machine.h"
 #include "machine_internal.h"
@@ -77,53 +76,6 @@ static const char *choose_windows(const struct tree *tree, tree_node node, struc
     return error;
 }
 
-// interrupt-map: (PCI address 3 cells, pin, controller, the controller's own address and interrupt
-// cells). The source is the first interrupt cell, for the PLIC and for the APLIC alike.
-static const char *read_interrupt_map(const struct tree *tree, tree_node node,
-                                      struct machine_pci *out)
-{
-    struct tree_property map;
-    struct tree_property mask;
-    uint32_t next = 0;
-
-    if (!tree_property_find(tree, node, "interrupt-map", &map)) {
-        return NULL;
-    }
-    if (!tree_property_find(tree, node, "interrupt-map-mask", &mask) ||
-        !tree_cell(&mask, 0, &out->mask_address) ||
-        !tree_cell(&mask, PCI_ADDRESS_CELLS, &out->mask_pin)) {
-        return "pci: interrupt-map without interrupt-map-mask";
-    }
-    while (next < map.size_bytes / 4) {
-        struct machine_interrupt entry;
-        uint32_t phandle;
-        uint32_t address_cells = 0;
-        uint32_t interrupt_cells;
-        tree_node controller;
-
-        if (!tree_cell(&map, next, &entry.address) ||
-            !tree_cell(&map, next + PCI_ADDRESS_CELLS, &entry.pin) ||
-            !tree_cell(&map, next + PCI_ADDRESS_CELLS + 1, &phandle)) {
-            return "pci: interrupt-map ends inside an entry";
-        }
-        controller = tree_find_phandle(tree, phandle);
-        tree_read_u32(tree, controller, "#address-cells", &address_cells);
-        if (!tree_read_u32(tree, controller, "#interrupt-cells", &interrupt_cells) ||
-            address_cells > 3 || interrupt_cells == 0 || interrupt_cells > 3 ||
-            out->interrupt_count == MACHINE_INTERRUPT_LIMIT) {
-            return "pci: interrupt-map names no controller, or has more than 64 entries";
-        }
-        next += PCI_ADDRESS_CELLS + 2 + address_cells;
-        if (!tree_cell(&map, next, &entry.source)) {
-            return "pci: interrupt-map ends inside an entry";
-        }
-        next += interrupt_cells;
-        out->interrupts[out->interrupt_count] = entry;
-        out->interrupt_count++;
-    }
-    return NULL;
-}
-
 // The engine gives the device the CPU's addresses: the host must take them as they are. An entry of
 // dma-ranges is (bus address 3 cells, CPU address, size 2 cells); none at all means the identity.
 static bool dma_is_identity(const struct tree *tree, tree_node node,
@@ -192,7 +144,8 @@ static const char *check_dma(const struct tree *tree, tree_node node, const stru
     return NULL;
 }
 
-static const char *read_host(const struct tree *tree, tree_node node, struct machine_pci *out)
+static const char *read_host(const struct tree *tree, tree_node node, const struct machine *machine,
+                             struct machine_pci *out)
 {
     struct tree_property buses;
     const char *error = machine_read_device(tree, node, &out->ecam);
@@ -214,7 +167,7 @@ static const char *read_host(const struct tree *tree, tree_node node, struct mac
         out->bus_last = out->bus_first + (uint32_t)bus_count - 1;
     }
     error = choose_windows(tree, node, out);
-    return error != NULL ? error : read_interrupt_map(tree, node, out);
+    return error != NULL ? error : machine_read_interrupt_map(tree, node, machine, out);
 }
 
 void machine_read_pci(const struct tree *tree, struct machine *out)
@@ -223,7 +176,7 @@ void machine_read_pci(const struct tree *tree, struct machine *out)
 
     for (; node != TREE_NONE; node = machine_find_device(tree, node, "pci-host-ecam-generic")) {
         struct machine_pci host = {0};
-        const char *error = read_host(tree, node, &host);
+        const char *error = read_host(tree, node, out, &host);
 
         if (error == NULL) {
             error = check_dma(tree, node, out);
@@ -238,19 +191,4 @@ void machine_read_pci(const struct tree *tree, struct machine *out)
             out->pci_count++;
         }
     }
-}
-
-uint32_t machine_pci_interrupt(const struct machine_pci *pci, uint32_t device, uint32_t pin)
-{
-    uint32_t address = (device << 11) & pci->mask_address;
-
-    for (uint32_t i = 0; i < pci->interrupt_count; i++) {
-        const struct machine_interrupt *entry = &pci->interrupts[i];
-
-        if ((entry->address & pci->mask_address) == address &&
-            (entry->pin & pci->mask_pin) == (pin & pci->mask_pin)) {
-            return entry->source;
-        }
-    }
-    return 0;
 }

@@ -138,13 +138,13 @@ static bool assign_bars(struct scan *scan, struct pci_function *f)
 
 // Each bridge on the way turns the pin by the device number behind it (Bridge 1.2 §9.1); the host's
 // interrupt-map has the last word.
-static uint32_t interrupt_source(const struct scan *scan, const struct pci_function *f)
+static struct machine_interrupt pin_interrupt(const struct scan *scan, const struct pci_function *f)
 {
     uint32_t pin = pci_config_read8(f, PCI_INTERRUPT_PIN);
     uint32_t device = f->device;
 
     if (pin == 0 || pin > 4) {
-        return 0;
+        return (struct machine_interrupt){.wired = MACHINE_NONE};
     }
     for (unsigned level = scan->depth - 1; level > 0; level--) {
         pin = (pin - 1 + device) % 4 + 1;
@@ -245,7 +245,7 @@ static void scan_place(struct scan *scan, struct level *level)
     if (!assign_bars(scan, &f)) {
         return;
     }
-    f.irq_source = interrupt_source(scan, &f);
+    f.irq = pin_interrupt(scan, &f);
     if (scan->count < scan->capacity) {
         scan->functions[scan->count] = f;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // PCI Express over ECAM: finds every function behind every bridge, numbers the buses, assigns
-// memory BARs and bridge windows, and says which interrupt source a function's pin reaches.
+// memory BARs and bridge windows, and says which interrupt a function's pin is.
 // Functions are left off; pci_enable() turns one on. I/O space and expansion ROMs are not used.
 // PCI Local Bus 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3, PCI Express 3.0 §7.2.2.
 #ifndef HARTQ_PCI_H
@@ -31,8 +31,8 @@ struct pci_function {
     uint16_t vendor, device_id;
     uint32_t class_code; // class, subclass, programming interface: 0x010802 is NVMe
     struct pci_bar bars[PCI_BAR_COUNT];
-    uint32_t irq_source; // of its INTx pin; 0: none
-    uintptr_t config;    // its 4 KiB of configuration space
+    struct machine_interrupt irq; // of its INTx pin; source 0: none
+    uintptr_t config;             // its 4 KiB of configuration space
 };
 
 /// Configuration registers start here in names programs need.

@@ -13,10 +13,10 @@
 #include "heap.h"
 #include "imsic.h"
 #include "machine.h"
-#include "plic.h"
 #include "sbi.h"
 #include "start.h"
 #include "timer.h"
+#include "wired.h"
 
 #define START_WORD_LIMIT 64
 #define START_LINE_BYTES 4096
@@ -95,6 +95,28 @@ static void init_memory(void)
     heap_init((uintptr_t)span.base, (uintptr_t)(span.base + span.size));
 }
 
+// Messages if the machine has them, else wires: a hart's external interrupt has one source. A hart
+// that gets neither is named: it works, and is told by others.
+static void init_interrupts(void)
+{
+    bool messages = the_machine.imsic_identities != 0;
+    const char *error = messages ? imsic_init(&the_machine) : wired_init(&the_machine);
+    unsigned unserved = 0;
+
+    if (error != NULL) {
+        fail(error, the_machine.wired_count, "look at plic, aplic and imsics in the device tree");
+    }
+    for (unsigned index = 0; index < hart_count(); index++) {
+        if (!imsic_serves(index) && !wired_serves(index)) {
+            printf(unserved++ == 0 ? "note: no interrupt controller reaches hart" : ",");
+            printf(" %u (id %" PRIu64 ")", index, hart_id(index));
+        }
+    }
+    if (unserved != 0) {
+        printf("\n");
+    }
+}
+
 // Splits the command line at blanks into argv, in place in a copy. The number of words.
 static int split_arguments(const char *line, char *argv[START_WORD_LIMIT + 1])
 {
@@ -145,18 +167,7 @@ void start(uint64_t boot_id, const void *dtb)
     init_harts(boot_id);
     init_memory();
     argc = split_arguments(the_machine.bootargs, argv);
-    if (the_machine.plic.size != 0) {
-        error = plic_init(&the_machine);
-        if (error != NULL) {
-            fail(error, the_machine.plic_sources, "look at the plic node of the device tree");
-        }
-    }
-    if (the_machine.imsic.size != 0) {
-        error = imsic_init(&the_machine);
-        if (error != NULL) {
-            fail(error, the_machine.imsic_identities, "look at the imsics nodes of the tree");
-        }
-    }
+    init_interrupts();
     irq_enable();
     machine_exit(main(argc, argv));
 }

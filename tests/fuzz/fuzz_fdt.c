@@ -99,14 +99,19 @@ static void read_machine(const struct machine *machine)
 
     if (machine->hart_count > MACHINE_HART_LIMIT || machine->memory_count > MACHINE_SPAN_LIMIT ||
         machine->reserved_count >= MACHINE_RESERVED_LIMIT ||
-        machine->pci_count > MACHINE_PCI_LIMIT || machine->iommu_count > MACHINE_IOMMU_LIMIT) {
+        machine->pci_count > MACHINE_PCI_LIMIT || machine->iommu_count > MACHINE_IOMMU_LIMIT ||
+        machine->wired_count > MACHINE_WIRED_LIMIT) {
         abort();
     }
     if (free.size != 0 && free.base + free.size - 1 < free.base) {
         abort();
     }
     for (uint32_t i = 0; i < machine->pci_count * 32; i++) {
-        (void)machine_pci_interrupt(&machine->pci[i / 32], i % 32, i % 5);
+        struct machine_interrupt irq = machine_pci_interrupt(&machine->pci[i / 32], i % 32, i % 5);
+
+        if (irq.wired != MACHINE_NONE && irq.wired >= machine->wired_count) {
+            abort();
+        }
     }
     last = (uint8_t)strlen(machine->bootargs);
     (void)last;

@@ -6,6 +6,7 @@ import atexit
 import dataclasses
 import functools
 import itertools
+import os
 import random
 import re
 import shutil
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from guest import run_guest  # noqa: E402
-from machine import BUILD, Machine  # noqa: E402
+from machine import BUILD, Machine, find_qemu  # noqa: E402
 
 MIB = 1 << 20
 IMAGE_BYTES = 64 * MIB
@@ -199,6 +200,12 @@ def nvme(
     for each in expected:
         check(re.search(each, text, re.M) is not None, f"no '{each}' on the console", console)
     return console
+
+
+def qemu_version() -> tuple[int, ...]:
+    """Of the emulator that these tests use. What it does is asked rather, where it can be."""
+    _, version = find_qemu(os.environ.get("QEMU") or "qemu-system-riscv64")
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 @functools.lru_cache

@@ -70,7 +70,7 @@ from nvme_tool_machines import (
     polled_harts,
     second_function,
     second_namespace,
-    without_interrupts,
+    sockets_deliver,
 )
 
 WORKERS = 2  # guests at once
@@ -83,7 +83,7 @@ CRC_FACTORS: dict[str, Sequence[object]] = {
     "offset": (0, 4, 508, 4092),
     "bs": ("lba", "4k", "64k", "1m"),
     "lba": (512, 4096),
-    "irqchip": ("plic", "imsic"),
+    "irqchip": ("plic", "aplic", "imsic"),
 }
 
 
@@ -226,7 +226,6 @@ def cases(full: bool) -> list[Case]:
         ("exit statuses", exit_statuses),
         ("no controller", no_controller),
         ("no namespace", no_namespace),
-        ("nothing to interrupt with", without_interrupts),
         ("MSI-X table too small", small_table),
         ("nsid=2", second_namespace),
         ("fewer queues than harts", fewer_queues),
@@ -258,6 +257,11 @@ def cases(full: bool) -> list[Case]:
             (f"messages, {h} harts {mode}", part(delivered, mode, "msix", harts=h, **messages))
             for h in (1, 4, 8)
         ]
+    listed += [
+        (f"{chip}, sockets={n} controllers={c or 'auto'}", part(sockets_deliver, chip, n, c))
+        for chip, n in (("plic", 2), ("aplic", 1), ("aplic", 2), ("imsic", 2))
+        for c in (1, None)
+    ]
     shapes = ((1, 1), (2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (8, 1), (8, 4))
     listed += [(f"{h} harts on {c}", part(polled_harts, h, c)) for h, c in shapes]
     for mode in both:

@@ -30,7 +30,7 @@ MATRIX: dict[str, Sequence[object]] = {
     "lba": (512, 4096),
     "mdts": ("default", "largest", "1"),
     "topology": ("plain", "front", "pci-bridge", "pcie-root-port"),
-    "irqchip": ("plic", "imsic"),
+    "irqchip": ("plic", "aplic", "imsic"),
 }
 
 

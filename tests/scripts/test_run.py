@@ -201,12 +201,25 @@ class CommandLine(ScriptTest):
             (1, "plic", 1),
             (3, "plic", 3),
             (8, "plic", 4),
+            (8, "aplic", 4),
             (8, "imsic", 1),
         ):
             argv = self.argv(harts=harts, irqchip=irqchip)
             self.assertEqual(argv.count("-device nvme,"), count)
             self.assertEqual("nvme-subsys" in argv, count > 1)
             self.assertEqual("shared=on" in argv, count > 1)
+
+    def test_sockets_divide_harts_and_memory(self) -> None:
+        argv = self.argv(harts=6, memory_mib=257, sockets=2, irqchip="aplic")
+        self.assertIn("-smp 6,maxcpus=6,sockets=2 ", argv)
+        self.assertIn("-M virt,aia=aplic ", argv)
+        self.assertIn("size=128M -numa node,nodeid=0,cpus=0-2,memdev=memory0", argv)
+        self.assertIn("size=129M -numa node,nodeid=1,cpus=3-5,memdev=memory1", argv)
+        self.assertNotIn("-numa", self.argv(harts=2))
+
+    def test_sockets_of_different_size(self) -> None:
+        with self.assertRaisesRegex(UsageError, "--sockets: 2 harts cannot be divided by 3"):
+            self.argv(harts=2, sockets=3)
 
     def test_slots(self) -> None:
         argv = self.argv(slots=[1, 5])

@@ -53,18 +53,21 @@ static void harts_with_gaps_get_the_contexts_that_the_tree_gives_them(void **sta
     assert_null(machine_read(blob.bytes, blob.size, &machine));
     assert_int_equal(machine.hart_count, 3);
     assert_int_equal(machine.harts[0].id, 0);
-    assert_int_equal(machine.harts[0].plic_context, 5);
+    assert_int_equal(machine.harts[0].context, 5);
     assert_int_equal(machine.harts[1].id, 2);
-    assert_int_equal(machine.harts[1].plic_context, 4);
+    assert_int_equal(machine.harts[1].context, 4);
     assert_int_equal(machine.harts[2].id, 5);
-    assert_int_equal(machine.harts[2].plic_context, 1);
-    assert_int_equal(machine.harts[2].imsic_file, MACHINE_NO_CONTEXT);
+    assert_int_equal(machine.harts[2].context, 1);
+    assert_int_equal(machine.harts[2].wired, 0);
+    assert_int_equal(machine.harts[2].imsic_file, 0);
     assert_int_equal(machine.timebase_hz, 10000000);
     assert_string_equal(machine.bootargs, "a=1 b=2");
     assert_int_equal(machine.uart.base, 0x20);
     assert_int_equal(machine.uart_shift, 2);
     assert_int_equal(machine.test.base, 0x100000);
-    assert_int_equal(machine.plic_sources, 96);
+    assert_int_equal(machine.wired_count, 1);
+    assert_int_equal(machine.wired[0].kind, MACHINE_PLIC);
+    assert_int_equal(machine.wired[0].source_count, 96);
     assert_int_equal(machine.memory_count, 2);
     assert_int_equal(machine.memory[1].base, UINT64_C(0x100000000));
     assert_int_equal(machine.reserved_count, 3); /* the blob, /memreserve/, /reserved-memory */
@@ -108,26 +111,87 @@ static void free_memory_is_the_largest_span_behind_the_image(void **state)
 
 /* ---- QEMU's own trees ------------------------------------------------------------------- */
 
+/* Interrupts of a machine, by its `aia=`. */
+enum virt_kind { PLIC, APLIC, IMSIC };
+
 struct virt_case {
     const char *name;
     const char *machine;
     const char *options;
     uint32_t harts;
     uint64_t memory;
-    bool plic;
+    enum virt_kind kind;
+    uint32_t sockets;
 };
 
+#define TWO_NODES                                                                                  \
+    "-smp 4 -m 256 -object memory-backend-ram,id=a,size=64M "                                      \
+    "-object memory-backend-ram,id=b,size=192M -numa node,cpus=0,memdev=a "                        \
+    "-numa node,cpus=1-3,memdev=b"
+
 static const struct virt_case virt_cases[] = {
-    {"virt_of_one_hart", "virt", "-smp 1 -m 128", 1, 128, true},
-    {"virt_of_eight_harts", "virt", "-smp 8 -m 512", 8, 512, true},
-    {"virt_with_aia", "virt,aia=aplic-imsic", "-smp 4 -m 256", 4, 256, false},
+    {"virt_of_one_hart", "virt", "-smp 1 -m 128", 1, 128, PLIC, 1},
+    {"virt_of_eight_harts", "virt", "-smp 8 -m 512", 8, 512, PLIC, 1},
+    {"virt_with_aplic", "virt,aia=aplic", "-smp 4 -m 256", 4, 256, APLIC, 1},
+    {"virt_with_imsic", "virt,aia=aplic-imsic", "-smp 4 -m 256", 4, 256, IMSIC, 1},
+    {"virt_of_two_sockets", "virt", TWO_NODES, 4, 256, PLIC, 2},
+    {"virt_of_two_sockets_with_aplic", "virt,aia=aplic", TWO_NODES, 4, 256, APLIC, 2},
+    {"virt_of_two_sockets_with_imsic", "virt,aia=aplic-imsic", TWO_NODES, 4, 256, IMSIC, 2},
 };
+
+/* The first socket has hart 0, or all; controllers come in any order. */
+static void check_hart(const struct machine *machine, const struct machine_hart *hart,
+                       const struct virt_case *this)
+{
+    uint64_t first = this->sockets == 2 && hart->id != 0 ? 1 : 0;
+    uint64_t number = hart->id - first;
+    uint64_t socket = first;
+
+    if (this->kind == IMSIC) {
+        assert_int_equal(hart->wired, MACHINE_NONE);
+        assert_int_equal(hart->imsic_file, 0x28000000 + (socket << 24) + (number << 12));
+        return;
+    }
+    assert_int_equal(hart->imsic_file, 0);
+    assert_true(hart->wired < machine->wired_count);
+    assert_int_equal(hart->context, this->kind == PLIC ? 2 * number + 1 : number);
+    assert_int_equal(machine->wired[hart->wired].kind,
+                     this->kind == PLIC ? MACHINE_PLIC : MACHINE_APLIC);
+    assert_int_equal(machine->wired[hart->wired].registers.base, this->kind == PLIC
+                                                                     ? 0xc000000 + socket * 0x600000
+                                                                     : 0xd000000 + socket * 0x8000);
+}
+
+/* PCI goes to the second socket's controller if there is one, the console to the first's. */
+static void check_wires(const struct machine *machine, const struct virt_case *this)
+{
+    uint32_t of_pci = machine->harts[machine->hart_count - 1].wired;
+    uint32_t trigger = this->kind == PLIC ? MACHINE_TRIGGER_UNSAID : MACHINE_TRIGGER_HIGH;
+
+    for (uint32_t i = 0; i < machine->hart_count; i++) {
+        of_pci = machine->harts[i].id == 3 ? machine->harts[i].wired : of_pci;
+    }
+    for (uint32_t device = 0; device < 32; device++) {
+        for (uint32_t pin = 1; pin <= 4; pin++) {
+            struct machine_interrupt irq = machine_pci_interrupt(&machine->pci[0], device, pin);
+
+            assert_int_equal(irq.wired, of_pci);
+            assert_int_equal(irq.source, 32 + (device + pin - 1) % 4);
+            assert_int_equal(irq.trigger, trigger);
+        }
+    }
+    assert_int_equal(machine->uart_interrupt.source, 10);
+    if (this->kind != IMSIC) {
+        assert_int_equal(machine->uart_interrupt.wired == of_pci, this->sockets == 1);
+    }
+}
 
 static void virt_is_read_as_qemu_documents_it(void **state)
 {
     const struct virt_case *this = *state;
     struct blob blob = blob_qemu(this->machine, this->options);
     struct machine machine;
+    uint64_t memory = 0;
 
     if (blob.bytes == NULL) {
         print_message("no QEMU that gives a tree for %s: skipped\n", this->machine);
@@ -135,28 +199,20 @@ static void virt_is_read_as_qemu_documents_it(void **state)
     }
     assert_null(machine_read(blob.bytes, blob.size, &machine));
     assert_int_equal(machine.hart_count, this->harts);
-    assert_int_equal(machine.memory[0].size, this->memory << 20);
-    assert_int_equal(machine.timebase_hz, 10000000);
-    assert_int_equal(machine.plic.size != 0, this->plic);
-    assert_int_equal(machine.imsic.size != 0, !this->plic);
-    for (uint32_t i = 0; i < this->harts; i++) {
-        if (this->plic) {
-            assert_int_equal(machine.harts[i].plic_context, 2 * machine.harts[i].id + 1);
-        } else {
-            assert_int_equal(machine.harts[i].imsic_file, machine.harts[i].id);
-        }
+    for (uint32_t i = 0; i < machine.memory_count; i++) {
+        memory += machine.memory[i].size;
     }
+    assert_int_equal(memory, this->memory << 20);
+    assert_int_equal(machine.timebase_hz, 10000000);
+    assert_int_equal(machine.wired_count, this->kind == IMSIC ? 0 : this->sockets);
+    assert_int_equal(machine.imsic_identities, this->kind == IMSIC ? 255 : 0);
+    for (uint32_t i = 0; i < this->harts; i++) {
+        check_hart(&machine, &machine.harts[i], this);
+    }
+    check_wires(&machine, this);
     assert_int_equal(machine.pci_count, 1);
     assert_null(machine.pci_error);
     assert_true(machine.pci[0].window32.size != 0 && machine.pci[0].window64.size != 0);
-    if (this->plic) {
-        for (uint32_t device = 0; device < 32; device++) {
-            for (uint32_t pin = 1; pin <= 4; pin++) {
-                assert_int_equal(machine_pci_interrupt(&machine.pci[0], device, pin),
-                                 32 + (device + pin - 1) % 4);
-            }
-        }
-    }
     assert_true(machine.test.size != 0 && machine.uart.size != 0);
     blob_free(&blob);
 }

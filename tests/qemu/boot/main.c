@@ -14,10 +14,10 @@
 #include "heap.h"
 #include "irq.h"
 #include "pci.h"
-#include "plic.h"
 #include "start.h"
 #include "timer.h"
 #include "timers.h"
+#include "wired.h"
 
 #define FUNCTION_LIMIT 32
 #define WAIT_LIMIT_NS 2000000000ULL
@@ -45,13 +45,19 @@ static void print_machine(const struct machine *m)
     printf("heap %zu bytes left\n", heap_left());
     printf("uart %" PRIx64 " shift %" PRIu32 ", test device %" PRIx64 "\n", m->uart.base,
            m->uart_shift, m->test.base);
-    printf("plic %" PRIx64 " + %" PRIx64 ", sources %" PRIu32 "; imsic %" PRIx64 " + %" PRIx64
-           ", identities %" PRIu32 "\n",
-           m->plic.base, m->plic.size, m->plic_sources, m->imsic.base, m->imsic.size,
-           m->imsic_identities);
+    for (uint32_t i = 0; i < m->wired_count; i++) {
+        const struct machine_wired *wired = &m->wired[i];
+
+        printf("%s %" PRIu32 ": %" PRIx64 " + %" PRIx64 ", sources %" PRIu32 "\n",
+               wired->kind == MACHINE_PLIC ? "plic" : "aplic", i, wired->registers.base,
+               wired->registers.size, wired->source_count);
+    }
+    printf("imsic identities %" PRIu32 "\n", m->imsic_identities);
     for (uint32_t i = 0; i < m->hart_count; i++) {
-        printf("  hart id %" PRIu64 ": plic context %" PRId32 ", imsic file %" PRId32 "\n",
-               m->harts[i].id, (int32_t)m->harts[i].plic_context, (int32_t)m->harts[i].imsic_file);
+        printf("  hart id %" PRIu64 ": controller %" PRId32 ", context %" PRId32
+               ", imsic file %" PRIx64 "\n",
+               m->harts[i].id, (int32_t)m->harts[i].wired, (int32_t)m->harts[i].context,
+               m->harts[i].imsic_file);
     }
     for (uint32_t i = 0; i < m->pci_count; i++) {
         const struct machine_pci *host = &m->pci[i];
@@ -61,7 +67,7 @@ static void print_machine(const struct machine *m)
                " interrupt-map entries\n",
                host->ecam.base, host->ecam.size, host->bus_first, host->bus_last,
                host->window32.cpu, host->window32.size, host->window64.cpu, host->window64.size,
-               host->interrupt_count);
+               host->route_count);
     }
 }
 
@@ -90,7 +96,7 @@ static void print_function(const struct pci_function *f)
     printf("pci %02x:%02x.%u %04x:%04x class %06" PRIx32 " type %u irq source %" PRIu32
            " msix at %02x\n",
            f->bus, f->device, f->function, f->vendor, f->device_id, f->class_code, f->header_type,
-           f->irq_source, pci_find_capability(f, 0x11));
+           f->irq.source, pci_find_capability(f, 0x11));
     for (unsigned bar = 0; bar < PCI_BAR_COUNT; bar++) {
         if (f->bars[bar].size != 0) {
             printf("  bar %u: %" PRIx64 " + %" PRIx64 "%s%s\n", bar, f->bars[bar].base,
@@ -118,7 +124,7 @@ static void check_pci(void)
             version = *(volatile uint32_t *)(uintptr_t)(f->bars[0].base + 8);
             printf("  memory-mapped version register %08" PRIx32 "\n", version);
             check(version >> 16 >= 1 && version >> 16 <= 2, "pci: registers answer through BAR 0");
-            check(f->irq_source != 0, "pci: the pin has an interrupt source");
+            check(f->irq.source != 0, "pci: the pin has an interrupt source");
         }
     }
     check(count <= FUNCTION_LIMIT, "pci: all functions fit in the array");
@@ -258,35 +264,38 @@ static void uart_interrupt(void *arg)
 }
 
 // Hart 0 makes the interrupt; each hart in turn is the one it is routed to.
-static void check_plic(void)
+static void check_wires(void)
 {
-    unsigned source = machine_get()->uart_source;
+    struct machine_interrupt irq = machine_get()->uart_interrupt;
     unsigned wrong = 0;
 
-    if (!plic_present() || source == 0) {
+    if (!wired_usable(irq)) {
         return;
     }
-    plic_attach(source, uart_interrupt, NULL);
+    wired_attach(irq, uart_interrupt, NULL);
     for (unsigned i = 0; i < 4 * hart_count(); i++) {
         unsigned target = i % hart_count();
         uint64_t deadline_ns = time_now_ns() + WAIT_LIMIT_NS;
 
+        if (!wired_reaches(irq, target)) {
+            continue;
+        }
         atomic_store(&uart_hart, 0);
-        plic_route(source, target);
+        wired_route(irq, target);
         *uart_ier() = UART_IER_TRANSMIT;
         while (atomic_load(&uart_hart) == 0 && time_now_ns() < deadline_ns) {
             timer_pause(TICK_NS);
         }
         wrong += atomic_load(&uart_hart) == target + 1 ? 0 : 1;
     }
-    check(wrong == 0, "plic: a source reaches the hart it is routed to");
+    check(wrong == 0, "wires: a source reaches the hart it is routed to");
     atomic_store(&uart_hart, 0);
-    plic_disable(source);
+    wired_disable(irq);
     *uart_ier() = UART_IER_TRANSMIT;
     timer_pause(TICK_NS);
-    check(atomic_load(&uart_hart) == 0, "plic: a disabled source reaches nobody");
+    check(atomic_load(&uart_hart) == 0, "wires: a disabled source reaches nobody");
     *uart_ier() = 0;
-    plic_detach(source);
+    wired_detach(irq);
 }
 
 static void check_heap(void)
@@ -344,8 +353,8 @@ int main(int argc, char **argv)
     check_ipis();
     timers_check(check);
     check_wait();
-    check_plic();
-    check(!plic_present() || plic_unexpected_count() == 0, "plic: no unexpected interrupt");
+    check_wires();
+    check(wired_unexpected_count() == 0, "wires: no unexpected interrupt");
     printf("late arrivals at the boot entry: %u\n", harts_late_arrivals());
     printf("%u failed\n", failures);
     return failures == 0 ? 0 : 1;

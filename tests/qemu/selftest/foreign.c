@@ -93,6 +93,7 @@ static bool begin(uint32_t owners)
 {
     struct storage_config config = {.harts = owners, .depth_entries = DEPTH_ENTRIES};
     struct storage *storage = &selftest.storage;
+    struct machine_interrupt other;
 
     atomic_store(&edu.raised, 0);
     atomic_store(&edu.told, 0);
@@ -105,9 +106,11 @@ static bool begin(uint32_t owners)
     if (!open_storage(&config)) {
         return false;
     }
-    check(!storage_attach_foreign(storage, storage->lines[0].source + 1, edu_handler, NULL),
+    other = storage->lines[0].irq;
+    other.source++;
+    check(!storage_attach_foreign(storage, other, edu_handler, NULL),
           "attached to a line that is not open");
-    check(storage_attach_foreign(storage, edu.function->irq_source, edu_handler, NULL),
+    check(storage_attach_foreign(storage, edu.function->irq, edu_handler, NULL),
           "the edu device is on a line of its own");
     pci_enable(edu.function);
     return true;
@@ -126,7 +129,7 @@ static void end(void)
            atomic_load(&edu.told), sum.completions, sum.interrupts, sum.late, sum.missed);
     check(edu.wrong == 0, "%" PRIu64 " interrupts with another reason", edu.wrong);
     pci_disable(edu.function);
-    storage_attach_foreign(&selftest.storage, edu.function->irq_source, NULL, NULL);
+    storage_attach_foreign(&selftest.storage, edu.function->irq, NULL, NULL);
     close_storage();
 }
 

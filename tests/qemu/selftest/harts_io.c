@@ -6,9 +6,9 @@
 #include "crew.h"
 #include "harts.h"
 #include "irq.h"
-#include "plic.h"
 #include "selftest.h"
 #include "timer.h"
+#include "wired.h"
 
 // Requests in flight, and entries enough for all their parts where MDTS splits them.
 enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, REQUESTS = 1500 };
@@ -44,15 +44,17 @@ static void test_granted(void)
 
 // ---- Several controllers, one hart -----------------------------------------------------------
 
-// With several lines on one hart the PLIC serves the lowest source first: under load the others
-// wait, pending, for longer than a period. They are not missed, so the watch looks later.
+// With several lines on one hart its controller serves the lowest source first: under load the
+// others wait, pending, for longer than a period. They are not missed, so the watch looks later.
 static void watch_all(void *arg)
 {
     (void)arg;
     for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
         const struct storage_queue *queue = &selftest.storage.queues[i];
 
-        if (!plic_present() || !plic_pending(queue->controller->function->irq_source)) {
+        struct machine_interrupt irq = queue->controller->function->irq;
+
+        if (!wired_usable(irq) || !wired_pending(irq)) {
             nvme_queue_watch(queue->engine, time_now_ns());
         }
     }

@@ -8,10 +8,10 @@
 
 #include "heap.h"
 #include "irq.h"
-#include "plic.h"
 #include "raw.h"
 #include "selftest.h"
 #include "timer.h"
+#include "wired.h"
 
 enum { DEPTH = 16, READS = 200, REGION_ALIGNMENT = 65536 };
 
@@ -161,8 +161,8 @@ static bool warm_open(void)
     warm.queue.storage = &selftest.storage; // closed: kicks find nothing
     if (check(error == NVME_OK, "open: %s", nvme_error_text(error)) &&
         selftest.mode == NVME_MODE_INTERRUPT) {
-        plic_attach(warm.function->irq_source, warm_handler, NULL);
-        plic_route(warm.function->irq_source, 0);
+        wired_attach(warm.function->irq, warm_handler, NULL);
+        wired_route(warm.function->irq, 0);
     }
     storage_hart_start(&warm.queue);
     return error == NVME_OK;
@@ -184,7 +184,7 @@ static void warm_abandon(struct request *requests, uint8_t *buffer)
     while (time_now_ns() - start_ns < 50 * NS_PER_MS) {
     }
     if (selftest.mode == NVME_MODE_INTERRUPT) {
-        plic_detach(warm.function->irq_source);
+        wired_detach(warm.function->irq);
     }
     irq_enable();
 }
@@ -215,7 +215,7 @@ static void test_warm(void)
         storage_hart_stop(&warm.queue);
         check(nvme_queue_close(warm.queue.engine) == NVME_OK, "close");
         if (selftest.mode == NVME_MODE_INTERRUPT) {
-            plic_detach(warm.function->irq_source);
+            wired_detach(warm.function->irq);
         }
         check(nvme_controller_close(warm.controller) == NVME_OK, "close the controller");
     }

@@ -15,7 +15,8 @@
 #include "harts.h"
 #include "imsic.h"
 #include "options.h"
-#include "plic.h"
+#include "start.h"
+#include "wired.h"
 
 enum { DETAILS_MAX = 5, DETAIL_BYTES = 200 };
 
@@ -85,7 +86,7 @@ void give_up(const char *why)
 }
 
 // What the machine has to interrupt with. Known before the first test opens anything.
-static bool has_line, has_vectors;
+static bool has_line, has_plic, has_lines, has_vectors;
 
 uint32_t test_harts(void)
 {
@@ -111,7 +112,12 @@ static bool survey(void)
     }
     storage_print_banner(&selftest.storage);
     has_vectors = imsic_present() && first->msix.vector_count != 0;
-    has_line = plic_present() && first->function->irq_source != 0;
+    has_lines = wired_usable(first->function->irq);
+    has_line = has_lines;
+    for (unsigned hart = 0; hart < hart_count(); hart++) {
+        has_line = has_line && wired_reaches(first->function->irq, hart);
+    }
+    has_plic = has_line && machine_get()->wired[first->function->irq.wired].kind == MACHINE_PLIC;
     return storage_close(&selftest.storage);
 }
 
@@ -119,7 +125,10 @@ static bool survey(void)
 static const char *lacks(const struct test *test)
 {
     if ((test->wants & WANTS_LINE) != 0 && !has_line) {
-        return "no interrupt line";
+        return "no interrupt line that reaches every hart";
+    }
+    if ((test->wants & WANTS_PLIC) != 0 && !has_plic) {
+        return "no PLIC";
     }
     return (test->wants & WANTS_HARTS) != 0 && test_harts() < 2 ? "one hart" : NULL;
 }
@@ -133,7 +142,7 @@ static void run_test(const struct test *test, enum nvme_mode mode)
              test->modes == MODE_NONE ? "" : words[mode]);
     selftest.mode = mode;
     running.skipped = lacks(test);
-    if (mode != NVME_MODE_POLL && !has_line && !has_vectors) {
+    if (mode != NVME_MODE_POLL && !has_lines && !has_vectors) {
         skip("nothing to interrupt with");
     }
     if (running.skipped == NULL) {

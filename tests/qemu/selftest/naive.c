@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 #include "irq.h"
-#include "plic.h"
 #include "selftest.h"
 #include "timer.h"
+#include "wired.h"
 #include "workload.h"
 
 enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, ROUNDS_MAX = 40 };
@@ -58,12 +58,12 @@ static void run(struct storage_queue *queue)
 
 static void attach_naive(struct storage_queue *queue)
 {
-    uint32_t source = queue->controller->function->irq_source;
+    struct machine_interrupt irq = queue->controller->function->irq;
     uint64_t saved = irq_save();
 
-    plic_detach(source);
-    plic_attach(source, naive_handler, queue);
-    plic_route(source, 0);
+    wired_detach(irq);
+    wired_attach(irq, naive_handler, queue);
+    wired_route(irq, 0);
     timer_start(NVME_WATCH_PERIOD_NS, naive_tick, queue);
     irq_restore(saved);
 }
@@ -100,6 +100,6 @@ static void test_naive(void)
 }
 
 const struct test naive_tests[] = {
-    {"naive", test_naive, MODE_IRQ, WANTS_NAMED | WANTS_LINE},
+    {"naive", test_naive, MODE_IRQ, WANTS_NAMED | WANTS_PLIC},
     {NULL, NULL, 0, 0},
 };

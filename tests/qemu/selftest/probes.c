@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 #include "irq.h"
-#include "plic.h"
 #include "raw.h"
 #include "selftest.h"
+#include "wired.h"
 
 enum { REPAIRS_MAX = 16 };
 
@@ -16,17 +16,17 @@ static bool begin(struct raw *raw, uint64_t *saved)
 {
     const struct pci_function *function = raw_find();
 
-    if (function == NULL || !plic_present()) {
-        skip("no PLIC or no controller");
+    if (function == NULL) {
+        skip("no controller");
         return false;
     }
     if (!check(raw_open(raw, function), "the controller did not become ready")) {
         return false;
     }
     *saved = irq_save();
-    plic_route(function->irq_source, 0);
+    wired_route(function->irq, 0);
     while (raw_claim() != 0) {
-        raw_complete(function->irq_source);
+        raw_complete(function->irq.source);
     }
     return true;
 }
@@ -35,16 +35,16 @@ static void end(struct raw *raw, uint64_t saved)
 {
     check(raw_disable(raw), "the controller did not stop");
     while (raw_claim() != 0) {
-        raw_complete(raw->function->irq_source);
+        raw_complete(raw->function->irq.source);
     }
-    plic_disable(raw->function->irq_source);
+    wired_disable(raw->function->irq);
     irq_restore(saved);
 }
 
 // Two completions, one consumed between claim and complete: is the second ever told of?
 static void lose_level(struct raw *raw)
 {
-    uint32_t source = raw->function->irq_source;
+    uint32_t source = raw->function->irq.source;
 
     raw_identify(raw);
     check(raw_await(raw, 1), "no completion");
@@ -67,19 +67,19 @@ static void test_lost_level(void)
         return;
     }
     lose_level(&raw);
-    printf("note plic: %s\n", plic_pending(raw.function->irq_source)
+    printf("note plic: %s\n", wired_pending(raw.function->irq)
                                   ? "a level that stays high is told again"
                                   : "a latch of edges: a level that stays high is lost");
     raw_write(&raw, NVME_REG_INTMS, 1);
     check(!raw_level(&raw), "masked and the line is high");
     raw_write(&raw, NVME_REG_INTMC, 1);
     check(raw_level(&raw), "opened and the line is low");
-    check(plic_pending(raw.function->irq_source), "INTMS and INTMC made no fresh interrupt");
-    check(raw_claim() == raw.function->irq_source, "pending and no claim");
+    check(wired_pending(raw.function->irq), "INTMS and INTMC made no fresh interrupt");
+    check(raw_claim() == raw.function->irq.source, "pending and no claim");
     raw_consume(&raw, 1);
-    raw_complete(raw.function->irq_source);
+    raw_complete(raw.function->irq.source);
     check(!raw_level(&raw), "all is consumed and the line is high");
-    check(!plic_pending(raw.function->irq_source), "all is consumed and something is pending");
+    check(!wired_pending(raw.function->irq), "all is consumed and something is pending");
     end(&raw, saved);
 }
 
@@ -95,13 +95,13 @@ static void test_falling_line(void)
     }
     raw_identify(&raw);
     check(raw_await(&raw, 1), "no completion");
-    check(plic_pending(raw.function->irq_source), "a completion and nothing pending");
+    check(wired_pending(raw.function->irq), "a completion and nothing pending");
     raw_consume(&raw, 1);
-    printf("note plic: a falling line %s\n", plic_pending(raw.function->irq_source)
+    printf("note plic: a falling line %s\n", wired_pending(raw.function->irq)
                                                  ? "leaves its pending bit: claims of nothing come"
                                                  : "takes its pending bit along");
     claimed = raw_claim();
-    check(claimed == 0 || claimed == raw.function->irq_source, "claimed source %u",
+    check(claimed == 0 || claimed == raw.function->irq.source, "claimed source %u",
           (unsigned)claimed);
     if (claimed != 0) {
         raw_complete(claimed);
@@ -190,8 +190,8 @@ static void test_redundant_doorbell(void)
 }
 
 const struct test probe_tests[] = {
-    {"probe.lost-level", test_lost_level, MODE_NONE, WANTS_LINE},
-    {"probe.falling-line", test_falling_line, MODE_NONE, WANTS_LINE},
-    {"probe.redundant-doorbell", test_redundant_doorbell, MODE_NONE, WANTS_LINE},
+    {"probe.lost-level", test_lost_level, MODE_NONE, WANTS_PLIC},
+    {"probe.falling-line", test_falling_line, MODE_NONE, WANTS_PLIC},
+    {"probe.redundant-doorbell", test_redundant_doorbell, MODE_NONE, WANTS_PLIC},
     {NULL, NULL, 0, 0},
 };

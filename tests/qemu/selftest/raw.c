@@ -144,20 +144,23 @@ bool raw_level(const struct raw *raw)
     return (pci_config_read16(raw->function, PCI_STATUS) & PCI_STATUS_INTERRUPT) != 0;
 }
 
-// Hart 0's S-mode context.
+// Hart 0's S-mode context of its PLIC.
 static volatile uint32_t *claim_register(void)
 {
     const struct machine *machine = machine_get();
 
     for (uint32_t i = 0; i < machine->hart_count; i++) {
-        if (machine->harts[i].id == hart_id(0)) {
-            return (volatile uint32_t *)(uintptr_t)(machine->plic.base + PLIC_CONTEXTS +
-                                                    (uint64_t)machine->harts[i].plic_context *
-                                                        PLIC_CONTEXT_BYTES +
+        const struct machine_hart *hart = &machine->harts[i];
+
+        if (hart->id == hart_id(0) && hart->wired < machine->wired_count) {
+            uint64_t base = machine->wired[hart->wired].registers.base;
+
+            return (volatile uint32_t *)(uintptr_t)(base + PLIC_CONTEXTS +
+                                                    (uint64_t)hart->context * PLIC_CONTEXT_BYTES +
                                                     PLIC_CLAIM);
         }
     }
-    give_up("hart 0 is not in the device tree");
+    give_up("no PLIC reaches hart 0");
 }
 
 uint32_t raw_claim(void)

@@ -33,8 +33,9 @@ enum test_modes {
 /// What a test wants. `all` leaves out what this machine does not have; named, it is skipped.
 enum test_wants {
     WANTS_NAMED = 1, // a machine of its own: it runs only when it or its group is named
-    WANTS_LINE = 2,  // INTx and a PLIC
+    WANTS_LINE = 2,  // INTx that can go to any hart
     WANTS_HARTS = 4, // two or more
+    WANTS_PLIC = 8,  // WANTS_LINE, and a PLIC behind it
 };
 
 /// One test.

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Between wired.c, which knows sources, harts and handlers, and the kinds of controllers, which
+// know registers. A kind's functions take no lock: all but interrupt() are called under the one of
+// wired.c or before any hart can be interrupted.
+#ifndef HARTQ_WIRED_INTERNAL_H
+#define HARTQ_WIRED_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "harts.h"
+#include "machine.h"
+
+/// Both specifications end at source 1023.
+#define WIRED_SOURCE_LIMIT 1024
+
+/// What a source calls. Written in threads while the source is routed nowhere.
+struct wired_handler {
+    void (*function)(void *arg);
+    void *arg;
+};
+
+/// What the trap looks up: each hart keeps its controller's as interrupt_table. Each source has a
+/// handler, source 0 too: nothing was pending.
+struct wired_table {
+    struct wired_handler handlers[WIRED_SOURCE_LIMIT];
+    uint32_t edges[WIRED_SOURCE_LIMIT / 32]; // bit set: the source latches edges
+};
+
+/// A controller.
+struct wired_controller {
+    const struct wired_kind *kind;
+    uintptr_t base;
+    unsigned source_count; // highest
+    struct wired_table *table;
+    uint32_t contexts[HART_LIMIT]; // by hart index; MACHINE_NONE: not reached
+};
+
+/// A kind of controller.
+struct wired_kind {
+    /// How many bytes of registers there are up to the end of a context's.
+    uint64_t (*extent)(uint32_t context);
+    /// Every source off. NULL, or an error phrase.
+    const char *(*init)(const struct wired_controller *controller);
+    /// Lets every interrupt of a context through. On its hart; what interrupt() finds there as
+    /// interrupt_controller.
+    volatile uint32_t *(*open)(const struct wired_controller *controller, uint32_t context);
+    /// The trap of external interrupts.
+    void (*interrupt)(void);
+    /// How the source interrupts, enum machine_trigger. It is off, or was told the same before.
+    void (*configure)(const struct wired_controller *controller, unsigned source, uint32_t trigger);
+    /// On, to this context alone. It is off.
+    void (*connect)(const struct wired_controller *controller, unsigned source, uint32_t context);
+    /// Off.
+    void (*disconnect)(const struct wired_controller *controller, unsigned source);
+    bool (*pending)(const struct wired_controller *controller, unsigned source);
+};
+
+extern const struct wired_kind plic_kind;
+extern const struct wired_kind aplic_kind;
+
+/// A 32-bit register of a controller.
+static inline volatile uint32_t *wired_register(const struct wired_controller *controller,
+                                                uintptr_t offset)
+{
+    return (volatile uint32_t *)(controller->base + offset);
+}
+
+#endif
