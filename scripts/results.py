@@ -355,8 +355,7 @@ def main_side(job: dict) -> dict:
 
 def ratio_of(job: dict, name: str) -> Estimate | None:
     """A ratio of a job's `hartq` object."""
-    found = job["hartq"].get(name)
-    return Estimate.from_json(found) if found else None
+    return Estimate.from_json(found) if (found := job["hartq"].get(name)) else None
 
 
 @contextlib.contextmanager
@@ -379,8 +378,7 @@ def save(result: dict, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = [csv_row(each) for each in result["jobs"]]
     with whole(folder / JSON_NAME) as sink:
-        json.dump(result, sink, indent=1)
-        sink.write("\n")
+        sink.write(json.dumps(result, indent=1) + "\n")
     with whole(folder / CSV_NAME) as sink:
         if rows:
             writer = csv.DictWriter(sink, list(rows[0]), lineterminator="\n")
