@@ -9,7 +9,8 @@
 
 enum {
     BLOCK_SHIFT_MIN = 9,
-    BLOCK_SHIFT_MAX = 16,
+    BLOCK_SHIFT_MAX = 16, /* what the engine does */
+    BLOCK_SHIFT_END = 32, /* what no device has */
     FORMATS_IN_LOW_BITS = 16,
 };
 
@@ -78,13 +79,21 @@ static uint32_t max_blocks(uint32_t max_transfer_bytes, uint32_t shift, uint64_t
 }
 
 /* FLBAS: the index of the format in use. */
-static uint32_t format_index(uint8_t flbas, uint8_t last_format)
+static uint32_t format_index(uint8_t flbas, uint32_t last_format)
 {
     uint32_t low = (uint32_t)NVME_GET(NVME_FLBAS_LOW, flbas);
 
     return last_format < FORMATS_IN_LOW_BITS
                ? low
                : low | (uint32_t)NVME_GET(NVME_FLBAS_HIGH, flbas) << 4;
+}
+
+/* The last of the list: NLBAF is 0's based, NULBAF counts those behind. */
+static uint32_t format_last(const volatile struct nvme_identify_namespace *identify)
+{
+    uint32_t first_kind = identify->nlbaf;
+
+    return first_kind + identify->nulbaf;
 }
 
 static void copy_bytes(uint8_t *to, const volatile uint8_t *from, size_t size)
@@ -97,7 +106,7 @@ static void copy_bytes(uint8_t *to, const volatile uint8_t *from, size_t size)
 void nvme_identify_namespace_describe(const void *page, struct nvme_namespace_info *info)
 {
     const volatile struct nvme_identify_namespace *identify = page;
-    uint32_t lbaf = identify->lbaf[format_index(identify->flbas, identify->nlbaf)];
+    uint32_t lbaf = identify->lbaf[format_index(identify->flbas, format_last(identify))];
 
     info->block_count = identify->nsze;
     info->block_shift = (uint8_t)NVME_GET(NVME_LBAF_LBADS, lbaf);
@@ -151,7 +160,7 @@ enum nvme_error nvme_identify_namespace_decode(const void *page, uint32_t max_tr
 {
     const volatile struct nvme_identify_namespace *identify = page;
     uint64_t block_count = identify->nsze;
-    uint8_t last_format = identify->nlbaf;
+    uint32_t last_format = format_last(identify);
     uint32_t format = format_index(identify->flbas, last_format);
     uint32_t lbaf;
     uint32_t shift;
@@ -164,12 +173,15 @@ enum nvme_error nvme_identify_namespace_decode(const void *page, uint32_t max_tr
     if (NVME_GET(NVME_LBAF_MS, lbaf) != 0 || (identify->dps & NVME_DPS_PIT) != 0) {
         return NVME_ERR_UNSUPPORTED;
     }
-    if (format > last_format || shift < BLOCK_SHIFT_MIN || shift > BLOCK_SHIFT_MAX ||
-        max_transfer_bytes >> shift == 0 || block_count > UINT64_MAX >> shift) {
+    if (format > last_format || shift < BLOCK_SHIFT_MIN || shift >= BLOCK_SHIFT_END ||
+        block_count > UINT64_MAX >> shift) {
         return NVME_ERR_IDENTIFY;
     }
-    ns->block_count = block_count;
     ns->block_shift = (uint8_t)shift;
+    if (shift > BLOCK_SHIFT_MAX || max_transfer_bytes >> shift == 0) {
+        return NVME_ERR_UNSUPPORTED;
+    }
+    ns->block_count = block_count;
     ns->block_bytes = UINT32_C(1) << shift;
     ns->max_blocks = max_blocks(max_transfer_bytes, shift, block_count);
     return NVME_OK;

@@ -84,6 +84,7 @@ enum nvme_error {
     NVME_ERR_ABORTED = -16,    /* the queue was closed before the request ended */
     NVME_ERR_STUCK = -17,      /* the device cannot be stopped: both regions and all posted
                                   buffers stay its own and may never be reused */
+    NVME_ERR_QUEUES = -18,     /* the controller gives no I/O queue with this index */
 };
 
 /* A phrase for an error, never NULL, for values that are not errors too. Any context. */
@@ -143,6 +144,7 @@ enum nvme_event_kind {
     NVME_EVENT_REMOVED,          /* value: CSTS */
     NVME_EVENT_DISABLED,         /* the failed controller no longer touches memory */
     NVME_EVENT_DISABLE_TIMEOUT,  /* value: CSTS; its requests stay owned by the device */
+    NVME_EVENT_BLOCK_SIZE,       /* value: bytes of a block, limit: of a command (at most 64 KiB) */
 };
 
 /* One event. Given to the hook by pointer, valid during the call only. */
@@ -165,7 +167,7 @@ const char *nvme_event_text(enum nvme_event_kind kind);
  */
 struct nvme_config {
     volatile void *registers;    /* BAR0, mapped uncached; 4-byte aligned */
-    size_t registers_size_bytes; /* of BAR0: the doorbells of all queues must lie inside */
+    size_t registers_size_bytes; /* of BAR0: bounds the queues by their doorbells */
     void *dma_context;           /* given to the hal_dma_ functions */
     uint16_t pci_vendor;         /* of its configuration space, with pci_device: choose what is */
     uint16_t pci_device;         /* done about known deviations; 0 = not known, nothing */
@@ -260,7 +262,8 @@ struct nvme_controller_info {
     uint16_t pci_vendor;
     uint32_t version;                /* VS: major 31:16, minor 15:8, tertiary 7:0 */
     uint32_t namespace_id_max;       /* NN */
-    uint32_t queue_count;            /* I/O queue pairs that may be opened: wanted or granted */
+    uint32_t queue_count;            /* I/O queue pairs that may be opened: wanted or granted; 0:
+                                        the device refuses them, administration works */
     uint32_t depth_entries;          /* of a queue: wanted, or what MQES allows */
     uint32_t depth_entries_limit;    /* MQES, 1's based */
     uint32_t mdts_bytes;             /* 0 = no limit; 4 GiB and more reads as no limit */
@@ -326,8 +329,9 @@ NVME_WARN_UNUSED enum nvme_error nvme_namespace_describe(struct nvme_controller 
 /*
  * Reads a namespace's geometry into *ns. Admin commands, as nvme_namespace_describe.
  * NVME_ERR_NAMESPACE: it is not active. NVME_ERR_UNSUPPORTED: metadata or protection information
- * is on, or its command set is not NVM (zoned). NVME_ERR_IDENTIFY: a block size outside
- * 512 .. 65536 or above max_transfer_bytes.
+ * is on, or its command set is not NVM (zoned), or a block is larger than 65536 bytes or than
+ * max_transfer_bytes (event BLOCK_SIZE). NVME_ERR_IDENTIFY: a block of less than 512 bytes, a
+ * format that is not listed.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_namespace_open(struct nvme_controller *controller,
                                                      uint32_t nsid, struct nvme_namespace *ns);
@@ -355,8 +359,8 @@ struct nvme_queue_config {
 /*
  * Creates I/O queue pair `index` (0 .. info.queue_count - 1; its identifier is index + 1).
  * Admin commands; made on any hart as the head of this file says, then the queue is the owner's.
- * NVME_ERR_CONFIG: index, depth, mode, or a vector that is 0 or another queue's. NVME_ERR_STATE: it
- * is open, or the controller failed.
+ * NVME_ERR_QUEUES: wanted and not granted. NVME_ERR_CONFIG: index, depth, mode, or a vector that is
+ * 0 or another queue's. NVME_ERR_STATE: it is open, or the controller failed.
  * A queue opened to poll has no interrupt and stays so. With INTx the mode is the line's: it
  * becomes that of the controller's other interrupt queues too.
  * NVME_ERR_INTERRUPT: an interrupt queue with another owner is open on this controller, whose

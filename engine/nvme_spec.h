@@ -254,7 +254,9 @@ struct nvme_identify_namespace {
     uint8_t dpc;
     uint8_t dps;  /* bits 2:0 not 0: protection information is on */
     uint8_t nmic; /* bit 0: more than one controller may be attached to it */
-    uint8_t reserved_31[104 - 31];
+    uint8_t reserved_31[82 - 31];
+    uint8_t nulbaf; /* number of further LBA formats behind those of NLBAF */
+    uint8_t reserved_83[104 - 83];
     uint8_t nguid[16]; /* 0: not given, as EUI64 */
     uint8_t eui64[8];
     uint32_t lbaf[64];
@@ -263,6 +265,7 @@ struct nvme_identify_namespace {
 NVME_STATIC_ASSERT(sizeof(struct nvme_identify_namespace) == NVME_IDENTIFY_BYTES, "one page");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, flbas) == 26, "FLBAS");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, dps) == 29, "DPS");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, nulbaf) == 82, "NULBAF");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, nmic) == 30, "NMIC");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, nguid) == 104, "NGUID");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, eui64) == 120, "EUI64");

@@ -28,6 +28,7 @@ const char *nvme_error_text(enum nvme_error error)
         [-NVME_ERR_REMOVED] = "the controller does not answer: it was removed",
         [-NVME_ERR_ABORTED] = "the queue was closed before the request ended",
         [-NVME_ERR_STUCK] = "the device cannot be stopped: its memory must not be reused",
+        [-NVME_ERR_QUEUES] = "the controller gives no such I/O queue",
     };
     int index = -(int)error;
 
@@ -129,6 +130,7 @@ const char *nvme_event_text(enum nvme_event_kind kind)
         [NVME_EVENT_REMOVED] = "controller removed: CSTS",
         [NVME_EVENT_DISABLED] = "failed controller disabled",
         [NVME_EVENT_DISABLE_TIMEOUT] = "failed controller cannot be disabled: CSTS",
+        [NVME_EVENT_BLOCK_SIZE] = "a block is larger than a command: bytes of each",
     };
 
     if ((size_t)kind >= sizeof(texts) / sizeof(texts[0])) {

@@ -53,6 +53,9 @@ void medium_write_flaw(const struct nvme_namespace_info *info, enum nvme_error e
     } else if (refused && info->metadata_bytes != 0) {
         snprintf(text, MEDIUM_FLAW_BYTES, "%u bytes of metadata behind each block",
                  info->metadata_bytes);
+    } else if (refused) {
+        snprintf(text, MEDIUM_FLAW_BYTES, "a block of %llu bytes is larger than a command",
+                 1ULL << (info->block_shift & 63));
     } else {
         snprintf(text, MEDIUM_FLAW_BYTES, "%s", nvme_error_text(error));
     }

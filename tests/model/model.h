@@ -38,6 +38,7 @@ struct model_namespace {
     bool active;
     uint8_t block_shift;
     uint8_t format_count; /* NLBAF, 0's based */
+    uint8_t format_more;  /* NULBAF */
     uint8_t format;       /* index in use */
     uint16_t metadata_bytes;
     uint8_t protection; /* DPS */

@@ -88,6 +88,7 @@ static struct model_answer identify_namespace(struct model *model,
         page.nsze = ns->block_count;
         page.ncap = ns->block_count;
         page.nlbaf = ns->format_count;
+        page.nulbaf = ns->format_more;
         page.flbas = (uint8_t)((ns->format & 0xf) | (ns->format >> 4) << 5);
         page.dps = ns->protection;
         page.nmic = ns->nmic;

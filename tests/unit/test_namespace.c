@@ -26,7 +26,9 @@ static const struct format_case format_cases[] = {
     {"blocks_of_4096", 12, 0, 0, 0, 0, 4096, NVME_OK, 128},
     {"blocks_of_64_kib", 16, 0, 0, 0, 0, 4096, NVME_OK, 8},
     {"blocks_of_256_contradict", 8, 0, 0, 0, 0, 4096, NVME_ERR_IDENTIFY, 0},
-    {"blocks_of_128_kib_contradict", 17, 0, 0, 0, 0, 4096, NVME_ERR_IDENTIFY, 0},
+    {"blocks_of_128_kib_are_unsupported", 17, 0, 0, 0, 0, 4096, NVME_ERR_UNSUPPORTED, 0},
+    {"blocks_of_2_gib_are_unsupported", 31, 0, 0, 0, 0, 4096, NVME_ERR_UNSUPPORTED, 0},
+    {"blocks_of_4_gib_contradict", 32, 0, 0, 0, 0, 4096, NVME_ERR_IDENTIFY, 0},
     {"blocks_of_1_contradict", 0, 0, 0, 0, 0, 4096, NVME_ERR_IDENTIFY, 0},
     {"blocks_of_2_to_the_255_contradict", 255, 0, 0, 0, 0, 4096, NVME_ERR_IDENTIFY, 0},
     {"second_of_two_formats", 12, 1, 1, 0, 0, 4096, NVME_OK, 128},
@@ -150,7 +152,7 @@ static void nsid_above_nn_in_the_list_contradicts(void **state)
     fixture_finish(&fixture);
 }
 
-static void block_larger_than_a_command_contradicts(void **state)
+static void block_larger_than_a_command_is_named(void **state)
 {
     struct fixture fixture;
     struct nvme_namespace ns;
@@ -160,7 +162,9 @@ static void block_larger_than_a_command_contradicts(void **state)
     model_set_namespace(fixture.model, 1, 14, BLOCKS);
     fixture.model->mdts = 1; /* 8 KiB */
     assert_int_equal(fixture_open(&fixture), NVME_OK);
-    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_ERR_IDENTIFY);
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_ERR_UNSUPPORTED);
+    assert_int_equal(fixture_event(&fixture, NVME_EVENT_BLOCK_SIZE).value, 16384);
+    assert_int_equal(fixture_event(&fixture, NVME_EVENT_BLOCK_SIZE).limit, 8192);
     fixture_finish(&fixture);
 }
 
@@ -356,7 +360,7 @@ int main(void)
         cmocka_unit_test(active_namespaces_are_found_in_order),
         cmocka_unit_test(controller_without_namespaces_says_so),
         cmocka_unit_test(nsid_above_nn_in_the_list_contradicts),
-        cmocka_unit_test(block_larger_than_a_command_contradicts),
+        cmocka_unit_test(block_larger_than_a_command_is_named),
         cmocka_unit_test(more_blocks_than_nlb_can_say_are_split),
         cmocka_unit_test(each_namespace_has_its_own_blocks),
         cmocka_unit_test(unusable_namespace_is_described),
