@@ -211,8 +211,6 @@ static enum nvme_error enable(struct nvme_controller *controller)
 /* Steps 6 and 7: Identify Controller, then the number of queues. */
 static enum nvme_error configure(struct nvme_controller *controller)
 {
-    uint32_t wanted = controller->config.queue_count;
-    uint32_t granted = 0;
     enum nvme_error error = nvme_admin_identify(controller, NVME_CNS_CONTROLLER, 0);
 
     if (error != NVME_OK) {
@@ -220,22 +218,7 @@ static enum nvme_error configure(struct nvme_controller *controller)
     }
     nvme_quirk_check_line(controller);
     error = nvme_identify_controller_decode(controller->identify_page, &controller->info);
-    if (error != NVME_OK) {
-        return error;
-    }
-    error = nvme_admin_queue_count(controller, wanted, &granted);
-    if (error != NVME_OK) {
-        return error;
-    }
-    controller->info.queue_count = granted;
-    if (granted < wanted) {
-        nvme_event_emit(&controller->config, &(struct nvme_event){
-                                                 .kind = NVME_EVENT_QUEUES_REDUCED,
-                                                 .value = wanted,
-                                                 .limit = granted,
-                                             });
-    }
-    return NVME_OK;
+    return error == NVME_OK ? nvme_queue_negotiate(controller) : error;
 }
 
 /* Closed, on the controller's line. */
@@ -256,7 +239,6 @@ static enum nvme_error prepare(struct nvme_controller *controller, const struct 
 {
     struct nvme_controller_info *info = &controller->info;
     uint64_t ready_units = NVME_GET(NVME_CAP_TO, layout->cap);
-    size_t doorbells;
 
     controller->config = *config;
     if (config->hybrid_spin_max_ns == 0) {
@@ -284,10 +266,11 @@ static enum nvme_error prepare(struct nvme_controller *controller, const struct 
     for (uint32_t i = 0; i < config->queue_count; i++) {
         init_queue(controller, &controller->queues[i], (uint16_t)(i + 1));
     }
-    /* Up to the end of the last completion queue's. */
-    doorbells = (2 * (size_t)config->queue_count + 1) * controller->doorbell_stride + 4;
-    return doorbells <= config->registers_size_bytes - NVME_REG_DOORBELLS ? NVME_OK
-                                                                          : NVME_ERR_IDENTIFY;
+    /* Up to the end of the admin completion queue's; of the others: nvme_queue_negotiate(). */
+    return controller->doorbell_stride + sizeof(uint32_t) <=
+                   config->registers_size_bytes - NVME_REG_DOORBELLS
+               ? NVME_OK
+               : NVME_ERR_IDENTIFY;
 }
 
 enum nvme_error nvme_controller_open(const struct nvme_config *config,

@@ -125,7 +125,8 @@ enum nvme_error nvme_identify_controller_decode(const void *page,
 
 /*
  * Fills the geometry. Errors: nvme_namespace_open. The format in use must have a block of at most
- * max_transfer_bytes, no metadata and no protection information.
+ * max_transfer_bytes, no metadata and no protection information. NVME_ERR_UNSUPPORTED with
+ * ns->block_shift set: the block is too large.
  */
 enum nvme_error nvme_identify_namespace_decode(const void *page, uint32_t max_transfer_bytes,
                                                struct nvme_namespace *ns);
@@ -320,6 +321,14 @@ enum nvme_error nvme_admin_create_sq(struct nvme_controller *controller,
                                      const struct nvme_queue *queue);
 enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t opcode,
                                   uint16_t queue_id);
+
+/* ---- pair.c --------------------------------------------------------------------------- */
+
+/*
+ * Sets info.queue_count: what is wanted, given by the device, and reachable by doorbells. A device
+ * that refuses to tell gives none, and can be administered all the same.
+ */
+enum nvme_error nvme_queue_negotiate(struct nvme_controller *controller);
 
 /* ---- controller.c --------------------------------------------------------------------- */
 

@@ -11,6 +11,41 @@
 /* VS of the first version that has Namespace Identification Descriptors: 1.3. */
 #define DESCRIPTORS_VERSION UINT32_C(0x00010300)
 
+/* The I/O queue pairs whose doorbells lie inside BAR0, beside the admin queue's. */
+static uint32_t doorbell_pairs(const struct nvme_controller *controller)
+{
+    size_t bytes = controller->config.registers_size_bytes - NVME_REG_DOORBELLS;
+    /* The last doorbell needs 4 bytes only, whatever the stride. */
+    size_t pairs = (bytes - sizeof(uint32_t)) / controller->doorbell_stride + 1;
+
+    return (uint32_t)(pairs / 2 - 1);
+}
+
+enum nvme_error nvme_queue_negotiate(struct nvme_controller *controller)
+{
+    uint32_t wanted = controller->config.queue_count;
+    uint32_t reachable = doorbell_pairs(controller);
+    uint32_t granted = 0;
+    enum nvme_error error = NVME_OK;
+
+    reachable = reachable < wanted ? reachable : wanted;
+    if (reachable != 0) {
+        error = nvme_admin_queue_count(controller, reachable, &granted);
+    }
+    if (error != NVME_OK && error != NVME_ERR_DEVICE) {
+        return error;
+    }
+    controller->info.queue_count = granted;
+    if (granted < wanted) {
+        nvme_event_emit(&controller->config, &(struct nvme_event){
+                                                 .kind = NVME_EVENT_QUEUES_REDUCED,
+                                                 .value = wanted,
+                                                 .limit = granted,
+                                             });
+    }
+    return NVME_OK;
+}
+
 /* Vector 0 is the admin queue's, which is polled; one of two queues would be masked by each. */
 static bool vector_is_free(const struct nvme_controller *controller, uint16_t vector)
 {
@@ -32,6 +67,9 @@ static enum nvme_error check_open(const struct nvme_controller *controller, uint
 
     if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
         return NVME_ERR_STATE;
+    }
+    if (index >= controller->info.queue_count && index < controller->config.queue_count) {
+        return NVME_ERR_QUEUES;
     }
     if (index >= controller->info.queue_count ||
         (depth != 0 && (depth < NVME_DEPTH_MIN || depth > controller->info.depth_entries))) {
@@ -264,6 +302,13 @@ enum nvme_error nvme_namespace_open(struct nvme_controller *controller, uint32_t
     if (error == NVME_OK) {
         error = nvme_identify_namespace_decode(controller->identify_page,
                                                controller->info.max_transfer_bytes, &opened);
+        if (error == NVME_ERR_UNSUPPORTED && opened.block_shift != 0) {
+            nvme_event_emit(&controller->config, &(struct nvme_event){
+                                                     .kind = NVME_EVENT_BLOCK_SIZE,
+                                                     .value = UINT64_C(1) << opened.block_shift,
+                                                     .limit = controller->info.max_transfer_bytes,
+                                                 });
+        }
     }
     if (error == NVME_OK) {
         error = add_descriptors(controller, nsid, &info);

@@ -34,7 +34,7 @@ struct refused_case {
 
 static const struct refused_case refused_cases[] = {
     {"identify_refused", NVME_ADMIN_IDENTIFY, NVME_ERR_DEVICE, NVME_OK},
-    {"number_of_queues_refused", NVME_ADMIN_SET_FEATURES, NVME_ERR_DEVICE, NVME_OK},
+    {"number_of_queues_refused", NVME_ADMIN_SET_FEATURES, NVME_OK, NVME_ERR_QUEUES},
     {"create_cq_refused", NVME_ADMIN_CREATE_CQ, NVME_OK, NVME_ERR_DEVICE},
     {"create_sq_refused", NVME_ADMIN_CREATE_SQ, NVME_OK, NVME_ERR_DEVICE},
     {"delete_sq_refused", NVME_ADMIN_DELETE_SQ, NVME_OK, NVME_ERR_DEVICE},

@@ -185,7 +185,6 @@ enum trouble {
     CQES_TOO_LARGE,
     CQES_TOO_SMALL,
     IDENTIFY_REFUSED,
-    FEATURES_REFUSED,
     BAR_TOO_SMALL,
 };
 
@@ -210,8 +209,7 @@ static const struct trouble_case trouble_cases[] = {
     {"smallest_completion_entry_above_16", CQES_TOO_LARGE, NVME_ERR_IDENTIFY, true},
     {"largest_completion_entry_below_16", CQES_TOO_SMALL, NVME_ERR_IDENTIFY, true},
     {"identify_is_refused", IDENTIFY_REFUSED, NVME_ERR_DEVICE, true},
-    {"number_of_queues_is_refused", FEATURES_REFUSED, NVME_ERR_DEVICE, true},
-    {"doorbells_beyond_the_bar", BAR_TOO_SMALL, NVME_ERR_IDENTIFY, true},
+    {"admin_doorbells_beyond_the_bar", BAR_TOO_SMALL, NVME_ERR_IDENTIFY, true},
 };
 
 static void make_trouble(struct fixture *fixture, enum trouble trouble)
@@ -232,9 +230,9 @@ static void make_trouble(struct fixture *fixture, enum trouble trouble)
     model->sqes = trouble == SQES_TOO_LARGE ? 0x77 : (trouble == SQES_TOO_SMALL ? 0x55 : 0x66);
     model->cqes = trouble == CQES_TOO_LARGE ? 0x55 : (trouble == CQES_TOO_SMALL ? 0x33 : 0x44);
     model->admin_status[NVME_ADMIN_IDENTIFY] = trouble == IDENTIFY_REFUSED ? 0x002 : 0;
-    model->admin_status[NVME_ADMIN_SET_FEATURES] = trouble == FEATURES_REFUSED ? 0x002 : 0;
     if (trouble == BAR_TOO_SMALL) {
-        fixture->config.registers_size_bytes = NVME_REG_DOORBELLS + 10 * 4 - 1;
+        fixture->config.registers_size_bytes = NVME_REG_DOORBELLS + 4 + 4 + 4;
+        fixture->model->cap.stride = 2;
     }
 }
 

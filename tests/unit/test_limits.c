@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/*
+ * controller.c, pair.c: devices that give less than others, and say so: queues, doorbells, times,
+ * lists.
+ */
+#include "fixture.h"
+
+enum {
+    BLOCK = 512,
+};
+
+/* ---- Queues ----------------------------------------------------------------------------- */
+
+struct queues_case {
+    const char *name;
+    uint32_t granted;      /* 0: the command is refused */
+    uint32_t stride;       /* DSTRD */
+    size_t doorbell_bytes; /* 0: enough */
+    uint32_t queues;       /* expected */
+};
+
+static const struct queues_case queues_cases[] = {
+    {"number_of_queues_is_refused", 0, 0, 0, 0},
+    {"doorbells_of_all", 64, 0, 9 * 4 + 4, 4},
+    {"doorbells_of_all_but_a_byte", 64, 0, 9 * 4 + 3, 3},
+    {"doorbells_of_one", 64, 0, 3 * 4 + 4, 1},
+    {"doorbells_of_one_but_a_byte", 64, 0, 3 * 4 + 3, 0},
+    {"doorbells_of_the_admin_queue_alone", 64, 0, 4 + 4, 0},
+    {"doorbells_of_what_is_granted", 2, 0, 5 * 4 + 4, 2},
+    {"doorbells_far_apart", 64, 4, 5 * 64 + 4, 2},
+    {"doorbells_far_apart_but_a_byte", 64, 4, 5 * 64 + 3, 1},
+};
+
+static void queues_are_what_is_given_and_reachable(void **state)
+{
+    const struct queues_case *this = *state;
+    struct fixture fixture;
+    struct nvme_controller_info info;
+    struct nvme_queue_config config = {.mode = NVME_MODE_POLL};
+
+    fixture_init(&fixture);
+    fixture.model->cap.stride = this->stride;
+    if (this->granted == 0) {
+        fixture.model->admin_status[NVME_ADMIN_SET_FEATURES] = 0x002;
+    } else {
+        fixture.model->granted = this->granted;
+    }
+    if (this->doorbell_bytes != 0) {
+        fixture.config.registers_size_bytes = NVME_REG_DOORBELLS + this->doorbell_bytes;
+    }
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    nvme_controller_describe(fixture.controller, &info);
+    assert_int_equal(info.queue_count, this->queues);
+    assert_int_equal(fixture_saw(&fixture, NVME_EVENT_QUEUES_REDUCED),
+                     this->queues < FIXTURE_QUEUES);
+    for (uint32_t i = 0; i < FIXTURE_QUEUES; i++) {
+        assert_int_equal(nvme_queue_open(fixture.controller, i, &config, &fixture.queues[i]),
+                         i < this->queues ? NVME_OK : NVME_ERR_QUEUES);
+    }
+    assert_int_equal(
+        nvme_queue_open(fixture.controller, FIXTURE_QUEUES, &config, &fixture.queues[0]),
+        NVME_ERR_CONFIG);
+    /* Administration goes on. */
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &fixture.ns), NVME_OK);
+    fixture_finish(&fixture);
+}
+
+/* ---- Formats ---------------------------------------------------------------------------- */
+
+struct more_case {
+    const char *name;
+    uint8_t formats; /* NLBAF */
+    uint8_t more;    /* NULBAF */
+    uint8_t format;
+    enum nvme_error error;
+};
+
+static const struct more_case more_cases[] = {
+    {"first_format_behind_nlbaf", 1, 2, 2, NVME_OK},
+    {"last_format_behind_nlbaf", 1, 2, 3, NVME_OK},
+    {"format_behind_the_last_of_both", 1, 2, 4, NVME_ERR_IDENTIFY},
+    {"seventeenth_format_of_both_uses_the_high_bits", 14, 2, 16, NVME_OK},
+    {"last_of_64_formats_of_both", 15, 48, 63, NVME_OK},
+    {"more_formats_than_fit", 255, 255, 63, NVME_OK},
+};
+
+static void formats_behind_nlbaf_are_formats_too(void **state)
+{
+    const struct more_case *this = *state;
+    struct fixture fixture;
+    struct nvme_namespace ns;
+    struct model_namespace *model;
+
+    fixture_init(&fixture);
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    model = &fixture.model->namespaces[0];
+    model->block_shift = 12;
+    model->format_count = this->formats;
+    model->format_more = this->more;
+    model->format = this->format;
+    assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), this->error);
+    fixture_finish(&fixture);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[COUNT_OF(queues_cases) + COUNT_OF(more_cases)];
+    size_t count = 0;
+
+    fixture_add_cases(tests, &count, queues_are_what_is_given_and_reachable, queues_cases,
+                      COUNT_OF(queues_cases), sizeof(queues_cases[0]));
+    fixture_add_cases(tests, &count, formats_behind_nlbaf_are_formats_too, more_cases,
+                      COUNT_OF(more_cases), sizeof(more_cases[0]));
+    return fixture_run("limits", tests, count);
+}
