@@ -20,13 +20,11 @@ from measure import Key, Window, idle_of
 from stats import Estimate, estimate, paired_ratio
 
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
-# What reading fields of a file that is not ours, or not ours any more, can raise.
-BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
+BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)  # by foreign files
 POLLING = ("poll", "limit", "null")
 REFERENCES = ("limit", "null")  # lines that modes are compared with, themselves with none
 COMPARED = (*REFERENCES, "poll", "irq")
-# Sums of the windows that say something is wrong when they are not 0.
-FAULTS = ("missed", "errors", "stale", "malformed")
+FAULTS = ("missed", "errors", "stale", "malformed")  # sums that say something is wrong if not 0
 
 
 def group(windows: Iterable[Window]) -> dict[Key, list[Window]]:
