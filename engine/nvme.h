@@ -515,7 +515,7 @@ void nvme_submit(struct nvme_queue *queue);
 /* ---- Completions ---------------------------------------------------------------------- */
 
 /*
- * Consumes up to `budget` completions (1 or more), runs their callbacks, then rings the completion
+ * Consumes up to `budget` completions (0: does nothing; below UINT32_MAX), runs their callbacks, then rings the completion
  * head doorbell once if anything was consumed and the submission doorbell once if anything posted
  * has not been rung for. Returns how many ended a command: entries that are stale do not
  * count. The only drain: never nested, on the owner, and for an
@@ -559,7 +559,8 @@ void nvme_queue_watch(struct nvme_queue *queue, uint64_t now_ns);
  * Bracket the service of one controller's INTx source: enter masks it (INTMS) and counts the
  * claim, exit opens it again (INTMC), which makes a fresh edge if anything is left. A kernel
  * that drains in a bottom half calls enter in its trap, then nvme_queue_service there, then exit
- * with the number of completions found on the whole line. Interrupts off in each. Not for a shared
+ * with the number of completions found on the whole line. Interrupts off in each. The line may come
+ * again before the mask has reached the device: enter twice and exit once opens it. Not for a shared
  * line, whose round is such a bracket: there nvme_queue_kicked may be called from a bottom half.
  */
 void nvme_irq_enter(struct nvme_controller *controller);
@@ -569,8 +570,9 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
  * The whole handler of one INTx line with `count` controllers on it. Call in the trap between claim
  * and complete, on the owner of their queues. Drains the queues that have been rung for and looks
  * again until a whole pass finds nothing; a claim that finds nothing searches all, admin too.
- * Returns the completions found; 0 is normal. After NVME_STORM_CLAIMS claims in a row that found
- * nothing the line is masked for good and its queues poll (event INTERRUPT_STORM). Bounded by 8
+ * Returns the completions found; 0 is normal. NVME_STORM_CLAIMS claims in a row, in 100 ms, without
+ * any progress of the queues mask the line: its queues poll for a while (event INTERRUPT_STORM),
+ * which nvme_queue_watch ends after 1 s, each further time after twice as long. Bounded by 8
  * times the sum of the depths; 1 or 2 MMIO writes per queue with completions. A device of another
  * kind on the same line: call both handlers until both find nothing, for the interrupt controller
  * may know edges only, and nvme_irq_foreign where the other one has found something.
@@ -590,8 +592,8 @@ void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count
 
 /*
  * A kick has come, on the owner of the queue, interrupts off: answers the round of a shared line by
- * draining the queue, and ends the requests of a controller that has failed. Kicks without a cause,
- * twice, or after the queue was closed do nothing. Returns the completions found. One atomic
+ * draining the queue, and ends the requests of a controller that has failed. On a poll queue, without
+ * a cause, twice, or after the queue was closed it does nothing. Returns the completions found. One atomic
  * instruction per answer.
  */
 uint32_t nvme_queue_kicked(struct nvme_queue *queue);
@@ -606,8 +608,7 @@ void nvme_irq_kicked(struct nvme_controller *controller);
 /*
  * The handler of a queue's MSI-X vector: drains the queue. In the trap, behind the claim that took
  * the message (a later one is a new interrupt), on the owner. Returns the completions found; 0 is
- * normal. NVME_STORM_CLAIMS in a row that found nothing mask the vector for good and the queue
- * polls (event INTERRUPT_STORM).
+ * normal. A storm masks the vector for a while, as nvme_irq_service does the line.
  */
 uint32_t nvme_vector_service(struct nvme_queue *queue);
 

@@ -308,6 +308,9 @@ static NVME_COLD uint32_t service_odd(struct nvme_queue *queue, uint32_t budget)
 {
     uint64_t consumed;
 
+    if (budget == 0) {
+        return 0;
+    }
     if (queue->attention == NVME_ATTENTION_SERVING) {
         hal_panic("nvme_queue_service is nested");
     }
@@ -331,7 +334,8 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
 {
     uint64_t consumed;
 
-    if (queue->attention != NVME_ATTENTION_PRESENT) {
+    /* Not present, or no budget. */
+    if (queue->attention >= budget) {
         return service_odd(queue, budget);
     }
     queue->attention = NVME_ATTENTION_SERVING;

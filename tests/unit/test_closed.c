@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+/*
+ * source.c, recovery.c, shared.c: why a source is closed, and that no reason stays for good; storms
+ * that are none, and those that are forgiven; kicks that come to the owner of a poll queue.
+ */
+#include "fixture.h"
+#include "nvme_internal.h"
+
+#define MS UINT64_C(1000000)
+
+enum {
+    BLOCK = 512,
+};
+
+static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
+
+static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
+{
+    assert_int_equal(
+        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
+        NVME_OK);
+    nvme_submit(fixture->queues[queue]);
+}
+
+static void start(struct fixture *fixture, bool vectors)
+{
+    fixture_init(fixture);
+    if (vectors) {
+        fixture_use_vectors(fixture);
+    }
+    fixture_start(fixture, 1, NVME_MODE_INTERRUPT);
+    fixture_interrupts(fixture);
+}
+
+struct source_case {
+    const char *name;
+    bool vectors;
+};
+
+static const struct source_case source_cases[] = {{"line", false}, {"vector", true}};
+
+/* The thread is first, interrupts off; each interrupt finds nothing. */
+static void owner_that_is_faster_than_its_handler_makes_no_storm(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    start(&fixture, this->vectors);
+    for (uint32_t i = 0; i < 3 * NVME_STORM_CLAIMS; i++) {
+        post(&fixture, 0, &outcome);
+        assert_int_equal(nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH), 1);
+        fixture_interrupts(&fixture);
+    }
+    assert_true(fixture_counters(fixture.queues[0]).spurious >= NVME_STORM_CLAIMS);
+    assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
+    assert_int_equal(nvme_queue_closed(fixture.queues[0]), 0);
+    assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_INTERRUPT);
+    fixture_finish(&fixture);
+}
+
+static void slow_claims_for_nothing_are_borne(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+
+    start(&fixture, this->vectors);
+    for (uint32_t i = 0; i < 4 * NVME_STORM_CLAIMS; i++) {
+        fixture_claim(&fixture, 0);
+        world_advance(NVME_STORM_PERIOD_NS / (NVME_STORM_CLAIMS - 1) + 1);
+    }
+    assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
+    fixture_finish(&fixture);
+}
+
+/* Each storm lasts twice as long as the one before; meanwhile the watch services. */
+static void storm_is_forgiven_by_the_watch(void **state)
+{
+    const struct source_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    start(&fixture, this->vectors);
+    for (uint64_t length_ms = NVME_STORM_PARDON_NS / MS; length_ms <= 4000; length_ms *= 2) {
+        uint64_t waited_ms = 0;
+
+        for (uint32_t i = 0; i <= NVME_STORM_CLAIMS; i++) {
+            fixture_claim(&fixture, 0);
+        }
+        assert_int_equal(nvme_queue_closed(fixture.queues[0]), NVME_CLOSED_STORM);
+        assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
+        outcome = (struct outcome){0};
+        post(&fixture, 0, &outcome);
+        for (; nvme_queue_closed(fixture.queues[0]) != 0; waited_ms += 10) {
+            assert_true(outcome.count == 1 || waited_ms <= 20);
+            world_advance(10 * MS);
+            nvme_queue_watch(fixture.queues[0], world.now_ns);
+        }
+        assert_int_equal(waited_ms, length_ms);
+        assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_INTERRUPT);
+        fixture_interrupts(&fixture);
+        post(&fixture, 0, &outcome);
+        assert_int_equal(fixture_interrupts(&fixture), 1);
+        assert_int_equal(outcome.count, 2);
+    }
+    assert_int_equal(fixture_event(&fixture, NVME_EVENT_STORM_OVER).value, 3);
+    fixture_finish(&fixture);
+}
+
+static void enter_twice_and_exit_once_opens_the_line(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    start(&fixture, false);
+    post(&fixture, 0, &outcome);
+    nvme_irq_enter(fixture.controller);
+    nvme_irq_enter(fixture.controller);
+    assert_int_equal(nvme_queue_closed(fixture.queues[0]), NVME_CLOSED_BRACKET);
+    nvme_irq_exit(fixture.controller, nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH));
+    assert_int_equal(nvme_queue_closed(fixture.queues[0]), 0);
+    assert_false(fixture_masked(&fixture, 0));
+    /* A second exit makes an edge if anything is left. */
+    post(&fixture, 0, &outcome);
+    fixture.line.pending = false;
+    nvme_irq_exit(fixture.controller, 0);
+    assert_true(fixture.line.pending);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    fixture_finish(&fixture);
+}
+
+/* Whatever keeps the source closed, and whoever forgot it. */
+static void watch_services_behind_every_reason_within_20_ms(void **state)
+{
+    const struct source_case *this = *state;
+
+    for (uint32_t reason = NVME_CLOSED_POLLED; reason <= NVME_CLOSED_QUEUE; reason <<= 1) {
+        struct fixture fixture;
+        struct outcome outcome = {0};
+
+        start(&fixture, this->vectors);
+        nvme_source_close(fixture.queues[0]->source, reason);
+        if (reason == NVME_CLOSED_STORM) {
+            fixture.queues[0]->source->pardon_ns = UINT64_MAX;
+        }
+        post(&fixture, 0, &outcome);
+        for (uint32_t i = 0; i < 2; i++) {
+            world_advance(10 * MS);
+            nvme_queue_watch(fixture.queues[0], world.now_ns);
+        }
+        outcome_check_ok(&outcome, BLOCK);
+        assert_int_equal(fixture_counters(fixture.queues[0]).late, 1);
+        nvme_source_open(fixture.queues[0]->source, reason | NVME_CLOSED_WATCH);
+        fixture_finish(&fixture);
+    }
+}
+
+static void every_reason_has_a_phrase_of_its_own(void **state)
+{
+    (void)state;
+    assert_string_equal(nvme_closed_text(0), "open");
+    assert_string_equal(nvme_closed_text(2 * NVME_CLOSED_FAILED), "unknown reason");
+    for (uint32_t a = 1; a <= NVME_CLOSED_FAILED; a <<= 1) {
+        assert_string_equal(nvme_closed_text(a | NVME_CLOSED_FAILED), nvme_closed_text(a));
+        for (uint32_t b = 2 * a; b <= 2 * NVME_CLOSED_FAILED; b <<= 1) {
+            assert_string_not_equal(nvme_closed_text(a), nvme_closed_text(b));
+        }
+    }
+}
+
+/* ---- Kicks ------------------------------------------------------------------------------ */
+
+static void kick_comes(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    nvme_queue_kicked(fixture->queues[0]);
+}
+
+static void drain(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    nvme_queue_service(fixture->queues[0], FIXTURE_DEPTH);
+}
+
+/* An IPI of whatever cause, in a trap amid the thread's drain, when the controller has failed. */
+static void kick_leaves_a_poll_queue_alone(void **state)
+{
+    struct fixture fixture;
+    struct outcome answered = {0};
+    struct outcome hung = {0};
+    struct nvme_queue_config config = {.mode = NVME_MODE_POLL, .owner = 1};
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]), NVME_OK);
+    post(&fixture, 0, &answered);
+    fixture.model->hang_next = 1;
+    post(&fixture, 1, &hung);
+    while (nvme_controller_state_load(fixture.controller) != NVME_CONTROLLER_FAILED) {
+        world_advance(100 * MS);
+        nvme_queue_watch(fixture.queues[1], world.now_ns);
+    }
+    assert_int_equal(fixture.kicks[0], 0);
+    assert_int_equal(nvme_queue_kicked(fixture.queues[0]), 0);
+    assert_int_equal(answered.count, 0);
+    world.meanwhile_arg = &fixture;
+    world.meanwhile[WORLD_AT_PHASE] = kick_comes;
+    assert_null(world_catch_panic(drain, &fixture));
+    outcome_check_ok(&answered, BLOCK);
+    assert_int_equal(hung.count, 1); /* by its own watch */
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_TIMEOUT);
+    fixture_drop(&fixture);
+}
+
+/* ---- Budgets and handles ---------------------------------------------------------------- */
+
+static void budget_of_0_does_nothing(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    for (uint32_t lap = 0; lap < 3 * FIXTURE_DEPTH; lap++) {
+        post(&fixture, 0, &outcome);
+        assert_int_equal(nvme_queue_service(fixture.queues[0], 0), 0);
+        assert_int_equal(outcome.count, lap);
+        assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    }
+    fixture_finish(&fixture);
+}
+
+static struct fixture *opened_fixture;
+static uint32_t unknown_handles;
+
+static void mask_hook(void *arg, uint16_t vector, bool masked)
+{
+    struct fixture *fixture = arg;
+
+    model_vector_mask(fixture->model, vector, masked);
+    unknown_handles += !masked && opened_fixture->queues[vector - 1] == NULL;
+}
+
+static void handle_is_there_when_the_source_opens(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_use_vectors(&fixture);
+    fixture.config.vector_mask = mask_hook;
+    opened_fixture = &fixture;
+    unknown_handles = 0;
+    fixture_start(&fixture, 2, NVME_MODE_INTERRUPT);
+    assert_int_equal(unknown_handles, 0);
+    fixture_finish(&fixture);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[5 + 4 * COUNT_OF(source_cases)] = {
+        cmocka_unit_test(enter_twice_and_exit_once_opens_the_line),
+        cmocka_unit_test(every_reason_has_a_phrase_of_its_own),
+        cmocka_unit_test(kick_leaves_a_poll_queue_alone),
+        cmocka_unit_test(budget_of_0_does_nothing),
+        cmocka_unit_test(handle_is_there_when_the_source_opens),
+    };
+    static const CMUnitTestFunction on_each[] = {
+        owner_that_is_faster_than_its_handler_makes_no_storm,
+        slow_claims_for_nothing_are_borne,
+        storm_is_forgiven_by_the_watch,
+        watch_services_behind_every_reason_within_20_ms,
+    };
+    size_t count = 5;
+
+    for (size_t i = 0; i < COUNT_OF(on_each); i++) {
+        fixture_add_cases(tests, &count, on_each[i], source_cases, COUNT_OF(source_cases),
+                          sizeof(source_cases[0]));
+    }
+    return fixture_run("closed", tests, count);
+}
