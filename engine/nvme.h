@@ -515,7 +515,8 @@ void nvme_submit(struct nvme_queue *queue);
 /* ---- Completions ---------------------------------------------------------------------- */
 
 /*
- * Consumes up to `budget` completions (0: does nothing; below UINT32_MAX), runs their callbacks, then rings the completion
+ * Consumes up to `budget` completions (0: does nothing; below UINT32_MAX), runs their callbacks,
+ * then rings the completion
  * head doorbell once if anything was consumed and the submission doorbell once if anything posted
  * has not been rung for. Returns how many ended a command: entries that are stale do not
  * count. The only drain: never nested, on the owner, and for an
@@ -560,7 +561,8 @@ void nvme_queue_watch(struct nvme_queue *queue, uint64_t now_ns);
  * claim, exit opens it again (INTMC), which makes a fresh edge if anything is left. A kernel
  * that drains in a bottom half calls enter in its trap, then nvme_queue_service there, then exit
  * with the number of completions found on the whole line. Interrupts off in each. The line may come
- * again before the mask has reached the device: enter twice and exit once opens it. Not for a shared
+ * again before the mask has reached the device: enter twice and exit once opens it. Not for a
+ * shared
  * line, whose round is such a bracket: there nvme_queue_kicked may be called from a bottom half.
  */
 void nvme_irq_enter(struct nvme_controller *controller);
@@ -592,8 +594,10 @@ void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count
 
 /*
  * A kick has come, on the owner of the queue, interrupts off: answers the round of a shared line by
- * draining the queue, and ends the requests of a controller that has failed. On a poll queue, without
- * a cause, twice, or after the queue was closed it does nothing. Returns the completions found. One atomic
+ * draining the queue, and ends the requests of a controller that has failed. On a poll queue,
+ * without
+ * a cause, twice, or after the queue was closed it does nothing. Returns the completions found.
+ * One atomic
  * instruction per answer.
  */
 uint32_t nvme_queue_kicked(struct nvme_queue *queue);
