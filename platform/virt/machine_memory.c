@@ -12,6 +12,16 @@ static const char *add_memory(struct machine *out, uint64_t base, uint64_t size)
     if (size == 0) {
         return NULL;
     }
+    // The nodes of several sockets follow one another: they are one range.
+    for (uint32_t i = 0; i < out->memory_count && base + size > base; i++) {
+        struct machine_span *span = &out->memory[i];
+
+        if (span->base + span->size == base || base + size == span->base) {
+            span->base = span->base < base ? span->base : base;
+            span->size += size;
+            return NULL;
+        }
+    }
     if (base + size < base || out->memory_count == MACHINE_SPAN_LIMIT) {
         return "memory: more than 16 ranges, or one beyond the address space";
     }

@@ -92,6 +92,14 @@ static void init_memory(void)
         fail("no free memory behind the image", (uint64_t)(uintptr_t)image_end,
              "give the machine more memory");
     }
+    for (uint32_t i = 0; i < the_machine.memory_count; i++) {
+        const struct machine_span *other = &the_machine.memory[i];
+
+        if (span.base < other->base || span.base - other->base >= other->size) {
+            printf("note: %" PRIu64 " MiB of memory at %" PRIx64 " are not used\n",
+                   other->size >> 20, other->base);
+        }
+    }
     heap_init((uintptr_t)span.base, (uintptr_t)(span.base + span.size));
 }
 
