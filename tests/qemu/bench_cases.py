@@ -20,6 +20,7 @@ from nvme_guest import Case, Failure, check  # noqa: E402
 TIMEOUT_S = 60.0
 RATE = 500
 ROUNDS = 3
+BOOTS = 5
 
 
 def bench(words: str, status: int = 0, **fields: object) -> tuple[list[dict], list[str]]:
@@ -64,19 +65,37 @@ def why_not(record: dict, harts: int) -> str:
     wanted = RATE * harts * record["runtime_ns"] / 1e9
     if not 0.8 * wanted < total(record) < 1.2 * wanted:
         return f"{total(record)} requests instead of about {wanted:.0f}"
+    if record["job options"]["completion"] == "poll":
+        return ""  # it looks all the time: its latencies judge the host
     # Starts that are kept by the watch's tick of 10 ms alone would spread over all of these.
     bins = [item for name in ("read", "write") for item in record[name]["lat_ns"]["bins"].items()]
     soon = sum(count for ns, count in bins if int(ns) < 1_000_000)
     if soon < 0.4 * total(record):
         return f"{soon} of {total(record)} requests ended in a millisecond"
     idle = min(record["idle_ns"]) / record["runtime_ns"]
-    if record["job options"]["completion"] != "poll" and idle < 0.5:
+    if idle < 0.5:
         return f"idle {idle:.2f}"
     return ""
 
 
 def run_rate(words: str, points: int, harts: int = 1, **fields: object) -> None:
-    """One rate, far below what the device can do. One of the rounds of each mode has to be good."""
+    """One rate, far below what the device can do. One of the rounds of each mode has to be good.
+
+    A host that stops the guest spoils rounds, so some boots are tried: an engine or a bench that
+    cannot keep a rate has no good round in any of them.
+    """
+    wrong = {str(point): "" for point in range(points)}
+    for _ in range(BOOTS):
+        found = rate_faults(words, points, harts, **fields)
+        wrong = {name: found[name] for name in wrong if found[name]}
+        if not wrong:
+            return
+    raise Failure("; ".join(wrong.values()))
+
+
+def rate_faults(words: str, points: int, harts: int, **fields: object) -> dict[str, str]:
+    """One boot: by point what was wrong with every round, empty if one was good."""
+    faults = {}
     records, console = bench(
         f"iodepth=8 rate_iops={RATE} runtime=200ms ramp_time=20ms rounds={ROUNDS} "
         f"numjobs={harts} {words}",
@@ -89,7 +108,8 @@ def run_rate(words: str, points: int, harts: int = 1, **fields: object) -> None:
         for record in rounds:
             judge_record(record)
         wrong = [why_not(record, harts) for record in rounds]
-        check(not all(wrong), "; ".join([rounds[0]["jobname"], *wrong]))
+        faults[str(point)] = "; ".join([rounds[0]["jobname"], *wrong]) if all(wrong) else ""
+    return faults
 
 
 def run_overload(words: str) -> None:
@@ -103,8 +123,11 @@ def run_overload(words: str) -> None:
         latencies = record["read"]["lat_ns"]
         check(record["errors"] == 0 and total(record) > 0, "errors", describe(record))
         check(record["late_starts"] > 0.7 * total(record), "late starts", describe(record))
-        mean_ns = latencies["sum"] / latencies["N"]
-        check(mean_ns > record["runtime_ns"] / 4, f"mean {mean_ns:.0f} ns", describe(record))
+        # All were meant to start at the begin: a latency is the time at which its request ended.
+        line = record["timeline"]
+        ended_ns = sum(i * line["interval_ns"] * count for i, count in enumerate(line["ios"]))
+        mean_ns, least_ns = latencies["sum"] / latencies["N"], ended_ns / total(record)
+        check(mean_ns > 0.9 * least_ns > 0, f"mean {mean_ns:.0f} ns", describe(record))
 
 
 def run_closed() -> None:
