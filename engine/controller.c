@@ -8,7 +8,8 @@
  */
 #include "nvme_internal.h"
 
-#define READY_UNIT_NS UINT64_C(500000000) /* of CAP.TO */
+#define READY_UNIT_NS UINT64_C(500000000) /* of CAP.TO and CRTO */
+#define READY_UNITS_MAX 1200              /* nobody waits for longer than 10 minutes */
 
 /* The cause of disabling at the end of an orderly shutdown: nothing to report. */
 #define ORDERLY NVME_ERR_STATE
@@ -233,12 +234,25 @@ static void init_queue(struct nvme_controller *controller, struct nvme_queue *qu
     queue->attention = NVME_ATTENTION_AWAY;
 }
 
+/* CAP.TO; a device that is slower than that can say says so in CRTO. 0 is one unit. */
+static uint64_t ready_units(const struct nvme_config *config, uint64_t cap)
+{
+    uint64_t units = NVME_GET(NVME_CAP_TO, cap);
+
+    if ((cap & NVME_CAP_CRWMS) != 0) {
+        uint64_t crto = NVME_GET(NVME_CRTO_CRWMT, nvme_register_read(config, NVME_REG_CRTO));
+
+        units = crto > units ? crto : units;
+    }
+    units = units < READY_UNITS_MAX ? units : READY_UNITS_MAX;
+    return units != 0 ? units : 1;
+}
+
 /* What the configuration and CAP decide, before the device is touched. */
 static enum nvme_error prepare(struct nvme_controller *controller, const struct nvme_config *config,
                                const struct nvme_layout *layout)
 {
     struct nvme_controller_info *info = &controller->info;
-    uint64_t ready_units = NVME_GET(NVME_CAP_TO, layout->cap);
 
     controller->config = *config;
     if (config->hybrid_spin_max_ns == 0) {
@@ -249,12 +263,13 @@ static enum nvme_error prepare(struct nvme_controller *controller, const struct 
     }
     controller->timeout_ms = controller->config.command_timeout_ns / 1000000 +
                              (controller->config.command_timeout_ns % 1000000 != 0);
-    controller->ready_timeout_ns = (ready_units != 0 ? ready_units : 1) * READY_UNIT_NS;
+    controller->ready_timeout_ns = ready_units(config, layout->cap) * READY_UNIT_NS;
     controller->doorbell_stride = UINT32_C(4) << NVME_GET(NVME_CAP_DSTRD, layout->cap);
     info->depth_entries = layout->depth_entries;
     info->depth_entries_limit = (uint32_t)NVME_GET(NVME_CAP_MQES, layout->cap) + 1;
     info->page_bytes = layout->page_bytes;
     info->max_transfer_bytes = layout->max_transfer_bytes;
+    info->shutdown_timeout_ms = (uint32_t)controller->timeout_ms;
     info->ready_timeout_ms = (uint32_t)(controller->ready_timeout_ns / 1000000);
     info->memory_bytes.ordinary_bytes = layout->ordinary_bytes;
     info->memory_bytes.dma_bytes = layout->dma_bytes;
@@ -334,7 +349,7 @@ static enum nvme_error shut_down(struct nvme_controller *controller)
     nvme_register_write(config, NVME_REG_CC, cc);
     return wait_status(controller, (uint32_t)NVME_CSTS_SHST,
                        (uint32_t)NVME_PUT(NVME_CSTS_SHST, NVME_CSTS_SHST_COMPLETE),
-                       config->command_timeout_ns);
+                       (uint64_t)controller->info.shutdown_timeout_ms * 1000000);
 }
 
 enum nvme_error nvme_controller_close(struct nvme_controller *controller)

@@ -8,6 +8,8 @@
 #include "nvme_internal.h"
 
 enum {
+    SHUTDOWN_MIN_MS = 1000,
+    SHUTDOWN_MAX_MS = 127500,
     BLOCK_SHIFT_MIN = 9,
     BLOCK_SHIFT_MAX = 16, /* what the engine does */
     BLOCK_SHIFT_END = 32, /* what no device has */
@@ -37,6 +39,18 @@ static bool size_allowed(uint8_t sizes, uint8_t shift)
     return (sizes & 0xf) <= shift && sizes >> 4 >= shift;
 }
 
+/* RTD3E in ms: at least what a host waits where none is told, at most what CAP.TO can say. */
+static uint32_t shutdown_ms(uint32_t rtd3e_us, uint32_t otherwise_ms)
+{
+    uint32_t ms = rtd3e_us / 1000;
+
+    if (rtd3e_us == 0) {
+        return otherwise_ms;
+    }
+    ms = ms < SHUTDOWN_MIN_MS ? SHUTDOWN_MIN_MS : ms;
+    return ms > SHUTDOWN_MAX_MS ? SHUTDOWN_MAX_MS : ms;
+}
+
 enum nvme_error nvme_identify_controller_decode(const void *page, struct nvme_controller_info *info)
 {
     const volatile struct nvme_identify_controller *identify = page;
@@ -54,6 +68,7 @@ enum nvme_error nvme_identify_controller_decode(const void *page, struct nvme_co
     info->controller_id = identify->cntlid;
     info->pci_vendor = identify->vid;
     info->namespace_id_max = identify->nn;
+    info->shutdown_timeout_ms = shutdown_ms(identify->rtd3e, info->shutdown_timeout_ms);
     info->volatile_write_cache = (identify->vwc & 1) != 0;
     info->more_controllers = (identify->cmic & NVME_CMIC_CONTROLLERS) != 0;
     /* A limit that 32 bits do not hold is none to us. */

@@ -269,7 +269,8 @@ struct nvme_controller_info {
     uint32_t mdts_bytes;             /* 0 = no limit; 4 GiB and more reads as no limit */
     uint32_t max_transfer_bytes;     /* of one command, in force; longer requests are split */
     uint32_t page_bytes;             /* CC.MPS */
-    uint32_t ready_timeout_ms;       /* CAP.TO */
+    uint32_t ready_timeout_ms;       /* CAP.TO, or CRTO if it is longer, at most 10 minutes */
+    uint32_t shutdown_timeout_ms;    /* RTD3E, 1 s .. 127.5 s; not told: command_timeout_ns */
     bool volatile_write_cache;       /* a flush has something to do */
     bool more_controllers;           /* CMIC: the subsystem may have more of them */
     bool line_stuck;                 /* INTx cannot be used: queues poll */
@@ -299,7 +300,8 @@ struct nvme_namespace {
 /*
  * The first active namespace with an identifier above `after` (0 to start). Admin command.
  * NVME_ERR_NAMESPACE: there is none. NVME_ERR_IDENTIFY: the device's list is not in order.
- * NVME_ERR_DEVICE, _TIMEOUT, ...: the command failed.
+ * NVME_ERR_TIMEOUT, ...: the command failed. A device that refuses the list (CNS 02h) is asked for
+ * up to 1024 identifiers one by one.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_namespace_next(struct nvme_controller *controller,
                                                      uint32_t after, uint32_t *nsid);

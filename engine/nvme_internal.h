@@ -117,8 +117,8 @@ static inline bool nvme_prp_one_page(const void *buffer, uint64_t size_bytes, ui
 /* ---- identify.c: pure ----------------------------------------------------------------- */
 
 /*
- * Fills what Identify Controller tells; page_bytes and max_transfer_bytes are set before, the
- * latter is lowered to MDTS. NVME_ERR_IDENTIFY: entry sizes that exclude ours.
+ * Fills what Identify Controller tells; page_bytes, shutdown_timeout_ms and max_transfer_bytes
+ * are set before, the last is lowered to MDTS. NVME_ERR_IDENTIFY: entry sizes that exclude ours.
  */
 enum nvme_error nvme_identify_controller_decode(const void *page,
                                                 struct nvme_controller_info *info);

@@ -36,6 +36,7 @@ enum nvme_register {
     NVME_REG_AQA = 0x24,   /* admin queue sizes */
     NVME_REG_ASQ = 0x28,   /* 64 bits, admin submission queue address */
     NVME_REG_ACQ = 0x30,   /* 64 bits, admin completion queue address */
+    NVME_REG_CRTO = 0x68,  /* ready timeouts, if CAP.CRMS says so */
     NVME_REG_DOORBELLS = 0x1000,
 };
 
@@ -46,6 +47,9 @@ enum nvme_register {
 #define NVME_CAP_CSS_NVM NVME_BITS(37, 37)
 #define NVME_CAP_MPSMIN NVME_BITS(51, 48) /* page size: 4096 << MPSMIN bytes */
 #define NVME_CAP_MPSMAX NVME_BITS(55, 52)
+#define NVME_CAP_CRWMS NVME_BITS(59, 59) /* CRTO.CRWMT is valid */
+
+#define NVME_CRTO_CRWMT NVME_BITS(15, 0) /* longest rise of RDY, units of 500 ms */
 
 #define NVME_CC_EN NVME_BITS(0, 0)
 #define NVME_CC_CSS NVME_BITS(6, 4)
@@ -213,7 +217,9 @@ struct nvme_identify_controller {
     uint8_t mdts; /* largest transfer: page size << mdts, 0 = no limit */
     uint16_t cntlid;
     uint32_t ver;
-    uint8_t reserved_84[512 - 84];
+    uint32_t rtd3r;
+    uint32_t rtd3e; /* longest orderly shutdown in us, 0 = not told */
+    uint8_t reserved_92[512 - 92];
     uint8_t sqes; /* log2 of the entry size: smallest in 3:0, largest in 7:4 */
     uint8_t cqes;
     uint16_t maxcmd;
@@ -234,6 +240,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cmic) == 76, "CMIC"
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, mdts) == 77, "MDTS");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cntlid) == 78, "CNTLID");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, ver) == 80, "VER");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, rtd3e) == 88, "RTD3E");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sqes) == 512, "SQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cqes) == 513, "CQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, nn) == 516, "NN");

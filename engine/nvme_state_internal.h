@@ -207,7 +207,7 @@ struct nvme_controller {
     uint32_t state;            /* enum nvme_controller_state */
     int32_t failure;           /* enum nvme_error; the first to set it disables the controller */
     uint64_t disable_until_ns; /* deadline of RDY = 0 while DISABLING */
-    uint64_t ready_timeout_ns; /* CAP.TO */
+    uint64_t ready_timeout_ns; /* CAP.TO, or CRTO if it is longer */
     uint64_t timeout_ms;       /* config.command_timeout_ns, rounded up */
     uint32_t doorbell_stride;  /* bytes */
     bool admin_done;           /* admin_result is valid */

@@ -8,6 +8,8 @@
  */
 #include "nvme_internal.h"
 
+enum { NAMESPACE_TRIES = 1024 }; /* identifiers asked for in a row, without the list */
+
 /* VS of the first version that has Namespace Identification Descriptors: 1.3. */
 #define DESCRIPTORS_VERSION UINT32_C(0x00010300)
 
@@ -229,12 +231,37 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
     return error;
 }
 
+/* A device without the list of active namespaces: which identifier is one, within a bound. */
+static enum nvme_error try_namespaces(struct nvme_controller *controller, uint32_t after,
+                                      uint32_t *nsid)
+{
+    uint32_t last = controller->info.namespace_id_max;
+
+    for (uint32_t i = 0; i < NAMESPACE_TRIES && after < last; i++) {
+        enum nvme_error error = nvme_admin_identify(controller, NVME_CNS_NAMESPACE, ++after);
+        uint64_t block_count;
+
+        if (error != NVME_OK && error != NVME_ERR_DEVICE) {
+            return nvme_controller_settle(controller, error);
+        }
+        memcpy(&block_count, controller->identify_page, sizeof(block_count));
+        if (error == NVME_OK && block_count != 0) {
+            *nsid = after;
+            return NVME_OK;
+        }
+    }
+    return NVME_ERR_NAMESPACE;
+}
+
 enum nvme_error nvme_namespace_next(struct nvme_controller *controller, uint32_t after,
                                     uint32_t *nsid)
 {
     enum nvme_error error = nvme_admin_identify(controller, NVME_CNS_ACTIVE_NAMESPACES, after);
     uint32_t first;
 
+    if (error == NVME_ERR_DEVICE) {
+        return try_namespaces(controller, after, nsid);
+    }
     if (error != NVME_OK) {
         return nvme_controller_settle(controller, error);
     }

@@ -170,7 +170,9 @@ static uint32_t read_register(struct model *model, uint32_t offset)
     case NVME_REG_CAP:
         return (uint32_t)cap;
     case NVME_REG_CAP + 4:
-        return (uint32_t)(cap >> 32);
+        return (uint32_t)((cap | (model->crto != 0 ? NVME_CAP_CRWMS : 0)) >> 32);
+    case NVME_REG_CRTO:
+        return model->crto;
     case NVME_REG_VS:
         return model->version;
     case NVME_REG_INTMS:

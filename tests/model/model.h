@@ -212,6 +212,9 @@ struct model {
 
     /* Knobs of Identify. */
     uint8_t mdts;
+    uint32_t rtd3e;    /* us */
+    uint16_t crto;     /* 0: CAP.CRMS does not tell of it */
+    bool list_refused; /* Identify CNS 02h */
     uint8_t sqes;
     uint8_t cqes;
     uint8_t write_cache;

@@ -59,6 +59,7 @@ static struct model_answer identify_controller(struct model *model,
         .mdts = model->mdts,
         .cntlid = 0x1234,
         .ver = model->version,
+        .rtd3e = model->rtd3e,
         .sqes = model->sqes,
         .cqes = model->cqes,
         .nn = model->namespace_count,
@@ -106,6 +107,9 @@ static struct model_answer identify_active(struct model *model, const struct nvm
     uint32_t page[NVME_ACTIVE_NAMESPACES_PER_PAGE] = {0};
     uint32_t count = 0;
 
+    if (model->list_refused) {
+        return status(STATUS_INVALID_FIELD);
+    }
     if (command->nsid >= 0xfffffffe) {
         return status(STATUS_INVALID_NAMESPACE);
     }

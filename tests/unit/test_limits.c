@@ -102,14 +102,100 @@ static void formats_behind_nlbaf_are_formats_too(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- Lists and times --------------------------------------------------------------------- */
+
+static void without_the_list_identifiers_are_tried(void **state)
+{
+    struct fixture fixture;
+    uint32_t nsid = 0;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.model->list_refused = true;
+    fixture.model->namespaces[0].active = false;
+    model_set_namespace(fixture.model, 3, 9, 8);
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    assert_int_equal(nvme_namespace_next(fixture.controller, 0, &nsid), NVME_OK);
+    assert_int_equal(nsid, 3);
+    assert_int_equal(nvme_namespace_next(fixture.controller, 3, &nsid), NVME_ERR_NAMESPACE);
+    assert_int_equal(nsid, 3);
+    fixture_finish(&fixture);
+}
+
+static void tries_are_bounded(void **state)
+{
+    struct fixture fixture;
+    uint32_t nsid = 0;
+    uint32_t before;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.model->list_refused = true;
+    fixture.model->namespaces[0].active = false;
+    fixture.model->namespace_count = UINT32_MAX;
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    before = fixture.model->admin_commands[NVME_ADMIN_IDENTIFY];
+    assert_int_equal(nvme_namespace_next(fixture.controller, 0, &nsid), NVME_ERR_NAMESPACE);
+    assert_int_equal(fixture.model->admin_commands[NVME_ADMIN_IDENTIFY], before + 1 + 1024);
+    fixture_finish(&fixture);
+}
+
+struct time_case {
+    const char *name;
+    uint32_t rtd3e_us;
+    uint16_t crto;
+    uint32_t shutdown_ms;
+    uint32_t ready_ms;
+};
+
+static const struct time_case time_cases[] = {
+    {"nothing_is_told", 0, 0, 30000, 7500},
+    {"shutdown_of_40_s", 40000000, 0, 40000, 7500},
+    {"shutdown_below_the_least", 1, 0, 1000, 7500},
+    {"shutdown_above_the_most", UINT32_MAX, 0, 127500, 7500},
+    {"crto_above_cap_to", 0, 300, 30000, 150000},
+    {"crto_below_cap_to", 0, 3, 30000, 7500},
+    {"crto_of_all_ones", 0, 0xffff, 30000, 600000},
+};
+
+static void times_of_the_device_are_waited(void **state)
+{
+    const struct time_case *this = *state;
+    struct fixture fixture;
+    struct nvme_controller_info info;
+    uint64_t began;
+
+    fixture_init(&fixture);
+    fixture.model->rtd3e = this->rtd3e_us;
+    fixture.model->crto = this->crto;
+    fixture.model->ready_delay_ns = ((uint64_t)this->ready_ms - 100) * 1000000;
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    nvme_controller_describe(fixture.controller, &info);
+    assert_int_equal(info.shutdown_timeout_ms, this->shutdown_ms);
+    assert_int_equal(info.ready_timeout_ms, this->ready_ms);
+    fixture.model->ready_delay_ns = 0;
+    fixture.model->shutdown_never = true;
+    began = world.now_ns;
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_TIMEOUT);
+    assert_true(world.now_ns - began >= (uint64_t)this->shutdown_ms * 1000000);
+    assert_true(world.now_ns - began < (uint64_t)this->shutdown_ms * 1000000 + 1000000000);
+    fixture_drop(&fixture);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[COUNT_OF(queues_cases) + COUNT_OF(more_cases)];
-    size_t count = 0;
+    struct CMUnitTest
+        tests[2 + COUNT_OF(time_cases) + COUNT_OF(queues_cases) + COUNT_OF(more_cases)] = {
+            cmocka_unit_test(without_the_list_identifiers_are_tried),
+            cmocka_unit_test(tries_are_bounded),
+        };
+    size_t count = 2;
 
     fixture_add_cases(tests, &count, queues_are_what_is_given_and_reachable, queues_cases,
                       COUNT_OF(queues_cases), sizeof(queues_cases[0]));
     fixture_add_cases(tests, &count, formats_behind_nlbaf_are_formats_too, more_cases,
                       COUNT_OF(more_cases), sizeof(more_cases[0]));
+    fixture_add_cases(tests, &count, times_of_the_device_are_waited, time_cases,
+                      COUNT_OF(time_cases), sizeof(time_cases[0]));
     return fixture_run("limits", tests, count);
 }

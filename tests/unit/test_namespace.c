@@ -120,7 +120,7 @@ static void active_namespaces_are_found_in_order(void **state)
     assert_int_equal(nvme_namespace_next(fixture.controller, nsid, &nsid), NVME_ERR_NAMESPACE);
     assert_int_equal(nsid, 4);
     assert_int_equal(nvme_namespace_next(fixture.controller, UINT32_MAX - 1, &nsid),
-                     NVME_ERR_DEVICE);
+                     NVME_ERR_NAMESPACE);
     fixture_finish(&fixture);
 }
 
