@@ -13,10 +13,26 @@
 
 /*
  * Masks a source at the device, or opens it again. INTMC makes a fresh edge if the line has a
- * reason to be high; a vector sends the message that it held back. Nothing on a controller that is
- * not live.
+ * reason to be high; a vector sends the message that it held back. On a controller that is not live
+ * nothing opens.
  */
-void nvme_source_write_mask(struct nvme_source *source, bool masked);
+static inline void nvme_source_write_mask(struct nvme_source *source, bool masked)
+{
+    const struct nvme_config *config = &source->controller->config;
+
+    /* Whoever disables a controller masks its line; only the hart that has it opens it. */
+    if (!masked) {
+        if (!nvme_controller_live(source->controller)) {
+            return;
+        }
+        NVME_POKE(&source->openings, source->openings + 1);
+    }
+    if (!source->message) {
+        nvme_register_write(config, masked ? NVME_REG_INTMS : NVME_REG_INTMC, 1);
+    } else if (config->vector_mask != NULL) {
+        config->vector_mask(config->hook_arg, source->vector, masked);
+    }
+}
 
 /*
  * The set of reasons changes, and with it the mask if it was empty or is now. On the hart that
@@ -24,11 +40,13 @@ void nvme_source_write_mask(struct nvme_source *source, bool masked);
  */
 static inline void nvme_source_change(struct nvme_source *source, uint32_t closed)
 {
-    bool was_open = source->closed == 0;
+    uint32_t before = source->closed;
 
     NVME_POKE(&source->closed, closed);
-    if (was_open != (closed == 0)) {
-        nvme_source_write_mask(source, was_open);
+    if (before == 0 && closed != 0) {
+        nvme_source_write_mask(source, true);
+    } else if (before != 0 && closed == 0) {
+        nvme_source_write_mask(source, false);
     }
 }
 

@@ -158,7 +158,9 @@ static void look_for_unclaimed(struct nvme_controller *controller)
     }
     __atomic_fetch_or(&round->missed, missed, __ATOMIC_RELAXED);
     __atomic_fetch_and(&round->unclaimed, ~asked, __ATOMIC_RELEASE);
-    nvme_source_pulse(line, NVME_CLOSED_WATCH);
+    if (nvme_controller_live(controller)) {
+        nvme_source_pulse(line, NVME_CLOSED_WATCH);
+    }
 }
 
 /* Ends a round that all have answered, and a storm whose time is over. */

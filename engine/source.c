@@ -12,24 +12,6 @@
 
 enum { PARDON_DOUBLINGS = 10 }; /* of the time that a storm lasts, from one to the next */
 
-void nvme_source_write_mask(struct nvme_source *source, bool masked)
-{
-    const struct nvme_config *config = &source->controller->config;
-
-    if (!nvme_controller_live(source->controller)) {
-        return;
-    }
-    /* Whoever disables a controller masks its line; only the hart that has it opens it. */
-    if (!masked) {
-        NVME_POKE(&source->openings, source->openings + 1);
-    }
-    if (!source->message) {
-        nvme_register_write(config, masked ? NVME_REG_INTMS : NVME_REG_INTMC, 1);
-    } else if (config->vector_mask != NULL) {
-        config->vector_mask(config->hook_arg, source->vector, masked);
-    }
-}
-
 uint32_t nvme_queue_closed(const struct nvme_queue *queue)
 {
     uint32_t closed = queue->interrupts ? NVME_PEEK(&queue->source->closed) : NVME_CLOSED_IDLE;
@@ -283,7 +265,9 @@ static bool arm_shared(struct nvme_queue *queue)
 static bool arm_hybrid(struct nvme_queue *queue)
 {
     if (nvme_queue_ready(queue) || nvme_hybrid_spin(queue)) {
-        nvme_source_close(queue->source, NVME_CLOSED_POLLED);
+        if ((queue->source->closed & NVME_CLOSED_POLLED) == 0) {
+            nvme_source_close(queue->source, NVME_CLOSED_POLLED);
+        }
         return false;
     }
     queue->wait.slept = true;
