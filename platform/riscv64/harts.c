@@ -41,7 +41,8 @@ static struct {
     void *arg;
     atomic_ulong word;   // round << RUN_COUNT_BITS | number of harts; 0: none yet
     atomic_uint running; // harts still in it
-    atomic_uint alive;   // secondaries that reached hart_main
+    atomic_uint asked;   // secondaries whose start the firmware has confirmed
+    atomic_uint alive;   // those that ran on behind that
 } run;
 
 // Called from assembly and from trap_entry.S only.
@@ -148,6 +149,7 @@ static int start_hart(struct hart *hart)
                sbi_error_text(result.error));
         return -2;
     }
+    atomic_store(&run.asked, hart->index); // pairs with the load in hart_main
     while (atomic_load(&run.alive) == alive) {
         if (time_now_ns() > deadline_ns) {
             printf("harts: hart %u (id %" PRIu64 ") was started and said nothing for %llu ns\n",
@@ -200,6 +202,10 @@ void hart_main(void)
     struct hart *self = hart_self();
 
     csr_set(sie, CSR_SIE_SOFTWARE);
+    // OpenSBI (seen in 1.9, two sockets with IMSICs) may raise a software interrupt of M-mode once
+    // more behind the start and take it for ever. Such a hart never gets beyond this loop.
+    while (atomic_load(&run.asked) < self->index) { // bounded by the firmware's answer to hart 0
+    }
     atomic_fetch_add(&run.alive, 1);
     for (;;) {
         uint64_t word = atomic_load(&run.word);
