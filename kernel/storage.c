@@ -10,6 +10,7 @@
 
 #include "harts.h"
 #include "heap.h"
+#include "iommu.h"
 #include "irq.h"
 #include "start.h"
 #include "storage_internal.h"
@@ -187,7 +188,7 @@ static bool begin(struct storage *storage, const struct storage_config *config)
             storage->function_count = capacity;
         }
     }
-    return true;
+    return iommu_open(machine_get(), storage->functions, storage->function_count);
 }
 
 bool storage_open(struct storage *storage, const struct storage_config *config)

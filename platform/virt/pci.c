@@ -17,12 +17,6 @@ enum {
     PCI_VENDOR = 0x00,
     PCI_REVISION_CLASS = 0x08,
     PCI_HEADER_TYPE = 0x0e,
-    PCI_BRIDGE_PRIMARY = 0x18,
-    PCI_BRIDGE_SECONDARY = 0x19,
-    PCI_BRIDGE_SUBORDINATE = 0x1a,
-    PCI_BRIDGE_IO = 0x1c,
-    PCI_BRIDGE_MEMORY = 0x20,
-    PCI_BRIDGE_PREFETCHABLE = 0x24,
     PCI_BRIDGE_ROM = 0x38,
     PCI_DEVICE_ROM = 0x30,
 };
@@ -55,7 +49,7 @@ struct scan {
 
 static void report(const struct pci_function *f, const char *what, uint64_t value)
 {
-    printf("pci %02x:%02x.%u (%04x:%04x): %s (%" PRIu64 "); left out\n", f->bus, f->device,
+    printf("note: pci %02x:%02x.%u (%04x:%04x): %s (%" PRIu64 "); left out\n", f->bus, f->device,
            f->function, f->vendor, f->device_id, what, value);
 }
 
@@ -105,8 +99,20 @@ static struct pci_bar measure(const struct pci_function *f, unsigned index, unsi
     return bar;
 }
 
-// Sizes and places the BARs of a function; false and reported if one fits nowhere.
-static bool assign_bars(struct scan *scan, struct pci_function *f)
+// A BAR cannot be off alone: one that got no place goes to the top of its address space, where no
+// window leads.
+static void set_aside(const struct pci_function *f, unsigned index, struct pci_bar *bar)
+{
+    report(f, "a BAR of this many bytes fits into no window of the PCI host", bar->size);
+    pci_config_write32(f, PCI_BAR0 + 4 * index, UINT32_MAX);
+    if ((bar->flags & PCI_BAR_64) != 0) {
+        pci_config_write32(f, PCI_BAR0 + 4 * index + 4, UINT32_MAX);
+    }
+    bar->size = 0;
+}
+
+// Sizes and places the BARs of a function. One that fits nowhere is reported; the others are used.
+static void assign_bars(struct scan *scan, struct pci_function *f)
 {
     unsigned bar_count = f->header_type == 1 ? 2 : PCI_BAR_COUNT;
 
@@ -123,8 +129,9 @@ static bool assign_bars(struct scan *scan, struct pci_function *f)
             take(&scan->space64, bar->size, &address)) {
             space = &scan->space64;
         } else if (!take(&scan->space32, bar->size, &address)) {
-            report(f, "a BAR of this many bytes fits into no window of the PCI host", bar->size);
-            return false;
+            set_aside(f, i, bar);
+            i += (bar->flags & PCI_BAR_64) != 0;
+            continue;
         }
         bar->base = address - space->window.bus + space->window.cpu;
         pci_config_write32(f, PCI_BAR0 + 4 * i, (uint32_t)address);
@@ -133,7 +140,6 @@ static bool assign_bars(struct scan *scan, struct pci_function *f)
             i++;
         }
     }
-    return true;
 }
 
 // Each bridge on the way turns the pin by the device number behind it (Bridge 1.2 §9.1); the host's
@@ -164,8 +170,6 @@ static void set_window(const struct pci_function *bridge, uint64_t start, uint64
         limit = 0;
     }
     pci_config_write32(bridge, PCI_BRIDGE_MEMORY, limit << 16 | base);
-    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE, 0x0000fff0);
-    pci_config_write16(bridge, PCI_BRIDGE_IO, 0x00f0);
 }
 
 // Gives the bus behind a bridge a number and makes it the next to scan.
@@ -224,34 +228,53 @@ static bool identify(const struct scan *scan, const struct level *level, struct 
     return true;
 }
 
-// Looks at one place of a bus and moves on: the next function of a multi-function device, else the
-// next device.
-static void scan_place(struct scan *scan, struct level *level)
+// The next function of the level's bus, which moves on behind it: to the next function of a
+// multi-function device, else to the next device. False: the bus has no more.
+static bool next_function(const struct scan *scan, struct level *level, struct pci_function *f)
+{
+    bool found = false;
+
+    while (!found && level->next < PCI_BUS_FUNCTIONS) {
+        uint32_t place = level->next;
+
+        found = identify(scan, level, f);
+        if (found ? place % 8 != 0 || (pci_config_read8(f, PCI_HEADER_TYPE) & 0x80) != 0
+                  : place % 8 != 0) {
+            level->next++;
+        } else {
+            level->next = (place / 8 + 1) * 8;
+        }
+        found = found && f->header_type <= 1;
+    }
+    return found;
+}
+
+// Before anything of a bus is given a place: what its functions still do would be in the way.
+static void take_over_bus(const struct scan *scan, struct level level)
 {
     struct pci_function f;
-    bool found = identify(scan, level, &f);
-    bool more = found && (f.function != 0 || (pci_config_read8(&f, PCI_HEADER_TYPE) & 0x80) != 0);
 
-    if (more || (!found && level->next % 8 != 0)) {
-        level->next++;
-    } else {
-        level->next = (level->next / 8 + 1) * 8;
+    while (next_function(scan, &level, &f)) {
+        if (!pci_take_over(&f)) {
+            report(&f, "it does not reach power state D0", 0);
+        }
     }
-    if (!found || f.header_type > 1) {
-        return;
+}
+
+static void add_function(struct scan *scan, struct pci_function *f)
+{
+    if (!pci_take_over(f)) {
+        return; // said
     }
-    pci_disable(&f);
-    pci_config_write32(&f, f.header_type == 1 ? PCI_BRIDGE_ROM : PCI_DEVICE_ROM, 0);
-    if (!assign_bars(scan, &f)) {
-        return;
-    }
-    f.irq = pin_interrupt(scan, &f);
+    pci_config_write32(f, f->header_type == 1 ? PCI_BRIDGE_ROM : PCI_DEVICE_ROM, 0);
+    assign_bars(scan, f);
+    f->irq = pin_interrupt(scan, f);
     if (scan->count < scan->capacity) {
-        scan->functions[scan->count] = f;
+        scan->functions[scan->count] = *f;
     }
     scan->count++;
-    if (f.header_type == 1) {
-        enter_bridge(scan, &f);
+    if (f->header_type == 1) {
+        enter_bridge(scan, f);
     }
 }
 
@@ -266,9 +289,13 @@ static void scan_host(struct scan *scan, const struct machine_pci *host)
     scan->levels[0] = (struct level){.bus = host->bus_first};
     while (scan->depth != 0) { // each step moves on in one of 256 buses
         struct level *level = &scan->levels[scan->depth - 1];
+        struct pci_function f;
 
-        if (level->next < PCI_BUS_FUNCTIONS) {
-            scan_place(scan, level);
+        if (level->next == 0) {
+            take_over_bus(scan, *level);
+        }
+        if (next_function(scan, level, &f)) {
+            add_function(scan, &f);
         } else if (scan->depth == 1) {
             scan->depth = 0;
         } else {

@@ -40,10 +40,21 @@ enum pci_register {
     PCI_COMMAND = 0x04,
     PCI_STATUS = 0x06,
     PCI_BAR0 = 0x10,
+    PCI_BRIDGE_PRIMARY = 0x18,
+    PCI_BRIDGE_SECONDARY = 0x19,
+    PCI_BRIDGE_SUBORDINATE = 0x1a,
+    PCI_BRIDGE_IO = 0x1c,
+    PCI_BRIDGE_MEMORY = 0x20,
+    PCI_BRIDGE_PREFETCHABLE = 0x24,
+    PCI_BRIDGE_PREFETCHABLE_BASE_UPPER = 0x28,
+    PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER = 0x2c,
+    PCI_BRIDGE_IO_UPPER = 0x30,
     PCI_CAPABILITIES = 0x34,
     PCI_INTERRUPT_PIN = 0x3d,
+    PCI_BRIDGE_CONTROL = 0x3e,
 };
 
+#define PCI_COMMAND_IO 0x0001u
 #define PCI_COMMAND_MEMORY 0x0002u
 #define PCI_COMMAND_MASTER 0x0004u
 #define PCI_COMMAND_INTX_OFF 0x0400u
@@ -55,6 +66,10 @@ enum pci_register {
 /// down. What cannot be used is reported on the console: a host, a BAR that fits nowhere (size 0
 /// from then on), a bus without a number. Once, on hart 0.
 unsigned pci_scan(const struct machine *machine, struct pci_function *functions, unsigned capacity);
+
+/// Takes a function over from whoever had it: decoding, bus mastering, MSI and MSI-X off, a bridge
+/// forwards no bus, power state D0 (after 10 ms if it was another). False: it does not reach D0.
+bool pci_take_over(const struct pci_function *function);
 
 /// Memory decoding on, INTx allowed; with pci_enable() bus mastering on as well, which a device
 /// that an earlier user left running may only get once it has stopped. Off: pci_disable().

@@ -105,7 +105,7 @@ void pci_disable(const struct pci_function *function)
 {
     uint16_t command = pci_config_read16(function, PCI_COMMAND);
 
-    command = (uint16_t)(command & ~(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER));
+    command = (uint16_t)(command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER));
     command = (uint16_t)(command | PCI_COMMAND_INTX_OFF);
     pci_config_write16(function, PCI_COMMAND, command);
     (void)pci_config_read16(function, PCI_COMMAND);

@@ -66,11 +66,15 @@ from nvme_tool_machines import (
     device_in_front,
     fewer_queues,
     identify,
+    iommu,
+    many_functions,
     nested_bridges,
+    oversized_bars,
     polled_harts,
     second_function,
     second_namespace,
     sockets_deliver,
+    surplus_harts,
 )
 
 WORKERS = 2  # guests at once
@@ -262,6 +266,12 @@ def cases(full: bool) -> list[Case]:
         for chip, n in (("plic", 2), ("aplic", 1), ("aplic", 2), ("imsic", 2))
         for c in (1, None)
     ]
+    listed += [
+        ("a PCI IOMMU", part(iommu, "-device", "riscv-iommu-pci")),
+        ("an IOMMU of the machine", part(iommu, "-machine", "iommu-sys=on")),
+        ("BARs without room", oversized_bars),
+        ("more harts than are used", surplus_harts),
+    ]
     shapes = ((1, 1), (2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (8, 1), (8, 4))
     listed += [(f"{h} harts on {c}", part(polled_harts, h, c)) for h, c in shapes]
     for mode in both:
@@ -271,6 +281,7 @@ def cases(full: bool) -> list[Case]:
             (f"pcie-root-port {mode}", part(behind_bridge, "pcie-root-port,chassis=1", mode)),
             (f"two nested bridges {mode}", part(nested_bridges, mode)),
             (f"second function {mode}", part(second_function, mode)),
+            (f"forty functions in front {mode}", part(many_functions, mode)),
             (f"above MDTS {mode}", part(above_mdts, mode)),
             (f"FAT volume {mode}", part(fat, mode)),
             (f"read error {mode}", part(media_error, mode, "read")),

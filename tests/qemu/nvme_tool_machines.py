@@ -5,6 +5,9 @@ Cases of nvme_tool.py.
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 from nvme_guest import (
     IMAGE_BYTES,
     MIB,
@@ -19,6 +22,8 @@ from nvme_guest import (
     random_bytes,
     shared_image,
 )
+
+from machine import find_qemu
 
 
 def polled_harts(harts: int, controllers: int) -> None:
@@ -74,6 +79,58 @@ def second_function(completion: str) -> None:
     }
     crc(f"completion={completion}", **machine)
     nvme("identify", "^controller 0 at PCI 00:01.1", **machine)  # type: ignore[arg-type]
+
+
+def many_functions(completion: str) -> None:
+    """The disk behind forty functions of another kind."""
+    places = (f"{1 + i // 8}.{i % 8}" for i in range(40))
+    devices = (f"virtio-rng-pci,addr={place},multifunction=on" for place in places)
+    front = [word for text in devices for word in ("-device", text)]
+    disk = ["-device", "nvme,serial=hartq,drive=disk0,addr=9"]
+    crc(f"completion={completion}", attach=False, qemu_args=[*front, *disk])
+
+
+def oversized_bar(properties: str, *expected: str, memory: str = "") -> None:
+    """Behind a root port, a BAR beside the registers that finds no room: the disk works."""
+    crc(
+        "completion=irq",
+        *expected,
+        attach=False,
+        qemu_args=[
+            *(("-object", memory) if memory else ()),
+            *("-device", "pcie-root-port,id=b,chassis=1,addr=1"),
+            *("-device", f"nvme,serial=hartq,drive=disk0,bus=b,{properties}"),
+        ],
+    )
+
+
+def oversized_bars() -> None:
+    """As large as the 32-bit window, and larger than any window."""
+    text = "a BAR of this many bytes fits into no window"
+    oversized_bar("cmb_size_mb=1024", text)
+    memory = "memory-backend-ram,id=m,size=32G,reserve=off"
+    oversized_bar("pmrdev=m", text, memory=memory)
+
+
+def iommu(*arguments: str) -> None:
+    """An IOMMU that refuses every access until it is put into bare mode."""
+    qemu, _ = find_qemu(os.environ.get("QEMU") or "qemu-system-riscv64")
+    probe = [qemu, "-M", "virt", *arguments, "-display", "none", "-S", "-monitor", "stdio"]
+    answer = subprocess.run(probe, input="quit\n", capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise Skipped("this QEMU has no RISC-V IOMMU")
+    crc("completion=irq harts=2", harts=2, qemu_args=arguments)
+    crc("completion=irq harts=2", harts=2, irqchip="imsic", qemu_args=arguments)
+
+
+def surplus_harts() -> None:
+    """More harts than the program can use: 64 of them work, and that is said."""
+    nvme(
+        "crc count=8",
+        "^note: 66 harts, 64 of them are used$",
+        harts=1,
+        qemu_args=["-smp", "66,maxcpus=66"],
+    )
 
 
 def delivered(completion: str, delivery: str, **fields: object) -> None:

@@ -184,6 +184,12 @@ SLOW = (
 ).split()
 
 
+# A bridge of each kind, the disk behind one and a device with MSI behind the other.
+LEFT_ON = (
+    "-device pcie-root-port,id=p,chassis=1,addr=1 -device pci-bridge,id=b,chassis_nr=2,addr=2 "
+    "-device edu,bus=b,addr=1 -device nvme,serial=t,drive=disk0,bus=p"
+).split()
+
 EDU = ("-device", "edu,addr=5")  # on the line of slot 1
 
 
@@ -256,6 +262,7 @@ def special_cases(full: bool, seed: int) -> list[Case]:
         selftest("fewer queues than harts", "test=granted", harts=4, controllers=1, nvme=queues),
         selftest("slow medium", "test=slow", 2, harts=1, attach=False, qemu_args=SLOW),
         selftest("machine reset", "test=reset", **reset),
+        selftest("left on", "test=left-over", harts=1, attach=False, qemu_args=LEFT_ON),
         selftest("machine reset imsic", "test=reset", irqchip="imsic", **reset),
         selftest("command ids wrap", f"test=queue.generations seed={seed}", harts=1),
         selftest("null medium", "test=life", backing="null", harts=2),

@@ -10,6 +10,7 @@
 #include "irq.h"
 #include "raw.h"
 #include "selftest.h"
+#include "start.h"
 #include "timer.h"
 #include "wired.h"
 
@@ -222,7 +223,87 @@ static void test_warm(void)
     heap_release(mark);
 }
 
+// ---- PCI functions that an earlier user left on ----------------------------------------------
+
+enum { POWER = 0x01, MSI = 0x05, MSIX = 0x11, POWER_STATUS = 4, CONTROL = 2 };
+
+static const struct {
+    uint8_t capability;
+    uint8_t offset;
+    uint16_t on;
+} leftovers[] = {{MSI, CONTROL, 0x0001}, {MSIX, CONTROL, 0x8000}, {POWER, POWER_STATUS, 0x0003}};
+
+enum { LEFTOVERS = sizeof(leftovers) / sizeof(leftovers[0]) };
+
+// Everything on; the power state last.
+static void leave_on(const struct pci_function *f)
+{
+    pci_config_write16(f, PCI_COMMAND, 0x0007);
+    if (f->header_type == 1) {
+        pci_config_write8(f, PCI_BRIDGE_SECONDARY, 1);
+        pci_config_write8(f, PCI_BRIDGE_SUBORDINATE, 255);
+        pci_config_write32(f, PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER, 0xff);
+        pci_config_write16(f, PCI_BRIDGE_IO, 0xf000);
+        pci_config_write32(f, PCI_BRIDGE_IO_UPPER, 0xffff0000);
+    }
+    for (size_t i = 0; i < LEFTOVERS; i++) {
+        unsigned at = pci_find_capability(f, leftovers[i].capability);
+
+        if (at != 0) {
+            pci_config_write16(f, at + leftovers[i].offset, leftovers[i].on);
+        }
+    }
+}
+
+static void check_taken_over(const struct pci_function *f)
+{
+    for (size_t i = 0; i < LEFTOVERS; i++) {
+        unsigned at = pci_find_capability(f, leftovers[i].capability);
+        uint16_t bits =
+            at != 0 ? pci_config_read16(f, at + leftovers[i].offset) & leftovers[i].on : 0;
+
+        check(bits == 0, "%02x:%02x.%u: capability %u still on (%x)", f->bus, f->device,
+              f->function, leftovers[i].capability, bits);
+    }
+    check((pci_config_read16(f, PCI_COMMAND) & 1) == 0, "I/O is decoded");
+    if (f->header_type == 1) {
+        check(pci_config_read8(f, PCI_BRIDGE_SECONDARY) != 0, "a bridge without a bus");
+        check(pci_config_read32(f, PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER) == 0, "upper half stays");
+        check((pci_config_read16(f, PCI_BRIDGE_IO) & 0xf0f0) == 0x00f0, "an I/O window is open");
+        check(pci_config_read32(f, PCI_BRIDGE_IO_UPPER) == 0, "upper half of I/O stays");
+    } else {
+        check((pci_config_read16(f, PCI_COMMAND) & 6) == 0, "decoding or mastering");
+    }
+}
+
+static void test_functions(void)
+{
+    static struct pci_function found[STORAGE_FUNCTIONS_MAX];
+    struct storage_config config = {.depth_entries = DEPTH};
+    uint32_t count;
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    close_storage();
+    count = selftest.storage.function_count;
+    for (uint32_t i = count; i-- != 0;) { // what lies behind a bridge before the bridge
+        leave_on(&selftest.storage.functions[i]);
+    }
+    check(pci_scan(machine_get(), found, STORAGE_FUNCTIONS_MAX) == count, "other functions");
+    for (uint32_t i = 0; i < count; i++) {
+        check(memcmp(&found[i], &selftest.storage.functions[i], sizeof(found[i])) == 0,
+              "function %" PRIu32 " is another", i);
+        check_taken_over(&found[i]);
+    }
+    if (open_storage(&config)) {
+        check_interrupts(&selftest.storage.queues[0], "left on");
+        close_storage();
+    }
+}
+
 const struct test left_over_tests[] = {
+    {"left-over.functions", test_functions, MODE_IRQ, WANTS_LINE},
     {"left-over.reset", test_reset, MODE_IRQ, 0},
     {"left-over.warm", test_warm, MODE_BOTH, WANTS_LINE},
     {NULL, NULL, 0, 0},

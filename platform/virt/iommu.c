@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "iommu.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "timer.h"
+
+// The device-directory-table pointer: its mode says what is done with each device's accesses.
+#define DDTP 0x10
+#define DDTP_MODE 0xfu
+#define DDTP_BUSY 0x10u
+#define MODE_OFF 0u  // all are refused: so it comes out of reset
+#define MODE_BARE 1u // all pass as they are; above: tables
+
+#define IOMMU_CLASS 0x0806 // base class and subclass
+#define IOMMU_BUSY_TIMEOUT_NS 50000000ULL
+
+// The register once the IOMMU has done what was last written to it, or has had the time to.
+static uint64_t read_settled(volatile uint64_t *ddtp)
+{
+    uint64_t start_ns = time_now_ns();
+    uint64_t value = *ddtp;
+
+    while ((value & DDTP_BUSY) != 0 && time_now_ns() - start_ns < IOMMU_BUSY_TIMEOUT_NS) {
+        value = *ddtp;
+    }
+    return value;
+}
+
+static bool pass(uint64_t base)
+{
+    volatile uint64_t *ddtp = (volatile uint64_t *)(uintptr_t)(base + DDTP);
+    uint64_t value = read_settled(ddtp);
+
+    if ((value & (DDTP_BUSY | DDTP_MODE)) == MODE_OFF) {
+        *ddtp = MODE_BARE;
+        value = read_settled(ddtp);
+    }
+    if ((value & (DDTP_BUSY | DDTP_MODE)) == MODE_BARE) {
+        return true;
+    }
+    printf("error: the IOMMU at %#" PRIx64 " does not let devices reach memory (ddtp %#" PRIx64
+           ", mode %u, wanted 1); hint: %s\n",
+           base, value, (unsigned)(value & DDTP_MODE),
+           (value & DDTP_MODE) > MODE_BARE ? "its tables belong to another owner: reset the machine"
+                                           : "start the machine without it");
+    return false;
+}
+
+bool iommu_open(const struct machine *machine, const struct pci_function *functions, unsigned count)
+{
+    bool all = true;
+
+    for (uint32_t i = 0; i < machine->iommu_count; i++) {
+        all = pass(machine->iommus[i].base) && all;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (functions[i].class_code >> 8 == IOMMU_CLASS && functions[i].bars[0].base != 0) {
+            pci_decode(&functions[i]);
+            all = pass(functions[i].bars[0].base) && all;
+        }
+    }
+    return all;
+}

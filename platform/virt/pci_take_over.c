@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// What an earlier user of a function may have left on, off: firmware, a boot loader, a kernel that
+// crashed. PCI Local Bus 3.0 §6.8, PCI-to-PCI Bridge 1.2 chapter 3, PCI Power Management 1.2 §3.2
+// (sections not checked against the text of the last).
+#include "pci.h"
+#include "timer.h"
+
+enum {
+    CAPABILITY_POWER = 0x01,
+    CAPABILITY_MSI = 0x05,
+    CAPABILITY_MSIX = 0x11,
+    POWER_STATUS = 4, // offsets inside a capability
+    MESSAGE_CONTROL = 2,
+};
+
+#define POWER_STATE 0x0003u       // 0: D0, 3: D3hot
+#define POWER_PME 0x8100u         // enable, and status, which a 1 would clear
+#define POWER_WAIT_NS 10000000ULL // from D3hot to D0, before the next access
+#define MSI_ENABLE 0x0001u
+#define MSIX_ENABLE 0x8000u
+
+static bool power_up(const struct pci_function *function)
+{
+    unsigned at = pci_find_capability(function, CAPABILITY_POWER);
+    uint64_t start_ns = time_now_ns();
+    uint16_t status;
+
+    if (at == 0) {
+        return true;
+    }
+    status = pci_config_read16(function, at + POWER_STATUS);
+    if ((status & POWER_STATE) == 0) {
+        return true;
+    }
+    pci_config_write16(function, at + POWER_STATUS,
+                       (uint16_t)(status & ~(POWER_STATE | POWER_PME)));
+    while (time_now_ns() - start_ns < POWER_WAIT_NS) {
+        // Configuration space must not be touched meanwhile.
+    }
+    return (pci_config_read16(function, at + POWER_STATUS) & POWER_STATE) == 0;
+}
+
+static void clear_control(const struct pci_function *function, uint8_t capability, unsigned bits)
+{
+    unsigned at = pci_find_capability(function, capability);
+
+    if (at != 0) {
+        unsigned control = pci_config_read16(function, at + MESSAGE_CONTROL);
+
+        pci_config_write16(function, at + MESSAGE_CONTROL, (uint16_t)(control & ~bits));
+    }
+}
+
+// Stale bus numbers would answer for a bus that another bridge is given, stale upper halves would
+// open windows that are written as closed.
+static void close_bridge(const struct pci_function *bridge)
+{
+    pci_config_write8(bridge, PCI_BRIDGE_PRIMARY, 0);
+    pci_config_write8(bridge, PCI_BRIDGE_SECONDARY, 0);
+    pci_config_write8(bridge, PCI_BRIDGE_SUBORDINATE, 0);
+    pci_config_write16(bridge, PCI_BRIDGE_IO, 0x00f0); // base above limit: closed
+    pci_config_write32(bridge, PCI_BRIDGE_IO_UPPER, 0);
+    pci_config_write32(bridge, PCI_BRIDGE_MEMORY, 0x0000fff0);
+    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE, 0x0000fff0);
+    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_BASE_UPPER, 0);
+    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER, 0);
+    pci_config_write16(bridge, PCI_BRIDGE_CONTROL, 0);
+}
+
+bool pci_take_over(const struct pci_function *function)
+{
+    pci_disable(function);
+    if (!power_up(function)) {
+        return false;
+    }
+    pci_disable(function); // a function that left D3hot may have been reset
+    clear_control(function, CAPABILITY_MSI, MSI_ENABLE);
+    clear_control(function, CAPABILITY_MSIX, MSIX_ENABLE);
+    if (function->header_type == 1) {
+        close_bridge(function);
+    }
+    return true;
+}
