@@ -5,8 +5,9 @@
  * The line is a level, but an interrupt controller may latch only its edges (QEMU's PLIC) or send a
  * high level again (the PLIC specification). Looking again behind the last head doorbell is right
  * for both: an entry that came before it is seen, one that comes later finds the line low and
- * raises it. It costs a load; masking (INTMS, INTMC) would cost two register writes. That nothing
- * is lost is shown by tests/spin/line.pml.
+ * raises it. It costs a load; masking (INTMS, INTMC) costs two register writes, and is for machines
+ * that know edges only and whose doorbells are posted. That nothing is lost is shown by
+ * tests/spin/line.pml.
  */
 #include "nvme_internal.h"
 
@@ -76,22 +77,45 @@ static uint32_t search(struct nvme_controller *controller)
     return found;
 }
 
-/* All masked, then all open: an edge, if the line has a reason to be high. */
-static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t count,
-                           uint32_t found)
+/*
+ * Writes to several devices arrive in no order. All of them are masked before the first one opens,
+ * lest the line never fall: a read pushes what is posted.
+ */
+static void settle_masks(struct nvme_controller *const *controllers, uint32_t count)
 {
+    for (uint32_t i = 0; i < count && count > 1; i++) {
+        if (controllers[i]->config.mask_line) {
+            hal_arm_before_look((const volatile uint8_t *)controllers[i]->config.registers +
+                                NVME_REG_CSTS);
+        }
+    }
+}
+
+/*
+ * All masked, then all open: an edge, if the line has a reason to be high. The shared ones are in a
+ * round, which is such a bracket, and whose empty claims are counted there.
+ */
+static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t count,
+                           uint32_t found, bool counts_empty)
+{
+    bool searches = found == 0;
     bool by_owner;
 
     for (uint32_t i = 0; i < count; i++) {
-        enter(controllers[i]);
+        if (!controllers[i]->config.shared) {
+            enter(controllers[i]);
+        }
     }
-    for (uint32_t i = 0; i < count && found == 0; i++) {
-        found = search(controllers[i]);
+    for (uint32_t i = 0; i < count && searches; i++) {
+        found += controllers[i]->config.shared ? 0 : search(controllers[i]);
     }
+    settle_masks(controllers, count);
     /* What an owner has found by itself this interrupt may have been for, on the whole line. */
-    by_owner = found == 0 && got_on(controllers, count);
+    by_owner = !counts_empty || (found == 0 && got_on(controllers, count));
     for (uint32_t i = 0; i < count; i++) {
-        leave(controllers[i], found, by_owner);
+        if (!controllers[i]->config.shared) {
+            leave(controllers[i], found, by_owner);
+        }
     }
     return found;
 }
@@ -163,7 +187,8 @@ static void forget_empty(struct nvme_controller *const *controllers, uint32_t co
  * masked before the others are looked at and opened behind that, so that each opening either finds
  * the line low or a claim pending, which will look at all of them. tests/spin/shared.pml
  */
-static NVME_COLD uint32_t serve_shared(struct nvme_controller *const *controllers, uint32_t count)
+static NVME_INLINE uint32_t serve_rounds(struct nvme_controller *const *controllers, uint32_t count,
+                                         bool masks)
 {
     uint32_t found = 0;
     uint32_t others = 0;
@@ -177,8 +202,8 @@ static NVME_COLD uint32_t serve_shared(struct nvme_controller *const *controller
         }
     }
     /* A shared controller has nobody on this list. Empty claims count for its rounds alone. */
-    if (!look_again(controllers, count, &others)) {
-        others = end_masked(controllers, count, others);
+    if (!look_again(controllers, count, &others) || masks) {
+        others = end_masked(controllers, count, others, false);
     }
     if (others != 0) {
         forget_empty(controllers, count);
@@ -193,12 +218,23 @@ static NVME_COLD uint32_t serve_shared(struct nvme_controller *const *controller
     return found + others;
 }
 
+static NVME_COLD uint32_t serve_shared(struct nvme_controller *const *controllers, uint32_t count)
+{
+    return serve_rounds(controllers, count, false);
+}
+
+/* With mask_line, and others on the line; a round by itself masks anyway. */
+static NVME_COLD uint32_t serve_masked(struct nvme_controller *const *controllers, uint32_t count)
+{
+    return serve_rounds(controllers, count, true);
+}
+
 /* A claim that found nothing where it was to be expected, or has not found the end. */
 static NVME_COLD uint32_t serve_odd(struct nvme_controller *const *controllers, uint32_t count,
                                     uint32_t found)
 {
     return controllers[0]->config.shared ? serve_shared(controllers, count)
-                                         : end_masked(controllers, count, found);
+                                         : end_masked(controllers, count, found, true);
 }
 
 static NVME_NOINLINE uint32_t serve_one(struct nvme_controller *controller)
@@ -224,10 +260,11 @@ static NVME_NOINLINE uint32_t serve_several(struct nvme_controller *const *contr
         shared = shared || controllers[i]->config.shared;
     }
     if (shared) {
-        return serve_shared(controllers, count);
+        return controllers[0]->config.mask_line ? serve_masked(controllers, count)
+                                                : serve_shared(controllers, count);
     }
     if (!look_again(controllers, count, &found) || found == 0) {
-        return end_masked(controllers, count, found);
+        return end_masked(controllers, count, found, true);
     }
     for (uint32_t i = 0; i < count; i++) {
         served(controllers[i]);

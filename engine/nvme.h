@@ -183,6 +183,8 @@ struct nvme_config {
                                     0 = NVME_SPIN_MAX_DEFAULT_NS */
     bool msix;                   /* MSI-X is on: each interrupt queue has a vector of its own, INTx
                                     and its masks are not used */
+    bool mask_line;              /* nvme_irq_service masks the line meanwhile: see there. The same
+                                    for all controllers of a line */
     bool shared;                 /* the INTx line goes to hart `home`, queues of any owner interrupt
                                     over it; needs kick, excludes msix */
     uint32_t home;               /* in the owners' numbering; it need not own a queue */
@@ -573,7 +575,12 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
 /*
  * The whole handler of one INTx line with `count` controllers on it. Call in the trap between claim
  * and complete, on the owner of their queues. Drains the queues that have been rung for and looks
- * again until a whole pass finds nothing; a claim that finds nothing searches all, admin too.
+ * again until a whole pass finds nothing; a claim that finds nothing searches all, admin too. That
+ * is right for interrupt controllers that know levels, and for edges where a doorbell has reached
+ * the device when its store is done, as in QEMU. Where edges alone are known and writes are posted,
+ * an entry may come behind the last look and before the doorbell, and raise no edge: there set
+ * mask_line. Then all queues are searched between INTMS and INTMC, which arrives behind the
+ * doorbells; 2 more MMIO writes, and a read for each of several controllers on the line.
  * Returns the completions found; 0 is normal. NVME_STORM_CLAIMS claims in a row, in 100 ms, without
  * any progress of the queues mask the line: its queues poll for a while (event INTERRUPT_STORM),
  * which nvme_queue_watch ends after 1 s, each further time after twice as long. Bounded by 8

@@ -77,6 +77,15 @@ static inline bool nvme_queue_shares(const struct nvme_queue *queue)
     return queue->controller->config.shared && queue->interrupts;
 }
 
+/*
+ * True if it stands on its source's list while completions may come. The handler that masks has no
+ * list, so that the other one finds nothing and ends in it: neither has to ask which one it is.
+ */
+static inline bool nvme_queue_listed(const struct nvme_queue *queue)
+{
+    return queue->interrupts && (queue->source->message || !queue->controller->config.mask_line);
+}
+
 /* The queue in the sets of struct nvme_round. */
 static inline uint64_t nvme_queue_bit(const struct nvme_queue *queue)
 {

@@ -51,13 +51,13 @@ void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state stat
 void nvme_queue_leave(struct nvme_queue *queue)
 {
     struct nvme_queue **link = &queue->source->attended;
-    bool listed = queue->attention != NVME_ATTENTION_AWAY && queue->interrupts;
+    bool present = queue->attention != NVME_ATTENTION_AWAY;
 
     queue->attention = NVME_ATTENTION_AWAY;
-    if (listed && nvme_queue_shares(queue)) {
+    if (present && nvme_queue_shares(queue)) {
         __atomic_fetch_and(&queue->controller->round.attending, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
-    } else if (listed) {
+    } else if (present && nvme_queue_listed(queue)) {
         while (*link != queue) {
             link = &(*link)->next_attended;
         }
@@ -78,7 +78,7 @@ static NVME_COLD bool attend(struct nvme_queue *queue)
         /* Before the doorbell, whose barrier keeps it so; pairs with nvme_shared_begin(). */
         __atomic_fetch_or(&queue->controller->round.attending, nvme_queue_bit(queue),
                           __ATOMIC_RELAXED);
-    } else if (queue->interrupts) {
+    } else if (nvme_queue_listed(queue)) {
         queue->next_attended = queue->source->attended;
         queue->source->attended = queue;
     }

@@ -80,6 +80,7 @@ static void choose_model(struct sim_controller *controller)
     model->stops_late = random_chance(random, 500);
     model->counts_pending = random_chance(random, 500);
     model->granted = random_between(random, 1, 8);
+    model->posted = controller->sim->posted;
     model->line = &controller->sim->lines[controller->line];
     model_set_namespace(model, 1, (uint8_t)controller->sim->block_shift,
                         controller->sim->block_count);
@@ -104,6 +105,7 @@ static void choose_config(struct sim_controller *controller)
         .max_transfer_bytes = large ? 4 << 20 : RANDOM_ONE(random, limits),
         .command_timeout_ns = random_between(random, 1000, 5000) * MS,
         .hybrid_spin_max_ns = RANDOM_ONE(random, spins_ns),
+        .mask_line = controller->sim->masks[controller->line],
         .hook_arg = controller,
         .kick = sim_kick,
         .bus_master = sim_allow_dma,
@@ -201,8 +203,11 @@ void sim_controllers_prepare(struct sim *sim)
         large || random_chance(&sim->random, 500) ? 1 : random_between(&sim->random, 2, 3);
     sim->block_shift = large || random_chance(&sim->random, 300) ? 12 : 9;
     sim->block_count = large ? LARGE_BLOCKS : (uint64_t)BLOCKS >> (sim->block_shift - 9);
+    sim->posted = random_chance(&sim->bus, 400);
     for (uint32_t i = 0; i < SIM_CONTROLLERS; i++) {
         sim->lines[i].kind = RANDOM_ONE(&sim->random, kinds);
+        sim->masks[i] = (sim->posted && sim->lines[i].kind != MODEL_LINE_LEVEL) ||
+                        random_chance(&sim->bus, 300);
         sim->homes[i] = random_below(&sim->random, SIM_HARTS);
     }
     for (uint32_t i = 0; i < sim->controller_count; i++) {

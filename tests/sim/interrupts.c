@@ -38,7 +38,9 @@ static bool line_interrupts(struct sim *sim, uint32_t line)
     acting = world.hart;
     world.hart = sim->homes[line];
     nvme_irq_service(engines, count);
+    sim_arrive(sim);
     model_line_complete(&sim->lines[line]);
+    sim_arrive(sim);
     world.hart = acting;
     sim->in_handler = false;
     return true;
@@ -106,6 +108,7 @@ static void check_sleep(struct sim_queue *queue)
     if (random_chance(&controller->sim->random, 500)) {
         sim_device(controller, UINT32_MAX);
     }
+    world_arrive();
     pending = controller->config.msix ? controller->model->vectors[queue->index + 1].arrived
                                       : controller->sim->lines[controller->line].pending;
     /* A round, or home opening the line, is under way as long as there are kicks. */
@@ -190,6 +193,7 @@ static bool is_masked(const struct sim_queue *queue)
 {
     const struct model *model = queue->controller->model;
 
+    world_arrive();
     return queue->controller->config.msix ? model->vectors[queue->index + 1].masked
                                           : (model->interrupt_mask & 1) != 0;
 }

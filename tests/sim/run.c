@@ -92,6 +92,7 @@ void sim_run(struct sim *sim, uint64_t seed, uint32_t fault_mask)
     world.relax_ns = RELAX_NS;
     sim->seed = seed;
     sim->random.state = seed * UINT64_C(0x2545f4914f6cdd1d);
+    sim->bus.state = ~sim->random.state;
     sim->faults = choose_faults(sim, fault_mask);
     panic = world_catch_panic(run, sim);
     if (panic != NULL) {

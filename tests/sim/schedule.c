@@ -46,11 +46,20 @@ void sim_device(struct sim_controller *controller, uint32_t count)
     }
 }
 
+/* Some of the writes that are on their way arrive, those of one controller before others'. */
+void sim_arrive(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->controller_count && sim->posted; i++) {
+        model_arrive(sim->controllers[i].model, random_below(&sim->bus, 4));
+    }
+}
+
 /* Amid the driver's work: the device goes on. */
 static void device_meanwhile(void *arg)
 {
     struct sim *sim = arg;
 
+    sim_arrive(sim);
     sim_device(&sim->controllers[random_below(&sim->random, sim->controller_count)],
                random_between(&sim->random, 1, 3));
 }
@@ -139,6 +148,7 @@ static bool serve(struct sim *sim)
         if (queue->open) {
             sim_submit(queue);
         }
+        world_arrive();
         active |= controller->model->ready && !controller->model->gone &&
                   controller->model->pending_count != 0;
         sim_device(controller, UINT32_MAX);
@@ -147,10 +157,13 @@ static bool serve(struct sim *sim)
         }
         active |= queue->outstanding != before;
     }
+    world_arrive();
     for (uint32_t source = 0; source < SIM_SOURCES; source++) {
         active |= sim_interrupts(sim, source);
+        world_arrive();
     }
     active |= sim_deliver_all(sim);
+    world_arrive();
     /* The device or a handler may have gone on amid the calls above. */
     return active || world.note_count != notes;
 }
@@ -271,6 +284,7 @@ void sim_step(struct sim *sim)
 {
     uint32_t kind = random_below(&sim->random, 1000);
 
+    sim_arrive(sim);
     for (uint32_t i = 0; i < sim->controller_count; i++) {
         if (sim->controllers[i].failed && !sim->controllers[i].lost &&
             sim->controllers[i].engine != NULL) {

@@ -90,12 +90,15 @@ struct sim_controller {
 /* A run of one seed. */
 struct sim {
     struct random random;
+    struct random bus; /* of posted writes, apart: without them a seed's course stays as it was */
     uint64_t seed;
     uint32_t faults; /* a bit per class that is in use */
     struct sim_controller controllers[SIM_CONTROLLERS];
     uint32_t controller_count;
     struct model_line lines[SIM_CONTROLLERS];
     uint32_t homes[SIM_CONTROLLERS]; /* of the lines: harts */
+    bool masks[SIM_CONTROLLERS];     /* of the lines: whether the handler masks them meanwhile */
+    bool posted;                     /* register writes are on their way for a while */
     uint32_t kicked;                 /* a bit per hart that a kick is on its way to */
     uint32_t away;                   /* likewise: in the midst of something, interrupts off */
     struct sim_request requests[SIM_REQUESTS];
@@ -166,6 +169,7 @@ bool sim_may_close(const struct sim_queue *queue);
 /* schedule.c */
 void sim_moments(struct sim *sim);
 void sim_device(struct sim_controller *controller, uint32_t count);
+void sim_arrive(struct sim *sim);
 void sim_watch(struct sim *sim, uint64_t step_ns);
 void sim_settle(struct sim *sim);
 void sim_step(struct sim *sim);

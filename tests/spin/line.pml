@@ -10,12 +10,15 @@
  *   -DLINE_EDGE          a rising line is latched, nothing else is looked at (QEMU 7.2)
  *   -DLINE_EDGE_CLEARS   the same, and a falling line takes the latch back
  *
- *   -DMASK               mask, drain once, open: nvme_irq_enter() and nvme_irq_exit()
+ *   -DMASK               mask, drain once, open: nvme_irq_enter() and nvme_irq_exit(), mask_line
+ *   -DPOSTED             register writes arrive later: of one device in order, of two in no order;
+ *                        with MASK a read of each pushes them before the first one opens
  *
  *   -DBUG_DRAIN_ONCE     drain and complete: enough for a level, not for an edge
  *   -DBUG_ONE_BY_ONE     each controller until it has nothing left (with MASK: masked, drained and
  *                        opened) before the next
  *   -DBUG_GIVE_UP        leaves a line that stays busy without an edge
+ *   -DBUG_NO_READ        with POSTED and MASK: opens before all masks have arrived
  */
 #define CONTROLLERS 2
 #ifndef ENTRIES
@@ -25,6 +28,7 @@
 byte posted[CONTROLLERS]; /* completion entries written by the device */
 byte rung[CONTROLLERS];   /* the head doorbell: entries given back */
 byte taken[CONTROLLERS];  /* entries that the hart has consumed */
+byte given[CONTROLLERS];  /* entries that its last doorbell said */
 bool masked[CONTROLLERS]; /* INTMS bit 0 */
 
 #define PASSES_MAX 2
@@ -51,15 +55,64 @@ inline follow_line()
     fi
 }
 
+/*
+ * Writes to one device's registers: a mask, an opening, or the head doorbell, which gives back all
+ * that was taken then. On their way there is a mask, a doorbell and an opening at most, or the
+ * doorbells of a busy line.
+ */
+#define WRITE_MASK 200
+#define WRITE_OPEN 201
+
+inline arrive(c, value)
+{
+    if
+    :: value == WRITE_MASK -> masked[c] = true
+    :: value == WRITE_OPEN -> masked[c] = false
+    :: else -> rung[c] = value
+    fi;
+    follow_line()
+}
+
+#ifdef POSTED
+#define WRITES 4
+chan way0 = [WRITES] of { byte };
+chan way1 = [WRITES] of { byte };
+
+/* A hart waits where too many are on their way. */
+inline write(c, value)
+{
+    if
+    :: c == 0 -> way0 ! value
+    :: c == 1 -> way1 ! value
+    fi
+}
+
+/* hal_arm_before_look(): comes back when all is there. */
+inline read_back()
+{
+    empty(way0) && empty(way1)
+}
+#else
+inline write(c, value)
+{
+    d_step { arrive(c, value) }
+}
+
+inline read_back()
+{
+    skip
+}
+#endif
+
 /* nvme_source_close(), nvme_source_open() */
 inline mask(c)
 {
-    d_step { masked[c] = true; follow_line() }
+    write(c, WRITE_MASK)
 }
 
 inline unmask(c)
 {
-    d_step { masked[c] = false; follow_line() }
+    write(c, WRITE_OPEN)
 }
 
 /* nvme_queue_service(): entries until one is old, then one head doorbell if there were any. */
@@ -70,7 +123,9 @@ inline drain(c)
     :: atomic { posted[c] == taken[c] -> break }
     od;
     if
-    :: rung[c] != taken[c] -> d_step { rung[c] = taken[c]; follow_line() }
+    :: given[c] != taken[c] ->
+        given[c] = taken[c];
+        write(c, given[c])
     :: else
     fi
 }
@@ -85,6 +140,19 @@ active [CONTROLLERS] proctype device()
     :: posted[c] == ENTRIES -> break
     od
 }
+
+#ifdef POSTED
+active proctype bus()
+{
+    byte value;
+
+end:
+    do
+    :: d_step { nempty(way0) -> way0 ? value; arrive(0, value) }
+    :: d_step { nempty(way1) -> way1 ? value; arrive(1, value) }
+    od
+}
+#endif
 
 /* One look at a controller's queues: what is there is drained. */
 inline look(c)
@@ -135,6 +203,9 @@ active proctype hart()
 #else
         mask(0); mask(1);
         drain(0); drain(1);
+#ifndef BUG_NO_READ
+        read_back();
+#endif
         unmask(0); unmask(1);
 #endif
 #elif defined(BUG_DRAIN_ONCE)
