@@ -29,6 +29,7 @@ FIRMWARE = "OpenSBI v"  # its first line, once per start of the machine
 END_STEP_S = 0.01  # between two looks whether QEMU has ended
 STDERR_MAX_BYTES = 64 * 1024
 STOP_GRACE_S = 3.0
+EXIT_GRACE_S = 10.0  # after the guest's `exit N`: QEMU 11.1.3 sometimes does not notice its end
 TAIL_LINES = 15
 
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_TIMEOUT = 0, 1, 2, 124
@@ -97,6 +98,8 @@ class Guest:
         self.paused = False  # we were stopped (Ctrl-Z) meanwhile: times mean nothing
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._guest_exit: int | None = None
+        self._exit_ns = 0  # when its line came
+        self._stayed = False  # QEMU did not end after it, and was stopped
 
     def __enter__(self) -> Guest:
         machine = self.machine
@@ -164,7 +167,7 @@ class Guest:
             self._ready.append(Line(time_ns, text))
             match = re.fullmatch(r"exit (\d+)", text.strip())
             if match:
-                self._guest_exit = int(match[1])
+                self._guest_exit, self._exit_ns = int(match[1]), time_ns
 
     def _read_chunk(self) -> bytes:
         """The next bytes; empty at the console's end and at the deadline."""
@@ -173,8 +176,7 @@ class Guest:
         while True:
             left_s = self._left_s()
             if left_s is not None and left_s <= 0:
-                self.timed_out = True
-                self.stop()
+                self._give_up()
                 return b""
             if stop.wait_readable(fd, left_s):
                 return os.read(fd, 65536)
@@ -190,7 +192,16 @@ class Guest:
             self.begin_time()
         if self.machine.gdb:
             return None
-        return (self._deadline_ns - time.monotonic_ns()) / 1e9
+        end_ns = self._deadline_ns
+        if self._guest_exit is not None:
+            end_ns = min(end_ns, self._exit_ns + int(EXIT_GRACE_S * 1e9))
+        return (end_ns - time.monotonic_ns()) / 1e9
+
+    def _give_up(self) -> None:
+        """The time is up: of the guest, or of QEMU after the guest's last word."""
+        self._stayed = self._guest_exit is not None
+        self.timed_out = not self._stayed
+        self.stop()
 
     def stop(self) -> None:
         """End QEMU now, kindly first. Does nothing if it has ended."""
@@ -211,14 +222,14 @@ class Guest:
         assert self._process
         left_s = self._left_s()
         if not self._wait_end(None if left_s is None else max(STOP_GRACE_S, left_s)):
-            self.timed_out = True
-            self.stop()
+            self._give_up()
         self._stderr.seek(0)
         text = self._stderr.read(STDERR_MAX_BYTES).decode("utf-8", "replace")
         stderr = "\n".join(
             line for line in text.splitlines() if "terminating on signal" not in line
         )
-        status, reason = self._verdict(self._process.returncode, stderr)
+        qemu_status = 0 if self._stayed else self._process.returncode
+        status, reason = self._verdict(qemu_status, stderr)
         return Result(
             status,
             self._guest_exit,

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from typing import Any
+from unittest import mock
 
 from support import SCRIPTS, ScriptTest
 
+import guest
 from guest import Guest, run_guest
 from machine import Machine, UsageError, parse_properties, parse_size
 
@@ -46,6 +48,13 @@ class ExitStatus(ScriptTest):
         done = self.command(body="exit 0")
         self.assertEqual(done.returncode, 1)
         self.assertIn("without a word", done.stderr)
+
+    def test_qemu_that_stays_after_the_exit_line(self) -> None:
+        for status in (0, 1):
+            body = f"echo exit {status}; exec sleep infinity"
+            with self.subTest(status=status), mock.patch.object(guest, "EXIT_GRACE_S", 0.1):
+                result = run_guest(Machine(self.elf, qemu=str(self.fake_qemu(body))))
+                self.assertEqual((result.status, result.guest_exit), (status, status))
 
     def test_last_line_without_an_end(self) -> None:
         self.assertEqual(self.command(body="printf 'exit 0'").returncode, 0)
