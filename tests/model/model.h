@@ -292,6 +292,9 @@ uint32_t model_doorbell_last(const struct model *model, uint32_t queue_id, bool 
 /* The INTx level: PCI status bit 3, which INTMS does not hide from QEMU's view of the pin. */
 bool model_level(const struct model *model);
 
+/* The device is pulled out: gone, and its line falls. */
+void model_remove(struct model *model);
+
 /* Turns bus mastering on, as the embedder's hook does. */
 void model_allow_dma(struct model *model);
 

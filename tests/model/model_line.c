@@ -10,7 +10,8 @@ bool model_level(const struct model *model)
 {
     bool high = model->counts_pending ? model->interrupt_status : model->pending_extra != 0;
 
-    if (model->msix) {
+    /* A device that was pulled out drives nothing: its port takes the line back for it. */
+    if (model->msix || model->gone) {
         return false;
     }
     if ((model->interrupt_mask & 1) != 0 || (model->cc & NVME_CC_EN) == 0) {
@@ -44,6 +45,12 @@ void model_update_line(struct model *model)
         (line->kind == MODEL_LINE_LEVEL || line->kind == MODEL_LINE_EDGE_CLEARS)) {
         line->pending = false;
     }
+}
+
+void model_remove(struct model *model)
+{
+    model->gone = true;
+    model_update_line(model);
 }
 
 void model_vector_send(struct model *model, uint16_t vector)

@@ -263,7 +263,7 @@ static bool prepare_never_ready(struct sim_controller *controller)
 
 static bool inject_removed(struct sim_controller *controller)
 {
-    controller->model->gone = true;
+    model_remove(controller->model);
     return true;
 }
 
