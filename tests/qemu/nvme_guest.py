@@ -202,9 +202,9 @@ def nvme(
     return console
 
 
-def qemu_version() -> tuple[int, ...]:
+def qemu_version(qemu: str | None = None) -> tuple[int, ...]:
     """Of the emulator that these tests use. What it does is asked rather, where it can be."""
-    _, version = find_qemu(os.environ.get("QEMU") or "qemu-system-riscv64")
+    _, version = find_qemu(qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
     return tuple(int(part) for part in version.split(".")[:2])
 
 
