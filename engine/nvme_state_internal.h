@@ -92,7 +92,7 @@ struct nvme_round {
 };
 
 #define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */
-#define NVME_NOTE_HYBRID NVME_BITS(16, 16) /* shut where polling is worth it */
+#define NVME_NOTE_HYBRID NVME_BITS(16, 16) /* closed where polling is worth it */
 
 /* What an owner in hybrid mode has learned of its waits, and the one that goes on. See hybrid.c. */
 struct nvme_wait {
