@@ -107,7 +107,7 @@ class Run(ScriptTest):
         also = "def no(*_): raise OSError(1, 'no')\nos.pidfd_open = no"
         done = self.run_py("echo exit 0; exec >&-; sleep 0.3; exit 0", also=also)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        done = self.run_py("echo exit 0; exec >&-; sleep 9", "--timeout", "0.1", also=also)
+        done = self.run_py("echo up; exec >&-; sleep 9", "--timeout", "0.1", also=also)
         self.assertEqual(done.returncode, 124)
 
     def test_a_process_that_cannot_be_started(self) -> None:
