@@ -44,7 +44,6 @@ from nvme_tool_errors import (
     no_controller,
     no_namespace,
     out_of_range,
-    slow_device,
     small_table,
     usage,
 )
@@ -55,7 +54,6 @@ from nvme_tool_media import (
     empty_in_front,
     many_controllers,
     one_disk,
-    patience,
     two_disks,
     unusable,
 )
@@ -240,7 +238,6 @@ def cases(full: bool) -> list[Case]:
         ("disks are chosen", choice),
         ("empty controller in front", empty_in_front),
         ("eleven controllers", many_controllers),
-        ("patience", patience),
     ]
     listed += [(f"two disks, {kind}", part(two_disks, kind, "plic")) for kind in TWINS]
     listed += [("two disks, messages", part(two_disks, "alone", "imsic"))]
@@ -286,7 +283,6 @@ def cases(full: bool) -> list[Case]:
             (f"FAT volume {mode}", part(fat, mode)),
             (f"read error {mode}", part(media_error, mode, "read")),
             (f"write error {mode}", part(media_error, mode, "write")),
-            (f"slow device {mode}", part(slow_device, mode)),
         ]
         for lba in (512, 4096):
             listed += [

@@ -73,23 +73,6 @@ def media_error(completion: str, kind: str) -> None:
     nvme(f"{verb} count=0 bs=4k completion={completion}", range_, status=1, **common)
 
 
-def slow_device(completion: str) -> None:
-    """A command that takes too long ends the controller, in words, not the machine."""
-    nvme(
-        f"crc bs=512 count=40 iodepth=8 timeout=1s completion={completion}",
-        "command timed out",
-        "failed controller disabled",
-        "^error: read of LBA",
-        status=1,
-        attach=False,
-        qemu_args=[
-            *("-object", "throttle-group,id=slow,x-iops-total=1"),
-            *("-blockdev", "driver=throttle,node-name=t,throttle-group=slow,file=disk0"),
-            *("-device", "nvme,serial=hartq,drive=t"),
-        ],
-    )
-
-
 def usage() -> None:
     """The tables speak."""
     nvme("help", "^usage: nvme", "^crc .*iodepth=", "^iodepth= .*default 32")

@@ -162,19 +162,3 @@ def many_controllers() -> None:
     """More than are used together are all described."""
     arguments = devices(*(f"nvme,serial=x{i},addr={i + 1:#x}" for i in range(11)))
     nvme("identify", "^controller 10 at PCI 00:0b.0", status=1, attach=False, qemu_args=arguments)
-
-
-# ---- Deadlines ---------------------------------------------------------------------------------
-
-
-def patience() -> None:
-    """What a slow medium needs is given; see slow_device for the deadline that is too short."""
-    slow = [
-        *("-object", "throttle-group,id=slow,x-iops-total=1"),
-        *("-blockdev", "driver=throttle,node-name=t,throttle-group=slow,file=disk0"),
-        *("-device", "nvme,serial=hartq,drive=t"),
-    ]
-    machine = {"attach": False, "qemu_args": slow, "backing": "ram:1m"}
-    nvme("crc bs=512 count=4 iodepth=4", "^crc32", **machine)
-    nvme("crc timeout=999ms", "error: timeout=999ms is too small .1s to 3600s", status=1)
-    nvme("help", "^timeout= .*default 30s")

@@ -25,6 +25,7 @@ import instruction_cases
 import machines
 import nvme_tool
 import selftest_cases
+import throttle_cases
 from nvme_guest import Skipped
 from selftest_cases import LOGS, Tally
 
@@ -44,6 +45,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     listed = [Job(case.name, case.run) for case in selftest_cases.cases(full, seed)]
     listed += [Job(f"bench {case.name}", case.run) for case in bench_cases.cases()]
     listed += [Job(case.name, case.run) for case in backing_cases.cases()]
+    listed += [Job(case.name, case.run) for case in throttle_cases.cases()]
     listed += [Job(case.name, case.run) for case in instruction_cases.cases()]
     listed += [Job(f"machine {case.name}", case.run) for case in machines.cases(full)]
     return listed + [Job(f"tool {case.name}", case.run) for case in nvme_tool.cases(full)]

@@ -1,0 +1,155 @@
+"""A medium that QEMU throttles for seconds, over QMP, under the bench and the nvme tool.
+
+Nothing is judged by the clock: the throttle lets a request a second through, and is lifted when
+QEMU has counted some. All others of the first batch have waited that long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import json
+import os
+import re
+import socket
+import time
+
+from guest import Guest, Result
+from machine import Machine
+from nvme_guest import Case, Failure, check, folder, nvme
+
+BATCH = 8
+LET_THROUGH = 5  # four seconds between the first and the last
+LOOK_S = 0.1
+LOOKS_MAX = 900
+NAMESPACE = "ns0"
+sockets = itertools.count()
+
+
+class Ended(Failure):
+    """QEMU is gone; its guest's console says why."""
+
+
+class Qmp:
+    """QEMU's monitor, whose guest waits for `cont`."""
+
+    def __init__(self, path: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        for _ in range(LOOKS_MAX):
+            if self._socket.connect_ex(path) == 0:
+                break
+            time.sleep(LOOK_S)
+        self._answers = self._socket.makefile("r")
+        self.ask("qmp_capabilities")
+
+    def ask(self, command: str, **arguments: object) -> object:
+        """What the command returns. Raises Failure where QEMU refuses it, Ended if QEMU is gone."""
+        words = json.dumps({"execute": command, "arguments": arguments})
+        try:
+            self._socket.sendall(words.encode())
+            for line in self._answers:  # the greeting and events are none
+                answer = json.loads(line)
+                if "return" in answer:
+                    return answer["return"]
+                check("error" not in answer, f"{command}: {line}")
+        except OSError as error:
+            raise Ended(f"{command}: {error}") from error
+        raise Ended(f"{command}: QEMU has ended")
+
+    def throttle(self, iops: int) -> None:
+        """Let so many requests through in a second; 0 is all of them."""
+        rates = {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": iops, "iops_rd": 0, "iops_wr": 0}
+        self.ask("block_set_io_throttle", id=NAMESPACE, **rates)
+
+    def reads(self) -> int:
+        """Read commands that have ended."""
+        answer = self.ask("query-blockstats")
+        assert isinstance(answer, list)
+        return sum(each["stats"]["rd_operations"] for each in answer)
+
+    def lift(self) -> None:
+        """End the throttle once some requests have come through it."""
+        looks = 0
+        while self.reads() < LET_THROUGH:
+            looks += 1
+            check(looks < LOOKS_MAX, "the guest does not read")
+            time.sleep(LOOK_S)
+        self.throttle(0)
+
+    def close(self) -> None:
+        """Leave QEMU alone."""
+        self._answers.close()
+        self._socket.close()
+
+
+def run_throttled(app: str, words: str, lifts: bool) -> tuple[Result, list[str]]:
+    """One boot. The throttle is there before the guest's first command."""
+    path = os.path.relpath(folder() / f"{next(sockets)}.qmp")  # a socket's name is short
+    machine = Machine(
+        app,
+        words.split(),
+        harts=1,
+        timeout_s=90.0,
+        namespace={"id": NAMESPACE},
+        qemu_args=["-S", "-qmp", f"unix:{path},server=on,wait=off"],
+    )
+    console = []
+    with Guest(machine) as guest:
+        qmp = Qmp(path)
+        qmp.throttle(1)
+        qmp.ask("cont")
+        if lifts:
+            with contextlib.suppress(Ended):
+                qmp.lift()
+        for line in guest.lines():
+            guest.begin_time()
+            console.append(line.text)
+        qmp.close()
+        return guest.finish(), console
+
+
+WORDS = {
+    "bench": f"rw=randread iodepth={BATCH} runtime=50ms ramp_time=0",
+    "nvme": f"crc bs=512 count={4 * BATCH} iodepth={BATCH}",
+}
+
+
+def patience(app: str, mode: str) -> None:
+    """The deadline that is not named is long enough."""
+    words = f"{WORDS[app]} completion={mode}"
+    result, console = run_throttled(app, words, lifts=True)
+    check(result.status == 0, f"{words}: {result.reason}", console)
+    check(not any("timed out" in line for line in console), "timed out", console)
+
+
+def deadline(app: str, mode: str) -> None:
+    """One that is too short ends the controller, in words."""
+    words = f"{WORDS[app]} completion={mode} timeout=1s"
+    result, console = run_throttled(app, words, lifts=False)
+    check(result.status == 1 and result.guest_exit == 1, f"{words}: {result.reason}", console)
+    for text in ("command timed out", "failed controller disabled", "^error: "):
+        check(any(re.search(text, line) for line in console), f"no '{text}'", console)
+
+
+def option() -> None:
+    """Its limits and its default are told."""
+    nvme("crc timeout=999ms", "error: timeout=999ms is too small .1s to 3600s", status=1)
+    nvme("help", "^timeout= .*default 30s")
+
+
+def cases() -> list[Case]:
+    """All of them."""
+    long = (("bench", "hybrid"), ("nvme", "irq"))
+    short = (("bench", "poll"), ("nvme", "poll"), ("nvme", "irq"), ("nvme", "hybrid"))
+    return [
+        Case("timeout=, its limits", option),
+        *(
+            Case(f"throttled for 4 s, {app} {mode}", functools.partial(patience, app, mode))
+            for app, mode in long
+        ),
+        *(
+            Case(f"throttled, timeout=1s, {app} {mode}", functools.partial(deadline, app, mode))
+            for app, mode in short
+        ),
+    ]
