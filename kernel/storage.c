@@ -23,10 +23,6 @@ enum { POLLS_PER_CLOCK = 256 };
 /* Polls between two moments at which interrupts are taken. */
 enum { POLLS_PER_DOOR = 16 };
 
-/* How long an idle hart may take to answer in a round, and how often that is looked at. */
-#define ROUND_TIMEOUT_NS UINT64_C(1000000000)
-#define ROUND_LOOK_NS UINT64_C(100000)
-
 /* ---- Queues --------------------------------------------------------------------------- */
 
 static bool check_config(const struct storage_config *config)
@@ -226,6 +222,13 @@ static void leave_sources(void *arg, unsigned index)
     storage_detach_hart(arg, index);
 }
 
+/* A round of a shared line may be under way: every owner answers, however late its kick comes. */
+static void answer_round(void *arg, unsigned index)
+{
+    (void)index;
+    storage_answer(arg);
+}
+
 static void leave_kicks(void *arg, unsigned index)
 {
     (void)arg;
@@ -233,27 +236,14 @@ static void leave_kicks(void *arg, unsigned index)
     hart_attach_ipi(NULL, NULL);
 }
 
-/* A round of a shared line that is still under way ends: its owners are idle and answer. */
-static enum nvme_error close_queue(struct storage_queue *queue)
-{
-    uint64_t start_ns = time_now_ns();
-    enum nvme_error error = nvme_queue_close(queue->engine);
-
-    while (error == NVME_ERR_BUSY && time_now_ns() - start_ns < ROUND_TIMEOUT_NS) {
-        timer_pause(ROUND_LOOK_NS);
-        error = nvme_queue_close(queue->engine);
-    }
-    queue->engine = NULL;
-    return error;
-}
-
 static bool close_queues(struct storage *storage)
 {
     bool clean = true;
 
     for (uint32_t i = 0; i < storage->queue_count; i++) {
-        enum nvme_error error = close_queue(&storage->queues[i]);
+        enum nvme_error error = nvme_queue_close(storage->queues[i].engine);
 
+        storage->queues[i].engine = NULL;
         if (error != NVME_OK) {
             printf("error: closing queue %" PRIu32 ": %s\n", i, nvme_error_text(error));
             clean = false;
@@ -280,7 +270,7 @@ static bool close_controller(struct storage *storage, uint32_t index)
 
 /*
  * Closing is administration, done here for every hart's controller: no handler of another hart may
- * be running, or come later. Kicks go on until the queues are closed, for a round may be under way.
+ * be running, or come later. A round may be under way: each owner answers it, and no clock decides.
  */
 bool storage_close(struct storage *storage)
 {
@@ -288,6 +278,7 @@ bool storage_close(struct storage *storage)
 
     storage_mask_vectors(storage);
     run_on_harts(storage, leave_sources);
+    run_on_harts(storage, answer_round);
     clean = close_queues(storage);
     /* A late kick finds no queue from now on, and after this round no handler. */
     __atomic_store_n(&storage->line_count, 0, __ATOMIC_RELEASE);

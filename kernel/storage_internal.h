@@ -64,6 +64,9 @@ uint32_t storage_harts(const struct storage *storage);
 /* Harts that take lines and own no queue answer kicks from now on; owners start themselves. */
 bool storage_start_homes(struct storage *storage);
 
+/* What an IPI would make this hart do, in a thread of it: a round that waits for it goes on. */
+void storage_answer(struct storage *storage);
+
 /*
  * Takes off the handlers of what comes to this hart, lines and vectors, in a thread of it: none is
  * running here then. Lines are still known: kicks go on.

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "harts.h"
+#include "irq.h"
 #include "storage_internal.h"
 #include "wired.h"
 
@@ -257,13 +258,26 @@ static void kicked_spread(void *arg)
     kick_lines(storage, hart);
 }
 
+static void (*kick_handler(const struct storage *storage))(void *arg)
+{
+    return storage->config.spread ? kicked_spread : kicked;
+}
+
+void storage_answer(struct storage *storage)
+{
+    uint64_t saved = irq_save();
+
+    kick_handler(storage)(storage);
+    irq_restore(saved);
+}
+
 /*
  * A kick that came before had no handler, and a round that waits for this hart would wait for ever:
  * one more, as an IPI, for it must be taken behind an interrupt that is pending.
  */
 void storage_line_start(struct storage *storage)
 {
-    hart_attach_ipi(storage->config.spread ? kicked_spread : kicked, storage);
+    hart_attach_ipi(kick_handler(storage), storage);
     hart_send_ipi(hart_index());
 }
 

@@ -79,7 +79,7 @@ def keep_log(name: str, machine: Machine, console: Sequence[str], result: Result
 
 
 def count_lines(console: Sequence[str], result: Result, skips: bool) -> Tally:
-    """`ok`, `FAIL`, `skip` and `note` lines; an end that does not fit them is one failure more."""
+    """Lines by their first word; an end that does not fit them is one failure more."""
     tally = Tally()
     for text in console:
         word, _, rest = text.partition(" ")
@@ -89,6 +89,8 @@ def count_lines(console: Sequence[str], result: Result, skips: bool) -> Tally:
             tally.failures.append(text)
         elif word == "note":
             tally.notes.append(rest)
+        elif word == "error:":
+            tally.notes.append(text)
     if result.status != 0 and not tally.failures:
         tally.failures.append(result.reason or f"status {result.status}")
     if result.status == 0 and tally.failures:

@@ -78,6 +78,63 @@ static void test_waits(void)
     check(slow.ended, "closing did not wait for the handler");
 }
 
+// ---- A kick that its owner does not take -----------------------------------------------------
+
+static void note_end(void *arg, struct nvme_result result)
+{
+    (void)arg;
+    check(result.error == NVME_OK, "%s", nvme_error_text(result.error));
+    check(!slow.ended, "ended twice");
+    slow.ended = true;
+}
+
+// Posts and takes no kick from now on.
+static void post_and_be_deaf(void *arg, unsigned index)
+{
+    struct storage_queue *queue = &selftest.storage.queues[index];
+
+    (void)arg;
+    if (index + 1 != selftest.storage.queue_count) {
+        return;
+    }
+    storage_hart_start(queue);
+    hart_attach_ipi(NULL, NULL);
+    check(nvme_read(queue->engine, queue->ns, 0, 1, slow.buffer,
+                    (struct nvme_callback){note_end, NULL}) == NVME_OK,
+          "post");
+    nvme_submit(queue->engine);
+    storage_hart_stop(queue);
+}
+
+// The round of a shared line waits for that hart; closing does not, and has no time limit.
+static void test_answers(void)
+{
+    struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH};
+    uint64_t start_ns = time_now_ns();
+    const struct storage_queue *last;
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    last = &selftest.storage.queues[selftest.storage.queue_count - 1];
+    if (!last->controller->shared || last->hart == last->controller->home) {
+        close_storage(); // nobody is kicked here
+        return;
+    }
+    slow.buffer = take_pages(PAGE_BYTES);
+    slow.ended = false;
+    check(harts_run(selftest.storage.queue_count, post_and_be_deaf, NULL) == 0,
+          "harts did not run");
+    while ((nvme_queue_closed(last->engine) & NVME_CLOSED_ROUND) == 0) {
+        if (time_now_ns() - start_ns > WAIT_LIMIT_NS) {
+            give_up("no round began");
+        }
+    }
+    check(!slow.ended, "a hart without a handler took a kick");
+    close_storage();
+    check(slow.ended, "closing left a request behind");
+}
+
 // ---- What is left behind ---------------------------------------------------------------------
 
 static void test_forgets(void)
@@ -159,6 +216,7 @@ static void test_polled_after(void)
 
 const struct test closing_tests[] = {
     {"closing.waits", test_waits, MODE_IRQ, WANTS_HARTS},
+    {"closing.answers", test_answers, MODE_IRQ, WANTS_HARTS},
     {"closing.forgets", test_forgets, MODE_SLEEP, WANTS_HARTS},
     {"closing.polled-after", test_polled_after, MODE_IRQ, WANTS_HARTS | WANTS_NAMED},
     {NULL, NULL, MODE_NONE, 0},
