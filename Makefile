@@ -93,17 +93,20 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/virt/machine*.c \
     kernel/options*.c kernel/medium.c bench/job*.c bench/pacing*.c \
-    bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c tests/model/*.c)
+    bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c tests/model/*.c tests/board/*.c) \
+    $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_take_over.c plic.c wired.c)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # tests/model comes first: its nvme_port.h stands in for the target's.
 HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Iengine -Ikernel \
-    -Iplatform/riscv64 -Iplatform/virt -Ibench
+    -Iplatform/riscv64 -Iplatform/virt -Ibench -Itests/board
 
 # $(1) a folder below build/host/, $(2) the compiler, $(3) its flags
+# tests/board stands in for the headers of platform/riscv64 that are of one machine only.
 define host_build
+build/host/$(1)/platform/virt/%.o: BOARD_FLAGS = -Itests/board
 build/host/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
-	$$(call quiet,CC ) $(2) $$(HOST_CFLAGS) $(3) -MMD -MP -c -o $$@ $$<
+	$$(call quiet,CC ) $(2) $$(BOARD_FLAGS) $$(HOST_CFLAGS) $(3) -MMD -MP -c -o $$@ $$<
 build/host/$(1)/libhost.a: $$(patsubst %.c,build/host/$(1)/%.o,$$(HOST_SOURCES))
 	@rm -f $$@
 	$$(call quiet,AR ) ar rcs $$@ $$^

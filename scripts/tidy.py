@@ -39,7 +39,14 @@ FOLDERS = (
     ".ci",
 )
 # Test programs of the host may allocate; what they test may not.
-HOST_ONLY = ("tests/unit/", "tests/model/", "tests/sim/", "tests/threads/", "tests/fuzz/")
+HOST_ONLY = (
+    "tests/unit/",
+    "tests/model/",
+    "tests/board/",
+    "tests/sim/",
+    "tests/threads/",
+    "tests/fuzz/",
+)
 
 # What a folder's files may include: (folder, folders of "quoted" headers, <system> headers or None
 # for any). The first folder that fits decides.

@@ -11,6 +11,7 @@
 // edge source is claimed first, as one that comes during its handler is another.
 #include <stddef.h>
 
+#include "fence.h"
 #include "wired_internal.h"
 
 enum {
@@ -94,7 +95,7 @@ static unsigned read_identity(const volatile uint32_t *place)
 {
     unsigned source = *place >> TOP_IDENTITY_SHIFT & TOP_IDENTITY_MASK;
 
-    __asm__ volatile("fence i, iorw" ::: "memory"); // the handler's accesses come behind
+    fence(i, iorw); // the handler's accesses come behind
     return source;
 }
 
@@ -114,7 +115,7 @@ static void aplic_interrupt(void)
 
     if (!edge) {
         call_handler(table, source);
-        __asm__ volatile("fence iorw, i" ::: "memory");
+        fence(iorw, i);
     }
     claimed = read_identity(&idc[IDC_CLAIM]);
     if (edge || (claimed != source && claimed != 0)) {

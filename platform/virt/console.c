@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "fence.h"
 #include "harts.h"
 #include "irq.h"
 #include "sbi.h"
@@ -61,7 +62,7 @@ static bool lock(void)
 
         if (atomic_compare_exchange_strong(&owner, &expected, self)) {
             // The lock orders memory alone: the port is used behind it, and before its release.
-            __asm__ volatile("fence rw, io" ::: "memory");
+            fence(rw, io);
             return true;
         }
         if (expected == self) {
@@ -88,7 +89,7 @@ void console_write(const char *text, size_t size_bytes)
 
     write_text(text, size_bytes);
     if (taken) {
-        __asm__ volatile("fence io, rw" ::: "memory");
+        fence(io, rw);
         atomic_store(&owner, 0);
     }
     irq_restore(saved);

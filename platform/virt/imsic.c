@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "csr.h"
+#include "fence.h"
 #include "harts.h"
 #include "heap.h"
 #include "trap.h"
@@ -71,7 +72,7 @@ static void imsic_interrupt(void)
     uint64_t top;
 
     __asm__ volatile("csrrw %0, " CSR_TEXT(STOPEI) ", zero" : "=r"(top)::"memory");
-    __asm__ volatile("fence iorw, iorw" ::: "memory");
+    fence(iorw, iorw);
     top >>= STOPEI_IDENTITY_SHIFT;
     if (top <= imsic.identity_count) {
         handlers[top].function(handlers[top].arg);
@@ -177,7 +178,7 @@ bool imsic_attach(unsigned hart_index, void (*handler)(void *arg), void *arg,
             handlers[identity].arg = arg;
             handlers[identity].function = handler;
             // Before the message can be sent.
-            __asm__ volatile("fence rw, orw" ::: "memory");
+            fence(rw, orw);
             *message = (struct imsic_message){
                 .address = (uint64_t)(uintptr_t)imsic.file[hart_index],
                 .data = identity,

@@ -3,6 +3,7 @@
 // ECAM is memory-mapped I/O of the access's own width (PCI Express 3.0 §7.2.2). Each access has a
 // fence on both sides: this space, the functions' BARs and memory are regions of their own, and
 // nothing else orders accesses of one against another's (RISC-V Unprivileged ISA 20191213, §2.7).
+#include "fence.h"
 #include "pci.h"
 
 // The list lives in bytes 0x40 to 0xff, four bytes at least each: more entries are a loop.
@@ -10,7 +11,7 @@
 
 static inline void order(void)
 {
-    __asm__ volatile("fence iorw, iorw" ::: "memory");
+    fence(iorw, iorw);
 }
 
 uint8_t pci_config_read8(const struct pci_function *function, unsigned offset)

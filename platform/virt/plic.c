@@ -5,6 +5,7 @@
 // not enabled (hw/intc/sifive_plic.c, seen in 7.2), and the specification leaves it open.
 #include <stddef.h>
 
+#include "fence.h"
 #include "wired_internal.h"
 
 enum {
@@ -63,13 +64,13 @@ static void plic_interrupt(void)
     volatile int32_t *claim = self->interrupt_controller; // signed: an index without extension
     uint64_t source = (uint64_t)(int64_t)*claim;
 
-    __asm__ volatile("fence i, iorw" ::: "memory");
+    fence(i, iorw);
     if (source < WIRED_SOURCE_LIMIT) {
         const struct wired_table *table = self->interrupt_table;
 
         table->handlers[source].function(table->handlers[source].arg);
     }
-    __asm__ volatile("fence iorw, o" ::: "memory");
+    fence(iorw, o);
     *claim = (int32_t)source;
 }
 

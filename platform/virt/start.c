@@ -9,6 +9,7 @@
 #include "board.h"
 #include "console.h"
 #include "fdt_tree.h"
+#include "fence.h"
 #include "harts.h"
 #include "heap.h"
 #include "imsic.h"
@@ -47,7 +48,7 @@ void machine_exit(int code)
     console_flush();
     console_last_words(text, (size_t)size);
     if (the_machine.test.size != 0) {
-        __asm__ volatile("fence iorw, o" ::: "memory"); // the text is out before the machine ends
+        fence(iorw, o); // the text is out before the machine ends
         *(volatile uint32_t *)(uintptr_t)the_machine.test.base =
             status == 0 ? START_TEST_PASS : status << 16 | START_TEST_FAIL;
     }

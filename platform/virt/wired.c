@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "csr.h"
+#include "fence.h"
 #include "heap.h"
 #include "irq.h"
 #include "trap.h"
@@ -162,13 +163,13 @@ static uint64_t lock(void)
         // Bounded: the holder runs the few lines below with interrupts off.
     }
     // The lock orders memory alone; the registers come behind it, and before its release.
-    __asm__ volatile("fence rw, io" ::: "memory");
+    fence(rw, io);
     return saved;
 }
 
 static void unlock(uint64_t saved)
 {
-    __asm__ volatile("fence io, rw" ::: "memory");
+    fence(io, rw);
     atomic_flag_clear_explicit(&wired.routing, memory_order_release);
     irq_restore(saved);
 }
@@ -182,7 +183,7 @@ void wired_attach(struct machine_interrupt irq, void (*handler)(void *arg), void
     controller->kind->configure(controller, irq.source, irq.trigger);
     place->arg = arg;
     place->function = handler;
-    __asm__ volatile("fence rw, orw" ::: "memory"); // before the enable that lets it run
+    fence(rw, orw); // before the enable that lets it run
     unlock(saved);
 }
 
