@@ -93,7 +93,8 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/virt/machine*.c \
     kernel/options*.c kernel/medium.c bench/job*.c bench/pacing*.c \
-    bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c tests/model/*.c tests/board/*.c) \
+    bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c tests/model/*.c \
+    tests/board/*.c) \
     $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_take_over.c plic.c wired.c)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # tests/model comes first: its nvme_port.h stands in for the target's.

@@ -8,7 +8,9 @@
 
 #include "harts.h"
 #include "heap.h"
+#include "iommu.h"
 #include "medium.h"
+#include "start.h"
 #include "storage_internal.h"
 
 enum { DMA_PAGE = 65536 };
@@ -122,8 +124,11 @@ static enum storage_step open_engine(struct storage *storage, struct storage_con
         return STORAGE_TAKEN;
     }
     storage_print_controller_events(controller, storage->controller_count);
-    storage_note(controller, "is not used: bring-up failed: %s (%d)", nvme_error_text(error),
-                 (int)error);
+    storage_note(controller, "is not used: bring-up failed: %s (%d)%s", nvme_error_text(error),
+                 (int)error,
+                 error == NVME_ERR_FATAL
+                     ? iommu_hint(machine_get(), storage->functions, storage->function_count)
+                     : "");
     if (error == NVME_ERR_STUCK) {
         storage_keep_memory(storage);
     }

@@ -48,6 +48,11 @@ static bool pass(uint64_t base)
     return false;
 }
 
+static bool is_iommu(const struct pci_function *function)
+{
+    return function->class_code >> 8 == IOMMU_CLASS && function->bars[0].base != 0;
+}
+
 bool iommu_open(const struct machine *machine, const struct pci_function *functions, unsigned count)
 {
     bool all = true;
@@ -56,10 +61,27 @@ bool iommu_open(const struct machine *machine, const struct pci_function *functi
         all = pass(machine->iommus[i].base) && all;
     }
     for (unsigned i = 0; i < count; i++) {
-        if (functions[i].class_code >> 8 == IOMMU_CLASS && functions[i].bars[0].base != 0) {
+        if (is_iommu(&functions[i])) {
             pci_decode(&functions[i]);
             all = pass(functions[i].bars[0].base) && all;
         }
     }
     return all;
+}
+
+// QEMU (10.0 and 11.1, hw/riscv/virt.c) takes the machine's own IOMMU out of the device tree when
+// there is one on PCI. It stays in front of every function, and off: nothing says where it is.
+const char *iommu_hint(const struct machine *machine, const struct pci_function *functions,
+                       unsigned count)
+{
+    bool found = false;
+
+    for (unsigned i = 0; i < count; i++) {
+        found = found || is_iommu(&functions[i]);
+    }
+    return found && machine->iommu_count == 0
+               ? "; hint: an IOMMU that the device tree does not name may refuse its accesses: "
+                 "-machine iommu-sys=on beside -device riscv-iommu-pci is one; leave one of them "
+                 "out"
+               : "";
 }

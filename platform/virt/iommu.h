@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // RISC-V IOMMUs: none may stand between the devices and memory, for the engine gives them the CPU's
-// addresses. RISC-V IOMMU Architecture 1.0, chapter on the memory-mapped register interface.
+// addresses. RISC-V IOMMU Architecture 1.0, §5.5 (ddtp).
 #ifndef HARTQ_IOMMU_H
 #define HARTQ_IOMMU_H
 
@@ -13,5 +13,10 @@
 /// answer; said on the console. Hart 0, before a device masters the bus.
 bool iommu_open(const struct machine *machine, const struct pci_function *functions,
                 unsigned count);
+
+/// The end of an error line of a controller that cannot reach memory though iommu_open() was true:
+/// a hint, "" where no IOMMU is likely to be in its way.
+const char *iommu_hint(const struct machine *machine, const struct pci_function *functions,
+                       unsigned count);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What an earlier user of a function may have left on, off: firmware, a boot loader, a kernel that
-// crashed. PCI Local Bus 3.0 §6.8, PCI-to-PCI Bridge 1.2 chapter 3, PCI Power Management 1.2 §3.2
-// (sections not checked against the text of the last).
+// crashed. PCI Local Bus 3.0 §6.8 (MSI and MSI-X), PCI-to-PCI Bridge 1.2 §3.2.5, PCI Power
+// Management 1.2 §3.2.4 (states) and §5.6.1 (the wait).
 #include "pci.h"
 #include "timer.h"
 

@@ -85,7 +85,7 @@ const char *board_heard(void)
     return board.text;
 }
 
-/* ---- platform/riscv64, as far as it is asked -------------------------------------------------- */
+/* ---- platform/riscv64, as far as it is asked ------------------------------------------------- */
 
 uint64_t time_now_ns(void)
 {

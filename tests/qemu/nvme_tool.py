@@ -63,6 +63,7 @@ from nvme_tool_machines import (
     delivered,
     device_in_front,
     fewer_queues,
+    hidden_iommu,
     identify,
     iommu,
     many_functions,
@@ -266,6 +267,7 @@ def cases(full: bool) -> list[Case]:
     listed += [
         ("a PCI IOMMU", part(iommu, "-device", "riscv-iommu-pci")),
         ("an IOMMU of the machine", part(iommu, "-machine", "iommu-sys=on")),
+        ("an IOMMU that the tree hides", hidden_iommu),
         ("BARs without room", oversized_bars),
         ("more harts than are used", surplus_harts),
     ]
