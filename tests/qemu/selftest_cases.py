@@ -266,7 +266,7 @@ def special_cases(full: bool, seed: int) -> list[Case]:
         selftest("machine reset", "test=reset", **reset),
         selftest("left on", "test=left-over", harts=1, attach=False, qemu_args=LEFT_ON),
         selftest("machine reset imsic", "test=reset", irqchip="imsic", **reset),
-        selftest("command ids wrap", f"test=queue.generations seed={seed}", harts=1),
+        selftest("deep queues", "test=queue.deep,queue.generations", harts=1, backing="null"),
         selftest("null medium", "test=life", backing="null", harts=2),
         *dead_cases(),
     ]
