@@ -249,7 +249,7 @@ def dead_cases() -> list[Case]:
 
 def special_cases(full: bool, seed: int) -> list[Case]:
     """Load that lasts, devices that fail, machines that are reset."""
-    time = 60 if full else 3
+    time = 60 if full else 1
     long = f"runtime={time}s seed={seed}"
     queues = {"max_ioqpairs": "2"}
     reset = {"harts": 1, "qemu_args": ["-action", "reboot=reset"]}

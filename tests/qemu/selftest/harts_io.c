@@ -11,7 +11,7 @@
 #include "wired.h"
 
 // Requests in flight, and entries enough for all their parts where MDTS splits them.
-enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, REQUESTS = 1500 };
+enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, REQUESTS = 600 };
 
 static void test_shadow(void)
 {

@@ -9,7 +9,7 @@
 #include "selftest.h"
 #include "timer.h"
 
-enum { READS = 500, OVERSLEEP_READS = 3000, DEPTH = 16, QUIET_TICKS = 10, FEW_WAKES = 2 };
+enum { READS = 500, OVERSLEEP_READS = 1000, DEPTH = 16, QUIET_TICKS = 10, FEW_WAKES = 2 };
 #define RESCUE_NS (NS_PER_S / 4) // between two looks for a lost wake-up
 
 // Written in ticks of hart 0.

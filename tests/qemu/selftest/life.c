@@ -6,7 +6,7 @@
 #include "irq.h"
 #include "selftest.h"
 
-enum { ROUNDS = 50, DEPTH = 8 };
+enum { ROUNDS = 20, DEPTH = 8 };
 // What a device may say of a command whose queue is deleted; type and code.
 enum { STATUS_MASK = 0x7ff, STATUS_SQ_DELETED = 0x008 };
 

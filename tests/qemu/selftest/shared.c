@@ -12,7 +12,7 @@
 enum {
     DEPTH = 16,
     DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
-    ROUNDS = 20,
+    ROUNDS = 10,
     ROUND_REQUESTS = 60,
     ALONE_READS = 400,
 };
