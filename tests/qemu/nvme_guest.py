@@ -25,7 +25,7 @@ from guest import run_guest  # noqa: E402
 from machine import BUILD, Machine, find_qemu  # noqa: E402
 
 MIB = 1 << 20
-IMAGE_BYTES = 64 * MIB
+IMAGE_BYTES = 16 * MIB
 TIMEOUT_S = 90.0
 MASK = (1 << 64) - 1
 # QEMU before 9.2 may lose a message to an IMSIC: the watch finds it.
@@ -66,7 +66,7 @@ def folder() -> Path:
 
 
 def shared_image() -> Path:
-    """The random 64 MiB, one file per thread: QEMU locks an image. Nobody writes to it."""
+    """The random image, one file per thread: QEMU locks an image. Nobody writes to it."""
     path = folder() / f"shared-{threading.get_ident()}.img"
     if not path.exists():
         path.write_bytes(random_bytes(IMAGE_BYTES))
@@ -75,7 +75,7 @@ def shared_image() -> Path:
 
 @functools.lru_cache
 def shared_crc() -> int:
-    """zlib's CRC-32 of the random 64 MiB."""
+    """zlib's CRC-32 of the random image."""
     return zlib.crc32(random_bytes(IMAGE_BYTES))
 
 
@@ -96,6 +96,7 @@ class image:
         self.path.unlink()
 
 
+@functools.lru_cache
 def pattern(seed: int, begin: int, size: int) -> bytes:
     """What `fill seed=` writes from byte `begin` on: splitmix64 by 8-byte word."""
     words = bytearray()

@@ -96,8 +96,8 @@ def crc_row(row: Row) -> None:
     words = f"completion={row['completion']} harts={row['harts']} offset={row['offset']} bs={bs}"
     fields = {"harts": row["harts"], "lba_bytes": row["lba"], "irqchip": row["irqchip"]}
     if bs == 512:
-        # A sixteenth of it: there are 128 Ki such blocks.
-        part = IMAGE_BYTES // 16
+        # A quarter of it: there are 32 Ki such blocks.
+        part = IMAGE_BYTES // 4
         right = f"^crc32 {zlib.crc32(random_bytes(IMAGE_BYTES)[:part]):08x}$"
         nvme(f"crc {words} count={part // 512}", right, backing=shared_image(), **fields)
     else:
@@ -138,8 +138,8 @@ def chained_lists() -> None:
 
 
 def above_mdts(completion: str) -> None:
-    """Requests of 16 MiB are split; two per hart share a queue of two requests."""
-    crc(f"bs=16m iodepth=2 harts=2 completion={completion} offset=4", harts=2)
+    """Requests of 4 MiB are split; two per hart share a queue of two requests."""
+    crc(f"bs=4m iodepth=2 harts=2 completion={completion} offset=4", harts=2)
     crc(f"bs=2m iodepth=1 completion={completion} max_transfer=64k offset=4092")
 
 

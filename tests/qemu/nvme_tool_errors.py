@@ -94,7 +94,7 @@ def exit_statuses() -> None:
         (0, ["count=8"]),
         (1, ["lba=99g"]),
         (2, ["--lba", "700"]),
-        (124, ["--backing", "null:4096g", "--timeout", "3"]),
+        (124, ["--backing", "null:4096g", "--timeout", "1"]),
     ):
         command = [sys.executable, str(ROOT / "scripts/run.py"), "nvme", "crc", *arguments]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -157,7 +157,7 @@ def delivered(completion: str, delivery: str, **fields: object) -> None:
 
 
 def sockets_deliver(irqchip: str, sockets: int, controllers: int | None) -> None:
-    """Filled, verified and read by 1, 2 and 4 of 4 harts, whichever socket they are of.
+    """Filled by 4 harts, verified by 2 and by 1 of 4, whichever socket they are of.
 
     A PLIC or an APLIC reaches the harts of its socket alone, and PCI is wired to one of them: a
     queue of another hart is told by the hart that takes the line.
@@ -166,13 +166,13 @@ def sockets_deliver(irqchip: str, sockets: int, controllers: int | None) -> None
         raise Skipped("QEMU before 8.0 connects the second PLIC to no hart's S-mode")
     machine = {"irqchip": irqchip, "sockets": sockets, "controllers": controllers}
     shared = "shared" if sockets > 1 or controllers == 1 else "per-hart"
-    for harts in (1, 2, 4):
-        delivery = "msix" if irqchip == "imsic" else "(per-hart|shared)" if harts == 1 else shared
-        with image(bytes(8 * MIB)) as path:
-            for command in ("fill", "verify"):
-                words = f"{command} count=0 seed=5 completion=irq harts={harts}"
-                nvme(words, f"delivery {delivery}$", backing=path, harts=4, **machine)
-            check(path.read_bytes() == pattern(5, 0, 8 * MIB), f"{irqchip}: the image is another")
+    with image(bytes(8 * MIB)) as path:
+        for command, harts in (("fill", 4), ("verify", 2), ("verify", 1)):
+            delivery = "(per-hart|shared)" if harts == 1 else shared
+            delivery = "msix" if irqchip == "imsic" else delivery
+            words = f"{command} count=0 seed=5 completion=irq harts={harts}"
+            nvme(words, f"delivery {delivery}$", backing=path, harts=4, **machine)
+        check(path.read_bytes() == pattern(5, 0, 8 * MIB), f"{irqchip}: the image is another")
 
 
 def second_namespace() -> None:
@@ -231,7 +231,7 @@ def identify() -> None:
         "memory per queue +[0-9]+ bytes",
         "INTx, source 34$",
         "subsystem +nqn.*:subsys0, of several controllers",
-        "namespace 1 +16384 blocks of 4096 bytes, 64 MiB; .*; shared",
+        "namespace 1 +4096 blocks of 4096 bytes, 16 MiB; .*; shared",
         "2 controllers, .* 2 queues of 64 entries, .* delivery per-hart",
         harts=2,
         lba_bytes=4096,
