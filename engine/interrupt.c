@@ -14,12 +14,9 @@
 /* Passes over a line that stays busy, before the rest of the hart gets a turn. */
 enum { PASSES_MAX = 8 };
 
-/* An admin command masks its hart's interrupts: who meets one here is on another hart. */
 static void enter(struct nvme_controller *controller)
 {
-    if ((controller->line.closed & NVME_CLOSED_ADMIN) != 0) {
-        hal_panic("a controller is administered on a hart that does not take its interrupt");
-    }
+    nvme_source_check_claim(&controller->line);
     nvme_source_close(&controller->line, NVME_CLOSED_BRACKET);
 }
 

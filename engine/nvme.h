@@ -15,7 +15,8 @@
  * interrupt; while no interrupt queue is open, or its handler is detached, on any hart. They wait
  * with that hart's interrupts off, at most command_timeout_ns per admin command (two for a queue)
  * and CAP.TO where the controller must be disabled, so never from done() or a trap. A handle passed
- * to another hart is published by the embedder (release, acquire).
+ * to another hart is published by the embedder (release, acquire). Two administrations at once, and
+ * a claim of the line amid one, end in hal_panic.
  *
  * Memory. The engine allocates nothing: two regions are handed over at open. Buffers belong to
  * the engine from a successful post until done() runs. Handles stay readable until

@@ -92,6 +92,17 @@ static inline uint64_t nvme_queue_bit(const struct nvme_queue *queue)
     return UINT64_C(1) << (queue->id - 1);
 }
 
+/*
+ * A claim of the source. An admin command masks its hart's interrupts: who meets one here is on
+ * another hart.
+ */
+static inline void nvme_source_check_claim(const struct nvme_source *source)
+{
+    if ((source->closed & NVME_CLOSED_ADMIN) != 0) {
+        hal_panic("a controller is administered on a hart that does not take its interrupt");
+    }
+}
+
 /* ---- source.c -------------------------------------------------------------------------- */
 
 /* NVME_ERR_CONFIG: no such mode. NVME_ERR_INTERRUPT: the embedder cannot mask vectors. */

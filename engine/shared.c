@@ -64,6 +64,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     struct nvme_round *round = &controller->round;
     uint32_t found = 0;
 
+    nvme_source_check_claim(&controller->line);
     NVME_POKE(&round->claims, round->claims + 1);
     if ((controller->line.closed & NVME_CLOSED_ROUND) != 0) {
         /* Its end opens the line, which makes a fresh edge. */

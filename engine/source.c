@@ -131,6 +131,7 @@ enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
 
 void nvme_source_served(struct nvme_source *source)
 {
+    nvme_source_check_claim(source);
     nvme_source_forget(source);
     for (const struct nvme_queue *queue = source->attended; queue != NULL && source->notes != 0;
          queue = queue->next_attended) {

@@ -5,6 +5,8 @@
  */
 #include "harts.h"
 
+#define MS UINT64_C(1000000)
+
 enum {
     QUEUES = 3,
 };
@@ -105,6 +107,48 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
     harts_answer(&harts);
     world.hart = 1;
     assert_int_equal(nvme_queue_service(harts.fixture.queues[1], 1), 1);
+    harts_finish(&harts);
+}
+
+struct pardon_case {
+    const char *name;
+    uint32_t watcher;
+};
+
+static const struct pardon_case pardon_cases[] = {
+    {"watch_of_home", 0},
+    {"watch_of_an_owner", 1},
+};
+
+/* The line is home's to open, whoever's watch finds that the time is over. */
+static void storm_is_forgiven_by_home(void **state)
+{
+    const struct pardon_case *this = *state;
+    struct harts harts;
+    uint64_t waited_ms = 0;
+
+    start(&harts);
+    for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) {
+        empty_round(&harts);
+    }
+    harts_kicks(&harts);
+    assert_int_equal(nvme_queue_closed(harts.fixture.queues[1]), NVME_CLOSED_STORM);
+    while (nvme_queue_closed(harts.fixture.queues[1]) != 0) {
+        assert_true(waited_ms < NVME_STORM_PARDON_NS / MS);
+        harts_watch(&harts, this->watcher, 10);
+        harts_deliver(&harts, harts.home);
+        waited_ms += 10;
+    }
+    assert_int_equal(waited_ms, NVME_STORM_PARDON_NS / MS);
+    assert_false(harts_masked(&harts));
+    assert_true(fixture_saw(&harts.fixture, NVME_EVENT_STORM_OVER));
+    harts_settle(&harts);
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        assert_int_equal(nvme_queue_mode(harts.fixture.queues[i]), NVME_MODE_INTERRUPT);
+        harts_complete(&harts, i);
+        assert_int_equal(harts_settle(&harts), 1);
+        outcome_check_ok(&harts.outcomes[i], HARTS_BLOCK);
+    }
     harts_finish(&harts);
 }
 
@@ -246,7 +290,7 @@ static void shared_line_needs_kicks_and_excludes_vectors(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[9 + COUNT_OF(pardon_cases)] = {
         cmocka_unit_test(empty_round_is_followed_by_one_that_asks_all),
         cmocka_unit_test(stale_entry_of_an_idle_queue_is_found_by_its_owner),
         cmocka_unit_test(storm_masks_the_line_and_wakes_all_owners),
@@ -257,6 +301,9 @@ int main(void)
         cmocka_unit_test(poll_queue_is_neither_asked_nor_waited_for),
         cmocka_unit_test(shared_line_needs_kicks_and_excludes_vectors),
     };
+    size_t count = 9;
 
-    return fixture_run("shared rounds", tests, COUNT_OF(tests));
+    fixture_add_cases(tests, &count, storm_is_forgiven_by_home, pardon_cases,
+                      COUNT_OF(pardon_cases), sizeof(pardon_cases[0]));
+    return fixture_run("shared rounds", tests, count);
 }

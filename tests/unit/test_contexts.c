@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/*
+ * admin.c, source.c, shared.c: calls in a context where they may not be made, which end in a panic.
+ */
+#include "harts.h"
+#include "nvme_internal.h"
+
+enum {
+    BLOCK = 512,
+    QUEUES = 2,
+};
+
+static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
+
+/* Fails unless body() ends in a panic whose reason has this word in it. */
+static void expect_panic(void (*body)(void *), void *arg, const char *word)
+{
+    const char *reason = world_catch_panic(body, arg);
+
+    assert_non_null(reason);
+    assert_non_null(strstr(reason, word));
+    world.irq_depth = 0; /* of the frames that were left */
+    world.meanwhile[WORLD_AT_DOORBELL] = NULL;
+}
+
+/* ---- Administration that meets the handler of its line ----------------------------------- */
+
+static void take_claim(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    nvme_irq_service(&fixture->controller, 1);
+}
+
+static void take_bracket(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    nvme_irq_enter(fixture->controller);
+}
+
+static void administer(void *arg)
+{
+    struct fixture *fixture = arg;
+    uint32_t nsid;
+
+    (void)!nvme_namespace_next(fixture->controller, 0, &nsid);
+}
+
+static void open_pair(void *arg)
+{
+    struct fixture *fixture = arg;
+    struct nvme_queue_config config = {.mode = NVME_MODE_POLL};
+
+    (void)!nvme_queue_open(fixture->controller, QUEUES, &config, &fixture->queues[QUEUES]);
+}
+
+struct meeting_case {
+    const char *name;
+    void (*administration)(void *arg);
+    void (*handler)(void *arg); /* on another hart, in the midst of it */
+    bool shared;
+    bool mask_line;
+    bool finds; /* a completion is there: the handler's short way */
+};
+
+static const struct meeting_case meeting_cases[] = {
+    {"empty_claim", administer, take_claim, false, false, false},
+    {"claim_that_finds", administer, take_claim, false, false, true},
+    {"claim_while_a_queue_opens", open_pair, take_claim, false, false, true},
+    {"masking_handler", administer, take_claim, false, true, true},
+    {"bracket", administer, take_bracket, false, false, false},
+    {"shared_empty_claim", administer, take_claim, true, false, false},
+    {"shared_claim_that_finds", administer, take_claim, true, false, true},
+};
+
+static void claim_amid_administration_panics(void **state)
+{
+    const struct meeting_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    fixture_init(&fixture);
+    fixture.config.shared = this->shared;
+    fixture.config.mask_line = this->mask_line;
+    fixture_start(&fixture, QUEUES, NVME_MODE_INTERRUPT);
+    fixture_interrupts(&fixture);
+    if (this->finds) {
+        assert_int_equal(
+            nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
+            NVME_OK);
+        nvme_submit(fixture.queues[0]);
+    }
+    world.meanwhile_arg = &fixture;
+    world.meanwhile[WORLD_AT_DOORBELL] = this->handler;
+    expect_panic(this->administration, &fixture, "administered on a hart");
+    fixture_drop(&fixture);
+}
+
+static void administration_amid_administration_panics(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    world.meanwhile_arg = &fixture;
+    world.meanwhile[WORLD_AT_DOORBELL] = administer;
+    expect_panic(administer, &fixture, "twice at a time");
+    fixture_drop(&fixture);
+}
+
+/* The same calls one after the other. */
+static void claims_around_administration_are_normal(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_start(&fixture, QUEUES, NVME_MODE_INTERRUPT);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct outcome outcome = {0};
+
+        administer(&fixture);
+        assert_int_equal(
+            nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
+            NVME_OK);
+        nvme_submit(fixture.queues[0]);
+        assert_true(fixture_interrupts(&fixture) != 0);
+        outcome_check_ok(&outcome, BLOCK);
+        assert_int_equal(fixture.controller->line.notes, 0); /* a claim stays short */
+    }
+    fixture_finish(&fixture);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[2 + COUNT_OF(meeting_cases)] = {
+        cmocka_unit_test(administration_amid_administration_panics),
+        cmocka_unit_test(claims_around_administration_are_normal),
+    };
+    size_t count = 2;
+
+    fixture_add_cases(tests, &count, claim_amid_administration_panics, meeting_cases,
+                      COUNT_OF(meeting_cases), sizeof(meeting_cases[0]));
+    return fixture_run("contexts", tests, count);
+}
