@@ -210,6 +210,7 @@ static void run_point(uint32_t number, uint32_t round)
         return;
     }
     report_point(&run, bench.workers, bench.storage.delivery);
+    storage_print_missed(&bench.storage);
     say_errors(&run);
 }
 

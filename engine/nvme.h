@@ -152,6 +152,7 @@ enum nvme_event_kind {
 struct nvme_event {
     enum nvme_event_kind kind;
     uint16_t queue_id; /* 0 admin, else I/O queue; 0 too when no queue is concerned */
+    uint16_t closed;   /* COMMAND_TIMEOUT of an I/O queue: nvme_queue_closed() at that moment */
     uint64_t value;    /* see the kind */
     uint64_t limit;    /* see the kind */
 };

@@ -234,6 +234,7 @@ static void watch_live(struct nvme_queue *queue, uint64_t now_ns)
     }
     if (error != NVME_OK) {
         event.queue_id = queue->id;
+        event.closed = (uint16_t)nvme_queue_closed(queue);
         nvme_event_emit(&controller->config, &event);
         nvme_controller_disable(controller, error);
     }

@@ -232,6 +232,7 @@ static void print_counters(const struct job *job)
     struct nvme_counters sum;
 
     storage_count(&job->storage, &sum);
+    storage_print_missed(&job->storage);
     if (sum.missed + sum.stale + sum.malformed != 0) {
         printf("note: missed interrupts %" PRIu64 ", stale completions %" PRIu64
                ", malformed completions %" PRIu64 "\n",

@@ -164,6 +164,9 @@ void storage_write_address(const struct pci_function *function, char text[STORAG
 /* Prints the events that came since the last call, with their numbers. Hart 0, outside traps. */
 void storage_print_events(struct storage *storage);
 
+/* A line for each queue that has missed interrupts: how many, and whether its source is open. */
+void storage_print_missed(const struct storage *storage);
+
 /* One line on the console: controllers, namespace, queues, depth, mode, delivery. */
 void storage_print_banner(const struct storage *storage);
 

@@ -32,6 +32,15 @@ void storage_note(struct storage_controller *controller, const char *format, ...
     printf("\n");
 }
 
+/* The state of an interrupt source: open, or every reason why it is not. */
+static void print_source(uint32_t closed)
+{
+    printf("interrupt source %s%s", closed != 0 ? "closed: " : "", nvme_closed_text(closed));
+    for (uint32_t rest = closed & (closed - 1); rest != 0; rest &= rest - 1) {
+        printf(", %s", nvme_closed_text(rest));
+    }
+}
+
 /* The engine's text is "what: value's name, limit's name"; the numbers go behind the names. */
 static void print_event(uint32_t controller, const struct nvme_event *event)
 {
@@ -41,13 +50,18 @@ static void print_event(uint32_t controller, const struct nvme_event *event)
 
     printf("note: nvme %" PRIu32 " queue %u: ", controller, event->queue_id);
     if (names == NULL) {
-        printf("%s\n", text);
+        printf("%s", text);
     } else if (second == NULL) {
-        printf("%s %" PRIu64 "\n", text, event->value);
+        printf("%s %" PRIu64, text, event->value);
     } else {
-        printf("%.*s %" PRIu64 "%s %" PRIu64 "\n", (int)(second - text), text, event->value, second,
+        printf("%.*s %" PRIu64 "%s %" PRIu64, (int)(second - text), text, event->value, second,
                event->limit);
     }
+    if (event->kind == NVME_EVENT_COMMAND_TIMEOUT && event->queue_id != 0) {
+        printf("; ");
+        print_source(event->closed);
+    }
+    printf("\n");
 }
 
 void storage_print_controller_events(struct storage_controller *controller, uint32_t index)
@@ -64,6 +78,22 @@ void storage_print_events(struct storage *storage)
 {
     for (uint32_t i = 0; i < storage->controller_count; i++) {
         storage_print_controller_events(&storage->controllers[i], i);
+    }
+}
+
+void storage_print_missed(const struct storage *storage)
+{
+    for (uint32_t i = 0; i < storage->queue_count; i++) {
+        const struct nvme_queue *queue = storage->queues[i].engine;
+        struct nvme_counters counters;
+
+        nvme_queue_count(queue, &counters);
+        if (counters.missed != 0) {
+            printf("note: hart %" PRIu32 ": missed interrupts %" PRIu64 ", late %" PRIu64 "; ",
+                   storage->queues[i].hart, counters.missed, counters.late);
+            print_source(nvme_queue_closed(queue));
+            printf("\n");
+        }
     }
 }
 

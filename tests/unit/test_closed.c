@@ -156,6 +156,32 @@ static void watch_services_behind_every_reason_within_20_ms(void **state)
     }
 }
 
+/* What the embedder prints of a deadline: the interrupts came, or why they did not. */
+static void deadline_tells_why_the_source_is_closed(void **state)
+{
+    const struct source_case *this = *state;
+    static const uint32_t reasons[] = {0, NVME_CLOSED_BRACKET,
+                                       NVME_CLOSED_POLLED | NVME_CLOSED_BRACKET};
+
+    for (uint32_t i = 0; i < COUNT_OF(reasons); i++) {
+        struct fixture fixture;
+        struct outcome outcome = {0};
+
+        start(&fixture, this->vectors);
+        nvme_source_close(fixture.queues[0]->source, reasons[i]);
+        fixture.model->hang_next = 1;
+        post(&fixture, 0, &outcome);
+        while (outcome.count == 0) {
+            world_advance(100 * MS);
+            nvme_queue_watch(fixture.queues[0], world.now_ns);
+        }
+        outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
+        assert_int_equal(fixture_event(&fixture, NVME_EVENT_COMMAND_TIMEOUT).closed, reasons[i]);
+        assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_TIMEOUT);
+        fixture_drop(&fixture);
+    }
+}
+
 static void every_reason_has_a_phrase_of_its_own(void **state)
 {
     (void)state;
@@ -310,7 +336,7 @@ static void handle_is_there_when_the_source_opens(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[4 + 4 * COUNT_OF(source_cases) + COUNT_OF(handle_cases)] = {
+    struct CMUnitTest tests[4 + 5 * COUNT_OF(source_cases) + COUNT_OF(handle_cases)] = {
         cmocka_unit_test(enter_twice_and_exit_once_opens_the_line),
         cmocka_unit_test(every_reason_has_a_phrase_of_its_own),
         cmocka_unit_test(kick_leaves_a_poll_queue_alone),
@@ -321,6 +347,7 @@ int main(void)
         slow_claims_for_nothing_are_borne,
         storm_is_forgiven_by_the_watch,
         watch_services_behind_every_reason_within_20_ms,
+        deadline_tells_why_the_source_is_closed,
     };
     size_t count = 4;
 
