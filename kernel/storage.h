@@ -152,8 +152,9 @@ void storage_wait(struct storage_queue *queue);
 
 /*
  * Calls handler(arg) whenever the interrupt source of an open line is claimed, in the trap of the
- * hart that takes it: for a device of another kind on the same line. NULL: no more. While nothing
- * is outstanding on the line. False: no such line.
+ * hart that takes it: for a device of another kind on the same line. NULL: no more, but a call that
+ * is under way on that hart goes on. Before another handler is given, NULL. On any hart, in a
+ * thread. False: no such line.
  */
 bool storage_attach_foreign(struct storage *storage, struct machine_interrupt irq,
                             storage_foreign *handler, void *arg);

@@ -210,11 +210,13 @@ bool storage_attach_foreign(struct storage *storage, struct machine_interrupt ir
     if (line == NULL) {
         return false;
     }
-    wired_detach(irq);
-    line->foreign_arg = arg;
+    /* The source stays routed, for its hart may be between claim and complete: see wired_route().
+     * What a handler that is on its way out needs stays too. */
+    if (handler != NULL) {
+        line->foreign_arg = arg;
+    }
     __atomic_store_n(&line->foreign, handler, __ATOMIC_RELEASE);
     attach_handler(line);
-    wired_route(irq, line->hart);
     return true;
 }
 

@@ -16,6 +16,7 @@ enum {
     DEPTH = 8,
     DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
     RAISED_MIN = 50,
+    SWAPS_MIN = 1000,
     IDLE_RAISES = 4 * NVME_STORM_CLAIMS,
 };
 #define TELL_LIMIT_NS (2 * NS_PER_S) // of patience: far above any honest answer
@@ -26,6 +27,8 @@ static struct {
     atomic_uint_fast64_t raised, told;
     uint64_t wrong;
 } edu;
+
+static atomic_uint_fast64_t swaps; // of the handler
 
 static volatile uint32_t *edu_register(uint32_t offset)
 {
@@ -172,6 +175,36 @@ static void test_busy(void)
     }
 }
 
+// The other device's handler goes and comes as fast as it can, while the line is in use.
+static void swap_all(void)
+{
+    while (crew_busy()) {
+        storage_attach_foreign(&selftest.storage, edu.function->irq, NULL, NULL);
+        storage_attach_foreign(&selftest.storage, edu.function->irq, edu_handler, NULL);
+        atomic_fetch_add(&swaps, 1);
+    }
+}
+
+static bool was_swapped(const struct workload *workload)
+{
+    (void)workload;
+    return atomic_load(&swaps) >= SWAPS_MIN;
+}
+
+// Another hart may be between claim and complete then: the source must stay enabled for it.
+static void test_swap(void)
+{
+    if (!begin(1)) {
+        return;
+    }
+    atomic_store(&swaps, 0);
+    crew_run(&(struct crew){.depth = DEPTH,
+                            .runtime_ns = selftest.runtime_ns,
+                            .enough = was_swapped,
+                            .helper = swap_all});
+    end();
+}
+
 static void raise_some(void *arg, unsigned index)
 {
     (void)arg;
@@ -194,6 +227,7 @@ static void test_idle(void)
 
 const struct test foreign_tests[] = {
     {"foreign.busy", test_busy, MODE_SLEEP, WANTS_NAMED | WANTS_LINE | WANTS_HARTS},
+    {"foreign.swap", test_swap, MODE_SLEEP, WANTS_NAMED | WANTS_LINE | WANTS_HARTS},
     {"foreign.idle", test_idle, MODE_SLEEP, WANTS_NAMED | WANTS_LINE | WANTS_HARTS},
     {NULL, NULL, 0, 0},
 };
