@@ -7,15 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kept.h"
 #include "model_internal.h"
 
 enum {
+    PAGE = 4096,
     BAR_BYTES = 16384,
     MEDIUM_BLOCKS = 2048,
     REGISTER_VS_1_4 = 0x10400,
 };
 
-struct model *model_new(void)
+struct model *model_new_bare(void)
 {
     struct model *model = calloc(1, sizeof(*model));
 
@@ -23,11 +25,8 @@ struct model *model_new(void)
         abort();
     }
     model->bar_bytes = BAR_BYTES;
-    model->bar = aligned_alloc(4096, BAR_BYTES);
-    model->pending = calloc(MODEL_PENDING, sizeof(*model->pending));
-    if (model->bar == NULL || model->pending == NULL) {
-        abort();
-    }
+    model->bar = kept_take(PAGE, BAR_BYTES);
+    model->pending = kept_take(sizeof(uint64_t), MODEL_PENDING * sizeof(*model->pending));
     model->cap = (struct model_cap){
         .mqes = 2047,
         .timeout_units = 15,
@@ -42,8 +41,15 @@ struct model *model_new(void)
     model->write_cache = 1;
     model->namespace_count = MODEL_NAMESPACES;
     model->granted = 64;
-    model_set_namespace(model, 1, 9, MEDIUM_BLOCKS);
     world_attach(model);
+    return model;
+}
+
+struct model *model_new(void)
+{
+    struct model *model = model_new_bare();
+
+    model_set_namespace(model, 1, 9, MEDIUM_BLOCKS);
     return model;
 }
 
@@ -55,10 +61,10 @@ void model_free(struct model *model)
         model_close_cq(model, i);
     }
     for (uint32_t i = 0; i < MODEL_NAMESPACES; i++) {
-        free(model->namespaces[i].medium);
+        kept_give(model->namespaces[i].medium);
     }
-    free(model->pending);
-    free(model->bar);
+    kept_give(model->pending);
+    kept_give(model->bar);
     free(model);
 }
 
@@ -72,17 +78,14 @@ void model_set_namespace(struct model *model, uint32_t nsid, uint8_t block_shift
 {
     struct model_namespace *ns = &model->namespaces[nsid - 1];
 
-    free(ns->medium);
+    kept_give(ns->medium);
     *ns = (struct model_namespace){
         .active = true,
         .block_shift = block_shift,
         .block_count = block_count,
         .medium_bytes = (size_t)block_count << block_shift,
     };
-    ns->medium = malloc(ns->medium_bytes);
-    if (ns->medium == NULL) {
-        abort();
-    }
+    ns->medium = kept_take(sizeof(uint64_t), ns->medium_bytes);
     /* Eight bytes at once: the lowest three bits of their addresses are all that differs. */
     for (size_t i = 0; i < ns->medium_bytes; i += sizeof(uint64_t)) {
         uint64_t word = model_pattern(i) * UINT64_C(0x0101010101010101);

@@ -254,6 +254,9 @@ struct model {
 /* A controller with QEMU's values, one namespace of 2048 blocks of 512 bytes; attached. */
 struct model *model_new(void);
 
+/* The same without a namespace. */
+struct model *model_new_bare(void);
+
 /* Detaches and frees. */
 void model_free(struct model *model);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kept.h"
 #include "sim.h"
 
 #define MS UINT64_C(1000000)
@@ -65,7 +66,7 @@ static void choose_model(struct sim_controller *controller)
     static const uint32_t mqes[] = {1, 2, 7, 30, 63, 2047};
     static const uint8_t mdts[] = {0, 1, 1, 2, 3, 5, 7};
     struct random *random = &controller->sim->random;
-    struct model *model = model_new();
+    struct model *model = model_new_bare();
     bool large = controller->sim->block_count == LARGE_BLOCKS;
 
     controller->model = model;
@@ -142,9 +143,9 @@ static void prepare(struct sim_controller *controller)
     choose_model(controller);
     choose_config(controller);
     choose_vectors(controller);
-    controller->shadow = malloc(bytes);
+    controller->shadow = kept_take(sizeof(uint64_t), bytes);
     controller->busy = calloc(sim->block_count, 1);
-    if (controller->shadow == NULL || controller->busy == NULL) {
+    if (controller->busy == NULL) {
         abort();
     }
     memcpy(controller->shadow, controller->model->namespaces[0].medium, bytes);
@@ -177,7 +178,7 @@ static void give_memory(struct sim *sim)
         sim->arena_bytes += (controller->memory.dma_bytes + 0xffff) & ~(size_t)0xffff;
     }
     sim->arena_bytes = (sim->arena_bytes + ARENA_ALIGNMENT) & ~(size_t)(ARENA_ALIGNMENT - 1);
-    sim->arena = aligned_alloc(ARENA_ALIGNMENT, sim->arena_bytes);
+    sim->arena = kept_take(ARENA_ALIGNMENT, sim->arena_bytes);
     for (uint32_t i = 0; i < sim->controller_count; i++) {
         struct sim_controller *controller = &sim->controllers[i];
         size_t rounded = (controller->memory.ordinary_bytes + PAGE) & ~(size_t)(PAGE - 1);
@@ -391,8 +392,8 @@ void sim_controllers_free(struct sim *sim)
     for (uint32_t i = 0; i < sim->controller_count; i++) {
         model_free(sim->controllers[i].model);
         free(sim->controllers[i].memory.ordinary);
-        free(sim->controllers[i].shadow);
+        kept_give(sim->controllers[i].shadow);
         free(sim->controllers[i].busy);
     }
-    free(sim->arena);
+    kept_give(sim->arena);
 }
