@@ -220,9 +220,10 @@ VERIFY = "verify=crc32c iodepth=8 ramp_time=0"
 def run_verify() -> None:
     """Every mode, pure writes and mixes, one command and split ones, a part for each hart."""
     records, _ = bench(
-        f"{VERIFY} rw=randwrite,randrw bs=4k,1m size=16m numjobs=1,2 runtime=50ms {MODES}",
+        f"{VERIFY} rw=randwrite,randrw bs=4k,64k size=2m numjobs=1,2 runtime=50ms {MODES}",
         harts=2,
         backing="ram:64m",
+        nvme={"mdts": "1"},  # 8 KiB
     )
     check(len(records) == 24, f"{len(records)} records")
     for record in records:

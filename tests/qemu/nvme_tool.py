@@ -73,7 +73,6 @@ from nvme_tool_machines import (
     second_function,
     second_namespace,
     sockets_deliver,
-    surplus_harts,
 )
 
 WORKERS = 2  # guests at once
@@ -269,7 +268,6 @@ def cases(full: bool) -> list[Case]:
         ("an IOMMU of the machine", part(iommu, "-machine", "iommu-sys=on")),
         ("an IOMMU that the tree hides", hidden_iommu),
         ("BARs without room", oversized_bars),
-        ("more harts than are used", surplus_harts),
     ]
     shapes = ((1, 1), (2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (8, 1), (8, 4))
     listed += [(f"{h} harts on {c}", part(polled_harts, h, c)) for h, c in shapes]

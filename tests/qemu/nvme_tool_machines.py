@@ -136,16 +136,6 @@ def hidden_iommu() -> None:
     nvme("crc", words, status=1, qemu_args=arguments)
 
 
-def surplus_harts() -> None:
-    """More harts than the program can use: 64 of them work, and that is said."""
-    nvme(
-        "crc count=8",
-        "^note: 66 harts, 64 of them are used$",
-        harts=1,
-        qemu_args=["-smp", "66,maxcpus=66"],
-    )
-
-
 def delivered(completion: str, delivery: str, **fields: object) -> None:
     """Every hart has a share of the work, whoever takes the interrupts."""
     harts = fields["harts"]
