@@ -186,6 +186,7 @@ class Guest:
 
         The time begins anew after a pause of ours.
         """
+        now_ns = time.monotonic_ns()  # before the question: a pause after it does not count
         stop.wait_readable(None, 0)
         if stop.pauses() != self._pauses:
             self._pauses, self.paused = stop.pauses(), True
@@ -195,7 +196,7 @@ class Guest:
         end_ns = self._deadline_ns
         if self._guest_exit is not None:
             end_ns = min(end_ns, self._exit_ns + int(EXIT_GRACE_S * 1e9))
-        return (end_ns - time.monotonic_ns()) / 1e9
+        return (end_ns - now_ns) / 1e9
 
     def _give_up(self) -> None:
         """The time is up: of the guest, or of QEMU after the guest's last word."""

@@ -1,10 +1,10 @@
 """A stand-in for QEMU with the bench program: prints plausible windows, from a seed.
 
-Called as QEMU is: `--version` answers as QEMU's, otherwise the guest's arguments are taken from
-`-append`. FAKE_GUEST in the environment changes its ways: `missed` reports a missed interrupt in
+Called as QEMU is: the guest's arguments are taken from `-append`. FAKE_GUEST in the environment changes its ways: `missed` reports a missed interrupt in
 the last window, `die` fails half way, `garbage` prints a broken line, `slow` sleeps as long as the
 real one would measure, `bias=F` multiplies the IOPS of interrupts, `says=D` reports another
-delivery than the machine has, `closed` knows no open loop.
+delivery than the machine has, `closed` knows no open loop, `pause=FILE` stops the bench for a moment
+in the second window, once: then the file is there.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import itertools
 import json
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 SUB_BUCKETS = 64
 NAMES = ("rw", "bs", "iodepth", "iodepth_batch_submit", "numjobs", "completion")
@@ -90,6 +92,14 @@ def window(
     }  # fmt: skip
 
 
+def pause_parent(done: Path) -> None:
+    """As Ctrl-Z and fg do, the first time."""
+    if not done.exists():
+        done.touch()
+        os.kill(os.getppid(), signal.SIGSTOP)
+        os.kill(os.getppid(), signal.SIGCONT)
+
+
 def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Iterator[str]:
     """The console of one boot."""
     given = dict(word.split("=", 1) for word in words)
@@ -116,6 +126,8 @@ def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Itera
         yield f"#begin {point} {number}"
         if ways == "slow":
             time.sleep(runtime_ns / 1e9)
+        if ways.startswith("pause=") and count == 2:
+            pause_parent(Path(ways.removeprefix("pause=")))
         yield f"#end {point} {number}"
         text = json.dumps(record)
         yield text[: len(text) // 2] if ways == "garbage" and last else text
@@ -137,9 +149,6 @@ def delivery_of(argv: list[str]) -> str:
 
 def main() -> int:
     """Act as qemu-system-riscv64."""
-    if "--version" in sys.argv:
-        print("QEMU emulator version 7.2.99 (fake)")
-        return 0
     words = sys.argv[sys.argv.index("-append") + 1].split()
     ways = os.environ.get("FAKE_GUEST", "")
     says = ways.removeprefix("says=") if ways.startswith("says=") else delivery_of(sys.argv)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from support import SCRIPTS, ScriptTest
+from support import HUNG_S, SCRIPTS, ScriptTest
 
 import backing
 from backing import Backing, parse_backing
@@ -264,6 +264,6 @@ class Images(ScriptTest):
                 assert process.stdout
                 process.stdout.readline()
                 process.send_signal(signum)
-                process.wait(20)
+                process.wait(HUNG_S)
             sizes = [path.stat().st_size for path in set(Path("/dev/shm").iterdir()) - before]
             self.assertNotIn(3 << 20, sizes)

@@ -13,7 +13,7 @@ import unittest
 from unittest import mock
 
 from bench_command import BenchTest
-from support import SCRIPTS
+from support import HUNG_S, SCRIPTS
 
 import bench
 import capacity
@@ -133,7 +133,7 @@ class Command(BenchTest):
             )  # fmt: skip
             self.wait_for(self.out / "results.json")
             process.send_signal(signum)
-            output, errors = process.communicate(timeout=20)
+            output, errors = process.communicate(timeout=HUNG_S)
             self.assertEqual(process.returncode, 130, errors)
             self.assertIn("partial:", output)
             result = results.load(self.out)
@@ -160,7 +160,7 @@ class Command(BenchTest):
         for options in (["--help"], ["--dry-run", "--qemu", str(self.qemu)]):
             done = subprocess.run(
                 [sys.executable, "-S", str(SCRIPTS / "bench.py"), *options],
-                capture_output=True, text=True, timeout=60, check=False,
+                capture_output=True, text=True, timeout=HUNG_S, check=False,
             )  # fmt: skip
             self.assertEqual((done.returncode, done.stderr), (0, ""))
 

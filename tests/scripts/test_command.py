@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 import unittest
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from unittest import mock
 
 from bench_command import BenchTest
 from fake_results import fake_result
-from support import ROOT, SCRIPTS, ScriptTest, run_script
+from support import HUNG_S, ROOT, SCRIPTS, ScriptTest, run_script
 
 import environment
 import hostcpu
@@ -44,7 +43,7 @@ class Scripts(unittest.TestCase):
             read_end, write_end = os.pipe()
             os.close(read_end)
             done = subprocess.run([sys.executable, str(path), "--help"], stdout=write_end,
-                                  stderr=subprocess.PIPE, check=False, timeout=60)  # fmt: skip
+                                  stderr=subprocess.PIPE, check=False, timeout=HUNG_S)  # fmt: skip
             os.close(write_end)
             self.assertEqual((path.name, done.stderr), (path.name, b""))
 
@@ -65,7 +64,7 @@ class Run(ScriptTest):
         argv = [sys.executable, "-c", f"{code}sys.exit(run.main())", str(self.elf), *options]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kept}
         return subprocess.run(
-            [*argv, "--qemu", str(self.fake_qemu(body))], timeout=60, check=False, text=True,
+            [*argv, "--qemu", str(self.fake_qemu(body))], timeout=HUNG_S, check=False, text=True,
             env={**os.environ, **(env or {})}, **streams,
         )  # fmt: skip
 
@@ -107,7 +106,8 @@ class Run(ScriptTest):
         also = "def no(*_): raise OSError(1, 'no')\nos.pidfd_open = no"
         done = self.run_py("echo exit 0; exec >&-; sleep 0.3; exit 0", also=also)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        done = self.run_py("echo up; exec >&-; sleep 9", "--timeout", "0.1", also=also)
+        also += "\nimport guest; guest.STOP_GRACE_S = 0.1"
+        done = self.run_py("echo up; exec >&-; sleep 99", "--timeout", "0.1", also=also)
         self.assertEqual(done.returncode, 124)
 
     def test_a_process_that_cannot_be_started(self) -> None:
@@ -131,18 +131,14 @@ class Run(ScriptTest):
                          "off the machine (QEMU's status 0)\n")  # fmt: skip
 
     def test_time_that_we_were_stopped_is_not_the_guests(self) -> None:
-        qemu = self.fake_qemu("echo up; sleep 3.5; echo exit 0")
-        command = [sys.executable, str(SCRIPTS / "run.py"), str(self.elf), "--firmware"]
-        with subprocess.Popen(
-            [*command, "--timeout", "3", "--qemu", str(qemu)], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        ) as process:  # fmt: skip
-            self.assertEqual(process.stdout.readline(), "up\n")
-            process.send_signal(signal.SIGSTOP)
-            time.sleep(4)
-            process.send_signal(signal.SIGCONT)
-            self.assertEqual(process.communicate(timeout=20), ("exit 0\n", ""))
-            self.assertEqual(process.returncode, 0)
+        for pause, status in (("STOP", 0), ("WINCH", 124)):
+            body = f"echo up; kill -{pause} $PPID; touch {self.folder}/later; " \
+                   "kill -CONT $PPID; echo on; sleep 0.1; echo exit 0"  # fmt: skip
+            if status:
+                body = body.replace("kill -CONT $PPID; ", "")
+            done = self.command("--timeout", "3600", body=body, before=self.jump_clock)
+            self.assertEqual(done.returncode, status, done.stderr)
+            (self.folder / "later").unlink()
 
 
 class Bench(BenchTest):
@@ -163,7 +159,7 @@ class Bench(BenchTest):
         before = {path.name: path.read_bytes() for path in self.out.iterdir()}
         done = subprocess.run(
             self.bench(*self.ONE), preexec_fn=self.limited(20000), capture_output=True, text=True,
-            timeout=60, check=False,
+            timeout=HUNG_S, check=False,
         )  # fmt: skip
         self.assertEqual(done.returncode, 1)
         self.assertNotIn("Traceback", done.stderr)
@@ -175,7 +171,7 @@ class Bench(BenchTest):
         read_end, write_end = os.pipe()
         os.close(read_end)
         done = subprocess.run(self.bench(*self.ONE), stdout=write_end, stderr=subprocess.PIPE,
-                              text=True, timeout=60, check=False)  # fmt: skip
+                              text=True, timeout=HUNG_S, check=False)  # fmt: skip
         os.close(write_end)
         self.assertEqual(done.returncode, 128 + signal.SIGPIPE)
         self.assertNotIn("Traceback", done.stderr)
@@ -185,25 +181,16 @@ class Bench(BenchTest):
             self.bench(*self.ONE, "--out", "/proc/hartq"), stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         ) as process:  # fmt: skip
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=HUNG_S)
         self.assertIn(process.returncode, (1, 2))
         self.assertNotIn("Traceback", errors)
         self.assertIn("/proc", errors)
 
     def test_a_pause_costs_its_boot(self) -> None:
-        with subprocess.Popen(
-            self.bench("--iodepth", "1", "--runtime", "200ms", "--rounds", "6", "--boots", "2",
-                       "--no-instructions"),
-            env={**os.environ, "FAKE_GUEST": "slow"}, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        ) as process:  # fmt: skip
-            self.assertTrue(process.stdout.readline().startswith("plan:"))
-            time.sleep(1)
-            process.send_signal(signal.SIGSTOP)
-            time.sleep(0.5)
-            process.send_signal(signal.SIGCONT)
-            output, errors = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 0, errors)
+        done = self.run_bench("--iodepth", "1", "--rounds", "6", "--boots", "2",
+                              "--no-instructions", ways=f"pause={self.folder}/paused")  # fmt: skip
+        errors = done.stderr
+        self.assertEqual(done.returncode, 0, errors)
         self.assertEqual(errors.count("is measured again"), 1, errors)
         self.assertNotIn("Traceback", errors)
         result = results.load(self.out)
@@ -237,7 +224,7 @@ class Plot(ScriptTest):
         other.symlink_to(sys.executable)
         done = subprocess.run(
             [str(other), "-S", str(SCRIPTS / "plot.py"), str(self.folder)], capture_output=True,
-            text=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": "/nowhere"},
+            text=True, timeout=HUNG_S, check=False, env={**os.environ, "PYTHONPATH": "/nowhere"},
         )  # fmt: skip
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("results.json: No such file or directory", done.stderr)
@@ -260,7 +247,7 @@ class Plot(ScriptTest):
     def test_modules_that_are_missing(self) -> None:
         done = subprocess.run(
             ["/usr/bin/python3", "-S", str(SCRIPTS / "plot.py"), str(self.folder)],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=HUNG_S, check=False,
         )  # fmt: skip
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, r"^plot\.py: .*scripts/setup\.sh plot installs[^\n]*\n$")
@@ -272,7 +259,7 @@ class Plot(ScriptTest):
                f"sys.path.insert(0, {str(SCRIPTS)!r})\n" \
                f"runpy.run_path({str(SCRIPTS / 'plot.py')!r}, run_name='__main__')"  # fmt: skip
         done = subprocess.run(
-            ["/usr/bin/python3", "-c", code], capture_output=True, text=True, timeout=60,
+            ["/usr/bin/python3", "-c", code], capture_output=True, text=True, timeout=HUNG_S,
             check=False, env={**os.environ, "MPLCONFIGDIR": "/proc/nowhere"},
         )  # fmt: skip
         self.assertEqual(done.returncode, 1)

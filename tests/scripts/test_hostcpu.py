@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from support import ScriptTest
+from support import HUNG_S, ScriptTest
 
 import hostcpu
 
@@ -139,7 +139,7 @@ class Real(ScriptTest):
                 samples.append(hostcpu.sample(process.pid, time.monotonic_ns()))
                 process.stdin.write("\n")
                 process.stdin.flush()
-            process.wait(20)
+            process.wait(HUNG_S)
         spent = hostcpu.difference(*samples)
         assert spent
         ran = {name: spent.ran[name] / MS for name in hostcpu.CLASSES}

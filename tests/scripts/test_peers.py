@@ -18,6 +18,7 @@ from unittest import mock
 
 from bench_command import StandIn
 from fake_fio import answer_of, fio_job
+from support import HUNG_S
 
 import peer_cpio
 import peer_image
@@ -154,12 +155,14 @@ class Packages(unittest.TestCase):
         self.assertIn(b"TRAILER!!!", data)
 
 
+NO_TREE = "peers.peer_linux.write_tree = lambda machine, path: None"
+
+
 class Command(StandIn):
     """The whole command, both guests replaced."""
 
     before = (
         'case " $* " in *" -initrd "*) exec cat "$LINUX";; esac\n'
-        '[ -z "$VERSION" ] || case "$*" in --version) exec echo "$VERSION";; esac\n'
         '[ -z "$SLOW" ] || sleep 0.2\n'
     )
 
@@ -172,30 +175,27 @@ class Command(StandIn):
         lines = [line for e in peer_plan.ENGINES for line in console(e.name, answer_of(e, 100.0))]
         (self.folder / "linux").write_text("\n".join([*lines, "exit 0", ""]))
 
-    def start(self, *options: str, **variables: str) -> subprocess.Popen[str]:
-        words = self.argv(
-            "peers", "--quick", "--image", str(self.folder), *options,
-            also="peers.peer_linux.write_tree = lambda machine, path: None",
-        )  # fmt: skip
-        surroundings = {**os.environ, "LINUX": str(self.folder / "linux"), **variables}
-        return subprocess.Popen(words, env=surroundings, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)  # fmt: skip
+        self.words = ("peers", "--quick", "--image", str(self.folder))
+        self.linux = {"LINUX": str(self.folder / "linux")}
+
+    def run_peers(self, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        env = {**self.linux, **variables}
+        return self.run_to_end(*self.words, *options, env=env, also=NO_TREE)
 
     def test_pairs(self) -> None:
-        process = self.start("--boots", "2")
-        out, err = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 0, err)
+        done = self.run_peers("--boots", "2")
+        self.assertEqual(done.returncode, 0, done.stderr)
         found = json.loads((self.out / "peers.json").read_text())
         self.assertEqual(found["partial"], False)
         self.assertEqual(len(found["comparisons"]), 18)
         self.assertEqual(found["comparisons"][0]["ratio"]["rounds"], 2)
-        self.assertIn("2/2 boot pairs", err)
+        self.assertIn("2/2 boot pairs", done.stderr)
         self.assertEqual((found["retries"], found["linux"]["modules"]), ([], ["nvme"]))
         self.assertIn("rdinit=/init", " ".join(found["qemu_argv"]["linux"]))
         self.assertNotIn(str(self.folder), json.dumps(found))
         names = {path.name for path in (self.out / "jobs").iterdir()}
         self.assertEqual(names, {"init", *(f"{each.name}.fio" for each in peer_plan.ENGINES)})
-        self.assertRegex(out, "goal undecided, too few rounds: QD 32, best")
+        self.assertRegex(done.stdout, "goal undecided, too few rounds: QD 32, best")
 
     def test_tree_of_a_medium_without_a_name(self) -> None:
         machine = peer_linux.LinuxMachine(
@@ -209,28 +209,31 @@ class Command(StandIn):
 
     def test_missed_interrupt_of_ours_fails(self) -> None:
         for version, fails in (("7.2.22", False), ("10.0.0", True)):
-            words = {"FAKE_GUEST": "missed", "VERSION": f"QEMU emulator version {version}"}
-            process = self.start("--boots", "1", **words)
-            out, _ = process.communicate(timeout=60)
-            self.assertEqual(process.returncode, int(fails))
-            self.assertRegex(out, r"missed interrupts [1-9]\d* in 12 points that take any, IMSIC")
-            self.assertEqual("!!! missed interrupts" in out, fails)
+            done = self.run_peers("--boots", "1", FAKE_GUEST="missed", FAKE_VERSION=version)
+            self.assertEqual(done.returncode, int(fails), done.stderr)
+            self.assertRegex(done.stdout,
+                             r"missed interrupts [1-9]\d* in 12 points that take any, IMSIC"
+                             )  # fmt: skip
+            self.assertEqual("!!! missed interrupts" in done.stdout, fails)
 
     def test_linux_that_dies_is_tried_twice(self) -> None:
         (self.folder / "linux").write_text("Kernel panic\n")
-        process = self.start()
-        _, err = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 1)
-        self.assertIn("tried again", err)
+        done = self.run_peers()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("tried again", done.stderr)
         found = json.loads((self.out / "peers.json").read_text())
         self.assertTrue(found["partial"])
         self.assertEqual([each["boot"] for each in found["retries"]], [0])
 
     def test_ctrl_c_keeps_pairs(self) -> None:
-        process = self.start("--boots", "50", SLOW="1")
+        process = subprocess.Popen(
+            self.argv(*self.words, "--boots", "50", also=NO_TREE), text=True,
+            env={**os.environ, **self.linux, "SLOW": "1"},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
         self.wait_for(self.out / "peers.json")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HUNG_S)
         self.assertEqual(process.returncode, 130, err)
         self.assertIn("partial:", out)
         found = json.loads((self.out / "peers.json").read_text())

@@ -11,10 +11,10 @@ import time
 from typing import Any
 from unittest import mock
 
-from support import SCRIPTS, ScriptTest
+from support import HUNG_S, SCRIPTS, ScriptTest
 
 import guest
-from guest import Guest, run_guest
+from guest import Guest, Line, run_guest
 from machine import Machine, UsageError, parse_properties, parse_size
 
 # A firmware's banner of two lines, then what the guest says.
@@ -60,9 +60,15 @@ class ExitStatus(ScriptTest):
         self.assertEqual(self.command(body="printf 'exit 0'").returncode, 0)
 
     def test_time_out_shows_the_last_lines(self) -> None:
-        done = self.command("--timeout", "0.5", body="echo begun; exec sleep infinity")
+        def late_after_a_line() -> None:
+            self.jump_clock()
+            fill = Guest._fill
+            Guest._fill = lambda guest: (fill(guest), (self.folder / "later").touch())
+
+        body = "echo begun; exec sleep infinity"
+        done = self.command("--timeout", "600", body=body, before=late_after_a_line)
         self.assertEqual(done.returncode, 124)
-        self.assertIn("time-out after 0.5 s", done.stderr)
+        self.assertIn("time-out after 600 s", done.stderr)
         self.assertIn("begun", done.stderr)
 
     def test_time_out_while_the_guest_babbles(self) -> None:
@@ -101,10 +107,10 @@ class Signals(ScriptTest):
             process.stdout.readline()
             pid = int((self.folder / "pid").read_text())
             process.send_signal(signum)
-            status = process.wait(20)
+            status = process.wait(HUNG_S)
         if signum != signal.SIGKILL:
             self.assertEqual(status, 128 + signum)
-        for _ in range(100):
+        for _ in range(20 * HUNG_S):
             try:
                 os.kill(pid, 0)
             except ProcessLookupError:
@@ -279,17 +285,36 @@ class Module(ScriptTest):
         return Machine(self.elf, qemu=str(self.fake_qemu(body)), **fields)
 
     def test_lines_come_with_their_time(self) -> None:
-        lines = []
-        result = run_guest(self.machine("echo a; sleep 0.3; echo b; echo exit 0"), lines.append)
+        lines, between = [], []
+
+        def keep(line: Line) -> None:
+            lines.append(line)
+            if line.text == "a":
+                between.append(time.monotonic_ns())
+                (self.folder / "go").touch()
+
+        body = f"echo a; until [ -e {self.folder}/go ]; do sleep 0.01; done; echo b; echo exit 0"
+        result = run_guest(self.machine(body), keep)
         self.assertEqual([line.text for line in lines], ["a", "b", "exit 0"])
-        self.assertGreater(lines[1].time_ns - lines[0].time_ns, 200_000_000)
+        self.assertLess(lines[0].time_ns, between[0])
+        self.assertLess(between[0], lines[1].time_ns)
         self.assertEqual((result.status, result.guest_exit), (0, 0))
 
     def test_time_out_begins_anew_with_each_line(self) -> None:
-        body = "for i in $(seq 15); do echo $i; sleep 0.2; done; echo exit 0"
-        machine = self.machine(body, timeout_s=2)
-        self.assertEqual(run_guest(machine, by_line=True).status, 0)
-        self.assertEqual(run_guest(machine).status, 124)
+        now = [0]
+
+        def take_time(line: Line) -> None:
+            now[0] += 700 * 10**9
+            (self.folder / line.text).touch()
+
+        wait = f'until [ -e "{self.folder}/$i" ]; do sleep 0.01; done'
+        body = f"for i in 1 2 3; do echo $i; {wait}; done; echo exit 0"
+        for by_line, status in ((True, 0), (False, 124)):
+            with mock.patch.object(guest.time, "monotonic_ns", lambda: now[0]):
+                found = run_guest(self.machine(body, timeout_s=1000), take_time, by_line)
+            self.assertEqual(found.status, status)
+            for i in "123":
+                (self.folder / i).unlink(missing_ok=True)
 
     def test_leaving_the_loop_early_loses_no_exit_line(self) -> None:
         with Guest(self.machine("echo a; echo b; echo exit 0")) as guest:
