@@ -3,7 +3,8 @@
 
     tests/run_tests.py check host scripts qemu
 
-Every step's output is kept in build/logs/. The slowest steps are told at the end. The last line is
+What is built is built first; then the steps of all suites share the cores, in the order of the
+suites. Every step's output is kept in build/logs/. The slowest steps are told at the end. The last line is
 `N passed, N failed`; the exit status is 1 if anything failed or nothing ran. A step that prints
 `skipped: WHY` first counts as neither.
 Started by make, which builds and picks the interpreter.
@@ -16,8 +17,10 @@ import concurrent.futures
 import dataclasses
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import command  # noqa: E402
+from stop import SIGNALS, Stopped  # noqa: E402
 
 LOGS = ROOT / "build" / "logs"
 TAIL_LINES = 40
@@ -36,7 +40,7 @@ SLOWEST = 10  # steps that are told of at the end
 TIME = re.compile(r"^\s*ok +(?:\[[ \d/]+\] )?(.*?) +(\d+\.\d) s\b")  # a case of a live step
 
 SUITES = "check host sim threads fuzz model scripts qemu qemu-full".split()
-CHECKS = "format layering gcc clang clang-tidy cppcheck shell python mutants".split()
+CHECKS = "clang clang-tidy cppcheck format layering shell python mutants".split()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +100,7 @@ def make(*arguments: str) -> list[str]:
 
 
 def host_steps() -> list[Step]:
-    """Every unit test with every host compiler; make has built them in the step before."""
+    """Every unit test with every host compiler."""
     compilers = os.environ.get("HOST_CCS", "gcc clang").split()
     tests = sorted(path.stem for path in (ROOT / "tests" / "unit").glob("test_*.c"))
     return [
@@ -139,60 +143,97 @@ def qemu_steps(full: bool) -> list[Step]:
     return [Step("qemu", command, count_last_line, live=True)] if runner.is_file() else []
 
 
-def suites(name: str) -> list[list[Step]]:
-    """The stages of a suite: steps of one stage run side by side, stages one after the other."""
-    if name == "check":
-        # Compilers first: the others are quicker to read when it builds at all.
-        order = [["gcc", "clang"], [c for c in CHECKS if c not in ("gcc", "clang")]]
-        return [[Step(c, make(f"check-{c}"), count_one)] for c in order[0]] + [
-            [Step(c, make(f"check-{c}"), count_one) for c in order[1]]
-        ]
-    if name == "host":
-        build = Step("unit tests build", make("host-tests"), count_one)
-        steps = host_steps()
-        return [[build], steps] if steps else []
-    if name == "sim":
-        build = Step("simulation build", make("build/sim"), count_one)
-        return [[build], sim_steps()]
-    if name == "threads":
-        build = Step("threads build", make("build/threads"), count_one)
+def builds(suite: str) -> list[Step]:
+    """What a suite needs first: one at a time, as each is a make that uses every core."""
+    targets = {
+        "check": ("gcc", "check-gcc"),
+        "host": ("unit tests build", "host-tests"),
+        "sim": ("simulation build", "build/sim"),
+        "threads": ("threads build", "build/threads"),
+        "fuzz": ("fuzz targets build", "fuzz-targets"),
+        "qemu": ("programs build", "all"),
+        "qemu-full": ("programs build", "all"),
+    }
+    if suite not in targets:
+        return []
+    name, target = targets[suite]
+    return [Step(name, make(target), count_one)]
+
+
+def steps(suite: str) -> list[Step]:
+    """What a suite consists of. A step may run beside any other, of any suite."""
+    scripts = ROOT / "scripts"
+    if suite == "check":
+        return [Step(check, make(f"check-{check}"), count_one) for check in CHECKS]
+    if suite == "host":
+        return host_steps()
+    if suite == "sim":
+        return sim_steps()
+    if suite == "threads":
         command = [str(ROOT / "build" / "threads"), "--seconds", str(THREADS_SECONDS)]
-        return [[build], [Step("thread sanitizer", command, count_last_line)]]
-    if name == "fuzz":
-        build = Step("fuzz targets build", make("fuzz-targets"), count_one)
-        command = [sys.executable, str(ROOT / "scripts" / "fuzz.py"), "--replay"]
-        return [[build], [Step("corpus", command, count_last_line)]]
-    if name == "model":
-        # Alone: it uses both cores itself.
-        command = [sys.executable, str(ROOT / "scripts" / "spin.py")]
-        return [[Step("models", command, count_last_line)]]
-    if name == "scripts":
-        return [script_steps()]
-    build = Step("programs build", make("all"), count_one)
-    steps = qemu_steps(full=name == "qemu-full")
-    # Alone: it compares counts, which a loaded host must not disturb.
-    count = [sys.executable, str(ROOT / "scripts" / "instructions.py")]
-    return [[build], steps, [Step("instructions per I/O", count, count_one)]] if steps else []
+        return [Step("thread sanitizer", command, count_last_line)]
+    if suite == "fuzz":
+        command = [sys.executable, str(scripts / "fuzz.py"), "--replay"]
+        return [Step("corpus", command, count_last_line)]
+    if suite == "model":
+        return [Step("models", [sys.executable, str(scripts / "spin.py")], count_last_line)]
+    if suite == "scripts":
+        return script_steps()
+    count = [sys.executable, str(scripts / "instructions.py")]
+    return [*qemu_steps(suite == "qemu-full"), Step("instructions per I/O", count, count_one)]
 
 
-def run_step(step: Step) -> Outcome:
+class Children:
+    """The processes of the steps that run, each in a session of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._ended = False
+
+    def start(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start one, its output into a pipe."""
+        with self._lock:
+            if self._ended:
+                raise OSError("the run was ended")
+            process = subprocess.Popen(
+                words,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.add(process)
+            return process
+
+    def finish(self, process: subprocess.Popen[bytes]) -> int:
+        """Wait for the end of one; its status."""
+        status = process.wait()
+        with self._lock:
+            self._running.discard(process)
+        return status
+
+    def end(self) -> None:
+        """End them all, with what they have started, and start no more."""
+        with self._lock:
+            self._ended = True
+            for process in self._running:
+                os.killpg(process.pid, signal.SIGTERM)
+
+
+def run_step(step: Step, children: Children) -> Outcome:
     """Run one command, its output into its log."""
     log = LOGS / (re.sub(r"[^\w.-]+", "-", step.name) + ".log")
     begin = time.monotonic()
     try:
-        with log.open("wb") as sink, subprocess.Popen(
-            step.command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        ) as process:
-            assert process.stdout
-            for line in process.stdout:
+        process = children.start(step.command)
+        with log.open("wb") as sink, process.stdout as source:
+            for line in source:
                 sink.write(line)
                 if step.live:
                     print("    " + line.decode("utf-8", "replace"), end="", flush=True)
-        status = process.returncode
+        status = children.finish(process)
     except OSError as error:
         log.write_text(f"{step.command[0]}: {error}\n")
         status = 127
@@ -210,16 +251,13 @@ def show(suite: str, step: Step, outcome: Outcome) -> None:
         words = f"{outcome.passed} passed" + (
             f", {outcome.failed} failed" if outcome.failed else ""
         )
-    print(
-        f"{verdict:4}  {suite}: {step.name:28} {outcome.seconds:6.1f} s  {words}".rstrip(),
-        flush=True,
-    )
+    lines = [f"{verdict:4}  {suite}: {step.name:28} {outcome.seconds:6.1f} s  {words}".rstrip()]
     if outcome.failed and not step.live:
-        lines = outcome.log.read_text(errors="replace").splitlines()
-        if len(lines) > TAIL_LINES:
-            print(f"      ... {outcome.log.relative_to(ROOT)}, its last {TAIL_LINES} lines:")
-        for line in lines[-TAIL_LINES:]:
-            print("      " + line)
+        log = outcome.log.read_text(errors="replace").splitlines()
+        if len(log) > TAIL_LINES:
+            lines.append(f"... {outcome.log.relative_to(ROOT)}, its last {TAIL_LINES} lines:")
+        lines += log[-TAIL_LINES:]
+    print("\n      ".join(lines) + "\n", end="", flush=True)  # at once: other steps print too
 
 
 def slowest(timed: Sequence[tuple[str, float]]) -> None:
@@ -237,24 +275,44 @@ def times(suite: str, step: Step, outcome: Outcome) -> list[tuple[str, float]]:
     return [(f"{suite}: {case[1]}", float(case[2])) for case in found if case]
 
 
-def run_suite(name: str, timed: list[tuple[str, float]]) -> tuple[int, int]:
-    """All stages of a suite; a stage is not begun when a build before it failed."""
-    stages = suites(name)
-    if not stages:
-        print(f"--    {name}: nothing to run", flush=True)
-    total_passed = total_failed = 0
-    for steps in stages:
-        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-            futures = {pool.submit(run_step, step): step for step in steps}
-            for future in concurrent.futures.as_completed(futures):
-                outcome = future.result()
-                show(name, futures[future], outcome)
-                timed += times(name, futures[future], outcome)
-                total_passed += outcome.passed
-                total_failed += outcome.failed
-        if total_failed and steps[0].name.endswith("build"):
-            break
-    return total_passed, total_failed
+class Run:
+    """What has run so far."""
+
+    def __init__(self) -> None:
+        self.children = Children()
+        self.passed = self.failed = 0
+        self.timed: list[tuple[str, float]] = []
+
+    def run(self, queue: Sequence[tuple[str, Step]], workers: int) -> None:
+        """Run steps of suites, so many at a time."""
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            futures = {pool.submit(run_step, step, self.children): (name, step)
+                       for name, step in queue}  # fmt: skip
+            try:
+                for future in concurrent.futures.as_completed(futures):
+                    self.keep(*futures[future], future.result())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.children.end()
+                raise
+
+    def keep(self, suite: str, step: Step, outcome: Outcome) -> None:
+        """Show what a step came to, and count it."""
+        show(suite, step, outcome)
+        self.timed += times(suite, step, outcome)
+        self.passed += outcome.passed
+        self.failed += outcome.failed
+
+    def build(self, suite: str) -> bool:
+        """Run a suite's builds; False if one failed."""
+        before = self.failed
+        self.run([(suite, step) for step in builds(suite)], 1)
+        return self.failed == before
+
+
+def end_by_signal(signum: int, _frame: object) -> None:
+    """The children are in sessions of their own: no terminal ends them."""
+    raise Stopped(signum)
 
 
 @command.entry
@@ -271,12 +329,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(argv)
     LOGS.mkdir(parents=True, exist_ok=True)
-    timed: list[tuple[str, float]] = []
-    sums = [run_suite(name, timed) for name in options.suites]
-    passed, failed = sum(p for p, _ in sums), sum(f for _, f in sums)
-    slowest(timed)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+    for signum in SIGNALS:
+        signal.signal(signum, end_by_signal)
+    run = Run()
+    built = [name for name in options.suites if run.build(name)]
+    run.run([(name, step) for name in built for step in steps(name)], WORKERS)
+    slowest(run.timed)
+    print(f"{run.passed} passed, {run.failed} failed")
+    return 1 if run.failed or not run.passed else 0
 
 
 if __name__ == "__main__":
