@@ -131,6 +131,19 @@ def selftest(name: str, words: str, crashes: int = 0, says: str = "", **fields: 
     return Case(name, functools.partial(count_guest, name, machine, crashes, says))
 
 
+def unreached() -> Tally:
+    """An interrupt line to a hart that its controller does not reach is refused in words."""
+    machine = Machine(
+        "selftest", ["test=unreached"], harts=2, sockets=2, irqchip="aplic", backing=DISK
+    )
+    console, result = boot(machine)
+    tally = count_lines(console, result, skips=False)
+    words = r"note: .* its interrupt cannot go to hart (\d), .* reaches harts: (?!\1)\d; hint: .*"
+    if not any(re.fullmatch(words, text) for text in console):
+        tally.failures.append("nothing is said of the hart that is not reached")
+    return tally
+
+
 # ---- The matrix --------------------------------------------------------------------------------
 
 
@@ -268,6 +281,7 @@ def special_cases(full: bool, seed: int) -> list[Case]:
         selftest("soak 1 hart", f"test=soak completion=irq+hybrid {long}", harts=1),
         selftest("soak 4 harts", f"test=soak completion=irq+hybrid {long}", harts=4),
         *delivery_cases(full, seed),
+        Case("a hart that no line reaches", unreached),
         selftest("closing, one line", "test=closing,select", harts=2, controllers=1),
         selftest("closing, lines of their own", "test=closing,select", harts=2, controllers=2),
         selftest("closing, messages", "test=closing,select", harts=2, irqchip="imsic"),

@@ -7,6 +7,7 @@
 #include "crew.h"
 #include "heap.h"
 #include "selftest.h"
+#include "wired.h"
 
 #define NVME_CLASS 0x010802u
 
@@ -78,7 +79,45 @@ static void test_bad_in_front(void)
     heap_release(mark);
 }
 
+// A hart that the line of a controller cannot go to; test_harts(): there is none.
+static uint32_t find_unreached(void)
+{
+    const struct storage *storage = &selftest.storage;
+    uint32_t hart = test_harts();
+
+    for (uint32_t i = 0; i < storage->function_count && hart == test_harts(); i++) {
+        struct machine_interrupt irq = storage->functions[i].irq;
+
+        hart = 0;
+        while (hart < test_harts() &&
+               (storage->functions[i].class_code != NVME_CLASS || wired_reaches(irq, hart))) {
+            hart++;
+        }
+    }
+    return hart;
+}
+
+// Sockets: an interrupt controller reaches its own harts alone.
+static void test_unreached(void)
+{
+    struct storage_config config = {
+        .harts = 1, .depth_entries = 33, .mode = selftest.mode, .line_hart = find_unreached() + 1};
+
+    if (config.line_hart > test_harts()) {
+        skip("every hart is reached");
+        return;
+    }
+    check(!storage_open(&selftest.storage, &config), "the line goes where it cannot");
+    memset(selftest.storage.told, 0, sizeof(selftest.storage.told));
+    config.line_hart = 0;
+    if (open_storage(&config)) {
+        crew_run(&(struct crew){.depth = 4, .requests = 50});
+        close_storage();
+    }
+}
+
 const struct test select_tests[] = {
+    {"unreached.line-hart", test_unreached, MODE_SLEEP, WANTS_NAMED | WANTS_HARTS},
     {"select.bad-in-front", test_bad_in_front, MODE_IRQ, WANTS_NAMED},
     {NULL, NULL, MODE_NONE, 0},
 };
