@@ -4,10 +4,10 @@
     tests/run_tests.py check host scripts qemu
 
 What is built is built first; then the steps of all suites share the cores, in the order of the
-suites. Every step's output is kept in build/logs/. The slowest steps are told at the end. The last line is
-`N passed, N failed`; the exit status is 1 if anything failed or nothing ran. A step that prints
-`skipped: WHY` first counts as neither.
-Started by make, which builds and picks the interpreter.
+suites. Every step's output is kept in build/logs/. The slowest steps are told at the end. The last
+line is `N passed, N failed`; the exit status is 1 if anything failed or nothing ran. A step that
+prints `skipped: WHY` first counts as neither. Started by make, which builds and picks the
+interpreter.
 """
 
 from __future__ import annotations

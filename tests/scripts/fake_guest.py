@@ -1,10 +1,11 @@
 """A stand-in for QEMU with the bench program: prints plausible windows, from a seed.
 
-Called as QEMU is: the guest's arguments are taken from `-append`. FAKE_GUEST in the environment changes its ways: `missed` reports a missed interrupt in
-the last window, `die` fails half way, `garbage` prints a broken line, `slow` sleeps as long as the
-real one would measure, `bias=F` multiplies the IOPS of interrupts, `says=D` reports another
-delivery than the machine has, `closed` knows no open loop, `pause=FILE` stops the bench for a moment
-in the second window, once: then the file is there.
+Called as QEMU is: the guest's arguments are taken from `-append`. FAKE_GUEST in the environment
+changes its ways: `missed` reports a missed interrupt in the last window, `die` fails half way,
+`garbage` prints a broken line, `slow` sleeps as long as the real one would measure, `bias=F`
+multiplies the IOPS of interrupts, `says=D` reports another delivery than the machine has, `closed`
+knows no open loop, `pause=FILE` stops the bench for a moment in the second window, once: then the
+file is there.
 """
 
 from __future__ import annotations
