@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The scan, depth first with an explicit stack of buses. Windows are given out upwards as functions
 // are met, so what lies behind a bridge is one stretch: its window is what was given out between
-// entering and leaving it, rounded to 1 MiB. Behind a bridge everything goes to the 32-bit
-// (non-prefetchable) window; on the first bus 64-bit BARs prefer the 64-bit one.
+// entering and leaving it, rounded to 1 MiB. 64-bit BARs of the first bus prefer the 64-bit window.
+// Behind bridges it takes those that the 32-bit one has no room for, if they are prefetchable and
+// every bridge above them has a 64-bit prefetchable window.
 #include "pci.h"
 
 #include <inttypes.h>
@@ -10,6 +11,7 @@
 
 #define PCI_DEPTH_LIMIT 16 // buses below one another
 #define PCI_BRIDGE_GRAIN (1ULL << 20)
+#define PCI_BRIDGE_WIDE 1u // low bits of the prefetchable base: it has upper 32 bits
 #define PCI_CONFIG_BYTES 4096
 #define PCI_BUS_FUNCTIONS 256 // 32 devices of 8 functions
 
@@ -30,7 +32,8 @@ struct space {
 // A bus being scanned; bridge is the function that leads to it (config 0: the host).
 struct level {
     struct pci_function bridge;
-    uint64_t window_start;
+    uint64_t start32, start64;
+    bool wide; // its bridges pass on 64-bit addresses
     uint32_t bus;
     uint32_t next; // device * 8 + function to look at next
 };
@@ -111,6 +114,25 @@ static void set_aside(const struct pci_function *f, unsigned index, struct pci_b
     bar->size = 0;
 }
 
+static bool place(struct scan *scan, const struct pci_bar *bar, struct space **space,
+                  uint64_t *address)
+{
+    bool high = (bar->flags & PCI_BAR_64) != 0;
+    bool first = scan->depth == 1;
+
+    *space = &scan->space64;
+    if (high && first && take(*space, bar->size, address)) {
+        return true;
+    }
+    *space = &scan->space32;
+    if (take(*space, bar->size, address)) {
+        return true;
+    }
+    *space = &scan->space64;
+    return high && !first && (bar->flags & PCI_BAR_PREFETCHABLE) != 0 &&
+           scan->levels[scan->depth - 1].wide && take(*space, bar->size, address);
+}
+
 // Sizes and places the BARs of a function. One that fits nowhere is reported; the others are used.
 static void assign_bars(struct scan *scan, struct pci_function *f)
 {
@@ -118,17 +140,14 @@ static void assign_bars(struct scan *scan, struct pci_function *f)
 
     for (unsigned i = 0; i < bar_count; i++) {
         struct pci_bar *bar = &f->bars[i];
-        struct space *space = &scan->space32;
+        struct space *space;
         uint64_t address = 0;
 
         *bar = measure(f, i, bar_count);
         if (bar->size == 0 || (bar->flags & PCI_BAR_IO) != 0) {
             continue;
         }
-        if ((bar->flags & PCI_BAR_64) != 0 && scan->depth == 1 &&
-            take(&scan->space64, bar->size, &address)) {
-            space = &scan->space64;
-        } else if (!take(&scan->space32, bar->size, &address)) {
+        if (!place(scan, bar, &space, &address)) {
             set_aside(f, i, bar);
             i += (bar->flags & PCI_BAR_64) != 0;
             continue;
@@ -172,11 +191,35 @@ static void set_window(const struct pci_function *bridge, uint64_t start, uint64
     pci_config_write32(bridge, PCI_BRIDGE_MEMORY, limit << 16 | base);
 }
 
+// The same of the prefetchable window (Bridge 1.2 §3.2.5.9 and 3.2.5.10).
+static void set_prefetchable(const struct pci_function *bridge, uint64_t start, uint64_t end)
+{
+    uint32_t base = (uint32_t)(start >> 16) & 0xfff0;
+    uint32_t limit = (uint32_t)((end - 1) >> 16) & 0xfff0;
+
+    if (start == end) {
+        return; // as pci_take_over() has left it: closed
+    }
+    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_BASE_UPPER, (uint32_t)(start >> 32));
+    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER, (uint32_t)((end - 1) >> 32));
+    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE, limit << 16 | base);
+}
+
+// Moves on to where a bridge's window can begin, at most to the end of what there is.
+static uint64_t round_up(struct space *space)
+{
+    uint64_t end = space->window.bus + space->window.size;
+    uint64_t rounded = (space->next + PCI_BRIDGE_GRAIN - 1) & ~(PCI_BRIDGE_GRAIN - 1);
+
+    space->next = rounded < space->next || rounded > end ? end : rounded;
+    return space->next;
+}
+
 // Gives the bus behind a bridge a number and makes it the next to scan.
 static void enter_bridge(struct scan *scan, const struct pci_function *bridge)
 {
-    uint64_t start = (scan->space32.next + PCI_BRIDGE_GRAIN - 1) & ~(PCI_BRIDGE_GRAIN - 1);
     struct level *level = &scan->levels[scan->depth];
+    uint32_t kind = pci_config_read16(bridge, PCI_BRIDGE_PREFETCHABLE) & 0xf;
 
     if (scan->depth == PCI_DEPTH_LIMIT || scan->bus_highest == scan->host->bus_last) {
         report(bridge, "no bus number or depth left for the bus behind it", scan->bus_highest);
@@ -184,9 +227,12 @@ static void enter_bridge(struct scan *scan, const struct pci_function *bridge)
     }
     scan->bus_highest++;
     scan->depth++;
-    scan->space32.next = start;
-    *level = (struct level){*bridge, start, scan->bus_highest, 0};
-    set_window(bridge, start, start);
+    *level = (struct level){.bridge = *bridge,
+                            .start32 = round_up(&scan->space32),
+                            .start64 = round_up(&scan->space64),
+                            .wide = kind == PCI_BRIDGE_WIDE && (level - 1)->wide,
+                            .bus = scan->bus_highest};
+    set_window(bridge, level->start32, level->start32);
     pci_config_write8(bridge, PCI_BRIDGE_PRIMARY, bridge->bus);
     pci_config_write8(bridge, PCI_BRIDGE_SECONDARY, (uint8_t)scan->bus_highest);
     pci_config_write8(bridge, PCI_BRIDGE_SUBORDINATE, (uint8_t)scan->host->bus_last);
@@ -196,11 +242,10 @@ static void enter_bridge(struct scan *scan, const struct pci_function *bridge)
 static void leave_bridge(struct scan *scan)
 {
     struct level *level = &scan->levels[scan->depth - 1];
-    uint64_t end = (scan->space32.next + PCI_BRIDGE_GRAIN - 1) & ~(PCI_BRIDGE_GRAIN - 1);
 
     pci_config_write8(&level->bridge, PCI_BRIDGE_SUBORDINATE, (uint8_t)scan->bus_highest);
-    set_window(&level->bridge, level->window_start, end);
-    scan->space32.next = end;
+    set_window(&level->bridge, level->start32, round_up(&scan->space32));
+    set_prefetchable(&level->bridge, level->start64, round_up(&scan->space64));
     pci_enable(&level->bridge);
     scan->depth--;
 }
@@ -286,7 +331,7 @@ static void scan_host(struct scan *scan, const struct machine_pci *host)
     scan->space64 = (struct space){host->window64, host->window64.bus};
     scan->bus_highest = host->bus_first;
     scan->depth = 1;
-    scan->levels[0] = (struct level){.bus = host->bus_first};
+    scan->levels[0] = (struct level){.wide = true, .bus = host->bus_first};
     while (scan->depth != 0) { // each step moves on in one of 256 buses
         struct level *level = &scan->levels[scan->depth - 1];
         struct pci_function f;
