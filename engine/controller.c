@@ -231,7 +231,8 @@ static void init_queue(struct nvme_controller *controller, struct nvme_queue *qu
     queue->vector_source.message = true;
     queue->vector_source.closed = NVME_CLOSED_IDLE;
     queue->id = id;
-    queue->attention = NVME_ATTENTION_AWAY;
+    queue->attention = NVME_ATTENTION_TAKEN;
+    queue->away = true;
 }
 
 /* CAP.TO; a device that is slower than that can say says so in CRTO. 0 is one unit. */

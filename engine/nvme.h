@@ -521,7 +521,7 @@ void nvme_submit(struct nvme_queue *queue);
 /* ---- Completions ---------------------------------------------------------------------- */
 
 /*
- * Consumes up to `budget` completions (0: does nothing; below UINT32_MAX), runs their callbacks,
+ * Consumes up to `budget` completions (0: does nothing), runs their callbacks,
  * then rings the completion
  * head doorbell once if anything was consumed and the submission doorbell once if anything posted
  * has not been rung for. Returns how many ended a command: entries that are stale do not

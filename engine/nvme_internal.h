@@ -220,6 +220,12 @@ static inline uint64_t nvme_queue_posted(const struct nvme_queue *queue)
     return queue->sq_laps * queue->depth_entries + queue->sq_tail;
 }
 
+/* True inside its drain: in done(), or in a trap amid it. */
+static inline bool nvme_queue_is_serving(const struct nvme_queue *queue)
+{
+    return queue->attention == NVME_ATTENTION_TAKEN && !queue->away;
+}
+
 /* Takes the queue from those that its source looks at, until its next doorbell. */
 void nvme_queue_leave(struct nvme_queue *queue);
 

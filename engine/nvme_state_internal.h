@@ -120,12 +120,11 @@ struct nvme_wait {
 
 /*
  * Whether a queue may be rung for and drained without a further question: the one look of the hot
- * paths. A queue that is PRESENT or SERVING is open and, if it interrupts, on its source's list.
+ * paths. A queue that is not away is open and, if it interrupts, on its source's list.
  */
 /* Numbers below any budget, and above: one comparison of the drain asks for both. */
-#define NVME_ATTENTION_PRESENT UINT32_C(0)          /* its completions are looked for */
-#define NVME_ATTENTION_SERVING UINT32_C(0xfffffffe) /* inside the drain, which rings at its end */
-#define NVME_ATTENTION_AWAY UINT32_MAX /* closed, closing, or nothing rung for in a while */
+#define NVME_ATTENTION_PRESENT UINT32_C(0) /* its completions are looked for */
+#define NVME_ATTENTION_TAKEN UINT32_MAX    /* inside the drain, which rings at its end, or away */
 
 /* A queue pair with its slots. Written by the owner hart, but for open and close. */
 struct nvme_queue {
@@ -141,6 +140,7 @@ struct nvme_queue {
     uint8_t state;          /* enum nvme_queue_state; read by other harts to kick the owner */
     bool interrupts;        /* IEN */
     bool brackets;          /* it interrupts, and calls turn that off themselves */
+    bool away;              /* closed, closing, or nothing rung for in a while */
     uint16_t id;            /* 0 admin, else index + 1 */
     uint32_t attention;     /* NVME_ATTENTION_ */
 

@@ -51,9 +51,10 @@ void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state stat
 void nvme_queue_leave(struct nvme_queue *queue)
 {
     struct nvme_queue **link = &queue->source->attended;
-    bool present = queue->attention != NVME_ATTENTION_AWAY;
+    bool present = !queue->away;
 
-    queue->attention = NVME_ATTENTION_AWAY;
+    queue->attention = NVME_ATTENTION_TAKEN;
+    queue->away = true;
     if (present && nvme_queue_shares(queue)) {
         __atomic_fetch_and(&queue->controller->round.attending, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
@@ -83,6 +84,7 @@ static NVME_COLD bool attend(struct nvme_queue *queue)
         queue->source->attended = queue;
     }
     queue->attention = NVME_ATTENTION_PRESENT;
+    queue->away = false;
     return true;
 }
 
@@ -118,7 +120,7 @@ static NVME_COLD void submit_odd(struct nvme_queue *queue)
 {
     unsigned long irq;
 
-    if (queue->attention == NVME_ATTENTION_SERVING || !nvme_controller_live(queue->controller)) {
+    if (nvme_queue_is_serving(queue) || !nvme_controller_live(queue->controller)) {
         return;
     }
     irq = queue->brackets ? hal_irq_save() : 0;
@@ -311,8 +313,8 @@ static NVME_COLD uint32_t service_odd(struct nvme_queue *queue, uint32_t budget)
     if (budget == 0) {
         return 0;
     }
-    if (queue->attention == NVME_ATTENTION_SERVING) {
-        hal_panic("nvme_queue_service is nested");
+    if (nvme_queue_is_serving(queue)) {
+        hal_panic("nvme_queue_service is nested, or on two harts at once");
     }
     if (attend(queue)) {
         return nvme_queue_service(queue, budget);
@@ -320,13 +322,13 @@ static NVME_COLD uint32_t service_odd(struct nvme_queue *queue, uint32_t budget)
     if (queue->state != NVME_QUEUE_CLOSING) {
         return 0;
     }
-    queue->attention = NVME_ATTENTION_SERVING;
+    queue->away = false;
     queue->junk = 0;
     consumed = reap_cold(queue, budget);
     if (consumed != 0 && nvme_controller_live(queue->controller)) {
         ring_cq(queue);
     }
-    queue->attention = NVME_ATTENTION_AWAY;
+    queue->away = true;
     return (uint32_t)(consumed - queue->junk);
 }
 
@@ -338,7 +340,7 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
     if (queue->attention >= budget) {
         return service_odd(queue, budget);
     }
-    queue->attention = NVME_ATTENTION_SERVING;
+    queue->attention = NVME_ATTENTION_TAKEN;
     queue->junk = 0;
     consumed = reap(queue, budget);
     if (nvme_controller_live(queue->controller)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * admin.c, source.c, shared.c: calls in a context where they may not be made, which end in a panic.
+ * admin.c, queue.c, source.c, shared.c: calls in a context where they may not be made, which end in a panic.
  */
 #include "harts.h"
 #include "nvme_internal.h"
@@ -133,13 +133,94 @@ static void claims_around_administration_are_normal(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- A drain inside a drain -------------------------------------------------------------- */
+
+struct nesting {
+    struct nvme_queue *queue;
+    uint32_t outer;
+    uint32_t inner;
+};
+
+static void drain_again(void *arg)
+{
+    struct nesting *nesting = arg;
+
+    nvme_queue_service(nesting->queue, nesting->inner);
+}
+
+static void drain_in_done(void *arg, struct nvme_result result)
+{
+    (void)result;
+    drain_again(arg);
+}
+
+static void drain(void *arg)
+{
+    struct nesting *nesting = arg;
+
+    nvme_queue_service(nesting->queue, nesting->outer);
+}
+
+/* In done(), and in a trap that comes when the first entry was seen. */
+static void nested_drain_of_any_budget_panics(void **state)
+{
+    static const uint32_t budgets[] = {1, FIXTURE_DEPTH, UINT32_MAX - 1, UINT32_MAX};
+    struct outcome outcome = {0};
+
+    (void)state;
+    for (uint32_t i = 0; i < 2 * COUNT_OF(budgets) * COUNT_OF(budgets); i++) {
+        bool trap = i % 2 == 0;
+        struct fixture fixture;
+        struct nesting nesting = {
+            .outer = budgets[i / 2 % COUNT_OF(budgets)],
+            .inner = budgets[i / 2 / COUNT_OF(budgets)],
+        };
+        struct nvme_callback callback = {drain_in_done, &nesting};
+
+        nesting.queue = fixture_poll_queue(&fixture);
+        assert_int_equal(nvme_read(nesting.queue, &fixture.ns, 0, 1, buffer,
+                                   trap ? outcome_callback(&outcome) : callback),
+                         NVME_OK);
+        nvme_submit(nesting.queue);
+        world.meanwhile_arg = &nesting;
+        world.meanwhile[WORLD_AT_PHASE] = trap ? drain_again : NULL;
+        expect_panic(drain, &nesting, "nested");
+        fixture_drop(&fixture);
+    }
+}
+
+/* A queue that is away is drained, or not, whatever the budget. */
+static void any_budget_is_one(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    for (uint32_t i = 1; i <= 2 * FIXTURE_DEPTH; i++) {
+        assert_int_equal(nvme_queue_service(fixture.queues[0], UINT32_MAX), 0);
+        assert_int_equal(
+            nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
+            NVME_OK);
+        nvme_submit(fixture.queues[0]);
+        nvme_queue_leave(fixture.queues[0]);
+        assert_int_equal(nvme_queue_service(fixture.queues[0], UINT32_MAX), 1);
+        assert_int_equal(outcome.count, i);
+    }
+    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
+    assert_int_equal(nvme_queue_service(fixture.queues[0], UINT32_MAX), 0);
+    fixture_finish(&fixture);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[2 + COUNT_OF(meeting_cases)] = {
+    struct CMUnitTest tests[4 + COUNT_OF(meeting_cases)] = {
         cmocka_unit_test(administration_amid_administration_panics),
         cmocka_unit_test(claims_around_administration_are_normal),
+        cmocka_unit_test(nested_drain_of_any_budget_panics),
+        cmocka_unit_test(any_budget_is_one),
     };
-    size_t count = 2;
+    size_t count = 4;
 
     fixture_add_cases(tests, &count, claim_amid_administration_panics, meeting_cases,
                       COUNT_OF(meeting_cases), sizeof(meeting_cases[0]));

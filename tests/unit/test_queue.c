@@ -269,34 +269,6 @@ static void done_in_a_full_queue_finds_its_own_slot_free(void **state)
     fixture_finish(&fixture);
 }
 
-static void service_again(void *arg, struct nvme_result result)
-{
-    (void)result;
-    nvme_queue_service(arg, 1);
-}
-
-static void service_once(void *arg)
-{
-    nvme_queue_service(arg, 1);
-}
-
-static void nested_service_panics(void **state)
-{
-    struct fixture fixture;
-    const char *reason;
-
-    (void)state;
-    fixture_poll_queue(&fixture);
-    assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
-                               (struct nvme_callback){service_again, fixture.queues[0]}),
-                     NVME_OK);
-    nvme_submit(fixture.queues[0]);
-    reason = world_catch_panic(service_once, fixture.queues[0]);
-    assert_non_null(reason);
-    assert_non_null(strstr(reason, "nested"));
-    fixture_drop(&fixture);
-}
-
 /* ---- Contexts --------------------------------------------------------------------------- */
 
 static void poll_queue_never_turns_interrupts_off(void **state)
@@ -357,7 +329,6 @@ int main(void)
         cmocka_unit_test(full_queue_is_busy_and_changes_nothing),
         cmocka_unit_test(submit_inside_done_rings_once_after_the_head),
         cmocka_unit_test(done_in_a_full_queue_finds_its_own_slot_free),
-        cmocka_unit_test(nested_service_panics),
         cmocka_unit_test(poll_queue_never_turns_interrupts_off),
         cmocka_unit_test(interrupt_queue_brackets_each_call_once),
     };
