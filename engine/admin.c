@@ -88,6 +88,20 @@ static void note_admin(struct nvme_source *line, uint32_t closed)
     }
 }
 
+/* The queues of this hart, for the others may be in their drains. */
+static void check_outside_done(const struct nvme_controller *controller)
+{
+    uint32_t hart = hal_hart();
+
+    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
+        const struct nvme_queue *queue = &controller->queues[i];
+
+        if (queue->owner == hart && nvme_queue_is_serving(queue)) {
+            hal_panic("a controller is administered in done(), or in a trap amid a drain");
+        }
+    }
+}
+
 unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reason)
 {
     unsigned long irq = hal_irq_save();
@@ -95,6 +109,7 @@ unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reas
     if ((controller->line.closed & reason) != 0) {
         hal_panic("a controller is administered twice at a time");
     }
+    check_outside_done(controller);
     nvme_source_close(&controller->line, reason);
     note_admin(&controller->line, reason);
     return irq;

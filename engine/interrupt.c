@@ -22,6 +22,9 @@ static void enter(struct nvme_controller *controller)
 
 void nvme_irq_enter(struct nvme_controller *controller)
 {
+    if (!hal_irq_is_off()) {
+        hal_panic("nvme_irq_enter is called with interrupts on");
+    }
     enter(controller);
     controller->line.claims++;
 }

@@ -15,8 +15,15 @@
  * interrupt; while no interrupt queue is open, or its handler is detached, on any hart. They wait
  * with that hart's interrupts off, at most command_timeout_ns per admin command (two for a queue)
  * and CAP.TO where the controller must be disabled, so never from done() or a trap. A handle passed
- * to another hart is published by the embedder (release, acquire). Two administrations at once, and
- * a claim of the line amid one, end in hal_panic.
+ * to another hart is published by the embedder (release, acquire).
+ *
+ * Asserted in every build, by hal_panic: no drain inside a drain of the same queue; administration
+ * is one at a time, not in done() of a queue of this hart, and no claim of the line comes amid it.
+ * The owner hart, and interrupts off for an interrupt queue: at the first doorbell or drain behind
+ * an idle time, and in nvme_queue_watch. The hart in nvme_queue_set_mode and, with requests, in
+ * nvme_queue_close. Interrupts off in nvme_irq_enter. What hal_hart and hal_irq_is_off do not tell
+ * is not asserted. Posts, later doorbells and drains, nvme_queue_arm and kicks are not asserted
+ * for it: each request would pay.
  *
  * Memory. The engine allocates nothing: two regions are handed over at open. Buffers belong to
  * the engine from a successful post until done() runs. Handles stay readable until

@@ -12,6 +12,7 @@
 #ifndef NVME_HAL_H
 #define NVME_HAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -95,6 +96,15 @@ static inline unsigned long hal_irq_save(void);
 static inline void hal_irq_restore(unsigned long state);
 
 /*
+ * Who calls: the hart in the numbering of nvme_queue_config.owner, and whether its interrupts are
+ * off. For assertions outside the hot paths. A port that cannot tell answers NVME_HART_UNKNOWN and
+ * true; then nothing is asserted.
+ */
+#define NVME_HART_UNKNOWN UINT32_MAX
+static inline uint32_t hal_hart(void);
+static inline bool hal_irq_is_off(void);
+
+/*
  * Monotonic time in nanoseconds, the same on every hart to within a microsecond, from any
  * origin. Used for deadlines of bring-up and admin commands, never per I/O command.
  */
@@ -135,6 +145,8 @@ static inline void nvme_hal_is_complete(void)
     (void)&hal_dma_invalidate;
     (void)&hal_irq_save;
     (void)&hal_irq_restore;
+    (void)&hal_hart;
+    (void)&hal_irq_is_off;
     (void)&hal_now_ns;
     (void)&hal_relax;
     (void)&hal_panic;

@@ -59,6 +59,14 @@ static inline enum nvme_error nvme_controller_failure(const struct nvme_controll
     return (enum nvme_error)__atomic_load_n(&controller->failure, __ATOMIC_ACQUIRE);
 }
 
+/* For a call that one hart alone may make, as far as the port can tell who does. */
+static inline void nvme_check_hart(uint32_t hart)
+{
+    if (hal_hart() != hart && hal_hart() != NVME_HART_UNKNOWN) {
+        hal_panic("a call on a queue or a line is made on a hart that does not own it");
+    }
+}
+
 /* ---- status.c ------------------------------------------------------------------------- */
 
 /* Tells the embedder, if it listens. */
@@ -225,6 +233,12 @@ static inline bool nvme_queue_is_serving(const struct nvme_queue *queue)
 {
     return queue->attention == NVME_ATTENTION_TAKEN && !queue->away;
 }
+
+/*
+ * Panics on another hart than the owner, and, for a queue that interrupts, with interrupts on: as
+ * far as the port can tell. For calls that are rare.
+ */
+void nvme_queue_check_context(const struct nvme_queue *queue);
 
 /* Takes the queue from those that its source looks at, until its next doorbell. */
 void nvme_queue_leave(struct nvme_queue *queue);

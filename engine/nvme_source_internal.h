@@ -119,7 +119,7 @@ void nvme_source_disconnect(struct nvme_queue *queue);
 /* Claims before now are no steps towards a storm. */
 static inline void nvme_source_forget(struct nvme_source *source)
 {
-    source->notes &= (uint32_t)NVME_NOTE_HYBRID;
+    source->notes &= (uint32_t)(NVME_NOTE_HYBRID | NVME_NOTE_ADMIN);
 }
 
 /* The end of a claim that found completions, if the source has notes. */

@@ -93,7 +93,7 @@ struct nvme_round {
 
 #define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */
 #define NVME_NOTE_HYBRID NVME_BITS(16, 16) /* closed where polling is worth it */
-#define NVME_NOTE_ADMIN NVME_BITS(17, 17)  /* its controller is administered: no claim may come */
+#define NVME_NOTE_ADMIN NVME_BITS(31, 31)  /* its controller is administered: no claim may come */
 
 /* What an owner in hybrid mode has learned of its waits, and the one that goes on. See hybrid.c. */
 struct nvme_wait {

@@ -208,6 +208,9 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
         0) {
         return NVME_ERR_BUSY;
     }
+    if (nvme_request_any(queue)) {
+        nvme_check_hart(queue->owner); /* done() runs here */
+    }
     irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
     if (queue->state == NVME_QUEUE_OPEN) {
         nvme_queue_enter_state(queue, NVME_QUEUE_CLOSING);

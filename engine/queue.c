@@ -48,6 +48,14 @@ void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state stat
     hal_before_doorbell();
 }
 
+void nvme_queue_check_context(const struct nvme_queue *queue)
+{
+    nvme_check_hart(queue->owner);
+    if (queue->interrupts && !hal_irq_is_off()) {
+        hal_panic("a queue that interrupts is serviced with interrupts on");
+    }
+}
+
 void nvme_queue_leave(struct nvme_queue *queue)
 {
     struct nvme_queue **link = &queue->source->attended;
@@ -74,6 +82,9 @@ static NVME_COLD bool attend(struct nvme_queue *queue)
 {
     if (queue->state != NVME_QUEUE_OPEN) {
         return false;
+    }
+    if (queue->id != 0) {
+        nvme_queue_check_context(queue);
     }
     if (nvme_queue_shares(queue)) {
         /* Before the doorbell, whose barrier keeps it so; pairs with nvme_shared_begin(). */

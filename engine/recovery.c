@@ -219,6 +219,7 @@ static void watch_live(struct nvme_queue *queue, uint64_t now_ns)
     if (queue->watch_ns != 0 && now_ns - queue->watch_ns < NVME_WATCH_PERIOD_NS / 2) {
         return;
     }
+    nvme_queue_check_context(queue);
     advance_clock(queue, now_ns);
     if (queue->interrupts) {
         pardon_source(queue, now_ns);

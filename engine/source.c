@@ -118,6 +118,7 @@ enum nvme_error nvme_queue_set_mode(struct nvme_queue *queue, enum nvme_mode mod
         queue->controller->config.vector_mask == NULL) {
         return NVME_ERR_INTERRUPT;
     }
+    nvme_check_hart(nvme_queue_shares(queue) ? queue->controller->config.home : queue->owner);
     irq = hal_irq_save();
     enter_mode(queue->source, mode);
     hal_irq_restore(irq);
@@ -131,9 +132,17 @@ enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
 
 void nvme_source_served(struct nvme_source *source)
 {
-    nvme_source_check_claim(source);
+    int32_t notes;
+
     nvme_source_forget(source);
-    for (const struct nvme_queue *queue = source->attended; queue != NULL && source->notes != 0;
+    notes = (int32_t)source->notes; /* the sign is NVME_NOTE_ADMIN: one look for both */
+    if (notes <= 0) {
+        if (notes < 0) {
+            nvme_source_check_claim(source);
+        }
+        return;
+    }
+    for (const struct nvme_queue *queue = source->attended; queue != NULL;
          queue = queue->next_attended) {
         if (nvme_hybrid_worth(queue)) {
             nvme_source_close(source, NVME_CLOSED_POLLED);

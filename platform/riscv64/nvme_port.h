@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hart_layout.h"
 #include "irq.h"
 #include "timer.h"
 #include "trap.h"
@@ -91,6 +92,19 @@ static inline unsigned long hal_irq_save(void)
 static inline void hal_irq_restore(unsigned long state)
 {
     irq_restore(state);
+}
+
+// hart_index() of harts.h, which is no C++.
+static inline uint32_t hal_hart(void)
+{
+    uint32_t index;
+    __asm__("lw %0, %1(tp)" : "=r"(index) : "i"(HART_INDEX));
+    return index;
+}
+
+static inline bool hal_irq_is_off(void)
+{
+    return !irq_enabled();
 }
 
 static inline uint64_t hal_now_ns(void)

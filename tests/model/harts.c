@@ -8,6 +8,7 @@ static uint8_t buffer[HARTS_BLOCK] __attribute__((aligned(4096)));
 
 static void share(struct harts *harts, uint32_t home)
 {
+    world.knows_hart = true;
     harts->home = home;
     harts->fixture.config.shared = true;
     harts->fixture.config.home = home;

@@ -84,6 +84,16 @@ static inline void hal_irq_restore(unsigned long state)
     world_irq_restore(state);
 }
 
+static inline uint32_t hal_hart(void)
+{
+    return world.knows_hart ? world.hart : NVME_HART_UNKNOWN;
+}
+
+static inline bool hal_irq_is_off(void)
+{
+    return !world.knows_irq || world.irq_depth != 0;
+}
+
 static inline uint64_t hal_now_ns(void)
 {
     return world_now();

@@ -71,6 +71,8 @@ struct world {
     void *meanwhile_arg;
     volatile uint32_t *diverted; /* two dwords that are no controller's doorbells; tests set it */
     uint32_t hart;               /* who acts, where several do; tests set it */
+    bool knows_hart;             /* the port tells it to the engine; tests set it */
+    bool knows_irq;              /* likewise whether interrupts are off */
     const uint8_t *arena;        /* the DMA region of WORLD_PAGED; tests set it */
     size_t arena_bytes;
     unsigned long irq_depth; /* hal_irq_save without its restore */

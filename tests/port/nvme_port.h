@@ -80,6 +80,16 @@ static inline void hal_irq_restore(unsigned long state)
     (void)state;
 }
 
+static inline uint32_t hal_hart(void)
+{
+    return NVME_HART_UNKNOWN;
+}
+
+static inline bool hal_irq_is_off(void)
+{
+    return true;
+}
+
 static inline uint64_t hal_now_ns(void)
 {
     return 0;

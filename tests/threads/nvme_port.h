@@ -117,6 +117,16 @@ static inline void hal_irq_restore(unsigned long state)
     hart_irq_restore(state);
 }
 
+static inline uint32_t hal_hart(void)
+{
+    return NVME_HART_UNKNOWN;
+}
+
+static inline bool hal_irq_is_off(void)
+{
+    return true;
+}
+
 static inline uint64_t hal_now_ns(void)
 {
     return hart_now_ns();

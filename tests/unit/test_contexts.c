@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * admin.c, queue.c, source.c, shared.c: calls in a context where they may not be made, which end in a panic.
+ * admin.c, queue.c, source.c, shared.c: calls in a context where they may not be made, which end in
+ * a panic.
  */
 #include "harts.h"
 #include "nvme_internal.h"
@@ -133,6 +134,128 @@ static void claims_around_administration_are_normal(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- Who may call, and with interrupts off ----------------------------------------------- */
+
+static void post_and_ring(void *arg)
+{
+    static struct outcome ignored;
+    struct fixture *fixture = arg;
+
+    (void)!nvme_flush(fixture->queues[0], &fixture->ns, outcome_callback(&ignored));
+    nvme_submit(fixture->queues[0]);
+}
+
+static void service(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    nvme_queue_service(fixture->queues[0], 1);
+}
+
+static void watch(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    nvme_queue_watch(fixture->queues[0], world.now_ns);
+}
+
+static void set_mode(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    (void)!nvme_queue_set_mode(fixture->queues[0], NVME_MODE_POLL);
+}
+
+static void close_pair(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    (void)!nvme_queue_close(fixture->queues[0]);
+}
+
+struct context_case {
+    const char *name;
+    void (*call)(void *arg);
+    const char *panic;
+    uint32_t hart;
+    bool posted; /* a request is outstanding */
+    bool irq_on;
+    bool shared; /* home is hart 1, the owner hart 0 */
+};
+
+#define ON_OTHER "does not own"
+
+static const struct context_case context_cases[] = {
+    {"first_doorbell", post_and_ring, ON_OTHER, 1, false, false, false},
+    {"first_drain", service, ON_OTHER, 1, false, false, false},
+    {"first_drain_with_interrupts_on", service, "interrupts on", 0, false, true, false},
+    {"watch", watch, ON_OTHER, 1, true, false, false},
+    {"watch_with_interrupts_on", watch, "interrupts on", 0, true, true, false},
+    {"mode", set_mode, ON_OTHER, 1, false, false, false},
+    {"mode_of_a_shared_line", set_mode, ON_OTHER, 0, false, false, true},
+    {"close_with_requests", close_pair, ON_OTHER, 1, true, false, false},
+    {"bracket_with_interrupts_on", take_bracket, "interrupts on", 0, false, true, false},
+    {"own_first_doorbell", post_and_ring, NULL, 0, false, true, false},
+    {"own_first_drain", service, NULL, 0, false, false, false},
+    {"own_watch", watch, NULL, 0, true, false, false},
+    {"own_mode", set_mode, NULL, 0, false, true, false},
+    {"own_close_with_requests", close_pair, NULL, 0, true, true, false},
+    {"mode_of_a_shared_line_by_home", set_mode, NULL, 1, false, true, true},
+    {"close_without_requests", close_pair, NULL, 1, false, true, false},
+};
+
+static void call_in_a_wrong_context_panics(void **state)
+{
+    const struct context_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    fixture_init(&fixture);
+    fixture.config.shared = this->shared;
+    fixture.config.home = this->shared;
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    world.knows_hart = true;
+    world.knows_irq = true;
+    if (this->posted) {
+        fixture.model->on_demand = true;
+        assert_int_equal(nvme_flush(fixture.queues[0], &fixture.ns, outcome_callback(&outcome)),
+                         NVME_OK);
+        nvme_submit(fixture.queues[0]);
+    }
+    world.hart = this->hart;
+    world.irq_depth = !this->irq_on;
+    if (this->panic != NULL) {
+        expect_panic(this->call, &fixture, this->panic);
+    } else {
+        assert_null(world_catch_panic(this->call, &fixture));
+    }
+    world.irq_depth = 0;
+    fixture_drop(&fixture);
+}
+
+static void administer_in_done(void *arg, struct nvme_result result)
+{
+    (void)result;
+    administer(arg);
+}
+
+/* Of any queue of this hart. */
+static void administration_in_done_panics(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_start(&fixture, QUEUES, NVME_MODE_POLL);
+    world.knows_hart = true;
+    assert_int_equal(nvme_flush(fixture.queues[0], &fixture.ns,
+                                (struct nvme_callback){administer_in_done, &fixture}),
+                     NVME_OK);
+    nvme_submit(fixture.queues[0]);
+    expect_panic(service, &fixture, "in done()");
+    fixture_drop(&fixture);
+}
+
 /* ---- A drain inside a drain -------------------------------------------------------------- */
 
 struct nesting {
@@ -214,15 +337,18 @@ static void any_budget_is_one(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[4 + COUNT_OF(meeting_cases)] = {
+    struct CMUnitTest tests[5 + COUNT_OF(meeting_cases) + COUNT_OF(context_cases)] = {
         cmocka_unit_test(administration_amid_administration_panics),
         cmocka_unit_test(claims_around_administration_are_normal),
         cmocka_unit_test(nested_drain_of_any_budget_panics),
         cmocka_unit_test(any_budget_is_one),
+        cmocka_unit_test(administration_in_done_panics),
     };
-    size_t count = 4;
+    size_t count = 5;
 
     fixture_add_cases(tests, &count, claim_amid_administration_panics, meeting_cases,
                       COUNT_OF(meeting_cases), sizeof(meeting_cases[0]));
+    fixture_add_cases(tests, &count, call_in_a_wrong_context_panics, context_cases,
+                      COUNT_OF(context_cases), sizeof(context_cases[0]));
     return fixture_run("contexts", tests, count);
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "csr.h"
+#include "harts.h"
 #include "irq.h"
 #include "nvme_internal.h"
 #include "timer.h"
@@ -296,9 +297,12 @@ bool measure_shared(const struct setup *setup)
 
         record.finished = NULL;
         figures[SUBMIT][window] = count_submit(own, setup->batch);
+        /* There is one hart, which plays the other one. */
+        hart_self()->index = other->hart;
         record.errors += nvme_read(other->engine, other->ns, 0, ios[0].block_count, memory,
                                    (struct nvme_callback){done, &slots[BATCH_MAX]}) != NVME_OK;
         nvme_submit(other->engine);
+        hart_self()->index = own->hart;
         if (!wait_for_device(own, setup->batch) || !wait_for_device(other, 1) ||
             !wait_for_interrupt(CSR_SIE_EXTERNAL)) {
             return false;
