@@ -201,13 +201,37 @@ static void idle_controller_beside_a_busy_one_is_no_storm(void **state)
     finish_mixed(both);
 }
 
+/* The claim was for the other one: it is no step towards a storm, its round being empty or not. */
+static void claim_for_a_private_neighbour_is_no_step(void **state)
+{
+    struct harts both[2];
+    struct nvme_controller *controllers[2];
+
+    (void)state;
+    start_mixed(both, &mixed_cases[1]);
+    for (uint32_t i = 0; i < 2; i++) {
+        controllers[i] = both[i].fixture.controller;
+    }
+    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+        world.hart = 0;
+        assert_int_equal(nvme_irq_service(controllers, 2), 0);
+        settle_mixed(both);
+    }
+    harts_complete(&both[1], 0);
+    settle_mixed(both);
+    assert_int_equal(both[0].fixture.event_count, 0);
+    assert_int_equal(both[1].outcomes[0].count, 1);
+    finish_mixed(both);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[2 + 2 * COUNT_OF(mixed_cases)] = {
+    struct CMUnitTest tests[3 + 2 * COUNT_OF(mixed_cases)] = {
         cmocka_unit_test(controller_of_home_is_served_amid_a_round),
         cmocka_unit_test(busy_controller_of_home_does_not_hold_up_the_round),
+        cmocka_unit_test(claim_for_a_private_neighbour_is_no_step),
     };
-    size_t count = 2;
+    size_t count = 3;
 
     fixture_add_cases(tests, &count, no_entry_of_two_controllers_is_lost, mixed_cases,
                       COUNT_OF(mixed_cases), sizeof(mixed_cases[0]));
