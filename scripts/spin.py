@@ -106,7 +106,7 @@ def mixed_cases() -> list[Case]:
 def mode_cases() -> list[Case]:
     """Modes that change, on a line, on a vector, and on a source that holds nothing back."""
     sources = ("LINE", "VECTOR")
-    bugs = ("BUG_SLEEP_SHUT", "BUG_IRQ_ON", "BUG_MODE_ONLY", "BUG_FLAG_ONLY")
+    bugs = ("BUG_SLEEP_CLOSED", "BUG_IRQ_ON", "BUG_MODE_ONLY", "BUG_FLAG_ONLY")
     drops = ("VECTOR_DROPS", "HYBRID_ONLY")
     # What is held back comes when the source opens, so the order is free there.
     found = [
@@ -130,7 +130,7 @@ def sleepers_cases() -> list[Case]:
     three = ("HARTS=3", "STRAYS=0", "ENTRIES=1", "HOME_ENTRIES=0")
     kinds = ((*two, "STRAYS=0"), (*two, "ENTRIES=1"), three)
     bugs = (
-        "BUG_SHUT_AFTER_LOOK",
+        "BUG_CLOSE_AFTER_LOOK",
         "BUG_FLAG_FIRST",
         "BUG_NO_KICK",
         "BUG_NO_LOOK",
@@ -166,6 +166,12 @@ def cases() -> list[Case]:
         Case("line", (kind, "POSTED", *bug), True)
         for kind in lines[1:]
         for bug in ((), ("MASK", "BUG_NO_READ"))
+    ]
+    # A storm is forgiven without losing an entry, and closes nothing for good.
+    storm = ("STORM", "ENTRIES=2")
+    found += [Case("line", (kind, *storm, *way), False) for kind in lines for way in ((), ("MASK",))]
+    found += [
+        Case("line", (lines[1], *storm, bug), True) for bug in ("BUG_PARDON_FLAG", "BUG_NO_PARDON")
     ]
     found += [Case("wait", (), False)]
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]

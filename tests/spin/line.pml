@@ -11,6 +11,9 @@
  *   -DLINE_EDGE_CLEARS   the same, and a falling line takes the latch back
  *
  *   -DMASK               mask, drain once, open: nvme_irq_enter() and nvme_irq_exit(), mask_line
+ *   -DSTORM              claims that find nothing may close a controller's source, as they like; its
+ *                        owner polls meanwhile, and the watch opens it again at any time. In the
+ *                        end both sources must be open. A foreign device interrupts once
  *   -DPOSTED             register writes arrive later: of one device in order, of two in no order;
  *                        with MASK a read of each pushes them before the first one opens
  *
@@ -19,6 +22,8 @@
  *                        opened) before the next
  *   -DBUG_GIVE_UP        leaves a line that stays busy without an edge
  *   -DBUG_NO_READ        with POSTED and MASK: opens before all masks have arrived
+ *   -DBUG_PARDON_FLAG    with STORM: the watch forgives the storm and does not open the source
+ *   -DBUG_NO_PARDON      with STORM: the watch never forgives it
  */
 #define CONTROLLERS 2
 #ifndef ENTRIES
@@ -29,9 +34,10 @@ byte posted[CONTROLLERS]; /* completion entries written by the device */
 byte rung[CONTROLLERS];   /* the head doorbell: entries given back */
 byte taken[CONTROLLERS];  /* entries that the hart has consumed */
 byte given[CONTROLLERS];  /* entries that its last doorbell said */
-bool masked[CONTROLLERS]; /* INTMS bit 0 */
+bool masked[CONTROLLERS]; /* INTMS bit 0: the device's side of the set of reasons */
 
 #define PASSES_MAX 2
+#define SOURCES CONTROLLERS
 
 bool high;       /* the line: any controller that holds entries and is not masked */
 bool pending;    /* of the interrupt controller's source */
@@ -104,22 +110,40 @@ inline read_back()
 }
 #endif
 
-/* nvme_source_close(), nvme_source_open() */
-inline mask(c)
+/* nvme_source_write_mask() */
+inline write_mask(c, on)
 {
-    write(c, WRITE_MASK)
+    write(c, (on -> WRITE_MASK : WRITE_OPEN))
 }
 
-inline unmask(c)
+#include "closed.pml"
+
+#define in_storm(c) ((closed[c] & CLOSED_STORM) != 0)
+#define both_open (closed[0] == 0 && closed[1] == 0)
+
+/* nvme_irq_enter() */
+inline enter(c)
 {
-    write(c, WRITE_OPEN)
+    close_source(c, CLOSED_BRACKET)
+}
+
+/* nvme_irq_exit(). Whether claims for nothing are a storm is nvme_source_served_empty()'s to say. */
+inline leave(c)
+{
+#ifdef STORM
+    if
+    :: !found && !in_storm(c) -> close_source(c, CLOSED_STORM)
+    :: true
+    fi;
+#endif
+    open_source(c, CLOSED_BRACKET)
 }
 
 /* nvme_queue_service(): entries until one is old, then one head doorbell if there were any. */
 inline drain(c)
 {
     do
-    :: atomic { posted[c] != taken[c] -> taken[c]++ }
+    :: atomic { posted[c] != taken[c] -> taken[c]++; found = true }
     :: atomic { posted[c] == taken[c] -> break }
     od;
     if
@@ -182,31 +206,61 @@ inline serve(first, last)
     od;
 #ifndef BUG_GIVE_UP
     if
-    :: again -> mask(first); mask(last); unmask(first); unmask(last) /* end_odd() */
+    :: again -> enter(first); enter(last); leave(first); leave(last) /* end_masked() */
+#ifdef STORM
+    :: !found -> enter(first); enter(last); drain(first); drain(last); leave(first); leave(last)
+#endif
     :: else
     fi
 #endif
 }
 
+#ifdef STORM
+/* nvme_source_pardon(): time has passed */
+inline pardon(c)
+{
+#ifdef BUG_PARDON_FLAG
+    closed[c] = closed[c] & ~CLOSED_STORM
+#else
+    open_source(c, CLOSED_STORM)
+#endif
+}
+
+active proctype foreign()
+{
+    pending = true
+}
+#endif
+
 active proctype hart()
 {
     bool again;
+    bool found;
     byte passes;
 
     do
-    :: taken[0] == ENTRIES && taken[1] == ENTRIES && !pending -> break
+    :: taken[0] == ENTRIES && taken[1] == ENTRIES && !pending && both_open -> break
+#ifdef STORM
+    /* The queues poll, and sleep again once the storm is over. */
+    :: in_storm(0) && posted[0] != taken[0] -> drain(0); found = false
+    :: in_storm(1) && posted[1] != taken[1] -> drain(1); found = false
+#ifndef BUG_NO_PARDON
+    :: in_storm(0) -> pardon(0)
+    :: in_storm(1) -> pardon(1)
+#endif
+#endif
     :: d_step { pending && !in_service -> pending = false; in_service = true } /* claim */
 #ifdef MASK
 #ifdef BUG_ONE_BY_ONE
-        mask(0); drain(0); unmask(0);
-        mask(1); drain(1); unmask(1);
+        enter(0); drain(0); leave(0);
+        enter(1); drain(1); leave(1);
 #else
-        mask(0); mask(1);
+        enter(0); enter(1);
         drain(0); drain(1);
 #ifndef BUG_NO_READ
         read_back();
 #endif
-        unmask(0); unmask(1);
+        leave(0); leave(1);
 #endif
 #elif defined(BUG_DRAIN_ONCE)
         drain(0); drain(1);
@@ -217,6 +271,7 @@ active proctype hart()
         serve(0, 1);
 #endif
         again = false;
+        found = false;
         d_step { /* complete */
             in_service = false;
 #ifdef LINE_LEVEL

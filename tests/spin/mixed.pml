@@ -43,7 +43,6 @@ bool pending; /* a rising edge, cleared by the claim */
 
 /* The engine's. */
 byte waiting[2];
-bool in_round[2];
 bool kicked_home;
 bool kicked_owner;
 
@@ -67,15 +66,15 @@ inline follow_line()
     fi
 }
 
-inline mask(c)
+inline write_mask(c, on)
 {
-    d_step { masked[c] = true; follow_line() }
+    d_step { masked[c] = on; follow_line() }
 }
 
-inline unmask(c)
-{
-    d_step { masked[c] = false; follow_line() }
-}
+#define SOURCES 2
+#include "closed.pml"
+
+#define in_round(c) ((closed[c] & CLOSED_ROUND) != 0)
 
 /* nvme_queue_service() */
 inline drain(q)
@@ -132,10 +131,9 @@ end:
 inline begin_round(c)
 {
     if
-    :: in_round[c]
-    :: !in_round[c] ->
-        mask(c);
-        in_round[c] = true;
+    :: in_round(c)
+    :: !in_round(c) ->
+        close_source(c, CLOSED_ROUND);
         waiting[c] = HOME_BIT | OWNER_BIT;
         kicked_owner = true;
         drain(2 * c);
@@ -146,7 +144,7 @@ inline begin_round(c)
 inline end_round(c)
 {
     if
-    :: in_round[c] && waiting[c] == 0 -> in_round[c] = false; unmask(c)
+    :: in_round(c) && waiting[c] == 0 -> open_source(c, CLOSED_ROUND)
     :: else
     fi
 }
@@ -164,13 +162,13 @@ inline serve_b()
     od;
     if
 #ifndef BUG_GIVE_UP
-    :: passes == PASSES_MAX -> mask(B); unmask(B)
+    :: passes == PASSES_MAX -> close_source(B, CLOSED_BRACKET); open_source(B, CLOSED_BRACKET)
 #endif
     :: else
     fi;
 #ifdef BUG_END_OPENS
     if
-    :: passes == PASSES_MAX -> unmask(A)
+    :: passes == PASSES_MAX -> write_mask(A, false)
     :: else
     fi;
 #endif
@@ -231,5 +229,5 @@ active proctype judge()
 #ifdef TWO_SHARED
         assert(taken[3] == B_ENTRIES);
 #endif
-        assert(!masked[A] && !masked[B])
+        assert(!masked[A] && !masked[B] && closed[A] == 0 && closed[B] == 0)
 }

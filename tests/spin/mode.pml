@@ -6,7 +6,7 @@
  *
  * One hart with a thread and a handler, one source, a device that posts ENTRIES completions when it
  * likes. The thread and done() change the mode as they like; in hybrid mode the thread spins or
- * sleeps and the handler shuts the source or not, as they like. A thread that sleeps for good, or
+ * sleeps and the handler closes the source or not, as they like. A thread that sleeps for good, or
  * looks for good at an entry that its handler is to take, is an invalid end state.
  *
  *   -DLINE                a line: INTMS and INTMC in front of a latch of rising edges
@@ -16,11 +16,11 @@
  *   -DHYBRID_ONLY         the mode stays hybrid
  *
  *   -DBUG_LOOK_THEN_OPEN  arm looks at the ring, then opens: wrong for a source that drops
- *   -DBUG_SLEEP_SHUT      arm does not open
- *   -DBUG_IRQ_ON          interrupts are on between arm and wfi: the handler may shut the source
- *   -DBUG_MODE_ONLY       interrupt mode is set, but the source stays shut
+ *   -DBUG_SLEEP_CLOSED    arm does not open
+ *   -DBUG_IRQ_ON          interrupts are on between arm and wfi: the handler may close the source
+ *   -DBUG_MODE_ONLY       interrupt mode is set, but the source stays closed
  *   -DBUG_EXIT_AS_ENTERED the handler leaves the source as it was, whatever done() has set
- *   -DBUG_FLAG_ONLY       the flag of a shut source is cleared, and the mask is not opened
+ *   -DBUG_FLAG_ONLY       the set of a closed source is emptied, and the mask is not opened
  */
 #ifndef ENTRIES
 #define ENTRIES 4
@@ -43,8 +43,6 @@ bool pending; /* at the hart, cleared by the claim */
 
 /* The engine's. */
 mtype mode = HYBRID;
-bool shut;
-bool in_mask; /* a bracket or an admin command holds the source closed: source->closed */
 byte changes;
 
 #define ready (posted != taken)
@@ -71,7 +69,7 @@ inline raise()
 }
 
 /* nvme_source_write_mask() */
-inline write_mask(on)
+inline write_mask(s, on)
 {
     d_step {
         masked = on;
@@ -94,27 +92,21 @@ active proctype device()
 
 /* ---- The source ------------------------------------------------------------------------ */
 
-inline shut_source()
+#define SOURCES 1
+#include "closed.pml"
+
+inline begin_polling()
 {
-    if
-    :: !shut -> shut = true; write_mask(true)
-    :: shut
-    fi
+    close_source(0, CLOSED_POLLED)
 }
 
-inline open_source()
+inline end_polling()
 {
-    if
-    :: shut ->
-        shut = false;
-        if
-#ifndef BUG_FLAG_ONLY
-        :: !in_mask -> write_mask(false)
+#ifdef BUG_FLAG_ONLY
+    closed[0] = closed[0] & ~CLOSED_POLLED
+#else
+    open_source(0, CLOSED_POLLED)
 #endif
-        :: else
-        fi
-    :: !shut
-    fi
 }
 
 /* nvme_queue_set_mode() */
@@ -122,12 +114,12 @@ inline set_mode()
 {
     changes++;
     if
-    :: mode = POLL; shut_source()
+    :: mode = POLL; begin_polling()
     :: mode = INTERRUPT;
 #ifndef BUG_MODE_ONLY
-        open_source()
+        end_polling()
 #endif
-    :: mode = HYBRID; open_source()
+    :: mode = HYBRID; end_polling()
     fi
 }
 
@@ -165,21 +157,19 @@ inline drain()
 inline mask_and_open()
 {
 #ifdef BUG_EXIT_AS_ENTERED
-    was_shut = shut;
+    was_closed = closed[0];
 #endif
-    in_mask = true;
-    write_mask(true);
+    close_source(0, CLOSED_BRACKET);
     drain(); /* search() */
-    in_mask = false;
-    if
 #ifdef BUG_EXIT_AS_ENTERED
-    :: !was_shut -> write_mask(false)
-    :: was_shut
-#else
-    :: !shut -> write_mask(false)
-    :: shut
-#endif
+    closed[0] = was_closed;
+    if
+    :: was_closed == 0 -> write_mask(0, false)
+    :: was_closed != 0
     fi
+#else
+    open_source(0, CLOSED_BRACKET)
+#endif
 }
 
 inline handle()
@@ -202,7 +192,7 @@ inline handle()
     drain();
 #endif
     if
-    :: mode == HYBRID -> shut_source() /* nvme_source_served(): completions come soon */
+    :: mode == HYBRID -> begin_polling() /* nvme_source_served(): completions come soon */
     :: true
     fi
 }
@@ -221,15 +211,15 @@ inline take_interrupts()
 inline arm()
 {
     if
-    :: ready -> shut_source()
-    :: true -> shut_source() /* worth spinning */
+    :: ready -> begin_polling()
+    :: true -> begin_polling() /* worth spinning */
     :: !ready ->
 #ifdef BUG_LOOK_THEN_OPEN
         asleep = !ready;
-        open_source()
+        end_polling()
 #else
-#ifndef BUG_SLEEP_SHUT
-        open_source();
+#ifndef BUG_SLEEP_CLOSED
+        end_polling();
 #endif
         asleep = !ready
 #endif
@@ -241,7 +231,7 @@ active proctype thread()
 {
     bool asleep;
     bool found;
-    bool was_shut;
+    byte was_closed;
     byte passes;
 
     do

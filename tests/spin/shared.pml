@@ -62,7 +62,7 @@ bool found = true; /* an answer of this round brought something */
 bool reopen;       /* a watch has found what no interrupt told of */
 bool kicked[3];
 bool stopped; /* owner 1 has done its work and detached its kicks */
-bool closed;  /* its queue is */
+bool queue_closed;
 
 #ifdef BUG_COUNT
 byte round;
@@ -74,6 +74,12 @@ bool due[3];       /* time has come for this owner's watch */
 byte empty_rounds; /* rounds in a row that found nothing */
 
 #include "shared_device.pml"
+
+#define SOURCES 1
+#define LINE 0
+#include "closed.pml"
+
+#define in_round ((closed[LINE] & CLOSED_ROUND) != 0)
 
 /* ---- An owner ------------------------------------------------------------------------- */
 
@@ -87,7 +93,7 @@ inline answer(h, left)
 #endif
     if
 #ifdef BUG_OWNER_OPENS
-    :: left == 0 -> write_intmc()
+    :: left == 0 -> open_source(LINE, CLOSED_ROUND)
 #else
     :: left == 0 -> kicked[HOME] = true
 #endif
@@ -214,8 +220,7 @@ inline judge_round()
 
 inline end_round()
 {
-    in_round = false;
-    write_intmc()
+    open_source(LINE, CLOSED_ROUND)
 }
 
 inline kick(members)
@@ -241,8 +246,7 @@ inline store(members)
 /* nvme_shared_begin(): in the claim, when no round is under way. */
 inline begin_round()
 {
-    write_intms();
-    in_round = true;
+    close_source(LINE, CLOSED_ROUND);
 #ifdef BUG_ATTENDING_ONLY
     members = attending;
 #else
@@ -257,7 +261,7 @@ inline begin_round()
     kick(members);
 #endif
 #ifdef BUG_OPEN_AT_ONCE
-    write_intmc();
+    write_mask(LINE, false);
 #endif
     if
     :: members == 0 -> judge_round(); end_round()
@@ -273,7 +277,7 @@ inline close_queue(h)
     drain(h, some);
     some = false;
     empty_rounds = 0; /* what it may just have drained */
-    closed = true;
+    queue_closed = true;
     open = open & ~bit(h);
     d_step { attending = attending & ~bit(h) };
 #ifndef BUG_COUNT
@@ -293,7 +297,6 @@ active proctype home()
     byte members;
     byte left;
     byte h;
-    bool in_round;
     bool some;
 
 end:
@@ -316,13 +319,15 @@ end:
 #ifndef BUG_OWNER_OPENS
         :: in_round && waiting == 0 -> judge_round(); end_round()
 #endif
-        :: !in_round && reopen -> reopen = false; write_intms(); write_intmc()
+        :: !in_round && reopen -> reopen = false;
+            close_source(LINE, CLOSED_WATCH);
+            open_source(LINE, CLOSED_WATCH) /* nvme_source_pulse() */
         :: else
         fi
     :: due[HOME] -> watch(HOME, some)
     :: sent[HOME] < HOME_ENTRIES -> post(HOME)
     :: d_step { (attending & bit(HOME)) && !outstanding(HOME) -> leave(HOME) }
-    :: stopped && !closed -> close_queue(1)
+    :: stopped && !queue_closed -> close_queue(1)
     od
 }
 
@@ -374,7 +379,7 @@ active proctype judge()
         assert(all_taken);
         assert(!holds_junk);
         assert(waiting == 0);
-        assert(!masked)
+        assert(!masked && closed[LINE] == 0)
 #else
         skip
 #endif

@@ -36,14 +36,10 @@ inline follow_line()
     fi
 }
 
-inline write_intms()
+/* INTMS, INTMC */
+inline write_mask(s, on)
 {
-    d_step { masked = true; follow_line() }
-}
-
-inline write_intmc()
-{
-    d_step { masked = false; follow_line() }
+    d_step { masked = on; follow_line() }
 }
 
 /* nvme_queue_service(); `some` is set if it consumed anything. */

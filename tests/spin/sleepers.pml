@@ -10,8 +10,8 @@
  *
  *   -DWAKE_IN_HANDLER      a hart that takes a kick or a claim leaves the sleepers there and then
  *
- *   -DBUG_SHUT_AFTER_LOOK  home looks for sleepers, then sets the flag that the line is shut
- *   -DBUG_FLAG_FIRST       an owner looks at the flag, then joins the sleepers
+ *   -DBUG_CLOSE_AFTER_LOOK home looks for sleepers, then closes the line
+ *   -DBUG_FLAG_FIRST       an owner looks at the reason, then joins the sleepers
  *   -DBUG_NO_KICK          an owner that joins does not kick home
  *   -DBUG_NO_LOOK          home stays masked after a round without looking for sleepers
  *   -DBUG_OPEN_IN_ROUND    a kick opens the line in the midst of a round
@@ -42,9 +42,7 @@ bool pending; /* latched edge, cleared by the claim */
 /* The engine's: what harts share. */
 byte waiting;  /* owners that have not answered this round; atomic */
 byte sleepers; /* owners that sleep or are about to; atomic */
-bool shut;     /* the line stays masked: everybody polls; stored by home, read by all */
 bool kicked[HARTS];
-bool in_round; /* home's own */
 
 #if HARTS == 2
 #define holds_entries (posted[0] != taken[0] || posted[1] != taken[1])
@@ -65,15 +63,18 @@ inline follow_line()
     fi
 }
 
-inline write_intms()
+/* INTMS, INTMC */
+inline write_mask(s, on)
 {
-    d_step { masked = true; follow_line() }
+    d_step { masked = on; follow_line() }
 }
 
-inline write_intmc()
-{
-    d_step { masked = false; follow_line() }
-}
+#define SOURCES 1
+#define LINE 0
+#include "closed.pml"
+
+#define in_round ((closed[LINE] & CLOSED_ROUND) != 0)
+#define polled ((closed[LINE] & CLOSED_POLLED) != 0) /* all are awake: stored by home, read by all */
 
 inline drain(h)
 {
@@ -102,30 +103,46 @@ active [HARTS] proctype device()
 
 /* ---- Home: the line -------------------------------------------------------------------- */
 
-/* If anybody sleeps, the line is opened. */
+/* If anybody sleeps, the line is opened; amid a round its end does. */
 inline open_for_sleepers()
 {
     if
-    :: shut && sleepers != 0 -> shut = false; write_intmc()
+    :: sleepers != 0 -> open_source(LINE, CLOSED_POLLED)
     :: else
     fi
 }
 
 inline end_round()
 {
-    in_round = false;
 #ifdef BUG_NO_LOOK
-    shut = true
-#elif defined(BUG_SHUT_AFTER_LOOK)
+    close_source(LINE, CLOSED_POLLED);
+#elif defined(BUG_CLOSE_AFTER_LOOK)
     if
-    :: sleepers != 0 -> shut = false; write_intmc()
-    :: sleepers == 0 -> shut = true
-    fi
+    :: sleepers != 0 -> open_source(LINE, CLOSED_POLLED)
+    :: sleepers == 0 -> close_source(LINE, CLOSED_POLLED)
+    fi;
 #else
-    shut = true;
-    /* A full fence: the owner sees the flag, or home sees the sleeper. */
-    open_for_sleepers()
+    close_source(LINE, CLOSED_POLLED);
+    /* A full fence: the owner sees the reason, or home sees the sleeper. */
+    open_for_sleepers();
 #endif
+    open_source(LINE, CLOSED_ROUND)
+}
+
+/* take_turn() */
+inline take_turn()
+{
+    if
+    :: in_round && waiting == 0 -> end_round()
+    :: else
+    fi;
+#ifdef BUG_OPEN_IN_ROUND
+    if
+    :: sleepers != 0 -> write_mask(LINE, false)
+    :: else
+    fi;
+#endif
+    open_for_sleepers()
 }
 
 /* nvme_shared_begin() */
@@ -138,8 +155,7 @@ inline claim()
     if
     :: in_round
     :: !in_round ->
-        write_intms();
-        in_round = true;
+        close_source(LINE, CLOSED_ROUND);
         waiting = EVERYBODY;
         kicked[1] = true;
 #if HARTS > 2
@@ -161,15 +177,7 @@ inline home_kicked()
 #ifdef WAKE_IN_HANDLER
     leave_sleepers(HOME);
 #endif
-    if
-    :: in_round && waiting == 0 -> end_round()
-#ifndef BUG_OPEN_IN_ROUND
-    :: !in_round -> open_for_sleepers()
-    :: else
-#else
-    :: else -> open_for_sleepers()
-#endif
-    fi
+    take_turn()
 }
 
 /* ---- An owner -------------------------------------------------------------------------- */
@@ -209,15 +217,15 @@ inline take_interrupts(h)
 inline arm_and_sleep(h)
 {
 #ifdef BUG_FLAG_FIRST
-    seen = shut;
+    seen = polled;
     join_sleepers(h);
 #else
     join_sleepers(h);
     /* A full fence: as in end_round(). */
-    seen = shut;
+    seen = polled;
 #endif
     if
-    :: h == HOME && !in_round -> open_for_sleepers()
+    :: h == HOME && seen -> take_turn()
 #ifndef BUG_NO_KICK
     :: h != HOME && seen -> kicked[HOME] = true
 #endif
