@@ -8,8 +8,8 @@
 
 Each mutant is built in a copy of the tree below build/mutate/. The unit tests run first (GCC, both
 sanitizers), then the simulation for --seconds from seed 1; the first failure kills the mutant. The
-likeliest killers go first: who killed it the last time, who is named as the file, then the quickest.
-One that does not compile is an error of its description. Results go to build/mutate/results.json.
+likeliest killers go first: who killed it last, who is named as the file, then the quickest. One
+that does not compile is an error of its description. Results go to build/mutate/results.json.
 Exit status 0 if at least --least percent were killed. The last line is `N killed, N survived`.
 """
 

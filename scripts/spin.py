@@ -169,7 +169,8 @@ def cases() -> list[Case]:
     ]
     # A storm is forgiven without losing an entry, and closes nothing for good.
     storm = ("STORM", "ENTRIES=2")
-    found += [Case("line", (kind, *storm, *way), False) for kind in lines for way in ((), ("MASK",))]
+    ways: tuple[tuple[str, ...], ...] = ((), ("MASK",))
+    found += [Case("line", (kind, *storm, *way), False) for kind in lines for way in ways]
     found += [
         Case("line", (lines[1], *storm, bug), True) for bug in ("BUG_PARDON_FLAG", "BUG_NO_PARDON")
     ]
