@@ -182,7 +182,7 @@ only_version = case "$$($(1) --version)" in *"ersion $(2)."*|*"heck $(2)"*) ;; \
 check-format:
 	@$(call only_version,clang-format,14) clang-format --dry-run -Werror $(C_FILES)
 check-layering: build/libnvme.a
-	@$(PYTHON) scripts/tidy.py --cc $(TARGET_CC) --nm $(CROSS)nm
+	@$(PYTHON) tests/lint/run.py --cc $(TARGET_CC) --nm $(CROSS)nm
 check-gcc: all
 check-clang: $(CLANG_OBJECTS)
 check-clang-tidy:
@@ -206,7 +206,7 @@ check-cppcheck:
 check-shell:
 	@shellcheck $(SH_FILES)
 check-mutants:
-	@$(PYTHON) scripts/mutate.py --check
+	@$(PYTHON) tests/mutate/run.py --check
 check-python:
 	@$(PYTHON) -m py_compile $(PY_FILES)
 	@pyflakes3 $(PY_FILES)
@@ -215,7 +215,7 @@ check-python:
 
 .PHONY: help all setup run bench bench-quick bench-aa bench-peers plot test test-host test-qemu \
     test-full check sim threads fuzz mutate model instructions coverage size debug clean \
-    run-bench run-tests run-coverage host-tests fuzz-targets
+    run-bench run-instructions run-tests run-coverage host-tests fuzz-targets
 
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -299,22 +299,25 @@ run-tests:
 fuzz: ## fuzz device, device tree and options for SECONDS (60) each
 	@scripts/setup.sh test
 	@$(MAKE) fuzz-targets
-	@$(PYTHON) scripts/fuzz.py --seconds $(SECONDS)
+	@$(PYTHON) tests/fuzz/run.py --seconds $(SECONDS)
 
 fuzz-targets: $(FUZZ_TARGETS:%=build/%)
 
 mutate: ## seed bugs into the engine one by one: the tests must notice 90 % (12 minutes)
 	@scripts/setup.sh test
-	@$(PYTHON) scripts/mutate.py
+	@$(PYTHON) tests/mutate/run.py
 
 model: ## check the models of tests/spin/ exhaustively with SPIN
 	@scripts/setup.sh test
-	@$(PYTHON) scripts/spin.py
+	@$(PYTHON) tests/spin/run.py
 
-instructions: ## count instructions per I/O exactly; DETAIL=1: by function
+instructions: ## count instructions per I/O exactly; DETAIL=1: by function; UPDATE=1: keep
 	@scripts/setup.sh run
-	@$(MAKE) all
-	@$(PYTHON) scripts/instructions.py $(if $(filter 1,$(DETAIL)),--detail)
+	@$(MAKE) run-instructions
+
+run-instructions: all
+	@cd scripts && $(PYTHON) -m measure.instructions $(if $(filter 1,$(DETAIL)),--detail) \
+	    $(if $(filter 1,$(UPDATE)),--update)
 
 coverage: ## line and branch coverage of the engine by the unit tests
 	@scripts/setup.sh test
@@ -335,7 +338,7 @@ build/host/size: tests/port/size.c tests/port/nvme_port.h $(ENGINE_SOURCES) $(wi
 	    $(filter %.c,$^)
 
 size: build/libnvme.a build/host/size ## bytes of the engine against its limit, and per queue
-	@$(PYTHON) scripts/size.py --size $(CROSS)size build/libnvme.a
+	@$(PYTHON) tests/lint/size.py --size $(CROSS)size build/libnvme.a
 	@build/host/size
 
 debug: build/$(APP).elf ## boot APP (hello) waiting for gdb-multiarch on port 1234

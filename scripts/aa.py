@@ -21,14 +21,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import command
-import compare
-import environment
-import results
-from machine import ROOT, UsageError, find_app
-from matrix import Plan, Sweep, runnable
-from measure import GuestFailed, Target, Window, run_boot
-from stop import Stopped, heed_signals
+from analysis import summary, two_results
+from cli import command
+from cli.signals import Stopped, heed_signals
+from measure import environment
+from measure.options import THRESHOLD_PERCENT
+from measure.plan import Plan, Sweep, runnable
+from measure.windows import GuestFailed, Target, Window, run_boot
+from qemu.machine import ROOT, UsageError, find_app
+from results import result_file
 
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
 MODES = ("poll", "irq", "hybrid")
@@ -44,7 +45,7 @@ BOOTS, RUNTIME_MS, RAMP_MS = 11, 200, 30
 DIFFER_MOST = 0.05  # of the points of A and B
 FOUND_LEAST = 0.5  # of the slowed points: the others drown in the noise of the host
 SLOW_PERCENT = 20
-THRESHOLD = compare.THRESHOLD_PERCENT / 100
+THRESHOLD = THRESHOLD_PERCENT / 100
 PERIOD_S = 0.01
 SIDES = ("A", "B", "S")
 
@@ -140,16 +141,16 @@ class Test:
         """As bench.py writes them, and marked as measured in pairs."""
         built = {}
         for side, windows in self.windows.items():
-            built[side] = results.build(windows, header, {"side": side}, False)
+            built[side] = summary.build(windows, header, {"side": side}, False)
             built[side]["pair"] = self.pair
         return built
 
 
 def judge(built: dict[str, dict], slowed: set[str]) -> tuple[list[str], bool]:
     """What was found, in words, and whether the method holds."""
-    same = compare.differences(built["A"], built["B"])
+    same = two_results.differences(built["A"], built["B"])
     differ = [each.name for each in same if each.seems(0.0)]
-    slow = compare.differences(built["A"], built["S"])
+    slow = two_results.differences(built["A"], built["S"])
     found = [each for each in slow if each.name in slowed and each.seems(0.0) < 0]
     false = [each.name for each in slow if each.name not in slowed and each.seems(0.0)]
     alike = len(differ) <= DIFFER_MOST * len(same)
@@ -171,11 +172,11 @@ def judge(built: dict[str, dict], slowed: set[str]) -> tuple[list[str], bool]:
 def judge_apart(built: dict[str, dict], slowed: set[str]) -> tuple[list[str], bool]:
     """The same as if from different runs: the verdict of `bench.py --compare`."""
     first, same, slow = ({**built[side], "pair": None} for side in SIDES)
-    alike = compare.judge(first, same, THRESHOLD)
-    seen = compare.judge(first, slow, THRESHOLD)
+    alike = two_results.judge(first, same, THRESHOLD)
+    seen = two_results.judge(first, slow, THRESHOLD)
     wrong = [name for name, verdict in alike.told.items() if verdict]
     found = [name for name, verdict in seen.told.items() if verdict < 0]
-    false = [name for name in found if name in compare.points(slow) and name not in slowed]
+    false = [name for name in found if name in two_results.points(slow) and name not in slowed]
     missed = not found and not seen.why
 
     def mark(fails: bool, told: bool) -> str:
@@ -218,10 +219,10 @@ def execute(test: Test, out: Path, seed: int, percent: int) -> int:
     header["opensbi"] = test.windows["A"][0].firmware
     built = test.results(header)
     for side, result in built.items():
-        results.save(result, out / side)
+        result_file.save(result, out / side)
     for title, side in (("B / A", "B"), (f"S / A, slowed by {percent} % where marked *", "S")):
         print(f"\n{title}: median and interval of {test.plan.boots} pairs of boots")
-        for line in compare.lines(compare.judge(built["A"], built[side], 0.0), 0.0):
+        for line in two_results.lines(two_results.judge(built["A"], built[side], 0.0), 0.0):
             mark = "*" if side == "S" and line.split(" ")[0] in test.names else " "
             print(mark, line)
     words, holds = judge(built, test.names)

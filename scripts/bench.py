@@ -15,23 +15,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import answer
-import capacity
-import command
-import compare
-import drawn
-import environment
-import instructions
-import results
-import resume
-import targets
-from bench_options import build_parser, make_plan
-from machine import ROOT, UsageError, find_app
-from matrix import DELIVERIES, Plan, duration, with_rates
-from measure import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
-from progress import Progress
-from stop import Stopped, heed_signals
-from usage import Failed
+from analysis import goals, summary, two_results
+from cli import command
+from cli.errors import Failed
+from cli.signals import Stopped, heed_signals
+from measure import environment, instructions, saturation
+from measure.options import build_parser, make_plan
+from measure.plan import DELIVERIES, Plan, duration, with_rates
+from measure.progress import Progress
+from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
+from qemu.machine import ROOT, UsageError, find_app
+from report import answer, chart_names
+from results import result_file, resume
 
 STATUS_OK, STATUS_FAILED, STATUS_STOPPED = 0, 1, 130
 COUNT_S = 8.0  # the four boots that count instructions, for the estimate only
@@ -45,14 +40,14 @@ class Run:
         plan: Plan,
         target: Target,
         out: Path,
-        found: capacity.Capacity,
+        found: saturation.Capacity,
         old: resume.Resumed | None = None,
     ) -> None:
         self.plan = plan
         self.target = target
         self.capacity = found
         self.out = out.resolve()
-        self._older = not old and (self.out / results.JSON_NAME).exists()
+        self._older = not old and (self.out / result_file.JSON_NAME).exists()
         self._mine = self.out if old else None  # a folder whose windows are of this run
         self._boots = 0
         self.windows: list[Window] = list(old.windows) if old else []
@@ -74,7 +69,7 @@ class Run:
     def move_in(self) -> None:
         """The first boot is complete: the older result gives way, what lay beside it is moved."""
         self.save(partial=True)
-        for name in (results.JSON_NAME, results.CSV_NAME, resume.WINDOWS_NAME):
+        for name in (result_file.JSON_NAME, result_file.CSV_NAME, resume.WINDOWS_NAME):
             (self.beside / name).unlink(missing_ok=True)
         if not any(self.beside.iterdir()):
             self.beside.rmdir()
@@ -135,16 +130,16 @@ class Run:
         if any(plan.values("rate")):
             options["rate_process"] = plan.process
         header = {**self.environment, "host_load_after": environment.load_averages()}
-        result = results.build(
+        result = summary.build(
             self.windows, header, options, partial, self.capacity.as_json(), self.instructions
         )
         result["plan"] = {**dataclasses.asdict(plan), "host": self.host}
         if self.folder != self._mine:
             resume.forget_windows(self.folder)
             self._mine = self.folder
-        results.save(result, self.folder)
+        result_file.save(result, self.folder)
         resume.save_windows(self.windows, self.folder)
-        drawn.clear(self.folder)
+        chart_names.clear(self.folder)
         return result
 
 
@@ -162,12 +157,12 @@ def report(result: dict, out: Path) -> int:
         print(f"{family.rw}, {answer.size_text(family.bs)}, {family.harts} hart(s) unless a column "
               "says otherwise; median and interval of the rounds")  # fmt: skip
     print(*answer.table(result), "", *answer.words(result), "", sep="\n")
-    print(*targets.lines(result), *targets.missed_lines(result), sep="\n")
-    faults = targets.faults(result)
+    print(*goals.lines(result), *goals.missed_lines(result), sep="\n")
+    faults = goals.faults(result)
     print(*faults, sep="\n", end="\n" if faults else "")
     print(*answer.crowding(result), sep="\n")
     print(f"\n{environment.header(result['environment'])}")
-    print(f"written: {shown(out)}/{results.JSON_NAME}, {results.CSV_NAME}")
+    print(f"written: {shown(out)}/{result_file.JSON_NAME}, {result_file.CSV_NAME}")
     return STATUS_FAILED if faults else STATUS_OK
 
 
@@ -215,7 +210,7 @@ def count_instructions(options: argparse.Namespace) -> int:
         raise UsageError(f"--preset instructions: takes no {', '.join(odd)} (--qemu alone)")
     rest = ["--qemu", options.qemu] if options.qemu else []
     return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "instructions.py"), *rest], check=False
+        [sys.executable, "-m", "measure.instructions", *rest], cwd=ROOT / "scripts", check=False
     ).returncode
 
 
@@ -226,7 +221,7 @@ def go_on(options: argparse.Namespace) -> int:
         raise UsageError(
             f"--resume: takes no {', '.join(odd)}: the plan is that of the run which goes on"
         )
-    old = resume.load(options.out, Target(options.backing, options.qemu))
+    old = resume.load(options.out, Target(options.backing, options.qemu), summary.build)
     left, count = old.plan.windows() - len(old.windows), not options.no_instructions
     left_s = old.plan.seconds() * left / old.plan.windows() + COUNT_S * count
     print(old.plan.describe())
@@ -248,7 +243,7 @@ def check_out(folder: Path) -> None:
     if not place.is_dir():
         raise UsageError(f"--out: {place} is not a folder")
     # An older result is first kept, and the new one begun beside it.
-    for each in (place, place.parent)[: 1 + (place / results.JSON_NAME).exists()]:
+    for each in (place, place.parent)[: 1 + (place / result_file.JSON_NAME).exists()]:
         if not os.access(each, os.W_OK | os.X_OK):
             raise UsageError(f"--out: {each} cannot be written to by this user")
 
@@ -262,7 +257,7 @@ def begin(options: argparse.Namespace) -> int:
     check_out(options.out)
     check_backing(target, plan)
     count = not options.no_instructions
-    around_s = sum(each.seconds() for each in capacity.plans(plan.sweeps)) + COUNT_S * count
+    around_s = sum(each.seconds() for each in saturation.plans(plan.sweeps)) + COUNT_S * count
     if options.dry_run:
         print(plan.describe(around_s))
         return STATUS_OK
@@ -271,7 +266,7 @@ def begin(options: argparse.Namespace) -> int:
     print(plan.describe(around_s), flush=True)
     heed_signals()
     try:
-        found = capacity.measure_capacity(target, plan.sweeps)
+        found = saturation.measure_capacity(target, plan.sweeps)
     except (Stopped, GuestFailed) as error:
         print(f"bench.py: the capacity was not found: {error}", file=sys.stderr)
         return STATUS_STOPPED if isinstance(error, Stopped) else STATUS_FAILED
@@ -290,7 +285,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         odd = odd_options(options, ("compare", "threshold"))
         if odd:
             raise UsageError(f"--compare: takes no {', '.join(odd)} (--threshold alone)")
-        return compare.run(*options.compare, options.threshold)
+        return two_results.run(*options.compare, options.threshold)
     return go_on(options) if options.resume else begin(options)
 
 

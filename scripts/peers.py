@@ -17,19 +17,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import command
-import environment
-import peer_image
-import peer_linux
-import peer_results
-import peer_words
-import results
-import targets
-from machine import ROOT, UsageError, find_app
-from measure import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
-from peer_image import say
-from peer_plan import BS, DEFAULT, ENGINES, QUICK, RW, PeerPlan, job_files
-from stop import Stopped, heed_signals
+from analysis import goals, summary
+from cli import command
+from cli.signals import Stopped, heed_signals
+from linux import boot as linux_boot, image as linux_image, results, words
+from linux.image import say
+from linux.plan import BS, DEFAULT, ENGINES, QUICK, RW, PeerPlan, job_files
+from measure import environment
+from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
+from qemu.machine import ROOT, UsageError, find_app
+from results import result_file
 
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
 BOOTS_MAX = 100
@@ -50,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="null[:SIZE], ram:SIZE or a raw image (default null); the same for both")  # fmt: skip
     add("--out", type=Path, default=ROOT / "results" / "latest" / "peers", metavar="DIR",
         help="where the result goes (default results/latest/peers)")  # fmt: skip
-    add("--image", type=Path, default=peer_image.CACHE, metavar="DIR",
+    add("--image", type=Path, default=linux_image.CACHE, metavar="DIR",
         help="where Linux's packages are kept (default build/peers)")  # fmt: skip
     add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")
     add("--dry-run", action="store_true", help="print the plan and stop")
@@ -77,7 +74,7 @@ class Run:
         self.linux = linux
         self.out = out.resolve()
         self.windows: list[Window] = []
-        self.answers = peer_results.Answers()
+        self.answers = results.Answers()
         self.pairs = 0
         self.retries: list[dict] = []  # boots of Linux that were run again
         self.argv: dict[str, list[str]] = {}  # QEMU's command lines, ours and Linux's
@@ -85,28 +82,28 @@ class Run:
         self.missed: list[str] = []  # interrupts missed, those too that QEMU lost
         self.environment = environment.describe(target.qemu, [1], target.backing)
 
-    def machine(self, folder: Path) -> peer_linux.LinuxMachine:
+    def machine(self, folder: Path) -> linux_boot.LinuxMachine:
         """Linux's machine: ours with messages, and more memory."""
         ours = boot_machine(self.target, self.plan.ours(), self.plan.ours().sweeps[0], 0)
         kept = {each.name: getattr(ours, each.name) for each in dataclasses.fields(ours)}
         kept |= {
-            "arguments": peer_linux.COMMAND_LINE,
-            "memory_mib": peer_linux.MEMORY_MIB,
+            "arguments": linux_boot.COMMAND_LINE,
+            "memory_mib": linux_boot.MEMORY_MIB,
             "timeout_s": 60 + 3 * self.plan.linux_s(),
         }
-        machine = peer_linux.LinuxMachine(
+        machine = linux_boot.LinuxMachine(
             **kept, kernel=self.image / "vmlinux", initrd=folder / "initrd"
         )
         self.write_initrd(machine, 0)
-        peer_linux.write_tree(machine, folder / "tree.dtb")
+        linux_boot.write_tree(machine, folder / "tree.dtb")
         machine = dataclasses.replace(machine, dtb=folder / "tree.dtb")
         both = {"ours": ours, "linux": machine}
-        self.argv = {name: peer_linux.without_folders(each.argv()) for name, each in both.items()}
+        self.argv = {name: linux_boot.without_folders(each.argv()) for name, each in both.items()}
         return machine
 
-    def write_initrd(self, machine: peer_linux.LinuxMachine, boot: int) -> None:
+    def write_initrd(self, machine: linux_boot.LinuxMachine, boot: int) -> None:
         """What this boot of Linux runs, in its order."""
-        peer_linux.write_initrd(
+        linux_boot.write_initrd(
             self.image / "base.cpio", self.linux["modules"], job_files(self.plan, boot),
             machine.initrd,
         )  # fmt: skip
@@ -125,12 +122,12 @@ class Run:
         for sweep in plan.sweeps_of_boot(boot):
             run_boot(self.target, plan, sweep, boot, keep, on_drop=drop)
 
-    def boot_linux(self, machine: peer_linux.LinuxMachine, boot: int) -> None:
+    def boot_linux(self, machine: linux_boot.LinuxMachine, boot: int) -> None:
         """One boot of Linux, tried again once if it fails or hangs."""
         self.write_initrd(machine, boot)
         for attempt in range(1, TRIES + 1):
             try:
-                peer_linux.run_linux(
+                linux_boot.run_linux(
                     machine,
                     [engine.name for engine in ENGINES],
                     lambda name, answer: self.answers.add(name, boot, answer),
@@ -168,10 +165,10 @@ class Run:
             "rounds": self.plan.boots, "boots": self.plan.boots,
         }  # fmt: skip
         if self.windows:
-            ours = results.build(self.windows, header, options, partial)
-            results.save(ours, self.out)
-            self.faults = targets.faults(ours)
-            self.missed = targets.missed_lines(ours)
+            ours = summary.build(self.windows, header, options, partial)
+            result_file.save(ours, self.out)
+            self.faults = goals.faults(ours)
+            self.missed = goals.missed_lines(ours)
         names = ("kernel", "fio", "distribution", "modules")
         about = {
             "linux": {name: self.linux[name] for name in names},
@@ -183,8 +180,8 @@ class Run:
         }
         jobs = job_files(self.plan)
         files = {f"{name}.fio": text for name, text in jobs.items()}
-        files["init"] = peer_linux.first_program(self.linux["modules"], jobs)
-        return peer_results.save(self.out, about, self.windows, self.answers, files)
+        files["init"] = linux_boot.first_program(self.linux["modules"], jobs)
+        return results.save(self.out, about, self.windows, self.answers, files)
 
 
 def report(run: Run, result: dict) -> None:
@@ -193,13 +190,13 @@ def report(run: Run, result: dict) -> None:
     print(f"\nhartq and Linux in turn, {run.pairs} boot pairs: {linux['distribution']}, kernel "
           f"{linux['kernel']}, fio {linux['fio']}; one hart, AIA, medians and intervals of the "
           "paired ratios")  # fmt: skip
-    print(*peer_words.table(result["comparisons"]), "", *result["words"], "", sep="\n")
+    print(*words.table(result["comparisons"]), "", *result["words"], "", sep="\n")
     if run.retries:
         print(f"boots of Linux that were run a second time: {len(run.retries)}")
     for line in (*run.missed, *run.faults):
         print(line)
     print(environment.header(result["environment"]))
-    print(f"written: {run.out}/{peer_results.PEERS_NAME}, results.json, linux-*.json")
+    print(f"written: {run.out}/{results.PEERS_NAME}, results.json, linux-*.json")
 
 
 def execute(run: Run) -> int:
@@ -216,7 +213,7 @@ def execute(run: Run) -> int:
     if not run.windows and not run.answers.jobs:
         print("peers.py: nothing was measured, nothing was written", file=sys.stderr)
         return status
-    if status == STATUS_STOPPED and not run.pairs and (run.out / peer_results.PEERS_NAME).exists():
+    if status == STATUS_STOPPED and not run.pairs and (run.out / results.PEERS_NAME).exists():
         print(f"peers.py: no pair is complete; the result in {run.out} stays", file=sys.stderr)
         return status
     report(run, run.save(partial=status != STATUS_OK))
@@ -235,7 +232,7 @@ def begin(options: argparse.Namespace) -> int:
         return STATUS_OK
     find_app(target.app)
     boot_machine(target, plan.ours(), plan.ours().sweeps[0], 0).argv()
-    linux = peer_image.provide(options.image)
+    linux = linux_image.provide(options.image)
     heed_signals()
     return execute(Run(plan, target, options.image, linux, options.out))
 

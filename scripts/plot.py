@@ -13,23 +13,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import answer
-import command
-import drawn
-import quiet
-import report
-import results
-import targets
+from analysis import goals, host_noise
+from cli import command
+from report import answer, chart_names, page
+from results import result_file
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 try:
-    import pictures
-    import pictures_depth
-    import pictures_more
-    import selection
-    import series
-    from pictures import Figure, Series
+    from report import chart_data, chart_lines, charts, depth_charts, more_charts
+    from report.charts import Figure, Series
 except ImportError as missing:
     # Whichever python3 comes first in the path: the distribution's is the one that has the modules.
     if __name__ == "__main__" and sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON):
@@ -58,7 +51,7 @@ def footer(result: dict, of: str) -> str:
     parts = [of.format(f"{rounds} rounds"), backing_text(result),
              f"QEMU {result['environment']['qemu']}",
              "emulated: compare ratios only"]  # fmt: skip
-    if quiet.troubles(result):
+    if host_noise.troubles(result):
         parts.insert(0, "UNQUIET HOST")
     if result.get("partial"):
         parts.insert(0, "PARTIAL RESULT")
@@ -74,24 +67,24 @@ EVERY = "each of {}"
 
 def of_depth(result: dict, others: Sequence[Series]) -> Iterator[tuple[str, Figure]]:
     """The pictures of the workload that was measured at most depths."""
-    family, lines = series.our_series(result)
+    family, lines = chart_lines.our_series(result)
     lines += others
     if family is None:
         return
     place, small = family.workload(), footer(result, WITH_INTERVALS)
-    yield "iops", pictures_depth.iops_over_depth(lines, f"IOPS: {place}", small)
-    depths = series.panel_depths(lines)
+    yield "iops", depth_charts.iops_over_depth(lines, f"IOPS: {place}", small)
+    depths = chart_lines.panel_depths(lines)
     if depths:
         curves = footer(result, CURVES)
-        yield "latency", pictures_depth.latency(lines, depths, f"Latency: {place}", curves)
+        yield "latency", depth_charts.latency(lines, depths, f"Latency: {place}", curves)
     if any(point.busy is not None for line in lines for point in line.points):
         dots = footer(result, DOTS)
-        yield "cpu", pictures_depth.iops_over_busy(lines, f"IOPS for CPU time: {place}", dots)
-    workload, lines = series.scaling_series(result)
+        yield "cpu", depth_charts.iops_over_busy(lines, f"IOPS for CPU time: {place}", dots)
+    workload, lines = chart_lines.scaling_series(result)
     if lines:
         cores = result["environment"]["host_cores"]
         title = f"IOPS over harts: {workload}"
-        yield "scaling", pictures_depth.scaling(lines, cores, title, small)
+        yield "scaling", depth_charts.scaling(lines, cores, title, small)
 
 
 def of_the_rest(result: dict) -> Iterator[tuple[str, Figure]]:
@@ -100,12 +93,12 @@ def of_the_rest(result: dict) -> Iterator[tuple[str, Figure]]:
     each = any("p50_ns" in row for job in result["jobs"] for row in job["hartq"]["rounds"])
     loads = WITH_INTERVALS if each else CURVES
     for name, title, of, choose, paint in (
-        ("heatmap", "Fastest mode", CELLS, selection.heat_cells, pictures_more.heatmap),
-        ("cost", "Cost of an I/O", BARS, selection.cost_bars, pictures_more.cost),
-        ("timeline", "IOPS over time", EVERY, selection.timelines, pictures_more.timeline),
-        ("blocksize", "Block size", WITH_INTERVALS, selection.block_series,
-         pictures_more.blocksize),
-        ("openloop", "Open loop", loads, selection.open_series, pictures_more.openloop),
+        ("heatmap", "Fastest mode", CELLS, chart_data.heat_cells, more_charts.heatmap),
+        ("cost", "Cost of an I/O", BARS, chart_data.cost_bars, more_charts.cost),
+        ("timeline", "IOPS over time", EVERY, chart_data.timelines, more_charts.timeline),
+        ("blocksize", "Block size", WITH_INTERVALS, chart_data.block_series,
+         more_charts.blocksize),
+        ("openloop", "Open loop", loads, chart_data.open_series, more_charts.openloop),
     ):  # fmt: skip
         workload, found = choose(result)
         if found:
@@ -115,12 +108,12 @@ def of_the_rest(result: dict) -> Iterator[tuple[str, Figure]]:
 def of_peers(folder: Path) -> Iterator[tuple[str, Figure]]:
     """Linux beside ours, if make bench-peers has measured them."""
     peers = load_peers(folder)
-    panels = selection.peer_panels(peers)
+    panels = chart_data.peer_panels(peers)
     if panels:
         kernel = ".".join(peers["linux"]["kernel"].split(".")[:2])
         where = backing_text(peers) if "environment" in peers else "unknown medium"
         title = f"hartq and Linux {kernel}: 4 KiB randread, 1 hart, {where}, emulated"
-        yield "peers", pictures_more.peers(panels, title, peers_footer(peers))
+        yield "peers", more_charts.peers(panels, title, peers_footer(peers))
 
 
 def peers_footer(peers: dict) -> str:
@@ -148,15 +141,15 @@ def load_peers(folder: Path) -> dict:
 
 def draw(result: dict, others: Sequence[Series], folder: Path) -> list[Path]:
     """Write the pictures that the result has data for, and remove those of an older one."""
-    drawn.clear(folder)
+    chart_names.clear(folder)
     written = []
     for group in (of_depth(result, others), of_the_rest(result), of_peers(folder)):
         for name, figure in group:
             for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
                 path = folder / f"{name}.{kind}"
-                figure.savefig(path, dpi=pictures.DPI, metadata=metadata)
+                figure.savefig(path, dpi=charts.DPI, metadata=metadata)
                 written.append(path)
-            pictures.close(figure)
+            charts.close(figure)
     return written
 
 
@@ -169,8 +162,8 @@ def backing_text(result: dict) -> str:
 
 def told(result: dict) -> list[str]:
     """The answer for a terminal: without the table of points, which bench.py has shown."""
-    goals = [*targets.lines(result), *targets.missed_lines(result)]
-    return [*answer.words(result), "", *goals, "", *answer.notes(result)]
+    judged = [*goals.lines(result), *goals.missed_lines(result)]
+    return [*answer.words(result), "", *judged, "", *answer.notes(result)]
 
 
 @command.entry
@@ -190,24 +183,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(options.fio) > OVERLAYS_MAX:
         parser.error(f"{len(options.fio)} results to lay over, at most {OVERLAYS_MAX}")
     try:
-        result = results.load(options.dir)
+        result = result_file.load(options.dir)
         if "environment" not in result:
             raise ValueError(f"{options.dir}: not a result of bench.py (name fio's after it)")
-        others = [series.overlay(index, path, result) for index, path in enumerate(options.fio)]
+        others = [chart_lines.overlay(i, path, result) for i, path in enumerate(options.fio)]
         folder = options.dir if options.dir.is_dir() else options.dir.parent
         written = draw(result, others, folder)
         peers = load_peers(folder)
         text = answer.markdown(result, peers)
-        (folder / drawn.ANSWER).write_text(text, encoding="utf-8")
-        page = report.page(result, peers, folder)
-        (folder / drawn.REPORT).write_text(page, encoding="utf-8")
+        (folder / chart_names.ANSWER).write_text(text, encoding="utf-8")
+        html = page.page(result, peers, folder)
+        (folder / chart_names.REPORT).write_text(html, encoding="utf-8")
     except ValueError as error:
         print(f"plot.py: {error}", file=sys.stderr)
         return 1
-    except results.BROKEN as error:
+    except result_file.BROKEN as error:
         print(f"plot.py: a field is missing or of another kind: {error}", file=sys.stderr)
         return 1
-    names = [*(path.name for path in written), drawn.ANSWER, drawn.REPORT]
+    names = [*(path.name for path in written), chart_names.ANSWER, chart_names.REPORT]
     print(*told(result), "", "drawn: " + ", ".join(names), sep="\n")
     return 0
 

@@ -13,16 +13,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-import command
-from guest import (
-    STATUS_OK,
-    STATUS_TIMEOUT,
-    Guest,
-    Line,
-    Result,
-    run_guest,
-)
-from machine import (
+from cli import command
+from cli.signals import heed_signals
+from qemu.guest import STATUS_OK, STATUS_TIMEOUT, Guest, Line, Result, run_guest
+from qemu.machine import (
     IRQCHIPS,
     QEMU_OLDEST,
     Machine,
@@ -32,7 +26,6 @@ from machine import (
     parse_properties,
     parse_size,
 )
-from stop import heed_signals
 
 # What bench.py and the tests take from here.
 __all__ = [

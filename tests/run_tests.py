@@ -28,8 +28,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-import command  # noqa: E402
-from stop import SIGNALS, Stopped  # noqa: E402
+from cli import command  # noqa: E402
+from cli.signals import SIGNALS, Stopped  # noqa: E402
 
 LOGS = ROOT / "build" / "logs"
 TAIL_LINES = 40
@@ -125,7 +125,7 @@ def sim_steps() -> list[Step]:
 
 def script_steps() -> list[Step]:
     """One step per file: each has its own interpreter, and the cores share them."""
-    tests = ROOT / "tests" / "scripts"
+    tests = ROOT / "tests" / "host"
     return [
         Step(
             path.stem,
@@ -159,7 +159,7 @@ def builds(suite: str) -> list[Step]:
 
 def steps(suite: str) -> list[Step]:
     """What a suite consists of. A step may run beside any other, of any suite."""
-    scripts = ROOT / "scripts"
+    tests = ROOT / "tests"
     if suite == "check":
         return [Step(check, make(f"check-{check}"), count_one) for check in CHECKS]
     if suite == "host":
@@ -170,13 +170,13 @@ def steps(suite: str) -> list[Step]:
         command = [str(ROOT / "build" / "threads"), "--seconds", str(THREADS_SECONDS)]
         return [Step("thread sanitizer", command, count_last_line)]
     if suite == "fuzz":
-        command = [sys.executable, str(scripts / "fuzz.py"), "--replay"]
+        command = [sys.executable, str(tests / "fuzz" / "run.py"), "--replay"]
         return [Step("corpus", command, count_last_line)]
     if suite == "model":
-        return [Step("models", [sys.executable, str(scripts / "spin.py")], count_last_line)]
+        return [Step("models", [sys.executable, str(tests / "spin" / "run.py")], count_last_line)]
     if suite == "scripts":
         return script_steps()
-    count = [sys.executable, str(scripts / "instructions.py")]
+    count = make("run-instructions")
     return [*qemu_steps(suite == "qemu-full"), Step("instructions per I/O", count, count_one)]
 
 

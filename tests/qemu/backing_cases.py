@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-from backing import parse_backing  # noqa: E402
-from guest import Guest, run_guest  # noqa: E402
-from machine import Machine, UsageError  # noqa: E402
+from qemu.backing import parse_backing  # noqa: E402
+from qemu.guest import Guest, run_guest  # noqa: E402
+from qemu.machine import Machine, UsageError  # noqa: E402
 
 ODD_BYTES = (3 << 20) + 4096  # like no other file that QEMU has open
 

@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from guest import run_guest  # noqa: E402
-from machine import Machine  # noqa: E402
+from qemu.guest import run_guest  # noqa: E402
+from qemu.machine import Machine  # noqa: E402
 from nvme_guest import Case, Failure, check  # noqa: E402
 
 TIMEOUT_S = 60.0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-import instruction_detail  # noqa: E402
-import instructions  # noqa: E402
+from measure import instruction_detail  # noqa: E402
+from measure import instructions  # noqa: E402
 
 
 @dataclasses.dataclass(frozen=True)

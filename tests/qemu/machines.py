@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from machine import find_qemu  # noqa: E402
+from qemu.machine import find_qemu  # noqa: E402
 from nvme_guest import (  # noqa: E402
     MIB,
     Case,

@@ -21,8 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from guest import run_guest  # noqa: E402
-from machine import BUILD, Machine, find_qemu  # noqa: E402
+from qemu.guest import run_guest  # noqa: E402
+from qemu.machine import BUILD, Machine, find_qemu  # noqa: E402
 
 MIB = 1 << 20
 IMAGE_BYTES = 16 * MIB

@@ -23,7 +23,7 @@ from nvme_guest import (
     shared_image,
 )
 
-from machine import find_qemu
+from qemu.machine import find_qemu
 
 
 def polled_harts(harts: int, controllers: int) -> None:

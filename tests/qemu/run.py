@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 import backing_cases
 import bench_cases
-import command
+from cli import command
 import instruction_cases
 import machines
 import nvme_tool

@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from guest import Result, run_guest  # noqa: E402
-from machine import BUILD, Machine, device  # noqa: E402
+from qemu.guest import Result, run_guest  # noqa: E402
+from qemu.machine import BUILD, Machine, device  # noqa: E402
 from nvme_guest import Row, mdts_largest, pairwise, product  # noqa: E402
 
 LOGS = BUILD / "logs"

@@ -15,8 +15,8 @@ import re
 import socket
 import time
 
-from guest import Guest, Result
-from machine import Machine
+from qemu.guest import Guest, Result
+from qemu.machine import Machine
 from nvme_guest import Case, Failure, check, folder, nvme
 
 BATCH = 8

@@ -1,0 +1,154 @@
+"""One mode against another, depth by depth: who is sure to be ahead, and where that changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection, Sequence
+
+from analysis.intervals import STANDSTILL, Estimate, ratio_of, ratio_text
+from analysis.series import MODE_NAMES, Modes
+
+RATIO_MIN = 1 / STANDSTILL  # a mode that stood still for whole rounds
+NO_DIFFERENCE = "no significant difference"
+RUN_MIN = 3  # so many measured depths in a row are written as `1 to 8`
+Ratios = dict[int, Estimate]  # by depth
+
+
+def paired(modes: Modes, mode: str, other: str) -> Ratios:
+    """Paired ratio of one mode's IOPS to another's at each depth."""
+    ratios = {d: ratio_of(job, f"ratio_to_{other}") for d, job in modes.get(mode, {}).items()}
+    return {depth: ratio for depth, ratio in ratios.items() if ratio}
+
+
+def poll_over_irq(modes: Modes) -> Ratios:
+    """Paired ratio of polling to interrupts at each depth."""
+    return paired(modes, "poll", "irq")
+
+
+@dataclasses.dataclass(frozen=True)
+class Crossover:
+    """Where the faster mode changes: somewhere from `low` to `high`, about `at`."""
+
+    low: int
+    high: int
+    at: float
+    first: str  # the faster mode below
+    second: str
+
+
+def crossovers(ratios: Ratios) -> list[Crossover]:
+    """Between neighbouring significant depths with opposite winners.
+
+    The ends are the depths where each mode still wins significantly; the estimate is where the
+    median ratio passes 1 between them, on logarithmic axes.
+    """
+    found = []
+    sure = [(depth, ratio.verdict()) for depth, ratio in ratios.items() if ratio.verdict()]
+    for (low, first), (high, second) in zip(sure, sure[1:]):
+        if first == second:
+            continue
+        names = ("poll", "irq") if first > 0 else ("irq", "poll")
+        between = [(d, max(ratios[d].median, RATIO_MIN)) for d in ratios if low <= d <= high]
+        found.append(Crossover(low, high, _passes_one(between, first), *names))
+    return found
+
+
+def _passes_one(points: Sequence[tuple[int, float]], first: int) -> float:
+    """The depth at which the ratio first passes 1, interpolated."""
+    for (d0, r0), (d1, r1) in zip(points, points[1:]):
+        if (r1 - 1.0) * first <= 0:
+            share = math.log(r0) / (math.log(r0) - math.log(r1)) if r0 != r1 else 0.5
+            return math.exp(math.log(d0) + share * (math.log(d1) - math.log(d0)))
+    return float(points[-1][0])
+
+
+def depths_text(depths: Collection[int], measured: Collection[int]) -> str:
+    """`1 to 8, 64`: depths that were measured one after another are drawn together."""
+    order = sorted(measured)
+    runs: list[list[int]] = []
+    for depth in sorted(depths):
+        if runs and order.index(depth) == order.index(runs[-1][-1]) + 1:
+            runs[-1].append(depth)
+        else:
+            runs.append([depth])
+    return ", ".join(
+        f"{run[0]} to {run[-1]}" if len(run) >= RUN_MIN else ", ".join(map(str, run))
+        for run in runs
+    )
+
+
+def by_verdict(ratios: Ratios, verdict: int) -> list[int]:
+    """The depths at which the first is ahead (1), behind (-1), or neither for certain (0)."""
+    return [depth for depth, ratio in ratios.items() if ratio.verdict() == verdict]
+
+
+def factor_text(ratios: Ratios, depths: Sequence[int], power: int = 1) -> str:
+    """x1.42 to x1.95: the medians at some depths; `power` -1 turns them round."""
+    factors = [max(ratios[depth].median, RATIO_MIN) ** power for depth in depths]
+    ends = (min(factors), max(factors)) if len(depths) > 1 else factors
+    return " to ".join(f"x{ratio_text(each)}".replace("xw", "w") for each in ends)
+
+
+def are(mode: str) -> str:
+    """A mode and its verb."""
+    return f"{MODE_NAMES[mode]} {'are' if mode == 'irq' else 'is'}"
+
+
+def contest(ratios: Ratios, mode: str, other: str) -> list[str]:
+    """Who of two modes is faster at which depth."""
+    if not any(ratio.sure for ratio in ratios.values()):
+        names = f"{MODE_NAMES[mode]} from {MODE_NAMES[other]}"
+        return [f"too few rounds to tell {names} (six at least)"]
+    lines = []
+    for verdict, fast, slow in ((1, mode, other), (-1, other, mode)):
+        if depths := by_verdict(ratios, verdict):
+            lines.append(
+                f"{are(fast)} faster than {MODE_NAMES[slow]} at queue depth "
+                f"{depths_text(depths, ratios)} ({factor_text(ratios, depths, verdict)}, paired)"
+            )
+    if same := by_verdict(ratios, 0):
+        lines.append(
+            f"{MODE_NAMES[mode]} against {MODE_NAMES[other]}: {NO_DIFFERENCE} at queue depth "
+            f"{depths_text(same, ratios)}"
+        )
+    return lines
+
+
+def brief(ratios: Ratios, more: str, less: str) -> str:
+    """A contest in one phrase; `more` and `less` are the words for above and below one."""
+    if not ratios:
+        return ""
+    if not any(ratio.sure for ratio in ratios.values()):
+        return "too few rounds to tell"
+    parts = []
+    for verdict, word in ((1, more), (-1, less)):
+        if depths := by_verdict(ratios, verdict):
+            found = factor_text(ratios, depths)
+            if len(depths) == 1:
+                only = ratios[depths[0]]
+                found += f": {ratio_text(only.low)} to {ratio_text(only.high)}"
+            parts.append(f"{word} at {depths_text(depths, ratios)} ({found})")
+    if same := by_verdict(ratios, 0):
+        where = f" at {depths_text(same, ratios)}" if parts else ""
+        parts.append(NO_DIFFERENCE + where)
+    return ", ".join(parts)
+
+
+def stopping(ratios: Ratios) -> str:
+    """At which depth polling stops paying."""
+    if not any(ratio.sure for ratio in ratios.values()):
+        return "too few rounds to tell"
+    if changes := crossovers(ratios):
+        return ", ".join(
+            ("" if each.first == "poll" else "it starts paying at ")
+            + f"about {each.at:.0f} (between {each.low} and {each.high})"
+            for each in changes
+        )
+    if leads := by_verdict(ratios, 1):
+        last, beyond = max(leads), [depth for depth in ratios if depth > max(leads)]
+        what = f"undecided at {depths_text(beyond, ratios)}" if beyond else "the deepest measured"
+        return f"none found; last depth with a sure lead: {last} ({what})"
+    if behind := by_verdict(ratios, -1):
+        return f"none found; polling leads nowhere, interrupts from {min(behind)} on"
+    return f"none found; {NO_DIFFERENCE} at any depth"

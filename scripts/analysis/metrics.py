@@ -1,0 +1,192 @@
+"""What a mode costs beside its IOPS: the hart's time, the host's, latency and instructions.
+
+Each quantity has a value in every round, so that two modes are compared pair by pair and a mode's
+own value has an interval. A result of before rounds kept them has the values of all rounds
+together, which have none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+from analysis.comparisons import Ratios, brief
+from analysis.intervals import Estimate, estimate, paired_ratio
+from analysis.series import MODE_NAMES, Modes
+from results.histogram import END_TEXT, LAST_NS
+from results.result_file import main_side
+
+MODES = ("poll", "irq", "hybrid")
+WITHOUT = 0  # rounds of a value that is of all rounds together
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """Something a mode costs: where a round keeps it, and where a job has it of all rounds."""
+
+    name: str
+    of_round: Callable[[dict], float | None]
+    of_job: Callable[[dict], float | None]
+    digits: int = 0
+
+
+def _kept(name: str, scale: float = 1.0) -> Callable[[dict], float | None]:
+    def value(row: dict) -> float | None:
+        return row[name] * scale if row.get(name) is not None else None
+
+    return value
+
+
+def _cpu(name: str) -> Callable[[dict], float | None]:
+    return lambda job: (job["hartq"]["host_cpu_us_per_io"] or {}).get(name)
+
+
+def _percentile(name: str) -> Callable[[dict], float | None]:
+    def value(job: dict) -> float | None:
+        ns = main_side(job)["lat_ns"].get("percentile", {}).get(name)
+        return None if ns is None else ns / 1000
+
+    return value
+
+
+def _busy(row: dict) -> float | None:
+    return 100 * (1 - row["idle_fraction"]) if "idle_fraction" in row else None
+
+
+IOPS = Quantity("IOPS", _kept("iops"), lambda job: job["hartq"]["iops_median"])
+BUSY = Quantity("hart busy, %", _busy, lambda job: _busy(job["hartq"]))
+VCPU = Quantity("vCPU us per I/O", _kept("vcpu_us_per_io"), _cpu("vcpu"), 1)
+DEVICE = Quantity("device us per I/O", _kept("device_us_per_io"), _cpu("device"), 1)
+P50 = Quantity("p50 us", _kept("p50_ns", 1e-3), _percentile("50.000000"))
+P99 = Quantity("p99 us", _kept("p99_ns", 1e-3), _percentile("99.000000"))
+QUANTITIES = (IOPS, BUSY, VCPU, DEVICE, P50, P99)
+
+
+def values(job: dict, quantity: Quantity) -> dict[int, float]:
+    """By round; empty unless all rounds keep it: those with too few samples are the slow ones."""
+    found = {row["round"]: quantity.of_round(row) for row in job["hartq"]["rounds"]}
+    kept = {number: value for number, value in found.items() if value is not None}
+    return kept if len(kept) == len(found) else {}
+
+
+def value(job: dict, quantity: Quantity) -> Estimate | None:
+    """A mode's own: median over rounds and interval; without rounds one value and no interval."""
+    if found := values(job, quantity):
+        return estimate(list(found.values()))
+    whole = quantity.of_job(job)
+    return None if whole is None else Estimate(whole, whole, whole, 0.0, WITHOUT)
+
+
+def value_text(job: dict | None, quantity: Quantity) -> str:
+    """`71 (66-75)`, without the interval where there is none."""
+    found = value(job, quantity) if job else None
+    if not found:
+        return ""
+
+    def number(each: float) -> str:
+        digits = quantity.digits if abs(each) < 100 else 0
+        return f"{each:,.{digits}f}"
+
+    text, low, high = map(number, (found.median, found.low, found.high))
+    return text if low == high else f"{text} ({low}-{high})"
+
+
+def over(modes: Modes, mode: str, other: str, quantity: Quantity) -> Ratios:
+    """A mode's cost over another's at each depth, paired by round."""
+    found = {}
+    for depth, job in modes.get(mode, {}).items():
+        if depth in modes.get(other, {}):
+            sides = (values(each, quantity) for each in (job, modes[other][depth]))
+            if ratio := paired_ratio(*sides):
+                found[depth] = ratio
+    return found
+
+
+def words(modes: Modes, mode: str) -> list[str]:
+    """What a mode spends of harts and host against each of the others."""
+    lines = []
+    for other in (each for each in MODES if each != mode):
+        parts = [
+            f"{name} {found}"
+            for name, quantity in (("hart's busy time", BUSY), ("vCPU time per I/O", VCPU),
+                                   ("device time per I/O", DEVICE))
+            if (found := brief(over(modes, mode, other, quantity), "more", "less"))
+        ]  # fmt: skip
+        if parts:
+            lines.append(f"{MODE_NAMES[mode]} against {MODE_NAMES[other]}: {'; '.join(parts)}")
+    return lines
+
+
+def busy_range(modes: Modes) -> list[str]:
+    """How much of the hart each mode takes, from its least to its most busy depth."""
+    parts = []
+    for mode in MODES:
+        found = (value(job, BUSY) for job in modes.get(mode, {}).values())
+        shares = [each.median for each in found if each]
+        if shares:
+            low, high = min(shares), max(shares)
+            both = f"{low:.0f} to {high:.0f}" if round(low) != round(high) else f"{high:.0f}"
+            parts.append(f"{MODE_NAMES[mode]} {both} %")
+    return [f"the hart's busy time over all queue depths: {', '.join(parts)}"] if parts else []
+
+
+def latency_text(job: dict) -> str:
+    """p50/p99 in microseconds, medians over rounds; `-` for what was not measured."""
+    found = (value(job, quantity) for quantity in (P50, P99))
+    beyond = job["hartq"].get("latencies_beyond")
+
+    def text(us: Estimate | None) -> str:
+        if us is None:
+            return "-"
+        if beyond and us.median * 1000 >= LAST_NS:
+            return END_TEXT
+        return f"{us.median:.1f}" if us.median < 10 else f"{us.median:.0f}"
+
+    return "/".join(map(text, found))
+
+
+def ratio_rows(modes: Modes, mode: str, other: str) -> list[list[str]]:
+    """A row per depth: every quantity over the other's, `=` where there is no sure difference."""
+    columns = [over(modes, mode, other, quantity) for quantity in QUANTITIES]
+    depths = sorted({depth for ratios in columns for depth in ratios})
+    return [[str(d), *(ratio_text(ratios.get(d)) for ratios in columns)] for d in depths]
+
+
+def ratio_text(found: Estimate | None) -> str:
+    """A ratio with its interval, and whether it says anything."""
+    if not found:
+        return ""
+    text = str(found).replace(" to ", "-")
+    return text + ("" if found.verdict() else " =" if found.sure else " ?")
+
+
+def figure_rows(modes: Modes) -> list[list[str]]:
+    """A row per depth and mode: the values themselves."""
+    depths = sorted({depth for mode in MODES for depth in modes.get(mode, {})})
+    return [
+        [str(depth), MODE_NAMES[mode], *(value_text(job, quantity) for quantity in QUANTITIES)]
+        for depth in depths
+        for mode in MODES
+        if (job := modes.get(mode, {}).get(depth))
+    ]
+
+
+def instructions(families: Iterable[Modes], mode: str) -> list[str]:
+    """Instructions per I/O of a mode, where they were counted, beside the others'."""
+    counted: dict[tuple[int, int], dict[str, float]] = {}
+    for modes in families:
+        for name in MODES:
+            for depth, job in modes.get(name, {}).items():
+                if (count := job["hartq"]["instructions_per_io"]) is not None:
+                    place = counted.setdefault((depth, job["hartq"]["batch"]), {})
+                    place.setdefault(name, count)
+    texts = [
+        f"{found[mode]:.0f} at queue depth {depth}, batch {batch} ("
+        + ", ".join(f"{MODE_NAMES[n]} {found[n]:.0f}" for n in MODES if n in found and n != mode)
+        + ")"
+        for (depth, batch), found in sorted(counted.items())
+        if mode in found
+    ]
+    name = MODE_NAMES[mode]
+    awake = ", with a wait awake" if mode == "hybrid" else ""
+    return [f"{name}'s instructions per I/O{awake}, exact: {'; '.join(texts)}"] if texts else []

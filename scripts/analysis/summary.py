@@ -1,0 +1,300 @@
+"""From measured windows to a result in fio's shape."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable
+
+from analysis.intervals import estimate, paired_ratio
+from measure.plan import COMPLETIONS, DELIVERIES
+from measure.windows import Key, Window, idle_of
+from qemu.host_cpu import CLASSES
+from results import fio, repetitions
+from results.result_file import COMPARED, REFERENCES
+
+POLLING = ("poll", "limit", "null")
+
+
+def group(windows: Iterable[Window]) -> dict[Key, list[Window]]:
+    """Windows by point, points in order."""
+    groups: dict[Key, list[Window]] = {}
+    for window in windows:
+        groups.setdefault(window.key, []).append(window)
+
+    def place(item: tuple[Key, list[Window]]) -> tuple:
+        key = item[0]
+        mode = COMPLETIONS.index(key.mode) if key.mode in COMPLETIONS else len(COMPLETIONS)
+        return (*key[:-2], DELIVERIES.index(key.delivery), mode)
+
+    return dict(sorted(groups.items(), key=place))
+
+
+def counter(windows: Iterable[Window], name: str) -> int:
+    """The sum of one counter over windows."""
+    return sum(w.record["counters"].get(name, w.record.get(name, 0)) for w in windows)
+
+
+def _round(value: float, digits: int = 6) -> float:
+    return round(value, digits)
+
+
+def _per_io(windows: list[Window], name: str) -> float:
+    return _round(counter(windows, name) / max(1, sum(w.ios for w in windows)))
+
+
+def host_cpu(windows: list[Window]) -> dict[str, float] | None:
+    """Host microseconds per I/O by thread class, over the windows that have a sample."""
+    sampled = [(w.host.ran, w.ios) for w in windows if w.host]
+    ios = sum(count for _, count in sampled)
+    if not ios:
+        return None
+    return {name: _round(sum(s[name] for s, _ in sampled) / ios / 1e3) for name in CLASSES}
+
+
+def host_wait(windows: list[Window]) -> dict[str, float] | None:
+    """Share of the windows that the vCPUs (their mean) and the device thread waited for a core."""
+    sampled = [window.host for window in windows if window.host]
+    total_ns = sum(host.time_ns for host in sampled)
+    if not total_ns:
+        return None
+    threads = {"vcpu": windows[0].key.harts, "device": 1}
+    return {
+        name: _round(sum(host.waited[name] for host in sampled) / total_ns / count)
+        for name, count in threads.items()
+    }
+
+
+def steal(windows: Iterable[Window]) -> float | None:
+    """Share of all the host's cores' time that its hypervisor took; None where it is not told."""
+    sampled = [window.host for window in windows if window.host]
+    ticks = sum(host.core_ticks for host in sampled)
+    return _round(sum(host.stolen_ticks for host in sampled) / ticks) if ticks else None
+
+
+def _latencies(windows: list[Window]) -> list[dict]:
+    """The guest's `lat_ns` of every window and direction that has any."""
+    sides = (part for name in fio.DIRECTIONS for part in fio.parts_of(windows, name))
+    return [side["lat_ns"] for side in sides if side["lat_ns"].get("N")]
+
+
+def in_flight(windows: list[Window]) -> dict[str, float | None]:
+    """Requests in flight: the mean by Little's law, and the least that a wait began with.
+
+    In a closed loop both are all harts' queue depth; an open loop tells the first, the limit none.
+    """
+    total_ns = sum(each["sum"] for each in _latencies(windows))
+    runtime_ns = sum(window.record["runtime_ns"] for window in windows)
+    least = [w.record["in_flight_least"] for w in windows if "in_flight_least" in w.record]
+    return {
+        "in_flight_mean": _round(total_ns / runtime_ns, 3) if total_ns else None,
+        "in_flight_least": min(least, default=None),
+    }
+
+
+def beyond(windows: list[Window]) -> int | None:
+    """Latencies above the histogram's end; None where the guest takes or tells none."""
+    told = [each["beyond"] for each in _latencies(windows) if "beyond" in each]
+    return sum(told) if told else None
+
+
+def polls(mode: str, windows: list[Window]) -> dict[str, float | None]:
+    """Looks at the completion queue per I/O, all and those in vain.
+
+    Interrupts need none; those of hybrid mode's waits awake are not counted.
+    """
+    if mode == "hybrid":
+        return {"polls_per_io": None, "idle_polls_per_io": None}
+    return {
+        "polls_per_io": _per_io(windows, "services") if mode in POLLING else 0.0,
+        "idle_polls_per_io": _per_io(windows, "idle_polls"),
+    }
+
+
+def stalls(windows: list[Window]) -> int | None:
+    """Gaps of 10 ms between drains; None where the guest does not tell: the device limit."""
+    told = [w.record["stalls_over_10ms"] for w in windows if "stalls_over_10ms" in w.record]
+    return sum(told) if told else None
+
+
+def idle_fractions(windows: list[Window]) -> list[float]:
+    """Each hart's share of the measured time spent in wfi."""
+    total_ns = sum(window.record["runtime_ns"] for window in windows)
+    harts = zip(*(window.record["idle_ns"] for window in windows))
+    return [_round(min(1.0, sum(idle) / total_ns)) for idle in harts]
+
+
+def ratios(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
+    """A mode against the others of its delivery, round by round."""
+
+    def ratio(mode: str, value: Callable[[Window], float]) -> dict[str, object] | None:
+        if key.mode in (mode, *REFERENCES):
+            return None
+        mine, other = (
+            {window.round: value(window) for window in groups.get(each, [])}
+            for each in (key, key._replace(mode=mode))
+        )
+        found = paired_ratio(mine, other)
+        return found.as_json() if found else None
+
+    return {
+        **{f"ratio_to_{mode}": ratio(mode, lambda w: w.iops) for mode in COMPARED},
+        "idle_ratio_to_irq": ratio("irq", idle_of) if key.mode == "hybrid" else None,
+    }
+
+
+def reference_iops(key: Key, groups: dict[Key, list[Window]], mode: str) -> float | None:
+    """The median of a reference line at the same point; None where it was not measured."""
+    iops = [window.iops for window in groups.get(key._replace(mode=mode), [])]
+    return _round(statistics.median(iops), 1) if iops else None
+
+
+def timeline(windows: list[Window]) -> dict[str, object] | None:
+    """IOPS over the time of each window, as far as the guest told; the last interval is shorter."""
+    told = [(w.round, w.record["runtime_ns"], w.record["timeline"])
+            for w in windows if w.record.get("timeline")]  # fmt: skip
+    if not told:
+        return None
+
+    def iops(runtime_ns: int, line: dict) -> list[float]:
+        every_ns, counts = line["interval_ns"], line["ios"]
+        last_ns = runtime_ns - every_ns * (len(counts) - 1)
+        spans = [every_ns] * (len(counts) - 1) + [last_ns if 0 < last_ns < every_ns else every_ns]
+        return [_round(count * 1e9 / span, 1) for count, span in zip(counts, spans)]
+
+    return {
+        "interval_ms": told[0][2]["interval_ns"] / 1e6,
+        "rounds": [{"round": number, "iops": iops(ns, line)} for number, ns, line in told],
+    }
+
+
+def counted_instructions(key: Key, rows: Iterable[dict]) -> dict[str, float] | None:
+    """Instructions of a read by part, from the icount pass; None if it has no such point."""
+    if key.rw not in ("read", "randread"):
+        return None
+    mine = {"completion": key.mode, "delivery": key.delivery, "queues": 1, "iodepth": key.depth,
+            "batch": key.batch, "bs": key.bs}  # fmt: skip
+    for row in rows:
+        if all(row.get(name) == value for name, value in mine.items()):
+            # Hybrid mode's question is of the reap; what a shared line adds is of the interrupt.
+            parts = {"submit": ("submit",), "reap": ("arm", "reap"),
+                     "interrupt": ("interrupt", "answer", "end")}  # fmt: skip
+            return {
+                part: _round(sum(row.get(name, 0) for name in names) / key.batch, 2)
+                for part, names in parts.items()
+            }
+    return None
+
+
+def ours(
+    key: Key, groups: dict[Key, list[Window]], counted: Iterable[dict] = ()
+) -> dict[str, object]:
+    """The `hartq` object of a job; `counted` are the rows of the icount pass."""
+    windows = groups[key]
+    whole = estimate([window.iops for window in windows])
+    idle = idle_fractions(windows)
+    parts = counted_instructions(key, counted)
+    return {
+        "completion": key.mode,
+        "delivery": key.delivery,
+        "batch": key.batch,
+        "harts": key.harts,
+        "rate_iops": key.rate or None,
+        "rate_percent": windows[0].percent or None,
+        "offered_iops": key.rate * key.harts or None,
+        "rounds": repetitions.rows(windows),
+        "iops_median": _round(whole.median, 1),
+        "iops_interval": [_round(whole.low, 1), _round(whole.high, 1)],
+        "interval_confidence": _round(whole.confidence, 4),
+        "bandwidth_bytes_per_s": round(whole.median * key.bs),
+        "device_limit_iops": reference_iops(key, groups, "limit"),
+        "null_iops": reference_iops(key, groups, "null"),
+        **ratios(key, groups),
+        "interrupts_per_io": _per_io(windows, "interrupts"),
+        "sq_doorbells_per_io": _per_io(windows, "sq_doorbells"),
+        "cq_doorbells_per_io": _per_io(windows, "cq_doorbells"),
+        "completions_per_drain": _round(
+            counter(windows, "completions") / max(1, counter(windows, "drains")), 3
+        ),
+        **polls(key.mode, windows),
+        **in_flight(windows),
+        "latencies_beyond": beyond(windows),
+        "missed_interrupts": counter(windows, "missed"),
+        "spurious_interrupts": counter(windows, "spurious"),
+        "late": counter(windows, "late"),
+        "stale": counter(windows, "stale"),
+        "malformed": counter(windows, "malformed"),
+        "errors": counter(windows, "errors"),
+        "idle_fraction": _round(statistics.fmean(idle)) if idle else 0.0,
+        "idle_fraction_per_hart": idle,
+        "host_cpu_us_per_io": host_cpu(windows),
+        "host_wait_fraction": host_wait(windows),
+        "host_steal_fraction": steal(windows),
+        "host_steal_fraction_worst": max(
+            (share for window in windows if (share := steal([window])) is not None), default=None
+        ),
+        "stalls_over_10ms": stalls(windows),
+        "instructions_per_io": _round(sum(parts.values()), 2) if parts else None,
+        "instructions": parts,
+        "timeline": timeline(windows),
+    }
+
+
+def job_name(window: Window) -> str:
+    """The guest's name for a point, which must be the same in every run.
+
+    The guest knows neither which deliveries are measured beside it, nor that its load was asked for
+    as a share of a capacity that is another in each run.
+    """
+    key, name = window.key, window.record["jobname"]
+    if window.percent:
+        name = name.replace(f"-r{key.rate}-", f"-r{window.percent}%-")
+    return name if key.delivery == DELIVERIES[0] else f"{name}-{key.delivery}"
+
+
+def job(
+    key: Key, groups: dict[Key, list[Window]], environment: dict, counted: Iterable[dict]
+) -> dict[str, object]:
+    """One element of fio's `jobs`; points run one after the other, each is a group of its own."""
+    windows = groups[key]
+    mine = ours(key, groups, counted)
+    return {
+        "jobname": job_name(windows[0]),
+        "groupid": list(groups).index(key),
+        "error": 1 if mine["errors"] else 0,
+        "eta": 0,
+        "job options": {k: str(v) for k, v in windows[0].record["job options"].items()},
+        **fio.fields(windows, 100.0 * (1.0 - mine["idle_fraction"])),
+        "hartq": {**mine, "environment": environment},
+    }
+
+
+def build(
+    windows: list[Window],
+    environment: dict,
+    options: dict,
+    partial: bool,
+    capacity: list[dict] | None = None,
+    instructions: dict | None = None,
+) -> dict:
+    """The whole result.
+
+    `capacity` is what an open loop's per cent are of, `instructions` the icount pass: its
+    `compiler` and `rows`.
+    """
+    counted = instructions["rows"] if instructions else []
+    now = time.time()
+    groups = group(windows)
+    environment = {**environment, "steal_fraction": steal(windows)}
+    return {
+        "fio version": f"hartq-{environment['commit']}",
+        "timestamp": int(now),
+        "timestamp_ms": int(now * 1000),
+        "time": time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(now)),
+        "global options": {name: str(value) for name, value in options.items()},
+        "partial": partial,
+        "environment": environment,
+        "capacity": capacity or [],
+        "instructions": instructions,
+        "jobs": [job(key, groups, environment, counted) for key in groups],
+    }

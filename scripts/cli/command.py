@@ -1,0 +1,111 @@
+"""What every script does around its work: a failure is one line and a status, never a traceback.
+
+    @command.entry
+    def main(argv: Sequence[str] | None = None) -> int:
+
+Status: 2 usage, 1 it failed, 128 + N ended by signal N, as a shell has it. What is not named here
+is a mistake of ours, and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from cli.errors import Failed
+from cli.signals import Stopped
+
+STATUS_FAILED, STATUS_SIGNAL = 1, 128
+Main = Callable[..., int]
+
+
+def _open_streams() -> None:
+    """A standard stream that is closed becomes /dev/null: no other file may get its number."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # the terminal may not know UTF-8
+
+
+def _drop(stream: TextIO) -> None:
+    """Whoever read it left, or it takes no more: what is still buffered goes to /dev/null."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)
+
+
+def _words(error: Exception) -> str:
+    """`FILE: what` of the system's errors, without their number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+def _flush(name: str) -> int:
+    """Write what is buffered, and heed that it cannot be."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop(sys.stdout)
+        return STATUS_SIGNAL + signal.SIGPIPE
+    except OSError as error:
+        _drop(sys.stdout)
+        _say(f"{name}: standard output: {_words(error)}")
+        return STATUS_FAILED
+    return 0
+
+
+def _guarded(name: str, main: Callable[[], int]) -> int:
+    try:
+        return main()
+    except Failed as error:
+        _say(f"{name}: {error}")
+        return error.status
+    except (Stopped, KeyboardInterrupt) as stopped:
+        signum = stopped.signum if isinstance(stopped, Stopped) else int(signal.SIGINT)
+        _say(f"{name}: ended by signal {signum}")
+        return STATUS_SIGNAL + signum
+    except BrokenPipeError:
+        return STATUS_SIGNAL + signal.SIGPIPE
+    except (OSError, subprocess.SubprocessError) as error:
+        _say(f"{name}: {_words(error)}")
+    except MemoryError:
+        _say(f"{name}: there is not enough memory")
+    return STATUS_FAILED
+
+
+def entry(main: Main) -> Main:
+    """Make a script's main() safe to end with."""
+    name = Path(main.__code__.co_filename).name
+
+    @functools.wraps(main)
+    def run(*arguments: object) -> int:
+        _open_streams()
+        status = 0
+        try:
+            status = _guarded(name, lambda: main(*arguments))
+        finally:  # argparse ends by SystemExit
+            lost = _flush(name)
+        return status or lost
+
+    return run

@@ -1,0 +1,195 @@
+"""Boots Linux on the bench's machine, runs fio in it and reads its answers from the console.
+
+fio's JSON travels as base64 of gzip between `#begin NAME` and `#end NAME STATUS`, through
+/dev/kmsg: the serial line has no interrupt here, and the kernel's own output needs none.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import gzip
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from linux import cpio
+from measure.windows import GuestFailed
+from qemu.guest import STATUS_OK, Guest
+from qemu.machine import Machine, UsageError
+
+MEMORY_MIB = 1024
+BOOT_S = 12.0  # until the first fio, for the estimate only
+CALL_S = 1.5  # start of one fio, for the estimate only
+COMMAND_LINE = (
+    "console=ttyS0", "earlycon=sbi", "loglevel=4", "printk.devkmsg=on", "printk.time=0",
+    "panic=1", "rdinit=/init",
+)  # fmt: skip
+WIRED = re.compile(r"^(serial|uart|rtc)@")
+INTERRUPT_PROPERTIES = ("interrupts", "interrupts-extended", "interrupt-parent")
+
+INIT = """\
+#!/bin/sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+tell() { echo "<1>$1" >/dev/kmsg; }
+give_up() { tell "peer: $1"; tell "exit 1"; poweroff -f; }
+for word in MODULES; do
+    insmod "/lib/modules/${word%%:*}.ko" $(echo "${word#*:}" | tr : ' ') ||
+        give_up "insmod ${word%%:*} failed"
+done
+tries=0
+while [ ! -b /dev/nvme0n1 ] || [ ! -c /dev/ng0n1 ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 100 ] || give_up "no NVMe namespace after 10 s"
+    sleep 0.1
+done
+cd /sys/block/nvme0n1/queue
+echo none >scheduler; echo 0 >iostats; echo 2 >nomerges; echo 0 >add_random; echo 0 >wbt_lat_usec
+cd /jobs
+for name in ORDER; do
+    tell "#begin $name"
+    fio --output-format=json+ --output=/tmp/out "$name.fio" >/tmp/words 2>&1
+    status=$?
+    [ $status = 0 ] || head -n 5 /tmp/words | while read -r line; do tell "peer: $line"; done
+    sed -n '/^{/,$p' /tmp/out | gzip -c | base64 -w 800 |
+        while read -r line; do tell "=$line"; done
+    tell "#end $name $status"
+done
+tell "exit 0"
+poweroff -f
+"""
+MODULE_OPTIONS = {"nvme_core": "multipath=N", "nvme": "poll_queues=1"}
+
+
+@dataclasses.dataclass
+class LinuxMachine(Machine):
+    """The machine of our bench with another kernel: the same emulator, harts and medium."""
+
+    kernel: Path = Path()
+    initrd: Path = Path()
+    dtb: Path | None = None
+
+    def argv(self, ram_fd: int | None = None) -> list[str]:
+        """QEMU's command line; `app` is only what stands in the kernel's place until here."""
+        words = super().argv(ram_fd)
+        words[words.index("-kernel") + 1] = str(self.kernel)
+        words += ["-initrd", str(self.initrd)]
+        return words + (["-dtb", str(self.dtb)] if self.dtb else [])
+
+
+def without_folders(argv: Sequence[str]) -> list[str]:
+    """QEMU's command line for a result: files by their names, not where this machine has them."""
+    words = [re.sub(r'("filename": ")[^"]*/', r"\1", word) for word in argv]
+    for index, before in enumerate(["", *words[:-1]]):
+        if index == 0 or before in ("-kernel", "-initrd", "-dtb"):
+            words[index] = Path(words[index]).name
+    return words
+
+
+def tool(*words: str) -> str:
+    """What a device tree tool prints; UsageError if it cannot."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"{words[0]}: does not run: {error} (scripts/setup.sh peers)") from error
+    if done.returncode:
+        raise UsageError(f"{words[0]}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def write_tree(machine: LinuxMachine, path: Path) -> None:
+    """The machine's device tree without the wired interrupts of UART and clock.
+
+    QEMU 7.2 with aia=aplic-imsic hangs Linux 6.12 at boot with them; neither is needed.
+    """
+    # The medium is no part of the tree, and that of `ram` has a file only while a guest runs.
+    words = dataclasses.replace(machine, backing="null").argv()
+    words[words.index("-M") + 1] += f",dumpdtb={path}"
+    tool(*words)
+    for node in tool("fdtget", "-l", str(path), "/soc").split():
+        if not WIRED.match(node):
+            continue
+        there = tool("fdtget", "-p", str(path), f"/soc/{node}").split()
+        for name in INTERRUPT_PROPERTIES:
+            if name in there:
+                tool("fdtput", "-d", str(path), f"/soc/{node}", name)
+
+
+def first_program(modules: Sequence[str], names: Iterable[str]) -> str:
+    """/init: it inserts the modules and runs fio's job files, both in the order given."""
+    words = " ".join(f"{name}:{MODULE_OPTIONS.get(name, '')}" for name in modules)
+    return INIT.replace("MODULES", words).replace("ORDER", " ".join(names))
+
+
+def write_initrd(base: Path, modules: Sequence[str], jobs: dict[str, str], path: Path) -> None:
+    """The base archive and behind it what this boot runs: fio's job files by name, in order."""
+    archive = cpio.Archive()
+    archive.file("init", first_program(modules, jobs).encode(), 0o755)
+    archive.folder("jobs")
+    for name, text in jobs.items():
+        archive.file(f"jobs/{name}.fio", text.encode(), 0o644)
+    path.write_bytes(base.read_bytes() + archive.data())
+
+
+class Reader:
+    """Takes the console of one boot of Linux line by line, hands over each answer of fio."""
+
+    def __init__(self, on_answer: Callable[[str, dict], None]) -> None:
+        self._on_answer = on_answer
+        self._name = ""
+        self._text = ""
+        self.answers: list[str] = []
+        self.complaints: list[str] = []
+
+    def take(self, text: str) -> None:
+        """Act on one line; what is not ours passes by."""
+        if text.startswith("#begin "):
+            self._name, self._text = text.split()[1], ""
+        elif text.startswith("=") and self._name:
+            self._text += text[1:].strip()
+        elif text.startswith("peer: "):
+            self.complaints.append(text)
+        elif match := re.fullmatch(r"#end (\S+) (\d+)", text):
+            self._end(match[1], int(match[2]))
+
+    def _end(self, name: str, status: int) -> None:
+        if status or name != self._name:
+            words = "\n  ".join(["", *self.complaints])
+            raise GuestFailed(f"Linux: fio's {name} ended with status {status}{words}")
+        try:
+            answer = json.loads(gzip.decompress(base64.b64decode(self._text, validate=True)))
+            jobs = answer["jobs"]
+        except (ValueError, KeyError, OSError, EOFError, binascii.Error) as error:
+            raise GuestFailed(f"Linux: fio's answer to {name} cannot be read: {error}") from error
+        broken = [job["jobname"] for job in jobs if job.get("error")]
+        if broken:
+            raise GuestFailed(f"Linux: fio reports errors in {name}: {', '.join(broken)}")
+        self.answers.append(name)
+        self._name = ""
+        self._on_answer(name, answer)
+
+
+def run_linux(
+    machine: LinuxMachine, names: Iterable[str], on_answer: Callable[[str, dict], None]
+) -> None:
+    """Boot once and hand over fio's answer to each job file as it comes; GuestFailed otherwise."""
+    with Guest(machine) as guest:
+        reader = Reader(on_answer)
+        for line in guest.lines():
+            reader.take(line.text.strip())
+        result = guest.finish()
+        if guest.paused:
+            raise GuestFailed("Linux: we were stopped (Ctrl-Z) while it ran")
+    if result.status != STATUS_OK:
+        tail = [f"  {text[:160]}" for text in result.tail]
+        words = [f"Linux: {result.reason}", *filter(None, [result.stderr]), *reader.complaints]
+        raise GuestFailed("\n".join([*words, "its last lines:", *tail]))
+    lacking = sorted(set(names) - set(reader.answers))
+    if lacking:
+        raise GuestFailed(f"Linux: it ended without an answer to {', '.join(lacking)}")

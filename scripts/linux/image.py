@@ -1,0 +1,275 @@
+"""Linux's kernel and an initramfs with its nvme driver and fio, from Debian 13's riscv64 packages.
+
+apt runs in a private configuration below build/peers: nothing of the system's own sources, lists
+or packages is read or changed; Debian's archive key signs what comes. A second call finds
+everything in build/peers and needs no network.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from linux import cpio
+from qemu.machine import BUILD, UsageError
+
+CACHE = BUILD / "peers"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+SUITE, ARCH = "trixie", "riscv64"
+ARCHIVE_VARIABLE = "DEBIAN_ARCHIVE"  # names an archive where the system's apt knows none
+KERNEL = "linux-image-riscv64"  # a package that depends on the current kernel's
+FIO, BUSYBOX = "fio", "busybox-static"
+MODULES = ("nvme",)
+# Dependencies of fio's scripts and of packages' installation: no library of them is linked.
+UNUSED = re.compile(r"^(lib)?python3|^(tzdata|netbase|media-types|systemd|coreutils|dpkg|tar)$")
+READELF = "riscv64-unknown-elf-readelf"
+APT_S = 600
+MANIFEST = "manifest.json"  # written last: it says that the rest is whole
+
+CONFIGURATION = """\
+Dir "{root}";
+Dir::Etc "{root}/etc";
+Dir::Etc::sourcelist "{root}/etc/debian.sources";
+Dir::Etc::sourceparts "{root}/none";
+Dir::Etc::parts "{root}/none";
+Dir::Etc::preferencesparts "{root}/none";
+Dir::Etc::trustedparts "{root}/none";
+Dir::State "{root}/state";
+Dir::State::status "{root}/state/status";
+Dir::Cache "{root}/cache";
+APT::Architecture "{arch}";
+APT::Architectures {{ "{arch}"; }};
+APT::Install-Recommends "false";
+APT::Sandbox::User "";
+Acquire::Languages "none";
+Acquire::Retries "2";
+Acquire::http::Timeout "20";
+"""
+SOURCES = """\
+Types: deb
+URIs: {archive}
+Suites: {suite}
+Components: main
+Architectures: {arch}
+Signed-By: {keyring}
+"""
+
+
+class Unavailable(UsageError):
+    """The packages cannot be had: what, why, and what the user does about it."""
+
+    status = 1
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print(f"peers: {text}", file=sys.stderr, flush=True)
+
+
+def find_archive() -> str:
+    """The Debian archive to fetch from: as named, else the one that the system's apt uses."""
+    named = os.environ.get(ARCHIVE_VARIABLE, "")
+    if named:
+        return named
+    # Without the release's information it answers before the first `apt-get update` too.
+    words = ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)"]
+    for uri in apt(words, dict(os.environ), Path.cwd()).split():
+        if uri.rstrip("/").endswith("/debian"):
+            return uri
+    raise Unavailable(
+        f"peers: this system's apt knows no archive of Debian (name one: "
+        f"{ARCHIVE_VARIABLE}=http://HOST/debian; its keys are those of {KEYRING})"
+    )
+
+
+def configure(root: Path) -> dict[str, str]:
+    """Write apt's private configuration; the environment that makes apt use it."""
+    archive = find_archive()
+    if not KEYRING.is_file():
+        raise Unavailable(f"peers: {KEYRING} is missing (install debian-archive-keyring)")
+    for name in ("etc", "none", "state/lists/partial", "cache/archives/partial", "debs"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    (root / "state" / "status").touch()
+    (root / "etc" / "debian.sources").write_text(
+        SOURCES.format(archive=archive, suite=SUITE, arch=ARCH, keyring=KEYRING)
+    )
+    path = root / "apt.conf"
+    path.write_text(CONFIGURATION.format(root=root, arch=ARCH))
+    return {**os.environ, "APT_CONFIG": str(path), "LC_ALL": "C"}
+
+
+def apt(words: Iterable[str], environment: dict[str, str], folder: Path) -> str:
+    """What one call of apt prints; Unavailable with its last words if it fails."""
+    command = list(words)
+    try:
+        done = subprocess.run(
+            command, env=environment, cwd=folder, capture_output=True, text=True,
+            timeout=APT_S, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"peers: {command[0]} does not run: {error}") from error
+    failed = done.returncode != 0 or "Failed to fetch" in done.stderr
+    if failed:
+        told = [line for line in done.stderr.splitlines() if line[:2] in ("E:", "W:")]
+        why = (told or done.stderr.splitlines() or ["it says nothing"])[0]
+        raise Unavailable(
+            f"peers: Debian's packages for {ARCH} could not be fetched: {' '.join(command[:2])}: "
+            f"{why} (a first run needs the network, later runs do not)"
+        )
+    return done.stdout
+
+
+def package_names(uris: str) -> list[str]:
+    """The packages in the answer of --print-uris, without those that nothing is linked with."""
+    found = re.findall(r"^'[^']+' ([^_\s]+)_", uris, re.M)
+    return [name for name in found if not UNUSED.search(name)]
+
+
+def fetch(root: Path) -> list[Path]:
+    """Download the packages; their files."""
+    environment = configure(root)
+    say(f"reading Debian {SUITE}'s list of packages for {ARCH}")
+    apt(["apt-get", "update", "-q"], environment, root)
+    told = apt(["apt-cache", "depends", "--important", KERNEL], environment, root)
+    kernels = re.findall(r"Depends: (linux-image-\S+)", told)
+    if not kernels:
+        raise Unavailable(f"peers: {KERNEL} depends on no kernel in Debian {SUITE}")
+    uris = apt(["apt-get", "install", "-qq", "-y", "--print-uris", FIO, BUSYBOX], environment, root)
+    names = [kernels[0], *package_names(uris)]
+    say(f"fetching {len(names)} packages, about 155 MB: {kernels[0]}, {FIO} and its libraries")
+    apt(["apt-get", "download", "-q", *names], environment, root / "debs")
+    return sorted((root / "debs").glob("*.deb"))
+
+
+def unpack(debs: Iterable[Path], tree: Path) -> None:
+    """All packages into one tree."""
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+    for deb in debs:
+        done = subprocess.run(
+            ["dpkg-deb", "-x", str(deb), str(tree)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise Unavailable(
+                f"peers: {deb.name} cannot be unpacked: {done.stderr.strip()} (remove {CACHE} and "
+                "try again)"
+            )
+
+
+def needed(path: Path) -> list[str]:
+    """The libraries that an ELF file names, and its loader."""
+    told = subprocess.run(
+        [READELF, "-dlW", str(path)], capture_output=True, text=True, check=True
+    ).stdout
+    loader = re.findall(r"interpreter: (\S+)\]", told)
+    return re.findall(r"\(NEEDED\).*\[(\S+)\]", told) + [Path(each).name for each in loader]
+
+
+def library_closure(tree: Path, program: Path) -> dict[str, Path]:
+    """Every library that a program needs, by name; Unavailable for one that no package has."""
+    places: dict[str, Path] = {}
+    for folder in ("usr/lib/riscv64-linux-gnu", "usr/lib", "lib/riscv64-linux-gnu", "lib"):
+        for path in sorted((tree / folder).rglob("*.so*")):
+            places.setdefault(path.name, path)
+    found: dict[str, Path] = {}
+    queue = needed(program)
+    while queue:
+        name = queue.pop()
+        if name in found:
+            continue
+        if name not in places:
+            raise Unavailable(f"peers: no package brings {name}, which {program.name} needs")
+        found[name] = places[name].resolve()
+        queue += needed(found[name])
+    return found
+
+
+def module_order(tree: Path, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Kernel modules in the order to insert them: each after those that it depends on."""
+    files = {}
+    for path in (tree / "usr" / "lib" / "modules").rglob("*.ko.xz"):
+        files[path.name.removesuffix(".ko.xz").replace("-", "_")] = path
+    done: set[str] = set()
+
+    def visit(name: str) -> Iterator[tuple[str, bytes]]:
+        if name in done or name not in files:  # what is no file is built into the kernel
+            return
+        done.add(name)
+        data = lzma.decompress(files[name].read_bytes())
+        match = re.search(rb"\0depends=([^\0]*)\0", data)
+        for other in match[1].decode().split(",") if match else []:
+            yield from visit(other.replace("-", "_"))
+        yield name, data
+
+    for name in wanted:
+        yield from visit(name)
+
+
+def write_base(tree: Path, path: Path) -> list[str]:
+    """The archive that no boot changes; the modules in their order."""
+    archive = cpio.Archive()
+    for name in ("dev", "proc", "sys", "tmp", "bin", "lib", "lib/modules"):
+        archive.folder(name)
+    archive.device("dev/console", 5, 1)
+    archive.file("bin/busybox", (tree / "usr/bin/busybox").read_bytes(), 0o755)
+    archive.link("bin/sh", "busybox")
+    fio = tree / "usr/bin/fio"
+    archive.file("bin/fio", fio.read_bytes(), 0o755)
+    for name, library in sorted(library_closure(tree, fio).items()):
+        archive.file(f"lib/{name}", library.read_bytes(), 0o755)
+    modules = []
+    for name, data in module_order(tree, MODULES):
+        archive.file(f"lib/modules/{name}.ko", data, 0o644)
+        modules.append(name)
+    if not modules:
+        raise Unavailable("peers: the kernel's package has no nvme module")
+    path.write_bytes(archive.data())
+    return modules
+
+
+def version_of(debs: Iterable[Path], name: str) -> str:
+    """A package's version, from its file's name."""
+    for deb in debs:
+        if deb.name.startswith(f"{name}_"):
+            return deb.name.split("_")[1].replace("%3a", ":")
+    return ""
+
+
+def build(root: Path) -> dict:
+    """Fetch, unpack and pack; what is there afterwards."""
+    shutil.rmtree(root / "debs", ignore_errors=True)
+    debs = fetch(root)
+    tree = root / "tree"
+    say("unpacking")
+    unpack(debs, tree)
+    (kernel,) = sorted((tree / "boot").glob("vmlinu[xz]-*"))[:1]
+    shutil.copyfile(kernel, root / "vmlinux")
+    modules = write_base(tree, root / "base.cpio")
+    shutil.rmtree(tree)
+    shutil.rmtree(root / "debs")
+    manifest = {
+        "kernel": kernel.name.partition("-")[2],
+        "fio": version_of(debs, FIO),
+        "distribution": f"Debian 13 ({SUITE}), {ARCH}",
+        "modules": modules,
+    }
+    (root / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def provide(root: Path = CACHE) -> dict:
+    """The manifest of an image that is there, after building it if it is not."""
+    try:
+        manifest = json.loads((root / MANIFEST).read_text())
+        if (root / "vmlinux").is_file() and (root / "base.cpio").is_file():
+            return manifest
+    except (OSError, ValueError):
+        pass  # not built yet, or not to its end
+    return build(root.resolve())

@@ -1,0 +1,192 @@
+"""What is measured against Linux: the points, fio's engines over them, and ours.
+
+fio gets its best known configuration: registered files and fixed buffers, one thread, no map of
+blocks, its own statistics reduced (gtod_reduce) while IOPS are counted; latencies come from windows
+of their own behind them. A reap takes all that is there; where commands are batched it waits for
+as many as a batch or, in a variant, for one: which is faster depends on the host. The block layer's
+accounting, merging and scheduler are off (peer_linux.py). Whose turn it is first goes round: pairs,
+engines and points.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+from linux.boot import BOOT_S, CALL_S
+from measure.plan import Plan, Sweep
+
+Item = TypeVar("Item")
+BS, RW = 4096, "randread"
+DELIVERY = "msix"  # ours, on the machine that Linux runs on too
+
+
+class Point(NamedTuple):
+    """A queue depth and how many commands go behind one doorbell."""
+
+    depth: int
+    batch: int
+
+    def __str__(self) -> str:
+        return f"QD {self.depth} batch {self.batch}"
+
+
+POINTS = (
+    Point(1, 1), Point(4, 1), Point(32, 1), Point(128, 1), Point(32, 16), Point(128, 32),
+)  # fmt: skip
+SAME_MODE_GOALS = {Point(1, 1): 2.0}
+BEST_GOALS = {Point(32, 1): 8.0, Point(32, 16): 3.0, Point(128, 32): 4.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """One way to do I/O with fio on Linux."""
+
+    ioengine: str
+    mode: str  # poll or irq
+    options: tuple[str, ...] = ()
+    points: tuple[Point, ...] = POINTS
+    least: int = 0  # completions that a reap waits for; 0: as many as a batch
+
+    @property
+    def name(self) -> str:
+        """The name of its job file and of its result's."""
+        return f"{self.ioengine}-{self.mode}" + (f"-min{self.least}" if self.least else "")
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        found = "polled" if self.mode == "poll" else "interrupts"
+        return f"Linux {self.ioengine}, {found}" + (f", min {self.least}" if self.least else "")
+
+
+BLOCK = ("filename=/dev/nvme0n1", "direct=1")
+FIXED = ("registerfiles=1", "fixedbufs=1")
+WHOLE_BATCHES = (
+    # The character device knows no page cache: fio's direct=1 is refused there.
+    Engine("io_uring_cmd", "poll", ("filename=/dev/ng0n1", "cmd_type=nvme", "hipri=1", *FIXED)),
+    Engine("io_uring", "poll", (*BLOCK, "hipri=1", *FIXED)),
+    Engine("io_uring", "irq", (*BLOCK, *FIXED)),
+    Engine("libaio", "irq", BLOCK),
+    Engine("psync", "irq", BLOCK, (Point(1, 1),)),
+)  # fmt: skip
+BATCHED = tuple(point for point in POINTS if point.batch > 1)
+ENGINES = (
+    *WHOLE_BATCHES,
+    *(dataclasses.replace(engine, points=BATCHED, least=1) for engine in WHOLE_BATCHES[:3]),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class PeerPlan:
+    """How often and how long everything runs."""
+
+    boots: int
+    ours_ms: int
+    ours_ramp_ms: int
+    linux_ms: int
+    linux_ramp_ms: int
+    latency_ms: int
+
+    def ours(self) -> Plan:
+        """Our bench's plan: a round in each boot, on Linux's machine."""
+        modes = ("poll", "irq", "hybrid", "limit")
+        single = tuple(point.depth for point in POINTS if point.batch == 1)
+        shapes = [(single, (1,))] + [((p.depth,), (p.batch,)) for p in POINTS if p.batch > 1]
+        sweeps = tuple(
+            Sweep(depths, batch, modes, bs=(BS,), rw=(RW,), delivery=(DELIVERY,))
+            for depths, batch in shapes
+        )
+        return Plan(sweeps, self.boots, self.boots, self.ours_ms, self.ours_ramp_ms)
+
+    def linux_points(self) -> int:
+        """fio's points of one boot."""
+        return sum(len(engine.points) for engine in ENGINES)
+
+    def linux_s(self) -> float:
+        """Estimated seconds of one boot of Linux."""
+        window_ms = self.linux_ms + self.latency_ms + 2 * self.linux_ramp_ms
+        return BOOT_S + len(ENGINES) * CALL_S + self.linux_points() * window_ms / 1e3
+
+    def seconds(self) -> float:
+        """Estimated seconds of the whole run, the packages not counted."""
+        return self.ours().seconds() + self.boots * self.linux_s()
+
+    def describe(self) -> str:
+        """What will be done, in a few lines."""
+        minutes, seconds = divmod(round(self.seconds()), 60)
+        ours = self.ours()
+        return "\n".join(
+            (
+                f"plan: {self.boots} boot pairs, ours and Linux in turn, about {minutes} min "
+                f"{seconds:02} s; 4 KiB {RW}, one hart",
+                f"      ours: {ours.points()} points of {self.ours_ms} ms (poll, irq, hybrid, "
+                f"limit; {DELIVERY})",
+                f"      Linux: {self.linux_points()} points of {self.linux_ms} ms for IOPS and "
+                f"{self.latency_ms} ms for latency ({', '.join(e.name for e in ENGINES)})",
+                f"      points: {', '.join(map(str, POINTS))}",
+            )
+        )
+
+    def method(self) -> list[str]:
+        """How it is measured, for readers of the result."""
+        options = "; ".join(f"{e.name}: {' '.join(e.options)}" for e in WHOLE_BATCHES)
+        return [
+            f"{self.boots} boot pairs, one window of each point in each; ours and Linux take "
+            "turns at being first, engines and points start one place further on in each pair",
+            f"windows: ours {self.ours_ms} ms behind {self.ours_ramp_ms} ms, IOPS and latency in "
+            f"one; Linux's {self.linux_ms} ms for IOPS (gtod_reduce=1) and {self.latency_ms} ms "
+            f"for latency, each behind {self.linux_ramp_ms} ms",
+            f"fio's engines: {options}",
+            "batched, a reap of fio's waits for a whole batch, or for one (min 1)",
+            "where several ways answer, each pair compares the fastest of ours with the fastest of "
+            "Linux's (Linux has more ways, so that chance favours it); latencies and times are of "
+            "the one that was fastest most often",
+            "Linux is the distribution's kernel as it comes, without a scheduler, merging or "
+            "accounting on the device; it negotiates shadow doorbells with it, hartq does not",
+        ]
+
+
+DEFAULT = PeerPlan(6, ours_ms=1000, ours_ramp_ms=150, linux_ms=1000, linux_ramp_ms=150,
+                   latency_ms=400)  # fmt: skip
+QUICK = PeerPlan(3, ours_ms=300, ours_ramp_ms=100, linux_ms=300, linux_ramp_ms=100,
+                 latency_ms=150)  # fmt: skip
+
+
+def rotated(items: Sequence[Item], boot: int) -> tuple[Item, ...]:
+    """The same in each boot, from one place further on."""
+    first = boot % len(items)
+    return (*items[first:], *items[:first])
+
+
+def job_name(point: Point, kind: str) -> str:
+    """A job of fio's; `kind` is iops or lat."""
+    return f"qd{point.depth}-b{point.batch}-{kind}"
+
+
+def job_file(engine: Engine, plan: PeerPlan, boot: int = 0) -> str:
+    """fio's job file of one engine: each point twice, for IOPS and for latency."""
+    lines = [
+        "[global]", f"rw={RW}", f"bs={BS}", "thread=1", "norandommap=1", "randrepeat=0",
+        "time_based=1", f"ramp_time={plan.linux_ramp_ms}ms", f"ioengine={engine.ioengine}",
+        *engine.options,
+    ]  # fmt: skip
+    # In the guest an I/O is often complete inside the submitting call: lat counts it all.
+    kinds = {
+        "iops": [f"runtime={plan.linux_ms}ms", "gtod_reduce=1"],
+        "lat": [f"runtime={plan.latency_ms}ms", "disable_slat=1", "disable_clat=1",
+                "clat_percentiles=0", "lat_percentiles=1"],
+    }  # fmt: skip
+    for point in rotated(engine.points, boot):
+        depth = [f"iodepth={point.depth}", f"iodepth_batch_submit={point.batch}",
+                 f"iodepth_batch_complete_min={engine.least or point.batch}",
+                 f"iodepth_batch_complete_max={point.depth}"]  # fmt: skip
+        for kind, options in kinds.items():
+            lines += [f"[{job_name(point, kind)}]", "stonewall", *depth, *options]
+    return "\n".join(lines) + "\n"
+
+
+def job_files(plan: PeerPlan, boot: int = 0) -> dict[str, str]:
+    """All of one boot by name, in the order in which they run."""
+    return {engine.name: job_file(engine, plan, boot) for engine in rotated(ENGINES, boot)}

@@ -1,0 +1,205 @@
+"""Windows of ours and fio's answers, pair by pair: ratios, lines for a picture, and the files.
+
+Ways (our modes, fio's engines) that answer the same question are compared best against best: in
+each pair the fastest of ours over the fastest of Linux's, so that neither side is chosen by a
+median that is known afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from analysis.intervals import Estimate, estimate, paired_ratio
+from linux.fio_answers import PER_BOOT, Answers, fio_results
+from linux.plan import BEST_GOALS, BS, DELIVERY, ENGINES, POINTS, RW, SAME_MODE_GOALS, Point
+from linux.words import words
+from measure.windows import Window
+from results import result_file
+from results.fio import direction
+
+PEERS_NAME = "peers.json"
+JOBS_FOLDER = "jobs"  # what was run, as it was run
+MODES = ("poll", "irq", "hybrid")
+OURS = dict[tuple[str, Point], dict[int, Window]]
+
+
+def ours_per_boot(windows: Iterable[Window]) -> OURS:
+    """Our windows by mode, point and boot; a boot runs one round."""
+    found: OURS = {}
+    for window in windows:
+        place = (window.key.mode, Point(window.key.depth, window.key.batch))
+        found.setdefault(place, {})[window.round] = window
+    return found
+
+
+def rates(ours: OURS, mode: str, point: Point) -> PER_BOOT:
+    """Our IOPS of each boot."""
+    return {boot: window.iops for boot, window in sorted(ours.get((mode, point), {}).items())}
+
+
+def fastest(ways: dict[str, PER_BOOT]) -> tuple[PER_BOOT, dict[str, int]]:
+    """The highest rate of each boot, and how often each way had it, the most frequent first."""
+    boots = sorted({boot for way in ways.values() for boot in way})
+    names = [max((n for n in ways if b in ways[n]), key=lambda n: ways[n][b]) for b in boots]
+    counts = {name: names.count(name) for name in sorted(ways, key=lambda n: -names.count(n))}
+    best = {boot: ways[name][boot] for boot, name in zip(boots, names)}
+    return best, {name: count for name, count in counts.items() if count}
+
+
+def often(chosen: dict[str, int]) -> str:
+    """In how many boots the first of the ways was the fastest; nothing where it always was."""
+    counts = list(chosen.values())
+    return f" ({counts[0]} of {sum(counts)})" if counts[1:] else ""
+
+
+def _json(found: Estimate | None) -> dict | None:
+    return found.as_json() if found else None
+
+
+def _us(values: Sequence[float]) -> dict | None:
+    return estimate(values).as_json() if values else None
+
+
+def _numbers(found: PER_BOOT) -> dict:
+    """Median, interval, and what each boot had."""
+    whole = estimate(list(found.values()))
+    return {
+        "iops_median": round(whole.median, 1),
+        "iops_interval": [round(whole.low, 1), round(whole.high, 1)],
+        "rounds": [{"boot": boot, "iops": round(iops, 1)} for boot, iops in found.items()],
+    }
+
+
+def _latency(found: dict) -> dict:
+    percentile = found.get("percentile", {})
+    return {
+        "lat_mean_ns": found.get("mean") or None,
+        "lat_p50_ns": percentile.get("50.000000"),
+        "lat_p99_ns": percentile.get("99.000000"),
+    }
+
+
+def our_side(point: Point, ours: OURS, best: PER_BOOT, chosen: dict[str, int]) -> dict:
+    """Our half of a comparison; times and latencies are of the mode that was fastest most often."""
+    mode = next(iter(chosen))
+    windows = list(ours[mode, point].values())
+    limit = rates(ours, "limit", point)
+    sampled = [window for window in windows if window.host and window.ios]
+    return {
+        "name": f"hartq, {mode}, {DELIVERY}{often(chosen)}",
+        "completion": mode,
+        "chosen": chosen,
+        "delivery": DELIVERY,
+        **_numbers(best),
+        **_latency(direction(windows, "read")["lat_ns"]),
+        "share_of_limit": _json(paired_ratio(best, limit)),
+        "us_per_io": {
+            "all": _us([1e6 / iops for iops in rates(ours, mode, point).values() if iops > 0]),
+            "raw_ring": _us([1e6 / iops for iops in limit.values() if iops > 0]),
+            "host_vcpu": _us([w.host.ran["vcpu"] / w.ios / 1e3 for w in sampled if w.host]),
+            "host_device": _us([w.host.ran["device"] / w.ios / 1e3 for w in sampled if w.host]),
+        },
+    }
+
+
+def peer_side(point: Point, answers: Answers, best: PER_BOOT, chosen: dict[str, int]) -> dict:
+    """Linux's half; times and latencies are of the engine that was fastest most often."""
+    engine = next(each for each in ENGINES if each.name == next(iter(chosen)))
+    return {
+        "name": engine.title + often(chosen),
+        "engine": engine.ioengine,
+        "completion": engine.mode,
+        "chosen": chosen,
+        **_numbers(best),
+        **_latency(answers.latency(engine, point)),
+        "us_per_io": {
+            "all": _us([1e6 / iops for iops in answers.rates(engine, point).values() if iops > 0]),
+            "user": _us(answers.cpu_us(engine, point, "usr_cpu")),
+            "kernel": _us(answers.cpu_us(engine, point, "sys_cpu")),
+        },
+    }
+
+
+def comparison(point: Point, mode: str, ours: OURS, answers: Answers) -> dict | None:
+    """Ours against Linux's engines of the same mode, or best against best; None without a pair."""
+    modes = MODES if mode == "best" else (mode,)
+    mine, my_chosen = fastest({name: rates(ours, name, point) for name in modes})
+    engines = [each for each in ENGINES if mode in ("best", each.mode)]
+    theirs, chosen = fastest({each.name: answers.rates(each, point) for each in engines})
+    ratio = paired_ratio(mine, theirs)
+    if ratio is None:
+        return None
+    goals = BEST_GOALS if mode == "best" else SAME_MODE_GOALS
+    return {
+        "iodepth": point.depth, "batch": point.batch, "bs": BS, "rw": RW, "mode": mode,
+        "ours": our_side(point, ours, mine, my_chosen),
+        "peer": peer_side(point, answers, theirs, chosen),
+        "ratio": ratio.as_json(),
+        "limit_ratio": _json(paired_ratio(rates(ours, "limit", point), theirs)),
+        "goal": goals.get(point),
+    }  # fmt: skip
+
+
+def comparisons(windows: list[Window], answers: Answers) -> list[dict]:
+    """All points, mode by mode: the same mode first, best against best last."""
+    ours = ours_per_boot(windows)
+    rows = (comparison(p, mode, ours, answers) for mode in ("poll", "irq", "best") for p in POINTS)
+    return [row for row in rows if row]
+
+
+def series(windows: list[Window], answers: Answers) -> list[dict]:
+    """A line of a picture for each mode of ours and each engine of Linux."""
+    ours = ours_per_boot(windows)
+    lines: dict[tuple, list[dict]] = {}
+
+    def add(key: tuple[str, str, str, str | None, int], point: Point, found: PER_BOOT) -> None:
+        if found:
+            points = lines.setdefault((*key, point.batch), [])
+            points.append({"iodepth": point.depth, **_numbers(found)})
+
+    for mode in (*MODES, "limit"):
+        for point in POINTS:
+            add((f"hartq, {mode}", mode, "hartq", DELIVERY, 0), point, rates(ours, mode, point))
+    for engine in ENGINES:
+        for point in engine.points:
+            key = (engine.title, engine.mode, engine.ioengine, None, engine.least)
+            add(key, point, answers.rates(engine, point))
+    names = ("name", "mode", "engine", "delivery", "least", "batch")
+    return [{**dict(zip(names, key)), "points": points} for key, points in lines.items()]
+
+
+def write_text(path: Path, text: str) -> None:
+    """The file is whole at any moment."""
+    with result_file.whole(path) as sink:
+        sink.write(text)
+
+
+def write_json(path: Path, value: dict) -> None:
+    """As text, a line a value."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def save(folder: Path, about: dict, windows: list[Window], answers: Answers,
+         jobs: dict[str, str]) -> dict:  # fmt: skip
+    """Write peers.json, fio's results and the files that Linux ran; what peers.json holds.
+
+    `about` is what the run says of itself: linux, environment, method and the like.
+    """
+    (folder / JOBS_FOLDER).mkdir(parents=True, exist_ok=True)
+    rows = comparisons(windows, answers)
+    result = {**about, "comparisons": rows, "series": series(windows, answers),
+              "words": words(rows)}  # fmt: skip
+    files = fio_results(answers)
+    for engine in ENGINES:  # what an earlier run has left, by the names that are ours
+        if (name := f"linux-{engine.name}.json") not in files:
+            (folder / name).unlink(missing_ok=True)
+        if (name := f"{engine.name}.fio") not in jobs:
+            (folder / JOBS_FOLDER / name).unlink(missing_ok=True)
+    for name, text in jobs.items():
+        write_text(folder / JOBS_FOLDER / name, text)
+    for name, each in files.items():
+        write_json(folder / name, each)
+    write_json(folder / PEERS_NAME, result)
+    return result

@@ -1,0 +1,113 @@
+"""What a result was measured on: versions, host, load. No names of machines, no paths."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from measure.plan import host_cores
+from qemu.backing import backing_name
+from qemu.machine import ROOT, find_qemu
+
+NOTE = "emulated: compare ratios, not absolute numbers"
+TARGET_CC = "riscv64-unknown-elf-gcc"
+
+
+def _first_line(command: Sequence[str]) -> str:
+    """The first line a command prints; empty if it does not run."""
+    if not shutil.which(command[0]):
+        return ""
+    try:
+        answer = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    lines = answer.stdout.splitlines() if answer.returncode == 0 else []
+    return lines[0].strip() if lines else ""
+
+
+def commit() -> str:
+    """The commit that was measured, `+dirty` if tracked files differ from it."""
+    name = _first_line(["git", "rev-parse", "--short=12", "HEAD"])
+    if not name:
+        return "unknown"
+    changed = _first_line(["git", "status", "--porcelain", "--untracked-files=no"])
+    return name + ("+dirty" if changed else "")
+
+
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The host CPU's name, as far as the kernel tells it."""
+    try:
+        text = cpuinfo.read_text(errors="replace")
+        match = re.search(r"^(?:model name|uarch)\s*:\s*(.+)$", text, re.M)
+    except OSError:
+        match = None
+    return match[1].strip() if match else platform.machine()
+
+
+def describe(qemu: str | None, harts: Sequence[int], backing: str) -> dict[str, object]:
+    """The header of a result, before the first boot; the firmware is added when it is known."""
+    _, version = find_qemu(qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
+    return {
+        "note": NOTE,
+        "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "commit": commit(),
+        "qemu": version,
+        "opensbi": "",
+        "compiler": _first_line([TARGET_CC, "--version"]),
+        "backing": backing_name(backing),
+        "host_cpu": cpu_model(),
+        "host_cores": host_cores(),
+        "host_load_before": load_averages(),
+        "harts": sorted(set(harts)),
+    }
+
+
+def load_averages() -> list[float]:
+    """The host's load over 1, 5 and 15 minutes; empty where it does not tell."""
+    try:
+        return [round(load, 2) for load in os.getloadavg()]
+    except OSError:
+        return []
+
+
+def load_text(averages: Sequence[float]) -> str:
+    """The load averages over 1, 5 and 15 minutes."""
+    return "/".join(f"{each:g}" for each in averages) or "unknown"
+
+
+def has_device_core(harts: int, cores: int | None) -> bool:
+    """Harts that spin leave a core of the host to the device's thread; yes where it is unknown."""
+    return cores is None or harts < cores
+
+
+def header(environment: dict) -> str:
+    """The environment in a few lines, for the console and the answer."""
+    harts = environment["harts"]
+    resumed = f" (resumed {environment['resumed']})" if "resumed" in environment else ""
+    room = has_device_core(max(harts, default=1), environment["host_cores"])
+    crowded = "" if room else "; they compete"
+    load = f"load {load_text(environment['host_load_before'])} before"
+    if "host_load_after" in environment:
+        load += f", {load_text(environment['host_load_after'])} after the run"
+    if environment.get("steal_fraction") is not None:
+        load += f"; {environment['steal_fraction']:.1%} stolen by its hypervisor"
+    return "\n".join(
+        (
+            f"QEMU {environment['qemu']}, OpenSBI {environment['opensbi'] or 'unknown'}, "
+            f"{environment['compiler'] or TARGET_CC + ' unknown'}",
+            f"commit {environment['commit']}, {environment['date']}{resumed}, "
+            f"backing {environment['backing']}",
+            f"host: {environment['host_cores']} cores ({environment['host_cpu']}), {load}",
+            f"guest: {'/'.join(map(str, harts))} hart(s) and one device thread{crowded}",
+            environment["note"],
+        )
+    )

@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""Count the instructions of the I/O path and compare them with the committed baseline.
+
+Boots build/instructions.elf under -icount shift=0, once per delivery, prints a table and the
+guest's JSON lines. One hart runs: under icount all harts share the counter. The baseline belongs
+to one version of the compiler, and so do the limits; under another nothing is compared.
+
+Exit status: 0 all is well, 1 a figure rose, is contaminated or above the limit, or the guest
+failed, 2 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cli import command
+from cli.errors import Failed
+from cli.signals import heed_signals
+from measure import instruction_detail
+from qemu.guest import run_guest
+from qemu.machine import Machine
+
+ROOT = Path(__file__).resolve().parents[2]
+BASELINE = ROOT / "tests" / "qemu" / "instructions" / "baseline.json"
+LIMIT_COMPILER = "GCC 12.2.0"  # the figures belong to one compiler, and so do their limits
+PARTS = ("submit", "arm", "reap", "interrupt", "answer", "end")
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """The most that some parts of a configuration may take, in instructions per I/O of a batch."""
+
+    key: str
+    parts: tuple[str, ...]
+    most: int
+
+
+SMALL, LARGE = "depth 1, batch 1, 4096 bytes", "depth 32, batch 32, 4096 bytes"
+LIMITS = (
+    Limit(f"poll, per-hart, 1 queue, {LARGE}", ("submit", "reap"), 120),
+    Limit(f"irq, per-hart, 1 queue, {SMALL}", ("interrupt",), 260),
+    Limit(f"irq, msix, 1 queue, {SMALL}", ("interrupt",), 220),
+    Limit(f"irq, per-hart, 1 queue, {LARGE}", ("submit", "interrupt"), 100),
+    Limit(f"irq, msix, 1 queue, {LARGE}", ("submit", "interrupt"), 100),
+)
+DETAIL_DEFAULT = "[12] queues?, .* 4096 bytes"
+MANY_QUEUES_MOST = 1.05  # of one queue's instructions, with 8 configured
+# One machine per delivery; a line of two harts and of eight.
+MACHINES: tuple[dict[str, Any], ...] = (
+    {"harts": 1, "irqchip": "plic"},
+    {"harts": 1, "irqchip": "imsic"},
+    {"harts": 2, "irqchip": "plic", "controllers": 1},
+    {"harts": 8, "irqchip": "plic", "controllers": 1},
+)
+
+Figures = dict[str, dict[str, int]]
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """The configuration in words: the key of the baseline."""
+    queues = f"{row['queues']} queue{'' if row['queues'] == 1 else 's'}"
+    return (
+        f"{row['completion']}, {row['delivery']}, {queues}, "
+        f"depth {row['iodepth']}, batch {row['batch']}, "
+        f"{row['bs']} bytes"
+    )
+
+
+def measure_machine(fields: dict[str, Any], qemu: str | None) -> tuple[str, list[dict[str, Any]]]:
+    """The compiler's version and one row per configuration. Failed: the guest did."""
+    machine = Machine("instructions", icount=True, timeout_s=120, qemu=qemu, **fields)
+    compiler = ""
+    rows = []
+    others = []
+
+    def take(text: str) -> None:
+        nonlocal compiler
+        if text.startswith('{"hartq_instructions_banner"'):
+            compiler = json.loads(text)["compiler"]
+        elif text.startswith('{"hartq_instructions"'):
+            rows.append(json.loads(text))
+        elif compiler:
+            others.append(text)
+
+    result = run_guest(machine, lambda line: take(line.text))
+    if result.status or not rows:
+        raise Failed("\n".join([*others, result.stderr, result.reason]).strip())
+    return compiler, rows
+
+
+def measure(qemu: str | None) -> tuple[str, list[dict[str, Any]]]:
+    """The same over all machines."""
+    compiler = ""
+    rows = []
+    for fields in MACHINES:
+        compiler, more = measure_machine(fields, qemu)
+        rows += more
+    return compiler, rows
+
+
+def print_details(qemu: str | None, chosen: str) -> None:
+    """Each counted window by function. Failed when the log and the counts disagree."""
+    for fields in MACHINES:
+        try:
+            details = instruction_detail.trace_machine(fields, qemu, measure_machine, PARTS)
+        except ValueError as error:
+            raise Failed(f"the detail is not what was counted: {error}") from error
+        for detail in details:
+            if re.search(chosen, name_of(detail.row)):
+                instruction_detail.print_detail(detail, name_of(detail.row))
+
+
+def contaminated(row: dict[str, Any]) -> bool:
+    """Whether something else ran in the windows: the smallest is not the usual one."""
+    return any(part in row and row[part] != row[f"{part}_median"] for part in PARTS)
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Instructions per I/O; of an interrupt, of the whole path from pending to back too."""
+    print(
+        "instructions per I/O (arm: hybrid mode's question that begins a wait, once per batch;\n"
+        "interrupt: trap, claim, drain and return; on a shared line also the answer of another\n"
+        "owner to its one read, without its trap, and home's kick at the end)"
+    )
+    print(
+        f"{'mode':13} {'delivery':8} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} "
+        f"{'submit':>8} {'arm':>7} {'reap':>8} {'interrupt':>9} {'answer':>7} {'end':>7} {'sum':>8}"
+        "  one interrupt"
+    )
+    for row in rows:
+        batch = row["batch"]
+        each = {part: row[part] / batch for part in PARTS if part in row}
+        cells = [
+            f"{each[part]:{width}.1f}" if part in each else f"{'':{width}}"
+            for part, width in zip(PARTS, (8, 7, 8, 9, 7, 7))
+        ]
+        note = f"  {row['interrupt']}" if "interrupt" in row else ""
+        note += "  contaminated" if contaminated(row) else ""
+        print(
+            f"{row['completion']:13} {row['delivery']:8} {row['queues']:6} {row['iodepth']:5} "
+            f"{batch:5} {row['bs']:7} {' '.join(cells)} {sum(each.values()):8.1f}{note}"
+        )
+
+
+def check_limits(rows: list[dict[str, Any]]) -> list[str]:
+    """Complaints about the requirements, and about what idle queues cost."""
+    named = {name_of(row): row for row in rows}
+    complaints = []
+    for limit in LIMITS:
+        row = named.get(limit.key)
+        if row is None:
+            complaints.append(f"{limit.key}: not measured")
+            continue
+        each = sum(row[part] for part in limit.parts) / row["batch"]
+        if each > limit.most:
+            what = " + ".join(limit.parts)
+            complaints.append(f"{limit.key}: {what}: {each:.1f} per I/O, at most {limit.most}")
+    for name, row in named.items():
+        many = named.get(name.replace("1 queue,", "8 queues,"), row)
+        few = sum(row[part] for part in PARTS if part in row)
+        now = sum(many[part] for part in PARTS if part in many)
+        if now > MANY_QUEUES_MOST * few:
+            complaints.append(f"{name}: {few}, with 8 queues {now}: more than 5 % above")
+    return complaints
+
+
+def figures_of(rows: list[dict[str, Any]]) -> Figures:
+    """What the baseline keeps: the counts of each window."""
+    return {name_of(row): {part: row[part] for part in PARTS if part in row} for row in rows}
+
+
+def check_baseline(figures: Figures, compiler: str, path: Path) -> list[str]:
+    """Complaints about figures that rose. Says so when there is nothing to compare with."""
+    try:
+        baseline = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return [f"{path.name} is missing: write it with make instructions UPDATE=1"]
+    if baseline["compiler"] != compiler:
+        print(
+            f"baseline skipped: it was counted with {baseline['compiler']}, this is {compiler} "
+            "(the figures belong to one compiler)"
+        )
+        return []
+    complaints = []
+    fallen = 0
+    for name, parts in baseline["figures"].items():
+        for part, before in parts.items():
+            now = figures.get(name, {}).get(part)
+            if now is None:
+                complaints.append(f"{name}: {part}: in the baseline, not measured")
+            elif now > before:
+                complaints.append(f"{name}: {part} rose from {before} to {now}")
+            else:
+                fallen += now < before
+    complaints += [f"{n}: not in the baseline" for n in figures if n not in baseline["figures"]]
+    if fallen:
+        print(f"{fallen} figures are below the baseline: keep them with --update")
+    return complaints
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="instructions.py", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--update", action="store_true", help="write the baseline instead of comparing with it"
+    )
+    parser.add_argument(
+        "--detail",
+        nargs="?",
+        const=DETAIL_DEFAULT,
+        metavar="PATTERN",
+        help="instead, each window by function, of the configurations whose name matches "
+        f"(default {DETAIL_DEFAULT!r})",
+    )
+    parser.add_argument("--json", action="store_true", help="print the guest's JSON lines too")
+    parser.add_argument(
+        "--baseline", type=Path, default=BASELINE, metavar="FILE", help="another baseline file"
+    )
+    parser.add_argument("--qemu", metavar="PATH", help="emulator, as for run.py")
+    return parser
+
+
+@command.entry
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command; the return value is the exit status."""
+    options = build_parser().parse_args(argv)
+    heed_signals()
+    if options.detail is not None:
+        print_details(options.qemu, options.detail)
+        return 0
+    compiler, rows = measure(options.qemu)
+    print_table(rows)
+    if options.json:
+        for row in rows:
+            print(json.dumps(row))
+    complaints = [
+        f"{name_of(row)}: contaminated: the smallest window is not the median one"
+        for row in rows
+        if contaminated(row)
+    ]
+    if compiler == LIMIT_COMPILER:
+        complaints += check_limits(rows)
+    figures = figures_of(rows)
+    if options.update and not any("contaminated" in complaint for complaint in complaints):
+        text = json.dumps({"compiler": compiler, "figures": figures}, indent=2)
+        options.baseline.write_text(text + "\n", encoding="utf-8")
+        print(f"baseline written: {len(figures)} configurations, {compiler}")
+    elif not options.update:
+        complaints += check_baseline(figures, compiler, options.baseline)
+    for complaint in complaints:
+        print(f"instructions.py: {complaint}", file=sys.stderr)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,277 @@
+"""Runs the guest's bench program and turns its console into measured windows.
+
+The contract with bench/report.c: one JSON object a line; `hartq_banner` first, then one
+`hartq_bench` for each point and round, and `#begin POINT ROUND`, `#end POINT ROUND` at the edges of
+each measured window, where the host's CPU time is sampled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import statistics
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from cli.errors import Failed
+from measure.plan import Plan, Sweep, guest_arguments
+from qemu import host_cpu
+from qemu.guest import STATUS_OK, Guest, Line
+from qemu.machine import PRIVATE_LINES, Machine, UsageError
+
+MEMORY_MIB = 128  # besides the buffers
+PRP_LIST_BYTES = 4096  # of each request's slot, beside its buffer
+COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
+COMPLAINTS_MAX = 10
+# Of a window, what is kept of hostcpu.Spent.
+SPENT = ("ran", "waited", "time_ns", "stolen_ticks", "core_ticks")
+EDGE = re.compile(r"#(begin|end) (\d+) (\d+)$")  # point, round
+Edge = Callable[[int, bool, int], None]  # QEMU's process, whether a window begins, its point
+FIRMWARE_LINE = re.compile(r"^OpenSBI (v\S+)")
+
+
+class GuestFailed(Failed):
+    """The guest did not do what it was asked; the text has its last lines."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """The machine all points share."""
+
+    backing: str = "null"
+    qemu: str | None = None
+    app: str | os.PathLike[str] = "bench"
+
+
+class Key(NamedTuple):
+    """A point: what windows have in common that are the same measurement."""
+
+    rw: str
+    bs: int
+    harts: int
+    rate: int  # of each hart in an open loop, 0 where the loop is closed
+    depth: int
+    batch: int
+    delivery: str
+    mode: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """One point measured once."""
+
+    round: int
+    record: dict  # the guest's line as it came
+    host: host_cpu.Spent | None
+    firmware: str = ""  # OpenSBI's version
+    boot: int = 0
+    sweep: int = 0  # its place in the plan
+    percent: int = 0  # of the capacity, where its load was asked for so
+
+    def as_json(self) -> dict:
+        """The form that windows.jsonl holds."""
+        host = self.host and {name: getattr(self.host, name) for name in SPENT}
+        return {**vars(self), "host": host}
+
+    @staticmethod
+    def from_json(data: dict) -> Window:
+        """The inverse of as_json()."""
+        host = host_cpu.Spent(**data["host"]) if data["host"] else None
+        return Window(**{**data, "host": host})
+
+    @property
+    def key(self) -> Key:
+        """The point that this is a window of."""
+        job = self.record["job options"]
+        depth = int(job["iodepth"])
+        return Key(
+            rw=job["rw"],
+            bs=int(job["bs"]),
+            harts=int(job["numjobs"]),
+            rate=int(job.get("rate_iops", 0)),
+            depth=depth,
+            batch=int(job["iodepth_batch_submit"]) or depth,
+            delivery=self.record["delivery"],
+            mode=job["completion"],
+        )
+
+    @property
+    def ios(self) -> int:
+        """I/Os completed in the window."""
+        return self.record["read"]["total_ios"] + self.record["write"]["total_ios"]
+
+    @property
+    def iops(self) -> float:
+        """I/Os per second."""
+        return self.ios * 1e9 / self.record["runtime_ns"]
+
+
+def idle_of(window: Window) -> float:
+    """The harts' share of a window that they slept, their mean."""
+    return statistics.fmean(window.record["idle_ns"]) / window.record["runtime_ns"]
+
+
+def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine:
+    """The machine for one sweep; its interrupt controller and controllers make the delivery."""
+    harts = sweep.harts[0]
+    rounds = len(plan.rounds_of_boot(boot))
+    delivery = sweep.delivery[0]
+    buffers_bytes = harts * max(sweep.iodepth) * (max(sweep.bs) + PRP_LIST_BYTES)
+    return Machine(
+        app=target.app,
+        arguments=guest_arguments(plan, sweep, boot),
+        harts=harts,
+        memory_mib=MEMORY_MIB + (buffers_bytes >> 20),
+        backing=target.backing,
+        irqchip="imsic" if delivery == "msix" else "plic",
+        controllers=min(harts, PRIVATE_LINES) if delivery == "per-hart" else 1,
+        timeout_s=60 + 4 * sweep.points() * rounds * plan.window_s(),
+        qemu=target.qemu,
+    )
+
+
+def check_key(key: Key, sweep: Sweep) -> None:
+    """GuestFailed if the guest measured something else than it was asked for."""
+    if key.delivery not in sweep.delivery:
+        raise GuestFailed(
+            f"it says that its interrupts are delivered {key.delivery}, asked for was "
+            f"{', '.join(sweep.delivery)} on {key.harts} hart(s): kernel/storage.c and "
+            "scripts/measure/windows.py do not agree about the machine"
+        )
+    rates = [rate.iops for rate in sweep.rate]
+    if key.rate not in rates:
+        raise GuestFailed(
+            f"it says rate_iops={key.rate}, asked for was {rates[0]} (0 is a closed loop)"
+        )
+
+
+class _Paused(Exception):
+    """We were stopped while the guest ran on: nobody looked at the edges of its windows."""
+
+
+class _Reader:
+    """Takes the console of one boot line by line."""
+
+    def __init__(
+        self,
+        pid: int,
+        sweep: Sweep,
+        place: tuple[int, int, int],
+        on_window: Callable[[Window], None],
+        on_edge: Edge | None = None,
+    ) -> None:
+        self._pid = pid
+        self._on_edge = on_edge
+        self._sweep = sweep
+        self._place, self._first_round = place[:2], place[2]
+        self._on_window = on_window
+        self._begin: host_cpu.Spent | None = None
+        self._spent: host_cpu.Spent | None = None
+        self._firmware = ""
+        self.windows = 0
+        self.complaints: list[str] = []
+
+    def take(self, line: Line) -> None:
+        """Act on one line; what is not ours passes by."""
+        if self._on_edge and (edge := EDGE.match(line.text)):
+            self._on_edge(self._pid, edge[1] == "begin", int(edge[2]))
+        if line.text.startswith("#begin "):
+            self._begin = host_cpu.sample(self._pid, line.time_ns)
+        elif line.text.startswith("#end "):
+            end = host_cpu.sample(self._pid, line.time_ns)
+            self._spent = host_cpu.difference(self._begin, end)
+        elif line.text.startswith('{"hartq_bench"'):
+            self._take_record(line.text)
+        elif COMPLAINT.match(line.text):
+            self.complaints.append(line.text)
+        elif match := FIRMWARE_LINE.match(line.text):
+            self._firmware = match[1]
+
+    def _take_record(self, text: str) -> None:
+        try:
+            record = json.loads(text)
+            window = Window(
+                self._first_round + record["round"],
+                record,
+                self._spent,
+                self._firmware,
+                *self._place,
+                self._sweep.rate[0].percent,
+            )
+            key, _ = window.key, window.iops
+        except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+            raise GuestFailed(f"its line cannot be read: {error}\n  {text[:200]}") from error
+        check_key(key, self._sweep)
+        self.windows += 1
+        self._begin = self._spent = None
+        self._on_window(window)
+
+
+def run_boot(
+    target: Target,
+    plan: Plan,
+    sweep: Sweep,
+    boot: int,
+    on_window: Callable[[Window], None],
+    on_edge: Edge | None = None,
+    on_drop: Callable[[list[Window]], None] = lambda windows: None,
+) -> None:
+    """Boot once, hand over each window as it ends, and each edge of a window as it comes.
+
+    A boot during which we were stopped (Ctrl-Z) is begun anew: `on_drop` takes back its windows.
+    Raises GuestFailed when the guest fails or stops early, UsageError when it could not start.
+    """
+    while True:
+        windows: list[Window] = []
+
+        def keep(window: Window, windows: list[Window] = windows) -> None:
+            windows.append(window)
+            on_window(window)
+
+        try:
+            return _run_once(target, plan, sweep, boot, keep, on_edge)
+        except _Paused:
+            on_drop(windows)
+            print(f"stopped and continued: boot {boot + 1} is measured again", file=sys.stderr)
+
+
+def _run_once(
+    target: Target,
+    plan: Plan,
+    sweep: Sweep,
+    boot: int,
+    on_window: Callable[[Window], None],
+    on_edge: Edge | None,
+) -> None:
+    machine = boot_machine(target, plan, sweep, boot)
+    rounds = plan.rounds_of_boot(boot)
+    place = (boot, plan.sweeps.index(sweep), rounds.start)
+    with Guest(machine) as guest:
+        reader = _Reader(guest.pid, sweep, place, on_window, on_edge)
+        for line in guest.lines():
+            if guest.paused:
+                raise _Paused
+            reader.take(line)
+        result = guest.finish()
+        if guest.paused:
+            raise _Paused
+    if result.status != STATUS_OK:
+        words = [result.reason, *filter(None, [result.stderr])]
+        told = [*reader.complaints[:COMPLAINTS_MAX], "its last lines:"]
+        tail = [f"  {text[:160]}" for text in result.tail]
+        raise GuestFailed("\n".join([*words, *told, *tail]))
+    expected = sweep.points() * len(rounds)
+    if reader.windows != expected:
+        raise GuestFailed(f"the guest ended after {reader.windows} of {expected} windows")
+
+
+def check_backing(target: Target, plan: Plan) -> None:
+    """UsageError for a medium that cannot hold one block of the plan."""
+    size = Machine(app=target.app, backing=target.backing).backing_size()
+    block = max(block for sweep in plan.sweeps for block in sweep.bs)
+    if size is not None and size < block:
+        raise UsageError(f"--backing: {target.backing} has {size} bytes, less than a block (--bs "
+                         f"{block})")  # fmt: skip

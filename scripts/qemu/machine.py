@@ -1,0 +1,296 @@
+"""The machine a hartq program runs on: QEMU's command line, and every value in it judged first.
+
+The one place that knows how QEMU `virt`, its NVMe controllers and their backing are written down.
+Bad values raise UsageError with one line of text; guest.py starts what this describes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from cli.errors import UsageError, parse_size
+from qemu.backing import parse_backing
+
+# What other scripts take from here; two of them live in usage.py, below backing.py.
+__all__ = [
+    "BUILD",
+    "HARTS_MAX",
+    "IRQCHIPS",
+    "PRIVATE_LINES",
+    "QEMU_OLDEST",
+    "ROOT",
+    "Machine",
+    "UsageError",
+    "find_app",
+    "find_qemu",
+    "parse_properties",
+    "parse_size",
+]
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+
+QEMU_OLDEST = (7, 2)
+HARTS_MAX = 64
+MEMORY_MIB_MIN, MEMORY_MIB_MAX = 32, 65536
+CONTROLLERS_MAX = 30  # slots 1 to 30 of the root bus; slot 0 is the host bridge
+SOCKETS_MAX = 8
+IRQCHIPS = {"plic": "", "aplic": ",aia=aplic", "imsic": ",aia=aplic-imsic"}  # of -M virt
+PRIVATE_LINES = 4  # PCI interrupt lines of `virt`: controllers beyond share them
+TIMEOUT_MAX_S = 366 * 86400.0  # windows of an hour, every point in every round of a boot
+ELF_MAGIC = b"\x7fELF"
+ARGUMENTS_MAX_BYTES = 1024  # the kernel command line of the device tree, all words together
+
+
+def parse_properties(text: str, what: str) -> dict[str, str]:
+    """`k=v,k=v` as a dictionary."""
+    properties = {}
+    for item in text.split(","):
+        key, separator, value = item.partition("=")
+        if not (key and separator and value):
+            raise UsageError(f"{what}: '{item}' is not a property (key=value, joined by commas)")
+        properties[key] = value
+    return properties
+
+
+@functools.lru_cache
+def find_qemu(path: str) -> tuple[str, str]:
+    """The emulator's full path and version text; UsageError if it is missing, broken or too old."""
+    found = shutil.which(path)
+    if not found:
+        raise UsageError(
+            f"QEMU: '{path}' is not an executable (install it with scripts/setup.sh, "
+            "or name one with --qemu or $QEMU)"
+        )
+    try:
+        answer = subprocess.run(
+            [found, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=20,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"QEMU: '{found} --version' does not run: {error}") from error
+    match = re.search(r"QEMU emulator version ((\d+)\.(\d+)[^\s,]*)", answer.stdout)
+    if not match:
+        raise UsageError(
+            f"QEMU: '{found} --version' does not look like QEMU's (wants qemu-system-riscv64)"
+        )
+    if (int(match[2]), int(match[3])) < QEMU_OLDEST:
+        oldest = ".".join(map(str, QEMU_OLDEST))
+        raise UsageError(
+            f"QEMU: {found} is version {match[1]}, older than {oldest} (install a newer "
+            "one and name it with --qemu or $QEMU)"
+        )
+    return found, match[1]
+
+
+def find_app(app: str | Path) -> Path:
+    """The program's ELF: a name below build/ or a path."""
+    path = Path(app)
+    if path.suffix == ".elf" or len(path.parts) > 1:
+        if not path.is_file():
+            raise UsageError(f"program: '{path}' is not a file")
+        return check_elf(path)
+    path = BUILD / f"{app}.elf"
+    if path.is_file():
+        return check_elf(path)
+    built = sorted(elf.stem for elf in BUILD.glob("*.elf"))
+    there = f"built: {', '.join(built)}" if built else "nothing is built: make all"
+    raise UsageError(f"program: build/{app}.elf does not exist ({there})")
+
+
+def check_elf(path: Path) -> Path:
+    """The path itself; UsageError unless an ELF file is there."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(ELF_MAGIC))
+    except OSError as error:
+        raise UsageError(f"program: '{path}': {error.strerror}") from error
+    if magic != ELF_MAGIC:
+        raise UsageError(f"program: '{path}' is not an ELF file (make all builds the programs)")
+    return path
+
+
+def check_arguments(words: Sequence[str]) -> str:
+    """The guest's command line; UsageError for what the kernel command line cannot carry."""
+    for word in words:
+        if not word or not re.fullmatch(r"[!-~]+", word):
+            raise UsageError(
+                f"argument: {word!r} cannot travel on the kernel command line (printable "
+                "ASCII without spaces only)"
+            )
+    line = " ".join(words)
+    if len(line) > ARGUMENTS_MAX_BYTES:
+        raise UsageError(
+            f"arguments: {len(line)} bytes are too many (at most {ARGUMENTS_MAX_BYTES})"
+        )
+    return line
+
+
+@dataclasses.dataclass
+class Machine:
+    """One guest and its disk. Fields are as the options of the same name; see --help."""
+
+    app: str | Path
+    arguments: Sequence[str] = ()
+    harts: int = 4
+    memory_mib: int = 256
+    backing: str = "null"
+    controllers: int | None = None  # None: as many as can have an interrupt line of their own
+    irqchip: str = "plic"
+    sockets: int = 1  # NUMA nodes: harts, memory and interrupt controllers of their own
+    lba_bytes: int = 512
+    nvme: dict[str, str] = dataclasses.field(default_factory=dict)  # properties of each controller
+    namespace: dict[str, str] = dataclasses.field(
+        default_factory=dict
+    )  # properties of the namespace
+    slots: Sequence[int] | None = None  # PCI slot of each controller; None: 1, 2, 3, ...
+    attach: bool = True  # False: no controller; node `disk0` is there for qemu_args to use
+    icount: bool = False
+    gdb: bool = False
+    timeout_s: float = 60.0
+    qemu: str | None = None  # None: $QEMU, else qemu-system-riscv64
+    qemu_args: Sequence[str] = ()  # as QEMU takes them, after everything else
+
+    def controller_count(self) -> int:
+        """How many controllers `auto` comes to."""
+        if not self.attach:
+            return 0
+        if self.controllers is not None:
+            return self.controllers
+        if self.slots is not None:
+            return len(self.slots)
+        return 1 if self.irqchip == "imsic" else min(self.harts, PRIVATE_LINES)
+
+    def check(self) -> None:
+        """Raise UsageError unless every field is in its range."""
+        count = self.controller_count()
+        ranges: tuple[tuple[str, float, float, float], ...] = (
+            ("--harts", self.harts, 1, HARTS_MAX),
+            ("--memory", self.memory_mib, MEMORY_MIB_MIN, MEMORY_MIB_MAX),
+            ("--sockets", self.sockets, 1, SOCKETS_MAX),
+            ("--controllers", count, 1 if self.attach else 0, CONTROLLERS_MAX),
+            ("--timeout", self.timeout_s, 0.1, TIMEOUT_MAX_S),
+        )
+        for what, value, low, high in ranges:
+            if not low <= value <= high:
+                raise UsageError(f"{what}: {value} is out of range ({low} to {high})")
+        if self.irqchip not in IRQCHIPS:
+            raise UsageError(f"--irqchip: '{self.irqchip}' is unknown ({', '.join(IRQCHIPS)})")
+        if self.harts % self.sockets != 0:
+            raise UsageError(
+                f"--sockets: {self.harts} harts cannot be divided by {self.sockets} sockets (as "
+                "many harts in each)"
+            )
+        if self.lba_bytes not in (512, 4096):
+            raise UsageError(f"--lba: {self.lba_bytes} is not supported (512 or 4096)")
+        slots = self.slots if self.slots is not None else range(1, count + 1)
+        if self.attach and (len(slots) != count or len(set(slots)) != count):
+            raise UsageError(f"--slots: {len(set(slots))} different slots for {count} controllers")
+        if any(not 1 <= slot <= 31 for slot in slots):
+            raise UsageError("--slots: a PCI slot is out of range (1 to 31)")
+
+    def argv(self, medium: int | None = None) -> list[str]:
+        """QEMU's command line. `medium` is what `open_medium` gave."""
+        self.check()
+        qemu, _ = find_qemu(self.qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
+        argv = [
+            qemu,
+            "-name",
+            "hartq,debug-threads=on",
+            "-nodefaults",
+            "-no-user-config",
+            "-M",
+            "virt" + IRQCHIPS[self.irqchip],
+            "-smp",
+            f"{self.harts},maxcpus={max(2, self.harts)}"
+            + (f",sockets={self.sockets}" if self.sockets > 1 else ""),
+            "-m",
+            str(self.memory_mib),
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-monitor",
+            "none",
+            "-no-reboot",
+            "-bios",
+            "default",
+            "-kernel",
+            str(find_app(self.app)),
+        ]
+        if self.arguments:
+            argv += ["-append", check_arguments(self.arguments)]
+        if self.sockets > 1:
+            argv += self._nodes()
+        if self.icount:
+            argv += ["-icount", "shift=0"]
+        if self.gdb:
+            argv += ["-s", "-S"]
+        return argv + self._disk(medium) + list(self.qemu_args)
+
+    def open_medium(self) -> int | None:
+        """The file without a name behind the controllers; the caller closes it. None: no such."""
+        return parse_backing(self.backing).open(self.lba_bytes)
+
+    def backing_size(self) -> int | None:
+        """Bytes of the medium, None where only QEMU can tell; UsageError if it cannot be one."""
+        return parse_backing(self.backing).size(self.lba_bytes)
+
+    def _nodes(self) -> list[str]:
+        """The sockets: `virt` makes one of each NUMA node."""
+        argv = []
+        for node in range(self.sockets):
+            first, end = (self.harts * n // self.sockets for n in (node, node + 1))
+            low, high = (self.memory_mib * n // self.sockets for n in (node, node + 1))
+            argv += ["-object", f"memory-backend-ram,id=memory{node},size={high - low}M"]
+            argv += ["-numa", f"node,nodeid={node},cpus={first}-{end - 1},memdev=memory{node}"]
+        return argv
+
+    def _disk(self, medium: int | None) -> list[str]:
+        node = parse_backing(self.backing).blockdev(medium, self.lba_bytes)
+        argv = ["-blockdev", json.dumps(node)]
+        count = self.controller_count()
+        if count == 0:
+            return argv
+        subsystem = {}
+        if count > 1:
+            argv += ["-device", "nvme-subsys,id=subsys0"]
+            subsystem = {"subsys": "subsys0"}
+        for index, slot in enumerate(self.slots or range(1, count + 1)):
+            properties = {
+                "id": f"nvme{index}",
+                "serial": "hartq",
+                "addr": f"{slot:#x}",
+                **subsystem,
+                **self.nvme,
+            }
+            argv += ["-device", device("nvme", properties)]
+        properties = {
+            "drive": "disk0",
+            "bus": "nvme0",
+            "logical_block_size": str(self.lba_bytes),
+            "physical_block_size": str(self.lba_bytes),
+            **({"shared": "on"} if count > 1 else {}),
+            **self.namespace,
+        }
+        return argv + ["-device", device("nvme-ns", properties)]
+
+
+def device(name: str, properties: dict[str, str]) -> str:
+    """A -device argument; a comma inside a value is doubled as QEMU wants it."""
+    return ",".join(
+        [name, *(f"{key}={value.replace(',', ',,')}" for key, value in properties.items())]
+    )

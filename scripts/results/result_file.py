@@ -1,0 +1,100 @@
+"""A result in fio's shape as a file: results.json, and results.csv for spreadsheets."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from qemu.host_cpu import CLASSES
+
+JSON_NAME, CSV_NAME = "results.json", "results.csv"
+BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)  # by foreign files
+REFERENCES = ("limit", "null")  # lines that modes are compared with, themselves with none
+COMPARED = (*REFERENCES, "poll", "irq")
+FAULTS = ("missed", "errors", "stale", "malformed")  # sums that say something is wrong if not 0
+
+CSV_FIELDS = (
+    "completion", "delivery", "harts", "batch", "rate_iops", "rate_percent", "offered_iops",
+    "iops_median", "bandwidth_bytes_per_s", "device_limit_iops", "null_iops",
+    "instructions_per_io", "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io",
+    "completions_per_drain", "polls_per_io", "idle_polls_per_io", "in_flight_mean",
+    "in_flight_least", "latencies_beyond", "idle_fraction", "missed_interrupts",
+    "spurious_interrupts", "late", "host_steal_fraction", "host_steal_fraction_worst",
+    "stalls_over_10ms",
+)  # fmt: skip
+CSV_RATIOS = (*(f"ratio_to_{mode}" for mode in COMPARED), "idle_ratio_to_irq")
+
+
+def csv_row(job: dict) -> dict[str, object]:
+    """A job as one row of results.csv."""
+    mine, options = job["hartq"], job["job options"]
+    latency = main_side(job)["lat_ns"]
+    row: dict[str, object] = {"jobname": job["jobname"]}
+    row |= {name: options[name] for name in ("rw", "bs", "iodepth")}
+    row |= {name: "" if mine[name] is None else mine[name] for name in CSV_FIELDS}
+    row["iops_low"], row["iops_high"] = mine["iops_interval"]
+    row["rounds"] = len(mine["rounds"])
+    row["lat_mean_ns"] = latency["mean"]
+    for percent in ("50", "99", "99.9"):
+        row[f"lat_p{percent}_ns"] = latency.get("percentile", {}).get(f"{float(percent):.6f}", "")
+    for name in CSV_RATIOS:
+        found = mine[name]
+        row[name] = found["median"] if found else ""
+        row[f"{name}_low"], row[f"{name}_high"] = found["interval"] if found else ("", "")
+    cpu = mine["host_cpu_us_per_io"] or dict.fromkeys(CLASSES, "")
+    row |= {f"host_{name}_us_per_io": cpu[name] for name in CLASSES}
+    wait = mine["host_wait_fraction"] or {"vcpu": "", "device": ""}
+    row |= {f"host_{name}_wait_fraction": share for name, share in wait.items()}
+    return row
+
+
+def main_side(job: dict) -> dict:
+    """`read` or `write`: the direction with more I/Os."""
+    return max(job["read"], job["write"], key=lambda side: side["total_ios"])
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[TextIO]:
+    """Write a file that is whole at any moment: what cannot be written leaves the old one."""
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        with draft.open("w", newline="", encoding="utf-8") as sink:
+            yield sink
+        os.replace(draft, path)
+    except BaseException as error:
+        draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # a write knows none
+        raise
+
+
+def save(result: dict, folder: Path) -> None:
+    """Write results.json and results.csv; each is whole at any moment."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [csv_row(each) for each in result["jobs"]]
+    with whole(folder / JSON_NAME) as sink:
+        sink.write(json.dumps(result, indent=1) + "\n")
+    with whole(folder / CSV_NAME) as sink:
+        if rows:
+            writer = csv.DictWriter(sink, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def load(folder: Path) -> dict:
+    """Read results.json back; ValueError in words if it is not one."""
+    path = folder / JSON_NAME if folder.is_dir() else folder
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror} (make bench writes one)") from error
+    except ValueError as error:  # of JSON or of UTF-8
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    if not isinstance(result, dict) or not isinstance(result.get("jobs"), list):
+        raise ValueError(f"{path}: has no `jobs`: neither hartq's nor fio's JSON")
+    return result

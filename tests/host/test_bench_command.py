@@ -1,0 +1,214 @@
+"""bench.py as a command, with a program that answers as QEMU does."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import unittest
+from unittest import mock
+
+from bench_command import BenchTest
+from support import HUNG_S, SCRIPTS
+
+import bench
+from measure import plan as plans, progress, saturation
+from results import result_file
+
+
+class Command(BenchTest):
+    """The whole command, with a program that answers as QEMU does."""
+
+    def test_quick(self) -> None:
+        done = self.run_bench("--preset", "quick")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("plan: 20 points x 6 rounds", done.stdout)
+        self.assertIn("met: missed interrupts 0 in 10 points that take any, PLIC", done.stdout)
+        self.assertIn("emulated: compare ratios, not absolute numbers", done.stdout)
+        result = result_file.load(self.out)
+        self.assertEqual((len(result["jobs"]), result["partial"]), (20, False))
+        self.assertEqual(result["global options"]["preset"], "quick")
+        self.assertEqual(result["environment"]["opensbi"], "v1.1")
+        self.assertNotIn(str(self.folder), (self.out / "results.json").read_text())
+
+    def test_missed_interrupt_fails(self) -> None:
+        done = self.run_bench("--iodepth", "1", ways="missed")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("!!! missed interrupts", done.stdout)
+        self.assertNotIn("preset", result_file.load(self.out)["global options"])
+
+    def test_lost_message_is_said_and_passes(self) -> None:
+        done = self.run_bench("--iodepth", "1", "--delivery", "msix", ways="missed")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("counted: missed interrupts 6 in 2 points that take any, IMSIC", done.stdout)
+        self.assertNotIn("!!!", done.stdout)
+
+    def test_deliveries_boot_their_machines(self) -> None:
+        done = self.run_bench("--iodepth", "1", "--harts", "2", "--delivery",
+                              "per-hart,shared,msix", "--completion", "irq")  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stderr)
+        mine = [job["hartq"] for job in result_file.load(self.out)["jobs"]]
+        self.assertEqual([each["delivery"] for each in mine], ["per-hart", "shared", "msix"])
+
+    def test_another_delivery_than_asked_for_fails(self) -> None:
+        done = self.run_bench("--iodepth", "1", ways="says=shared")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("interrupts are delivered shared, asked for was per-hart on 1 hart",
+                      done.stderr)  # fmt: skip
+        self.assertFalse(self.out.exists())
+
+    def test_open_loop(self) -> None:
+        done = self.run_bench("--rate-iops", "10%,700", "--rate-process", "poisson")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"\ncapacity: [0-9,]+ IOPS \(randread, 4096 bytes, queue dep")
+        self.assertIn("left out: limit:", done.stdout)
+        self.assertRegex(done.stdout, r"\(10 % of the capacity\), per-hart: hybrid idles")
+        result = result_file.load(self.out)
+        (capacity,) = result["capacity"]
+        rates = {job["hartq"]["rate_iops"] for job in result["jobs"]}
+        self.assertEqual(rates, {700, round(capacity["iops"] / 10)})
+        self.assertEqual(result["jobs"][0]["job options"]["rate_process"], "poisson")
+        names = {job["jobname"].split("-")[4] for job in result["jobs"]}
+        self.assertEqual(names, {"r10%", "r700"})
+        self.assertEqual(result["global options"]["rate_process"], "poisson")
+
+    def test_the_plan_comes_first_with_the_time_of_all_parts(self) -> None:
+        def told(*options: str) -> int:
+            done = self.run_bench("--dry-run", "--iodepth", "8", *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            minutes, seconds = re.search(r"about (\d+) min (\d\d) s", done.stdout).groups()
+            return 60 * int(minutes) + int(seconds)
+
+        alone = told("--rate-iops", "500", "--no-instructions")
+        self.assertAlmostEqual(told("--rate-iops", "500"), alone + bench.COUNT_S, delta=1)
+        (first,) = saturation.plans([plans.Sweep((8,), rate=(plans.Rate(percent=10),))])
+        self.assertAlmostEqual(told("--rate-iops", "10%", "--no-instructions"),
+                               alone + first.seconds(), delta=1)  # fmt: skip
+        done = self.run_bench("--rate-iops", "10%", "--rounds", "1")
+        self.assertLess(done.stdout.index("plan: "), done.stdout.index("capacity: "))
+
+    def test_a_guest_that_ignores_the_rate_fails(self) -> None:
+        done = self.run_bench("--rate-iops", "500", ways="closed")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("rate_iops=0, asked for was 500", done.stderr)
+
+    def test_a_guest_that_dies_while_the_capacity_is_measured(self) -> None:
+        done = self.run_bench("--rate-iops", "10%", ways="garbage")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the capacity was not found", done.stderr)
+        self.assertFalse(self.out.exists())
+
+    def test_file_backing_is_named(self) -> None:
+        image = self.folder / "disk.img"
+        image.write_bytes(bytes(1 << 20))
+        done = self.run_bench("--iodepth", "1", "--backing", str(image))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(result_file.load(self.out)["environment"]["backing"], "^file:disk.img")
+        self.assertNotIn(str(self.folder), (self.out / "results.json").read_text())
+
+    def test_guest_that_dies(self) -> None:
+        done = self.run_bench("--iodepth", "1,2", "--boots", "1", ways="die")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("panic: the controller is gone", done.stderr)
+        self.assertTrue(result_file.load(self.out)["partial"])
+
+    def test_broken_line(self) -> None:
+        done = self.run_bench("--iodepth", "1", ways="garbage")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot be read", done.stderr)
+
+    def test_signals_keep_what_was_measured(self) -> None:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen(
+                self.bench("--iodepth", "1", "--runtime", "20ms", "--rounds", "600",
+                             "--boots", "300"),
+                env={**os.environ, "FAKE_GUEST": "slow"},
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            self.wait_for(self.out / "results.json")
+            process.send_signal(signum)
+            output, errors = process.communicate(timeout=HUNG_S)
+            self.assertEqual(process.returncode, 130, errors)
+            self.assertIn("partial:", output)
+            result = result_file.load(self.out)
+            self.assertTrue(result["partial"])
+            self.assertTrue(result["jobs"])
+            (self.out / "results.json").unlink()
+
+    def test_an_older_result_stays_until_a_boot_is_complete(self) -> None:
+        two_sweeps = ("--iodepth", "1,8", "--batch", "1,8", "--runtime", "10ms")
+        self.out.mkdir()
+        for name in ("results.json", "iops.png"):
+            (self.out / name).write_text("older")
+        done = self.run_bench(*two_sweeps, "--boots", "1", ways="die")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the older result stays", done.stdout)
+        for name in ("results.json", "iops.png"):
+            self.assertEqual((self.out / name).read_text(), "older")
+        self.assertTrue(result_file.load(self.folder / "out.partial")["partial"])
+        self.assertEqual(self.run_bench(*two_sweeps).returncode, 0)
+        self.assertFalse(result_file.load(self.out)["partial"])
+        self.assertFalse((self.out / "iops.png").exists())
+
+    def test_without_any_package(self) -> None:
+        for options in (["--help"], ["--dry-run", "--qemu", str(self.qemu)]):
+            done = subprocess.run(
+                [sys.executable, "-S", str(SCRIPTS / "bench.py"), *options],
+                capture_output=True, text=True, timeout=HUNG_S, check=False,
+            )  # fmt: skip
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_usage(self) -> None:
+        qcow2 = self.folder / "disk.qcow2"
+        qcow2.write_bytes(b"QFI\xfb\0\0\0\3".ljust(4096, b"\0"))
+        for options, text in (
+            (["--delivery", "shared"], "is per-hart delivery; hint: --harts 2 or more"),
+            (["--iodepth", "0"], "--iodepth"),
+            (["--iodepth", "1", "--batch", "8"], "no point is left"),
+            (["--delivery", "line"], "--delivery: 'line' is unknown (per-hart, shared, msix)"),
+            (["--delivery", ""], "--delivery: '' is unknown"),
+            (["--completion", "irq", "--harts", "8"], "virt has 4 lines"),
+            (["--harts", "65"], "--harts: 65 is out of range (1 to 64)"),
+            (["--rate-iops", "fast"], "--rate-iops: 'fast' is not a rate"),
+            (["--rate-iops", "201%"], "--rate-iops: 201% is out of range (1 to 200%)"),
+            (["--rate-iops", "5", "--completion", "limit"], "raw ring has no open loop"),
+            (["--iodepth", "1", "--rate-process", "linear"], "--rate-process: linear needs a load"),
+            (["--iodepth", "abc"], "--iodepth: 'abc' is not a number"),
+            (["--bs", "1000"], "--bs: 1000 is not a multiple of 512"),
+            (["--bs", "512,8k", "--backing", "null:4k"], "less than a block"),
+            (["--completion", "limit", "--rw", "rw"], "no point is left"),
+            (["--preset", "instructions", "--rounds", "6"], "takes no --rounds, --out"),
+            (["--rounds", "0"], "--rounds"),
+            (["--boots", "9"], "--boots"),
+            (["--backing", "/nowhere/disk.img"], "image"),
+            (["--backing", str(qcow2)], "is no raw image but qcow2"),
+            (["--threshold", "3"], "--threshold: is of --compare alone"),
+            (["--out", str(self.qemu)], f"--out: {self.qemu} is not a folder"),
+            (["--out", str(self.qemu / "x")], f"--out: {self.qemu} is not a folder"),
+            (["--qemu", "/nowhere/qemu"], "QEMU"),
+        ):
+            done = self.run_bench(*options)
+            self.assertEqual(done.returncode, 2, options)
+            self.assertIn(text, done.stderr)
+            if "--qemu" not in options:  # a plan needs no emulator
+                self.assertEqual(done.stdout, "", options)
+            self.assertFalse(self.out.exists())
+
+    def test_progress_without_a_terminal(self) -> None:
+        stream = io.StringIO()
+        plan = plans.Plan((plans.Sweep(),), 6, 1, 500, 50)
+        with mock.patch.object(progress, "PLAIN_EVERY_S", 0.0), contextlib.redirect_stdout(stream):
+            bar = progress.Progress(plan, stream)
+            record = {"jobname": "a-point", "idle_ns": [25], "runtime_ns": 100}
+            bar.step(mock.Mock(record=record, iops=1234.0))
+            bar.close()
+        self.assertIn("1/24 windows", stream.getvalue())
+        self.assertRegex(stream.getvalue(), "a-point +1,234 IOPS,  75 % busy")
+
+
+if __name__ == "__main__":
+    unittest.main()

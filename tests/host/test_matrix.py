@@ -1,0 +1,226 @@
+"""Which points there are, what is left out, and the values of the command line."""
+
+from __future__ import annotations
+
+import itertools
+import unittest
+
+from support import ScriptTest
+
+from measure import option_values, options, plan as plans, saturation
+from measure.windows import Target, boot_machine
+from qemu.machine import UsageError
+
+
+def rate_of(percent: int) -> plans.Rate:
+    """A load in per cent of the capacity."""
+    return plans.Rate(percent=percent)
+
+
+class Matrix(ScriptTest):
+    def test_default_is_what_the_bench_promises(self) -> None:
+        preset = plans.PRESETS["default"]
+        plan = self.plan_of(preset)
+        self.assertEqual((plan.points(), plan.rounds, plan.boots), (72, 6, 6))
+        self.assertLess(plan.seconds(), 240)
+        self.assertLess(self.plan_of(plans.PRESETS["quick"]).seconds(), 45)
+        for name in ("quick", "default", "full"):
+            self.assertIn("hybrid", self.plan_of(plans.PRESETS[name]).values("completion"))
+
+    def test_estimate_counts_every_boot(self) -> None:
+        window_s = 0.35 + plans.WINDOW_EXTRA_S
+        closed = plans.Sweep((1, 8), completion=("poll",))
+        plan = plans.Plan((closed,), 6, 3, 300, 50)
+        self.assertAlmostEqual(plan.seconds(), 12 * window_s + 3 * plans.BOOT_S)
+        share = plans.Sweep((1, 8), completion=("poll",), rate=(rate_of(10),))
+        plan = plans.Plan((closed, share), 6, 3, 300, 50)
+        self.assertAlmostEqual(plan.seconds(), 24 * window_s + 9 * plans.BOOT_S)
+        fixed = plans.with_rates(plan.sweeps, lambda *where: 1000.0)
+        self.assertAlmostEqual(plans.Plan(fixed, 6, 3, 300, 50).seconds(), plan.seconds())
+        (first,) = saturation.plans(plan.sweeps)
+        self.assertEqual((first.boots, first.windows()), (saturation.BOOTS, 2 * saturation.BOOTS))
+        self.assertEqual(plans.duration(185.4), "3 min 05 s")
+        self.assertIn("about 1 min 13 s", plan.describe(60.0 - 0.001))
+
+    def test_null_is_measured_where_it_is_asked_for_and_has_no_rate(self) -> None:
+        self.assertNotIn("null", plans.Sweep().completion)
+        rates = (plans.CLOSED, plans.Rate(500))
+        asked = plans.Sweep(rw=("randread", "randrw"), rate=rates, completion=("poll", "null"))
+        sweeps, dropped = plans.runnable([asked], 2)
+        for sweep in sweeps:
+            wanted = ("poll",) if sweep.rate[0] else ("poll", "null")
+            self.assertEqual(sweep.completion, wanted)
+        self.assertEqual({rw for sweep in sweeps for rw in sweep.rw}, {"randread", "randrw"})
+        self.assertEqual(len(dropped), 1)
+        self.assertIn(plans.NULL_LACKS, dropped[0])
+
+    @staticmethod
+    def plan_of(preset: plans.Preset) -> plans.Plan:
+        sweeps, dropped = plans.runnable(preset.sweeps, 2)
+        return plans.Plan(sweeps, preset.rounds, preset.boots, preset.runtime_ms, preset.ramp_ms,
+                           dropped=dropped)  # fmt: skip
+
+    def test_no_preset_measures_a_point_twice(self) -> None:
+        for name, preset in plans.PRESETS.items():
+            points = [
+                point for sweep in plans.runnable(preset.sweeps, 64)[0] for point in
+                itertools.product(sweep.rw, sweep.bs, sweep.harts, sweep.rate, sweep.delivery,
+                                  sweep.completion,
+                                  ((d, b or d) for d in sweep.iodepth for b in sweep.batch))
+            ]  # fmt: skip
+            self.assertEqual(len(points), len(set(points)), name)
+
+    def test_batches_stay_below_their_depth(self) -> None:
+        sweeps, _ = plans.runnable([plans.Sweep((1, 8, 32), (1, 8, 0))])
+        self.assertEqual([(s.iodepth, s.batch) for s in sweeps],
+                         [((1,), (1,)), ((8,), (1, 8)), ((32,), (1, 8, 0))])  # fmt: skip
+
+    def test_which_points_exist(self) -> None:
+        engine = ("poll", "irq", "hybrid", "limit")
+        for harts, delivery, cores, modes in (
+            (1, "per-hart", 1, engine), (1, "shared", 9, ()), (1, "msix", 1, engine),
+            (2, "per-hart", 2, engine), (2, "per-hart", 1, ("irq",)),
+            (4, "per-hart", 2, ("irq",)), (4, "per-hart", 4, engine), (5, "per-hart", 64, ()),
+            (5, "shared", 2, ("irq",)), (64, "shared", 63, ("irq",)), (64, "msix", 64, engine),
+        ):  # fmt: skip
+            sweep = plans.Sweep(harts=(harts,), delivery=(delivery,))
+            with self.subTest(harts=harts, delivery=delivery, cores=cores):
+                if not modes:
+                    with self.assertRaisesRegex(UsageError, "no point is left"):
+                        plans.runnable([sweep], cores)
+                    continue
+                sweeps, dropped = plans.runnable([sweep], cores)
+                self.assertEqual([s.completion for s in sweeps], [modes])
+                self.assertEqual(bool(dropped), modes != engine)
+
+    def test_what_is_left_out_is_said(self) -> None:
+        sweep = plans.Sweep(harts=(1, 8), delivery=plans.DELIVERIES)
+        sweeps, dropped = plans.runnable([sweep], 2)
+        text = plans.Plan(sweeps, 6, 2, 500, 50, dropped=dropped).describe()
+        self.assertIn("poll, hybrid, limit on 8 harts, shared, msix: they spin, and the host has "
+                      "2 cores", text)  # fmt: skip
+        self.assertIn("on 8 harts, per-hart: virt has 4 lines", text)
+        self.assertIn("on 1 hart, shared: a line that one hart has alone", text)
+
+    def test_deliveries_take_turns(self) -> None:
+        sweep = plans.Sweep(harts=(2,), delivery=plans.DELIVERIES)
+        plan = plans.Plan(plans.runnable([sweep], 2)[0], 6, 2, 500, 50)
+        orders = [[s.delivery[0] for s in plan.sweeps_of_boot(boot)] for boot in range(2)]
+        self.assertEqual(orders[0], list(plans.DELIVERIES))
+        self.assertEqual(orders[1], orders[0][::-1])
+
+    def test_machine_of_a_delivery(self) -> None:
+        for delivery, irqchip, controllers in (
+            ("per-hart", "plic", 2), ("shared", "plic", 1), ("msix", "imsic", 1),
+        ):  # fmt: skip
+            sweep = plans.Sweep(harts=(2,), delivery=(delivery,))
+            plan = plans.Plan((sweep,), 6, 2, 500, 50)
+            machine = boot_machine(Target(), plan, sweep, 0)
+            self.assertEqual((machine.irqchip, machine.controllers), (irqchip, controllers))
+
+    def test_rates(self) -> None:
+        rate = plans.Rate
+        self.assertEqual(option_values.parse_rates("5000, 10%,5000", "--rate-iops"),
+                         (rate(5000), rate(percent=10)))  # fmt: skip
+        for bad in ("", "0", "0%", "201%", "10000001", "-1", "1.5%", "10k%", "10q", "5,", "%"):
+            with self.assertRaisesRegex(UsageError, "--rate-iops"):
+                option_values.parse_rates(bad, "--rate-iops")
+
+    def test_per_cent_become_a_rate_of_each_hart(self) -> None:
+        sweep = plans.Sweep((8, 32), (0,), harts=(2,), rate=(rate_of(10), plans.Rate(77)))
+        sweeps, dropped = plans.runnable([sweep], 2)
+        self.assertEqual(len(dropped), 1, "limit has no open loop")
+        found = plans.with_rates(sweeps, lambda rw, bs, depth, batch: 1000.0 * depth + batch)
+        self.assertEqual([(s.iodepth, s.rate[0].iops) for s in found],
+                         [((8,), 400), ((32,), 1602), ((8, 32), 77)])  # fmt: skip
+        plan = plans.Plan(found, 6, 2, 500, 50, "poisson")
+        words = plans.guest_arguments(plan, found[0], 0)
+        self.assertIn("rate_iops=400", words)
+        self.assertIn("rate_process=poisson", words)
+        closed = plans.guest_arguments(plan, plans.Sweep(), 0)
+        self.assertFalse([word for word in closed if "rate" in word])
+
+    def test_capacity_is_measured_closed_polled_and_on_one_hart(self) -> None:
+        sweep = plans.Sweep((8,), harts=(1, 4), delivery=plans.DELIVERIES, rate=(rate_of(10),))
+        sweeps, _ = plans.runnable([sweep], 2)
+        (found,) = saturation.sweeps_to_measure(sweeps)
+        self.assertEqual((found.completion, found.harts, found.rate, found.delivery),
+                         (("poll",), (1,), (plans.CLOSED,), ("per-hart",)))  # fmt: skip
+        self.assertEqual(saturation.sweeps_to_measure([plans.Sweep()]), [])
+
+    def test_limit_has_no_mixed_workload(self) -> None:
+        mixes = plans.Sweep(rw=("read", "randrw", "rw"), bs=(512, 1 << 20))
+        sweeps, dropped = plans.runnable([mixes])
+        self.assertIn("no mix of reads and writes", dropped[0])
+        self.assertEqual(
+            [(s.rw, s.bs, s.completion) for s in sweeps],
+            [(("read",), (512,), ("poll", "irq", "hybrid", "limit")),
+             (("read",), (1 << 20,), ("poll", "irq", "hybrid")),
+             (("randrw", "rw"), (512, 1 << 20), ("poll", "irq", "hybrid"))],
+        )  # fmt: skip
+        with self.assertRaises(UsageError):
+            plans.runnable([plans.Sweep(completion=("limit",), rw=("randrw",))])
+
+    def test_every_round_runs_once_and_modes_take_turns(self) -> None:
+        sweep = plans.Sweep()
+        plan = plans.Plan((sweep,), 7, 4, 500, 50)
+        rounds = [r for boot in range(4) for r in plan.rounds_of_boot(boot)]
+        self.assertEqual(rounds, list(range(7)))
+        first = {
+            plans.guest_arguments(plan, sweep, b)[5].split("=")[1].split(",")[0] for b in range(4)
+        }
+        self.assertEqual(first, {"poll", "irq", "hybrid", "limit"})
+
+    def test_lists(self) -> None:
+        self.assertEqual(option_values.parse_blocks("4k,512,4096", "--bs"), (4096, 512))
+        for bad in ("", "x", "4k,", "2m", "-1", "0", "1000"):
+            with self.assertRaises(UsageError):
+                option_values.parse_blocks(bad, "--bs")
+        self.assertEqual(option_values.parse_numbers("8, 0,8", "--batch", 0, 1023), (8, 0))
+        for bad in ("", "x", "4k", "1,", "-1", "1024", "\u00b2"):
+            with self.assertRaises(UsageError):
+                option_values.parse_numbers(bad, "--batch", 0, 1023)
+        with self.assertRaises(UsageError):
+            option_values.parse_words("poll,never", "--completion", plans.COMPLETIONS)
+
+    def test_times(self) -> None:
+        for text, expected in (
+            ("500ms", 500),
+            ("2s", 2000),
+            ("2", 2000),
+            ("0.5", 500),
+            ("1m", 60000),
+            ("1h", 3600000),
+            ("60M", 3600000),
+            ("0.01h", 36000),
+            ("500msec", 500),
+            ("20000usec", 20),
+        ):
+            self.assertEqual(option_values.parse_time_ms(text, "--runtime"), expected)
+        for bad in ("", "ms", "5h", "1d", "0", "nan", "inf", "1e3", "-1", "1.2.3", "5x", "1h30m",
+                    "20us", "9" * 400, "9" * 400 + "h"):  # fmt: skip
+            with self.assertRaises(UsageError, msg=bad):
+                option_values.parse_time_ms(bad, "--runtime")
+        self.assertEqual(option_values.parse_time_ms("0", "--ramp-time", 0), 0)
+
+    def test_numbers_without_end(self) -> None:
+        for parse in (option_values.parse_rates, option_values.parse_blocks):
+            with self.assertRaises(UsageError):
+                parse("9" * 5000, "--what")
+        with self.assertRaises(UsageError):
+            option_values.parse_numbers("9" * 5000, "--iodepth", 1, 1023)
+
+    def test_the_names_and_units_of_fio(self) -> None:
+        words = ("--numjobs=2 --iodepth=8 --iodepth_batch_submit=4 --rate_iops=1k --bs=4K "
+                 "--rate_process=poisson --ramp_time=0 --runtime=1h --boots=1")  # fmt: skip
+        plan = options.make_plan(options.build_parser().parse_args(words.split()))
+        arguments = plans.guest_arguments(plan, plan.sweeps[0], 0)
+        for word in ("numjobs=2", "iodepth=8", "iodepth_batch_submit=4", "rate_iops=1024",
+                     "bs=4096", "rate_process=poisson", "ramp_time=0ms",
+                     "runtime=3600000ms"):  # fmt: skip
+            self.assertIn(word, arguments)
+        boot_machine(Target(), plan, plan.sweeps[0], 0).check()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,146 @@
+"""Linux beside ours: what boots come to, in files, ratios and words."""
+
+from __future__ import annotations
+
+import unittest
+
+from fake_fio import answer_of
+
+from linux import fio_answers, plan, results, words as linux_words
+from linux.plan import Point
+from measure.windows import Window
+from qemu.host_cpu import Spent
+
+
+def ours_of(rates: dict[str, dict[int, float]], point: Point) -> results.OURS:
+    """Windows of ours by mode and boot."""
+    return {
+        (mode, point): {boot: window(mode, iops) for boot, iops in boots.items()}
+        for mode, boots in rates.items()
+    }
+
+
+def window(mode: str, iops: float) -> Window:
+    """A second of ours with a latency of 5 us."""
+    ios = round(iops)
+    latency = {"min": 5000, "max": 5000, "sum": 5000 * ios, "bins": {"5000": ios}}
+    read = {"total_ios": ios, "io_bytes": 0, "lat_ns": latency}
+    idle = {"total_ios": 0, "io_bytes": 0, "lat_ns": {**latency, "bins": {}}}
+    host = Spent({"vcpu": 10**9, "device": 10**8, "workers": 0}, {}, 10**9)
+    return Window(0, {"runtime_ns": 10**9, "read": read, "write": idle, "mode": mode}, host)
+
+
+class Results(unittest.TestCase):
+    """Boots become results and ratios."""
+
+    def setUp(self) -> None:
+        self.answers = fio_answers.Answers()
+        for boot, iops in enumerate((100.0, 200.0, 400.0)):
+            for engine in plan.ENGINES:
+                factor = 2.0 if engine.name == "io_uring-poll" else 1.0
+                self.answers.add(engine.name, boot, answer_of(engine, iops * factor))
+
+    def test_merge_of_boots(self) -> None:
+        files = fio_answers.fio_results(self.answers)
+        iops, latency = files["linux-io_uring-irq.json"]["jobs"][:2]
+        read = iops["read"]
+        self.assertEqual((read["total_ios"], read["runtime"], read["iops_samples"]), (700, 3000, 3))
+        self.assertAlmostEqual(read["iops"], 700 / 3, 5)
+        self.assertEqual((read["iops_min"], read["iops_max"]), (100.0, 400.0))
+        self.assertLess(read["iops_min"], read["iops_mean"])
+        self.assertEqual(read["bw_bytes"], round(4096 * 700 / 3))
+        self.assertEqual((iops["job_runtime"], iops["sys_cpu"]), (3000, 50.0))
+        self.assertAlmostEqual(iops["usr_cpu"], 70 / 3, 5)
+        self.assertNotIn("elapsed", iops)
+        self.assertEqual((read["lat_ns"]["N"], sum(iops["latency_us"].values())), (0, 0.0))
+        found = latency["read"]["lat_ns"]
+        self.assertEqual((found["N"], found["bins"]), (300, {"2000": 270, "8000": 30}))
+        self.assertEqual(found["percentile"]["50.000000"], 2000)
+        self.assertEqual((latency["latency_us"]["4"], latency["latency_us"]["10"]), (90.0, 10.0))
+
+    def test_each_file_says_what_ran(self) -> None:
+        files = fio_answers.fio_results(self.answers)
+        self.assertEqual(len(files), len(plan.ENGINES))
+        for engine in plan.ENGINES:
+            found = files[f"linux-{engine.name}.json"]
+            said = found["global options"]
+            self.assertEqual(said["ioengine"], engine.ioengine)
+            for option in engine.options:
+                self.assertIn(tuple(option.split("=")), said.items())
+            names = [job["jobname"] for job in found["jobs"]]
+            text = plan.job_file(engine, plan.DEFAULT)
+            self.assertEqual([f"[{name}]" for name in names],
+                             [line for line in text.splitlines() if line[:3] == "[qd"])
+            self.assertNotIn("1970", found["time"])
+        found = files["linux-io_uring_cmd-poll.json"]["global options"]
+        self.assertEqual((found["hipri"], found["filename"]), ("1", "/dev/ng0n1"))
+
+    def test_ratio_is_of_pairs(self) -> None:
+        point = Point(1, 1)
+        ours = ours_of({"poll": {0: 600.0, 1: 1200.0, 2: 2400.0}, "limit": {0: 700.0},
+                        "irq": {0: 10.0}}, point)  # fmt: skip
+        row = results.comparison(point, "poll", ours, self.answers)
+        self.assertEqual(row["ratio"]["interval"], [3.0, 3.0])
+        self.assertEqual((row["peer"]["engine"], row["goal"]), ("io_uring", 2.0))
+        self.assertIn("goal undecided, too few rounds", linux_words.verdict(row))
+        self.assertEqual(row["ours"]["lat_p50_ns"], 5000)
+        self.assertEqual(row["ours"]["us_per_io"]["host_vcpu"]["median"], round(1e6 / 1200, 6))
+        best = results.comparison(point, "best", ours, self.answers)
+        self.assertEqual((best["ours"]["completion"], best["goal"]), ("poll", None))
+        self.assertIsNone(results.comparison(Point(4, 1), "irq", ours, self.answers))
+
+    def test_the_fastest_of_each_pair(self) -> None:
+        rates, chosen = results.fastest({
+            "a": {0: 1.0, 1: 5.0, 2: 5.0}, "b": {0: 2.0, 1: 1.0}, "c": {},
+        })  # fmt: skip
+        self.assertEqual((rates, chosen), ({0: 2.0, 1: 5.0, 2: 5.0}, {"a": 2, "b": 1}))
+        self.assertEqual(results.often(chosen), " (2 of 3)")
+        self.assertEqual(results.fastest({"a": {}}), ({}, {}))
+
+    def test_why_a_goal_is_missed(self) -> None:
+        """Of six boots: our share of the raw ring, and where the ring is against Linux (200)."""
+        point = Point(1, 1)
+        answers = fio_answers.Answers()
+        for boot in range(6):
+            answers.add("io_uring-poll", boot, answer_of(plan.ENGINES[1], 200.0))
+        wide = {boot: 380.0 + 10 * boot for boot in range(6)}  # median 405, from 380 to 430
+        low, near = {boot: 397.0 - boot for boot in wide}, {b: 365.0 + 10 * b for b in wide}
+        flat = {iops: dict.fromkeys(wide, iops) for iops in (300.0, 360.0, 390.0, 400.0)}
+        for mine, limit, goal, words in (
+            (flat[360.0], flat[400.0], "not met", "our path holds us"),
+            (flat[300.0], flat[390.0], "not met", "our path costs, the device may too"),
+            (low, wide, "not met", "our path is no slower"),
+            (near, flat[400.0], "not excluded", "our path is no slower"),
+        ):
+            ours = ours_of({"poll": mine, "limit": limit}, point)
+            row = results.comparison(point, "poll", ours, answers)
+            text = linux_words.verdict(row)
+            self.assertIn(f"goal {goal}: QD 1, poll", text)
+            self.assertRegex(text, f"the raw ring, polled, gets .* of it: .*{words}")
+        one = results.comparison(
+            point, "poll", ours_of({"poll": {0: 1.0}, "limit": {0: 2.0}}, point), answers
+        )
+        self.assertIn("too few to say what holds us", linux_words.verdict(one))
+
+    def test_time_and_fio_are_told(self) -> None:
+        point = Point(1, 1)
+        ours = ours_of({"poll": {0: 500.0}, "limit": {0: 1000.0}}, point)
+        row = results.comparison(point, "poll", ours, self.answers)
+        text = linux_words.budget(row)
+        self.assertIn("hartq 2000.0 (2000.0 to 2000.0) (p50 5), the raw ring alone 1000.0", text)
+        self.assertIn("Linux 2500.0 (1250.0 to 5000.0) (p50 2), of it fio's code 1000.0", text)
+        self.assertIn("fio's own code takes 40 % of Linux's time", linux_words.verdict(row))
+        first = linux_words.words([row])[0]
+        self.assertEqual(first, "hartq / Linux, polled against polled: 2.50 (2.50 to 2.50) at QD 1")
+        self.assertEqual(linux_words.cells(row)[-2], "40 %")
+
+    def test_rows_of_an_older_run_are_told_too(self) -> None:
+        ratio = {"median": 3.0, "interval": [2.0, 4.0], "confidence": 0.97, "rounds": 6}
+        row = {"iodepth": 1, "batch": 1, "mode": "poll", "ratio": ratio, "goal": 2.0,
+               "ours": {"name": "hartq, poll", "iops_median": 3.0},
+               "peer": {"name": "Linux", "iops_median": 1.0, "lat_p50_ns": 1e3}}  # fmt: skip
+        self.assertEqual(linux_words.cells(row)[5:10], ["- / -", "Linux", "1", "1 / -", "-"])
+
+
+if __name__ == "__main__":
+    unittest.main()

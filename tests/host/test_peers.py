@@ -1,0 +1,252 @@
+"""Linux beside ours: parsing, pairing, plan, packages, without a network and without the image."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from bench_command import StandIn
+from fake_fio import answer_of, fio_job
+from support import HUNG_S
+
+from linux import boot as linux_boot, cpio, image, plan
+import peers
+from measure.windows import GuestFailed
+
+
+def console(name: str, answer: dict, status: int = 0) -> list[str]:
+    """What the guest's /init prints for one job file."""
+    text = base64.b64encode(gzip.compress(json.dumps(answer).encode())).decode()
+    cut = [f"={text[at:at + 100]}" for at in range(0, len(text), 100)]
+    return [f"#begin {name}", *cut, f"#end {name} {status}"]
+
+
+class Reading(unittest.TestCase):
+    """The console of Linux."""
+
+    def read(self, lines: list[str]) -> dict[str, dict]:
+        found: dict[str, dict] = {}
+        reader = linux_boot.Reader(found.__setitem__)
+        for line in lines:
+            reader.take(line)
+        return found
+
+    def test_answer_between_markers(self) -> None:
+        answer = answer_of(plan.ENGINES[0], 10.0)
+        found = self.read(["=noise", "OpenSBI", *console("a", answer), "=noise"])
+        self.assertEqual(found, {"a": answer})
+
+    def test_broken_answers_fail(self) -> None:
+        whole = console("a", answer_of(plan.ENGINES[0], 10.0))
+        for lines in (whole[:2] + whole[-1:], console("a", {"nojobs": 1}), console("a", {}, 2)):
+            with self.assertRaises(GuestFailed):
+                self.read(lines)
+
+    def test_an_error_of_a_job_fails(self) -> None:
+        answer = {"jobs": [{**fio_job("qd1-b1-iops", 1.0), "error": 5}]}
+        with self.assertRaisesRegex(GuestFailed, "qd1-b1-iops"):
+            self.read(console("a", answer))
+
+
+class Planning(unittest.TestCase):
+    """The plan and the command line."""
+
+    def test_default_fits_in_its_time(self) -> None:
+        self.assertLessEqual(plan.DEFAULT.seconds(), 12 * 60)
+        self.assertGreaterEqual(plan.DEFAULT.boots, 6)
+
+    def test_job_file(self) -> None:
+        text = plan.job_file(plan.ENGINES[0], plan.DEFAULT)
+        self.assertIn("[qd32-b16-iops]", text)
+        self.assertEqual(text.count("gtod_reduce=1"), len(plan.POINTS))
+        least = [plan.job_file(e, plan.DEFAULT) for e in plan.ENGINES if e.least]
+        self.assertEqual({"batch_complete_min=16" in each for each in least}, {False})
+
+    def test_turns_go_round(self) -> None:
+        boots = [plan.job_files(plan.DEFAULT, boot) for boot in range(6)]
+        self.assertEqual(len({next(iter(files)) for files in boots}), 6)
+        first = plan.ENGINES[0].name
+        points = [re.findall(r"\[(qd.*)-iops\]", files[first]) for files in boots]
+        self.assertEqual(len({each[0] for each in points}), 6)
+        self.assertEqual({tuple(sorted(each)) for each in points}, {tuple(sorted(points[0]))})
+        program = linux_boot.first_program(["nvme"], boots[1])
+        self.assertIn(f"for name in {' '.join(boots[1])}; do", program)
+
+    def test_no_folders_of_the_host(self) -> None:
+        argv = ["/usr/bin/qemu", "-kernel", "/a/vmlinux", "-append", "rdinit=/init", "-blockdev",
+                '{"driver": "file", "filename": "/a/b/disk.img"}', "-dtb", "/tmp/x/tree.dtb"]
+        self.assertEqual(linux_boot.without_folders(argv), [
+            "qemu", "-kernel", "vmlinux", "-append", "rdinit=/init", "-blockdev",
+            '{"driver": "file", "filename": "disk.img"}', "-dtb", "tree.dtb"])  # fmt: skip
+
+    def test_dry_run_and_bad_arguments(self) -> None:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            self.assertEqual(peers.main(["--dry-run"]), 0)
+            self.assertEqual(peers.main(["--boots", "0"]), 2)
+            self.assertEqual(peers.main(["--backing", "/no/such.img"]), 2)
+        self.assertIn("6 boot pairs", out.getvalue())
+        self.assertIn("--boots: 0 is out of range (1 to 100)", err.getvalue())
+
+
+class Packages(unittest.TestCase):
+    """What is fetched, and how its absence is told."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def test_no_network(self) -> None:
+        fake = self.folder / "apt-get"
+        fake.write_text("#!/bin/sh\necho 'E: Could not resolve host' >&2\nexit 100\n")
+        fake.chmod(0o755)
+        keyring = self.folder / "keyring"
+        keyring.touch()
+        changed = {"PATH": f"{self.folder}:{os.environ['PATH']}", "DEBIAN_ARCHIVE": "http://host"}
+        quiet = contextlib.redirect_stderr(io.StringIO())
+        with mock.patch.dict(os.environ, changed), quiet, mock.patch.object(
+            image, "KEYRING", keyring
+        ), self.assertRaisesRegex(image.Unavailable, "resolve host.*needs the network"):
+            image.provide(self.folder / "image")
+
+    def test_archive(self) -> None:
+        told = "http://host/debian-security/\nhttp://host/debian/\n"
+        with mock.patch.dict(os.environ, {image.ARCHIVE_VARIABLE: ""}), mock.patch.object(
+            image, "apt", return_value=told
+        ):
+            self.assertEqual(image.find_archive(), "http://host/debian/")
+        with mock.patch.dict(os.environ, {image.ARCHIVE_VARIABLE: ""}), mock.patch.object(
+            image, "apt", return_value="http://host/other/\n"
+        ), self.assertRaisesRegex(image.Unavailable, "DEBIAN_ARCHIVE=http"):
+            image.find_archive()
+
+    def test_cache_needs_no_network(self) -> None:
+        for name in ("vmlinux", "base.cpio"):
+            (self.folder / name).touch()
+        (self.folder / "manifest.json").write_text('{"kernel": "6"}')
+        with mock.patch.object(image, "build", side_effect=AssertionError):
+            self.assertEqual(image.provide(self.folder), {"kernel": "6"})
+
+    def test_names(self) -> None:
+        uris = "'http://x/f.deb' fio_3_riscv64.deb 1 S\n'http://x/p.deb' python3_3_all.deb 1 S\n"
+        self.assertEqual(image.package_names(uris), ["fio"])
+
+    def test_cpio(self) -> None:
+        archive = cpio.Archive()
+        archive.file("a", b"xyz", 0o644)
+        data = archive.data()
+        self.assertEqual((len(data) % 4, data[:6], data[110:112]), (0, b"070701", b"a\0"))
+        self.assertEqual(data[112:116], b"xyz\0")
+        self.assertIn(b"TRAILER!!!", data)
+
+
+NO_TREE = "peers.linux_boot.write_tree = lambda machine, path: None"
+
+
+class Command(StandIn):
+    """The whole command, both guests replaced."""
+
+    before = (
+        'case " $* " in *" -initrd "*) exec cat "$LINUX";; esac\n'
+        '[ -z "$SLOW" ] || sleep 0.2\n'
+    )
+
+    def setUp(self) -> None:
+        super().setUp()
+        (self.folder / "base.cpio").touch()
+        (self.folder / "vmlinux").touch()
+        about = {"kernel": "6", "fio": "3", "distribution": "none", "modules": ["nvme"]}
+        (self.folder / "manifest.json").write_text(json.dumps(about))
+        lines = [line for e in plan.ENGINES for line in console(e.name, answer_of(e, 100.0))]
+        (self.folder / "linux").write_text("\n".join([*lines, "exit 0", ""]))
+
+        self.words = ("peers", "--quick", "--image", str(self.folder))
+        self.linux = {"LINUX": str(self.folder / "linux")}
+
+    def run_peers(self, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        env = {**self.linux, **variables}
+        return self.run_to_end(*self.words, *options, env=env, also=NO_TREE)
+
+    def test_pairs(self) -> None:
+        done = self.run_peers("--boots", "2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads((self.out / "peers.json").read_text())
+        self.assertEqual(found["partial"], False)
+        self.assertEqual(len(found["comparisons"]), 18)
+        self.assertEqual(found["comparisons"][0]["ratio"]["rounds"], 2)
+        self.assertIn("2/2 boot pairs", done.stderr)
+        self.assertEqual((found["retries"], found["linux"]["modules"]), ([], ["nvme"]))
+        self.assertIn("rdinit=/init", " ".join(found["qemu_argv"]["linux"]))
+        self.assertNotIn(str(self.folder), json.dumps(found))
+        names = {path.name for path in (self.out / "jobs").iterdir()}
+        self.assertEqual(names, {"init", *(f"{each.name}.fio" for each in plan.ENGINES)})
+        self.assertRegex(done.stdout, "goal undecided, too few rounds: QD 32, best")
+
+    def test_tree_of_a_medium_without_a_name(self) -> None:
+        machine = linux_boot.LinuxMachine(
+            self.elf, backing="ram:1m", irqchip="imsic", qemu=str(self.qemu)
+        )
+        with mock.patch.object(linux_boot, "tool", return_value="") as tool:
+            linux_boot.write_tree(machine, self.folder / "tree.dtb")
+        words = " ".join(tool.call_args_list[0].args)
+        self.assertRegex(words, "dumpdtb=.*null-co")
+        self.assertNotIn("/proc/", words)
+
+    def test_missed_interrupt_of_ours_fails(self) -> None:
+        for version, fails in (("7.2.22", False), ("10.0.0", True)):
+            done = self.run_peers("--boots", "1", FAKE_GUEST="missed", FAKE_VERSION=version)
+            self.assertEqual(done.returncode, int(fails), done.stderr)
+            self.assertRegex(done.stdout,
+                             r"missed interrupts [1-9]\d* in 12 points that take any, IMSIC"
+                             )  # fmt: skip
+            self.assertEqual("!!! missed interrupts" in done.stdout, fails)
+
+    def test_linux_that_dies_is_tried_twice(self) -> None:
+        (self.folder / "linux").write_text("Kernel panic\n")
+        done = self.run_peers()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("tried again", done.stderr)
+        found = json.loads((self.out / "peers.json").read_text())
+        self.assertTrue(found["partial"])
+        self.assertEqual([each["boot"] for each in found["retries"]], [0])
+
+    def test_ctrl_c_keeps_pairs(self) -> None:
+        process = subprocess.Popen(
+            self.argv(*self.words, "--boots", "50", also=NO_TREE), text=True,
+            env={**os.environ, **self.linux, "SLOW": "1"},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.wait_for(self.out / "peers.json")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=HUNG_S)
+        self.assertEqual(process.returncode, 130, err)
+        self.assertIn("partial:", out)
+        found = json.loads((self.out / "peers.json").read_text())
+        self.assertTrue(found["partial"])
+        self.assertEqual(len(found["comparisons"]), 18)
+
+    def test_ended_before_a_pair_the_older_result_stays(self) -> None:
+        run = mock.Mock(pairs=0, out=self.out, faults=0, windows=[1])
+        run.measure.side_effect = peers.Stopped(signal.SIGINT)
+        self.out.mkdir(parents=True)
+        (self.out / "peers.json").write_text("{}")
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            self.assertEqual(peers.execute(run), 130)
+        run.save.assert_not_called()
+        self.assertIn("stays", err.getvalue())
+
+
+if __name__ == "__main__":
+    unittest.main()
