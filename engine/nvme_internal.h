@@ -350,13 +350,19 @@ enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t op
  */
 enum nvme_error nvme_queue_negotiate(struct nvme_controller *controller);
 
-/* ---- controller.c --------------------------------------------------------------------- */
+/* ---- disable.c ------------------------------------------------------------------------ */
 
 /*
  * Kicks the owner of each open queue that interrupts, if there is a hook to do so. Who polls looks
  * anyway, and a kick may not drain a poll queue.
  */
 void nvme_controller_kick_owners(const struct nvme_controller *controller);
+
+/* Masks it at the device. One that sends messages has none, and its registers are left alone. */
+void nvme_controller_mask_line(struct nvme_controller *controller);
+
+/* The cause of disabling at the end of an orderly shutdown: nothing to report. */
+#define NVME_CAUSE_SHUTDOWN NVME_ERR_STATE
 
 /*
  * Begins to disable a live controller: masks its interrupt, writes CC.EN = 0, does not wait. The

@@ -71,6 +71,12 @@ static inline void nvme_source_pulse(struct nvme_source *source, uint32_t reason
 
 /* ---- Queues on a source --------------------------------------------------------------- */
 
+/* nvme_queue_mode() without a call. */
+static inline enum nvme_mode nvme_queue_mode_load(const struct nvme_queue *queue)
+{
+    return queue->interrupts ? (enum nvme_mode)NVME_PEEK(&queue->source->mode) : NVME_MODE_POLL;
+}
+
 /* True if its interrupts come over a line that several harts share. */
 static inline bool nvme_queue_shares(const struct nvme_queue *queue)
 {
@@ -100,6 +106,16 @@ static inline void nvme_source_check_claim(const struct nvme_source *source)
 {
     if ((source->closed & NVME_CLOSED_ADMIN) != 0) {
         hal_panic("a controller is administered on a hart that does not take its interrupt");
+    }
+}
+
+/* The owner is awake: it no longer stands among the sleepers of a shared line. */
+static inline void nvme_source_wake(struct nvme_queue *queue)
+{
+    if (queue->wait.listed) {
+        __atomic_fetch_and(&queue->controller->round.sleepers, ~nvme_queue_bit(queue),
+                           __ATOMIC_RELAXED);
+        queue->wait.listed = false;
     }
 }
 
@@ -154,9 +170,6 @@ void nvme_quirk_check_line(struct nvme_controller *controller);
 /* Forgets what the queue has learned. */
 void nvme_hybrid_begin(struct nvme_queue *queue);
 
-/* The owner is awake: it no longer stands among the sleepers of a shared line. */
-void nvme_source_wake(struct nvme_queue *queue);
-
 /* True if requests are outstanding: the device owes completions. */
 bool nvme_hybrid_outstanding(const struct nvme_queue *queue);
 
@@ -178,6 +191,9 @@ bool nvme_hybrid_spin(struct nvme_queue *queue);
  */
 NVME_COLD uint32_t nvme_shared_begin(struct nvme_controller *controller);
 NVME_COLD void nvme_shared_end(struct nvme_controller *controller);
+
+/* Answers the round that waits for the queue, if one does. Returns the completions found. */
+uint32_t nvme_shared_answer(struct nvme_queue *queue);
 
 /* An owner has something for home to do: home does it here, others kick it. */
 void nvme_shared_turn(const struct nvme_queue *queue);

@@ -11,7 +11,7 @@
 #include "nvme_internal.h"
 
 /* Drains a member's queue and takes it out of the round. True: nobody is waited for any more. */
-static bool answer(struct nvme_queue *queue, uint32_t *found)
+static NVME_INLINE bool answer(struct nvme_queue *queue, uint32_t *found)
 {
     uint64_t bit = nvme_queue_bit(queue);
     uint32_t drained = 0;
@@ -199,16 +199,17 @@ void nvme_shared_turn(const struct nvme_queue *queue)
     }
 }
 
-uint32_t nvme_queue_kicked(struct nvme_queue *queue)
+static NVME_NOINLINE uint32_t answer_and_turn(struct nvme_queue *queue)
 {
     uint32_t found = 0;
 
-    if (is_waited_for(queue) && answer(queue, &found)) {
+    if (answer(queue, &found)) {
         nvme_shared_turn(queue);
     }
-    /* A poll queue is its thread's, which may be amid a drain. */
-    if (queue->interrupts && !nvme_controller_live(queue->controller)) {
-        nvme_queue_watch(queue, hal_now_ns());
-    }
     return found;
+}
+
+uint32_t nvme_shared_answer(struct nvme_queue *queue)
+{
+    return is_waited_for(queue) ? answer_and_turn(queue) : 0;
 }

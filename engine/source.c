@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * Interrupt sources: queues on them, their modes (poll, interrupt, hybrid) and the change of those.
- * When hybrid mode spins is hybrid.c's.
+ * Arming is sleep.c's.
  *
  * A source is closed while there is any reason for it: INTMS for a line, the mask bit for a vector.
  * Both keep what comes meanwhile, so opening a source loses nothing: INTMC and the mask bit raise
- * the interrupt that is due. A mode belongs to a source. Modelled in tests/spin/mode.pml,
- * sleepers.pml and wait.pml.
+ * the interrupt that is due. A mode belongs to a source. Modelled in tests/spin/mode.pml.
  */
 #include "nvme_internal.h"
 
@@ -127,7 +126,7 @@ enum nvme_error nvme_queue_set_mode(struct nvme_queue *queue, enum nvme_mode mod
 
 enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
 {
-    return queue->interrupts ? (enum nvme_mode)NVME_PEEK(&queue->source->mode) : NVME_MODE_POLL;
+    return nvme_queue_mode_load(queue);
 }
 
 void nvme_source_served(struct nvme_source *source)
@@ -235,66 +234,4 @@ void nvme_source_pardon(struct nvme_source *source, uint64_t now_ns)
                     &(struct nvme_event){.kind = NVME_EVENT_STORM_OVER, .value = source->storms});
     put_in_force(source, (enum nvme_mode)source->wanted);
     nvme_source_open(source, NVME_CLOSED_STORM);
-}
-
-void nvme_source_wake(struct nvme_queue *queue)
-{
-    if (queue->wait.listed) {
-        __atomic_fetch_and(&queue->controller->round.sleepers, ~nvme_queue_bit(queue),
-                           __ATOMIC_RELAXED);
-        queue->wait.listed = false;
-    }
-}
-
-/*
- * The mask of a shared line is one for all: home may keep it closed while nobody sleeps. Both
- * change the set of sleepers, home by nothing: who comes second sees what the other has stored
- * before.
- */
-static bool arm_shared(struct nvme_queue *queue)
-{
-    struct nvme_round *round = &queue->controller->round;
-
-    nvme_source_wake(queue);
-    if (nvme_queue_ready(queue) || nvme_hybrid_spin(queue)) {
-        return false;
-    }
-    queue->wait.slept = true;
-    /* Without requests nobody wakes it, and it keeps nobody from polling. */
-    if (nvme_hybrid_outstanding(queue)) {
-        queue->wait.listed = true;
-        __atomic_fetch_or(&round->sleepers, nvme_queue_bit(queue), __ATOMIC_ACQ_REL);
-        if ((NVME_PEEK(&queue->source->closed) & NVME_CLOSED_POLLED) != 0) {
-            nvme_shared_turn(queue);
-        }
-    }
-    return !nvme_queue_ready(queue);
-}
-
-/* Hybrid mode: an entry that is ready, or soon will be, is polled for; else the source opens. */
-static bool arm_hybrid(struct nvme_queue *queue)
-{
-    if (nvme_queue_ready(queue) || nvme_hybrid_spin(queue)) {
-        if ((queue->source->closed & NVME_CLOSED_POLLED) == 0) {
-            nvme_source_close(queue->source, NVME_CLOSED_POLLED);
-        }
-        return false;
-    }
-    queue->wait.slept = true;
-    nvme_source_open(queue->source, NVME_CLOSED_POLLED);
-    return !nvme_queue_ready(queue);
-}
-
-bool nvme_queue_arm(struct nvme_queue *queue)
-{
-    enum nvme_mode mode = nvme_queue_mode(queue);
-
-    if (mode == NVME_MODE_POLL || !nvme_controller_live(queue->controller)) {
-        return false;
-    }
-    /* In interrupt mode the source is open all the time: no register to write. wait.pml, SPIN. */
-    if (mode == NVME_MODE_INTERRUPT) {
-        return !nvme_queue_ready(queue);
-    }
-    return nvme_queue_shares(queue) ? arm_shared(queue) : arm_hybrid(queue);
 }

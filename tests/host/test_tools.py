@@ -37,7 +37,7 @@ class Counting(ScriptTest):
 
 
 class Style(ScriptTest):
-    """Each rule of style.py finds what it is for."""
+    """Each rule of the style check finds what it is for."""
 
     def findings(self, name: str, text: str) -> str:
         with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:

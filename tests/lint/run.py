@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+import rooms  # noqa: E402
 from cli import command  # noqa: E402
 
 LINE_MAX = 100
@@ -40,23 +41,14 @@ HOST_ONLY = (
     "tests/fuzz/",
 )
 
-# What a folder's files may include: (folder, folders of "quoted" headers, <system> headers or None
-# for any). The first folder that fits decides.
-ENGINE_SYSTEM = {"stdint.h", "stddef.h", "stdbool.h"}
-LAYERS = (
-    ("engine/", ("engine",), ENGINE_SYSTEM),
-    ("platform/riscv64/", ("platform/riscv64",), None),
-    ("platform/virt/", ("platform/virt", "platform/riscv64"), None),
-    ("kernel/", ("kernel", "engine", "platform/virt", "platform/riscv64"), None),
-)
-# The packages of scripts/: each may import those before it. The commands may import all.
-PACKAGES = "cli qemu measure results analysis linux report".split()
-# The engine's one way to its port.
-PORT_HEADER = ("engine/nvme_hal.h", "nvme_port.h")
-
 # Inside the engine some things have one home: (what, pattern, files, reason).
 HOMES = (
-    ("CC", r"\bNVME_REG_CC\b", {"controller.c", "nvme_spec.h"}, "bring-up and shutdown write it"),
+    (
+        "CC",
+        r"\bNVME_REG_CC\b",
+        {"controller.c", "disable.c", "nvme_spec.h"},
+        "bring-up, shutdown and disabling write it",
+    ),
     ("a doorbell write", r"\bhal_mmio_write32\(.*doorbell", {"queue.c"}, "rings have one owner"),
     (
         "a doorbell barrier",
@@ -151,35 +143,6 @@ def check_text(source: Source) -> Iterator[Finding]:
         yield source.name, 1, f"{len(source.lines)} lines, at most {limit}"
     if source.text and not source.text.endswith("\n"):
         yield source.name, len(source.lines), "no line end at the end of the file"
-
-
-def check_includes(source: Source) -> Iterator[Finding]:
-    """The layering: what a file may include."""
-    layer = next((each for each in LAYERS if source.name.startswith(each[0])), None)
-    for number, line in enumerate(source.code, 1):
-        match = re.match(r'\s*#\s*include\s+(["<])([^">]+)[">]', line)
-        if not match or (source.name, match[2]) == PORT_HEADER:
-            continue
-        if match[2] == PORT_HEADER[1] and source.name.startswith("engine/"):
-            yield source.name, number, f"only {PORT_HEADER[0]} includes {PORT_HEADER[1]}"
-        elif layer and match[1] == "<" and layer[2] is not None and match[2] not in layer[2]:
-            yield source.name, number, f"<{match[2]}> is outside what {layer[0]} may include"
-        elif (
-            layer
-            and match[1] == '"'
-            and not any((ROOT / folder / match[2]).is_file() for folder in layer[1])
-        ):
-            yield source.name, number, f'"{match[2]}" is outside what {layer[0]} may include'
-
-
-def check_imports(source: Source) -> Iterator[Finding]:
-    """The layering of the scripts: what a package may import."""
-    package = source.name.split("/")[1]
-    allowed = PACKAGES[: PACKAGES.index(package) + 1]
-    for number, line in enumerate(source.lines, 1):
-        match = re.match(r"\s*(?:from|import)\s+(\w+)", line)
-        if match and match[1] in PACKAGES and match[1] not in allowed:
-            yield source.name, number, f"{match[1]} is outside what {package}/ may import"
 
 
 def check_words(source: Source) -> Iterator[Finding]:
@@ -321,7 +284,7 @@ def check_headers(sources: Sequence[Source], compiler: str) -> Iterator[Finding]
         for source in sources
         for language in ("c", "c++")
         if source.path.suffix == ".h"
-        and source.path.name != PORT_HEADER[1]
+        and source.path.name != rooms.PORT_HEADER[1]
         and (language == "c" or is_engine_public(source))
     ]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
@@ -359,14 +322,14 @@ def check_source(source: Source) -> Iterator[Finding]:
     """All rules that need one file only."""
     yield from check_text(source)
     if source.path.suffix in (".c", ".h"):
-        yield from check_includes(source)
+        yield from rooms.check_includes(source.name, source.code)
         yield from check_words(source)
         yield from check_functions(source)
     if source.path.suffix == ".py" and source.name.count("/") > 1 and source.name[:8] == "scripts/":
-        yield from check_imports(source)
+        yield from rooms.check_imports(source.name, source.lines)
     # A port's functions are documented where they are asked for, in nvme_hal.h.
     is_public = source.path.suffix == ".h" and not source.name.startswith("tests/")
-    if is_public and source.path.name != PORT_HEADER[1]:
+    if is_public and source.path.name != rooms.PORT_HEADER[1]:
         yield from check_documentation(source)
     if source.path.suffix == ".md":
         yield from check_links(source)
@@ -387,6 +350,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     library = ROOT / "build" / "libnvme.a"
     if library.is_file():
         findings += check_symbols(options.nm, library)
+        findings += rooms.check_calls(options.nm)
+    findings += rooms.check_document(ROOT / "engine" / "DESIGN.md")
     for name, line, what in findings:
         print(f"{name}:{line}: {what}")
     return 1 if findings else 0

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One controller, one INTx line, several owners of queues: shared delivery, nvme_shared_begin(),
- * nvme_queue_kicked() and nvme_irq_kicked() (engine/shared.c), and the watch's part in it.
+ * nvme_shared_answer() and nvme_irq_kicked() (engine/shared.c), and the watch's part in it.
  *
  * The line goes to one hart, home. It masks the controller, stores the set of owners that it waits
  * for and kicks them; each drains its own queue and takes itself out of the set; home opens the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hybrid mode in shared delivery: one mask for all owners, so the line may stay masked only while
- * nobody sleeps. nvme_queue_arm() (engine/source.c), nvme_shared_begin() and nvme_irq_kicked()
+ * nobody sleeps. nvme_queue_arm() (engine/sleep.c), nvme_shared_begin() and nvme_irq_kicked()
  * (engine/shared.c); rounds themselves are in shared.pml.
  *
  * Each hart has a thread that polls or sleeps, as it likes, until it has taken ENTRIES completions,

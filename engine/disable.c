@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Disabling a controller: CC.EN = 0, then RDY = 0 within its time, without a wait for either.
+ *
+ * The first cause wins. Nothing that the device still owns ends before RDY = 0 was read. NVMe Base
+ * 2.0: Controller Properties. The order is modelled in tests/spin/failure.pml.
+ */
+#include "nvme_internal.h"
+
+void nvme_controller_kick_owners(const struct nvme_controller *controller)
+{
+    const struct nvme_config *config = &controller->config;
+
+    for (uint32_t i = 0; i < controller->info.queue_count && config->kick != NULL; i++) {
+        const struct nvme_queue *queue = &controller->queues[i];
+
+        if (__atomic_load_n(&queue->state, __ATOMIC_ACQUIRE) == NVME_QUEUE_OPEN &&
+            NVME_PEEK(&queue->interrupts)) {
+            config->kick(config->hook_arg, queue->owner);
+        }
+    }
+}
+
+static bool change_state(struct nvme_controller *controller, uint32_t from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(&controller->state, &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
+
+void nvme_controller_mask_line(struct nvme_controller *controller)
+{
+    if (!controller->config.msix) {
+        nvme_source_write_mask(&controller->line, true);
+    }
+}
+
+void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error error)
+{
+    const struct nvme_config *config = &controller->config;
+    int32_t none = NVME_OK;
+    uint32_t cc;
+
+    if (!__atomic_compare_exchange_n(&controller->failure, &none, error, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        return;
+    }
+    nvme_controller_mask_line(controller);
+    cc = nvme_register_read(config, NVME_REG_CC);
+    nvme_register_write(config, NVME_REG_CC, cc & (uint32_t) ~(NVME_CC_EN | NVME_CC_SHN));
+    controller->disable_until_ns = hal_now_ns() + controller->ready_timeout_ns;
+    change_state(controller, NVME_CONTROLLER_LIVE, NVME_CONTROLLER_DISABLING);
+}
+
+void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t now_ns)
+{
+    const struct nvme_config *config = &controller->config;
+    struct nvme_event event = {.kind = NVME_EVENT_DISABLED};
+    uint32_t next = NVME_CONTROLLER_FAILED;
+
+    /* Before the winner has set it there is no deadline that could be over. */
+    if (nvme_controller_state_load(controller) != NVME_CONTROLLER_DISABLING) {
+        return;
+    }
+    event.value = nvme_register_read(config, NVME_REG_CSTS);
+    if (event.value != NVME_REGISTER_GONE && (event.value & NVME_CSTS_RDY) != 0) {
+        if (now_ns < controller->disable_until_ns) {
+            return;
+        }
+        event.kind = NVME_EVENT_DISABLE_TIMEOUT;
+        next = NVME_CONTROLLER_STUCK;
+    }
+    /* RDY = 0 was read: the device's last writes to memory come before ours. */
+    hal_after_mmio_read();
+    if (change_state(controller, NVME_CONTROLLER_DISABLING, next)) {
+        if (nvme_controller_failure(controller) != NVME_CAUSE_SHUTDOWN ||
+            next == NVME_CONTROLLER_STUCK) {
+            nvme_event_emit(config, &event);
+        }
+        nvme_controller_kick_owners(controller);
+    }
+}
+
+/* From the moment that anyone has found a cause, before its winner has written CC.EN = 0 too. */
+static bool being_disabled(const struct nvme_controller *controller)
+{
+    enum nvme_controller_state state = nvme_controller_state_load(controller);
+
+    return state == NVME_CONTROLLER_DISABLING ||
+           (state == NVME_CONTROLLER_LIVE && nvme_controller_failure(controller) != NVME_OK);
+}
+
+enum nvme_error nvme_controller_settle(struct nvme_controller *controller, enum nvme_error error)
+{
+    if (error == NVME_ERR_TIMEOUT || error == NVME_ERR_FATAL || error == NVME_ERR_REMOVED) {
+        nvme_controller_disable(controller, error);
+    }
+    while (being_disabled(controller)) {
+        nvme_controller_disable_step(controller, hal_now_ns());
+        hal_relax();
+    }
+    if (nvme_controller_state_load(controller) == NVME_CONTROLLER_STUCK) {
+        return NVME_ERR_STUCK;
+    }
+    if (nvme_controller_state_load(controller) == NVME_CONTROLLER_FAILED) {
+        /* Ends an admin command that was not answered; its handler may be connected. */
+        unsigned long irq = hal_irq_save();
+
+        nvme_queue_service(&controller->admin, NVME_ADMIN_DEPTH);
+        hal_irq_restore(irq);
+    }
+    return error;
+}
