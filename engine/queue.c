@@ -83,10 +83,10 @@ static NVME_COLD bool attend(struct nvme_queue *queue)
     if (queue->state != NVME_QUEUE_OPEN) {
         return false;
     }
-    if (queue->id != 0) {
+    if (queue->id != 0) { /* the admin queue has no source of its own */
         nvme_queue_check_context(queue);
     }
-    if (nvme_queue_shares(queue)) {
+    if (queue->id != 0 && nvme_queue_shares(queue)) {
         /* Before the doorbell, whose barrier keeps it so; pairs with nvme_shared_begin(). */
         __atomic_fetch_or(&queue->controller->round.attending, nvme_queue_bit(queue),
                           __ATOMIC_RELAXED);
