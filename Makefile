@@ -52,13 +52,15 @@ SHARED_SOURCES := $(wildcard platform/riscv64/*.c platform/riscv64/*.S platform/
     platform/virt/*.S kernel/*.c)
 
 # NAME_SOURCES makes build/NAME.elf; a program without sources is not built.
+minimal_SOURCES := $(wildcard examples/minimal.c)
 hello_SOURCES := $(wildcard examples/hello.c)
 nvme_SOURCES := $(wildcard examples/nvme*.c)
 bench_SOURCES := $(wildcard bench/*.c)
 selftest_SOURCES := $(wildcard tests/qemu/selftest/*.c)
 boot_SOURCES := $(wildcard tests/qemu/boot/*.c)
 instructions_SOURCES := $(wildcard tests/qemu/instructions/*.c)
-PROGRAMS := $(foreach p,hello nvme bench selftest boot instructions,$(if $($(p)_SOURCES),$(p)))
+PROGRAMS := $(foreach p,minimal hello nvme bench selftest boot instructions,\
+    $(if $($(p)_SOURCES),$(p)))
 
 TARGET_SOURCES := $(ENGINE_SOURCES) $(SHARED_SOURCES) $(foreach p,$(PROGRAMS),$($(p)_SOURCES))
 objects = $(patsubst %,build/%.o,$(basename $(1)))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Writes four blocks behind one doorbell, reads them back, compares: the usage record's example.
+ * Writes four blocks with one doorbell, reads them back with interrupts, and compares them.
  */
 #include <stdio.h>
 #include <string.h>

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -342,6 +343,37 @@ def boot_cases() -> list[Case]:
     return listed + [ends_with("boot exit=7", "exit=7", 7, "boot check")]
 
 
+# ---- The README's read -------------------------------------------------------------------------
+
+WRITTEN = "a block of an image"
+
+
+def minimal(expected: str, status: int, **fields: object) -> Tally:
+    """examples/minimal.c on a machine with these fields; its disk begins with WRITTEN."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "disk.img"
+        image.write_bytes(WRITTEN.encode().ljust(1 << 20, b"\0"))
+        machine = Machine("minimal", harts=1, backing=str(image), timeout_s=TIMEOUT_S, **fields)
+        console, result = boot(machine)
+    if expected in console and result.guest_exit == status:
+        return Tally(1)
+    path = keep_log("minimal", machine, console, result)
+    wrong = f"guest status {result.guest_exit}, wanted {status} and '{expected}'"
+    return Tally(0, [wrong, f"log: {path.relative_to(ROOT)}"])
+
+
+def minimal_cases() -> list[Case]:
+    """It reads, with blocks of either size, and it says what it lacks."""
+    listed = []
+    for lba in (512, 4096):
+        text = f"block 0, {lba} bytes: {WRITTEN}"
+        run = functools.partial(minimal, text, 0, lba_bytes=lba)
+        listed.append(Case(f"minimal lba={lba}", run))
+    missing = "error: no NVMe controller on the PCI bus; hint: -device nvme"
+    alone = functools.partial(minimal, missing, 1, attach=False)
+    return [*listed, Case("minimal without a disk", alone)]
+
+
 def cases(full: bool, seed: int) -> list[Case]:
     """Every guest, the long ones first, so that the last to end is a short one."""
-    return special_cases(full, seed) + matrix_cases(full, seed) + boot_cases()
+    return special_cases(full, seed) + matrix_cases(full, seed) + boot_cases() + minimal_cases()

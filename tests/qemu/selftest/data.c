@@ -224,7 +224,7 @@ static void test_neighbours(void)
     close_storage();
 }
 
-// One buffer for everything, at an odd place: what the usage record's author could not do.
+// One buffer for every read, at an odd place: each read must replace all of its data.
 static void test_one_buffer(void)
 {
     struct guarded one;
