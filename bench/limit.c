@@ -6,6 +6,7 @@
  * moves tail and head. No command ids, no PRPs, no callbacks, no latencies; depth, batch, doorbells
  * and the order of post and reap are those of workload.c.
  */
+#include "nvme_bench.h"
 #include "nvme_hal.h"
 #include "timer.h"
 #include "worker.h"
@@ -20,10 +21,10 @@ struct probe {
     uint32_t unclocked; /* completions since the last look at the clock */
 };
 
-/* Borrows the rings and makes the ids of the commands in them differ. */
-static bool borrow(struct worker *worker, struct probe *probe)
+/* Takes the rings and makes the ids of the commands in them differ. */
+static bool take_ring(struct worker *worker, struct probe *probe)
 {
-    enum nvme_error error = nvme_queue_lend(worker->queue->engine, &probe->ring);
+    enum nvme_error error = nvme_queue_enter_raw(worker->queue->engine, &probe->ring);
 
     if (error != NVME_OK) {
         worker_fail(worker, error, 0);
@@ -134,7 +135,7 @@ void limit_run(struct worker *worker)
     bool alive;
 
     workload_fill_ring(worker);
-    alive = borrow(worker, &probe);
+    alive = take_ring(worker, &probe);
     worker_start(worker);
     while (alive && !worker->stop) {
         post(worker, &probe);

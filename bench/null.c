@@ -8,7 +8,7 @@
 
 enum nvme_error null_start(struct null_device *device, struct nvme_queue *queue)
 {
-    enum nvme_error error = nvme_queue_divert(queue, device->doorbells, &device->ring);
+    enum nvme_error error = nvme_queue_enter_loopback(queue, device->doorbells, &device->ring);
 
     if (error == NVME_OK) {
         device->sq_head = device->ring.sq_tail;

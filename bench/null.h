@@ -2,12 +2,12 @@
 /*
  * The null device: completions are posted in memory by the bench itself, a few instructions per
  * command, so that what is measured is the engine and the loop around it alone. The engine posts,
- * rings and reaps as ever; only its doorbells go to memory: see nvme_queue_divert().
+ * rings and reaps as ever; only its doorbells go to memory: see nvme_queue_enter_loopback().
  */
 #ifndef HARTQ_BENCH_NULL_H
 #define HARTQ_BENCH_NULL_H
 
-#include "nvme.h"
+#include "nvme_bench.h"
 
 /* Of one hart's queue. Written by that hart only. */
 struct null_device {

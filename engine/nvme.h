@@ -634,42 +634,6 @@ void nvme_irq_kicked(struct nvme_controller *controller);
  */
 uint32_t nvme_vector_service(struct nvme_queue *queue);
 
-/* ---- Measuring ------------------------------------------------------------------------ */
-
-/*
- * The bare rings of an idle poll queue, lent for measuring what the device can do without the
- * engine. head, tail and phase are where the borrower must begin.
- */
-struct nvme_ring {
-    struct nvme_command *sq;
-    volatile struct nvme_completion *cq;
-    volatile void *sq_doorbell;
-    volatile void *cq_doorbell;
-    uint32_t depth_entries;
-    uint32_t sq_tail;
-    uint32_t cq_head;
-    uint32_t phase;    /* of the next completion: 0 or 1 */
-    uint32_t queue_id; /* what a completion names as its submission queue */
-};
-
-/*
- * Lends the rings: from now on the queue can only be closed, which does not look at the
- * completion ring again. The borrower must have consumed every completion of its commands.
- * NVME_ERR_STATE: requests are outstanding, the queue interrupts, or it is lent already.
- */
-NVME_WARN_UNUSED enum nvme_error nvme_queue_lend(struct nvme_queue *queue, struct nvme_ring *ring);
-
-/*
- * Turns the doorbells of an idle poll queue (submission tail, completion head) away to two dwords
- * of the caller's, for measuring what the engine costs without a device. The queue works on until
- * it is closed; the caller is its device: on the owner, outside done(), it takes commands up to
- * doorbells[0] and writes completions, beginning where *ring says. One that it never answers times
- * out as any other. The device knows nothing of all that, so a close, and an open after it, find it
- * as it was. Errors as nvme_queue_lend.
- */
-NVME_WARN_UNUSED enum nvme_error
-nvme_queue_divert(struct nvme_queue *queue, volatile uint32_t doorbells[2], struct nvme_ring *ring);
-
 #ifdef __cplusplus
 }
 #endif

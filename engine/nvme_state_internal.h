@@ -51,7 +51,7 @@ enum nvme_queue_state {
     NVME_QUEUE_OPEN,    /* takes requests */
     NVME_QUEUE_CLOSING, /* is drained once more, takes no requests */
     NVME_QUEUE_ENDED,   /* the controller failed, all requests have ended: only close is left */
-    NVME_QUEUE_LENT,    /* rings lent for measuring: only close is left */
+    NVME_QUEUE_RAW,     /* the caller uses the rings (nvme_bench.h): only close is left */
 };
 
 /* What interrupts a hart, and is written by it: a controller's INTx line, or a queue's vector. */

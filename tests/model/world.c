@@ -228,7 +228,7 @@ void world_mmio_write(volatile void *address, uint32_t value)
     uint32_t offset = 0;
     struct model *model;
 
-    if (world.diverted != NULL && (address == world.diverted || address == world.diverted + 1)) {
+    if (world.loopback != NULL && (address == world.loopback || address == world.loopback + 1)) {
         *(volatile uint32_t *)address = value;
         return;
     }

@@ -69,7 +69,7 @@ struct world {
     size_t keep_bytes;
     void (*meanwhile[WORLD_MOMENTS])(void *arg); /* runs once; tests set it, again from inside it */
     void *meanwhile_arg;
-    volatile uint32_t *diverted; /* two dwords that are no controller's doorbells; tests set it */
+    volatile uint32_t *loopback; /* two dwords that are no controller's doorbells; tests set it */
     uint32_t hart;               /* who acts, where several do; tests set it */
     bool knows_hart;             /* the port tells it to the engine; tests set it */
     bool knows_irq;              /* likewise whether interrupts are off */

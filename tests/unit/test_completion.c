@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * queue.c: what a device may write into a completion ring, and lending the rings.
+ * queue.c: what a device may write into a completion ring, and the raw ring.
  */
 #include "fixture.h"
+#include "nvme_bench.h"
 
 enum {
     BLOCK = 512,
@@ -194,9 +195,9 @@ static void out_of_order_completions_find_their_requests(void **state)
     fixture_finish(&fixture);
 }
 
-/* ---- Lending ---------------------------------------------------------------------------- */
+/* ---- Raw ring --------------------------------------------------------------------------- */
 
-static void lent_queue_tells_where_to_begin_and_can_only_be_closed(void **state)
+static void raw_queue_tells_where_to_begin_and_can_only_be_closed(void **state)
 {
     struct fixture fixture;
     struct outcome outcome = {0};
@@ -209,14 +210,14 @@ static void lent_queue_tells_where_to_begin_and_can_only_be_closed(void **state)
         nvme_submit(queue);
         nvme_queue_service(queue, 1);
     }
-    assert_int_equal(nvme_queue_lend(queue, &ring), NVME_OK);
+    assert_int_equal(nvme_queue_enter_raw(queue, &ring), NVME_OK);
     assert_int_equal(ring.depth_entries, FIXTURE_DEPTH);
     assert_int_equal(ring.sq_tail, 3);
     assert_int_equal(ring.cq_head, 3);
     assert_int_equal(ring.phase, 0);
     assert_ptr_equal(ring.sq_doorbell, fixture.model->bar + NVME_REG_DOORBELLS + 8);
     assert_ptr_equal(ring.cq_doorbell, fixture.model->bar + NVME_REG_DOORBELLS + 12);
-    assert_int_equal(nvme_queue_lend(queue, &ring), NVME_ERR_STATE);
+    assert_int_equal(nvme_queue_enter_raw(queue, &ring), NVME_ERR_STATE);
     assert_int_equal(nvme_read(queue, &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
                      NVME_ERR_STATE);
     assert_int_equal(nvme_queue_service(queue, 1), 0);
@@ -224,7 +225,7 @@ static void lent_queue_tells_where_to_begin_and_can_only_be_closed(void **state)
     fixture_finish(&fixture);
 }
 
-static void queue_with_requests_is_not_lent(void **state)
+static void queue_with_requests_gives_no_raw_ring(void **state)
 {
     struct fixture fixture;
     struct outcome outcome = {0};
@@ -233,14 +234,14 @@ static void queue_with_requests_is_not_lent(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     post_read(&fixture, &outcome);
-    assert_int_equal(nvme_queue_lend(fixture.queues[0], &ring), NVME_ERR_STATE);
+    assert_int_equal(nvme_queue_enter_raw(fixture.queues[0], &ring), NVME_ERR_STATE);
     nvme_submit(fixture.queues[0]);
     nvme_queue_service(fixture.queues[0], 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
 
-static void interrupt_queue_is_not_lent(void **state)
+static void interrupt_queue_gives_no_raw_ring(void **state)
 {
     struct fixture fixture;
     struct nvme_ring ring = {0};
@@ -248,7 +249,7 @@ static void interrupt_queue_is_not_lent(void **state)
     (void)state;
     fixture_init(&fixture);
     fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
-    assert_int_equal(nvme_queue_lend(fixture.queues[0], &ring), NVME_ERR_STATE);
+    assert_int_equal(nvme_queue_enter_raw(fixture.queues[0], &ring), NVME_ERR_STATE);
     fixture_finish(&fixture);
 }
 
@@ -258,9 +259,9 @@ int main(void)
         cmocka_unit_test(duplicate_entry_ends_its_request_once),
         cmocka_unit_test(late_entry_does_not_end_the_slots_next_request),
         cmocka_unit_test(out_of_order_completions_find_their_requests),
-        cmocka_unit_test(lent_queue_tells_where_to_begin_and_can_only_be_closed),
-        cmocka_unit_test(queue_with_requests_is_not_lent),
-        cmocka_unit_test(interrupt_queue_is_not_lent),
+        cmocka_unit_test(raw_queue_tells_where_to_begin_and_can_only_be_closed),
+        cmocka_unit_test(queue_with_requests_gives_no_raw_ring),
+        cmocka_unit_test(interrupt_queue_gives_no_raw_ring),
     };
     size_t count = 6;
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * pair.c: a queue whose doorbells go to memory, with the test as its device; and the real device,
+ * bench.c: a queue whose doorbells go to memory, with the test as its device; and the real device,
  * which knows nothing of it.
  */
 #include "fixture.h"
+#include "nvme_bench.h"
 
 enum {
     BLOCK = 512,
@@ -21,12 +22,12 @@ struct stand_in {
     struct model_cq *cq; /* the model's books: an entry that is written may be read again */
 };
 
-static enum nvme_error divert(struct stand_in *this, struct nvme_queue *queue)
+static enum nvme_error loop_back(struct stand_in *this, struct nvme_queue *queue)
 {
-    enum nvme_error error = nvme_queue_divert(queue, this->doorbells, &this->ring);
+    enum nvme_error error = nvme_queue_enter_loopback(queue, this->doorbells, &this->ring);
 
     this->sq_head = this->ring.sq_tail;
-    world.diverted = this->doorbells;
+    world.loopback = this->doorbells;
     return error;
 }
 
@@ -78,7 +79,7 @@ static struct nvme_queue *used_queue(struct fixture *fixture)
 }
 
 /* Over several laps: every doorbell is the caller's, every request ends, the device sees none. */
-static void diverted_queue_works_without_its_device(void **state)
+static void loopback_queue_works_without_its_device(void **state)
 {
     struct fixture fixture;
     struct outcome outcome = {0};
@@ -88,7 +89,7 @@ static void diverted_queue_works_without_its_device(void **state)
 
     (void)state;
     device.cq = &fixture.model->cqs[2];
-    assert_int_equal(divert(&device, queue), NVME_OK);
+    assert_int_equal(loop_back(&device, queue), NVME_OK);
     assert_int_equal(device.ring.queue_id, 2);
     assert_int_equal(device.doorbells[0], 3);
     assert_int_equal(device.doorbells[1], 3);
@@ -125,13 +126,13 @@ static void queue_opened_after_it_is_the_devices_again(void **state)
 
     (void)state;
     device.cq = &fixture.model->cqs[2];
-    assert_int_equal(divert(&device, queue), NVME_OK);
+    assert_int_equal(loop_back(&device, queue), NVME_OK);
     post_read(&fixture, 1, &outcome);
     nvme_submit(queue);
     answer(&device);
     assert_int_equal(nvme_queue_close(queue), NVME_OK);
     outcome_check_ok(&outcome, BLOCK);
-    assert_int_equal(divert(&device, queue), NVME_ERR_STATE);
+    assert_int_equal(loop_back(&device, queue), NVME_ERR_STATE);
     assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]), NVME_OK);
     post_read(&fixture, 1, &outcome);
     ring_and_service(fixture.queues[1]);
@@ -140,7 +141,7 @@ static void queue_opened_after_it_is_the_devices_again(void **state)
     fixture_finish(&fixture);
 }
 
-static void queue_with_requests_is_not_diverted(void **state)
+static void queue_with_requests_enters_no_loopback(void **state)
 {
     struct fixture fixture;
     struct outcome outcome = {0};
@@ -149,7 +150,7 @@ static void queue_with_requests_is_not_diverted(void **state)
 
     (void)state;
     post_read(&fixture, 1, &outcome);
-    assert_int_equal(divert(&device, queue), NVME_ERR_STATE);
+    assert_int_equal(loop_back(&device, queue), NVME_ERR_STATE);
     assert_int_equal(device.doorbells[0], 77);
     assert_int_equal(device.doorbells[1], 78);
     ring_and_service(queue);
@@ -157,7 +158,7 @@ static void queue_with_requests_is_not_diverted(void **state)
     fixture_finish(&fixture);
 }
 
-static void interrupt_queue_is_not_diverted(void **state)
+static void interrupt_queue_enters_no_loopback(void **state)
 {
     struct fixture fixture;
     struct stand_in device = {0};
@@ -165,19 +166,19 @@ static void interrupt_queue_is_not_diverted(void **state)
     (void)state;
     fixture_init(&fixture);
     fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
-    assert_int_equal(divert(&device, fixture.queues[0]), NVME_ERR_STATE);
+    assert_int_equal(loop_back(&device, fixture.queues[0]), NVME_ERR_STATE);
     fixture_finish(&fixture);
 }
 
-static void lent_queue_is_not_diverted(void **state)
+static void raw_queue_enters_no_loopback(void **state)
 {
     struct fixture fixture;
     struct stand_in device = {0};
     struct nvme_queue *queue = used_queue(&fixture);
 
     (void)state;
-    assert_int_equal(nvme_queue_lend(queue, &device.ring), NVME_OK);
-    assert_int_equal(divert(&device, queue), NVME_ERR_STATE);
+    assert_int_equal(nvme_queue_enter_raw(queue, &device.ring), NVME_OK);
+    assert_int_equal(loop_back(&device, queue), NVME_ERR_STATE);
     fixture_finish(&fixture);
 }
 
@@ -190,7 +191,7 @@ static void unanswered_request_expires(void **state)
     struct nvme_queue *queue = used_queue(&fixture);
 
     (void)state;
-    assert_int_equal(divert(&device, queue), NVME_OK);
+    assert_int_equal(loop_back(&device, queue), NVME_OK);
     post_read(&fixture, 1, &outcome);
     nvme_submit(queue);
     for (uint32_t i = 0; i < 100000 && outcome.count == 0; i++) {
@@ -205,13 +206,13 @@ static void unanswered_request_expires(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(diverted_queue_works_without_its_device),
+        cmocka_unit_test(loopback_queue_works_without_its_device),
         cmocka_unit_test(queue_opened_after_it_is_the_devices_again),
-        cmocka_unit_test(queue_with_requests_is_not_diverted),
-        cmocka_unit_test(interrupt_queue_is_not_diverted),
-        cmocka_unit_test(lent_queue_is_not_diverted),
+        cmocka_unit_test(queue_with_requests_enters_no_loopback),
+        cmocka_unit_test(interrupt_queue_enters_no_loopback),
+        cmocka_unit_test(raw_queue_enters_no_loopback),
         cmocka_unit_test(unanswered_request_expires),
     };
 
-    return fixture_run("divert", tests, COUNT_OF(tests));
+    return fixture_run("loopback", tests, COUNT_OF(tests));
 }

@@ -4,6 +4,7 @@
  * cannot change theirs.
  */
 #include "fixture.h"
+#include "nvme_bench.h"
 
 enum {
     BLOCK = 512,
@@ -130,7 +131,7 @@ static void poll_only_queue_stays_so(void **state)
                      NVME_ERR_INTERRUPT);
     assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_HYBRID), NVME_ERR_INTERRUPT);
     assert_int_equal(nvme_queue_set_mode(fixture.queues[0], (enum nvme_mode)3), NVME_ERR_CONFIG);
-    assert_int_equal(nvme_queue_lend(fixture.queues[0], &ring), NVME_OK);
+    assert_int_equal(nvme_queue_enter_raw(fixture.queues[0], &ring), NVME_OK);
     assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_POLL), NVME_ERR_STATE);
     fixture_finish(&fixture);
 }

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+/*
+ * For measuring only: a queue's rings for the caller, or its doorbells. See nvme_bench.h.
+ */
+#include "nvme_bench.h"
+#include "nvme_internal.h"
+
+/* Nobody else looks at the rings of an idle poll queue. */
+static bool is_idle(const struct nvme_queue *queue)
+{
+    return queue->state == NVME_QUEUE_OPEN && !queue->interrupts &&
+           nvme_queue_outstanding(queue) == 0;
+}
+
+static void describe_ring(const struct nvme_queue *queue, struct nvme_ring *ring)
+{
+    *ring = (struct nvme_ring){
+        .sq = queue->sq,
+        .cq = queue->cq,
+        .sq_doorbell = queue->sq_doorbell,
+        .cq_doorbell = queue->cq_doorbell,
+        .depth_entries = queue->depth_entries,
+        .sq_tail = (uint32_t)queue->sq_tail,
+        .cq_head = nvme_queue_head(queue),
+        .phase = queue->phase != 0,
+        .queue_id = queue->id,
+    };
+}
+
+enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue, struct nvme_ring *ring)
+{
+    if (!is_idle(queue)) {
+        return NVME_ERR_STATE;
+    }
+    nvme_queue_enter_state(queue, NVME_QUEUE_RAW);
+    describe_ring(queue, ring);
+    return NVME_OK;
+}
+
+enum nvme_error nvme_queue_enter_loopback(struct nvme_queue *queue, volatile uint32_t doorbells[2],
+                                          struct nvme_ring *ring)
+{
+    if (!is_idle(queue)) {
+        return NVME_ERR_STATE;
+    }
+    doorbells[0] = queue->sq_tail_rung;
+    doorbells[1] = nvme_queue_head(queue);
+    /* The next open sets the device's again: nvme_queue_reset(). */
+    queue->sq_doorbell = (volatile uint8_t *)&doorbells[0];
+    queue->cq_doorbell = (volatile uint8_t *)&doorbells[1];
+    describe_ring(queue, ring);
+    return NVME_OK;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+/*
+ * For measuring only: the rings of a poll queue without the engine, or the engine without a device.
+ * The bench uses it; a kernel does not need it. Rules R1 to R15 are those of nvme.h.
+ */
+#ifndef NVME_BENCH_H
+#define NVME_BENCH_H
+
+#include "nvme.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The rings of an idle poll queue. The user begins at sq_tail, cq_head and phase. */
+struct nvme_ring {
+    struct nvme_command *sq;
+    volatile struct nvme_completion *cq;
+    volatile void *sq_doorbell;
+    volatile void *cq_doorbell;
+    uint32_t depth_entries;
+    uint32_t sq_tail;
+    uint32_t cq_head;
+    uint32_t phase;    /* of the next completion: 0 or 1 */
+    uint32_t queue_id; /* what a completion names as its submission queue */
+};
+
+/*
+ * Raw ring: gives the rings to the caller, for measuring what the device can do without the engine.
+ * From now on the queue can only be closed. The close does not look at the completion ring, so the
+ * caller must have consumed every completion of its commands.
+ * Parameters: ring: written on NVME_OK.
+ * Context: the owner (R1), not in done().
+ * Errors: NVME_ERR_STATE: requests are outstanding, or it is no open poll queue.
+ */
+NVME_WARN_UNUSED enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue,
+                                                      struct nvme_ring *ring);
+
+/*
+ * Loopback: turns the doorbells of an idle poll queue to two dwords of the caller, for measuring
+ * what the engine costs without a device. The queue works on until it is closed, and the caller is
+ * its device: it takes commands up to doorbells[0] and writes completions from where *ring says. A
+ * request that it never answers times out as any other. The device sees none of this, so a close
+ * and a later open find it as it was.
+ * Parameters: doorbells: submission tail and completion head; the caller's, valid until the queue
+ *   is closed. ring: written on NVME_OK.
+ * Context: the owner (R1), not in done(). The caller also answers there.
+ * Errors: as nvme_queue_enter_raw.
+ */
+NVME_WARN_UNUSED enum nvme_error nvme_queue_enter_loopback(struct nvme_queue *queue,
+                                                           volatile uint32_t doorbells[2],
+                                                           struct nvme_ring *ring);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
