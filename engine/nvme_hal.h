@@ -8,6 +8,8 @@
  *
  * Barriers are named by their purpose, not by an instruction: the engine says what must not
  * pass what, the port knows the cheapest fence that gives it.
+ *
+ * Context of every function: any hart, thread or trap, interrupts on or off.
  */
 #ifndef NVME_HAL_H
 #define NVME_HAL_H
@@ -52,19 +54,19 @@ static inline void hal_after_phase(void);
 static inline void hal_after_mmio_read(void);
 
 /*
- * After register writes that must have reached the device before memory or the interrupt line
- * is looked at for the last time: reads the given register (PCI writes are posted, a read
- * pushes them) and orders later loads behind it, those of registers and of configuration space
- * included (RISC-V: a load, then fence io,ir).
+ * After register writes that must reach the device before the last look at memory or at the
+ * interrupt line. Reads the given register, because PCI writes are posted and a read pushes them.
+ * Later loads come after it, also those of registers and of configuration space (RISC-V: a load,
+ * then fence io,ir).
  */
 static inline void hal_arm_before_look(const volatile void *address);
 
 /*
  * One load of memory that the device writes, never split, repeated or invented by the compiler.
  * The address is aligned to the size of the load. The 64 bits are one access: what the device wrote
- * to the lower half before the upper half is there when the upper half is.
+ * to the lower half before the upper half is there when the upper half is. The engine uses the
+ * 64-bit load only; the other is for programs that reap a raw ring (nvme_bench.h).
  */
-static inline uint16_t hal_dma_load16(const volatile void *address);
 static inline uint32_t hal_dma_load32(const volatile void *address);
 static inline uint64_t hal_dma_load64(const volatile void *address);
 
@@ -72,18 +74,17 @@ static inline uint64_t hal_dma_load64(const volatile void *address);
  * The address by which the device reaches the byte at `pointer`. `context` is
  * nvme_config.dma_context. Identity on a machine without paging and IOMMU, a page walk in a
  * paging kernel. The result keeps the offset inside a page of nvme_config.page_bytes, and the
- * bytes of one such page are contiguous for the device. It cannot fail: buffers are mapped and
- * pinned from post to done(), in every context that posts on or services the queue, traps
- * included.
+ * bytes of one such page are contiguous for the device. It cannot fail: the caller keeps buffers
+ * mapped and pinned from post to done(), in every context that uses the queue, traps included.
  */
 static inline uint64_t hal_dma_address(void *context, const void *pointer);
 
 /*
- * Where DMA is not coherent with the caches: clean writes dirty lines back, before the device
- * reads and also before it writes, lest a late eviction undo its data; invalidate drops lines
- * before the hart reads what the device wrote. Nothing where DMA is coherent. `size` is in bytes;
- * the port rounds to cache lines, so buffers for reading must not share a line with data that the
- * hart writes meanwhile.
+ * For DMA that is not coherent with the caches; empty where it is. Clean writes dirty lines back
+ * before the device reads, and also before it writes: a later eviction would undo its data.
+ * Invalidate drops lines before the hart reads what the device wrote. `size` is in bytes, and the
+ * port rounds to cache lines. A buffer for reading must therefore not share a line with data that
+ * the hart writes meanwhile.
  */
 static inline void hal_dma_clean(void *context, const void *pointer, size_t size);
 static inline void hal_dma_invalidate(void *context, const void *pointer, size_t size);
@@ -96,8 +97,8 @@ static inline unsigned long hal_irq_save(void);
 static inline void hal_irq_restore(unsigned long state);
 
 /*
- * Who calls: the hart in the numbering of nvme_queue_config.owner, and whether its interrupts are
- * off. For assertions outside the hot paths. A port that cannot tell answers NVME_HART_UNKNOWN and
+ * The calling hart, in the numbering of nvme_queue_config.owner, and whether its interrupts are
+ * off. For assertions outside the hot paths. A port that cannot know returns NVME_HART_UNKNOWN and
  * true; then nothing is asserted.
  */
 #define NVME_HART_UNKNOWN UINT32_MAX
@@ -106,7 +107,8 @@ static inline bool hal_irq_is_off(void);
 
 /*
  * Monotonic time in nanoseconds, the same on every hart to within a microsecond, from any
- * origin. Used for deadlines of bring-up and admin commands, never per I/O command.
+ * origin. Used for deadlines and storms, and in one of 8 looks of hybrid mode; never for each I/O
+ * command.
  */
 static inline uint64_t hal_now_ns(void);
 
@@ -137,7 +139,6 @@ static inline void nvme_hal_is_complete(void)
     (void)&hal_after_phase;
     (void)&hal_after_mmio_read;
     (void)&hal_arm_before_look;
-    (void)&hal_dma_load16;
     (void)&hal_dma_load32;
     (void)&hal_dma_load64;
     (void)&hal_dma_address;

@@ -39,11 +39,6 @@ static inline void hal_arm_before_look(const volatile void *address)
     (void)world_mmio_read(address);
 }
 
-static inline uint16_t hal_dma_load16(const volatile void *address)
-{
-    return *(const volatile uint16_t *)address;
-}
-
 static inline uint32_t hal_dma_load32(const volatile void *address)
 {
     world_dma_loaded(address, sizeof(uint32_t));

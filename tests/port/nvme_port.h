@@ -35,11 +35,6 @@ static inline void hal_arm_before_look(const volatile void *address)
     (void)hal_mmio_read32(address);
 }
 
-static inline uint16_t hal_dma_load16(const volatile void *address)
-{
-    return *(const volatile uint16_t *)address;
-}
-
 static inline uint32_t hal_dma_load32(const volatile void *address)
 {
     return *(const volatile uint32_t *)address;

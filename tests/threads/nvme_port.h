@@ -70,11 +70,6 @@ static inline void hal_arm_before_look(const volatile void *address)
     (void)__atomic_load_n((const volatile uint32_t *)address, __ATOMIC_ACQUIRE);
 }
 
-static inline uint16_t hal_dma_load16(const volatile void *address)
-{
-    return __atomic_load_n((const volatile uint16_t *)address, __ATOMIC_RELAXED);
-}
-
 static inline uint32_t hal_dma_load32(const volatile void *address)
 {
     port_order.loaded = (const volatile uint64_t *)((uintptr_t)address & ~(uintptr_t)7);
