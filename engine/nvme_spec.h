@@ -4,8 +4,10 @@
  *
  * Layouts and field masks only, no behaviour. Names are the specification's. A field is one
  * mask made by NVME_BITS; NVME_GET and NVME_PUT derive shifts from it. Multi-byte values are
- * little-endian, which the engine requires of the hart as well. Sources: NVMe Base 2.0
- * (properties, commands, Identify), NVM Command Set 1.0, NVMe over PCIe Transport 1.0.
+ * little-endian, which the engine requires of the hart as well.
+ *
+ * Sources: "Base" is the NVMe Base Specification 2.0, "NVM" the NVM Command Set Specification 1.0,
+ * "PCIe" the NVMe over PCIe Transport Specification 1.0. Sections have other numbers in 2.1.
  */
 #ifndef NVME_SPEC_H
 #define NVME_SPEC_H
@@ -25,21 +27,22 @@
 #define NVME_GET(field, value) (((uint64_t)(value) & (field)) / NVME_LOWEST_BIT(field))
 #define NVME_PUT(field, value) (((uint64_t)(value)*NVME_LOWEST_BIT(field)) & (field))
 
-/* Controller properties: byte offsets from the start of BAR0. */
+/* Controller properties: byte offsets from the start of BAR0. Base §3.1.3. */
 enum nvme_register {
-    NVME_REG_CAP = 0x00,   /* 64 bits, capabilities */
-    NVME_REG_VS = 0x08,    /* version */
-    NVME_REG_INTMS = 0x0c, /* interrupt mask set */
-    NVME_REG_INTMC = 0x10, /* interrupt mask clear */
-    NVME_REG_CC = 0x14,    /* controller configuration */
-    NVME_REG_CSTS = 0x1c,  /* controller status */
-    NVME_REG_AQA = 0x24,   /* admin queue sizes */
-    NVME_REG_ASQ = 0x28,   /* 64 bits, admin submission queue address */
-    NVME_REG_ACQ = 0x30,   /* 64 bits, admin completion queue address */
-    NVME_REG_CRTO = 0x68,  /* ready timeouts, if CAP.CRMS says so */
-    NVME_REG_DOORBELLS = 0x1000,
+    NVME_REG_CAP = 0x00,         /* §3.1.3.1: 64 bits, capabilities */
+    NVME_REG_VS = 0x08,          /* §3.1.3.2: version */
+    NVME_REG_INTMS = 0x0c,       /* §3.1.3.3: interrupt mask set */
+    NVME_REG_INTMC = 0x10,       /* §3.1.3.4: interrupt mask clear */
+    NVME_REG_CC = 0x14,          /* §3.1.3.5: controller configuration */
+    NVME_REG_CSTS = 0x1c,        /* §3.1.3.6: controller status */
+    NVME_REG_AQA = 0x24,         /* §3.1.3.8: admin queue sizes */
+    NVME_REG_ASQ = 0x28,         /* §3.1.3.9: 64 bits, admin submission queue address */
+    NVME_REG_ACQ = 0x30,         /* §3.1.3.10: 64 bits, admin completion queue address */
+    NVME_REG_CRTO = 0x68,        /* ready timeouts, if CAP.CRMS says so */
+    NVME_REG_DOORBELLS = 0x1000, /* PCIe §3.1.2: tail and head of each queue in turn */
 };
 
+/* CAP. Base §3.1.3.1. */
 #define NVME_CAP_MQES NVME_BITS(15, 0)   /* largest queue, 0's based entries */
 #define NVME_CAP_CQR NVME_BITS(16, 16)   /* queues must be physically contiguous */
 #define NVME_CAP_TO NVME_BITS(31, 24)    /* longest change of RDY, units of 500 ms */
@@ -51,6 +54,7 @@ enum nvme_register {
 
 #define NVME_CRTO_CRWMT NVME_BITS(15, 0) /* longest rise of RDY, units of 500 ms */
 
+/* CC. Base §3.1.3.5. */
 #define NVME_CC_EN NVME_BITS(0, 0)
 #define NVME_CC_CSS NVME_BITS(6, 4)
 #define NVME_CC_MPS NVME_BITS(10, 7)
@@ -60,11 +64,13 @@ enum nvme_register {
 #define NVME_CC_IOCQES NVME_BITS(23, 20)
 enum { NVME_CC_SHN_NORMAL = 1 };
 
+/* CSTS. Base §3.1.3.6. */
 #define NVME_CSTS_RDY NVME_BITS(0, 0)
 #define NVME_CSTS_CFS NVME_BITS(1, 1)
 #define NVME_CSTS_SHST NVME_BITS(3, 2)
 enum { NVME_CSTS_SHST_COMPLETE = 2 };
 
+/* AQA. Base §3.1.3.8. */
 #define NVME_AQA_ASQS NVME_BITS(11, 0)  /* 0's based entries */
 #define NVME_AQA_ACQS NVME_BITS(27, 16) /* 0's based entries */
 
@@ -74,21 +80,21 @@ enum { NVME_CSTS_SHST_COMPLETE = 2 };
 /* log2 of the entry sizes, as CC.IOSQES and CC.IOCQES want them. */
 enum { NVME_SQE_SHIFT = 6, NVME_CQE_SHIFT = 4 };
 
-/* Admin command opcodes. */
+/* Admin command opcodes. Base chapter 5. */
 enum nvme_admin_opcode {
-    NVME_ADMIN_DELETE_SQ = 0x00,
-    NVME_ADMIN_CREATE_SQ = 0x01,
-    NVME_ADMIN_DELETE_CQ = 0x04,
-    NVME_ADMIN_CREATE_CQ = 0x05,
-    NVME_ADMIN_IDENTIFY = 0x06,
-    NVME_ADMIN_SET_FEATURES = 0x09,
+    NVME_ADMIN_DELETE_SQ = 0x00,    /* §5.7 */
+    NVME_ADMIN_CREATE_SQ = 0x01,    /* §5.5 */
+    NVME_ADMIN_DELETE_CQ = 0x04,    /* §5.6 */
+    NVME_ADMIN_CREATE_CQ = 0x05,    /* §5.4 */
+    NVME_ADMIN_IDENTIFY = 0x06,     /* §5.17 */
+    NVME_ADMIN_SET_FEATURES = 0x09, /* §5.27 */
 };
 
 /* I/O command opcodes of the NVM command set. */
 enum nvme_io_opcode {
-    NVME_CMD_FLUSH = 0x00,
-    NVME_CMD_WRITE = 0x01,
-    NVME_CMD_READ = 0x02,
+    NVME_CMD_FLUSH = 0x00, /* Base §7.1 */
+    NVME_CMD_WRITE = 0x01, /* NVM §3.2.6 */
+    NVME_CMD_READ = 0x02,  /* NVM §3.2.4 */
 };
 
 /* Bits 1:0 of every opcode: which way the data goes. */
@@ -100,7 +106,7 @@ enum {
     NVME_TRANSFER_BOTH = 3,
 };
 
-/* Submission queue entry. */
+/* Submission queue entry. Base §3.3.3.1. */
 struct nvme_command {
     uint32_t cdw0; /* opcode, fuse, psdt, command id */
     uint32_t nsid;
@@ -123,10 +129,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_command, prp2) == 32, "PRP2 is dwords 8 
 NVME_STATIC_ASSERT(offsetof(struct nvme_command, cdw10) == 40, "command dword 10");
 NVME_STATIC_ASSERT(offsetof(struct nvme_command, cdw12) == 48, "command dword 12");
 
-/*
- * The same entry as Read and Write see it, in the eight words in which it is written. NVM Command
- * Set 1.0 §3.2.4, §3.2.6.
- */
+/* The same entry for Read (NVM §3.2.4) and Write (§3.2.6), as the eight words that are stored. */
 struct nvme_transfer_command {
     uint64_t cdw0_nsid; /* dword 0, and NSID in 63:32 */
     uint64_t cdw2_3;
@@ -148,12 +151,13 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_transfer_command, cdw12_13) ==
                        offsetof(struct nvme_command, cdw12),
                    "NLB is in dword 12");
 
+/* Command dword 0. Base §3.3.3.1. */
 #define NVME_CDW0_OPCODE NVME_BITS(7, 0)
 #define NVME_CDW0_FUSE NVME_BITS(9, 8)
 #define NVME_CDW0_PSDT NVME_BITS(15, 14) /* 0: PRPs */
 #define NVME_CDW0_CID NVME_BITS(31, 16)
 
-/* Completion queue entry. The device writes it; read through hal_dma_load, each dword once. */
+/* Completion queue entry. The device writes it: each dword is loaded once. Base §3.3.3.2. */
 struct nvme_completion {
     uint32_t dw0; /* command specific */
     uint32_t dw1;
@@ -170,15 +174,15 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_completion, status) == 12, "CID and stat
 #define NVME_CQE_PHASE NVME_BITS(16, 16)
 #define NVME_CQE_STATUS NVME_BITS(31, 17) /* the 15-bit status field below */
 
-/* Dwords 2 and 3 in one load: what is known of dword 3 stands 32 bits higher. */
+/* Dwords 2 and 3 in one load: the fields of dword 3 stand 32 bits higher. */
 #define NVME_CQE_IN_HIGH(dword3) ((uint64_t)(dword3) << 32)
 
-/* The status field, as it stands above the phase bit. */
+/* The status field, the 15 bits above the phase bit. Base §3.3.3.2. */
 #define NVME_STATUS_CODE NVME_BITS(7, 0)
 #define NVME_STATUS_TYPE NVME_BITS(10, 8)
 #define NVME_STATUS_DNR NVME_BITS(14, 14)
 
-/* Create I/O Completion Queue and Create I/O Submission Queue. */
+/* Create I/O Completion Queue (Base §5.4) and Create I/O Submission Queue (Base §5.5). */
 #define NVME_QUEUE_ID NVME_BITS(15, 0)        /* cdw10 */
 #define NVME_QUEUE_SIZE NVME_BITS(31, 16)     /* cdw10, 0's based entries */
 #define NVME_QUEUE_PC NVME_BITS(0, 0)         /* cdw11, physically contiguous */
@@ -186,26 +190,26 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_completion, status) == 12, "CID and stat
 #define NVME_CREATE_CQ_IV NVME_BITS(31, 16)   /* cdw11, interrupt vector */
 #define NVME_CREATE_SQ_CQID NVME_BITS(31, 16) /* cdw11 */
 
-/* Identify: CNS values, cdw10. */
+/* Identify: CNS values, cdw10. Base §5.17. */
 enum nvme_cns {
     NVME_CNS_NAMESPACE = 0x00,
-    NVME_CNS_CONTROLLER = 0x01,
-    NVME_CNS_ACTIVE_NAMESPACES = 0x02,
-    NVME_CNS_DESCRIPTORS = 0x03, /* Namespace Identification Descriptor list; from 1.3 on */
+    NVME_CNS_CONTROLLER = 0x01,        /* §5.17.2.1 */
+    NVME_CNS_ACTIVE_NAMESPACES = 0x02, /* §5.17.2.2 */
+    NVME_CNS_DESCRIPTORS = 0x03,       /* Namespace Identification Descriptor list; from 1.3 on */
 };
 enum { NVME_IDENTIFY_BYTES = 4096, NVME_ACTIVE_NAMESPACES_PER_PAGE = 1024 };
 
-/* Set Features: feature identifiers, cdw10, and the Number of Queues feature. */
+/* Set Features: feature identifiers, cdw10; Number of Queues, Base §5.27.1.5. */
 enum nvme_feature { NVME_FEATURE_NUMBER_OF_QUEUES = 0x07 };
 #define NVME_QUEUES_NSQ NVME_BITS(15, 0)  /* cdw11 and dw0, 0's based */
 #define NVME_QUEUES_NCQ NVME_BITS(31, 16) /* cdw11 and dw0, 0's based */
 
-/* Read and Write, cdw12. */
+/* Read and Write, cdw12. NVM §3.2.4, §3.2.6. */
 #define NVME_IO_NLB NVME_BITS(15, 0) /* 0's based number of logical blocks */
 #define NVME_IO_FUA NVME_BITS(30, 30)
 enum { NVME_IO_MAX_BLOCKS = 65536 };
 
-/* Identify Controller, the fields that are decoded. */
+/* Identify Controller, the fields that are decoded. Base §5.17.2.1. */
 struct nvme_identify_controller {
     uint16_t vid;
     uint16_t ssvid;
@@ -249,7 +253,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, subnqn) == 768, "SU
 
 #define NVME_CMIC_CONTROLLERS NVME_BITS(1, 1)
 
-/* Identify Namespace, the fields that are decoded. */
+/* Identify Namespace, the fields that are decoded. NVM 1.0b §4.1.5.1. */
 struct nvme_identify_namespace {
     uint64_t nsze; /* blocks, 0 = not active */
     uint64_t ncap;
@@ -262,7 +266,7 @@ struct nvme_identify_namespace {
     uint8_t dps;  /* bits 2:0 not 0: protection information is on */
     uint8_t nmic; /* bit 0: more than one controller may be attached to it */
     uint8_t reserved_31[82 - 31];
-    uint8_t nulbaf; /* number of further LBA formats behind those of NLBAF */
+    uint8_t nulbaf; /* number of further LBA formats after those of NLBAF */
     uint8_t reserved_83[104 - 83];
     uint8_t nguid[16]; /* 0: not given, as EUI64 */
     uint8_t eui64[8];
@@ -285,10 +289,10 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, lbaf) == 128, "LBAF0
 #define NVME_LBAF_MS NVME_BITS(15, 0)     /* metadata bytes per block */
 #define NVME_LBAF_LBADS NVME_BITS(23, 16) /* log2 of the block size */
 
-/* Head of a Namespace Identification Descriptor; the identifier follows. */
+/* Head of a Namespace Identification Descriptor, Base §5.17; the identifier follows. */
 struct nvme_descriptor {
     uint8_t nidt; /* enum nvme_descriptor_type */
-    uint8_t nidl; /* bytes of the identifier; 0: the list has ended */
+    uint8_t nidl; /* bytes of the identifier; 0 ends the list */
     uint16_t reserved;
 };
 NVME_STATIC_ASSERT(sizeof(struct nvme_descriptor) == 4, "the identifier begins at byte 4");
