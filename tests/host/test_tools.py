@@ -88,6 +88,27 @@ class Style(ScriptTest):
         self.assertIn("f has no comment", self.findings("engine/x.h", "int f(void);\n"))
         self.assertEqual(self.findings("engine/x.h", "/* Says f. */\nint f(void);\n"), "")
 
+    def test_api(self) -> None:
+        head = "/*\n * R1  Owner.\n */\n\n"
+        text = "/* Says f (R1). Context: any. */\nint nvme_f(void);\n"
+        self.assertEqual(self.api(head + text), "")
+        self.assertIn("has no rule R2", self.api(head + "/* R2 */\n"))
+        self.assertIn("its Context", self.api("/* Says f. */\nint nvme_f(void);\n"))
+        self.assertIn("nvme_g has no user", self.api("/* Context: any. */\nint nvme_g(void);\n"))
+        words = "/*\n * For other\n * kernels. Context: any.\n */\nint nvme_g(void);\n"
+        self.assertEqual(self.api(words), "")
+
+    def api(self, text: str) -> str:
+        """What is found in nvme.h, where a program calls nvme_f."""
+        sources = []
+        with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
+            for name, lines in (("engine/nvme.h", text), ("examples/x.c", "    nvme_f();\n")):
+                path = Path(folder) / Path(name).name
+                path.write_text(lines)
+                sources.append(style.Source(path))
+                sources[-1].name = name
+        return "\n".join(what for _, _, what in style.api.check(sources))
+
     def test_lines(self) -> None:
         self.assertIn("101 columns", self.findings("engine/x.c", "x" * 101 + "\n"))
         self.assertIn("blanks", self.findings("engine/x.c", "x \n"))

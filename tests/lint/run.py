@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+import api  # noqa: E402
 import rooms  # noqa: E402
 from cli import command  # noqa: E402
 
@@ -346,6 +347,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     sources = find_sources()
     findings = [finding for source in sources for finding in check_source(source)]
+    findings += api.check(sources)
     findings += check_headers(sources, options.cc)
     library = ROOT / "build" / "libnvme.a"
     if library.is_file():
