@@ -2,9 +2,8 @@
 """Test the method: the same build against itself, and against itself slowed down.
 
 Three results are measured boot by boot side by side: A and B are the same, S is stopped for a share
-of the time at points that chance chooses (SIGSTOP to QEMU within the window: the guest's clock goes
-on, so its IOPS fall). compare.py must see next to nothing between A and B, and the slow-down in S:
-pair by pair, and again as if the three came from different runs.
+of the time at points that a seed chooses (SIGSTOP to QEMU within the window: the guest's clock goes
+on, so its IOPS fall). Compared pair by pair, A and B must hardly differ, and S must be slower.
 
 Exit status: 0 the method holds, 1 it does not or a guest failed, 2 usage, 130 ended by a signal.
 """
@@ -25,7 +24,6 @@ from analysis import summary, two_results
 from cli import command
 from cli.signals import Stopped, heed_signals
 from measure import environment
-from measure.options import THRESHOLD_PERCENT
 from measure.plan import Plan, Sweep, runnable
 from measure.windows import GuestFailed, Target, Window, run_boot
 from qemu.machine import ROOT, UsageError, find_app
@@ -34,7 +32,7 @@ from results import result_file
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
 MODES = ("poll", "irq", "hybrid")
 DEPTHS = (1, 4, 16, 32, 64, 128)
-LIMIT = ("limit",)  # the host's speed, for comparing what is not paired; never slowed
+LIMIT = ("limit",)  # the host's speed; never slowed
 SWEEPS = (
     Sweep(DEPTHS, completion=MODES),
     Sweep((32, 128), (0,), MODES),
@@ -45,7 +43,6 @@ BOOTS, RUNTIME_MS, RAMP_MS = 11, 200, 30
 DIFFER_MOST = 0.05  # of the points of A and B
 FOUND_LEAST = 0.5  # of the slowed points: the others drown in the noise of the host
 SLOW_PERCENT = 20
-THRESHOLD = THRESHOLD_PERCENT / 100
 PERIOD_S = 0.01
 SIDES = ("A", "B", "S")
 
@@ -92,12 +89,11 @@ def choose(plan: Plan, seed: int) -> list[set[int]]:
 
     The modes of a depth follow one another, each boot in another order.
     """
-    chance = random.Random(seed)
+    source = random.Random(seed)
     places = [sweep.points() // len(sweep.completion) for sweep in plan.sweeps]
     return [
-        set() if sweep.completion == LIMIT else set(chance.sample(range(count), count // 2))
-        for sweep, count in zip(plan.sweeps, places)
-    ]
+        set() if sweep.completion == LIMIT else set(source.sample(range(count), count // 2))
+        for sweep, count in zip(plan.sweeps, places)]
 
 
 class Test:
@@ -149,48 +145,23 @@ class Test:
 def judge(built: dict[str, dict], slowed: set[str]) -> tuple[list[str], bool]:
     """What was found, in words, and whether the method holds."""
     same = two_results.differences(built["A"], built["B"])
-    differ = [each.name for each in same if each.seems(0.0)]
     slow = two_results.differences(built["A"], built["S"])
-    found = [each for each in slow if each.name in slowed and each.seems(0.0) < 0]
-    false = [each.name for each in slow if each.name not in slowed and each.seems(0.0)]
+    differ = [each.name for each in same if each.iops.verdict()]
+    found = [each for each in slow if each.name in slowed and each.iops.verdict() < 0]
+    false = [each.name for each in slow if each.name not in slowed and each.iops.verdict()]
+    others = len(slow) - len(slowed)
     alike = len(differ) <= DIFFER_MOST * len(same)
-    seen = len(found) >= FOUND_LEAST * len(slowed) and (
-        len(false) <= max(1, DIFFER_MOST * (len(slow) - len(slowed)))
-    )
+    seen = (len(found) >= FOUND_LEAST * len(slowed)
+            and len(false) <= max(1, DIFFER_MOST * others))
     words = [
         f"{'ok  ' if alike else 'FAIL'} A against B, the same build: {len(differ)} of {len(same)} "
         f"points differ, at most {100 * DIFFER_MOST:g} % may"
         + (f" ({', '.join(differ)})" if differ else ""),
         f"{'ok  ' if seen else 'FAIL'} A against S: {len(found)} of {len(slowed)} slowed points "
-        f"found, at least {100 * FOUND_LEAST:g} % must be; {len(false)} of "
-        f"{len(slow) - len(slowed)} others differ" + (f" ({', '.join(false)})" if false else ""),
+        f"found, at least {100 * FOUND_LEAST:g} % must be; {len(false)} of {others} others differ"
+        + (f" ({', '.join(false)})" if false else ""),
     ]
-    apart, holds = judge_apart(built, slowed)
-    return words + apart, alike and seen and holds
-
-
-def judge_apart(built: dict[str, dict], slowed: set[str]) -> tuple[list[str], bool]:
-    """The same as if from different runs: the verdict of `bench.py --compare`."""
-    first, same, slow = ({**built[side], "pair": None} for side in SIDES)
-    alike = two_results.judge(first, same, THRESHOLD)
-    seen = two_results.judge(first, slow, THRESHOLD)
-    wrong = [name for name, verdict in alike.told.items() if verdict]
-    found = [name for name, verdict in seen.told.items() if verdict < 0]
-    false = [name for name in found if name in two_results.points(slow) and name not in slowed]
-    missed = not found and not seen.why
-
-    def mark(fails: bool, told: bool) -> str:
-        return "FAIL" if fails else "ok  " if told else "?   "
-
-    words = [
-        f"{mark(bool(wrong), not alike.why)} A against B, not paired: {len(wrong)} of "
-        f"{len(alike.told)} differ by more than {100 * THRESHOLD:g} %, none may"
-        + (f" ({', '.join(wrong)})" if wrong else "") + (f"; {alike.why}" if alike.why else ""),
-        f"{mark(missed or bool(false), bool(found))} A against S, not paired: {len(found)} slower, "
-        f"one at least must be; {len(false)} that were not slowed"
-        + (f"; {seen.why}" if seen.why else ""),
-    ]  # fmt: skip
-    return words, not (wrong or false or missed)
+    return words, alike and seen
 
 
 def measure(test: Test) -> None:
@@ -202,7 +173,7 @@ def measure(test: Test) -> None:
         done_s = time.monotonic() - begin_s
         left_s = done_s / (boot + 1) * (test.plan.boots - boot - 1)
         print(f"boot {boot + 1}/{test.plan.boots} of A, B and S, about {left_s:.0f} s left",
-              file=sys.stderr, flush=True)  # fmt: skip
+              file=sys.stderr, flush=True)
 
 
 def execute(test: Test, out: Path, seed: int, percent: int) -> int:
@@ -222,9 +193,8 @@ def execute(test: Test, out: Path, seed: int, percent: int) -> int:
         result_file.save(result, out / side)
     for title, side in (("B / A", "B"), (f"S / A, slowed by {percent} % where marked *", "S")):
         print(f"\n{title}: median and interval of {test.plan.boots} pairs of boots")
-        for line in two_results.lines(two_results.judge(built["A"], built[side], 0.0), 0.0):
-            mark = "*" if side == "S" and line.split(" ")[0] in test.names else " "
-            print(mark, line)
+        for each in two_results.differences(built["A"], built[side]):
+            print("*" if side == "S" and each.name in test.names else " ", each)
     words, holds = judge(built, test.names)
     print("", *words, f"seed {seed}; written: A, B and S in {out.name}", sep="\n")
     return STATUS_OK if holds else STATUS_FAILED
@@ -234,21 +204,13 @@ def execute(test: Test, out: Path, seed: int, percent: int) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     parser = argparse.ArgumentParser(
-        prog="aa.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+        prog="aa.py", description=__doc__, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--seed", type=int, default=1, metavar="N", help="which points are slowed (default 1)")
     add("--boots", type=int, default=BOOTS, metavar="N", help=f"of each side (default {BOOTS})")
-    add(
-        "--slow",
-        type=int,
-        default=SLOW_PERCENT,
-        metavar="PCT",
-        help=f"share of the time that S is stopped (default {SLOW_PERCENT})",
-    )
+    add("--slow", type=int, default=SLOW_PERCENT, metavar="PCT",
+        help=f"share of the time that S is stopped (default {SLOW_PERCENT})")
     add("--out", type=Path, default=ROOT / "results" / "aa", metavar="DIR", help="(results/aa)")
     add("--qemu", metavar="PATH", help="emulator, as for bench.py")
     options = parser.parse_args(argv)

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import goals, summary, two_results
+from analysis.host_noise import noise_lines
+from analysis.series import all_series, size_text
 from cli import command
 from cli.errors import Failed
 from cli.signals import Stopped, heed_signals
@@ -35,17 +37,11 @@ COUNT_S = 8.0  # the four boots that count instructions, for the estimate only
 class Run:
     """A run of a plan: what it measured so far, and how it ended."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        target: Target,
-        out: Path,
-        found: saturation.Capacity,
-        old: resume.Resumed | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan, target: Target, out: Path, found: saturation.Saturation,
+                 old: resume.Resumed | None = None) -> None:
         self.plan = plan
         self.target = target
-        self.capacity = found
+        self.saturation = found
         self.out = out.resolve()
         self._older = not old and (self.out / result_file.JSON_NAME).exists()
         self._mine = self.out if old else None  # a folder whose windows are of this run
@@ -116,13 +112,9 @@ class Run:
         """Write the result as it stands."""
         plan = self.plan
         options = {
-            "ioengine": "hartq",
-            "direct": 1,
-            "time_based": 1,
-            "runtime": f"{plan.runtime_ms}ms",
-            "ramp_time": f"{plan.ramp_ms}ms",
-            "rounds": plan.rounds,
-            "boots": plan.boots,
+            "ioengine": "hartq", "direct": 1, "time_based": 1,
+            "runtime": f"{plan.runtime_ms}ms", "ramp_time": f"{plan.ramp_ms}ms",
+            "rounds": plan.repetitions, "boots": plan.boots,
             "delivery": ",".join(sorted(plan.values("delivery"), key=DELIVERIES.index)),
         }
         if plan.preset:
@@ -131,8 +123,7 @@ class Run:
             options["rate_process"] = plan.process
         header = {**self.environment, "host_load_after": environment.load_averages()}
         result = summary.build(
-            self.windows, header, options, partial, self.capacity.as_json(), self.instructions
-        )
+            self.windows, header, options, partial, self.saturation.as_json(), self.instructions)
         result["plan"] = {**dataclasses.asdict(plan), "host": self.host}
         if self.folder != self._mine:
             resume.forget_windows(self.folder)
@@ -150,17 +141,17 @@ def shown(folder: Path) -> Path:
 
 
 def report(result: dict, out: Path) -> int:
-    """Print table, answer, targets and faults; the return value is the exit status."""
-    family = next(iter(answer.families(result)), None)
+    """Print table, answer, goals and faults; the return value is the exit status."""
+    main_series = next(iter(all_series(result)), None)
     print()
-    if family:
-        print(f"{family.rw}, {answer.size_text(family.bs)}, {family.harts} hart(s) unless a column "
-              "says otherwise; median and interval of the rounds")  # fmt: skip
+    if main_series:
+        print(f"{main_series.rw}, {size_text(main_series.bs)}, {main_series.harts} hart(s) unless "
+              "a column says otherwise; median and interval of the repetitions")
     print(*answer.table(result), "", *answer.words(result), "", sep="\n")
     print(*goals.lines(result), *goals.missed_lines(result), sep="\n")
     faults = goals.faults(result)
     print(*faults, sep="\n", end="\n" if faults else "")
-    print(*answer.crowding(result), sep="\n")
+    print(*noise_lines(result), sep="\n")
     print(f"\n{environment.header(result['environment'])}")
     print(f"written: {shown(out)}/{result_file.JSON_NAME}, {result_file.CSV_NAME}")
     return STATUS_FAILED if faults else STATUS_OK
@@ -193,21 +184,17 @@ def execute(run: Run, count: bool) -> int:
     return status or verdict
 
 
-def odd_options(options: argparse.Namespace, known: Sequence[str]) -> list[str]:
+def other_options(options: argparse.Namespace, known: Sequence[str]) -> list[str]:
     """Options that were given and are none of the known ones."""
     usual = vars(build_parser().parse_args([]))
-    return [
-        f"--{name.replace('_', '-')}"
-        for name, value in vars(options).items()
-        if name not in known and value != usual[name]
-    ]
+    return [f"--{name.replace('_', '-')}" for name, value in vars(options).items()
+            if name not in known and value != usual[name]]
 
 
 def count_instructions(options: argparse.Namespace) -> int:
     """The preset that another script knows how to run; nothing but the emulator can be chosen."""
-    odd = odd_options(options, ("preset", "qemu"))
-    if odd:
-        raise UsageError(f"--preset instructions: takes no {', '.join(odd)} (--qemu alone)")
+    if other := other_options(options, ("preset", "qemu")):
+        raise UsageError(f"--preset instructions: takes no {', '.join(other)} (--qemu alone)")
     rest = ["--qemu", options.qemu] if options.qemu else []
     return subprocess.run(
         [sys.executable, "-m", "measure.instructions", *rest], cwd=ROOT / "scripts", check=False
@@ -216,22 +203,17 @@ def count_instructions(options: argparse.Namespace) -> int:
 
 def go_on(options: argparse.Namespace) -> int:
     """The rest of a run that was ended early; its own options hold."""
-    odd = odd_options(options, ("resume", "out", "backing", "qemu", "no_instructions"))
-    if odd:
+    if other := other_options(options, ("resume", "out", "backing", "qemu", "no_instructions")):
         raise UsageError(
-            f"--resume: takes no {', '.join(odd)}: the plan is that of the run which goes on"
-        )
+            f"--resume: takes no {', '.join(other)}: the plan is that of the run which goes on")
     old = resume.load(options.out, Target(options.backing, options.qemu), summary.build)
     left, count = old.plan.windows() - len(old.windows), not options.no_instructions
     left_s = old.plan.seconds() * left / old.plan.windows() + COUNT_S * count
     print(old.plan.describe())
-    print(
-        f"      {len(old.windows)} of {old.plan.windows()} windows are there, {left} to go, about "
-        f"{duration(left_s)}",
-        flush=True,
-    )
+    print(f"      {len(old.windows)} of {old.plan.windows()} windows are there, {left} to go, "
+          f"about {duration(left_s)}", flush=True)
     heed_signals()
-    run = Run(old.plan, old.target, options.out, old.capacity, old)
+    run = Run(old.plan, old.target, options.out, old.saturation, old)
     return execute(run, count)
 
 
@@ -249,9 +231,7 @@ def check_out(folder: Path) -> None:
 
 
 def begin(options: argparse.Namespace) -> int:
-    """Check everything, show the plan, find the capacity if it is asked for, run it."""
-    if odd_options(argparse.Namespace(threshold=options.threshold), ()):
-        raise UsageError("--threshold: is of --compare alone")
+    """Check everything, show the plan, find saturation if it is asked for, run it."""
     target = Target(options.backing, options.qemu)
     plan = make_plan(options)
     check_out(options.out)
@@ -266,9 +246,9 @@ def begin(options: argparse.Namespace) -> int:
     print(plan.describe(around_s), flush=True)
     heed_signals()
     try:
-        found = saturation.measure_capacity(target, plan.sweeps)
+        found = saturation.measure_saturation(target, plan.sweeps)
     except (Stopped, GuestFailed) as error:
-        print(f"bench.py: the capacity was not found: {error}", file=sys.stderr)
+        print(f"bench.py: saturation was not found: {error}", file=sys.stderr)
         return STATUS_STOPPED if isinstance(error, Stopped) else STATUS_FAILED
     print(*found.lines(), sep="\n", end="\n" if found.iops else "", flush=True)
     plan = dataclasses.replace(plan, sweeps=with_rates(plan.sweeps, found))
@@ -282,10 +262,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.preset == "instructions":
         return count_instructions(options)
     if options.compare:
-        odd = odd_options(options, ("compare", "threshold"))
-        if odd:
-            raise UsageError(f"--compare: takes no {', '.join(odd)} (--threshold alone)")
-        return two_results.run(*options.compare, options.threshold)
+        if other := other_options(options, ("compare",)):
+            raise UsageError(f"--compare: takes no {', '.join(other)}")
+        return two_results.run(*options.compare)
     return go_on(options) if options.resume else begin(options)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from analysis.intervals import STANDSTILL, Estimate, ratio_of, ratio_text
 from analysis.series import MODE_NAMES, Modes
 
-RATIO_MIN = 1 / STANDSTILL  # a mode that stood still for whole rounds
+RATIO_MIN = 1 / STANDSTILL  # a mode that stood still for whole repetitions
 NO_DIFFERENCE = "no significant difference"
 RUN_MIN = 3  # so many measured depths in a row are written as `1 to 8`
 Ratios = dict[int, Estimate]  # by depth
@@ -74,8 +74,7 @@ def depths_text(depths: Collection[int], measured: Collection[int]) -> str:
             runs.append([depth])
     return ", ".join(
         f"{run[0]} to {run[-1]}" if len(run) >= RUN_MIN else ", ".join(map(str, run))
-        for run in runs
-    )
+        for run in runs)
 
 
 def by_verdict(ratios: Ratios, verdict: int) -> list[int]:
@@ -95,7 +94,7 @@ def are(mode: str) -> str:
     return f"{MODE_NAMES[mode]} {'are' if mode == 'irq' else 'is'}"
 
 
-def contest(ratios: Ratios, mode: str, other: str) -> list[str]:
+def comparison(ratios: Ratios, mode: str, other: str) -> list[str]:
     """Who of two modes is faster at which depth."""
     if not any(ratio.sure for ratio in ratios.values()):
         names = f"{MODE_NAMES[mode]} from {MODE_NAMES[other]}"
@@ -105,18 +104,16 @@ def contest(ratios: Ratios, mode: str, other: str) -> list[str]:
         if depths := by_verdict(ratios, verdict):
             lines.append(
                 f"{are(fast)} faster than {MODE_NAMES[slow]} at queue depth "
-                f"{depths_text(depths, ratios)} ({factor_text(ratios, depths, verdict)}, paired)"
-            )
+                f"{depths_text(depths, ratios)} ({factor_text(ratios, depths, verdict)}, paired)")
     if same := by_verdict(ratios, 0):
         lines.append(
             f"{MODE_NAMES[mode]} against {MODE_NAMES[other]}: {NO_DIFFERENCE} at queue depth "
-            f"{depths_text(same, ratios)}"
-        )
+            f"{depths_text(same, ratios)}")
     return lines
 
 
 def brief(ratios: Ratios, more: str, less: str) -> str:
-    """A contest in one phrase; `more` and `less` are the words for above and below one."""
+    """A comparison in one phrase; `more` and `less` are the words for above and below one."""
     if not ratios:
         return ""
     if not any(ratio.sure for ratio in ratios.values()):
@@ -143,8 +140,7 @@ def stopping(ratios: Ratios) -> str:
         return ", ".join(
             ("" if each.first == "poll" else "it starts paying at ")
             + f"about {each.at:.0f} (between {each.low} and {each.high})"
-            for each in changes
-        )
+            for each in changes)
     if leads := by_verdict(ratios, 1):
         last, beyond = max(leads), [depth for depth in ratios if depth > max(leads)]
         what = f"undecided at {depths_text(beyond, ratios)}" if beyond else "the deepest measured"
@@ -152,3 +148,6 @@ def stopping(ratios: Ratios) -> str:
     if behind := by_verdict(ratios, -1):
         return f"none found; polling leads nowhere, interrupts from {min(behind)} on"
     return f"none found; {NO_DIFFERENCE} at any depth"
+
+
+contest = comparison  # old name, until the report uses the new one

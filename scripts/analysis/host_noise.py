@@ -1,4 +1,4 @@
-"""Whether the host was quiet enough to believe a result."""
+"""Host noise: whether the host left QEMU alone for long enough to believe a result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def host_waits(result: dict) -> dict[str, float]:
     cores = result["environment"].get("host_cores")
     mine = [job["hartq"] for job in result["jobs"]]
     waits = [each.get("host_wait_fraction") for each in mine
-             if has_device_core(each["harts"], cores)]  # fmt: skip
+             if has_device_core(each["harts"], cores)]
     known = [wait for wait in waits if wait]
     return {name: most(w[name] for w in known) for name in ("vcpu", "device") if known}
 
@@ -40,7 +40,7 @@ def host_steal(result: dict) -> float | None:
     known = [share for share in shares if share is not None]
     whole = result["environment"].get("steal_fraction")
     return max([*([most(known)] if known else []), *([whole] if whole is not None else [])],
-               default=None)  # fmt: skip
+               default=None)
 
 
 def drift(result: dict) -> dict[int, float]:
@@ -61,32 +61,29 @@ def drift(result: dict) -> dict[int, float]:
     return {boot: math.exp(statistics.fmean(found)) for boot, found in sorted(logs.items())}
 
 
-def troubles(result: dict) -> list[str]:
-    """Why the result is not to be believed; empty on a quiet host."""
+def warnings(result: dict) -> list[str]:
+    """Why the result is not to be believed; empty on an idle host."""
     found, waits, steal, boots = [], host_waits(result), host_steal(result), drift(result)
     if max(waits.values(), default=0.0) >= WAIT_MAX:
         found.append(
             f"THE HOST WAS BUSY: QEMU's threads waited for a core ({_wait_text(waits)}). A polling "
             "hart then takes time from the device it waits for: interrupts gain, and can pass the "
-            "device limit, which is polled. Repeat it on a quiet host."
-        )
+            "device limit, which is polled. Repeat it on an idle host.")
     if steal is not None and steal > STEAL_MAX:
         found.append(f"THE HOST WAS BUSY: its hypervisor took {100 * steal:.0f} % of its time.")
     off = [f"{factor:.2f} of their median in boot {boot}" for boot, factor in boots.items()
-           if max(factor, 1 / factor) > DRIFT_MAX]  # fmt: skip
+           if max(factor, 1 / factor) > DRIFT_MAX]
     if off:
         found.append(
             f"THE HOST DRIFTED: the same points reached {', '.join(off)}. Ratios are paired within "
-            "a boot; absolute figures and their intervals are of a host that changed."
-        )
+            "a boot; absolute figures and their intervals are of a host that changed.")
     return found
 
 
 def _wait_text(waits: dict[str, float]) -> str:
     return (
         f"at nine points of ten at most vCPU {100 * waits['vcpu']:.0f} %, device "
-        f"{100 * waits['device']:.0f} % of the time"
-    )
+        f"{100 * waits['device']:.0f} % of the time")
 
 
 def beyond(result: dict) -> list[str]:
@@ -94,12 +91,12 @@ def beyond(result: dict) -> list[str]:
     counts = {job["jobname"]: job["hartq"].get("latencies_beyond") for job in result["jobs"]}
     where = ", ".join(f"{name}: {count}" for name, count in counts.items() if count)
     return [f"latencies {END_TEXT}, the histogram's end, are only counted; percentiles there are "
-            f"lower bounds ({where})"] if where else []  # fmt: skip
+            f"lower bounds ({where})"] if where else []
 
 
-def crowding(result: dict) -> list[str]:
+def noise_lines(result: dict) -> list[str]:
     """Whether the host had a core for each of QEMU's threads, and stayed the same."""
-    found, waits, boots = troubles(result), host_waits(result), drift(result)
+    found, waits, boots = warnings(result), host_waits(result), drift(result)
     if result["jobs"] and not any(
         has_device_core(job["hartq"]["harts"], result["environment"].get("host_cores"))
         for job in result["jobs"]
@@ -114,3 +111,6 @@ def crowding(result: dict) -> list[str]:
         each = ", ".join(f"{factor:.2f}" for factor in boots.values())
         found.append(f"boot by boot the same points reached {each} of their median")
     return found + beyond(result)
+
+
+troubles, crowding = warnings, noise_lines  # old names, until the report uses the new ones

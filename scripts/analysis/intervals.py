@@ -1,16 +1,19 @@
-"""Medians with order-statistic intervals, and ratios of paired rounds.
+"""Medians with order-statistic intervals, and ratios of paired repetitions.
 
-Rounds of an emulator on a shared host follow no known distribution; order statistics need none.
+Repetitions on a shared host follow no known distribution; order statistics need none.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+import random
 import statistics
 from collections.abc import Sequence
 
 CONFIDENCE_WANTED = 0.95
+RESAMPLES = 1000  # of a bootstrap
 STANDSTILL = 1e6  # what a ratio to nothing counts as: JSON has no infinity
 VERDICTS = ("met", "not excluded", "not met", "undecided, too few rounds")
 
@@ -28,13 +31,10 @@ def interval_ranks(count: int) -> tuple[int, float]:
     """
     if count < 1:
         raise ValueError("no values")
-    rank, confidence = 1, 1.0 - 2.0 ** (1 - count)
-    outside = 2.0 / 2.0**count
-    while True:
-        outside += 2.0 * math.comb(count, rank) / 2.0**count
-        if rank + 1 > count // 2 or 1.0 - outside < CONFIDENCE_WANTED:
-            return rank, confidence
-        rank, confidence = rank + 1, 1.0 - outside
+    shares = (2.0 * math.comb(count, j) / 2.0**count for j in range((count + 1) // 2))
+    confidences = [1.0 - outside for outside in itertools.accumulate(shares)]
+    rank = max(1, sum(each >= CONFIDENCE_WANTED for each in confidences))
+    return rank, confidences[rank - 1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Estimate:
 
     @property
     def sure(self) -> bool:
-        """There are enough rounds for a statement."""
+        """There are enough repetitions for a statement."""
         return self.confidence >= CONFIDENCE_WANTED
 
     def verdict(self) -> int:
@@ -104,54 +104,26 @@ def ratio(above: float, below: float) -> float:
 
 
 def paired_ratio(above: dict[int, float], below: dict[int, float]) -> Estimate | None:
-    """Ratio of two modes, round by round; None if no round has both.
+    """Ratio of two modes, repetition by repetition; None if no repetition has both.
 
-    A round in which the other stood still counts: it is one that was won by any factor.
+    A repetition in which the other stood still counts: it is one that was won by any factor.
     """
     ratios = [ratio(above[r], below[r]) for r in sorted(above) if r in below]
     return estimate(ratios) if ratios else None
 
 
-def mann_whitney_counts(first: int, second: int) -> list[int]:
-    """How many of the orders of two samples, all alike, give U = 0, 1, 2 ...: exactly."""
-    # counts[m][u] for one more value of the first sample at a time.
-    counts = [[1] for _ in range(second + 1)]
-    for n in range(1, first + 1):
-        grown = [[1]]
-        for m in range(1, second + 1):
-            row = [0] * (n * m + 1)
-            for u, ways in enumerate(counts[m]):
-                row[u + m] += ways
-            for u, ways in enumerate(grown[m - 1]):
-                row[u] += ways
-            grown.append(row)
-        counts = grown
-    return counts[second]
+def unpaired_ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
+    """The ratio of the medians of two samples that are no pairs, with its bootstrap interval."""
+    source = random.Random(1)
 
+    def median(values: Sequence[float]) -> float:
+        return statistics.median(source.choices(values, k=len(values)))
 
-def ratio_of_samples(above: Sequence[float], below: Sequence[float]) -> Estimate:
-    """The ratio of two samples that were not taken in pairs.
-
-    The median of all ratios of one value to another (Hodges and Lehmann's estimate, on logarithms),
-    between the order statistics that Mann and Whitney's exact distribution gives for 95 %; the
-    widest interval, with the confidence it has, where the samples are too small for that.
-    """
-    if not above or not below or min(above) < 0 or min(below) <= 0:
-        raise ValueError("no values, some that are negative, or a division by 0")
-    ratios = sorted(a / b for a in above for b in below)
-    counts = mann_whitney_counts(len(above), len(below))
-    orders = math.comb(len(above) + len(below), len(above))
-    cut, outside = 0, 2.0 * counts[0] / orders
-    confidence = 1.0 - outside
-    while 2 * (cut + 1) < len(ratios):
-        outside += 2.0 * counts[cut + 1] / orders
-        if 1.0 - outside < CONFIDENCE_WANTED:
-            break
-        cut, confidence = cut + 1, 1.0 - outside
-    count = min(len(above), len(below))
-    return Estimate(
-        statistics.median(ratios), ratios[cut], ratios[-1 - cut], max(0.0, confidence), count
-    )
+    drawn = sorted(median(above) / median(below) for _ in range(RESAMPLES))
+    outside = round(RESAMPLES * (1 - CONFIDENCE_WANTED) / 2)
+    middle = statistics.median(above) / statistics.median(below)
+    return Estimate(middle, drawn[outside], drawn[-1 - outside], CONFIDENCE_WANTED,
+                    min(len(above), len(below)))
 
 
 def ratio_of(job: dict, name: str) -> Estimate | None:

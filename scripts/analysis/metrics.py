@@ -1,8 +1,7 @@
-"""What a mode costs beside its IOPS: the hart's time, the host's, latency and instructions.
+"""What a mode takes for its IOPS: the hart's time, the host's, latency and instructions.
 
-Each quantity has a value in every round, so that two modes are compared pair by pair and a mode's
-own value has an interval. A result of before rounds kept them has the values of all rounds
-together, which have none.
+Each metric has a value in every repetition, so that two modes are compared pair by pair and a
+mode's own value has an interval.
 """
 
 from __future__ import annotations
@@ -13,68 +12,41 @@ from collections.abc import Callable, Iterable
 from analysis.comparisons import Ratios, brief
 from analysis.intervals import Estimate, estimate, paired_ratio
 from analysis.series import MODE_NAMES, Modes
+from results import repetitions
 from results.histogram import END_TEXT, LAST_NS
-from results.result_file import main_side
 
 MODES = ("poll", "irq", "hybrid")
-WITHOUT = 0  # rounds of a value that is of all rounds together
 
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """Something a mode costs: where a round keeps it, and where a job has it of all rounds."""
+    """A metric: which figure of a repetition it is, and how it is written."""
 
     name: str
-    of_round: Callable[[dict], float | None]
-    of_job: Callable[[dict], float | None]
+    figure: str
     digits: int = 0
+    of_figure: Callable[[float], float] = float
 
 
-def _kept(name: str, scale: float = 1.0) -> Callable[[dict], float | None]:
-    def value(row: dict) -> float | None:
-        return row[name] * scale if row.get(name) is not None else None
-
-    return value
-
-
-def _cpu(name: str) -> Callable[[dict], float | None]:
-    return lambda job: (job["hartq"]["host_cpu_us_per_io"] or {}).get(name)
-
-
-def _percentile(name: str) -> Callable[[dict], float | None]:
-    def value(job: dict) -> float | None:
-        ns = main_side(job)["lat_ns"].get("percentile", {}).get(name)
-        return None if ns is None else ns / 1000
-
-    return value
-
-
-def _busy(row: dict) -> float | None:
-    return 100 * (1 - row["idle_fraction"]) if "idle_fraction" in row else None
-
-
-IOPS = Quantity("IOPS", _kept("iops"), lambda job: job["hartq"]["iops_median"])
-BUSY = Quantity("hart busy, %", _busy, lambda job: _busy(job["hartq"]))
-VCPU = Quantity("vCPU us per I/O", _kept("vcpu_us_per_io"), _cpu("vcpu"), 1)
-DEVICE = Quantity("device us per I/O", _kept("device_us_per_io"), _cpu("device"), 1)
-P50 = Quantity("p50 us", _kept("p50_ns", 1e-3), _percentile("50.000000"))
-P99 = Quantity("p99 us", _kept("p99_ns", 1e-3), _percentile("99.000000"))
+IOPS = Quantity("IOPS", "iops")
+BUSY = Quantity("hart busy, %", "idle_fraction", of_figure=lambda idle: 100 * (1 - idle))
+VCPU = Quantity("vCPU us per I/O", "vcpu_us_per_io", 1)
+DEVICE = Quantity("device us per I/O", "device_us_per_io", 1)
+P50 = Quantity("p50 us", "p50_ns", of_figure=lambda ns: ns / 1000)
+P99 = Quantity("p99 us", "p99_ns", of_figure=lambda ns: ns / 1000)
 QUANTITIES = (IOPS, BUSY, VCPU, DEVICE, P50, P99)
 
 
 def values(job: dict, quantity: Quantity) -> dict[int, float]:
-    """By round; empty unless all rounds keep it: those with too few samples are the slow ones."""
-    found = {row["round"]: quantity.of_round(row) for row in job["hartq"]["rounds"]}
-    kept = {number: value for number, value in found.items() if value is not None}
-    return kept if len(kept) == len(found) else {}
+    """By repetition; empty unless all have it."""
+    found = repetitions.values(job, quantity.figure)
+    return {number: quantity.of_figure(value) for number, value in found.items()}
 
 
 def value(job: dict, quantity: Quantity) -> Estimate | None:
-    """A mode's own: median over rounds and interval; without rounds one value and no interval."""
-    if found := values(job, quantity):
-        return estimate(list(found.values()))
-    whole = quantity.of_job(job)
-    return None if whole is None else Estimate(whole, whole, whole, 0.0, WITHOUT)
+    """A mode's own: median over repetitions and its interval."""
+    found = values(job, quantity)
+    return estimate(list(found.values())) if found else None
 
 
 def value_text(job: dict | None, quantity: Quantity) -> str:
@@ -92,7 +64,7 @@ def value_text(job: dict | None, quantity: Quantity) -> str:
 
 
 def over(modes: Modes, mode: str, other: str, quantity: Quantity) -> Ratios:
-    """A mode's cost over another's at each depth, paired by round."""
+    """A mode's metric over another's at each depth, paired by repetition."""
     found = {}
     for depth, job in modes.get(mode, {}).items():
         if depth in modes.get(other, {}):
@@ -110,8 +82,7 @@ def words(modes: Modes, mode: str) -> list[str]:
             f"{name} {found}"
             for name, quantity in (("hart's busy time", BUSY), ("vCPU time per I/O", VCPU),
                                    ("device time per I/O", DEVICE))
-            if (found := brief(over(modes, mode, other, quantity), "more", "less"))
-        ]  # fmt: skip
+            if (found := brief(over(modes, mode, other, quantity), "more", "less"))]
         if parts:
             lines.append(f"{MODE_NAMES[mode]} against {MODE_NAMES[other]}: {'; '.join(parts)}")
     return lines
@@ -131,7 +102,7 @@ def busy_range(modes: Modes) -> list[str]:
 
 
 def latency_text(job: dict) -> str:
-    """p50/p99 in microseconds, medians over rounds; `-` for what was not measured."""
+    """p50/p99 in microseconds, medians over repetitions; `-` for what was not measured."""
     found = (value(job, quantity) for quantity in (P50, P99))
     beyond = job["hartq"].get("latencies_beyond")
 
@@ -167,14 +138,13 @@ def figure_rows(modes: Modes) -> list[list[str]]:
         [str(depth), MODE_NAMES[mode], *(value_text(job, quantity) for quantity in QUANTITIES)]
         for depth in depths
         for mode in MODES
-        if (job := modes.get(mode, {}).get(depth))
-    ]
+        if (job := modes.get(mode, {}).get(depth))]
 
 
-def instructions(families: Iterable[Modes], mode: str) -> list[str]:
+def instructions(all_series: Iterable[Modes], mode: str) -> list[str]:
     """Instructions per I/O of a mode, where they were counted, beside the others'."""
     counted: dict[tuple[int, int], dict[str, float]] = {}
-    for modes in families:
+    for modes in all_series:
         for name in MODES:
             for depth, job in modes.get(name, {}).items():
                 if (count := job["hartq"]["instructions_per_io"]) is not None:
@@ -185,8 +155,7 @@ def instructions(families: Iterable[Modes], mode: str) -> list[str]:
         + ", ".join(f"{MODE_NAMES[n]} {found[n]:.0f}" for n in MODES if n in found and n != mode)
         + ")"
         for (depth, batch), found in sorted(counted.items())
-        if mode in found
-    ]
+        if mode in found]
     name = MODE_NAMES[mode]
     awake = ", with a wait awake" if mode == "hybrid" else ""
     return [f"{name}'s instructions per I/O{awake}, exact: {'; '.join(texts)}"] if texts else []

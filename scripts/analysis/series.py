@@ -7,11 +7,11 @@ import dataclasses
 MODE_NAMES = {
     "poll": "polling", "irq": "interrupts", "hybrid": "hybrid", "limit": "device limit",
     "null": "null (completions in memory)",
-}  # fmt: skip
+}
 
 
 @dataclasses.dataclass(frozen=True)
-class Family:
+class Series:
     """Jobs that differ only in depth and completion mode. A batch of 0 is the whole depth."""
 
     rw: str
@@ -50,26 +50,25 @@ def size_text(size: int) -> str:
     return f"{size} B"
 
 
-def families(result: dict) -> dict[Family, Modes]:
+def all_series(result: dict) -> dict[Series, Modes]:
     """The closed-loop jobs by family; the largest first: the one that answers the question.
 
     A batch that equals its depth belongs to `batch = depth`, but for depth 1.
     """
-    found: dict[Family, Modes] = {}
+    found: dict[Series, Modes] = {}
     for job in result["jobs"]:
         options, mine = job["job options"], job.get("hartq")
         if not mine or mine.get("rate_iops"):
             continue
         depth, batch = int(options["iodepth"]), mine["batch"]
         kind = 0 if batch == depth > 1 else batch
-        family = Family(options["rw"], int(options["bs"]), mine["harts"], kind, mine["delivery"])
+        family = Series(options["rw"], int(options["bs"]), mine["harts"], kind, mine["delivery"])
         modes = found.setdefault(family, {})
         modes.setdefault(mine["completion"], {})[depth] = job
     order = sorted(found, key=lambda f: -len({d for m in found[f].values() for d in m}))
     return {
         family: {mode: dict(sorted(depths.items())) for mode, depths in found[family].items()}
-        for family in order
-    }
+        for family in order}
 
 
 def open_jobs(result: dict) -> list[dict]:
@@ -77,7 +76,7 @@ def open_jobs(result: dict) -> list[dict]:
     return [job for job in result["jobs"] if job.get("hartq", {}).get("rate_iops")]
 
 
-def capacity_of(result: dict, job: dict) -> float | None:
+def saturation_of(result: dict, job: dict) -> float | None:
     """What an open-loop job's load is a share of, if it was measured."""
     options, batch = job["job options"], job["hartq"]["batch"]
     wanted = (options["rw"], int(options["bs"]), int(options["iodepth"]), batch)
@@ -87,14 +86,18 @@ def capacity_of(result: dict, job: dict) -> float | None:
     return None
 
 
-def share_of_capacity(result: dict, job: dict) -> float | None:
-    """An open-loop job's load, if its capacity was measured."""
-    capacity = capacity_of(result, job)
-    return job["hartq"]["offered_iops"] / capacity if capacity else None
+def share_of_saturation(result: dict, job: dict) -> float | None:
+    """An open-loop job's load, if its saturation was measured."""
+    saturation = saturation_of(result, job)
+    return job["hartq"]["offered_iops"] / saturation if saturation else None
 
 
 def offered_text(result: dict, job: dict) -> str:
     """An open-loop job's load in words."""
-    share = share_of_capacity(result, job)
+    share = share_of_saturation(result, job)
     known = f"{100 * share:.0f} %" if share is not None else "an unknown share"
     return f"{job['hartq']['offered_iops']:,} IOPS offered ({known} of the capacity)"
+
+
+# Old names, until the report uses the new ones.
+Family, families, share_of_capacity = Series, all_series, share_of_saturation

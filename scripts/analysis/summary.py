@@ -35,12 +35,8 @@ def counter(windows: Iterable[Window], name: str) -> int:
     return sum(w.record["counters"].get(name, w.record.get(name, 0)) for w in windows)
 
 
-def _round(value: float, digits: int = 6) -> float:
-    return round(value, digits)
-
-
 def _per_io(windows: list[Window], name: str) -> float:
-    return _round(counter(windows, name) / max(1, sum(w.ios for w in windows)))
+    return round(counter(windows, name) / max(1, sum(w.ios for w in windows)), 6)
 
 
 def host_cpu(windows: list[Window]) -> dict[str, float] | None:
@@ -49,7 +45,7 @@ def host_cpu(windows: list[Window]) -> dict[str, float] | None:
     ios = sum(count for _, count in sampled)
     if not ios:
         return None
-    return {name: _round(sum(s[name] for s, _ in sampled) / ios / 1e3) for name in CLASSES}
+    return {name: round(sum(s[name] for s, _ in sampled) / ios / 1e3, 6) for name in CLASSES}
 
 
 def host_wait(windows: list[Window]) -> dict[str, float] | None:
@@ -60,16 +56,15 @@ def host_wait(windows: list[Window]) -> dict[str, float] | None:
         return None
     threads = {"vcpu": windows[0].key.harts, "device": 1}
     return {
-        name: _round(sum(host.waited[name] for host in sampled) / total_ns / count)
-        for name, count in threads.items()
-    }
+        name: round(sum(host.waited[name] for host in sampled) / total_ns / count, 6)
+        for name, count in threads.items()}
 
 
 def steal(windows: Iterable[Window]) -> float | None:
     """Share of all the host's cores' time that its hypervisor took; None where it is not told."""
     sampled = [window.host for window in windows if window.host]
     ticks = sum(host.core_ticks for host in sampled)
-    return _round(sum(host.stolen_ticks for host in sampled) / ticks) if ticks else None
+    return round(sum(host.stolen_ticks for host in sampled) / ticks, 6) if ticks else None
 
 
 def _latencies(windows: list[Window]) -> list[dict]:
@@ -87,14 +82,14 @@ def in_flight(windows: list[Window]) -> dict[str, float | None]:
     runtime_ns = sum(window.record["runtime_ns"] for window in windows)
     least = [w.record["in_flight_least"] for w in windows if "in_flight_least" in w.record]
     return {
-        "in_flight_mean": _round(total_ns / runtime_ns, 3) if total_ns else None,
+        "in_flight_mean": round(total_ns / runtime_ns, 3) if total_ns else None,
         "in_flight_least": min(least, default=None),
     }
 
 
-def beyond(windows: list[Window]) -> int | None:
-    """Latencies above the histogram's end; None where the guest takes or tells none."""
-    told = [each["beyond"] for each in _latencies(windows) if "beyond" in each]
+def told_sum(found: Iterable[dict], name: str) -> int | None:
+    """A sum over what tells of it; None where nothing does: the device limit."""
+    told = [each[name] for each in found if name in each]
     return sum(told) if told else None
 
 
@@ -111,29 +106,22 @@ def polls(mode: str, windows: list[Window]) -> dict[str, float | None]:
     }
 
 
-def stalls(windows: list[Window]) -> int | None:
-    """Gaps of 10 ms between drains; None where the guest does not tell: the device limit."""
-    told = [w.record["stalls_over_10ms"] for w in windows if "stalls_over_10ms" in w.record]
-    return sum(told) if told else None
-
-
 def idle_fractions(windows: list[Window]) -> list[float]:
     """Each hart's share of the measured time spent in wfi."""
     total_ns = sum(window.record["runtime_ns"] for window in windows)
     harts = zip(*(window.record["idle_ns"] for window in windows))
-    return [_round(min(1.0, sum(idle) / total_ns)) for idle in harts]
+    return [round(min(1.0, sum(idle) / total_ns), 6) for idle in harts]
 
 
 def ratios(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
-    """A mode against the others of its delivery, round by round."""
+    """A mode against the others of its delivery, repetition by repetition."""
 
     def ratio(mode: str, value: Callable[[Window], float]) -> dict[str, object] | None:
         if key.mode in (mode, *REFERENCES):
             return None
         mine, other = (
-            {window.round: value(window) for window in groups.get(each, [])}
-            for each in (key, key._replace(mode=mode))
-        )
+            {window.repetition: value(window) for window in groups.get(each, [])}
+            for each in (key, key._replace(mode=mode)))
         found = paired_ratio(mine, other)
         return found.as_json() if found else None
 
@@ -146,13 +134,13 @@ def ratios(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
 def reference_iops(key: Key, groups: dict[Key, list[Window]], mode: str) -> float | None:
     """The median of a reference line at the same point; None where it was not measured."""
     iops = [window.iops for window in groups.get(key._replace(mode=mode), [])]
-    return _round(statistics.median(iops), 1) if iops else None
+    return round(statistics.median(iops), 1) if iops else None
 
 
 def timeline(windows: list[Window]) -> dict[str, object] | None:
     """IOPS over the time of each window, as far as the guest told; the last interval is shorter."""
-    told = [(w.round, w.record["runtime_ns"], w.record["timeline"])
-            for w in windows if w.record.get("timeline")]  # fmt: skip
+    told = [(w.repetition, w.record["runtime_ns"], w.record["timeline"])
+            for w in windows if w.record.get("timeline")]
     if not told:
         return None
 
@@ -160,7 +148,7 @@ def timeline(windows: list[Window]) -> dict[str, object] | None:
         every_ns, counts = line["interval_ns"], line["ios"]
         last_ns = runtime_ns - every_ns * (len(counts) - 1)
         spans = [every_ns] * (len(counts) - 1) + [last_ns if 0 < last_ns < every_ns else every_ns]
-        return [_round(count * 1e9 / span, 1) for count, span in zip(counts, spans)]
+        return [round(count * 1e9 / span, 1) for count, span in zip(counts, spans)]
 
     return {
         "interval_ms": told[0][2]["interval_ns"] / 1e6,
@@ -168,27 +156,26 @@ def timeline(windows: list[Window]) -> dict[str, object] | None:
     }
 
 
+# Hybrid mode's question is of the reap; what a shared line adds is of the interrupt.
+PARTS = {"submit": ("submit",), "reap": ("arm", "reap"),
+         "interrupt": ("interrupt", "answer", "end")}
+
+
 def counted_instructions(key: Key, rows: Iterable[dict]) -> dict[str, float] | None:
     """Instructions of a read by part, from the icount pass; None if it has no such point."""
     if key.rw not in ("read", "randread"):
         return None
     mine = {"completion": key.mode, "delivery": key.delivery, "queues": 1, "iodepth": key.depth,
-            "batch": key.batch, "bs": key.bs}  # fmt: skip
+            "batch": key.batch, "bs": key.bs}
     for row in rows:
-        if all(row.get(name) == value for name, value in mine.items()):
-            # Hybrid mode's question is of the reap; what a shared line adds is of the interrupt.
-            parts = {"submit": ("submit",), "reap": ("arm", "reap"),
-                     "interrupt": ("interrupt", "answer", "end")}  # fmt: skip
-            return {
-                part: _round(sum(row.get(name, 0) for name in names) / key.batch, 2)
-                for part, names in parts.items()
-            }
+        if mine.items() <= row.items():
+            return {part: round(sum(row.get(name, 0) for name in names) / key.batch, 2)
+                    for part, names in PARTS.items()}
     return None
 
 
-def ours(
-    key: Key, groups: dict[Key, list[Window]], counted: Iterable[dict] = ()
-) -> dict[str, object]:
+def ours(key: Key, groups: dict[Key, list[Window]],
+         counted: Iterable[dict] = ()) -> dict[str, object]:
     """The `hartq` object of a job; `counted` are the rows of the icount pass."""
     windows = groups[key]
     whole = estimate([window.iops for window in windows])
@@ -203,38 +190,32 @@ def ours(
         "rate_percent": windows[0].percent or None,
         "offered_iops": key.rate * key.harts or None,
         "rounds": repetitions.rows(windows),
-        "iops_median": _round(whole.median, 1),
-        "iops_interval": [_round(whole.low, 1), _round(whole.high, 1)],
-        "interval_confidence": _round(whole.confidence, 4),
+        "iops_median": round(whole.median, 1),
+        "iops_interval": [round(whole.low, 1), round(whole.high, 1)],
+        "interval_confidence": round(whole.confidence, 4),
         "bandwidth_bytes_per_s": round(whole.median * key.bs),
         "device_limit_iops": reference_iops(key, groups, "limit"),
         "null_iops": reference_iops(key, groups, "null"),
         **ratios(key, groups),
-        "interrupts_per_io": _per_io(windows, "interrupts"),
-        "sq_doorbells_per_io": _per_io(windows, "sq_doorbells"),
-        "cq_doorbells_per_io": _per_io(windows, "cq_doorbells"),
-        "completions_per_drain": _round(
-            counter(windows, "completions") / max(1, counter(windows, "drains")), 3
-        ),
+        **{f"{name}_per_io": _per_io(windows, name)
+           for name in ("interrupts", "sq_doorbells", "cq_doorbells")},
+        "completions_per_drain": round(
+            counter(windows, "completions") / max(1, counter(windows, "drains")), 3),
         **polls(key.mode, windows),
         **in_flight(windows),
-        "latencies_beyond": beyond(windows),
+        "latencies_beyond": told_sum(_latencies(windows), "beyond"),
         "missed_interrupts": counter(windows, "missed"),
         "spurious_interrupts": counter(windows, "spurious"),
-        "late": counter(windows, "late"),
-        "stale": counter(windows, "stale"),
-        "malformed": counter(windows, "malformed"),
-        "errors": counter(windows, "errors"),
-        "idle_fraction": _round(statistics.fmean(idle)) if idle else 0.0,
+        **{name: counter(windows, name) for name in ("late", "stale", "malformed", "errors")},
+        "idle_fraction": round(statistics.fmean(idle), 6) if idle else 0.0,
         "idle_fraction_per_hart": idle,
         "host_cpu_us_per_io": host_cpu(windows),
         "host_wait_fraction": host_wait(windows),
         "host_steal_fraction": steal(windows),
         "host_steal_fraction_worst": max(
-            (share for window in windows if (share := steal([window])) is not None), default=None
-        ),
-        "stalls_over_10ms": stalls(windows),
-        "instructions_per_io": _round(sum(parts.values()), 2) if parts else None,
+            (share for window in windows if (share := steal([window])) is not None), default=None),
+        "stalls_over_10ms": told_sum((w.record for w in windows), "stalls_over_10ms"),
+        "instructions_per_io": round(sum(parts.values()), 2) if parts else None,
         "instructions": parts,
         "timeline": timeline(windows),
     }
@@ -244,7 +225,7 @@ def job_name(window: Window) -> str:
     """The guest's name for a point, which must be the same in every run.
 
     The guest knows neither which deliveries are measured beside it, nor that its load was asked for
-    as a share of a capacity that is another in each run.
+    as a share of a saturation that is another in each run.
     """
     key, name = window.key, window.record["jobname"]
     if window.percent:
@@ -252,9 +233,8 @@ def job_name(window: Window) -> str:
     return name if key.delivery == DELIVERIES[0] else f"{name}-{key.delivery}"
 
 
-def job(
-    key: Key, groups: dict[Key, list[Window]], environment: dict, counted: Iterable[dict]
-) -> dict[str, object]:
+def job(key: Key, groups: dict[Key, list[Window]], environment: dict,
+        counted: Iterable[dict]) -> dict[str, object]:
     """One element of fio's `jobs`; points run one after the other, each is a group of its own."""
     windows = groups[key]
     mine = ours(key, groups, counted)
@@ -269,17 +249,11 @@ def job(
     }
 
 
-def build(
-    windows: list[Window],
-    environment: dict,
-    options: dict,
-    partial: bool,
-    capacity: list[dict] | None = None,
-    instructions: dict | None = None,
-) -> dict:
+def build(windows: list[Window], environment: dict, options: dict, partial: bool,
+          saturation: list[dict] | None = None, instructions: dict | None = None) -> dict:
     """The whole result.
 
-    `capacity` is what an open loop's per cent are of, `instructions` the icount pass: its
+    `saturation` is what an open loop's per cent are of, `instructions` the icount pass: its
     `compiler` and `rows`.
     """
     counted = instructions["rows"] if instructions else []
@@ -294,7 +268,7 @@ def build(
         "global options": {name: str(value) for name, value in options.items()},
         "partial": partial,
         "environment": environment,
-        "capacity": capacity or [],
+        "capacity": saturation or [],
         "instructions": instructions,
         "jobs": [job(key, groups, environment, counted) for key in groups],
     }

@@ -30,7 +30,7 @@ def ours_per_boot(windows: Iterable[Window]) -> OURS:
     found: OURS = {}
     for window in windows:
         place = (window.key.mode, Point(window.key.depth, window.key.batch))
-        found.setdefault(place, {})[window.round] = window
+        found.setdefault(place, {})[window.repetition] = window
     return found
 
 

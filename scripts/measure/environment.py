@@ -94,7 +94,7 @@ def header(environment: dict) -> str:
     harts = environment["harts"]
     resumed = f" (resumed {environment['resumed']})" if "resumed" in environment else ""
     room = has_device_core(max(harts, default=1), environment["host_cores"])
-    crowded = "" if room else "; they compete"
+    shared = "" if room else "; they compete"
     load = f"load {load_text(environment['host_load_before'])} before"
     if "host_load_after" in environment:
         load += f", {load_text(environment['host_load_after'])} after the run"
@@ -107,7 +107,6 @@ def header(environment: dict) -> str:
             f"commit {environment['commit']}, {environment['date']}{resumed}, "
             f"backing {environment['backing']}",
             f"host: {environment['host_cores']} cores ({environment['host_cpu']}), {load}",
-            f"guest: {'/'.join(map(str, harts))} hart(s) and one device thread{crowded}",
+            f"guest: {'/'.join(map(str, harts))} hart(s) and one device thread{shared}",
             environment["note"],
-        )
-    )
+        ))

@@ -28,8 +28,7 @@ ONE_INSTRUCTION = (8, 1)  # the first version that takes it as a property of the
 # Called at boot and set-up, and often: what parses the device tree, clears memory, prints.
 NOT_LOGGED = re.compile(
     r"_start|boot_entry|mem(set|chr|cmp)|str|tree_|find_property|read_token|fdt|__|console_|"
-    r"v?fprintf|printf|nvme_request_init|plic_init|options_|scan_"
-)
+    r"v?fprintf|printf|nvme_request_init|plic_init|options_|scan_")
 EXECUTED = re.compile(r"Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
 # The instruction logged last was not executed: an interrupt came first, or it is tried again.
 UNDONE = re.compile(r"Stopped execution|cpu_io_recompile")
@@ -142,13 +141,8 @@ class Detail:
         return dict(self.functions).get(REST, 0)
 
 
-def details_of(
-    rows: Sequence[dict[str, Any]],
-    parts: Sequence[str],
-    windows: Sequence[Counter[int]],
-    symbols: Symbols,
-    repeats: int = WINDOWS,
-) -> list[Detail]:
+def details_of(rows: Sequence[dict[str, Any]], parts: Sequence[str], windows:
+               Sequence[Counter[int]], symbols: Symbols, repeats: int = WINDOWS) -> list[Detail]:
     """The windows in the order of the rows; each row has its parts `repeats` times over.
 
     ValueError when there are more or fewer.

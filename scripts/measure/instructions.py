@@ -66,11 +66,8 @@ Figures = dict[str, dict[str, int]]
 def name_of(row: dict[str, Any]) -> str:
     """The configuration in words: the key of the baseline."""
     queues = f"{row['queues']} queue{'' if row['queues'] == 1 else 's'}"
-    return (
-        f"{row['completion']}, {row['delivery']}, {queues}, "
-        f"depth {row['iodepth']}, batch {row['batch']}, "
-        f"{row['bs']} bytes"
-    )
+    return (f"{row['completion']}, {row['delivery']}, {queues}, depth {row['iodepth']}, "
+            f"batch {row['batch']}, {row['bs']} bytes")
 
 
 def measure_machine(fields: dict[str, Any], qemu: str | None) -> tuple[str, list[dict[str, Any]]]:
@@ -97,12 +94,8 @@ def measure_machine(fields: dict[str, Any], qemu: str | None) -> tuple[str, list
 
 def measure(qemu: str | None) -> tuple[str, list[dict[str, Any]]]:
     """The same over all machines."""
-    compiler = ""
-    rows = []
-    for fields in MACHINES:
-        compiler, more = measure_machine(fields, qemu)
-        rows += more
-    return compiler, rows
+    told = [measure_machine(fields, qemu) for fields in MACHINES]
+    return told[-1][0], [row for _, rows in told for row in rows]
 
 
 def print_details(qemu: str | None, chosen: str) -> None:
@@ -127,26 +120,22 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     print(
         "instructions per I/O (arm: hybrid mode's question that begins a wait, once per batch;\n"
         "interrupt: trap, claim, drain and return; on a shared line also the answer of another\n"
-        "owner to its one read, without its trap, and home's kick at the end)"
-    )
+        "owner to its one read, without its trap, and the IRQ hart's IPI at the end)")
     print(
         f"{'mode':13} {'delivery':8} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} "
         f"{'submit':>8} {'arm':>7} {'reap':>8} {'interrupt':>9} {'answer':>7} {'end':>7} {'sum':>8}"
-        "  one interrupt"
-    )
+        "  one interrupt")
     for row in rows:
         batch = row["batch"]
         each = {part: row[part] / batch for part in PARTS if part in row}
         cells = [
             f"{each[part]:{width}.1f}" if part in each else f"{'':{width}}"
-            for part, width in zip(PARTS, (8, 7, 8, 9, 7, 7))
-        ]
+            for part, width in zip(PARTS, (8, 7, 8, 9, 7, 7))]
         note = f"  {row['interrupt']}" if "interrupt" in row else ""
         note += "  contaminated" if contaminated(row) else ""
         print(
             f"{row['completion']:13} {row['delivery']:8} {row['queues']:6} {row['iodepth']:5} "
-            f"{batch:5} {row['bs']:7} {' '.join(cells)} {sum(each.values()):8.1f}{note}"
-        )
+            f"{batch:5} {row['bs']:7} {' '.join(cells)} {sum(each.values()):8.1f}{note}")
 
 
 def check_limits(rows: list[dict[str, Any]]) -> list[str]:
@@ -185,8 +174,7 @@ def check_baseline(figures: Figures, compiler: str, path: Path) -> list[str]:
     if baseline["compiler"] != compiler:
         print(
             f"baseline skipped: it was counted with {baseline['compiler']}, this is {compiler} "
-            "(the figures belong to one compiler)"
-        )
+            "(the figures belong to one compiler)")
         return []
     complaints = []
     fallen = 0
@@ -208,22 +196,14 @@ def check_baseline(figures: Figures, compiler: str, path: Path) -> list[str]:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="instructions.py", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--update", action="store_true", help="write the baseline instead of comparing with it"
-    )
-    parser.add_argument(
-        "--detail",
-        nargs="?",
-        const=DETAIL_DEFAULT,
-        metavar="PATTERN",
+    add = parser.add_argument
+    add("--update", action="store_true", help="write the baseline instead of comparing with it")
+    add("--detail", nargs="?", const=DETAIL_DEFAULT, metavar="PATTERN",
         help="instead, each window by function, of the configurations whose name matches "
-        f"(default {DETAIL_DEFAULT!r})",
-    )
-    parser.add_argument("--json", action="store_true", help="print the guest's JSON lines too")
-    parser.add_argument(
-        "--baseline", type=Path, default=BASELINE, metavar="FILE", help="another baseline file"
-    )
-    parser.add_argument("--qemu", metavar="PATH", help="emulator, as for run.py")
+        f"(default {DETAIL_DEFAULT!r})")
+    add("--json", action="store_true", help="print the guest's JSON lines too")
+    add("--baseline", type=Path, default=BASELINE, metavar="FILE", help="another baseline file")
+    add("--qemu", metavar="PATH", help="emulator, as for run.py")
     return parser
 
 
@@ -238,13 +218,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     compiler, rows = measure(options.qemu)
     print_table(rows)
     if options.json:
-        for row in rows:
-            print(json.dumps(row))
-    complaints = [
-        f"{name_of(row)}: contaminated: the smallest window is not the median one"
-        for row in rows
-        if contaminated(row)
-    ]
+        print(*map(json.dumps, rows), sep="\n")
+    complaints = [f"{name_of(row)}: contaminated: the smallest window is not the median one"
+                  for row in rows if contaminated(row)]
     if compiler == LIMIT_COMPILER:
         complaints += check_limits(rows)
     figures = figures_of(rows)

@@ -12,7 +12,7 @@ from qemu.machine import UsageError, parse_size
 MS_PER_UNIT = {
     "": 1e3, "s": 1e3, "ms": 1, "msec": 1, "us": 1e-3, "usec": 1e-3, "m": 6e4, "h": 3.6e6,
     "d": 8.64e7,
-}  # fmt: skip
+}
 TIME_MAX_MS = 3_600_000
 RATE_MAX = 10_000_000
 PERCENT_MAX = 200
@@ -64,7 +64,7 @@ def parse_time_ms(text: str, what: str, least_ms: int = 1) -> int:
 
 
 def parse_rates(text: str, what: str) -> tuple[Rate, ...]:
-    """`5000,5k,10%` as rates, each once: I/Os per second of each hart, or per cent of the capacity.
+    """`5000,5k,10%` as rates, each once: I/Os per second of each hart, or per cent of saturation.
 
     k is 1024 here too, as it is in fio.
     """
@@ -74,8 +74,7 @@ def parse_rates(text: str, what: str) -> tuple[Rate, ...]:
         if not match:
             raise UsageError(
                 f"{what}: '{word}' is not a rate (I/Os per second of each hart, such as 5000, or "
-                "per cent of the capacity, such as 10%)"
-            )
+                "per cent of saturation, such as 10%)")
         percent = match[3] or ""
         value = int(match[1]) << {"": 0, "k": 10, "m": 20}[(match[2] or "").lower()]
         most = PERCENT_MAX if percent else RATE_MAX

@@ -6,31 +6,14 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from measure.option_values import (
-    parse_blocks,
-    parse_numbers,
-    parse_rates,
-    parse_time_ms,
-    parse_words,
-)
-from measure.plan import (
-    COMPLETIONS,
-    DELIVERIES,
-    DEPTH_MAX,
-    OPEN_DEPTH,
-    PRESETS,
-    PROCESSES,
-    WORKLOADS,
-    Plan,
-    Sweep,
-    runnable,
-)
+from measure.option_values import (parse_blocks, parse_numbers, parse_rates, parse_time_ms,
+                                   parse_words)
+from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, OPEN_DEPTH, PRESETS, PROCESSES,
+                          WORKLOADS, Plan, Sweep, runnable)
 from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT, UsageError
 
 DESCRIPTION = "Measure polling, interrupts and hybrid on QEMU: points, interleaved, repeated."
-ROUNDS_MAX = 1000
-
-THRESHOLD_PERCENT = 5.0  # what is a regression, unless one says otherwise
+REPETITIONS_MAX = 1000
 EPILOG = """\
 examples:
   scripts/bench.py                                     the default matrix, under 4 minutes
@@ -52,119 +35,66 @@ counts from when they were due, and --iodepth is the most that can be in flight.
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="bench.py",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+        prog="bench.py", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add(
-        "--preset",
-        choices=(*PRESETS, "instructions"),
-        default="default",
-        help="which matrix (default: default); instructions counts them exactly instead",
-    )
-    add(
-        "--completion",
-        metavar="M,...",
-        help=f"of {', '.join(COMPLETIONS)}; limit is the raw ring without the engine "
-        "(not for rw and randrw)",
-    )
+    add("--preset", choices=(*PRESETS, "instructions"), default="default",
+        help="which matrix (default: default); instructions counts them exactly instead")
+    add("--completion", metavar="M,...",
+        help=f"of {', '.join(COMPLETIONS)}; limit is the raw ring without the engine (not for rw "
+        "and randrw)")
     add("--iodepth", metavar="N,...", help=f"queue depths, 1 to {DEPTH_MAX}")
-    add(
-        "--batch",
-        "--iodepth_batch_submit",
-        metavar="N,...",
-        help="commands behind one doorbell; 0 is the depth",
-    )
+    add("--batch", "--iodepth_batch_submit", metavar="N,...",
+        help="commands behind one doorbell; 0 is the depth")
     add("--bs", metavar="SIZE,...", help="block sizes, such as 512,4k,1m")
     add("--rw", metavar="W,...", help=f"of {', '.join(WORKLOADS)}")
-    add(
-        "--harts",
-        "--numjobs",
-        metavar="N,...",
+    add("--harts", "--numjobs", metavar="N,...",
         help=f"harts that do I/O, 1 to {HARTS_MAX}; all but interrupts spin and need a core of the "
-        "host for each",
-    )
-    add(
-        "--delivery",
-        metavar="D,...",
+        "host for each")
+    add("--delivery", metavar="D,...",
         help=f"how interrupts reach the harts, of {', '.join(DELIVERIES)}: a controller and a line "
         f"each, up to {PRIVATE_LINES} harts; one line for all of 2 and more harts; messages "
-        f"(default {DELIVERIES[0]}; full measures each)",
-    )
-    add(
-        "--rate-iops",
-        "--rate_iops",
-        metavar="N|P%,...",
-        help="open loop: I/Os per second of each hart, or per cent of the capacity for all harts "
-        f"together, which is measured first; queue depth {OPEN_DEPTH} unless --iodepth is given",
-    )
-    add(
-        "--rate-process",
-        "--rate_process",
-        choices=PROCESSES,
-        help=f"how they are spread in time (default {PROCESSES[0]}; with --rate-iops)",
-    )
-    add(
-        "--backing",
-        default="null",
-        metavar="WHERE",
+        f"(default {DELIVERIES[0]}; full measures each)")
+    add("--rate-iops", "--rate_iops", metavar="N|P%,...",
+        help="open loop: I/Os per second of each hart, or per cent of saturation for all harts "
+        f"together, which is measured first; queue depth {OPEN_DEPTH} unless --iodepth is given")
+    add("--rate-process", "--rate_process", choices=PROCESSES,
+        help=f"how they are spread in time (default {PROCESSES[0]}; with --rate-iops)")
+    add("--backing", default="null", metavar="WHERE",
         help="null[:SIZE], ram:SIZE, tmpfs:SIZE (a file in /dev/shm), disk:SIZE (a file in build/, "
         "cache=none), or FILE: an image, which is written to; the last three take "
         ",cache=none|writeback and ,aio=threads|native|io_uring, FILE ,format=raw|qcow2|... "
-        "(default null)",
-    )
-    add("--rounds", type=int, metavar="N", help="measured windows per point, all boots together")
-    add("--boots", type=int, metavar="N", help="boots that share the rounds")
+        "(default null)")
+    add("--repetitions", type=int, metavar="N",
+        help="measured windows per point, all boots together")
+    add("--boots", type=int, metavar="N", help="boots that share the repetitions")
     add("--runtime", metavar="TIME", help="length of a window, such as 500ms, 2s, 1h; 2 is 2s")
     add("--ramp-time", "--ramp_time", metavar="TIME", help="before each window, unmeasured")
-    add(
-        "--out",
-        type=Path,
-        default=ROOT / "results" / "latest",
-        metavar="DIR",
-        help="where the result goes (default results/latest)",
-    )
+    add("--out", type=Path, default=ROOT / "results" / "latest", metavar="DIR",
+        help="where the result goes (default results/latest)")
     add("--resume", action="store_true", help="go on with the run in --out that was ended early")
-    add(
-        "--compare",
-        nargs=2,
-        type=Path,
-        metavar=("A", "B"),
-        help="two results: which points differ; exit status 1 if B is slower than the threshold, "
-        "2 if it cannot be told",
-    )
-    add(
-        "--threshold",
-        type=float,
-        default=THRESHOLD_PERCENT,
-        metavar="PCT",
-        help="what --compare calls a regression (default %(default)g)",
-    )
+    add("--compare", nargs=2, type=Path, metavar=("A", "B"),
+        help="two results: B over A with intervals, point by point; exit status 1 if B takes more "
+        "instructions")
     add("--no-instructions", action="store_true", help="do not count instructions at the end")
     add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")
     add("--dry-run", action="store_true", help="print the plan and stop")
-    return parser  # fmt: skip
+    return parser
 
 
 def chosen_sweeps(options: argparse.Namespace) -> tuple[Sweep, ...]:
     """The preset's sweeps, or one sweep of the lists that were given."""
     preset = PRESETS[options.preset]
-    lists: dict[str, tuple] = {}
-    if options.iodepth is not None:
-        lists["iodepth"] = parse_numbers(options.iodepth, "--iodepth", 1, DEPTH_MAX)
-    if options.batch is not None:
-        lists["batch"] = parse_numbers(options.batch, "--batch", 0, DEPTH_MAX)
-    if options.bs is not None:
-        lists["bs"] = parse_blocks(options.bs, "--bs")
-    if options.rw is not None:
-        lists["rw"] = parse_words(options.rw, "--rw", WORKLOADS)
-    if options.harts is not None:
-        lists["harts"] = parse_numbers(options.harts, "--harts", 1, HARTS_MAX)
-    if options.rate_iops is not None:
-        lists["rate"] = parse_rates(options.rate_iops, "--rate-iops")
+    given = {
+        "iodepth": (options.iodepth, lambda text: parse_numbers(text, "--iodepth", 1, DEPTH_MAX)),
+        "batch": (options.batch, lambda text: parse_numbers(text, "--batch", 0, DEPTH_MAX)),
+        "bs": (options.bs, lambda text: parse_blocks(text, "--bs")),
+        "rw": (options.rw, lambda text: parse_words(text, "--rw", WORKLOADS)),
+        "harts": (options.harts, lambda text: parse_numbers(text, "--harts", 1, HARTS_MAX)),
+        "rate": (options.rate_iops, lambda text: parse_rates(text, "--rate-iops")),
+    }
+    lists = {name: parse(text) for name, (text, parse) in given.items() if text is not None}
+    if "rate" in lists:
         lists.setdefault("iodepth", (OPEN_DEPTH,))
     # One sweep of lists is of the first delivery alone, unless more are asked for.
     first = dataclasses.replace(preset.sweeps[0], delivery=DELIVERIES[:1])
@@ -180,31 +110,22 @@ def chosen_sweeps(options: argparse.Namespace) -> tuple[Sweep, ...]:
 def make_plan(options: argparse.Namespace) -> Plan:
     """The plan that the command line asks for; a load in per cent is still that."""
     preset = PRESETS[options.preset]
-    rounds = preset.rounds if options.rounds is None else options.rounds
-    boots = min(rounds, preset.boots) if options.boots is None else options.boots
-    runtime_ms = preset.runtime_ms
+    repetitions = preset.repetitions if options.repetitions is None else options.repetitions
+    boots = min(repetitions, preset.boots) if options.boots is None else options.boots
+    runtime_ms, ramp_ms = preset.runtime_ms, preset.ramp_ms
     if options.runtime is not None:
         runtime_ms = parse_time_ms(options.runtime, "--runtime")
-    ramp_ms = preset.ramp_ms
     if options.ramp_time is not None:
         ramp_ms = parse_time_ms(options.ramp_time, "--ramp-time", 0)
-    if not 1 <= rounds <= ROUNDS_MAX:
-        raise UsageError(f"--rounds: {rounds} is out of range (1 to {ROUNDS_MAX})")
-    if not 1 <= boots <= rounds:
-        raise UsageError(f"--boots: {boots} is out of range (1 to the rounds, {rounds})")
+    if not 1 <= repetitions <= REPETITIONS_MAX:
+        raise UsageError(f"--repetitions: {repetitions} is out of range (1 to {REPETITIONS_MAX})")
+    if not 1 <= boots <= repetitions:
+        raise UsageError(f"--boots: {boots} is out of range (1 to the repetitions, {repetitions})")
     chosen = chosen_sweeps(options)
     sweeps, dropped = runnable(chosen)
     if options.rate_process and not any(rate for sweep in sweeps for rate in sweep.rate):
         raise UsageError(
-            f"--rate-process: {options.rate_process} needs a load (name one with --rate-iops)"
-        )
-    return Plan(
-        sweeps,
-        rounds,
-        boots,
-        runtime_ms,
-        ramp_ms,
-        options.rate_process or PROCESSES[0],
-        dropped,
-        options.preset if chosen == preset.sweeps else "",
-    )
+            f"--rate-process: {options.rate_process} needs a load (name one with --rate-iops)")
+    return Plan(sweeps, repetitions, boots, runtime_ms, ramp_ms,
+                options.rate_process or PROCESSES[0], dropped,
+                options.preset if chosen == preset.sweeps else "")

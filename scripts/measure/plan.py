@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 
@@ -26,8 +27,7 @@ BLOCK_MAX = 1 << 20
 LIMIT_BLOCK_MAX = 512 << 10  # one command's most (MDTS 7 of QEMU): the raw ring does not split
 LIMIT_LACKS = (
     f"the raw ring has no open loop, no mix of reads and writes, and no block above "
-    f"{LIMIT_BLOCK_MAX >> 10}k"
-)
+    f"{LIMIT_BLOCK_MAX >> 10}k")
 NULL_LACKS = "completions in memory come at once, there is no open loop"
 BOOT_S = 0.45  # QEMU's start, the guest's set-up, the files after it; for the estimate only
 WINDOW_EXTRA_S = 0.025  # between two windows: drain, print, next
@@ -35,7 +35,7 @@ WINDOW_EXTRA_S = 0.025  # between two windows: drain, print, next
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Rate:
-    """An open loop's load: of each hart in I/Os per second, or per cent of the capacity.
+    """An open loop's load: of each hart in I/Os per second, or per cent of saturation.
 
     Without either the loop is closed: each completion makes room for the next request.
     """
@@ -68,13 +68,10 @@ class Sweep:
 
     def points(self) -> int:
         """How many points the product has."""
-        count = 1
-        for each in dataclasses.fields(self):
-            count *= len(getattr(self, each.name))
-        return count
+        return math.prod(len(getattr(self, each.name)) for each in dataclasses.fields(self))
 
     def boots(self) -> int:
-        """How many it takes to visit all points once: a share of the capacity is a rate of each."""
+        """How many it takes to visit all points once: a share of saturation is a rate of each."""
         if not any(rate.percent for rate in self.rate):
             return 1
         return len(self.rw) * len(self.bs) * len(self.iodepth) * len(self.batch)
@@ -85,18 +82,18 @@ class Preset:
     """Sweeps, and how long and how often they run."""
 
     sweeps: tuple[Sweep, ...]
-    rounds: int
+    repetitions: int
     boots: int
     runtime_ms: int
     ramp_ms: int
 
 
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
-LOADS = (Rate(percent=10), Rate(percent=50), Rate(percent=80))  # of the capacity
+LOADS = (Rate(percent=10), Rate(percent=50), Rate(percent=80))  # of saturation
 PRESETS = {
     "quick": Preset(
-        (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), rounds=6, boots=2, runtime_ms=200, ramp_ms=30
-    ),
+        (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), repetitions=6, boots=2, runtime_ms=200,
+        ramp_ms=30),
     "default": Preset(
         (
             Sweep(DEPTHS),
@@ -105,10 +102,7 @@ PRESETS = {
             Sweep((32,), bs=(512, 16384, 131072)),
             Sweep((OPEN_DEPTH,), rate=LOADS),
         ),
-        rounds=6,
-        boots=6,
-        runtime_ms=300,
-        ramp_ms=50,
+        repetitions=6, boots=6, runtime_ms=300, ramp_ms=50,
     ),
     "full": Preset(
         (
@@ -121,12 +115,9 @@ PRESETS = {
             Sweep((OPEN_DEPTH,), rate=LOADS),
             Sweep((1, 32, 128), completion=("null",)),
         ),
-        rounds=12,
-        boots=6,
-        runtime_ms=500,
-        ramp_ms=50,
+        repetitions=12, boots=6, runtime_ms=500, ramp_ms=50,
     ),
-}  # fmt: skip
+}
 
 
 def _batches(depth: int, batches: Iterable[int]) -> tuple[int, ...]:
@@ -159,62 +150,52 @@ def _without(mode: str, harts: int, delivery: str, cores: int) -> str:
     return ""
 
 
-class _Dropped:
-    """What is left out, by reason: modes, hart counts and deliveries."""
-
-    def __init__(self) -> None:
-        self._lists: dict[str, tuple[dict, dict, dict]] = {}
-
-    def add(self, why: str, mode: str, harts: int, delivery: str) -> None:
-        """One mode at one hart count."""
-        kept = self._lists.setdefault(why, ({}, {}, {}))
-        for values, value in zip(kept, (mode, harts, delivery)):
-            values[value] = None
-
-    def lines(self) -> tuple[str, ...]:
-        """A line for each reason."""
-        found = []
-        for why, (modes, harts, deliveries) in self._lists.items():
-            where = f"on {', '.join(map(str, harts))} hart{'s' if set(harts) != {1} else ''}"
-            names = ", ".join(sorted(deliveries, key=DELIVERIES.index))
-            text = "limit" if why == LIMIT_LACKS else f"{', '.join(modes)} {where}, {names}"
-            found.append(f"{text}: {why}")
-        return tuple(found)
+Dropped = dict[str, list[tuple[str, int, str]]]  # mode, harts, delivery by the reason
 
 
-def _split_machines(sweep: Sweep, cores: int, dropped: _Dropped) -> Iterator[Sweep]:
+def _dropped_lines(dropped: Dropped) -> tuple[str, ...]:
+    """What is left out, a line for each reason."""
+    found = []
+    for why, lost in dropped.items():
+        modes, harts, deliveries = (list(dict.fromkeys(each)) for each in zip(*lost))
+        names = ", ".join(sorted(deliveries, key=DELIVERIES.index))
+        where = f"on {', '.join(map(str, harts))} hart{'s' if harts != [1] else ''}"
+        text = "limit" if why == LIMIT_LACKS else f"{', '.join(modes)} {where}, {names}"
+        found.append(f"{text}: {why}")
+    return tuple(found)
+
+
+def _split_machines(sweep: Sweep, cores: int, dropped: Dropped) -> Iterator[Sweep]:
     """One hart count and delivery each, and only the modes that exist for them."""
-    for harts in sweep.harts:
-        for delivery in sweep.delivery:
-            kept = []
-            for mode in sweep.completion:
-                why = _without(mode, harts, delivery, cores)
-                if why:
-                    dropped.add(why, mode, harts, delivery)
-                else:
-                    kept.append(mode)
-            if kept:
-                yield dataclasses.replace(
-                    sweep, harts=(harts,), delivery=(delivery,), completion=tuple(kept)
-                )
+    for harts, delivery in itertools.product(sweep.harts, sweep.delivery):
+        kept = []
+        for mode in sweep.completion:
+            if why := _without(mode, harts, delivery, cores):
+                dropped.setdefault(why, []).append((mode, harts, delivery))
+            else:
+                kept.append(mode)
+        if kept:
+            yield dataclasses.replace(
+                sweep, harts=(harts,), delivery=(delivery,), completion=tuple(kept))
 
 
-def _split_modes(sweep: Sweep, dropped: _Dropped) -> Iterator[Sweep]:
+def _split_modes(sweep: Sweep, dropped: Dropped) -> Iterator[Sweep]:
     """One rate each, and the device limit only where it exists."""
     small = tuple(size for size in sweep.bs if size <= LIMIT_BLOCK_MAX)
     large = tuple(size for size in sweep.bs if size > LIMIT_BLOCK_MAX)
     pure = tuple(rw for rw in sweep.rw if rw not in MIXED)
     mixed = tuple(rw for rw in sweep.rw if rw in MIXED)
     engine = tuple(mode for mode in sweep.completion if mode != "limit")
+    place = (sweep.harts[0], sweep.delivery[0])
     for rate in sweep.rate:
         modes = tuple(mode for mode in engine if mode != "null") if rate else sweep.completion
         if rate and "null" in engine:
-            dropped.add(NULL_LACKS, "null", sweep.harts[0], sweep.delivery[0])
+            dropped.setdefault(NULL_LACKS, []).append(("null", *place))
         mixable = tuple(mode for mode in modes if mode != "limit")
-        groups = ((pure, small, modes), (pure, large, mixable), (mixed, sweep.bs, mixable))
-        for rw, bs, kept in groups:
+        for rw, bs, kept in ((pure, small, modes), (pure, large, mixable),
+                             (mixed, sweep.bs, mixable)):
             if rw and bs and "limit" in sweep.completion and "limit" not in kept:
-                dropped.add(LIMIT_LACKS, "limit", sweep.harts[0], sweep.delivery[0])
+                dropped.setdefault(LIMIT_LACKS, []).append(("limit", *place))
             if rw and bs and kept:
                 yield dataclasses.replace(sweep, rw=rw, bs=bs, completion=kept, rate=(rate,))
 
@@ -234,29 +215,23 @@ def runnable(
     """
     cores = host_cores() if cores is None else cores
     result: dict[Sweep, None] = {}
-    dropped = _Dropped()
+    dropped: Dropped = {}
     for sweep in sweeps:
         for depths in _split_depths(sweep):
             for machine in _split_machines(depths, cores, dropped):
                 result.update(dict.fromkeys(_split_modes(machine, dropped)))
     if not result:
-        why = "; ".join(dropped.lines()) or "a batch is at most its depth"
-        hint = "--harts 2 or more" if sweeps_are_alone(sweeps) else "fewer --harts, other lists"
-        raise UsageError(f"plan: no point is left ({why}; hint: {hint})")
-    return tuple(result), dropped.lines()
-
-
-def sweeps_are_alone(sweeps: Iterable[Sweep]) -> bool:
-    """Every point is of one hart and shared delivery."""
-    return all(sweep.delivery == ("shared",) and sweep.harts == (1,) for sweep in sweeps)
+        why = "; ".join(_dropped_lines(dropped)) or "a batch is at most its depth"
+        raise UsageError(f"plan: no point is left ({why}; hint: other --harts, other lists)")
+    return tuple(result), _dropped_lines(dropped)
 
 
 def with_rates(
-    sweeps: Iterable[Sweep], capacity: Callable[[str, int, int, int], float]
+    sweeps: Iterable[Sweep], saturation: Callable[[str, int, int, int], float]
 ) -> tuple[Sweep, ...]:
     """Sweeps whose per cent have become I/Os per second of each hart.
 
-    capacity(rw, bs, iodepth, batch) is that of the whole device; the harts share it.
+    saturation(rw, bs, iodepth, batch) is that of the whole device; the harts share it.
     """
     result: list[Sweep] = []
     for sweep in sweeps:
@@ -264,15 +239,12 @@ def with_rates(
         if not rate.percent:
             result.append(sweep)
             continue
-        for one in itertools.product(sweep.rw, sweep.bs, sweep.iodepth, sweep.batch):
-            rw, bs, depth, batch = one
-            share = capacity(rw, bs, depth, batch or depth) * rate.percent / 100
+        for rw, bs, depth, batch in itertools.product(
+                sweep.rw, sweep.bs, sweep.iodepth, sweep.batch):
+            share = saturation(rw, bs, depth, batch or depth) * rate.percent / 100
             fixed = Rate(max(1, round(share / sweep.harts[0])), rate.percent)
-            result.append(
-                dataclasses.replace(
-                    sweep, rw=(rw,), bs=(bs,), iodepth=(depth,), batch=(batch,), rate=(fixed,)
-                )
-            )
+            result.append(dataclasses.replace(
+                sweep, rw=(rw,), bs=(bs,), iodepth=(depth,), batch=(batch,), rate=(fixed,)))
     return tuple(result)
 
 
@@ -287,7 +259,7 @@ class Plan:
     """Everything that is to be run."""
 
     sweeps: tuple[Sweep, ...]
-    rounds: int
+    repetitions: int
     boots: int
     runtime_ms: int
     ramp_ms: int
@@ -300,12 +272,13 @@ class Plan:
         return sum(sweep.points() for sweep in self.sweeps)
 
     def windows(self) -> int:
-        """Measured windows: one per point and round."""
-        return self.points() * self.rounds
+        """Measured windows: one per point and repetition."""
+        return self.points() * self.repetitions
 
-    def rounds_of_boot(self, boot: int) -> range:
-        """The numbers of the rounds that a boot runs."""
-        return range(self.rounds * boot // self.boots, self.rounds * (boot + 1) // self.boots)
+    def repetitions_of_boot(self, boot: int) -> range:
+        """The numbers of the repetitions that a boot runs."""
+        begin, end = (self.repetitions * each // self.boots for each in (boot, boot + 1))
+        return range(begin, end)
 
     def sweeps_of_boot(self, boot: int) -> tuple[Sweep, ...]:
         """In turn forwards and backwards, so that no delivery profits from its place."""
@@ -330,22 +303,22 @@ class Plan:
         plural = "s" if self.boots > 1 else ""
         depths = ", ".join(map(str, sorted(self.values("iodepth"))))
         lines = [
-            f"plan: {self.points()} points x {self.rounds} rounds of {self.runtime_ms} ms "
-            f"in {self.boots} boot{plural}, about {duration(self.seconds() + around_s)}",
+            f"plan: {self.points()} points x {self.repetitions} repetitions of {self.runtime_ms} "
+            f"ms in {self.boots} boot{plural}, about {duration(self.seconds() + around_s)}",
             f"      {', '.join(self.values('completion'))}; queue depths {depths}; "
             f"delivery {', '.join(sorted(self.values('delivery'), key=DELIVERIES.index))}",
         ]
         rates = [str(rate) for rate in self.values("rate") if rate]
         if rates:
             lines.append(f"      open loop, {self.process}: {', '.join(rates)} (of each hart in "
-                         "I/Os per second, % of the capacity)")  # fmt: skip
+                         "I/Os per second, % of the capacity)")
         return "\n".join([*lines, *(f"      left out: {text}" for text in self.dropped)])
 
 
 def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
     """The guest's command line for one sweep of one boot.
 
-    The modes take turns at being first, so that none profits from its place in the round.
+    The modes take turns at being first, so that none profits from its place in the repetition.
     """
 
     def comma(values: Iterable[object]) -> str:
@@ -363,7 +336,7 @@ def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
         f"completion={comma(sweep.completion[turn:] + sweep.completion[:turn])}",
         f"runtime={plan.runtime_ms}ms",
         f"ramp_time={plan.ramp_ms}ms",
-        f"rounds={len(plan.rounds_of_boot(boot))}",
+        f"rounds={len(plan.repetitions_of_boot(boot))}",
         f"randseed={boot + 1}",
         *load,
     ]

@@ -36,13 +36,8 @@ class Progress:
         form = "{l_bar}{bar}| {n_fmt}/{total_fmt} windows, {elapsed} done, {remaining} left"
         total = self._plan.windows()
         return tqdm(
-            total=total,
-            initial=self._done,
-            file=self._stream,
-            bar_format=form,
-            dynamic_ncols=True,
-            leave=False,
-        )
+            total=total, initial=self._done, file=self._stream, bar_format=form, dynamic_ncols=True,
+            leave=False)
 
     def step(self, window: Window) -> None:
         """One more window is measured."""

@@ -26,13 +26,13 @@ def sweeps_to_measure(sweeps: Iterable[Sweep]) -> list[Sweep]:
                 rw=sweep.rw,
                 delivery=("msix",) if sweep.delivery == ("msix",) else ("per-hart",),
             )
-            # One machine is enough: the medium is the same behind each.
+            # One machine is enough: the backing of each is the same.
             found.setdefault(dataclasses.replace(closed, delivery=()), closed)
     return list(found.values())
 
 
 @dataclasses.dataclass
-class Capacity:
+class Saturation:
     """Called with a workload it says its IOPS."""
 
     iops: dict[Workload, float] = dataclasses.field(default_factory=dict)
@@ -46,36 +46,35 @@ class Capacity:
         return [dict(zip(names, key)) | {"iops": round(iops, 1)} for key, iops in self.iops.items()]
 
     @staticmethod
-    def from_json(data: list[dict]) -> Capacity:
+    def from_json(data: list[dict]) -> Saturation:
         """The inverse of as_json()."""
         names = ("rw", "bs", "iodepth", "batch")
-        return Capacity({tuple(each[name] for name in names): each["iops"] for each in data})
+        return Saturation({tuple(each[name] for name in names): each["iops"] for each in data})
 
     def lines(self) -> Iterator[str]:
         """What was found, for the console."""
         for (rw, bs, depth, batch), iops in self.iops.items():
             yield (
-                f"capacity: {iops:,.0f} IOPS ({rw}, {bs} bytes, queue depth {depth}, batch "
-                f"{batch}, polled on one hart, the best of {BOOTS} boots)"
-            )
+                f"saturation: {iops:,.0f} IOPS ({rw}, {bs} bytes, queue depth {depth}, batch "
+                f"{batch}, polled on one hart, the best of {BOOTS} boots)")
 
 
 def plans(sweeps: Iterable[Sweep]) -> list[Plan]:
-    """What is run to find the capacities."""
+    """What is run to find the saturations."""
     closed = sweeps_to_measure(sweeps)
     return [Plan((sweep,), BOOTS, BOOTS, RUNTIME_MS, RAMP_MS) for sweep in closed]
 
 
-def measure_capacity(target: Target, sweeps: Iterable[Sweep]) -> Capacity:
+def measure_saturation(target: Target, sweeps: Iterable[Sweep]) -> Saturation:
     """A few windows for each workload that has a load in per cent; nothing if there is none."""
-    capacity = Capacity()
+    saturation = Saturation()
 
     def keep(window: Window) -> None:
         key = window.key
         where = (key.rw, key.bs, key.depth, key.batch)
-        capacity.iops[where] = max(window.iops, capacity.iops.get(where, 0.0))
+        saturation.iops[where] = max(window.iops, saturation.iops.get(where, 0.0))
 
     for plan in plans(sweeps):
         for boot in range(plan.boots):
             run_boot(target, plan, plan.sweeps[0], boot, keep)
-    return capacity
+    return saturation

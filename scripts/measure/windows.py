@@ -1,8 +1,8 @@
 """Runs the guest's bench program and turns its console into measured windows.
 
 The contract with bench/report.c: one JSON object a line; `hartq_banner` first, then one
-`hartq_bench` for each point and round, and `#begin POINT ROUND`, `#end POINT ROUND` at the edges of
-each measured window, where the host's CPU time is sampled.
+`hartq_bench` for each point and repetition, and `#begin POINT REPETITION`, `#end POINT REPETITION`
+at the edges of each measured window, where the host's CPU time is sampled.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
 COMPLAINTS_MAX = 10
 # Of a window, what is kept of hostcpu.Spent.
 SPENT = ("ran", "waited", "time_ns", "stolen_ticks", "core_ticks")
-EDGE = re.compile(r"#(begin|end) (\d+) (\d+)$")  # point, round
+EDGE = re.compile(r"#(begin|end) (\d+) (\d+)$")  # point, repetition
 Edge = Callable[[int, bool, int], None]  # QEMU's process, whether a window begins, its point
 FIRMWARE_LINE = re.compile(r"^OpenSBI (v\S+)")
 
@@ -63,13 +63,13 @@ class Key(NamedTuple):
 class Window:
     """One point measured once."""
 
-    round: int
+    repetition: int
     record: dict  # the guest's line as it came
     host: host_cpu.Spent | None
     firmware: str = ""  # OpenSBI's version
     boot: int = 0
     sweep: int = 0  # its place in the plan
-    percent: int = 0  # of the capacity, where its load was asked for so
+    percent: int = 0  # of saturation, where its load was asked for so
 
     def as_json(self) -> dict:
         """The form that windows.jsonl holds."""
@@ -88,13 +88,9 @@ class Window:
         job = self.record["job options"]
         depth = int(job["iodepth"])
         return Key(
-            rw=job["rw"],
-            bs=int(job["bs"]),
-            harts=int(job["numjobs"]),
-            rate=int(job.get("rate_iops", 0)),
-            depth=depth,
-            batch=int(job["iodepth_batch_submit"]) or depth,
-            delivery=self.record["delivery"],
+            rw=job["rw"], bs=int(job["bs"]), harts=int(job["numjobs"]),
+            rate=int(job.get("rate_iops", 0)), depth=depth,
+            batch=int(job["iodepth_batch_submit"]) or depth, delivery=self.record["delivery"],
             mode=job["completion"],
         )
 
@@ -109,6 +105,9 @@ class Window:
         return self.ios * 1e9 / self.record["runtime_ns"]
 
 
+OnWindow = Callable[[Window], None]
+
+
 def idle_of(window: Window) -> float:
     """The harts' share of a window that they slept, their mean."""
     return statistics.fmean(window.record["idle_ns"]) / window.record["runtime_ns"]
@@ -117,7 +116,7 @@ def idle_of(window: Window) -> float:
 def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine:
     """The machine for one sweep; its interrupt controller and controllers make the delivery."""
     harts = sweep.harts[0]
-    rounds = len(plan.rounds_of_boot(boot))
+    repetitions = len(plan.repetitions_of_boot(boot))
     delivery = sweep.delivery[0]
     buffers_bytes = harts * max(sweep.iodepth) * (max(sweep.bs) + PRP_LIST_BYTES)
     return Machine(
@@ -128,7 +127,7 @@ def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine
         backing=target.backing,
         irqchip="imsic" if delivery == "msix" else "plic",
         controllers=min(harts, PRIVATE_LINES) if delivery == "per-hart" else 1,
-        timeout_s=60 + 4 * sweep.points() * rounds * plan.window_s(),
+        timeout_s=60 + 4 * sweep.points() * repetitions * plan.window_s(),
         qemu=target.qemu,
     )
 
@@ -139,13 +138,11 @@ def check_key(key: Key, sweep: Sweep) -> None:
         raise GuestFailed(
             f"it says that its interrupts are delivered {key.delivery}, asked for was "
             f"{', '.join(sweep.delivery)} on {key.harts} hart(s): kernel/storage.c and "
-            "scripts/measure/windows.py do not agree about the machine"
-        )
+            "scripts/measure/windows.py do not agree about the machine")
     rates = [rate.iops for rate in sweep.rate]
     if key.rate not in rates:
         raise GuestFailed(
-            f"it says rate_iops={key.rate}, asked for was {rates[0]} (0 is a closed loop)"
-        )
+            f"it says rate_iops={key.rate}, asked for was {rates[0]} (0 is a closed loop)")
 
 
 class _Paused(Exception):
@@ -155,18 +152,12 @@ class _Paused(Exception):
 class _Reader:
     """Takes the console of one boot line by line."""
 
-    def __init__(
-        self,
-        pid: int,
-        sweep: Sweep,
-        place: tuple[int, int, int],
-        on_window: Callable[[Window], None],
-        on_edge: Edge | None = None,
-    ) -> None:
+    def __init__(self, pid: int, sweep: Sweep, place: tuple[int, int, int], on_window: OnWindow,
+                 on_edge: Edge | None = None) -> None:
         self._pid = pid
         self._on_edge = on_edge
         self._sweep = sweep
-        self._place, self._first_round = place[:2], place[2]
+        self._place, self._first_repetition = place[:2], place[2]
         self._on_window = on_window
         self._begin: host_cpu.Spent | None = None
         self._spent: host_cpu.Spent | None = None
@@ -193,14 +184,9 @@ class _Reader:
     def _take_record(self, text: str) -> None:
         try:
             record = json.loads(text)
-            window = Window(
-                self._first_round + record["round"],
-                record,
-                self._spent,
-                self._firmware,
-                *self._place,
-                self._sweep.rate[0].percent,
-            )
+            number = self._first_repetition + record["round"]
+            window = Window(number, record, self._spent, self._firmware, *self._place,
+                            self._sweep.rate[0].percent)
             key, _ = window.key, window.iops
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
             raise GuestFailed(f"its line cannot be read: {error}\n  {text[:200]}") from error
@@ -210,15 +196,9 @@ class _Reader:
         self._on_window(window)
 
 
-def run_boot(
-    target: Target,
-    plan: Plan,
-    sweep: Sweep,
-    boot: int,
-    on_window: Callable[[Window], None],
-    on_edge: Edge | None = None,
-    on_drop: Callable[[list[Window]], None] = lambda windows: None,
-) -> None:
+def run_boot(target: Target, plan: Plan, sweep: Sweep, boot: int, on_window: OnWindow,
+             on_edge: Edge | None = None,
+             on_drop: Callable[[list[Window]], None] = lambda windows: None) -> None:
     """Boot once, hand over each window as it ends, and each edge of a window as it comes.
 
     A boot during which we were stopped (Ctrl-Z) is begun anew: `on_drop` takes back its windows.
@@ -238,17 +218,11 @@ def run_boot(
             print(f"stopped and continued: boot {boot + 1} is measured again", file=sys.stderr)
 
 
-def _run_once(
-    target: Target,
-    plan: Plan,
-    sweep: Sweep,
-    boot: int,
-    on_window: Callable[[Window], None],
-    on_edge: Edge | None,
-) -> None:
+def _run_once(target: Target, plan: Plan, sweep: Sweep, boot: int, on_window: OnWindow,
+              on_edge: Edge | None) -> None:
     machine = boot_machine(target, plan, sweep, boot)
-    rounds = plan.rounds_of_boot(boot)
-    place = (boot, plan.sweeps.index(sweep), rounds.start)
+    repetitions = plan.repetitions_of_boot(boot)
+    place = (boot, plan.sweeps.index(sweep), repetitions.start)
     with Guest(machine) as guest:
         reader = _Reader(guest.pid, sweep, place, on_window, on_edge)
         for line in guest.lines():
@@ -263,15 +237,15 @@ def _run_once(
         told = [*reader.complaints[:COMPLAINTS_MAX], "its last lines:"]
         tail = [f"  {text[:160]}" for text in result.tail]
         raise GuestFailed("\n".join([*words, *told, *tail]))
-    expected = sweep.points() * len(rounds)
+    expected = sweep.points() * len(repetitions)
     if reader.windows != expected:
         raise GuestFailed(f"the guest ended after {reader.windows} of {expected} windows")
 
 
 def check_backing(target: Target, plan: Plan) -> None:
-    """UsageError for a medium that cannot hold one block of the plan."""
+    """UsageError for a backing that cannot hold one block of the plan."""
     size = Machine(app=target.app, backing=target.backing).backing_size()
     block = max(block for sweep in plan.sweeps for block in sweep.bs)
     if size is not None and size < block:
-        raise UsageError(f"--backing: {target.backing} has {size} bytes, less than a block (--bs "
-                         f"{block})")  # fmt: skip
+        raise UsageError(
+            f"--backing: {target.backing} has {size} bytes, less than a block (--bs {block})")

@@ -1,7 +1,7 @@
 """Latency histograms in the shape of fio's json+ output: {nanoseconds of a bucket: samples}.
 
 A bucket's key is the middle of the latencies it holds (64 buckets per power of two: at most 0.78 %
-off). Everything here follows from the buckets, so harts and rounds merge by adding.
+off). Everything here follows from the buckets, so harts and repetitions merge by adding.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ LAST_NS = END_NS - (1 << 26)  # the last bucket's middle
 PERCENTILES = (
     1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95,
     99.99, 99.999, 99.9999,
-)  # fmt: skip
+)
 SAMPLES_ABOVE_MIN = 10  # fewer samples above a percentile say nothing about it
 
 # Upper ends of fio's three tables latency_ns, latency_us and latency_ms, in their own unit.
 TABLE_ENDS = (2, 4, 10, 20, 50, 100, 250, 500, 750, 1000)
 TABLES = (("latency_ns", 1, TABLE_ENDS), ("latency_us", 1000, TABLE_ENDS),
-          ("latency_ms", 1000000, (*TABLE_ENDS, 2000)))  # fmt: skip
+          ("latency_ms", 1000000, (*TABLE_ENDS, 2000)))
 
 
 def merge(histograms: Iterable[Mapping[int | str, int]]) -> Bins:

@@ -1,4 +1,4 @@
-"""What each round of a point came to: the samples of whoever compares modes, or results."""
+"""What each repetition of a point came to: the samples of whoever compares modes, or results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from measure.windows import Window, idle_of
 from results import histogram
 from results.fio import DIRECTIONS, parts_of
 
-THREADS = ("vcpu", "device")  # of QEMU, whose time is told for each round
+THREADS = ("vcpu", "device")  # of QEMU, whose time is told for each repetition
 PERCENTS = {"p50_ns": 50.0, "p99_ns": 99.0}
 
 
@@ -24,20 +24,24 @@ def host_us(window: Window) -> dict[str, float | None]:
     known = window.host if window.ios else None
     return {
         f"{name}_us_per_io": round(known.ran[name] / window.ios / 1e3, 4) if known else None
-        for name in THREADS
-    }
+        for name in THREADS}
+
+
+def values(job: dict, name: str) -> dict[int, float]:
+    """A figure by repetition; empty unless all have it: those without it are the slow ones."""
+    found = {each["round"]: each.get(name) for each in job["hartq"]["rounds"]}
+    return {} if None in found.values() else found
 
 
 def rows(windows: Iterable[Window]) -> list[dict[str, object]]:
-    """In order of the rounds."""
+    """In order of the repetitions."""
     return [
         {
-            "round": each.round,
+            "round": each.repetition,
             "boot": each.boot,
             "iops": round(each.iops, 1),
             "idle_fraction": round(min(1.0, idle_of(each)), 6),
             **host_us(each),
             **latencies(each),
         }
-        for each in sorted(windows, key=lambda window: window.round)
-    ]
+        for each in sorted(windows, key=lambda window: window.repetition)]

@@ -6,11 +6,13 @@ import contextlib
 import csv
 import json
 import os
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from qemu.host_cpu import CLASSES
+from results import repetitions
 
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
 BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)  # by foreign files
@@ -26,7 +28,7 @@ CSV_FIELDS = (
     "in_flight_least", "latencies_beyond", "idle_fraction", "missed_interrupts",
     "spurious_interrupts", "late", "host_steal_fraction", "host_steal_fraction_worst",
     "stalls_over_10ms",
-)  # fmt: skip
+)
 CSV_RATIOS = (*(f"ratio_to_{mode}" for mode in COMPARED), "idle_ratio_to_irq")
 
 
@@ -40,8 +42,9 @@ def csv_row(job: dict) -> dict[str, object]:
     row["iops_low"], row["iops_high"] = mine["iops_interval"]
     row["rounds"] = len(mine["rounds"])
     row["lat_mean_ns"] = latency["mean"]
-    for percent in ("50", "99", "99.9"):
-        row[f"lat_p{percent}_ns"] = latency.get("percentile", {}).get(f"{float(percent):.6f}", "")
+    for name in repetitions.PERCENTS:
+        found = repetitions.values(job, name)
+        row[f"lat_{name}"] = statistics.median(found.values()) if found else ""
     for name in CSV_RATIOS:
         found = mine[name]
         row[name] = found["median"] if found else ""

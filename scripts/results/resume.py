@@ -16,7 +16,7 @@ from pathlib import Path
 
 from measure import environment
 from measure.plan import Plan, Rate, Sweep, host_cores
-from measure.saturation import Capacity
+from measure.saturation import Saturation
 from measure.windows import GuestFailed, Target, Window, boot_machine
 from qemu.machine import UsageError, find_app, find_qemu
 from results import result_file
@@ -41,7 +41,7 @@ class Resumed:
 
     plan: Plan
     target: Target
-    capacity: Capacity
+    saturation: Saturation
     windows: list[Window]  # of complete boots
     environment: dict  # of its beginning
 
@@ -113,8 +113,7 @@ def load_windows(folder: Path) -> list[Window]:
         except result_file.BROKEN as error:
             raise UsageError(
                 f"--resume: {path}, line {number} is no window: {type(error).__name__}: {error} "
-                "(hint: measure anew)"
-            ) from error
+                "(hint: measure anew)") from error
     return windows
 
 
@@ -141,8 +140,7 @@ def _complete(plan: Plan, windows: list[Window]) -> list[Window]:
     whole = {
         (boot, number)
         for (boot, number), count in counts.items()
-        if count == plan.sweeps[number].points() * len(plan.rounds_of_boot(boot))
-    }
+        if count == plan.sweeps[number].points() * len(plan.repetitions_of_boot(boot))}
     return [window for window in windows if (window.boot, window.sweep) in whole]
 
 
@@ -157,20 +155,19 @@ def _resumed(result: dict, target: Target, folder: Path, build: Build) -> Resume
             raise UsageError(
                 f"--resume: {name} was {before.get(name, 'not kept')}, is {now[name]}: a result is "
                 f"of one build, host, QEMU and backing (hint: "
-                f"{hint.format(commit=header.get('commit'))}, or measure anew into another --out)"
-            )
+                f"{hint.format(commit=header.get('commit'))}, or measure anew into another --out)")
     windows = _complete(plan, load_windows(folder))
-    capacity = Capacity.from_json(result["capacity"])
+    saturation = Saturation.from_json(result["capacity"])
     # Reads all that the rest of the run reads at its end.
-    build(windows, header, {}, True, capacity.as_json())
+    build(windows, header, {}, True, saturation.as_json())
     plan.describe()
-    return Resumed(plan, target, capacity, windows, header)
+    return Resumed(plan, target, saturation, windows, header)
 
 
 def load(folder: Path, target: Target, build: Build) -> Resumed:
     """A run of `target` that was ended early. UsageError if there is none, or of another target.
 
-    The file does not say where the medium lies: `target` does. `build` is what makes a result of
+    The file does not say where the backing lies: `target` does. `build` is what makes a result of
     windows: it must take these.
     """
     try:
@@ -179,12 +176,10 @@ def load(folder: Path, target: Target, build: Build) -> Resumed:
         raise UsageError(f"--resume: {error}") from error
     if not result.get("partial"):
         raise UsageError(
-            f"--resume: {folder} is complete: there is nothing left to do{_beside(folder)}"
-        )
+            f"--resume: {folder} is complete: there is nothing left to do{_beside(folder)}")
     try:
         return _resumed(result, target, folder, build)
     except result_file.BROKEN as error:
         raise UsageError(
             f"--resume: {folder} does not say how to go on: {type(error).__name__}: {error} (hint: "
-            "measure anew)"
-        ) from error
+            "measure anew)") from error

@@ -48,7 +48,7 @@ def side(chance: random.Random, ios: int, bs: int, latency_ns: float) -> dict:
     latency = {
         "min": min(drawn), "max": max(drawn), "sum": total_ns,
         "N": ios, "beyond": 0, "bins": {str(key): bins[key] for key in sorted(bins)},
-    }  # fmt: skip
+    }
     return {"total_ios": ios, "io_bytes": ios * bs, "lat_ns": latency}
 
 
@@ -90,7 +90,7 @@ def window(
         "idle_polls": idle_polls, "idle_ns": [int(idle)] * harts,
         **({} if mode == "limit" else {"stalls_over_10ms": 0}), "errors": 0,
         **({} if mode == "limit" or "rate_iops" in job else {"in_flight_least": depth}),
-    }  # fmt: skip
+    }
 
 
 def pause_parent(done: Path) -> None:

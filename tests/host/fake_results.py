@@ -19,7 +19,7 @@ ENVIRONMENT = {
     "note": environment.NOTE, "date": "2026-01-01 00:00:00 UTC", "commit": "0123456789ab",
     "qemu": "7.2.99", "opensbi": "v1.1", "compiler": "gcc 12", "backing": "null",
     "host_cpu": "a CPU", "host_cores": 2, "host_load_before": [0.1, 0.1, 0.1], "harts": [1],
-}  # fmt: skip
+}
 
 
 def fake_windows(
@@ -48,7 +48,7 @@ def fake_words(depths: str, rounds: int = 6, harts: int = 1, modes: str = MODES)
     """The guest's command line."""
     return ["rw=randread", "bs=4096", f"iodepth={depths}", "iodepth_batch_submit=1",
             f"numjobs={harts}", f"completion={modes}", "runtime=100ms",
-            f"rounds={rounds}"]  # fmt: skip
+            f"rounds={rounds}"]
 
 
 def as_result(windows: list[Window], qemu: str = "7.2.99", capacity: list | None = None) -> dict:

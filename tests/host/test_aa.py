@@ -25,7 +25,7 @@ def sides(
 
     B differs by `shift`, but for the limits, and all of B by `host`.
     """
-    chance = random.Random(3)
+    source = random.Random(3)
     base = fake_result("1,2,4,8,16,32")
     names = [job["jobname"] for job in base["jobs"]]
     slowed = set(names[::2])
@@ -38,7 +38,7 @@ def sides(
             factor = host * (1.0 if limit else shift) if side == "B" else 1.0
             factor *= slow if side == "S" and job["jobname"] in slowed else 1.0
             job["hartq"]["rounds"] = [
-                {"round": i, "boot": i, "iops": 1e5 * factor * chance.lognormvariate(0, spread)}
+                {"round": i, "boot": i, "iops": 1e5 * factor * source.lognormvariate(0, spread)}
                 for i in range(8)
             ]
     return built, slowed
@@ -52,26 +52,18 @@ class Judge(unittest.TestCase):
         self.assertTrue(holds, words)
         self.assertIn("0 of 24 points differ", words[0])
         self.assertIn("12 of 12 slowed points found", words[1])
-        self.assertRegex(words[2], r"^ok   A against B, not paired: 0 of 21 ")
-        self.assertRegex(words[3], r"^ok   A against S, not paired: ([5-9]|1\d) slower, .*; 0 that")
 
     def test_builds_that_differ(self) -> None:
-        for host, starts in ((1.0, ["FAIL", "ok  ", "FAIL", "ok  "]), (0.9, ["FAIL", "ok  "] * 2)):
-            words, holds = aa.judge(*sides(0.8, 0.02, shift=0.85, host=host))
+        for host, shift in ((1.0, 0.85), (0.9, 0.85), (0.9, 1.0)):
+            words, holds = aa.judge(*sides(0.8, 0.02, shift=shift, host=host))
             self.assertFalse(holds)
-            self.assertEqual([word[:4] for word in words], starts)
-
-    def test_a_host_that_differs_is_no_other_build_where_it_is_known(self) -> None:
-        words, holds = aa.judge(*sides(0.8, 0.02, host=0.9))
-        self.assertFalse(holds, "pairs have one host")
-        self.assertEqual([word[:4] for word in words], ["FAIL", "ok  ", "ok  ", "ok  "])
+            self.assertEqual([word[:4] for word in words], ["FAIL", "ok  "])
 
     def test_slow_down_that_is_not_seen(self) -> None:
         for slow, spread in ((1.0, 0.05), (0.8, 1.5)):
             words, holds = aa.judge(*sides(slow, spread))
             self.assertFalse(holds, words)
             self.assertTrue(words[1].startswith("FAIL"))
-            self.assertEqual(words[3][:4], "FAIL" if slow == 1.0 else "?   ", "too uneasy to tell")
 
 
 class Parts(unittest.TestCase):
@@ -82,10 +74,10 @@ class Parts(unittest.TestCase):
         brake = aa.Brake(30)
         brake._over = mock.Mock(wait=lambda s: told.append(("runs", s)) or len(told) > 8)
         with mock.patch.object(aa.os, "kill", lambda pid, signum: told.append(("kill", signum))), \
-             mock.patch.object(aa.time, "sleep", lambda s: told.append(("stands", s))):  # fmt: skip
+             mock.patch.object(aa.time, "sleep", lambda s: told.append(("stands", s))):
             brake._work(1)
         period = [("runs", 0.7 * aa.PERIOD_S), ("kill", signal.SIGSTOP),
-                  ("stands", 0.3 * aa.PERIOD_S), ("kill", signal.SIGCONT)]  # fmt: skip
+                  ("stands", 0.3 * aa.PERIOD_S), ("kill", signal.SIGCONT)]
         wanted = [*period, *period, period[0]]
         self.assertEqual([word for word, _ in told], [word for word, _ in wanted])
         for (_, value), (_, other) in zip(told, wanted):

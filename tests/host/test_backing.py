@@ -113,7 +113,7 @@ class Refusals(ScriptTest):
         usage = mock.Mock(free=1 << 40)
         with mock.patch.object(backing, "SCRATCH", Path("/proc")), \
              mock.patch.object(shutil, "disk_usage", lambda path: usage), \
-             mock.patch.object(backing, "filesystem", lambda path: "ext4"):  # fmt: skip
+             mock.patch.object(backing, "filesystem", lambda path: "ext4"):
             for call in (Backing.check, Backing.open):
                 with self.assertRaisesRegex(UsageError, "/proc: no file can be made there"):
                     call(parse_backing("disk:1m"), 512)
@@ -225,7 +225,7 @@ class Images(ScriptTest):
 
     def test_a_disk_is_written_not_only_allocated(self) -> None:
         with mock.patch.object(backing, "SCRATCH", self.folder), \
-             mock.patch.object(backing, "filesystem", lambda path: "ext4"):  # fmt: skip
+             mock.patch.object(backing, "filesystem", lambda path: "ext4"):
             fd = parse_backing("disk:1536k,cache=writeback").open(512)
         try:
             data = os.pread(fd, 1536 << 10, 0)
@@ -260,7 +260,7 @@ class Images(ScriptTest):
             with subprocess.Popen(
                 [*command, "--backing", "tmpfs:3m", "--qemu", str(qemu)],
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            ) as process:  # fmt: skip
+            ) as process:
                 assert process.stdout
                 process.stdout.readline()
                 process.send_signal(signum)

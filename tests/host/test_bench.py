@@ -23,7 +23,7 @@ from results import histogram, result_file
 class Histogram(unittest.TestCase):
     def test_merge_adds_and_orders(self) -> None:
         self.assertEqual(list(histogram.merge([{"20": 1, "3": 2}, {3: 5}]).items()),
-                         [(3, 7), (20, 1)])  # fmt: skip
+                         [(3, 7), (20, 1)])
 
     def test_percentile_against_sorted_samples(self) -> None:
         chance = random.Random(1)
@@ -38,7 +38,7 @@ class Histogram(unittest.TestCase):
         self.assertIsNone(histogram.percentile({5: 999}, 99.0))
         self.assertIsNone(histogram.percentile({}, 50.0))
         self.assertEqual(list(histogram.percentiles({5: 20})),
-                         [f"{p:.6f}" for p in (1, 5, 10, 20, 30, 40, 50)])  # fmt: skip
+                         [f"{p:.6f}" for p in (1, 5, 10, 20, 30, 40, 50)])
 
     def test_tables_sum_to_hundred(self) -> None:
         tables = histogram.tables({1: 1, 999: 1, 1500: 2, 750000: 1, 3 * 10**9: 5})
@@ -77,17 +77,18 @@ class Stats(unittest.TestCase):
         self.assertEqual(intervals.estimate([0.9, 0.8, 0.7, 0.9, 0.8, 0.7]).verdict(), -1)
         self.assertEqual(intervals.estimate([0.9, 1.2, 1.3, 1.1, 1.2, 1.3]).verdict(), 0)
         three = intervals.estimate([2.0, 2.0, 2.0])
-        self.assertEqual(three.verdict(), 0, "three rounds prove nothing")
+        self.assertEqual(three.verdict(), 0, "three repetitions prove nothing")
 
-    def test_ratio_is_paired_by_round(self) -> None:
+    def test_ratio_is_paired_by_repetition(self) -> None:
         found = intervals.paired_ratio({0: 10.0, 1: 40.0, 2: 1.0}, {0: 5.0, 1: 20.0, 3: 9.0})
         self.assertEqual((found.median, found.low, found.high, found.count), (2.0, 2.0, 2.0, 2))
         self.assertIsNone(intervals.paired_ratio({0: 1.0}, {1: 1.0}))
 
     def test_a_stall_of_the_other_side_counts(self) -> None:
-        rounds = {number: 10.0 for number in range(6)}
+        repetitions = {number: 10.0 for number in range(6)}
         stalled = {**{number: 10.0 for number in range(5)}, 5: 0.0}
-        won, lost = intervals.paired_ratio(rounds, stalled), intervals.paired_ratio(stalled, rounds)
+        won = intervals.paired_ratio(repetitions, stalled)
+        lost = intervals.paired_ratio(stalled, repetitions)
         self.assertEqual((won.count, won.low, won.high), (6, 1.0, intervals.STANDSTILL))
         self.assertEqual((lost.count, lost.low, lost.high), (6, 0.0, 1.0))
         self.assertEqual(str(won), "1.00 (1.00 to without end)")
@@ -99,7 +100,7 @@ class Stats(unittest.TestCase):
         found = intervals.paired_ratio({0: 1.0, 1: 1.5}, {0: 0.0, 1: 1.0})
         text = json.dumps(found.as_json(), allow_nan=False)
         self.assertEqual(str(intervals.Estimate.from_json(json.loads(text))),
-                         "without end (1.50 to without end)")  # fmt: skip
+                         "without end (1.50 to without end)")
 
     def test_same_build_against_itself(self) -> None:
         chance = random.Random(7)
@@ -114,7 +115,7 @@ class HostCpu(unittest.TestCase):
     def test_threads_by_class(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for tid, name, spent in ((9, "qemu-system-ris", 5), (10, "CPU 0/TCG", 70),
-                                     (11, "CPU 1/TCG", 7), (12, "worker", 3)):  # fmt: skip
+                                     (11, "CPU 1/TCG", 7), (12, "worker", 3)):
                 task = Path(folder, "9", "task", str(tid))
                 task.mkdir(parents=True)
                 (task / "comm").write_text(name + "\n")
@@ -172,13 +173,13 @@ class Results(unittest.TestCase):
         windows = [
             *fake_windows(words, delivery="msix"), *fake_windows(words, "bias=0.1"),
             *fake_windows(load, delivery="msix"),
-        ]  # fmt: skip
+        ]
         jobs = as_result(windows)["jobs"]
         named = [j["jobname"].removeprefix("randread-4096-qd8-b1-") for j in jobs]
         self.assertEqual(named, [
             "poll", "irq", "hybrid", "limit", "poll-msix", "irq-msix", "hybrid-msix", "limit-msix",
             "r3000-irq-msix", "r3000-hybrid-msix",
-        ])  # fmt: skip
+        ])
         self.assertEqual({len(job["hartq"]["rounds"]) for job in jobs}, {6})
         mine = [job["hartq"] for job in jobs]
         self.assertLess(mine[1]["ratio_to_poll"]["median"], 0.2, "per-hart's own polling")
@@ -187,12 +188,12 @@ class Results(unittest.TestCase):
         self.assertAlmostEqual(mine[-1]["iops_median"], 6000, -1)
         self.assertAlmostEqual(mine[-1]["idle_ratio_to_irq"]["median"], 0.93, delta=0.06)
 
-    def test_a_share_of_the_capacity_names_its_point(self) -> None:
+    def test_a_share_of_saturation_names_its_point(self) -> None:
         load = [*fake_words("8", modes="irq"), "rate_iops=3000"]
         for percent, delivery, name in (
             (0, "per-hart", "r3000-irq"), (10, "per-hart", "r10%-irq"),
             (10, "msix", "r10%-irq-msix"),
-        ):  # fmt: skip
+        ):
             (job,) = as_result(fake_windows(load, delivery=delivery, percent=percent))["jobs"]
             self.assertEqual(job["jobname"], f"randread-4096-qd8-b1-{name}")
             mine = job["hartq"]
@@ -222,7 +223,7 @@ class Results(unittest.TestCase):
     def test_table_of_a_point_without_rounds_in_one_mode(self) -> None:
         windows = [w for w in fake_windows(
             ["rw=randrw", "bs=4096", "iodepth=4", "iodepth_batch_submit=0", "numjobs=2",
-             "completion=poll,irq", "runtime=50ms", "rounds=2"]) if w.round == 0]  # fmt: skip
+             "completion=poll,irq", "runtime=50ms", "rounds=2"]) if w.repetition == 0]
         result = summary.build(windows, ENVIRONMENT, {}, True)
         self.assertIn("4", answer.table(result)[1])
         self.assertTrue(any("too few rounds" in line for line in answer.words(result)))

@@ -26,7 +26,7 @@ class Command(BenchTest):
     def test_quick(self) -> None:
         done = self.run_bench("--preset", "quick")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("plan: 20 points x 6 rounds", done.stdout)
+        self.assertIn("plan: 20 points x 6 repetitions", done.stdout)
         self.assertIn("met: missed interrupts 0 in 10 points that take any, PLIC", done.stdout)
         self.assertIn("emulated: compare ratios, not absolute numbers", done.stdout)
         result = result_file.load(self.out)
@@ -49,7 +49,7 @@ class Command(BenchTest):
 
     def test_deliveries_boot_their_machines(self) -> None:
         done = self.run_bench("--iodepth", "1", "--harts", "2", "--delivery",
-                              "per-hart,shared,msix", "--completion", "irq")  # fmt: skip
+                              "per-hart,shared,msix", "--completion", "irq")
         self.assertEqual(done.returncode, 0, done.stderr)
         mine = [job["hartq"] for job in result_file.load(self.out)["jobs"]]
         self.assertEqual([each["delivery"] for each in mine], ["per-hart", "shared", "msix"])
@@ -58,19 +58,19 @@ class Command(BenchTest):
         done = self.run_bench("--iodepth", "1", ways="says=shared")
         self.assertEqual(done.returncode, 1)
         self.assertIn("interrupts are delivered shared, asked for was per-hart on 1 hart",
-                      done.stderr)  # fmt: skip
+                      done.stderr)
         self.assertFalse(self.out.exists())
 
     def test_open_loop(self) -> None:
         done = self.run_bench("--rate-iops", "10%,700", "--rate-process", "poisson")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stdout, r"\ncapacity: [0-9,]+ IOPS \(randread, 4096 bytes, queue dep")
+        self.assertRegex(done.stdout, r"\nsaturation: [0-9,]+ IOPS \(randread, 4096 bytes, que")
         self.assertIn("left out: limit:", done.stdout)
         self.assertRegex(done.stdout, r"\(10 % of the capacity\), per-hart: hybrid idles")
         result = result_file.load(self.out)
-        (capacity,) = result["capacity"]
+        (saturation,) = result["capacity"]
         rates = {job["hartq"]["rate_iops"] for job in result["jobs"]}
-        self.assertEqual(rates, {700, round(capacity["iops"] / 10)})
+        self.assertEqual(rates, {700, round(saturation["iops"] / 10)})
         self.assertEqual(result["jobs"][0]["job options"]["rate_process"], "poisson")
         names = {job["jobname"].split("-")[4] for job in result["jobs"]}
         self.assertEqual(names, {"r10%", "r700"})
@@ -87,19 +87,19 @@ class Command(BenchTest):
         self.assertAlmostEqual(told("--rate-iops", "500"), alone + bench.COUNT_S, delta=1)
         (first,) = saturation.plans([plans.Sweep((8,), rate=(plans.Rate(percent=10),))])
         self.assertAlmostEqual(told("--rate-iops", "10%", "--no-instructions"),
-                               alone + first.seconds(), delta=1)  # fmt: skip
-        done = self.run_bench("--rate-iops", "10%", "--rounds", "1")
-        self.assertLess(done.stdout.index("plan: "), done.stdout.index("capacity: "))
+                               alone + first.seconds(), delta=1)
+        done = self.run_bench("--rate-iops", "10%", "--repetitions", "1")
+        self.assertLess(done.stdout.index("plan: "), done.stdout.index("saturation: "))
 
     def test_a_guest_that_ignores_the_rate_fails(self) -> None:
         done = self.run_bench("--rate-iops", "500", ways="closed")
         self.assertEqual(done.returncode, 1)
         self.assertIn("rate_iops=0, asked for was 500", done.stderr)
 
-    def test_a_guest_that_dies_while_the_capacity_is_measured(self) -> None:
+    def test_a_guest_that_dies_while_saturation_is_measured(self) -> None:
         done = self.run_bench("--rate-iops", "10%", ways="garbage")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("the capacity was not found", done.stderr)
+        self.assertIn("saturation was not found", done.stderr)
         self.assertFalse(self.out.exists())
 
     def test_file_backing_is_named(self) -> None:
@@ -124,11 +124,11 @@ class Command(BenchTest):
     def test_signals_keep_what_was_measured(self) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):
             process = subprocess.Popen(
-                self.bench("--iodepth", "1", "--runtime", "20ms", "--rounds", "600",
+                self.bench("--iodepth", "1", "--runtime", "20ms", "--repetitions", "600",
                              "--boots", "300"),
                 env={**os.environ, "FAKE_GUEST": "slow"},
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            )  # fmt: skip
+            )
             self.wait_for(self.out / "results.json")
             process.send_signal(signum)
             output, errors = process.communicate(timeout=HUNG_S)
@@ -159,14 +159,14 @@ class Command(BenchTest):
             done = subprocess.run(
                 [sys.executable, "-S", str(SCRIPTS / "bench.py"), *options],
                 capture_output=True, text=True, timeout=HUNG_S, check=False,
-            )  # fmt: skip
+            )
             self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_usage(self) -> None:
         qcow2 = self.folder / "disk.qcow2"
         qcow2.write_bytes(b"QFI\xfb\0\0\0\3".ljust(4096, b"\0"))
         for options, text in (
-            (["--delivery", "shared"], "is per-hart delivery; hint: --harts 2 or more"),
+            (["--delivery", "shared"], "is per-hart delivery; hint: other --harts"),
             (["--iodepth", "0"], "--iodepth"),
             (["--iodepth", "1", "--batch", "8"], "no point is left"),
             (["--delivery", "line"], "--delivery: 'line' is unknown (per-hart, shared, msix)"),
@@ -181,12 +181,11 @@ class Command(BenchTest):
             (["--bs", "1000"], "--bs: 1000 is not a multiple of 512"),
             (["--bs", "512,8k", "--backing", "null:4k"], "less than a block"),
             (["--completion", "limit", "--rw", "rw"], "no point is left"),
-            (["--preset", "instructions", "--rounds", "6"], "takes no --rounds, --out"),
-            (["--rounds", "0"], "--rounds"),
+            (["--preset", "instructions", "--repetitions", "6"], "takes no --repetitions, --out"),
+            (["--repetitions", "0"], "--repetitions"),
             (["--boots", "9"], "--boots"),
             (["--backing", "/nowhere/disk.img"], "image"),
             (["--backing", str(qcow2)], "is no raw image but qcow2"),
-            (["--threshold", "3"], "--threshold: is of --compare alone"),
             (["--out", str(self.qemu)], f"--out: {self.qemu} is not a folder"),
             (["--out", str(self.qemu / "x")], f"--out: {self.qemu} is not a folder"),
             (["--qemu", "/nowhere/qemu"], "QEMU"),

@@ -25,7 +25,7 @@ from results import result_file
 COMMANDS = sorted(
     path
     for path in (*SCRIPTS.glob("*.py"), *(ROOT / "tests").glob("*/run.py"),
-                 ROOT / "tests/run_tests.py", ROOT / "tests/lint/size.py")  # fmt: skip
+                 ROOT / "tests/run_tests.py", ROOT / "tests/lint/size.py")
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8").split("import ")[-1]
 )
 ONE_LINE = re.compile(r"[\w.]+: [^\n]+\n")
@@ -44,7 +44,7 @@ class Scripts(unittest.TestCase):
             read_end, write_end = os.pipe()
             os.close(read_end)
             done = subprocess.run([sys.executable, str(path), "--help"], stdout=write_end,
-                                  stderr=subprocess.PIPE, check=False, timeout=HUNG_S)  # fmt: skip
+                                  stderr=subprocess.PIPE, check=False, timeout=HUNG_S)
             os.close(write_end)
             self.assertEqual((path.name, done.stderr), (path.name, b""))
 
@@ -67,7 +67,7 @@ class Run(ScriptTest):
         return subprocess.run(
             [*argv, "--qemu", str(self.fake_qemu(body))], timeout=HUNG_S, check=False, text=True,
             env={**os.environ, **(env or {})}, **streams,
-        )  # fmt: skip
+        )
 
     def test_a_reader_that_leaves(self) -> None:
         read_end, write_end = os.pipe()
@@ -86,7 +86,7 @@ class Run(ScriptTest):
     def test_streams_that_are_closed(self) -> None:
         for body, status in (("echo exit 0", 0), ("echo exit 1", 1)):
             done = self.run_py(body, "--backing", "ram:1m", stdout=None, stderr=None,
-                               preexec_fn=lambda: os.closerange(0, 3))  # fmt: skip
+                               preexec_fn=lambda: os.closerange(0, 3))
             self.assertEqual(done.returncode, status)
 
     def test_a_terminal_without_utf_8(self) -> None:
@@ -113,9 +113,9 @@ class Run(ScriptTest):
 
     def test_a_process_that_cannot_be_started(self) -> None:
         also = "import subprocess\ndef no(*_, **__): raise OSError(11, 'try again')\n" \
-               "from qemu import guest; guest.subprocess.Popen = no"  # fmt: skip
+               "from qemu import guest; guest.subprocess.Popen = no"
         done = self.run_py("", also=f"from qemu import machine; machine.find_qemu('/bin/true' and "
-                           f"{str(self.fake_qemu(''))!r})\n{also}")  # fmt: skip
+                           f"{str(self.fake_qemu(''))!r})\n{also}")
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr, "run.py: try again\n")
 
@@ -125,16 +125,16 @@ class Run(ScriptTest):
         self.assertEqual(done.returncode, 0)
         self.assertEqual(done.stderr,
                          "run.py: the guest reset the machine: its firmware started 2 times\n"
-                         )  # fmt: skip
+                         )
         done = self.run_py(f"{start}; echo a")
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr, "run.py: the guest ended without a word: it reset or powered "
-                         "off the machine (QEMU's status 0)\n")  # fmt: skip
+                         "off the machine (QEMU's status 0)\n")
 
     def test_time_that_we_were_stopped_is_not_the_guests(self) -> None:
         for pause, status in (("STOP", 0), ("WINCH", 124)):
             body = f"echo up; kill -{pause} $PPID; touch {self.folder}/later; " \
-                   "kill -CONT $PPID; echo on; sleep 0.1; echo exit 0"  # fmt: skip
+                   "kill -CONT $PPID; echo on; sleep 0.1; echo exit 0"
             if status:
                 body = body.replace("kill -CONT $PPID; ", "")
             done = self.command("--timeout", "3600", body=body, before=self.jump_clock)
@@ -161,7 +161,7 @@ class Bench(BenchTest):
         done = subprocess.run(
             self.bench(*self.ONE), preexec_fn=self.limited(20000), capture_output=True, text=True,
             timeout=HUNG_S, check=False,
-        )  # fmt: skip
+        )
         self.assertEqual(done.returncode, 1)
         self.assertNotIn("Traceback", done.stderr)
         self.assertRegex(done.stderr, r"bench\.py: .*/\w+\.jsonl?: File too large\n$")
@@ -172,7 +172,7 @@ class Bench(BenchTest):
         read_end, write_end = os.pipe()
         os.close(read_end)
         done = subprocess.run(self.bench(*self.ONE), stdout=write_end, stderr=subprocess.PIPE,
-                              text=True, timeout=HUNG_S, check=False)  # fmt: skip
+                              text=True, timeout=HUNG_S, check=False)
         os.close(write_end)
         self.assertEqual(done.returncode, 128 + signal.SIGPIPE)
         self.assertNotIn("Traceback", done.stderr)
@@ -181,15 +181,15 @@ class Bench(BenchTest):
         with subprocess.Popen(
             self.bench(*self.ONE, "--out", "/proc/hartq"), stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
-        ) as process:  # fmt: skip
+        ) as process:
             _, errors = process.communicate(timeout=HUNG_S)
         self.assertIn(process.returncode, (1, 2))
         self.assertNotIn("Traceback", errors)
         self.assertIn("/proc", errors)
 
     def test_a_pause_costs_its_boot(self) -> None:
-        done = self.run_bench("--iodepth", "1", "--rounds", "6", "--boots", "2",
-                              "--no-instructions", ways=f"pause={self.folder}/paused")  # fmt: skip
+        done = self.run_bench("--iodepth", "1", "--repetitions", "6", "--boots", "2",
+                              "--no-instructions", ways=f"pause={self.folder}/paused")
         errors = done.stderr
         self.assertEqual(done.returncode, 0, errors)
         self.assertEqual(errors.count("is measured again"), 1, errors)
@@ -226,7 +226,7 @@ class Plot(ScriptTest):
         done = subprocess.run(
             [str(other), "-S", str(SCRIPTS / "plot.py"), str(self.folder)], capture_output=True,
             text=True, timeout=HUNG_S, check=False, env={**os.environ, "PYTHONPATH": "/nowhere"},
-        )  # fmt: skip
+        )
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("results.json: No such file or directory", done.stderr)
 
@@ -249,7 +249,7 @@ class Plot(ScriptTest):
         done = subprocess.run(
             ["/usr/bin/python3", "-S", str(SCRIPTS / "plot.py"), str(self.folder)],
             capture_output=True, text=True, timeout=HUNG_S, check=False,
-        )  # fmt: skip
+        )
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, r"^plot\.py: .*scripts/setup\.sh plot installs[^\n]*\n$")
 
@@ -258,11 +258,11 @@ class Plot(ScriptTest):
                "def no(*_, **__): raise OSError(30, 'Read-only file system')\n" \
                f"tempfile.mkdtemp = no; sys.argv = ['plot.py', {str(self.folder)!r}]\n" \
                f"sys.path.insert(0, {str(SCRIPTS)!r})\n" \
-               f"runpy.run_path({str(SCRIPTS / 'plot.py')!r}, run_name='__main__')"  # fmt: skip
+               f"runpy.run_path({str(SCRIPTS / 'plot.py')!r}, run_name='__main__')"
         done = subprocess.run(
             ["/usr/bin/python3", "-c", code], capture_output=True, text=True, timeout=HUNG_S,
             check=False, env={**os.environ, "MPLCONFIGDIR": "/proc/nowhere"},
-        )  # fmt: skip
+        )
         self.assertEqual(done.returncode, 1)
         self.assertNotIn("Traceback", done.stderr)
         self.assertRegex(done.stderr, r"plot\.py: .*MPLCONFIGDIR")

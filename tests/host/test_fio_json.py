@@ -18,7 +18,7 @@ from measure.windows import Window
 LEFT_OUT = {
     "job_start", "elapsed", "ctx", "majf", "minf", "iodepth_level", "iodepth_submit",
     "iodepth_complete",
-}  # fmt: skip
+}
 
 
 def record(ios: int, runtime_ms: int, bins: dict[str, int], rw: str = "read") -> dict:
@@ -33,7 +33,7 @@ def record(ios: int, runtime_ms: int, bins: dict[str, int], rw: str = "read") ->
         **{other: {"total_ios": 0, "io_bytes": 0, "lat_ns": {"min": 0, "max": 0, "bins": {}}}
            for other in ("read", "write") if other != rw},
         "counters": {}, "idle_ns": [0], "idle_polls": 0, "errors": 0,
-    }  # fmt: skip
+    }
 
 
 def paths(found: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -59,7 +59,7 @@ class ByHand(unittest.TestCase):
             "iops_mean": 2752.5, "iops_samples": 2, "bw_min": 10020, "bw_max": 12000,
             "bw_mean": 11010.0, "bw_samples": 2, "bw_agg": 100.0, "io_kbytes": 3204, "bw": 10680,
             "bw_bytes": 10936320,
-        }.items():  # fmt: skip
+        }.items():
             self.assertEqual(self.read[name], value, name)
         self.assertAlmostEqual(self.read["iops_stddev"], 350.02, 2)
         self.assertAlmostEqual(self.read["bw_dev"], 4 * 350.02, 1)
@@ -100,7 +100,7 @@ class BesideFio(unittest.TestCase):
 
     def test_fields(self) -> None:
         command = ["fio", "--name=x", "--ioengine=null", "--size=8m", "--rw=randrw", "--bs=4k",
-                   "--iodepth=4", "--output-format=json+"]  # fmt: skip
+                   "--iodepth=4", "--output-format=json+"]
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         theirs = json.loads(told[told.index("{") :])
         words = [word.replace("randread", "randrw") for word in fake_words("4", modes="poll")]
@@ -112,7 +112,7 @@ class BesideFio(unittest.TestCase):
         self.assertEqual(LEFT_OUT & set(mine), set())
         kept = {path: value for path, value in fio.items() if path.split("/")[0] not in LEFT_OUT}
         self.assertEqual(set(kept) ^ set(mine), {"hartq", "read/lat_ns/percentile",
-                                                 "write/lat_ns/percentile"})  # fmt: skip
+                                                 "write/lat_ns/percentile"})
         for path, value in kept.items():
             kinds = [int, float] if isinstance(value, (int, float)) else [type(value)]
             self.assertIn(type(mine[path]), kinds, path)
@@ -153,16 +153,16 @@ class Ours(unittest.TestCase):
             result = as_result([
                 replace(window, host=replace(window.host, stolen_ticks=stolen, core_ticks=cores))
                 for window, (stolen, cores) in zip(windows, ticks)
-            ])  # fmt: skip
+            ])
             mine = result["jobs"][0]["hartq"]
             self.assertEqual(result["environment"], mine["environment"])
             return {
                 "mean": mine["host_steal_fraction"], "worst": mine["host_steal_fraction_worst"],
                 "run": result["environment"]["steal_fraction"],
-            }  # fmt: skip
+            }
 
         self.assertEqual(told((3, 60), (0, 60), (27, 80)),
-                         {"mean": 0.15, "worst": 0.3375, "run": 0.15})  # fmt: skip
+                         {"mean": 0.15, "worst": 0.3375, "run": 0.15})
         self.assertEqual(told((0, 60)), {"mean": 0.0, "worst": 0.0, "run": 0.0})
         self.assertEqual(told((0, 0), (0, 0)), {"mean": None, "worst": None, "run": None})
 

@@ -30,7 +30,7 @@ OBJDUMP = """\
 def log(*addresses: int) -> list[str]:
     """What QEMU 7.2 writes for instructions at these offsets, each translated on its own."""
     return [f"Trace 0: 0x7f1d [0000000000000000/{0x80000000 + at:016x}/0020f001/ff020201] f\n"
-            for at in addresses]  # fmt: skip
+            for at in addresses]
 
 
 SYMBOLS = detail.read_symbols(NM)
@@ -41,7 +41,7 @@ WINDOW = log(0x10, 0x14, 0x20, 0x22, 0x20, 0x18, 0x1C)
 class Reading(ScriptTest):
     def test_symbols(self) -> None:
         for at, name in ((0x10, "count_submit"), (0x1F, "count_submit"), (0x20, "nvme_submit"),
-                         (0x3E, "trap_entry")):  # fmt: skip
+                         (0x3E, "trap_entry")):
             self.assertEqual(SYMBOLS.name(0x80000000 + at), name)
         self.assertEqual(SYMBOLS.name(0x10), "?")
 
@@ -100,7 +100,7 @@ class Arguments(ScriptTest):
     def test_by_version(self) -> None:
         for version, word in (("7.2.22", "-singlestep"), ("8.0.0", "-singlestep"),
                               ("8.1.0", "tcg,one-insn-per-tb=on"),
-                              ("10.0.2", "tcg,one-insn-per-tb=on")):  # fmt: skip
+                              ("10.0.2", "tcg,one-insn-per-tb=on")):
             words = detail.trace_arguments(version, SYMBOLS, Path("/x"))
             self.assertIn(word, words)
             self.assertIn("exec,nochain", words)

@@ -13,7 +13,7 @@ from qemu.machine import UsageError
 
 
 def rate_of(percent: int) -> plans.Rate:
-    """A load in per cent of the capacity."""
+    """A load in per cent of saturation."""
     return plans.Rate(percent=percent)
 
 
@@ -21,7 +21,7 @@ class Matrix(ScriptTest):
     def test_default_is_what_the_bench_promises(self) -> None:
         preset = plans.PRESETS["default"]
         plan = self.plan_of(preset)
-        self.assertEqual((plan.points(), plan.rounds, plan.boots), (72, 6, 6))
+        self.assertEqual((plan.points(), plan.repetitions, plan.boots), (72, 6, 6))
         self.assertLess(plan.seconds(), 240)
         self.assertLess(self.plan_of(plans.PRESETS["quick"]).seconds(), 45)
         for name in ("quick", "default", "full"):
@@ -57,8 +57,9 @@ class Matrix(ScriptTest):
     @staticmethod
     def plan_of(preset: plans.Preset) -> plans.Plan:
         sweeps, dropped = plans.runnable(preset.sweeps, 2)
-        return plans.Plan(sweeps, preset.rounds, preset.boots, preset.runtime_ms, preset.ramp_ms,
-                           dropped=dropped)  # fmt: skip
+        return plans.Plan(sweeps, preset.repetitions, preset.boots, preset.runtime_ms,
+                          preset.ramp_ms,
+                           dropped=dropped)
 
     def test_no_preset_measures_a_point_twice(self) -> None:
         for name, preset in plans.PRESETS.items():
@@ -67,13 +68,13 @@ class Matrix(ScriptTest):
                 itertools.product(sweep.rw, sweep.bs, sweep.harts, sweep.rate, sweep.delivery,
                                   sweep.completion,
                                   ((d, b or d) for d in sweep.iodepth for b in sweep.batch))
-            ]  # fmt: skip
+            ]
             self.assertEqual(len(points), len(set(points)), name)
 
     def test_batches_stay_below_their_depth(self) -> None:
         sweeps, _ = plans.runnable([plans.Sweep((1, 8, 32), (1, 8, 0))])
         self.assertEqual([(s.iodepth, s.batch) for s in sweeps],
-                         [((1,), (1,)), ((8,), (1, 8)), ((32,), (1, 8, 0))])  # fmt: skip
+                         [((1,), (1,)), ((8,), (1, 8)), ((32,), (1, 8, 0))])
 
     def test_which_points_exist(self) -> None:
         engine = ("poll", "irq", "hybrid", "limit")
@@ -82,7 +83,7 @@ class Matrix(ScriptTest):
             (2, "per-hart", 2, engine), (2, "per-hart", 1, ("irq",)),
             (4, "per-hart", 2, ("irq",)), (4, "per-hart", 4, engine), (5, "per-hart", 64, ()),
             (5, "shared", 2, ("irq",)), (64, "shared", 63, ("irq",)), (64, "msix", 64, engine),
-        ):  # fmt: skip
+        ):
             sweep = plans.Sweep(harts=(harts,), delivery=(delivery,))
             with self.subTest(harts=harts, delivery=delivery, cores=cores):
                 if not modes:
@@ -98,7 +99,7 @@ class Matrix(ScriptTest):
         sweeps, dropped = plans.runnable([sweep], 2)
         text = plans.Plan(sweeps, 6, 2, 500, 50, dropped=dropped).describe()
         self.assertIn("poll, hybrid, limit on 8 harts, shared, msix: they spin, and the host has "
-                      "2 cores", text)  # fmt: skip
+                      "2 cores", text)
         self.assertIn("on 8 harts, per-hart: virt has 4 lines", text)
         self.assertIn("on 1 hart, shared: a line that one hart has alone", text)
 
@@ -112,7 +113,7 @@ class Matrix(ScriptTest):
     def test_machine_of_a_delivery(self) -> None:
         for delivery, irqchip, controllers in (
             ("per-hart", "plic", 2), ("shared", "plic", 1), ("msix", "imsic", 1),
-        ):  # fmt: skip
+        ):
             sweep = plans.Sweep(harts=(2,), delivery=(delivery,))
             plan = plans.Plan((sweep,), 6, 2, 500, 50)
             machine = boot_machine(Target(), plan, sweep, 0)
@@ -121,7 +122,7 @@ class Matrix(ScriptTest):
     def test_rates(self) -> None:
         rate = plans.Rate
         self.assertEqual(option_values.parse_rates("5000, 10%,5000", "--rate-iops"),
-                         (rate(5000), rate(percent=10)))  # fmt: skip
+                         (rate(5000), rate(percent=10)))
         for bad in ("", "0", "0%", "201%", "10000001", "-1", "1.5%", "10k%", "10q", "5,", "%"):
             with self.assertRaisesRegex(UsageError, "--rate-iops"):
                 option_values.parse_rates(bad, "--rate-iops")
@@ -132,7 +133,7 @@ class Matrix(ScriptTest):
         self.assertEqual(len(dropped), 1, "limit has no open loop")
         found = plans.with_rates(sweeps, lambda rw, bs, depth, batch: 1000.0 * depth + batch)
         self.assertEqual([(s.iodepth, s.rate[0].iops) for s in found],
-                         [((8,), 400), ((32,), 1602), ((8, 32), 77)])  # fmt: skip
+                         [((8,), 400), ((32,), 1602), ((8, 32), 77)])
         plan = plans.Plan(found, 6, 2, 500, 50, "poisson")
         words = plans.guest_arguments(plan, found[0], 0)
         self.assertIn("rate_iops=400", words)
@@ -140,12 +141,12 @@ class Matrix(ScriptTest):
         closed = plans.guest_arguments(plan, plans.Sweep(), 0)
         self.assertFalse([word for word in closed if "rate" in word])
 
-    def test_capacity_is_measured_closed_polled_and_on_one_hart(self) -> None:
+    def test_saturation_is_measured_closed_polled_and_on_one_hart(self) -> None:
         sweep = plans.Sweep((8,), harts=(1, 4), delivery=plans.DELIVERIES, rate=(rate_of(10),))
         sweeps, _ = plans.runnable([sweep], 2)
         (found,) = saturation.sweeps_to_measure(sweeps)
         self.assertEqual((found.completion, found.harts, found.rate, found.delivery),
-                         (("poll",), (1,), (plans.CLOSED,), ("per-hart",)))  # fmt: skip
+                         (("poll",), (1,), (plans.CLOSED,), ("per-hart",)))
         self.assertEqual(saturation.sweeps_to_measure([plans.Sweep()]), [])
 
     def test_limit_has_no_mixed_workload(self) -> None:
@@ -157,15 +158,15 @@ class Matrix(ScriptTest):
             [(("read",), (512,), ("poll", "irq", "hybrid", "limit")),
              (("read",), (1 << 20,), ("poll", "irq", "hybrid")),
              (("randrw", "rw"), (512, 1 << 20), ("poll", "irq", "hybrid"))],
-        )  # fmt: skip
+        )
         with self.assertRaises(UsageError):
             plans.runnable([plans.Sweep(completion=("limit",), rw=("randrw",))])
 
     def test_every_round_runs_once_and_modes_take_turns(self) -> None:
         sweep = plans.Sweep()
         plan = plans.Plan((sweep,), 7, 4, 500, 50)
-        rounds = [r for boot in range(4) for r in plan.rounds_of_boot(boot)]
-        self.assertEqual(rounds, list(range(7)))
+        repetitions = [r for boot in range(4) for r in plan.repetitions_of_boot(boot)]
+        self.assertEqual(repetitions, list(range(7)))
         first = {
             plans.guest_arguments(plan, sweep, b)[5].split("=")[1].split(",")[0] for b in range(4)
         }
@@ -198,7 +199,7 @@ class Matrix(ScriptTest):
         ):
             self.assertEqual(option_values.parse_time_ms(text, "--runtime"), expected)
         for bad in ("", "ms", "5h", "1d", "0", "nan", "inf", "1e3", "-1", "1.2.3", "5x", "1h30m",
-                    "20us", "9" * 400, "9" * 400 + "h"):  # fmt: skip
+                    "20us", "9" * 400, "9" * 400 + "h"):
             with self.assertRaises(UsageError, msg=bad):
                 option_values.parse_time_ms(bad, "--runtime")
         self.assertEqual(option_values.parse_time_ms("0", "--ramp-time", 0), 0)
@@ -212,12 +213,12 @@ class Matrix(ScriptTest):
 
     def test_the_names_and_units_of_fio(self) -> None:
         words = ("--numjobs=2 --iodepth=8 --iodepth_batch_submit=4 --rate_iops=1k --bs=4K "
-                 "--rate_process=poisson --ramp_time=0 --runtime=1h --boots=1")  # fmt: skip
+                 "--rate_process=poisson --ramp_time=0 --runtime=1h --boots=1")
         plan = options.make_plan(options.build_parser().parse_args(words.split()))
         arguments = plans.guest_arguments(plan, plan.sweeps[0], 0)
         for word in ("numjobs=2", "iodepth=8", "iodepth_batch_submit=4", "rate_iops=1024",
                      "bs=4096", "rate_process=poisson", "ramp_time=0ms",
-                     "runtime=3600000ms"):  # fmt: skip
+                     "runtime=3600000ms"):
             self.assertIn(word, arguments)
         boot_machine(Target(), plan, plan.sweeps[0], 0).check()
 

@@ -18,8 +18,8 @@ from measure import environment, plan as plans
 from measure.windows import Target
 from results import result_file, resume
 
-PLAN = ("--completion", "poll,irq", "--iodepth", "1,8", "--rounds", "6", "--boots", "3",
-        "--runtime", "50ms", "--no-instructions")  # fmt: skip
+PLAN = ("--completion", "poll,irq", "--iodepth", "1,8", "--repetitions", "6", "--boots", "3",
+        "--runtime", "50ms", "--no-instructions")
 
 
 class Resume(BenchTest):
@@ -66,7 +66,7 @@ class Resume(BenchTest):
                 for job in result["jobs"]:
                     self.assertEqual([r["round"] for r in job["hartq"]["rounds"]], [*range(6)])
                     self.assertEqual([r["boot"] for r in job["hartq"]["rounds"]],
-                                     [0, 0, 1, 1, 2, 2])  # fmt: skip
+                                     [0, 0, 1, 1, 2, 2])
                 lines = (self.out / resume.WINDOWS_NAME).read_text().splitlines()
                 self.assertEqual(lines[: len(kept)], kept)
                 self.assertEqual(len(lines), 24)
@@ -93,11 +93,11 @@ class Resume(BenchTest):
         older = (self.out / result_file.JSON_NAME).read_text()
         beside = self.out.with_name("out.partial")
         slow = ("--iodepth", "1,8", "--batch", "1,8", "--runtime", "50ms", "--boots", "1",
-                "--rounds", "6", "--no-instructions")  # fmt: skip
+                "--repetitions", "6", "--no-instructions")
         process = subprocess.Popen(
             self.bench(*slow), env={**os.environ, "FAKE_GUEST": "slow"},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         self.wait_for(beside / resume.WINDOWS_NAME)
         process.kill()
         process.wait()
@@ -141,7 +141,7 @@ class Resume(BenchTest):
         for name, value, hint in (
             ("command_lines", "other", "scripts of commit"), ("qemu", "6.0", "with --qemu"),
             ("host_cpu", "another", "where it began"), ("host_cores", 99, "with as many"),
-        ):  # fmt: skip
+        ):
             self.change_host({**host, name: value})
             self.assertRegex(self.refused(), f"{name} was {value}, is .*hint: .*{hint}.*anew")
         del host["command_lines"]
@@ -154,9 +154,10 @@ class Resume(BenchTest):
         self.cut_off(8)
         result = (self.out / result_file.JSON_NAME).read_text()
         for old, new in (
-            ('"boots": 3', '"boots": 0'), ('"rounds": 6, "boots"', '"rounds": "6", "boots"'),
+            ('"boots": 3', '"boots": 0'),
+            ('"repetitions": 6, "boots"', '"repetitions": "6", "boots"'),
             ('"delivery": ["per-hart"]', '"delivery": []'), ('"capacity": []', '"capacity": [{}]'),
-        ):  # fmt: skip
+        ):
             self.assertIn(old, result)
             (self.out / result_file.JSON_NAME).write_text(result.replace(old, new))
             self.assertIn("out does not say how to go on: ", self.refused())
@@ -190,7 +191,7 @@ class Resume(BenchTest):
 
     def test_a_program_that_changes_under_the_run(self) -> None:
         grow = ("real = bench.run_boot; bench.run_boot = lambda *a, **k: (real(*a, **k), "
-                f"open({str(self.elf)!r}, 'ab').write(b'x'))")  # fmt: skip
+                f"open({str(self.elf)!r}, 'ab').write(b'x'))")
         done = self.run_to_end("bench", *PLAN, also=grow)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("its program was built anew during the run", done.stderr)
@@ -210,7 +211,7 @@ class Resume(BenchTest):
         beside = self.out.with_name("out.partial")
         die = ("import os; from results import resume; real = resume.save_windows; "
                "resume.save_windows = lambda w, f: "
-               "os._exit(9) if f.name == 'out' else real(w, f)")  # fmt: skip
+               "os._exit(9) if f.name == 'out' else real(w, f)")
         done = self.run_to_end("bench", *PLAN, also=die)
         self.assertEqual(done.returncode, 9, done.stderr)
         self.assertIn(f"No such file or directory (hint: --out {beside})", self.refused())

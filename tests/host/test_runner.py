@@ -39,7 +39,7 @@ class Runner(StandIn):
     def start(self, *suites: str) -> subprocess.Popen[str]:
         code = SUITES.format(tests=str(ROOT / "tests"), folder=str(self.folder))
         return subprocess.Popen([sys.executable, "-c", code, *suites], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)  # fmt: skip
+                                stderr=subprocess.PIPE, text=True)
 
     def test_suites_overlap_behind_all_builds(self) -> None:
         process = self.start("fuzz", "host", "model")
@@ -47,7 +47,7 @@ class Runner(StandIn):
         self.assertEqual((process.returncode, errors), (1, ""))
         told = re.findall(r"^(ok|FAIL) +(\w+): ([\w ]+?)  ", output, re.M)
         self.assertEqual(told[:3], [("FAIL", "fuzz", "fuzz build"), ("ok", "host", "host build"),
-                                    ("ok", "model", "model build")])  # fmt: skip
+                                    ("ok", "model", "model build")])
         self.assertEqual(sorted(told[3:]), [("ok", "host", "host"), ("ok", "model", "model")])
         self.assertEqual(output.splitlines()[-1], "4 passed, 1 failed")
         self.assertIn("the 10 slowest:", output)

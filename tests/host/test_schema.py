@@ -53,7 +53,7 @@ NULLABLE = (
     "host_cpu_us_per_io", "host_wait_fraction", "host_steal_fraction",
     "host_steal_fraction_worst", "stalls_over_10ms", "instructions_per_io", "instructions",
     "timeline",
-)  # fmt: skip
+)
 
 
 class Schema(unittest.TestCase):

@@ -1,4 +1,4 @@
-"""rounds.py: what is kept of every single round."""
+"""repetitions.py: what is kept of every single repetition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fake_results import fake_windows, fake_words
 from results import repetitions
 
 
-class Rounds(unittest.TestCase):
+class Repetitions(unittest.TestCase):
     def test_each_has_its_own_values_in_order(self) -> None:
         windows = fake_windows(fake_words("8", 3, modes="irq"))
         found = repetitions.rows(reversed(windows))
@@ -23,7 +23,7 @@ class Rounds(unittest.TestCase):
             self.assertAlmostEqual(row["vcpu_us_per_io"], 1000.0 / window.ios, 3)
             self.assertLess(0, row["p50_ns"])
             self.assertLess(row["p50_ns"], row["p99_ns"])
-        self.assertEqual(len({row["p50_ns"] for row in found}), 3, "not of all rounds together")
+        self.assertEqual(len({row["p50_ns"] for row in found}), 3, "not of all together")
 
     def test_what_was_not_told(self) -> None:
         (window,) = fake_windows(fake_words("1", 1, modes="limit"))
