@@ -45,11 +45,11 @@ TARGET_LDFLAGS := -march=rv64imac $(TARGET_MACHINE) $(PICOLIBC) -nostartfiles \
 ENGINE_FLAGS := -ffreestanding -Iengine -Iplatform/riscv64
 RISCV64_FLAGS := $(PICOLIBC) -Iplatform/riscv64
 VIRT_FLAGS := $(PICOLIBC) -Iplatform/riscv64 -Iplatform/virt
-PROGRAM_FLAGS := $(PICOLIBC) -Iengine -Ikernel -Iplatform/riscv64 -Iplatform/virt
+PROGRAM_FLAGS := $(PICOLIBC) -Iengine -Iruntime -Iplatform/riscv64 -Iplatform/virt
 
 ENGINE_SOURCES := $(wildcard engine/*.c)
 SHARED_SOURCES := $(wildcard platform/riscv64/*.c platform/riscv64/*.S platform/virt/*.c \
-    platform/virt/*.S kernel/*.c)
+    platform/virt/*.S runtime/*.c)
 
 # NAME_SOURCES makes build/NAME.elf; a program without sources is not built.
 minimal_SOURCES := $(wildcard examples/minimal.c)
@@ -68,7 +68,7 @@ objects = $(patsubst %,build/%.o,$(basename $(1)))
 build/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
 build/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
 build/platform/virt/%.o: LAYER_FLAGS = $(VIRT_FLAGS)
-$(foreach d,kernel examples bench tests/qemu,build/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
+$(foreach d,runtime examples bench tests/qemu,build/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
 
 build/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -94,13 +94,13 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/virt/machine*.c \
-    kernel/options*.c kernel/medium.c bench/job*.c bench/pacing*.c \
+    runtime/options*.c runtime/medium.c bench/job*.c bench/pacing*.c \
     bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c tests/model/*.c \
     tests/board/*.c) \
     $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_take_over.c plic.c wired.c)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # tests/model comes first: its nvme_port.h stands in for the target's.
-HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Iengine -Ikernel \
+HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Iengine -Iruntime \
     -Iplatform/riscv64 -Iplatform/virt -Ibench -Itests/board
 
 # $(1) a folder below build/host/, $(2) the compiler, $(3) its flags
@@ -164,13 +164,13 @@ TIDIED := $(CLANG_OBJECTS:build/clang/%.o=build/tidy/%.ok)
 build/clang/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
 build/clang/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
 build/clang/platform/virt/%.o: LAYER_FLAGS = $(VIRT_FLAGS)
-$(foreach d,kernel examples bench tests/qemu,build/clang/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
+$(foreach d,runtime examples bench tests/qemu,build/clang/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
 
 build/clang/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call quiet,CC ) clang $(CLANG_CFLAGS) $(CLANG_LAYER_FLAGS) -MMD -MP -c -o $@ $<
 
-C_FOLDERS := $(wildcard engine platform kernel examples bench tests)
+C_FOLDERS := $(wildcard engine platform runtime examples bench tests)
 C_FILES = $(shell find $(C_FOLDERS) -name '*.[ch]' | sort)
 SH_FILES := $(wildcard scripts/*.sh .ci/run)
 PY_FILES = $(shell find scripts tests -name '*.py' | sort)
@@ -329,7 +329,7 @@ run-coverage: $(HOST_TESTS_coverage)
 	@find build/host/coverage -name '*.gcda' -delete
 	@for t in $^; do ./$$t >build/host/coverage/log.txt 2>&1 || \
 	    { cat build/host/coverage/log.txt; exit 1; }; done
-	@gcovr --root . --filter engine/ --filter kernel/ --filter platform/ \
+	@gcovr --root . --filter engine/ --filter runtime/ --filter platform/ \
 	    --html-details build/coverage.html --print-summary build/host/coverage
 	@echo "details: build/coverage.html"
 

@@ -137,7 +137,7 @@ def check_key(key: Key, sweep: Sweep) -> None:
     if key.delivery not in sweep.delivery:
         raise GuestFailed(
             f"it says that its interrupts are delivered {key.delivery}, asked for was "
-            f"{', '.join(sweep.delivery)} on {key.harts} hart(s): kernel/storage.c and "
+            f"{', '.join(sweep.delivery)} on {key.harts} hart(s): runtime/storage.c and "
             "scripts/measure/windows.py do not agree about the machine")
     rates = [rate.iops for rate in sweep.rate]
     if key.rate not in rates:

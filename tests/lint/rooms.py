@@ -19,9 +19,9 @@ ROOMS = {
     "engine": (),
     "platform/riscv64": (),
     "platform/virt": ("platform/riscv64",),
-    "kernel": ("engine", "platform/virt", "platform/riscv64"),
-    "bench": ("kernel", "engine", "platform/virt", "platform/riscv64"),
-    "examples": ("kernel", "engine", "platform/virt", "platform/riscv64"),
+    "runtime": ("engine", "platform/virt", "platform/riscv64"),
+    "bench": ("runtime", "engine", "platform/virt", "platform/riscv64"),
+    "examples": ("runtime", "engine", "platform/virt", "platform/riscv64"),
 }
 # The engine's only <system> headers, and its one way to a port, whose functions are inline.
 ENGINE_SYSTEM = {"stdint.h", "stddef.h", "stdbool.h"}

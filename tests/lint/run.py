@@ -31,7 +31,7 @@ FILE_LINES_EXCEPTIONS = {"engine/nvme.h": 690}
 PARAMETERS_MAX = 6
 WORKERS = 2
 
-FOLDERS = "engine platform kernel bench examples scripts tests results .ci".split()
+FOLDERS = "engine platform runtime bench examples scripts tests results .ci".split()
 # Test programs of the host may allocate; what they test may not.
 HOST_ONLY = (
     "tests/unit/",
@@ -242,7 +242,7 @@ def check_header(source: Source, compiler: str, language: str) -> list[Finding]:
     model = source.name.startswith(HOST_ONLY)
     folders = (["tests/model", "tests/sim"] if model else []) + [
         "engine",
-        "kernel",
+        "runtime",
         "platform/riscv64",
         "platform/virt",
         str(source.path.parent),

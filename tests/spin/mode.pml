@@ -2,7 +2,7 @@
 /*
  * The mode of a live queue changes: nvme_queue_set_mode(), nvme_queue_arm(), nvme_source_served()
  * (engine/source.c), nvme_irq_service() and nvme_vector_service() (engine/interrupt.c), under
- * storage_wait() (kernel/storage.c).
+ * storage_wait() (runtime/storage.c).
  *
  * One hart with a thread and a handler, one source, a device that posts ENTRIES completions when it
  * likes. The thread and done() change the mode as they like; in hybrid mode the thread spins or

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting without losing the wake-up: storage_wait() (kernel/storage.c) around nvme_queue_arm()
+ * Waiting without losing the wake-up: storage_wait() (runtime/storage.c) around nvme_queue_arm()
  * (engine/queue.c), and the thread that calls it in a loop.
  *
  * The device posts ENTRIES completions one after the other, each with an interrupt; the thread

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * kernel/medium.c: when two controllers are doors to one medium, and unusable namespaces in words.
+ * runtime/medium.c: when two controllers are doors to one medium, and unusable namespaces in words.
  */
 #include "fixture.h"
 #include "medium.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * kernel/options*.c: what is taken, what is refused and in which words.
+ * runtime/options*.c: what is taken, what is refused and in which words.
  */
 #include <stdio.h>
 

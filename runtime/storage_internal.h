@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Private to kernel/storage*.c: finding and opening controllers, connecting interrupt lines. */
+/* Private to runtime/storage*.c: finding and opening controllers, connecting interrupt lines. */
 #ifndef HARTQ_STORAGE_INTERNAL_H
 #define HARTQ_STORAGE_INTERNAL_H
 
