@@ -92,7 +92,8 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # ---- the host's unit tests --------------------------------------------------------------------
 
-UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
+UNIT_TESTS := $(notdir $(basename $(UNIT_SOURCES)))
 HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/virt/machine*.c \
     runtime/options*.c runtime/medium.c bench/job*.c bench/pacing*.c \
     bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c tests/model/*.c \
@@ -113,10 +114,12 @@ build/host/$(1)/%.o: %.c Makefile
 build/host/$(1)/libhost.a: $$(patsubst %.c,build/host/$(1)/%.o,$$(HOST_SOURCES))
 	@rm -f $$@
 	$$(call quiet,AR ) ar rcs $$@ $$^
-$$(addprefix build/host/$(1)/,$$(UNIT_TESTS)): build/host/$(1)/%: \
-    build/host/$(1)/tests/unit/%.o build/host/$(1)/libhost.a
-	$$(call quiet,LD ) $(2) $(3) -o $$@ $$^ -lcmocka -lfdt -lpthread
-.SECONDARY: $$(patsubst %,build/host/$(1)/tests/unit/%.o,$$(UNIT_TESTS))
+$$(foreach s,$$(basename $$(UNIT_SOURCES)),$$(eval \
+    build/host/$(1)/$$(notdir $$(s)): build/host/$(1)/$$(s).o))
+$$(addprefix build/host/$(1)/,$$(UNIT_TESTS)): build/host/$(1)/libhost.a
+	$$(call quiet,LD ) $(2) $(3) -o $$@ $$(filter %.o,$$^) build/host/$(1)/libhost.a -lcmocka \
+	    -lfdt -lpthread
+.SECONDARY: $$(UNIT_SOURCES:%.c=build/host/$(1)/%.o)
 HOST_TESTS_$(1) := $$(addprefix build/host/$(1)/,$$(UNIT_TESTS))
 endef
 $(foreach cc,$(HOST_CCS),$(eval $(call host_build,$(cc),$(cc),-O1 $(SANITIZE))))

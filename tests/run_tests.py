@@ -102,7 +102,7 @@ def make(*arguments: str) -> list[str]:
 def host_steps() -> list[Step]:
     """Every unit test with every host compiler."""
     compilers = os.environ.get("HOST_CCS", "gcc clang").split()
-    tests = sorted(path.stem for path in (ROOT / "tests" / "unit").glob("test_*.c"))
+    tests = sorted(path.stem for path in (ROOT / "tests" / "unit").glob("*/test_*.c"))
     return [
         Step(f"{compiler}/{test}", [str(ROOT / "build/host" / compiler / test)], count_cmocka)
         for compiler in compilers

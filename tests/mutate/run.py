@@ -136,7 +136,7 @@ def check(mutants: Sequence[Mutant]) -> int:
 
 def unit_tests(tree: Path) -> list[str]:
     """The unit tests of a tree, as make calls their programs."""
-    names = sorted(path.stem for path in (tree / "tests" / "unit").glob("test_*.c"))
+    names = sorted(path.stem for path in (tree / "tests" / "unit").glob("*/test_*.c"))
     return [f"build/host/{COMPILER}/{name}" for name in names]
 
 
