@@ -12,7 +12,7 @@ import rooms
 Finding = tuple[str, int, str]
 
 # What the engine offers and asks for: (header, prefix of its functions, who must use each).
-PROGRAMS = ("bench/", "kernel/", "runtime/", "examples/")
+PROGRAMS = ("bench/", "runtime/", "examples/")
 API = (
     ("engine/nvme.h", "nvme_", PROGRAMS),
     ("engine/nvme_bench.h", "nvme_", PROGRAMS),

@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.append(str(ROOT / "tests" / "lint"))  # for who imports this as a module
 
 import api  # noqa: E402
 import rooms  # noqa: E402
