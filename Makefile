@@ -266,6 +266,10 @@ plot: ## draw results/latest again, without QEMU
 	@scripts/setup.sh plot
 	@$(PYTHON) scripts/plot.py results/latest
 
+.PHONY: results
+results: ## write docs/results.md from results/reference
+	@cd scripts && $(PYTHON) -m report.results_page
+
 test: ## check, unit tests, simulation, models, scripts, QEMU: all that CI runs
 	@scripts/setup.sh test
 	@$(MAKE) run-tests SUITES="check host sim threads fuzz model scripts qemu"
