@@ -4,7 +4,7 @@
  *
  * Prototypes stand before the include of "nvme_port.h", which is found by include path and
  * defines each of them as a static inline function. A port that forgets one, or gives it
- * another type, does not compile with -Wall -Werror. platform/PORTING.md shows a port in one page.
+ * another type, does not compile with -Wall -Werror. docs/porting.md shows a port in one page.
  *
  * Barriers are named by their purpose, not by an instruction: the engine says what must not
  * pass what, the port knows the cheapest fence that gives it.

@@ -172,7 +172,7 @@ METHOD = (
     "device plays the drive. Instructions come from a pass of its own under -icount.",
     "Latencies are percentiles of each round, then the median over rounds; the curves are of all "
     "rounds together.",
-    "results/README.md has the whole method, and what the figures are not.",
+    "docs/benchmarking.md has the whole method, and what the figures are not.",
 )
 
 

@@ -1,4 +1,4 @@
-"""The README tells the truth: its example is examples/hello.c, its commands exist."""
+"""The README tells the truth: its example is examples/minimal.c, what it names exists."""
 
 import re
 import subprocess
@@ -7,14 +7,41 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+LINES_MAX, WORDS_MAX = 130, 29  # of the document; of nine sentences out of ten
+PLACE = re.compile(r"`([\w./]+)`: `(\w+)`")  # a file and a word in it
+
+
+def sentences() -> list[str]:
+    """The prose, without code, tables, headings and targets of links."""
+    text = re.sub(r"```.*?```", "", README, flags=re.S)
+    text = re.sub(r"^(?:    |\||#).*$", "", text, flags=re.M)
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    parts = re.split(r"\n\s*\n|^- ", text, flags=re.M)
+    return [s for part in parts for s in re.split(r"(?<=[.!?])\s+", part.strip()) if s]
+
+
+def rows() -> list[str]:
+    """The table "to change X, edit Y"."""
+    table = README[README.index("| to change | edit |") :].split("\n\n")[0]
+    return table.splitlines()[2:]
 
 
 class Readme(unittest.TestCase):
+    def test_it_is_short(self) -> None:
+        self.assertLessEqual(len(README.splitlines()), LINES_MAX)
+        lengths = sorted(len(sentence.split()) for sentence in sentences())
+        self.assertLessEqual(lengths[len(lengths) * 9 // 10], WORDS_MAX)
+
     def test_example_is_the_program_that_is_built(self) -> None:
         blocks = re.findall(r"```c\n(.*?)```", README, re.S)
-        program = (ROOT / "examples/hello.c").read_text()
-        body = program[program.index("#include") :]
-        self.assertEqual([body.strip()], [block.strip() for block in blocks])
+        program = (ROOT / "examples/minimal.c").read_text()
+        body = program[program.index("static void read_done") :]
+        self.assertEqual([body], blocks)
+
+    def test_no_figure_is_in_it(self) -> None:
+        """What is measured moves: it is in docs/results.md. The README has no ratio and no IOPS."""
+        figure = r"(?<!Ubuntu )\b\d+\.\d\d|\d,\d{3}|\d ?%|[\d.]+ times|\d+ IOPS"
+        self.assertEqual(re.findall(figure, README), [])
 
     def test_make_targets_exist(self) -> None:
         known = subprocess.run(
@@ -29,6 +56,25 @@ class Readme(unittest.TestCase):
         for name in set(re.findall(r"`((?:[a-z0-9_]+/)+[a-z0-9_.]*)`", README)):
             with self.subTest(name=name):
                 self.assertTrue((ROOT / name).exists() or name.startswith("results/"), name)
+
+    def test_rooms_are_there(self) -> None:
+        table = README[README.index("| room | contents |") :].split("\n\n")[0]
+        named = {name for name in re.findall(r"^\| \[?([a-z]+)/", table, re.M)}
+        there = {
+            path.name for path in ROOT.iterdir()
+            if path.is_dir() and path.name != "build" and not path.name.startswith(".")
+        }  # fmt: skip
+        self.assertEqual(there, named)
+
+    def test_what_to_edit_is_where_it_says(self) -> None:
+        self.assertGreater(len(rows()), 8)
+        for row in rows():
+            with self.subTest(row=row):
+                places = PLACE.findall(row)
+                self.assertTrue(places, "no file with a word in it")
+                for file, word in places:
+                    found = re.search(rf"\b{word}\b", (ROOT / file).read_text())
+                    self.assertTrue(found, f"{file} has no {word}")
 
 
 if __name__ == "__main__":

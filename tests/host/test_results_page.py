@@ -8,10 +8,11 @@ import tempfile
 import unittest
 from pathlib import Path
 
-import support  # noqa: F401: finds scripts/
+import support
 
 from report import results_page
 
+BUILD = support.ROOT / "build"
 TEXT = results_page.PAGE.read_text(encoding="utf-8")
 
 
@@ -26,7 +27,7 @@ class ResultsPage(unittest.TestCase):
             (results_page.RESULTS, "missed_interrupts"),
             (results_page.RESULTS, "submit"),
         ):
-            with self.subTest(field=field), tempfile.TemporaryDirectory() as folder:
+            with self.subTest(field=field), tempfile.TemporaryDirectory(dir=BUILD) as folder:
                 for each in (results_page.PEERS, results_page.RESULTS):
                     path = Path(folder) / each
                     path.parent.mkdir(exist_ok=True)
