@@ -175,7 +175,7 @@ build/clang/%.o: %.c Makefile
 
 C_FOLDERS := $(wildcard engine platform runtime examples bench tests)
 C_FILES = $(shell find $(C_FOLDERS) -name '*.[ch]' | sort)
-SH_FILES := $(wildcard scripts/*.sh .ci/run)
+SH_FILES := $(wildcard scripts/*.sh scripts/hooks/* .ci/run)
 PY_FILES = $(shell find scripts tests -name '*.py' | sort)
 
 # What these two find changes with their version: they judge by the one of Debian 12.
@@ -218,17 +218,18 @@ check-python:
 
 # ---- actions ----------------------------------------------------------------------------------
 
-.PHONY: help all setup run bench bench-quick bench-aa bench-peers plot test test-host test-qemu \
-    test-full check sim threads fuzz mutate model instructions coverage size debug clean \
-    run-bench run-instructions run-tests run-coverage host-tests fuzz-targets
+.PHONY: help all setup run bench bench-quick bench-aa bench-peers plot test \
+    test-host test-qemu test-full check sim threads fuzz mutate model instructions coverage size \
+    debug clean run-bench run-instructions run-tests run-coverage host-tests fuzz-targets
 
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 all: $(PROGRAMS:%=build/%.elf) build/libnvme.a ## build every program into build/
 
-setup: ## install what the build, the bench and the tests need
+setup: ## install what the build, the bench and the tests need, and the commit hook
 	@scripts/setup.sh test
+	@scripts/setup.sh hooks
 
 run: ## boot the hello example and show the disk image before and after
 	@scripts/setup.sh run

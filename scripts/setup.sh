@@ -1,8 +1,10 @@
 #!/bin/sh
 # Installs what hartq needs from the distribution's own packages: Debian 12 and 13, Ubuntu 24.04.
 #
-#   scripts/setup.sh [run|plot|bench|peers|test]      test (everything) unless said otherwise
+#   scripts/setup.sh [run|plot|bench|peers|test|hooks]      test unless named
 #
+# `test` is everything that `make test` needs. `hooks` installs no package: it makes git use
+# scripts/hooks/ in this checkout, unless core.hooksPath is set.
 # Names what is missing, installs it with apt as root or through sudo without a question, else
 # prints the command to type and ends with status 1. Does nothing, fast, when nothing is missing.
 # QEMU=PATH names an emulator from elsewhere, PYTHON=PATH an interpreter.
@@ -132,6 +134,15 @@ check_test() {
     need_command git git
 }
 
+# Git hooks, in a checkout of this project alone and where nobody has chosen others.
+install_hooks() {
+    top=$(cd "$(dirname "$0")/.." && pwd -P)
+    [ "$(git -C "$top" rev-parse --show-toplevel 2>/dev/null)" = "$top" ] || return 0
+    [ -z "$(git -C "$top" config core.hooksPath)" ] || return 0
+    git -C "$top" config core.hooksPath scripts/hooks &&
+        echo 'setup: git checks commit messages with scripts/hooks/commit-msg'
+}
+
 # The first of the named packages that this distribution has; the last if none is known.
 choose() {
     for package in "$@"; do
@@ -194,8 +205,12 @@ plot) checks='python plot' ;;
 bench) checks='cross qemu python plot' ;;
 peers) checks='cross qemu python peers' ;;
 test) checks='cross qemu python plot test' ;;
+hooks)
+    install_hooks
+    exit
+    ;;
 *)
-    echo "usage: scripts/setup.sh [run|plot|bench|peers|test]" >&2
+    echo "usage: scripts/setup.sh [run|plot|bench|peers|test|hooks]" >&2
     exit 2
     ;;
 esac
