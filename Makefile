@@ -218,18 +218,22 @@ check-python:
 
 # ---- actions ----------------------------------------------------------------------------------
 
-.PHONY: help all setup run bench bench-quick bench-aa bench-peers plot test \
+.PHONY: help all setup compile-commands run bench bench-quick bench-aa bench-peers plot test \
     test-host test-qemu test-full check sim threads fuzz mutate model instructions coverage size \
     debug clean run-bench run-instructions run-tests run-coverage host-tests fuzz-targets
 
 help: ## list the actions
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 all: $(PROGRAMS:%=build/%.elf) build/libnvme.a ## build every program into build/
 
 setup: ## install what the build, the bench and the tests need, and the commit hook
 	@scripts/setup.sh test
 	@scripts/setup.sh hooks
+
+compile-commands: ## write compile_commands.json for editors: compiles every program anew
+	@scripts/setup.sh compile-commands
+	@bear --output compile_commands.json -- $(MAKE) --always-make all
 
 run: ## boot the hello example and show the disk image before and after
 	@scripts/setup.sh run

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what hartq needs from the distribution's own packages: Debian 12 and 13, Ubuntu 24.04.
 #
-#   scripts/setup.sh [run|plot|bench|peers|test|hooks]      test unless named
+#   scripts/setup.sh [run|plot|bench|peers|test|compile-commands|hooks]      test unless named
 #
 # `test` is everything that `make test` needs. `hooks` installs no package: it makes git use
 # scripts/hooks/ in this checkout, unless core.hooksPath is set.
@@ -134,6 +134,8 @@ check_test() {
     need_command git git
 }
 
+check_bear() { need_command bear bear; }
+
 # Git hooks, in a checkout of this project alone and where nobody has chosen others.
 install_hooks() {
     top=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -205,12 +207,13 @@ plot) checks='python plot' ;;
 bench) checks='cross qemu python plot' ;;
 peers) checks='cross qemu python peers' ;;
 test) checks='cross qemu python plot test' ;;
+compile-commands) checks='cross bear' ;;
 hooks)
     install_hooks
     exit
     ;;
 *)
-    echo "usage: scripts/setup.sh [run|plot|bench|peers|test|hooks]" >&2
+    echo "usage: scripts/setup.sh [run|plot|bench|peers|test|compile-commands|hooks]" >&2
     exit 2
     ;;
 esac
