@@ -11,13 +11,13 @@ from analysis.intervals import VERDICTS, Estimate, ratio_of
 from analysis.series import (MAIN, MODE_NAMES, all_series, offered_text, open_jobs,
                              share_of_saturation)
 from measure.environment import has_device_core
+from measure.modes import WAITING
 from results.result_file import FAULTS
 
 LIMIT_GOALS = ((1, 1, 0.95), (32, 1 << 30, 0.90))  # least depth, greatest, polling over the limit
 HYBRID_GOAL = 0.95  # of polling and of interrupts
 IDLE_GOAL = 0.8  # of what interrupts leave idle
 IDLE_SHARE_MAX = 0.105  # of saturation: the load that the goal is for, 10 % and its rounding
-WAITING = ("irq", "hybrid")  # the modes that take interrupts and can miss one
 MESSAGES_SAFE = (9, 2)  # a QEMU before it can lose a message to an IMSIC under load
 
 

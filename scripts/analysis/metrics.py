@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable
 from analysis.comparisons import Ratios, brief
 from analysis.intervals import Estimate, estimate, paired_ratio
 from analysis.series import MODE_NAMES, Modes
+from measure.modes import USABLE as MODES
 from results import repetitions
 from results.histogram import END_TEXT, LAST_NS
-
-MODES = ("poll", "irq", "hybrid")
 
 
 @dataclasses.dataclass(frozen=True)

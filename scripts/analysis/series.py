@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-MODE_NAMES = {
-    "poll": "polling", "irq": "interrupts", "hybrid": "hybrid", "limit": "device limit",
-    "null": "null (completions in memory)",
-}
+from measure.modes import NAMES
+
+MODE_NAMES = NAMES
 
 
 @dataclasses.dataclass(frozen=True)

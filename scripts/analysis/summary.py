@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 
 from analysis.intervals import estimate, paired_ratio
+from measure.modes import WAITING
 from measure.plan import COMPLETIONS, DELIVERIES
 from measure.windows import Key, Window, idle_of
 from qemu.host_cpu import CLASSES
 from results import fio, repetitions
 from results.result_file import COMPARED, REFERENCES
-
-POLLING = ("poll", "limit", "null")
 
 
 def group(windows: Iterable[Window]) -> dict[Key, list[Window]]:
@@ -101,7 +100,7 @@ def polls(mode: str, windows: list[Window]) -> dict[str, float | None]:
     if mode == "hybrid":
         return {"polls_per_io": None, "idle_polls_per_io": None}
     return {
-        "polls_per_io": _per_io(windows, "services") if mode in POLLING else 0.0,
+        "polls_per_io": _per_io(windows, "services") if mode not in WAITING else 0.0,
         "idle_polls_per_io": _per_io(windows, "idle_polls"),
     }
 

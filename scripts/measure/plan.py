@@ -11,11 +11,10 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 
+from measure.modes import MEASURED, MODES, SPINNING
 from qemu.machine import PRIVATE_LINES, UsageError
 
-MEASURED = ("poll", "irq", "hybrid", "limit")  # unless others are asked for
-COMPLETIONS = (*MEASURED, "null")
-SPINNING = ("poll", "hybrid", "limit", "null")  # these need a core of the host for each hart
+COMPLETIONS = tuple(MODES)
 DELIVERIES = ("per-hart", "shared", "msix")
 PROCESSES = ("linear", "poisson")
 WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from measure.modes import REFERENCES
 from qemu.host_cpu import CLASSES
 from results import repetitions
 
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
 BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)  # by foreign files
-REFERENCES = ("limit", "null")  # lines that modes are compared with, themselves with none
 COMPARED = (*REFERENCES, "poll", "irq")
 FAULTS = ("missed", "errors", "stale", "malformed")  # sums that say something is wrong if not 0
 

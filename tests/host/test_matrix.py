@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 import unittest
 
-from support import ScriptTest
+from support import ROOT, ScriptTest
 
 from measure import option_values, options, plan as plans, saturation
+from measure.modes import MODES
 from measure.windows import Target, boot_machine
 from qemu.machine import UsageError
 
@@ -18,6 +20,11 @@ def rate_of(percent: int) -> plans.Rate:
 
 
 class Matrix(ScriptTest):
+    def test_modes_are_those_of_the_guest(self) -> None:
+        source = (ROOT / "bench" / "job.c").read_text()
+        words = re.search(r"completion_words\[\] = \{([^}]*), NULL\}", source)[1]
+        self.assertEqual(list(MODES), re.findall(r'"(\w+)"', words))
+
     def test_default_is_what_the_bench_promises(self) -> None:
         preset = plans.PRESETS["default"]
         plan = self.plan_of(preset)
