@@ -5,6 +5,7 @@
 #   CROSS=riscv64-unknown-elf-   QEMU=qemu-system-riscv64   PYTHON=python3   HOST_CCS="gcc clang"
 #   PEERS=--quick (bench-peers: options of scripts/peers.py)
 #   APP=hello (make debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (sim, fuzz)
+#   BOARD=virt (a folder of platform/; make clean first)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -15,6 +16,8 @@ CROSS ?= riscv64-unknown-elf-
 TARGET_CC := $(CROSS)gcc
 TARGET_AR := $(CROSS)ar
 OPTIMIZE ?= -O2
+BOARD ?= virt
+BOARD_FOLDER := platform/$(BOARD)
 HOST_CCS ?= gcc clang
 APP ?= hello
 SECONDS ?= 60
@@ -39,17 +42,17 @@ TARGET_CFLAGS := -std=c17 $(OPTIMIZE) -g -march=rv64imac_zicsr_zifencei $(TARGET
     -ffunction-sections -fdata-sections $(WARNINGS)
 # The multilib of picolibc is found under the name without the newer extensions.
 TARGET_LDFLAGS := -march=rv64imac $(TARGET_MACHINE) $(PICOLIBC) -nostartfiles \
-    -T platform/virt/link.ld -Wl,--gc-sections
+    -T $(BOARD_FOLDER)/link.ld -Wl,--gc-sections
 
 # Include paths are the layering: a file cannot include what its layer may not know.
 ENGINE_FLAGS := -ffreestanding -Iengine -Iplatform/riscv64
 RISCV64_FLAGS := $(PICOLIBC) -Iplatform/riscv64
-VIRT_FLAGS := $(PICOLIBC) -Iplatform/riscv64 -Iplatform/virt
-PROGRAM_FLAGS := $(PICOLIBC) -Iengine -Iruntime -Iplatform/riscv64 -Iplatform/virt
+BOARD_FLAGS := $(PICOLIBC) -Iplatform/riscv64 -I$(BOARD_FOLDER)
+PROGRAM_FLAGS := $(PICOLIBC) -Iengine -Iruntime -Iplatform/riscv64 -I$(BOARD_FOLDER)
 
 ENGINE_SOURCES := $(wildcard engine/*.c)
-SHARED_SOURCES := $(wildcard platform/riscv64/*.c platform/riscv64/*.S platform/virt/*.c \
-    platform/virt/*.S runtime/*.c)
+SHARED_SOURCES := $(wildcard platform/riscv64/*.c platform/riscv64/*.S $(BOARD_FOLDER)/*.c \
+    $(BOARD_FOLDER)/*.S runtime/*.c)
 
 # NAME_SOURCES makes build/NAME.elf; a program without sources is not built.
 minimal_SOURCES := $(wildcard examples/minimal.c)
@@ -67,7 +70,7 @@ objects = $(patsubst %,build/%.o,$(basename $(1)))
 
 build/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
 build/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
-build/platform/virt/%.o: LAYER_FLAGS = $(VIRT_FLAGS)
+build/$(BOARD_FOLDER)/%.o: LAYER_FLAGS = $(BOARD_FLAGS)
 $(foreach d,runtime examples bench tests/qemu,build/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
 
 build/%.o: %.c Makefile
@@ -84,7 +87,7 @@ build/libnvme.a: $(call objects,$(ENGINE_SOURCES))
 
 define program
 build/$(1).elf: $$(call objects,$$($(1)_SOURCES) $$(SHARED_SOURCES)) build/libnvme.a \
-    platform/virt/link.ld
+    $(BOARD_FOLDER)/link.ld
 	$$(call quiet,LD ) $$(TARGET_CC) $$(TARGET_LDFLAGS) -Wl,-Map=build/$(1).map -o $$@ \
 	    $$(filter %.o,$$^) build/libnvme.a
 endef
@@ -107,10 +110,10 @@ HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Ie
 # $(1) a folder below build/host/, $(2) the compiler, $(3) its flags
 # tests/board stands in for the headers of platform/riscv64 that are of one machine only.
 define host_build
-build/host/$(1)/platform/virt/%.o: BOARD_FLAGS = -Itests/board
+build/host/$(1)/platform/virt/%.o: HOST_BOARD = -Itests/board
 build/host/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
-	$$(call quiet,CC ) $(2) $$(BOARD_FLAGS) $$(HOST_CFLAGS) $(3) -MMD -MP -c -o $$@ $$<
+	$$(call quiet,CC ) $(2) $$(HOST_BOARD) $$(HOST_CFLAGS) $(3) -MMD -MP -c -o $$@ $$<
 build/host/$(1)/libhost.a: $$(patsubst %.c,build/host/$(1)/%.o,$$(HOST_SOURCES))
 	@rm -f $$@
 	$$(call quiet,AR ) ar rcs $$@ $$^
@@ -166,7 +169,7 @@ TIDIED := $(CLANG_OBJECTS:build/clang/%.o=build/tidy/%.ok)
 
 build/clang/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
 build/clang/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
-build/clang/platform/virt/%.o: LAYER_FLAGS = $(VIRT_FLAGS)
+build/clang/$(BOARD_FOLDER)/%.o: LAYER_FLAGS = $(BOARD_FLAGS)
 $(foreach d,runtime examples bench tests/qemu,build/clang/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
 
 build/clang/%.o: %.c Makefile
