@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "job_internal.h"
-#include "nvme.h"
 #include "options.h"
 
 enum {
@@ -100,6 +99,18 @@ const char *job_rw_word(enum job_rw rw)
 const char *job_completion_word(enum job_completion completion)
 {
     return completion_words[completion];
+}
+
+enum nvme_mode job_queue_mode(enum job_completion completion)
+{
+    switch (completion) {
+    case JOB_IRQ:
+        return NVME_MODE_INTERRUPT;
+    case JOB_HYBRID:
+        return NVME_MODE_HYBRID;
+    default:
+        return NVME_MODE_POLL;
+    }
 }
 
 const char *job_verify_word(unsigned verify)

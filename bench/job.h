@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "nvme.h"
+
 enum {
     JOB_LISTS = 7,        /* options that take a list */
     JOB_LIST_MAX = 16,    /* values of one list */
@@ -95,6 +97,9 @@ static inline bool job_verifies(const struct job *job)
 const char *job_rw_word(enum job_rw rw);
 const char *job_completion_word(enum job_completion completion);
 const char *job_process_word(enum job_process process);
+
+/* The mode of the engine's queues that a way to find completions needs. */
+enum nvme_mode job_queue_mode(enum job_completion completion);
 
 /* A name such as randread-4k-qd32-b1-poll; several harts add their number, the open loop its
  * rate: randread-4k-qd32-b1-h4-r5000-poisson-irq. */

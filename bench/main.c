@@ -63,18 +63,6 @@ static void work(void *arg, unsigned index)
     }
 }
 
-static enum nvme_mode mode_of(const struct job_point *point)
-{
-    switch (point->completion) {
-    case JOB_IRQ:
-        return NVME_MODE_INTERRUPT;
-    case JOB_HYBRID:
-        return NVME_MODE_HYBRID;
-    default:
-        return NVME_MODE_POLL;
-    }
-}
-
 /* The point fits the namespace. Prints what does not. */
 static bool check_namespace(const struct job_point *point)
 {
@@ -118,7 +106,7 @@ static bool open_storage(const struct job_point *point)
 {
     struct storage_config config = {
         .harts = point->numjobs,
-        .mode = mode_of(point),
+        .mode = job_queue_mode(point->completion),
         .irq_off = point->completion == JOB_HYBRID, /* workload_run() */
         .timeout_ns = bench.job.timeout_ns,
         .controller = bench.job.controller,

@@ -153,6 +153,16 @@ static void modes_are_innermost(void **state)
     }
 }
 
+static void queues_have_the_mode_of_a_completion(void **state)
+{
+    (void)state;
+    assert_int_equal(job_queue_mode(JOB_IRQ), NVME_MODE_INTERRUPT);
+    assert_int_equal(job_queue_mode(JOB_HYBRID), NVME_MODE_HYBRID);
+    assert_int_equal(job_queue_mode(JOB_POLL), NVME_MODE_POLL);
+    assert_int_equal(job_queue_mode(JOB_LIMIT), NVME_MODE_POLL);
+    assert_int_equal(job_queue_mode(JOB_NULL), NVME_MODE_POLL);
+}
+
 static void help_knows_the_open_loop(void **state)
 {
     char said[SAID_BYTES];
@@ -166,11 +176,12 @@ static void help_knows_the_open_loop(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[2 + COUNT_OF(refused_cases) + COUNT_OF(name_cases)] = {
+    struct CMUnitTest tests[3 + COUNT_OF(refused_cases) + COUNT_OF(name_cases)] = {
         cmocka_unit_test(modes_are_innermost),
+        cmocka_unit_test(queues_have_the_mode_of_a_completion),
         cmocka_unit_test(help_knows_the_open_loop),
     };
-    size_t count = 2;
+    size_t count = 3;
 
     fixture_add_cases(tests, &count, refusal_says_why, refused_cases, COUNT_OF(refused_cases),
                       sizeof(refused_cases[0]));
