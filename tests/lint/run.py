@@ -32,7 +32,7 @@ FILE_LINES_EXCEPTIONS = {"engine/nvme.h": 690}
 PARAMETERS_MAX = 6
 WORKERS = 2
 
-FOLDERS = "engine platform runtime bench examples scripts tests results .ci".split()
+FOLDERS = "engine platform runtime bench examples scripts tests results docs .ci".split()
 # Test programs of the host may allocate; what they test may not.
 HOST_ONLY = (
     "tests/unit/",
