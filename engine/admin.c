@@ -97,7 +97,7 @@ static void check_outside_done(const struct nvme_controller *controller)
         const struct nvme_queue *queue = &controller->queues[i];
 
         if (queue->owner == hart && nvme_queue_is_serving(queue)) {
-            hal_panic("a controller is administered in done(), or in a trap amid a drain");
+            hal_panic("a controller is administered in done() or in a trap inside it (R6)");
         }
     }
 }
@@ -107,7 +107,7 @@ unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reas
     unsigned long irq = hal_irq_save();
 
     if ((controller->line.closed & reason) != 0) {
-        hal_panic("a controller is administered twice at a time");
+        hal_panic("a controller is administered twice at a time (R6)");
     }
     check_outside_done(controller);
     nvme_source_close(&controller->line, reason);

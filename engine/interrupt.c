@@ -23,7 +23,7 @@ static void enter(struct nvme_controller *controller)
 void nvme_irq_enter(struct nvme_controller *controller)
 {
     if (!hal_irq_is_off()) {
-        hal_panic("nvme_irq_enter is called with interrupts on");
+        hal_panic("nvme_irq_enter is called with interrupts on (R3)");
     }
     enter(controller);
     controller->line.claims++;

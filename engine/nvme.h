@@ -14,7 +14,7 @@
  * R2  Poll queue. A queue that was opened to poll is used by one thread and never in a trap.
  * R3  Interrupt queue. Threads of its owner may post and submit at any time: these calls turn
  *     interrupts off themselves. nvme_queue_service, nvme_queue_watch, nvme_queue_arm and
- *     nvme_queue_kicked need interrupts off already.
+ *     the interrupt entry points below need interrupts off already.
  * R4  done() runs once for each posted request, on the owner. It may reuse its buffer and post to
  *     queues of its hart, from an interrupt queue to interrupt queues only (R2). It may not wait,
  *     reap, open or close.
@@ -39,9 +39,9 @@
  * R15 Errors. NVME_OK is 0, errors are negative. A call that fails has changed nothing, and writes
  *     its out-parameters only on NVME_OK, unless its text says otherwise.
  *
- * A call that breaks R5 or R6 ends in hal_panic. A wrong hart (R1) and interrupts left on (R3) are
- * noticed in rare calls only: in nvme_queue_watch, and at the first doorbell or reap after an idle
- * time. A check for each request would cost instructions.
+ * A call that breaks R5 or R6 ends in hal_panic, which names the rule. A wrong hart (R1) and
+ * interrupts left on (R3) are noticed in rare calls only: in nvme_queue_watch, and at the first
+ * doorbell or reap after an idle time. A check for each request would cost instructions.
  *
  * Interrupt entry points. Interrupts are off in each. The handlers of a line and of a vector run
  * between claim and complete.

@@ -63,7 +63,7 @@ static inline enum nvme_error nvme_controller_failure(const struct nvme_controll
 static inline void nvme_check_hart(uint32_t hart)
 {
     if (hal_hart() != hart && hal_hart() != NVME_HART_UNKNOWN) {
-        hal_panic("a call on a queue or a line is made on a hart that does not own it");
+        hal_panic("a call on a queue or a line is made on a hart that does not own it (R1)");
     }
 }
 

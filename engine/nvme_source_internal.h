@@ -105,7 +105,7 @@ static inline uint64_t nvme_queue_bit(const struct nvme_queue *queue)
 static inline void nvme_source_check_claim(const struct nvme_source *source)
 {
     if ((source->closed & NVME_CLOSED_ADMIN) != 0) {
-        hal_panic("a controller is administered on a hart that does not take its interrupt");
+        hal_panic("a controller is administered on a hart without its interrupt (R6)");
     }
 }
 

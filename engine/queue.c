@@ -52,7 +52,7 @@ void nvme_queue_check_context(const struct nvme_queue *queue)
 {
     nvme_check_hart(queue->owner);
     if (queue->interrupts && !hal_irq_is_off()) {
-        hal_panic("a queue that interrupts is serviced with interrupts on");
+        hal_panic("a queue is serviced with interrupts on (R3)");
     }
 }
 
@@ -325,7 +325,7 @@ static NVME_COLD uint32_t service_odd(struct nvme_queue *queue, uint32_t budget)
         return 0;
     }
     if (nvme_queue_is_serving(queue)) {
-        hal_panic("nvme_queue_service is nested, or on two harts at once");
+        hal_panic("nvme_queue_service is nested, or on two harts at once (R5)");
     }
     if (attend(queue)) {
         return nvme_queue_service(queue, budget);
