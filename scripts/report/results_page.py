@@ -2,7 +2,7 @@
 
     cd scripts && python3 -m report.results_page
 
-It reads the files as they are, without the analysis: what it prints can be found in them.
+It only adds and divides: each figure can be found in the file that is named above its table.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from analysis.intervals import CONFIDENCE_WANTED, STANDSTILL
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE, PAGE = ROOT / "results" / "reference", ROOT / "docs" / "results.md"
@@ -23,7 +25,6 @@ DEPTHS = (1, 4, 32, 128, 512)  # a column each, where there are many rows
 PHASES = ("submit", "arm", "interrupt", "answer", "end", "reap")  # of a row of instructions
 FAULTS = ("missed_interrupts", "errors", "stale", "malformed")
 NORMAL = ("late", "spurious_interrupts")
-CONFIDENCE_WANTED = 0.95
 
 HEAD = """\
 # Results
@@ -47,12 +48,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def ratio(found: dict | None) -> str:
-    """A median and its interval."""
+    """A median and its interval; `inf` where the other side stood still."""
     if not found:
         return "-"
-    low, high = found["interval"]
+    median, low, high = ("inf" if each >= STANDSTILL / 2 else f"{each:.2f}"
+                         for each in (found["median"], *found["interval"]))  # fmt: skip
     doubt = "" if found["confidence"] >= CONFIDENCE_WANTED else " ?"
-    return f"{found['median']:.2f} ({low:.2f}-{high:.2f}){doubt}"
+    return f"{median} ({low}-{high}){doubt}"
 
 
 def goal(comparison: dict) -> str:
