@@ -27,7 +27,7 @@ from measure.plan import DELIVERIES, Plan, duration, with_rates
 from measure.progress import Progress
 from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
 from qemu.machine import ROOT, UsageError, find_app
-from report import answer, chart_names
+from report import answer, pictures, tables
 from results import result_file, resume
 
 STATUS_OK, STATUS_FAILED, STATUS_STOPPED = 0, 1, 130
@@ -130,7 +130,7 @@ class Run:
             self._mine = self.folder
         result_file.save(result, self.folder)
         resume.save_windows(self.windows, self.folder)
-        chart_names.clear(self.folder)
+        pictures.clear(self.folder)
         return result
 
 
@@ -147,7 +147,7 @@ def report(result: dict, out: Path) -> int:
     if main_series:
         print(f"{main_series.rw}, {size_text(main_series.bs)}, {main_series.harts} hart(s) unless "
               "a column says otherwise; median and interval of the repetitions")
-    print(*answer.table(result), "", *answer.words(result), "", sep="\n")
+    print(*tables.table(result), "", *answer.words(result), "", sep="\n")
     print(*goals.lines(result), *goals.missed_lines(result), sep="\n")
     faults = goals.faults(result)
     print(*faults, sep="\n", end="\n" if faults else "")

@@ -20,7 +20,7 @@ from pathlib import Path
 from analysis import goals, summary
 from cli import command
 from cli.signals import Stopped, heed_signals
-from linux import boot as linux_boot, image as linux_image, results, words
+from linux import boot as linux_boot, image as linux_image, results, tables
 from linux.image import say
 from linux.plan import BS, DEFAULT, ENGINES, QUICK, RW, PeerPlan, job_files
 from measure import environment
@@ -38,17 +38,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="peers.py", description=__doc__, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     add = parser.add_argument
     add("--quick", action="store_true", help="3 pairs of short windows: no statement, a look")
     add("--boots", type=int, metavar="N",
-        help=f"boot pairs, 1 to {BOOTS_MAX} (default {DEFAULT.boots}: 95 %% needs 6)")  # fmt: skip
+        help=f"boot pairs, 1 to {BOOTS_MAX} (default {DEFAULT.boots}: 95 %% needs 6)")
     add("--backing", default="null", metavar="WHERE",
-        help="null[:SIZE], ram:SIZE or a raw image (default null); the same for both")  # fmt: skip
+        help="null[:SIZE], ram:SIZE or a raw image (default null); the same for both")
     add("--out", type=Path, default=ROOT / "results" / "latest" / "peers", metavar="DIR",
-        help="where the result goes (default results/latest/peers)")  # fmt: skip
+        help="where the result goes (default results/latest/peers)")
     add("--image", type=Path, default=linux_image.CACHE, metavar="DIR",
-        help="where Linux's packages are kept (default build/peers)")  # fmt: skip
+        help="where Linux's packages are kept (default build/peers)")
     add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")
     add("--dry-run", action="store_true", help="print the plan and stop")
     return parser
@@ -106,7 +106,7 @@ class Run:
         linux_boot.write_initrd(
             self.image / "base.cpio", self.linux["modules"], job_files(self.plan, boot),
             machine.initrd,
-        )  # fmt: skip
+        )
 
     def boot_ours(self, boot: int) -> None:
         """All our sweeps once."""
@@ -158,12 +158,12 @@ class Run:
         """Write everything as it stands."""
         header = {**self.environment, "host_load_after": environment.load_averages(),
                   "host_affinity": sorted(os.sched_getaffinity(0)),
-                  "pairs": self.pairs}  # fmt: skip
+                  "pairs": self.pairs}
         options = {
             "ioengine": "hartq", "direct": 1, "time_based": 1, "rw": RW, "bs": BS,
             "runtime": f"{self.plan.ours_ms}ms", "ramp_time": f"{self.plan.ours_ramp_ms}ms",
             "rounds": self.plan.boots, "boots": self.plan.boots,
-        }  # fmt: skip
+        }
         if self.windows:
             ours = summary.build(self.windows, header, options, partial)
             result_file.save(ours, self.out)
@@ -189,8 +189,8 @@ def report(run: Run, result: dict) -> None:
     linux = result["linux"]
     print(f"\nhartq and Linux in turn, {run.pairs} boot pairs: {linux['distribution']}, kernel "
           f"{linux['kernel']}, fio {linux['fio']}; one hart, AIA, medians and intervals of the "
-          "paired ratios")  # fmt: skip
-    print(*words.table(result["comparisons"]), "", *result["words"], "", sep="\n")
+          "paired ratios")
+    print(*tables.lines(result["comparisons"]), "", sep="\n")
     if run.retries:
         print(f"boots of Linux that were run a second time: {len(run.retries)}")
     for line in (*run.missed, *run.faults):

@@ -83,12 +83,14 @@ check_firmware() {
 check_python() { need_command python3 python3; }
 
 check_plot() {
-    modules_missing=$("$python" -c 'import importlib.util as u
-print(*[m for m in ("matplotlib", "numpy", "tqdm") if u.find_spec(m) is None])' 2>/dev/null) ||
-        modules_missing='matplotlib numpy tqdm'
-    need_module matplotlib python3-matplotlib
-    need_module numpy python3-numpy
-    need_module tqdm python3-tqdm
+    modules='jinja2 matplotlib numpy tqdm'
+    # shellcheck disable=SC2086 # the modules are words
+    modules_missing=$("$python" -c 'import importlib.util as u, sys
+print(*[m for m in sys.argv[1:] if u.find_spec(m) is None])' $modules 2>/dev/null) ||
+        modules_missing=$modules
+    for module in $modules; do
+        need_module "$module" "python3-$module"
+    done
 }
 
 check_peers() {

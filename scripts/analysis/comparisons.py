@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Sequence
 
 from analysis.intervals import STANDSTILL, Estimate, ratio_of, ratio_text
-from analysis.series import MODE_NAMES, Modes
+from analysis.series import Modes
 
 RATIO_MIN = 1 / STANDSTILL  # a mode that stood still for whole repetitions
 NO_DIFFERENCE = "no significant difference"
@@ -19,11 +19,6 @@ def paired(modes: Modes, mode: str, other: str) -> Ratios:
     """Paired ratio of one mode's IOPS to another's at each depth."""
     ratios = {d: ratio_of(job, f"ratio_to_{other}") for d, job in modes.get(mode, {}).items()}
     return {depth: ratio for depth, ratio in ratios.items() if ratio}
-
-
-def poll_over_irq(modes: Modes) -> Ratios:
-    """Paired ratio of polling to interrupts at each depth."""
-    return paired(modes, "poll", "irq")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,29 +84,6 @@ def factor_text(ratios: Ratios, depths: Sequence[int], power: int = 1) -> str:
     return " to ".join(f"x{ratio_text(each)}".replace("xw", "w") for each in ends)
 
 
-def are(mode: str) -> str:
-    """A mode and its verb."""
-    return f"{MODE_NAMES[mode]} {'are' if mode == 'irq' else 'is'}"
-
-
-def comparison(ratios: Ratios, mode: str, other: str) -> list[str]:
-    """Who of two modes is faster at which depth."""
-    if not any(ratio.sure for ratio in ratios.values()):
-        names = f"{MODE_NAMES[mode]} from {MODE_NAMES[other]}"
-        return [f"too few rounds to tell {names} (six at least)"]
-    lines = []
-    for verdict, fast, slow in ((1, mode, other), (-1, other, mode)):
-        if depths := by_verdict(ratios, verdict):
-            lines.append(
-                f"{are(fast)} faster than {MODE_NAMES[slow]} at queue depth "
-                f"{depths_text(depths, ratios)} ({factor_text(ratios, depths, verdict)}, paired)")
-    if same := by_verdict(ratios, 0):
-        lines.append(
-            f"{MODE_NAMES[mode]} against {MODE_NAMES[other]}: {NO_DIFFERENCE} at queue depth "
-            f"{depths_text(same, ratios)}")
-    return lines
-
-
 def brief(ratios: Ratios, more: str, less: str) -> str:
     """A comparison in one phrase; `more` and `less` are the words for above and below one."""
     if not ratios:
@@ -148,6 +120,3 @@ def stopping(ratios: Ratios) -> str:
     if behind := by_verdict(ratios, -1):
         return f"none found; polling leads nowhere, interrupts from {min(behind)} on"
     return f"none found; {NO_DIFFERENCE} at any depth"
-
-
-contest = comparison  # old name, until the report uses the new one

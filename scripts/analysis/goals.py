@@ -165,6 +165,3 @@ def missed_lines(result: dict) -> list[str]:
                          f"all before {safe} can; the watchdog found what was missed: no failure "
                          "of ours")
     return found
-
-
-aims = all_goals  # old name, until the report uses the new one

@@ -111,6 +111,3 @@ def noise_lines(result: dict) -> list[str]:
         each = ", ".join(f"{factor:.2f}" for factor in boots.values())
         found.append(f"boot by boot the same points reached {each} of their median")
     return found + beyond(result)
-
-
-troubles, crowding = warnings, noise_lines  # old names, until the report uses the new ones

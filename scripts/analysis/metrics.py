@@ -7,9 +7,9 @@ mode's own value has an interval.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from analysis.comparisons import Ratios, brief
+from analysis.comparisons import Ratios
 from analysis.intervals import Estimate, estimate, paired_ratio
 from analysis.series import MODE_NAMES, Modes
 from measure.modes import USABLE as MODES
@@ -73,33 +73,6 @@ def over(modes: Modes, mode: str, other: str, quantity: Quantity) -> Ratios:
     return found
 
 
-def words(modes: Modes, mode: str) -> list[str]:
-    """What a mode spends of harts and host against each of the others."""
-    lines = []
-    for other in (each for each in MODES if each != mode):
-        parts = [
-            f"{name} {found}"
-            for name, quantity in (("hart's busy time", BUSY), ("vCPU time per I/O", VCPU),
-                                   ("device time per I/O", DEVICE))
-            if (found := brief(over(modes, mode, other, quantity), "more", "less"))]
-        if parts:
-            lines.append(f"{MODE_NAMES[mode]} against {MODE_NAMES[other]}: {'; '.join(parts)}")
-    return lines
-
-
-def busy_range(modes: Modes) -> list[str]:
-    """How much of the hart each mode takes, from its least to its most busy depth."""
-    parts = []
-    for mode in MODES:
-        found = (value(job, BUSY) for job in modes.get(mode, {}).values())
-        shares = [each.median for each in found if each]
-        if shares:
-            low, high = min(shares), max(shares)
-            both = f"{low:.0f} to {high:.0f}" if round(low) != round(high) else f"{high:.0f}"
-            parts.append(f"{MODE_NAMES[mode]} {both} %")
-    return [f"the hart's busy time over all queue depths: {', '.join(parts)}"] if parts else []
-
-
 def latency_text(job: dict) -> str:
     """p50/p99 in microseconds, medians over repetitions; `-` for what was not measured."""
     found = (value(job, quantity) for quantity in (P50, P99))
@@ -138,23 +111,3 @@ def figure_rows(modes: Modes) -> list[list[str]]:
         for depth in depths
         for mode in MODES
         if (job := modes.get(mode, {}).get(depth))]
-
-
-def instructions(all_series: Iterable[Modes], mode: str) -> list[str]:
-    """Instructions per I/O of a mode, where they were counted, beside the others'."""
-    counted: dict[tuple[int, int], dict[str, float]] = {}
-    for modes in all_series:
-        for name in MODES:
-            for depth, job in modes.get(name, {}).items():
-                if (count := job["hartq"]["instructions_per_io"]) is not None:
-                    place = counted.setdefault((depth, job["hartq"]["batch"]), {})
-                    place.setdefault(name, count)
-    texts = [
-        f"{found[mode]:.0f} at queue depth {depth}, batch {batch} ("
-        + ", ".join(f"{MODE_NAMES[n]} {found[n]:.0f}" for n in MODES if n in found and n != mode)
-        + ")"
-        for (depth, batch), found in sorted(counted.items())
-        if mode in found]
-    name = MODE_NAMES[mode]
-    awake = ", with a wait awake" if mode == "hybrid" else ""
-    return [f"{name}'s instructions per I/O{awake}, exact: {'; '.join(texts)}"] if texts else []

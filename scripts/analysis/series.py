@@ -95,8 +95,4 @@ def offered_text(result: dict, job: dict) -> str:
     """An open-loop job's load in words."""
     share = share_of_saturation(result, job)
     known = f"{100 * share:.0f} %" if share is not None else "an unknown share"
-    return f"{job['hartq']['offered_iops']:,} IOPS offered ({known} of the capacity)"
-
-
-# Old names, until the report uses the new ones.
-Family, families, share_of_capacity = Series, all_series, share_of_saturation
+    return f"{job['hartq']['offered_iops']:,} IOPS offered ({known} of saturation)"

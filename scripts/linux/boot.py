@@ -27,7 +27,7 @@ CALL_S = 1.5  # start of one fio, for the estimate only
 COMMAND_LINE = (
     "console=ttyS0", "earlycon=sbi", "loglevel=4", "printk.devkmsg=on", "printk.time=0",
     "panic=1", "rdinit=/init",
-)  # fmt: skip
+)
 WIRED = re.compile(r"^(serial|uart|rtc)@")
 INTERRUPT_PROPERTIES = ("interrupts", "interrupts-extended", "interrupt-parent")
 

@@ -96,7 +96,7 @@ def merged_side(sides: Sequence[dict]) -> dict:
             ("min", min(rates)), ("max", max(rates)), ("mean", statistics.fmean(rates)),
             ("stddev" if name == "iops" else "dev", statistics.stdev(rates) if rates[1:] else 0.0),
         )
-    }  # fmt: skip
+    }
     return {
         **sums,
         "bw_bytes": round(sums["io_bytes"] / seconds) if seconds else 0,
@@ -121,7 +121,7 @@ def merged_job(jobs: Sequence[dict]) -> dict:
         name: {key: round(statistics.fmean(job[name].get(key, 0.0) for job in jobs), 6)
                for key in jobs[0][name]}
         for name in TABLES if all(name in job for job in jobs)
-    }  # fmt: skip
+    }
     return {
         "jobname": jobs[0]["jobname"],
         "groupid": 0,
@@ -134,7 +134,7 @@ def merged_job(jobs: Sequence[dict]) -> dict:
            for name in SHARES},
         **tables,
         **histogram.tables(bins),
-    }  # fmt: skip
+    }
 
 
 def fio_results(answers: Answers) -> dict[str, dict]:

@@ -112,7 +112,7 @@ def apt(words: Iterable[str], environment: dict[str, str], folder: Path) -> str:
         done = subprocess.run(
             command, env=environment, cwd=folder, capture_output=True, text=True,
             timeout=APT_S, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"peers: {command[0]} does not run: {error}") from error
     failed = done.returncode != 0 or "Failed to fetch" in done.stderr

@@ -34,7 +34,7 @@ class Point(NamedTuple):
 
 POINTS = (
     Point(1, 1), Point(4, 1), Point(32, 1), Point(128, 1), Point(32, 16), Point(128, 32),
-)  # fmt: skip
+)
 SAME_MODE_GOALS = {Point(1, 1): 2.0}
 BEST_GOALS = {Point(32, 1): 8.0, Point(32, 16): 3.0, Point(128, 32): 4.0}
 
@@ -70,7 +70,7 @@ WHOLE_BATCHES = (
     Engine("io_uring", "irq", (*BLOCK, *FIXED)),
     Engine("libaio", "irq", BLOCK),
     Engine("psync", "irq", BLOCK, (Point(1, 1),)),
-)  # fmt: skip
+)
 BATCHED = tuple(point for point in POINTS if point.batch > 1)
 ENGINES = (
     *WHOLE_BATCHES,
@@ -149,9 +149,9 @@ class PeerPlan:
 
 
 DEFAULT = PeerPlan(6, ours_ms=1000, ours_ramp_ms=150, linux_ms=1000, linux_ramp_ms=150,
-                   latency_ms=400)  # fmt: skip
+                   latency_ms=400)
 QUICK = PeerPlan(3, ours_ms=300, ours_ramp_ms=100, linux_ms=300, linux_ramp_ms=100,
-                 latency_ms=150)  # fmt: skip
+                 latency_ms=150)
 
 
 def rotated(items: Sequence[Item], boot: int) -> tuple[Item, ...]:
@@ -171,17 +171,17 @@ def job_file(engine: Engine, plan: PeerPlan, boot: int = 0) -> str:
         "[global]", f"rw={RW}", f"bs={BS}", "thread=1", "norandommap=1", "randrepeat=0",
         "time_based=1", f"ramp_time={plan.linux_ramp_ms}ms", f"ioengine={engine.ioengine}",
         *engine.options,
-    ]  # fmt: skip
+    ]
     # In the guest an I/O is often complete inside the submitting call: lat counts it all.
     kinds = {
         "iops": [f"runtime={plan.linux_ms}ms", "gtod_reduce=1"],
         "lat": [f"runtime={plan.latency_ms}ms", "disable_slat=1", "disable_clat=1",
                 "clat_percentiles=0", "lat_percentiles=1"],
-    }  # fmt: skip
+    }
     for point in rotated(engine.points, boot):
         depth = [f"iodepth={point.depth}", f"iodepth_batch_submit={point.batch}",
                  f"iodepth_batch_complete_min={engine.least or point.batch}",
-                 f"iodepth_batch_complete_max={point.depth}"]  # fmt: skip
+                 f"iodepth_batch_complete_max={point.depth}"]
         for kind, options in kinds.items():
             lines += [f"[{job_name(point, kind)}]", "stonewall", *depth, *options]
     return "\n".join(lines) + "\n"

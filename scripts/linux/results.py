@@ -14,7 +14,6 @@ from pathlib import Path
 from analysis.intervals import Estimate, estimate, paired_ratio
 from linux.fio_answers import PER_BOOT, Answers, fio_results
 from linux.plan import BEST_GOALS, BS, DELIVERY, ENGINES, POINTS, RW, SAME_MODE_GOALS, Point
-from linux.words import words
 from measure.windows import Window
 from results import result_file
 from results.fio import direction
@@ -139,7 +138,7 @@ def comparison(point: Point, mode: str, ours: OURS, answers: Answers) -> dict | 
         "ratio": ratio.as_json(),
         "limit_ratio": _json(paired_ratio(rates(ours, "limit", point), theirs)),
         "goal": goals.get(point),
-    }  # fmt: skip
+    }
 
 
 def comparisons(windows: list[Window], answers: Answers) -> list[dict]:
@@ -182,15 +181,14 @@ def write_json(path: Path, value: dict) -> None:
 
 
 def save(folder: Path, about: dict, windows: list[Window], answers: Answers,
-         jobs: dict[str, str]) -> dict:  # fmt: skip
+         jobs: dict[str, str]) -> dict:
     """Write peers.json, fio's results and the files that Linux ran; what peers.json holds.
 
     `about` is what the run says of itself: linux, environment, method and the like.
     """
     (folder / JOBS_FOLDER).mkdir(parents=True, exist_ok=True)
     rows = comparisons(windows, answers)
-    result = {**about, "comparisons": rows, "series": series(windows, answers),
-              "words": words(rows)}  # fmt: skip
+    result = {**about, "comparisons": rows, "series": series(windows, answers)}
     files = fio_results(answers)
     for engine in ENGINES:  # what an earlier run has left, by the names that are ours
         if (name := f"linux-{engine.name}.json") not in files:

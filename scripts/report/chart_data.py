@@ -1,19 +1,62 @@
-"""Which of a result's jobs become which picture: heat map, cost, time, block sizes, load, peers."""
+"""Which data become which picture: a function for each, named as in pictures.py.
+
+Each returns what its picture is of, in words, and the data; no data, no picture.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import NamedTuple
 
 from analysis import metrics
 from analysis.intervals import Estimate, paired_ratio
-from analysis.series import open_jobs, share_of_capacity, size_text
-from report.chart_lines import DRAWN_MODES, our_point
-from report.charts import REFERENCES, Look, Point as Place, Series, look_of, other_look
+from analysis.series import all_series, open_jobs, share_of_saturation, size_text
+from report.looks import MODE_ORDER, REFERENCES, Line, Look, Point, look_of, other_look
+from report.pictures import backing_text
+from results import histogram
+from results.result_file import main_side
 
+PANEL_DEPTHS = (1, 32, 128)
 COST_POINTS = ((1, 1), (32, 32))  # depth, batch: those that `make instructions` counts
 PARTS = ("submit", "reap", "interrupt")
 USUAL_DEPTH, USUAL_BS = 32, 4096  # of the pictures over time and block size, or the nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Everything that pictures are drawn from."""
+
+    result: dict
+    overlays: Sequence[Line] = ()  # other programs' results
+    peers: dict = dataclasses.field(default_factory=dict)  # peers.json
+
+
+class Place(NamedTuple):
+    """What a job is of but mode and delivery."""
+
+    rw: str
+    bs: int
+    depth: int
+    batch: int
+    harts: int
+
+    def __str__(self) -> str:
+        return (f"{size_text(self.bs)} {self.rw}, queue depth {self.depth}, batch {self.batch}, "
+                f"{harts_text(self.harts)}")
+
+
+def place(job: dict) -> Place:
+    """Where a job stands."""
+    options, mine = job["job options"], job["hartq"]
+    return Place(
+        options["rw"], int(options["bs"]), int(options["iodepth"]), mine["batch"], mine["harts"]
+    )
+
+
+def harts_text(harts: int) -> str:
+    """`1 hart`, `2 harts`."""
+    return f"{harts} hart{'s' if harts > 1 else ''}"
 
 
 def closed_jobs(result: dict) -> list[dict]:
@@ -26,12 +69,6 @@ def modes_only(jobs: Iterable[dict]) -> list[dict]:
     return [job for job in jobs if job["hartq"]["completion"] not in REFERENCES]
 
 
-def place(job: dict) -> tuple[str, int, int, int, int]:
-    """What a point is of but mode and delivery: rw, bs, depth, batch, harts."""
-    options, mine = job["job options"], job["hartq"]
-    return options["rw"], int(options["bs"]), int(options["iodepth"]), mine["batch"], mine["harts"]
-
-
 def widest(
     jobs: Iterable[dict], same: Callable[[dict], Hashable], axis: Callable[[dict], Hashable]
 ) -> list[dict]:
@@ -40,6 +77,114 @@ def widest(
     for job in jobs:
         groups.setdefault(same(job), []).append(job)
     return max(groups.values(), key=lambda group: len({axis(j) for j in group}), default=[])
+
+
+def cumulative(bins: histogram.Bins) -> tuple[tuple[float, float], ...]:
+    """(share at or below, us) of each bucket, up to where too few samples lie above."""
+    samples, below, curve = sum(bins.values()), 0, []
+    for latency_ns, count in bins.items():
+        below += count
+        if samples - below < histogram.SAMPLES_ABOVE_MIN:
+            break
+        curve.append((below / samples, latency_ns / 1000))
+    return tuple(curve)
+
+
+def latency_curve(side: dict) -> tuple[tuple[float, float], ...]:
+    """From the buckets where there are any, else from the percentiles that fio printed."""
+    latencies = [side[name] for name in ("lat_ns", "clat_ns") if name in side]
+    for each in latencies:
+        if each.get("bins"):
+            return cumulative(histogram.merge([each["bins"]]))
+    for each in latencies:
+        if found := each.get("percentile"):
+            pairs = sorted((float(percent) / 100, ns / 1000) for percent, ns in found.items())
+            return tuple(pair for pair in pairs if pair[0] < 1.0)
+    return ()
+
+
+def our_point(at: int, job: dict) -> Point:
+    """A job of ours; `at` is its place on the x axis."""
+    mine = job["hartq"]
+    busy = 100.0 * (1.0 - mine["idle_fraction"])
+    curve = latency_curve(main_side(job))
+    return Point(at, mine["iops_median"], *mine["iops_interval"], busy, curve)
+
+
+def lines_of(jobs: Iterable[dict], at: Callable[[Place], int]) -> list[Line]:
+    """A line per look, its points in order of what `at` says of a job; the first of equals."""
+    points: dict[tuple[str, Look], dict[int, Point]] = {}
+    for job in jobs:
+        mode, where = job["hartq"]["completion"], at(place(job))
+        line = points.setdefault((mode, look_of(mode, job["hartq"]["delivery"])), {})
+        if where not in line:
+            line[where] = our_point(where, job)
+    made = [
+        Line(look, tuple(line[key] for key in sorted(line)), mode)
+        for (mode, look), line in points.items()
+    ]
+    return sorted(made, key=lambda line: MODE_ORDER.index(line.mode))
+
+
+def iops(source: Source) -> tuple[str, list[Line]]:
+    """The main workload's lines with each delivery, those of the whole depth as a batch, others'.
+
+    What takes no interrupts is drawn for the first delivery that has it.
+    """
+    found = all_series(source.result)
+    main = next(iter(found), None)
+    if main is None:
+        return "", []
+    lines: list[Line] = []
+    for series, modes in found.items():
+        same = dataclasses.replace(series, delivery=main.delivery) == main
+        if not same and series != dataclasses.replace(main, batch=0):
+            continue
+        note = "" if same else "batch = depth"
+        jobs = [job for depths in modes.values() for job in depths.values()]
+        for line in lines_of(jobs, lambda place: place.depth):
+            if not any((each.look, each.note) == (line.look, note) for each in lines):
+                lines.append(dataclasses.replace(line, note=note))
+    lines.sort(key=lambda line: MODE_ORDER.index(line.mode))
+    return main.workload(), [*lines, *source.overlays]
+
+
+def latency(source: Source) -> tuple[str, dict[int, list[tuple[Look, Point]]]]:
+    """The curves at up to three depths: the usual ones, else from shallowest to deepest."""
+    workload, lines = iops(source)
+    panels: dict[int, list[tuple[Look, Point]]] = {}
+    for line in lines:
+        for point in line.points:
+            if point.latency and not line.note and line.mode != "null":
+                panels.setdefault(point.at, []).append((line.look, point))
+    there = sorted(panels)
+    shown = [depth for depth in PANEL_DEPTHS if depth in panels]
+    if len(shown) < min(len(there), len(PANEL_DEPTHS)):
+        shown = sorted({there[0], there[len(there) // 2], there[-1]})
+    return workload, {depth: panels[depth] for depth in shown}
+
+
+def cpu(source: Source) -> tuple[str, list[Line]]:
+    """The lines whose busy time is known, and the device limit."""
+    workload, lines = iops(source)
+    known = [
+        dataclasses.replace(line, points=points)
+        for line in lines
+        if not line.note and (points := tuple(p for p in line.points if p.busy is not None))
+    ]
+    return workload, known
+
+
+def scaling(source: Source) -> tuple[str, tuple[list[Line], int] | None]:
+    """IOPS over harts of the workload that has most hart counts, and the host's cores."""
+    jobs = [j for j in closed_jobs(source.result) if j["hartq"]["completion"] != "null"]
+    jobs.sort(key=lambda job: place(job)[:4], reverse=True)
+    jobs = widest(jobs, lambda job: place(job)[:4], lambda job: place(job).harts)
+    if len({place(job).harts for job in jobs}) < 2:
+        return "", None
+    lines = lines_of(jobs, lambda place: place.harts)
+    where = str(place(jobs[0])).rpartition(", ")[0]
+    return where, (lines, source.result["environment"]["host_cores"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,28 +215,26 @@ def heat_cell(jobs: list[dict]) -> HeatCell | None:
         ratio = paired_ratio(second, first)
     if not ratio:
         return None
-    _, _, depth, batch, _ = place(top[0])
-    mode = top[0]["hartq"]["completion"]
-    return HeatCell(depth, batch, mode, ratio.median, ratio.verdict() > 0)
+    at, mode = place(top[0]), top[0]["hartq"]["completion"]
+    return HeatCell(at.depth, at.batch, mode, ratio.median, ratio.verdict() > 0)
 
 
-def heat_cells(result: dict) -> tuple[str, list[HeatCell]]:
-    """The workload in words and its cells; none unless both depth and batch vary."""
+def heatmap(source: Source) -> tuple[str, list[HeatCell]]:
+    """A cell for each depth and batch; none unless both vary."""
 
     def same(job: dict) -> Hashable:
-        rw, bs, _, _, harts = place(job)
-        return rw, bs, harts, job["hartq"]["delivery"]
+        at = place(job)
+        return at.rw, at.bs, at.harts, job["hartq"]["delivery"]
 
-    jobs = widest(modes_only(closed_jobs(result)), same, lambda job: place(job)[2:4])
-    points: dict[tuple[int, int], list[dict]] = {}
+    jobs = widest(modes_only(closed_jobs(source.result)), same, lambda job: place(job)[2:4])
+    points: dict[tuple[int, ...], list[dict]] = {}
     for job in jobs:
         points.setdefault(place(job)[2:4], []).append(job)
     found = [cell for cell in map(heat_cell, points.values()) if cell]
     if len({c.depth for c in found}) < 2 or len({c.batch for c in found}) < 2:
         return "", []
-    rw, bs, _, _, harts = place(jobs[0])
-    plural = "s" if harts > 1 else ""
-    name = f"{size_text(bs)} {rw}, {harts} hart{plural}, {jobs[0]['hartq']['delivery']}"
+    at, delivery = place(jobs[0]), jobs[0]["hartq"]["delivery"]
+    name = f"{size_text(at.bs)} {at.rw}, {harts_text(at.harts)}, {delivery}"
     return name, sorted(found, key=lambda cell: (cell.depth, cell.batch))
 
 
@@ -106,97 +249,81 @@ class CostBar:
     events: dict[str, float]
 
 
-def cost_bars(result: dict) -> tuple[str, list[CostBar]]:
+def cost(source: Source) -> tuple[str, list[CostBar]]:
     """The bars of the two points that say most, of the main workload on one hart."""
-    jobs = [j for j in modes_only(closed_jobs(result)) if place(j)[2:4] in COST_POINTS]
-    jobs = widest(jobs, lambda job: (place(job)[:2], place(job)[4]), lambda job: place(job)[2:4])
+    jobs = [j for j in modes_only(closed_jobs(source.result)) if place(j)[2:4] in COST_POINTS]
+    jobs = widest(jobs, lambda job: (place(job)[:2], place(job).harts), lambda job: place(job)[2:4])
     bars: dict[tuple[int, Look], CostBar] = {}
-    for job in sorted(jobs, key=lambda job: place(job)[2]):
-        rw, bs, depth, batch, harts = place(job)
-        mine = job["hartq"]
+    for job in sorted(jobs, key=lambda job: place(job).depth):
+        at, mine = place(job), job["hartq"]
         look = look_of(mine["completion"], mine["delivery"])
-        parts = mine.get("instructions")
-        parts = {p: parts[p] for p in PARTS if parts.get(p) is not None} if parts else None
+        counted = mine.get("instructions") or {}
+        parts = {part: counted[part] for part in PARTS if counted.get(part) is not None}
         events = {
             "submission doorbells": mine["sq_doorbells_per_io"],
             "completion doorbells": mine["cq_doorbells_per_io"],
             "interrupts": mine["interrupts_per_io"],
         }
-        bars.setdefault((depth, look), CostBar(depth, batch, look, parts, events))
+        bar = CostBar(at.depth, at.batch, look, parts or None, events)
+        bars.setdefault((at.depth, look), bar)
     if not bars:
         return "", []
-    return f"{size_text(bs)} {rw}, {harts} hart{'s' if harts > 1 else ''}", list(bars.values())
+    at = place(jobs[0])
+    return f"{size_text(at.bs)} {at.rw}, {harts_text(at.harts)}", list(bars.values())
 
 
 @dataclasses.dataclass(frozen=True)
 class Timeline:
-    """IOPS of one mode in short intervals, its rounds one after another."""
+    """IOPS of one mode in short intervals, its repetitions one after another."""
 
     look: Look
     interval_ms: float
-    rounds: tuple[tuple[float, ...], ...]
+    repetitions: tuple[tuple[float, ...], ...]
 
     def gaps(self) -> int:
         """Intervals in which nothing completed."""
-        return sum(value <= 0 for each in self.rounds for value in each)
+        return sum(value <= 0 for each in self.repetitions for value in each)
 
 
-def timelines(result: dict) -> tuple[str, list[Timeline]]:
+def timeline(source: Source) -> tuple[str, list[Timeline]]:
     """Every mode that kept one, at the depth nearest to the usual one, closed loop first."""
-    jobs = [j for j in modes_only(closed_jobs(result)) if j["hartq"].get("timeline")]
-    jobs = jobs or [j for j in open_jobs(result) if j["hartq"].get("timeline")]
+    jobs = [j for j in modes_only(closed_jobs(source.result)) if j["hartq"].get("timeline")]
+    jobs = jobs or [j for j in open_jobs(source.result) if j["hartq"].get("timeline")]
     if not jobs:
         return "", []
 
-    def oddness(job: dict) -> tuple[int, ...]:
-        _, bs, depth, batch, harts = place(job)
-        return abs(depth - USUAL_DEPTH), batch, harts, abs(bs - USUAL_BS)
+    def distance(job: dict) -> tuple[int, ...]:
+        at = place(job)
+        return abs(at.depth - USUAL_DEPTH), at.batch, at.harts, abs(at.bs - USUAL_BS)
 
-    main = min(jobs, key=oddness)
+    main = min(jobs, key=distance)
     found: dict[Look, Timeline] = {}
     for job in jobs:
         mine = job["hartq"]
         if place(job) != place(main) or mine.get("rate_iops") != main["hartq"].get("rate_iops"):
             continue
         look = look_of(mine["completion"], mine["delivery"])
-        rounds = tuple(tuple(r["iops"]) for r in mine["timeline"]["rounds"] if r["iops"])
-        if rounds:
-            found.setdefault(look, Timeline(look, mine["timeline"]["interval_ms"], rounds))
-    rw, bs, depth, batch, harts = place(main)
-    name = f"{size_text(bs)} {rw}, queue depth {depth}, batch {batch}, {harts} hart"
-    name += "s" if harts > 1 else ""
-    return name, list(found.values())
+        kept = tuple(tuple(r["iops"]) for r in mine["timeline"]["rounds"] if r["iops"])
+        if kept:
+            found.setdefault(look, Timeline(look, mine["timeline"]["interval_ms"], kept))
+    return str(place(main)), list(found.values())
 
 
-def block_series(result: dict) -> tuple[str, list[Series]]:
+def blocksize(source: Source) -> tuple[str, list[Line]]:
     """IOPS over the block size, a line per mode; none unless sizes vary."""
 
     def same(job: dict) -> Hashable:
-        rw, _, depth, batch, harts = place(job)
-        return rw, depth, batch, harts
+        at = place(job)
+        return at.rw, at.depth, at.batch, at.harts
 
-    jobs = [job for job in closed_jobs(result) if job["hartq"]["completion"] != "null"]
-    jobs.sort(key=lambda job: abs(place(job)[2] - USUAL_DEPTH))
-    jobs = widest(jobs, same, lambda job: place(job)[1])
-    if len({place(job)[1] for job in jobs}) < 2:
+    jobs = [job for job in closed_jobs(source.result) if job["hartq"]["completion"] != "null"]
+    jobs.sort(key=lambda job: abs(place(job).depth - USUAL_DEPTH))
+    jobs = widest(jobs, same, lambda job: place(job).bs)
+    lines = [line for line in lines_of(jobs, lambda place: place.bs) if len(line.points) > 1]
+    if not lines:
         return "", []
-    rw, _, depth, batch, _ = place(jobs[0])
-    lines = lines_of(jobs, lambda job: place(job)[1])
-    return f"{rw}, queue depth {depth}, batch {batch}", [s for s in lines if len(s.points) > 1]
-
-
-def lines_of(jobs: Iterable[dict], at: Callable[[dict], int]) -> list[Series]:
-    """A line per look, its points in order of what `at` says of a job."""
-    points: dict[tuple[str, Look], dict[int, Place]] = {}
-    for job in jobs:
-        mode = job["hartq"]["completion"]
-        line = points.setdefault((mode, look_of(mode, job["hartq"]["delivery"])), {})
-        line.setdefault(at(job), our_point(at(job), job))
-    made = [
-        Series(look, tuple(line[key] for key in sorted(line)), mode)
-        for (mode, look), line in points.items()
-    ]
-    return sorted(made, key=lambda series: DRAWN_MODES.index(series.mode))
+    at = place(jobs[0])
+    return f"{at.rw}, queue depth {at.depth}, batch {at.batch}", lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,35 +332,27 @@ class LoadPoint:
 
     offered: float
     done: float
-    share: float | None  # of the capacity
+    share: float | None  # of the saturation
     latency_us: tuple[Estimate | None, ...]
 
 
-def load_point(result: dict, job: dict) -> LoadPoint:
-    """One job of an open loop."""
-    mine = job["hartq"]
-    return LoadPoint(
-        mine["offered_iops"],
-        mine["iops_median"],
-        share_of_capacity(result, job),
-        (metrics.value(job, metrics.P50), metrics.value(job, metrics.P99)),
-    )
-
-
-def open_series(result: dict) -> tuple[str, dict[Look, list[LoadPoint]]]:
+def openloop(source: Source) -> tuple[str, dict[Look, list[LoadPoint]]]:
     """Latency over offered load, a line per mode; none unless loads vary."""
-    jobs = widest(modes_only(open_jobs(result)), place, lambda job: job["hartq"]["offered_iops"])
+    jobs = widest(
+        modes_only(open_jobs(source.result)), place, lambda job: job["hartq"]["offered_iops"]
+    )
     if len({job["hartq"]["offered_iops"] for job in jobs}) < 2:
         return "", {}
     lines: dict[Look, list[LoadPoint]] = {}
-    for job in jobs:
-        look = look_of(job["hartq"]["completion"], job["hartq"]["delivery"])
-        lines.setdefault(look, []).append(load_point(result, job))
-    rw, bs, depth, batch, harts = place(jobs[0])
-    process = result["global options"].get("rate_process", "linear")
-    name = f"{size_text(bs)} {rw}, {process}, at most {depth} in flight, batch {batch}"
-    name += f", {harts} harts" if harts > 1 else ""
-    return name, {look: sorted(line, key=lambda p: p.offered) for look, line in lines.items()}
+    for job in sorted(jobs, key=lambda job: job["hartq"]["offered_iops"]):
+        mine = job["hartq"]
+        latencies = tuple(metrics.value(job, each) for each in (metrics.P50, metrics.P99))
+        point = LoadPoint(mine["offered_iops"], mine["iops_median"],
+                          share_of_saturation(source.result, job), latencies)
+        lines.setdefault(look_of(mine["completion"], mine["delivery"]), []).append(point)
+    at, process = place(jobs[0]), source.result["global options"].get("rate_process", "linear")
+    name = f"{size_text(at.bs)} {at.rw}, {process}, at most {at.depth} in flight, batch {at.batch}"
+    return name + (f", {harts_text(at.harts)}" if at.harts > 1 else ""), lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,36 +361,33 @@ class PeerDot:
 
     name: str
     look: Look
-    at: Place
+    at: Point
     hollow: bool = False  # of fio's, a reap that waits for one command of a batch
 
 
-PEER_DELIVERY = "msix"  # of ours on Linux's machine
-
-
-def peer_dot(each: dict, point: dict) -> PeerDot | None:
-    """A point of a line of peers.json; None if it is of ours on another machine than Linux's."""
-    at = Place(point["iodepth"], point["iops_median"], *point["iops_interval"], None)
-    if each.get("engine") != "hartq":
+def peer_dot(each: dict, point: dict) -> PeerDot:
+    """A point of a line of peers.json."""
+    at = Point(point["iodepth"], point["iops_median"], *point["iops_interval"], None)
+    if each["engine"] != "hartq":
         least = each.get("least") or 0
-        name = each["name"].removesuffix(f", min {least}")
-        return PeerDot(name, other_look(0, "Linux, fio"), at, least > 0)
-    # A result of an older run says the delivery in the name only.
-    if (each.get("delivery") or each["name"].split(", ")[-1]) != PEER_DELIVERY:
-        return None
-    look = look_of(each["mode"], PEER_DELIVERY)
+        return PeerDot(each["name"].removesuffix(f", min {least}"),
+                       other_look(0, "Linux, fio"), at, least > 0)
+    look = look_of(each["mode"], each["delivery"])
     return PeerDot(f"hartq {look.label}".replace("hartq device", "device"), look, at)
 
 
-def peer_panels(peers: dict) -> dict[str, list[PeerDot]]:
+def peers(source: Source) -> tuple[str, dict[str, list[PeerDot]]]:
     """All ways by point, the points in order of depth and batch, ours first."""
     panels: dict[tuple[int, int], list[PeerDot]] = {}
-    for each in peers.get("series", []):
+    for each in source.peers.get("series", []):
         for point in each["points"]:
-            dot = peer_dot(each, point)
-            if dot:
-                panels.setdefault((point["iodepth"], each.get("batch") or 1), []).append(dot)
-    return {
+            at = (point["iodepth"], each["batch"])
+            panels.setdefault(at, []).append(peer_dot(each, point))
+    if not panels:
+        return "", {}
+    version = ".".join(source.peers["linux"]["kernel"].split(".")[:2])
+    where = f"kernel {version}, 4 KiB randread, 1 hart, {backing_text(source.peers['environment'])}"
+    return where, {
         f"QD {depth}" + (f", batch {batch}" if batch > 1 else ""): panels[depth, batch]
         for depth, batch in sorted(panels, key=lambda point: (point[1] > 1, point))
     }

@@ -1,307 +1,365 @@
-"""What all pictures share: the looks of the modes, figures, axes, legends.
-
-Modes differ in colour (Okabe and Ito's, safe for the colour-blind), marker and line style, so that
-they stay apart in print.
-"""
+"""The pictures: a function for each, named as in pictures.py, from what chart_data.py selected."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
-import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-matplotlib.use("Agg")
+from analysis.intervals import Estimate
+from analysis.series import MODE_NAMES, size_text
+from report.axes import Label, doubling_axis, draw_lines, latency_text, log_scale, new_figure
+from report.axes import place_labels, places_of, short_number, ticks_at, top_legend
+from report.chart_data import CostBar, HeatCell, LoadPoint, PeerDot, Timeline
+from report.looks import REFERENCES, Line, Look, Point, look_of
 
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.ticker import (  # noqa: E402
-    FixedLocator,
-    FuncFormatter,
-    LogLocator,
-    NullFormatter,
-    NullLocator,
-)
-
-WIDTH_IN, HEIGHT_IN, DPI = 7.0, 4.4, 120  # 840 pixels, read at half of that as well
-DECADES_FINE = 3.2  # up to here 2 and 5 have a tick as well
-TITLE_CHARS = 68  # as many as the width holds
-
-plt.rcParams.update(
-    {
-        "font.size": 11,
-        "axes.titlesize": 12,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "grid.color": "#dddddd",
-        "grid.linewidth": 0.6,
-        "legend.frameon": False,
-        "lines.linewidth": 1.8,
-        "lines.markersize": 6,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "hartq",
-    }
-)
+NINES_MAX = 6
+LINES_MANY, DEPTHS_TOLD = 3, (8, 32, 128)  # of more lines only these depths and the ends
+LEGEND_ROOM = 2.2  # more room above the highest value, on a logarithmic axis
+NULL_NEAR = 8.0  # a null line further above the others than this is said, not drawn
+NO_DIFFERENCE_GREY = "#CFCFCF"
+PART_LOOKS = {
+    "submit": ("#0072B2", ""), "reap": ("#56B4E9", "//"), "interrupt": ("#D55E00", "xx"),
+    "submission doorbells": ("#009E73", ""), "completion doorbells": ("#F0E442", "//"),
+    "interrupts": ("#D55E00", "xx"),
+}
+HEAT_COLORS = {"poll": "#0072B2", "irq": "#D55E00", "hybrid": "#009E73"}
+LACKING = {
+    "not measured": {"facecolor": "white", "edgecolor": "#BBBBBB", "hatch": "////",
+                     "linewidth": 0.6},
+    "batch above the depth": {"facecolor": "white", "edgecolor": "#DDDDDD"},
+}
+BAR_IN, ROW_IN = 0.34, 1.25  # height that a bar, and a panel of time, need
+ON_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
+SATURATED = 0.95  # of the offered load: what does less is full
+SMALL, RED, DARK, GREY = 9.5, "#CC0000", "#333333", "#666666"
 
 
-@dataclasses.dataclass(frozen=True)
-class Look:
-    """How a mode is drawn."""
-
-    color: str
-    marker: str
-    line: str | tuple
-    label: str
-    dodge: float = 1.0  # intervals at one depth stand beside one another
-
-
-DASHES, DASH_DOT, DOTS = (0, (5, 2)), (0, (7, 2, 1.5, 2)), (0, (1.2, 1.6))
-# By mode, then by delivery: polling and the limit look the same with each.
-LOOKS = {
-    ("poll", ""): Look("#0072B2", "o", "-", "polling", 0.97),
-    ("irq", "per-hart"): Look("#D55E00", "s", DASH_DOT, "interrupts, per-hart", 1.03),
-    ("irq", "shared"): Look("#CC79A7", "v", DASHES, "interrupts, shared", 1.05),
-    ("irq", "msix"): Look("#E69F00", "D", DOTS, "interrupts, msix", 0.95),
-    ("hybrid", "per-hart"): Look("#009E73", "^", DASHES, "hybrid, per-hart", 0.99),
-    ("hybrid", "shared"): Look("#7A6A00", "X", DASH_DOT, "hybrid, shared", 1.01),
-    ("hybrid", "msix"): Look("#56B4E9", "P", DOTS, "hybrid, msix", 0.985),
-    ("limit", ""): Look("#333333", "", (0, (4, 3)), "device limit (raw ring, polled)"),
-    ("null", ""): Look("#777777", "", (0, (1, 1.3)), "null (engine against memory)"),
-}  # fmt: skip
-REFERENCES = ("limit", "null")  # lines to compare with, not modes to use
-OTHERS = (
-    ("#7A4988", "h"), ("#000000", "x"), ("#B8860B", "*"), ("#7F7F7F", "d"), ("#882255", "<"),
-    ("#117733", ">"), ("#332288", "p"), ("#AA4466", "+"), ("#44AA99", "1"), ("#661100", "H"),
-    ("#999933", "2"), ("#6699CC", "8"),
-)  # fmt: skip
+def iops(lines: Sequence[Line], title: str, footer: str) -> Figure:
+    """IOPS over queue depth. Lines with a note have a panel of their own, as wide as needed."""
+    lines, far = _without_far_null(lines)
+    notes = list(dict.fromkeys(line.note for line in lines))
+    groups = [[line for line in lines if line.note == note] for note in notes]
+    widths = [1 + math.log2(max(places_of(group)) / min(places_of(group))) for group in groups]
+    figure, panels = new_figure(title, footer, len(groups), widths=widths)
+    for axes, note, group in zip(panels, notes, groups):
+        draw_lines(axes, group, lines)
+        doubling_axis(axes, group, "queue depth")
+        axes.set_title(note)
+    panels[0].set_ylabel("IOPS")
+    log_scale(panels[0], short_number)
+    panels[0].annotate(far, (0.99, 0.015), xycoords="axes fraction", ha="right", fontsize=SMALL,
+                       color=GREY)
+    top_legend(figure, panels[::-1])
+    return figure
 
 
-def look_of(mode: str, delivery: str) -> Look:
-    """The look of a mode; delivery does not matter to those that take no interrupts."""
-    return LOOKS[mode, delivery if mode in ("irq", "hybrid") else ""]
+def _without_far_null(lines: Sequence[Line]) -> tuple[list[Line], str]:
+    """The lines without a null line that would press the others together, and its range."""
+    null = [p.iops for line in lines if line.mode == "null" for p in line.points]
+    others = [p.iops for line in lines if line.mode != "null" for p in line.points]
+    if not null or not others or max(null) <= NULL_NEAR * max(others):
+        return list(lines), ""
+    low, high = (short_number(float(f"{pick(null):.3g}")) for pick in (min, max))
+    text = f"far above: null (engine against memory), {low} to {high} IOPS"
+    return [line for line in lines if line.mode != "null"], text
 
 
-def other_look(index: int, label: str) -> Look:
-    """The look of a line from another program's result."""
-    color, marker = OTHERS[index % len(OTHERS)]
-    return Look(color, marker, ":", label)
+def scaling(data: tuple[Sequence[Line], int], title: str, footer: str) -> Figure:
+    """IOPS over harts, a line per mode and delivery, and where the host's cores end."""
+    lines, cores = data
+    figure, (axes,) = new_figure(title, footer)
+    draw_lines(axes, lines)
+    doubling_axis(axes, lines, "harts, each a thread of the host")
+    axes.set_ylabel("IOPS of all harts together")
+    log_scale(axes, short_number)
+    if places_of(lines)[-1] > cores:
+        axes.axvline(cores, color="#999999", linestyle=":", linewidth=1.2)
+        axes.annotate(f"the host's {cores} cores", (cores, 0.02), (5, 0), color=GREY,
+                      xycoords=("data", "axes fraction"), textcoords="offset points",
+                      fontsize=SMALL)
+    top_legend(figure, [axes])
+    return figure
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """A measured point, as far as pictures need it."""
-
-    at: int  # queue depth, or harts in the picture of their scaling
-    iops: float
-    low: float
-    high: float
-    busy: float | None  # per cent of the harts' time
-    # (share of the samples at or below, latency in us), in order
-    latency: tuple[tuple[float, float], ...] = ()
+def nines(share: float) -> float:
+    """Where a share of the samples stands on an axis of nines: 0.9 at 1, 0.99 at 2."""
+    return -math.log10(max(1e-12, 1.0 - share))
 
 
-@dataclasses.dataclass(frozen=True)
-class Series:
-    """A line: one mode and delivery at several depths. `note` sets it apart from the main one."""
-
-    look: Look
-    points: tuple[Point, ...]
-    mode: str = ""
-    note: str = ""
-
-
-def short_number(value: float, _position: object = None) -> str:
-    """12500 as 12.5K."""
-    for unit, name in ((1e6, "M"), (1e3, "K")):
-        if value >= unit:
-            return f"{value / unit:g}{name}"
-    return f"{value:g}"
-
-
-def new_figure(
-    title: str, footer: str, panels: int = 1, rows: int = 1, height_in: float = HEIGHT_IN,
-    sharey: bool = True, widths: Sequence[float] | None = None,
-) -> tuple[Figure, list[Axes]]:
-    """Panels beside or below one another, a bold title over them, small print under them."""
-    figure, axes = plt.subplots(
-        rows, panels, sharex=rows > 1, sharey=sharey, squeeze=False, width_ratios=widths,
-        figsize=(WIDTH_IN, height_in), layout="constrained",
-    )  # fmt: skip
-    low = 0.045 * HEIGHT_IN / height_in
-    figure.get_layout_engine().set(rect=(0, low, 1, 1 - low))
-    text = "\n".join(textwrap.wrap(title, TITLE_CHARS))
-    figure.suptitle(text, fontsize=12, fontweight="bold", x=0.012, ha="left")
-    figure.text(0.012, 0.25 * low, footer, fontsize=7.5, color="#555555")
-    return figure, list(axes.flat)
+def latency(panels: dict[int, list[tuple[Look, Point]]], title: str, footer: str) -> Figure:
+    """Latency over log-nines of the percentile, a panel per depth, modes overlaid."""
+    figure, places = new_figure(title, footer, len(panels))
+    for axes, (depth, curves) in zip(places, panels.items()):
+        for look, point in curves:
+            _draw_latency(axes, look, point)
+        right = max(1.0, *(nines(point.latency[-1][0]) for _, point in curves))
+        right = min(right * 1.02, NINES_MAX)
+        names = {math.log10(2): "50", 0: "", 1: "90", 2: "99"}
+        names |= {count + 2: f"99.{'9' * count}" for count in range(1, NINES_MAX - 1)}
+        ticks_at(axes, [at for at in names if at <= right], lambda at, _: names.get(at, ""))
+        axes.set_xlim(0, right)
+        axes.tick_params(axis="x", labelsize=9)
+        axes.set_title(f"queue depth {depth}")
+        axes.set_xlabel("percentile")
+    places[0].set_ylabel("latency")
+    log_scale(places[0], latency_text, LEGEND_ROOM)
+    places[0].legend(loc="upper left")
+    return figure
 
 
-def latency_text(us: float, _position: object = None) -> str:
-    """2000 as 2 ms."""
-    return f"{us / 1000:g} ms" if us >= 1000 else f"{us:g} us"
+def _draw_latency(axes: Axes, look: Look, point: Point) -> None:
+    xs = [nines(share) for share, _ in point.latency]
+    ys = [us for _, us in point.latency]
+    axes.plot(xs, ys, color=look.color, linestyle=look.line, label=look.label)
+    # One marker per nine keeps the lines apart in print.
+    for nine in range(1, math.floor(xs[-1]) + 1) if look.marker else ():
+        index = next(i for i, x in enumerate(xs) if x >= nine)
+        axes.plot(xs[index], ys[index], look.marker, color=look.color)
 
 
-def log_scale(axes: Axes, text: Callable[[float, object], str], room: float = 1.0) -> None:
-    """A logarithmic y axis, ticks in words; `room` is what the top is multiplied by."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high * room)
-    fine = math.log10(high * room / low) <= DECADES_FINE
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if fine else (1.0,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(text))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def cpu(lines: Sequence[Line], title: str, footer: str) -> Figure:
+    """IOPS against the hart's busy share, a point per depth, a line per mode."""
+    figure, (axes,) = new_figure(title, footer)
+    shown = [line for line in lines if line.mode not in REFERENCES]
+    for line in shown:
+        axes.plot([point.busy for point in line.points], [point.iops for point in line.points],
+                  color=line.look.color, marker=line.look.marker, linestyle=line.look.line,
+                  label=line.look.label, clip_on=False)
+    if limits := [p for line in lines if line.mode == "limit" for p in line.points]:
+        most, look = max(limits, key=lambda point: point.iops), look_of("limit", "")
+        axes.axhline(most.iops, color=look.color, linestyle=look.line, linewidth=1.0,
+                     label=f"highest device limit, at depth {most.at}")
+    axes.set_xlim(0, 112)
+    ticks_at(axes, range(0, 101, 20), short_number)
+    axes.set_xlabel("hart busy, % (not in wfi); numbers are queue depths")
+    axes.set_ylabel("IOPS")
+    log_scale(axes, short_number)
+    top_legend(figure, [axes])
+    figure.draw_without_rendering()
+    place_labels(axes, _labels(shown))
+    return figure
 
 
-def draw_line(axes: Axes, series: Series, apart: float) -> None:
-    """One line with its intervals; `apart` is how far those of one depth stand from another."""
-    look, main = series.look, not series.note
-    depths = [point.at * look.dodge**apart for point in series.points]
-    iops = [point.iops for point in series.points]
-    bars = [
-        [max(0.0, point.iops - point.low) for point in series.points],
-        [max(0.0, point.high - point.iops) for point in series.points],
-    ]
-    axes.errorbar(
-        depths,
-        iops,
-        yerr=bars if series.mode not in REFERENCES else None,
-        color=look.color,
-        marker=look.marker or None,
-        linestyle=look.line,
-        linewidth=1.8 if main else 1.1,
-        markerfacecolor=look.color if main else "white",
-        elinewidth=1.1,
-        capsize=3,
-        label=look.label if main else None,
-    )
+def _labels(lines: Sequence[Line]) -> list[Label]:
+    """Each point's depth; the ends of the lines first, where there may be no room for all."""
+    found: list[tuple[int, Label]] = []
+    for line in lines:
+        for index, point in enumerate(line.points):
+            rank = min(index, len(line.points) - 1 - index)
+            if not rank or len(lines) <= LINES_MANY or point.at in DEPTHS_TOLD:
+                label = Label(point.busy or 0.0, point.iops, str(point.at), line.look.color)
+                found.append((rank, label))
+    return [label for _, label in sorted(found, key=lambda pair: pair[0])]
 
 
-def doubling_axis(axes: Axes, lines: Sequence[Series], name: str) -> None:
-    """An x axis of doublings, a tick at each measured value."""
-    axes.set_xscale("log", base=2)
-    values = sorted({point.at for series in lines for point in series.points})
-    axes.xaxis.set_major_locator(FixedLocator(values))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel(name)
+def heat_rows(cells: Sequence[HeatCell]) -> list[tuple[str, dict[int, HeatCell]]]:
+    """The cells by depth of each row: batches that some depth has beside its own, and depth."""
+    batches = sorted({cell.batch for cell in cells if cell.batch != cell.depth} | {1})
+    rows = [(str(b), {c.depth: c for c in cells if c.batch == b}) for b in batches]
+    return [*rows, ("= depth", {c.depth: c for c in cells if c.batch == c.depth})]
 
 
-def spread(lines: Sequence[Series]) -> float:
-    """How far apart intervals stand: the dodges are made for an axis of seven doublings."""
-    values = [point.at for series in lines for point in series.points]
-    return max(0.1, math.log2(max(values) / min(values)) / 7)
+def heatmap(cells: Sequence[HeatCell], title: str, footer: str) -> Figure:
+    """The best mode over depth and batch, grey where the next is not clearly slower."""
+    depths, rows = sorted({cell.depth for cell in cells}), heat_rows(cells)
+    figure, (axes,) = new_figure(title, footer, height_in=1.7 + 0.6 * len(rows))
+    lacking = set()
+    for (y, (batch, row)), (x, depth) in itertools.product(enumerate(rows), enumerate(depths)):
+        if cell := row.get(depth):
+            _draw_cell(axes, x, y, cell, 9.5 if len(depths) < 9 else 8)
+        elif batch.isdecimal() and int(batch) > depth:
+            lacking.add("batch above the depth")
+        else:
+            lacking.add("not measured")
+            axes.bar(x, 0.94, 0.94, y - 0.47, **LACKING["not measured"])
+    axes.grid(False)
+    axes.set(xticks=range(len(depths)), xticklabels=depths, xlabel="queue depth",
+             yticks=range(len(rows)), yticklabels=[batch for batch, _ in rows], ylabel="batch",
+             xlim=(-0.55, len(depths) - 0.45), ylim=(-0.55, len(rows) - 0.45))
+    axes.tick_params(length=0)
+    shown = [mode for mode in HEAT_COLORS if any(c.mode == mode and c.sure for c in cells)]
+    handles = [Patch(color=HEAT_COLORS[mode], label=MODE_NAMES[mode]) for mode in shown]
+    if not all(cell.sure for cell in cells):
+        handles.append(Patch(color=NO_DIFFERENCE_GREY, label="no significant difference"))
+    handles += [Patch(**look, label=name) for name, look in LACKING.items() if name in lacking]
+    top_legend(figure, handles=handles)
+    return figure
 
 
-def inner_legend(axes: Axes, fontsize: float = 9.5) -> None:
-    """In the upper left corner, where no line is."""
-    handles, labels = handles_of([axes])
-    if handles:
-        axes.legend(handles, labels, fontsize=fontsize, loc="upper left")
+def _draw_cell(axes: Axes, x: int, y: int, cell: HeatCell, size: float) -> None:
+    color = HEAT_COLORS[cell.mode] if cell.sure else NO_DIFFERENCE_GREY
+    axes.bar(x, 0.94, 0.94, y - 0.47, color=color)
+    axes.text(x, y, f"{cell.mode}\nx{cell.factor:.2f}", ha="center", va="center", fontsize=size,
+              color="white" if cell.sure else DARK, fontweight="bold" if cell.sure else "normal")
 
 
-def top_legend(figure: Figure, handles: Sequence, labels: Sequence[str], columns: int) -> None:
-    """One legend for all panels, between the title and the axes."""
-    height = figure.get_figheight()
-    rows = math.ceil(len(labels) / columns)
-    lines = figure._suptitle.get_text().count("\n") + 1 if figure._suptitle else 0
-    title, room = 0.3 * lines / height, (0.12 + 0.22 * rows) / height
-    figure._suptitle.set_in_layout(False)  # its room is counted here
-    engine = figure.get_layout_engine()
-    left, low, width, tall = engine.get()["rect"]
-    engine.set(rect=(left, low, width, tall - room - title))
-    figure.legend(handles, labels, loc="upper left", bbox_to_anchor=(0, 1 - title), ncol=columns,
-                  fontsize=9.5, borderaxespad=0.3, columnspacing=1.3)  # fmt: skip
+def cost(bars: Sequence[CostBar], title: str, footer: str) -> Figure:
+    """Instructions per I/O by part, and doorbells and interrupts per I/O."""
+    counted = any(bar.instructions for bar in bars)
+    height = 2.1 + BAR_IN * (len(bars) + 1)
+    figure, panels = new_figure(title, footer, 2 if counted else 1, height_in=height)
+    places = [0.0]  # a step more between depths, for the heading
+    for before, bar in itertools.pairwise(bars):
+        places.append(places[-1] + (1.0 if before.depth == bar.depth else 2.0))
+    if counted:
+        _stack(panels[0], places, [bar.instructions for bar in bars], "instructions", "{:.0f}")
+    _stack(panels[-1], places, [bar.events for bar in bars], "events", "{:.2f}")
+    panels[0].set_yticks(places, [bar.look.label for bar in bars])
+    panels[0].tick_params(axis="y", length=0, labelsize=10)
+    panels[0].set_ylim(places[-1] + 0.6, -1.1)
+    heads = {bar.depth: (at, bar.batch) for at, bar in [*zip(places, bars)][::-1]}
+    for panel, (depth, (at, batch)) in itertools.product(panels, heads.items()):
+        panel.text(0.0, at - 0.55, f"queue depth {depth}, batch {batch}", fontsize=SMALL,
+                   fontweight="bold", color=DARK, transform=panel.get_yaxis_transform())
+    return figure
 
 
-def handles_of(panels: Sequence[Axes]) -> tuple[list, list[str]]:
-    """Each line of several panels once, in the order of LOOKS."""
-    found: dict[str, object] = {}
-    for axes in panels:
-        found |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels())}
-    order = {look.label: index for index, look in enumerate(LOOKS.values())}
-    names = sorted(found, key=lambda name: order.get(name, len(order)))
-    return [found[name] for name in names], names
+def _stack(axes: Axes, places: Sequence[float], bars: Sequence[dict[str, float] | None],
+           name: str, form: str) -> None:
+    """Stacked bars, their sum at the end."""
+    axes.grid(axis="y", visible=False)
+    named: set[str] = set()
+    for at, parts in zip(places, bars):
+        left = 0.0
+        for part, value in (parts or {}).items():
+            color, hatch = PART_LOOKS[part]
+            axes.barh(at, value, 0.72, left, color=color, hatch=hatch, edgecolor="white",
+                      linewidth=0.6, label=None if part in named else part)
+            named.add(part)
+            left += value
+        axes.annotate(form.format(left) if parts else "not counted", (left, at), (4, 0),
+                      textcoords="offset points", va="center", fontsize=SMALL)
+    axes.set_xlim(0, max(sum((parts or {}).values()) for parts in bars) * 1.18 or 1.0)
+    axes.set_xlabel(f"{name} per I/O")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncol=1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Label:
-    """A number beside a point."""
-
-    x: float
-    y: float
-    text: str
-    color: str
-
-
-LABEL_SIZE = 9.0
-# Where a label may stand, in points from its marker: beside it first, then further off with a line.
-AWAY = (9.0, 15.0, 22.0, 30.0, 40.0, 50.0)
-LINE_STEP = 4.0  # pixels
-TURNS = (0, 180, -45, 135, 45, -135, -90, 90)
+def timeline(lines: Sequence[Timeline], title: str, footer: str) -> Figure:
+    """IOPS over time, a panel per mode; where nothing completed is marked."""
+    height = 1.5 + ROW_IN * len(lines)
+    figure, panels = new_figure(title, footer, rows=len(lines), height_in=height)
+    for axes, line in zip(panels, lines):
+        _draw_time(axes, line)
+    highest = max(value for line in lines for each in line.repetitions for value in each)
+    panels[0].set_ylim(0, 1.25 * highest or 1.0)
+    panels[-1].set_xlabel("measured time, s; grey lines: from one repetition to the next")
+    figure.supylabel("IOPS", fontsize=11)
+    return figure
 
 
-def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
-    """Each label beside its point where it covers no marker and no other label; else none.
-
-    Where it covers no line either, if there is such a place. The axes must have been drawn: their
-    place on the page decides.
-    """
-    unit = axes.figure.dpi / 72
-    half_high = 0.55 * LABEL_SIZE * unit
-    places = [tuple(axes.transData.transform((label.x, label.y))) for label in labels]
-    taken = [(x, y, 4.5 * unit, 4.5 * unit) for x, y in places]
-    lines = list(_line_boxes(axes))
-    for label, (x, y) in zip(labels, places):
-        half_wide = 0.32 * LABEL_SIZE * unit * len(label.text)
-        for avoided, away, turn in itertools.product((lines, ()), AWAY, TURNS):
-            dx = (away + half_wide / unit) * math.cos(math.radians(turn))
-            dy = away * math.sin(math.radians(turn))
-            box = (x + dx * unit, y + dy * unit, half_wide, half_high)
-            if _is_free(box, taken) and _is_free(box, avoided) and _is_inside(axes, box):
-                taken.append(box)
-                _write(axes, label, (dx, dy), away > AWAY[0])
-                break
+def _draw_time(axes: Axes, line: Timeline) -> None:
+    step, at = line.interval_ms / 1e3, 0.0
+    for values in line.repetitions:
+        edges = [at + step * index for index in range(len(values) + 1)]
+        axes.stairs(values, edges, color=line.look.color, linewidth=1.1, baseline=None)
+        for left, value in zip(edges, values):
+            if value <= 0:
+                axes.axvspan(left, left + step, color=RED, alpha=0.35, linewidth=0)
+        at = edges[-1]
+        axes.axvline(at, color="#BBBBBB", linewidth=0.8)
+    axes.set_xlim(0, at)
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.yaxis.set_major_formatter(FuncFormatter(short_number))
+    gaps = line.gaps()
+    found = f"{gaps} interval{'s' if gaps > 1 else ''} without a completion" if gaps else "no gap"
+    axes.text(0.005, 0.97, f"{line.look.label}: {found} (of {line.interval_ms:g} ms)", va="top",
+              transform=axes.transAxes, fontsize=10, color=RED if gaps else DARK, bbox=ON_WHITE)
 
 
-def _line_boxes(axes: Axes) -> Iterator[tuple[float, float, float, float]]:
-    """All lines as boxes of a pixel, close to one another."""
-    for line in axes.get_lines():
-        ends = [tuple(each) for each in line.get_transform().transform(line.get_xydata())]
-        for (x0, y0), (x1, y1) in zip(ends, ends[1:]):
-            steps = 1 + int(max(abs(x1 - x0), abs(y1 - y0)) / LINE_STEP)
-            for step in range(steps):
-                share = step / steps
-                yield x0 + share * (x1 - x0), y0 + share * (y1 - y0), 1.0, 1.0
+def blocksize(lines: Sequence[Line], title: str, footer: str) -> Figure:
+    """IOPS and bandwidth over the block size."""
+    figure, (left, right) = new_figure(title, footer, 2, sharey=False)
+    draw_lines(left, lines)
+    for line in lines:
+        mib = [point.at * point.iops / (1 << 20) for point in line.points]
+        right.plot([point.at for point in line.points], mib, color=line.look.color,
+                   marker=line.look.marker or None, linestyle=line.look.line)
+    for axes, name in ((left, "IOPS"), (right, "bandwidth, MiB/s")):
+        doubling_axis(axes, lines, "block size",
+                      lambda size, _: size_text(int(size)).replace("iB", "").replace(" ", ""))
+        axes.set_ylabel(name)
+        log_scale(axes, short_number)
+    top_legend(figure, [left])
+    return figure
 
 
-def _is_free(box: Sequence[float], taken: Sequence[Sequence[float]]) -> bool:
-    """Boxes are middles and half sizes."""
-    x, y, wide, high = box
-    return all(abs(x - ox) > wide + ow or abs(y - oy) > high + oh for ox, oy, ow, oh in taken)
+def openloop(lines: dict[Look, list[LoadPoint]], title: str, footer: str) -> Figure:
+    """Median and 99th percentile of the latency over the offered load."""
+    figure, panels = new_figure(title, footer, 2)
+    every = [point for line in lines.values() for point in line]
+    shares = {point.offered: point.share for point in every}
+
+    def load_text(offered: float, _position: object) -> str:
+        share = shares.get(offered)
+        below = f"\n{100 * share:.0f} %" if share is not None else ""
+        return short_number(float(f"{offered:.3g}")) + below
+
+    for index, (axes, name) in enumerate(zip(panels, ("median", "99th percentile"))):
+        for look, points in lines.items():
+            _draw_load(axes, look, [(p, us) for p in points if (us := p.latency_us[index])])
+        axes.set_title(name)
+        ticks_at(axes, sorted(shares), load_text)
+        axes.set_xlim(left=0)
+        known = any(share is not None for share in shares.values())
+        axes.set_xlabel("offered IOPS" + (", share of the saturation" if known else ""))
+    # What the rings mean, once: a number at each would cover its neighbours.
+    worst = min(point.done / point.offered for point in every)
+    if worst < SATURATED:
+        text = (f"red ring: less than {100 * SATURATED:.0f} % of the load\n"
+                f"got done, at worst {100 * worst:.0f} %")
+        panels[0].text(0.02, 0.98, text, transform=panels[0].transAxes, va="top", fontsize=SMALL,
+                       color=RED)
+    panels[0].set_ylabel("latency from when it was due")
+    log_scale(panels[0], latency_text)
+    top_legend(figure, panels)
+    return figure
 
 
-def _is_inside(axes: Axes, box: Sequence[float]) -> bool:
-    x, y, wide, high = box
-    frame = axes.bbox
-    return (frame.x0 < x - wide and x + wide < frame.x1
-            and frame.y0 < y - high and y + high < frame.y1)  # fmt: skip
+def _draw_load(axes: Axes, look: Look, known: Sequence[tuple[LoadPoint, Estimate]]) -> None:
+    axes.errorbar([p.offered for p, _ in known], [us.median for _, us in known],
+                  yerr=[[us.median - us.low for _, us in known],
+                        [us.high - us.median for _, us in known]], color=look.color,
+                  marker=look.marker, linestyle=look.line, elinewidth=1.1, capsize=3,
+                  label=look.label)
+    full = [(p.offered, us.median) for p, us in known if p.done < SATURATED * p.offered]
+    axes.plot([x for x, _ in full], [y for _, y in full], marker="o", markersize=13,
+              markerfacecolor="none", markeredgecolor=RED, linestyle="none")
 
 
-def _write(axes: Axes, label: Label, offset: tuple[float, float], led: bool) -> None:
-    line = {"arrowstyle": "-", "color": label.color, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 3}
-    axes.annotate(
-        label.text, (label.x, label.y), offset, textcoords="offset points", ha="center",
-        va="center", fontsize=LABEL_SIZE, color=label.color, zorder=5,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
-        arrowprops=line if led else None,
-    )  # fmt: skip
+def peers(panels: dict[str, Sequence[PeerDot]], title: str, footer: str) -> Figure:
+    """IOPS of each way to do I/O, Linux's beside ours from the same run: a panel per point."""
+    names = list(dict.fromkeys(dot.name for dots in panels.values() for dot in dots))
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, places = new_figure(title, footer, columns, rows,
+                                1.1 + rows * (0.7 + 0.19 * len(names)))
+    ours = sum(not name.startswith("Linux") for name in names)
+    for axes, (name, dots) in itertools.zip_longest(places, panels.items(), fillvalue=("", ())):
+        for dot in dots:
+            _draw_dot(axes, dot, names.index(dot.name) + (0.33 if dot.hollow else 0.0))
+        axes.set_title(name)
+        axes.set_visible(bool(dots))
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0, labelsize=9)
+        axes.axhline(ours - 0.5, color="#999999", linewidth=0.8)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(short_number))
+    places[0].set_yticks(range(len(names)), names)
+    places[0].set_ylim(len(names) - 0.4, -0.6)
+    places[len(places) - columns + columns // 2].set_xlabel("IOPS")
+    return figure
 
 
-def close(figure: Figure) -> None:
-    """Give the figure's memory back."""
-    plt.close(figure)
+def _draw_dot(axes: Axes, dot: PeerDot, row: float) -> None:
+    at, look = dot.at, dot.look
+    axes.plot([at.low, at.high], [row, row], color=look.color, linewidth=1.6)
+    axes.plot(at.iops, row, color=look.color, marker=look.marker or "|",
+              markersize=5 if dot.hollow else 7, markeredgewidth=1 if look.marker else 2,
+              markerfacecolor="white" if dot.hollow else look.color)

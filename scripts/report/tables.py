@@ -6,99 +6,67 @@ from collections.abc import Sequence
 
 from analysis.intervals import ratio_of
 from analysis.metrics import latency_text
-from analysis.series import families, open_jobs, size_text
+from analysis.series import all_series, open_jobs, size_text
+from cli.table import lay_out
 
-COLUMNS = (
-    "rw", "bs", "harts", "delivery", "QD", "batch", "mode", "IOPS", "interval", "p50/p99 us",
-    "busy %", "irq/IO", "of limit", "cpu us/IO",
-)  # fmt: skip
-OPEN_COLUMNS = (
-    "rw", "bs", "harts", "delivery", "QD", "batch", "offered", "mode", "IOPS", "interval",
-    "p50/p99 us", "idle", "irq/IO", "idle over irq's",
-)  # fmt: skip
-NAMING = 4  # the first columns: those that never change stand in the title
-
-
-def _naming_cells(job: dict) -> list[str]:
-    options, mine = job["job options"], job["hartq"]
-    size = size_text(int(options["bs"])).replace(" ", "")
-    return [options["rw"], size, str(mine["harts"]), mine["delivery"], options["iodepth"],
-            str(mine["batch"])]  # fmt: skip
-
-
-def _rate_cells(job: dict) -> list[str]:
-    mine = job["hartq"]
-    low, high = mine["iops_interval"]
-    return [mine["completion"], f"{mine['iops_median']:,.0f}", f"{low:,.0f}-{high:,.0f}",
-            latency_text(job)]  # fmt: skip
+NAMING = ("rw", "bs", "harts", "delivery", "QD", "batch")
+COLUMNS = (*NAMING, "mode", "IOPS", "interval", "p50/p99 us", "busy %", "irq/IO", "of limit",
+           "cpu us/IO")
+OPEN_COLUMNS = (*NAMING, "offered", "mode", "IOPS", "interval", "p50/p99 us", "idle", "irq/IO",
+                "idle over irq's")
+HIDDEN_MAX = 4  # of the first columns, those that never change are left out
 
 
 def _cells(job: dict) -> list[str]:
-    mine = job["hartq"]
-    limit, cpu = mine["ratio_to_limit"], mine["host_cpu_us_per_io"]
+    """A job under COLUMNS or OPEN_COLUMNS."""
+    options, mine = job["job options"], job["hartq"]
+    opened = bool(mine["rate_iops"])
+    low, high = mine["iops_interval"]
+    limit, idle = ratio_of(job, "ratio_to_limit"), ratio_of(job, "idle_ratio_to_irq")
+    cpu_us = sum((mine["host_cpu_us_per_io"] or {}).values())
     return [
-        *_naming_cells(job),
-        *_rate_cells(job),
-        f"{100 * (1 - mine['idle_fraction']):.0f}",
+        options["rw"], size_text(int(options["bs"])).replace(" ", ""), str(mine["harts"]),
+        mine["delivery"], options["iodepth"], str(mine["batch"]),
+        *([f"{mine['offered_iops']:,}"] if opened else []),
+        mine["completion"], f"{mine['iops_median']:,.0f}", f"{low:,.0f}-{high:,.0f}",
+        latency_text(job),
+        f"{mine['idle_fraction']:.2f}" if opened else f"{100 * (1 - mine['idle_fraction']):.0f}",
         f"{mine['interrupts_per_io']:.2f}",
-        f"{limit['median']:.2f}" if limit else "",
-        f"{sum(cpu.values()):.1f}" if cpu else "",
+        *([str(idle or "")] if opened else
+          [f"{limit.median:.2f}" if limit else "", f"{cpu_us:.1f}" if cpu_us else ""]),
     ]
 
 
-def _open_cells(job: dict) -> list[str]:
-    mine, ratio = job["hartq"], ratio_of(job, "idle_ratio_to_irq")
-    return [
-        *_naming_cells(job),
-        f"{mine['offered_iops']:,}",
-        *_rate_cells(job),
-        f"{mine['idle_fraction']:.2f}",
-        f"{mine['interrupts_per_io']:.2f}",
-        str(ratio) if ratio else "",
-    ]
-
-
-def _lay_out(columns: Sequence[str], rows: list[list[str]]) -> list[str]:
+def _points(columns: Sequence[str], jobs: Sequence[dict]) -> list[str]:
     """Mode by depth or load; a blank line wherever anything before the mode changes."""
-    constant = [i for i in range(NAMING) if len({row[i] for row in rows}) == 1]
-    shown = [i for i in range(len(columns)) if i not in constant]
+    rows = [_cells(job) for job in jobs]
+    shown = [i for i in range(len(columns))
+             if i >= HIDDEN_MAX or len({row[i] for row in rows}) > 1]
     mode = columns.index("mode")
-    widths = [max(map(len, cells)) for cells in zip(columns, *rows)]
-
-    def line(cells: Sequence[str]) -> str:
-        return "  ".join(cells[i].rjust(widths[i]) for i in shown).rstrip()
-
-    lines = [line(columns)]
-    for before, row in zip([None, *rows], rows):
-        if before and before[:mode] != row[:mode]:
-            lines.append("")
-        lines.append(line(row))
-    return lines
+    cut = [[cells[i] for i in shown] for cells in (columns, *rows)]
+    head, *lines = lay_out(cut[0], cut[1:])
+    found = [head]
+    for before, row, line in zip([None, *rows], rows, lines):
+        found += [""] * bool(before and before[:mode] != row[:mode]) + [line]
+    return found
 
 
 def table(result: dict) -> list[str]:
     """All points, those of the open loop apart."""
     opened = open_jobs(result)
     closed = [job for job in result["jobs"] if job not in opened]
-    lines = _lay_out(COLUMNS, [_cells(job) for job in closed]) if closed else []
+    lines = _points(COLUMNS, closed) if closed else []
     if opened:
         process = result["global options"].get("rate_process", "linear")
-        lines += [""] if lines else []
+        lines += [""] * bool(lines)
         lines += [f"open loop, {process}; latency from when a request was due"]
-        lines += _lay_out(OPEN_COLUMNS, [_open_cells(job) for job in opened])
+        lines += _points(OPEN_COLUMNS, opened)
     return lines or ["nothing was measured"]
 
 
-def of_main_family(result: dict) -> dict:
-    """The result with no other points than those of the workload that answers the question, if
-    there is one."""
-    modes = next(iter(families(result).values()), {})
-    if not modes:
-        return result  # an open loop alone
-    return {**result, "jobs": [job for depths in zip_depths(modes) for job in depths]}
-
-
-def zip_depths(modes: dict[str, dict[int, dict]]) -> list[list[dict]]:
-    """The jobs of each depth, mode by mode."""
+def of_main_series(result: dict) -> dict:
+    """The result with the points only of the workload that answers the question, if any."""
+    modes = next(iter(all_series(result).values()), {})
     depths = sorted({depth for jobs in modes.values() for depth in jobs})
-    return [[jobs[depth] for jobs in modes.values() if depth in jobs] for depth in depths]
+    jobs = [jobs[depth] for depth in depths for jobs in modes.values() if depth in jobs]
+    return {**result, "jobs": jobs or result["jobs"]}

@@ -16,7 +16,7 @@ from fake_results import ENVIRONMENT, as_result, fake_result, fake_windows, fake
 
 from analysis import intervals, summary
 from qemu import host_cpu
-from report import answer
+from report import answer, tables
 from results import histogram, result_file
 
 
@@ -225,7 +225,7 @@ class Results(unittest.TestCase):
             ["rw=randrw", "bs=4096", "iodepth=4", "iodepth_batch_submit=0", "numjobs=2",
              "completion=poll,irq", "runtime=50ms", "rounds=2"]) if w.repetition == 0]
         result = summary.build(windows, ENVIRONMENT, {}, True)
-        self.assertIn("4", answer.table(result)[1])
+        self.assertIn("4", tables.table(result)[1])
         self.assertTrue(any("too few rounds" in line for line in answer.words(result)))
 
 

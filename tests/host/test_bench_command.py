@@ -66,7 +66,7 @@ class Command(BenchTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"\nsaturation: [0-9,]+ IOPS \(randread, 4096 bytes, que")
         self.assertIn("left out: limit:", done.stdout)
-        self.assertRegex(done.stdout, r"\(10 % of the capacity\), per-hart: hybrid idles")
+        self.assertRegex(done.stdout, r"\(10 % of saturation\) +per-hart +0\.9")
         result = result_file.load(self.out)
         (saturation,) = result["capacity"]
         rates = {job["hartq"]["rate_iops"] for job in result["jobs"]}

@@ -6,7 +6,7 @@ import unittest
 
 from fake_fio import answer_of
 
-from linux import fio_answers, plan, results, words as linux_words
+from linux import fio_answers, plan, results, tables
 from linux.plan import Point
 from measure.windows import Window
 from qemu.host_cpu import Spent
@@ -78,11 +78,11 @@ class Results(unittest.TestCase):
     def test_ratio_is_of_pairs(self) -> None:
         point = Point(1, 1)
         ours = ours_of({"poll": {0: 600.0, 1: 1200.0, 2: 2400.0}, "limit": {0: 700.0},
-                        "irq": {0: 10.0}}, point)  # fmt: skip
+                        "irq": {0: 10.0}}, point)
         row = results.comparison(point, "poll", ours, self.answers)
         self.assertEqual(row["ratio"]["interval"], [3.0, 3.0])
         self.assertEqual((row["peer"]["engine"], row["goal"]), ("io_uring", 2.0))
-        self.assertIn("goal undecided, too few rounds", linux_words.verdict(row))
+        self.assertEqual(tables.cells(row)[4], "2: undecided, too few rounds")
         self.assertEqual(row["ours"]["lat_p50_ns"], 5000)
         self.assertEqual(row["ours"]["us_per_io"]["host_vcpu"]["median"], round(1e6 / 1200, 6))
         best = results.comparison(point, "best", ours, self.answers)
@@ -92,54 +92,40 @@ class Results(unittest.TestCase):
     def test_the_fastest_of_each_pair(self) -> None:
         rates, chosen = results.fastest({
             "a": {0: 1.0, 1: 5.0, 2: 5.0}, "b": {0: 2.0, 1: 1.0}, "c": {},
-        })  # fmt: skip
+        })
         self.assertEqual((rates, chosen), ({0: 2.0, 1: 5.0, 2: 5.0}, {"a": 2, "b": 1}))
         self.assertEqual(results.often(chosen), " (2 of 3)")
         self.assertEqual(results.fastest({"a": {}}), ({}, {}))
 
-    def test_why_a_goal_is_missed(self) -> None:
-        """Of six boots: our share of the raw ring, and where the ring is against Linux (200)."""
+    def test_goals_are_judged(self) -> None:
+        """Of six boots: a ratio to Linux's 200 IOPS, and the raw ring's place between them."""
         point = Point(1, 1)
         answers = fio_answers.Answers()
         for boot in range(6):
             answers.add("io_uring-poll", boot, answer_of(plan.ENGINES[1], 200.0))
-        wide = {boot: 380.0 + 10 * boot for boot in range(6)}  # median 405, from 380 to 430
-        low, near = {boot: 397.0 - boot for boot in wide}, {b: 365.0 + 10 * b for b in wide}
-        flat = {iops: dict.fromkeys(wide, iops) for iops in (300.0, 360.0, 390.0, 400.0)}
-        for mine, limit, goal, words in (
-            (flat[360.0], flat[400.0], "not met", "our path holds us"),
-            (flat[300.0], flat[390.0], "not met", "our path costs, the device may too"),
-            (low, wide, "not met", "our path is no slower"),
-            (near, flat[400.0], "not excluded", "our path is no slower"),
+        for mine, limit, judged in (
+            (400.0, 420.0, "2: met"), (360.0, 400.0, "2: not met"), (300.0, 390.0, "2: not met"),
         ):
-            ours = ours_of({"poll": mine, "limit": limit}, point)
+            ours = ours_of({"poll": dict.fromkeys(range(6), mine),
+                            "limit": dict.fromkeys(range(6), limit)}, point)
             row = results.comparison(point, "poll", ours, answers)
-            text = linux_words.verdict(row)
-            self.assertIn(f"goal {goal}: QD 1, poll", text)
-            self.assertRegex(text, f"the raw ring, polled, gets .* of it: .*{words}")
-        one = results.comparison(
-            point, "poll", ours_of({"poll": {0: 1.0}, "limit": {0: 2.0}}, point), answers
-        )
-        self.assertIn("too few to say what holds us", linux_words.verdict(one))
+            self.assertEqual(tables.cells(row)[3:5], [f"{mine / 200:.2f} ({mine / 200:.2f}-"
+                                                      f"{mine / 200:.2f})", judged])
+            ring, share = tables.time_rows([row])[0][-2:]
+            self.assertTrue(ring.startswith(f"{limit / 200:.2f} ("), ring)
+            self.assertTrue(share.startswith(f"{mine / limit:.2f} ("), share)
 
     def test_time_and_fio_are_told(self) -> None:
         point = Point(1, 1)
         ours = ours_of({"poll": {0: 500.0}, "limit": {0: 1000.0}}, point)
         row = results.comparison(point, "poll", ours, self.answers)
-        text = linux_words.budget(row)
-        self.assertIn("hartq 2000.0 (2000.0 to 2000.0) (p50 5), the raw ring alone 1000.0", text)
-        self.assertIn("Linux 2500.0 (1250.0 to 5000.0) (p50 2), of it fio's code 1000.0", text)
-        self.assertIn("fio's own code takes 40 % of Linux's time", linux_words.verdict(row))
-        first = linux_words.words([row])[0]
-        self.assertEqual(first, "hartq / Linux, polled against polled: 2.50 (2.50 to 2.50) at QD 1")
-        self.assertEqual(linux_words.cells(row)[-2], "40 %")
-
-    def test_rows_of_an_older_run_are_told_too(self) -> None:
-        ratio = {"median": 3.0, "interval": [2.0, 4.0], "confidence": 0.97, "rounds": 6}
-        row = {"iodepth": 1, "batch": 1, "mode": "poll", "ratio": ratio, "goal": 2.0,
-               "ours": {"name": "hartq, poll", "iops_median": 3.0},
-               "peer": {"name": "Linux", "iops_median": 1.0, "lat_p50_ns": 1e3}}  # fmt: skip
-        self.assertEqual(linux_words.cells(row)[5:10], ["- / -", "Linux", "1", "1 / -", "-"])
+        times = dict(zip(tables.TIME_HEAD, tables.time_rows([row])[0]))
+        self.assertEqual((times["hartq"], times["raw ring"]),
+                         ("2000.0 (2000.0-2000.0)", "1000.0 (1000.0-1000.0)"))
+        self.assertEqual((times["Linux"], times["fio's own"]),
+                         ("2500.0 (1250.0-5000.0)", "1000.0 (500.0-1000.0)"))
+        self.assertEqual(tables.time_rows([{**row, "goal": None}]), [])
+        self.assertIn("ours / raw ring", "\n".join(tables.lines([row])))
 
 
 if __name__ == "__main__":

@@ -10,19 +10,20 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent / "scripts"), str(HERE)]
 
+from analysis.series import all_series  # noqa: E402
 from results import result_file  # noqa: E402
 from fake_results import as_result, fake_result, fake_windows, fake_words  # noqa: E402
 
 try:
     from matplotlib.text import Text
 
-    from report import charts, depth_charts, more_charts
+    from report import axes, chart_data, charts, looks, overlay
     import plot
-    from report import chart_data, chart_lines
 except (ImportError, SystemExit):
     plot = None  # matplotlib is not there
 
@@ -35,7 +36,7 @@ def fio_json(percentiles: bool) -> dict:
     if percentiles:
         latency["percentile"] = {"50.000000": 18000, "99.000000": 40000}
     side = {"total_ios": 30000, "iops": 15000.0, "iops_stddev": 300.0, "clat_ns": latency,
-            "lat_ns": {"min": 0, "max": 0, "mean": 0.0, "N": 0}}  # fmt: skip
+            "lat_ns": {"min": 0, "max": 0, "mean": 0.0, "N": 0}}
     idle = {"total_ios": 0, "iops": 0.0}
     return {
         "fio version": "fio-3.33",
@@ -44,35 +45,58 @@ def fio_json(percentiles: bool) -> dict:
             {"jobname": f"qd{depth}", "job options": {"iodepth": str(depth)}, "read": side,
              "write": idle, "usr_cpu": 10.0, "sys_cpu": 30.0} for depth in (1, 32)
         ],
-    }  # fmt: skip
+    }
+
+
+def run(arguments: list[str], pictures: dict, kinds: dict) -> tuple[int, str, str]:
+    """plot.py with some of its pictures and formats: its exit status and what it printed."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch.multiple(
+        plot, PICTURES=pictures, KINDS=kinds
+    ):
+        status = plot.main(arguments)
+    return status, out.getvalue(), err.getvalue()
 
 
 @unittest.skipIf(plot is None, "needs matplotlib")
 class Plot(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        """One result is drawn in full, for all who only look."""
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.shared = Path(folder.name)
+        result_file.save(fake_result("1,8,32,128"), cls.shared)
+        cls.drawn = run([folder.name], plot.PICTURES, plot.KINDS)
+
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def draw(self, *others: str) -> tuple[int, str, str]:
-        """Exit status and what was printed."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = plot.main([str(self.folder), *others])
-        return status, out.getvalue(), err.getvalue()
+    def draw(self, *others: str, only: str = "", kinds: str = "svg") -> tuple[int, str, str]:
+        """Exit status and what was printed; `only` some pictures, in some formats."""
+        names = only.split() or plot.PICTURES
+        return run(
+            [str(self.folder), *others], {name: plot.PICTURES[name] for name in names},
+            {kind: plot.KINDS[kind] for kind in kinds.split()},
+        )
 
     def test_all_pictures_and_the_answer(self) -> None:
-        result_file.save(fake_result("1,8,32,128"), self.folder)
-        status, out, err = self.draw()
+        status, out, err = self.drawn
         self.assertEqual((status, err), (0, ""))
         for name in NAMES:
-            self.assertGreater((self.folder / name).stat().st_size, 5000, name)
-        self.assertIn("polling is faster", (self.folder / "answer.md").read_text())
-        self.assertIn("polling is faster", out)
-        self.assertFalse((self.folder / "scaling.png").exists(), "one hart count has no scaling")
-        svg = (self.folder / "iops.svg").read_text()
+            self.assertGreater((self.shared / name).stat().st_size, 5000, name)
+        self.assertIn("polling / interrupts: faster", (self.shared / "answer.md").read_text())
+        self.assertIn("polling / interrupts: faster", out)
+        self.assertFalse((self.shared / "scaling.png").exists(), "one hart count has no scaling")
+        svg = (self.shared / "iops.svg").read_text()
         self.assertIn("emulated", svg)
-        self.assertIn("null medium", svg)
+        self.assertIn("null backing", svg)
+
+    def test_a_picture_has_a_selection_and_a_drawing(self) -> None:
+        for name in plot.PICTURES:
+            self.assertTrue(callable(getattr(chart_data, name)) and callable(getattr(charts, name)))
 
     def test_deliveries_and_hart_counts(self) -> None:
         windows = [
@@ -86,16 +110,16 @@ class Plot(unittest.TestCase):
         windows += fake_windows([*fake_words("8", harts=8, modes="irq"), "rate_iops=50"])
         result = as_result(windows)
         result_file.save(result, self.folder)
-        self.assertEqual(self.draw()[0], 0)
-        _, lines = chart_lines.our_series(result)
+        self.assertEqual(self.draw(only="scaling", kinds="png svg")[0], 0)
+        _, lines = chart_data.iops(chart_data.Source(result))
         labels = [line.look.label for line in lines if not line.note]
         thin = [line.look.label for line in lines if line.note]
         self.assertEqual(thin, ["interrupts, per-hart", "polling"], "of one delivery")
         self.assertEqual(labels, [
             "device limit (raw ring, polled)", "interrupts, per-hart", "interrupts, msix",
             "hybrid, per-hart", "hybrid, msix", "polling",
-        ])  # fmt: skip
-        name, lines = chart_lines.scaling_series(result)
+        ])
+        name, (lines, _) = chart_data.scaling(chart_data.Source(result))
         self.assertEqual(name, "4 KiB randread, queue depth 8, batch 1")
         harts = {line.look.label: [point.at for point in line.points] for line in lines}
         self.assertEqual(harts["interrupts, per-hart"], [1, 2])
@@ -105,100 +129,95 @@ class Plot(unittest.TestCase):
         self.assertGreater((self.folder / "scaling.png").stat().st_size, 5000)
 
     def test_looks_stay_apart(self) -> None:
-        looks = list(charts.LOOKS.values())
+        found = list(looks.LOOKS.values())
         for field in ("color", "label"):
-            self.assertEqual(len({getattr(look, field) for look in looks}), len(looks), field)
-        modes = [look for (mode, _), look in charts.LOOKS.items()
-                 if mode not in charts.REFERENCES]  # fmt: skip
+            self.assertEqual(len({getattr(look, field) for look in found}), len(found), field)
+        modes = [look for (mode, _), look in looks.LOOKS.items() if mode not in looks.REFERENCES]
         self.assertEqual(len({look.marker for look in modes}), len(modes))
 
     def test_small_print_says_what_the_points_are(self) -> None:
-        result_file.save(fake_result("1,8"), self.folder)
-        self.draw()
         for name, said in (
-            ("iops", "median and interval of 6 rounds"),
-            ("latency", "all of 6 rounds together, no intervals"),
-            ("cpu", "medians of 6 rounds, no intervals"),
-            ("cost", "instructions exact, events of 6 rounds"),
+            ("iops", "median and interval of 6 repetitions"),
+            ("latency", "all of 6 repetitions together, no intervals"),
+            ("cpu", "medians of 6 repetitions, no intervals"),
+            ("cost", "instructions exact, events of 6 repetitions"),
         ):
-            self.assertIn(said, (self.folder / f"{name}.svg").read_text(), name)
+            self.assertIn(said, (self.shared / f"{name}.svg").read_text(), name)
 
     def test_batches_of_the_depth_have_a_panel_of_their_own(self) -> None:
         windows = fake_windows(fake_words("1,2,4,8,16,32"))
         whole = [w.replace("submit=1", "submit=0") for w in fake_words("16,32")]
-        _, lines = chart_lines.our_series(as_result([*windows, *fake_windows(whole)]))
-        figure = depth_charts.iops_over_depth(lines, "title", "footer")
+        result = as_result([*windows, *fake_windows(whole)])
+        figure = charts.iops(chart_data.iops(chart_data.Source(result))[1], "title", "footer")
         left, right = figure.axes
-        self.assertEqual([axes.get_title() for axes in figure.axes], ["", "batch = depth"])
+        self.assertEqual([each.get_title() for each in figure.axes], ["", "batch = depth"])
         self.assertEqual(len(left.containers), 4)
         self.assertEqual(len(right.containers), 4)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         self.assertGreater(left.bbox.width, 2 * right.bbox.width, "six depths and two")
-        charts.close(figure)
+        axes.save(figure, {})
 
     def test_labels_cover_nothing(self) -> None:
-        figure, (axes,) = charts.new_figure("title", "footer")
+        figure, (panel,) = axes.new_figure("title", "footer")
         places = [(50 + i % 4, 50 + 3 * (i // 4)) for i in range(12)]
-        axes.plot([x for x, _ in places], [y for _, y in places], "o")
-        axes.set_xlim(0, 100)
-        axes.set_ylim(0, 100)
-        figure.canvas.draw()
-        labels = [charts.Label(x, y, str(2**i), "k") for i, (x, y) in enumerate(places)]
-        charts.place_labels(axes, labels)
-        figure.canvas.draw()  # only now they know their places
+        panel.plot([x for x, _ in places], [y for _, y in places], "o")
+        panel.set_xlim(0, 100)
+        panel.set_ylim(0, 100)
+        figure.draw_without_rendering()
+        labels = [axes.Label(x, y, str(2**i), "k") for i, (x, y) in enumerate(places)]
+        axes.place_labels(panel, labels)
+        figure.draw_without_rendering()  # only now they know their places
         # Without the line to its point, and without the room below and above digits.
-        boxes = [Text.get_window_extent(label).expanded(0.95, 0.75) for label in axes.texts]
+        boxes = [Text.get_window_extent(label).expanded(0.95, 0.75) for label in panel.texts]
         self.assertEqual(len(boxes), len(labels), "all of them, further off if need be")
         for i, box in enumerate(boxes):
-            self.assertFalse(any(box.overlaps(other) for other in boxes[:i]), axes.texts[i])
-        charts.close(figure)
+            self.assertFalse(any(box.overlaps(other) for other in boxes[:i]), panel.texts[i])
+        axes.save(figure, {})
 
     def test_heat_map_says_what_was_not_measured(self) -> None:
         def cell(depth: int, batch: int) -> chart_data.HeatCell:
             return chart_data.HeatCell(depth, batch, "poll", 1.5, True)
 
         def told(cells: list[chart_data.HeatCell]) -> list[str]:
-            figure = more_charts.heatmap(cells, "title", "footer")
+            figure = charts.heatmap(cells, "title", "footer")
             found = [text.get_text() for text in figure.legends[0].get_texts()]
-            charts.close(figure)
+            axes.save(figure, {})
             return found
 
         all_of = [cell(1, 1), cell(8, 1), cell(8, 8), cell(2, 1), cell(2, 2)]
-        self.assertEqual([name for name, _ in more_charts.heat_rows(all_of)], ["1", "= depth"])
+        self.assertEqual([name for name, _ in charts.heat_rows(all_of)], ["1", "= depth"])
         self.assertEqual(told(all_of), ["polling"])
         self.assertEqual(told(all_of[:4]), ["polling", "not measured"])
         self.assertEqual(told([*all_of, cell(8, 4), cell(4, 1), cell(4, 4)]),
-                         ["polling", "batch above the depth"])  # fmt: skip
+                         ["polling", "batch above the depth"])
 
     def test_open_loop_has_intervals(self) -> None:
         windows = [w for rate in (1000, 5000) for w in fake_windows(
-            [*fake_words("32", modes="irq,hybrid"), f"rate_iops={rate}"])]  # fmt: skip
-        _, lines = chart_data.open_series(as_result(windows))
+            [*fake_words("32", modes="irq,hybrid"), f"rate_iops={rate}"])]
+        _, lines = chart_data.openloop(chart_data.Source(as_result(windows)))
         for points in lines.values():
             for point in points:
                 p50 = point.latency_us[0]
                 self.assertLess(p50.low, p50.median)
                 self.assertLess(p50.median, p50.high)
-        figure = more_charts.openloop(lines, "title", "footer")
-        self.assertTrue(all(bars.has_yerr for axes in figure.axes for bars in axes.containers))
-        charts.close(figure)
+        figure = charts.openloop(lines, "title", "footer")
+        self.assertTrue(all(bars.has_yerr for each in figure.axes for bars in each.containers))
+        axes.save(figure, {})
 
     def test_same_result_same_pictures(self) -> None:
-        result_file.save(fake_result("1,8"), self.folder)
-        drawn = []
-        for _ in range(2):
-            self.draw()
-            drawn.append([(self.folder / name).read_bytes() for name in NAMES])
-        self.assertEqual(*drawn)
+        result_file.save(fake_result("1,8,32,128"), self.folder)
+        self.draw(only="cpu", kinds="png svg")
+        for name in ("cpu.png", "cpu.svg"):
+            self.assertEqual((self.folder / name).read_bytes(), (self.shared / name).read_bytes())
 
     def test_partial_results(self) -> None:
         whole = fake_result("1,8")
         for keep in (("poll",), ("irq", "limit"), ("limit",), ("hybrid",)):
             jobs = [j for j in whole["jobs"] if j["hartq"]["completion"] in keep]
             result_file.save({**whole, "partial": True, "jobs": jobs[:1]}, self.folder)
-            status, out, err = self.draw()
+            status, out, err = self.draw(only="iops latency cpu")
             self.assertEqual((status, err), (0, ""), keep)
-            self.assertEqual("not both measured" in out, "poll" not in keep)
+            self.assertIn("Not measured: make bench", out)
             self.assertIn("PARTIAL", (self.folder / "iops.svg").read_text())
 
     def test_no_jobs(self) -> None:
@@ -207,25 +226,26 @@ class Plot(unittest.TestCase):
 
     def test_fio_laid_over(self) -> None:
         result_file.save(fake_result("1,32"), self.folder)
-        for percentiles in (True, False):
+        for percentiles, pictures in ((True, "iops cpu"), (False, "iops latency")):
             other = self.folder / "linux.json"
             other.write_text(json.dumps(fio_json(percentiles)))
-            self.assertEqual(self.draw(str(other))[0], 0)
+            self.assertEqual(self.draw(str(other), only=pictures)[0], 0)
             self.assertIn("linux", (self.folder / "iops.svg").read_text())
-            # fio's CPU is its thread's: something else than the hart's time outside wfi.
-            self.assertNotIn("linux", (self.folder / "cpu.svg").read_text())
+            if "cpu" in pictures:
+                # fio's CPU is its thread's: something else than the hart's time outside wfi.
+                self.assertNotIn("linux", (self.folder / "cpu.svg").read_text())
         # Our own result has fio's shape.
-        self.assertEqual(self.draw(str(self.folder / "results.json"))[0], 0)
+        self.assertEqual(self.draw(str(self.folder / "results.json"), only="latency")[0], 0)
 
     def test_only_the_same_workload_is_laid_over(self) -> None:
         ours = fake_result("1,32")
-        family = next(iter(chart_lines.families(ours)))
+        series = next(iter(all_series(ours)))
         fio = fio_json(True)
-        self.assertEqual([p.at for p in chart_lines.fio_points(fio, family)], [1, 32])
+        self.assertEqual([p.at for p in overlay.fio_points(fio, series)], [1, 32])
         for name, value in (("rw", "randwrite"), ("bs", "128k"), ("iodepth_batch", "16"),
-                            ("numjobs", "4")):  # fmt: skip
+                            ("numjobs", "4")):
             other = {**fio, "global options": {"rw": "randread", name: value}}
-            self.assertEqual(chart_lines.fio_points(other, family), [], name)
+            self.assertEqual(overlay.fio_points(other, series), [], name)
             path = self.folder / "other.json"
             path.write_text(json.dumps(other))
             result_file.save(ours, self.folder)
@@ -234,20 +254,20 @@ class Plot(unittest.TestCase):
             self.assertIn("no job of 4 KiB randread, 1 hart, batch 1 did any I/O", err)
 
     def test_fio_s_clones_are_not_taken_for_one(self) -> None:
-        family = dataclasses.replace(next(iter(chart_lines.families(fake_result("1,32")))), harts=2)
+        series = dataclasses.replace(next(iter(all_series(fake_result("1,32")))), harts=2)
         job = fio_json(True)["jobs"][0]
         twice = {"global options": {"rw": "randread", "numjobs": "2"}, "jobs": [job, job]}
         with self.assertRaisesRegex(ValueError, "group_reporting"):
-            chart_lines.fio_points(twice, family)
+            overlay.fio_points(twice, series)
         twice["jobs"].pop()
-        self.assertEqual(len(chart_lines.fio_points(twice, family)), 1)
+        self.assertEqual(len(overlay.fio_points(twice, series)), 1)
 
     def test_fio_s_points_have_no_interval_and_latencies_of_their_own_windows(self) -> None:
-        family = next(iter(chart_lines.families(fake_result("1"))))
+        series = next(iter(all_series(fake_result("1"))))
         whole = fio_json(True)["jobs"][0]
         bare = {**whole, "read": {"total_ios": 9, "iops": 99.0, "iops_stddev": 9.0}}
-        found = chart_lines.fio_points(
-            {"global options": {"rw": "randread", "bs": "4096"}, "jobs": [bare, whole]}, family
+        found = overlay.fio_points(
+            {"global options": {"rw": "randread", "bs": "4096"}, "jobs": [bare, whole]}, series
         )
         self.assertEqual([(p.at, p.iops, p.low, p.high) for p in found], [(1, 99.0, 99.0, 99.0)])
         self.assertEqual(len(found[0].latency), 2)
@@ -261,13 +281,13 @@ class Plot(unittest.TestCase):
             self.assertTrue(err.startswith("plot.py: "))
 
     def test_curve_ends_where_samples_are_few(self) -> None:
-        curve = chart_lines.cumulative({1000: 90, 2000: 5, 3000: 5})
+        curve = chart_data.cumulative({1000: 90, 2000: 5, 3000: 5})
         self.assertEqual(curve, ((0.9, 1.0),))
 
     def test_nines(self) -> None:
-        self.assertAlmostEqual(depth_charts.nines(0.0), 0.0)
-        self.assertAlmostEqual(depth_charts.nines(0.99), 2.0)
-        self.assertEqual(charts.short_number(12500), "12.5K")
+        self.assertAlmostEqual(charts.nines(0.0), 0.0)
+        self.assertAlmostEqual(charts.nines(0.99), 2.0)
+        self.assertEqual(axes.short_number(12500), "12.5K")
 
 
 if __name__ == "__main__":

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import shutil
 import subprocess
+import tempfile
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 
-import support
-from fake_results import fake_result
+from fake_results import ENVIRONMENT, fake_result
 
-from report import answer, page
+from report import answer
 
 try:
     import plot
+    from report import page
 except (ImportError, SystemExit):
     plot = None  # matplotlib is not there
 
@@ -32,6 +36,7 @@ def find_chromium() -> str | None:
 CHROMIUM = find_chromium()
 PEERS = {
     "linux": {"kernel": "6.12", "fio": "fio-3.39", "distribution": "Debian 13"},
+    "environment": {**ENVIRONMENT, "pairs": 6}, "method": [], "retries": [],
     "comparisons": [
         {
             "iodepth": 32, "batch": 1, "bs": 4096, "rw": "randread", "mode": "best", "goal": 8.0,
@@ -44,8 +49,7 @@ PEERS = {
     ],
     "series": [{"name": "Linux io_uring", "mode": "poll", "engine": "io_uring", "batch": 1,
                 "points": [{"iodepth": 32, "iops_median": 1e5, "iops_interval": [9e4, 1.1e5]}]}],
-    "words": ["queue depth 32: 8.0 times Linux"],
-}  # fmt: skip
+}
 
 
 class Links(HTMLParser):
@@ -72,69 +76,69 @@ def read(page: str) -> Links:
     return found
 
 
-def draw(folder: Path, result: dict, peers: dict | None = None) -> str:
-    """The page of a result, with Linux beside it or not."""
-    (folder / "results.json").write_text(json.dumps(result))
-    if peers:
-        (folder / "peers").mkdir()
-        (folder / "peers" / "peers.json").write_text(json.dumps(peers))
-        (folder / "peers" / "results.json").write_text(json.dumps(fake_result("1,32")))
-    done = support.run_script("plot.py", str(folder))
-    if done.returncode:
-        raise AssertionError(done.stderr)
-    return (folder / "report.html").read_text(encoding="utf-8")
-
-
 @unittest.skipIf(plot is None, "needs matplotlib")
-class Report(support.ScriptTest):
+class Drawn(unittest.TestCase):
+    """A result with Linux's in its folder, drawn once for all tests of a class."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = Path(folder.name)
+        (cls.folder / "results.json").write_text(json.dumps(fake_result("1,8")))
+        (cls.folder / "peers").mkdir()
+        (cls.folder / "peers" / "peers.json").write_text(json.dumps(PEERS))
+        with contextlib.redirect_stdout(io.StringIO()), mock.patch.object(
+            plot, "KINDS", {"png": {}}
+        ):
+            status = plot.main([folder.name])
+        if status:
+            raise AssertionError(status)
+
+
+class Report(Drawn):
     def test_answers_each_question_with_intervals(self) -> None:
-        text = read(draw(self.folder, fake_result("1,8,32,128"), PEERS)).text
-        for section in answer.questions(fake_result("1,8,32,128")):
+        result = fake_result("1,8,32,128")
+        text = read(page.render("report.html", result, PEERS)).text
+        for section in answer.questions(result):
             self.assertIn(section.title, text)
-            for table in section.tables:
-                for name in (table.caption, *table.head):
+            for each in section.tables:
+                for name in (each.caption, *each.head):
                     self.assertIn(name, text)
-        self.assertIn(answer.LINUX, text)
-        self.assertRegex(text, r"polling reaches [\d.]+ \([\d.]+ to [\d.]+\) at queue depth")
-        self.assertIn("8.00 (7.00 to 9.00)", text)
-        self.assertIn("queue depth 32: 8.0 times Linux", text)
-        self.assertTrue((self.folder / "peers.svg").exists())
+        self.assertIn("How does hartq compare with Linux?", text)
+        self.assertRegex(text, r"the limit over all queue depths: polling [\d.]+ to [\d.]+,")
+        self.assertIn("8.00 (7.00-9.00)", text)
+        self.assertIn("8: met", text)
 
     def test_says_what_was_not_measured(self) -> None:
         one = {**fake_result("1"), "jobs": fake_result("1")["jobs"][:1]}
-        text = read(draw(self.folder, one)).text
+        text = read(page.render("report.html", one, {})).text
         self.assertIn(answer.NOT_MEASURED, text)
-        self.assertIn(page.NO_PEERS, text)
+        self.assertIn("make bench-peers boots Linux", text)
 
     def test_needs_nothing_beside_it(self) -> None:
-        page = read(draw(self.folder, fake_result(), PEERS))
-        self.assertTrue(all(each.startswith("data:") for each in page.loads), page.loads)
-        self.assertEqual(page.tags.count("img"), len(list(self.folder.glob("*.png"))))
-        self.assertGreaterEqual(page.tags.count("img"), 4)
-        self.assertFalse({"script", "iframe", "object"} & {*page.tags})
+        found = read((self.folder / "report.html").read_text(encoding="utf-8"))
+        self.assertTrue(all(each.startswith("data:") for each in found.loads), found.loads)
+        self.assertEqual(found.tags.count("img"), len(list(self.folder.glob("*.png"))))
+        self.assertTrue((self.folder / "peers.png").exists())
+        self.assertGreaterEqual(found.tags.count("img"), 4)
+        self.assertFalse({"script", "iframe", "object"} & {*found.tags})
 
     def test_shows_nothing_unescaped(self) -> None:
-        result = fake_result()
+        result = fake_result("1")
         result["environment"]["host_cpu"] = "<script>alert(1)</script>"
-        page = draw(self.folder, result)
-        self.assertNotIn("<script", page)
-        self.assertIn("&lt;script&gt;", page)
+        text = page.render("report.html", result, {})
+        self.assertNotIn("<script", text)
+        self.assertIn("&lt;script&gt;", text)
 
     def test_warns(self) -> None:
-        text = read(draw(self.folder, {**fake_result(), "partial": True})).text
+        text = read(page.render("report.html", {**fake_result("1"), "partial": True}, {})).text
         self.assertIn("This is a partial result", text)
-
-    def test_only_the_null_medium_copies_nothing(self) -> None:
-        self.assertTrue(page.on_null({"environment": {"backing": "null"}}))
-        self.assertFalse(page.on_null({"environment": {"backing": "ram:64m"}}))
-
-    def test_every_picture_has_words(self) -> None:
-        self.assertEqual(set(page.CAPTIONS), set(plot.chart_names.PICTURES))
 
 
 @unittest.skipIf(plot is None, "needs matplotlib")
 @unittest.skipUnless(CHROMIUM, "no chromium that runs (scripts/setup.sh test; on Ubuntu its snap)")
-class Browser(support.ScriptTest):
+class Browser(Drawn):
     """Headless Chromium says on its standard error what a page complains about."""
 
     def console(self, page: Path) -> str:
@@ -147,13 +151,12 @@ class Browser(support.ScriptTest):
                 "--dump-dom", page.as_uri(),
             ],
             capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("</html>", done.stdout)
         return "\n".join(re.findall(r".*CONSOLE.*", done.stderr))
 
     def test_loads_without_a_complaint(self) -> None:
-        draw(self.folder, fake_result(), PEERS)
         self.assertEqual(self.console(self.folder / "report.html"), "")
 
     def test_a_complaint_would_be_seen(self) -> None:

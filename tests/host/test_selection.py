@@ -1,4 +1,4 @@
-"""selection.py: which jobs become which picture."""
+"""chart_data.py: which jobs become which picture."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fake_results import as_result, fake_result, fake_windows, fake_words
 
 from analysis.series import open_jobs
 from report import chart_data
+from report.chart_data import Source
 
 
 class Selection(unittest.TestCase):
@@ -16,13 +17,13 @@ class Selection(unittest.TestCase):
         rounds = [{"round": i, "iops": value} for i, value in enumerate(iops)]
         options = {"rw": "randread", "bs": "4096", "iodepth": "8"}
         mine = {"completion": mode, "batch": 1, "harts": 1, "rounds": rounds,
-                "iops_median": sorted(iops)[len(iops) // 2]}  # fmt: skip
+                "iops_median": sorted(iops)[len(iops) // 2]}
         return {"job options": options, "hartq": mine}
 
     def test_best_mode_and_whether_it_is_sure(self) -> None:
         slow, fast = self.job("irq", [1.0] * 6), self.job("poll", [2.0] * 6)
         self.assertEqual(chart_data.heat_cell([slow, fast]),
-                         chart_data.HeatCell(8, 1, "poll", 2.0, True))  # fmt: skip
+                         chart_data.HeatCell(8, 1, "poll", 2.0, True))
         mixed = self.job("hybrid", [1.0, 3.0, 1.0, 3.0, 3.0, 3.0])
         cell = chart_data.heat_cell([fast, mixed])
         self.assertEqual((cell.mode, cell.sure), ("hybrid", False))
@@ -32,29 +33,28 @@ class Selection(unittest.TestCase):
         def line(name: str, engine: str, batch: int, depth: int, **more: str) -> dict:
             point = {"iodepth": depth, "iops_median": 5.0, "iops_interval": [4.0, 6.0]}
             return {"name": name, "engine": engine, "mode": "irq", "batch": batch,
-                    "points": [point], **more}  # fmt: skip
+                    "points": [point], **more}
 
         ours = ("hartq", 1, 1)
         series = [
             *(line("Linux x", "x", *place) for place in ((1, 32), (16, 32), (32, 128))),
             {**line("Linux x, min 1", "x", 32, 128), "least": 1},
             line("hartq, irq", *ours, delivery="msix"),
-            line("hartq, irq", *ours, delivery="per-hart"),
-            # As older runs wrote it.
-            line("hartq, irq, msix", "hartq", 1, 32), line("hartq, irq, per-hart", *ours),
+            line("hartq, irq", "hartq", 1, 32, delivery="msix"),
             {**line("hartq, limit", *ours, delivery="msix"), "mode": "limit"},
-        ]  # fmt: skip
-        panels = chart_data.peer_panels({"series": series})
+        ]
+        about = {"linux": {"kernel": "6.12.3"}, "environment": {"backing": "null"}}
+        panels = chart_data.peers(Source({}, peers={**about, "series": series}))[1]
         found = {name: [dot.name for dot in dots] for name, dots in panels.items()}
         self.assertEqual(found, {
             "QD 1": ["hartq interrupts, msix", "device limit (raw ring, polled)"],
             "QD 32": ["Linux x", "hartq interrupts, msix"],
             "QD 32, batch 16": ["Linux x"],
             "QD 128, batch 32": ["Linux x", "Linux x"],
-        })  # fmt: skip
+        })
         self.assertEqual([d.hollow for d in panels["QD 128, batch 32"]], [False, True])
         self.assertEqual(list(found)[:2], ["QD 1", "QD 32"])
-        self.assertEqual(chart_data.peer_panels({}), {})
+        self.assertEqual(chart_data.peers(Source({}))[1], {})
 
     def test_pairs_decide_where_medians_disagree(self) -> None:
         rounds = {"poll": (90, 90, 90, 130, 130, 130), "irq": (91, 92, 93, 94, 131, 132)}
@@ -64,22 +64,22 @@ class Selection(unittest.TestCase):
                        "iops_median": {"poll": 110, "irq": 93.5}[mode],
                        "rounds": [{"round": r, "iops": v} for r, v in enumerate(values)]}}
             for mode, values in rounds.items()
-        ]  # fmt: skip
+        ]
         cell = chart_data.heat_cell(jobs)
         assert cell
         self.assertEqual((cell.mode, cell.sure), ("irq", False))
         self.assertGreaterEqual(cell.factor, 1.0)
-        self.assertIsNone(chart_data.heat_cell(jobs[:1]), "one mode is no contest")
+        self.assertIsNone(chart_data.heat_cell(jobs[:1]), "one mode is no comparison")
 
     def test_no_map_of_one_batch(self) -> None:
-        self.assertEqual(chart_data.heat_cells(fake_result("1,8,32")), ("", []))
+        self.assertEqual(chart_data.heatmap(Source(fake_result("1,8,32"))), ("", []))
 
     def test_cost_takes_what_was_counted(self) -> None:
         result = fake_result("1,8")
         for job in result["jobs"]:
             if job["hartq"]["completion"] == "irq":
                 job["hartq"]["instructions"] = {"submit": 10, "reap": 0, "interrupt": 30}
-        name, bars = chart_data.cost_bars(result)
+        name, bars = chart_data.cost(Source(result))
         self.assertEqual(name, "4 KiB randread, 1 hart")
         self.assertEqual([(bar.depth, bar.look.label) for bar in bars],
                          [(1, "polling"), (1, "interrupts, per-hart"), (1, "hybrid, per-hart")])
@@ -95,30 +95,30 @@ class Selection(unittest.TestCase):
         for job in result["jobs"]:
             rounds = [{"round": 0, "iops": [5.0, 0.0, 5.0]}]
             job["hartq"]["timeline"] = {"interval_ms": 2.0, "rounds": rounds}
-        name, lines = chart_data.timelines(result)
+        name, lines = chart_data.timeline(Source(result))
         self.assertEqual(name, "4 KiB randread, queue depth 32, batch 1, 1 hart")
         self.assertEqual([line.gaps() for line in lines], [1, 1, 1])
-        self.assertEqual(chart_data.timelines(fake_result("1"))[1], [])
+        self.assertEqual(chart_data.timeline(Source(fake_result("1")))[1], [])
 
     def test_block_sizes(self) -> None:
-        self.assertEqual(chart_data.block_series(fake_result("32")), ("", []))
+        self.assertEqual(chart_data.blocksize(Source(fake_result("32"))), ("", []))
         words = [word if not word.startswith("bs=") else "bs=512,4096,65536"
-                 for word in fake_words("32", modes="poll,irq")]  # fmt: skip
-        name, lines = chart_data.block_series(as_result(fake_windows(words)))
+                 for word in fake_words("32", modes="poll,irq")]
+        name, lines = chart_data.blocksize(Source(as_result(fake_windows(words))))
         self.assertEqual(name, "randread, queue depth 32, batch 1")
         self.assertEqual([[p.at for p in line.points] for line in lines], [[512, 4096, 65536]] * 2)
 
     def test_open_loop(self) -> None:
-        self.assertEqual(chart_data.open_series(fake_result("1")), ("", {}))
+        self.assertEqual(chart_data.openloop(Source(fake_result("1"))), ("", {}))
         windows = []
         for rate in (1000, 5000):
             words = [*fake_words("32", modes="poll,irq"), f"rate_iops={rate}"]
             windows += fake_windows(words)
         result = as_result(windows)
         self.assertEqual(len(open_jobs(result)), 4)
-        _, lines = chart_data.open_series(result)
+        _, lines = chart_data.openloop(Source(result))
         self.assertEqual([[p.offered for p in line] for line in lines.values()],
-                         [[1000, 5000]] * 2)  # fmt: skip
+                         [[1000, 5000]] * 2)
 
 
 if __name__ == "__main__":

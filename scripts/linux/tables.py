@@ -1,0 +1,63 @@
+"""The comparison with Linux as tables: from the rows of peers.json alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.intervals import Estimate
+from cli.table import lay_out
+
+HEAD = ("depth", "batch", "mode", "ratio", "goal", "ours", "IOPS", "p50 / p99 us", "Linux", "IOPS",
+        "p50 / p99 us")
+TIMES = {  # column: side, name in us_per_io
+    "hartq": ("ours", "all"), "raw ring": ("ours", "raw_ring"), "our hart": ("ours", "host_vcpu"),
+    "our device": ("ours", "host_device"), "Linux": ("peer", "all"), "fio's own": ("peer", "user"),
+    "Linux's kernel": ("peer", "kernel"),
+}
+TIME_HEAD = ("depth", "batch", "mode", *TIMES, "raw ring / Linux", "ours / raw ring")
+TIME_CAPTION = (
+    "us per I/O where there is a goal, and what the raw ring of the same boots reaches: our path "
+    "costs time where ours / raw ring is below 1"
+)
+
+
+def _range(found: dict | None, form: str = ".2f") -> str:
+    if not found:
+        return "-"
+    each = Estimate.from_json(found)
+    return f"{each.median:{form}} ({each.low:{form}}-{each.high:{form}})"
+
+
+def _place(row: dict) -> list[str]:
+    return [str(row["iodepth"]), str(row["batch"]), row["mode"]]
+
+
+def _side(side: dict) -> list[str]:
+    found = (side.get(f"lat_{name}_ns") for name in ("p50", "p99"))
+    latencies = ("-" if ns is None else f"{ns / 1000:,.0f}" for ns in found)
+    return [side["name"], f"{side['iops_median']:,.0f}", " / ".join(latencies)]
+
+
+def cells(row: dict) -> list[str]:
+    """A comparison under HEAD."""
+    ratio, goal = row["ratio"], row["goal"]
+    judged = f"{goal:g}: {Estimate.from_json(ratio).meets(goal)}" if goal else ""
+    return [*_place(row), _range(ratio), judged, *_side(row["ours"]), *_side(row["peer"])]
+
+
+def time_rows(rows: Sequence[dict]) -> list[list[str]]:
+    """The comparisons that have a goal under TIME_HEAD."""
+    return [
+        [*_place(row),
+         *(_range(row[side].get("us_per_io", {}).get(name), ".1f")
+           for side, name in TIMES.values()),
+         _range(row.get("limit_ratio")), _range(row["ours"].get("share_of_limit"))]
+        for row in rows
+        if row["goal"]
+    ]
+
+
+def lines(rows: Sequence[dict]) -> list[str]:
+    """Both tables for a terminal."""
+    times = lay_out(TIME_HEAD, time_rows(rows))
+    return [*lay_out(HEAD, [cells(row) for row in rows]), "", f"{TIME_CAPTION}:", *times]

@@ -1,0 +1,195 @@
+"""What all pictures share: figures, axes, legends, lines, and numbers beside points."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter  # noqa: E402
+from matplotlib.ticker import NullLocator  # noqa: E402
+from matplotlib.transforms import Bbox  # noqa: E402
+
+from report.looks import LOOKS, REFERENCES, Line  # noqa: E402
+
+WIDTH_IN, HEIGHT_IN, DPI = 7.0, 4.4, 120  # 840 pixels, read at half of that as well
+DECADES_FINE = 3.2  # up to here 2 and 5 have a tick as well
+TITLE_CHARS = 68  # as many as the width holds
+
+plt.rcParams.update({
+    "font.size": 11, "axes.titlesize": 11, "axes.grid": True, "axes.axisbelow": True,
+    "axes.spines.top": False, "axes.spines.right": False, "grid.color": "#dddddd",
+    "grid.linewidth": 0.6, "legend.frameon": False, "legend.fontsize": 9.5,
+    "lines.linewidth": 1.8, "lines.markersize": 6, "svg.fonttype": "none",
+    "svg.hashsalt": "hartq",
+})
+
+
+def new_figure(
+    title: str, footer: str, panels: int = 1, rows: int = 1, height_in: float = HEIGHT_IN,
+    sharey: bool = True, widths: Sequence[float] | None = None,
+) -> tuple[Figure, list[Axes]]:
+    """Panels beside or below one another, a bold title over them, small print under them."""
+    figure, axes = plt.subplots(
+        rows, panels, sharex=rows > 1, sharey=sharey, squeeze=False, width_ratios=widths,
+        figsize=(WIDTH_IN, height_in), layout="constrained",
+    )
+    low = 0.045 * HEIGHT_IN / height_in
+    figure.get_layout_engine().set(rect=(0, low, 1, 1 - low))
+    text = "\n".join(textwrap.wrap(title, TITLE_CHARS))
+    figure.suptitle(text, fontsize=12, fontweight="bold", x=0.012, ha="left")
+    figure.text(0.012, 0.25 * low, footer, fontsize=7.5, color="#555555")
+    return figure, list(axes.flat)
+
+
+def save(figure: Figure, files: dict[str, dict]) -> None:
+    """Write a figure to each file, with the metadata for it, and give its memory back."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # it is laid out: once is enough for all files
+    for name, metadata in files.items():
+        figure.savefig(name, dpi=DPI, metadata=metadata)
+    plt.close(figure)
+
+
+def short_number(value: float, _position: object = None) -> str:
+    """12500 as 12.5K."""
+    for unit, name in ((1e6, "M"), (1e3, "K")):
+        if value >= unit:
+            return f"{value / unit:g}{name}"
+    return f"{value:g}"
+
+
+def latency_text(us: float, _position: object = None) -> str:
+    """2000 as 2 ms."""
+    return f"{us / 1000:g} ms" if us >= 1000 else f"{us:g} us"
+
+
+def log_scale(axes: Axes, text: Callable[[float, object], str], room: float = 1.0) -> None:
+    """A logarithmic y axis, ticks in words; `room` is what the top is multiplied by."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * room)
+    fine = math.log10(high * room / low) <= DECADES_FINE
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if fine else (1.0,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(text))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def ticks_at(axes: Axes, values: Sequence[float], text: Callable[[float, object], str]) -> None:
+    """A tick on the x axis at each of the values and nowhere else."""
+    axes.xaxis.set_major_locator(FixedLocator(values))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(text))
+
+
+def places_of(lines: Sequence[Line]) -> list[int]:
+    """Where on the x axis there are points."""
+    return sorted({point.at for line in lines for point in line.points})
+
+
+def doubling_axis(
+    axes: Axes, lines: Sequence[Line], name: str,
+    text: Callable[[float, object], str] = lambda value, _: f"{value:g}",
+) -> None:
+    """An x axis of doublings, a tick at each measured value."""
+    axes.set_xscale("log", base=2)
+    ticks_at(axes, places_of(lines), text)
+    axes.set_xlabel(name)
+
+
+def draw_lines(axes: Axes, lines: Sequence[Line], beside: Sequence[Line] = ()) -> None:
+    """Lines with their intervals. Those of one place stand apart: the dodges are made for an axis
+    of seven doublings, whose ends `beside` may have."""
+    places = places_of([*lines, *beside])
+    apart = max(0.1, math.log2(places[-1] / places[0]) / 7)
+    for line in lines:
+        look, points = line.look, line.points
+        bars = [[max(0.0, point.iops - point.low) for point in points],
+                [max(0.0, point.high - point.iops) for point in points]]
+        axes.errorbar(
+            [point.at * look.dodge**apart for point in points], [point.iops for point in points],
+            yerr=bars if line.mode not in REFERENCES else None, color=look.color,
+            marker=look.marker or None, linestyle=look.line, elinewidth=1.1, capsize=3,
+            label=look.label,
+        )
+
+
+def top_legend(figure: Figure, panels: Sequence[Axes] = (), handles: Sequence = ()) -> None:
+    """One legend between the title and the axes: of handles, or of each line in the panels once."""
+    found = {handle.get_label(): handle for handle in handles}
+    for axes in panels:
+        found |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels())}
+    order = [*(look.label for look in LOOKS.values()), *found]
+    names = sorted(found, key=order.index)
+    height = figure.get_figheight()
+    lines = figure._suptitle.get_text().count("\n") + 1
+    title, room = 0.3 * lines / height, (0.12 + 0.22 * math.ceil(len(names) / 3)) / height
+    figure._suptitle.set_in_layout(False)  # its room is counted here
+    engine = figure.get_layout_engine()
+    left, low, width, tall = engine.get()["rect"]
+    engine.set(rect=(left, low, width, tall - room - title))
+    figure.legend([found[name] for name in names], names, loc="upper left", ncol=3,
+                  bbox_to_anchor=(0, 1 - title), borderaxespad=0.3, columnspacing=1.3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """A number beside a point."""
+
+    x: float
+    y: float
+    text: str
+    color: str
+
+
+LABEL_SIZE = 9.0
+# Where a label may stand, in points from its marker: beside it first, then further off with a line.
+AWAY = (9.0, 15.0, 22.0, 30.0, 40.0, 50.0)
+TURNS = (0, 180, -45, 135, 45, -135, -90, 90)
+
+
+def _box(x: float, y: float, half_wide: float, half_high: float) -> Bbox:
+    return Bbox([[x - half_wide, y - half_high], [x + half_wide, y + half_high]])
+
+
+def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
+    """Each label beside its point where it covers no marker and no other label; else none.
+
+    Where it covers no line either, if there is such a place. The axes must have been drawn: their
+    place on the page decides.
+    """
+    unit = axes.figure.dpi / 72
+    places = [tuple(axes.transData.transform((label.x, label.y))) for label in labels]
+    taken = [_box(x, y, 4.5 * unit, 4.5 * unit) for x, y in places]
+    lines = [line.get_path().transformed(line.get_transform()) for line in axes.get_lines()]
+    for label, (x, y) in zip(labels, places):
+        wide = 0.32 * LABEL_SIZE * len(label.text)
+        for avoided, away, turn in itertools.product((lines, ()), AWAY, map(math.radians, TURNS)):
+            dx, dy = (away + wide) * math.cos(turn), away * math.sin(turn)
+            box = _box(x + dx * unit, y + dy * unit, wide * unit, 0.55 * LABEL_SIZE * unit)
+            inside = axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)
+            if inside and not box.count_overlaps(taken) and not any(
+                path.intersects_bbox(box, filled=False) for path in avoided
+            ):
+                taken.append(box)
+                _write(axes, label, (dx, dy), away > AWAY[0])
+                break
+
+
+def _write(axes: Axes, label: Label, offset: tuple[float, float], led: bool) -> None:
+    line = {"arrowstyle": "-", "color": label.color, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 3}
+    axes.annotate(
+        label.text, (label.x, label.y), offset, textcoords="offset points", ha="center",
+        va="center", fontsize=LABEL_SIZE, color=label.color, zorder=5,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
+        arrowprops=line if led else None,
+    )

@@ -1,0 +1,75 @@
+"""How each mode is drawn, and what a line of a picture is made of. Needs no matplotlib.
+
+Modes differ in colour (Okabe and Ito's, safe for the colour-blind), marker and line style, so that
+they stay apart in print.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How a mode is drawn."""
+
+    color: str
+    marker: str
+    line: str | tuple
+    label: str
+    dodge: float = 1.0  # intervals at one depth stand beside one another
+
+
+DASHES, DASH_DOT, DOTS = (0, (5, 2)), (0, (7, 2, 1.5, 2)), (0, (1.2, 1.6))
+# By mode, then by delivery: polling and the limit look the same with each.
+LOOKS = {
+    ("poll", ""): Look("#0072B2", "o", "-", "polling", 0.97),
+    ("irq", "per-hart"): Look("#D55E00", "s", DASH_DOT, "interrupts, per-hart", 1.03),
+    ("irq", "shared"): Look("#CC79A7", "v", DASHES, "interrupts, shared", 1.05),
+    ("irq", "msix"): Look("#E69F00", "D", DOTS, "interrupts, msix", 0.95),
+    ("hybrid", "per-hart"): Look("#009E73", "^", DASHES, "hybrid, per-hart", 0.99),
+    ("hybrid", "shared"): Look("#7A6A00", "X", DASH_DOT, "hybrid, shared", 1.01),
+    ("hybrid", "msix"): Look("#56B4E9", "P", DOTS, "hybrid, msix", 0.985),
+    ("limit", ""): Look("#333333", "", (0, (4, 3)), "device limit (raw ring, polled)"),
+    ("null", ""): Look("#777777", "", (0, (1, 1.3)), "null (engine against memory)"),
+}
+REFERENCES = ("limit", "null")  # lines to compare with, not modes to use
+MODE_ORDER = ("null", "limit", "irq", "hybrid", "poll")  # the last lies on top
+OTHERS = (
+    ("#7A4988", "h"), ("#000000", "x"), ("#B8860B", "*"), ("#7F7F7F", "d"), ("#882255", "<"),
+    ("#117733", ">"), ("#332288", "p"), ("#AA4466", "+"),
+)
+
+
+def look_of(mode: str, delivery: str) -> Look:
+    """The look of a mode; delivery does not matter to those that take no interrupts."""
+    return LOOKS[mode, delivery if mode in ("irq", "hybrid") else ""]
+
+
+def other_look(index: int, label: str) -> Look:
+    """The look of a line from another program's result."""
+    color, marker = OTHERS[index % len(OTHERS)]
+    return Look(color, marker, ":", label)
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A measured point, as far as pictures need it."""
+
+    at: int  # its place on the x axis: queue depth, harts or block size
+    iops: float
+    low: float
+    high: float
+    busy: float | None  # per cent of the harts' time
+    # (share of the samples at or below, latency in us), in order
+    latency: tuple[tuple[float, float], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One mode and delivery at several places. `note` sets it apart from the main lines."""
+
+    look: Look
+    points: tuple[Point, ...]
+    mode: str = ""
+    note: str = ""
