@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from measure.options import build_parser, make_plan
 from measure.plan import DELIVERIES, Plan, duration, with_rates
 from measure.progress import Progress
 from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
-from qemu.machine import ROOT, UsageError, find_app
+from qemu.machine import UsageError, find_app
 from report import answer, pictures, tables
 from results import result_file, resume
 
@@ -114,7 +113,7 @@ class Run:
         options = {
             "ioengine": "hartq", "direct": 1, "time_based": 1,
             "runtime": f"{plan.runtime_ms}ms", "ramp_time": f"{plan.ramp_ms}ms",
-            "rounds": plan.repetitions, "boots": plan.boots,
+            "repetitions": plan.repetitions, "boots": plan.boots,
             "delivery": ",".join(sorted(plan.values("delivery"), key=DELIVERIES.index)),
         }
         if plan.preset:
@@ -192,13 +191,10 @@ def other_options(options: argparse.Namespace, known: Sequence[str]) -> list[str
 
 
 def count_instructions(options: argparse.Namespace) -> int:
-    """The preset that another script knows how to run; nothing but the emulator can be chosen."""
+    """The preset that is another program; nothing but the emulator can be chosen."""
     if other := other_options(options, ("preset", "qemu")):
         raise UsageError(f"--preset instructions: takes no {', '.join(other)} (--qemu alone)")
-    rest = ["--qemu", options.qemu] if options.qemu else []
-    return subprocess.run(
-        [sys.executable, "-m", "measure.instructions", *rest], cwd=ROOT / "scripts", check=False
-    ).returncode
+    return instructions.main(["--qemu", options.qemu] if options.qemu else [])
 
 
 def go_on(options: argparse.Namespace) -> int:

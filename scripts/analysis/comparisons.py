@@ -29,7 +29,6 @@ class Crossover:
     high: int
     at: float
     first: str  # the faster mode below
-    second: str
 
 
 def crossovers(ratios: Ratios) -> list[Crossover]:
@@ -43,9 +42,9 @@ def crossovers(ratios: Ratios) -> list[Crossover]:
     for (low, first), (high, second) in zip(sure, sure[1:]):
         if first == second:
             continue
-        names = ("poll", "irq") if first > 0 else ("irq", "poll")
         between = [(d, max(ratios[d].median, RATIO_MIN)) for d in ratios if low <= d <= high]
-        found.append(Crossover(low, high, _passes_one(between, first), *names))
+        name = "poll" if first > 0 else "irq"
+        found.append(Crossover(low, high, _passes_one(between, first), name))
     return found
 
 
@@ -77,11 +76,11 @@ def by_verdict(ratios: Ratios, verdict: int) -> list[int]:
     return [depth for depth, ratio in ratios.items() if ratio.verdict() == verdict]
 
 
-def factor_text(ratios: Ratios, depths: Sequence[int], power: int = 1) -> str:
-    """x1.42 to x1.95: the medians at some depths; `power` -1 turns them round."""
-    factors = [max(ratios[depth].median, RATIO_MIN) ** power for depth in depths]
+def factor_text(ratios: Ratios, depths: Sequence[int]) -> str:
+    """x1.42 to x1.95: the medians at some depths."""
+    factors = [ratios[depth].median for depth in depths]
     ends = (min(factors), max(factors)) if len(depths) > 1 else factors
-    return " to ".join(f"x{ratio_text(each)}".replace("xw", "w") for each in ends)
+    return " to ".join(f"x{ratio_text(each)}" for each in ends)
 
 
 def brief(ratios: Ratios, more: str, less: str) -> str:
@@ -89,7 +88,7 @@ def brief(ratios: Ratios, more: str, less: str) -> str:
     if not ratios:
         return ""
     if not any(ratio.sure for ratio in ratios.values()):
-        return "too few rounds to tell"
+        return "too few repetitions to tell"
     parts = []
     for verdict, word in ((1, more), (-1, less)):
         if depths := by_verdict(ratios, verdict):
@@ -107,7 +106,7 @@ def brief(ratios: Ratios, more: str, less: str) -> str:
 def stopping(ratios: Ratios) -> str:
     """At which depth polling stops paying."""
     if not any(ratio.sure for ratio in ratios.values()):
-        return "too few rounds to tell"
+        return "too few repetitions to tell"
     if changes := crossovers(ratios):
         return ", ".join(
             ("" if each.first == "poll" else "it starts paying at ")

@@ -53,7 +53,7 @@ def drift(result: dict) -> dict[int, float]:
         if job["hartq"].get("rate_iops"):
             continue
         middle = job["hartq"]["iops_median"]
-        for each in job["hartq"]["rounds"]:
+        for each in job["hartq"]["repetitions"]:
             if each["iops"] > 0 and middle > 0 and "boot" in each:
                 logs.setdefault(each["boot"], []).append(math.log(each["iops"] / middle))
     if len(logs) < 2:

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 CONFIDENCE_WANTED = 0.95
 RESAMPLES = 1000  # of a bootstrap
 STANDSTILL = 1e6  # what a ratio to nothing counts as: JSON has no infinity
-VERDICTS = ("met", "not excluded", "not met", "undecided, too few rounds")
+VERDICTS = ("met", "not excluded", "not met", "undecided, too few repetitions")
 
 
 def ratio_text(value: float) -> str:
     """A ratio in words."""
-    return "without end" if value >= STANDSTILL / 2 else f"{value:.2f}"
+    return "inf" if value >= STANDSTILL / 2 else f"{value:.2f}"
 
 
 def interval_ranks(count: int) -> tuple[int, float]:
@@ -62,7 +62,7 @@ class Estimate:
         """Of a ratio: what is said of every goal, one of VERDICTS. The median meets it, the
         interval does not exclude it, or neither; a median meets it however wide the interval."""
         if not self.sure:
-            return "undecided, too few rounds"
+            return "undecided, too few repetitions"
         if self.median >= goal:
             return "met"
         return "not excluded" if self.high >= goal else "not met"
@@ -78,14 +78,14 @@ class Estimate:
             "median": round(self.median, 6),
             "interval": [round(self.low, 6), round(self.high, 6)],
             "confidence": round(self.confidence, 4),
-            "rounds": self.count,
+            "repetitions": self.count,
         }
 
     @staticmethod
     def from_json(data: dict) -> Estimate:
         """The inverse of as_json()."""
         low, high = data["interval"]
-        return Estimate(data["median"], low, high, data["confidence"], data["rounds"])
+        return Estimate(data["median"], low, high, data["confidence"], data["repetitions"])
 
 
 def estimate(values: Sequence[float]) -> Estimate:

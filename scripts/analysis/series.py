@@ -50,7 +50,7 @@ def size_text(size: int) -> str:
 
 
 def all_series(result: dict) -> dict[Series, Modes]:
-    """The closed-loop jobs by family; the largest first: the one that answers the question.
+    """The closed-loop jobs by series; the largest first: the one that answers the question.
 
     A batch that equals its depth belongs to `batch = depth`, but for depth 1.
     """
@@ -61,13 +61,13 @@ def all_series(result: dict) -> dict[Series, Modes]:
             continue
         depth, batch = int(options["iodepth"]), mine["batch"]
         kind = 0 if batch == depth > 1 else batch
-        family = Series(options["rw"], int(options["bs"]), mine["harts"], kind, mine["delivery"])
-        modes = found.setdefault(family, {})
+        series = Series(options["rw"], int(options["bs"]), mine["harts"], kind, mine["delivery"])
+        modes = found.setdefault(series, {})
         modes.setdefault(mine["completion"], {})[depth] = job
     order = sorted(found, key=lambda f: -len({d for m in found[f].values() for d in m}))
     return {
-        family: {mode: dict(sorted(depths.items())) for mode, depths in found[family].items()}
-        for family in order}
+        series: {mode: dict(sorted(depths.items())) for mode, depths in found[series].items()}
+        for series in order}
 
 
 def open_jobs(result: dict) -> list[dict]:
@@ -79,7 +79,7 @@ def saturation_of(result: dict, job: dict) -> float | None:
     """What an open-loop job's load is a share of, if it was measured."""
     options, batch = job["job options"], job["hartq"]["batch"]
     wanted = (options["rw"], int(options["bs"]), int(options["iodepth"]), batch)
-    for each in result.get("capacity", []):
+    for each in result.get("saturation", []):
         if (each["rw"], each["bs"], each["iodepth"], each["batch"]) == wanted:
             return each["iops"]
     return None

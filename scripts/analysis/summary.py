@@ -151,7 +151,8 @@ def timeline(windows: list[Window]) -> dict[str, object] | None:
 
     return {
         "interval_ms": told[0][2]["interval_ns"] / 1e6,
-        "rounds": [{"round": number, "iops": iops(ns, line)} for number, ns, line in told],
+        "repetitions": [{"repetition": number, "iops": iops(ns, line)}
+                        for number, ns, line in told],
     }
 
 
@@ -188,7 +189,7 @@ def ours(key: Key, groups: dict[Key, list[Window]],
         "rate_iops": key.rate or None,
         "rate_percent": windows[0].percent or None,
         "offered_iops": key.rate * key.harts or None,
-        "rounds": repetitions.rows(windows),
+        "repetitions": repetitions.rows(windows),
         "iops_median": round(whole.median, 1),
         "iops_interval": [round(whole.low, 1), round(whole.high, 1)],
         "interval_confidence": round(whole.confidence, 4),
@@ -267,7 +268,7 @@ def build(windows: list[Window], environment: dict, options: dict, partial: bool
         "global options": {name: str(value) for name, value in options.items()},
         "partial": partial,
         "environment": environment,
-        "capacity": saturation or [],
+        "saturation": saturation or [],
         "instructions": instructions,
         "jobs": [job(key, groups, environment, counted) for key in groups],
     }

@@ -48,7 +48,7 @@ def by_boot(job: dict, name: str = "iops") -> Boots:
     """
     offered = job["hartq"].get("offered_iops") if name == "iops" else None
     boots: dict[int, list[float]] = {}
-    for each in job["hartq"]["rounds"]:
+    for each in job["hartq"]["repetitions"]:
         if each.get(name) is not None:
             boots.setdefault(each.get("boot", 0), []).append(each[name] / (offered or 1))
     return {boot: statistics.median(values) for boot, values in sorted(boots.items())}

@@ -90,7 +90,7 @@ class PeerPlan:
     latency_ms: int
 
     def ours(self) -> Plan:
-        """Our bench's plan: a round in each boot, on Linux's machine."""
+        """Our bench's plan: a repetition in each boot, on Linux's machine."""
         modes = ("poll", "irq", "hybrid", "limit")
         single = tuple(point.depth for point in POINTS if point.batch == 1)
         shapes = [(single, (1,))] + [((p.depth,), (p.batch,)) for p in POINTS if p.batch > 1]

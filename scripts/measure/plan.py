@@ -310,7 +310,7 @@ class Plan:
         rates = [str(rate) for rate in self.values("rate") if rate]
         if rates:
             lines.append(f"      open loop, {self.process}: {', '.join(rates)} (of each hart in "
-                         "I/Os per second, % of the capacity)")
+                         "I/Os per second, % of saturation)")
         return "\n".join([*lines, *(f"      left out: {text}" for text in self.dropped)])
 
 

@@ -9,7 +9,7 @@ from analysis import metrics
 from analysis.comparisons import brief, paired, stopping
 from analysis.host_noise import noise_lines
 from analysis.intervals import CONFIDENCE_WANTED, interval_ranks, ratio_of
-from analysis.series import MODE_NAMES, Series, Modes, all_series, offered_text, open_jobs
+from analysis.series import MODE_NAMES, Modes, Series, all_series, offered_text, open_jobs
 from cli.table import lay_out
 
 NOT_MEASURED = "Not measured: make bench measures it."
@@ -179,7 +179,8 @@ def false_differences(result: dict) -> list[str]:
 
 def sampling(result: dict) -> list[str]:
     """What an interval is made of, and what it does not cover."""
-    options, rows = result["global options"], [job["hartq"]["rounds"] for job in result["jobs"]]
+    options = result["global options"]
+    rows = [job["hartq"]["repetitions"] for job in result["jobs"]]
     count, boots = max(map(len, rows), default=0), {r.get("boot", 0) for each in rows for r in each}
     if not count:
         return []

@@ -207,7 +207,7 @@ def heat_cell(jobs: list[dict]) -> HeatCell | None:
     if len(top) < 2:
         return None
     first, second = (
-        {each["round"]: each["iops"] for each in job["hartq"]["rounds"]} for job in top
+        {each["repetition"]: each["iops"] for each in job["hartq"]["repetitions"]} for job in top
     )
     ratio = paired_ratio(first, second)
     if ratio and ratio.median < 1.0:
@@ -303,7 +303,7 @@ def timeline(source: Source) -> tuple[str, list[Timeline]]:
         if place(job) != place(main) or mine.get("rate_iops") != main["hartq"].get("rate_iops"):
             continue
         look = look_of(mine["completion"], mine["delivery"])
-        kept = tuple(tuple(r["iops"]) for r in mine["timeline"]["rounds"] if r["iops"])
+        kept = tuple(tuple(r["iops"]) for r in mine["timeline"]["repetitions"] if r["iops"])
         if kept:
             found.setdefault(look, Timeline(look, mine["timeline"]["interval_ms"], kept))
     return str(place(main)), list(found.values())

@@ -29,7 +29,7 @@ def host_us(window: Window) -> dict[str, float | None]:
 
 def values(job: dict, name: str) -> dict[int, float]:
     """A figure by repetition; empty unless all have it: those without it are the slow ones."""
-    found = {each["round"]: each.get(name) for each in job["hartq"]["rounds"]}
+    found = {each["repetition"]: each.get(name) for each in job["hartq"]["repetitions"]}
     return {} if None in found.values() else found
 
 
@@ -37,7 +37,7 @@ def rows(windows: Iterable[Window]) -> list[dict[str, object]]:
     """In order of the repetitions."""
     return [
         {
-            "round": each.repetition,
+            "repetition": each.repetition,
             "boot": each.boot,
             "iops": round(each.iops, 1),
             "idle_fraction": round(min(1.0, idle_of(each)), 6),

@@ -20,6 +20,9 @@ BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)  
 COMPARED = (*REFERENCES, "poll", "irq")
 FAULTS = ("missed", "errors", "stale", "malformed")  # sums that say something is wrong if not 0
 
+# Fields that older results have under another name.
+RENAMED = {"round": "repetition", "rounds": "repetitions", "capacity": "saturation"}
+
 CSV_FIELDS = (
     "completion", "delivery", "harts", "batch", "rate_iops", "rate_percent", "offered_iops",
     "iops_median", "bandwidth_bytes_per_s", "device_limit_iops", "null_iops",
@@ -40,7 +43,7 @@ def csv_row(job: dict) -> dict[str, object]:
     row |= {name: options[name] for name in ("rw", "bs", "iodepth")}
     row |= {name: "" if mine[name] is None else mine[name] for name in CSV_FIELDS}
     row["iops_low"], row["iops_high"] = mine["iops_interval"]
-    row["rounds"] = len(mine["rounds"])
+    row["repetitions"] = len(mine["repetitions"])
     row["lat_mean_ns"] = latency["mean"]
     for name in repetitions.PERCENTS:
         found = repetitions.values(job, name)
@@ -54,6 +57,12 @@ def csv_row(job: dict) -> dict[str, object]:
     wait = mine["host_wait_fraction"] or {"vcpu": "", "device": ""}
     row |= {f"host_{name}_wait_fraction": share for name, share in wait.items()}
     return row
+
+
+def parse(text: str) -> dict:
+    """JSON of ours, with today's names."""
+    return json.loads(text, object_hook=lambda each: {
+        RENAMED.get(name, name): value for name, value in each.items()})
 
 
 def main_side(job: dict) -> dict:
@@ -93,7 +102,7 @@ def load(folder: Path) -> dict:
     """Read results.json back; ValueError in words if it is not one."""
     path = folder / JSON_NAME if folder.is_dir() else folder
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror} (make bench writes one)") from error
     except ValueError as error:  # of JSON or of UTF-8

@@ -157,7 +157,7 @@ def _resumed(result: dict, target: Target, folder: Path, build: Build) -> Resume
                 f"of one build, host, QEMU and backing (hint: "
                 f"{hint.format(commit=header.get('commit'))}, or measure anew into another --out)")
     windows = _complete(plan, load_windows(folder))
-    saturation = Saturation.from_json(result["capacity"])
+    saturation = Saturation.from_json(result["saturation"])
     # Reads all that the rest of the run reads at its end.
     build(windows, header, {}, True, saturation.as_json())
     plan.describe()

@@ -25,7 +25,7 @@ ENVIRONMENT = {
 def fake_windows(
     words: list[str],
     ways: str = "",
-    first_round: int = 0,
+    first_repetition: int = 0,
     delivery: str = "per-hart",
     percent: int = 0,
 ) -> list[Window]:
@@ -35,7 +35,7 @@ def fake_windows(
     share = dict.fromkeys(host_cpu.CLASSES, 1000000)
     spent = host_cpu.Spent(share, share, 100000000, stolen_ticks=1, core_ticks=20)
     return [
-        Window(first_round + r["round"], r, spent, percent=percent)
+        Window(first_repetition + r["round"], r, spent, percent=percent)
         for r in records
         if "hartq_bench" in r
     ]
@@ -44,19 +44,19 @@ def fake_windows(
 MODES = "poll,irq,hybrid,limit"
 
 
-def fake_words(depths: str, rounds: int = 6, harts: int = 1, modes: str = MODES) -> list[str]:
+def fake_words(depths: str, repetitions: int = 6, harts: int = 1, modes: str = MODES) -> list[str]:
     """The guest's command line."""
     return ["rw=randread", "bs=4096", f"iodepth={depths}", "iodepth_batch_submit=1",
             f"numjobs={harts}", f"completion={modes}", "runtime=100ms",
-            f"rounds={rounds}"]
+            f"rounds={repetitions}"]
 
 
-def as_result(windows: list[Window], qemu: str = "7.2.99", capacity: list | None = None) -> dict:
+def as_result(windows: list[Window], qemu: str = "7.2.99", saturation: list | None = None) -> dict:
     """A result as bench.py builds it, through JSON and back."""
     header = {**ENVIRONMENT, "qemu": qemu}
-    return json.loads(json.dumps(summary.build(windows, header, {}, False, capacity)))
+    return json.loads(json.dumps(summary.build(windows, header, {}, False, saturation)))
 
 
-def fake_result(depths: str = "1,8,32", ways: str = "", rounds: int = 6) -> dict:
+def fake_result(depths: str = "1,8,32", ways: str = "", repetitions: int = 6) -> dict:
     """Every mode on one hart."""
-    return as_result(fake_windows(fake_words(depths, rounds), ways))
+    return as_result(fake_windows(fake_words(depths, repetitions), ways))

@@ -37,8 +37,9 @@ def sides(
             limit = job["hartq"]["completion"] == "limit"
             factor = host * (1.0 if limit else shift) if side == "B" else 1.0
             factor *= slow if side == "S" and job["jobname"] in slowed else 1.0
-            job["hartq"]["rounds"] = [
-                {"round": i, "boot": i, "iops": 1e5 * factor * source.lognormvariate(0, spread)}
+            job["hartq"]["repetitions"] = [
+                {"repetition": i, "boot": i,
+                 "iops": 1e5 * factor * source.lognormvariate(0, spread)}
                 for i in range(8)
             ]
     return built, slowed
@@ -58,6 +59,12 @@ class Judge(unittest.TestCase):
             words, holds = aa.judge(*sides(0.8, 0.02, shift=shift, host=host))
             self.assertFalse(holds)
             self.assertEqual([word[:4] for word in words], ["FAIL", "ok  "])
+
+    def test_another_build_may_be_faster(self) -> None:
+        for shift, passes in ((1.3, True), (1.0, True), (0.8, False)):
+            words, holds = aa.judge(*sides(0.8, 0.02, shift=shift), other=True)
+            self.assertEqual(holds, passes, words)
+            self.assertIn("another build", words[0])
 
     def test_slow_down_that_is_not_seen(self) -> None:
         for slow, spread in ((1.0, 0.05), (0.8, 1.5)):

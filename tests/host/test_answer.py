@@ -73,7 +73,7 @@ class Answer(unittest.TestCase):
             (self.ratios(d32=2.0), "none found; last depth with a sure lead: 32 (the deepest"),
             (self.ratios(d1=1.0, d2=0.8, d4=0.7), "polling leads nowhere, interrupts from 2 on"),
             (self.ratios(d1=1.0), "none found; no significant difference at any depth"),
-            ({1: intervals.estimate([2.0] * 5)}, "too few rounds"),
+            ({1: intervals.estimate([2.0] * 5)}, "too few repetitions"),
         ):
             self.assertIn(said, comparisons.stopping(ratios))
 
@@ -119,9 +119,10 @@ class Answer(unittest.TestCase):
     def test_costs_of_rounds_that_kept_none(self) -> None:
         result = fake_result("1,8")
         for job in result["jobs"]:
-            rounds = job["hartq"]["rounds"]
-            job["hartq"]["rounds"] = [
-                {name: each[name] for name in ("round", "boot", "iops")} for each in rounds
+            repetitions = job["hartq"]["repetitions"]
+            job["hartq"]["repetitions"] = [
+                {name: each[name] for name in ("repetition", "boot", "iops")}
+                for each in repetitions
             ]
         modes = next(iter(answer.all_series(result).values()))
         (row, _) = metrics.ratio_rows(modes, "hybrid", "poll")
@@ -169,10 +170,10 @@ class Answer(unittest.TestCase):
         self.assertLess(len(page.render("answer.md", result, {}).splitlines()), 200)
         self.assertLess(len(answer.words(result)), 30)
 
-    def open_result(self, rate: int, rounds: int = 6, known: bool = True) -> dict:
-        words = [*fake_words("32", rounds, modes="poll,irq,hybrid"), f"rate_iops={rate}"]
-        capacity_iops = {"rw": "randread", "bs": 4096, "iodepth": 32, "batch": 1, "iops": 80000.0}
-        return as_result(fake_windows(words), capacity=[capacity_iops] if known else None)
+    def open_result(self, rate: int, repetitions: int = 6, known: bool = True) -> dict:
+        words = [*fake_words("32", repetitions, modes="poll,irq,hybrid"), f"rate_iops={rate}"]
+        saturation_iops = {"rw": "randread", "bs": 4096, "iodepth": 32, "batch": 1, "iops": 80000.0}
+        return as_result(fake_windows(words), saturation=[saturation_iops] if known else None)
 
     def test_open_loop(self) -> None:
         result = self.open_result(8000)
@@ -199,7 +200,7 @@ class Answer(unittest.TestCase):
             (0.949, 0.95, 0.97, "not excluded"),
             (0.949, 9.0, 0.97, "not excluded"),
             (0.9, 0.949, 0.97, "not met"),
-            (0.96, 0.97, 0.9375, "undecided, too few rounds"),
+            (0.96, 0.97, 0.9375, "undecided, too few repetitions"),
         ):
             ratio = intervals.Estimate(median, 0.85, high, confidence, 6)
             self.assertEqual(ratio.meets(0.95), said, (median, high))
@@ -211,7 +212,7 @@ class Answer(unittest.TestCase):
             if job["hartq"]["ratio_to_irq"]:
                 high = 0.9 if job["job options"]["iodepth"] == "2" else 0.96
                 job["hartq"]["ratio_to_irq"] = {
-                    "median": 0.9, "interval": [0.8, high], "confidence": 0.97, "rounds": 6,
+                    "median": 0.9, "interval": [0.8, high], "confidence": 0.97, "repetitions": 6,
                 }
         found = [line for line in goals.lines(result) if "over interrupts" in line]
         self.assertEqual(found, [
@@ -219,8 +220,8 @@ class Answer(unittest.TestCase):
             "not met: hybrid over interrupts 0.90 (0.80 to 0.90) at queue depth 2, batch 1, "
             "1 hart, per-hart",
         ])
-        few = goals.lines(fake_result("1", rounds=5))
-        self.assertTrue(few[0].startswith("undecided, too few rounds:"), few)
+        few = goals.lines(fake_result("1", repetitions=5))
+        self.assertTrue(few[0].startswith("undecided, too few repetitions:"), few)
 
     def test_load_before_and_after(self) -> None:
         text = environment.header({**ENVIRONMENT, "host_load_after": [2.5, 1, 0.25]})
@@ -232,7 +233,7 @@ class Answer(unittest.TestCase):
         self.assertEqual(host_noise.warnings(result), [])
         for job in result["jobs"][: len(result["jobs"]) // 4]:
             job["hartq"]["host_wait_fraction"] = {"vcpu": 0.05, "device": 0.4}
-        self.assertIn("HOST WAS BUSY", host_noise.noise_lines(result)[0], "at a quarter of the points")
+        self.assertIn("HOST WAS BUSY", host_noise.noise_lines(result)[0], "at a quarter")
         for job in result["jobs"][: len(result["jobs"]) // 4]:
             job["hartq"]["harts"] = result["environment"]["host_cores"]
         self.assertEqual(host_noise.warnings(result), [], "harts take the cores from each other")
@@ -250,7 +251,7 @@ class Answer(unittest.TestCase):
     def test_a_standstill_has_no_factor(self) -> None:
         most = intervals.Estimate(intervals.STANDSTILL, 2.0, intervals.STANDSTILL, 0.97, 6)
         told = comparisons.brief({8: most}, "faster", "slower")
-        self.assertEqual(told, "faster at 8 (without end: 2.00 to without end)")
+        self.assertEqual(told, "faster at 8 (xinf: 2.00 to inf)")
 
     def test_an_open_loop_alone_is_shown(self) -> None:
         result = self.open_result(40000)
@@ -258,7 +259,7 @@ class Answer(unittest.TestCase):
 
     def test_slow_rounds_without_a_percentile_are_not_left_out(self) -> None:
         job = fake_result("1")["jobs"][0]
-        for each in job["hartq"]["rounds"][:2]:
+        for each in job["hartq"]["repetitions"][:2]:
             each["p99_ns"] = None
         self.assertEqual(metrics.values(job, metrics.P99), {})
 
@@ -268,7 +269,7 @@ class Answer(unittest.TestCase):
         self.assertEqual(host_noise.warnings(result), [])
         self.assertRegex("\n".join(host_noise.noise_lines(result)), r"boot by boot .* (0\.9|1\.0)\d, ")
         for job in result["jobs"]:
-            for each in job["hartq"]["rounds"]:
+            for each in job["hartq"]["repetitions"]:
                 each["iops"] *= 0.6 if each["boot"] == 1 else 1.0
         self.assertRegex(host_noise.warnings(result)[0], r"DRIFTED: .* 0\.\d\d of .* in boot 1\.")
 

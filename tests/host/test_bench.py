@@ -91,7 +91,7 @@ class Stats(unittest.TestCase):
         lost = intervals.paired_ratio(stalled, repetitions)
         self.assertEqual((won.count, won.low, won.high), (6, 1.0, intervals.STANDSTILL))
         self.assertEqual((lost.count, lost.low, lost.high), (6, 0.0, 1.0))
-        self.assertEqual(str(won), "1.00 (1.00 to without end)")
+        self.assertEqual(str(won), "1.00 (1.00 to inf)")
 
     def test_two_that_stood_still_are_alike(self) -> None:
         self.assertEqual(intervals.paired_ratio({0: 0.0}, {0: 0.0}).median, 1.0)
@@ -100,7 +100,7 @@ class Stats(unittest.TestCase):
         found = intervals.paired_ratio({0: 1.0, 1: 1.5}, {0: 0.0, 1: 1.0})
         text = json.dumps(found.as_json(), allow_nan=False)
         self.assertEqual(str(intervals.Estimate.from_json(json.loads(text))),
-                         "without end (1.50 to without end)")
+                         "inf (1.50 to inf)")
 
     def test_same_build_against_itself(self) -> None:
         chance = random.Random(7)
@@ -141,7 +141,7 @@ class Results(unittest.TestCase):
         read, mine = job["read"], job["hartq"]
         self.assertEqual(sum(read["clat_ns"]["bins"].values()), read["total_ios"])
         self.assertEqual(read["bw"], round(read["iops"] * 4))
-        self.assertEqual(len(mine["rounds"]), 6)
+        self.assertEqual(len(mine["repetitions"]), 6)
         low, high = mine["iops_interval"]
         self.assertTrue(low <= mine["iops_median"] <= high)
         spent_us = mine["host_cpu_us_per_io"]["vcpu"] * read["total_ios"]
@@ -180,7 +180,7 @@ class Results(unittest.TestCase):
             "poll", "irq", "hybrid", "limit", "poll-msix", "irq-msix", "hybrid-msix", "limit-msix",
             "r3000-irq-msix", "r3000-hybrid-msix",
         ])
-        self.assertEqual({len(job["hartq"]["rounds"]) for job in jobs}, {6})
+        self.assertEqual({len(job["hartq"]["repetitions"]) for job in jobs}, {6})
         mine = [job["hartq"] for job in jobs]
         self.assertLess(mine[1]["ratio_to_poll"]["median"], 0.2, "per-hart's own polling")
         self.assertGreater(mine[5]["ratio_to_poll"]["median"], 0.3, "msix's own polling")
@@ -226,7 +226,7 @@ class Results(unittest.TestCase):
              "completion=poll,irq", "runtime=50ms", "rounds=2"]) if w.repetition == 0]
         result = summary.build(windows, ENVIRONMENT, {}, True)
         self.assertIn("4", tables.table(result)[1])
-        self.assertTrue(any("too few rounds" in line for line in answer.words(result)))
+        self.assertTrue(any("too few repetitions" in line for line in answer.words(result)))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Command(BenchTest):
         self.assertIn("left out: limit:", done.stdout)
         self.assertRegex(done.stdout, r"\(10 % of saturation\) +per-hart +0\.9")
         result = result_file.load(self.out)
-        (saturation,) = result["capacity"]
+        (saturation,) = result["saturation"]
         rates = {job["hartq"]["rate_iops"] for job in result["jobs"]}
         self.assertEqual(rates, {700, round(saturation["iops"] / 10)})
         self.assertEqual(result["jobs"][0]["job options"]["rate_process"], "poisson")

@@ -196,7 +196,8 @@ class Bench(BenchTest):
         self.assertNotIn("Traceback", errors)
         result = result_file.load(self.out)
         for job in result["jobs"]:
-            self.assertEqual([each["round"] for each in job["hartq"]["rounds"]], [*range(6)])
+            numbers = [each["repetition"] for each in job["hartq"]["repetitions"]]
+            self.assertEqual(numbers, [*range(6)])
 
 
 class Host(unittest.TestCase):

@@ -25,8 +25,8 @@ def with_repetitions(
     for job in made["jobs"]:
         mine = host * 1e5 * (1.0 if job["hartq"]["completion"] == "limit" else factor)
         job["hartq"]["iops_median"] = mine
-        job["hartq"]["rounds"] = [
-            {"round": i, "boot": i, "iops": mine * source.lognormvariate(0, spread),
+        job["hartq"]["repetitions"] = [
+            {"repetition": i, "boot": i, "iops": mine * source.lognormvariate(0, spread),
              "p99_ns": round(9000 / factor)} for i in range(6)
         ]
     return made
@@ -34,7 +34,7 @@ def with_repetitions(
 
 def job(repetitions: list[dict]) -> dict:
     """As far as by_boot() reads one."""
-    return {"hartq": {"rounds": repetitions}}
+    return {"hartq": {"repetitions": repetitions}}
 
 
 class Bootstrap(unittest.TestCase):
@@ -89,16 +89,16 @@ class Differences(unittest.TestCase):
         for side in (first, second):
             side["pair"] = "x"
             for each in side["jobs"]:
-                for one in each["hartq"]["rounds"]:
+                for one in each["hartq"]["repetitions"]:
                     one["iops"] *= 1 + one["boot"]
-        second["jobs"][0]["hartq"]["rounds"].pop(2)
+        second["jobs"][0]["hartq"]["repetitions"].pop(2)
         for each in two_results.differences(first, second):
             if not each.name.endswith("limit"):
                 self.assertAlmostEqual(each.iops.low, each.iops.high)
                 self.assertAlmostEqual(each.iops.median, 0.8)
 
     def test_boots_are_the_samples(self) -> None:
-        repetitions = [{"round": i, "boot": i // 3, "iops": 1.0 + i} for i in range(12)]
+        repetitions = [{"repetition": i, "boot": i // 3, "iops": 1.0 + i} for i in range(12)]
         self.assertEqual(two_results.by_boot(job(repetitions)), {0: 2.0, 1: 5.0, 2: 8.0, 3: 11.0})
         self.assertEqual(list(two_results.by_boot(job(repetitions[::-1]))), [0, 1, 2, 3])
         repetitions = [{"boot": i // 2, "p99_ns": i if i != 3 else None} for i in range(6)]
@@ -120,7 +120,7 @@ class Differences(unittest.TestCase):
 
     def test_a_point_that_stands_still_is_nothing_of_what_it_was(self) -> None:
         first, second = self.sides(1.0, 0.01)
-        for each in second["jobs"][1]["hartq"]["rounds"]:
+        for each in second["jobs"][1]["hartq"]["repetitions"]:
             each["iops"] = 0.0
         name = second["jobs"][1]["jobname"]
         ratios = {each.name: each.iops for each in two_results.differences(first, second)}
@@ -130,7 +130,7 @@ class Differences(unittest.TestCase):
     def test_a_result_that_does_not_know_the_p99(self) -> None:
         first, second = self.sides(1.0, 0.01)
         for each in second["jobs"]:
-            for one in each["hartq"]["rounds"]:
+            for one in each["hartq"]["repetitions"]:
                 one["p99_ns"] = None
         for each in two_results.differences(first, second):
             self.assertIsNone(each.p99)
@@ -139,7 +139,7 @@ class Differences(unittest.TestCase):
     def test_repetitions_have_the_p99_of_their_window(self) -> None:
         for each in fake_result("8")["jobs"]:
             whole = each["read"]["lat_ns"].get("percentile", {}).get("99.000000")
-            mine = [one["p99_ns"] for one in each["hartq"]["rounds"]]
+            mine = [one["p99_ns"] for one in each["hartq"]["repetitions"]]
             self.assertEqual(len(mine), 6)
             if each["hartq"]["completion"] == "limit":
                 self.assertEqual((set(mine), whole), ({None}, None))
@@ -195,8 +195,10 @@ class Command(support.ScriptTest):
     def test_what_is_no_result_is_said_with_its_name(self) -> None:
         good = self.save("good", fake_result())
         for name, spoil, text in (
-            ("rounds", lambda r: r["jobs"][0]["hartq"].pop("rounds"), "of another kind: 'rounds'"),
-            ("words", lambda r: r["jobs"][0]["hartq"]["rounds"][0].update(iops="9"), "kind: unsup"),
+            ("repetitions", lambda r: r["jobs"][0]["hartq"].pop("repetitions"),
+             "of another kind: 'repetitions'"),
+            ("words", lambda r: r["jobs"][0]["hartq"]["repetitions"][0].update(iops="9"),
+             "kind: unsup"),
             ("names", lambda r: r["jobs"][0].pop("jobname"), "of another kind: 'jobname'"),
             ("header", lambda r: r.pop("environment"), "of another kind: 'environment'"),
             ("list", lambda r: r.update(environment=[]), "kind: 'list' object"),

@@ -82,7 +82,7 @@ class Results(unittest.TestCase):
         row = results.comparison(point, "poll", ours, self.answers)
         self.assertEqual(row["ratio"]["interval"], [3.0, 3.0])
         self.assertEqual((row["peer"]["engine"], row["goal"]), ("io_uring", 2.0))
-        self.assertEqual(tables.cells(row)[4], "2: undecided, too few rounds")
+        self.assertEqual(tables.cells(row)[4], "2: undecided, too few repetitions")
         self.assertEqual(row["ours"]["lat_p50_ns"], 5000)
         self.assertEqual(row["ours"]["us_per_io"]["host_vcpu"]["median"], round(1e6 / 1200, 6))
         best = results.comparison(point, "best", ours, self.answers)

@@ -14,7 +14,7 @@ class Repetitions(unittest.TestCase):
     def test_each_has_its_own_values_in_order(self) -> None:
         windows = fake_windows(fake_words("8", 3, modes="irq"))
         found = repetitions.rows(reversed(windows))
-        self.assertEqual([each["round"] for each in found], [0, 1, 2])
+        self.assertEqual([each["repetition"] for each in found], [0, 1, 2])
         for window, row in zip(windows, found):
             self.assertAlmostEqual(row["iops"], window.iops, 0)
             self.assertAlmostEqual(

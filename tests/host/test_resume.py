@@ -64,8 +64,9 @@ class Resume(BenchTest):
                 names = [[job["jobname"] for job in each["jobs"]] for each in (before, result)]
                 self.assertEqual(*names)
                 for job in result["jobs"]:
-                    self.assertEqual([r["round"] for r in job["hartq"]["rounds"]], [*range(6)])
-                    self.assertEqual([r["boot"] for r in job["hartq"]["rounds"]],
+                    rows = job["hartq"]["repetitions"]
+                    self.assertEqual([r["repetition"] for r in rows], [*range(6)])
+                    self.assertEqual([r["boot"] for r in rows],
                                      [0, 0, 1, 1, 2, 2])
                 lines = (self.out / resume.WINDOWS_NAME).read_text().splitlines()
                 self.assertEqual(lines[: len(kept)], kept)
@@ -156,7 +157,8 @@ class Resume(BenchTest):
         for old, new in (
             ('"boots": 3', '"boots": 0'),
             ('"repetitions": 6, "boots"', '"repetitions": "6", "boots"'),
-            ('"delivery": ["per-hart"]', '"delivery": []'), ('"capacity": []', '"capacity": [{}]'),
+            ('"delivery": ["per-hart"]', '"delivery": []'),
+            ('"saturation": []', '"saturation": [{}]'),
         ):
             self.assertIn(old, result)
             (self.out / result_file.JSON_NAME).write_text(result.replace(old, new))

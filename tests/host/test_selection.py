@@ -14,9 +14,9 @@ from report.chart_data import Source
 class Selection(unittest.TestCase):
     @staticmethod
     def job(mode: str, iops: list[float]) -> dict:
-        rounds = [{"round": i, "iops": value} for i, value in enumerate(iops)]
+        repetitions = [{"repetition": i, "iops": value} for i, value in enumerate(iops)]
         options = {"rw": "randread", "bs": "4096", "iodepth": "8"}
-        mine = {"completion": mode, "batch": 1, "harts": 1, "rounds": rounds,
+        mine = {"completion": mode, "batch": 1, "harts": 1, "repetitions": repetitions,
                 "iops_median": sorted(iops)[len(iops) // 2]}
         return {"job options": options, "hartq": mine}
 
@@ -57,13 +57,13 @@ class Selection(unittest.TestCase):
         self.assertEqual(chart_data.peers(Source({}))[1], {})
 
     def test_pairs_decide_where_medians_disagree(self) -> None:
-        rounds = {"poll": (90, 90, 90, 130, 130, 130), "irq": (91, 92, 93, 94, 131, 132)}
+        repetitions = {"poll": (90, 90, 90, 130, 130, 130), "irq": (91, 92, 93, 94, 131, 132)}
         jobs = [
             {"job options": {"rw": "randread", "bs": "4096", "iodepth": "8"},
              "hartq": {"completion": mode, "batch": 1, "harts": 1,
                        "iops_median": {"poll": 110, "irq": 93.5}[mode],
-                       "rounds": [{"round": r, "iops": v} for r, v in enumerate(values)]}}
-            for mode, values in rounds.items()
+                       "repetitions": [{"repetition": r, "iops": v} for r, v in enumerate(values)]}}
+            for mode, values in repetitions.items()
         ]
         cell = chart_data.heat_cell(jobs)
         assert cell
@@ -93,8 +93,8 @@ class Selection(unittest.TestCase):
             job["job options"]["bs"] = "512"
         result["jobs"] = large["jobs"] + result["jobs"]
         for job in result["jobs"]:
-            rounds = [{"round": 0, "iops": [5.0, 0.0, 5.0]}]
-            job["hartq"]["timeline"] = {"interval_ms": 2.0, "rounds": rounds}
+            repetitions = [{"repetition": 0, "iops": [5.0, 0.0, 5.0]}]
+            job["hartq"]["timeline"] = {"interval_ms": 2.0, "repetitions": repetitions}
         name, lines = chart_data.timeline(Source(result))
         self.assertEqual(name, "4 KiB randread, queue depth 32, batch 1, 1 hart")
         self.assertEqual([line.gaps() for line in lines], [1, 1, 1])
