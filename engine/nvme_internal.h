@@ -3,9 +3,7 @@
  * Private to the engine: the prototypes between its files and the hot inlines; its structures are
  * in nvme_state_internal.h, what concerns interrupt sources in nvme_source_internal.h.
  *
- * Layers, each calls only to the right or within itself:
- * recovery -> {controller, pair} -> admin -> io -> queue -> {request, prp} -> {status, spec, hal};
- * {interrupt, shared} -> {queue, source, recovery}. engine/DESIGN.md draws the states.
+ * engine/DESIGN.md draws the states, and has the table of who may call whom.
  */
 #ifndef NVME_INTERNAL_H
 #define NVME_INTERNAL_H
