@@ -13,6 +13,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from analysis.intervals import Estimate
 from analysis.series import MODE_NAMES, size_text
+from measure.modes import USABLE
+from measure.plan import DELIVERIES
 from report.axes import Label, doubling_axis, draw_lines, latency_text, log_scale, new_figure
 from report.axes import place_labels, places_of, short_number, ticks_at, top_legend
 from report.chart_data import CostBar, HeatCell, LoadPoint, PeerDot, Timeline
@@ -28,7 +30,7 @@ PART_LOOKS = {
     "submission doorbells": ("#009E73", ""), "completion doorbells": ("#F0E442", "//"),
     "interrupts": ("#D55E00", "xx"),
 }
-HEAT_COLORS = {"poll": "#0072B2", "irq": "#D55E00", "hybrid": "#009E73"}
+HEAT_COLORS = {mode: look_of(mode, DELIVERIES[0]).color for mode in USABLE}
 LACKING = {
     "not measured": {"facecolor": "white", "edgecolor": "#BBBBBB", "hatch": "////",
                      "linewidth": 0.6},

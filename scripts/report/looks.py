@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from measure.modes import MODES, NAMES, REFERENCES, WAITING
+
 
 @dataclasses.dataclass(frozen=True)
 class Look:
@@ -33,8 +35,8 @@ LOOKS = {
     ("limit", ""): Look("#333333", "", (0, (4, 3)), "device limit (raw ring, polled)"),
     ("null", ""): Look("#777777", "", (0, (1, 1.3)), "null (engine against memory)"),
 }
-REFERENCES = ("limit", "null")  # lines to compare with, not modes to use
-MODE_ORDER = ("null", "limit", "irq", "hybrid", "poll")  # the last lies on top
+ON_TOP = ("irq", "hybrid", "poll")  # the last lies on top
+MODE_ORDER = (*REFERENCES[::-1], *sorted(set(MODES) - {*REFERENCES, *ON_TOP}), *ON_TOP)
 OTHERS = (
     ("#7A4988", "h"), ("#000000", "x"), ("#B8860B", "*"), ("#7F7F7F", "d"), ("#882255", "<"),
     ("#117733", ">"), ("#332288", "p"), ("#AA4466", "+"),
@@ -42,8 +44,13 @@ OTHERS = (
 
 
 def look_of(mode: str, delivery: str) -> Look:
-    """The look of a mode; delivery does not matter to those that take no interrupts."""
-    return LOOKS[mode, delivery if mode in ("irq", "hybrid") else ""]
+    """The look of a mode; delivery does not matter to those that take no interrupts.
+
+    A mode without a row above looks like a line of another program.
+    """
+    way = delivery if mode in WAITING else ""
+    label = f"{NAMES[mode]}, {way}" if way else NAMES[mode]
+    return LOOKS.get((mode, way)) or other_look(list(MODES).index(mode), label)
 
 
 def other_look(index: int, label: str) -> Look:

@@ -135,6 +135,12 @@ class Plot(unittest.TestCase):
         modes = [look for (mode, _), look in looks.LOOKS.items() if mode not in looks.REFERENCES]
         self.assertEqual(len({look.marker for look in modes}), len(modes))
 
+    def test_a_mode_without_a_look_of_its_own_is_drawn(self) -> None:
+        with mock.patch.dict(looks.MODES, nap=None), mock.patch.dict(looks.NAMES, nap="napping"):
+            look = looks.look_of("nap", "msix")
+        self.assertEqual(look.label, "napping")
+        self.assertNotIn(look.color, [each.color for each in looks.LOOKS.values()])
+
     def test_small_print_says_what_the_points_are(self) -> None:
         for name, said in (
             ("iops", "median and interval of 6 repetitions"),
