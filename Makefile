@@ -28,7 +28,7 @@ quiet = $(if $(V),,@echo "  $(1) $@";)
 # An interpreter that has the plotting modules; the system's own comes first. Any other will do for
 # what needs none. Expanded in the recipes that use it, so after `make setup` has done its work.
 FIND_PYTHON = for p in /usr/bin/python3 python3; do $$p -c 'import importlib.util as u, sys; \
-    sys.exit(None in map(u.find_spec, ("matplotlib", "numpy", "tqdm")))' 2>/dev/null && \
+    sys.exit(None in map(u.find_spec, ("jinja2", "matplotlib", "numpy", "tqdm")))' 2>/dev/null && \
     echo $$p && exit; done; echo python3
 PYTHON ?= $(shell $(FIND_PYTHON))
 

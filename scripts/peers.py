@@ -103,10 +103,8 @@ class Run:
 
     def write_initrd(self, machine: linux_boot.LinuxMachine, boot: int) -> None:
         """What this boot of Linux runs, in its order."""
-        linux_boot.write_initrd(
-            self.image / "base.cpio", self.linux["modules"], job_files(self.plan, boot),
-            machine.initrd,
-        )
+        linux_boot.write_initrd(self.image / "base.cpio", self.linux["modules"],
+                                job_files(self.plan, boot), machine.initrd)
 
     def boot_ours(self, boot: int) -> None:
         """All our sweeps once."""
@@ -127,11 +125,8 @@ class Run:
         self.write_initrd(machine, boot)
         for attempt in range(1, TRIES + 1):
             try:
-                linux_boot.run_linux(
-                    machine,
-                    [engine.name for engine in ENGINES],
-                    lambda name, answer: self.answers.add(name, boot, answer),
-                )
+                linux_boot.run_linux(machine, [engine.name for engine in ENGINES],
+                                     lambda name, answer: self.answers.add(name, boot, answer))
                 return
             except GuestFailed as failed:
                 if attempt == TRIES:
@@ -167,15 +162,11 @@ class Run:
         if self.windows:
             ours = summary.build(self.windows, header, options, partial)
             result_file.save(ours, self.out)
-            self.faults = goals.faults(ours)
-            self.missed = goals.missed_lines(ours)
+            self.faults, self.missed = goals.faults(ours), goals.missed_lines(ours)
         names = ("kernel", "fio", "distribution", "modules")
         about = {
-            "linux": {name: self.linux[name] for name in names},
-            "environment": header,
-            "partial": partial,
-            "method": self.plan.method(),
-            "qemu_argv": self.argv,
+            "linux": {name: self.linux[name] for name in names}, "environment": header,
+            "partial": partial, "method": self.plan.method(), "qemu_argv": self.argv,
             "retries": self.retries,
         }
         jobs = job_files(self.plan)

@@ -69,7 +69,7 @@ MODULE_OPTIONS = {"nvme_core": "multipath=N", "nvme": "poll_queues=1"}
 
 @dataclasses.dataclass
 class LinuxMachine(Machine):
-    """The machine of our bench with another kernel: the same emulator, harts and medium."""
+    """The machine of our bench with another kernel: the same emulator, harts and backing."""
 
     kernel: Path = Path()
     initrd: Path = Path()
@@ -108,7 +108,7 @@ def write_tree(machine: LinuxMachine, path: Path) -> None:
 
     QEMU 7.2 with aia=aplic-imsic hangs Linux 6.12 at boot with them; neither is needed.
     """
-    # The medium is no part of the tree, and that of `ram` has a file only while a guest runs.
+    # The backing is no part of the tree, and that of `ram` has a file only while a guest runs.
     words = dataclasses.replace(machine, backing="null").argv()
     words[words.index("-M") + 1] += f",dumpdtb={path}"
     tool(*words)
@@ -128,7 +128,7 @@ def first_program(modules: Sequence[str], names: Iterable[str]) -> str:
 
 
 def write_initrd(base: Path, modules: Sequence[str], jobs: dict[str, str], path: Path) -> None:
-    """The base archive and behind it what this boot runs: fio's job files by name, in order."""
+    """The base archive, then what this boot runs: fio's job files by name, in order."""
     archive = cpio.Archive()
     archive.file("init", first_program(modules, jobs).encode(), 0o755)
     archive.folder("jobs")

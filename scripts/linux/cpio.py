@@ -1,7 +1,7 @@
 """A cpio archive in the `newc` format, which the Linux kernel unpacks as its first filesystem.
 
 Archives laid one after the other are unpacked one after the other, so that what changes with each
-boot goes into a small one behind the large one.
+boot goes into a small one after the large one.
 """
 
 from __future__ import annotations

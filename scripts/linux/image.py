@@ -83,10 +83,8 @@ def find_archive() -> str:
     for uri in apt(words, dict(os.environ), Path.cwd()).split():
         if uri.rstrip("/").endswith("/debian"):
             return uri
-    raise Unavailable(
-        f"peers: this system's apt knows no archive of Debian (name one: "
-        f"{ARCHIVE_VARIABLE}=http://HOST/debian; its keys are those of {KEYRING})"
-    )
+    raise Unavailable("peers: this system's apt knows no archive of Debian (name one: "
+                      f"{ARCHIVE_VARIABLE}=http://HOST/debian; its keys are those of {KEYRING})")
 
 
 def configure(root: Path) -> dict[str, str]:
@@ -97,32 +95,27 @@ def configure(root: Path) -> dict[str, str]:
     for name in ("etc", "none", "state/lists/partial", "cache/archives/partial", "debs"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "state" / "status").touch()
-    (root / "etc" / "debian.sources").write_text(
-        SOURCES.format(archive=archive, suite=SUITE, arch=ARCH, keyring=KEYRING)
-    )
+    sources = SOURCES.format(archive=archive, suite=SUITE, arch=ARCH, keyring=KEYRING)
+    (root / "etc" / "debian.sources").write_text(sources)
     path = root / "apt.conf"
     path.write_text(CONFIGURATION.format(root=root, arch=ARCH))
     return {**os.environ, "APT_CONFIG": str(path), "LC_ALL": "C"}
 
 
 def apt(words: Iterable[str], environment: dict[str, str], folder: Path) -> str:
-    """What one call of apt prints; Unavailable with its last words if it fails."""
+    """What one call of apt prints; Unavailable with its first complaint if it fails."""
     command = list(words)
     try:
-        done = subprocess.run(
-            command, env=environment, cwd=folder, capture_output=True, text=True,
-            timeout=APT_S, check=False, stdin=subprocess.DEVNULL,
-        )
+        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True,
+                              timeout=APT_S, check=False, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"peers: {command[0]} does not run: {error}") from error
-    failed = done.returncode != 0 or "Failed to fetch" in done.stderr
-    if failed:
-        told = [line for line in done.stderr.splitlines() if line[:2] in ("E:", "W:")]
-        why = (told or done.stderr.splitlines() or ["it says nothing"])[0]
+    if done.returncode or "Failed to fetch" in done.stderr:
+        lines = [*done.stderr.splitlines(), "it gives no reason"]
+        why = next((line for line in lines if line[:2] in ("E:", "W:")), lines[0])
         raise Unavailable(
             f"peers: Debian's packages for {ARCH} could not be fetched: {' '.join(command[:2])}: "
-            f"{why} (a first run needs the network, later runs do not)"
-        )
+            f"{why} (a first run needs the network, later runs do not)")
     return done.stdout
 
 
@@ -137,8 +130,8 @@ def fetch(root: Path) -> list[Path]:
     environment = configure(root)
     say(f"reading Debian {SUITE}'s list of packages for {ARCH}")
     apt(["apt-get", "update", "-q"], environment, root)
-    told = apt(["apt-cache", "depends", "--important", KERNEL], environment, root)
-    kernels = re.findall(r"Depends: (linux-image-\S+)", told)
+    depends = apt(["apt-cache", "depends", "--important", KERNEL], environment, root)
+    kernels = re.findall(r"Depends: (linux-image-\S+)", depends)
     if not kernels:
         raise Unavailable(f"peers: {KERNEL} depends on no kernel in Debian {SUITE}")
     uris = apt(["apt-get", "install", "-qq", "-y", "--print-uris", FIO, BUSYBOX], environment, root)
@@ -153,23 +146,19 @@ def unpack(debs: Iterable[Path], tree: Path) -> None:
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     for deb in debs:
-        done = subprocess.run(
-            ["dpkg-deb", "-x", str(deb), str(tree)], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["dpkg-deb", "-x", str(deb), str(tree)], capture_output=True,
+                              text=True, check=False)
         if done.returncode:
-            raise Unavailable(
-                f"peers: {deb.name} cannot be unpacked: {done.stderr.strip()} (remove {CACHE} and "
-                "try again)"
-            )
+            raise Unavailable(f"peers: {deb.name} cannot be unpacked: {done.stderr.strip()} "
+                              f"(remove {CACHE} and try again)")
 
 
 def needed(path: Path) -> list[str]:
     """The libraries that an ELF file names, and its loader."""
-    told = subprocess.run(
-        [READELF, "-dlW", str(path)], capture_output=True, text=True, check=True
-    ).stdout
-    loader = re.findall(r"interpreter: (\S+)\]", told)
-    return re.findall(r"\(NEEDED\).*\[(\S+)\]", told) + [Path(each).name for each in loader]
+    text = subprocess.run([READELF, "-dlW", str(path)], capture_output=True, text=True,
+                          check=True).stdout
+    loader = re.findall(r"interpreter: (\S+)\]", text)
+    return re.findall(r"\(NEEDED\).*\[(\S+)\]", text) + [Path(each).name for each in loader]
 
 
 def library_closure(tree: Path, program: Path) -> dict[str, Path]:
@@ -193,9 +182,8 @@ def library_closure(tree: Path, program: Path) -> dict[str, Path]:
 
 def module_order(tree: Path, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Kernel modules in the order to insert them: each after those that it depends on."""
-    files = {}
-    for path in (tree / "usr" / "lib" / "modules").rglob("*.ko.xz"):
-        files[path.name.removesuffix(".ko.xz").replace("-", "_")] = path
+    files = {path.name.removesuffix(".ko.xz").replace("-", "_"): path
+             for path in (tree / "usr" / "lib" / "modules").rglob("*.ko.xz")}
     done: set[str] = set()
 
     def visit(name: str) -> Iterator[tuple[str, bytes]]:
@@ -234,14 +222,6 @@ def write_base(tree: Path, path: Path) -> list[str]:
     return modules
 
 
-def version_of(debs: Iterable[Path], name: str) -> str:
-    """A package's version, from its file's name."""
-    for deb in debs:
-        if deb.name.startswith(f"{name}_"):
-            return deb.name.split("_")[1].replace("%3a", ":")
-    return ""
-
-
 def build(root: Path) -> dict:
     """Fetch, unpack and pack; what is there afterwards."""
     shutil.rmtree(root / "debs", ignore_errors=True)
@@ -254,12 +234,9 @@ def build(root: Path) -> dict:
     modules = write_base(tree, root / "base.cpio")
     shutil.rmtree(tree)
     shutil.rmtree(root / "debs")
-    manifest = {
-        "kernel": kernel.name.partition("-")[2],
-        "fio": version_of(debs, FIO),
-        "distribution": f"Debian 13 ({SUITE}), {ARCH}",
-        "modules": modules,
-    }
+    (fio,) = (deb.name.split("_")[1] for deb in debs if deb.name.startswith(f"{FIO}_"))
+    manifest = {"kernel": kernel.name.partition("-")[2], "fio": fio.replace("%3a", ":"),
+                "distribution": f"Debian 13 ({SUITE}), {ARCH}", "modules": modules}
     (root / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
 

@@ -2,10 +2,10 @@
 
 fio gets its best known configuration: registered files and fixed buffers, one thread, no map of
 blocks, its own statistics reduced (gtod_reduce) while IOPS are counted; latencies come from windows
-of their own behind them. A reap takes all that is there; where commands are batched it waits for
+of their own. A reap takes all that is there; where commands are batched it waits for
 as many as a batch or, in a variant, for one: which is faster depends on the host. The block layer's
-accounting, merging and scheduler are off (peer_linux.py). Whose turn it is first goes round: pairs,
-engines and points.
+accounting, merging and scheduler are off (boot.py). Pairs, engines and points take turns at being
+first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DELIVERY = "msix"  # ours, on the machine that Linux runs on too
 
 
 class Point(NamedTuple):
-    """A queue depth and how many commands go behind one doorbell."""
+    """A queue depth and how many commands go with one doorbell."""
 
     depth: int
     batch: int
@@ -135,9 +135,9 @@ class PeerPlan:
         return [
             f"{self.boots} boot pairs, one window of each point in each; ours and Linux take "
             "turns at being first, engines and points start one place further on in each pair",
-            f"windows: ours {self.ours_ms} ms behind {self.ours_ramp_ms} ms, IOPS and latency in "
+            f"windows: ours {self.ours_ms} ms after {self.ours_ramp_ms} ms, IOPS and latency in "
             f"one; Linux's {self.linux_ms} ms for IOPS (gtod_reduce=1) and {self.latency_ms} ms "
-            f"for latency, each behind {self.linux_ramp_ms} ms",
+            f"for latency, each after {self.linux_ramp_ms} ms",
             f"fio's engines: {options}",
             "batched, a reap of fio's waits for a whole batch, or for one (min 1)",
             "where several ways answer, each pair compares the fastest of ours with the fastest of "

@@ -73,11 +73,8 @@ def _numbers(found: PER_BOOT) -> dict:
 
 def _latency(found: dict) -> dict:
     percentile = found.get("percentile", {})
-    return {
-        "lat_mean_ns": found.get("mean") or None,
-        "lat_p50_ns": percentile.get("50.000000"),
-        "lat_p99_ns": percentile.get("99.000000"),
-    }
+    return {"lat_mean_ns": found.get("mean") or None, "lat_p50_ns": percentile.get("50.000000"),
+            "lat_p99_ns": percentile.get("99.000000")}
 
 
 def our_side(point: Point, ours: OURS, best: PER_BOOT, chosen: dict[str, int]) -> dict:
@@ -169,17 +166,6 @@ def series(windows: list[Window], answers: Answers) -> list[dict]:
     return [{**dict(zip(names, key)), "points": points} for key, points in lines.items()]
 
 
-def write_text(path: Path, text: str) -> None:
-    """The file is whole at any moment."""
-    with result_file.whole(path) as sink:
-        sink.write(text)
-
-
-def write_json(path: Path, value: dict) -> None:
-    """As text, a line a value."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
 def save(folder: Path, about: dict, windows: list[Window], answers: Answers,
          jobs: dict[str, str]) -> dict:
     """Write peers.json, fio's results and the files that Linux ran; what peers.json holds.
@@ -189,15 +175,14 @@ def save(folder: Path, about: dict, windows: list[Window], answers: Answers,
     (folder / JOBS_FOLDER).mkdir(parents=True, exist_ok=True)
     rows = comparisons(windows, answers)
     result = {**about, "comparisons": rows, "series": series(windows, answers)}
-    files = fio_results(answers)
-    for engine in ENGINES:  # what an earlier run has left, by the names that are ours
-        if (name := f"linux-{engine.name}.json") not in files:
-            (folder / name).unlink(missing_ok=True)
-        if (name := f"{engine.name}.fio") not in jobs:
-            (folder / JOBS_FOLDER / name).unlink(missing_ok=True)
-    for name, text in jobs.items():
-        write_text(folder / JOBS_FOLDER / name, text)
-    for name, each in files.items():
-        write_json(folder / name, each)
-    write_json(folder / PEERS_NAME, result)
+    files = {f"{JOBS_FOLDER}/{name}": text for name, text in jobs.items()}
+    for name, each in {**fio_results(answers), PEERS_NAME: result}.items():
+        files[name] = json.dumps(each, indent=1) + "\n"
+    ours = [name for engine in ENGINES
+            for name in (f"linux-{engine.name}.json", f"{JOBS_FOLDER}/{engine.name}.fio")]
+    for name in set(ours) - set(files):  # what an earlier run has left
+        (folder / name).unlink(missing_ok=True)
+    for name, text in files.items():
+        with result_file.whole(folder / name) as sink:  # the file is whole at any moment
+            sink.write(text)
     return result
