@@ -98,7 +98,7 @@ class Run:
             progress.close()
 
     def count(self) -> None:
-        """Instructions, exactly, in a pass of their own; a failure costs only them."""
+        """Instructions, exactly, in a pass of their own; a failure loses only them."""
         print("counting instructions", file=sys.stderr, flush=True)
         try:
             compiler, rows = instructions.measure(self.target.qemu)

@@ -139,7 +139,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def check_limits(rows: list[dict[str, Any]]) -> list[str]:
-    """Complaints about the requirements, and about what idle queues cost."""
+    """Complaints about the requirements, and about what idle queues add."""
     named = {name_of(row): row for row in rows}
     complaints = []
     for limit in LIMITS:

@@ -29,7 +29,7 @@ LIMIT_LACKS = (
     f"{LIMIT_BLOCK_MAX >> 10}k")
 NULL_LACKS = "completions in memory come at once, there is no open loop"
 BOOT_S = 0.45  # QEMU's start, the guest's set-up, the files after it; for the estimate only
-WINDOW_EXTRA_S = 0.025  # between two windows: drain, print, next
+WINDOW_EXTRA_S = 0.025  # between two windows: reap, print, next
 
 
 @dataclasses.dataclass(frozen=True, order=True)

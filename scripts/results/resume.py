@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -133,14 +134,9 @@ def _plan(data: dict) -> Plan:
 
 def _complete(plan: Plan, windows: list[Window]) -> list[Window]:
     """Those of boots that have all their windows."""
-    counts: dict[tuple[int, int], int] = {}
-    for window in windows:
-        place = (window.boot, window.sweep)
-        counts[place] = counts.get(place, 0) + 1
-    whole = {
-        (boot, number)
-        for (boot, number), count in counts.items()
-        if count == plan.sweeps[number].points() * len(plan.repetitions_of_boot(boot))}
+    counts = Counter((window.boot, window.sweep) for window in windows)
+    whole = {(boot, number) for (boot, number), count in counts.items()
+             if count == plan.sweeps[number].points() * len(plan.repetitions_of_boot(boot))}
     return [window for window in windows if (window.boot, window.sweep) in whole]
 
 

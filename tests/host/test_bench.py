@@ -26,8 +26,8 @@ class Histogram(unittest.TestCase):
                          [(3, 7), (20, 1)])
 
     def test_percentile_against_sorted_samples(self) -> None:
-        chance = random.Random(1)
-        samples = sorted(chance.randrange(1, 500) for _ in range(5000))
+        source = random.Random(1)
+        samples = sorted(source.randrange(1, 500) for _ in range(5000))
         bins = histogram.merge({value: 1} for value in samples)
         for percent in (1.0, 50.0, 90.0, 99.0, 99.5):
             rank = round(len(samples) * percent / 100)
@@ -103,10 +103,10 @@ class Stats(unittest.TestCase):
                          "inf (1.50 to inf)")
 
     def test_same_build_against_itself(self) -> None:
-        chance = random.Random(7)
+        source = random.Random(7)
         differs = 0
         for _ in range(1000):
-            one, two = ({r: chance.lognormvariate(0, 0.2) for r in range(6)} for _ in range(2))
+            one, two = ({r: source.lognormvariate(0, 0.2) for r in range(6)} for _ in range(2))
             differs += intervals.paired_ratio(one, two).verdict() != 0
         self.assertLessEqual(differs, 50)
 

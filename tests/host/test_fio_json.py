@@ -68,8 +68,8 @@ class ByHand(unittest.TestCase):
 
     def test_the_extremes_hold_the_mean(self) -> None:
         for ios, low, high in ((500, 1666, 1667), (1000, 3333, 3334)):
-            odd = [Window(0, record(ios, 300, {"5": ios}), None)]
-            read = as_result(odd)["jobs"][0]["read"]
+            few = [Window(0, record(ios, 300, {"5": ios}), None)]
+            read = as_result(few)["jobs"][0]["read"]
             self.assertEqual((read["iops_min"], read["iops_max"]), (low, high))
 
     def test_buckets_are_where_fio_has_them(self) -> None:
