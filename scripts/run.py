@@ -250,7 +250,7 @@ def report(result: Result) -> None:
     """Say on standard error what went wrong, if anything did."""
     if result.resets:
         print(f"run.py: the guest reset the machine: its firmware started {result.resets + 1} "
-              "times", file=sys.stderr)  # fmt: skip
+              "times", file=sys.stderr)
     if result.status == STATUS_OK:
         return
     if result.stderr:

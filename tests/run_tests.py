@@ -284,7 +284,7 @@ class Run:
         """Run steps of suites, so many at a time."""
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             futures = {pool.submit(run_step, step, self.children): (name, step)
-                       for name, step in queue}  # fmt: skip
+                       for name, step in queue}
             try:
                 for future in concurrent.futures.as_completed(futures):
                     self.keep(*futures[future], future.result())

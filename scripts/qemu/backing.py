@@ -205,12 +205,12 @@ class Backing:
             raise UsageError(f"--backing: tmpfs: {folder} is no tmpfs (use an image: FILE)")
         if self.kind == "disk" and memory:
             raise UsageError(f"--backing: disk: {folder.name}/ lies in memory, not on a disk (name "
-                             "an image on one: FILE,cache=none)")  # fmt: skip
+                             "an image on one: FILE,cache=none)")
         if self.direct:
             with unnamed(folder) as file:
                 if not takes_direct(f"/proc/self/fd/{file.fileno()}"):
                     raise UsageError(f"--backing: {self.kind}: {filesystem(folder)} refuses "
-                                     "cache=none (O_DIRECT; leave it out)")  # fmt: skip
+                                     "cache=none (O_DIRECT; leave it out)")
 
     def open(self, lba_bytes: int) -> int | None:
         """A new descriptor of the file without a name, which the caller closes; None for others."""
@@ -276,7 +276,7 @@ def parse_backing(text: str) -> Backing:
         raise UsageError(f"--backing: {rest} wants a size (such as {kind}:64m)")
     if given and kind in ("null", "ram"):
         raise UsageError(f"--backing: {rest} takes no {', '.join(given)} (files do, and tmpfs:SIZE "
-                         "and disk:SIZE)")  # fmt: skip
+                         "and disk:SIZE)")
     if "format" in given and kind != "file":
         raise UsageError(f"--backing: {rest} takes no format (an image of yours does: FILE)")
     direct = given.get("cache", "none" if kind == "disk" else "writeback") == "none"

@@ -19,7 +19,7 @@ REFERENCE, PAGE = ROOT / "results" / "reference", ROOT / "docs" / "results.md"
 RESULTS, PEERS = "results.json", "peers/peers.json"
 
 MODES = {"poll": "polling", "irq": "interrupts", "hybrid": "hybrid, awake",
-         "hybrid asleep": "hybrid, asleep"}  # fmt: skip
+         "hybrid asleep": "hybrid, asleep"}
 DELIVERIES = {"per-hart": "dedicated INTx", "shared": "shared INTx", "msix": "MSI-X"}
 DEPTHS = (1, 4, 32, 128, 512)  # a column each, where there are many rows
 PHASES = ("submit", "arm", "interrupt", "answer", "end", "reap")  # of a row of instructions
@@ -52,7 +52,7 @@ def ratio(found: dict | None) -> str:
     if not found:
         return "-"
     median, low, high = ("inf" if each >= STANDSTILL / 2 else f"{each:.2f}"
-                         for each in (found["median"], *found["interval"]))  # fmt: skip
+                         for each in (found["median"], *found["interval"]))
     doubt = "" if found["confidence"] >= CONFIDENCE_WANTED else " ?"
     return f"{median} ({low}-{high}){doubt}"
 
@@ -137,12 +137,12 @@ def modes(result: dict) -> Iterator[str]:
     for depth, found in sorted(depths.items()):
         poll, irq, hybrid = (found.get(mode, {}) for mode in ("poll", "irq", "hybrid"))
         busy = [f"{100 * (1 - each['idle_fraction']):.0f} %" if each else "-"
-                for each in (irq, hybrid)]  # fmt: skip
+                for each in (irq, hybrid)]
         ratios = (poll.get("ratio_to_irq"), hybrid.get("ratio_to_poll"),
-                  hybrid.get("ratio_to_irq"), poll.get("ratio_to_limit"))  # fmt: skip
+                  hybrid.get("ratio_to_irq"), poll.get("ratio_to_limit"))
         rows.append([str(depth), *map(ratio, ratios), *busy])
     head = ("queue depth", "polling / interrupts", "hybrid / polling", "hybrid / interrupts",
-            "polling / raw", "busy: interrupts", "busy: hybrid")  # fmt: skip
+            "polling / raw", "busy: interrupts", "busy: hybrid")
     yield from table(head, rows)
 
 
@@ -154,7 +154,7 @@ def ways(result: dict) -> Iterator[str]:
     for batched in (False, True):
         for (harts, delivery), depths in closed(result, batched).items():
             cells = [ratio(depths.get(depth, {}).get("poll", {}).get("ratio_to_irq"))
-                     for depth in DEPTHS]  # fmt: skip
+                     for depth in DEPTHS]
             batch = "the depth" if batched else "1"
             if any(cell != "-" for cell in cells):
                 rows.append([f"{harts}, {batch}, {DELIVERIES.get(delivery, delivery)}", *cells])
@@ -205,7 +205,7 @@ def environment(result: dict) -> Iterator[str]:
     yield source(RESULTS, "`environment` and `global options`")
     names = {"commit": "commit", "date": "date", "qemu": "QEMU", "opensbi": "OpenSBI",
              "compiler": "compiler", "backing": "backing", "host_cpu": "host CPU",
-             "host_cores": "host cores"}  # fmt: skip
+             "host_cores": "host cores"}
     rows = [[word, str(about[name])] for name, word in names.items()]
     rows.append(["windows", f"{options['runtime']} each, in {options['boots']} boots"])
     yield from table(("what", "which"), rows)
@@ -228,7 +228,7 @@ def main() -> int:
         PAGE.write_text(page(REFERENCE), encoding="utf-8")
     except (OSError, ValueError, KeyError) as error:
         print(f"results: {error!r}; hint: results/reference must hold a whole result",
-              file=sys.stderr)  # fmt: skip
+              file=sys.stderr)
         return 1
     print(f"{PAGE.relative_to(ROOT)} written from {REFERENCE.relative_to(ROOT)}")
     return 0

@@ -17,10 +17,10 @@ def fio_job(name: str, iops: float, bins: dict[str, int] | None = None) -> dict:
     ios = round(iops)  # of one second
     read = {"iops": iops, "io_bytes": 4096 * ios, "io_kbytes": 4 * ios, "total_ios": ios,
             "runtime": 1000, "bw": 4 * ios, "bw_bytes": 4096 * ios, "iops_min": 1,
-            "lat_ns": {**latency, "bins": bins or {}}}  # fmt: skip
+            "lat_ns": {**latency, "bins": bins or {}}}
     return {"jobname": name, "error": 0, "job options": {"iodepth": name[2:].split("-")[0]},
             "read": read, "job_runtime": 1000, "usr_cpu": min(iops / 10, 40.0), "sys_cpu": 50.0,
-            "elapsed": 9, "iodepth_level": {"1": 100.0}}  # fmt: skip
+            "elapsed": 9, "iodepth_level": {"1": 100.0}}
 
 
 def answer_of(engine: plan.Engine, iops: float) -> dict:
@@ -31,4 +31,4 @@ def answer_of(engine: plan.Engine, iops: float) -> dict:
         jobs.append(fio_job(plan.job_name(point, "lat"), iops, {"2000": 90, "8000": 10}))
     head = dict(option.split("=") for option in engine.options)
     return {"fio version": "fio-3.39", "time": "Thu Jan  1 00:01:16 1970",
-            "global options": {"ioengine": engine.ioengine, **head}, "jobs": jobs}  # fmt: skip
+            "global options": {"ioengine": engine.ioengine, **head}, "jobs": jobs}

@@ -38,7 +38,7 @@ class MadeUp(ScriptTest):
     def test_classes(self) -> None:
         begin = self.sample(1, (9, "qemu", 0))
         end = self.sample(1, (9, "qemu", 5 * MS), (10, "CPU 0/TCG", 70 * MS),
-                          (11, "IO iothread0", 2 * MS), (12, "worker", 3 * MS))  # fmt: skip
+                          (11, "IO iothread0", 2 * MS), (12, "worker", 3 * MS))
         self.assertEqual(self.ran(begin, end), (70, 7, 3))
 
     def test_worker_that_ends(self) -> None:
@@ -78,7 +78,7 @@ class MadeUp(ScriptTest):
 
     def test_a_kernel_that_tells_no_steal(self) -> None:
         for text in (None, "", "cpu  1 2 3 4 5 6 7\n", "cpu  a b c d e f g h\n",
-                     "intr 1 2 3 4 5 6 7 8\n"):  # fmt: skip
+                     "intr 1 2 3 4 5 6 7 8\n"):
             self.assertEqual(self.ticks(text), (0, 0), text)
 
     def test_what_was_stolen_between(self) -> None:

@@ -63,7 +63,7 @@ class Readme(unittest.TestCase):
         there = {
             path.name for path in ROOT.iterdir()
             if path.is_dir() and path.name != "build" and not path.name.startswith(".")
-        }  # fmt: skip
+        }
         self.assertEqual(there, named)
 
     def test_what_to_edit_is_where_it_says(self) -> None:

@@ -26,7 +26,7 @@ class Stop(unittest.TestCase):
         done = subprocess.run(
             [sys.executable, "-c", BEGIN + program], cwd=SCRIPTS, capture_output=True, text=True,
             timeout=HUNG_S, check=False,
-        )  # fmt: skip
+        )
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout
 
@@ -48,7 +48,7 @@ class Stop(unittest.TestCase):
                                 "import threading\n"
                                 "kill = lambda: os.kill(os.getpid(), signal.SIGHUP)\n"
                                 "threading.Timer(0.2, kill).start()\n"
-                                "print(wait(20))\n")  # fmt: skip
+                                "print(wait(20))\n")
         self.assertEqual(text, "False\n1\n")
 
     def test_going_on_after_a_pause_is_counted(self) -> None:
@@ -67,7 +67,7 @@ class Stop(unittest.TestCase):
 
     def test_something_to_read(self) -> None:
         text = self.run_program("ends = os.pipe(); os.write(ends[1], b'x')\n"
-                                "print(stop.wait_readable(ends[0], None))\n")  # fmt: skip
+                                "print(stop.wait_readable(ends[0], None))\n")
         self.assertEqual(text, "True\n")
 
 
