@@ -31,39 +31,7 @@ COMMAND_LINE = (
 WIRED = re.compile(r"^(serial|uart|rtc)@")
 INTERRUPT_PROPERTIES = ("interrupts", "interrupts-extended", "interrupt-parent")
 
-INIT = """\
-#!/bin/sh
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-tell() { echo "<1>$1" >/dev/kmsg; }
-give_up() { tell "peer: $1"; tell "exit 1"; poweroff -f; }
-for word in MODULES; do
-    insmod "/lib/modules/${word%%:*}.ko" $(echo "${word#*:}" | tr : ' ') ||
-        give_up "insmod ${word%%:*} failed"
-done
-tries=0
-while [ ! -b /dev/nvme0n1 ] || [ ! -c /dev/ng0n1 ]; do
-    tries=$((tries + 1))
-    [ $tries -lt 100 ] || give_up "no NVMe namespace after 10 s"
-    sleep 0.1
-done
-cd /sys/block/nvme0n1/queue
-echo none >scheduler; echo 0 >iostats; echo 2 >nomerges; echo 0 >add_random; echo 0 >wbt_lat_usec
-cd /jobs
-for name in ORDER; do
-    tell "#begin $name"
-    fio --output-format=json+ --output=/tmp/out "$name.fio" >/tmp/words 2>&1
-    status=$?
-    [ $status = 0 ] || head -n 5 /tmp/words | while read -r line; do tell "peer: $line"; done
-    sed -n '/^{/,$p' /tmp/out | gzip -c | base64 -w 800 |
-        while read -r line; do tell "=$line"; done
-    tell "#end $name $status"
-done
-tell "exit 0"
-poweroff -f
-"""
+INIT = (Path(__file__).parent / "init.in").read_text(encoding="utf-8")
 MODULE_OPTIONS = {"nvme_core": "multipath=N", "nvme": "poll_queues=1"}
 
 

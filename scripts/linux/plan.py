@@ -130,21 +130,15 @@ class PeerPlan:
         )
 
     def method(self) -> list[str]:
-        """How it is measured, for readers of the result."""
+        """What was chosen for this run; docs/benchmarking.md has the rest."""
         options = "; ".join(f"{e.name}: {' '.join(e.options)}" for e in WHOLE_BATCHES)
         return [
-            f"{self.boots} boot pairs, one window of each point in each; ours and Linux take "
-            "turns at being first, engines and points start one place further on in each pair",
+            f"{self.boots} boot pairs, one window of each point in each",
             f"windows: ours {self.ours_ms} ms after {self.ours_ramp_ms} ms, IOPS and latency in "
             f"one; Linux's {self.linux_ms} ms for IOPS (gtod_reduce=1) and {self.latency_ms} ms "
             f"for latency, each after {self.linux_ramp_ms} ms",
             f"fio's engines: {options}",
             "batched, a reap of fio's waits for a whole batch, or for one (min 1)",
-            "where several ways answer, each pair compares the fastest of ours with the fastest of "
-            "Linux's (Linux has more ways, so that chance favours it); latencies and times are of "
-            "the one that was fastest most often",
-            "Linux is the distribution's kernel as it comes, without a scheduler, merging or "
-            "accounting on the device; it negotiates shadow doorbells with it, hartq does not",
         ]
 
 
