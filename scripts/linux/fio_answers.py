@@ -74,12 +74,9 @@ def merged_latency(parts: Iterable[dict]) -> dict:
     """Several of fio's latency objects as one."""
     parts = [part for part in parts if part.get("N")]
     bins = histogram.merge(part.get("bins", {}) for part in parts)
-    found = histogram.summary(
-        bins,
-        min((part["min"] for part in parts), default=0),
-        max((part["max"] for part in parts), default=0),
-        sum(part["mean"] * part["N"] for part in parts),
-    )
+    found = histogram.summary(bins, min((part["min"] for part in parts), default=0),
+                              max((part["max"] for part in parts), default=0),
+                              sum(part["mean"] * part["N"] for part in parts))
     return {**found, **({"bins": {str(k): n for k, n in bins.items()}} if bins else {})}
 
 
@@ -103,8 +100,7 @@ def merged_side(sides: Sequence[dict]) -> dict:
         "bw": round(sums["io_bytes"] / seconds / 1024) if seconds else 0,
         "iops": round(sums["total_ios"] / seconds, 6) if seconds else 0.0,
         **spread,
-        "iops_samples": len(sides),
-        "bw_samples": len(sides),
+        "iops_samples": len(sides), "bw_samples": len(sides),
         "bw_agg": 100.0,  # per cent that this job has of its group: it is alone
         **{name: merged_latency(side.get(name, {}) for side in sides) for name in LATENCIES},
     }
@@ -123,11 +119,7 @@ def merged_job(jobs: Sequence[dict]) -> dict:
         for name in TABLES if all(name in job for job in jobs)
     }
     return {
-        "jobname": jobs[0]["jobname"],
-        "groupid": 0,
-        "error": 0,
-        "eta": 0,
-        **sums,
+        "jobname": jobs[0]["jobname"], "groupid": 0, "error": 0, "eta": 0, **sums,
         "job options": jobs[0].get("job options", {}),
         **sides,
         **{name: round(sum(w * job.get(name, 0.0) for w, job in zip(weights, jobs)), 6)
@@ -141,9 +133,8 @@ def fio_results(answers: Answers) -> dict[str, dict]:
     """A fio-shaped result by file name, one for each engine."""
     found: dict[str, dict] = {}
     for engine in ENGINES:
-        jobs = [
-            answers.of(engine, point, kind) for point in engine.points for kind in ("iops", "lat")
-        ]
+        jobs = [answers.of(engine, point, kind)
+                for point in engine.points for kind in ("iops", "lat")]
         if any(jobs):
             boots = sorted({boot for each in jobs for boot in each})
             found[f"linux-{engine.name}.json"] = {
