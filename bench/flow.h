@@ -43,7 +43,7 @@ static inline uint32_t flow_send(struct worker *worker, uint32_t count)
     enum nvme_error error =
         nvme_post_many(worker->queue->engine, worker->queue->ns, worker->ios, count, &posted);
 
-    nvme_submit(worker->queue->engine);
+    nvme_queue_submit(worker->queue->engine);
     worker->in_flight += posted;
     if (error != NVME_OK) {
         flow_put_back(worker, posted, count);

@@ -43,7 +43,7 @@ static void post_singles(struct worker *worker)
         if (error != NVME_OK) {
             break;
         }
-        nvme_submit(queue);
+        nvme_queue_submit(queue);
         posted++;
         request = next;
     }

@@ -139,7 +139,7 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
     controller->admin_done = false;
     nvme_io_put(&controller->admin, command, buffer, size_bytes,
                 (struct nvme_callback){admin_done, controller});
-    nvme_submit(&controller->admin);
+    nvme_queue_submit(&controller->admin);
     error = await(controller);
     nvme_admin_end(controller, NVME_CLOSED_COMMAND, irq);
     *result = error == NVME_OK || error == NVME_ERR_DEVICE ? controller->admin_result

@@ -4,8 +4,9 @@
  *
  * Order of use: nvme_memory_needed, nvme_controller_open, nvme_namespace_open, and one
  * nvme_queue_open per hart. Then each owner posts requests (nvme_read, nvme_write, nvme_flush) and
- * rings for them (nvme_submit); nvme_queue_service or an interrupt handler runs the callbacks. At
- * the end nvme_queue_close and nvme_controller_close. engine/DESIGN.md gives the reasons.
+ * rings for them (nvme_queue_submit); nvme_queue_service or an interrupt handler runs the
+ * callbacks. At the end nvme_queue_close and nvme_controller_close. engine/DESIGN.md gives the
+ * reasons.
  *
  * Rules for the caller, named by number in what follows:
  *
@@ -151,7 +152,7 @@ NVME_STATIC_ASSERT(sizeof(struct nvme_result) == 16, "a result travels in two re
 /*
  * The callback of a request: see R4. It runs inside nvme_queue_service, nvme_queue_watch,
  * nvme_queue_kicked, nvme_queue_close, nvme_irq_service or nvme_vector_service. It need not
- * ring for what it posts to its own queue; other queues need nvme_submit.
+ * ring for what it posts to its own queue; other queues need nvme_queue_submit.
  */
 typedef void nvme_done(void *arg, struct nvme_result result);
 
@@ -400,7 +401,7 @@ struct nvme_queue_config {
     uint32_t depth_entries; /* 0 = the controller's; else NVME_DEPTH_MIN up to that */
     enum nvme_mode mode;
     bool irq_off;    /* every call on the queue is made with the owner's interrupts off: posts and
-                        nvme_submit do not turn them off themselves */
+                        nvme_queue_submit do not turn them off themselves */
     uint16_t vector; /* 0 with INTx and for a poll queue; else an MSI-X vector, 1 or more, that no
                         other queue has and that the caller has aimed at the owner */
 };
@@ -509,9 +510,9 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
 /* ---- I/O: post, then ring ------------------------------------------------------------- */
 
 /*
- * Post a read, a write or a flush. nvme_submit rings for it, or an earlier reap does, so a write's
- * data must be in the buffer before the post. A flush covers the writes whose done() has run.
- * A request above ns->max_blocks is split into parts. It is not atomic, its first error stops
+ * Post a read, a write or a flush. nvme_queue_submit rings for it, or an earlier reap does, so a
+ * write's data must be in the buffer before the post. A flush covers the writes whose done() has
+ * run. A request above ns->max_blocks is split into parts. It is not atomic, its first error stops
  * further parts, and done() runs once, when all parts have ended.
  * Parameters: lba: first block. block_count: 1 or more, less than 4 GiB. buffer: dword aligned, of
  *   block_count << ns->block_shift bytes (R9). callback: done and its argument (R4).
@@ -572,7 +573,7 @@ NVME_WARN_UNUSED enum nvme_error nvme_passthrough(struct nvme_queue *queue,
  * queue it does nothing: nvme_queue_service rings at its end.
  * Context: as nvme_read. Cost: one barrier and one MMIO write, or nothing.
  */
-void nvme_submit(struct nvme_queue *queue);
+void nvme_queue_submit(struct nvme_queue *queue);
 
 /* ---- Completions ---------------------------------------------------------------------- */
 

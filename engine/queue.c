@@ -143,7 +143,7 @@ static NVME_COLD void submit_odd(struct nvme_queue *queue)
     }
 }
 
-void nvme_submit(struct nvme_queue *queue)
+void nvme_queue_submit(struct nvme_queue *queue)
 {
     unsigned long irq;
 

@@ -26,7 +26,7 @@ static void done(void *arg, struct nvme_result result)
 
 static void wait_all(struct storage_queue *queue)
 {
-    nvme_submit(queue->engine); /* one doorbell for all that was posted */
+    nvme_queue_submit(queue->engine); /* one doorbell for all that was posted */
     irq_disable();
     while (left > 0) {
         storage_wait(queue); /* sleeps in wfi until an interrupt, and takes it */

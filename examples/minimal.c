@@ -75,7 +75,7 @@ int main(void)
     check("queue", nvme_queue_open(controller, 0, &polled, &queue));
 
     check("post", nvme_read(queue, &ns, 0, 1, block, (struct nvme_callback){read_done, &ended}));
-    nvme_submit(queue); /* rings the doorbell */
+    nvme_queue_submit(queue); /* rings the doorbell */
     while (!ended) {
         nvme_queue_service(queue, 1);           /* runs read_done() */
         nvme_queue_watch(queue, time_now_ns()); /* ends the read if the device dies */

@@ -241,7 +241,7 @@ void worker_run(struct worker *worker)
 
         for (uint32_t i = 0; i < STEPS_PER_RING && step(worker); i++) {
         }
-        nvme_submit(worker->queue->engine);
+        nvme_queue_submit(worker->queue->engine);
         wait(worker);
         now_ns = time_now_ns();
         if (seen != worker->completions) {

@@ -190,7 +190,7 @@ static void act(struct fuzz *fuzz)
     }
     switch (how & 15) {
     case 4:
-        nvme_submit(queue);
+        nvme_queue_submit(queue);
         break;
     case 5:
     case 6:
@@ -227,7 +227,7 @@ static void end(struct fuzz *fuzz)
         world_advance(NVME_WATCH_PERIOD_NS);
         for (uint32_t q = 0; q < QUEUES; q++) {
             if (fuzz->queues[q] != NULL) {
-                nvme_submit(fuzz->queues[q]);
+                nvme_queue_submit(fuzz->queues[q]);
                 nvme_queue_service(fuzz->queues[q], NVME_DEPTH_MAX);
                 nvme_queue_watch(fuzz->queues[q], world.now_ns);
             }

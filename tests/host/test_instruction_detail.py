@@ -14,7 +14,7 @@ NM = """\
 0000000000000200 a limit
 0000000080000000 t boot_entry
 0000000080000010 0000000000000010 t count_submit
-0000000080000020 0000000000000010 T nvme_submit
+0000000080000020 0000000000000010 T nvme_queue_submit
 0000000080000030 0000000000000008 T memset
 0000000080000038 t trap_entry
 0000000080000038 t .L0
@@ -40,8 +40,8 @@ WINDOW = log(0x10, 0x14, 0x20, 0x22, 0x20, 0x18, 0x1C)
 
 class Reading(ScriptTest):
     def test_symbols(self) -> None:
-        for at, name in ((0x10, "count_submit"), (0x1F, "count_submit"), (0x20, "nvme_submit"),
-                         (0x3E, "trap_entry")):
+        for at, name in ((0x10, "count_submit"), (0x1F, "count_submit"),
+                         (0x20, "nvme_queue_submit"), (0x3E, "trap_entry")):
             self.assertEqual(SYMBOLS.name(0x80000000 + at), name)
         self.assertEqual(SYMBOLS.name(0x10), "?")
 
@@ -71,7 +71,7 @@ class Windows(ScriptTest):
         (window,) = self.found([*log(0x38), *WINDOW, *log(0x38)])
         self.assertEqual(window.total(), 6)
         listed = detail.by_function(window, 6, SYMBOLS)
-        self.assertEqual(listed, [("count_submit", 3), ("nvme_submit", 3)])
+        self.assertEqual(listed, [("count_submit", 3), ("nvme_queue_submit", 3)])
 
     def test_open_window_is_none(self) -> None:
         self.assertEqual(len(self.found(WINDOW + log(0x10, 0x14))), 1)

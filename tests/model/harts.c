@@ -66,7 +66,7 @@ void harts_post(struct harts *harts, uint32_t queue)
     assert_int_equal(nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer,
                                outcome_callback(&harts->outcomes[queue])),
                      NVME_OK);
-    nvme_submit(fixture->queues[queue]);
+    nvme_queue_submit(fixture->queues[queue]);
 }
 
 void harts_answer(struct harts *harts)

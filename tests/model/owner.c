@@ -89,7 +89,7 @@ void owner_run(struct owner *owner, uint32_t count)
     while (owner->posted - owner->ended < owner->depth) {
         owner_post(owner);
     }
-    nvme_submit(owner->queue);
+    nvme_queue_submit(owner->queue);
     while (owner->ended < until) {
         turn(owner);
         assert_true(owner->looks < looks);

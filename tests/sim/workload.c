@@ -359,7 +359,7 @@ void sim_submit(struct sim_queue *queue)
 {
     sim_moments(queue->controller->sim);
     world.hart = queue->owner;
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
 }
 
 void sim_forget(struct sim_controller *controller)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What keeps an interrupt source closed: enum nvme_closed (engine/nvme.h), and the one function that
- * changes the set, nvme_source_change() (engine/nvme_source_internal.h). Included by the models,
- * which define SOURCES and write_mask(source, on). Only the hart of a source changes its set.
+ * What keeps an interrupt source closed: enum nvme_closed (engine/nvme.h), and the one function
+ * that changes the set, nvme_source_change() (engine/nvme_source_internal.h). Included by the
+ * models, which define SOURCES and write_mask(source, on). Only the hart of a source changes its
+ * set.
  */
 #define CLOSED_POLLED 2   /* the mode is to poll, or hybrid mode's owner is awake */
 #define CLOSED_STORM 4    /* too many claims for nothing */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A deadline against a completion: nvme_queue_watch() (engine/recovery.c), nvme_controller_disable()
- * and nvme_controller_disable_step() (engine/disable.c), end_failed() (engine/queue.c).
+ * A deadline against a completion: nvme_queue_watch() (engine/recovery.c),
+ * nvme_controller_disable() and nvme_controller_disable_step() (engine/disable.c), end_failed()
+ * (engine/queue.c).
  *
  * Each owner has one request on its own queue of the same controller. The device answers it at any
  * time or never; any owner may find its deadline passed at any time. Every request ends exactly

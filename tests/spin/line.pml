@@ -11,7 +11,8 @@
  *   -DLINE_EDGE_CLEARS   the same, and a falling line takes the latch back
  *
  *   -DMASK               mask, drain once, open: nvme_irq_enter() and nvme_irq_exit(), mask_line
- *   -DSTORM              claims that find nothing may close a controller's source, as they like; its
+ *   -DSTORM              claims that find nothing may close a controller's source, as they like;
+ * its
  *                        owner polls meanwhile, and the watch opens it again at any time. In the
  *                        end both sources must be open. A foreign device interrupts once
  *   -DPOSTED             register writes arrive later: of one device in order, of two in no order;
@@ -127,7 +128,9 @@ inline enter(c)
     close_source(c, CLOSED_BRACKET)
 }
 
-/* nvme_irq_exit(). Whether claims for nothing are a storm is nvme_source_served_empty()'s to say. */
+/*
+ * nvme_irq_exit(). Whether claims for nothing are a storm is nvme_source_served_empty()'s to say.
+ */
 inline leave(c)
 {
 #ifdef STORM

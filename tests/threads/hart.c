@@ -209,7 +209,7 @@ static void post_idle(struct hart *hart)
         }
     }
     hart_irq_restore(irq);
-    nvme_submit(hart->queue);
+    nvme_queue_submit(hart->queue);
 }
 
 /* ---- The thread ----------------------------------------------------------------------- */
@@ -314,7 +314,7 @@ static void *run(void *arg)
         step(hart);
     }
     hart->posting = false;
-    nvme_submit(hart->queue);
+    nvme_queue_submit(hart->queue);
     until = cpu_now_ns() + DRAIN_CPU_NS;
     while (hart->outstanding != 0) {
         step(hart);

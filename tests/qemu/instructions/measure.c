@@ -113,7 +113,7 @@ static uint64_t count_submit(const struct storage_queue *queue, uint32_t batch)
         error = nvme_post_many(queue->engine, queue->ns, io, batch, &posted);
     }
     record.errors += error != NVME_OK;
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     return count_instructions() - before;
 }
 
@@ -259,7 +259,7 @@ bool measure_hybrid(const struct setup *setup)
     for (unsigned i = 0; i < 2; i++) {
         prepare_wait(queue, setup, &learned);
         (void)nvme_queue_arm(queue->engine);
-        nvme_submit(queue->engine);
+        nvme_queue_submit(queue->engine);
         if (!finish(queue, setup)) {
             return false;
         }
@@ -272,7 +272,7 @@ bool measure_hybrid(const struct setup *setup)
         }
         prepare_wait(queue, setup, &learned);
         figures[ARM][window] = count_arm(queue, setup->asleep);
-        nvme_submit(queue->engine);
+        nvme_queue_submit(queue->engine);
         if (setup->asleep) {
             figures[INTERRUPT][window] = take_interrupt(queue, setup->batch);
         } else if (wait_for_device(queue, setup->batch)) {
@@ -301,7 +301,7 @@ bool measure_shared(const struct setup *setup)
         hart_self()->index = other->hart;
         record.errors += nvme_read(other->engine, other->ns, 0, ios[0].block_count, memory,
                                    (struct nvme_callback){done, &slots[BATCH_MAX]}) != NVME_OK;
-        nvme_submit(other->engine);
+        nvme_queue_submit(other->engine);
         hart_self()->index = own->hart;
         if (!wait_for_device(own, setup->batch) || !wait_for_device(other, 1) ||
             !wait_for_interrupt(CSR_SIE_EXTERNAL)) {

@@ -49,7 +49,7 @@ static void post_and_leave(void *arg, unsigned index)
     check(nvme_read(queue->engine, queue->ns, 0, 1, slow.buffer,
                     (struct nvme_callback){linger, queue}) == NVME_OK,
           "post");
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     storage_hart_stop(queue);
 }
 
@@ -102,7 +102,7 @@ static void post_and_be_deaf(void *arg, unsigned index)
     check(nvme_read(queue->engine, queue->ns, 0, 1, slow.buffer,
                     (struct nvme_callback){note_end, NULL}) == NVME_OK,
           "post");
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     storage_hart_stop(queue);
 }
 
@@ -176,7 +176,7 @@ static void poll_dead_device(void *arg, unsigned index)
     check(nvme_read(queue->engine, queue->ns, index, 1, buffers[index],
                     (struct nvme_callback){count_end, &indices[index]}) == NVME_OK,
           "post");
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     while (ended[index] == 0) {
         nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
         if (index == 0) {

@@ -118,7 +118,7 @@ static void test_oversleep(void)
         check(nvme_read(queue->engine, queue->ns, i % 1000, 1, buffer,
                         (struct nvme_callback){stamp_done, &stamped}) == NVME_OK,
               "post");
-        nvme_submit(queue->engine);
+        nvme_queue_submit(queue->engine);
         wait_count(queue, &stamped.ends, 1);
         overslept += hart_idle_ns(0) != stamped.idle_ns;
     }
@@ -254,7 +254,7 @@ static void test_forestalled(void)
         check(nvme_read(queue->engine, queue->ns, i, 1, buffer, request_callback(&request)) ==
                   NVME_OK,
               "post");
-        nvme_submit(queue->engine);
+        nvme_queue_submit(queue->engine);
         while (request.ends == 0) {
             nvme_queue_service(queue->engine, 1);
             if (patience_spend(&patience) > WAIT_LIMIT_NS) {

@@ -181,7 +181,7 @@ static void warm_abandon(struct request *requests, uint8_t *buffer)
                         request_callback(&requests[i])) == NVME_OK,
               "post");
     }
-    nvme_submit(warm.queue.engine);
+    nvme_queue_submit(warm.queue.engine);
     while (time_now_ns() - start_ns < 50 * NS_PER_MS) {
     }
     if (selftest.mode == NVME_MODE_INTERRUPT) {

@@ -104,7 +104,7 @@ static void test_close_busy(void)
               "post %" PRIu32, i);
         // Half of them are not rung for: the device does not know them.
         if (i < DEPTH / 2) {
-            nvme_submit(queue->engine);
+            nvme_queue_submit(queue->engine);
         }
     }
     irq_restore(saved);
@@ -137,7 +137,7 @@ static void test_controller_busy(void)
     check(nvme_flush(queue->engine, queue->ns, request_callback(&request)) == NVME_OK, "post");
     error = nvme_controller_close(queue->controller->engine);
     check(error == NVME_ERR_BUSY, "closed with a request outstanding: %s", nvme_error_text(error));
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     irq_restore(saved);
     wait_count(queue, &request.ends, 1);
     check(request.result.error == NVME_OK, "the request: %s",

@@ -62,8 +62,8 @@ static void test_batch(void)
     check(count().sq_doorbells == 0, "a post rang the doorbell");
     check(nvme_queue_outstanding(queue->engine) == BATCH, "outstanding %" PRIu32,
           nvme_queue_outstanding(queue->engine));
-    nvme_submit(queue->engine);
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     for (uint32_t i = 0; i < BATCH; i++) {
         wait_count(queue, &requests[i].ends, 1);
         check(requests[i].result.error == NVME_OK, "request %" PRIu32, i);
@@ -96,7 +96,7 @@ static void test_full(void)
     error = nvme_flush(queue->engine, queue->ns, request_callback(&requests[BATCH]));
     check(error == NVME_ERR_BUSY && nvme_queue_outstanding(queue->engine) == BATCH - 1,
           "a flush: %s", nvme_error_text(error));
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     for (uint32_t i = 0; i < BATCH - 1; i++) {
         wait_count(queue, &requests[i].ends, 1);
     }
@@ -126,7 +126,7 @@ static void chain_done(void *arg, struct nvme_result result)
         chain->left--;
         chain->errors += nvme_read(queue->engine, queue->ns, chain->ended % 4096, 1, buffer,
                                    (struct nvme_callback){chain_done, chain}) != NVME_OK;
-        nvme_submit(queue->engine); // does nothing inside done(): the drain rings
+        nvme_queue_submit(queue->engine); // does nothing inside done(): the drain rings
     }
 }
 
@@ -143,7 +143,7 @@ static void run_chain(uint32_t total)
         }
         chain.left--;
     }
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     irq_restore(saved);
     wait_count(queue, &chain.ended, total);
     check(chain.ended == total && chain.errors == 0,
@@ -281,7 +281,7 @@ static void check_status(const struct nvme_command *command, void *data, uint16_
     if (!check(error == NVME_OK, "%s was not posted: %s", what, nvme_error_text(error))) {
         return;
     }
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     wait_count(queue, &request.ends, 1);
     check(request.result.error == NVME_ERR_DEVICE && request.result.status == status,
           "%s: %s, status %x, not %x", what, nvme_error_text(request.result.error),

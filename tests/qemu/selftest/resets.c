@@ -54,7 +54,7 @@ static void leave_in_flight(uint64_t resets)
                         request_callback(&requests[i])) == NVME_OK,
               "post");
     }
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     start_ns = time_now_ns();
     while (resets % 2 == 0 && time_now_ns() - start_ns < 50 * NS_PER_MS) {
     }

@@ -161,7 +161,7 @@ struct request run_io(struct storage_queue *queue, struct nvme_io io)
     io.callback = request_callback(&request);
     request.result.error = nvme_post_many(queue->engine, queue->ns, &io, 1, &posted);
     if (request.result.error == NVME_OK) {
-        nvme_submit(queue->engine);
+        nvme_queue_submit(queue->engine);
         wait_count(queue, &request.ends, 1);
     }
     return request;

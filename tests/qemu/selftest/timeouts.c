@@ -75,7 +75,7 @@ static void run_batch(void *arg, unsigned index)
                         (struct nvme_callback){member_done, &members[index][i]}) == NVME_OK,
               "hart %u post %" PRIu32, index, i);
     }
-    nvme_submit(queue->engine);
+    nvme_queue_submit(queue->engine);
     wait_ends(queue, batch);
     batch->end_ns = time_now_ns();
     if (index != 0) {

@@ -140,7 +140,7 @@ static void post_next(struct workload_slot *slot)
     }
     workload->posted++;
     workload->in_flight++;
-    nvme_submit(workload->queue->engine);
+    nvme_queue_submit(workload->queue->engine);
 }
 
 void workload_init(struct workload *workload, struct storage_queue *queue, uint32_t index,

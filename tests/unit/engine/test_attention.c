@@ -16,7 +16,7 @@ static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcom
     assert_int_equal(
         nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
         NVME_OK);
-    nvme_submit(fixture->queues[queue]);
+    nvme_queue_submit(fixture->queues[queue]);
 }
 
 static void start(struct fixture *fixture, uint32_t queues)
@@ -112,7 +112,7 @@ static void line_that_stays_busy_leaves_the_trap_and_comes_back(void **state)
     start(&fixture, 1);
     fixture.line.kind = this->kind;
     post_again(&reposting, (struct nvme_result){0});
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     claims = fixture_interrupts(&fixture);
     assert_int_equal(reposting.left, 0);
     assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 0);

@@ -41,7 +41,7 @@ static void post_one(struct fixture *fixture, struct outcome *outcome)
     fixture_poll_queue(fixture);
     fixture->model->on_demand = true;
     post_read(fixture, outcome);
-    nvme_submit(fixture->queues[0]);
+    nvme_queue_submit(fixture->queues[0]);
 }
 
 static void hostile_entry_is_counted_and_ends_nobody(void **state)
@@ -130,7 +130,7 @@ static void duplicate_entry_ends_its_request_once(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     post_read(&fixture, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     model_post_entry(fixture.model, 1,
                      (struct nvme_completion){
                          .sq = 1U << 16 | 1,
@@ -154,12 +154,12 @@ static void late_entry_does_not_end_the_slots_next_request(void **state)
     fixture.config.depth_entries = 2; /* one slot */
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     post_read(&fixture, &first);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     old = fixture.model->last.cdw0 >> 16;
     nvme_queue_service(fixture.queues[0], 10);
     fixture.model->on_demand = true;
     post_read(&fixture, &second);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     model_post_entry(fixture.model, 1, (struct nvme_completion){.sq = 1U << 16, .status = old});
     nvme_queue_service(fixture.queues[0], 10);
     assert_int_equal(second.count, 0);
@@ -184,7 +184,7 @@ static void out_of_order_completions_find_their_requests(void **state)
                                    outcome_callback(&outcomes[i])),
                          NVME_OK);
     }
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     for (size_t i = 0; i < COUNT_OF(order); i++) {
         model_step_one(fixture.model, order[i]);
         assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 1);
@@ -207,7 +207,7 @@ static void raw_queue_tells_where_to_begin_and_can_only_be_closed(void **state)
     (void)state;
     for (uint32_t i = 0; i < FIXTURE_DEPTH + 3; i++) {
         post_read(&fixture, &outcome);
-        nvme_submit(queue);
+        nvme_queue_submit(queue);
         nvme_queue_service(queue, 1);
     }
     assert_int_equal(nvme_queue_enter_raw(queue, &ring), NVME_OK);
@@ -235,7 +235,7 @@ static void queue_with_requests_gives_no_raw_ring(void **state)
     fixture_poll_queue(&fixture);
     post_read(&fixture, &outcome);
     assert_int_equal(nvme_queue_enter_raw(fixture.queues[0], &ring), NVME_ERR_STATE);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     nvme_queue_service(fixture.queues[0], 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);

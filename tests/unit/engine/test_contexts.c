@@ -90,7 +90,7 @@ static void claim_amid_administration_panics(void **state)
         assert_int_equal(
             nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
             NVME_OK);
-        nvme_submit(fixture.queues[0]);
+        nvme_queue_submit(fixture.queues[0]);
     }
     world.meanwhile_arg = &fixture;
     world.meanwhile[WORLD_AT_DOORBELL] = this->handler;
@@ -126,7 +126,7 @@ static void claims_around_administration_are_normal(void **state)
         assert_int_equal(
             nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
             NVME_OK);
-        nvme_submit(fixture.queues[0]);
+        nvme_queue_submit(fixture.queues[0]);
         assert_true(fixture_interrupts(&fixture) != 0);
         outcome_check_ok(&outcome, BLOCK);
         assert_int_equal(fixture.controller->line.notes, 0); /* a claim stays short */
@@ -142,7 +142,7 @@ static void post_and_ring(void *arg)
     struct fixture *fixture = arg;
 
     (void)!nvme_flush(fixture->queues[0], &fixture->ns, outcome_callback(&ignored));
-    nvme_submit(fixture->queues[0]);
+    nvme_queue_submit(fixture->queues[0]);
 }
 
 static void service(void *arg)
@@ -220,7 +220,7 @@ static void call_in_a_wrong_context_panics(void **state)
         fixture.model->on_demand = true;
         assert_int_equal(nvme_flush(fixture.queues[0], &fixture.ns, outcome_callback(&outcome)),
                          NVME_OK);
-        nvme_submit(fixture.queues[0]);
+        nvme_queue_submit(fixture.queues[0]);
     }
     world.hart = this->hart;
     world.irq_depth = !this->irq_on;
@@ -251,7 +251,7 @@ static void administration_in_done_panics(void **state)
     assert_int_equal(nvme_flush(fixture.queues[0], &fixture.ns,
                                 (struct nvme_callback){administer_in_done, &fixture}),
                      NVME_OK);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     expect_panic(service, &fixture, "in done()");
     fixture_drop(&fixture);
 }
@@ -304,7 +304,7 @@ static void nested_drain_of_any_budget_panics(void **state)
         assert_int_equal(nvme_read(nesting.queue, &fixture.ns, 0, 1, buffer,
                                    trap ? outcome_callback(&outcome) : callback),
                          NVME_OK);
-        nvme_submit(nesting.queue);
+        nvme_queue_submit(nesting.queue);
         world.meanwhile_arg = &nesting;
         world.meanwhile[WORLD_AT_PHASE] = trap ? drain_again : NULL;
         expect_panic(drain, &nesting, "nested");
@@ -325,7 +325,7 @@ static void any_budget_is_one(void **state)
         assert_int_equal(
             nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
             NVME_OK);
-        nvme_submit(fixture.queues[0]);
+        nvme_queue_submit(fixture.queues[0]);
         nvme_queue_leave(fixture.queues[0]);
         assert_int_equal(nvme_queue_service(fixture.queues[0], UINT32_MAX), 1);
         assert_int_equal(outcome.count, i);

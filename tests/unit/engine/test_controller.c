@@ -359,7 +359,7 @@ static void variant_works_and_is_said(void **state)
         assert_int_equal(
             nvme_read(fixture.queues[i], &fixture.ns, i, 1, buffer, outcome_callback(&outcome)),
             NVME_OK);
-        nvme_submit(fixture.queues[i]);
+        nvme_queue_submit(fixture.queues[i]);
         assert_int_equal(fixture.model->sqs[i + 1].fetched, 1);
         nvme_queue_service(fixture.queues[i], 1);
         outcome_check_ok(&outcome, BLOCK);

@@ -34,7 +34,7 @@ static uint64_t spin_time(struct owner *owner)
     owner->depth = 1;
     owner->latency_ns = UINT64_MAX / 4;
     owner_post(owner);
-    nvme_submit(owner->queue);
+    nvme_queue_submit(owner->queue);
     from = world.now_ns;
     while (!nvme_queue_arm(owner->queue)) {
         world_advance(LOOK_NS);
@@ -144,7 +144,7 @@ static void completions_that_lead_to_no_posts_are_slept_for(void **state)
             before = fixture_counters(owner.queue).interrupts;
         }
         owner_post(&owner);
-        nvme_submit(owner.queue);
+        nvme_queue_submit(owner.queue);
         owner_run(&owner, 1);
         assert_true(nvme_queue_arm(owner.queue));
         fixture_interrupts(&owner.fixture);
@@ -240,7 +240,7 @@ static void one_look_in_eight_reads_the_clock(void **state)
     clock_reads = 0;
     owner.latency_ns = UINT64_MAX / 4;
     owner_post(&owner);
-    nvme_submit(owner.queue);
+    nvme_queue_submit(owner.queue);
     while (!nvme_queue_arm(owner.queue)) {
         world_advance(LOOK_NS);
         looks++;

@@ -57,7 +57,7 @@ static void refused_post_changes_nothing(void **state)
         nvme_write(queue, &fixture.ns, this->lba, this->count, buffer, outcome_callback(&outcome)),
         this->error);
     assert_int_equal(nvme_queue_outstanding(queue), 0);
-    nvme_submit(queue);
+    nvme_queue_submit(queue);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 0);
     assert_int_equal(fixture_counters(queue).posts, 0);
     assert_int_equal(outcome.count, 0);
@@ -106,7 +106,7 @@ static void closed_queue_takes_nothing(void **state)
     assert_int_equal(posted, 0);
     assert_int_equal(nvme_passthrough(queue, &command, NULL, 0, outcome_callback(&outcome)),
                      NVME_ERR_STATE);
-    nvme_submit(queue);
+    nvme_queue_submit(queue);
     assert_int_equal(nvme_queue_service(queue, 1), 0);
     nvme_queue_watch(queue, world.now_ns);
     fixture_free(buffer);
@@ -152,7 +152,7 @@ static void batch_ends_before_an_opcode_that_is_none_of_its_own(void **state)
                      NVME_ERR_UNSUPPORTED);
     assert_int_equal(posted, this->before);
     assert_int_equal(nvme_queue_outstanding(queue), this->before);
-    nvme_submit(queue);
+    nvme_queue_submit(queue);
     assert_int_equal(fixture.model->sqs[1].fetched, this->before);
     nvme_queue_service(queue, FIXTURE_DEPTH);
     assert_int_equal(stands.count, this->before);
@@ -193,7 +193,7 @@ static const struct data_case data_cases[] = {
 
 static void submit_and_wait(struct nvme_queue *queue, const struct outcome *outcome)
 {
-    nvme_submit(queue);
+    nvme_queue_submit(queue);
     for (int i = 0; i < 100 && outcome->count == 0; i++) {
         nvme_queue_service(queue, 100);
     }

@@ -76,7 +76,7 @@ static void device_bends_one_entry(void **state)
     fixture.model->bend = fail_entry;
     post_read(&fixture, &outcomes[0]);
     post_read(&fixture, &outcomes[1]);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH), 2);
     outcome_check_error(&outcomes[0], NVME_ERR_DEVICE);
     assert_int_equal(outcomes[0].result.status, 0x281);
@@ -96,7 +96,7 @@ static void device_stops_late(void **state)
     fixture.model->stops_late = true;
     fixture.model->ready_delay_ns = 100 * MS;
     post_read(&fixture, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     memset(buffer, 0, BLOCK);
     fixture.model->fatal = true;
     world_advance(NVME_WATCH_PERIOD_NS);

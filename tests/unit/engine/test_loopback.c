@@ -59,7 +59,7 @@ static void post_read(struct fixture *fixture, uint32_t queue, struct outcome *o
 
 static void ring_and_service(struct nvme_queue *queue)
 {
-    nvme_submit(queue);
+    nvme_queue_submit(queue);
     assert_int_equal(nvme_queue_service(queue, FIXTURE_DEPTH), 1);
 }
 
@@ -97,7 +97,7 @@ static void loopback_queue_works_without_its_device(void **state)
     memset(buffer, 0, BLOCK);
     for (uint32_t i = 1; i <= ROUNDS; i++) {
         post_read(&fixture, 1, &outcome);
-        nvme_submit(queue);
+        nvme_queue_submit(queue);
         assert_int_equal(device.doorbells[0], (3 + i) % FIXTURE_DEPTH);
         assert_int_equal(nvme_queue_service(queue, FIXTURE_DEPTH), 0);
         answer(&device);
@@ -128,7 +128,7 @@ static void queue_opened_after_it_is_the_devices_again(void **state)
     device.cq = &fixture.model->cqs[2];
     assert_int_equal(loop_back(&device, queue), NVME_OK);
     post_read(&fixture, 1, &outcome);
-    nvme_submit(queue);
+    nvme_queue_submit(queue);
     answer(&device);
     assert_int_equal(nvme_queue_close(queue), NVME_OK);
     outcome_check_ok(&outcome, BLOCK);
@@ -193,7 +193,7 @@ static void unanswered_request_expires(void **state)
     (void)state;
     assert_int_equal(loop_back(&device, queue), NVME_OK);
     post_read(&fixture, 1, &outcome);
-    nvme_submit(queue);
+    nvme_queue_submit(queue);
     for (uint32_t i = 0; i < 100000 && outcome.count == 0; i++) {
         world_advance(100 * MS);
         nvme_queue_watch(queue, world.now_ns);

@@ -19,7 +19,7 @@ static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcom
     assert_int_equal(
         nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
         NVME_OK);
-    nvme_submit(fixture->queues[queue]);
+    nvme_queue_submit(fixture->queues[queue]);
 }
 
 struct line_case {

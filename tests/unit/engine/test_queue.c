@@ -53,7 +53,7 @@ static void laps_keep_phase_and_ring_once(void **state)
         for (uint32_t i = 0; i < this->batch; i++) {
             post_read(&fixture, &outcome);
         }
-        nvme_submit(fixture.queues[0]);
+        nvme_queue_submit(fixture.queues[0]);
         assert_int_equal(nvme_queue_service(fixture.queues[0], this->depth), this->batch);
         assert_int_equal(outcome.count, batch * this->batch);
         assert_int_equal(outcome.result.error, NVME_OK);
@@ -97,7 +97,7 @@ static void posts_count_what_was_rung_for_over_every_wrap(void **state)
                 post_read(&fixture, &outcome);
                 assert_int_equal(fixture_counters(fixture.queues[0]).posts, rung);
             }
-            nvme_submit(fixture.queues[0]);
+            nvme_queue_submit(fixture.queues[0]);
             rung += batch;
             assert_int_equal(fixture_counters(fixture.queues[0]).posts, rung);
             assert_int_equal(fixture.model->sqs[1].fetched, rung);
@@ -118,8 +118,8 @@ static void post_alone_reaches_no_device(void **state)
     post_read(&fixture, &outcome);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 0);
     assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 1);
-    nvme_submit(fixture.queues[0]);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 1);
     nvme_queue_service(fixture.queues[0], 1);
     outcome_check_ok(&outcome, BLOCK);
@@ -155,7 +155,7 @@ static void budget_bounds_a_drain_and_the_rest_comes_later(void **state)
     for (int i = 0; i < 10; i++) {
         post_read(&fixture, &outcome);
     }
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
     assert_int_equal(model_doorbell_last(fixture.model, 1, true), 1);
     assert_int_equal(nvme_queue_service(fixture.queues[0], 4), 4);
@@ -182,11 +182,11 @@ static void full_queue_is_busy_and_changes_nothing(void **state)
         NVME_ERR_BUSY);
     assert_int_equal(nvme_flush(fixture.queues[0], &fixture.ns, outcome_callback(&refused)),
                      NVME_ERR_BUSY);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(fixture.model->sqs[1].fetched, FIXTURE_DEPTH - 1);
     nvme_queue_service(fixture.queues[0], 1);
     post_read(&fixture, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH);
     assert_int_equal(outcome.count, FIXTURE_DEPTH);
     assert_int_equal(refused.count, 0);
@@ -216,7 +216,7 @@ static void chain_done(void *arg, struct nvme_result result)
         assert_int_equal(nvme_read(queue, &chain->fixture->ns, 1, 1, buffer,
                                    (struct nvme_callback){chain_done, chain}),
                          NVME_OK);
-        nvme_submit(queue);
+        nvme_queue_submit(queue);
     }
     chain->doorbells_inside += chain->fixture->model->doorbell_count - before;
 }
@@ -234,7 +234,7 @@ static void submit_inside_done_rings_once_after_the_head(void **state)
                                    (struct nvme_callback){chain_done, &chain}),
                          NVME_OK);
     }
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(nvme_queue_service(fixture.queues[0], 5), 5);
     assert_int_equal(chain.doorbells_inside, 0);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 2);
@@ -261,7 +261,7 @@ static void done_in_a_full_queue_finds_its_own_slot_free(void **state)
     assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
                                (struct nvme_callback){chain_done, &chain}),
                      NVME_OK);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     for (int i = 0; i < 101; i++) {
         assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
     }
@@ -281,7 +281,7 @@ static void poll_queue_never_turns_interrupts_off(void **state)
     fixture_poll_queue(&fixture);
     saves = world.irq_saves;
     post_read(&fixture, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     nvme_queue_service(fixture.queues[0], 1);
     assert_int_equal(world.irq_saves, saves);
     fixture_finish(&fixture);
@@ -311,7 +311,7 @@ static void interrupt_queue_brackets_each_call_once(void **state)
     assert_int_equal(world.irq_saves, saves + 1);
     assert_int_equal(nvme_post_many(fixture.queues[0], &fixture.ns, ios, 3, &posted), NVME_OK);
     assert_int_equal(world.irq_saves, saves + 2);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(world.irq_saves, saves + 3);
     assert_int_equal(world.irq_depth, 0);
     assert_int_equal(fixture_interrupts(&fixture), 1);

@@ -121,7 +121,7 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
     fixture.model->ready_delay_ns = this->stop_delay_ms * MS;
     for (uint32_t i = 0; i < FIXTURE_QUEUES * PER_QUEUE; i++) {
         post(&fixture, i % FIXTURE_QUEUES, &outcomes[i % FIXTURE_QUEUES]);
-        nvme_submit(fixture.queues[i % FIXTURE_QUEUES]);
+        nvme_queue_submit(fixture.queues[i % FIXTURE_QUEUES]);
     }
     cause_trouble(&fixture, this->cause);
     writes = fixture.model->write_count;
@@ -134,7 +134,7 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
     for (uint32_t i = 0; i < FIXTURE_QUEUES; i++) {
         assert_int_equal(outcomes[i].count, 0);
     }
-    nvme_submit(fixture.queues[1]); /* no doorbell goes to it any more */
+    nvme_queue_submit(fixture.queues[1]); /* no doorbell goes to it any more */
     barriers = world.register_barriers;
     watch_for(&fixture, 0, 1000, STEP_MS, &outcomes[0]);
     assert_true(world.register_barriers > barriers); /* RDY = 0 before the requests' memory */
@@ -173,7 +173,7 @@ static void failed_controller_takes_no_doorbell(void **state)
     fixture.model->fatal = true;
     world_advance(STEP_MS * MS);
     nvme_queue_watch(fixture.queues[0], world.now_ns);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 0);
     watch_for(&fixture, 0, 100, STEP_MS, &outcome);
     outcome_check_error(&outcome, NVME_ERR_FATAL);
@@ -217,7 +217,7 @@ static void request_expires_after_its_deadline_and_never_before(void **state)
         world_advance(this->pause_ms * MS);
     }
     post(&fixture, 0, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     posted_ms = now_ms();
     while (!fixture_saw(&fixture, NVME_EVENT_COMMAND_TIMEOUT) && now_ms() < posted_ms + 100000) {
         world_advance(this->step_ms * MS);
@@ -243,7 +243,7 @@ static void watcher_that_slept_for_an_hour_expires_nothing(void **state)
     fixture.model->on_demand = true;
     nvme_queue_watch(fixture.queues[0], world.now_ns);
     post(&fixture, 0, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     for (int i = 0; i < 8; i++) {
         world_advance(3600 * 1000 * MS);
         nvme_queue_watch(fixture.queues[0], world.now_ns);
@@ -270,7 +270,7 @@ static void longest_deadline_never_comes(void **state)
         fixture_start(&fixture, 1, NVME_MODE_POLL);
         fixture.model->on_demand = true;
         post(&fixture, 0, &outcome);
-        nvme_submit(fixture.queues[0]);
+        nvme_queue_submit(fixture.queues[0]);
         watch_for(&fixture, 0, 100000, 50, &outcome);
         assert_int_equal(outcome.count, 0);
         model_step(fixture.model, 1);
@@ -288,7 +288,7 @@ static void completion_that_nobody_looked_at_is_no_timeout(void **state)
     (void)state;
     start(&fixture, 1, NVME_MODE_POLL);
     post(&fixture, 0, &outcome);
-    nvme_submit(fixture.queues[0]); /* completes at once; its owner only watches */
+    nvme_queue_submit(fixture.queues[0]); /* completes at once; its owner only watches */
     watch_for(&fixture, 0, 5 * TIMEOUT_MS, STEP_MS, &outcome);
     outcome_check_ok(&outcome, BLOCK);
     assert_int_equal(fixture.event_count, 0);
@@ -321,7 +321,7 @@ static void slots_of_a_device_that_cannot_be_stopped_stay_its_own(void **state)
     fixture.model->on_demand = true;
     fixture.model->stop_never = true;
     post(&fixture, 0, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     watch_for(&fixture, 0, 20000, STEP_MS, &outcome);
     assert_true(fixture_saw(&fixture, NVME_EVENT_DISABLE_TIMEOUT));
     nvme_queue_service(fixture.queues[0], 1);
@@ -344,7 +344,7 @@ static void queue_is_not_closed_while_its_controller_is_being_disabled(void **st
     fixture.model->on_demand = true;
     fixture.model->ready_delay_ns = 500 * MS;
     post(&fixture, 0, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     fixture.model->fatal = true;
     nvme_queue_watch(fixture.queues[0], world.now_ns);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_ERR_STATE);
@@ -365,7 +365,7 @@ static void closing_the_controller_waits_for_rdy_and_is_busy_with_requests(void 
     fixture.model->on_demand = true;
     fixture.model->ready_delay_ns = 500 * MS;
     post(&fixture, 0, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     fixture.model->fatal = true;
     nvme_queue_watch(fixture.queues[0], world.now_ns);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_BUSY);

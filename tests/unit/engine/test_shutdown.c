@@ -125,7 +125,7 @@ static void reopened_queue_works_at_another_depth_and_phase(void **state)
 
         for (uint32_t i = 0; i < round * 3 + 1; i++) {
             post(&fixture, 0, &outcome);
-            nvme_submit(queue);
+            nvme_queue_submit(queue);
             assert_int_equal(nvme_queue_service(queue, 10), 1);
         }
         assert_int_equal(nvme_queue_close(queue), NVME_OK);
@@ -183,7 +183,7 @@ static void closed_queue_ends_each_request_once(void **state)
         post(&fixture, 0, &outcomes[i]);
     }
     if (this->rung) {
-        nvme_submit(fixture.queues[0]);
+        nvme_queue_submit(fixture.queues[0]);
     }
     doorbells = model_doorbell_count(fixture.model, 1, false);
     model_step(fixture.model, this->completed);
@@ -193,7 +193,7 @@ static void closed_queue_ends_each_request_once(void **state)
         assert_int_equal(outcomes[i].result.error, this->error);
         assert_int_equal(outcomes[i].result.status, this->status);
     }
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), doorbells);
     assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 0);
     assert_false(fixture.model->cqs[1].exists);
@@ -225,7 +225,7 @@ static void done_finds_a_closing_queue_closed_for_posts(void **state)
     assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
                                (struct nvme_callback){post_again, &fixture}),
                      NVME_OK);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
     assert_true(fixture.level_looks >= 100 && fixture.level_looks < 200);
     fixture_finish(&fixture);
@@ -243,9 +243,9 @@ static void refused_deletion_disables_the_controller_and_ends_all(void **state)
     fixture.model->on_demand = true;
     fixture.model->admin_status[NVME_ADMIN_DELETE_SQ] = 0x101;
     post(&fixture, 0, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     post(&fixture, 1, &other);
-    nvme_submit(fixture.queues[1]);
+    nvme_queue_submit(fixture.queues[1]);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_ERR_DEVICE);
     outcome_check_error(&outcome, NVME_ERR_FATAL);
     assert_int_equal(outcome.result.status, 0); /* the refusal is no status of the request's */
@@ -273,7 +273,7 @@ static void close_with_requests_is_busy_and_does_nothing(void **state)
     fixture_start(&fixture, 2, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     post(&fixture, 1, &outcome);
-    nvme_submit(fixture.queues[1]);
+    nvme_queue_submit(fixture.queues[1]);
     writes = fixture.model->write_count;
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_BUSY);
     assert_int_equal(fixture.model->write_count, writes);

@@ -81,7 +81,7 @@ static void no_completion_is_lost_by_a_change(void **state)
         for (uint32_t ready = 0; ready <= 2; ready++) {
             post(&fixture, 0, outcome_callback(&outcome));
             post(&fixture, 0, outcome_callback(&outcome));
-            nvme_submit(fixture.queues[0]);
+            nvme_queue_submit(fixture.queues[0]);
             posted += 2;
             model_step(fixture.model, ready);
             set_mode(&fixture, modes[i % 3]);
@@ -110,7 +110,7 @@ static void polled_queue_raises_no_interrupt_and_has_it_when_it_opens(void **sta
     set_mode(&fixture, NVME_MODE_POLL);
     assert_true(fixture_masked(&fixture, 0));
     post(&fixture, 0, outcome_callback(&outcome));
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(fixture_interrupts(&fixture), 0);
     assert_false(nvme_queue_arm(fixture.queues[0]));
     set_mode(&fixture, NVME_MODE_INTERRUPT);
@@ -189,7 +189,7 @@ static void handler_may_stop_its_own_interrupts(void **state)
     fixture.model->on_demand = true;
     post(&fixture, 0, (struct nvme_callback){change_mode, &changer});
     post(&fixture, 0, outcome_callback(&outcome));
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     model_step(fixture.model, 1);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     assert_int_equal(changer.count, 1);
@@ -213,7 +213,7 @@ static void callback_of_a_poller_may_open_the_source(void **state)
     set_mode(&fixture, NVME_MODE_POLL);
     post(&fixture, 0, (struct nvme_callback){change_mode, &changer});
     post(&fixture, 0, outcome_callback(&outcome));
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
     assert_false(fixture_masked(&fixture, 0));
     assert_int_equal(fixture_interrupts(&fixture), 1);
@@ -229,7 +229,7 @@ static void hybrid_from_a_callback_is_polled_behind_the_handler(void **state)
 
     start(&fixture, this, 1, NVME_MODE_INTERRUPT);
     post(&fixture, 0, (struct nvme_callback){change_mode, &changer});
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     assert_int_equal(changer.count, 1);
     assert_true(fixture_masked(&fixture, 0));

@@ -64,7 +64,7 @@ static void split_keeps_its_window_and_ends_once(void **state)
                                outcome_callback(&outcome)),
                      NVME_OK);
     assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), this->occupied + this->window);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     while (fixture.model->pending_count != 0) {
         /* The last one first, so that parts end out of order. */
         model_step_one(fixture.model, fixture.model->pending_count - 1);
@@ -93,7 +93,7 @@ static void first_error_stops_further_parts_and_done_waits_for_all(void **state)
     assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 30 * PART_BLOCKS, buffer,
                                outcome_callback(&outcome)),
                      NVME_OK);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     model_step_one(fixture.model, 2); /* part 2 fails first */
     nvme_queue_service(fixture.queues[0], 1);
     assert_int_equal(fixture.model->sqs[1].fetched, 8);
@@ -135,7 +135,7 @@ static void parts_that_fail_in_any_order_end_the_request_once(void **state)
         assert_int_equal(nvme_write(fixture.queues[0], &fixture.ns, 0, 3 * PART_BLOCKS, buffer,
                                     outcome_callback(&outcome)),
                          NVME_OK);
-        nvme_submit(fixture.queues[0]);
+        nvme_queue_submit(fixture.queues[0]);
         for (uint32_t step = 0; step < 3; step++) {
             assert_int_equal(outcome.count, 0);
             model_step_one(fixture.model, orders[run / 8][step]);
@@ -161,12 +161,12 @@ static void splits_as_many_as_slots_all_end(void **state)
         assert_int_equal(
             nvme_flush(fixture.queues[0], &fixture.ns, outcome_callback(&outcomes[14])), NVME_OK);
     }
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     for (size_t i = 0; i < 14; i++) {
         assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 3 * PART_BLOCKS,
                                    buffer + i * PAGE * 3, outcome_callback(&outcomes[i])),
                          NVME_OK);
-        nvme_submit(fixture.queues[0]);
+        nvme_queue_submit(fixture.queues[0]);
         model_step_one(fixture.model, 0); /* a flush */
         nvme_queue_service(fixture.queues[0], 1);
     }
@@ -209,7 +209,7 @@ static void done_of_the_only_split_finds_its_own_record_free(void **state)
 
     (void)state;
     split_again(&again, (struct nvme_result){.error = NVME_OK});
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     while (model_step(fixture.model, 1) != 0) {
         nvme_queue_service(fixture.queues[0], 1);
     }
@@ -229,7 +229,7 @@ static void closing_ends_a_half_done_split_once(void **state)
     assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 30 * PART_BLOCKS, buffer,
                                outcome_callback(&outcome)),
                      NVME_OK);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     model_step_one(fixture.model, 0);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
     outcome_check_error(&outcome, NVME_ERR_ABORTED);
@@ -270,7 +270,7 @@ static void batch_stops_at_its_first_error_and_says_where(void **state)
     assert_int_equal(posted, 3);
     assert_int_equal(nvme_post_many(fixture.queues[0], &fixture.ns, ios, 0, &posted), NVME_OK);
     assert_int_equal(posted, 0);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 1);
     model_step(fixture.model, 100);
     nvme_queue_service(fixture.queues[0], 100);
@@ -331,7 +331,7 @@ static void passthrough_is_checked_and_keeps_the_callers_dwords(void **state)
                                       this->has_buffer ? buffer + this->offset : NULL, this->size,
                                       outcome_callback(&outcome)),
                      this->error);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     model_step(fixture.model, 1);
     nvme_queue_service(fixture.queues[0], 1);
     if (this->error == NVME_OK) {
@@ -364,7 +364,7 @@ static void passthrough_on_a_full_queue_is_busy(void **state)
     assert_int_equal(
         nvme_passthrough(fixture.queues[0], &command, NULL, 0, outcome_callback(&outcome)),
         NVME_ERR_BUSY);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     model_step(fixture.model, 1);
     nvme_queue_service(fixture.queues[0], 1);
     outcome_check_ok(&outcome, 0);

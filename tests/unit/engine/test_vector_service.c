@@ -16,7 +16,7 @@ static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcom
     assert_int_equal(
         nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
         NVME_OK);
-    nvme_submit(fixture->queues[queue]);
+    nvme_queue_submit(fixture->queues[queue]);
 }
 
 static void start(struct fixture *fixture, uint32_t queues, enum nvme_mode mode)
@@ -170,7 +170,7 @@ static void messages_of_polled_entries_are_no_storm(void **state)
             fixture.model->on_demand = true;
             assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, again),
                              NVME_OK);
-            nvme_submit(fixture.queues[0]);
+            nvme_queue_submit(fixture.queues[0]);
             assert_false(nvme_queue_arm(fixture.queues[0]));
             model_step(fixture.model, 1);
             assert_false(nvme_queue_arm(fixture.queues[0]));

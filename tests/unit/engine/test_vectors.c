@@ -33,7 +33,7 @@ static void read_one(struct fixture *fixture, struct outcome *outcome)
     assert_int_equal(
         nvme_read(fixture->queues[0], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
         NVME_OK);
-    nvme_submit(fixture->queues[0]);
+    nvme_queue_submit(fixture->queues[0]);
 }
 
 static void completion_sends_its_queues_vector(void **state)

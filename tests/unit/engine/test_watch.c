@@ -55,7 +55,7 @@ static void missed_and_late_are_told_apart(void **state)
     assert_int_equal(
         nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
         NVME_OK);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     nvme_queue_watch(fixture.queues[0], world.now_ns);
     if (this->fate == CLAIMED) {
         fixture_interrupts(&fixture);
@@ -138,7 +138,7 @@ static void recovery_leaves_a_line_that_tells_of_the_next_completion(void **stat
     }
     assert_int_equal(
         nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&next)), NVME_OK);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     model_step(fixture.model, 1);
     fixture.line.pending = false; /* the edge is lost; the line stays high */
     world.meanwhile[WORLD_AT_DOORBELL] = complete_next;
@@ -186,7 +186,7 @@ static void watch_reads_a_register_once_per_half_period_at_most(void **state)
     assert_int_equal(
         nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
         NVME_OK);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     nvme_queue_watch(fixture.queues[0], world.now_ns);
     reads = world.register_reads;
     end = world.now_ns + 1000 * MS;

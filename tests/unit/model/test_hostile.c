@@ -88,7 +88,7 @@ static void drain_reports_requests_and_no_junk(void **state)
         assert_int_equal(fixture.model->cqs[1].head, fixture.model->cqs[1].tail);
     }
     post(&fixture, 0, &outcome);
-    nvme_submit(queue);
+    nvme_queue_submit(queue);
     flood(&fixture, this->junk, 5);
     model_step(fixture.model, 1);
     flood(&fixture, this->junk, 6);
@@ -110,7 +110,7 @@ static void polled_request_expires_amid_a_flood(void **state)
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     post(&fixture, 0, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     began = world.now_ns;
     while (outcome.count == 0 && world.now_ns - began < 10 * TIMEOUT_MS * MS) {
         world_advance(MS);
@@ -150,7 +150,7 @@ static void claims_of_junk_are_spurious_and_reach_the_storm_bound(void **state)
     fixture_interrupts(&fixture);
     fixture.model->on_demand = true;
     post(&fixture, 0, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
         flood(&fixture, this->junk, 1 + i % FULL);
         assert_int_equal(claim(&fixture), 0);
@@ -203,7 +203,7 @@ static const struct last_case last_cases[] = {
 static void fail_meanwhile(struct fixture *fixture, struct outcome *other)
 {
     post(fixture, 1, other);
-    nvme_submit(fixture->queues[1]);
+    nvme_queue_submit(fixture->queues[1]);
     fixture->model->fatal = true;
     world_advance(10 * MS);
     nvme_queue_watch(fixture->queues[1], world.now_ns);
@@ -227,7 +227,7 @@ static void completions_before_rdy_fell_are_successes_whatever_the_budget(void *
     for (uint32_t i = 0; i < POSTED; i++) {
         post(&fixture, 0, &outcomes[i]);
     }
-    nvme_submit(queue);
+    nvme_queue_submit(queue);
     model_step(fixture.model, 2);
     flood(&fixture, BOTH, this->junk);
     model_step(fixture.model, COMPLETED - 2);
@@ -296,7 +296,7 @@ static void request_posted_by_done_of_the_last_drain_ends_with_the_cause(void **
                                    (struct nvme_callback){post_successor, &successors[i]}),
                          NVME_OK);
     }
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     model_step(fixture.model, COUNT_OF(successors));
     fail_meanwhile(&fixture, &other);
     doorbells = fixture.model->doorbell_count;

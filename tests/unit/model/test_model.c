@@ -161,7 +161,7 @@ static void field_without_a_barrier_behind_the_phase_is_named(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     post_one(&fixture, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     look_at(&fixture, 0);
     (void)hal_dma_load32(&entry_of(&fixture, 0)->dw0);
     assert_true(world_expect_finding("without a barrier after its phase"));
@@ -223,7 +223,7 @@ static void command_changed_behind_the_clean_is_named(void **state)
     ring = world_host(fixture.model->sqs[1].address);
     post_one(&fixture, &outcome);
     ring[0].cdw10 = 7;
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_true(world_expect_finding("changed after it was cleaned"));
     fixture_drop(&fixture);
 }
@@ -252,7 +252,7 @@ static void ring_changed(struct fixture *fixture, const struct command_case *thi
     ring[0].cdw0 |= this->or_cdw0;
     ring[0].mptr = this->mptr;
     hal_dma_clean(NULL, &ring[0], sizeof(ring[0]));
-    nvme_submit(fixture->queues[0]);
+    nvme_queue_submit(fixture->queues[0]);
 }
 
 static void wrong_command_is_named(void **state)
@@ -279,7 +279,7 @@ static void command_id_in_flight_is_named(void **state)
     fixture_poll_queue(&fixture);
     fixture.model->on_demand = true;
     post_one(&fixture, &outcome);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     ring = world_host(fixture.model->sqs[1].address);
     ring[1] = ring[0];
     hal_dma_clean(NULL, &ring[1], sizeof(ring[1]));

@@ -45,7 +45,7 @@ static void post_requests(struct race *race, uint32_t queue)
                                    (struct nvme_callback){ended, race}),
                          NVME_OK);
     }
-    nvme_submit(race->fixture.queues[queue]);
+    nvme_queue_submit(race->fixture.queues[queue]);
 }
 
 static void start(struct race *race, enum nvme_mode mode)
@@ -188,7 +188,7 @@ static void close_on_a_controller_disabled_meanwhile_returns_the_cause(void **st
                 nvme_read(queue, &race.fixture.ns, 0, 1, buffer, outcome_callback(&left[i])),
                 NVME_OK);
         }
-        nvme_submit(queue);
+        nvme_queue_submit(queue);
         model_step(race.fixture.model, 1);
     } else {
         post_requests(&race, 0);
@@ -290,7 +290,7 @@ static void post_on_a_queue_that_a_handler_has_just_ended_is_refused(void **stat
     assert_int_equal(race.outcome.count, OUTSTANDING);
     assert_int_equal(race.outcome.result.error, NVME_ERR_FATAL);
     assert_int_equal(nvme_queue_outstanding(queue), 0);
-    nvme_submit(queue);
+    nvme_queue_submit(queue);
     nvme_queue_service(queue, FIXTURE_DEPTH);
     assert_int_equal(nvme_controller_close(race.fixture.controller), NVME_ERR_FATAL);
     assert_int_equal(refused.count, 0);

@@ -114,7 +114,7 @@ static void data_that_are_not_invalidated_are_named(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     post_read(&fixture, &outcome, 1);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     /* The head is given back by somebody who has not looked at the data. */
     hal_before_doorbell();
     write_register(&fixture, SQ_1 + 4, 1);
@@ -194,7 +194,7 @@ static void what_is_not_cleaned_is_named(void **state)
         hal_dma_clean(NULL, buffer, sizeof(buffer));
     }
     hal_dma_clean(NULL, &ring[0], sizeof(ring[0]));
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_true(world_expect_finding(this->finding));
     fixture_drop(&fixture);
 }
@@ -226,7 +226,7 @@ static void command_above_mdts_is_named(void **state)
     fixture_poll_queue(&fixture);
     fixture.model->mdts = 1;
     post_read(&fixture, &outcome, 17);
-    nvme_submit(fixture.queues[0]);
+    nvme_queue_submit(fixture.queues[0]);
     assert_true(world_expect_finding("more than MDTS"));
     fixture_drop(&fixture);
 }
