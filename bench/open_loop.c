@@ -45,7 +45,7 @@ static void poll_until(struct worker *worker, uint64_t until_ticks)
     do {
         worker->idle_polls += nvme_queue_service(worker->queue->engine, worker->complete_max) == 0;
         if (++polls % WORKER_IDLE_POLLS == 0) {
-            nvme_queue_watch(worker->queue->engine, time_now_ns());
+            nvme_queue_watchdog(worker->queue->engine, time_now_ns());
         }
     } while (!flow_is_enough(worker) &&
              (polls % WORKER_OPEN_POLLS != 0 || csr_time() < until_ticks));

@@ -86,7 +86,7 @@ static void poll(struct worker *worker)
         worker->idle_polls += nvme_queue_service(worker->queue->engine, worker->complete_max) == 0;
         if (++polls == WORKER_IDLE_POLLS) {
             polls = 0;
-            nvme_queue_watch(worker->queue->engine, time_now_ns());
+            nvme_queue_watchdog(worker->queue->engine, time_now_ns());
         }
     }
 }
@@ -102,7 +102,7 @@ static void sleep(struct worker *worker)
     irq_restore(irq);
 }
 
-/* The bench is its own device: completions come at once. The watch has nothing to look for. */
+/* The bench is its own device: completions come at once. The watchdog has nothing to look for. */
 static void rehearse(struct worker *worker)
 {
     while (!flow_is_enough(worker)) {

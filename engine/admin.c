@@ -53,7 +53,7 @@ static enum nvme_error await(struct nvme_controller *controller)
             return controller->admin_result.error;
         }
         if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
-            /* An owner's watch was first: nobody answers any more, and it knows the cause. */
+            /* An owner's watchdog was first: nobody answers any more, and it knows the cause. */
             return NVME_ERR_STATE;
         }
         if (expired) {

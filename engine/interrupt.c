@@ -289,7 +289,7 @@ static NVME_COLD uint32_t kicked_dead(struct nvme_queue *queue)
 {
     uint32_t found = nvme_shared_answer(queue);
 
-    nvme_queue_watch(queue, hal_now_ns());
+    nvme_queue_watchdog(queue, hal_now_ns());
     return found;
 }
 

@@ -14,7 +14,7 @@
  *     close without requests, and where the function says "any hart".
  * R2  Poll queue. A queue that was opened to poll is used by one thread and never in a trap.
  * R3  Interrupt queue. Threads of its owner may post and submit at any time: these calls turn
- *     interrupts off themselves. nvme_queue_service, nvme_queue_watch, nvme_queue_arm and
+ *     interrupts off themselves. nvme_queue_service, nvme_queue_watchdog, nvme_queue_arm and
  *     the interrupt entry points below need interrupts off already.
  * R4  done() runs once for each posted request, on the owner. It may reuse its buffer and post to
  *     queues of its hart, from an interrupt queue to interrupt queues only (R2). It may not wait,
@@ -31,17 +31,17 @@
  * R10 Stuck. After NVME_ERR_STUCK the device may still use both regions and all posted buffers:
  *     they may never be reused.
  * R11 Handles stay readable until nvme_controller_close returns. nvme_queue_service and
- *     nvme_queue_watch of a closed queue do nothing.
+ *     nvme_queue_watchdog of a closed queue do nothing.
  * R12 Detach. The interrupt handler is detached before nvme_controller_close.
- * R13 Watchdog. While requests are outstanding, the owner calls nvme_queue_watch every
- *     NVME_WATCH_PERIOD_NS.
+ * R13 Watchdog. While requests are outstanding, the owner calls nvme_queue_watchdog every
+ *     NVME_WATCHDOG_PERIOD_NS.
  * R14 Hooks of struct nvme_config never call the engine. They may run in a trap, and on several
  *     harts at once.
  * R15 Errors. NVME_OK is 0, errors are negative. A call that fails has changed nothing, and writes
  *     its out-parameters only on NVME_OK, unless its text says otherwise.
  *
  * A call that breaks R5 or R6 ends in hal_panic, which names the rule. A wrong hart (R1) and
- * interrupts left on (R3) are noticed in rare calls only: in nvme_queue_watch, and at the first
+ * interrupts left on (R3) are noticed in rare calls only: in nvme_queue_watchdog, and at the first
  * doorbell or reap after an idle time. A check for each request would cost instructions.
  *
  * Interrupt entry points. Interrupts are off in each. The handlers of a line and of a vector run
@@ -92,7 +92,7 @@ enum {
     NVME_PAGE_DEFAULT = 4096,            /* bytes, nvme_config.page_bytes = 0 */
 };
 
-#define NVME_WATCH_PERIOD_NS UINT64_C(10000000)               /* 10 ms, see nvme_queue_watch */
+#define NVME_WATCHDOG_PERIOD_NS UINT64_C(10000000)            /* 10 ms, see nvme_queue_watchdog */
 #define NVME_STORM_PERIOD_NS UINT64_C(100000000)              /* 100 ms: a storm is no longer */
 #define NVME_STORM_PARDON_NS UINT64_C(1000000000)             /* 1 s: end of a source's first one */
 #define NVME_SPIN_MAX_DEFAULT_NS UINT64_C(200000)             /* 200 us, hybrid_spin_max_ns = 0 */
@@ -150,7 +150,7 @@ struct nvme_result {
 NVME_STATIC_ASSERT(sizeof(struct nvme_result) == 16, "a result travels in two registers");
 
 /*
- * The callback of a request: see R4. It runs inside nvme_queue_service, nvme_queue_watch,
+ * The callback of a request: see R4. It runs inside nvme_queue_service, nvme_queue_watchdog,
  * nvme_queue_kicked, nvme_queue_close, nvme_irq_service or nvme_vector_service. It need not
  * ring for what it posts to its own queue; other queues need nvme_queue_submit.
  */
@@ -430,7 +430,8 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_open(struct nvme_controller *control
  * Context: administration (R6); with requests outstanding, on the owner. Of a shared line: on the
  *   IRQ hart, without requests, while its owner does not use the queue.
  * Cost: two admin commands, and a reap of the queue.
- * Errors: NVME_ERR_STATE: it is closed, or its controller is being disabled: call nvme_queue_watch,
+ * Errors: NVME_ERR_STATE: it is closed, or its controller is being disabled: call
+ * nvme_queue_watchdog,
  *   then close again. NVME_ERR_BUSY: its owner has not answered yet in a cycle of the shared line.
  *   NVME_ERR_TIMEOUT, NVME_ERR_DEVICE, NVME_ERR_FATAL, NVME_ERR_REMOVED: the device did not delete
  *   it; the controller was disabled, the requests have ended, the queue is closed.
@@ -467,7 +468,7 @@ enum nvme_closed {
     NVME_CLOSED_STUCK = 8,     /* the line was left high and cannot be repaired */
     NVME_CLOSED_ROUND = 16,    /* a cycle of a shared line: not every owner has answered */
     NVME_CLOSED_BRACKET = 32,  /* between nvme_irq_enter and nvme_irq_exit, or in the handler */
-    NVME_CLOSED_WATCH = 64,    /* nvme_queue_watch reaps a queue */
+    NVME_CLOSED_WATCHDOG = 64, /* nvme_queue_watchdog reaps a queue */
     NVME_CLOSED_COMMAND = 128, /* an admin command is under way */
     NVME_CLOSED_QUEUE = 256,   /* a queue is being opened or closed */
     NVME_CLOSED_FAILED = 512,  /* the controller is not live: it stays masked */
@@ -612,7 +613,7 @@ bool nvme_queue_arm(struct nvme_queue *queue);
  * Cost: one MMIO read, and ten times per deadline a walk over the slots. Nothing within about half
  *   a period of the last look.
  */
-void nvme_queue_watch(struct nvme_queue *queue, uint64_t now_ns);
+void nvme_queue_watchdog(struct nvme_queue *queue, uint64_t now_ns);
 
 /* ---- Interrupts ----------------------------------------------------------------------- */
 
@@ -635,7 +636,7 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
  * Edges: set mask_line where the interrupt controller latches edges only and device writes are
  * posted. A completion between the last look and the doorbell's arrival would make no edge there.
  * Storm: NVME_STORM_CLAIMS interrupts in a row, within NVME_STORM_PERIOD_NS and without progress of
- * any queue, mask the line; its queues poll. nvme_queue_watch enables it after
+ * any queue, mask the line; its queues poll. nvme_queue_watchdog enables it after
  * NVME_STORM_PARDON_NS, each further time after twice as long.
  * Shared line: masks it, sends an IPI to each owner with requests, and reaps the IRQ hart's
  * queues. The last owner to answer sends an IPI to the IRQ hart, which unmasks the line.

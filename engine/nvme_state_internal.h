@@ -132,7 +132,7 @@ struct nvme_queue {
     struct nvme_command *sq;
     struct nvme_request *free; /* a list, NULL if the queue is full */
     struct nvme_controller *controller;
-    uint64_t clock_ms;      /* coarse clock, moved by the watch */
+    uint64_t clock_ms;      /* coarse clock, moved by the watchdog */
     uint64_t page_mask;     /* CC.MPS in bytes - 1 */
     size_t sq_tail;         /* next free entry of the ring */
     uint32_t sq_tail_rung;  /* the tail that the device knows */
@@ -180,7 +180,7 @@ struct nvme_queue {
     uint64_t asked_claims;   /* seen_claims, and seen_openings, when home was asked whether an */
     uint64_t asked_openings; /* interrupt is missed: stable while round.unclaimed has its bit */
 
-    /* The watch, written by the owner. */
+    /* The watchdog, written by the owner. */
     uint64_t watch_ns;         /* time of the last call, 0 before the first */
     uint64_t seen_ns;          /* when an entry was found ready */
     uint64_t seen_claims;      /* of the source at that time */

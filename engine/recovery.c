@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The watch: lost interrupts, expired commands, dead controllers.
+ * The watchdog: lost interrupts, expired commands, dead controllers.
  *
  * An expired command disables its controller: a device that still owns a buffer cannot be left
  * running, and nothing ends before RDY = 0 is seen. Waits for nothing: each call does one step. The
@@ -14,7 +14,7 @@ enum {
 };
 #define NS_PER_MS UINT64_C(1000000)
 /* A call that comes a little early after one that came late counts as a period. */
-#define OVERDUE_NS (NVME_WATCH_PERIOD_NS - NVME_WATCH_PERIOD_NS / 16)
+#define OVERDUE_NS (NVME_WATCHDOG_PERIOD_NS - NVME_WATCHDOG_PERIOD_NS / 16)
 
 /*
  * The queue's clock is the time during which it was watched. Posts store it instead of reading a
@@ -67,9 +67,9 @@ static void service_unclaimed(struct nvme_queue *queue)
     } else if (queue->source->message) {
         nvme_queue_service(queue, queue->depth_entries);
     } else {
-        nvme_source_close(&controller->line, NVME_CLOSED_WATCH);
+        nvme_source_close(&controller->line, NVME_CLOSED_WATCHDOG);
         nvme_queue_service(queue, queue->depth_entries);
-        nvme_source_open(&controller->line, NVME_CLOSED_WATCH);
+        nvme_source_open(&controller->line, NVME_CLOSED_WATCHDOG);
     }
 }
 
@@ -216,7 +216,7 @@ static void watch_live(struct nvme_queue *queue, uint64_t now_ns)
     enum nvme_error error;
 
     /* A thread that polls calls as often as it likes; a look costs an MMIO read. */
-    if (queue->watch_ns != 0 && now_ns - queue->watch_ns < NVME_WATCH_PERIOD_NS / 2) {
+    if (queue->watch_ns != 0 && now_ns - queue->watch_ns < NVME_WATCHDOG_PERIOD_NS / 2) {
         return;
     }
     nvme_queue_check_context(queue);
@@ -241,7 +241,7 @@ static void watch_live(struct nvme_queue *queue, uint64_t now_ns)
     }
 }
 
-void nvme_queue_watch(struct nvme_queue *queue, uint64_t now_ns)
+void nvme_queue_watchdog(struct nvme_queue *queue, uint64_t now_ns)
 {
     struct nvme_controller *controller = queue->controller;
 

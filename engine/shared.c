@@ -160,7 +160,7 @@ static void look_for_unclaimed(struct nvme_controller *controller)
     __atomic_fetch_or(&round->missed, missed, __ATOMIC_RELAXED);
     __atomic_fetch_and(&round->unclaimed, ~asked, __ATOMIC_RELEASE);
     if (nvme_controller_live(controller)) {
-        nvme_source_pulse(line, NVME_CLOSED_WATCH);
+        nvme_source_pulse(line, NVME_CLOSED_WATCHDOG);
     }
 }
 

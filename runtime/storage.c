@@ -17,7 +17,7 @@
 #include "timer.h"
 #include "trap.h"
 
-/* Polls between two looks at the clock for the watch. */
+/* Polls between two looks at the clock for the watchdog. */
 enum { POLLS_PER_CLOCK = 256 };
 
 /* Polls between two moments at which interrupts are taken. */
@@ -299,14 +299,14 @@ static void watch_tick(void *arg)
 {
     struct storage_queue *queue = arg;
 
-    nvme_queue_watch(queue->engine, time_now_ns());
+    nvme_queue_watchdog(queue->engine, time_now_ns());
 }
 
 void storage_hart_start(struct storage_queue *queue)
 {
     if (nvme_queue_mode(queue->engine) != NVME_MODE_POLL) {
         storage_line_start(queue->storage);
-        timer_start(NVME_WATCH_PERIOD_NS, watch_tick, queue);
+        timer_start(NVME_WATCHDOG_PERIOD_NS, watch_tick, queue);
     }
 }
 
@@ -324,7 +324,7 @@ static void poll(struct storage_queue *queue)
     nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
     if (++queue->polls >= POLLS_PER_CLOCK) {
         queue->polls = 0;
-        nvme_queue_watch(queue->engine, time_now_ns());
+        nvme_queue_watchdog(queue->engine, time_now_ns());
     }
 }
 
@@ -344,7 +344,7 @@ void storage_wait(struct storage_queue *queue)
     enum nvme_mode mode = nvme_queue_mode(queue->engine);
 
     if (mode == NVME_MODE_POLL) {
-        /* Still off: the queue of a line that went bad is also serviced by the watch's tick. */
+        /* Still off: the queue of a line that went bad is also serviced by the watchdog's tick. */
         poll(queue);
     } else if (nvme_queue_arm(queue->engine)) {
         timer_wait();

@@ -128,7 +128,7 @@ bool storage_survey(struct storage *storage, const struct storage_config *config
                     storage_visit *visit, void *arg);
 
 /*
- * On the owner hart, around its work: starts and stops the watch's timer, and lets the hart take
+ * On the owner hart, around its work: starts and stops the watchdog's timer, and lets the hart take
  * external interrupts and kicks. Stop leaves no request outstanding unattended: wait first. Kicks
  * of a shared line are answered until the storage is closed.
  */
@@ -146,7 +146,7 @@ void storage_line_start(struct storage *storage);
  * One step of waiting on the owner hart: services a polled queue once, or sleeps until an interrupt
  * if nothing is ready, and takes it. Called with interrupts off, after the caller's own look at
  * what it waits for, and returns so: a completion between that look and the sleep stays pending and
- * ends it. With interrupts on, such a completion would be noticed at the watch's next tick only.
+ * ends it. With interrupts on, such a completion would be noticed at the watchdog's next tick only.
  */
 void storage_wait(struct storage_queue *queue);
 

@@ -42,7 +42,7 @@ static void crowded_line_handler(void *arg)
 /*
  * With a foreign device until a whole pass finds nothing: an interrupt controller that knows edges
  * only tells of no device while the other holds the line. A line that both keep busy for longer is
- * left to the watch.
+ * left to the watchdog.
  */
 static void mixed_line_handler(void *arg)
 {

@@ -130,8 +130,8 @@ void timer_pause(uint64_t delay_ns)
 
 // From trap_entry.S. The next deadline is set before the handler runs, which may stop the timer. A
 // pending external interrupt goes first (Privileged Architecture 20211203 §4.1.3; QEMU 7.2 without
-// AIA takes the lowest number instead): a watch that finds, at the tick, what an interrupt is about
-// to tell of would call it lost. Once, then the tick: neither can keep the other out.
+// AIA takes the lowest number instead): a watchdog that finds, at the tick, what an interrupt is
+// about to tell of would call it lost. Once, then the tick: neither can keep the other out.
 void timer_interrupt(void)
 {
     struct hart *self = hart_self();

@@ -3,7 +3,7 @@
 // has an interrupt file for S-mode; a store of an identity into it interrupts that hart. Identities
 // are a hart's own: the same number means another interrupt on another hart.
 // QEMU before 9.2 updates a file from its hart without a lock, so that a message can get lost under
-// load (seen on 7.2): a driver that uses messages needs a watch.
+// load (seen on 7.2): a driver that uses messages needs a watchdog.
 #ifndef HARTQ_IMSIC_H
 #define HARTQ_IMSIC_H
 

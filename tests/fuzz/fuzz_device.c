@@ -23,7 +23,7 @@ enum {
     BUFFER_BYTES = 32768,
     PAGE = 4096,
     ACTIONS = 256,
-    END_STEPS = 4000,        /* watches until everything has ended */
+    END_STEPS = 4000,        /* watchdogs until everything has ended */
     ORDINARY_MAX = 64 << 20, /* bytes of a region: more is not given */
     DMA_ALIGNMENT = 65536,
 };
@@ -198,7 +198,7 @@ static void act(struct fuzz *fuzz)
         break;
     case 7:
         world_advance((uint64_t)tape_byte(&fuzz->tape) * MS);
-        nvme_queue_watch(queue, world.now_ns);
+        nvme_queue_watchdog(queue, world.now_ns);
         break;
     case 8:
         nvme_queue_count(queue, &counters);
@@ -224,12 +224,12 @@ static void end(struct fuzz *fuzz)
     enum nvme_error error = nvme_controller_close(fuzz->controller);
 
     for (uint32_t i = 0; error == NVME_ERR_BUSY; i++) {
-        world_advance(NVME_WATCH_PERIOD_NS);
+        world_advance(NVME_WATCHDOG_PERIOD_NS);
         for (uint32_t q = 0; q < QUEUES; q++) {
             if (fuzz->queues[q] != NULL) {
                 nvme_queue_submit(fuzz->queues[q]);
                 nvme_queue_service(fuzz->queues[q], NVME_DEPTH_MAX);
-                nvme_queue_watch(fuzz->queues[q], world.now_ns);
+                nvme_queue_watchdog(fuzz->queues[q], world.now_ns);
             }
         }
         if (i == END_STEPS) {
@@ -252,7 +252,7 @@ static void run(void *arg)
         fuzz->memory.ordinary_bytes > ORDINARY_MAX || fuzz->memory.dma_bytes > ORDINARY_MAX) {
         return;
     }
-    /* The sanitizer watches the end of both: the last bytes are used. */
+    /* The sanitizer watchdogs the end of both: the last bytes are used. */
     if (posix_memalign(&fuzz->memory.ordinary, 64, fuzz->memory.ordinary_bytes) != 0 ||
         posix_memalign(&fuzz->memory.dma, DMA_ALIGNMENT, fuzz->memory.dma_bytes) != 0) {
         fail("no memory");

@@ -115,7 +115,7 @@ void harts_watch(struct harts *harts, uint32_t queue, uint64_t ms)
 {
     world_advance(ms * MS);
     world.hart = harts->owners[queue];
-    nvme_queue_watch(harts->fixture.queues[queue], world.now_ns);
+    nvme_queue_watchdog(harts->fixture.queues[queue], world.now_ns);
 }
 
 uint32_t harts_kicks(struct harts *harts)

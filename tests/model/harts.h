@@ -55,7 +55,7 @@ bool harts_claim_both(struct harts *first, struct nvme_controller *second);
 uint32_t harts_kick(struct harts *harts, uint32_t queue);
 void harts_kick_home(struct harts *harts);
 
-/* The owner watches its queue after so many milliseconds. */
+/* The owner watchdogs its queue after so many milliseconds. */
 void harts_watch(struct harts *harts, uint32_t queue, uint64_t ms);
 
 /* Kicks recorded since the last call, as a number with a decimal digit per hart, hart 0 last. */

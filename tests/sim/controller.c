@@ -358,7 +358,7 @@ void sim_recover(struct sim_controller *controller)
     for (uint32_t i = 0; i < RECOVERY_STEPS && !controller->lost; i++) {
         uint32_t outstanding = 0;
 
-        sim_watch(sim, NVME_WATCH_PERIOD_NS);
+        sim_watch(sim, NVME_WATCHDOG_PERIOD_NS);
         for (uint32_t q = 0; q < SIM_QUEUES; q++) {
             outstanding += controller->queues[q].outstanding;
         }

@@ -97,7 +97,7 @@ void sim_any_interrupt(struct sim *sim)
 
 /*
  * The owner is about to sleep. Whatever the device ends from now on must wake it: an entry without
- * an interrupt that is pending would be found by the watch alone.
+ * an interrupt that is pending would be found by the watchdog alone.
  */
 static void check_sleep(struct sim_queue *queue)
 {

@@ -11,7 +11,7 @@
 
 enum {
     SETTLE_ROUNDS = 3000,
-    LOST_ROUNDS = 10, /* of the watch, until a lost interrupt is found */
+    LOST_ROUNDS = 10, /* of the watchdog, until a lost interrupt is found */
 };
 
 /* A command that is never answered, an admin command, or one without room for its entry. */
@@ -119,7 +119,7 @@ void sim_watch(struct sim *sim, uint64_t step_ns)
         if (queue->open) {
             world.hart = queue->owner;
             world_note(queue->controller->model, "watch: queue", queue->index, 0, 0);
-            nvme_queue_watch(queue->engine, world.now_ns);
+            nvme_queue_watchdog(queue->engine, world.now_ns);
         }
     }
     sim->in_handler = false;
@@ -134,7 +134,9 @@ static struct sim_queue *any_queue(struct sim *sim)
     return queue->open && !controller->failed && !controller->lost ? queue : NULL;
 }
 
-/* What is owed without the watch: interrupts that are pending are served, owners poll and wait. */
+/*
+ * What is owed without the watchdog: interrupts that are pending are served, owners poll and wait.
+ */
 static bool serve(struct sim *sim)
 {
     uint64_t notes = world.note_count;
@@ -168,7 +170,7 @@ static bool serve(struct sim *sim)
     return active || world.note_count != notes;
 }
 
-/* As long as there is anything to do without the watch. */
+/* As long as there is anything to do without the watchdog. */
 static void serve_all(struct sim *sim)
 {
     for (uint32_t i = 0; i < SETTLE_ROUNDS && sim_good(sim) && serve(sim); i++) {
@@ -188,7 +190,7 @@ static uint32_t outstanding(const struct sim_controller *controller)
 
 /*
  * Everything that was posted ends: of itself, or, where interrupts or entries were lost on purpose,
- * with the help of the watch.
+ * with the help of the watchdog.
  */
 void sim_settle(struct sim *sim)
 {
@@ -203,7 +205,7 @@ void sim_settle(struct sim *sim)
                      outstanding(controller));
         }
         while (outstanding(controller) != 0 && !controller->lost && sim_good(sim)) {
-            sim_watch(sim, NVME_WATCH_PERIOD_NS);
+            sim_watch(sim, NVME_WATCHDOG_PERIOD_NS);
             if (controller->may_fail) {
                 serve(sim); /* a deadline is hundreds of these away */
             } else {

@@ -84,7 +84,7 @@ struct sim_controller {
     uint64_t stale, malformed;      /* counted by the engine in queues closed since */
     uint64_t stale_sent, junk_sent; /* by the faults: stale ones, malformed ones */
     bool counts_exact;              /* no entry can have been lost with a queue */
-    bool interrupts_lost;           /* dropped on purpose: only the watch finds the rest */
+    bool interrupts_lost;           /* dropped on purpose: only the watchdog finds the rest */
 };
 
 /* A run of one seed. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A deadline against a completion: nvme_queue_watch() (engine/recovery.c),
+ * A deadline against a completion: nvme_queue_watchdog() (engine/recovery.c),
  * nvme_controller_disable() and nvme_controller_disable_step() (engine/disable.c), end_failed()
  * (engine/queue.c).
  *
@@ -91,7 +91,7 @@ active [OWNERS] proctype owner()
     :: ended[me] != 0 -> break
     /* The drain, of an interrupt or of a poll, on a controller that is live. */
     :: ended[me] == 0 && state == LIVE && answered[me] -> end_request(me, true)
-    /* The watch: the deadline has passed. It looks at the ring once more. */
+    /* The watchdog: the deadline has passed. It looks at the ring once more. */
     :: ended[me] == 0 && state == LIVE ->
         if
         :: answered[me] -> end_request(me, true)

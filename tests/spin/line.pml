@@ -13,7 +13,7 @@
  *   -DMASK               mask, drain once, open: nvme_irq_enter() and nvme_irq_exit(), mask_line
  *   -DSTORM              claims that find nothing may close a controller's source, as they like;
  * its
- *                        owner polls meanwhile, and the watch opens it again at any time. In the
+ *                        owner polls meanwhile, and the watchdog opens it again at any time. In the
  *                        end both sources must be open. A foreign device interrupts once
  *   -DPOSTED             register writes arrive later: of one device in order, of two in no order;
  *                        with MASK a read of each pushes them before the first one opens
@@ -23,8 +23,8 @@
  *                        opened) before the next
  *   -DBUG_GIVE_UP        leaves a line that stays busy without an edge
  *   -DBUG_NO_READ        with POSTED and MASK: opens before all masks have arrived
- *   -DBUG_PARDON_FLAG    with STORM: the watch forgives the storm and does not open the source
- *   -DBUG_NO_PARDON      with STORM: the watch never forgives it
+ *   -DBUG_PARDON_FLAG    with STORM: the watchdog forgives the storm and does not open the source
+ *   -DBUG_NO_PARDON      with STORM: the watchdog never forgives it
  */
 #define CONTROLLERS 2
 #ifndef ENTRIES

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One controller, one INTx line, several owners of queues: shared delivery, nvme_shared_begin(),
- * nvme_shared_answer() and nvme_irq_kicked() (engine/shared.c), and the watch's part in it.
+ * nvme_shared_answer() and nvme_irq_kicked() (engine/shared.c), and the watchdog's part in it.
  *
  * The line goes to one hart, home. It masks the controller, stores the set of owners that it waits
  * for and kicks them; each drains its own queue and takes itself out of the set; home opens the
@@ -17,7 +17,7 @@
  *   -DHOME_WITHOUT_QUEUE  home owns no queue
  *   -DJUNK                an entry that nobody asked for comes once, on the queue of the last owner
  *   -DLOST                home loses one claim; one watch that finds its entry must be enough
- *   -DDEAF                owner 1 never answers; the watches of the others must be enough
+ *   -DDEAF                owner 1 never answers; the watchdogs of the others must be enough
  *
  *   -DBUG_OWNER_OPENS     the last owner writes INTMC itself: a claim may come just before it
  *   -DBUG_OPEN_AT_ONCE    home writes INTMC as soon as it has kicked
@@ -25,7 +25,7 @@
  *   -DBUG_CLEAR_LATE      an owner takes its kick back after its work instead of before
  *   -DBUG_COUNT           a number of owners and a round number instead of the set
  *   -DBUG_CLOSE_SILENT    a close takes the last bit of the set, and home does not end the round
- *   -DBUG_NO_REOPEN       the watch drains, but makes home give no fresh edge
+ *   -DBUG_NO_REOPEN       the watchdog drains, but makes home give no fresh edge
  *   -DBUG_ATTEND_LATE     an owner attends after its doorbell: an empty round
  *   -DBUG_ANSWER_FIRST    an owner answers, then drains: an empty round
  *   -DBUG_LEAVE_LATE      an owner leaves on what it saw before its handler posted: an empty round
@@ -59,7 +59,7 @@
 byte attending;    /* owners with requests outstanding; atomic */
 byte waiting;      /* owners that have not answered this round; atomic */
 bool found = true; /* an answer of this round brought something */
-bool reopen;       /* a watch has found what no interrupt told of */
+bool reopen;       /* a watchdog has found what no interrupt told of */
 bool kicked[3];
 bool stopped; /* owner 1 has done its work and detached its kicks */
 bool queue_closed;
@@ -70,7 +70,7 @@ byte round;
 
 /* Of the search. */
 bool lost;         /* the claim is lost already */
-bool due[3];       /* time has come for this owner's watch */
+bool due[3];       /* time has come for this owner's watchdog */
 byte empty_rounds; /* rounds in a row that found nothing */
 
 #include "shared_device.pml"
@@ -134,13 +134,13 @@ inline post(h)
 #endif
 }
 
-/* The watch of an owner that has nothing outstanding, with interrupts off. */
+/* The watchdog of an owner that has nothing outstanding, with interrupts off. */
 inline leave(h)
 {
     d_step { attending = attending & ~bit(h) }
 }
 
-/* nvme_queue_watch() finds an entry that no interrupt has told of. */
+/* nvme_queue_watchdog() finds an entry that no interrupt has told of. */
 inline watch(h, some)
 {
     due[h] = false;
@@ -320,8 +320,8 @@ end:
         :: in_round && waiting == 0 -> judge_round(); end_round()
 #endif
         :: !in_round && reopen -> reopen = false;
-            close_source(LINE, CLOSED_WATCH);
-            open_source(LINE, CLOSED_WATCH) /* nvme_source_pulse() */
+            close_source(LINE, CLOSED_WATCHDOG);
+            open_source(LINE, CLOSED_WATCHDOG) /* nvme_source_pulse() */
         :: else
         fi
     :: due[HOME] -> watch(HOME, some)
@@ -352,7 +352,7 @@ active proctype strays()
 }
 #endif
 
-/* Time passes when nothing moves: a watch that finds something. With LOST one must be enough. */
+/* Time passes when nothing moves: a watchdog that finds something. With LOST one must be enough. */
 active proctype judge()
 {
 #ifdef LOST

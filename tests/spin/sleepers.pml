@@ -5,8 +5,8 @@
  * (engine/shared.c); rounds themselves are in shared.pml.
  *
  * Each hart has a thread that polls or sleeps, as it likes, until it has taken ENTRIES completions,
- * and a handler that runs where interrupts are on. Nobody has a watch. A hart that sleeps for good
- * is an invalid end state. The line is an edge latch.
+ * and a handler that runs where interrupts are on. Nobody has a watchdog. A hart that sleeps for
+ * good is an invalid end state. The line is an edge latch.
  *
  *   -DWAKE_IN_HANDLER      a hart that takes a kick or a claim leaves the sleepers there and then
  *

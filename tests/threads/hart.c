@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The hart's thread: posting, waiting, interrupts, the watch. See hart.h.
+ * The hart's thread: posting, waiting, interrupts, the watchdog. See hart.h.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -75,7 +75,7 @@ static void take_interrupts(struct hart *hart)
         nvme_vector_service(hart->queue);
     }
     if (__atomic_exchange_n(&hart->kicked, 0, __ATOMIC_RELAXED) != 0) {
-        nvme_queue_watch(hart->queue, hart_now_ns());
+        nvme_queue_watchdog(hart->queue, hart_now_ns());
     }
     hart->irq_off = false;
 }
@@ -248,9 +248,9 @@ static void watch(struct hart *hart)
     uint64_t now = hart_now_ns();
     unsigned long irq = hart_irq_save();
 
-    if (now - hart->watch_ns >= NVME_WATCH_PERIOD_NS) {
+    if (now - hart->watch_ns >= NVME_WATCHDOG_PERIOD_NS) {
         hart->watch_ns = now;
-        nvme_queue_watch(hart->queue, now);
+        nvme_queue_watchdog(hart->queue, now);
     }
     hart_irq_restore(irq);
 }

@@ -180,7 +180,7 @@ static void poll_dead_device(void *arg, unsigned index)
     while (ended[index] == 0) {
         nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
         if (index == 0) {
-            nvme_queue_watch(queue->engine, time_now_ns());
+            nvme_queue_watchdog(queue->engine, time_now_ns());
         }
     }
     storage_hart_stop(queue);

@@ -45,7 +45,7 @@ static void test_granted(void)
 // ---- Several controllers, one hart -----------------------------------------------------------
 
 // With several lines on one hart its controller serves the lowest source first: under load the
-// others wait, pending, for longer than a period. They are not missed, so the watch looks later.
+// others wait, pending, for longer than a period. They are not missed, so the watchdog looks later.
 static void watch_all(void *arg)
 {
     (void)arg;
@@ -55,7 +55,7 @@ static void watch_all(void *arg)
         struct machine_interrupt irq = queue->controller->function->irq;
 
         if (!wired_usable(irq) || !wired_pending(irq)) {
-            nvme_queue_watch(queue->engine, time_now_ns());
+            nvme_queue_watchdog(queue->engine, time_now_ns());
         }
     }
 }
@@ -127,7 +127,7 @@ static void run_spread(uint32_t depth, uint64_t requests, uint64_t runtime_ns)
         crew_member(i)->end_ns = runtime_ns != 0 ? time_now_ns() + runtime_ns : 0;
     }
     if (test_interrupts()) {
-        timer_start(NVME_WATCH_PERIOD_NS, watch_all, NULL);
+        timer_start(NVME_WATCHDOG_PERIOD_NS, watch_all, NULL);
     }
     for (uint32_t i = 0; i < count; i++) {
         workload_start(crew_member(i));

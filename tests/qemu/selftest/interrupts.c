@@ -22,7 +22,8 @@ static struct {
 } rescue;
 
 // An entry that is ready at two ticks with no interrupt between has lost its own. Only QEMU's IMSIC
-// loses messages (imsic.h): the watch finds them. Else serviced here, or nothing would move again.
+// loses messages (imsic.h): the watchdog finds them. Else serviced here, or nothing would move
+// again.
 static void look_for_lost(void *arg)
 {
     struct storage_queue *queue = arg;
@@ -35,7 +36,7 @@ static void look_for_lost(void *arg)
         nvme_queue_service(queue->engine, DEPTH);
     }
     if (queue->vector != 0) {
-        nvme_queue_watch(queue->engine, time_now_ns());
+        nvme_queue_watchdog(queue->engine, time_now_ns());
     }
     rescue.ready = ready;
     rescue.interrupts = counters.interrupts;
@@ -137,7 +138,7 @@ static void tick(void *arg)
     uint64_t now_ns = time_now_ns();
     struct storage_queue *queue = arg;
 
-    nvme_queue_watch(queue->engine, now_ns);
+    nvme_queue_watchdog(queue->engine, now_ns);
     if (tick_ns[0] != 0 && now_ns - tick_ns[0] > tick_ns[1]) {
         tick_ns[1] = now_ns - tick_ns[0];
     }
@@ -145,7 +146,7 @@ static void tick(void *arg)
     ticks++;
 }
 
-// A sleeping hart with nothing to wait for is woken by the watch's tick and by nothing else.
+// A sleeping hart with nothing to wait for is woken by the watchdog's tick and by nothing else.
 static void test_quiet(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -159,7 +160,7 @@ static void test_quiet(void)
     }
     tick_ns[0] = tick_ns[1] = 0;
     ticks = 0;
-    timer_start(NVME_WATCH_PERIOD_NS, tick, queue);
+    timer_start(NVME_WATCHDOG_PERIOD_NS, tick, queue);
     nvme_queue_count(queue->engine, &before);
     idle_ns = hart_idle_ns(0);
     irq_disable();

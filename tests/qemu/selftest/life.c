@@ -47,7 +47,7 @@ static bool reopen(struct storage_queue *queue, uint32_t depth_entries)
         .depth_entries = depth_entries, .mode = selftest.mode, .vector = queue->vector};
     enum nvme_error error;
 
-    // The watch's tick may not come while the handle is between two lives.
+    // The watchdog's tick may not come while the handle is between two lives.
     storage_hart_stop(queue);
     error = nvme_queue_close(queue->engine);
     if (!check(error == NVME_OK, "close: %s", nvme_error_text(error))) {

@@ -18,12 +18,13 @@ enum {
     MODES = 3,
     READS = 40,
     TOLD_MIN = READS / 2,   // interrupts that are waited for
-    READS_MAX = 10 * READS, // until then: a busy host lets the watch be first at some
+    READS_MAX = 10 * READS, // until then: a busy host lets the watchdog be first at some
     ROUNDS = 6,
     CHANGES_MIN = 3,
     CHANGES_PER_HOLD = 16, // no multiple of MODES: every mode is held now and then
 };
-#define HOLD_NS (30 * NS_PER_MS) // long enough for the watch to find what an interrupt did not tell
+#define HOLD_NS                                                                                    \
+    (30 * NS_PER_MS) // long enough for the watchdog to find what an interrupt did not tell
 
 static atomic_uint changes, turns;
 static atomic_uint_fast64_t hold_until_ns;

@@ -31,8 +31,8 @@ static void naive_handler(void *arg)
     nvme_queue_service(queue->engine, DEPTH_ENTRIES);
 }
 
-// Stands in for the watch, which would hide the loss: an entry that is ready at two ticks with no
-// claim between them has lost its interrupt. Served here, or nothing would move again.
+// Stands in for the watchdog, which would hide the loss: an entry that is ready at two ticks with
+// no claim between them has lost its interrupt. Served here, or nothing would move again.
 static void naive_tick(void *arg)
 {
     struct storage_queue *queue = arg;
@@ -64,7 +64,7 @@ static void attach_naive(struct storage_queue *queue)
     wired_detach(irq);
     wired_attach(irq, naive_handler, queue);
     wired_route(irq, 0);
-    timer_start(NVME_WATCH_PERIOD_NS, naive_tick, queue);
+    timer_start(NVME_WATCHDOG_PERIOD_NS, naive_tick, queue);
     irq_restore(saved);
 }
 

@@ -133,7 +133,7 @@ struct patience {
 };
 
 /// To be called at every look. Returns what is spent: a busy host may stop a hart for seconds, so
-/// the time between two looks counts as two periods of the watch at most.
+/// the time between two looks counts as two periods of the watchdog at most.
 uint64_t patience_spend(struct patience *patience);
 
 /// Waits on the owner hart until *count is at least `target`. Gives up when WAIT_LIMIT_NS of

@@ -15,7 +15,7 @@ enum {
     ROUNDS = 10,
     ROUND_REQUESTS = 60,
     ALONE_TOLD = 200,       // interrupts of the one owner that are waited for
-    ALONE_READS_MAX = 2000, // until then: a busy host lets the watch be first at some
+    ALONE_READS_MAX = 2000, // until then: a busy host lets the watchdog be first at some
 };
 #define KICK_PAUSE_NS UINT64_C(20000)
 

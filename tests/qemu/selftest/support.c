@@ -12,7 +12,8 @@
 
 enum { MANY_OWNERS = 16, LOST_MESSAGES_MAX = 3 }; // of one storage
 #define GUARD_KEY UINT32_C(0x5eed6a4d)
-#define LOOK_GAP_NS (UINT64_C(2) * NVME_WATCH_PERIOD_NS) // of patience between two looks, at most
+#define LOOK_GAP_NS                                                                                \
+    (UINT64_C(2) * NVME_WATCHDOG_PERIOD_NS) // of patience between two looks, at most
 
 uint64_t random_next(uint64_t *state)
 {
@@ -40,7 +41,7 @@ bool open_storage(const struct storage_config *wanted)
     return true;
 }
 
-// A message that QEMU has lost is no fault of ours: the watch has found it. Such are few.
+// A message that QEMU has lost is no fault of ours: the watchdog has found it. Such are few.
 static void check_missed(const struct nvme_counters *sum)
 {
     if (sum->missed == 0) {
@@ -52,7 +53,7 @@ static void check_missed(const struct nvme_counters *sum)
         return;
     }
     if (sum->missed * 100 <= sum->interrupts && selftest.storage.queue_count > MANY_OWNERS) {
-        // So many harts share the host's cores that home may not run for a period of the watch.
+        // So many harts share the host's cores that home may not run for a period of the watchdog.
         printf("note %" PRIu64 " interrupts of %" PRIu64 " came too late to tell\n", sum->missed,
                sum->interrupts);
         return;

@@ -92,8 +92,8 @@ static void owner_finds_it_dead(void *arg)
     struct fixture *fixture = arg;
 
     fixture->model->fatal = true;
-    world_advance(NVME_WATCH_PERIOD_NS);
-    nvme_queue_watch(fixture->queues[1], world.now_ns);
+    world_advance(NVME_WATCHDOG_PERIOD_NS);
+    nvme_queue_watchdog(fixture->queues[1], world.now_ns);
 }
 
 static void command_ends_when_an_owner_disables_the_controller(void **state)
@@ -117,7 +117,7 @@ static void command_ends_when_an_owner_disables_the_controller(void **state)
     /* RDY was waited for, the command's own deadline was not. */
     assert_in_range((world.now_ns - began) / MS, 50, 200);
     assert_int_equal(outcome.count, 0);
-    nvme_queue_watch(fixture.queues[1], world.now_ns);
+    nvme_queue_watchdog(fixture.queues[1], world.now_ns);
     outcome_check_error(&outcome, NVME_ERR_FATAL);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
     fixture_drop(&fixture);
@@ -138,8 +138,8 @@ static void failed_controller_takes_no_admin_command(void **state)
     post(&fixture, 0, &outcome);
     fixture.model->fatal = true;
     for (int i = 0; i < 3; i++) {
-        world_advance(NVME_WATCH_PERIOD_NS);
-        nvme_queue_watch(fixture.queues[0], world.now_ns);
+        world_advance(NVME_WATCHDOG_PERIOD_NS);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     }
     outcome_check_error(&outcome, NVME_ERR_FATAL);
     doorbells = fixture.model->doorbell_count;

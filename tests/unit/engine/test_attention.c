@@ -72,8 +72,8 @@ static void idle_queue_comes_back_with_its_next_doorbell(void **state)
         fixture_interrupts(&fixture);
         assert_int_equal(outcomes[1].count, round);
         for (uint32_t i = 0; i < 3; i++) {
-            world_advance(NVME_WATCH_PERIOD_NS);
-            nvme_queue_watch(fixture.queues[round % 2], world.now_ns);
+            world_advance(NVME_WATCHDOG_PERIOD_NS);
+            nvme_queue_watchdog(fixture.queues[round % 2], world.now_ns);
         }
         assert_true(fixture.queues[round % 2]->away);
         assert_int_equal(fixture.queues[1 - round % 2]->attention, NVME_ATTENTION_PRESENT);

@@ -73,7 +73,7 @@ static void slow_claims_for_nothing_are_borne(void **state)
     fixture_finish(&fixture);
 }
 
-/* Each storm lasts twice as long as the one before; meanwhile the watch services. */
+/* Each storm lasts twice as long as the one before; meanwhile the watchdog services. */
 static void storm_is_forgiven_by_the_watch(void **state)
 {
     const struct source_case *this = *state;
@@ -94,7 +94,7 @@ static void storm_is_forgiven_by_the_watch(void **state)
         for (; nvme_queue_closed(fixture.queues[0]) != 0; waited_ms += 10) {
             assert_true(outcome.count == 1 || waited_ms <= 20);
             world_advance(10 * MS);
-            nvme_queue_watch(fixture.queues[0], world.now_ns);
+            nvme_queue_watchdog(fixture.queues[0], world.now_ns);
         }
         assert_int_equal(waited_ms, length_ms);
         assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_INTERRUPT);
@@ -147,11 +147,11 @@ static void watch_services_behind_every_reason_within_20_ms(void **state)
         post(&fixture, 0, &outcome);
         for (uint32_t i = 0; i < 2; i++) {
             world_advance(10 * MS);
-            nvme_queue_watch(fixture.queues[0], world.now_ns);
+            nvme_queue_watchdog(fixture.queues[0], world.now_ns);
         }
         outcome_check_ok(&outcome, BLOCK);
         assert_int_equal(fixture_counters(fixture.queues[0]).late, 1);
-        nvme_source_open(fixture.queues[0]->source, reason | NVME_CLOSED_WATCH);
+        nvme_source_open(fixture.queues[0]->source, reason | NVME_CLOSED_WATCHDOG);
         fixture_finish(&fixture);
     }
 }
@@ -173,7 +173,7 @@ static void deadline_tells_why_the_source_is_closed(void **state)
         post(&fixture, 0, &outcome);
         while (outcome.count == 0) {
             world_advance(100 * MS);
-            nvme_queue_watch(fixture.queues[0], world.now_ns);
+            nvme_queue_watchdog(fixture.queues[0], world.now_ns);
         }
         outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
         assert_int_equal(fixture_event(&fixture, NVME_EVENT_COMMAND_TIMEOUT).closed, reasons[i]);
@@ -228,7 +228,7 @@ static void kick_leaves_a_poll_queue_alone(void **state)
     post(&fixture, 1, &hung);
     while (nvme_controller_state_load(fixture.controller) != NVME_CONTROLLER_FAILED) {
         world_advance(100 * MS);
-        nvme_queue_watch(fixture.queues[1], world.now_ns);
+        nvme_queue_watchdog(fixture.queues[1], world.now_ns);
     }
     assert_int_equal(fixture.kicks[0], 0);
     assert_int_equal(nvme_queue_kicked(fixture.queues[0]), 0);
@@ -237,7 +237,7 @@ static void kick_leaves_a_poll_queue_alone(void **state)
     world.meanwhile[WORLD_AT_PHASE] = kick_comes;
     assert_null(world_catch_panic(drain, &fixture));
     outcome_check_ok(&answered, BLOCK);
-    assert_int_equal(hung.count, 1); /* by its own watch */
+    assert_int_equal(hung.count, 1); /* by its own watchdog */
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_TIMEOUT);
     fixture_drop(&fixture);
 }

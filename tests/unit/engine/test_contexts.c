@@ -156,7 +156,7 @@ static void watch(void *arg)
 {
     struct fixture *fixture = arg;
 
-    nvme_queue_watch(fixture->queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture->queues[0], world.now_ns);
 }
 
 static void set_mode(void *arg)

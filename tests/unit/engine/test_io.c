@@ -108,7 +108,7 @@ static void closed_queue_takes_nothing(void **state)
                      NVME_ERR_STATE);
     nvme_queue_submit(queue);
     assert_int_equal(nvme_queue_service(queue, 1), 0);
-    nvme_queue_watch(queue, world.now_ns);
+    nvme_queue_watchdog(queue, world.now_ns);
     fixture_free(buffer);
     fixture_finish(&fixture);
 }

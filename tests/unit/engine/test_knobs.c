@@ -99,14 +99,14 @@ static void device_stops_late(void **state)
     nvme_queue_submit(fixture.queues[0]);
     memset(buffer, 0, BLOCK);
     fixture.model->fatal = true;
-    world_advance(NVME_WATCH_PERIOD_NS);
-    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    world_advance(NVME_WATCHDOG_PERIOD_NS);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     assert_int_equal(fixture.model->cc & NVME_CC_EN, 0);
     assert_int_equal(fixture.model->pending_count, 1);
     assert_int_equal(outcome.count, 0);
     assert_int_equal(buffer[1], 0);
     world_advance(100 * MS);
-    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     outcome_check_error(&outcome, NVME_ERR_FATAL);
     assert_int_equal(buffer[1], model_pattern(1));
     assert_int_equal(fixture.model->pending_count, 0);

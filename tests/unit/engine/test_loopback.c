@@ -196,7 +196,7 @@ static void unanswered_request_expires(void **state)
     nvme_queue_submit(queue);
     for (uint32_t i = 0; i < 100000 && outcome.count == 0; i++) {
         world_advance(100 * MS);
-        nvme_queue_watch(queue, world.now_ns);
+        nvme_queue_watchdog(queue, world.now_ns);
     }
     outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_TIMEOUT);

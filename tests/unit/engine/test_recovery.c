@@ -45,7 +45,7 @@ static void watch_for(struct fixture *fixture, uint32_t queue, uint64_t ms, uint
 {
     for (uint64_t passed = 0; passed < ms && outcome->count == 0; passed += step_ms) {
         world_advance(step_ms * MS);
-        nvme_queue_watch(fixture->queues[queue], world.now_ns);
+        nvme_queue_watchdog(fixture->queues[queue], world.now_ns);
     }
 }
 
@@ -128,7 +128,7 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
     began = now_ms();
     for (int i = 0; i < 1000 && !fixture_saw(&fixture, this->event); i++) {
         world_advance(STEP_MS * MS);
-        nvme_queue_watch(fixture.queues[0], world.now_ns);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     }
     check_disabled(&fixture, writes);
     for (uint32_t i = 0; i < FIXTURE_QUEUES; i++) {
@@ -148,7 +148,7 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
         assert_int_equal(outcomes[i].count, i == 0 ? PER_QUEUE : 0);
         nvme_queue_service(fixture.queues[i], FIXTURE_DEPTH);
         nvme_queue_service(fixture.queues[i], FIXTURE_DEPTH);
-        nvme_queue_watch(fixture.queues[i], world.now_ns);
+        nvme_queue_watchdog(fixture.queues[i], world.now_ns);
         assert_int_equal(outcomes[i].count, PER_QUEUE);
         assert_int_equal(outcomes[i].result.error, this->error);
         assert_int_equal(nvme_queue_outstanding(fixture.queues[i]), 0);
@@ -172,7 +172,7 @@ static void failed_controller_takes_no_doorbell(void **state)
     post(&fixture, 0, &outcome);
     fixture.model->fatal = true;
     world_advance(STEP_MS * MS);
-    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 0);
     watch_for(&fixture, 0, 100, STEP_MS, &outcome);
@@ -185,8 +185,8 @@ static void failed_controller_takes_no_doorbell(void **state)
 
 struct deadline_case {
     const char *name;
-    uint64_t pause_ms; /* without a watch before the post */
-    uint64_t step_ms;  /* between two watches */
+    uint64_t pause_ms; /* without a watchdog before the post */
+    uint64_t step_ms;  /* between two watchdogs */
     uint64_t timeout_ms;
 };
 
@@ -213,7 +213,7 @@ static void request_expires_after_its_deadline_and_never_before(void **state)
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     if (this->pause_ms != 0) {
-        nvme_queue_watch(fixture.queues[0], world.now_ns);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
         world_advance(this->pause_ms * MS);
     }
     post(&fixture, 0, &outcome);
@@ -221,7 +221,7 @@ static void request_expires_after_its_deadline_and_never_before(void **state)
     posted_ms = now_ms();
     while (!fixture_saw(&fixture, NVME_EVENT_COMMAND_TIMEOUT) && now_ms() < posted_ms + 100000) {
         world_advance(this->step_ms * MS);
-        nvme_queue_watch(fixture.queues[0], world.now_ns);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     }
     age_ms = now_ms() - posted_ms;
     assert_in_range(age_ms, this->timeout_ms, this->timeout_ms * 12 / 10 + 200);
@@ -241,12 +241,12 @@ static void watcher_that_slept_for_an_hour_expires_nothing(void **state)
     (void)state;
     start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->on_demand = true;
-    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     post(&fixture, 0, &outcome);
     nvme_queue_submit(fixture.queues[0]);
     for (int i = 0; i < 8; i++) {
         world_advance(3600 * 1000 * MS);
-        nvme_queue_watch(fixture.queues[0], world.now_ns);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     }
     assert_int_equal(fixture.event_count, 0);
     model_step(fixture.model, 1);
@@ -288,7 +288,7 @@ static void completion_that_nobody_looked_at_is_no_timeout(void **state)
     (void)state;
     start(&fixture, 1, NVME_MODE_POLL);
     post(&fixture, 0, &outcome);
-    nvme_queue_submit(fixture.queues[0]); /* completes at once; its owner only watches */
+    nvme_queue_submit(fixture.queues[0]); /* completes at once; its owner only watchdogs */
     watch_for(&fixture, 0, 5 * TIMEOUT_MS, STEP_MS, &outcome);
     outcome_check_ok(&outcome, BLOCK);
     assert_int_equal(fixture.event_count, 0);
@@ -304,7 +304,7 @@ static void idle_queue_watches_no_register(void **state)
     start(&fixture, 1, NVME_MODE_POLL);
     reads = world.register_reads;
     world_advance(STEP_MS * MS);
-    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     assert_int_equal(world.register_reads, reads);
     fixture_finish(&fixture);
 }
@@ -346,7 +346,7 @@ static void queue_is_not_closed_while_its_controller_is_being_disabled(void **st
     post(&fixture, 0, &outcome);
     nvme_queue_submit(fixture.queues[0]);
     fixture.model->fatal = true;
-    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_ERR_STATE);
     watch_for(&fixture, 0, 1000, STEP_MS, &outcome);
     outcome_check_error(&outcome, NVME_ERR_FATAL);
@@ -367,7 +367,7 @@ static void closing_the_controller_waits_for_rdy_and_is_busy_with_requests(void 
     post(&fixture, 0, &outcome);
     nvme_queue_submit(fixture.queues[0]);
     fixture.model->fatal = true;
-    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_BUSY);
     assert_int_equal(outcome.count, 0);
     nvme_queue_service(fixture.queues[0], 1);

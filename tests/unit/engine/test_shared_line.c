@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Shared delivery: the watch, and deadlines and failures amid a round.
+ * Shared delivery: the watchdog, and deadlines and failures amid a round.
  */
 #include "harts.h"
 
@@ -19,7 +19,7 @@ static void start(struct harts *harts)
     harts_start(harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
 }
 
-/* ---- The watch -------------------------------------------------------------------------- */
+/* ---- The watchdog -------------------------------------------------------------------------- */
 
 /* The others need not wait for a slow owner, and call nothing missed. */
 static void entry_behind_a_slow_owner_is_late(void **state)
@@ -52,7 +52,7 @@ static void entry_behind_a_slow_owner_is_late(void **state)
 struct lost_case {
     const char *name;
     uint32_t queue;
-    uint32_t kicks; /* of home, by the watch */
+    uint32_t kicks; /* of home, by the watchdog */
 };
 
 static const struct lost_case lost_cases[] = {

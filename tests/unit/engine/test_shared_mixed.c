@@ -73,7 +73,7 @@ static void device_meanwhile(void *arg)
     model_step(device_goes_on->fixture.model, 1);
 }
 
-/* Without a watch: an entry that no edge tells of stays. */
+/* Without a watchdog: an entry that no edge tells of stays. */
 static void no_entry_of_two_controllers_is_lost(void **state)
 {
     const struct mixed_case *this = *state;

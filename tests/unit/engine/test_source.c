@@ -64,8 +64,8 @@ static void wait_once(struct fixture *fixture)
 /* ---- Changes ---------------------------------------------------------------------------- */
 
 /*
- * Every change there is, with an entry that waits, one that comes later and none. The watch is not
- * called: an interrupt that is lost leaves its request outstanding.
+ * Every change there is, with an entry that waits, one that comes later and none. The watchdog is
+ * not called: an interrupt that is lost leaves its request outstanding.
  */
 static void no_completion_is_lost_by_a_change(void **state)
 {

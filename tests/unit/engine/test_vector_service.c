@@ -185,12 +185,12 @@ static void messages_of_polled_entries_are_no_storm(void **state)
     fixture_finish(&fixture);
 }
 
-/* ---- The watch -------------------------------------------------------------------------- */
+/* ---- The watchdog -------------------------------------------------------------------------- */
 
 static void watch(struct fixture *fixture)
 {
-    world_advance(NVME_WATCH_PERIOD_NS);
-    nvme_queue_watch(fixture->queues[0], world.now_ns);
+    world_advance(NVME_WATCHDOG_PERIOD_NS);
+    nvme_queue_watchdog(fixture->queues[0], world.now_ns);
 }
 
 static void lost_message_is_recovered_and_counted(void **state)

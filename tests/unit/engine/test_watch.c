@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * recovery.c: interrupts that never came, told apart from those that are only late; what a watch
+ * recovery.c: interrupts that never came, told apart from those that are only late; what a watchdog
  * costs.
  */
 #include "fixture.h"
@@ -25,7 +25,7 @@ enum fate {
 struct missed_case {
     const char *name;
     enum fate fate;
-    uint64_t gap_ms; /* between the two watches */
+    uint64_t gap_ms; /* between the two watchdogs */
     uint64_t missed;
     uint64_t late;
 };
@@ -56,7 +56,7 @@ static void missed_and_late_are_told_apart(void **state)
         nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
         NVME_OK);
     nvme_queue_submit(fixture.queues[0]);
-    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     if (this->fate == CLAIMED) {
         fixture_interrupts(&fixture);
     } else if (this->fate == LEFT) {
@@ -66,7 +66,7 @@ static void missed_and_late_are_told_apart(void **state)
         nvme_queue_service(fixture.queues[0], 1);
     }
     world_advance(this->gap_ms * MS);
-    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     counters = fixture_counters(fixture.queues[0]);
     assert_int_equal(counters.missed, this->missed);
     assert_int_equal(counters.late, this->late);
@@ -112,7 +112,7 @@ static void complete_next(void *arg)
 static void watch_after(struct fixture *fixture, uint64_t ms)
 {
     world_advance(ms * MS);
-    nvme_queue_watch(fixture->queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture->queues[0], world.now_ns);
 }
 
 /* The second completion comes between the recovery's last look and its head doorbell. */
@@ -158,11 +158,11 @@ static void recovery_leaves_a_line_that_tells_of_the_next_completion(void **stat
     fixture_finish(&fixture);
 }
 
-/* ---- What a watch costs ----------------------------------------------------------------- */
+/* ---- What a watchdog costs ----------------------------------------------------------------- */
 
 struct cost_case {
     const char *name;
-    uint64_t step_us; /* between two watches */
+    uint64_t step_us; /* between two watchdogs */
     uint64_t reads;   /* of registers in a second */
 };
 
@@ -187,12 +187,12 @@ static void watch_reads_a_register_once_per_half_period_at_most(void **state)
         nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
         NVME_OK);
     nvme_queue_submit(fixture.queues[0]);
-    nvme_queue_watch(fixture.queues[0], world.now_ns);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     reads = world.register_reads;
     end = world.now_ns + 1000 * MS;
     while (world.now_ns < end) {
         world_advance(this->step_us * 1000);
-        nvme_queue_watch(fixture.queues[0], world.now_ns);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     }
     /* One more or less: the end is seldom a multiple of the step. */
     assert_in_range(world.register_reads - reads, this->reads - 1, this->reads + 1);

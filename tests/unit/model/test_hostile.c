@@ -97,7 +97,7 @@ static void drain_reports_requests_and_no_junk(void **state)
     fixture_finish(&fixture);
 }
 
-/* The owner watches only when its drain has found nothing. */
+/* The owner watchdogs only when its drain has found nothing. */
 static void polled_request_expires_amid_a_flood(void **state)
 {
     const struct junk_case *this = *state;
@@ -118,7 +118,7 @@ static void polled_request_expires_amid_a_flood(void **state)
             flood(&fixture, this->junk, FULL);
         }
         if (nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH) == 0) {
-            nvme_queue_watch(fixture.queues[0], world.now_ns);
+            nvme_queue_watchdog(fixture.queues[0], world.now_ns);
         }
     }
     outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
@@ -206,9 +206,9 @@ static void fail_meanwhile(struct fixture *fixture, struct outcome *other)
     nvme_queue_submit(fixture->queues[1]);
     fixture->model->fatal = true;
     world_advance(10 * MS);
-    nvme_queue_watch(fixture->queues[1], world.now_ns);
+    nvme_queue_watchdog(fixture->queues[1], world.now_ns);
     assert_int_equal(other->count, 0);
-    nvme_queue_watch(fixture->queues[1], world.now_ns);
+    nvme_queue_watchdog(fixture->queues[1], world.now_ns);
     outcome_check_error(other, NVME_ERR_FATAL);
 }
 

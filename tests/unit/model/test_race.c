@@ -261,13 +261,13 @@ static enum nvme_error post_by(struct fixture *fixture, enum poster poster,
     return error;
 }
 
-/* The watch of a timer's trap: RDY has fallen, the queue ends. */
+/* The watchdog of a timer's trap: RDY has fallen, the queue ends. */
 static void handler_ends_the_queue(void *arg)
 {
     struct race *race = arg;
 
     world_advance(1000 * MS);
-    nvme_queue_watch(race->fixture.queues[0], world.now_ns);
+    nvme_queue_watchdog(race->fixture.queues[0], world.now_ns);
     assert_int_equal(race->outcome.count, OUTSTANDING);
 }
 
@@ -282,7 +282,7 @@ static void post_on_a_queue_that_a_handler_has_just_ended_is_refused(void **stat
     queue = race.fixture.queues[0];
     post_requests(&race, 0);
     race.fixture.model->fatal = true;
-    nvme_queue_watch(queue, world.now_ns);
+    nvme_queue_watchdog(queue, world.now_ns);
     assert_int_equal(race.outcome.count, 0);
     world.meanwhile[WORLD_AT_IRQ_SAVE] = handler_ends_the_queue;
     assert_int_equal(post_by(&race.fixture, this->poster, outcome_callback(&refused)),
