@@ -230,8 +230,8 @@ static NVME_COLD uint32_t serve_masked(struct nvme_controller *const *controller
 }
 
 /* A claim that found nothing where it was to be expected, or has not found the end. */
-static NVME_COLD uint32_t serve_odd(struct nvme_controller *const *controllers, uint32_t count,
-                                    uint32_t found)
+static NVME_COLD uint32_t serve_slow(struct nvme_controller *const *controllers, uint32_t count,
+                                     uint32_t found)
 {
     return controllers[0]->config.shared ? serve_shared(controllers, count)
                                          : end_masked(controllers, count, found, true);
@@ -243,7 +243,7 @@ static NVME_NOINLINE uint32_t serve_one(struct nvme_controller *controller)
 
     controller->line.claims++;
     if (!look_again(&controller, 1, &found) || found == 0) {
-        return serve_odd(&controller, 1, found);
+        return serve_slow(&controller, 1, found);
     }
     served(controller);
     return found;

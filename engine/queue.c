@@ -127,7 +127,7 @@ void nvme_queue_ring_head_again(struct nvme_queue *queue)
 }
 
 /* The first doorbell in a while, or none: apart, so that the others need no stack frame. */
-static NVME_COLD void submit_odd(struct nvme_queue *queue)
+static NVME_COLD void submit_slow(struct nvme_queue *queue)
 {
     unsigned long irq;
 
@@ -148,7 +148,7 @@ void nvme_queue_submit(struct nvme_queue *queue)
     unsigned long irq;
 
     if (queue->attention != NVME_ATTENTION_PRESENT) {
-        submit_odd(queue);
+        submit_slow(queue);
         return;
     }
     if (!nvme_controller_live(queue->controller)) {
@@ -317,7 +317,7 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
 }
 
 /* A queue that nobody attends to: it comes back, is drained a last time, or not at all. */
-static NVME_COLD uint32_t service_odd(struct nvme_queue *queue, uint32_t budget)
+static NVME_COLD uint32_t service_slow(struct nvme_queue *queue, uint32_t budget)
 {
     uint64_t consumed;
 
@@ -349,7 +349,7 @@ uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
 
     /* Not present, or no budget. */
     if (queue->attention >= budget) {
-        return service_odd(queue, budget);
+        return service_slow(queue, budget);
     }
     queue->attention = NVME_ATTENTION_TAKEN;
     queue->junk = 0;
