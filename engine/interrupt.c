@@ -17,7 +17,7 @@ enum { PASSES_MAX = 8 };
 static void enter(struct nvme_controller *controller)
 {
     nvme_source_check_claim(&controller->line);
-    nvme_source_close(&controller->line, NVME_CLOSED_BRACKET);
+    nvme_source_close(&controller->line, NVME_CLOSED_ENTERED);
 }
 
 void nvme_irq_enter(struct nvme_controller *controller)
@@ -39,7 +39,7 @@ static void leave(struct nvme_controller *controller, uint32_t found, bool got_o
         nvme_source_served_empty(line, 0, got_on);
     }
     /* Another bottom half may have opened it since this one looked: an edge all the same. */
-    nvme_source_pulse(line, NVME_CLOSED_BRACKET);
+    nvme_source_pulse(line, NVME_CLOSED_ENTERED);
 }
 
 void nvme_irq_exit(struct nvme_controller *controller, uint32_t found)

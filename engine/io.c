@@ -219,7 +219,7 @@ static inline enum nvme_error post_bracketed(struct nvme_queue *queue,
                                              const struct nvme_namespace *ns,
                                              const struct nvme_io *io, uint8_t opcode)
 {
-    unsigned long irq = queue->brackets ? hal_irq_save() : 0;
+    unsigned long irq = queue->irq_protect ? hal_irq_save() : 0;
     enum nvme_error error = check_queue(queue, ns);
 
     if (error == NVME_OK) {
@@ -227,7 +227,7 @@ static inline enum nvme_error post_bracketed(struct nvme_queue *queue,
 
         error = post(queue, ns, &terms, io, opcode);
     }
-    if (queue->brackets) {
+    if (queue->irq_protect) {
         hal_irq_restore(irq);
     }
     return error;
@@ -272,7 +272,7 @@ enum nvme_error nvme_flush(struct nvme_queue *queue, const struct nvme_namespace
 enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                const struct nvme_io *ios, uint32_t count, uint32_t *posted)
 {
-    unsigned long irq = queue->brackets ? hal_irq_save() : 0;
+    unsigned long irq = queue->irq_protect ? hal_irq_save() : 0;
     enum nvme_error error = check_queue(queue, ns);
     const struct nvme_io *io = ios;
     const struct nvme_io *end = ios + count;
@@ -284,7 +284,7 @@ enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_names
             io++;
         }
     }
-    if (queue->brackets) {
+    if (queue->irq_protect) {
         hal_irq_restore(irq);
     }
     *posted = (uint32_t)(io - ios);
@@ -310,7 +310,7 @@ enum nvme_error nvme_passthrough(struct nvme_queue *queue, const struct nvme_com
     clean.mptr = 0;
     clean.prp1 = 0;
     clean.prp2 = 0;
-    irq = queue->brackets ? hal_irq_save() : 0;
+    irq = queue->irq_protect ? hal_irq_save() : 0;
     /* Inside the bracket: a handler may end the queue before it. */
     if (queue->state != NVME_QUEUE_OPEN) {
         error = NVME_ERR_STATE;
@@ -318,7 +318,7 @@ enum nvme_error nvme_passthrough(struct nvme_queue *queue, const struct nvme_com
         nvme_io_put(queue, &clean, buffer, size_bytes, callback);
         error = NVME_OK;
     }
-    if (queue->brackets) {
+    if (queue->irq_protect) {
         hal_irq_restore(irq);
     }
     return error;

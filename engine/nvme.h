@@ -467,7 +467,7 @@ enum nvme_closed {
     NVME_CLOSED_STORM = 4,     /* too many empty interrupts: for a while */
     NVME_CLOSED_STUCK = 8,     /* the line was left high and cannot be repaired */
     NVME_CLOSED_ROUND = 16,    /* a cycle of a shared line: not every owner has answered */
-    NVME_CLOSED_BRACKET = 32,  /* between nvme_irq_enter and nvme_irq_exit, or in the handler */
+    NVME_CLOSED_ENTERED = 32,  /* between nvme_irq_enter and nvme_irq_exit, or in the handler */
     NVME_CLOSED_WATCHDOG = 64, /* nvme_queue_watchdog reaps a queue */
     NVME_CLOSED_COMMAND = 128, /* an admin command is under way */
     NVME_CLOSED_QUEUE = 256,   /* a queue is being opened or closed */

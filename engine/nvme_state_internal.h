@@ -139,7 +139,7 @@ struct nvme_queue {
     uint32_t depth_entries; /* of both rings */
     uint8_t state;          /* enum nvme_queue_state; read by other harts to kick the owner */
     bool interrupts;        /* IEN */
-    bool brackets;          /* it interrupts, and calls turn that off themselves */
+    bool irq_protect;       /* it interrupts, and calls turn that off themselves */
     bool away;              /* closed, closing, or nothing rung for in a while */
     uint16_t id;            /* 0 admin, else index + 1 */
     uint32_t attention;     /* NVME_ATTENTION_ */

@@ -129,7 +129,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     opened->source = controller->config.msix ? &opened->vector_source : &controller->line;
     NVME_POKE(&opened->interrupts,
               config->mode != NVME_MODE_POLL && (opened->source->closed & NVME_CLOSED_STUCK) == 0);
-    opened->brackets = opened->interrupts && !config->irq_off;
+    opened->irq_protect = opened->interrupts && !config->irq_off;
     nvme_queue_reset(opened, config->depth_entries != 0 ? config->depth_entries
                                                         : controller->info.depth_entries);
     irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
@@ -143,7 +143,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
         }
     } else {
         NVME_POKE(&opened->interrupts, false);
-        opened->brackets = false;
+        opened->irq_protect = false;
     }
     nvme_admin_end(controller, NVME_CLOSED_QUEUE, irq);
     return nvme_controller_settle(controller, error);

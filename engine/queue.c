@@ -134,11 +134,11 @@ static NVME_COLD void submit_slow(struct nvme_queue *queue)
     if (nvme_queue_is_serving(queue) || !nvme_controller_live(queue->controller)) {
         return;
     }
-    irq = queue->brackets ? hal_irq_save() : 0;
+    irq = queue->irq_protect ? hal_irq_save() : 0;
     if (attend(queue)) {
         ring_sq(queue);
     }
-    if (queue->brackets) {
+    if (queue->irq_protect) {
         hal_irq_restore(irq);
     }
 }
@@ -154,7 +154,7 @@ void nvme_queue_submit(struct nvme_queue *queue)
     if (!nvme_controller_live(queue->controller)) {
         return;
     }
-    if (!queue->brackets) {
+    if (!queue->irq_protect) {
         ring_sq(queue);
         return;
     }

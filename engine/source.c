@@ -96,7 +96,7 @@ void nvme_source_disconnect(struct nvme_queue *queue)
         queue->counters.spurious += source->empty_claims;
     }
     NVME_POKE(&queue->interrupts, false);
-    queue->brackets = false;
+    queue->irq_protect = false;
 }
 
 enum nvme_error nvme_queue_set_mode(struct nvme_queue *queue, enum nvme_mode mode)

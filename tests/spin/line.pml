@@ -125,7 +125,7 @@ inline write_mask(c, on)
 /* nvme_irq_enter() */
 inline enter(c)
 {
-    close_source(c, CLOSED_BRACKET)
+    close_source(c, CLOSED_ENTERED)
 }
 
 /*
@@ -139,7 +139,7 @@ inline leave(c)
     :: true
     fi;
 #endif
-    open_source(c, CLOSED_BRACKET)
+    open_source(c, CLOSED_ENTERED)
 }
 
 /* nvme_queue_service(): entries until one is old, then one head doorbell if there were any. */

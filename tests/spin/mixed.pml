@@ -162,7 +162,7 @@ inline serve_b()
     od;
     if
 #ifndef BUG_GIVE_UP
-    :: passes == PASSES_MAX -> close_source(B, CLOSED_BRACKET); open_source(B, CLOSED_BRACKET)
+    :: passes == PASSES_MAX -> close_source(B, CLOSED_ENTERED); open_source(B, CLOSED_ENTERED)
 #endif
     :: else
     fi;

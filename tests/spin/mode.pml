@@ -159,7 +159,7 @@ inline mask_and_open()
 #ifdef BUG_EXIT_AS_ENTERED
     was_closed = closed[0];
 #endif
-    close_source(0, CLOSED_BRACKET);
+    close_source(0, CLOSED_ENTERED);
     drain(); /* search() */
 #ifdef BUG_EXIT_AS_ENTERED
     closed[0] = was_closed;
@@ -168,7 +168,7 @@ inline mask_and_open()
     :: was_closed != 0
     fi
 #else
-    open_source(0, CLOSED_BRACKET)
+    open_source(0, CLOSED_ENTERED)
 #endif
 }
 

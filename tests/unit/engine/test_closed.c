@@ -117,7 +117,7 @@ static void enter_twice_and_exit_once_opens_the_line(void **state)
     post(&fixture, 0, &outcome);
     nvme_irq_enter(fixture.controller);
     nvme_irq_enter(fixture.controller);
-    assert_int_equal(nvme_queue_closed(fixture.queues[0]), NVME_CLOSED_BRACKET);
+    assert_int_equal(nvme_queue_closed(fixture.queues[0]), NVME_CLOSED_ENTERED);
     nvme_irq_exit(fixture.controller, nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH));
     assert_int_equal(nvme_queue_closed(fixture.queues[0]), 0);
     assert_false(fixture_masked(&fixture, 0));
@@ -160,8 +160,8 @@ static void watch_services_behind_every_reason_within_20_ms(void **state)
 static void deadline_tells_why_the_source_is_closed(void **state)
 {
     const struct source_case *this = *state;
-    static const uint32_t reasons[] = {0, NVME_CLOSED_BRACKET,
-                                       NVME_CLOSED_POLLED | NVME_CLOSED_BRACKET};
+    static const uint32_t reasons[] = {0, NVME_CLOSED_ENTERED,
+                                       NVME_CLOSED_POLLED | NVME_CLOSED_ENTERED};
 
     for (uint32_t i = 0; i < COUNT_OF(reasons); i++) {
         struct fixture fixture;
