@@ -253,7 +253,7 @@ enum nvme_error nvme_controller_close(struct nvme_controller *controller)
     if (error != NVME_OK) {
         return error;
     }
-    if (__atomic_load_n(&controller->round.waiting, __ATOMIC_ACQUIRE) != 0) {
+    if (__atomic_load_n(&controller->cycle.waiting, __ATOMIC_ACQUIRE) != 0) {
         return NVME_ERR_BUSY;
     }
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {

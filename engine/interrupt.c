@@ -93,7 +93,7 @@ static void settle_masks(struct nvme_controller *const *controllers, uint32_t co
 
 /*
  * All masked, then all open: an edge, if the line has a reason to be high. The shared ones are in a
- * round, which is such a bracket, and whose empty claims are counted there.
+ * cycle, which is such a bracket, and whose empty claims are counted there.
  */
 static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t count,
                            uint32_t found, bool counts_empty)
@@ -172,7 +172,7 @@ static NVME_INLINE void served(struct nvme_controller *controller)
     }
 }
 
-/* The claims were for somebody: rounds of the others that found nothing are no storm. */
+/* The claims were for somebody: cycles of the others that found nothing are no storm. */
 static void forget_empty(struct nvme_controller *const *controllers, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -187,7 +187,7 @@ static void forget_empty(struct nvme_controller *const *controllers, uint32_t co
  * masked before the others are looked at and opened behind that, so that each opening either finds
  * the line low or a claim pending, which will look at all of them. tests/spin/shared.pml
  */
-static NVME_INLINE uint32_t serve_rounds(struct nvme_controller *const *controllers, uint32_t count,
+static NVME_INLINE uint32_t serve_cycles(struct nvme_controller *const *controllers, uint32_t count,
                                          bool masks)
 {
     uint32_t found = 0;
@@ -201,7 +201,7 @@ static NVME_INLINE uint32_t serve_rounds(struct nvme_controller *const *controll
             found += nvme_shared_begin(controllers[i]);
         }
     }
-    /* A shared controller has nobody on this list. Empty claims count for its rounds alone. */
+    /* A shared controller has nobody on this list. Empty claims count for its cycles alone. */
     if (!look_again(controllers, count, &others) || masks) {
         others = end_masked(controllers, count, others, false);
     }
@@ -220,13 +220,13 @@ static NVME_INLINE uint32_t serve_rounds(struct nvme_controller *const *controll
 
 static NVME_COLD uint32_t serve_shared(struct nvme_controller *const *controllers, uint32_t count)
 {
-    return serve_rounds(controllers, count, false);
+    return serve_cycles(controllers, count, false);
 }
 
-/* With mask_line, and others on the line; a round by itself masks anyway. */
+/* With mask_line, and others on the line; a cycle by itself masks anyway. */
 static NVME_COLD uint32_t serve_masked(struct nvme_controller *const *controllers, uint32_t count)
 {
-    return serve_rounds(controllers, count, true);
+    return serve_cycles(controllers, count, true);
 }
 
 /* A claim that found nothing where it was to be expected, or has not found the end. */

@@ -466,7 +466,7 @@ enum nvme_closed {
     NVME_CLOSED_POLLED = 2,    /* the mode is to poll, or hybrid mode's owner is awake */
     NVME_CLOSED_STORM = 4,     /* too many empty interrupts: for a while */
     NVME_CLOSED_STUCK = 8,     /* the line was left high and cannot be repaired */
-    NVME_CLOSED_ROUND = 16,    /* a cycle of a shared line: not every owner has answered */
+    NVME_CLOSED_CYCLE = 16,    /* a cycle of a shared line: not every owner has answered */
     NVME_CLOSED_ENTERED = 32,  /* between nvme_irq_enter and nvme_irq_exit, or in the handler */
     NVME_CLOSED_WATCHDOG = 64, /* nvme_queue_watchdog reaps a queue */
     NVME_CLOSED_COMMAND = 128, /* an admin command is under way */

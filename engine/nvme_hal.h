@@ -83,7 +83,7 @@ static inline uint64_t hal_dma_address(void *context, const void *pointer);
  * For DMA that is not coherent with the caches; empty where it is. Clean writes dirty lines back
  * before the device reads, and also before it writes: a later eviction would undo its data.
  * Invalidate drops lines before the hart reads what the device wrote. `size` is in bytes, and the
- * port rounds to cache lines. A buffer for reading must therefore not share a line with data that
+ * port cycles to cache lines. A buffer for reading must therefore not share a line with data that
  * the hart writes meanwhile.
  */
 static inline void hal_dma_clean(void *context, const void *pointer, size_t size);

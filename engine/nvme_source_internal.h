@@ -92,7 +92,7 @@ static inline bool nvme_queue_listed(const struct nvme_queue *queue)
     return queue->interrupts && (queue->source->message || !queue->controller->config.mask_line);
 }
 
-/* The queue in the sets of struct nvme_round. */
+/* The queue in the sets of struct nvme_cycle. */
 static inline uint64_t nvme_queue_bit(const struct nvme_queue *queue)
 {
     return UINT64_C(1) << (queue->id - 1);
@@ -113,7 +113,7 @@ static inline void nvme_source_check_claim(const struct nvme_source *source)
 static inline void nvme_source_wake(struct nvme_queue *queue)
 {
     if (queue->wait.listed) {
-        __atomic_fetch_and(&queue->controller->round.sleepers, ~nvme_queue_bit(queue),
+        __atomic_fetch_and(&queue->controller->cycle.sleepers, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
         queue->wait.listed = false;
     }
@@ -185,14 +185,14 @@ bool nvme_hybrid_spin(struct nvme_queue *queue);
 /* ---- shared.c: one line, several harts -------------------------------------------------- */
 
 /*
- * A claim of a shared line, on home: begins a round, unless one is under way. Returns the
+ * A claim of a shared line, on home: begins a cycle, unless one is under way. Returns the
  * completions found on home's own queues. nvme_shared_end() behind it, when all controllers of the
- * line have begun theirs: ends the round if nobody is waited for any more.
+ * line have begun theirs: ends the cycle if nobody is waited for any more.
  */
 NVME_COLD uint32_t nvme_shared_begin(struct nvme_controller *controller);
 NVME_COLD void nvme_shared_end(struct nvme_controller *controller);
 
-/* Answers the round that waits for the queue, if one does. Returns the completions found. */
+/* Answers the cycle that waits for the queue, if one does. Returns the completions found. */
 uint32_t nvme_shared_answer(struct nvme_queue *queue);
 
 /* An owner has something for home to do: home does it here, others kick it. */

@@ -79,16 +79,16 @@ struct nvme_source {
  * A line that several harts share. Sets of queues have a bit per queue index. Written by home, but
  * for the sets, which are atomic; owners read the flags. tests/spin/shared.pml
  */
-struct nvme_round {
+struct nvme_cycle {
     uint64_t claims;
     uint64_t open;      /* queues with interrupts on */
-    uint64_t attending; /* those of them that have been rung for: members of the next round */
-    uint64_t members;   /* of this round, or of the last one */
+    uint64_t attending; /* those of them that have been rung for: members of the next cycle */
+    uint64_t members;   /* of this cycle, or of the last one */
     uint64_t waiting;   /* members that have not answered */
     uint64_t sleepers;  /* hybrid mode: whose owners rely on the line; it is open while there are */
     uint64_t unclaimed; /* queues whose owners wait for an interrupt in vain: home looks why */
     uint64_t missed;    /* those that had none, until their owners count it */
-    bool got_on;        /* a round has found something since home looked here */
+    bool got_on;        /* a cycle has found something since home looked here */
 };
 
 #define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */
@@ -174,11 +174,11 @@ struct nvme_queue {
     struct nvme_source vector_source;
     struct nvme_wait wait;
 
-    /* A shared line, written by the owner, read by home when the round is over. */
-    uint64_t round_useful;   /* useful completions at the last answer */
-    uint64_t round_progress; /* between the last two answers */
+    /* A shared line, written by the owner, read by home when the cycle is over. */
+    uint64_t cycle_useful;   /* useful completions at the last answer */
+    uint64_t cycle_progress; /* between the last two answers */
     uint64_t asked_claims;   /* seen_claims, and seen_openings, when home was asked whether an */
-    uint64_t asked_openings; /* interrupt is missed: stable while round.unclaimed has its bit */
+    uint64_t asked_openings; /* interrupt is missed: stable while cycle.unclaimed has its bit */
 
     /* The watchdog, written by the owner. */
     uint64_t watch_ns;         /* time of the last call, 0 before the first */
@@ -213,7 +213,7 @@ struct nvme_controller {
     uint32_t doorbell_stride;  /* bytes */
     bool admin_done;           /* admin_result is valid */
     struct nvme_source line;   /* INTx */
-    struct nvme_round round;   /* of a shared line */
+    struct nvme_cycle cycle;   /* of a shared line */
     struct nvme_result admin_result;
     uint8_t *identify_page; /* DMA memory for admin data, a page */
     struct nvme_queue admin;

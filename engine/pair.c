@@ -204,7 +204,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
         return NVME_ERR_STUCK;
     }
     /* Its owner may be about to answer. */
-    if ((__atomic_load_n(&controller->round.waiting, __ATOMIC_ACQUIRE) & nvme_queue_bit(queue)) !=
+    if ((__atomic_load_n(&controller->cycle.waiting, __ATOMIC_ACQUIRE) & nvme_queue_bit(queue)) !=
         0) {
         return NVME_ERR_BUSY;
     }

@@ -34,7 +34,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     queue->cq_doorbell = queue->sq_doorbell + controller->doorbell_stride;
     queue->seen = false;
     queue->watch_ns = 0;
-    queue->round_useful = 0;
+    queue->cycle_useful = 0;
     memset(&queue->counters, 0, sizeof(queue->counters));
     nvme_request_init(queue, depth_entries);
 }
@@ -64,7 +64,7 @@ void nvme_queue_leave(struct nvme_queue *queue)
     queue->attention = NVME_ATTENTION_TAKEN;
     queue->away = true;
     if (present && nvme_queue_shares(queue)) {
-        __atomic_fetch_and(&queue->controller->round.attending, ~nvme_queue_bit(queue),
+        __atomic_fetch_and(&queue->controller->cycle.attending, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
     } else if (present && nvme_queue_listed(queue)) {
         while (*link != queue) {
@@ -88,7 +88,7 @@ static NVME_COLD bool attend(struct nvme_queue *queue)
     }
     if (queue->id != 0 && nvme_queue_shares(queue)) {
         /* Before the doorbell, whose barrier keeps it so; pairs with nvme_shared_begin(). */
-        __atomic_fetch_or(&queue->controller->round.attending, nvme_queue_bit(queue),
+        __atomic_fetch_or(&queue->controller->cycle.attending, nvme_queue_bit(queue),
                           __ATOMIC_RELAXED);
     } else if (nvme_queue_listed(queue)) {
         queue->next_attended = queue->source->attended;
@@ -386,6 +386,6 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
         counters->spurious += queue->source->empty_claims;
     }
     /* Found by home, not yet collected by the watchdog. */
-    counters->missed += (NVME_PEEK(&queue->controller->round.missed) & nvme_queue_bit(queue)) != 0;
+    counters->missed += (NVME_PEEK(&queue->controller->cycle.missed) & nvme_queue_bit(queue)) != 0;
     counters->posts = queue->sq_laps * queue->depth_entries + tail - waiting;
 }

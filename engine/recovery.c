@@ -39,10 +39,10 @@ static void ask_home(struct nvme_queue *queue)
     struct nvme_controller *controller = queue->controller;
     uint64_t bit = nvme_queue_bit(queue);
 
-    if ((__atomic_load_n(&controller->round.unclaimed, __ATOMIC_ACQUIRE) & bit) == 0) {
+    if ((__atomic_load_n(&controller->cycle.unclaimed, __ATOMIC_ACQUIRE) & bit) == 0) {
         queue->asked_claims = queue->seen_claims;
         queue->asked_openings = queue->seen_openings;
-        __atomic_fetch_or(&controller->round.unclaimed, bit, __ATOMIC_RELEASE);
+        __atomic_fetch_or(&controller->cycle.unclaimed, bit, __ATOMIC_RELEASE);
     }
     if (queue->owner == controller->config.home) {
         nvme_irq_kicked(controller);
@@ -76,7 +76,7 @@ static void service_unclaimed(struct nvme_queue *queue)
 /* Those of a shared line are home's, who publishes them. */
 static uint64_t claims_of(const struct nvme_queue *queue)
 {
-    return nvme_queue_shares(queue) ? NVME_PEEK(&queue->controller->round.claims)
+    return nvme_queue_shares(queue) ? NVME_PEEK(&queue->controller->cycle.claims)
                                     : queue->source->claims;
 }
 
@@ -92,11 +92,11 @@ static bool is_late(const struct nvme_queue *queue)
 /* What home has found out about this queue. */
 static void collect_missed(struct nvme_queue *queue)
 {
-    struct nvme_round *round = &queue->controller->round;
+    struct nvme_cycle *cycle = &queue->controller->cycle;
     uint64_t bit = nvme_queue_bit(queue);
 
-    if ((NVME_PEEK(&round->missed) & bit) != 0) {
-        __atomic_fetch_and(&round->missed, ~bit, __ATOMIC_RELAXED);
+    if ((NVME_PEEK(&cycle->missed) & bit) != 0) {
+        __atomic_fetch_and(&cycle->missed, ~bit, __ATOMIC_RELAXED);
         queue->counters.missed++;
     }
 }
@@ -118,7 +118,7 @@ static void service_overdue(struct nvme_queue *queue)
         return;
     }
     if (late && nvme_queue_shares(queue)) {
-        /* The end of a round, or a claim that is pending, makes the edge. */
+        /* The end of a cycle, or a claim that is pending, makes the edge. */
         nvme_queue_service(queue, queue->depth_entries);
     } else {
         service_unclaimed(queue);

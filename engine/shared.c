@@ -2,7 +2,7 @@
 /*
  * Shared delivery: one INTx line for the queues of several harts.
  *
- * One hart, home, takes the line. Each claim begins a round: home masks the line, names the members
+ * One hart, home, takes the line. Each claim begins a cycle: home masks the line, names the members
  * (queues that have been rung for) and kicks their owners. Each drains its own queue and takes
  * itself out of the set of those waited for; the last one kicks home, which opens the line again:
  * an edge, if anything is left. Nobody looks at another hart's ring. INTMS and INTMC stay with
@@ -10,91 +10,91 @@
  */
 #include "nvme_internal.h"
 
-/* Drains a member's queue and takes it out of the round. True: nobody is waited for any more. */
+/* Drains a member's queue and takes it out of the cycle. True: nobody is waited for any more. */
 static NVME_INLINE bool answer(struct nvme_queue *queue, uint32_t *found)
 {
     uint64_t bit = nvme_queue_bit(queue);
     uint32_t drained = 0;
     uint64_t useful;
 
-    /* Awake: in hybrid mode the end of this round need not open the line for it. */
+    /* Awake: in hybrid mode the end of this cycle need not open the line for it. */
     nvme_source_wake(queue);
 
     if (nvme_queue_ready(queue)) {
         drained = nvme_queue_service(queue, queue->depth_entries);
     }
     useful = nvme_queue_useful(queue);
-    queue->round_progress = useful - queue->round_useful;
-    queue->round_useful = useful;
+    queue->cycle_progress = useful - queue->cycle_useful;
+    queue->cycle_useful = useful;
     queue->counters.interrupts++;
     queue->counters.spurious += drained == 0;
     *found += drained;
-    /* What the drain has done is done when home sees it; pairs with end_round(). */
-    return __atomic_fetch_and(&queue->controller->round.waiting, ~bit, __ATOMIC_ACQ_REL) == bit;
+    /* What the drain has done is done when home sees it; pairs with end_cycle(). */
+    return __atomic_fetch_and(&queue->controller->cycle.waiting, ~bit, __ATOMIC_ACQ_REL) == bit;
 }
 
 static bool is_waited_for(const struct nvme_queue *queue)
 {
-    /* Pairs with the store in nvme_shared_begin(): the round's mask comes before our drain. */
-    return (__atomic_load_n(&queue->controller->round.waiting, __ATOMIC_ACQUIRE) &
+    /* Pairs with the store in nvme_shared_begin(): the cycle's mask comes before our drain. */
+    return (__atomic_load_n(&queue->controller->cycle.waiting, __ATOMIC_ACQUIRE) &
             nvme_queue_bit(queue)) != 0;
 }
 
 /*
- * Who is asked: queues that have been rung for; all of them, admin too, if the last round has found
+ * Who is asked: queues that have been rung for; all of them, admin too, if the last cycle has found
  * nothing, for entries that nobody asked for hold the line up like any other.
  */
 static uint64_t choose_members(struct nvme_controller *controller)
 {
-    struct nvme_round *round = &controller->round;
+    struct nvme_cycle *cycle = &controller->cycle;
     struct nvme_queue *admin = &controller->admin;
 
     if (NVME_GET(NVME_NOTE_EMPTY, controller->line.notes) == 0) {
-        return __atomic_load_n(&round->attending, __ATOMIC_RELAXED);
+        return __atomic_load_n(&cycle->attending, __ATOMIC_RELAXED);
     }
     if (nvme_queue_ready(admin)) {
         nvme_queue_service(admin, NVME_ADMIN_DEPTH);
     }
-    return round->open;
+    return cycle->open;
 }
 
 uint32_t nvme_shared_begin(struct nvme_controller *controller)
 {
     const struct nvme_config *config = &controller->config;
-    struct nvme_round *round = &controller->round;
+    struct nvme_cycle *cycle = &controller->cycle;
     uint32_t found = 0;
 
     nvme_source_check_claim(&controller->line);
-    NVME_POKE(&round->claims, round->claims + 1);
-    if ((controller->line.closed & NVME_CLOSED_ROUND) != 0) {
+    NVME_POKE(&cycle->claims, cycle->claims + 1);
+    if ((controller->line.closed & NVME_CLOSED_CYCLE) != 0) {
         /* Its end opens the line, which makes a fresh edge. */
         return 0;
     }
-    nvme_source_close(&controller->line, NVME_CLOSED_ROUND);
+    nvme_source_close(&controller->line, NVME_CLOSED_CYCLE);
     /* The claim, a device read, before the look at who attends: attend() in queue.c. */
     hal_after_mmio_read();
-    round->members = choose_members(controller);
-    __atomic_store_n(&round->waiting, round->members, __ATOMIC_RELEASE);
+    cycle->members = choose_members(controller);
+    __atomic_store_n(&cycle->waiting, cycle->members, __ATOMIC_RELEASE);
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
-        if ((round->members >> i & 1) != 0 && controller->queues[i].owner != config->home) {
+        if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner != config->home) {
             config->kick(config->hook_arg, controller->queues[i].owner);
         }
     }
     /* Behind the kicks: the others work meanwhile. */
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
-        if ((round->members >> i & 1) != 0 && controller->queues[i].owner == config->home) {
+        if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner == config->home) {
             answer(&controller->queues[i], &found);
         }
     }
     return found;
 }
 
-/* Whether any member has got on since the round before: by an answer, or by itself. */
+/* Whether any member has got on since the cycle before: by an answer, or by itself. */
 static bool has_progress(const struct nvme_controller *controller)
 {
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
-        if ((controller->round.members >> i & 1) != 0 &&
-            controller->queues[i].round_progress != 0) {
+        if ((controller->cycle.members >> i & 1) != 0 &&
+            controller->queues[i].cycle_progress != 0) {
             return true;
         }
     }
@@ -105,32 +105,32 @@ static bool has_progress(const struct nvme_controller *controller)
 static void close_unless_asleep(struct nvme_controller *controller)
 {
     nvme_source_close(&controller->line, NVME_CLOSED_POLLED);
-    if (__atomic_fetch_or(&controller->round.sleepers, 0, __ATOMIC_ACQ_REL) != 0) {
+    if (__atomic_fetch_or(&controller->cycle.sleepers, 0, __ATOMIC_ACQ_REL) != 0) {
         nvme_source_open(&controller->line, NVME_CLOSED_POLLED);
     }
 }
 
-static void end_round(struct nvme_controller *controller)
+static void end_cycle(struct nvme_controller *controller)
 {
     struct nvme_source *line = &controller->line;
 
     if (has_progress(controller)) {
         nvme_source_served(line);
-        controller->round.got_on = true;
+        controller->cycle.got_on = true;
     } else {
         nvme_source_served_empty(line, 0, false);
     }
     if (line->mode == NVME_MODE_HYBRID) {
         close_unless_asleep(controller);
     }
-    nvme_source_open(line, NVME_CLOSED_ROUND);
+    nvme_source_open(line, NVME_CLOSED_CYCLE);
 }
 
 void nvme_shared_end(struct nvme_controller *controller)
 {
-    if ((controller->line.closed & NVME_CLOSED_ROUND) != 0 &&
-        __atomic_load_n(&controller->round.waiting, __ATOMIC_ACQUIRE) == 0) {
-        end_round(controller);
+    if ((controller->line.closed & NVME_CLOSED_CYCLE) != 0 &&
+        __atomic_load_n(&controller->cycle.waiting, __ATOMIC_ACQUIRE) == 0) {
+        end_cycle(controller);
     }
 }
 
@@ -142,8 +142,8 @@ void nvme_shared_end(struct nvme_controller *controller)
 static void look_for_unclaimed(struct nvme_controller *controller)
 {
     struct nvme_source *line = &controller->line;
-    struct nvme_round *round = &controller->round;
-    uint64_t asked = __atomic_load_n(&round->unclaimed, __ATOMIC_ACQUIRE);
+    struct nvme_cycle *cycle = &controller->cycle;
+    uint64_t asked = __atomic_load_n(&cycle->unclaimed, __ATOMIC_ACQUIRE);
     uint64_t missed = 0;
 
     if (asked == 0) {
@@ -152,19 +152,19 @@ static void look_for_unclaimed(struct nvme_controller *controller)
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
-        if ((asked >> i & 1) != 0 && queue->asked_claims == round->claims &&
+        if ((asked >> i & 1) != 0 && queue->asked_claims == cycle->claims &&
             queue->asked_openings == line->openings) {
             missed |= UINT64_C(1) << i;
         }
     }
-    __atomic_fetch_or(&round->missed, missed, __ATOMIC_RELAXED);
-    __atomic_fetch_and(&round->unclaimed, ~asked, __ATOMIC_RELEASE);
+    __atomic_fetch_or(&cycle->missed, missed, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&cycle->unclaimed, ~asked, __ATOMIC_RELEASE);
     if (nvme_controller_live(controller)) {
         nvme_source_pulse(line, NVME_CLOSED_WATCHDOG);
     }
 }
 
-/* Ends a round that all have answered, and a storm whose time is over. */
+/* Ends a cycle that all have answered, and a storm whose time is over. */
 static void take_turn(struct nvme_controller *controller)
 {
     struct nvme_source *line = &controller->line;
@@ -174,7 +174,7 @@ static void take_turn(struct nvme_controller *controller)
         nvme_source_pardon(line, hal_now_ns());
     }
     /* A polled line stays closed; one that was because nobody slept opens for who does now. */
-    if (line->mode == NVME_MODE_HYBRID && NVME_PEEK(&controller->round.sleepers) != 0) {
+    if (line->mode == NVME_MODE_HYBRID && NVME_PEEK(&controller->cycle.sleepers) != 0) {
         nvme_source_open(line, NVME_CLOSED_POLLED);
     }
 }
@@ -182,7 +182,7 @@ static void take_turn(struct nvme_controller *controller)
 void nvme_irq_kicked(struct nvme_controller *controller)
 {
     take_turn(controller);
-    if ((controller->line.closed & NVME_CLOSED_ROUND) == 0) {
+    if ((controller->line.closed & NVME_CLOSED_CYCLE) == 0) {
         look_for_unclaimed(controller);
     }
 }

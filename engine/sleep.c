@@ -13,7 +13,7 @@
  */
 static bool arm_shared(struct nvme_queue *queue)
 {
-    struct nvme_round *round = &queue->controller->round;
+    struct nvme_cycle *cycle = &queue->controller->cycle;
 
     nvme_source_wake(queue);
     if (nvme_queue_ready(queue) || nvme_hybrid_spin(queue)) {
@@ -23,7 +23,7 @@ static bool arm_shared(struct nvme_queue *queue)
     /* Without requests nobody wakes it, and it keeps nobody from polling. */
     if (nvme_hybrid_outstanding(queue)) {
         queue->wait.listed = true;
-        __atomic_fetch_or(&round->sleepers, nvme_queue_bit(queue), __ATOMIC_ACQ_REL);
+        __atomic_fetch_or(&cycle->sleepers, nvme_queue_bit(queue), __ATOMIC_ACQ_REL);
         if ((NVME_PEEK(&queue->source->closed) & NVME_CLOSED_POLLED) != 0) {
             nvme_shared_turn(queue);
         }

@@ -63,7 +63,7 @@ void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mo
     source->owner = queue->owner;
     source->vector = vector;
     if (nvme_queue_shares(queue)) {
-        queue->controller->round.open |= nvme_queue_bit(queue);
+        queue->controller->cycle.open |= nvme_queue_bit(queue);
     } else {
         queue->counters.interrupts -= source->claims;
         queue->counters.spurious -= source->empty_claims;
@@ -83,13 +83,13 @@ void nvme_source_disconnect(struct nvme_queue *queue)
         nvme_source_close(source, NVME_CLOSED_IDLE);
     }
     if (nvme_queue_shares(queue)) {
-        queue->controller->round.open &= ~nvme_queue_bit(queue);
-        queue->round_progress = 0;
-        __atomic_fetch_and(&queue->controller->round.sleepers, ~nvme_queue_bit(queue),
+        queue->controller->cycle.open &= ~nvme_queue_bit(queue);
+        queue->cycle_progress = 0;
+        __atomic_fetch_and(&queue->controller->cycle.sleepers, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
-        __atomic_fetch_and(&queue->controller->round.unclaimed, ~nvme_queue_bit(queue),
+        __atomic_fetch_and(&queue->controller->cycle.unclaimed, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
-        __atomic_fetch_and(&queue->controller->round.missed, ~nvme_queue_bit(queue),
+        __atomic_fetch_and(&queue->controller->cycle.missed, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
     } else {
         queue->counters.interrupts += source->claims;
@@ -159,12 +159,12 @@ bool nvme_source_moved(struct nvme_source *source, uint64_t useful)
 
 bool nvme_line_got_on(struct nvme_controller *controller)
 {
-    bool got_on = controller->round.got_on;
+    bool got_on = controller->cycle.got_on;
     uint64_t useful = 0;
 
-    /* The queues of other harts are theirs to look at: the ends of rounds tell. */
+    /* The queues of other harts are theirs to look at: the ends of cycles tell. */
     if (controller->config.shared) {
-        controller->round.got_on = false;
+        controller->cycle.got_on = false;
         return got_on;
     }
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {

@@ -146,7 +146,7 @@ const char *nvme_closed_text(uint32_t closed)
         "polled",
         "interrupt storm",
         "line stuck",
-        "round",
+        "cycle",
         "handler",
         "watch",
         "admin command",

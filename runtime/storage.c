@@ -222,8 +222,8 @@ static void leave_sources(void *arg, unsigned index)
     storage_detach_hart(arg, index);
 }
 
-/* A round of a shared line may be under way: every owner answers, however late its kick comes. */
-static void answer_round(void *arg, unsigned index)
+/* A cycle of a shared line may be under way: every owner answers, however late its kick comes. */
+static void answer_cycle(void *arg, unsigned index)
 {
     (void)index;
     storage_answer(arg);
@@ -270,7 +270,7 @@ static bool close_controller(struct storage *storage, uint32_t index)
 
 /*
  * Closing is administration, done here for every hart's controller: no handler of another hart may
- * be running, or come later. A round may be under way: each owner answers it, and no clock decides.
+ * be running, or come later. A cycle may be under way: each owner answers it, and no clock decides.
  */
 bool storage_close(struct storage *storage)
 {
@@ -278,9 +278,9 @@ bool storage_close(struct storage *storage)
 
     storage_mask_vectors(storage);
     run_on_harts(storage, leave_sources);
-    run_on_harts(storage, answer_round);
+    run_on_harts(storage, answer_cycle);
     clean = close_queues(storage);
-    /* A late kick finds no queue from now on, and after this round no handler. */
+    /* A late kick finds no queue from now on, and after this cycle no handler. */
     __atomic_store_n(&storage->line_count, 0, __ATOMIC_RELEASE);
     run_on_harts(storage, leave_kicks);
     for (uint32_t i = 0; i < storage->controller_count; i++) {

@@ -220,7 +220,7 @@ bool storage_attach_foreign(struct storage *storage, struct machine_interrupt ir
     return true;
 }
 
-/* The rounds of the lines that this hart takes. */
+/* The cycles of the lines that this hart takes. */
 static inline void kick_lines(const struct storage *storage, uint32_t hart)
 {
     const struct storage_line *line = storage->lines;
@@ -274,7 +274,7 @@ void storage_answer(struct storage *storage)
 }
 
 /*
- * A kick that came before had no handler, and a round that waits for this hart would wait for ever:
+ * A kick that came before had no handler, and a cycle that waits for this hart would wait for ever:
  * one more, as an IPI, for it must be taken behind an interrupt that is pending.
  */
 void storage_line_start(struct storage *storage)

@@ -4,18 +4,18 @@
  * queues of home's alone, served by looking again. nvme_irq_service() (engine/interrupt.c) with
  * nvme_shared_begin() and nvme_irq_kicked() (engine/shared.c).
  *
- * In one claim home masks A and begins its round, then serves B until a pass finds nothing, and
- * only then opens A, if its round is over. So there is a moment at which A is masked and B has
- * nothing: the line is low, and whatever comes later makes an edge. A round that ends later opens A
+ * In one claim home masks A and begins its cycle, then serves B until a pass finds nothing, and
+ * only then opens A, if its cycle is over. So there is a moment at which A is masked and B has
+ * nothing: the line is low, and whatever comes later makes an edge. A cycle that ends later opens A
  * from the kick. When nothing moves any more, every completion must have been taken.
  *
- *   -DTWO_SHARED     B is in shared delivery too, with another round
+ *   -DTWO_SHARED     B is in shared delivery too, with another cycle
  *
  *   -DBUG_OPEN_FIRST A is opened before B is served
  *   -DBUG_B_FIRST    B is served, then A masked
  *   -DBUG_B_ONCE     B is drained once
  *   -DBUG_GIVE_UP    B stays busy for all passes and is left without an edge
- *   -DBUG_END_OPENS  the end of a claim that went on too long opens A in the midst of its round
+ *   -DBUG_END_OPENS  the end of a claim that went on too long opens A in the midst of its cycle
  */
 #ifndef A_ENTRIES
 #define A_ENTRIES 1 /* on each queue of A */
@@ -74,7 +74,7 @@ inline write_mask(c, on)
 #define SOURCES 2
 #include "closed.pml"
 
-#define in_round(c) ((closed[c] & CLOSED_ROUND) != 0)
+#define in_cycle(c) ((closed[c] & CLOSED_CYCLE) != 0)
 
 /* nvme_queue_service() */
 inline drain(q)
@@ -127,13 +127,13 @@ end:
     od
 }
 
-/* nvme_shared_begin(): true if a round is under way or begins. Its queue here is drained. */
-inline begin_round(c)
+/* nvme_shared_begin(): true if a cycle is under way or begins. Its queue here is drained. */
+inline begin_cycle(c)
 {
     if
-    :: in_round(c)
-    :: !in_round(c) ->
-        close_source(c, CLOSED_ROUND);
+    :: in_cycle(c)
+    :: !in_cycle(c) ->
+        close_source(c, CLOSED_CYCLE);
         waiting[c] = HOME_BIT | OWNER_BIT;
         kicked_owner = true;
         drain(2 * c);
@@ -141,15 +141,15 @@ inline begin_round(c)
     fi
 }
 
-inline end_round(c)
+inline end_cycle(c)
 {
     if
-    :: in_round(c) && waiting[c] == 0 -> open_source(c, CLOSED_ROUND)
+    :: in_cycle(c) && waiting[c] == 0 -> open_source(c, CLOSED_CYCLE)
     :: else
     fi
 }
 
-/* Look again; a line that stays busy is masked and opened once, what is in a round left masked. */
+/* Look again; a line that stays busy is masked and opened once, what is in a cycle left masked. */
 inline serve_b()
 {
     passes = 0;
@@ -183,27 +183,27 @@ end:
     do
     :: atomic { pending -> pending = false }; /* claim */
 #ifdef TWO_SHARED
-        begin_round(A);
-        begin_round(B);
-        end_round(A);
-        end_round(B)
+        begin_cycle(A);
+        begin_cycle(B);
+        end_cycle(A);
+        end_cycle(B)
 #elif defined(BUG_B_FIRST)
         serve_b();
-        begin_round(A);
-        end_round(A)
+        begin_cycle(A);
+        end_cycle(A)
 #else
-        begin_round(A);
+        begin_cycle(A);
 #ifdef BUG_OPEN_FIRST
-        end_round(A);
+        end_cycle(A);
 #endif
         serve_b();
-        end_round(A)
+        end_cycle(A)
 #endif
     :: atomic { kicked_home -> kicked_home = false };
-        end_round(A)
+        end_cycle(A)
 #ifdef TWO_SHARED
         ;
-        end_round(B)
+        end_cycle(B)
 #endif
     od
 }

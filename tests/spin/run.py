@@ -58,7 +58,7 @@ def shared_cases() -> list[Case]:
     """Shared delivery: two harts, and three as far as the search ends in a few seconds."""
     two = ("HARTS=2",)
     three = ("HARTS=3",)
-    quiet = ("STRAYS=0", "POLLS=0")  # no round may find nothing
+    quiet = ("STRAYS=0", "POLLS=0")  # no cycle may find nothing
     good = (
         (*two, "STRAYS=1"),
         (*two, "POLLS=0"),

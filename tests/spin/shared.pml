@@ -6,13 +6,13 @@
  * The line goes to one hart, home. It masks the controller, stores the set of owners that it waits
  * for and kicks them; each drains its own queue and takes itself out of the set; home opens the
  * line again when the set is empty. Owners attend only while they have requests outstanding, and
- * only those are asked, unless the round before found nothing at all.
+ * only those are asked, unless the cycle before found nothing at all.
  *
  * The line is the worst one: a rising edge is latched, nothing else is looked at. Claims without a
  * cause (a foreign device on the line) and kicks without a cause come at any time, owners post,
  * drain and leave when they like, and home closes a queue that has done its work. When nothing
  * moves any more, all completions must have been taken and the line must be open. Without
- * strays and polls, no round may find nothing: each would be an interrupt for nothing.
+ * strays and polls, no cycle may find nothing: each would be an interrupt for nothing.
  *
  *   -DHOME_WITHOUT_QUEUE  home owns no queue
  *   -DJUNK                an entry that nobody asked for comes once, on the queue of the last owner
@@ -23,13 +23,13 @@
  *   -DBUG_OPEN_AT_ONCE    home writes INTMC as soon as it has kicked
  *   -DBUG_KICK_FIRST      home kicks, then stores the set
  *   -DBUG_CLEAR_LATE      an owner takes its kick back after its work instead of before
- *   -DBUG_COUNT           a number of owners and a round number instead of the set
- *   -DBUG_CLOSE_SILENT    a close takes the last bit of the set, and home does not end the round
+ *   -DBUG_COUNT           a number of owners and a cycle number instead of the set
+ *   -DBUG_CLOSE_SILENT    a close takes the last bit of the set, and home does not end the cycle
  *   -DBUG_NO_REOPEN       the watchdog drains, but makes home give no fresh edge
- *   -DBUG_ATTEND_LATE     an owner attends after its doorbell: an empty round
- *   -DBUG_ANSWER_FIRST    an owner answers, then drains: an empty round
- *   -DBUG_LEAVE_LATE      an owner leaves on what it saw before its handler posted: an empty round
- *   -DBUG_ATTENDING_ONLY  the rest is not asked after an empty round either: a storm
+ *   -DBUG_ATTEND_LATE     an owner attends after its doorbell: an empty cycle
+ *   -DBUG_ANSWER_FIRST    an owner answers, then drains: an empty cycle
+ *   -DBUG_LEAVE_LATE      an owner leaves on what it saw before its handler posted: an empty cycle
+ *   -DBUG_ATTENDING_ONLY  the rest is not asked after an empty cycle either: a storm
  */
 #ifndef HARTS
 #define HARTS 3
@@ -57,21 +57,21 @@
 
 /* The engine's: what harts share. */
 byte attending;    /* owners with requests outstanding; atomic */
-byte waiting;      /* owners that have not answered this round; atomic */
-bool found = true; /* an answer of this round brought something */
+byte waiting;      /* owners that have not answered this cycle; atomic */
+bool found = true; /* an answer of this cycle brought something */
 bool reopen;       /* a watchdog has found what no interrupt told of */
 bool kicked[3];
 bool stopped; /* owner 1 has done its work and detached its kicks */
 bool queue_closed;
 
 #ifdef BUG_COUNT
-byte round;
+byte cycle;
 #endif
 
 /* Of the search. */
 bool lost;         /* the claim is lost already */
 bool due[3];       /* time has come for this owner's watchdog */
-byte empty_rounds; /* rounds in a row that found nothing */
+byte empty_cycles; /* cycles in a row that found nothing */
 
 #include "shared_device.pml"
 
@@ -79,7 +79,7 @@ byte empty_rounds; /* rounds in a row that found nothing */
 #define LINE 0
 #include "closed.pml"
 
-#define in_round ((closed[LINE] & CLOSED_ROUND) != 0)
+#define in_cycle ((closed[LINE] & CLOSED_CYCLE) != 0)
 
 /* ---- An owner ------------------------------------------------------------------------- */
 
@@ -93,7 +93,7 @@ inline answer(h, left)
 #endif
     if
 #ifdef BUG_OWNER_OPENS
-    :: left == 0 -> open_source(LINE, CLOSED_ROUND)
+    :: left == 0 -> open_source(LINE, CLOSED_CYCLE)
 #else
     :: left == 0 -> kicked[HOME] = true
 #endif
@@ -102,7 +102,7 @@ inline answer(h, left)
     left = 0
 }
 
-/* Its share of a round. */
+/* Its share of a cycle. */
 inline drain_and_answer(h, some, left)
 {
 #ifdef BUG_ANSWER_FIRST
@@ -173,7 +173,7 @@ end:
     :: atomic { kicked[h] -> kicked[h] = false };
 #endif
 #ifdef BUG_COUNT
-        now = round;
+        now = cycle;
         if
         :: now == answered
         :: now != answered -> answered = now; drain_and_answer(h, some, left)
@@ -203,24 +203,24 @@ end:
 
 /* ---- Home ----------------------------------------------------------------------------- */
 
-/* A round that all have answered. A miss must lead to the one that asks everybody. */
-inline judge_round()
+/* A cycle that all have answered. A miss must lead to the one that asks everybody. */
+inline judge_cycle()
 {
 #if STRAYS == 0 && POLLS == 0
-    empty_rounds = (found -> 0 : empty_rounds + 1);
+    empty_cycles = (found -> 0 : empty_cycles + 1);
 #ifdef JUNK
-    assert(empty_rounds <= 1)
+    assert(empty_cycles <= 1)
 #else
-    assert(empty_rounds == 0 || lost)
+    assert(empty_cycles == 0 || lost)
 #endif
 #else
     skip
 #endif
 }
 
-inline end_round()
+inline end_cycle()
 {
-    open_source(LINE, CLOSED_ROUND)
+    open_source(LINE, CLOSED_CYCLE)
 }
 
 inline kick(members)
@@ -237,16 +237,16 @@ inline store(members)
 {
 #ifdef BUG_COUNT
     waiting = (members & 1) + (members / 2 & 1) + (members / 4 & 1);
-    round++
+    cycle++
 #else
     waiting = members
 #endif
 }
 
-/* nvme_shared_begin(): in the claim, when no round is under way. */
-inline begin_round()
+/* nvme_shared_begin(): in the claim, when no cycle is under way. */
+inline begin_cycle()
 {
-    close_source(LINE, CLOSED_ROUND);
+    close_source(LINE, CLOSED_CYCLE);
 #ifdef BUG_ATTENDING_ONLY
     members = attending;
 #else
@@ -264,7 +264,7 @@ inline begin_round()
     write_mask(LINE, false);
 #endif
     if
-    :: members == 0 -> judge_round(); end_round()
+    :: members == 0 -> judge_cycle(); end_cycle()
     :: members & bit(HOME) -> drain_and_answer(HOME, some, left)
     :: else
     fi;
@@ -276,7 +276,7 @@ inline close_queue(h)
 {
     drain(h, some);
     some = false;
-    empty_rounds = 0; /* what it may just have drained */
+    empty_cycles = 0; /* what it may just have drained */
     queue_closed = true;
     open = open & ~bit(h);
     d_step { attending = attending & ~bit(h) };
@@ -284,7 +284,7 @@ inline close_queue(h)
     d_step { waiting = waiting & ~bit(h) };
     if
 #ifndef BUG_CLOSE_SILENT
-    :: in_round && waiting == 0 -> end_round()
+    :: in_cycle && waiting == 0 -> end_cycle()
 #endif
     :: else
     fi
@@ -308,18 +308,18 @@ end:
         if
 #ifdef BUG_OWNER_OPENS
         :: waiting != 0
-        :: waiting == 0 -> begin_round()
+        :: waiting == 0 -> begin_cycle()
 #else
-        :: in_round /* the end of the round opens the line, which makes a fresh edge */
-        :: !in_round -> begin_round()
+        :: in_cycle /* the end of the cycle opens the line, which makes a fresh edge */
+        :: !in_cycle -> begin_cycle()
 #endif
         fi
     :: atomic { kicked[HOME] -> kicked[HOME] = false }; /* nvme_irq_kicked() */
         if
 #ifndef BUG_OWNER_OPENS
-        :: in_round && waiting == 0 -> judge_round(); end_round()
+        :: in_cycle && waiting == 0 -> judge_cycle(); end_cycle()
 #endif
-        :: !in_round && reopen -> reopen = false;
+        :: !in_cycle && reopen -> reopen = false;
             close_source(LINE, CLOSED_WATCHDOG);
             open_source(LINE, CLOSED_WATCHDOG) /* nvme_source_pulse() */
         :: else

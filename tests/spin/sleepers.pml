@@ -2,7 +2,7 @@
 /*
  * Hybrid mode in shared delivery: one mask for all owners, so the line may stay masked only while
  * nobody sleeps. nvme_queue_arm() (engine/sleep.c), nvme_shared_begin() and nvme_irq_kicked()
- * (engine/shared.c); rounds themselves are in shared.pml.
+ * (engine/shared.c); cycles themselves are in shared.pml.
  *
  * Each hart has a thread that polls or sleeps, as it likes, until it has taken ENTRIES completions,
  * and a handler that runs where interrupts are on. Nobody has a watchdog. A hart that sleeps for
@@ -13,8 +13,8 @@
  *   -DBUG_CLOSE_AFTER_LOOK home looks for sleepers, then closes the line
  *   -DBUG_FLAG_FIRST       an owner looks at the reason, then joins the sleepers
  *   -DBUG_NO_KICK          an owner that joins does not kick home
- *   -DBUG_NO_LOOK          home stays masked after a round without looking for sleepers
- *   -DBUG_OPEN_IN_ROUND    a kick opens the line in the midst of a round
+ *   -DBUG_NO_LOOK          home stays masked after a cycle without looking for sleepers
+ *   -DBUG_OPEN_IN_ROUND    a kick opens the line in the midst of a cycle
  */
 #ifndef HARTS
 #define HARTS 3
@@ -40,7 +40,7 @@ bool high;
 bool pending; /* latched edge, cleared by the claim */
 
 /* The engine's: what harts share. */
-byte waiting;  /* owners that have not answered this round; atomic */
+byte waiting;  /* owners that have not answered this cycle; atomic */
 byte sleepers; /* owners that sleep or are about to; atomic */
 bool kicked[HARTS];
 
@@ -73,7 +73,7 @@ inline write_mask(s, on)
 #define LINE 0
 #include "closed.pml"
 
-#define in_round ((closed[LINE] & CLOSED_ROUND) != 0)
+#define in_cycle ((closed[LINE] & CLOSED_CYCLE) != 0)
 #define polled ((closed[LINE] & CLOSED_POLLED) != 0) /* all are awake: stored by home, read by all */
 
 inline drain(h)
@@ -103,7 +103,7 @@ active [HARTS] proctype device()
 
 /* ---- Home: the line -------------------------------------------------------------------- */
 
-/* If anybody sleeps, the line is opened; amid a round its end does. */
+/* If anybody sleeps, the line is opened; amid a cycle its end does. */
 inline open_for_sleepers()
 {
     if
@@ -112,7 +112,7 @@ inline open_for_sleepers()
     fi
 }
 
-inline end_round()
+inline end_cycle()
 {
 #ifdef BUG_NO_LOOK
     close_source(LINE, CLOSED_POLLED);
@@ -126,14 +126,14 @@ inline end_round()
     /* A full fence: the owner sees the reason, or home sees the sleeper. */
     open_for_sleepers();
 #endif
-    open_source(LINE, CLOSED_ROUND)
+    open_source(LINE, CLOSED_CYCLE)
 }
 
 /* take_turn() */
 inline take_turn()
 {
     if
-    :: in_round && waiting == 0 -> end_round()
+    :: in_cycle && waiting == 0 -> end_cycle()
     :: else
     fi;
 #ifdef BUG_OPEN_IN_ROUND
@@ -153,9 +153,9 @@ inline claim()
     leave_sleepers(HOME);
 #endif
     if
-    :: in_round
-    :: !in_round ->
-        close_source(LINE, CLOSED_ROUND);
+    :: in_cycle
+    :: !in_cycle ->
+        close_source(LINE, CLOSED_CYCLE);
         waiting = EVERYBODY;
         kicked[1] = true;
 #if HARTS > 2
@@ -164,7 +164,7 @@ inline claim()
         drain(HOME);
         d_step { waiting = waiting & ~bit(HOME) };
         if
-        :: waiting == 0 -> end_round()
+        :: waiting == 0 -> end_cycle()
         :: else
         fi
     fi
@@ -221,7 +221,7 @@ inline arm_and_sleep(h)
     join_sleepers(h);
 #else
     join_sleepers(h);
-    /* A full fence: as in end_round(). */
+    /* A full fence: as in end_cycle(). */
     seen = polled;
 #endif
     if

@@ -125,7 +125,7 @@ static void test_answers(void)
     slow.ended = false;
     check(harts_run(selftest.storage.queue_count, post_and_be_deaf, NULL) == 0,
           "harts did not run");
-    while ((nvme_queue_closed(last->engine) & NVME_CLOSED_ROUND) == 0) {
+    while ((nvme_queue_closed(last->engine) & NVME_CLOSED_CYCLE) == 0) {
         if (time_now_ns() - start_ns > WAIT_LIMIT_NS) {
             give_up("no round began");
         }

@@ -51,17 +51,17 @@ static void no_interrupt_is_lost(void **state)
     start(&fixture, 2);
     fixture.line.kind = this->kind;
     fixture.model->on_demand = true;
-    for (uint32_t round = 0; round < 500; round++) {
-        while (nvme_queue_outstanding(fixture.queues[round % 2]) < 8) {
-            post(&fixture, round % 2, &outcome);
+    for (uint32_t cycle = 0; cycle < 500; cycle++) {
+        while (nvme_queue_outstanding(fixture.queues[cycle % 2]) < 8) {
+            post(&fixture, cycle % 2, &outcome);
             posted++;
         }
-        model_step(fixture.model, 1 + round % 5);
+        model_step(fixture.model, 1 + cycle % 5);
         assert_true(model_line_claim(&fixture.line));
         nvme_irq_service(&fixture.controller, 1);
-        model_step(fixture.model, round % 3); /* before complete */
+        model_step(fixture.model, cycle % 3); /* before complete */
         model_line_complete(&fixture.line);
-        model_step(fixture.model, round % 2); /* behind it */
+        model_step(fixture.model, cycle % 2); /* behind it */
         fixture_interrupts(&fixture);
         assert_false(model_level(fixture.model));
     }
@@ -319,15 +319,15 @@ static void line_of_two_controllers_is_drained_as_one(void **state)
     fixture_start(&second, 1, NVME_MODE_INTERRUPT);
     both[0] = first.controller;
     both[1] = second.controller;
-    for (uint32_t round = 1; round <= 2 * NVME_STORM_CLAIMS; round++) {
+    for (uint32_t cycle = 1; cycle <= 2 * NVME_STORM_CLAIMS; cycle++) {
         /* Only one of them has work, in turns: the other's claims are no storm. */
-        struct fixture *busy = round % 2 == 0 ? &first : &second;
+        struct fixture *busy = cycle % 2 == 0 ? &first : &second;
 
-        post(busy, 0, &outcomes[round % 2]);
+        post(busy, 0, &outcomes[cycle % 2]);
         assert_true(model_line_claim(&first.line));
         assert_true(nvme_irq_service(both, 2) <= 2);
         model_line_complete(&first.line);
-        assert_int_equal(outcomes[round % 2].count, (round + 1) / 2);
+        assert_int_equal(outcomes[cycle % 2].count, (cycle + 1) / 2);
     }
     post(&first, 0, &outcomes[0]);
     post(&second, 0, &outcomes[1]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * shared.c: rounds of a line that several harts share: who is asked, who ends it, what is none of
- * its business. Watches, modes and mixed lines are in test_shared_line.c, empty rounds in
- * test_shared_rounds.c.
+ * shared.c: cycles of a line that several harts share: who is asked, who ends it, what is none of
+ * its business. Watches, modes and mixed lines are in test_shared_line.c, empty cycles in
+ * test_shared_cycles.c.
  */
 #include "harts.h"
 
@@ -12,9 +12,9 @@ enum {
 
 static const uint32_t three_owners[QUEUES] = {0, 1, 2};
 
-/* ---- A round ---------------------------------------------------------------------------- */
+/* ---- A cycle ---------------------------------------------------------------------------- */
 
-struct round_case {
+struct cycle_case {
     const char *name;
     uint32_t home;
     uint32_t owners[QUEUES];
@@ -24,10 +24,10 @@ struct round_case {
     uint32_t answers;
 };
 
-static const struct round_case round_cases[] = {
+static const struct cycle_case cycle_cases[] = {
     {"two_owners_one_is_home", 0, {0, 1}, 2, 10, {1}, 1},
     {"two_owners_home_has_no_queue", 3, {0, 1}, 2, 11, {0, 1}, 2},
-    {"two_owners_the_other_way_round", 3, {0, 1}, 2, 11, {1, 0}, 2},
+    {"two_owners_the_other_way_cycle", 3, {0, 1}, 2, 11, {1, 0}, 2},
     {"three_owners_first_is_home", 0, {0, 1, 2}, 3, 110, {1, 2}, 2},
     {"three_owners_last_is_home", 2, {0, 1, 2}, 3, 11, {1, 0}, 2},
     {"three_owners_in_order", 3, {0, 1, 2}, 3, 111, {0, 1, 2}, 3},
@@ -38,7 +38,7 @@ static const struct round_case round_cases[] = {
     {"all_queues_of_home", 1, {1, 1, 1}, 3, 0, {0}, 0},
 };
 
-static void start_case(struct harts *harts, const struct round_case *on)
+static void start_case(struct harts *harts, const struct cycle_case *on)
 {
     harts_init(harts, MODEL_LINE_EDGE, on->home);
     harts_start(harts, on->count, on->owners, NVME_MODE_INTERRUPT);
@@ -48,9 +48,9 @@ static void start_case(struct harts *harts, const struct round_case *on)
 }
 
 /* The line is masked from the claim to the last answer, and home alone opens it. */
-static void round_asks_each_owner_once_and_home_opens_the_line(void **state)
+static void cycle_asks_each_owner_once_and_home_opens_the_line(void **state)
 {
-    const struct round_case *this = *state;
+    const struct cycle_case *this = *state;
     struct harts harts;
     uint32_t writes;
 
@@ -159,7 +159,7 @@ static void answer_amid_the_claim_counts(void **state)
     harts_complete(&harts, 1);
     assert_true(harts_claim(&harts));
     outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
-    assert_false(harts_masked(&harts)); /* the claim itself ends the round */
+    assert_false(harts_masked(&harts)); /* the claim itself ends the cycle */
     harts_complete(&harts, 2);
     assert_true(harts_claim(&harts));
     assert_int_equal(harts_kick(&harts, 1), 0);
@@ -180,7 +180,7 @@ static const struct kind_case kind_cases[] = {
     {"edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS},
 };
 
-/* An entry behind an answer is told of by the edge at the end of the round. */
+/* An entry behind an answer is told of by the edge at the end of the cycle. */
 static void entry_behind_the_answer_has_an_edge(void **state)
 {
     const struct kind_case *this = *state;
@@ -204,8 +204,8 @@ static void entry_behind_the_answer_has_an_edge(void **state)
     harts_finish(&harts);
 }
 
-/* Another controller's interrupt, or one that is late: the round goes on as it was. */
-static void claim_amid_a_round_changes_nothing(void **state)
+/* Another controller's interrupt, or one that is late: the cycle goes on as it was. */
+static void claim_amid_a_cycle_changes_nothing(void **state)
 {
     struct harts harts;
     uint32_t writes;
@@ -256,7 +256,7 @@ static void queue_without_requests_is_not_asked(void **state)
     harts_finish(&harts);
 }
 
-/* What it found by itself is no answer: it is still waited for, and the round is not empty. */
+/* What it found by itself is no answer: it is still waited for, and the cycle is not empty. */
 static void owner_that_was_faster_than_its_kick_answers_empty(void **state)
 {
     struct harts harts;
@@ -285,17 +285,17 @@ static void owner_that_was_faster_than_its_kick_answers_empty(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[5 + COUNT_OF(round_cases) + COUNT_OF(kind_cases)] = {
+    struct CMUnitTest tests[5 + COUNT_OF(cycle_cases) + COUNT_OF(kind_cases)] = {
         cmocka_unit_test(kick_that_is_not_owed_does_nothing),
         cmocka_unit_test(answer_amid_the_claim_counts),
-        cmocka_unit_test(claim_amid_a_round_changes_nothing),
+        cmocka_unit_test(claim_amid_a_cycle_changes_nothing),
         cmocka_unit_test(queue_without_requests_is_not_asked),
         cmocka_unit_test(owner_that_was_faster_than_its_kick_answers_empty),
     };
     size_t count = 5;
 
-    fixture_add_cases(tests, &count, round_asks_each_owner_once_and_home_opens_the_line,
-                      round_cases, COUNT_OF(round_cases), sizeof(round_cases[0]));
+    fixture_add_cases(tests, &count, cycle_asks_each_owner_once_and_home_opens_the_line,
+                      cycle_cases, COUNT_OF(cycle_cases), sizeof(cycle_cases[0]));
     fixture_add_cases(tests, &count, entry_behind_the_answer_has_an_edge, kind_cases,
                       COUNT_OF(kind_cases), sizeof(kind_cases[0]));
     return fixture_run("shared", tests, count);

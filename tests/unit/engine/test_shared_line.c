@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Shared delivery: the watchdog, and deadlines and failures amid a round.
+ * Shared delivery: the watchdog, and deadlines and failures amid a cycle.
  */
 #include "harts.h"
 
@@ -139,7 +139,7 @@ static void interrupt_that_home_takes_late_is_not_missed(void **state)
     assert_int_equal(harts_kicks(&harts), 1);
     harts_claim(&harts);
     harts_kick_home(&harts);
-    assert_true(harts_masked(&harts)); /* in the round, whatever is asked */
+    assert_true(harts_masked(&harts)); /* in the cycle, whatever is asked */
     harts_kick(&harts, 1);
     harts_kick_home(&harts);
     assert_false(harts_masked(&harts));
@@ -188,7 +188,7 @@ static const struct failure_case failure_cases[] = {
 };
 
 /* Whoever finds it masks the line and disables; each owner ends its own. */
-static void failure_amid_a_round_ends_each_request_once(void **state)
+static void failure_amid_a_cycle_ends_each_request_once(void **state)
 {
     const struct failure_case *this = *state;
     struct harts harts;
@@ -240,7 +240,7 @@ int main(void)
 
     fixture_add_cases(tests, &count, lost_interrupt_is_missed_once_and_an_edge_is_made, lost_cases,
                       COUNT_OF(lost_cases), sizeof(lost_cases[0]));
-    fixture_add_cases(tests, &count, failure_amid_a_round_ends_each_request_once, failure_cases,
+    fixture_add_cases(tests, &count, failure_amid_a_cycle_ends_each_request_once, failure_cases,
                       COUNT_OF(failure_cases), sizeof(failure_cases[0]));
     return fixture_run("shared line", tests, count);
 }

@@ -120,8 +120,8 @@ static void no_entry_of_two_controllers_is_lost(void **state)
     finish_mixed(both);
 }
 
-/* A round holds nobody else up: the other controller is served meanwhile. */
-static void controller_of_home_is_served_amid_a_round(void **state)
+/* A cycle holds nobody else up: the other controller is served meanwhile. */
+static void controller_of_home_is_served_amid_a_cycle(void **state)
 {
     struct harts both[2];
     uint32_t writes;
@@ -151,7 +151,7 @@ static void one_more(void *arg)
 }
 
 /* Home's own controller never stops: the rest of the hart gets a turn, and the edge is not lost. */
-static void busy_controller_of_home_does_not_hold_up_the_round(void **state)
+static void busy_controller_of_home_does_not_hold_up_the_cycle(void **state)
 {
     struct harts both[2];
     uint32_t claims = 0;
@@ -178,7 +178,7 @@ static void busy_controller_of_home_does_not_hold_up_the_round(void **state)
     finish_mixed(both);
 }
 
-/* Its rounds find nothing, but the claims are for the other one: no storm, in either direction. */
+/* Its cycles find nothing, but the claims are for the other one: no storm, in either direction. */
 static void idle_controller_beside_a_busy_one_is_no_storm(void **state)
 {
     const struct mixed_case *this = *state;
@@ -201,7 +201,7 @@ static void idle_controller_beside_a_busy_one_is_no_storm(void **state)
     finish_mixed(both);
 }
 
-/* The claim was for the other one: it is no step towards a storm, its round being empty or not. */
+/* The claim was for the other one: it is no step towards a storm, its cycle being empty or not. */
 static void claim_for_a_private_neighbour_is_no_step(void **state)
 {
     struct harts both[2];
@@ -227,8 +227,8 @@ static void claim_for_a_private_neighbour_is_no_step(void **state)
 int main(void)
 {
     struct CMUnitTest tests[3 + 2 * COUNT_OF(mixed_cases)] = {
-        cmocka_unit_test(controller_of_home_is_served_amid_a_round),
-        cmocka_unit_test(busy_controller_of_home_does_not_hold_up_the_round),
+        cmocka_unit_test(controller_of_home_is_served_amid_a_cycle),
+        cmocka_unit_test(busy_controller_of_home_does_not_hold_up_the_cycle),
         cmocka_unit_test(claim_for_a_private_neighbour_is_no_step),
     };
     size_t count = 3;

@@ -42,8 +42,8 @@ static uint32_t poll(struct harts *harts, uint32_t queue)
     return nvme_queue_service(harts->fixture.queues[queue], FIXTURE_DEPTH);
 }
 
-/* One round with one member; how many writes of the mask it took. */
-static uint32_t round_of(struct harts *harts, uint32_t queue)
+/* One cycle with one member; how many writes of the mask it took. */
+static uint32_t cycle_of(struct harts *harts, uint32_t queue)
 {
     uint32_t writes = fixture_mask_writes(&harts->fixture);
 
@@ -93,7 +93,7 @@ struct change_case {
     const char *name;
     enum nvme_mode from;
     enum nvme_mode to;
-    bool masked; /* behind the round */
+    bool masked; /* behind the cycle */
 };
 
 static const struct change_case change_cases[] = {
@@ -103,8 +103,8 @@ static const struct change_case change_cases[] = {
     {"hybrid_to_interrupt", NVME_MODE_HYBRID, NVME_MODE_INTERRUPT, false},
 };
 
-/* It is not opened amid the round, and at its end as the new mode wants it. */
-static void change_amid_a_round_takes_effect_at_its_end(void **state)
+/* It is not opened amid the cycle, and at its end as the new mode wants it. */
+static void change_amid_a_cycle_takes_effect_at_its_end(void **state)
 {
     const struct change_case *this = *state;
     struct harts harts;
@@ -135,7 +135,7 @@ static void line_is_shut_while_nobody_sleeps_and_opened_for_who_does(void **stat
     start(&harts, NVME_MODE_HYBRID);
     harts_post(&harts, 1);
     assert_false(arm(&harts, 1));
-    assert_int_equal(round_of(&harts, 1), 1); /* INTMS, and it stays so */
+    assert_int_equal(cycle_of(&harts, 1), 1); /* INTMS, and it stays so */
     assert_true(harts_masked(&harts));
     harts_complete(&harts, 1);
     assert_false(harts_claim(&harts));
@@ -149,7 +149,7 @@ static void line_is_shut_while_nobody_sleeps_and_opened_for_who_does(void **stat
     assert_true(harts_masked(&harts));
     harts_kick_home(&harts);
     assert_false(harts_masked(&harts));
-    assert_int_equal(round_of(&harts, 1), 1); /* awake by its answer: shut again */
+    assert_int_equal(cycle_of(&harts, 1), 1); /* awake by its answer: shut again */
     assert_true(harts_masked(&harts));
     assert_int_equal(harts.outcomes[1].count, 3);
     harts_finish(&harts);
@@ -162,7 +162,7 @@ static void home_that_sleeps_opens_the_line_itself(void **state)
     (void)state;
     start(&harts, NVME_MODE_HYBRID);
     harts_post(&harts, 1);
-    round_of(&harts, 1);
+    cycle_of(&harts, 1);
     assert_true(harts_masked(&harts));
     harts_post(&harts, 0);
     sleep_on(&harts, 0);
@@ -215,7 +215,7 @@ static void owner_without_requests_sleeps_and_keeps_nobody_from_polling(void **s
     (void)state;
     start(&harts, NVME_MODE_HYBRID);
     harts_post(&harts, 1);
-    round_of(&harts, 1);
+    cycle_of(&harts, 1);
     assert_true(arm(&harts, 2));
     assert_true(arm(&harts, 0));
     assert_int_equal(harts_kicks(&harts), 0);
@@ -224,15 +224,15 @@ static void owner_without_requests_sleeps_and_keeps_nobody_from_polling(void **s
     harts_finish(&harts);
 }
 
-/* A latched claim begins a round of the shut line; who sleeps meanwhile is not forgotten. */
-static void owner_that_sleeps_amid_a_round_is_seen_at_its_end(void **state)
+/* A latched claim begins a cycle of the shut line; who sleeps meanwhile is not forgotten. */
+static void owner_that_sleeps_amid_a_cycle_is_seen_at_its_end(void **state)
 {
     struct harts harts;
 
     (void)state;
     start(&harts, NVME_MODE_HYBRID);
     harts_post(&harts, 1);
-    round_of(&harts, 1);
+    cycle_of(&harts, 1);
     harts_post(&harts, 1);
     harts_post(&harts, 2);
     harts.fixture.line.pending = true;
@@ -259,7 +259,7 @@ static void lie_down_now(void *arg)
     world.hart = harts->home;
 }
 
-/* The round has home alone for a member, and the line was open when the other one looked. */
+/* The cycle has home alone for a member, and the line was open when the other one looked. */
 static void owner_that_sleeps_amid_the_claim_is_seen_at_its_end(void **state)
 {
     struct harts harts;
@@ -326,7 +326,7 @@ static void sleeper_of_another_mode_opens_nothing(void **state)
         nvme_queue_open(harts.fixture.controller, 2, &config, &harts.fixture.queues[2]), NVME_OK);
     assert_false(harts_masked(&harts));
     harts_post(&harts, 1);
-    round_of(&harts, 1);
+    cycle_of(&harts, 1);
     assert_true(harts_masked(&harts));
     harts_finish(&harts);
 }
@@ -339,14 +339,14 @@ int main(void)
         cmocka_unit_test(home_that_sleeps_opens_the_line_itself),
         cmocka_unit_test(one_that_sleeps_keeps_the_line_open_for_all),
         cmocka_unit_test(owner_without_requests_sleeps_and_keeps_nobody_from_polling),
-        cmocka_unit_test(owner_that_sleeps_amid_a_round_is_seen_at_its_end),
+        cmocka_unit_test(owner_that_sleeps_amid_a_cycle_is_seen_at_its_end),
         cmocka_unit_test(owner_that_sleeps_amid_the_claim_is_seen_at_its_end),
         cmocka_unit_test(entry_that_comes_while_it_lies_down_keeps_it_awake),
         cmocka_unit_test(sleeper_of_another_mode_opens_nothing),
     };
     size_t count = 9;
 
-    fixture_add_cases(tests, &count, change_amid_a_round_takes_effect_at_its_end, change_cases,
+    fixture_add_cases(tests, &count, change_amid_a_cycle_takes_effect_at_its_end, change_cases,
                       COUNT_OF(change_cases), sizeof(change_cases[0]));
     return fixture_run("shared modes", tests, count);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * shared.c: rounds of a shared line that find nothing, and storms; queues that are closed and
- * opened amid rounds; what a shared line needs.
+ * shared.c: cycles of a shared line that find nothing, and storms; queues that are closed and
+ * opened amid cycles; what a shared line needs.
  */
 #include "harts.h"
 
@@ -19,9 +19,9 @@ static void start(struct harts *harts)
     harts_start(harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
 }
 
-/* ---- Rounds that find nothing ------------------------------------------------------------ */
+/* ---- Cycles that find nothing ------------------------------------------------------------ */
 
-static uint32_t empty_round(struct harts *harts)
+static uint32_t empty_cycle(struct harts *harts)
 {
     uint32_t kicks;
 
@@ -36,8 +36,8 @@ static uint32_t empty_round(struct harts *harts)
     return kicks;
 }
 
-/* Whoever holds the line up without having been rung for is found by the next round. */
-static void empty_round_is_followed_by_one_that_asks_all(void **state)
+/* Whoever holds the line up without having been rung for is found by the next cycle. */
+static void empty_cycle_is_followed_by_one_that_asks_all(void **state)
 {
     struct nvme_completion entry = {.status = 0x7777};
     struct harts harts;
@@ -45,17 +45,17 @@ static void empty_round_is_followed_by_one_that_asks_all(void **state)
     (void)state;
     start(&harts);
     harts_post(&harts, 1);
-    assert_int_equal(empty_round(&harts), 10);
-    assert_int_equal(empty_round(&harts), 110);
+    assert_int_equal(empty_cycle(&harts), 10);
+    assert_int_equal(empty_cycle(&harts), 110);
     harts_answer(&harts);
-    assert_int_equal(empty_round(&harts), 110);
+    assert_int_equal(empty_cycle(&harts), 110);
     outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
     /* It found something: back to those that attend. */
-    assert_int_equal(empty_round(&harts), 10);
-    assert_int_equal(empty_round(&harts), 110);
+    assert_int_equal(empty_cycle(&harts), 10);
+    assert_int_equal(empty_cycle(&harts), 110);
     model_post_entry(harts.fixture.model, 0, entry);
     assert_true(model_level(harts.fixture.model));
-    assert_int_equal(empty_round(&harts), 110);
+    assert_int_equal(empty_cycle(&harts), 110);
     assert_false(model_level(harts.fixture.model));
     harts_finish(&harts);
 }
@@ -82,7 +82,7 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
     start(&harts);
     harts_post(&harts, 1);
     for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
-        empty_round(&harts);
+        empty_cycle(&harts);
         assert_false(harts_masked(&harts));
     }
     assert_false(fixture_saw(&harts.fixture, NVME_EVENT_INTERRUPT_STORM));
@@ -101,7 +101,7 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
         assert_false(nvme_queue_arm(harts.fixture.queues[i]));
     }
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, NVME_STORM_CLAIMS);
-    empty_round(&harts); /* one that was pending: stays masked, says nothing more */
+    empty_cycle(&harts); /* one that was pending: stays masked, says nothing more */
     assert_true(harts_masked(&harts));
     assert_int_equal(harts.fixture.event_count, 1);
     harts_answer(&harts);
@@ -129,7 +129,7 @@ static void storm_is_forgiven_by_home(void **state)
 
     start(&harts);
     for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) {
-        empty_round(&harts);
+        empty_cycle(&harts);
     }
     harts_kicks(&harts);
     assert_int_equal(nvme_queue_closed(harts.fixture.queues[1]), NVME_CLOSED_STORM);
@@ -163,7 +163,7 @@ static void owners_that_get_on_by_themselves_are_no_storm(void **state)
         harts_complete(&harts, 1);
         world.hart = 1;
         assert_int_equal(nvme_queue_service(harts.fixture.queues[1], 1), 1);
-        assert_int_equal(empty_round(&harts), 10);
+        assert_int_equal(empty_cycle(&harts), 10);
     }
     assert_int_equal(harts.fixture.event_count, 0);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, 2 * NVME_STORM_CLAIMS);
@@ -188,7 +188,7 @@ static void close_waits_for_the_owners_answer(void **state)
     harts_kick(&harts, 1);
     world.hart = 0;
     assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
-    assert_true(harts_masked(&harts)); /* the round goes on */
+    assert_true(harts_masked(&harts)); /* the cycle goes on */
     assert_int_equal(nvme_queue_close(harts.fixture.queues[2]), NVME_ERR_BUSY);
     assert_int_equal(harts_kick(&harts, 2), 1);
     world.hart = 0;
@@ -199,7 +199,7 @@ static void close_waits_for_the_owners_answer(void **state)
 }
 
 /* Nothing outstanding, but an answer is owed. */
-static void controller_is_not_closed_amid_a_round(void **state)
+static void controller_is_not_closed_amid_a_cycle(void **state)
 {
     struct harts harts;
 
@@ -219,7 +219,7 @@ static void controller_is_not_closed_amid_a_round(void **state)
     harts_finish(&harts);
 }
 
-/* A pair that is opened again begins anew: counts, rounds, and who is asked. */
+/* A pair that is opened again begins anew: counts, cycles, and who is asked. */
 static void reopened_queue_begins_anew(void **state)
 {
     struct nvme_queue_config config = {.owner = 3, .mode = NVME_MODE_INTERRUPT};
@@ -231,8 +231,8 @@ static void reopened_queue_begins_anew(void **state)
     harts_settle(&harts);
     world.hart = 0;
     assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
-    assert_int_equal(empty_round(&harts), 0); /* nobody attends */
-    assert_int_equal(empty_round(&harts), 100);
+    assert_int_equal(empty_cycle(&harts), 0); /* nobody attends */
+    assert_int_equal(empty_cycle(&harts), 100);
     world.hart = 0;
     assert_int_equal(
         nvme_queue_open(harts.fixture.controller, 1, &config, &harts.fixture.queues[1]), NVME_OK);
@@ -262,8 +262,8 @@ static void poll_queue_is_neither_asked_nor_waited_for(void **state)
     harts_kicks(&harts);
     harts.owners[2] = 2;
     harts_complete(&harts, 2);
-    assert_int_equal(empty_round(&harts), 0);
-    assert_int_equal(empty_round(&harts), 10);
+    assert_int_equal(empty_cycle(&harts), 0);
+    assert_int_equal(empty_cycle(&harts), 10);
     assert_int_equal(harts.outcomes[2].count, 0);
     world.hart = 2;
     assert_int_equal(nvme_queue_service(harts.fixture.queues[2], 1), 1);
@@ -291,12 +291,12 @@ static void shared_line_needs_kicks_and_excludes_vectors(void **state)
 int main(void)
 {
     struct CMUnitTest tests[9 + COUNT_OF(pardon_cases)] = {
-        cmocka_unit_test(empty_round_is_followed_by_one_that_asks_all),
+        cmocka_unit_test(empty_cycle_is_followed_by_one_that_asks_all),
         cmocka_unit_test(stale_entry_of_an_idle_queue_is_found_by_its_owner),
         cmocka_unit_test(storm_masks_the_line_and_wakes_all_owners),
         cmocka_unit_test(owners_that_get_on_by_themselves_are_no_storm),
         cmocka_unit_test(close_waits_for_the_owners_answer),
-        cmocka_unit_test(controller_is_not_closed_amid_a_round),
+        cmocka_unit_test(controller_is_not_closed_amid_a_cycle),
         cmocka_unit_test(reopened_queue_begins_anew),
         cmocka_unit_test(poll_queue_is_neither_asked_nor_waited_for),
         cmocka_unit_test(shared_line_needs_kicks_and_excludes_vectors),
@@ -305,5 +305,5 @@ int main(void)
 
     fixture_add_cases(tests, &count, storm_is_forgiven_by_home, pardon_cases,
                       COUNT_OF(pardon_cases), sizeof(pardon_cases[0]));
-    return fixture_run("shared rounds", tests, count);
+    return fixture_run("shared cycles", tests, count);
 }
