@@ -56,8 +56,8 @@
  *     MSI-X             vector   owner       nvme_vector_service
  *     each of them      IPI      owner       nvme_queue_kicked for its queues
  *
- * The IRQ hart is nvme_config.home. A hart that begins to take IPIs sends itself one, because an
- * earlier one found no handler.
+ * The IRQ hart is nvme_config.the IRQ hart. A hart that begins to take IPIs sends itself one,
+ * because an earlier one found no handler.
  */
 #ifndef NVME_H
 #define NVME_H
@@ -218,10 +218,10 @@ struct nvme_config {
                                     INTMS are not used */
     bool mask_line;              /* nvme_irq_service masks the line while it runs: see there. The
                                     same for all controllers of a line */
-    bool shared;                 /* shared INTx: the line interrupts hart `home`, for queues of any
+    bool shared;       /* shared INTx: the line interrupts hart `the IRQ hart`, for queues of any
                                     owner; needs kick, excludes msix */
-    uint32_t home;               /* the IRQ hart, numbered as owners; it need not own a queue */
-    void *hook_arg;              /* first argument of each hook; a hook may be NULL */
+    uint32_t irq_hart; /* the IRQ hart, numbered as owners; it need not own a queue */
+    void *hook_arg;    /* first argument of each hook; a hook may be NULL */
     /* Sends an IPI to hart `owner`, whose handler calls what the table above says. Earlier stores
        of this hart are visible there. Any owner. Needed when several harts own queues of the
        controller: if it fails, each ends the requests of its own queues. */

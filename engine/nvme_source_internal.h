@@ -185,9 +185,9 @@ bool nvme_hybrid_spin(struct nvme_queue *queue);
 /* ---- shared.c: one line, several harts -------------------------------------------------- */
 
 /*
- * A claim of a shared line, on home: begins a cycle, unless one is under way. Returns the
- * completions found on home's own queues. nvme_shared_end() behind it, when all controllers of the
- * line have begun theirs: ends the cycle if nobody is waited for any more.
+ * A claim of a shared line, on the IRQ hart: begins a cycle, unless one is under way. Returns the
+ * completions found on the IRQ hart's own queues. nvme_shared_end() behind it, when all controllers
+ * of the line have begun theirs: ends the cycle if nobody is waited for any more.
  */
 NVME_COLD uint32_t nvme_shared_begin(struct nvme_controller *controller);
 NVME_COLD void nvme_shared_end(struct nvme_controller *controller);
@@ -195,7 +195,7 @@ NVME_COLD void nvme_shared_end(struct nvme_controller *controller);
 /* Answers the cycle that waits for the queue, if one does. Returns the completions found. */
 uint32_t nvme_shared_answer(struct nvme_queue *queue);
 
-/* An owner has something for home to do: home does it here, others kick it. */
+/* An owner has something for the IRQ hart to do: the IRQ hart does it here, others kick it. */
 void nvme_shared_turn(const struct nvme_queue *queue);
 
 #endif

@@ -76,8 +76,8 @@ struct nvme_source {
 };
 
 /*
- * A line that several harts share. Sets of queues have a bit per queue index. Written by home, but
- * for the sets, which are atomic; owners read the flags. tests/spin/shared.pml
+ * A line that several harts share. Sets of queues have a bit per queue index. Written by the IRQ
+ * hart, but for the sets, which are atomic; owners read the flags. tests/spin/shared.pml
  */
 struct nvme_cycle {
     uint64_t claims;
@@ -86,9 +86,10 @@ struct nvme_cycle {
     uint64_t members;   /* of this cycle, or of the last one */
     uint64_t waiting;   /* members that have not answered */
     uint64_t sleepers;  /* hybrid mode: whose owners rely on the line; it is open while there are */
-    uint64_t unclaimed; /* queues whose owners wait for an interrupt in vain: home looks why */
-    uint64_t missed;    /* those that had none, until their owners count it */
-    bool got_on;        /* a cycle has found something since home looked here */
+    uint64_t
+        unclaimed;   /* queues whose owners wait for an interrupt in vain: the IRQ hart looks why */
+    uint64_t missed; /* those that had none, until their owners count it */
+    bool got_on;     /* a cycle has found something since the IRQ hart looked here */
 };
 
 #define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */
@@ -174,10 +175,11 @@ struct nvme_queue {
     struct nvme_source vector_source;
     struct nvme_wait wait;
 
-    /* A shared line, written by the owner, read by home when the cycle is over. */
+    /* A shared line, written by the owner, read by the IRQ hart when the cycle is over. */
     uint64_t cycle_useful;   /* useful completions at the last answer */
     uint64_t cycle_progress; /* between the last two answers */
-    uint64_t asked_claims;   /* seen_claims, and seen_openings, when home was asked whether an */
+    uint64_t
+        asked_claims; /* seen_claims, and seen_openings, when the IRQ hart was asked whether an */
     uint64_t asked_openings; /* interrupt is missed: stable while cycle.unclaimed has its bit */
 
     /* The watchdog, written by the owner. */

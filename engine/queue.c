@@ -385,7 +385,7 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
         counters->interrupts += queue->source->claims;
         counters->spurious += queue->source->empty_claims;
     }
-    /* Found by home, not yet collected by the watchdog. */
+    /* Found by the IRQ hart, not yet collected by the watchdog. */
     counters->missed += (NVME_PEEK(&queue->controller->cycle.missed) & nvme_queue_bit(queue)) != 0;
     counters->posts = queue->sq_laps * queue->depth_entries + tail - waiting;
 }

@@ -33,8 +33,8 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
     queue->clock_ms += gap_ms;
 }
 
-/* Whether an interrupt of a shared line is missed, home can tell. */
-static void ask_home(struct nvme_queue *queue)
+/* Whether an interrupt of a shared line is missed, the IRQ hart can tell. */
+static void ask_irq_hart(struct nvme_queue *queue)
 {
     struct nvme_controller *controller = queue->controller;
     uint64_t bit = nvme_queue_bit(queue);
@@ -44,18 +44,18 @@ static void ask_home(struct nvme_queue *queue)
         queue->asked_openings = queue->seen_openings;
         __atomic_fetch_or(&controller->cycle.unclaimed, bit, __ATOMIC_RELEASE);
     }
-    if (queue->owner == controller->config.home) {
+    if (queue->owner == controller->config.irq_hart) {
         nvme_irq_kicked(controller);
     } else {
-        controller->config.kick(controller->config.hook_arg, controller->config.home);
+        controller->config.kick(controller->config.hook_arg, controller->config.irq_hart);
     }
 }
 
 /*
  * A drain that no claim stands behind. Masked as in the handler: an interrupt controller that knows
  * edges only would not tell of an entry that comes between the last look and the head doorbell. A
- * shared line is home's to mask: it is asked to. A vector tells of each entry, and its owner may
- * not touch the line.
+ * shared line is the IRQ hart's to mask: it is asked to. A vector tells of each entry, and its
+ * owner may not touch the line.
  */
 static void service_unclaimed(struct nvme_queue *queue)
 {
@@ -63,7 +63,7 @@ static void service_unclaimed(struct nvme_queue *queue)
 
     if (nvme_queue_shares(queue)) {
         nvme_queue_service(queue, queue->depth_entries);
-        ask_home(queue);
+        ask_irq_hart(queue);
     } else if (queue->source->message) {
         nvme_queue_service(queue, queue->depth_entries);
     } else {
@@ -73,7 +73,7 @@ static void service_unclaimed(struct nvme_queue *queue)
     }
 }
 
-/* Those of a shared line are home's, who publishes them. */
+/* Those of a shared line are the IRQ hart's, who publishes them. */
 static uint64_t claims_of(const struct nvme_queue *queue)
 {
     return nvme_queue_shares(queue) ? NVME_PEEK(&queue->controller->cycle.claims)
@@ -89,7 +89,7 @@ static bool is_late(const struct nvme_queue *queue)
            NVME_PEEK(&source->openings) != queue->seen_openings;
 }
 
-/* What home has found out about this queue. */
+/* What the IRQ hart has found out about this queue. */
 static void collect_missed(struct nvme_queue *queue)
 {
     struct nvme_cycle *cycle = &queue->controller->cycle;
@@ -112,7 +112,7 @@ static void service_overdue(struct nvme_queue *queue)
     bool late = serviced || is_late(queue);
 
     queue->counters.late += late;
-    /* Whether one is missed on a shared line, home can tell. */
+    /* Whether one is missed on a shared line, the IRQ hart can tell. */
     queue->counters.missed += !late && !nvme_queue_shares(queue);
     if (serviced) {
         return;
@@ -144,7 +144,7 @@ static void look_for_overdue(struct nvme_queue *queue, uint64_t now_ns)
     }
 }
 
-/* A storm whose time is over ends. That of a shared line is home's to end. */
+/* A storm whose time is over ends. That of a shared line is the IRQ hart's to end. */
 static void pardon_source(struct nvme_queue *queue, uint64_t now_ns)
 {
     struct nvme_source *source = queue->source;

@@ -2,11 +2,12 @@
 /*
  * Shared delivery: one INTx line for the queues of several harts.
  *
- * One hart, home, takes the line. Each claim begins a cycle: home masks the line, names the members
- * (queues that have been rung for) and kicks their owners. Each drains its own queue and takes
- * itself out of the set of those waited for; the last one kicks home, which opens the line again:
- * an edge, if anything is left. Nobody looks at another hart's ring. INTMS and INTMC stay with
- * home, for a claim may come just before the last answer. Modelled in tests/spin/shared.pml.
+ * One hart, the IRQ hart, takes the line. Each claim begins a cycle: the IRQ hart masks the line,
+ * names the members (queues that have been rung for) and kicks their owners. Each drains its own
+ * queue and takes itself out of the set of those waited for; the last one kicks the IRQ hart, which
+ * opens the line again: an edge, if anything is left. Nobody looks at another hart's ring. INTMS
+ * and INTMC stay with the IRQ hart, for a claim may come just before the last answer. Modelled in
+ * tests/spin/shared.pml.
  */
 #include "nvme_internal.h"
 
@@ -29,7 +30,7 @@ static NVME_INLINE bool answer(struct nvme_queue *queue, uint32_t *found)
     queue->counters.interrupts++;
     queue->counters.spurious += drained == 0;
     *found += drained;
-    /* What the drain has done is done when home sees it; pairs with end_cycle(). */
+    /* What the drain has done is done when the IRQ hart sees it; pairs with end_cycle(). */
     return __atomic_fetch_and(&queue->controller->cycle.waiting, ~bit, __ATOMIC_ACQ_REL) == bit;
 }
 
@@ -76,13 +77,13 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     cycle->members = choose_members(controller);
     __atomic_store_n(&cycle->waiting, cycle->members, __ATOMIC_RELEASE);
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
-        if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner != config->home) {
+        if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner != config->irq_hart) {
             config->kick(config->hook_arg, controller->queues[i].owner);
         }
     }
     /* Behind the kicks: the others work meanwhile. */
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
-        if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner == config->home) {
+        if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner == config->irq_hart) {
             answer(&controller->queues[i], &found);
         }
     }
@@ -136,8 +137,8 @@ void nvme_shared_end(struct nvme_controller *controller)
 
 /*
  * Owners that have found an entry of long ago. Where the line was open all the time and no claim
- * has come, the interrupt is lost; else home was only slow, which its owner cannot know. The line
- * gets an edge if anything is left. An owner asks again only when its bit is gone.
+ * has come, the interrupt is lost; else the IRQ hart was only slow, which its owner cannot know.
+ * The line gets an edge if anything is left. An owner asks again only when its bit is gone.
  */
 static void look_for_unclaimed(struct nvme_controller *controller)
 {
@@ -192,10 +193,10 @@ void nvme_shared_turn(const struct nvme_queue *queue)
     struct nvme_controller *controller = queue->controller;
     const struct nvme_config *config = &controller->config;
 
-    if (queue->owner == config->home) {
+    if (queue->owner == config->irq_hart) {
         take_turn(controller);
     } else {
-        config->kick(config->hook_arg, config->home);
+        config->kick(config->hook_arg, config->irq_hart);
     }
 }
 

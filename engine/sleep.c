@@ -7,9 +7,9 @@
 #include "nvme_internal.h"
 
 /*
- * The mask of a shared line is one for all: home may keep it closed while nobody sleeps. Both
- * change the set of sleepers, home by nothing: who comes second sees what the other has stored
- * before.
+ * The mask of a shared line is one for all: the IRQ hart may keep it closed while nobody sleeps.
+ * Both change the set of sleepers, the IRQ hart by nothing: who comes second sees what the other
+ * has stored before.
  */
 static bool arm_shared(struct nvme_queue *queue)
 {

@@ -117,7 +117,7 @@ enum nvme_error nvme_queue_set_mode(struct nvme_queue *queue, enum nvme_mode mod
         queue->controller->config.vector_mask == NULL) {
         return NVME_ERR_INTERRUPT;
     }
-    nvme_check_hart(nvme_queue_shares(queue) ? queue->controller->config.home : queue->owner);
+    nvme_check_hart(nvme_queue_shares(queue) ? queue->controller->config.irq_hart : queue->owner);
     irq = hal_irq_save();
     enter_mode(queue->source, mode);
     hal_irq_restore(irq);

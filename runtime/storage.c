@@ -156,7 +156,7 @@ static bool open_all(struct storage *storage)
             return false;
         }
     }
-    return connect_lines(storage) && storage_start_homes(storage);
+    return connect_lines(storage) && storage_start_irq_harts(storage);
 }
 
 /* Nothing is open; the functions are known. False: the configuration is wrong, which was said. */

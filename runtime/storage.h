@@ -50,11 +50,11 @@ struct storage_config {
 struct storage_controller {
     struct nvme_controller *engine;
     const struct pci_function *function;
-    struct msix msix; /* vector_count 0: it has none, or the machine no IMSIC */
-    bool shared;      /* its line has queues of several harts, or of another than it goes to */
-    uint32_t home;    /* hart that its line goes to */
-    bool quiet;       /* why it is not used was said before */
-    bool noted;       /* it was said just now */
+    struct msix msix;  /* vector_count 0: it has none, or the machine no IMSIC */
+    bool shared;       /* its line has queues of several harts, or of another than it goes to */
+    uint32_t irq_hart; /* hart that its line goes to */
+    bool quiet;        /* why it is not used was said before */
+    bool noted;        /* it was said just now */
     struct nvme_namespace ns;
     struct nvme_namespace_info identity; /* of ns */
     struct nvme_event events[STORAGE_EVENTS_MAX];

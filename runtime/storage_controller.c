@@ -96,7 +96,7 @@ static enum storage_step open_engine(struct storage *storage, struct storage_con
         .max_transfer_bytes = storage->config.max_transfer_bytes,
         .command_timeout_ns = storage->config.timeout_ns,
         .shared = controller->shared,
-        .home = controller->home,
+        .irq_hart = controller->irq_hart,
         .msix = controller->msix.vector_count != 0,
         .hook_arg = controller,
         .kick = kick,

@@ -62,7 +62,7 @@ void storage_route_lines(const struct storage *storage);
 uint32_t storage_harts(const struct storage *storage);
 
 /* Harts that take lines and own no queue answer kicks from now on; owners start themselves. */
-bool storage_start_homes(struct storage *storage);
+bool storage_start_irq_harts(struct storage *storage);
 
 /* What an IPI would make this hart do, in a thread of it: a cycle that waits for it goes on. */
 void storage_answer(struct storage *storage);

@@ -92,7 +92,7 @@ static struct storage_line *find_line(struct storage *storage, struct machine_in
  * A hart for the line of controllers[index]: the first of its owners that the line's interrupt
  * controller reaches, else one that it reaches, each line another. hart_count(): none.
  */
-static uint32_t choose_home(const struct storage *storage, uint32_t index, uint32_t controllers)
+static uint32_t choose_irq_hart(const struct storage *storage, uint32_t index, uint32_t controllers)
 {
     struct machine_interrupt irq = storage->controllers[index].function->irq;
     uint32_t owners = storage->config.spread ? 1 : storage->config.harts;
@@ -119,7 +119,7 @@ static uint32_t choose_home(const struct storage *storage, uint32_t index, uint3
 }
 
 /* Why the line cannot go where it should. */
-static bool refuse_home(const struct storage *storage, struct storage_controller *controller)
+static bool refuse_irq_hart(const struct storage *storage, struct storage_controller *controller)
 {
     struct machine_interrupt irq = controller->function->irq;
     char reached[REACHED_BYTES] = " none";
@@ -152,23 +152,24 @@ bool storage_plan_line(struct storage *storage, uint32_t index, uint32_t control
     uint32_t owner = config->spread ? 0 : index;
     uint32_t first = 0;
 
-    controller->home = owner;
+    controller->irq_hart = owner;
     if (config->mode == NVME_MODE_POLL || controller->msix.vector_count != 0) {
         return true;
     }
     while (!is_same(storage->controllers[first].function->irq, controller->function->irq)) {
         first++;
     }
-    controller->home = storage->controllers[first].home;
+    controller->irq_hart = storage->controllers[first].irq_hart;
     if (first == index) {
-        controller->home = config->line_hart != 0 ? config->line_hart - 1
-                                                  : choose_home(storage, index, controllers);
+        controller->irq_hart = config->line_hart != 0
+                                   ? config->line_hart - 1
+                                   : choose_irq_hart(storage, index, controllers);
     }
-    if (!wired_reaches(controller->function->irq, controller->home)) {
-        return refuse_home(storage, controller);
+    if (!wired_reaches(controller->function->irq, controller->irq_hart)) {
+        return refuse_irq_hart(storage, controller);
     }
     controller->shared =
-        controller->home != owner || (!config->spread && index + controllers < config->harts);
+        controller->irq_hart != owner || (!config->spread && index + controllers < config->harts);
     return true;
 }
 
@@ -179,7 +180,7 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
 
     if (line == NULL) {
         line = &storage->lines[storage->line_count];
-        *line = (struct storage_line){.irq = irq, .hart = controller->home};
+        *line = (struct storage_line){.irq = irq, .hart = controller->irq_hart};
         /* Kicks may be looking already: pairs with kick_lines(). */
         __atomic_store_n(&storage->line_count, storage->line_count + 1, __ATOMIC_RELEASE);
     }
@@ -294,14 +295,14 @@ uint32_t storage_harts(const struct storage *storage)
     uint32_t count = owner_count(storage);
 
     for (uint32_t i = 0; i < storage->controller_count; i++) {
-        uint32_t home = storage->controllers[i].home;
+        uint32_t irq_hart = storage->controllers[i].irq_hart;
 
-        count = home >= count ? home + 1 : count;
+        count = irq_hart >= count ? irq_hart + 1 : count;
     }
     return count != 0 ? count : 1;
 }
 
-static void start_home(void *arg, unsigned index)
+static void start_irq_hart(void *arg, unsigned index)
 {
     struct storage *storage = arg;
 
@@ -310,10 +311,10 @@ static void start_home(void *arg, unsigned index)
     }
 }
 
-bool storage_start_homes(struct storage *storage)
+bool storage_start_irq_harts(struct storage *storage)
 {
     if (storage_harts(storage) > owner_count(storage) &&
-        harts_run(storage_harts(storage), start_home, storage) != 0) {
+        harts_run(storage_harts(storage), start_irq_hart, storage) != 0) {
         printf("error: a hart that takes interrupts does not start\n");
         return false;
     }

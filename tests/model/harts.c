@@ -6,37 +6,37 @@
 
 static uint8_t buffer[HARTS_BLOCK] __attribute__((aligned(4096)));
 
-static void share(struct harts *harts, uint32_t home)
+static void share(struct harts *harts, uint32_t irq_hart)
 {
     world.knows_hart = true;
-    harts->home = home;
+    harts->irq_hart = irq_hart;
     harts->fixture.config.shared = true;
-    harts->fixture.config.home = home;
-    harts->fixture.model->home_masks = true;
-    harts->fixture.model->home = home;
+    harts->fixture.config.irq_hart = irq_hart;
+    harts->fixture.model->irq_hart_masks = true;
+    harts->fixture.model->irq_hart = irq_hart;
 }
 
-void harts_init(struct harts *harts, enum model_line_kind kind, uint32_t home)
+void harts_init(struct harts *harts, enum model_line_kind kind, uint32_t irq_hart)
 {
     memset(harts, 0, sizeof(*harts));
     fixture_init(&harts->fixture);
     harts->fixture.line.kind = kind;
-    share(harts, home);
+    share(harts, irq_hart);
 }
 
-void harts_init_more(struct harts *harts, struct model_line *line, uint32_t home)
+void harts_init_more(struct harts *harts, struct model_line *line, uint32_t irq_hart)
 {
     memset(harts, 0, sizeof(*harts));
     fixture_init_more(&harts->fixture);
     harts->fixture.model->line = line;
-    share(harts, home);
+    share(harts, irq_hart);
 }
 
 void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, enum nvme_mode mode)
 {
     struct fixture *fixture = &harts->fixture;
 
-    world.hart = harts->home;
+    world.hart = harts->irq_hart;
     fixture_start(fixture, 0, mode);
     harts->count = count;
     for (uint32_t i = 0; i < count; i++) {
@@ -54,7 +54,7 @@ void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, en
 
 void harts_finish(struct harts *harts)
 {
-    world.hart = harts->home;
+    world.hart = harts->irq_hart;
     fixture_finish(&harts->fixture);
 }
 
@@ -88,7 +88,7 @@ bool harts_claim_both(struct harts *first, struct nvme_controller *second)
     if (!model_line_claim(line)) {
         return false;
     }
-    world.hart = first->home;
+    world.hart = first->irq_hart;
     nvme_irq_service(both, second != NULL ? 2 : 1);
     model_line_complete(line);
     return true;
@@ -105,9 +105,9 @@ uint32_t harts_kick(struct harts *harts, uint32_t queue)
     return nvme_queue_kicked(harts->fixture.queues[queue]);
 }
 
-void harts_kick_home(struct harts *harts)
+void harts_kick_irq_hart(struct harts *harts)
 {
-    world.hart = harts->home;
+    world.hart = harts->irq_hart;
     nvme_irq_kicked(harts->fixture.controller);
 }
 
@@ -141,8 +141,8 @@ bool harts_deliver(struct harts *harts, uint32_t hart)
             harts_kick(harts, i);
         }
     }
-    if (hart == harts->home) {
-        harts_kick_home(harts);
+    if (hart == harts->irq_hart) {
+        harts_kick_irq_hart(harts);
     }
     return true;
 }
@@ -170,6 +170,6 @@ bool harts_masked(const struct harts *harts)
 
 void harts_set_mode(struct harts *harts, enum nvme_mode mode)
 {
-    world.hart = harts->home;
+    world.hart = harts->irq_hart;
     assert_int_equal(nvme_queue_set_mode(harts->fixture.queues[0], mode), NVME_OK);
 }

@@ -3,7 +3,8 @@
  * Several harts with a queue each on one shared line, for the tests of shared delivery.
  *
  * The test plays the harts: kicks are only recorded (fixture.kicks), and come when the test says
- * so. The model knows whose turn it is and finds a mask that another hart than home has written.
+ * so. The model knows whose turn it is and finds a mask that another hart than the IRQ hart has
+ * written.
  */
 #ifndef HARTS_H
 #define HARTS_H
@@ -19,16 +20,16 @@ enum {
 struct harts {
     struct fixture fixture;
     uint32_t count;
-    uint32_t home;
+    uint32_t irq_hart;
     uint32_t owners[FIXTURE_QUEUES]; /* by queue */
     struct outcome outcomes[FIXTURE_QUEUES];
 };
 
 /* A new world, a controller with a shared line. Knobs may be changed before harts_start. */
-void harts_init(struct harts *harts, enum model_line_kind kind, uint32_t home);
+void harts_init(struct harts *harts, enum model_line_kind kind, uint32_t irq_hart);
 
 /* Another one, on the same line. */
-void harts_init_more(struct harts *harts, struct model_line *line, uint32_t home);
+void harts_init_more(struct harts *harts, struct model_line *line, uint32_t irq_hart);
 
 /* Opens `count` queues on the owners named; nothing is pending then, no kick is recorded. */
 void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, enum nvme_mode mode);
@@ -45,15 +46,15 @@ void harts_answer(struct harts *harts);
 /* The same behind a post, for one queue. */
 void harts_complete(struct harts *harts, uint32_t queue);
 
-/* Home takes the claim and runs its handler; false if none is pending. */
+/* The IRQ hart takes the claim and runs its handler; false if none is pending. */
 bool harts_claim(struct harts *harts);
 
 /* The same on a line with another controller. */
 bool harts_claim_both(struct harts *first, struct nvme_controller *second);
 
-/* A kick comes: to the owner of a queue; to home. */
+/* A kick comes: to the owner of a queue; to the IRQ hart. */
 uint32_t harts_kick(struct harts *harts, uint32_t queue);
-void harts_kick_home(struct harts *harts);
+void harts_kick_irq_hart(struct harts *harts);
 
 /* The owner watchdogs its queue after so many milliseconds. */
 void harts_watch(struct harts *harts, uint32_t queue, uint64_t ms);
@@ -70,7 +71,7 @@ bool harts_deliver(struct harts *harts, uint32_t hart);
 /* True while the line is masked. */
 bool harts_masked(const struct harts *harts);
 
-/* Home changes the mode. */
+/* The IRQ hart changes the mode. */
 void harts_set_mode(struct harts *harts, enum nvme_mode mode);
 
 #endif

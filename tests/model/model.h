@@ -196,8 +196,8 @@ struct model {
     bool counts_pending;        /* the line follows a count of busy queues, as QEMU's */
     bool posted;                /* writes arrive later: see model_arrive() */
     bool msix;                  /* vectors instead of the line */
-    bool home_masks;            /* a line of several harts: only home writes its mask */
-    uint32_t home;              /* whose it is then, as world.hart */
+    bool irq_hart_masks;        /* a line of several harts: only the IRQ hart writes its mask */
+    uint32_t irq_hart;          /* whose it is then, as world.hart */
     bool line_broken;           /* redundant doorbells do not lower it */
     bool stops_late;            /* behind EN = 0 it moves data until RDY falls */
     bool stop_leaks;            /* as QEMU: entries left at EN = 0 raise pending_extra */
@@ -238,7 +238,7 @@ struct model {
     uint32_t posted_first;
     uint32_t posted_count;
     bool asserted;
-    bool masked_by_other;                 /* another hart than home: it must disable next */
+    bool masked_by_other;                 /* another hart than the IRQ hart: it must disable next */
     struct model_write writes[MODEL_LOG]; /* registers, the first ones */
     uint32_t write_count;
     struct model_write doorbells[MODEL_LOG]; /* the first ones */

@@ -149,7 +149,7 @@ void model_line_complete(struct model_line *line)
 
 void model_judge_mask(struct model *model, uint32_t offset, uint32_t value)
 {
-    bool other = model->home_masks && world.hart != model->home;
+    bool other = model->irq_hart_masks && world.hart != model->irq_hart;
 
     if (model->masked_by_other && (offset != NVME_REG_CC || (value & NVME_CC_EN) != 0)) {
         world_find("hart %u masks a line that is not its own", world.hart);

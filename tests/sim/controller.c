@@ -209,7 +209,7 @@ void sim_controllers_prepare(struct sim *sim)
         sim->lines[i].kind = RANDOM_ONE(&sim->random, kinds);
         sim->masks[i] = (sim->posted && sim->lines[i].kind != MODEL_LINE_LEVEL) ||
                         random_chance(&sim->bus, 300);
-        sim->homes[i] = random_below(&sim->random, SIM_HARTS);
+        sim->irq_harts[i] = random_below(&sim->random, SIM_HARTS);
     }
     for (uint32_t i = 0; i < sim->controller_count; i++) {
         sim->controllers[i].sim = sim;
@@ -246,7 +246,7 @@ bool sim_queue_open(struct sim_queue *queue)
     if (random_chance(random, 300)) {
         config.depth_entries = random_between(random, NVME_DEPTH_MIN, info.depth_entries);
     }
-    world.hart = controller->home;
+    world.hart = controller->irq_hart;
     error = nvme_queue_open(controller->engine, queue->index, &config, &queue->engine);
     queue->depth_entries = config.depth_entries != 0 ? config.depth_entries : info.depth_entries;
     queue->open = error == NVME_OK;
@@ -267,7 +267,7 @@ void sim_queue_close(struct sim_queue *queue)
     sim_moments(controller->sim);
     world_note(controller->model, "close: queue", queue->index, queue->outstanding, 0);
     queue->closing = true;
-    world.hart = controller->home;
+    world.hart = controller->irq_hart;
     error = nvme_queue_close(queue->engine);
     if ((error == NVME_ERR_STATE && controller->may_fail) ||
         (error == NVME_ERR_BUSY && controller->config.shared)) {
@@ -300,7 +300,7 @@ bool sim_controller_open(struct sim_controller *controller)
     struct nvme_controller_info info;
     enum nvme_error error;
 
-    world.hart = controller->home;
+    world.hart = controller->irq_hart;
     error = nvme_controller_open(&controller->config, &controller->memory, &controller->engine);
     controller->failed = false;
     if (error == NVME_OK) {
@@ -340,7 +340,7 @@ void sim_controller_close(struct sim_controller *controller)
         struct nvme_controller *engine = controller->engine;
 
         controller->engine = NULL; /* the handler is detached */
-        world.hart = controller->home;
+        world.hart = controller->irq_hart;
         error = nvme_controller_close(engine);
     }
     if (error == NVME_ERR_STUCK && controller->may_fail) {

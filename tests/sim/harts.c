@@ -5,22 +5,22 @@
  */
 #include "sim.h"
 
-/* The line goes to its home; the queues are anybody's. Home need not own one. */
+/* The line goes to its IRQ hart; the queues are anybody's. The IRQ hart need not own one. */
 void sim_choose_owners(struct sim_controller *controller)
 {
     struct random *random = &controller->sim->random;
 
-    controller->home = controller->sim->homes[controller->line];
+    controller->irq_hart = controller->sim->irq_harts[controller->line];
     for (uint32_t i = 0; i < SIM_QUEUES; i++) {
-        controller->queues[i].owner = controller->home;
+        controller->queues[i].owner = controller->irq_hart;
     }
     if (controller->config.msix || random_chance(random, 500)) {
         return;
     }
     controller->config.shared = true;
-    controller->config.home = controller->home;
-    controller->model->home_masks = true;
-    controller->model->home = controller->home;
+    controller->config.irq_hart = controller->irq_hart;
+    controller->model->irq_hart_masks = true;
+    controller->model->irq_hart = controller->irq_hart;
     for (uint32_t i = 0; i < SIM_QUEUES; i++) {
         controller->queues[i].owner = random_below(random, SIM_HARTS);
     }
@@ -30,7 +30,7 @@ void sim_choose_owners(struct sim_controller *controller)
 void sim_kick(void *arg, uint32_t owner)
 {
     struct sim_controller *controller = arg;
-    bool known = owner == controller->home;
+    bool known = owner == controller->irq_hart;
 
     for (uint32_t i = 0; i < SIM_QUEUES; i++) {
         known |= controller->queues[i].owner == owner;
@@ -53,7 +53,7 @@ static void take_kick(struct sim_controller *controller, uint32_t hart)
             nvme_queue_kicked(queue->engine);
         }
     }
-    if (controller->config.shared && controller->home == hart) {
+    if (controller->config.shared && controller->irq_hart == hart) {
         nvme_irq_kicked(controller->engine);
     }
 }
@@ -69,7 +69,7 @@ bool sim_deliver(struct sim *sim, uint32_t hart)
     sim->kicked &= ~(UINT32_C(1) << hart);
     /* An interrupt that is pending comes first, as with the PLIC's priority over software's. */
     for (uint32_t line = 0; line < SIM_CONTROLLERS; line++) {
-        if (sim->homes[line] == hart) {
+        if (sim->irq_harts[line] == hart) {
             sim_interrupts(sim, line);
         }
     }
@@ -109,7 +109,10 @@ void sim_any_kick(struct sim *sim)
     sim_deliver(sim, hart);
 }
 
-/* Amid the work of a hart, its interrupts on or off: another one takes its kick, home its claim. */
+/*
+ * Amid the work of a hart, its interrupts on or off: another one takes its kick, the IRQ hart its
+ * claim.
+ */
 void sim_hart_meanwhile(void *arg)
 {
     struct sim *sim = arg;
@@ -126,7 +129,7 @@ void sim_hart_meanwhile(void *arg)
     sim->in_handler = false;
     world.irq_depth = 0;
     for (uint32_t line = 0; line < SIM_CONTROLLERS; line++) {
-        if (sim->homes[line] == hart) {
+        if (sim->irq_harts[line] == hart) {
             sim_interrupts(sim, line);
         }
     }
@@ -140,7 +143,7 @@ void sim_hart_meanwhile(void *arg)
     world.hart = acting;
 }
 
-/* Others end their requests before home closes their queues. */
+/* Others end their requests before the IRQ hart closes their queues. */
 void sim_shared_quiesce(struct sim_controller *controller)
 {
     bool quiet = controller->sim->quiet;
@@ -151,9 +154,9 @@ void sim_shared_quiesce(struct sim_controller *controller)
     controller->sim->quiet = quiet;
 }
 
-/* Whether home may close the queue now. */
+/* Whether the IRQ hart may close the queue now. */
 bool sim_may_close(const struct sim_queue *queue)
 {
-    return !queue->controller->config.shared || queue->owner == queue->controller->home ||
+    return !queue->controller->config.shared || queue->owner == queue->controller->irq_hart ||
            queue->outstanding == 0;
 }

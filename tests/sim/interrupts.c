@@ -36,7 +36,7 @@ static bool line_interrupts(struct sim *sim, uint32_t line)
     }
     sim->in_handler = true;
     acting = world.hart;
-    world.hart = sim->homes[line];
+    world.hart = sim->irq_harts[line];
     nvme_irq_service(engines, count);
     sim_arrive(sim);
     model_line_complete(&sim->lines[line]);
@@ -111,7 +111,7 @@ static void check_sleep(struct sim_queue *queue)
     world_arrive();
     pending = controller->config.msix ? controller->model->vectors[queue->index + 1].arrived
                                       : controller->sim->lines[controller->line].pending;
-    /* A cycle, or home opening the line, is under way as long as there are kicks. */
+    /* A cycle, or the IRQ hart opening the line, is under way as long as there are kicks. */
     pending |= controller->config.shared && controller->sim->kicked != 0;
     if (cq->head != cq->tail && !pending && !controller->interrupts_lost && !controller->may_fail) {
         sim_fail(controller->sim, "controller %u, queue %u: its owner sleeps beside an entry",
@@ -206,8 +206,8 @@ void sim_change_mode(struct sim_queue *queue)
 
     if (!sim->in_handler) {
         sim_moments(sim);
-        world.hart = queue->controller->home;
-    } else if (world.hart != queue->controller->home) {
+        world.hart = queue->controller->irq_hart;
+    } else if (world.hart != queue->controller->irq_hart) {
         return;
     }
     world_note(queue->controller->model, "mode: queue, mode", queue->index, mode, 0);

@@ -42,7 +42,7 @@ struct sim_queue {
     struct sim_controller *controller;
     struct nvme_queue *engine;
     uint32_t index;
-    uint32_t owner; /* a hart: home, unless the line is shared */
+    uint32_t owner; /* a hart: the IRQ hart, unless the line is shared */
     uint32_t depth_entries;
     uint32_t outstanding; /* requests; parts do not count */
     bool open;
@@ -74,8 +74,8 @@ struct sim_controller {
     struct nvme_namespace ns;
     struct sim_queue queues[SIM_QUEUES];
     uint32_t queue_count;
-    uint32_t line; /* index in sim.lines; not used with MSI-X */
-    uint32_t home; /* the hart that takes its interrupts and administrates it */
+    uint32_t line;     /* index in sim.lines; not used with MSI-X */
+    uint32_t irq_hart; /* the hart that takes its interrupts and administrates it */
     uint8_t *shadow;
     uint8_t *busy; /* per block: readers, or BLOCK_WRITTEN */
     bool may_fail; /* a fault may end it: errors of the controller are no violation then */
@@ -96,11 +96,11 @@ struct sim {
     struct sim_controller controllers[SIM_CONTROLLERS];
     uint32_t controller_count;
     struct model_line lines[SIM_CONTROLLERS];
-    uint32_t homes[SIM_CONTROLLERS]; /* of the lines: harts */
-    bool masks[SIM_CONTROLLERS];     /* of the lines: whether the handler masks them meanwhile */
-    bool posted;                     /* register writes are on their way for a while */
-    uint32_t kicked;                 /* a bit per hart that a kick is on its way to */
-    uint32_t away;                   /* likewise: in the midst of something, interrupts off */
+    uint32_t irq_harts[SIM_CONTROLLERS]; /* of the lines: harts */
+    bool masks[SIM_CONTROLLERS]; /* of the lines: whether the handler masks them meanwhile */
+    bool posted;                 /* register writes are on their way for a while */
+    uint32_t kicked;             /* a bit per hart that a kick is on its way to */
+    uint32_t away;               /* likewise: in the midst of something, interrupts off */
     struct sim_request requests[SIM_REQUESTS];
     uint8_t *arena; /* DMA memory of all controllers */
     size_t arena_bytes;

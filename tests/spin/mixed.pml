@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A line with two controllers: A in shared delivery (home's queue and another owner's), B with
- * queues of home's alone, served by looking again. nvme_irq_service() (engine/interrupt.c) with
- * nvme_shared_begin() and nvme_irq_kicked() (engine/shared.c).
+ * A line with two controllers: A in shared delivery (the IRQ hart's queue and another owner's), B
+ * with queues of the IRQ hart's alone, served by looking again. nvme_irq_service()
+ * (engine/interrupt.c) with nvme_shared_begin() and nvme_irq_kicked() (engine/shared.c).
  *
- * In one claim home masks A and begins its cycle, then serves B until a pass finds nothing, and
- * only then opens A, if its cycle is over. So there is a moment at which A is masked and B has
+ * In one claim the IRQ hart masks A and begins its cycle, then serves B until a pass finds nothing,
+ * and only then opens A, if its cycle is over. So there is a moment at which A is masked and B has
  * nothing: the line is low, and whatever comes later makes an edge. A cycle that ends later opens A
  * from the kick. When nothing moves any more, every completion must have been taken.
  *
@@ -32,8 +32,11 @@
 #define HOME_BIT 1
 #define OWNER_BIT 2
 
-/* The devices. A queue of home's and one of the owner's on each; B has the latter if shared. */
-byte posted[4]; /* queue 2 * controller: home's, queue 2 * controller + 1: the owner's */
+/*
+ * The devices. A queue of the IRQ hart's and one of the owner's on each; B has the latter if
+ * shared.
+ */
+byte posted[4]; /* queue 2 * controller: the IRQ hart's, queue 2 * controller + 1: the owner's */
 byte taken[4];
 byte rung[4];
 bool masked[2];
@@ -43,7 +46,7 @@ bool pending; /* a rising edge, cleared by the claim */
 
 /* The engine's. */
 byte waiting[2];
-bool kicked_home;
+bool kicked_irq_hart;
 bool kicked_owner;
 
 #define holds(c) (posted[2 * (c)] != rung[2 * (c)] || posted[2 * (c) + 1] != rung[2 * (c) + 1])
@@ -121,7 +124,7 @@ end:
         fi;
 #endif
         if
-        :: last -> kicked_home = true; last = false
+        :: last -> kicked_irq_hart = true; last = false
         :: else
         fi
     od
@@ -175,7 +178,7 @@ inline serve_b()
     passes = 0
 }
 
-active proctype home()
+active proctype irq_hart()
 {
     byte passes;
 
@@ -199,7 +202,7 @@ end:
         serve_b();
         end_cycle(A)
 #endif
-    :: atomic { kicked_home -> kicked_home = false };
+    :: atomic { kicked_irq_hart -> kicked_irq_hart = false };
         end_cycle(A)
 #ifdef TWO_SHARED
         ;
@@ -218,7 +221,7 @@ active proctype strays()
     :: claims == STRAYS -> break
     od;
     kicked_owner = true;
-    kicked_home = true
+    kicked_irq_hart = true
 }
 #endif
 

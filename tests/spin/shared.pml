@@ -3,29 +3,31 @@
  * One controller, one INTx line, several owners of queues: shared delivery, nvme_shared_begin(),
  * nvme_shared_answer() and nvme_irq_kicked() (engine/shared.c), and the watchdog's part in it.
  *
- * The line goes to one hart, home. It masks the controller, stores the set of owners that it waits
- * for and kicks them; each drains its own queue and takes itself out of the set; home opens the
- * line again when the set is empty. Owners attend only while they have requests outstanding, and
- * only those are asked, unless the cycle before found nothing at all.
+ * The line goes to one hart, the IRQ hart. It masks the controller, stores the set of owners that
+ * it waits for and kicks them; each drains its own queue and takes itself out of the set; the IRQ
+ * hart opens the line again when the set is empty. Owners attend only while they have requests
+ * outstanding, and only those are asked, unless the cycle before found nothing at all.
  *
  * The line is the worst one: a rising edge is latched, nothing else is looked at. Claims without a
  * cause (a foreign device on the line) and kicks without a cause come at any time, owners post,
- * drain and leave when they like, and home closes a queue that has done its work. When nothing
- * moves any more, all completions must have been taken and the line must be open. Without
+ * drain and leave when they like, and the IRQ hart closes a queue that has done its work. When
+ * nothing moves any more, all completions must have been taken and the line must be open. Without
  * strays and polls, no cycle may find nothing: each would be an interrupt for nothing.
  *
- *   -DHOME_WITHOUT_QUEUE  home owns no queue
+ *   -DHOME_WITHOUT_QUEUE  the IRQ hart owns no queue
  *   -DJUNK                an entry that nobody asked for comes once, on the queue of the last owner
- *   -DLOST                home loses one claim; one watch that finds its entry must be enough
+ *   -DLOST                the IRQ hart loses one claim; one watch that finds its entry must be
+ * enough
  *   -DDEAF                owner 1 never answers; the watchdogs of the others must be enough
  *
  *   -DBUG_OWNER_OPENS     the last owner writes INTMC itself: a claim may come just before it
- *   -DBUG_OPEN_AT_ONCE    home writes INTMC as soon as it has kicked
- *   -DBUG_KICK_FIRST      home kicks, then stores the set
+ *   -DBUG_OPEN_AT_ONCE    the IRQ hart writes INTMC as soon as it has kicked
+ *   -DBUG_KICK_FIRST      the IRQ hart kicks, then stores the set
  *   -DBUG_CLEAR_LATE      an owner takes its kick back after its work instead of before
  *   -DBUG_COUNT           a number of owners and a cycle number instead of the set
- *   -DBUG_CLOSE_SILENT    a close takes the last bit of the set, and home does not end the cycle
- *   -DBUG_NO_REOPEN       the watchdog drains, but makes home give no fresh edge
+ *   -DBUG_CLOSE_SILENT    a close takes the last bit of the set, and the IRQ hart does not end the
+ * cycle
+ *   -DBUG_NO_REOPEN       the watchdog drains, but makes the IRQ hart give no fresh edge
  *   -DBUG_ATTEND_LATE     an owner attends after its doorbell: an empty cycle
  *   -DBUG_ANSWER_FIRST    an owner answers, then drains: an empty cycle
  *   -DBUG_LEAVE_LATE      an owner leaves on what it saw before its handler posted: an empty cycle
@@ -83,7 +85,7 @@ byte empty_cycles; /* cycles in a row that found nothing */
 
 /* ---- An owner ------------------------------------------------------------------------- */
 
-/* It is out of the set. Whoever empties the set tells home. */
+/* It is out of the set. Whoever empties the set tells the IRQ hart. */
 inline answer(h, left)
 {
 #ifdef BUG_COUNT
@@ -201,7 +203,9 @@ end:
     od
 }
 
-/* ---- Home ----------------------------------------------------------------------------- */
+/*
+ * ---- The IRQ hart -----------------------------------------------------------------------------
+ */
 
 /* A cycle that all have answered. A miss must lead to the one that asks everybody. */
 inline judge_cycle()
@@ -291,7 +295,7 @@ inline close_queue(h)
 #endif
 }
 
-active proctype home()
+active proctype irq_hart()
 {
     byte open = QUEUES;
     byte members;

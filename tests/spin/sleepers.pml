@@ -10,10 +10,10 @@
  *
  *   -DWAKE_IN_HANDLER      a hart that takes a kick or a claim leaves the sleepers there and then
  *
- *   -DBUG_CLOSE_AFTER_LOOK home looks for sleepers, then closes the line
+ *   -DBUG_CLOSE_AFTER_LOOK the IRQ hart looks for sleepers, then closes the line
  *   -DBUG_FLAG_FIRST       an owner looks at the reason, then joins the sleepers
- *   -DBUG_NO_KICK          an owner that joins does not kick home
- *   -DBUG_NO_LOOK          home stays masked after a cycle without looking for sleepers
+ *   -DBUG_NO_KICK          an owner that joins does not kick the IRQ hart
+ *   -DBUG_NO_LOOK          the IRQ hart stays masked after a cycle without looking for sleepers
  *   -DBUG_OPEN_IN_ROUND    a kick opens the line in the midst of a cycle
  */
 #ifndef HARTS
@@ -23,7 +23,7 @@
 #define ENTRIES 2
 #endif
 #ifndef HOME_ENTRIES
-#define HOME_ENTRIES ENTRIES /* 0: home owns no queue */
+#define HOME_ENTRIES ENTRIES /* 0: the IRQ hart owns no queue */
 #endif
 #ifndef STRAYS
 #define STRAYS 1 /* claims, and kicks, without a cause */
@@ -74,7 +74,7 @@ inline write_mask(s, on)
 #include "closed.pml"
 
 #define in_cycle ((closed[LINE] & CLOSED_CYCLE) != 0)
-#define polled ((closed[LINE] & CLOSED_POLLED) != 0) /* all are awake: stored by home, read by all */
+#define polled ((closed[LINE] & CLOSED_POLLED) != 0) /* all are awake: stored by the IRQ hart, read by all */
 
 inline drain(h)
 {
@@ -101,7 +101,9 @@ active [HARTS] proctype device()
     od
 }
 
-/* ---- Home: the line -------------------------------------------------------------------- */
+/*
+ * ---- The IRQ hart: the line --------------------------------------------------------------------
+ */
 
 /* If anybody sleeps, the line is opened; amid a cycle its end does. */
 inline open_for_sleepers()
@@ -123,7 +125,7 @@ inline end_cycle()
     fi;
 #else
     close_source(LINE, CLOSED_POLLED);
-    /* A full fence: the owner sees the reason, or home sees the sleeper. */
+    /* A full fence: the owner sees the reason, or the IRQ hart sees the sleeper. */
     open_for_sleepers();
 #endif
     open_source(LINE, CLOSED_CYCLE)
@@ -171,7 +173,7 @@ inline claim()
 }
 
 /* nvme_irq_kicked() */
-inline home_kicked()
+inline irq_hart_kicked()
 {
     kicked[HOME] = false;
 #ifdef WAKE_IN_HANDLER
@@ -207,7 +209,7 @@ inline take_interrupts(h)
 {
     do
     :: h == HOME && pending -> claim()
-    :: h == HOME && kicked[HOME] -> home_kicked()
+    :: h == HOME && kicked[HOME] -> irq_hart_kicked()
     :: h != HOME && kicked[h] -> owner_kicked(h)
     :: !interrupted(h) -> break
     od

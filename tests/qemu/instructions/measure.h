@@ -28,8 +28,8 @@ bool measure_plain(const struct setup *setup);
 bool measure_hybrid(const struct setup *setup);
 
 /*
- * Interrupts, a request on each of two queues whose harts share a line; this hart is home and both
- * owners.
+ * Interrupts, a request on each of two queues whose harts share a line; this hart is the IRQ hart
+ * and both owners.
  */
 bool measure_shared(const struct setup *setup);
 

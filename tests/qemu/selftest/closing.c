@@ -117,7 +117,7 @@ static void test_answers(void)
         return;
     }
     last = &selftest.storage.queues[selftest.storage.queue_count - 1];
-    if (!last->controller->shared || last->hart == last->controller->home) {
+    if (!last->controller->shared || last->hart == last->controller->irq_hart) {
         close_storage(); // nobody is kicked here
         return;
     }

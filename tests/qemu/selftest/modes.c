@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Modes that change under load, in all directions: no request is lost, none ends twice, no
-// interrupt is missed. Whoever may change a mode does: each owner its own queue's, home those of
-// its line.
+// interrupt is missed. Whoever may change a mode does: each owner its own queue's, the IRQ hart
+// those of its line.
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static void change(void)
     uint32_t index = number / TURNS_PER_CHANGE % selftest.storage.queue_count;
     struct storage_queue *queue = &selftest.storage.queues[index];
     const struct storage_controller *controller = queue->controller;
-    uint32_t decides = controller->shared ? controller->home : queue->hart;
+    uint32_t decides = controller->shared ? controller->irq_hart : queue->hart;
     enum nvme_mode next = (nvme_queue_mode(queue->engine) + 1) % MODES;
     enum nvme_error error;
 

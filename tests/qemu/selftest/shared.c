@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lines that go to another hart than the owners of the queues on them: home elsewhere, kicks
-// without a cause, controllers that are opened and closed again.
+// Lines that go to another hart than the owners of the queues on them: the IRQ hart elsewhere,
+// kicks without a cause, controllers that are opened and closed again.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -34,13 +34,14 @@ static struct crew load(void)
                          .enough = selftest.mode == NVME_MODE_INTERRUPT ? was_told : NULL};
 }
 
-// ---- Home elsewhere --------------------------------------------------------------------------
+// ---- The IRQ hart elsewhere
+// --------------------------------------------------------------------------
 
-static void check_lines(uint32_t home)
+static void check_lines(uint32_t irq_hart)
 {
     for (uint32_t i = 0; i < selftest.storage.line_count; i++) {
-        check(selftest.storage.lines[i].hart == home, "line %" PRIu32 " goes to hart %" PRIu32, i,
-              selftest.storage.lines[i].hart);
+        check(selftest.storage.lines[i].hart == irq_hart, "line %" PRIu32 " goes to hart %" PRIu32,
+              i, selftest.storage.lines[i].hart);
     }
 }
 
@@ -63,11 +64,11 @@ static void forget_kicks(void *arg, unsigned index)
     hart_attach_ipi(NULL, NULL);
 }
 
-// All lines go to hart `home`; where it owns no queue it only sleeps and answers.
-static void run_home(uint32_t owners, uint32_t home)
+// All lines go to hart `the IRQ hart`; where it owns no queue it only sleeps and answers.
+static void run_irq_hart(uint32_t owners, uint32_t irq_hart)
 {
     struct storage_config config = {
-        .harts = owners, .depth_entries = DEPTH_ENTRIES, .line_hart = home + 1};
+        .harts = owners, .depth_entries = DEPTH_ENTRIES, .line_hart = irq_hart + 1};
     struct crew crew = load();
 
     if (!open_storage(&config)) {
@@ -76,20 +77,20 @@ static void run_home(uint32_t owners, uint32_t home)
     // Nothing of a former life answers for the hart that has the line.
     check(harts_run(test_harts(), forget_kicks, NULL) == 0, "harts did not run");
     storage_hart_start(&selftest.storage.queues[0]);
-    crew.helper_has_lines = home >= selftest.storage.queue_count;
-    check_lines(home);
+    crew.helper_has_lines = irq_hart >= selftest.storage.queue_count;
+    check_lines(irq_hart);
     crew_run(&crew);
     check_shares();
     close_storage();
 }
 
-static void test_home(void)
+static void test_irq_hart(void)
 {
     uint32_t count = test_harts();
 
-    run_home(count, 0);
-    run_home(count, count - 1);
-    run_home(count - 1, count - 1);
+    run_irq_hart(count, 0);
+    run_irq_hart(count, count - 1);
+    run_irq_hart(count - 1, count - 1);
 }
 
 // ---- Owners without requests -----------------------------------------------------------------
@@ -160,7 +161,7 @@ static void kick_all(void)
     }
 }
 
-// One hart kicks all the others in a loop, itself too; once as a bystander, once as home.
+// One hart kicks all the others in a loop, itself too; once as a bystander, once as the IRQ hart.
 static void test_kicks(void)
 {
     uint32_t owners = test_harts() - 1;
@@ -203,7 +204,7 @@ static void test_reopen(void)
 }
 
 const struct test shared_tests[] = {
-    {"shared.home", test_home, MODE_SLEEP, WANTS_LINE | WANTS_HARTS},
+    {"shared.irq_hart", test_irq_hart, MODE_SLEEP, WANTS_LINE | WANTS_HARTS},
     {"shared.alone", test_alone, MODE_IRQ, WANTS_LINE | WANTS_HARTS},
     {"shared.kicks", test_kicks, MODE_SLEEP, WANTS_HARTS},
     {"shared.reopen", test_reopen, MODE_SLEEP, WANTS_HARTS},

@@ -53,7 +53,8 @@ static void check_missed(const struct nvme_counters *sum)
         return;
     }
     if (sum->missed * 100 <= sum->interrupts && selftest.storage.queue_count > MANY_OWNERS) {
-        // So many harts share the host's cores that home may not run for a period of the watchdog.
+        // So many harts share the host's cores that the IRQ hart may not run for a period of the
+        // watchdog.
         printf("note %" PRIu64 " interrupts of %" PRIu64 " came too late to tell\n", sum->missed,
                sum->interrupts);
         return;

@@ -180,7 +180,7 @@ struct context_case {
     uint32_t hart;
     bool posted; /* a request is outstanding */
     bool irq_on;
-    bool shared; /* home is hart 1, the owner hart 0 */
+    bool shared; /* the IRQ hart is hart 1, the owner hart 0 */
 };
 
 #define ON_OTHER "does not own"
@@ -200,7 +200,7 @@ static const struct context_case context_cases[] = {
     {"own_watch", watch, NULL, 0, true, false, false},
     {"own_mode", set_mode, NULL, 0, false, true, false},
     {"own_close_with_requests", close_pair, NULL, 0, true, true, false},
-    {"mode_of_a_shared_line_by_home", set_mode, NULL, 1, false, true, true},
+    {"mode_of_a_shared_line_by_irq_hart", set_mode, NULL, 1, false, true, true},
     {"close_without_requests", close_pair, NULL, 1, false, true, false},
 };
 
@@ -212,7 +212,7 @@ static void call_in_a_wrong_context_panics(void **state)
 
     fixture_init(&fixture);
     fixture.config.shared = this->shared;
-    fixture.config.home = this->shared;
+    fixture.config.irq_hart = this->shared;
     fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
     world.knows_hart = true;
     world.knows_irq = true;

@@ -16,39 +16,39 @@ static const uint32_t three_owners[QUEUES] = {0, 1, 2};
 
 struct cycle_case {
     const char *name;
-    uint32_t home;
+    uint32_t irq_hart;
     uint32_t owners[QUEUES];
     uint32_t count;
     uint32_t kicks;         /* of the claim, as harts_kicks() */
-    uint32_t order[QUEUES]; /* of the answers; home's own queues answer before */
+    uint32_t order[QUEUES]; /* of the answers; the IRQ hart's own queues answer before */
     uint32_t answers;
 };
 
 static const struct cycle_case cycle_cases[] = {
-    {"two_owners_one_is_home", 0, {0, 1}, 2, 10, {1}, 1},
-    {"two_owners_home_has_no_queue", 3, {0, 1}, 2, 11, {0, 1}, 2},
+    {"two_owners_one_is_irq_hart", 0, {0, 1}, 2, 10, {1}, 1},
+    {"two_owners_irq_hart_has_no_queue", 3, {0, 1}, 2, 11, {0, 1}, 2},
     {"two_owners_the_other_way_cycle", 3, {0, 1}, 2, 11, {1, 0}, 2},
-    {"three_owners_first_is_home", 0, {0, 1, 2}, 3, 110, {1, 2}, 2},
-    {"three_owners_last_is_home", 2, {0, 1, 2}, 3, 11, {1, 0}, 2},
+    {"three_owners_first_is_irq_hart", 0, {0, 1, 2}, 3, 110, {1, 2}, 2},
+    {"three_owners_last_is_irq_hart", 2, {0, 1, 2}, 3, 11, {1, 0}, 2},
     {"three_owners_in_order", 3, {0, 1, 2}, 3, 111, {0, 1, 2}, 3},
     {"three_owners_backwards", 3, {0, 1, 2}, 3, 111, {2, 1, 0}, 3},
     {"three_owners_middle_last", 3, {0, 1, 2}, 3, 111, {2, 0, 1}, 3},
     {"two_queues_of_one_owner", 3, {1, 1, 2}, 3, 120, {0, 2, 1}, 3},
-    {"two_queues_of_home", 1, {1, 1, 2}, 3, 100, {2}, 1},
-    {"all_queues_of_home", 1, {1, 1, 1}, 3, 0, {0}, 0},
+    {"two_queues_of_irq_hart", 1, {1, 1, 2}, 3, 100, {2}, 1},
+    {"all_queues_of_irq_hart", 1, {1, 1, 1}, 3, 0, {0}, 0},
 };
 
 static void start_case(struct harts *harts, const struct cycle_case *on)
 {
-    harts_init(harts, MODEL_LINE_EDGE, on->home);
+    harts_init(harts, MODEL_LINE_EDGE, on->irq_hart);
     harts_start(harts, on->count, on->owners, NVME_MODE_INTERRUPT);
     for (uint32_t i = 0; i < on->count; i++) {
         harts_complete(harts, i);
     }
 }
 
-/* The line is masked from the claim to the last answer, and home alone opens it. */
-static void cycle_asks_each_owner_once_and_home_opens_the_line(void **state)
+/* The line is masked from the claim to the last answer, and the IRQ hart alone opens it. */
+static void cycle_asks_each_owner_once_and_irq_hart_opens_the_line(void **state)
 {
     const struct cycle_case *this = *state;
     struct harts harts;
@@ -61,15 +61,15 @@ static void cycle_asks_each_owner_once_and_home_opens_the_line(void **state)
     for (uint32_t i = 0; i < this->answers; i++) {
         assert_true(harts_masked(&harts));
         assert_int_equal(harts_kicks(&harts), 0);
-        harts_kick_home(&harts); /* too early: somebody is waited for */
+        harts_kick_irq_hart(&harts); /* too early: somebody is waited for */
         assert_true(harts_masked(&harts));
         assert_int_equal(harts_kick(&harts, this->order[i]), 1);
     }
     if (this->answers != 0) {
         assert_true(harts_masked(&harts));
-        assert_int_equal(harts.fixture.kicks[this->home], 1);
-        harts.fixture.kicks[this->home] = 0;
-        harts_kick_home(&harts);
+        assert_int_equal(harts.fixture.kicks[this->irq_hart], 1);
+        harts.fixture.kicks[this->irq_hart] = 0;
+        harts_kick_irq_hart(&harts);
     }
     assert_false(harts_masked(&harts));
     assert_int_equal(harts_kicks(&harts), 0);
@@ -104,7 +104,7 @@ static void kick_that_is_not_owed_does_nothing(void **state)
     harts_post(&harts, 2);
     writes = fixture_mask_writes(&harts.fixture);
     assert_int_equal(harts_kick(&harts, 1), 0); /* before the claim */
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(harts.outcomes[1].count, 0);
     assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
     harts_claim(&harts);
@@ -117,8 +117,8 @@ static void kick_that_is_not_owed_does_nothing(void **state)
     assert_int_equal(harts_kicks(&harts), 1);
     assert_int_equal(harts_kick(&harts, 2), 0);
     assert_int_equal(harts_kicks(&harts), 0);
-    harts_kick_home(&harts);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(fixture_mask_writes(&harts.fixture) - writes, 2);
     assert_int_equal(harts_settle(&harts), 1);
     assert_int_equal(harts.outcomes[1].count, 2);
@@ -144,7 +144,7 @@ static void answer_at_once(void *arg, uint32_t owner)
     world.hart = acting;
 }
 
-/* An owner that is faster than home: it is waited for before its kick is there. */
+/* An owner that is faster than the IRQ hart: it is waited for before its kick is there. */
 static void answer_amid_the_claim_counts(void **state)
 {
     struct harts harts;
@@ -164,7 +164,7 @@ static void answer_amid_the_claim_counts(void **state)
     assert_true(harts_claim(&harts));
     assert_int_equal(harts_kick(&harts, 1), 0);
     assert_int_equal(harts_kick(&harts, 2), 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_false(harts_masked(&harts));
     harts_finish(&harts);
 }
@@ -196,7 +196,7 @@ static void entry_behind_the_answer_has_an_edge(void **state)
     harts_complete(&harts, 0);
     assert_false(harts_claim(&harts)); /* masked */
     harts_kick(&harts, 2);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(harts_settle(&harts), 1);
     assert_int_equal(harts.outcomes[0].count, 1);
     assert_int_equal(harts.outcomes[1].count, 2);
@@ -227,7 +227,7 @@ static void claim_amid_a_cycle_changes_nothing(void **state)
     assert_int_equal(harts.outcomes[0].count, 0);
     assert_int_equal(harts_kick(&harts, 2), 0);
     assert_int_equal(harts_kick(&harts, 1), 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(harts_settle(&harts), 1);
     assert_int_equal(harts.outcomes[0].count + harts.outcomes[2].count, 2);
     harts_finish(&harts);
@@ -245,14 +245,14 @@ static void queue_without_requests_is_not_asked(void **state)
     assert_int_equal(harts_kicks(&harts), 10);
     harts_kick(&harts, 1);
     assert_int_equal(harts_kicks(&harts), 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     harts_watch(&harts, 1, 10); /* idle: it leaves */
     harts_complete(&harts, 2);
     harts_claim(&harts);
     assert_int_equal(harts_kicks(&harts), 100);
     assert_int_equal(fixture_counters(harts.fixture.queues[0]).interrupts, 0);
     harts_kick(&harts, 2);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     harts_finish(&harts);
 }
 
@@ -270,7 +270,7 @@ static void owner_that_was_faster_than_its_kick_answers_empty(void **state)
     harts_claim(&harts);
     assert_true(harts_masked(&harts));
     assert_int_equal(harts_kick(&harts, 1), 0);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_false(harts_masked(&harts));
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 1);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, 1);
@@ -279,7 +279,7 @@ static void owner_that_was_faster_than_its_kick_answers_empty(void **state)
     harts_claim(&harts);
     assert_int_equal(harts_kicks(&harts), 10); /* not all */
     harts_kick(&harts, 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     harts_finish(&harts);
 }
 
@@ -294,7 +294,7 @@ int main(void)
     };
     size_t count = 5;
 
-    fixture_add_cases(tests, &count, cycle_asks_each_owner_once_and_home_opens_the_line,
+    fixture_add_cases(tests, &count, cycle_asks_each_owner_once_and_irq_hart_opens_the_line,
                       cycle_cases, COUNT_OF(cycle_cases), sizeof(cycle_cases[0]));
     fixture_add_cases(tests, &count, entry_behind_the_answer_has_an_edge, kind_cases,
                       COUNT_OF(kind_cases), sizeof(kind_cases[0]));

@@ -44,7 +44,7 @@ static void entry_behind_a_slow_owner_is_late(void **state)
     assert_int_equal(counters.late, 1);
     assert_int_equal(counters.missed, 0);
     harts_kick(&harts, 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(harts_settle(&harts), 0);
     harts_finish(&harts);
 }
@@ -52,15 +52,15 @@ static void entry_behind_a_slow_owner_is_late(void **state)
 struct lost_case {
     const char *name;
     uint32_t queue;
-    uint32_t kicks; /* of home, by the watchdog */
+    uint32_t kicks; /* of the IRQ hart, by the watchdog */
 };
 
 static const struct lost_case lost_cases[] = {
     {"of_an_owner", 1, 1},
-    {"of_home", 0, 0},
+    {"of_irq_hart", 0, 0},
 };
 
-/* Home says what was missed and makes the edge that other owners wait for, once. */
+/* The IRQ hart says what was missed and makes the edge that other owners wait for, once. */
 static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
 {
     const struct lost_case *this = *state;
@@ -82,13 +82,13 @@ static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
         assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
         assert_int_equal(fixture_counters(queue).missed, 0);
     }
-    harts_kick_home(&harts);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(fixture_mask_writes(&harts.fixture) - writes, 2);
     assert_int_equal(fixture_counters(queue).missed, 1);
     for (int i = 0; i < 3; i++) {
         harts_watch(&harts, this->queue, 10);
-        harts_kick_home(&harts);
+        harts_kick_irq_hart(&harts);
         assert_int_equal(fixture_counters(queue).missed, 1);
     }
     assert_int_equal(harts_settle(&harts), 1);
@@ -99,7 +99,7 @@ static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
     harts.fixture.line.pending = false;
     harts_watch(&harts, this->queue, 10);
     harts_watch(&harts, this->queue, 10);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(fixture_counters(queue).missed, 2);
     harts_finish(&harts);
 }
@@ -116,7 +116,7 @@ static void missed_interrupt_is_forgotten_at_close(void **state)
     harts.fixture.line.pending = false;
     harts_watch(&harts, 1, 10);
     harts_watch(&harts, 1, 10);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
     assert_int_equal(
         nvme_queue_open(harts.fixture.controller, 1, &config, &harts.fixture.queues[1]), NVME_OK);
@@ -124,8 +124,8 @@ static void missed_interrupt_is_forgotten_at_close(void **state)
     harts_finish(&harts);
 }
 
-/* The owner cannot know that home is only slow; home does. */
-static void interrupt_that_home_takes_late_is_not_missed(void **state)
+/* The owner cannot know that the IRQ hart is only slow; the IRQ hart does. */
+static void interrupt_that_irq_hart_takes_late_is_not_missed(void **state)
 {
     struct harts harts;
 
@@ -138,10 +138,10 @@ static void interrupt_that_home_takes_late_is_not_missed(void **state)
     outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
     assert_int_equal(harts_kicks(&harts), 1);
     harts_claim(&harts);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_true(harts_masked(&harts)); /* in the cycle, whatever is asked */
     harts_kick(&harts, 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_false(harts_masked(&harts));
     harts_watch(&harts, 1, 10);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).missed, 0);
@@ -164,7 +164,7 @@ static void deadline_is_no_missed_interrupt(void **state)
     while (harts.fixture.kicks[0] == 0) {
         harts_watch(&harts, 1, 10);
     }
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).missed, 0);
     while (harts.outcomes[1].count == 0) {
         harts_watch(&harts, 1, 10);
@@ -184,7 +184,7 @@ struct failure_case {
 static const struct failure_case failure_cases[] = {
     {"found_by_an_owner_that_is_waited_for", 1, {0, 1, 2}},
     {"found_by_one_that_has_answered", 2, {2, 1, 0}},
-    {"found_by_home", 0, {1, 2, 0}},
+    {"found_by_irq_hart", 0, {1, 2, 0}},
 };
 
 /* Whoever finds it masks the line and disables; each owner ends its own. */
@@ -216,7 +216,7 @@ static void failure_amid_a_cycle_ends_each_request_once(void **state)
         harts_kick(&harts, this->order[i]);
         harts_kick(&harts, this->order[i]);
     }
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(harts.outcomes[2].count, 2);
     harts.outcomes[2].count--;
     for (uint32_t i = 0; i < QUEUES; i++) {
@@ -233,7 +233,7 @@ int main(void)
     struct CMUnitTest tests[4 + COUNT_OF(lost_cases) + COUNT_OF(failure_cases)] = {
         cmocka_unit_test(entry_behind_a_slow_owner_is_late),
         cmocka_unit_test(missed_interrupt_is_forgotten_at_close),
-        cmocka_unit_test(interrupt_that_home_takes_late_is_not_missed),
+        cmocka_unit_test(interrupt_that_irq_hart_takes_late_is_not_missed),
         cmocka_unit_test(deadline_is_no_missed_interrupt),
     };
     size_t count = 4;

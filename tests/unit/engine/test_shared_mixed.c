@@ -29,7 +29,7 @@ static const struct mixed_case mixed_cases[] = {
     {"both_shared_edge_of_the_wire", MODEL_LINE_EDGE_WIRE, true},
 };
 
-/* The second one is home's alone unless both are shared. */
+/* The second one is the IRQ hart's alone unless both are shared. */
 static void start_mixed(struct harts both[2], const struct mixed_case *on)
 {
     static const uint32_t private_owners[QUEUES] = {0};
@@ -121,7 +121,7 @@ static void no_entry_of_two_controllers_is_lost(void **state)
 }
 
 /* A cycle holds nobody else up: the other controller is served meanwhile. */
-static void controller_of_home_is_served_amid_a_cycle(void **state)
+static void controller_of_irq_hart_is_served_amid_a_cycle(void **state)
 {
     struct harts both[2];
     uint32_t writes;
@@ -150,8 +150,11 @@ static void one_more(void *arg)
     world.meanwhile[WORLD_AT_DOORBELL] = one_more;
 }
 
-/* Home's own controller never stops: the rest of the hart gets a turn, and the edge is not lost. */
-static void busy_controller_of_home_does_not_hold_up_the_cycle(void **state)
+/*
+ * The IRQ hart's own controller never stops: the rest of the hart gets a turn, and the edge is not
+ * lost.
+ */
+static void busy_controller_of_irq_hart_does_not_hold_up_the_cycle(void **state)
 {
     struct harts both[2];
     uint32_t claims = 0;
@@ -227,8 +230,8 @@ static void claim_for_a_private_neighbour_is_no_step(void **state)
 int main(void)
 {
     struct CMUnitTest tests[3 + 2 * COUNT_OF(mixed_cases)] = {
-        cmocka_unit_test(controller_of_home_is_served_amid_a_cycle),
-        cmocka_unit_test(busy_controller_of_home_does_not_hold_up_the_cycle),
+        cmocka_unit_test(controller_of_irq_hart_is_served_amid_a_cycle),
+        cmocka_unit_test(busy_controller_of_irq_hart_does_not_hold_up_the_cycle),
         cmocka_unit_test(claim_for_a_private_neighbour_is_no_step),
     };
     size_t count = 3;

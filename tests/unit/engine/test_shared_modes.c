@@ -49,8 +49,8 @@ static uint32_t cycle_of(struct harts *harts, uint32_t queue)
 
     harts_answer(harts);
     assert_true(harts_claim(harts));
-    assert_int_equal(harts_kick(harts, queue), harts->owners[queue] != harts->home);
-    harts_kick_home(harts);
+    assert_int_equal(harts_kick(harts, queue), harts->owners[queue] != harts->irq_hart);
+    harts_kick_irq_hart(harts);
     harts_kicks(harts);
     return fixture_mask_writes(&harts->fixture) - writes;
 }
@@ -76,7 +76,7 @@ static void polled_line_stays_masked_and_opens_with_what_waits(void **state)
     harts_answer(&harts);
     assert_false(harts_claim(&harts));
     harts_kick(&harts, 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(poll(&harts, 1), 1);
     harts_watch(&harts, 1, 10);
     assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
@@ -119,7 +119,7 @@ static void change_amid_a_cycle_takes_effect_at_its_end(void **state)
     harts_set_mode(&harts, this->to);
     assert_true(harts_masked(&harts));
     assert_int_equal(harts_kick(&harts, 1), 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(harts_masked(&harts), this->masked);
     outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
     harts_finish(&harts);
@@ -141,13 +141,13 @@ static void line_is_shut_while_nobody_sleeps_and_opened_for_who_does(void **stat
     assert_false(harts_claim(&harts));
     assert_false(arm(&harts, 1));
     assert_int_equal(poll(&harts, 1), 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_true(harts_masked(&harts)); /* nobody sleeps: no reason to open */
     harts_post(&harts, 1);
     sleep_on(&harts, 1);
     assert_int_equal(harts_kicks(&harts), 1);
     assert_true(harts_masked(&harts));
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_false(harts_masked(&harts));
     assert_int_equal(cycle_of(&harts, 1), 1); /* awake by its answer: shut again */
     assert_true(harts_masked(&harts));
@@ -155,7 +155,7 @@ static void line_is_shut_while_nobody_sleeps_and_opened_for_who_does(void **stat
     harts_finish(&harts);
 }
 
-static void home_that_sleeps_opens_the_line_itself(void **state)
+static void irq_hart_that_sleeps_opens_the_line_itself(void **state)
 {
     struct harts harts;
 
@@ -191,14 +191,14 @@ static void one_that_sleeps_keeps_the_line_open_for_all(void **state)
         assert_true(harts_claim(&harts));
         assert_int_equal(harts_kicks(&harts), 110);
         assert_int_equal(harts_kick(&harts, 2), 1);
-        /* Still asleep when home looks: only a kick wakes it. */
+        /* Still asleep when the IRQ hart looks: only a kick wakes it. */
         if (i != 2) {
             harts_kick(&harts, 1);
             sleep_on(&harts, 1);
         } else {
             harts_kick(&harts, 1);
         }
-        harts_kick_home(&harts);
+        harts_kick_irq_hart(&harts);
         assert_int_equal(harts_masked(&harts), i == 2);
         harts_kicks(&harts);
     }
@@ -219,7 +219,7 @@ static void owner_without_requests_sleeps_and_keeps_nobody_from_polling(void **s
     assert_true(arm(&harts, 2));
     assert_true(arm(&harts, 0));
     assert_int_equal(harts_kicks(&harts), 0);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_true(harts_masked(&harts));
     harts_finish(&harts);
 }
@@ -239,10 +239,10 @@ static void owner_that_sleeps_amid_a_cycle_is_seen_at_its_end(void **state)
     harts_claim(&harts);
     harts_kick(&harts, 2);
     sleep_on(&harts, 2);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_true(harts_masked(&harts));
     harts_kick(&harts, 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_false(harts_masked(&harts));
     harts_answer(&harts);
     assert_int_equal(harts_settle(&harts), 1);
@@ -256,10 +256,12 @@ static void lie_down_now(void *arg)
 
     harts_post(harts, 2);
     sleep_on(harts, 2);
-    world.hart = harts->home;
+    world.hart = harts->irq_hart;
 }
 
-/* The cycle has home alone for a member, and the line was open when the other one looked. */
+/*
+ * The cycle has the IRQ hart alone for a member, and the line was open when the other one looked.
+ */
 static void owner_that_sleeps_amid_the_claim_is_seen_at_its_end(void **state)
 {
     struct harts harts;
@@ -315,7 +317,7 @@ static void sleeper_of_another_mode_opens_nothing(void **state)
     harts_post(&harts, 2);
     sleep_on(&harts, 2);
     harts_set_mode(&harts, NVME_MODE_POLL);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_true(harts_masked(&harts));
     harts.fixture.model->pending[0].hangs = false;
     harts_answer(&harts);
@@ -336,7 +338,7 @@ int main(void)
     struct CMUnitTest tests[9 + COUNT_OF(change_cases)] = {
         cmocka_unit_test(polled_line_stays_masked_and_opens_with_what_waits),
         cmocka_unit_test(line_is_shut_while_nobody_sleeps_and_opened_for_who_does),
-        cmocka_unit_test(home_that_sleeps_opens_the_line_itself),
+        cmocka_unit_test(irq_hart_that_sleeps_opens_the_line_itself),
         cmocka_unit_test(one_that_sleeps_keeps_the_line_open_for_all),
         cmocka_unit_test(owner_without_requests_sleeps_and_keeps_nobody_from_polling),
         cmocka_unit_test(owner_that_sleeps_amid_a_cycle_is_seen_at_its_end),

@@ -32,7 +32,7 @@ static uint32_t empty_cycle(struct harts *harts)
         harts_kick(harts, i);
     }
     harts_kicks(harts);
-    harts_kick_home(harts);
+    harts_kick_irq_hart(harts);
     return kicks;
 }
 
@@ -91,7 +91,7 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
     harts_kick(&harts, 1);
     harts_kick(&harts, 2);
     harts_kicks(&harts);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(harts_kicks(&harts), 111);
     assert_true(harts_masked(&harts));
     assert_int_equal(fixture_event(&harts.fixture, NVME_EVENT_INTERRUPT_STORM).value,
@@ -116,12 +116,12 @@ struct pardon_case {
 };
 
 static const struct pardon_case pardon_cases[] = {
-    {"watch_of_home", 0},
+    {"watch_of_irq_hart", 0},
     {"watch_of_an_owner", 1},
 };
 
-/* The line is home's to open, whoever's watch finds that the time is over. */
-static void storm_is_forgiven_by_home(void **state)
+/* The line is the IRQ hart's to open, whoever's watch finds that the time is over. */
+static void storm_is_forgiven_by_irq_hart(void **state)
 {
     const struct pardon_case *this = *state;
     struct harts harts;
@@ -136,7 +136,7 @@ static void storm_is_forgiven_by_home(void **state)
     while (nvme_queue_closed(harts.fixture.queues[1]) != 0) {
         assert_true(waited_ms < NVME_STORM_PARDON_NS / MS);
         harts_watch(&harts, this->watcher, 10);
-        harts_deliver(&harts, harts.home);
+        harts_deliver(&harts, harts.irq_hart);
         waited_ms += 10;
     }
     assert_int_equal(waited_ms, NVME_STORM_PARDON_NS / MS);
@@ -242,7 +242,7 @@ static void reopened_queue_begins_anew(void **state)
     harts_claim(&harts);
     assert_int_equal(harts_kicks(&harts), 1000);
     assert_int_equal(harts_kick(&harts, 1), 1);
-    harts_kick_home(&harts);
+    harts_kick_irq_hart(&harts);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 1);
     assert_int_equal(harts.outcomes[1].count, 2);
     harts_finish(&harts);
@@ -303,7 +303,7 @@ int main(void)
     };
     size_t count = 9;
 
-    fixture_add_cases(tests, &count, storm_is_forgiven_by_home, pardon_cases,
+    fixture_add_cases(tests, &count, storm_is_forgiven_by_irq_hart, pardon_cases,
                       COUNT_OF(pardon_cases), sizeof(pardon_cases[0]));
     return fixture_run("shared cycles", tests, count);
 }
