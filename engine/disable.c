@@ -7,16 +7,16 @@
  */
 #include "nvme_internal.h"
 
-void nvme_controller_kick_owners(const struct nvme_controller *controller)
+void nvme_controller_send_ipis(const struct nvme_controller *controller)
 {
     const struct nvme_config *config = &controller->config;
 
-    for (uint32_t i = 0; i < controller->info.queue_count && config->kick != NULL; i++) {
+    for (uint32_t i = 0; i < controller->info.queue_count && config->send_ipi != NULL; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
         if (__atomic_load_n(&queue->state, __ATOMIC_ACQUIRE) == NVME_QUEUE_OPEN &&
             NVME_PEEK(&queue->interrupts)) {
-            config->kick(config->hook_arg, queue->owner);
+            config->send_ipi(config->hook_arg, queue->owner);
         }
     }
 }
@@ -76,7 +76,7 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
             next == NVME_CONTROLLER_STUCK) {
             nvme_event_emit(config, &event);
         }
-        nvme_controller_kick_owners(controller);
+        nvme_controller_send_ipis(controller);
     }
 }
 

@@ -285,7 +285,7 @@ void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count
 }
 
 /* Its controller has failed, or soon will have: what is owed to its requests is done. */
-static NVME_COLD uint32_t kicked_dead(struct nvme_queue *queue)
+static NVME_COLD uint32_t ipi_taken_dead(struct nvme_queue *queue)
 {
     uint32_t found = nvme_shared_answer(queue);
 
@@ -293,10 +293,10 @@ static NVME_COLD uint32_t kicked_dead(struct nvme_queue *queue)
     return found;
 }
 
-uint32_t nvme_queue_kicked(struct nvme_queue *queue)
+uint32_t nvme_queue_take_ipi(struct nvme_queue *queue)
 {
     /* A poll queue is its thread's, which may be amid a drain. */
     return queue->interrupts && !nvme_controller_live(queue->controller)
-               ? kicked_dead(queue)
+               ? ipi_taken_dead(queue)
                : nvme_shared_answer(queue);
 }

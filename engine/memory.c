@@ -99,7 +99,7 @@ static enum nvme_error check_config(const struct nvme_config *config)
     if (config->command_timeout_ns != 0 && config->command_timeout_ns < TIMEOUT_MIN_NS) {
         return NVME_ERR_CONFIG;
     }
-    if (config->shared && (config->msix || config->kick == NULL)) {
+    if (config->shared && (config->msix || config->send_ipi == NULL)) {
         return NVME_ERR_CONFIG;
     }
     return NVME_OK;

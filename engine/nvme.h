@@ -52,11 +52,11 @@
  *       or in two steps line     owner       nvme_irq_enter
  *                       later    owner       nvme_queue_service for its queues, nvme_irq_exit
  *     shared INTx       line     IRQ hart    nvme_irq_service
- *                       IPI      IRQ hart    nvme_irq_kicked
+ *                       IPI      IRQ hart    nvme_irq_take_ipi
  *     MSI-X             vector   owner       nvme_vector_service
- *     each of them      IPI      owner       nvme_queue_kicked for its queues
+ *     each of them      IPI      owner       nvme_queue_take_ipi for its queues
  *
- * The IRQ hart is nvme_config.the IRQ hart. A hart that begins to take IPIs sends itself one,
+ * The IRQ hart is nvme_config.irq_hart. A hart that begins to take IPIs sends itself one,
  * because an earlier one found no handler.
  */
 #ifndef NVME_H
@@ -151,7 +151,7 @@ NVME_STATIC_ASSERT(sizeof(struct nvme_result) == 16, "a result travels in two re
 
 /*
  * The callback of a request: see R4. It runs inside nvme_queue_service, nvme_queue_watchdog,
- * nvme_queue_kicked, nvme_queue_close, nvme_irq_service or nvme_vector_service. It need not
+ * nvme_queue_take_ipi, nvme_queue_close, nvme_irq_service or nvme_vector_service. It need not
  * ring for what it posts to its own queue; other queues need nvme_queue_submit.
  */
 typedef void nvme_done(void *arg, struct nvme_result result);
@@ -218,14 +218,14 @@ struct nvme_config {
                                     INTMS are not used */
     bool mask_line;              /* nvme_irq_service masks the line while it runs: see there. The
                                     same for all controllers of a line */
-    bool shared;       /* shared INTx: the line interrupts hart `the IRQ hart`, for queues of any
-                                    owner; needs kick, excludes msix */
+    bool shared;       /* shared INTx: the line interrupts hart `irq_hart`, for queues of any
+                                    owner; needs send_ipi, excludes msix */
     uint32_t irq_hart; /* the IRQ hart, numbered as owners; it need not own a queue */
     void *hook_arg;    /* first argument of each hook; a hook may be NULL */
     /* Sends an IPI to hart `owner`, whose handler calls what the table above says. Earlier stores
        of this hart are visible there. Any owner. Needed when several harts own queues of the
        controller: if it fails, each ends the requests of its own queues. */
-    void (*kick)(void *arg, uint32_t owner);
+    void (*send_ipi)(void *arg, uint32_t owner);
     /* Masks an MSI-X vector, or unmasks it, which sends what was held back. Any owner. Needed to
        change modes with MSI-X. */
     void (*vector_mask)(void *arg, uint16_t vector, bool masked);
@@ -397,7 +397,7 @@ enum nvme_mode {
 
 /* What nvme_queue_open is told about one queue. */
 struct nvme_queue_config {
-    uint32_t owner;         /* the owner hart, in the caller's numbering; given to kick */
+    uint32_t owner;         /* the owner hart, in the caller's numbering; given to send_ipi */
     uint32_t depth_entries; /* 0 = the controller's; else NVME_DEPTH_MIN up to that */
     enum nvme_mode mode;
     bool irq_off;    /* every call on the queue is made with the owner's interrupts off: posts and
@@ -622,7 +622,7 @@ void nvme_queue_watchdog(struct nvme_queue *queue, uint64_t now_ns);
  * kernels. The trap calls enter. The bottom half reaps the queues of the line and calls exit, which
  * makes a fresh edge if anything is left. If the line interrupts again before the mask has reached
  * the device, one exit ends both enters. Not for a shared line: its cycle masks it anyway, and a
- * bottom half may call nvme_queue_kicked.
+ * bottom half may call nvme_queue_take_ipi.
  * Parameters: found: the completions that were found on the whole line.
  * Context: the owner, interrupts off; enter in the trap. Cost: one MMIO write each.
  */
@@ -661,7 +661,7 @@ void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count
  * was closed it does nothing. Returns the completions found.
  * Context: the owner, interrupts off. Cost: one atomic instruction per answer, and a reap.
  */
-uint32_t nvme_queue_kicked(struct nvme_queue *queue);
+uint32_t nvme_queue_take_ipi(struct nvme_queue *queue);
 
 /*
  * Handles an IPI on the IRQ hart: unmasks the controller's shared line if every owner has answered.
@@ -669,7 +669,7 @@ uint32_t nvme_queue_kicked(struct nvme_queue *queue);
  * first: otherwise a delayed interrupt may be counted as missed.
  * Context: the IRQ hart, interrupts off. Cost: one MMIO write.
  */
-void nvme_irq_kicked(struct nvme_controller *controller);
+void nvme_irq_take_ipi(struct nvme_controller *controller);
 
 /*
  * The handler of a queue's MSI-X vector: reaps the queue. Returns the completions found; 0 is

@@ -199,7 +199,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries);
 /* Writes the current completion head again: quirk.c alone may, for a device that needs it. */
 void nvme_queue_ring_head_again(struct nvme_queue *queue);
 
-/* Publishes the state, and the owner with it, to a hart that kicks the owners. */
+/* Publishes the state, and the owner with it, to a hart that interrupts the owners. */
 void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state state);
 
 /* The completion queue's head, 0 .. depth_entries - 1. */
@@ -351,10 +351,10 @@ enum nvme_error nvme_queue_negotiate(struct nvme_controller *controller);
 /* ---- disable.c ------------------------------------------------------------------------ */
 
 /*
- * Kicks the owner of each open queue that interrupts, if there is a hook to do so. Who polls looks
- * anyway, and a kick may not drain a poll queue.
+ * Interrupts the owner of each open queue that interrupts, if there is a hook to do so. Who polls
+ * looks anyway, and an IPI may not drain a poll queue.
  */
-void nvme_controller_kick_owners(const struct nvme_controller *controller);
+void nvme_controller_send_ipis(const struct nvme_controller *controller);
 
 /* Masks it at the device. One that sends messages has none, and its registers are left alone. */
 void nvme_controller_mask_line(struct nvme_controller *controller);

@@ -195,7 +195,7 @@ NVME_COLD void nvme_shared_end(struct nvme_controller *controller);
 /* Answers the cycle that waits for the queue, if one does. Returns the completions found. */
 uint32_t nvme_shared_answer(struct nvme_queue *queue);
 
-/* An owner has something for the IRQ hart to do: the IRQ hart does it here, others kick it. */
+/* An owner has something for the IRQ hart to do: the IRQ hart does it here, others interrupt it. */
 void nvme_shared_turn(const struct nvme_queue *queue);
 
 #endif

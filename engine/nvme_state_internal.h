@@ -138,7 +138,7 @@ struct nvme_queue {
     size_t sq_tail;         /* next free entry of the ring */
     uint32_t sq_tail_rung;  /* the tail that the device knows */
     uint32_t depth_entries; /* of both rings */
-    uint8_t state;          /* enum nvme_queue_state; read by other harts to kick the owner */
+    uint8_t state;          /* enum nvme_queue_state; read by other harts to interrupt the owner */
     bool interrupts;        /* IEN */
     bool irq_protect;       /* it interrupts, and calls turn that off themselves */
     bool away;              /* closed, closing, or nothing rung for in a while */

@@ -42,7 +42,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
 void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state state)
 {
     nvme_queue_leave(queue);
-    /* Pairs with nvme_controller_kick_owners() on whichever hart finds the controller failed. */
+    /* Pairs with nvme_controller_send_ipis() on whichever hart finds the controller failed. */
     __atomic_store_n(&queue->state, (uint8_t)state, __ATOMIC_RELEASE);
     /* Before the mask is opened, which may interrupt the owner's hart at once. */
     hal_before_doorbell();

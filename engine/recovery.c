@@ -45,9 +45,9 @@ static void ask_irq_hart(struct nvme_queue *queue)
         __atomic_fetch_or(&controller->cycle.unclaimed, bit, __ATOMIC_RELEASE);
     }
     if (queue->owner == controller->config.irq_hart) {
-        nvme_irq_kicked(controller);
+        nvme_irq_take_ipi(controller);
     } else {
-        controller->config.kick(controller->config.hook_arg, controller->config.irq_hart);
+        controller->config.send_ipi(controller->config.hook_arg, controller->config.irq_hart);
     }
 }
 

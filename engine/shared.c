@@ -3,11 +3,11 @@
  * Shared delivery: one INTx line for the queues of several harts.
  *
  * One hart, the IRQ hart, takes the line. Each claim begins a cycle: the IRQ hart masks the line,
- * names the members (queues that have been rung for) and kicks their owners. Each drains its own
- * queue and takes itself out of the set of those waited for; the last one kicks the IRQ hart, which
- * opens the line again: an edge, if anything is left. Nobody looks at another hart's ring. INTMS
- * and INTMC stay with the IRQ hart, for a claim may come just before the last answer. Modelled in
- * tests/spin/shared.pml.
+ * names the members (queues that have been rung for) and interrupts their owners. Each drains its
+ * own queue and takes itself out of the set of those waited for; the last one interrupts the IRQ
+ * hart, which opens the line again: an edge, if anything is left. Nobody looks at another hart's
+ * ring. INTMS and INTMC stay with the IRQ hart, for a claim may come just before the last answer.
+ * Modelled in tests/spin/shared.pml.
  */
 #include "nvme_internal.h"
 
@@ -78,10 +78,10 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     __atomic_store_n(&cycle->waiting, cycle->members, __ATOMIC_RELEASE);
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner != config->irq_hart) {
-            config->kick(config->hook_arg, controller->queues[i].owner);
+            config->send_ipi(config->hook_arg, controller->queues[i].owner);
         }
     }
-    /* Behind the kicks: the others work meanwhile. */
+    /* Behind the IPIs: the others work meanwhile. */
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner == config->irq_hart) {
             answer(&controller->queues[i], &found);
@@ -180,7 +180,7 @@ static void take_turn(struct nvme_controller *controller)
     }
 }
 
-void nvme_irq_kicked(struct nvme_controller *controller)
+void nvme_irq_take_ipi(struct nvme_controller *controller)
 {
     take_turn(controller);
     if ((controller->line.closed & NVME_CLOSED_CYCLE) == 0) {
@@ -196,7 +196,7 @@ void nvme_shared_turn(const struct nvme_queue *queue)
     if (queue->owner == config->irq_hart) {
         take_turn(controller);
     } else {
-        config->kick(config->hook_arg, config->irq_hart);
+        config->send_ipi(config->hook_arg, config->irq_hart);
     }
 }
 

@@ -37,7 +37,7 @@ static void put_in_force(struct nvme_source *source, enum nvme_mode mode)
     NVME_POKE(&source->mode, (uint8_t)mode);
     source->notes = mode == NVME_MODE_HYBRID ? (uint32_t)NVME_NOTE_HYBRID : 0;
     if (source->controller->config.shared) {
-        nvme_controller_kick_owners(source->controller);
+        nvme_controller_send_ipis(source->controller);
     }
 }
 

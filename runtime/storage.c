@@ -222,14 +222,14 @@ static void leave_sources(void *arg, unsigned index)
     storage_detach_hart(arg, index);
 }
 
-/* A cycle of a shared line may be under way: every owner answers, however late its kick comes. */
+/* A cycle of a shared line may be under way: every owner answers, however late its IPI comes. */
 static void answer_cycle(void *arg, unsigned index)
 {
     (void)index;
     storage_answer(arg);
 }
 
-static void leave_kicks(void *arg, unsigned index)
+static void leave_ipis(void *arg, unsigned index)
 {
     (void)arg;
     (void)index;
@@ -280,9 +280,9 @@ bool storage_close(struct storage *storage)
     run_on_harts(storage, leave_sources);
     run_on_harts(storage, answer_cycle);
     clean = close_queues(storage);
-    /* A late kick finds no queue from now on, and after this cycle no handler. */
+    /* A late IPI finds no queue from now on, and after this cycle no handler. */
     __atomic_store_n(&storage->line_count, 0, __ATOMIC_RELEASE);
-    run_on_harts(storage, leave_kicks);
+    run_on_harts(storage, leave_ipis);
     for (uint32_t i = 0; i < storage->controller_count; i++) {
         clean = close_controller(storage, i) && clean;
     }

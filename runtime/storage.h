@@ -7,7 +7,7 @@
  * delivery: a machine with an IMSIC gives each queue a message of its own (msix); with PLICs or
  * APLICs as many controllers as harts give each hart a controller and a line of its own (per-hart);
  * where a line has queues of several harts, or of one that its interrupt controller does not reach
- * (a PLIC reaches the harts of its socket), one hart takes it and kicks the others (shared).
+ * (a PLIC reaches the harts of its socket), one hart takes it and interrupts the others (shared).
  */
 #ifndef HARTQ_STORAGE_H
 #define HARTQ_STORAGE_H
@@ -129,14 +129,14 @@ bool storage_survey(struct storage *storage, const struct storage_config *config
 
 /*
  * On the owner hart, around its work: starts and stops the watchdog's timer, and lets the hart take
- * external interrupts and kicks. Stop leaves no request outstanding unattended: wait first. Kicks
+ * external interrupts and IPIs. Stop leaves no request outstanding unattended: wait first. IPIs
  * of a shared line are answered until the storage is closed.
  */
 void storage_hart_start(struct storage_queue *queue);
 void storage_hart_stop(struct storage_queue *queue);
 
 /*
- * On a hart that takes lines and owns no queue: it answers kicks from now on, those that came
+ * On a hart that takes lines and owns no queue: it answers IPIs from now on, those that came
  * before too, until the storage is closed. It must sleep with interrupts on, as a hart without work
  * does. storage_open() has done it; again is no harm.
  */

@@ -30,7 +30,7 @@ static void bus_master(void *arg)
     pci_enable(controller->function);
 }
 
-static void kick(void *arg, uint32_t owner)
+static void ipi(void *arg, uint32_t owner)
 {
     (void)arg;
     hart_send_ipi(owner);
@@ -99,7 +99,7 @@ static enum storage_step open_engine(struct storage *storage, struct storage_con
         .irq_hart = controller->irq_hart,
         .msix = controller->msix.vector_count != 0,
         .hook_arg = controller,
-        .kick = kick,
+        .send_ipi = ipi,
         .vector_mask = vector_mask,
         .bus_master = bus_master,
         .intx_level = intx_level,

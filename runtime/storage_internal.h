@@ -61,7 +61,7 @@ void storage_route_lines(const struct storage *storage);
 /* One more than the highest hart that owns a queue or takes a line; at least 1. */
 uint32_t storage_harts(const struct storage *storage);
 
-/* Harts that take lines and own no queue answer kicks from now on; owners start themselves. */
+/* Harts that take lines and own no queue answer IPIs from now on; owners start themselves. */
 bool storage_start_irq_harts(struct storage *storage);
 
 /* What an IPI would make this hart do, in a thread of it: a cycle that waits for it goes on. */
@@ -69,7 +69,7 @@ void storage_answer(struct storage *storage);
 
 /*
  * Takes off the handlers of what comes to this hart, lines and vectors, in a thread of it: none is
- * running here then. Lines are still known: kicks go on.
+ * running here then. Lines are still known: IPIs go on.
  */
 void storage_detach_hart(struct storage *storage, uint32_t hart);
 

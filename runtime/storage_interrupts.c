@@ -181,7 +181,7 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
     if (line == NULL) {
         line = &storage->lines[storage->line_count];
         *line = (struct storage_line){.irq = irq, .hart = controller->irq_hart};
-        /* Kicks may be looking already: pairs with kick_lines(). */
+        /* IPIs may be looking already: pairs with ipi_lines(). */
         __atomic_store_n(&storage->line_count, storage->line_count + 1, __ATOMIC_RELEASE);
     }
     for (uint32_t i = 0; i < line->count; i++) {
@@ -222,65 +222,65 @@ bool storage_attach_foreign(struct storage *storage, struct machine_interrupt ir
 }
 
 /* The cycles of the lines that this hart takes. */
-static inline void kick_lines(const struct storage *storage, uint32_t hart)
+static inline void ipi_lines(const struct storage *storage, uint32_t hart)
 {
     const struct storage_line *line = storage->lines;
 
     for (size_t lines = __atomic_load_n(&storage->line_count, __ATOMIC_ACQUIRE); lines != 0;
          lines--, line++) {
         for (size_t i = 0, count = line->hart == hart ? line_count(line) : 0; i < count; i++) {
-            nvme_irq_kicked(line->controllers[i]);
+            nvme_irq_take_ipi(line->controllers[i]);
         }
     }
 }
 
-/* Kicks come for other causes too: what is there is looked at, nothing assumed. */
-static void kicked(void *arg)
+/* IPIs come for other causes too: what is there is looked at, nothing assumed. */
+static void ipi_taken(void *arg)
 {
     struct storage *storage = arg;
     uint32_t hart = hart_index();
     struct nvme_queue *own = storage->queues[hart].engine;
 
     if (own != NULL) {
-        nvme_queue_kicked(own);
+        nvme_queue_take_ipi(own);
     }
-    kick_lines(storage, hart);
+    ipi_lines(storage, hart);
 }
 
 /* The same with `spread`: hart 0 owns all queues. */
-static void kicked_spread(void *arg)
+static void ipi_taken_spread(void *arg)
 {
     struct storage *storage = arg;
     uint32_t hart = hart_index();
 
     for (uint32_t i = 0; hart == 0 && i < storage->queue_count; i++) {
         if (storage->queues[i].engine != NULL) {
-            nvme_queue_kicked(storage->queues[i].engine);
+            nvme_queue_take_ipi(storage->queues[i].engine);
         }
     }
-    kick_lines(storage, hart);
+    ipi_lines(storage, hart);
 }
 
-static void (*kick_handler(const struct storage *storage))(void *arg)
+static void (*ipi_handler(const struct storage *storage))(void *arg)
 {
-    return storage->config.spread ? kicked_spread : kicked;
+    return storage->config.spread ? ipi_taken_spread : ipi_taken;
 }
 
 void storage_answer(struct storage *storage)
 {
     uint64_t saved = irq_save();
 
-    kick_handler(storage)(storage);
+    ipi_handler(storage)(storage);
     irq_restore(saved);
 }
 
 /*
- * A kick that came before had no handler, and a cycle that waits for this hart would wait for ever:
+ * An IPI that came before had no handler, and a cycle that waits for this hart would wait for ever:
  * one more, as an IPI, for it must be taken behind an interrupt that is pending.
  */
 void storage_line_start(struct storage *storage)
 {
-    hart_attach_ipi(kick_handler(storage), storage);
+    hart_attach_ipi(ipi_handler(storage), storage);
     hart_send_ipi(hart_index());
 }
 

@@ -17,12 +17,12 @@ static void on_event(void *arg, const struct nvme_event *event)
     fixture->event_count++;
 }
 
-static void on_kick(void *arg, uint32_t owner)
+static void on_ipi(void *arg, uint32_t owner)
 {
     struct fixture *fixture = arg;
 
     assert_true(owner < FIXTURE_QUEUES);
-    fixture->kicks[owner]++;
+    fixture->ipis[owner]++;
 }
 
 static void on_bus_master(void *arg)
@@ -72,7 +72,7 @@ void fixture_init_more(struct fixture *fixture)
         .queue_count = FIXTURE_QUEUES,
         .depth_entries = FIXTURE_DEPTH,
         .hook_arg = fixture,
-        .kick = on_kick,
+        .send_ipi = on_ipi,
         .vector_mask = on_vector_mask,
         .bus_master = on_bus_master,
         .intx_level = on_level,

@@ -44,8 +44,8 @@ struct fixture {
     struct model_line line;
     struct nvme_event events[FIXTURE_EVENTS];
     uint32_t event_count;
-    uint32_t kicks[FIXTURE_QUEUES]; /* by owner */
-    uint32_t bus_masters;           /* calls of the hook */
+    uint32_t ipis[FIXTURE_QUEUES]; /* by owner */
+    uint32_t bus_masters;          /* calls of the hook */
     uint32_t level_looks;
     uint32_t vector_masks; /* calls of the hook */
 };

@@ -49,7 +49,7 @@ void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, en
     fixture->model->on_demand = true;
     assert_false(model_level(fixture->model));
     fixture->model->line->pending = false; /* an edge of the start */
-    harts_kicks(harts);
+    harts_ipis(harts);
 }
 
 void harts_finish(struct harts *harts)
@@ -99,16 +99,16 @@ bool harts_claim(struct harts *harts)
     return harts_claim_both(harts, NULL);
 }
 
-uint32_t harts_kick(struct harts *harts, uint32_t queue)
+uint32_t harts_ipi(struct harts *harts, uint32_t queue)
 {
     world.hart = harts->owners[queue];
-    return nvme_queue_kicked(harts->fixture.queues[queue]);
+    return nvme_queue_take_ipi(harts->fixture.queues[queue]);
 }
 
-void harts_kick_irq_hart(struct harts *harts)
+void harts_ipi_irq_hart(struct harts *harts)
 {
     world.hart = harts->irq_hart;
-    nvme_irq_kicked(harts->fixture.controller);
+    nvme_irq_take_ipi(harts->fixture.controller);
 }
 
 void harts_watch(struct harts *harts, uint32_t queue, uint64_t ms)
@@ -118,31 +118,31 @@ void harts_watch(struct harts *harts, uint32_t queue, uint64_t ms)
     nvme_queue_watchdog(harts->fixture.queues[queue], world.now_ns);
 }
 
-uint32_t harts_kicks(struct harts *harts)
+uint32_t harts_ipis(struct harts *harts)
 {
-    uint32_t kicks = 0;
+    uint32_t ipis = 0;
 
     for (uint32_t i = FIXTURE_QUEUES; i-- > 0;) {
-        kicks = kicks * 10 + harts->fixture.kicks[i];
-        harts->fixture.kicks[i] = 0;
+        ipis = ipis * 10 + harts->fixture.ipis[i];
+        harts->fixture.ipis[i] = 0;
     }
-    return kicks;
+    return ipis;
 }
 
-/* Every kick is for all the hart has to do, as an IPI is. */
+/* Every IPI is for all the hart has to do, as an IPI is. */
 bool harts_deliver(struct harts *harts, uint32_t hart)
 {
-    if (harts->fixture.kicks[hart] == 0) {
+    if (harts->fixture.ipis[hart] == 0) {
         return false;
     }
-    harts->fixture.kicks[hart] = 0;
+    harts->fixture.ipis[hart] = 0;
     for (uint32_t i = 0; i < harts->count; i++) {
         if (harts->owners[i] == hart) {
-            harts_kick(harts, i);
+            harts_ipi(harts, i);
         }
     }
     if (hart == harts->irq_hart) {
-        harts_kick_irq_hart(harts);
+        harts_ipi_irq_hart(harts);
     }
     return true;
 }

@@ -2,7 +2,7 @@
 /*
  * Several harts with a queue each on one shared line, for the tests of shared delivery.
  *
- * The test plays the harts: kicks are only recorded (fixture.kicks), and come when the test says
+ * The test plays the harts: IPIs are only recorded (fixture.ipis), and come when the test says
  * so. The model knows whose turn it is and finds a mask that another hart than the IRQ hart has
  * written.
  */
@@ -31,7 +31,7 @@ void harts_init(struct harts *harts, enum model_line_kind kind, uint32_t irq_har
 /* Another one, on the same line. */
 void harts_init_more(struct harts *harts, struct model_line *line, uint32_t irq_hart);
 
-/* Opens `count` queues on the owners named; nothing is pending then, no kick is recorded. */
+/* Opens `count` queues on the owners named; nothing is pending then, no IPI is recorded. */
 void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, enum nvme_mode mode);
 
 /* Ends everything as fixture_finish. */
@@ -52,20 +52,20 @@ bool harts_claim(struct harts *harts);
 /* The same on a line with another controller. */
 bool harts_claim_both(struct harts *first, struct nvme_controller *second);
 
-/* A kick comes: to the owner of a queue; to the IRQ hart. */
-uint32_t harts_kick(struct harts *harts, uint32_t queue);
-void harts_kick_irq_hart(struct harts *harts);
+/* An IPI comes: to the owner of a queue; to the IRQ hart. */
+uint32_t harts_ipi(struct harts *harts, uint32_t queue);
+void harts_ipi_irq_hart(struct harts *harts);
 
 /* The owner watchdogs its queue after so many milliseconds. */
 void harts_watch(struct harts *harts, uint32_t queue, uint64_t ms);
 
-/* Kicks recorded since the last call, as a number with a decimal digit per hart, hart 0 last. */
-uint32_t harts_kicks(struct harts *harts);
+/* IPIs recorded since the last call, as a number with a decimal digit per hart, hart 0 last. */
+uint32_t harts_ipis(struct harts *harts);
 
-/* All kicks that are owed come, and claims, until nothing is left. The claims. */
+/* All IPIs that are owed come, and claims, until nothing is left. The claims. */
 uint32_t harts_settle(struct harts *harts);
 
-/* The kick that is recorded for a hart comes, for all of its queues; false if there is none. */
+/* The IPI that is recorded for a hart comes, for all of its queues; false if there is none. */
 bool harts_deliver(struct harts *harts, uint32_t hart);
 
 /* True while the line is masked. */

@@ -108,7 +108,7 @@ static void choose_config(struct sim_controller *controller)
         .hybrid_spin_max_ns = RANDOM_ONE(random, spins_ns),
         .mask_line = controller->sim->masks[controller->line],
         .hook_arg = controller,
-        .kick = sim_kick,
+        .send_ipi = sim_ipi,
         .bus_master = sim_allow_dma,
         .intx_level = sim_level,
         .event = on_event,
@@ -272,7 +272,7 @@ void sim_queue_close(struct sim_queue *queue)
     if ((error == NVME_ERR_STATE && controller->may_fail) ||
         (error == NVME_ERR_BUSY && controller->config.shared)) {
         queue->closing = false;
-        return; /* being disabled, or waited for: watched or kicked, then again */
+        return; /* being disabled, or waited for: watched or interrupted, then again */
     }
     queue->open = false;
     nvme_queue_count(queue->engine, &counters);

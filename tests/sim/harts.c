@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Harts that share a line: who owns which queue, kicks that come late, twice or without a cause,
+ * Harts that share a line: who owns which queue, IPIs that come late, twice or without a cause,
  * and harts that go on amid the work of another one.
  */
 #include "sim.h"
@@ -27,7 +27,7 @@ void sim_choose_owners(struct sim_controller *controller)
 }
 
 /* The hook: an IPI is on its way. */
-void sim_kick(void *arg, uint32_t owner)
+void sim_ipi(void *arg, uint32_t owner)
 {
     struct sim_controller *controller = arg;
     bool known = owner == controller->irq_hart;
@@ -36,37 +36,37 @@ void sim_kick(void *arg, uint32_t owner)
         known |= controller->queues[i].owner == owner;
     }
     if (!known) {
-        sim_fail(controller->sim, "hart %u is kicked, which owns no queue", owner);
+        sim_fail(controller->sim, "hart %u is ipi_taken, which owns no queue", owner);
         return;
     }
-    world_note(controller->model, "kick: hart", owner, 0, 0);
-    controller->sim->kicked |= UINT32_C(1) << owner;
+    world_note(controller->model, "ipi: hart", owner, 0, 0);
+    controller->sim->ipi_taken |= UINT32_C(1) << owner;
 }
 
 /* What a hart does with an IPI for a controller: all that may be owed, whatever it was for. */
-static void take_kick(struct sim_controller *controller, uint32_t hart)
+static void take_ipi(struct sim_controller *controller, uint32_t hart)
 {
     for (uint32_t i = 0; i < SIM_QUEUES; i++) {
         struct sim_queue *queue = &controller->queues[i];
 
         if (queue->open && !queue->closing && queue->owner == hart) {
-            nvme_queue_kicked(queue->engine);
+            nvme_queue_take_ipi(queue->engine);
         }
     }
     if (controller->config.shared && controller->irq_hart == hart) {
-        nvme_irq_kicked(controller->engine);
+        nvme_irq_take_ipi(controller->engine);
     }
 }
 
-/* The kick that is on its way to a hart comes; false if none is, or its interrupts are off. */
+/* The IPI that is on its way to a hart comes; false if none is, or its interrupts are off. */
 bool sim_deliver(struct sim *sim, uint32_t hart)
 {
     uint32_t acting = world.hart;
 
-    if (sim->in_handler || (sim->kicked >> hart & 1) == 0) {
+    if (sim->in_handler || (sim->ipi_taken >> hart & 1) == 0) {
         return false;
     }
-    sim->kicked &= ~(UINT32_C(1) << hart);
+    sim->ipi_taken &= ~(UINT32_C(1) << hart);
     /* An interrupt that is pending comes first, as with the PLIC's priority over software's. */
     for (uint32_t line = 0; line < SIM_CONTROLLERS; line++) {
         if (sim->irq_harts[line] == hart) {
@@ -75,10 +75,10 @@ bool sim_deliver(struct sim *sim, uint32_t hart)
     }
     sim->in_handler = true;
     world.hart = hart;
-    world_note(NULL, "kicked: hart", hart, 0, 0);
+    world_note(NULL, "ipi_taken: hart", hart, 0, 0);
     for (uint32_t i = 0; i < sim->controller_count; i++) {
         if (sim->controllers[i].engine != NULL) {
-            take_kick(&sim->controllers[i], hart);
+            take_ipi(&sim->controllers[i], hart);
         }
     }
     world.hart = acting;
@@ -99,18 +99,18 @@ bool sim_deliver_all(struct sim *sim)
 }
 
 /* One that may be on its way; now and then one that nobody sent. */
-void sim_any_kick(struct sim *sim)
+void sim_any_ipi(struct sim *sim)
 {
     uint32_t hart = random_below(&sim->random, SIM_HARTS);
 
     if (random_chance(&sim->random, 100)) {
-        sim->kicked |= UINT32_C(1) << hart;
+        sim->ipi_taken |= UINT32_C(1) << hart;
     }
     sim_deliver(sim, hart);
 }
 
 /*
- * Amid the work of a hart, its interrupts on or off: another one takes its kick, the IRQ hart its
+ * Amid the work of a hart, its interrupts on or off: another one takes its IPI, the IRQ hart its
  * claim.
  */
 void sim_hart_meanwhile(void *arg)

@@ -111,8 +111,8 @@ static void check_sleep(struct sim_queue *queue)
     world_arrive();
     pending = controller->config.msix ? controller->model->vectors[queue->index + 1].arrived
                                       : controller->sim->lines[controller->line].pending;
-    /* A cycle, or the IRQ hart opening the line, is under way as long as there are kicks. */
-    pending |= controller->config.shared && controller->sim->kicked != 0;
+    /* A cycle, or the IRQ hart opening the line, is under way as long as there are IPIs. */
+    pending |= controller->config.shared && controller->sim->ipi_taken != 0;
     if (cq->head != cq->tail && !pending && !controller->interrupts_lost && !controller->may_fail) {
         sim_fail(controller->sim, "controller %u, queue %u: its owner sleeps beside an entry",
                  (uint32_t)(controller - controller->sim->controllers), queue->index);

@@ -71,7 +71,7 @@ static void interrupt_meanwhile(void *arg)
 
     if (world.irq_depth == 0 && !sim->in_handler) {
         sim_any_interrupt(sim);
-        sim_any_kick(sim);
+        sim_any_ipi(sim);
     }
 }
 
@@ -103,7 +103,7 @@ void sim_moments(struct sim *sim)
 /* Every open queue is looked at, in the context that services it. */
 void sim_watch(struct sim *sim, uint64_t step_ns)
 {
-    /* A kick may take long. */
+    /* An IPI may take long. */
     for (uint32_t i = 0; i < SIM_HARTS && random_chance(&sim->random, 700); i++) {
         sim_deliver_all(sim);
     }
@@ -300,7 +300,7 @@ void sim_step(struct sim *sim)
                    random_between(&sim->random, 1, 16));
     } else if (kind < 900) {
         sim_any_interrupt(sim);
-        sim_any_kick(sim);
+        sim_any_ipi(sim);
     } else if (kind < 940) {
         inject(sim);
     } else if (kind < 990) {

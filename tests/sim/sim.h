@@ -3,7 +3,7 @@
  * A simulation: harts, controllers and interrupt lines driven by one seed against the unchanged
  * engine, every byte compared with a shadow copy of the medium.
  *
- * harts.c kicks those that share a line, controller.c brings controllers up and down, workload.c
+ * harts.c IPIs those that share a line, controller.c brings controllers up and down, workload.c
  * posts and judges what ends, schedule.c lets the device and time go on, interrupts.c serves, waits
  * and changes modes, faults.c breaks the
  * device, main.c counts. What is wrong ends the run of the seed through sim_fail; the model's
@@ -99,7 +99,7 @@ struct sim {
     uint32_t irq_harts[SIM_CONTROLLERS]; /* of the lines: harts */
     bool masks[SIM_CONTROLLERS]; /* of the lines: whether the handler masks them meanwhile */
     bool posted;                 /* register writes are on their way for a while */
-    uint32_t kicked;             /* a bit per hart that a kick is on its way to */
+    uint32_t ipi_taken;          /* a bit per hart that an IPI is on its way to */
     uint32_t away;               /* likewise: in the midst of something, interrupts off */
     struct sim_request requests[SIM_REQUESTS];
     uint8_t *arena; /* DMA memory of all controllers */
@@ -158,10 +158,10 @@ bool sim_level(void *arg);
 
 /* harts.c */
 void sim_choose_owners(struct sim_controller *controller);
-void sim_kick(void *arg, uint32_t owner);
+void sim_ipi(void *arg, uint32_t owner);
 bool sim_deliver(struct sim *sim, uint32_t hart);
 bool sim_deliver_all(struct sim *sim);
-void sim_any_kick(struct sim *sim);
+void sim_any_ipi(struct sim *sim);
 void sim_hart_meanwhile(void *arg);
 void sim_shared_quiesce(struct sim_controller *controller);
 bool sim_may_close(const struct sim_queue *queue);

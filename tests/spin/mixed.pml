@@ -2,12 +2,12 @@
 /*
  * A line with two controllers: A in shared delivery (the IRQ hart's queue and another owner's), B
  * with queues of the IRQ hart's alone, served by looking again. nvme_irq_service()
- * (engine/interrupt.c) with nvme_shared_begin() and nvme_irq_kicked() (engine/shared.c).
+ * (engine/interrupt.c) with nvme_shared_begin() and nvme_irq_take_ipi() (engine/shared.c).
  *
  * In one claim the IRQ hart masks A and begins its cycle, then serves B until a pass finds nothing,
  * and only then opens A, if its cycle is over. So there is a moment at which A is masked and B has
  * nothing: the line is low, and whatever comes later makes an edge. A cycle that ends later opens A
- * from the kick. When nothing moves any more, every completion must have been taken.
+ * from the IPI. When nothing moves any more, every completion must have been taken.
  *
  *   -DTWO_SHARED     B is in shared delivery too, with another cycle
  *
@@ -46,8 +46,8 @@ bool pending; /* a rising edge, cleared by the claim */
 
 /* The engine's. */
 byte waiting[2];
-bool kicked_irq_hart;
-bool kicked_owner;
+bool ipi_taken_irq_hart;
+bool ipi_taken_owner;
 
 #define holds(c) (posted[2 * (c)] != rung[2 * (c)] || posted[2 * (c) + 1] != rung[2 * (c) + 1])
 #define asserts(c) (holds(c) && !masked[c])
@@ -108,7 +108,7 @@ active proctype owner()
 
 end:
     do
-    :: atomic { kicked_owner -> kicked_owner = false };
+    :: atomic { ipi_taken_owner -> ipi_taken_owner = false };
         if
         :: waiting[A] & OWNER_BIT ->
             drain(2 * A + 1);
@@ -124,7 +124,7 @@ end:
         fi;
 #endif
         if
-        :: last -> kicked_irq_hart = true; last = false
+        :: last -> ipi_taken_irq_hart = true; last = false
         :: else
         fi
     od
@@ -138,7 +138,7 @@ inline begin_cycle(c)
     :: !in_cycle(c) ->
         close_source(c, CLOSED_CYCLE);
         waiting[c] = HOME_BIT | OWNER_BIT;
-        kicked_owner = true;
+        ipi_taken_owner = true;
         drain(2 * c);
         d_step { waiting[c] = waiting[c] & ~HOME_BIT }
     fi
@@ -202,7 +202,7 @@ end:
         serve_b();
         end_cycle(A)
 #endif
-    :: atomic { kicked_irq_hart -> kicked_irq_hart = false };
+    :: atomic { ipi_taken_irq_hart -> ipi_taken_irq_hart = false };
         end_cycle(A)
 #ifdef TWO_SHARED
         ;
@@ -220,8 +220,8 @@ active proctype strays()
     :: claims < STRAYS -> claims++; pending = true
     :: claims == STRAYS -> break
     od;
-    kicked_owner = true;
-    kicked_irq_hart = true
+    ipi_taken_owner = true;
+    ipi_taken_irq_hart = true
 }
 #endif
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One controller, one INTx line, several owners of queues: shared delivery, nvme_shared_begin(),
- * nvme_shared_answer() and nvme_irq_kicked() (engine/shared.c), and the watchdog's part in it.
+ * nvme_shared_answer() and nvme_irq_take_ipi() (engine/shared.c), and the watchdog's part in it.
  *
  * The line goes to one hart, the IRQ hart. It masks the controller, stores the set of owners that
- * it waits for and kicks them; each drains its own queue and takes itself out of the set; the IRQ
- * hart opens the line again when the set is empty. Owners attend only while they have requests
+ * it waits for and interrupts them; each drains its own queue and takes itself out of the set; the
+ * IRQ hart opens the line again when the set is empty. Owners attend only while they have requests
  * outstanding, and only those are asked, unless the cycle before found nothing at all.
  *
  * The line is the worst one: a rising edge is latched, nothing else is looked at. Claims without a
- * cause (a foreign device on the line) and kicks without a cause come at any time, owners post,
+ * cause (a foreign device on the line) and IPIs without a cause come at any time, owners post,
  * drain and leave when they like, and the IRQ hart closes a queue that has done its work. When
  * nothing moves any more, all completions must have been taken and the line must be open. Without
  * strays and polls, no cycle may find nothing: each would be an interrupt for nothing.
@@ -21,9 +21,9 @@
  *   -DDEAF                owner 1 never answers; the watchdogs of the others must be enough
  *
  *   -DBUG_OWNER_OPENS     the last owner writes INTMC itself: a claim may come just before it
- *   -DBUG_OPEN_AT_ONCE    the IRQ hart writes INTMC as soon as it has kicked
- *   -DBUG_KICK_FIRST      the IRQ hart kicks, then stores the set
- *   -DBUG_CLEAR_LATE      an owner takes its kick back after its work instead of before
+ *   -DBUG_OPEN_AT_ONCE    the IRQ hart writes INTMC as soon as it has interrupted
+ *   -DBUG_KICK_FIRST      the IRQ hart IPIs, then stores the set
+ *   -DBUG_CLEAR_LATE      an owner takes its IPI back after its work instead of before
  *   -DBUG_COUNT           a number of owners and a cycle number instead of the set
  *   -DBUG_CLOSE_SILENT    a close takes the last bit of the set, and the IRQ hart does not end the
  * cycle
@@ -41,7 +41,7 @@
 #endif
 #define HOME 0
 #ifndef STRAYS
-#define STRAYS 2 /* claims, and kicks, without a cause */
+#define STRAYS 2 /* claims, and IPIs, without a cause */
 #endif
 #ifndef POLLS
 #define POLLS 1 /* drains of an owner's own accord */
@@ -62,8 +62,8 @@ byte attending;    /* owners with requests outstanding; atomic */
 byte waiting;      /* owners that have not answered this cycle; atomic */
 bool found = true; /* an answer of this cycle brought something */
 bool reopen;       /* a watchdog has found what no interrupt told of */
-bool kicked[3];
-bool stopped; /* owner 1 has done its work and detached its kicks */
+bool ipi_taken[3];
+bool stopped; /* owner 1 has done its work and detached its IPIs */
 bool queue_closed;
 
 #ifdef BUG_COUNT
@@ -97,7 +97,7 @@ inline answer(h, left)
 #ifdef BUG_OWNER_OPENS
     :: left == 0 -> open_source(LINE, CLOSED_CYCLE)
 #else
-    :: left == 0 -> kicked[HOME] = true
+    :: left == 0 -> ipi_taken[HOME] = true
 #endif
     :: left != 0
     fi;
@@ -150,7 +150,7 @@ inline watch(h, some)
     some = false;
 #ifndef BUG_NO_REOPEN
     reopen = true;
-    kicked[HOME] = true
+    ipi_taken[HOME] = true
 #endif
 }
 
@@ -168,11 +168,11 @@ active [HARTS - 1] proctype owner()
 end:
     do
 #ifdef BUG_CLEAR_LATE
-    :: kicked[h];
+    :: ipi_taken[h];
 #elif defined(DEAF)
-    :: atomic { kicked[h] && h != 1 -> kicked[h] = false };
+    :: atomic { ipi_taken[h] && h != 1 -> ipi_taken[h] = false };
 #else
-    :: atomic { kicked[h] -> kicked[h] = false };
+    :: atomic { ipi_taken[h] -> ipi_taken[h] = false };
 #endif
 #ifdef BUG_COUNT
         now = cycle;
@@ -188,7 +188,7 @@ end:
         fi;
 #endif
 #ifdef BUG_CLEAR_LATE
-        kicked[h] = false
+        ipi_taken[h] = false
 #endif
     :: polls < POLLS -> polls++; drain(h, some); some = false
     :: due[h] -> watch(h, some)
@@ -227,11 +227,11 @@ inline end_cycle()
     open_source(LINE, CLOSED_CYCLE)
 }
 
-inline kick(members)
+inline ipi(members)
 {
     h = 1;
     do
-    :: h < HARTS && (members & bit(h)) -> kicked[h] = true; h++
+    :: h < HARTS && (members & bit(h)) -> ipi_taken[h] = true; h++
     :: h < HARTS && !(members & bit(h)) -> h++
     :: h == HARTS -> h = 0; break
     od
@@ -258,11 +258,11 @@ inline begin_cycle()
 #endif
     found = false;
 #ifdef BUG_KICK_FIRST
-    kick(members);
+    ipi(members);
     store(members);
 #else
     store(members);
-    kick(members);
+    ipi(members);
 #endif
 #ifdef BUG_OPEN_AT_ONCE
     write_mask(LINE, false);
@@ -275,7 +275,7 @@ inline begin_cycle()
     members = 0
 }
 
-/* nvme_queue_close(), when the owner's hart takes no kicks any more. */
+/* nvme_queue_close(), when the owner's hart takes no IPIs any more. */
 inline close_queue(h)
 {
     drain(h, some);
@@ -318,7 +318,7 @@ end:
         :: !in_cycle -> begin_cycle()
 #endif
         fi
-    :: atomic { kicked[HOME] -> kicked[HOME] = false }; /* nvme_irq_kicked() */
+    :: atomic { ipi_taken[HOME] -> ipi_taken[HOME] = false }; /* nvme_irq_take_ipi() */
         if
 #ifndef BUG_OWNER_OPENS
         :: in_cycle && waiting == 0 -> judge_cycle(); end_cycle()
@@ -341,17 +341,17 @@ end:
 active proctype strays()
 {
     byte claims;
-    byte kicks;
+    byte ipis;
 
     do
     :: claims < STRAYS -> claims++; pending = true
-    :: kicks < STRAYS -> kicks++;
+    :: ipis < STRAYS -> ipis++;
         if
-        :: kicked[HOME] = true
-        :: kicked[1] = true
-        :: kicked[LAST] = true
+        :: ipi_taken[HOME] = true
+        :: ipi_taken[1] = true
+        :: ipi_taken[LAST] = true
         fi
-    :: claims == STRAYS && kicks == STRAYS -> break
+    :: claims == STRAYS && ipis == STRAYS -> break
     od
 }
 #endif

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hybrid mode in shared delivery: one mask for all owners, so the line may stay masked only while
- * nobody sleeps. nvme_queue_arm() (engine/sleep.c), nvme_shared_begin() and nvme_irq_kicked()
+ * nobody sleeps. nvme_queue_arm() (engine/sleep.c), nvme_shared_begin() and nvme_irq_take_ipi()
  * (engine/shared.c); cycles themselves are in shared.pml.
  *
  * Each hart has a thread that polls or sleeps, as it likes, until it has taken ENTRIES completions,
  * and a handler that runs where interrupts are on. Nobody has a watchdog. A hart that sleeps for
  * good is an invalid end state. The line is an edge latch.
  *
- *   -DWAKE_IN_HANDLER      a hart that takes a kick or a claim leaves the sleepers there and then
+ *   -DWAKE_IN_HANDLER      a hart that takes an IPI or a claim leaves the sleepers there and then
  *
  *   -DBUG_CLOSE_AFTER_LOOK the IRQ hart looks for sleepers, then closes the line
  *   -DBUG_FLAG_FIRST       an owner looks at the reason, then joins the sleepers
- *   -DBUG_NO_KICK          an owner that joins does not kick the IRQ hart
+ *   -DBUG_NO_KICK          an owner that joins does not IPI the IRQ hart
  *   -DBUG_NO_LOOK          the IRQ hart stays masked after a cycle without looking for sleepers
- *   -DBUG_OPEN_IN_ROUND    a kick opens the line in the midst of a cycle
+ *   -DBUG_OPEN_IN_ROUND    an IPI opens the line in the midst of a cycle
  */
 #ifndef HARTS
 #define HARTS 3
@@ -26,7 +26,7 @@
 #define HOME_ENTRIES ENTRIES /* 0: the IRQ hart owns no queue */
 #endif
 #ifndef STRAYS
-#define STRAYS 1 /* claims, and kicks, without a cause */
+#define STRAYS 1 /* claims, and IPIs, without a cause */
 #endif
 #define HOME 0
 #define EVERYBODY ((1 << HARTS) - 1)
@@ -42,7 +42,7 @@ bool pending; /* latched edge, cleared by the claim */
 /* The engine's: what harts share. */
 byte waiting;  /* owners that have not answered this cycle; atomic */
 byte sleepers; /* owners that sleep or are about to; atomic */
-bool kicked[HARTS];
+bool ipi_taken[HARTS];
 
 #if HARTS == 2
 #define holds_entries (posted[0] != taken[0] || posted[1] != taken[1])
@@ -52,7 +52,7 @@ bool kicked[HARTS];
 #define ready(h) (posted[h] != taken[h])
 #define entries(h) ((h) == HOME -> HOME_ENTRIES : ENTRIES)
 #define finished(h) (taken[h] == entries(h))
-#define interrupted(h) (kicked[h] || (h == HOME && pending))
+#define interrupted(h) (ipi_taken[h] || (h == HOME && pending))
 
 inline follow_line()
 {
@@ -159,9 +159,9 @@ inline claim()
     :: !in_cycle ->
         close_source(LINE, CLOSED_CYCLE);
         waiting = EVERYBODY;
-        kicked[1] = true;
+        ipi_taken[1] = true;
 #if HARTS > 2
-        kicked[2] = true;
+        ipi_taken[2] = true;
 #endif
         drain(HOME);
         d_step { waiting = waiting & ~bit(HOME) };
@@ -172,10 +172,10 @@ inline claim()
     fi
 }
 
-/* nvme_irq_kicked() */
-inline irq_hart_kicked()
+/* nvme_irq_take_ipi() */
+inline irq_hart_ipi_taken()
 {
-    kicked[HOME] = false;
+    ipi_taken[HOME] = false;
 #ifdef WAKE_IN_HANDLER
     leave_sleepers(HOME);
 #endif
@@ -184,10 +184,10 @@ inline irq_hart_kicked()
 
 /* ---- An owner -------------------------------------------------------------------------- */
 
-/* nvme_queue_kicked() */
-inline owner_kicked(h)
+/* nvme_queue_take_ipi() */
+inline owner_ipi_taken(h)
 {
-    kicked[h] = false;
+    ipi_taken[h] = false;
 #ifdef WAKE_IN_HANDLER
     leave_sleepers(h);
 #endif
@@ -196,7 +196,7 @@ inline owner_kicked(h)
         drain(h);
         d_step { waiting = waiting & ~bit(h); last = waiting == 0 };
         if
-        :: last -> kicked[HOME] = true
+        :: last -> ipi_taken[HOME] = true
         :: else
         fi;
         last = false
@@ -209,8 +209,8 @@ inline take_interrupts(h)
 {
     do
     :: h == HOME && pending -> claim()
-    :: h == HOME && kicked[HOME] -> irq_hart_kicked()
-    :: h != HOME && kicked[h] -> owner_kicked(h)
+    :: h == HOME && ipi_taken[HOME] -> irq_hart_ipi_taken()
+    :: h != HOME && ipi_taken[h] -> owner_ipi_taken(h)
     :: !interrupted(h) -> break
     od
 }
@@ -229,7 +229,7 @@ inline arm_and_sleep(h)
     if
     :: h == HOME && seen -> take_turn()
 #ifndef BUG_NO_KICK
-    :: h != HOME && seen -> kicked[HOME] = true
+    :: h != HOME && seen -> ipi_taken[HOME] = true
 #endif
     :: else
     fi;
@@ -268,16 +268,16 @@ end:
 active proctype strays()
 {
     byte claims;
-    byte kicks;
+    byte ipis;
 
     do
     :: claims < STRAYS -> claims++; pending = true
-    :: kicks < STRAYS -> kicks++;
+    :: ipis < STRAYS -> ipis++;
         if
-        :: kicked[HOME] = true
-        :: kicked[1] = true
+        :: ipi_taken[HOME] = true
+        :: ipi_taken[1] = true
         fi
-    :: claims == STRAYS && kicks == STRAYS -> break
+    :: claims == STRAYS && ipis == STRAYS -> break
     od
 }
 #endif

@@ -74,7 +74,7 @@ static void take_interrupts(struct hart *hart)
     while (hart->vector != 0 && device_claim_vector(hart->device, hart->vector)) {
         nvme_vector_service(hart->queue);
     }
-    if (__atomic_exchange_n(&hart->kicked, 0, __ATOMIC_RELAXED) != 0) {
+    if (__atomic_exchange_n(&hart->ipi_taken, 0, __ATOMIC_RELAXED) != 0) {
         nvme_queue_watchdog(hart->queue, hart_now_ns());
     }
     hart->irq_off = false;
@@ -222,7 +222,7 @@ static bool is_pending(const struct hart *hart)
                 ? (__atomic_load_n(&device->vectors[hart->vector], __ATOMIC_RELAXED) &
                    DEVICE_PENDING) != 0
                 : hart->interrupts && __atomic_load_n(&device->pending, __ATOMIC_RELAXED) != 0) ||
-           __atomic_load_n(&hart->kicked, __ATOMIC_RELAXED) != 0;
+           __atomic_load_n(&hart->ipi_taken, __ATOMIC_RELAXED) != 0;
 }
 
 /* As storage_wait(): off from the look to the wait; a timer ends it too. */

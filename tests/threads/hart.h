@@ -50,7 +50,7 @@ struct hart {
     const uint32_t *stop; /* atomic: nothing more is posted */
 
     /* Atomic: an IPI. */
-    uint32_t kicked;
+    uint32_t ipi_taken;
 
     /* The thread's own. */
     pthread_t thread;

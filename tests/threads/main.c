@@ -90,11 +90,11 @@ const char *__tsan_default_options(void)
     return "halt_on_error=1 exitcode=66 second_deadlock_stack=1";
 }
 
-static void kick(void *arg, uint32_t owner)
+static void ipi(void *arg, uint32_t owner)
 {
     const struct hooks *hooks = arg;
 
-    __atomic_store_n(&hooks->run->harts[owner].kicked, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&hooks->run->harts[owner].ipi_taken, 1, __ATOMIC_RELAXED);
 }
 
 static void mask_vector(void *arg, uint16_t vector, bool masked)
@@ -122,7 +122,7 @@ static void open_controller(struct run *run, uint32_t index)
         .command_timeout_ns = run->scenario->fails ? 1000 * (uint64_t)MS : 0,
         .msix = run->scenario->vectors,
         .hook_arg = &run->hooks[index],
-        .kick = kick,
+        .send_ipi = ipi,
         .vector_mask = mask_vector,
     };
     struct nvme_memory *memory = &run->memory[index];

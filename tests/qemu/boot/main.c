@@ -132,7 +132,7 @@ static void check_pci(void)
 }
 
 static atomic_uint visits[HART_LIMIT];
-static atomic_uint kicks[HART_LIMIT];
+static atomic_uint ipis[HART_LIMIT];
 
 static void visit(void *arg, unsigned index)
 {
@@ -165,12 +165,12 @@ static void check_harts(void)
     check(harts_run(1, visit, NULL) == 0, "harts: one alone runs");
 }
 
-static void kicked(void *arg)
+static void ipi_taken(void *arg)
 {
     atomic_fetch_add((atomic_uint *)arg, 1);
 }
 
-// What the kick is about is in memory: the platform wakes harts by the same interrupt.
+// What the IPI is about is in memory: the platform wakes harts by the same interrupt.
 static atomic_uint mail[HART_LIMIT];
 
 static void read_mail(void *arg)
@@ -179,7 +179,7 @@ static void read_mail(void *arg)
 
     (void)arg;
     if (atomic_exchange(&mail[index], 0) != 0) {
-        atomic_fetch_add(&kicks[index], 1);
+        atomic_fetch_add(&ipis[index], 1);
     }
 }
 
@@ -195,8 +195,8 @@ static void tick(void *arg)
     atomic_fetch_add((atomic_uint *)arg, 1);
 }
 
-// Each hart writes to its successor, kicks it and waits for its own mail, asleep; the timer bounds
-// the wait if the kick is lost.
+// Each hart writes to its successor, IPIs it and waits for its own mail, asleep; the timer bounds
+// the wait if the IPI is lost.
 static void ring(void *arg, unsigned index)
 {
     unsigned next = (index + 1) % hart_count();
@@ -207,7 +207,7 @@ static void ring(void *arg, unsigned index)
     atomic_store(&mail[next], 1);
     hart_send_ipi(next);
     irq_disable();
-    while (atomic_load(&kicks[index]) == 0 && atomic_load(&expired) == 0) {
+    while (atomic_load(&ipis[index]) == 0 && atomic_load(&expired) == 0) {
         hart_wait();
         irq_enable();
         irq_disable();
@@ -223,9 +223,9 @@ static void check_ipis(void)
     harts_run(hart_count(), attach_mail, NULL);
     harts_run(hart_count(), ring, NULL);
     for (unsigned i = 0; i < hart_count(); i++) {
-        missing += atomic_load(&kicks[i]) != 1 ? 1 : 0;
+        missing += atomic_load(&ipis[i]) != 1 ? 1 : 0;
     }
-    check(missing == 0, "ipi: every hart was kicked once by its neighbour and woke from wfi");
+    check(missing == 0, "ipi: every hart was ipi_taken once by its neighbour and woke from wfi");
 }
 
 // A pending interrupt ends wfi although interrupts are off, and is taken only after irq_enable.
@@ -233,15 +233,14 @@ static void check_wait(void)
 {
     bool early;
 
-    hart_attach_ipi(kicked, &kicks[0]);
+    hart_attach_ipi(ipi_taken, &ipis[0]);
     irq_disable();
-    atomic_store(&kicks[0], 0);
+    atomic_store(&ipis[0], 0);
     hart_send_ipi(0);
     hart_wait();
-    early = atomic_load(&kicks[0]) != 0;
+    early = atomic_load(&ipis[0]) != 0;
     irq_enable();
-    check(!early && atomic_load(&kicks[0]) == 1,
-          "wfi: wakes with interrupts off, taken afterwards");
+    check(!early && atomic_load(&ipis[0]) == 1, "wfi: wakes with interrupts off, taken afterwards");
 }
 
 // The console's own interrupt (16550: transmitter empty, IER bit 1) is one that can be made here.

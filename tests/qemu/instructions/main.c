@@ -2,7 +2,7 @@
 /*
  * Counts the instructions of the I/O path: submit, reap, and the whole interrupt path. The machine
  * decides the delivery: one hart counts a private line or, with an IMSIC, a vector; two harts a
- * line that they share, of which the others are never started: hart 0 answers the second's kick.
+ * line that they share, of which the others are never started: hart 0 answers the second's IPI.
  *
  * Meant for QEMU's -icount shift=0, where rdinstret counts instructions exactly. One JSON line per
  * configuration; what a window is stands in measure.c.

@@ -309,7 +309,7 @@ bool measure_shared(const struct setup *setup)
         }
         figures[INTERRUPT][window] = count_interrupt();
         before = count_instructions();
-        nvme_queue_kicked(other->engine);
+        nvme_queue_take_ipi(other->engine);
         figures[ANSWER][window] = count_instructions() - before;
         if (!wait_for_interrupt(CSR_SIE_SOFTWARE)) {
             return false;

@@ -78,7 +78,7 @@ static void test_waits(void)
     check(slow.ended, "closing did not wait for the handler");
 }
 
-// ---- A kick that its owner does not take -----------------------------------------------------
+// ---- An IPI that its owner does not take -----------------------------------------------------
 
 static void note_end(void *arg, struct nvme_result result)
 {
@@ -88,7 +88,7 @@ static void note_end(void *arg, struct nvme_result result)
     slow.ended = true;
 }
 
-// Posts and takes no kick from now on.
+// Posts and takes no IPI from now on.
 static void post_and_be_deaf(void *arg, unsigned index)
 {
     struct storage_queue *queue = &selftest.storage.queues[index];
@@ -118,7 +118,7 @@ static void test_answers(void)
     }
     last = &selftest.storage.queues[selftest.storage.queue_count - 1];
     if (!last->controller->shared || last->hart == last->controller->irq_hart) {
-        close_storage(); // nobody is kicked here
+        close_storage(); // nobody takes an IPI here
         return;
     }
     slow.buffer = take_pages(PAGE_BYTES);
@@ -130,7 +130,7 @@ static void test_answers(void)
             give_up("no round began");
         }
     }
-    check(!slow.ended, "a hart without a handler took a kick");
+    check(!slow.ended, "a hart without a handler took a ipi");
     close_storage();
     check(slow.ended, "closing left a request behind");
 }
@@ -147,7 +147,7 @@ static void test_forgets(void)
     crew_run(&(struct crew){.depth = 1, .requests = 20});
     close_storage();
     for (uint32_t i = 0; i < config.harts; i++) {
-        check(harts[i].ipi_handler == NULL, "hart %" PRIu32 " still takes kicks", i);
+        check(harts[i].ipi_handler == NULL, "hart %" PRIu32 " still takes ipis", i);
     }
 }
 
@@ -166,7 +166,7 @@ static void count_end(void *arg, struct nvme_result result)
     ended[*index]++;
 }
 
-// Polls with interrupts on. Hart 0 finds the deadline, disables the controller and kicks.
+// Polls with interrupts on. Hart 0 finds the deadline, disables the controller and IPIs.
 static void poll_dead_device(void *arg, unsigned index)
 {
     struct storage_queue *queue = &selftest.storage.queues[index];

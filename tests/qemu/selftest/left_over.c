@@ -159,7 +159,7 @@ static bool warm_open(void)
     }
     warm.queue.ns = &warm.ns;
     warm.queue.controller = &warm.place;
-    warm.queue.storage = &selftest.storage; // closed: kicks find nothing
+    warm.queue.storage = &selftest.storage; // closed: IPIs find nothing
     if (check(error == NVME_OK, "open: %s", nvme_error_text(error)) &&
         selftest.mode == NVME_MODE_INTERRUPT) {
         wired_attach(warm.function->irq, warm_handler, NULL);

@@ -102,7 +102,7 @@ static void test_done(void)
 
 // ---- What a mode does ------------------------------------------------------------------------
 
-// On a shared line its owner answers kicks from now on.
+// On a shared line its owner answers IPIs from now on.
 static void come_by(void *arg, unsigned index)
 {
     (void)arg;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Lines that go to another hart than the owners of the queues on them: the IRQ hart elsewhere,
-// kicks without a cause, controllers that are opened and closed again.
+// IPIs without a cause, controllers that are opened and closed again.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -57,14 +57,14 @@ static void check_shares(void)
     }
 }
 
-static void forget_kicks(void *arg, unsigned index)
+static void forget_ipis(void *arg, unsigned index)
 {
     (void)arg;
     (void)index;
     hart_attach_ipi(NULL, NULL);
 }
 
-// All lines go to hart `the IRQ hart`; where it owns no queue it only sleeps and answers.
+// All lines go to hart `irq_hart`; where it owns no queue it only sleeps and answers.
 static void run_irq_hart(uint32_t owners, uint32_t irq_hart)
 {
     struct storage_config config = {
@@ -75,7 +75,7 @@ static void run_irq_hart(uint32_t owners, uint32_t irq_hart)
         return;
     }
     // Nothing of a former life answers for the hart that has the line.
-    check(harts_run(test_harts(), forget_kicks, NULL) == 0, "harts did not run");
+    check(harts_run(test_harts(), forget_ipis, NULL) == 0, "harts did not run");
     storage_hart_start(&selftest.storage.queues[0]);
     crew.helper_has_lines = irq_hart >= selftest.storage.queue_count;
     check_lines(irq_hart);
@@ -105,7 +105,7 @@ static void read_until_told(struct storage_queue *queue, uint8_t *buffer)
     }
 }
 
-// Only the last owner works, one request at a time; the others take kicks and nothing else.
+// Only the last owner works, one request at a time; the others take IPIs and nothing else.
 static void work_alone(void *arg, unsigned index)
 {
     struct storage_queue *queue = &selftest.storage.queues[index];
@@ -143,26 +143,26 @@ static void test_alone(void)
     close_storage();
 }
 
-// ---- Kicks without a cause -------------------------------------------------------------------
+// ---- IPIs without a cause -------------------------------------------------------------------
 
-static uint64_t kicks;
+static uint64_t ipis;
 
-static void kick_all(void)
+static void ipi_all(void)
 {
     while (crew_busy()) {
         uint64_t start_ns = time_now_ns();
 
         for (uint32_t i = 0; i <= selftest.storage.queue_count; i++) {
             hart_send_ipi(i);
-            kicks++;
+            ipis++;
         }
         while (time_now_ns() - start_ns < KICK_PAUSE_NS) {
         }
     }
 }
 
-// One hart kicks all the others in a loop, itself too; once as a bystander, once as the IRQ hart.
-static void test_kicks(void)
+// One hart IPIs all the others in a loop, itself too; once as a bystander, once as the IRQ hart.
+static void test_ipis(void)
 {
     uint32_t owners = test_harts() - 1;
 
@@ -173,14 +173,14 @@ static void test_kicks(void)
                                         .line_hart = round * (owners + 1)};
         struct crew crew = load();
 
-        kicks = 0;
-        crew.helper = kick_all;
+        ipis = 0;
+        crew.helper = ipi_all;
         crew.helper_has_lines = round != 0;
         if (!open_storage(&config)) {
             return;
         }
         crew_run(&crew);
-        check(kicks > owners, "%" PRIu64 " kicks", kicks);
+        check(ipis > owners, "%" PRIu64 " ipis", ipis);
         check_shares();
         close_storage();
     }
@@ -206,7 +206,7 @@ static void test_reopen(void)
 const struct test shared_tests[] = {
     {"shared.irq_hart", test_irq_hart, MODE_SLEEP, WANTS_LINE | WANTS_HARTS},
     {"shared.alone", test_alone, MODE_IRQ, WANTS_LINE | WANTS_HARTS},
-    {"shared.kicks", test_kicks, MODE_SLEEP, WANTS_HARTS},
+    {"shared.ipis", test_ipis, MODE_SLEEP, WANTS_HARTS},
     {"shared.reopen", test_reopen, MODE_SLEEP, WANTS_HARTS},
     {NULL, NULL, 0, 0},
 };

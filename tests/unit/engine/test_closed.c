@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * source.c, recovery.c, shared.c: why a source is closed, and that no reason stays for good; storms
- * that are none, and those that are forgiven; kicks that come to the owner of a poll queue.
+ * that are none, and those that are forgiven; IPIs that come to the owner of a poll queue.
  */
 #include "fixture.h"
 #include "nvme_internal.h"
@@ -195,13 +195,13 @@ static void every_reason_has_a_phrase_of_its_own(void **state)
     }
 }
 
-/* ---- Kicks ------------------------------------------------------------------------------ */
+/* ---- IPIs ------------------------------------------------------------------------------ */
 
-static void kick_comes(void *arg)
+static void ipi_comes(void *arg)
 {
     struct fixture *fixture = arg;
 
-    nvme_queue_kicked(fixture->queues[0]);
+    nvme_queue_take_ipi(fixture->queues[0]);
 }
 
 static void drain(void *arg)
@@ -212,7 +212,7 @@ static void drain(void *arg)
 }
 
 /* An IPI of whatever cause, in a trap amid the thread's drain, when the controller has failed. */
-static void kick_leaves_a_poll_queue_alone(void **state)
+static void ipi_leaves_a_poll_queue_alone(void **state)
 {
     struct fixture fixture;
     struct outcome answered = {0};
@@ -230,11 +230,11 @@ static void kick_leaves_a_poll_queue_alone(void **state)
         world_advance(100 * MS);
         nvme_queue_watchdog(fixture.queues[1], world.now_ns);
     }
-    assert_int_equal(fixture.kicks[0], 0);
-    assert_int_equal(nvme_queue_kicked(fixture.queues[0]), 0);
+    assert_int_equal(fixture.ipis[0], 0);
+    assert_int_equal(nvme_queue_take_ipi(fixture.queues[0]), 0);
     assert_int_equal(answered.count, 0);
     world.meanwhile_arg = &fixture;
-    world.meanwhile[WORLD_AT_PHASE] = kick_comes;
+    world.meanwhile[WORLD_AT_PHASE] = ipi_comes;
     assert_null(world_catch_panic(drain, &fixture));
     outcome_check_ok(&answered, BLOCK);
     assert_int_equal(hung.count, 1); /* by its own watchdog */
@@ -265,7 +265,7 @@ static struct fixture *opened_fixture;
 static uint32_t looks;
 static uint32_t unknown_handles;
 
-/* Another hart that takes the interrupt, or a kick, finds the queue by the embedder's handle. */
+/* Another hart that takes the interrupt, or an IPI, finds the queue by the embedder's handle. */
 static void look_for_handles(void)
 {
     for (uint32_t i = 0; opened_fixture->controller != NULL && i < FIXTURE_QUEUES; i++) {
@@ -291,7 +291,7 @@ static void look_at_mask(void *arg, uint16_t vector, bool masked)
     look_for_handles();
 }
 
-static void look_at_kick(void *arg, uint32_t owner)
+static void look_at_ipi(void *arg, uint32_t owner)
 {
     (void)arg;
     (void)owner;
@@ -310,7 +310,7 @@ static const struct handle_case handle_cases[] = {
     {"vector", true, false},
 };
 
-/* At the barrier before the source opens, at each kick, and when the mask is written. */
+/* At the barrier before the source opens, at each IPI, and when the mask is written. */
 static void handle_is_there_when_the_source_opens(void **state)
 {
     const struct handle_case *this = *state;
@@ -322,7 +322,7 @@ static void handle_is_there_when_the_source_opens(void **state)
         fixture.config.vector_mask = look_at_mask;
     }
     fixture.config.shared = this->shared;
-    fixture.config.kick = look_at_kick;
+    fixture.config.send_ipi = look_at_ipi;
     opened_fixture = &fixture;
     looks = 0;
     unknown_handles = 0;
@@ -339,7 +339,7 @@ int main(void)
     struct CMUnitTest tests[4 + 5 * COUNT_OF(source_cases) + COUNT_OF(handle_cases)] = {
         cmocka_unit_test(enter_twice_and_exit_once_opens_the_line),
         cmocka_unit_test(every_reason_has_a_phrase_of_its_own),
-        cmocka_unit_test(kick_leaves_a_poll_queue_alone),
+        cmocka_unit_test(ipi_leaves_a_poll_queue_alone),
         cmocka_unit_test(budget_of_0_does_nothing),
     };
     static const CMUnitTestFunction on_each[] = {

@@ -143,7 +143,7 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
     assert_true(fixture_saw(&fixture, NVME_EVENT_DISABLED));
     for (uint32_t i = 0; i < FIXTURE_QUEUES; i++) {
         /* Who polls looks anyway; the interrupt queues are all of hart 0. */
-        assert_int_equal(fixture.kicks[i],
+        assert_int_equal(fixture.ipis[i],
                          this->mode != NVME_MODE_POLL && i == 0 ? FIXTURE_QUEUES : 0);
         assert_int_equal(outcomes[i].count, i == 0 ? PER_QUEUE : 0);
         nvme_queue_service(fixture.queues[i], FIXTURE_DEPTH);

@@ -19,7 +19,7 @@ struct cycle_case {
     uint32_t irq_hart;
     uint32_t owners[QUEUES];
     uint32_t count;
-    uint32_t kicks;         /* of the claim, as harts_kicks() */
+    uint32_t ipis;          /* of the claim, as harts_ipis() */
     uint32_t order[QUEUES]; /* of the answers; the IRQ hart's own queues answer before */
     uint32_t answers;
 };
@@ -57,22 +57,22 @@ static void cycle_asks_each_owner_once_and_irq_hart_opens_the_line(void **state)
     start_case(&harts, this);
     writes = fixture_mask_writes(&harts.fixture);
     assert_true(harts_claim(&harts));
-    assert_int_equal(harts_kicks(&harts), this->kicks);
+    assert_int_equal(harts_ipis(&harts), this->ipis);
     for (uint32_t i = 0; i < this->answers; i++) {
         assert_true(harts_masked(&harts));
-        assert_int_equal(harts_kicks(&harts), 0);
-        harts_kick_irq_hart(&harts); /* too early: somebody is waited for */
+        assert_int_equal(harts_ipis(&harts), 0);
+        harts_ipi_irq_hart(&harts); /* too early: somebody is waited for */
         assert_true(harts_masked(&harts));
-        assert_int_equal(harts_kick(&harts, this->order[i]), 1);
+        assert_int_equal(harts_ipi(&harts, this->order[i]), 1);
     }
     if (this->answers != 0) {
         assert_true(harts_masked(&harts));
-        assert_int_equal(harts.fixture.kicks[this->irq_hart], 1);
-        harts.fixture.kicks[this->irq_hart] = 0;
-        harts_kick_irq_hart(&harts);
+        assert_int_equal(harts.fixture.ipis[this->irq_hart], 1);
+        harts.fixture.ipis[this->irq_hart] = 0;
+        harts_ipi_irq_hart(&harts);
     }
     assert_false(harts_masked(&harts));
-    assert_int_equal(harts_kicks(&harts), 0);
+    assert_int_equal(harts_ipis(&harts), 0);
     assert_int_equal(fixture_mask_writes(&harts.fixture) - writes, 2);
     for (uint32_t i = 0; i < this->count; i++) {
         struct nvme_counters counters = fixture_counters(harts.fixture.queues[i]);
@@ -92,8 +92,8 @@ static void start(struct harts *harts)
     harts_start(harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
 }
 
-/* A kick is a hint: what it is for is in memory, and is done once. */
-static void kick_that_is_not_owed_does_nothing(void **state)
+/* An IPI is a hint: what it is for is in memory, and is done once. */
+static void ipi_that_is_not_owed_does_nothing(void **state)
 {
     struct harts harts;
     uint32_t writes;
@@ -103,28 +103,28 @@ static void kick_that_is_not_owed_does_nothing(void **state)
     harts_complete(&harts, 1);
     harts_post(&harts, 2);
     writes = fixture_mask_writes(&harts.fixture);
-    assert_int_equal(harts_kick(&harts, 1), 0); /* before the claim */
-    harts_kick_irq_hart(&harts);
+    assert_int_equal(harts_ipi(&harts, 1), 0); /* before the claim */
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(harts.outcomes[1].count, 0);
     assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
     harts_claim(&harts);
-    assert_int_equal(harts_kicks(&harts), 110);
-    assert_int_equal(harts_kick(&harts, 1), 1);
+    assert_int_equal(harts_ipis(&harts), 110);
+    assert_int_equal(harts_ipi(&harts, 1), 1);
     harts_complete(&harts, 1);
-    assert_int_equal(harts_kick(&harts, 1), 0); /* a second time, with an entry there */
-    assert_int_equal(harts_kicks(&harts), 0);
-    assert_int_equal(harts_kick(&harts, 2), 1);
-    assert_int_equal(harts_kicks(&harts), 1);
-    assert_int_equal(harts_kick(&harts, 2), 0);
-    assert_int_equal(harts_kicks(&harts), 0);
-    harts_kick_irq_hart(&harts);
-    harts_kick_irq_hart(&harts);
+    assert_int_equal(harts_ipi(&harts, 1), 0); /* a second time, with an entry there */
+    assert_int_equal(harts_ipis(&harts), 0);
+    assert_int_equal(harts_ipi(&harts, 2), 1);
+    assert_int_equal(harts_ipis(&harts), 1);
+    assert_int_equal(harts_ipi(&harts, 2), 0);
+    assert_int_equal(harts_ipis(&harts), 0);
+    harts_ipi_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(fixture_mask_writes(&harts.fixture) - writes, 2);
     assert_int_equal(harts_settle(&harts), 1);
     assert_int_equal(harts.outcomes[1].count, 2);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 2);
     assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
-    assert_int_equal(harts_kick(&harts, 1), 0); /* behind the close */
+    assert_int_equal(harts_ipi(&harts, 1), 0); /* behind the close */
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 2);
     harts_finish(&harts);
 }
@@ -137,21 +137,21 @@ static void answer_at_once(void *arg, uint32_t owner)
 
     assert_ptr_equal(arg, &quick->fixture);
     if (quick->outcomes[1].count == 0 && owner == 1) {
-        harts_kick(quick, 1);
+        harts_ipi(quick, 1);
     } else {
-        quick->fixture.kicks[owner]++;
+        quick->fixture.ipis[owner]++;
     }
     world.hart = acting;
 }
 
-/* An owner that is faster than the IRQ hart: it is waited for before its kick is there. */
+/* An owner that is faster than the IRQ hart: it is waited for before its IPI is there. */
 static void answer_amid_the_claim_counts(void **state)
 {
     struct harts harts;
 
     (void)state;
     harts_init(&harts, MODEL_LINE_EDGE, 0);
-    harts.fixture.config.kick = answer_at_once;
+    harts.fixture.config.send_ipi = answer_at_once;
     quick = &harts;
     harts.outcomes[1].count = 1; /* nobody is quick while the queues open */
     harts_start(&harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
@@ -162,9 +162,9 @@ static void answer_amid_the_claim_counts(void **state)
     assert_false(harts_masked(&harts)); /* the claim itself ends the cycle */
     harts_complete(&harts, 2);
     assert_true(harts_claim(&harts));
-    assert_int_equal(harts_kick(&harts, 1), 0);
-    assert_int_equal(harts_kick(&harts, 2), 1);
-    harts_kick_irq_hart(&harts);
+    assert_int_equal(harts_ipi(&harts, 1), 0);
+    assert_int_equal(harts_ipi(&harts, 2), 1);
+    harts_ipi_irq_hart(&harts);
     assert_false(harts_masked(&harts));
     harts_finish(&harts);
 }
@@ -191,12 +191,12 @@ static void entry_behind_the_answer_has_an_edge(void **state)
     harts_complete(&harts, 1);
     harts_post(&harts, 2);
     assert_true(harts_claim(&harts));
-    harts_kick(&harts, 1);
+    harts_ipi(&harts, 1);
     harts_complete(&harts, 1);
     harts_complete(&harts, 0);
     assert_false(harts_claim(&harts)); /* masked */
-    harts_kick(&harts, 2);
-    harts_kick_irq_hart(&harts);
+    harts_ipi(&harts, 2);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(harts_settle(&harts), 1);
     assert_int_equal(harts.outcomes[0].count, 1);
     assert_int_equal(harts.outcomes[1].count, 2);
@@ -216,18 +216,18 @@ static void claim_amid_a_cycle_changes_nothing(void **state)
     harts_claim(&harts);
     harts_complete(&harts, 2); /* attends from now on, but is no member */
     harts_complete(&harts, 0);
-    harts_kicks(&harts);
+    harts_ipis(&harts);
     writes = fixture_mask_writes(&harts.fixture);
     for (int i = 0; i < 3; i++) {
         harts.fixture.line.pending = true;
         assert_true(harts_claim(&harts));
     }
-    assert_int_equal(harts_kicks(&harts), 0);
+    assert_int_equal(harts_ipis(&harts), 0);
     assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
     assert_int_equal(harts.outcomes[0].count, 0);
-    assert_int_equal(harts_kick(&harts, 2), 0);
-    assert_int_equal(harts_kick(&harts, 1), 1);
-    harts_kick_irq_hart(&harts);
+    assert_int_equal(harts_ipi(&harts, 2), 0);
+    assert_int_equal(harts_ipi(&harts, 1), 1);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(harts_settle(&harts), 1);
     assert_int_equal(harts.outcomes[0].count + harts.outcomes[2].count, 2);
     harts_finish(&harts);
@@ -242,22 +242,22 @@ static void queue_without_requests_is_not_asked(void **state)
     start(&harts);
     harts_complete(&harts, 1);
     harts_claim(&harts);
-    assert_int_equal(harts_kicks(&harts), 10);
-    harts_kick(&harts, 1);
-    assert_int_equal(harts_kicks(&harts), 1);
-    harts_kick_irq_hart(&harts);
+    assert_int_equal(harts_ipis(&harts), 10);
+    harts_ipi(&harts, 1);
+    assert_int_equal(harts_ipis(&harts), 1);
+    harts_ipi_irq_hart(&harts);
     harts_watch(&harts, 1, 10); /* idle: it leaves */
     harts_complete(&harts, 2);
     harts_claim(&harts);
-    assert_int_equal(harts_kicks(&harts), 100);
+    assert_int_equal(harts_ipis(&harts), 100);
     assert_int_equal(fixture_counters(harts.fixture.queues[0]).interrupts, 0);
-    harts_kick(&harts, 2);
-    harts_kick_irq_hart(&harts);
+    harts_ipi(&harts, 2);
+    harts_ipi_irq_hart(&harts);
     harts_finish(&harts);
 }
 
 /* What it found by itself is no answer: it is still waited for, and the cycle is not empty. */
-static void owner_that_was_faster_than_its_kick_answers_empty(void **state)
+static void owner_that_was_faster_than_its_ipi_answers_empty(void **state)
 {
     struct harts harts;
 
@@ -269,28 +269,28 @@ static void owner_that_was_faster_than_its_kick_answers_empty(void **state)
     harts.fixture.line.pending = true;
     harts_claim(&harts);
     assert_true(harts_masked(&harts));
-    assert_int_equal(harts_kick(&harts, 1), 0);
-    harts_kick_irq_hart(&harts);
+    assert_int_equal(harts_ipi(&harts, 1), 0);
+    harts_ipi_irq_hart(&harts);
     assert_false(harts_masked(&harts));
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 1);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, 1);
-    harts_kicks(&harts);
+    harts_ipis(&harts);
     harts.fixture.line.pending = true;
     harts_claim(&harts);
-    assert_int_equal(harts_kicks(&harts), 10); /* not all */
-    harts_kick(&harts, 1);
-    harts_kick_irq_hart(&harts);
+    assert_int_equal(harts_ipis(&harts), 10); /* not all */
+    harts_ipi(&harts, 1);
+    harts_ipi_irq_hart(&harts);
     harts_finish(&harts);
 }
 
 int main(void)
 {
     struct CMUnitTest tests[5 + COUNT_OF(cycle_cases) + COUNT_OF(kind_cases)] = {
-        cmocka_unit_test(kick_that_is_not_owed_does_nothing),
+        cmocka_unit_test(ipi_that_is_not_owed_does_nothing),
         cmocka_unit_test(answer_amid_the_claim_counts),
         cmocka_unit_test(claim_amid_a_cycle_changes_nothing),
         cmocka_unit_test(queue_without_requests_is_not_asked),
-        cmocka_unit_test(owner_that_was_faster_than_its_kick_answers_empty),
+        cmocka_unit_test(owner_that_was_faster_than_its_ipi_answers_empty),
     };
     size_t count = 5;
 

@@ -32,19 +32,19 @@ static void entry_behind_a_slow_owner_is_late(void **state)
     harts_complete(&harts, 1);
     harts_complete(&harts, 2);
     harts_claim(&harts);
-    harts_kick(&harts, 2);
+    harts_ipi(&harts, 2);
     harts_complete(&harts, 2);
-    harts_kicks(&harts);
+    harts_ipis(&harts);
     harts_watch(&harts, 2, 10);
     assert_int_equal(harts.outcomes[2].count, 1);
     harts_watch(&harts, 2, 10);
     assert_int_equal(harts.outcomes[2].count, 2);
-    assert_int_equal(harts_kicks(&harts), 0);
+    assert_int_equal(harts_ipis(&harts), 0);
     counters = fixture_counters(harts.fixture.queues[2]);
     assert_int_equal(counters.late, 1);
     assert_int_equal(counters.missed, 0);
-    harts_kick(&harts, 1);
-    harts_kick_irq_hart(&harts);
+    harts_ipi(&harts, 1);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(harts_settle(&harts), 0);
     harts_finish(&harts);
 }
@@ -52,7 +52,7 @@ static void entry_behind_a_slow_owner_is_late(void **state)
 struct lost_case {
     const char *name;
     uint32_t queue;
-    uint32_t kicks; /* of the IRQ hart, by the watchdog */
+    uint32_t ipis; /* of the IRQ hart, by the watchdog */
 };
 
 static const struct lost_case lost_cases[] = {
@@ -77,18 +77,18 @@ static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
     harts_watch(&harts, this->queue, 10);
     harts_watch(&harts, this->queue, 10);
     outcome_check_ok(&harts.outcomes[this->queue], HARTS_BLOCK);
-    assert_int_equal(harts_kicks(&harts), this->kicks);
-    if (this->kicks != 0) {
+    assert_int_equal(harts_ipis(&harts), this->ipis);
+    if (this->ipis != 0) {
         assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
         assert_int_equal(fixture_counters(queue).missed, 0);
     }
-    harts_kick_irq_hart(&harts);
-    harts_kick_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(fixture_mask_writes(&harts.fixture) - writes, 2);
     assert_int_equal(fixture_counters(queue).missed, 1);
     for (int i = 0; i < 3; i++) {
         harts_watch(&harts, this->queue, 10);
-        harts_kick_irq_hart(&harts);
+        harts_ipi_irq_hart(&harts);
         assert_int_equal(fixture_counters(queue).missed, 1);
     }
     assert_int_equal(harts_settle(&harts), 1);
@@ -99,7 +99,7 @@ static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
     harts.fixture.line.pending = false;
     harts_watch(&harts, this->queue, 10);
     harts_watch(&harts, this->queue, 10);
-    harts_kick_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(fixture_counters(queue).missed, 2);
     harts_finish(&harts);
 }
@@ -116,7 +116,7 @@ static void missed_interrupt_is_forgotten_at_close(void **state)
     harts.fixture.line.pending = false;
     harts_watch(&harts, 1, 10);
     harts_watch(&harts, 1, 10);
-    harts_kick_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
     assert_int_equal(
         nvme_queue_open(harts.fixture.controller, 1, &config, &harts.fixture.queues[1]), NVME_OK);
@@ -136,12 +136,12 @@ static void interrupt_that_irq_hart_takes_late_is_not_missed(void **state)
     harts_watch(&harts, 1, 10);
     harts_watch(&harts, 1, 10);
     outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
-    assert_int_equal(harts_kicks(&harts), 1);
+    assert_int_equal(harts_ipis(&harts), 1);
     harts_claim(&harts);
-    harts_kick_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_true(harts_masked(&harts)); /* in the cycle, whatever is asked */
-    harts_kick(&harts, 1);
-    harts_kick_irq_hart(&harts);
+    harts_ipi(&harts, 1);
+    harts_ipi_irq_hart(&harts);
     assert_false(harts_masked(&harts));
     harts_watch(&harts, 1, 10);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).missed, 0);
@@ -161,10 +161,10 @@ static void deadline_is_no_missed_interrupt(void **state)
     start(&harts);
     harts.fixture.model->hang_next = 1;
     harts_post(&harts, 1);
-    while (harts.fixture.kicks[0] == 0) {
+    while (harts.fixture.ipis[0] == 0) {
         harts_watch(&harts, 1, 10);
     }
-    harts_kick_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).missed, 0);
     while (harts.outcomes[1].count == 0) {
         harts_watch(&harts, 1, 10);
@@ -178,7 +178,7 @@ static void deadline_is_no_missed_interrupt(void **state)
 struct failure_case {
     const char *name;
     uint32_t finder;
-    uint32_t order[QUEUES]; /* in which the kicks of the failure come */
+    uint32_t order[QUEUES]; /* in which the IPIs of the failure come */
 };
 
 static const struct failure_case failure_cases[] = {
@@ -201,22 +201,22 @@ static void failure_amid_a_cycle_ends_each_request_once(void **state)
         harts_post(&harts, i);
     }
     harts_claim(&harts);
-    assert_int_equal(harts_kick(&harts, 2), 1);
-    harts_kicks(&harts);
+    assert_int_equal(harts_ipi(&harts, 2), 1);
+    harts_ipis(&harts);
     while (!fixture_saw(&harts.fixture, NVME_EVENT_DISABLED)) {
         harts_watch(&harts, this->finder, 10);
     }
     assert_int_equal(fixture_event(&harts.fixture, NVME_EVENT_COMMAND_TIMEOUT).queue_id,
                      this->finder + 1);
-    assert_int_equal(harts_kicks(&harts) % 1000 / 10, 11);
+    assert_int_equal(harts_ipis(&harts) % 1000 / 10, 11);
     world.hart = 0;
     assert_int_equal(nvme_controller_close(harts.fixture.controller), NVME_ERR_BUSY);
     writes = fixture_mask_writes(&harts.fixture);
     for (uint32_t i = 0; i < QUEUES; i++) {
-        harts_kick(&harts, this->order[i]);
-        harts_kick(&harts, this->order[i]);
+        harts_ipi(&harts, this->order[i]);
+        harts_ipi(&harts, this->order[i]);
     }
-    harts_kick_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(harts.outcomes[2].count, 2);
     harts.outcomes[2].count--;
     for (uint32_t i = 0; i < QUEUES; i++) {

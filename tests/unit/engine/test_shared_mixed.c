@@ -51,7 +51,7 @@ static void finish_mixed(struct harts both[2])
     fixture_drop(&both[0].fixture);
 }
 
-/* Claims and kicks until nothing is owed. */
+/* Claims and IPIs until nothing is owed. */
 static void settle_mixed(struct harts both[2])
 {
     bool again = true;

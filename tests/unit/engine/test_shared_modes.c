@@ -49,9 +49,9 @@ static uint32_t cycle_of(struct harts *harts, uint32_t queue)
 
     harts_answer(harts);
     assert_true(harts_claim(harts));
-    assert_int_equal(harts_kick(harts, queue), harts->owners[queue] != harts->irq_hart);
-    harts_kick_irq_hart(harts);
-    harts_kicks(harts);
+    assert_int_equal(harts_ipi(harts, queue), harts->owners[queue] != harts->irq_hart);
+    harts_ipi_irq_hart(harts);
+    harts_ipis(harts);
     return fixture_mask_writes(&harts->fixture) - writes;
 }
 
@@ -67,7 +67,7 @@ static void polled_line_stays_masked_and_opens_with_what_waits(void **state)
     harts_post(&harts, 1);
     harts_set_mode(&harts, NVME_MODE_POLL);
     assert_true(harts_masked(&harts));
-    assert_int_equal(harts_kicks(&harts), 111);
+    assert_int_equal(harts_ipis(&harts), 111);
     for (uint32_t i = 0; i < QUEUES; i++) {
         assert_int_equal(nvme_queue_mode(harts.fixture.queues[i]), NVME_MODE_POLL);
         assert_false(arm(&harts, i));
@@ -75,14 +75,14 @@ static void polled_line_stays_masked_and_opens_with_what_waits(void **state)
     writes = fixture_mask_writes(&harts.fixture);
     harts_answer(&harts);
     assert_false(harts_claim(&harts));
-    harts_kick(&harts, 1);
-    harts_kick_irq_hart(&harts);
+    harts_ipi(&harts, 1);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(poll(&harts, 1), 1);
     harts_watch(&harts, 1, 10);
     assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
     harts_complete(&harts, 2);
     harts_set_mode(&harts, NVME_MODE_INTERRUPT);
-    assert_int_equal(harts_kicks(&harts), 111);
+    assert_int_equal(harts_ipis(&harts), 111);
     assert_int_equal(fixture_mask_writes(&harts.fixture) - writes, 1);
     assert_int_equal(harts_settle(&harts), 1);
     outcome_check_ok(&harts.outcomes[2], HARTS_BLOCK);
@@ -118,8 +118,8 @@ static void change_amid_a_cycle_takes_effect_at_its_end(void **state)
     harts_set_mode(&harts, NVME_MODE_POLL);
     harts_set_mode(&harts, this->to);
     assert_true(harts_masked(&harts));
-    assert_int_equal(harts_kick(&harts, 1), 1);
-    harts_kick_irq_hart(&harts);
+    assert_int_equal(harts_ipi(&harts, 1), 1);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(harts_masked(&harts), this->masked);
     outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
     harts_finish(&harts);
@@ -141,13 +141,13 @@ static void line_is_shut_while_nobody_sleeps_and_opened_for_who_does(void **stat
     assert_false(harts_claim(&harts));
     assert_false(arm(&harts, 1));
     assert_int_equal(poll(&harts, 1), 1);
-    harts_kick_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_true(harts_masked(&harts)); /* nobody sleeps: no reason to open */
     harts_post(&harts, 1);
     sleep_on(&harts, 1);
-    assert_int_equal(harts_kicks(&harts), 1);
+    assert_int_equal(harts_ipis(&harts), 1);
     assert_true(harts_masked(&harts));
-    harts_kick_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_false(harts_masked(&harts));
     assert_int_equal(cycle_of(&harts, 1), 1); /* awake by its answer: shut again */
     assert_true(harts_masked(&harts));
@@ -166,7 +166,7 @@ static void irq_hart_that_sleeps_opens_the_line_itself(void **state)
     assert_true(harts_masked(&harts));
     harts_post(&harts, 0);
     sleep_on(&harts, 0);
-    assert_int_equal(harts_kicks(&harts), 0);
+    assert_int_equal(harts_ipis(&harts), 0);
     assert_false(harts_masked(&harts));
     harts_answer(&harts);
     assert_int_equal(harts_settle(&harts), 1);
@@ -184,23 +184,23 @@ static void one_that_sleeps_keeps_the_line_open_for_all(void **state)
     harts.fixture.model->hang_next = 1;
     harts_post(&harts, 1);
     sleep_on(&harts, 1);
-    assert_int_equal(harts_kicks(&harts), 0); /* open since the start */
+    assert_int_equal(harts_ipis(&harts), 0); /* open since the start */
     for (int i = 0; i < 3; i++) {
         harts_post(&harts, 2);
         harts_answer(&harts);
         assert_true(harts_claim(&harts));
-        assert_int_equal(harts_kicks(&harts), 110);
-        assert_int_equal(harts_kick(&harts, 2), 1);
-        /* Still asleep when the IRQ hart looks: only a kick wakes it. */
+        assert_int_equal(harts_ipis(&harts), 110);
+        assert_int_equal(harts_ipi(&harts, 2), 1);
+        /* Still asleep when the IRQ hart looks: only an IPI wakes it. */
         if (i != 2) {
-            harts_kick(&harts, 1);
+            harts_ipi(&harts, 1);
             sleep_on(&harts, 1);
         } else {
-            harts_kick(&harts, 1);
+            harts_ipi(&harts, 1);
         }
-        harts_kick_irq_hart(&harts);
+        harts_ipi_irq_hart(&harts);
         assert_int_equal(harts_masked(&harts), i == 2);
-        harts_kicks(&harts);
+        harts_ipis(&harts);
     }
     harts.fixture.model->pending[0].hangs = false;
     harts_answer(&harts);
@@ -218,8 +218,8 @@ static void owner_without_requests_sleeps_and_keeps_nobody_from_polling(void **s
     cycle_of(&harts, 1);
     assert_true(arm(&harts, 2));
     assert_true(arm(&harts, 0));
-    assert_int_equal(harts_kicks(&harts), 0);
-    harts_kick_irq_hart(&harts);
+    assert_int_equal(harts_ipis(&harts), 0);
+    harts_ipi_irq_hart(&harts);
     assert_true(harts_masked(&harts));
     harts_finish(&harts);
 }
@@ -237,12 +237,12 @@ static void owner_that_sleeps_amid_a_cycle_is_seen_at_its_end(void **state)
     harts_post(&harts, 2);
     harts.fixture.line.pending = true;
     harts_claim(&harts);
-    harts_kick(&harts, 2);
+    harts_ipi(&harts, 2);
     sleep_on(&harts, 2);
-    harts_kick_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_true(harts_masked(&harts));
-    harts_kick(&harts, 1);
-    harts_kick_irq_hart(&harts);
+    harts_ipi(&harts, 1);
+    harts_ipi_irq_hart(&harts);
     assert_false(harts_masked(&harts));
     harts_answer(&harts);
     assert_int_equal(harts_settle(&harts), 1);
@@ -273,7 +273,7 @@ static void owner_that_sleeps_amid_the_claim_is_seen_at_its_end(void **state)
     world.meanwhile_arg = &harts;
     assert_true(harts_claim(&harts));
     outcome_check_ok(&harts.outcomes[0], HARTS_BLOCK);
-    assert_int_equal(harts_kicks(&harts), 0);
+    assert_int_equal(harts_ipis(&harts), 0);
     assert_false(harts_masked(&harts));
     harts_answer(&harts);
     assert_int_equal(harts_settle(&harts), 1);
@@ -317,7 +317,7 @@ static void sleeper_of_another_mode_opens_nothing(void **state)
     harts_post(&harts, 2);
     sleep_on(&harts, 2);
     harts_set_mode(&harts, NVME_MODE_POLL);
-    harts_kick_irq_hart(&harts);
+    harts_ipi_irq_hart(&harts);
     assert_true(harts_masked(&harts));
     harts.fixture.model->pending[0].hangs = false;
     harts_answer(&harts);

@@ -23,17 +23,17 @@ static void start(struct harts *harts)
 
 static uint32_t empty_cycle(struct harts *harts)
 {
-    uint32_t kicks;
+    uint32_t ipis;
 
     harts->fixture.line.pending = true;
     assert_true(harts_claim(harts));
-    kicks = harts_kicks(harts);
+    ipis = harts_ipis(harts);
     for (uint32_t i = 0; i < QUEUES; i++) {
-        harts_kick(harts, i);
+        harts_ipi(harts, i);
     }
-    harts_kicks(harts);
-    harts_kick_irq_hart(harts);
-    return kicks;
+    harts_ipis(harts);
+    harts_ipi_irq_hart(harts);
+    return ipis;
 }
 
 /* Whoever holds the line up without having been rung for is found by the next cycle. */
@@ -88,11 +88,11 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
     assert_false(fixture_saw(&harts.fixture, NVME_EVENT_INTERRUPT_STORM));
     harts.fixture.line.pending = true;
     harts_claim(&harts);
-    harts_kick(&harts, 1);
-    harts_kick(&harts, 2);
-    harts_kicks(&harts);
-    harts_kick_irq_hart(&harts);
-    assert_int_equal(harts_kicks(&harts), 111);
+    harts_ipi(&harts, 1);
+    harts_ipi(&harts, 2);
+    harts_ipis(&harts);
+    harts_ipi_irq_hart(&harts);
+    assert_int_equal(harts_ipis(&harts), 111);
     assert_true(harts_masked(&harts));
     assert_int_equal(fixture_event(&harts.fixture, NVME_EVENT_INTERRUPT_STORM).value,
                      NVME_STORM_CLAIMS);
@@ -131,7 +131,7 @@ static void storm_is_forgiven_by_irq_hart(void **state)
     for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) {
         empty_cycle(&harts);
     }
-    harts_kicks(&harts);
+    harts_ipis(&harts);
     assert_int_equal(nvme_queue_closed(harts.fixture.queues[1]), NVME_CLOSED_STORM);
     while (nvme_queue_closed(harts.fixture.queues[1]) != 0) {
         assert_true(waited_ms < NVME_STORM_PARDON_NS / MS);
@@ -185,12 +185,12 @@ static void close_waits_for_the_owners_answer(void **state)
     assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_ERR_BUSY);
     assert_int_equal(nvme_queue_close(harts.fixture.queues[2]), NVME_ERR_BUSY);
     assert_int_equal(nvme_controller_close(harts.fixture.controller), NVME_ERR_BUSY);
-    harts_kick(&harts, 1);
+    harts_ipi(&harts, 1);
     world.hart = 0;
     assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
     assert_true(harts_masked(&harts)); /* the cycle goes on */
     assert_int_equal(nvme_queue_close(harts.fixture.queues[2]), NVME_ERR_BUSY);
-    assert_int_equal(harts_kick(&harts, 2), 1);
+    assert_int_equal(harts_ipi(&harts, 2), 1);
     world.hart = 0;
     assert_int_equal(nvme_controller_close(harts.fixture.controller), NVME_OK);
     outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
@@ -215,7 +215,7 @@ static void controller_is_not_closed_amid_a_cycle(void **state)
     assert_int_equal(nvme_controller_close(harts.fixture.controller), NVME_ERR_BUSY);
     assert_int_equal(nvme_queue_mode(harts.fixture.queues[1]), NVME_MODE_INTERRUPT);
     assert_int_equal(nvme_queue_mode(harts.fixture.queues[2]), NVME_MODE_INTERRUPT);
-    harts_kick(&harts, 1);
+    harts_ipi(&harts, 1);
     harts_finish(&harts);
 }
 
@@ -236,13 +236,13 @@ static void reopened_queue_begins_anew(void **state)
     world.hart = 0;
     assert_int_equal(
         nvme_queue_open(harts.fixture.controller, 1, &config, &harts.fixture.queues[1]), NVME_OK);
-    assert_int_equal(harts_kicks(&harts), 1101);
+    assert_int_equal(harts_ipis(&harts), 1101);
     harts.owners[1] = 3;
     harts_complete(&harts, 1);
     harts_claim(&harts);
-    assert_int_equal(harts_kicks(&harts), 1000);
-    assert_int_equal(harts_kick(&harts, 1), 1);
-    harts_kick_irq_hart(&harts);
+    assert_int_equal(harts_ipis(&harts), 1000);
+    assert_int_equal(harts_ipi(&harts, 1), 1);
+    harts_ipi_irq_hart(&harts);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 1);
     assert_int_equal(harts.outcomes[1].count, 2);
     harts_finish(&harts);
@@ -259,7 +259,7 @@ static void poll_queue_is_neither_asked_nor_waited_for(void **state)
     harts_start(&harts, 2, three_owners, NVME_MODE_INTERRUPT);
     assert_int_equal(
         nvme_queue_open(harts.fixture.controller, 2, &config, &harts.fixture.queues[2]), NVME_OK);
-    harts_kicks(&harts);
+    harts_ipis(&harts);
     harts.owners[2] = 2;
     harts_complete(&harts, 2);
     assert_int_equal(empty_cycle(&harts), 0);
@@ -271,7 +271,7 @@ static void poll_queue_is_neither_asked_nor_waited_for(void **state)
     harts_finish(&harts);
 }
 
-static void shared_line_needs_kicks_and_excludes_vectors(void **state)
+static void shared_line_needs_ipis_and_excludes_vectors(void **state)
 {
     struct fixture fixture;
     struct nvme_memory needed;
@@ -283,7 +283,7 @@ static void shared_line_needs_kicks_and_excludes_vectors(void **state)
     fixture.config.msix = true;
     assert_int_equal(nvme_memory_needed(&fixture.config, &needed), NVME_ERR_CONFIG);
     fixture.config.msix = false;
-    fixture.config.kick = NULL;
+    fixture.config.send_ipi = NULL;
     assert_int_equal(nvme_memory_needed(&fixture.config, &needed), NVME_ERR_CONFIG);
     fixture_drop(&fixture);
 }
@@ -299,7 +299,7 @@ int main(void)
         cmocka_unit_test(controller_is_not_closed_amid_a_cycle),
         cmocka_unit_test(reopened_queue_begins_anew),
         cmocka_unit_test(poll_queue_is_neither_asked_nor_waited_for),
-        cmocka_unit_test(shared_line_needs_kicks_and_excludes_vectors),
+        cmocka_unit_test(shared_line_needs_ipis_and_excludes_vectors),
     };
     size_t count = 9;
 

@@ -249,7 +249,7 @@ static void refused_deletion_disables_the_controller_and_ends_all(void **state)
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_ERR_DEVICE);
     outcome_check_error(&outcome, NVME_ERR_FATAL);
     assert_int_equal(outcome.result.status, 0); /* the refusal is no status of the request's */
-    assert_int_equal(fixture.kicks[0], 0);      /* a poll queue's owner finds out by itself */
+    assert_int_equal(fixture.ipis[0], 0);       /* a poll queue's owner finds out by itself */
     assert_int_equal(fixture.model->cc & NVME_CC_EN, 0);
     assert_int_equal(other.count, 0);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_BUSY);
