@@ -43,7 +43,7 @@ static void poll_until(struct worker *worker, uint64_t until_ticks)
     uint32_t polls = 0;
 
     do {
-        worker->idle_polls += nvme_queue_service(worker->queue->engine, worker->complete_max) == 0;
+        worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
         if (++polls % WORKER_IDLE_POLLS == 0) {
             nvme_queue_watchdog(worker->queue->engine, time_now_ns());
         }

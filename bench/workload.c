@@ -83,7 +83,7 @@ static void poll(struct worker *worker)
     uint32_t polls = 0;
 
     while (!flow_is_enough(worker)) {
-        worker->idle_polls += nvme_queue_service(worker->queue->engine, worker->complete_max) == 0;
+        worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
         if (++polls == WORKER_IDLE_POLLS) {
             polls = 0;
             nvme_queue_watchdog(worker->queue->engine, time_now_ns());
@@ -107,7 +107,7 @@ static void rehearse(struct worker *worker)
 {
     while (!flow_is_enough(worker)) {
         null_answer(&worker->null);
-        worker->idle_polls += nvme_queue_service(worker->queue->engine, worker->complete_max) == 0;
+        worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
     }
 }
 

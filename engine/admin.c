@@ -48,7 +48,7 @@ static enum nvme_error await(struct nvme_controller *controller)
     uint64_t now;
 
     for (;;) {
-        nvme_queue_service(&controller->admin, NVME_ADMIN_DEPTH);
+        nvme_queue_reap(&controller->admin, NVME_ADMIN_DEPTH);
         if (controller->admin_done) {
             return controller->admin_result.error;
         }

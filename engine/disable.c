@@ -105,7 +105,7 @@ enum nvme_error nvme_controller_settle(struct nvme_controller *controller, enum 
         /* Ends an admin command that was not answered; its handler may be connected. */
         unsigned long irq = hal_irq_save();
 
-        nvme_queue_service(&controller->admin, NVME_ADMIN_DEPTH);
+        nvme_queue_reap(&controller->admin, NVME_ADMIN_DEPTH);
         hal_irq_restore(irq);
     }
     return error;

@@ -65,13 +65,13 @@ static bool got_on(struct nvme_controller *const *controllers, uint32_t count)
 static uint32_t search(struct nvme_controller *controller)
 {
     struct nvme_queue *admin = &controller->admin;
-    uint32_t found = nvme_queue_ready(admin) ? nvme_queue_service(admin, NVME_ADMIN_DEPTH) : 0;
+    uint32_t found = nvme_queue_ready(admin) ? nvme_queue_reap(admin, NVME_ADMIN_DEPTH) : 0;
 
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         struct nvme_queue *queue = &controller->queues[i];
 
         if (queue->interrupts && nvme_queue_ready(queue)) {
-            found += nvme_queue_service(queue, queue->depth_entries);
+            found += nvme_queue_reap(queue, queue->depth_entries);
         }
     }
     return found;
@@ -120,14 +120,14 @@ static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t 
     return found;
 }
 
-uint32_t nvme_vector_service(struct nvme_queue *queue)
+uint32_t nvme_vector_handle(struct nvme_queue *queue)
 {
     struct nvme_source *source = queue->source;
     uint32_t found = 0;
 
     source->claims++;
     if (nvme_queue_ready(queue)) {
-        found = nvme_queue_service(queue, queue->depth_entries);
+        found = nvme_queue_reap(queue, queue->depth_entries);
     }
     if (found == 0) {
         nvme_source_served_empty(source, queue->id,
@@ -156,7 +156,7 @@ static NVME_INLINE bool look_again(struct nvme_controller *const *controllers, u
             for (struct nvme_queue *queue = controllers[i]->line.attended; queue != NULL;
                  queue = queue->next_attended) {
                 if (nvme_queue_ready(queue)) {
-                    *found += nvme_queue_service(queue, queue->depth_entries);
+                    *found += nvme_queue_reap(queue, queue->depth_entries);
                     again = true;
                 }
             }
@@ -272,7 +272,7 @@ static NVME_NOINLINE uint32_t serve_several(struct nvme_controller *const *contr
     return found;
 }
 
-uint32_t nvme_irq_service(struct nvme_controller *const *controllers, uint32_t count)
+uint32_t nvme_irq_handle(struct nvme_controller *const *controllers, uint32_t count)
 {
     return count == 1 ? serve_one(controllers[0]) : serve_several(controllers, count);
 }

@@ -4,7 +4,7 @@
  *
  * Order of use: nvme_memory_needed, nvme_controller_open, nvme_namespace_open, and one
  * nvme_queue_open per hart. Then each owner posts requests (nvme_read, nvme_write, nvme_flush) and
- * rings for them (nvme_queue_submit); nvme_queue_service or an interrupt handler runs the
+ * rings for them (nvme_queue_submit); nvme_queue_reap or an interrupt handler runs the
  * callbacks. At the end nvme_queue_close and nvme_controller_close. engine/DESIGN.md gives the
  * reasons.
  *
@@ -14,12 +14,12 @@
  *     close without requests, and where the function says "any hart".
  * R2  Poll queue. A queue that was opened to poll is used by one thread and never in a trap.
  * R3  Interrupt queue. Threads of its owner may post and submit at any time: these calls turn
- *     interrupts off themselves. nvme_queue_service, nvme_queue_watchdog, nvme_queue_arm and
+ *     interrupts off themselves. nvme_queue_reap, nvme_queue_watchdog, nvme_queue_arm and
  *     the interrupt entry points below need interrupts off already.
  * R4  done() runs once for each posted request, on the owner. It may reuse its buffer and post to
  *     queues of its hart, from an interrupt queue to interrupt queues only (R2). It may not wait,
  *     reap, open or close.
- * R5  No nesting. nvme_queue_service is never called inside itself for the same queue.
+ * R5  No nesting. nvme_queue_reap is never called inside itself for the same queue.
  * R6  Administration: the calls whose Context says so. One at a time for a controller, never in
  *     done() or a trap, on the hart that takes its interrupt. Any hart may do it while no interrupt
  *     queue is open or the handler is detached. It waits with interrupts off: at most
@@ -30,7 +30,7 @@
  * R9  Buffers belong to the engine from a successful post until done() runs.
  * R10 Stuck. After NVME_ERR_STUCK the device may still use both regions and all posted buffers:
  *     they may never be reused.
- * R11 Handles stay readable until nvme_controller_close returns. nvme_queue_service and
+ * R11 Handles stay readable until nvme_controller_close returns. nvme_queue_reap and
  *     nvme_queue_watchdog of a closed queue do nothing.
  * R12 Detach. The interrupt handler is detached before nvme_controller_close.
  * R13 Watchdog. While requests are outstanding, the owner calls nvme_queue_watchdog every
@@ -48,12 +48,12 @@
  * between claim and complete.
  *
  *     delivery          event    on hart     call
- *     dedicated INTx    line     owner       nvme_irq_service
+ *     dedicated INTx    line     owner       nvme_irq_handle
  *       or in two steps line     owner       nvme_irq_enter
- *                       later    owner       nvme_queue_service for its queues, nvme_irq_exit
- *     shared INTx       line     IRQ hart    nvme_irq_service
+ *                       later    owner       nvme_queue_reap for its queues, nvme_irq_exit
+ *     shared INTx       line     IRQ hart    nvme_irq_handle
  *                       IPI      IRQ hart    nvme_irq_take_ipi
- *     MSI-X             vector   owner       nvme_vector_service
+ *     MSI-X             vector   owner       nvme_vector_handle
  *     each of them      IPI      owner       nvme_queue_take_ipi for its queues
  *
  * The IRQ hart is nvme_config.irq_hart. A hart that begins to take IPIs sends itself one,
@@ -150,8 +150,8 @@ struct nvme_result {
 NVME_STATIC_ASSERT(sizeof(struct nvme_result) == 16, "a result travels in two registers");
 
 /*
- * The callback of a request: see R4. It runs inside nvme_queue_service, nvme_queue_watchdog,
- * nvme_queue_take_ipi, nvme_queue_close, nvme_irq_service or nvme_vector_service. It need not
+ * The callback of a request: see R4. It runs inside nvme_queue_reap, nvme_queue_watchdog,
+ * nvme_queue_take_ipi, nvme_queue_close, nvme_irq_handle or nvme_vector_handle. It need not
  * ring for what it posts to its own queue; other queues need nvme_queue_submit.
  */
 typedef void nvme_done(void *arg, struct nvme_result result);
@@ -216,7 +216,7 @@ struct nvme_config {
                                     0 = NVME_SPIN_MAX_DEFAULT_NS */
     bool msix;                   /* MSI-X is on: each interrupt queue has its own vector, INTx and
                                     INTMS are not used */
-    bool mask_line;              /* nvme_irq_service masks the line while it runs: see there. The
+    bool mask_line;              /* nvme_irq_handle masks the line while it runs: see there. The
                                     same for all controllers of a line */
     bool shared;       /* shared INTx: the line interrupts hart `irq_hart`, for queues of any
                                     owner; needs send_ipi, excludes msix */
@@ -491,8 +491,8 @@ uint32_t nvme_queue_outstanding(const struct nvme_queue *queue);
 struct nvme_counters {
     uint64_t posts;       /* commands rung for; parts of a split request count each */
     uint64_t completions; /* entries consumed */
-    uint64_t drains;      /* calls of nvme_queue_service that consumed at least one entry */
-    uint64_t services;    /* calls of nvme_queue_service */
+    uint64_t drains;      /* calls of nvme_queue_reap that consumed at least one entry */
+    uint64_t services;    /* calls of nvme_queue_reap */
     uint64_t sq_doorbells;
     uint64_t cq_doorbells;
     uint64_t interrupts; /* of the queue's source; of a shared line the cycles that this owner has
@@ -571,7 +571,7 @@ NVME_WARN_UNUSED enum nvme_error nvme_passthrough(struct nvme_queue *queue,
 
 /*
  * Rings the submission doorbell once for all requests posted since the last ring. In done() of this
- * queue it does nothing: nvme_queue_service rings at its end.
+ * queue it does nothing: nvme_queue_reap rings at its end.
  * Context: as nvme_read. Cost: one barrier and one MMIO write, or nothing.
  */
 void nvme_queue_submit(struct nvme_queue *queue);
@@ -586,7 +586,7 @@ void nvme_queue_submit(struct nvme_queue *queue);
  * Context: the owner (R1), interrupts off for an interrupt queue (R3), not in done() (R5).
  * Cost: at most two MMIO writes; of an empty queue one load.
  */
-uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget);
+uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget);
 
 /*
  * The last look before sleep: turn interrupts off, call nvme_queue_arm, wfi if it returned true,
@@ -609,7 +609,7 @@ bool nvme_queue_arm(struct nvme_queue *queue);
  * with the device (NVME_EVENT_DISABLE_TIMEOUT). A failed controller can only be closed.
  * Parameters: now_ns: the time of hal_now_ns. A gap between two calls counts at most 100 ms towards
  *   a deadline, so a late call expires nothing early.
- * Context: as nvme_queue_service.
+ * Context: as nvme_queue_reap.
  * Cost: one MMIO read, and ten times per deadline a walk over the slots. Nothing within about half
  *   a period of the last look.
  */
@@ -647,11 +647,11 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
  * Cost: at most 8 times the sum of the depths; 1 or 2 MMIO writes per queue with completions. With
  *   mask_line 2 more, and a read for each of several controllers. Shared line: 1 MMIO write.
  */
-uint32_t nvme_irq_service(struct nvme_controller *const *controllers, uint32_t count);
+uint32_t nvme_irq_handle(struct nvme_controller *const *controllers, uint32_t count);
 
 /*
- * Says that the interrupt which nvme_irq_service has just handled came from another kind of device
- * on the line: it does not count towards a storm. Parameters, Context: as nvme_irq_service.
+ * Says that the interrupt which nvme_irq_handle has just handled came from another kind of device
+ * on the line: it does not count towards a storm. Parameters, Context: as nvme_irq_handle.
  */
 void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count);
 
@@ -665,7 +665,7 @@ uint32_t nvme_queue_take_ipi(struct nvme_queue *queue);
 
 /*
  * Handles an IPI on the IRQ hart: unmasks the controller's shared line if every owner has answered.
- * Without a cause it does nothing. If the line's interrupt is pending too, call nvme_irq_service
+ * Without a cause it does nothing. If the line's interrupt is pending too, call nvme_irq_handle
  * first: otherwise a delayed interrupt may be counted as missed.
  * Context: the IRQ hart, interrupts off. Cost: one MMIO write.
  */
@@ -673,11 +673,11 @@ void nvme_irq_take_ipi(struct nvme_controller *controller);
 
 /*
  * The handler of a queue's MSI-X vector: reaps the queue. Returns the completions found; 0 is
- * normal. A storm masks the vector for a while, as it does a line in nvme_irq_service.
+ * normal. A storm masks the vector for a while, as it does a line in nvme_irq_handle.
  * Context: the owner, in the trap, after the claim: a later message is then a new interrupt.
- * Cost: as nvme_queue_service.
+ * Cost: as nvme_queue_reap.
  */
-uint32_t nvme_vector_service(struct nvme_queue *queue);
+uint32_t nvme_vector_handle(struct nvme_queue *queue);
 
 #ifdef __cplusplus
 }

@@ -153,7 +153,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
 static void drain(struct nvme_queue *queue)
 {
     for (uint32_t i = 0; i < queue->depth_entries; i++) {
-        if (nvme_queue_service(queue, queue->depth_entries) == 0) {
+        if (nvme_queue_reap(queue, queue->depth_entries) == 0) {
             return;
         }
     }

@@ -317,7 +317,7 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
 }
 
 /* A queue that nobody attends to: it comes back, is drained a last time, or not at all. */
-static NVME_COLD uint32_t service_slow(struct nvme_queue *queue, uint32_t budget)
+static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
 {
     uint64_t consumed;
 
@@ -325,10 +325,10 @@ static NVME_COLD uint32_t service_slow(struct nvme_queue *queue, uint32_t budget
         return 0;
     }
     if (nvme_queue_is_serving(queue)) {
-        hal_panic("nvme_queue_service is nested, or on two harts at once (R5)");
+        hal_panic("nvme_queue_reap is nested, or on two harts at once (R5)");
     }
     if (attend(queue)) {
-        return nvme_queue_service(queue, budget);
+        return nvme_queue_reap(queue, budget);
     }
     if (queue->state != NVME_QUEUE_CLOSING) {
         return 0;
@@ -343,13 +343,13 @@ static NVME_COLD uint32_t service_slow(struct nvme_queue *queue, uint32_t budget
     return (uint32_t)(consumed - queue->junk);
 }
 
-uint32_t nvme_queue_service(struct nvme_queue *queue, uint32_t budget)
+uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
 {
     uint64_t consumed;
 
     /* Not present, or no budget. */
     if (queue->attention >= budget) {
-        return service_slow(queue, budget);
+        return reap_slow(queue, budget);
     }
     queue->attention = NVME_ATTENTION_TAKEN;
     queue->junk = 0;

@@ -57,18 +57,18 @@ static void ask_irq_hart(struct nvme_queue *queue)
  * shared line is the IRQ hart's to mask: it is asked to. A vector tells of each entry, and its
  * owner may not touch the line.
  */
-static void service_unclaimed(struct nvme_queue *queue)
+static void reap_unclaimed(struct nvme_queue *queue)
 {
     struct nvme_controller *controller = queue->controller;
 
     if (nvme_queue_shares(queue)) {
-        nvme_queue_service(queue, queue->depth_entries);
+        nvme_queue_reap(queue, queue->depth_entries);
         ask_irq_hart(queue);
     } else if (queue->source->message) {
-        nvme_queue_service(queue, queue->depth_entries);
+        nvme_queue_reap(queue, queue->depth_entries);
     } else {
         nvme_source_close(&controller->line, NVME_CLOSED_WATCHDOG);
-        nvme_queue_service(queue, queue->depth_entries);
+        nvme_queue_reap(queue, queue->depth_entries);
         nvme_source_open(&controller->line, NVME_CLOSED_WATCHDOG);
     }
 }
@@ -106,7 +106,7 @@ static void collect_missed(struct nvme_queue *queue)
  * one to show for it is a missed one; one whose interrupt came meanwhile, or whose source is
  * closed, is only late.
  */
-static void service_overdue(struct nvme_queue *queue)
+static void reap_overdue(struct nvme_queue *queue)
 {
     bool serviced = nvme_queue_consumed(queue) != queue->seen_completions;
     bool late = serviced || is_late(queue);
@@ -119,9 +119,9 @@ static void service_overdue(struct nvme_queue *queue)
     }
     if (late && nvme_queue_shares(queue)) {
         /* The end of a cycle, or a claim that is pending, makes the edge. */
-        nvme_queue_service(queue, queue->depth_entries);
+        nvme_queue_reap(queue, queue->depth_entries);
     } else {
-        service_unclaimed(queue);
+        reap_unclaimed(queue);
     }
 }
 
@@ -133,7 +133,7 @@ static void look_for_overdue(struct nvme_queue *queue, uint64_t now_ns)
     }
     if (queue->seen) {
         queue->seen = false;
-        service_overdue(queue);
+        reap_overdue(queue);
     }
     if (nvme_queue_ready(queue)) {
         queue->seen = true;
@@ -194,9 +194,9 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
         /* Nothing was seen whose interrupt could be missed: no claim has this number. */
         queue->seen = false;
         queue->seen_claims = UINT64_MAX;
-        service_unclaimed(queue);
+        reap_unclaimed(queue);
     } else {
-        nvme_queue_service(queue, queue->depth_entries);
+        nvme_queue_reap(queue, queue->depth_entries);
     }
     if (!nvme_request_expired(queue, limit_ms, &cid)) {
         return NVME_OK;
@@ -254,6 +254,6 @@ void nvme_queue_watchdog(struct nvme_queue *queue, uint64_t now_ns)
         nvme_controller_disable_step(controller, now_ns);
     }
     if (nvme_controller_state_load(controller) == NVME_CONTROLLER_FAILED) {
-        nvme_queue_service(queue, queue->depth_entries);
+        nvme_queue_reap(queue, queue->depth_entries);
     }
 }

@@ -22,7 +22,7 @@ static NVME_INLINE bool answer(struct nvme_queue *queue, uint32_t *found)
     nvme_source_wake(queue);
 
     if (nvme_queue_ready(queue)) {
-        drained = nvme_queue_service(queue, queue->depth_entries);
+        drained = nvme_queue_reap(queue, queue->depth_entries);
     }
     useful = nvme_queue_useful(queue);
     queue->cycle_progress = useful - queue->cycle_useful;
@@ -54,7 +54,7 @@ static uint64_t choose_members(struct nvme_controller *controller)
         return __atomic_load_n(&cycle->attending, __ATOMIC_RELAXED);
     }
     if (nvme_queue_ready(admin)) {
-        nvme_queue_service(admin, NVME_ADMIN_DEPTH);
+        nvme_queue_reap(admin, NVME_ADMIN_DEPTH);
     }
     return cycle->open;
 }

@@ -77,7 +77,7 @@ int main(void)
     check("post", nvme_read(queue, &ns, 0, 1, block, (struct nvme_callback){read_done, &ended}));
     nvme_queue_submit(queue); /* rings the doorbell */
     while (!ended) {
-        nvme_queue_service(queue, 1);              /* runs read_done() */
+        nvme_queue_reap(queue, 1);                 /* runs read_done() */
         nvme_queue_watchdog(queue, time_now_ns()); /* ends the read if the device dies */
     }
     printf("block 0, %u bytes: %.60s\n", (unsigned)ns.block_bytes, block);

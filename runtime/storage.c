@@ -321,7 +321,7 @@ void storage_hart_stop(struct storage_queue *queue)
 /* One poll; the clock is looked at now and then, also if the device never falls silent. */
 static void poll(struct storage_queue *queue)
 {
-    nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
+    nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
     if (++queue->polls >= POLLS_PER_CLOCK) {
         queue->polls = 0;
         nvme_queue_watchdog(queue->engine, time_now_ns());
@@ -351,7 +351,7 @@ void storage_wait(struct storage_queue *queue)
         take_interrupts();
         return;
     } else if (mode == NVME_MODE_HYBRID || queue->controller->shared) {
-        nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
+        nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
     }
     if (mode == NVME_MODE_INTERRUPT || ++queue->waits % POLLS_PER_DOOR == 0) {
         take_interrupts();

@@ -23,7 +23,7 @@ static void line_handler(void *arg)
 {
     struct storage_line *line = arg;
 
-    nvme_irq_service(line->controllers, 1);
+    nvme_irq_handle(line->controllers, 1);
 }
 
 /* Another hart may be adding one: the count before what it counts. Pairs with the store there. */
@@ -36,7 +36,7 @@ static void crowded_line_handler(void *arg)
 {
     struct storage_line *line = arg;
 
-    nvme_irq_service(line->controllers, (uint32_t)line_count(line));
+    nvme_irq_handle(line->controllers, (uint32_t)line_count(line));
 }
 
 /*
@@ -50,7 +50,7 @@ static void mixed_line_handler(void *arg)
     /* Once: another hart may be taking it off. Pairs with storage_attach_foreign(). */
     storage_foreign *foreign = __atomic_load_n(&line->foreign, __ATOMIC_ACQUIRE);
     uint32_t count = (uint32_t)line_count(line);
-    uint32_t found = nvme_irq_service(line->controllers, count);
+    uint32_t found = nvme_irq_handle(line->controllers, count);
     uint32_t passes = PASSES_MAX;
 
     while (foreign != NULL && passes-- != 0) {
@@ -59,7 +59,7 @@ static void mixed_line_handler(void *arg)
         if (!other && found == 0) {
             return;
         }
-        found = nvme_irq_service(line->controllers, count);
+        found = nvme_irq_handle(line->controllers, count);
         if (other) {
             nvme_irq_foreign(line->controllers, count);
         }
@@ -327,7 +327,7 @@ static void vector_handler(void *arg)
 {
     const struct storage_queue *queue = arg;
 
-    nvme_vector_service(queue->engine);
+    nvme_vector_handle(queue->engine);
 }
 
 bool storage_connect_vector(struct storage_queue *queue, uint16_t vector)

@@ -177,7 +177,7 @@ static void act(struct fuzz *fuzz)
         open_namespace(fuzz);
         return;
     case 2:
-        nvme_irq_service(&fuzz->controller, 1);
+        nvme_irq_handle(&fuzz->controller, 1);
         return;
     case 3:
         hostile_meddle();
@@ -194,7 +194,7 @@ static void act(struct fuzz *fuzz)
         break;
     case 5:
     case 6:
-        nvme_queue_service(queue, 1 + tape_byte(&fuzz->tape));
+        nvme_queue_reap(queue, 1 + tape_byte(&fuzz->tape));
         break;
     case 7:
         world_advance((uint64_t)tape_byte(&fuzz->tape) * MS);
@@ -210,7 +210,7 @@ static void act(struct fuzz *fuzz)
         break;
     case 10:
         if (fuzz->has_vector[index]) {
-            nvme_vector_service(queue);
+            nvme_vector_handle(queue);
         }
         break;
     default:
@@ -228,7 +228,7 @@ static void end(struct fuzz *fuzz)
         for (uint32_t q = 0; q < QUEUES; q++) {
             if (fuzz->queues[q] != NULL) {
                 nvme_queue_submit(fuzz->queues[q]);
-                nvme_queue_service(fuzz->queues[q], NVME_DEPTH_MAX);
+                nvme_queue_reap(fuzz->queues[q], NVME_DEPTH_MAX);
                 nvme_queue_watchdog(fuzz->queues[q], world.now_ns);
             }
         }

@@ -175,8 +175,8 @@ struct nvme_event fixture_event(const struct fixture *fixture, enum nvme_event_k
 
 uint32_t fixture_claim(struct fixture *fixture, uint32_t index)
 {
-    return fixture->config.msix ? nvme_vector_service(fixture->queues[index])
-                                : nvme_irq_service(&fixture->controller, 1);
+    return fixture->config.msix ? nvme_vector_handle(fixture->queues[index])
+                                : nvme_irq_handle(&fixture->controller, 1);
 }
 
 bool fixture_masked(const struct fixture *fixture, uint32_t index)
@@ -207,13 +207,13 @@ uint32_t fixture_interrupts(struct fixture *fixture)
         for (uint32_t i = 0; i < FIXTURE_QUEUES; i++) {
             if (fixture->queues[i] != NULL &&
                 model_vector_claim(fixture->model, (uint16_t)(i + 1))) {
-                nvme_vector_service(fixture->queues[i]);
+                nvme_vector_handle(fixture->queues[i]);
                 claims++;
             }
         }
     } while (claims != before && claims < 1000);
     while (claims < 1000 && model_line_claim(&fixture->line)) {
-        nvme_irq_service(&fixture->controller, 1);
+        nvme_irq_handle(&fixture->controller, 1);
         model_line_complete(&fixture->line);
         claims++;
     }

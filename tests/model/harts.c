@@ -89,7 +89,7 @@ bool harts_claim_both(struct harts *first, struct nvme_controller *second)
         return false;
     }
     world.hart = first->irq_hart;
-    nvme_irq_service(both, second != NULL ? 2 : 1);
+    nvme_irq_handle(both, second != NULL ? 2 : 1);
     model_line_complete(line);
     return true;
 }

@@ -66,7 +66,7 @@ static void turn(struct owner *owner)
     owner->looks++;
     if (!nvme_queue_arm(owner->queue)) {
         owner->spun = true;
-        nvme_queue_service(owner->queue, FIXTURE_DEPTH);
+        nvme_queue_reap(owner->queue, FIXTURE_DEPTH);
         return;
     }
     owner->sleeps++;

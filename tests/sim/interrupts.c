@@ -37,7 +37,7 @@ static bool line_interrupts(struct sim *sim, uint32_t line)
     sim->in_handler = true;
     acting = world.hart;
     world.hart = sim->irq_harts[line];
-    nvme_irq_service(engines, count);
+    nvme_irq_handle(engines, count);
     sim_arrive(sim);
     model_line_complete(&sim->lines[line]);
     sim_arrive(sim);
@@ -58,7 +58,7 @@ static bool vector_interrupts(struct sim_queue *queue)
     }
     controller->sim->in_handler = true;
     world.hart = queue->owner;
-    nvme_vector_service(queue->engine);
+    nvme_vector_handle(queue->engine);
     world.hart = acting;
     controller->sim->in_handler = false;
     return true;
@@ -131,7 +131,7 @@ static bool wait_once(struct sim_queue *queue, uint32_t budget)
 
     sim->in_handler = true;
     if (mode == NVME_MODE_POLL) {
-        nvme_queue_service(queue->engine, budget);
+        nvme_queue_reap(queue->engine, budget);
         if (nvme_queue_mode(queue->engine) == NVME_MODE_POLL && nvme_queue_arm(queue->engine)) {
             sim_fail(sim, "a queue that polls can be armed");
         }
@@ -139,7 +139,7 @@ static bool wait_once(struct sim_queue *queue, uint32_t budget)
         check_sleep(queue);
         sleeps = true;
     } else if (mode == NVME_MODE_HYBRID) {
-        nvme_queue_service(queue->engine, budget);
+        nvme_queue_reap(queue->engine, budget);
         world_advance(1 + queue->controller->config.hybrid_spin_max_ns / LOOKS);
     }
     sim->in_handler = in_handler;

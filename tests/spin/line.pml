@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One interrupt line with two controllers on it: nvme_irq_service() (engine/interrupt.c) between
+ * One interrupt line with two controllers on it: nvme_irq_handle() (engine/interrupt.c) between
  * the claim and the complete of an interrupt controller.
  *
  * Each device posts ENTRIES completions whenever it likes. The hart takes all of them and ends; a
@@ -142,7 +142,7 @@ inline leave(c)
     open_source(c, CLOSED_ENTERED)
 }
 
-/* nvme_queue_service(): entries until one is old, then one head doorbell if there were any. */
+/* nvme_queue_reap(): entries until one is old, then one head doorbell if there were any. */
 inline drain(c)
 {
     do

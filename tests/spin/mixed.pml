@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A line with two controllers: A in shared delivery (the IRQ hart's queue and another owner's), B
- * with queues of the IRQ hart's alone, served by looking again. nvme_irq_service()
+ * with queues of the IRQ hart's alone, served by looking again. nvme_irq_handle()
  * (engine/interrupt.c) with nvme_shared_begin() and nvme_irq_take_ipi() (engine/shared.c).
  *
  * In one claim the IRQ hart masks A and begins its cycle, then serves B until a pass finds nothing,
@@ -79,7 +79,7 @@ inline write_mask(c, on)
 
 #define in_cycle(c) ((closed[c] & CLOSED_CYCLE) != 0)
 
-/* nvme_queue_service() */
+/* nvme_queue_reap() */
 inline drain(q)
 {
     do

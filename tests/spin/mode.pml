@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The mode of a live queue changes: nvme_queue_set_mode(), nvme_queue_arm(), nvme_source_served()
- * (engine/source.c), nvme_irq_service() and nvme_vector_service() (engine/interrupt.c), under
+ * (engine/source.c), nvme_irq_handle() and nvme_vector_handle() (engine/interrupt.c), under
  * storage_wait() (runtime/storage.c).
  *
  * One hart with a thread and a handler, one source, a device that posts ENTRIES completions when it
@@ -123,7 +123,7 @@ inline set_mode()
     fi
 }
 
-/* nvme_queue_service(); a done() may change the mode. */
+/* nvme_queue_reap(); a done() may change the mode. */
 inline drain()
 {
     do

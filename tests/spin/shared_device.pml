@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The device of shared.pml, which includes this: three rings, one line, an edge latch behind it,
- * and nvme_queue_service(), which empties a ring. HARTS, LAST, ENTRIES, HOME_ENTRIES and what the
+ * and nvme_queue_reap(), which empties a ring. HARTS, LAST, ENTRIES, HOME_ENTRIES and what the
  * engine shares are defined there.
  */
 
@@ -42,7 +42,7 @@ inline write_mask(s, on)
     d_step { masked = on; follow_line() }
 }
 
-/* nvme_queue_service(); `some` is set if it consumed anything. */
+/* nvme_queue_reap(); `some` is set if it consumed anything. */
 inline drain(h, some)
 {
     do

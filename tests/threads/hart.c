@@ -69,10 +69,10 @@ static void take_interrupts(struct hart *hart)
 {
     hart->irq_off = true;
     while (hart->interrupts && hart->vector == 0 && device_claim(hart->device)) {
-        nvme_irq_service(&hart->controller, 1);
+        nvme_irq_handle(&hart->controller, 1);
     }
     while (hart->vector != 0 && device_claim_vector(hart->device, hart->vector)) {
-        nvme_vector_service(hart->queue);
+        nvme_vector_handle(hart->queue);
     }
     if (__atomic_exchange_n(&hart->ipi_taken, 0, __ATOMIC_RELAXED) != 0) {
         nvme_queue_watchdog(hart->queue, hart_now_ns());
@@ -232,13 +232,13 @@ static void wait_for_interrupt(struct hart *hart)
 
     hart->irq_off = true;
     if (mode == NVME_MODE_POLL) {
-        nvme_queue_service(hart->queue, NVME_DEPTH_MAX);
+        nvme_queue_reap(hart->queue, NVME_DEPTH_MAX);
     } else if (nvme_queue_arm(hart->queue)) {
         for (uint32_t i = 0; i < WAIT_YIELDS && !is_pending(hart); i++) {
             sched_yield();
         }
     } else if (mode == NVME_MODE_HYBRID) {
-        nvme_queue_service(hart->queue, NVME_DEPTH_MAX);
+        nvme_queue_reap(hart->queue, NVME_DEPTH_MAX);
     }
     take_interrupts(hart);
 }
@@ -279,7 +279,7 @@ static void step(struct hart *hart)
     if (hart->interrupts) {
         wait_for_interrupt(hart);
     } else {
-        nvme_queue_service(hart->queue, random_between(&hart->random, 1, 32));
+        nvme_queue_reap(hart->queue, random_between(&hart->random, 1, 32));
         take_interrupts(hart);
     }
     if (++hart->steps % STEPS_PER_WATCH == 0) {

@@ -125,7 +125,7 @@ static uint64_t count_reap(const struct storage_queue *queue, enum nvme_mode mod
     if (mode == NVME_MODE_HYBRID && nvme_queue_arm(queue->engine)) {
         record.errors++;
     }
-    nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
+    nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
     return count_instructions() - before;
 }
 
@@ -226,7 +226,7 @@ static bool finish(const struct storage_queue *queue, const struct setup *setup)
         irq_enable();
         irq_disable();
     } else {
-        nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
+        nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
     }
     return check_record(setup->batch);
 }

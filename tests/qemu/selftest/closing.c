@@ -178,7 +178,7 @@ static void poll_dead_device(void *arg, unsigned index)
           "post");
     nvme_queue_submit(queue->engine);
     while (ended[index] == 0) {
-        nvme_queue_service(queue->engine, NVME_DEPTH_MAX);
+        nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
         if (index == 0) {
             nvme_queue_watchdog(queue->engine, time_now_ns());
         }

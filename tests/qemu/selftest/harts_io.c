@@ -91,7 +91,7 @@ static bool arm_all(void)
         if (!nvme_queue_arm(queue)) {
             asleep = false;
             if (selftest.mode == NVME_MODE_HYBRID) {
-                nvme_queue_service(queue, DEPTH_ENTRIES);
+                nvme_queue_reap(queue, DEPTH_ENTRIES);
             }
         }
     }

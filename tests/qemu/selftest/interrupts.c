@@ -33,7 +33,7 @@ static void look_for_lost(void *arg)
     nvme_queue_count(queue->engine, &counters);
     if (ready && rescue.ready && counters.interrupts == rescue.interrupts) {
         rescue.count++;
-        nvme_queue_service(queue->engine, DEPTH);
+        nvme_queue_reap(queue->engine, DEPTH);
     }
     if (queue->vector != 0) {
         nvme_queue_watchdog(queue->engine, time_now_ns());
@@ -190,8 +190,8 @@ static void claim_nothing(uint32_t count)
 
     for (uint32_t i = 0; i < count; i++) {
         uint64_t saved = irq_save();
-        uint32_t found = queue->vector != 0 ? nvme_vector_service(queue->engine)
-                                            : nvme_irq_service(&controller, 1);
+        uint32_t found = queue->vector != 0 ? nvme_vector_handle(queue->engine)
+                                            : nvme_irq_handle(&controller, 1);
 
         check(found == 0, "a completion out of nothing");
         irq_restore(saved);
@@ -257,7 +257,7 @@ static void test_forestalled(void)
               "post");
         nvme_queue_submit(queue->engine);
         while (request.ends == 0) {
-            nvme_queue_service(queue->engine, 1);
+            nvme_queue_reap(queue->engine, 1);
             if (patience_spend(&patience) > WAIT_LIMIT_NS) {
                 give_up("a read does not end");
             }

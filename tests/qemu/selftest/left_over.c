@@ -102,7 +102,7 @@ static bool warm_level(void *arg)
 static void warm_handler(void *arg)
 {
     (void)arg;
-    nvme_irq_service(&warm.controller, 1);
+    nvme_irq_handle(&warm.controller, 1);
 }
 
 // Regions full of ones: every phase bit is set.

@@ -28,7 +28,7 @@ static void naive_handler(void *arg)
     struct storage_queue *queue = arg;
 
     naive.claims++;
-    nvme_queue_service(queue->engine, DEPTH_ENTRIES);
+    nvme_queue_reap(queue->engine, DEPTH_ENTRIES);
 }
 
 // Stands in for the watchdog, which would hide the loss: an entry that is ready at two ticks with
@@ -40,7 +40,7 @@ static void naive_tick(void *arg)
 
     if (ready && naive.ready && naive.claims == naive.before) {
         naive.lost++;
-        nvme_queue_service(queue->engine, DEPTH_ENTRIES);
+        nvme_queue_reap(queue->engine, DEPTH_ENTRIES);
         ready = false;
     }
     naive.ready = ready;

@@ -49,7 +49,7 @@ static void owner_that_is_faster_than_its_handler_makes_no_storm(void **state)
     start(&fixture, this->vectors);
     for (uint32_t i = 0; i < 3 * NVME_STORM_CLAIMS; i++) {
         post(&fixture, 0, &outcome);
-        assert_int_equal(nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH), 1);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH), 1);
         fixture_interrupts(&fixture);
     }
     assert_true(fixture_counters(fixture.queues[0]).spurious >= NVME_STORM_CLAIMS);
@@ -118,7 +118,7 @@ static void enter_twice_and_exit_once_opens_the_line(void **state)
     nvme_irq_enter(fixture.controller);
     nvme_irq_enter(fixture.controller);
     assert_int_equal(nvme_queue_closed(fixture.queues[0]), NVME_CLOSED_ENTERED);
-    nvme_irq_exit(fixture.controller, nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH));
+    nvme_irq_exit(fixture.controller, nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH));
     assert_int_equal(nvme_queue_closed(fixture.queues[0]), 0);
     assert_false(fixture_masked(&fixture, 0));
     /* A second exit makes an edge if anything is left. */
@@ -208,7 +208,7 @@ static void drain(void *arg)
 {
     struct fixture *fixture = arg;
 
-    nvme_queue_service(fixture->queues[0], FIXTURE_DEPTH);
+    nvme_queue_reap(fixture->queues[0], FIXTURE_DEPTH);
 }
 
 /* An IPI of whatever cause, in a trap amid the thread's drain, when the controller has failed. */
@@ -254,9 +254,9 @@ static void budget_of_0_does_nothing(void **state)
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     for (uint32_t lap = 0; lap < 3 * FIXTURE_DEPTH; lap++) {
         post(&fixture, 0, &outcome);
-        assert_int_equal(nvme_queue_service(fixture.queues[0], 0), 0);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 0), 0);
         assert_int_equal(outcome.count, lap);
-        assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
     }
     fixture_finish(&fixture);
 }

@@ -54,13 +54,13 @@ static void hostile_entry_is_counted_and_ends_nobody(void **state)
     post_one(&fixture, &outcome);
     model_post_entry(fixture.model, 1,
                      (struct nvme_completion){.sq = this->sq, .status = this->cid});
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 0);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 10), 0);
     assert_int_equal(outcome.count, 0);
     counters = fixture_counters(fixture.queues[0]);
     assert_int_equal(counters.malformed, this->malformed);
     assert_int_equal(counters.stale, 1);
     model_step(fixture.model, 1);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 10), 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
@@ -110,7 +110,7 @@ static void bent_entry_ends_its_request(void **state)
     bent = this;
     fixture.model->bend = bend;
     model_step(fixture.model, 1);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 10), 1);
     assert_int_equal(outcome.count, 1);
     assert_int_equal(outcome.result.error, this->error);
     assert_int_equal(outcome.result.status, this->error == NVME_OK ? 0 : this->status);
@@ -136,7 +136,7 @@ static void duplicate_entry_ends_its_request_once(void **state)
                          .sq = 1U << 16 | 1,
                          .status = fixture.model->last.cdw0 >> 16,
                      });
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 10), 1);
     outcome_check_ok(&outcome, BLOCK);
     assert_int_equal(fixture_counters(fixture.queues[0]).stale, 1);
     fixture_finish(&fixture);
@@ -156,15 +156,15 @@ static void late_entry_does_not_end_the_slots_next_request(void **state)
     post_read(&fixture, &first);
     nvme_queue_submit(fixture.queues[0]);
     old = fixture.model->last.cdw0 >> 16;
-    nvme_queue_service(fixture.queues[0], 10);
+    nvme_queue_reap(fixture.queues[0], 10);
     fixture.model->on_demand = true;
     post_read(&fixture, &second);
     nvme_queue_submit(fixture.queues[0]);
     model_post_entry(fixture.model, 1, (struct nvme_completion){.sq = 1U << 16, .status = old});
-    nvme_queue_service(fixture.queues[0], 10);
+    nvme_queue_reap(fixture.queues[0], 10);
     assert_int_equal(second.count, 0);
     model_step(fixture.model, 1);
-    nvme_queue_service(fixture.queues[0], 10);
+    nvme_queue_reap(fixture.queues[0], 10);
     outcome_check_ok(&first, BLOCK);
     outcome_check_ok(&second, BLOCK);
     fixture_finish(&fixture);
@@ -187,7 +187,7 @@ static void out_of_order_completions_find_their_requests(void **state)
     nvme_queue_submit(fixture.queues[0]);
     for (size_t i = 0; i < COUNT_OF(order); i++) {
         model_step_one(fixture.model, order[i]);
-        assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 1);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 10), 1);
     }
     for (size_t i = 0; i < COUNT_OF(outcomes); i++) {
         outcome_check_ok(&outcomes[i], (uint32_t)(i + 1) * BLOCK);
@@ -208,7 +208,7 @@ static void raw_queue_tells_where_to_begin_and_can_only_be_closed(void **state)
     for (uint32_t i = 0; i < FIXTURE_DEPTH + 3; i++) {
         post_read(&fixture, &outcome);
         nvme_queue_submit(queue);
-        nvme_queue_service(queue, 1);
+        nvme_queue_reap(queue, 1);
     }
     assert_int_equal(nvme_queue_enter_raw(queue, &ring), NVME_OK);
     assert_int_equal(ring.depth_entries, FIXTURE_DEPTH);
@@ -220,7 +220,7 @@ static void raw_queue_tells_where_to_begin_and_can_only_be_closed(void **state)
     assert_int_equal(nvme_queue_enter_raw(queue, &ring), NVME_ERR_STATE);
     assert_int_equal(nvme_read(queue, &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
                      NVME_ERR_STATE);
-    assert_int_equal(nvme_queue_service(queue, 1), 0);
+    assert_int_equal(nvme_queue_reap(queue, 1), 0);
     assert_int_equal(nvme_queue_close(queue), NVME_OK);
     fixture_finish(&fixture);
 }
@@ -236,7 +236,7 @@ static void queue_with_requests_gives_no_raw_ring(void **state)
     post_read(&fixture, &outcome);
     assert_int_equal(nvme_queue_enter_raw(fixture.queues[0], &ring), NVME_ERR_STATE);
     nvme_queue_submit(fixture.queues[0]);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }

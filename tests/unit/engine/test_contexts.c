@@ -30,7 +30,7 @@ static void take_claim(void *arg)
 {
     struct fixture *fixture = arg;
 
-    nvme_irq_service(&fixture->controller, 1);
+    nvme_irq_handle(&fixture->controller, 1);
 }
 
 static void take_bracket(void *arg)
@@ -149,7 +149,7 @@ static void service(void *arg)
 {
     struct fixture *fixture = arg;
 
-    nvme_queue_service(fixture->queues[0], 1);
+    nvme_queue_reap(fixture->queues[0], 1);
 }
 
 static void watch(void *arg)
@@ -264,24 +264,24 @@ struct nesting {
     uint32_t inner;
 };
 
-static void drain_again(void *arg)
+static void reap_again(void *arg)
 {
     struct nesting *nesting = arg;
 
-    nvme_queue_service(nesting->queue, nesting->inner);
+    nvme_queue_reap(nesting->queue, nesting->inner);
 }
 
 static void drain_in_done(void *arg, struct nvme_result result)
 {
     (void)result;
-    drain_again(arg);
+    reap_again(arg);
 }
 
 static void drain(void *arg)
 {
     struct nesting *nesting = arg;
 
-    nvme_queue_service(nesting->queue, nesting->outer);
+    nvme_queue_reap(nesting->queue, nesting->outer);
 }
 
 /* In done(), and in a trap that comes when the first entry was seen. */
@@ -306,7 +306,7 @@ static void nested_drain_of_any_budget_panics(void **state)
                          NVME_OK);
         nvme_queue_submit(nesting.queue);
         world.meanwhile_arg = &nesting;
-        world.meanwhile[WORLD_AT_PHASE] = trap ? drain_again : NULL;
+        world.meanwhile[WORLD_AT_PHASE] = trap ? reap_again : NULL;
         expect_panic(drain, &nesting, "nested");
         fixture_drop(&fixture);
     }
@@ -321,17 +321,17 @@ static void any_budget_is_one(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     for (uint32_t i = 1; i <= 2 * FIXTURE_DEPTH; i++) {
-        assert_int_equal(nvme_queue_service(fixture.queues[0], UINT32_MAX), 0);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], UINT32_MAX), 0);
         assert_int_equal(
             nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
             NVME_OK);
         nvme_queue_submit(fixture.queues[0]);
         nvme_queue_leave(fixture.queues[0]);
-        assert_int_equal(nvme_queue_service(fixture.queues[0], UINT32_MAX), 1);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], UINT32_MAX), 1);
         assert_int_equal(outcome.count, i);
     }
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], UINT32_MAX), 0);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], UINT32_MAX), 0);
     fixture_finish(&fixture);
 }
 

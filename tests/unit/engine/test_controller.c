@@ -361,7 +361,7 @@ static void variant_works_and_is_said(void **state)
             NVME_OK);
         nvme_queue_submit(fixture.queues[i]);
         assert_int_equal(fixture.model->sqs[i + 1].fetched, 1);
-        nvme_queue_service(fixture.queues[i], 1);
+        nvme_queue_reap(fixture.queues[i], 1);
         outcome_check_ok(&outcome, BLOCK);
     }
     fixture_free(buffer);

@@ -120,11 +120,11 @@ static void junk_does_not_look_like_an_end(void **state)
     owner.depth = 1;
     owner_run(&owner, 10);
     model_post_entry(owner.fixture.model, 1, entry);
-    nvme_queue_service(owner.queue, 1);
+    nvme_queue_reap(owner.queue, 1);
     assert_false(nvme_queue_arm(owner.queue));
     entry.sq = 2 << 16; /* of another queue */
     model_post_entry(owner.fixture.model, 1, entry);
-    nvme_queue_service(owner.queue, 1);
+    nvme_queue_reap(owner.queue, 1);
     assert_false(nvme_queue_arm(owner.queue));
     owner.depth = 0;
     owner_run(&owner, 1);
@@ -269,7 +269,7 @@ static void entry_at_the_last_look_is_taken_awake(void **state)
     owner_answer(&owner);
     assert_false(nvme_queue_arm(owner.queue));
     assert_true(fixture_masked(&owner.fixture, 0));
-    assert_int_equal(nvme_queue_service(owner.queue, 1), 1);
+    assert_int_equal(nvme_queue_reap(owner.queue, 1), 1);
     assert_true(nvme_queue_arm(owner.queue));
     assert_int_equal(fixture_mask_writes(&owner.fixture) - writes, 2);
     owner_finish(&owner);

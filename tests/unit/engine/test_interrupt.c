@@ -58,7 +58,7 @@ static void no_interrupt_is_lost(void **state)
         }
         model_step(fixture.model, 1 + cycle % 5);
         assert_true(model_line_claim(&fixture.line));
-        nvme_irq_service(&fixture.controller, 1);
+        nvme_irq_handle(&fixture.controller, 1);
         model_step(fixture.model, cycle % 3); /* before complete */
         model_line_complete(&fixture.line);
         model_step(fixture.model, cycle % 2); /* behind it */
@@ -85,7 +85,7 @@ static void handler_drains_every_queue_and_writes_no_mask(void **state)
     }
     writes = fixture.model->write_count;
     assert_true(model_line_claim(&fixture.line));
-    assert_int_equal(nvme_irq_service(&fixture.controller, 1), 3);
+    assert_int_equal(nvme_irq_handle(&fixture.controller, 1), 3);
     model_line_complete(&fixture.line);
     assert_int_equal(fixture.model->write_count, writes);
     for (uint32_t i = 0; i < 3; i++) {
@@ -104,7 +104,7 @@ static void spurious_claim_rings_nothing_and_is_counted(void **state)
     (void)state;
     start(&fixture, 1);
     doorbells = fixture.model->doorbell_count;
-    assert_int_equal(nvme_irq_service(&fixture.controller, 1), 0);
+    assert_int_equal(nvme_irq_handle(&fixture.controller, 1), 0);
     assert_int_equal(fixture.model->doorbell_count, doorbells);
     assert_int_equal(fixture.model->interrupt_mask, 0);
     assert_int_equal(fixture_counters(fixture.queues[0]).spurious, 1);
@@ -137,9 +137,9 @@ static void poll_queue_on_the_controller_is_left_to_its_owner(void **state)
     fixture_interrupts(&fixture);
     post(&fixture, 1, &outcome);
     assert_false(fixture.line.pending);
-    assert_int_equal(nvme_irq_service(&fixture.controller, 1), 0);
+    assert_int_equal(nvme_irq_handle(&fixture.controller, 1), 0);
     assert_int_equal(outcome.count, 0);
-    assert_int_equal(nvme_queue_service(fixture.queues[1], 1), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[1], 1), 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
@@ -157,7 +157,7 @@ static void bottom_half_drains_between_enter_and_exit(void **state)
     model_line_complete(&fixture.line);
     assert_int_equal(fixture.model->interrupt_mask, 1);
     assert_false(model_level(fixture.model));
-    nvme_irq_exit(fixture.controller, nvme_queue_service(fixture.queues[0], 16));
+    nvme_irq_exit(fixture.controller, nvme_queue_reap(fixture.queues[0], 16));
     assert_int_equal(fixture.model->interrupt_mask, 0);
     outcome_check_ok(&outcome, BLOCK);
     assert_int_equal(fixture_counters(fixture.queues[0]).interrupts, 1);
@@ -176,7 +176,7 @@ static void what_a_bottom_half_leaves_interrupts_again(void **state)
     assert_true(model_line_claim(&fixture.line));
     nvme_irq_enter(fixture.controller);
     model_line_complete(&fixture.line);
-    nvme_irq_exit(fixture.controller, nvme_queue_service(fixture.queues[0], 1));
+    nvme_irq_exit(fixture.controller, nvme_queue_reap(fixture.queues[0], 1));
     assert_true(fixture.line.pending);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     assert_int_equal(outcome.count, 2);
@@ -193,23 +193,23 @@ static void storm_masks_the_line_at_its_bound_and_not_before(void **state)
     (void)state;
     start(&fixture, 1);
     for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
-        nvme_irq_service(&fixture.controller, 1);
+        nvme_irq_handle(&fixture.controller, 1);
     }
     post(&fixture, 0, &outcome); /* one completion begins the count anew, */
-    assert_int_equal(nvme_irq_service(&fixture.controller, 1), 1);
+    assert_int_equal(nvme_irq_handle(&fixture.controller, 1), 1);
     for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) { /* and the first claim may be for it */
-        nvme_irq_service(&fixture.controller, 1);
+        nvme_irq_handle(&fixture.controller, 1);
         assert_int_equal(fixture.model->interrupt_mask, 0);
     }
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_INTERRUPT);
-    nvme_irq_service(&fixture.controller, 1);
+    nvme_irq_handle(&fixture.controller, 1);
     assert_int_equal(fixture.model->interrupt_mask, 1);
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
     assert_false(nvme_queue_arm(fixture.queues[0]));
     assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).value, NVME_STORM_CLAIMS);
     outcome = (struct outcome){0};
     post(&fixture, 0, &outcome);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
@@ -221,12 +221,12 @@ static void claims_of_a_foreign_device_are_no_storm(void **state)
     (void)state;
     start(&fixture, 1);
     for (uint32_t i = 0; i < 2 * NVME_STORM_CLAIMS; i++) {
-        nvme_irq_service(&fixture.controller, 1);
+        nvme_irq_handle(&fixture.controller, 1);
         nvme_irq_foreign(&fixture.controller, 1);
     }
     assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
     for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) {
-        nvme_irq_service(&fixture.controller, 1);
+        nvme_irq_handle(&fixture.controller, 1);
     }
     assert_true(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
     fixture_finish(&fixture);
@@ -325,13 +325,13 @@ static void line_of_two_controllers_is_drained_as_one(void **state)
 
         post(busy, 0, &outcomes[cycle % 2]);
         assert_true(model_line_claim(&first.line));
-        assert_true(nvme_irq_service(both, 2) <= 2);
+        assert_true(nvme_irq_handle(both, 2) <= 2);
         model_line_complete(&first.line);
         assert_int_equal(outcomes[cycle % 2].count, (cycle + 1) / 2);
     }
     post(&first, 0, &outcomes[0]);
     post(&second, 0, &outcomes[1]);
-    assert_int_equal(nvme_irq_service(both, 2), 2);
+    assert_int_equal(nvme_irq_handle(both, 2), 2);
     assert_int_equal(fixture_counters(first.queues[0]).spurious, 0);
     assert_false(fixture_saw(&first, NVME_EVENT_INTERRUPT_STORM));
     assert_int_equal(first.line.high, 0);

@@ -107,7 +107,7 @@ static void closed_queue_takes_nothing(void **state)
     assert_int_equal(nvme_passthrough(queue, &command, NULL, 0, outcome_callback(&outcome)),
                      NVME_ERR_STATE);
     nvme_queue_submit(queue);
-    assert_int_equal(nvme_queue_service(queue, 1), 0);
+    assert_int_equal(nvme_queue_reap(queue, 1), 0);
     nvme_queue_watchdog(queue, world.now_ns);
     fixture_free(buffer);
     fixture_finish(&fixture);
@@ -154,7 +154,7 @@ static void batch_ends_before_an_opcode_that_is_none_of_its_own(void **state)
     assert_int_equal(nvme_queue_outstanding(queue), this->before);
     nvme_queue_submit(queue);
     assert_int_equal(fixture.model->sqs[1].fetched, this->before);
-    nvme_queue_service(queue, FIXTURE_DEPTH);
+    nvme_queue_reap(queue, FIXTURE_DEPTH);
     assert_int_equal(stands.count, this->before);
     assert_int_equal(stands.result.error, NVME_OK);
     assert_int_equal(refused.count, 0);
@@ -195,7 +195,7 @@ static void submit_and_wait(struct nvme_queue *queue, const struct outcome *outc
 {
     nvme_queue_submit(queue);
     for (int i = 0; i < 100 && outcome->count == 0; i++) {
-        nvme_queue_service(queue, 100);
+        nvme_queue_reap(queue, 100);
     }
 }
 

@@ -77,7 +77,7 @@ static void device_bends_one_entry(void **state)
     post_read(&fixture, &outcomes[0]);
     post_read(&fixture, &outcomes[1]);
     nvme_queue_submit(fixture.queues[0]);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH), 2);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH), 2);
     outcome_check_error(&outcomes[0], NVME_ERR_DEVICE);
     assert_int_equal(outcomes[0].result.status, 0x281);
     outcome_check_ok(&outcomes[1], BLOCK);

@@ -60,7 +60,7 @@ static void post_read(struct fixture *fixture, uint32_t queue, struct outcome *o
 static void ring_and_service(struct nvme_queue *queue)
 {
     nvme_queue_submit(queue);
-    assert_int_equal(nvme_queue_service(queue, FIXTURE_DEPTH), 1);
+    assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 1);
 }
 
 /* The second queue of two, some way into its rings: its id, tail, head and phase matter. */
@@ -99,9 +99,9 @@ static void loopback_queue_works_without_its_device(void **state)
         post_read(&fixture, 1, &outcome);
         nvme_queue_submit(queue);
         assert_int_equal(device.doorbells[0], (3 + i) % FIXTURE_DEPTH);
-        assert_int_equal(nvme_queue_service(queue, FIXTURE_DEPTH), 0);
+        assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 0);
         answer(&device);
-        assert_int_equal(nvme_queue_service(queue, FIXTURE_DEPTH), 1);
+        assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 1);
         assert_int_equal(device.doorbells[1], (3 + i) % FIXTURE_DEPTH);
     }
     nvme_queue_count(queue, &after);

@@ -156,7 +156,7 @@ static void larger_pages_are_used_when_both_sides_have_them(void **state)
         nvme_read(fixture.queues[0], &fixture.ns, 0, 1000, buffer + 4, outcome_callback(&outcome)),
         NVME_OK);
     nvme_queue_submit(fixture.queues[0]);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     outcome_check_ok(&outcome, 512000);
     assert_memory_equal(buffer + 4, fixture.model->namespaces[0].medium, 512000);
     fixture_free(buffer);
@@ -306,7 +306,7 @@ static void regions_of_exactly_the_size_needed_suffice(void **state)
                              NVME_OK);
         }
         nvme_queue_submit(fixture.queues[FIXTURE_QUEUES - 1]);
-        nvme_queue_service(fixture.queues[FIXTURE_QUEUES - 1], depths[i]);
+        nvme_queue_reap(fixture.queues[FIXTURE_QUEUES - 1], depths[i]);
         assert_int_equal(outcome.count, depths[i] - 1);
         fixture_free(buffer);
         fixture_finish(&fixture);

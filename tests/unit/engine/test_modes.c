@@ -54,7 +54,7 @@ static void line_changes_for_all_its_queues(void **state)
     set_mode(&fixture, NVME_MODE_POLL);
     post(&fixture, 1, &outcomes[1]);
     assert_int_equal(fixture_interrupts(&fixture), 0);
-    assert_int_equal(nvme_queue_service(fixture.queues[1], 1), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[1], 1), 1);
     /* A queue that is opened with interrupts takes the others along. */
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
     config.mode = NVME_MODE_INTERRUPT;
@@ -190,7 +190,7 @@ static void entry_that_comes_while_the_owner_lies_down_keeps_it_awake(void **sta
         while (fixture.model->pending_count != 0) {
             assert_false(nvme_queue_arm(fixture.queues[0]));
         }
-        assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
         fixture_finish(&fixture);
     }
     assert_int_equal(outcome.count, 2);

@@ -346,7 +346,7 @@ static void each_namespace_has_its_own_blocks(void **state)
     assert_int_equal(nvme_read(fixture.queues[0], &other, 0, 1, buffer, outcome_callback(&outcome)),
                      NVME_OK);
     nvme_queue_submit(fixture.queues[0]);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     outcome_check_ok(&outcome, 4096);
     assert_int_equal(buffer[0], 0x33);
     assert_int_equal(fixture.model->last.nsid, 3);

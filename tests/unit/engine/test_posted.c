@@ -83,7 +83,7 @@ static bool is_told(const struct line_case *this, uint32_t cut)
     world_arrive();
     model_step(fixture.model, 1);
     assert_true(model_line_claim(&fixture.line));
-    nvme_irq_service(&fixture.controller, 1);
+    nvme_irq_handle(&fixture.controller, 1);
     assert_int_equal(outcome.count, 1);
     model_arrive(fixture.model, cut);
     model_step(fixture.model, 1);
@@ -92,7 +92,7 @@ static bool is_told(const struct line_case *this, uint32_t cut)
     take_all(&fixture);
     told = outcome.count == 2;
     if (!told) {
-        nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH);
+        nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH);
     }
     fixture_finish(&fixture);
     return told;
@@ -143,7 +143,7 @@ static void line_of_two_is_masked_as_a_whole(void **state)
             model_step(pair[0].model, 1);
             model_step(pair[1].model, 1);
             if (model_line_claim(&pair[0].line)) {
-                nvme_irq_service(controllers, 2);
+                nvme_irq_handle(controllers, 2);
                 model_step(pair[first].model, 1);
                 model_arrive(pair[first].model, UINT32_MAX);
                 model_step(pair[1 - first].model, 1);

@@ -54,7 +54,7 @@ static void laps_keep_phase_and_ring_once(void **state)
             post_read(&fixture, &outcome);
         }
         nvme_queue_submit(fixture.queues[0]);
-        assert_int_equal(nvme_queue_service(fixture.queues[0], this->depth), this->batch);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], this->depth), this->batch);
         assert_int_equal(outcome.count, batch * this->batch);
         assert_int_equal(outcome.result.error, NVME_OK);
         assert_int_equal(model_doorbell_count(fixture.model, 1, false), batch);
@@ -101,7 +101,7 @@ static void posts_count_what_was_rung_for_over_every_wrap(void **state)
             rung += batch;
             assert_int_equal(fixture_counters(fixture.queues[0]).posts, rung);
             assert_int_equal(fixture.model->sqs[1].fetched, rung);
-            nvme_queue_service(fixture.queues[0], depths[d]);
+            nvme_queue_reap(fixture.queues[0], depths[d]);
         }
         assert_int_equal(outcome.count, rung);
         fixture_finish(&fixture);
@@ -121,7 +121,7 @@ static void post_alone_reaches_no_device(void **state)
     nvme_queue_submit(fixture.queues[0]);
     nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 1);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
@@ -136,7 +136,7 @@ static void drain_that_consumes_nothing_rings_nothing(void **state)
     fixture_poll_queue(&fixture);
     doorbells = fixture.model->doorbell_count;
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(nvme_queue_service(fixture.queues[0], 10), 0);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 10), 0);
     }
     assert_int_equal(fixture.model->doorbell_count, doorbells);
     counters = fixture_counters(fixture.queues[0]);
@@ -156,10 +156,10 @@ static void budget_bounds_a_drain_and_the_rest_comes_later(void **state)
         post_read(&fixture, &outcome);
     }
     nvme_queue_submit(fixture.queues[0]);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
     assert_int_equal(model_doorbell_last(fixture.model, 1, true), 1);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 4), 4);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 100), 5);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 4), 4);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 100), 5);
     assert_int_equal(outcome.count, 10);
     assert_int_equal(model_doorbell_count(fixture.model, 1, true), 3);
     fixture_finish(&fixture);
@@ -184,10 +184,10 @@ static void full_queue_is_busy_and_changes_nothing(void **state)
                      NVME_ERR_BUSY);
     nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(fixture.model->sqs[1].fetched, FIXTURE_DEPTH - 1);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     post_read(&fixture, &outcome);
     nvme_queue_submit(fixture.queues[0]);
-    nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH);
+    nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH);
     assert_int_equal(outcome.count, FIXTURE_DEPTH);
     assert_int_equal(refused.count, 0);
     fixture_finish(&fixture);
@@ -235,7 +235,7 @@ static void submit_inside_done_rings_once_after_the_head(void **state)
                          NVME_OK);
     }
     nvme_queue_submit(fixture.queues[0]);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 5), 5);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 5), 5);
     assert_int_equal(chain.doorbells_inside, 0);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 2);
     assert_int_equal(model_doorbell_count(fixture.model, 1, true), 1);
@@ -244,7 +244,7 @@ static void submit_inside_done_rings_once_after_the_head(void **state)
     assert_int_equal(log[0].value, 5);
     assert_int_equal(log[1].offset, NVME_REG_DOORBELLS + 2 * 4);
     assert_int_equal(log[1].value, 10);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 100), 5);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 100), 5);
     assert_int_equal(chain.done, 10);
     fixture_finish(&fixture);
 }
@@ -263,7 +263,7 @@ static void done_in_a_full_queue_finds_its_own_slot_free(void **state)
                      NVME_OK);
     nvme_queue_submit(fixture.queues[0]);
     for (int i = 0; i < 101; i++) {
-        assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
     }
     assert_int_equal(chain.done, 101);
     fixture_finish(&fixture);
@@ -282,7 +282,7 @@ static void poll_queue_never_turns_interrupts_off(void **state)
     saves = world.irq_saves;
     post_read(&fixture, &outcome);
     nvme_queue_submit(fixture.queues[0]);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     assert_int_equal(world.irq_saves, saves);
     fixture_finish(&fixture);
 }

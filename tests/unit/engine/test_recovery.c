@@ -146,8 +146,8 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
         assert_int_equal(fixture.ipis[i],
                          this->mode != NVME_MODE_POLL && i == 0 ? FIXTURE_QUEUES : 0);
         assert_int_equal(outcomes[i].count, i == 0 ? PER_QUEUE : 0);
-        nvme_queue_service(fixture.queues[i], FIXTURE_DEPTH);
-        nvme_queue_service(fixture.queues[i], FIXTURE_DEPTH);
+        nvme_queue_reap(fixture.queues[i], FIXTURE_DEPTH);
+        nvme_queue_reap(fixture.queues[i], FIXTURE_DEPTH);
         nvme_queue_watchdog(fixture.queues[i], world.now_ns);
         assert_int_equal(outcomes[i].count, PER_QUEUE);
         assert_int_equal(outcomes[i].result.error, this->error);
@@ -250,7 +250,7 @@ static void watcher_that_slept_for_an_hour_expires_nothing(void **state)
     }
     assert_int_equal(fixture.event_count, 0);
     model_step(fixture.model, 1);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
@@ -274,7 +274,7 @@ static void longest_deadline_never_comes(void **state)
         watch_for(&fixture, 0, 100000, 50, &outcome);
         assert_int_equal(outcome.count, 0);
         model_step(fixture.model, 1);
-        nvme_queue_service(fixture.queues[0], 1);
+        nvme_queue_reap(fixture.queues[0], 1);
         outcome_check_ok(&outcome, BLOCK);
         fixture_finish(&fixture);
     }
@@ -324,7 +324,7 @@ static void slots_of_a_device_that_cannot_be_stopped_stay_its_own(void **state)
     nvme_queue_submit(fixture.queues[0]);
     watch_for(&fixture, 0, 20000, STEP_MS, &outcome);
     assert_true(fixture_saw(&fixture, NVME_EVENT_DISABLE_TIMEOUT));
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     assert_int_equal(outcome.count, 0);
     assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 1);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_ERR_STUCK);
@@ -370,7 +370,7 @@ static void closing_the_controller_waits_for_rdy_and_is_busy_with_requests(void 
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_BUSY);
     assert_int_equal(outcome.count, 0);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     outcome_check_error(&outcome, NVME_ERR_FATAL);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
     fixture_drop(&fixture);

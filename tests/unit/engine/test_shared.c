@@ -265,7 +265,7 @@ static void owner_that_was_faster_than_its_ipi_answers_empty(void **state)
     start(&harts);
     harts_complete(&harts, 1);
     world.hart = 1;
-    assert_int_equal(nvme_queue_service(harts.fixture.queues[1], 1), 1);
+    assert_int_equal(nvme_queue_reap(harts.fixture.queues[1], 1), 1);
     harts.fixture.line.pending = true;
     harts_claim(&harts);
     assert_true(harts_masked(&harts));

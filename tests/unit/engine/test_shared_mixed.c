@@ -217,7 +217,7 @@ static void claim_for_a_private_neighbour_is_no_step(void **state)
     }
     for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
         world.hart = 0;
-        assert_int_equal(nvme_irq_service(controllers, 2), 0);
+        assert_int_equal(nvme_irq_handle(controllers, 2), 0);
         settle_mixed(both);
     }
     harts_complete(&both[1], 0);

@@ -39,7 +39,7 @@ static void sleep_on(struct harts *harts, uint32_t queue)
 static uint32_t poll(struct harts *harts, uint32_t queue)
 {
     world.hart = harts->owners[queue];
-    return nvme_queue_service(harts->fixture.queues[queue], FIXTURE_DEPTH);
+    return nvme_queue_reap(harts->fixture.queues[queue], FIXTURE_DEPTH);
 }
 
 /* One cycle with one member; how many writes of the mask it took. */

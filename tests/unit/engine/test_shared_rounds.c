@@ -106,7 +106,7 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
     assert_int_equal(harts.fixture.event_count, 1);
     harts_answer(&harts);
     world.hart = 1;
-    assert_int_equal(nvme_queue_service(harts.fixture.queues[1], 1), 1);
+    assert_int_equal(nvme_queue_reap(harts.fixture.queues[1], 1), 1);
     harts_finish(&harts);
 }
 
@@ -162,7 +162,7 @@ static void owners_that_get_on_by_themselves_are_no_storm(void **state)
     for (uint32_t i = 0; i < 2 * NVME_STORM_CLAIMS; i++) {
         harts_complete(&harts, 1);
         world.hart = 1;
-        assert_int_equal(nvme_queue_service(harts.fixture.queues[1], 1), 1);
+        assert_int_equal(nvme_queue_reap(harts.fixture.queues[1], 1), 1);
         assert_int_equal(empty_cycle(&harts), 10);
     }
     assert_int_equal(harts.fixture.event_count, 0);
@@ -207,7 +207,7 @@ static void controller_is_not_closed_amid_a_cycle(void **state)
     start(&harts);
     harts_complete(&harts, 1);
     world.hart = 1;
-    assert_int_equal(nvme_queue_service(harts.fixture.queues[1], 1), 1);
+    assert_int_equal(nvme_queue_reap(harts.fixture.queues[1], 1), 1);
     harts.fixture.line.pending = true;
     harts_claim(&harts);
     world.hart = 0;
@@ -266,7 +266,7 @@ static void poll_queue_is_neither_asked_nor_waited_for(void **state)
     assert_int_equal(empty_cycle(&harts), 10);
     assert_int_equal(harts.outcomes[2].count, 0);
     world.hart = 2;
-    assert_int_equal(nvme_queue_service(harts.fixture.queues[2], 1), 1);
+    assert_int_equal(nvme_queue_reap(harts.fixture.queues[2], 1), 1);
     assert_int_equal(fixture_counters(harts.fixture.queues[2]).interrupts, 0);
     harts_finish(&harts);
 }

@@ -126,7 +126,7 @@ static void reopened_queue_works_at_another_depth_and_phase(void **state)
         for (uint32_t i = 0; i < cycle * 3 + 1; i++) {
             post(&fixture, 0, &outcome);
             nvme_queue_submit(queue);
-            assert_int_equal(nvme_queue_service(queue, 10), 1);
+            assert_int_equal(nvme_queue_reap(queue, 10), 1);
         }
         assert_int_equal(nvme_queue_close(queue), NVME_OK);
         assert_int_equal(nvme_queue_close(queue), NVME_ERR_STATE);
@@ -253,7 +253,7 @@ static void refused_deletion_disables_the_controller_and_ends_all(void **state)
     assert_int_equal(fixture.model->cc & NVME_CC_EN, 0);
     assert_int_equal(other.count, 0);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_BUSY);
-    nvme_queue_service(fixture.queues[1], 10);
+    nvme_queue_reap(fixture.queues[1], 10);
     outcome_check_error(&other, NVME_ERR_FATAL);
     assert_int_equal(other.result.status, 0);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
@@ -279,7 +279,7 @@ static void close_with_requests_is_busy_and_does_nothing(void **state)
     assert_int_equal(fixture.model->write_count, writes);
     assert_true(fixture.model->sqs[1].exists);
     model_step(fixture.model, 1);
-    nvme_queue_service(fixture.queues[1], 1);
+    nvme_queue_reap(fixture.queues[1], 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }

@@ -56,7 +56,7 @@ static void set_mode(struct fixture *fixture, enum nvme_mode mode)
 static void wait_once(struct fixture *fixture)
 {
     if (!nvme_queue_arm(fixture->queues[0])) {
-        nvme_queue_service(fixture->queues[0], FIXTURE_DEPTH);
+        nvme_queue_reap(fixture->queues[0], FIXTURE_DEPTH);
     }
     fixture_interrupts(fixture);
 }
@@ -197,7 +197,7 @@ static void handler_may_stop_its_own_interrupts(void **state)
     model_step(fixture.model, 1);
     assert_int_equal(fixture_interrupts(&fixture), 0);
     assert_int_equal(outcome.count, 0);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
@@ -214,7 +214,7 @@ static void callback_of_a_poller_may_open_the_source(void **state)
     post(&fixture, 0, (struct nvme_callback){change_mode, &changer});
     post(&fixture, 0, outcome_callback(&outcome));
     nvme_queue_submit(fixture.queues[0]);
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
     assert_false(fixture_masked(&fixture, 0));
     assert_int_equal(fixture_interrupts(&fixture), 1);
     outcome_check_ok(&outcome, BLOCK);

@@ -68,7 +68,7 @@ static void split_keeps_its_window_and_ends_once(void **state)
     while (fixture.model->pending_count != 0) {
         /* The last one first, so that parts end out of order. */
         model_step_one(fixture.model, fixture.model->pending_count - 1);
-        nvme_queue_service(fixture.queues[0], 1);
+        nvme_queue_reap(fixture.queues[0], 1);
         in_flight = nvme_queue_outstanding(fixture.queues[0]);
         assert_true(in_flight <= this->occupied + this->window);
         assert_int_equal(outcome.count != 0, in_flight + others.count == this->occupied);
@@ -95,13 +95,13 @@ static void first_error_stops_further_parts_and_done_waits_for_all(void **state)
                      NVME_OK);
     nvme_queue_submit(fixture.queues[0]);
     model_step_one(fixture.model, 2); /* part 2 fails first */
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     assert_int_equal(fixture.model->sqs[1].fetched, 8);
     for (uint32_t i = 7; i > 0; i--) {
         assert_int_equal(outcome.count, 0);
         assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), i);
         model_step_one(fixture.model, 0);
-        nvme_queue_service(fixture.queues[0], 1);
+        nvme_queue_reap(fixture.queues[0], 1);
     }
     outcome_check_error(&outcome, NVME_ERR_DEVICE);
     assert_int_equal(outcome.result.status, 0x281);
@@ -139,7 +139,7 @@ static void parts_that_fail_in_any_order_end_the_request_once(void **state)
         for (uint32_t step = 0; step < 3; step++) {
             assert_int_equal(outcome.count, 0);
             model_step_one(fixture.model, orders[run / 8][step]);
-            nvme_queue_service(fixture.queues[0], 1);
+            nvme_queue_reap(fixture.queues[0], 1);
         }
         assert_int_equal(outcome.count, 1);
         assert_int_equal(outcome.result.error, failing != 0 ? NVME_ERR_DEVICE : NVME_OK);
@@ -168,12 +168,12 @@ static void splits_as_many_as_slots_all_end(void **state)
                          NVME_OK);
         nvme_queue_submit(fixture.queues[0]);
         model_step_one(fixture.model, 0); /* a flush */
-        nvme_queue_service(fixture.queues[0], 1);
+        nvme_queue_reap(fixture.queues[0], 1);
     }
     assert_int_equal(outcomes[14].count, 14);
     fixture.model->on_demand = false;
     model_step(fixture.model, UINT32_MAX);
-    while (nvme_queue_service(fixture.queues[0], 100) != 0) {
+    while (nvme_queue_reap(fixture.queues[0], 100) != 0) {
     }
     for (size_t i = 0; i < 14; i++) {
         outcome_check_ok(&outcomes[i], 3 * PART);
@@ -211,7 +211,7 @@ static void done_of_the_only_split_finds_its_own_record_free(void **state)
     split_again(&again, (struct nvme_result){.error = NVME_OK});
     nvme_queue_submit(fixture.queues[0]);
     while (model_step(fixture.model, 1) != 0) {
-        nvme_queue_service(fixture.queues[0], 1);
+        nvme_queue_reap(fixture.queues[0], 1);
     }
     assert_int_equal(again.left, UINT32_MAX);
     fixture_free(again.buffer);
@@ -273,7 +273,7 @@ static void batch_stops_at_its_first_error_and_says_where(void **state)
     nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 1);
     model_step(fixture.model, 100);
-    nvme_queue_service(fixture.queues[0], 100);
+    nvme_queue_reap(fixture.queues[0], 100);
     assert_int_equal(outcome.count, 7);
     fixture_free(buffer);
     fixture_finish(&fixture);
@@ -333,7 +333,7 @@ static void passthrough_is_checked_and_keeps_the_callers_dwords(void **state)
                      this->error);
     nvme_queue_submit(fixture.queues[0]);
     model_step(fixture.model, 1);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     if (this->error == NVME_OK) {
         outcome_check_ok(&outcome, this->size);
         assert_int_equal(fixture.model->last.cdw2, 2);
@@ -366,7 +366,7 @@ static void passthrough_on_a_full_queue_is_busy(void **state)
         NVME_ERR_BUSY);
     nvme_queue_submit(fixture.queues[0]);
     model_step(fixture.model, 1);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     outcome_check_ok(&outcome, 0);
     fixture_free(buffer);
     fixture_finish(&fixture);

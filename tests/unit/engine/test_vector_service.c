@@ -39,7 +39,7 @@ static void vector_drains_its_queue_and_no_other(void **state)
     post(&fixture, 1, &outcomes[1]);
     post(&fixture, 1, &outcomes[1]);
     assert_true(model_vector_claim(fixture.model, 2));
-    assert_int_equal(nvme_vector_service(fixture.queues[1]), 2);
+    assert_int_equal(nvme_vector_handle(fixture.queues[1]), 2);
     assert_int_equal(outcomes[1].count, 2);
     assert_int_equal(outcomes[0].count, 0);
     assert_int_equal(model_doorbell_count(fixture.model, 2, true), 1);
@@ -59,7 +59,7 @@ static void claims_are_counted_by_queue(void **state)
     start(&fixture, 2, NVME_MODE_INTERRUPT);
     post(&fixture, 0, &outcome);
     fixture_interrupts(&fixture);
-    assert_int_equal(nvme_vector_service(fixture.queues[0]), 0);
+    assert_int_equal(nvme_vector_handle(fixture.queues[0]), 0);
     assert_int_equal(fixture_counters(fixture.queues[0]).interrupts, 2);
     assert_int_equal(fixture_counters(fixture.queues[0]).spurious, 1);
     assert_int_equal(fixture_counters(fixture.queues[0]).cq_doorbells, 1);
@@ -100,15 +100,15 @@ static void storm_masks_its_vector_at_the_bound_and_not_before(void **state)
     (void)state;
     start(&fixture, 2, NVME_MODE_INTERRUPT);
     for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
-        nvme_vector_service(fixture.queues[1]);
+        nvme_vector_handle(fixture.queues[1]);
     }
     post(&fixture, 1, &outcome); /* one completion begins the count anew, */
     assert_int_equal(fixture_interrupts(&fixture), 1);
     for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) { /* and the first claim may be for it */
-        nvme_vector_service(fixture.queues[1]);
+        nvme_vector_handle(fixture.queues[1]);
         assert_false(fixture_masked(&fixture, 1));
     }
-    nvme_vector_service(fixture.queues[1]);
+    nvme_vector_handle(fixture.queues[1]);
     assert_true(fixture_masked(&fixture, 1));
     assert_false(fixture_masked(&fixture, 0));
     assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).queue_id, 2);
@@ -124,7 +124,7 @@ static void storm_masks_its_vector_at_the_bound_and_not_before(void **state)
     outcome = (struct outcome){0};
     post(&fixture, 1, &outcome);
     assert_int_equal(fixture_interrupts(&fixture), 0);
-    assert_int_equal(nvme_queue_service(fixture.queues[1], 1), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[1], 1), 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
@@ -142,7 +142,7 @@ static void storm_that_cannot_be_masked_is_borne(void **state)
     fixture.model->vectors[1].masked = false;
     fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
     for (uint32_t i = 0; i < 0x10000; i++) {
-        assert_int_equal(nvme_vector_service(fixture.queues[0]), 0);
+        assert_int_equal(nvme_vector_handle(fixture.queues[0]), 0);
     }
     assert_int_equal(fixture.event_count, 1);
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
@@ -174,7 +174,7 @@ static void messages_of_polled_entries_are_no_storm(void **state)
             assert_false(nvme_queue_arm(fixture.queues[0]));
             model_step(fixture.model, 1);
             assert_false(nvme_queue_arm(fixture.queues[0]));
-            assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+            assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
         }
         assert_true(nvme_queue_arm(fixture.queues[0]));
         assert_true(fixture_interrupts(&fixture) <= 1);
@@ -313,7 +313,7 @@ static void close_drains_rings_and_masks(void **state)
         assert_int_equal(nvme_queue_close(fixture.queues[i]), NVME_OK);
         assert_int_equal(outcome.count, i + 1);
         assert_true(fixture_masked(&fixture, i));
-        assert_int_equal(nvme_vector_service(fixture.queues[i]), 0);
+        assert_int_equal(nvme_vector_handle(fixture.queues[i]), 0);
     }
     assert_int_equal(fixture.level_looks, 0);
     fixture_finish(&fixture);

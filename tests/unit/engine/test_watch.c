@@ -63,7 +63,7 @@ static void missed_and_late_are_told_apart(void **state)
         nvme_irq_enter(fixture.controller);
         nvme_irq_exit(fixture.controller, 0);
     } else if (this->fate == SERVICED) {
-        nvme_queue_service(fixture.queues[0], 1);
+        nvme_queue_reap(fixture.queues[0], 1);
     }
     world_advance(this->gap_ms * MS);
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
@@ -74,10 +74,10 @@ static void missed_and_late_are_told_apart(void **state)
         assert_int_equal(outcome.count, this->missed);
     }
     if (this->fate == MASKED_BY_US) {
-        nvme_irq_exit(fixture.controller, nvme_queue_service(fixture.queues[0], 16));
+        nvme_irq_exit(fixture.controller, nvme_queue_reap(fixture.queues[0], 16));
     }
     fixture_interrupts(&fixture);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
@@ -197,7 +197,7 @@ static void watch_reads_a_register_once_per_half_period_at_most(void **state)
     /* One more or less: the end is seldom a multiple of the step. */
     assert_in_range(world.register_reads - reads, this->reads - 1, this->reads + 1);
     model_step(fixture.model, 1);
-    nvme_queue_service(fixture.queues[0], 1);
+    nvme_queue_reap(fixture.queues[0], 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }

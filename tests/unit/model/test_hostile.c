@@ -81,7 +81,7 @@ static void drain_reports_requests_and_no_junk(void **state)
     for (uint32_t cycle = 1; cycle <= 10; cycle++) {
         flood(&fixture, this->junk, FULL);
         doorbells = model_doorbell_count(fixture.model, 1, true);
-        assert_int_equal(nvme_queue_service(queue, FIXTURE_DEPTH), 0);
+        assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 0);
         assert_int_equal(junk_seen(queue), cycle * FULL);
         /* Consumed all the same, or the ring would be full for ever. */
         assert_int_equal(model_doorbell_count(fixture.model, 1, true), doorbells + 1);
@@ -92,7 +92,7 @@ static void drain_reports_requests_and_no_junk(void **state)
     flood(&fixture, this->junk, 5);
     model_step(fixture.model, 1);
     flood(&fixture, this->junk, 6);
-    assert_int_equal(nvme_queue_service(queue, FIXTURE_DEPTH), 1);
+    assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
@@ -117,7 +117,7 @@ static void polled_request_expires_amid_a_flood(void **state)
         if (fixture.model->cqs[1].exists) {
             flood(&fixture, this->junk, FULL);
         }
-        if (nvme_queue_service(fixture.queues[0], FIXTURE_DEPTH) == 0) {
+        if (nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH) == 0) {
             nvme_queue_watchdog(fixture.queues[0], world.now_ns);
         }
     }
@@ -134,7 +134,7 @@ static uint32_t claim(struct fixture *fixture)
     uint32_t found;
 
     assert_true(model_line_claim(&fixture->line));
-    found = nvme_irq_service(&fixture->controller, 1);
+    found = nvme_irq_handle(&fixture->controller, 1);
     model_line_complete(&fixture->line);
     return found;
 }
@@ -232,7 +232,7 @@ static void completions_before_rdy_fell_are_successes_whatever_the_budget(void *
     flood(&fixture, BOTH, this->junk);
     model_step(fixture.model, COMPLETED - 2);
     fail_meanwhile(&fixture, &other);
-    assert_int_equal(nvme_queue_service(queue, this->budget), this->found);
+    assert_int_equal(nvme_queue_reap(queue, this->budget), this->found);
     for (uint32_t again = 0; again < 2; again++) {
         for (uint32_t i = 0; i < POSTED; i++) {
             if (i < COMPLETED) {
@@ -244,7 +244,7 @@ static void completions_before_rdy_fell_are_successes_whatever_the_budget(void *
         assert_int_equal(junk_seen(queue), this->junk);
         assert_int_equal(fixture_counters(queue).completions, COMPLETED + this->junk);
         assert_int_equal(nvme_queue_outstanding(queue), 0);
-        assert_int_equal(nvme_queue_service(queue, this->budget), 0);
+        assert_int_equal(nvme_queue_reap(queue, this->budget), 0);
     }
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
     fixture_drop(&fixture);
@@ -300,7 +300,7 @@ static void request_posted_by_done_of_the_last_drain_ends_with_the_cause(void **
     model_step(fixture.model, COUNT_OF(successors));
     fail_meanwhile(&fixture, &other);
     doorbells = fixture.model->doorbell_count;
-    assert_int_equal(nvme_queue_service(fixture.queues[0], 1), 1);
+    assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
     for (size_t i = 0; i < COUNT_OF(successors); i++) {
         outcome_check_ok(&successors[i].first, BLOCK);
         outcome_check_error(&successors[i].next, NVME_ERR_FATAL);

@@ -202,7 +202,7 @@ static void close_on_a_controller_disabled_meanwhile_returns_the_cause(void **st
         outcome_check_error(&left[i], closing->left);
     }
     assert_int_equal(nvme_queue_close(queue), NVME_ERR_STATE);
-    assert_int_equal(nvme_queue_service(queue, FIXTURE_DEPTH), 0);
+    assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 0);
     assert_int_equal(nvme_controller_close(race.fixture.controller), closing->cause);
     fixture_drop(&race.fixture);
 }
@@ -291,7 +291,7 @@ static void post_on_a_queue_that_a_handler_has_just_ended_is_refused(void **stat
     assert_int_equal(race.outcome.result.error, NVME_ERR_FATAL);
     assert_int_equal(nvme_queue_outstanding(queue), 0);
     nvme_queue_submit(queue);
-    nvme_queue_service(queue, FIXTURE_DEPTH);
+    nvme_queue_reap(queue, FIXTURE_DEPTH);
     assert_int_equal(nvme_controller_close(race.fixture.controller), NVME_ERR_FATAL);
     assert_int_equal(refused.count, 0);
     fixture_drop(&race.fixture);
