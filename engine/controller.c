@@ -124,7 +124,7 @@ static void init_queue(struct nvme_controller *controller, struct nvme_queue *qu
     queue->vector_source.message = true;
     queue->vector_source.closed = NVME_CLOSED_IDLE;
     queue->id = id;
-    queue->attention = NVME_ATTENTION_TAKEN;
+    queue->activity = NVME_ACTIVITY_TAKEN;
     queue->away = true;
 }
 

@@ -153,8 +153,8 @@ static NVME_INLINE bool look_again(struct nvme_controller *const *controllers, u
 
         again = false;
         do {
-            for (struct nvme_queue *queue = controllers[i]->line.attended; queue != NULL;
-                 queue = queue->next_attended) {
+            for (struct nvme_queue *queue = controllers[i]->line.active; queue != NULL;
+                 queue = queue->next_active) {
                 if (nvme_queue_ready(queue)) {
                     *found += nvme_queue_reap(queue, queue->depth_entries);
                     again = true;

@@ -229,7 +229,7 @@ static inline uint64_t nvme_queue_posted(const struct nvme_queue *queue)
 /* True inside its drain: in done(), or in a trap amid it. */
 static inline bool nvme_queue_is_serving(const struct nvme_queue *queue)
 {
-    return queue->attention == NVME_ATTENTION_TAKEN && !queue->away;
+    return queue->activity == NVME_ACTIVITY_TAKEN && !queue->away;
 }
 
 /*

@@ -57,7 +57,7 @@ enum nvme_queue_state {
 /* What interrupts a hart, and is written by it: a controller's INTx line, or a queue's vector. */
 struct nvme_source {
     struct nvme_controller *controller;
-    struct nvme_queue *attended; /* queues that completions may come on, a list */
+    struct nvme_queue *active; /* queues that completions may come on, a list */
     uint64_t claims;
     uint64_t empty_claims; /* of these, without a completion on the whole line */
     uint64_t openings;     /* of the mask: an interrupt may be due since then only */
@@ -81,11 +81,11 @@ struct nvme_source {
  */
 struct nvme_cycle {
     uint64_t claims;
-    uint64_t open;      /* queues with interrupts on */
-    uint64_t attending; /* those of them that have been rung for: members of the next cycle */
-    uint64_t members;   /* of this cycle, or of the last one */
-    uint64_t waiting;   /* members that have not answered */
-    uint64_t sleepers;  /* hybrid mode: whose owners rely on the line; it is open while there are */
+    uint64_t open;     /* queues with interrupts on */
+    uint64_t active;   /* those of them that have been rung for: members of the next cycle */
+    uint64_t members;  /* of this cycle, or of the last one */
+    uint64_t waiting;  /* members that have not answered */
+    uint64_t sleepers; /* hybrid mode: whose owners rely on the line; it is open while there are */
     uint64_t
         unclaimed;   /* queues whose owners wait for an interrupt in vain: the IRQ hart looks why */
     uint64_t missed; /* those that had none, until their owners count it */
@@ -124,8 +124,8 @@ struct nvme_wait {
  * paths. A queue that is not away is open and, if it interrupts, on its source's list.
  */
 /* Numbers below any budget, and above: one comparison of the drain asks for both. */
-#define NVME_ATTENTION_PRESENT UINT32_C(0) /* its completions are looked for */
-#define NVME_ATTENTION_TAKEN UINT32_MAX    /* inside the drain, which rings at its end, or away */
+#define NVME_ACTIVITY_ACTIVE UINT32_C(0) /* its completions are looked for */
+#define NVME_ACTIVITY_TAKEN UINT32_MAX   /* inside the drain, which rings at its end, or away */
 
 /* A queue pair with its slots. Written by the owner hart, but for open and close. */
 struct nvme_queue {
@@ -143,7 +143,7 @@ struct nvme_queue {
     bool irq_protect;       /* it interrupts, and calls turn that off themselves */
     bool away;              /* closed, closing, or nothing rung for in a while */
     uint16_t id;            /* 0 admin, else index + 1 */
-    uint32_t attention;     /* NVME_ATTENTION_ */
+    uint32_t activity;      /* NVME_ACTIVITY_ */
 
     /* Drain. */
     volatile struct nvme_completion *cq;
@@ -171,7 +171,7 @@ struct nvme_queue {
     uint64_t cq_laps;     /* likewise of the head, and the completions */
     uint32_t depth_limit; /* entries that the ring memory holds */
     struct nvme_source *source; /* the controller's line, or the queue's own */
-    struct nvme_queue *next_attended;
+    struct nvme_queue *next_active;
     struct nvme_source vector_source;
     struct nvme_wait wait;
 

@@ -58,19 +58,19 @@ void nvme_queue_check_context(const struct nvme_queue *queue)
 
 void nvme_queue_leave(struct nvme_queue *queue)
 {
-    struct nvme_queue **link = &queue->source->attended;
+    struct nvme_queue **link = &queue->source->active;
     bool present = !queue->away;
 
-    queue->attention = NVME_ATTENTION_TAKEN;
+    queue->activity = NVME_ACTIVITY_TAKEN;
     queue->away = true;
     if (present && nvme_queue_shares(queue)) {
-        __atomic_fetch_and(&queue->controller->cycle.attending, ~nvme_queue_bit(queue),
+        __atomic_fetch_and(&queue->controller->cycle.active, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
     } else if (present && nvme_queue_listed(queue)) {
         while (*link != queue) {
-            link = &(*link)->next_attended;
+            link = &(*link)->next_active;
         }
-        *link = queue->next_attended;
+        *link = queue->next_active;
     }
 }
 
@@ -78,7 +78,7 @@ void nvme_queue_leave(struct nvme_queue *queue)
  * From its first doorbell on a queue is looked at when its source interrupts. False if it is not
  * open: it has no doorbell any more, what was not rung for ends unfetched.
  */
-static NVME_COLD bool attend(struct nvme_queue *queue)
+static NVME_COLD bool activate(struct nvme_queue *queue)
 {
     if (queue->state != NVME_QUEUE_OPEN) {
         return false;
@@ -88,13 +88,13 @@ static NVME_COLD bool attend(struct nvme_queue *queue)
     }
     if (queue->id != 0 && nvme_queue_shares(queue)) {
         /* Before the doorbell, whose barrier keeps it so; pairs with nvme_shared_begin(). */
-        __atomic_fetch_or(&queue->controller->cycle.attending, nvme_queue_bit(queue),
+        __atomic_fetch_or(&queue->controller->cycle.active, nvme_queue_bit(queue),
                           __ATOMIC_RELAXED);
     } else if (nvme_queue_listed(queue)) {
-        queue->next_attended = queue->source->attended;
-        queue->source->attended = queue;
+        queue->next_active = queue->source->active;
+        queue->source->active = queue;
     }
-    queue->attention = NVME_ATTENTION_PRESENT;
+    queue->activity = NVME_ACTIVITY_ACTIVE;
     queue->away = false;
     return true;
 }
@@ -135,7 +135,7 @@ static NVME_COLD void submit_slow(struct nvme_queue *queue)
         return;
     }
     irq = queue->irq_protect ? hal_irq_save() : 0;
-    if (attend(queue)) {
+    if (activate(queue)) {
         ring_sq(queue);
     }
     if (queue->irq_protect) {
@@ -147,7 +147,7 @@ void nvme_queue_submit(struct nvme_queue *queue)
 {
     unsigned long irq;
 
-    if (queue->attention != NVME_ATTENTION_PRESENT) {
+    if (queue->activity != NVME_ACTIVITY_ACTIVE) {
         submit_slow(queue);
         return;
     }
@@ -307,7 +307,7 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
     uint64_t junk = queue->junk;
 
     if (nvme_controller_state_load(queue->controller) != NVME_CONTROLLER_FAILED) {
-        queue->attention = NVME_ATTENTION_PRESENT;
+        queue->activity = NVME_ACTIVITY_ACTIVE;
         return;
     }
     reap_cold(queue, queue->depth_entries);
@@ -327,7 +327,7 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
     if (nvme_queue_is_serving(queue)) {
         hal_panic("nvme_queue_reap is nested, or on two harts at once (R5)");
     }
-    if (attend(queue)) {
+    if (activate(queue)) {
         return nvme_queue_reap(queue, budget);
     }
     if (queue->state != NVME_QUEUE_CLOSING) {
@@ -348,10 +348,10 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
     uint64_t consumed;
 
     /* Not present, or no budget. */
-    if (queue->attention >= budget) {
+    if (queue->activity >= budget) {
         return reap_slow(queue, budget);
     }
-    queue->attention = NVME_ATTENTION_TAKEN;
+    queue->activity = NVME_ACTIVITY_TAKEN;
     queue->junk = 0;
     consumed = reap(queue, budget);
     if (nvme_controller_live(queue->controller)) {
@@ -362,7 +362,7 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
             queue->counters.services++;
         }
         ring_sq(queue);
-        queue->attention = NVME_ATTENTION_PRESENT;
+        queue->activity = NVME_ACTIVITY_ACTIVE;
     } else {
         queue->counters.drains += consumed != 0;
         end_failed(queue);

@@ -51,7 +51,7 @@ static uint64_t choose_members(struct nvme_controller *controller)
     struct nvme_queue *admin = &controller->admin;
 
     if (NVME_GET(NVME_NOTE_EMPTY, controller->line.notes) == 0) {
-        return __atomic_load_n(&cycle->attending, __ATOMIC_RELAXED);
+        return __atomic_load_n(&cycle->active, __ATOMIC_RELAXED);
     }
     if (nvme_queue_ready(admin)) {
         nvme_queue_reap(admin, NVME_ADMIN_DEPTH);

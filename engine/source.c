@@ -141,8 +141,8 @@ void nvme_source_served(struct nvme_source *source)
         }
         return;
     }
-    for (const struct nvme_queue *queue = source->attended; queue != NULL;
-         queue = queue->next_attended) {
+    for (const struct nvme_queue *queue = source->active; queue != NULL;
+         queue = queue->next_active) {
         if (nvme_hybrid_worth(queue)) {
             nvme_source_close(source, NVME_CLOSED_POLLED);
         }

@@ -76,7 +76,7 @@ static void idle_queue_comes_back_with_its_next_doorbell(void **state)
             nvme_queue_watchdog(fixture.queues[cycle % 2], world.now_ns);
         }
         assert_true(fixture.queues[cycle % 2]->away);
-        assert_int_equal(fixture.queues[1 - cycle % 2]->attention, NVME_ATTENTION_PRESENT);
+        assert_int_equal(fixture.queues[1 - cycle % 2]->activity, NVME_ACTIVITY_ACTIVE);
     }
     assert_int_equal(fixture_counters(fixture.queues[0]).missed, 0);
     fixture_finish(&fixture);
@@ -131,5 +131,5 @@ int main(void)
 
     fixture_add_cases(tests, &count, line_that_stays_busy_leaves_the_trap_and_comes_back,
                       line_cases, COUNT_OF(line_cases), sizeof(line_cases[0]));
-    return fixture_run("attention", tests, count);
+    return fixture_run("activity", tests, count);
 }

@@ -112,7 +112,7 @@ static void line_is_shut_while_one_of_its_queues_spins(void **state)
     assert_true(nvme_queue_arm(fixture.queues[0]));
     assert_false(fixture_masked(&fixture, 0));
     model_step(fixture.model, 1);
-    /* The one with the entry was attended to last, the other has nothing to do with it. */
+    /* The one with the entry was active to last, the other has nothing to do with it. */
     assert_int_equal(fixture_interrupts(&fixture), 1);
     outcome_check_ok(&outcome, BLOCK);
     assert_true(fixture_masked(&fixture, 0));
