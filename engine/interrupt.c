@@ -29,14 +29,14 @@ void nvme_irq_enter(struct nvme_controller *controller)
     controller->line.claims++;
 }
 
-static void leave(struct nvme_controller *controller, uint32_t found, bool got_on)
+static void leave(struct nvme_controller *controller, uint32_t found, bool progressed)
 {
     struct nvme_source *line = &controller->line;
 
     if (found != 0) {
-        nvme_source_served(line);
+        nvme_source_handled(line);
     } else {
-        nvme_source_served_empty(line, 0, got_on);
+        nvme_source_empty(line, 0, progressed);
     }
     /* Another bottom half may have opened it since this one looked: an edge all the same. */
     nvme_source_pulse(line, NVME_CLOSED_ENTERED);
@@ -44,16 +44,16 @@ static void leave(struct nvme_controller *controller, uint32_t found, bool got_o
 
 void nvme_irq_exit(struct nvme_controller *controller, uint32_t found)
 {
-    leave(controller, found, found == 0 && nvme_line_got_on(controller));
+    leave(controller, found, found == 0 && nvme_line_progressed(controller));
 }
 
-/* Whether the queues of any of these have got on since the last claim that found nothing. */
-static bool got_on(struct nvme_controller *const *controllers, uint32_t count)
+/* Whether the queues of any of these have progressed since the last claim that found nothing. */
+static bool progressed(struct nvme_controller *const *controllers, uint32_t count)
 {
     bool any = false;
 
     for (uint32_t i = 0; i < count; i++) {
-        any = nvme_line_got_on(controllers[i]) || any;
+        any = nvme_line_progressed(controllers[i]) || any;
     }
     return any;
 }
@@ -111,7 +111,7 @@ static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t 
     }
     settle_masks(controllers, count);
     /* What an owner has found by itself this interrupt may have been for, on the whole line. */
-    by_owner = !counts_empty || (found == 0 && got_on(controllers, count));
+    by_owner = !counts_empty || (found == 0 && progressed(controllers, count));
     for (uint32_t i = 0; i < count; i++) {
         if (!controllers[i]->config.shared) {
             leave(controllers[i], found, by_owner);
@@ -130,10 +130,9 @@ uint32_t nvme_vector_handle(struct nvme_queue *queue)
         found = nvme_queue_reap(queue, queue->depth_entries);
     }
     if (found == 0) {
-        nvme_source_served_empty(source, queue->id,
-                                 nvme_source_moved(source, nvme_queue_useful(queue)));
+        nvme_source_empty(source, queue->id, nvme_source_moved(source, nvme_queue_useful(queue)));
     } else if (source->notes != 0) {
-        nvme_source_served(source);
+        nvme_source_handled(source);
     }
     return found;
 }
@@ -165,10 +164,10 @@ static NVME_INLINE bool look_again(struct nvme_controller *const *controllers, u
     return !again;
 }
 
-static NVME_INLINE void served(struct nvme_controller *controller)
+static NVME_INLINE void handled(struct nvme_controller *controller)
 {
     if (controller->line.notes != 0) {
-        nvme_source_served(&controller->line);
+        nvme_source_handled(&controller->line);
     }
 }
 
@@ -187,13 +186,13 @@ static void forget_empty(struct nvme_controller *const *controllers, uint32_t co
  * masked before the others are looked at and opened behind that, so that each opening either finds
  * the line low or a claim pending, which will look at all of them. tests/spin/shared.pml
  */
-static NVME_INLINE uint32_t serve_cycles(struct nvme_controller *const *controllers, uint32_t count,
-                                         bool masks)
+static NVME_INLINE uint32_t handle_cycles(struct nvme_controller *const *controllers,
+                                          uint32_t count, bool masks)
 {
     uint32_t found = 0;
     uint32_t others = 0;
 
-    if (count > 1 && got_on(controllers, count)) {
+    if (count > 1 && progressed(controllers, count)) {
         forget_empty(controllers, count);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -212,45 +211,45 @@ static NVME_INLINE uint32_t serve_cycles(struct nvme_controller *const *controll
         if (controllers[i]->config.shared) {
             nvme_shared_end(controllers[i]);
         } else if (others != 0) {
-            served(controllers[i]);
+            handled(controllers[i]);
         }
     }
     return found + others;
 }
 
-static NVME_COLD uint32_t serve_shared(struct nvme_controller *const *controllers, uint32_t count)
+static NVME_COLD uint32_t handle_shared(struct nvme_controller *const *controllers, uint32_t count)
 {
-    return serve_cycles(controllers, count, false);
+    return handle_cycles(controllers, count, false);
 }
 
 /* With mask_line, and others on the line; a cycle by itself masks anyway. */
-static NVME_COLD uint32_t serve_masked(struct nvme_controller *const *controllers, uint32_t count)
+static NVME_COLD uint32_t handle_masked(struct nvme_controller *const *controllers, uint32_t count)
 {
-    return serve_cycles(controllers, count, true);
+    return handle_cycles(controllers, count, true);
 }
 
 /* A claim that found nothing where it was to be expected, or has not found the end. */
-static NVME_COLD uint32_t serve_slow(struct nvme_controller *const *controllers, uint32_t count,
-                                     uint32_t found)
+static NVME_COLD uint32_t handle_slow(struct nvme_controller *const *controllers, uint32_t count,
+                                      uint32_t found)
 {
-    return controllers[0]->config.shared ? serve_shared(controllers, count)
+    return controllers[0]->config.shared ? handle_shared(controllers, count)
                                          : end_masked(controllers, count, found, true);
 }
 
-static NVME_NOINLINE uint32_t serve_one(struct nvme_controller *controller)
+static NVME_NOINLINE uint32_t handle_one(struct nvme_controller *controller)
 {
     uint32_t found = 0;
 
     controller->line.claims++;
     if (!look_again(&controller, 1, &found) || found == 0) {
-        return serve_slow(&controller, 1, found);
+        return handle_slow(&controller, 1, found);
     }
-    served(controller);
+    handled(controller);
     return found;
 }
 
-static NVME_NOINLINE uint32_t serve_several(struct nvme_controller *const *controllers,
-                                            uint32_t count)
+static NVME_NOINLINE uint32_t handle_several(struct nvme_controller *const *controllers,
+                                             uint32_t count)
 {
     uint32_t found = 0;
     bool shared = false;
@@ -260,21 +259,21 @@ static NVME_NOINLINE uint32_t serve_several(struct nvme_controller *const *contr
         shared = shared || controllers[i]->config.shared;
     }
     if (shared) {
-        return controllers[0]->config.mask_line ? serve_masked(controllers, count)
-                                                : serve_shared(controllers, count);
+        return controllers[0]->config.mask_line ? handle_masked(controllers, count)
+                                                : handle_shared(controllers, count);
     }
     if (!look_again(controllers, count, &found) || found == 0) {
         return end_masked(controllers, count, found, true);
     }
     for (uint32_t i = 0; i < count; i++) {
-        served(controllers[i]);
+        handled(controllers[i]);
     }
     return found;
 }
 
 uint32_t nvme_irq_handle(struct nvme_controller *const *controllers, uint32_t count)
 {
-    return count == 1 ? serve_one(controllers[0]) : serve_several(controllers, count);
+    return count == 1 ? handle_one(controllers[0]) : handle_several(controllers, count);
 }
 
 void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count)

@@ -139,19 +139,19 @@ static inline void nvme_source_forget(struct nvme_source *source)
 }
 
 /* The end of a claim that found completions, if the source has notes. */
-NVME_COLD void nvme_source_served(struct nvme_source *source);
+NVME_COLD void nvme_source_handled(struct nvme_source *source);
 
 /*
- * The end of a claim that found nothing. Normal now and then, and where the queues got on by
+ * The end of a claim that found nothing. Normal now and then, and where the queues progressed by
  * themselves; a storm when it goes on.
  */
-NVME_COLD void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id, bool got_on);
+NVME_COLD void nvme_source_empty(struct nvme_source *source, uint16_t queue_id, bool progressed);
 
 /* Whether `useful`, completions of its queues, has changed since this was asked last. */
 NVME_COLD bool nvme_source_moved(struct nvme_source *source, uint64_t useful);
 
 /* Whether the queues of a line have ended commands, in whatever way, since this was asked last. */
-NVME_COLD bool nvme_line_got_on(struct nvme_controller *controller);
+NVME_COLD bool nvme_line_progressed(struct nvme_controller *controller);
 
 /* Ends a storm if its time is over; the mode that was asked for is in force again. */
 NVME_COLD void nvme_source_pardon(struct nvme_source *source, uint64_t now_ns);

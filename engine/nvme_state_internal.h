@@ -89,7 +89,7 @@ struct nvme_cycle {
     uint64_t
         unclaimed;   /* queues whose owners wait for an interrupt in vain: the IRQ hart looks why */
     uint64_t missed; /* those that had none, until their owners count it */
-    bool got_on;     /* a cycle has found something since the IRQ hart looked here */
+    bool progressed; /* a cycle has found something since the IRQ hart looked here */
 };
 
 #define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */

@@ -90,7 +90,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     return found;
 }
 
-/* Whether any member has got on since the cycle before: by an answer, or by itself. */
+/* Whether any member has progressed since the cycle before: by an answer, or by itself. */
 static bool has_progress(const struct nvme_controller *controller)
 {
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
@@ -116,10 +116,10 @@ static void end_cycle(struct nvme_controller *controller)
     struct nvme_source *line = &controller->line;
 
     if (has_progress(controller)) {
-        nvme_source_served(line);
-        controller->cycle.got_on = true;
+        nvme_source_handled(line);
+        controller->cycle.progressed = true;
     } else {
-        nvme_source_served_empty(line, 0, false);
+        nvme_source_empty(line, 0, false);
     }
     if (line->mode == NVME_MODE_HYBRID) {
         close_unless_asleep(controller);

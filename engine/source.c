@@ -129,7 +129,7 @@ enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
     return nvme_queue_mode_load(queue);
 }
 
-void nvme_source_served(struct nvme_source *source)
+void nvme_source_handled(struct nvme_source *source)
 {
     int32_t notes;
 
@@ -157,15 +157,15 @@ bool nvme_source_moved(struct nvme_source *source, uint64_t useful)
     return moved;
 }
 
-bool nvme_line_got_on(struct nvme_controller *controller)
+bool nvme_line_progressed(struct nvme_controller *controller)
 {
-    bool got_on = controller->cycle.got_on;
+    bool progressed = controller->cycle.progressed;
     uint64_t useful = 0;
 
     /* The queues of other harts are theirs to look at: the ends of cycles tell. */
     if (controller->config.shared) {
-        controller->cycle.got_on = false;
-        return got_on;
+        controller->cycle.progressed = false;
+        return progressed;
     }
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
@@ -206,12 +206,12 @@ static void begin_storm(struct nvme_source *source, uint16_t queue_id, uint64_t 
     put_in_force(source, NVME_MODE_POLL);
 }
 
-void nvme_source_served_empty(struct nvme_source *source, uint16_t queue_id, bool got_on)
+void nvme_source_empty(struct nvme_source *source, uint16_t queue_id, bool progressed)
 {
     uint64_t now_ns;
 
     source->empty_claims++;
-    if (got_on) {
+    if (progressed) {
         nvme_source_forget(source);
         return;
     }

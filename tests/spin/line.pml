@@ -129,7 +129,7 @@ inline enter(c)
 }
 
 /*
- * nvme_irq_exit(). Whether claims for nothing are a storm is nvme_source_served_empty()'s to say.
+ * nvme_irq_exit(). Whether claims for nothing are a storm is nvme_source_empty()'s to say.
  */
 inline leave(c)
 {

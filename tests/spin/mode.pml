@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mode of a live queue changes: nvme_queue_set_mode(), nvme_queue_arm(), nvme_source_served()
+ * The mode of a live queue changes: nvme_queue_set_mode(), nvme_queue_arm(), nvme_source_handled()
  * (engine/source.c), nvme_irq_handle() and nvme_vector_handle() (engine/interrupt.c), under
  * storage_wait() (runtime/storage.c).
  *
@@ -192,7 +192,7 @@ inline handle()
     drain();
 #endif
     if
-    :: mode == HYBRID -> begin_polling() /* nvme_source_served(): completions come soon */
+    :: mode == HYBRID -> begin_polling() /* nvme_source_handled(): completions come soon */
     :: true
     fi
 }
