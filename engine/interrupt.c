@@ -276,7 +276,7 @@ uint32_t nvme_irq_handle(struct nvme_controller *const *controllers, uint32_t co
     return count == 1 ? handle_one(controllers[0]) : handle_several(controllers, count);
 }
 
-void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count)
+void nvme_irq_other_device(struct nvme_controller *const *controllers, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         nvme_source_forget(&controllers[i]->line);

@@ -9,7 +9,7 @@
  * What is the same for all requests of a call. Read once, into registers: the compiler cannot know
  * that the stores to slots and entries leave it alone.
  */
-struct terms {
+struct post_context {
     uint64_t block_count; /* of the namespace */
     uint64_t max_blocks;
     uint64_t nsid;
@@ -20,9 +20,9 @@ struct terms {
     uint32_t block_shift;
 };
 
-static inline struct terms read_queue_terms(const struct nvme_queue *queue)
+static inline struct post_context read_queue_context(const struct nvme_queue *queue)
 {
-    return (struct terms){
+    return (struct post_context){
         .page_mask = queue->page_mask,
         .clock_ms = queue->clock_ms,
         .depth_entries = queue->depth_entries,
@@ -30,24 +30,24 @@ static inline struct terms read_queue_terms(const struct nvme_queue *queue)
     };
 }
 
-static inline struct terms read_terms(const struct nvme_queue *queue,
-                                      const struct nvme_namespace *ns)
+static inline struct post_context read_post_context(const struct nvme_queue *queue,
+                                                    const struct nvme_namespace *ns)
 {
-    struct terms terms = read_queue_terms(queue);
+    struct post_context context = read_queue_context(queue);
 
-    terms.block_count = ns->block_count;
-    terms.max_blocks = ns->max_blocks;
-    terms.nsid = ns->nsid;
-    terms.block_shift = ns->block_shift;
-    return terms;
+    context.block_count = ns->block_count;
+    context.max_blocks = ns->max_blocks;
+    context.nsid = ns->nsid;
+    context.block_shift = ns->block_shift;
+    return context;
 }
 
 /* The common start of every post: a slot for a request. `to` is where the device writes. */
-static inline struct nvme_request *begin(struct nvme_queue *queue, const struct terms *terms,
-                                         void *to, uint64_t size_bytes,
-                                         struct nvme_callback callback)
+static inline struct nvme_request *begin(struct nvme_queue *queue,
+                                         const struct post_context *context, void *to,
+                                         uint64_t size_bytes, struct nvme_callback callback)
 {
-    struct nvme_request *request = nvme_request_acquire(queue, terms->clock_ms);
+    struct nvme_request *request = nvme_request_acquire(queue, context->clock_ms);
 
     request->done = callback.done;
     request->arg = callback.arg;
@@ -79,81 +79,81 @@ static NVME_COLD void fill_pages(const struct nvme_queue *queue, struct nvme_com
 }
 
 /* The common end: the data pointer, and the command counts as posted. size_bytes is not 0. */
-static inline void finish(struct nvme_queue *queue, const struct terms *terms,
+static inline void finish(struct nvme_queue *queue, const struct post_context *context,
                           struct nvme_command *entry, const struct nvme_request *request,
                           const void *buffer, uint64_t size_bytes)
 {
-    void *context = queue->controller->config.dma_context;
+    void *dma_context = queue->controller->config.dma_context;
 
-    if (nvme_prp_one_page(buffer, size_bytes, terms->page_mask)) {
-        entry->prp1 = hal_dma_address(context, buffer);
+    if (nvme_prp_one_page(buffer, size_bytes, context->page_mask)) {
+        entry->prp1 = hal_dma_address(dma_context, buffer);
         entry->prp2 = 0;
     } else {
         fill_pages(queue, entry, request, buffer);
     }
     /* Before a read too: a dirty line must not be written back over the device's data. */
-    hal_dma_clean(context, buffer, size_bytes);
-    hal_dma_clean(context, entry, sizeof(*entry));
-    nvme_queue_advance(queue, terms->depth_entries);
+    hal_dma_clean(dma_context, buffer, size_bytes);
+    hal_dma_clean(dma_context, entry, sizeof(*entry));
+    nvme_queue_advance(queue, context->depth_entries);
 }
 
 void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, void *buffer,
                  uint32_t size_bytes, struct nvme_callback callback)
 {
-    const struct terms terms = read_queue_terms(queue);
+    const struct post_context context = read_queue_context(queue);
     struct nvme_request *request =
-        begin(queue, &terms, filled(buffer, command->cdw0), size_bytes, callback);
-    struct nvme_command *entry = &terms.sq[queue->sq_tail];
+        begin(queue, &context, filled(buffer, command->cdw0), size_bytes, callback);
+    struct nvme_command *entry = &context.sq[queue->sq_tail];
 
     *entry = *command;
     entry->cdw0 = command->cdw0 | (uint32_t)request->cid << 16;
     if (size_bytes != 0) {
-        finish(queue, &terms, entry, request, buffer, size_bytes);
+        finish(queue, &context, entry, request, buffer, size_bytes);
         return;
     }
     hal_dma_clean(queue->controller->config.dma_context, entry, sizeof(*entry));
-    nvme_queue_advance(queue, terms.depth_entries);
+    nvme_queue_advance(queue, context.depth_entries);
 }
 
 /* One read or write that fits into one command. NVM Command Set 1.0, Read and Write. */
-static inline void put_transfer(struct nvme_queue *queue, const struct terms *terms,
+static inline void put_transfer(struct nvme_queue *queue, const struct post_context *context,
                                 const struct nvme_io *io, uint8_t opcode,
                                 struct nvme_callback callback)
 {
     uint64_t count = io->block_count;
-    uint64_t size_bytes = count << terms->block_shift;
+    uint64_t size_bytes = count << context->block_shift;
     struct nvme_request *request =
-        begin(queue, terms, filled(io->buffer, opcode), size_bytes, callback);
-    struct nvme_command *next = &terms->sq[queue->sq_tail];
+        begin(queue, context, filled(io->buffer, opcode), size_bytes, callback);
+    struct nvme_command *next = &context->sq[queue->sq_tail];
     struct nvme_transfer_command *entry = (struct nvme_transfer_command *)(void *)next;
 
-    entry->cdw0_nsid = terms->nsid << 32 | request->cid << 16 | opcode;
+    entry->cdw0_nsid = context->nsid << 32 | request->cid << 16 | opcode;
     entry->cdw2_3 = 0;
     entry->mptr = 0;
     entry->slba = io->lba;
     entry->cdw12_13 = count - 1;
     entry->cdw14_15 = 0;
-    finish(queue, terms, next, request, io->buffer, size_bytes);
+    finish(queue, context, next, request, io->buffer, size_bytes);
 }
 
 void nvme_io_put_part(struct nvme_queue *queue, const struct nvme_namespace *ns,
                       const struct nvme_io *part)
 {
-    const struct terms terms = read_terms(queue, ns);
+    const struct post_context context = read_post_context(queue, ns);
 
-    put_transfer(queue, &terms, part, part->opcode, part->callback);
+    put_transfer(queue, &context, part, part->opcode, part->callback);
 }
 
 /* A read or a write. Zero blocks wrap around and are odd too. */
 static inline enum nvme_error post_transfer(struct nvme_queue *queue,
                                             const struct nvme_namespace *ns,
-                                            const struct terms *terms, const struct nvme_io *io,
-                                            uint8_t opcode)
+                                            const struct post_context *context,
+                                            const struct nvme_io *io, uint8_t opcode)
 {
     const uint64_t count = io->block_count;
     enum nvme_error error;
 
-    if (count - 1 >= terms->max_blocks) {
+    if (count - 1 >= context->max_blocks) {
         /* A copy member by member, so that the short path may keep its request in registers. */
         struct nvme_io whole = {
             .lba = io->lba,
@@ -164,9 +164,9 @@ static inline enum nvme_error post_transfer(struct nvme_queue *queue,
 
         return nvme_split_post(queue, ns, &whole, count);
     }
-    error = nvme_io_check_place(terms->block_count - count, io->lba, io->buffer);
+    error = nvme_io_check_place(context->block_count - count, io->lba, io->buffer);
     if (error == NVME_OK) {
-        put_transfer(queue, terms, io, opcode, io->callback);
+        put_transfer(queue, context, io, opcode, io->callback);
     }
     return error;
 }
@@ -194,7 +194,7 @@ static inline enum nvme_error check_queue(const struct nvme_queue *queue,
  * from the rest, so that where it is known nothing is left to choose.
  */
 static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                                   const struct terms *terms, const struct nvme_io *io,
+                                   const struct post_context *context, const struct nvme_io *io,
                                    uint8_t opcode)
 {
     if (queue->free == NULL) {
@@ -202,10 +202,10 @@ static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_n
     }
     /* Each with its constant, reads first. */
     if (opcode == NVME_CMD_READ) {
-        return post_transfer(queue, ns, terms, io, NVME_CMD_READ);
+        return post_transfer(queue, ns, context, io, NVME_CMD_READ);
     }
     if (opcode == NVME_CMD_WRITE) {
-        return post_transfer(queue, ns, terms, io, NVME_CMD_WRITE);
+        return post_transfer(queue, ns, context, io, NVME_CMD_WRITE);
     }
     if (opcode != NVME_CMD_FLUSH) {
         return NVME_ERR_UNSUPPORTED;
@@ -223,9 +223,9 @@ static inline enum nvme_error post_bracketed(struct nvme_queue *queue,
     enum nvme_error error = check_queue(queue, ns);
 
     if (error == NVME_OK) {
-        const struct terms terms = read_terms(queue, ns);
+        const struct post_context context = read_post_context(queue, ns);
 
-        error = post(queue, ns, &terms, io, opcode);
+        error = post(queue, ns, &context, io, opcode);
     }
     if (queue->irq_protect) {
         hal_irq_restore(irq);
@@ -276,10 +276,10 @@ enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_names
     enum nvme_error error = check_queue(queue, ns);
     const struct nvme_io *io = ios;
     const struct nvme_io *end = ios + count;
-    const struct terms terms = read_terms(queue, ns);
+    const struct post_context context = read_post_context(queue, ns);
 
     while (error == NVME_OK && io != end) {
-        error = post(queue, ns, &terms, io, io->opcode);
+        error = post(queue, ns, &context, io, io->opcode);
         if (error == NVME_OK) {
             io++;
         }

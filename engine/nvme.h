@@ -641,7 +641,7 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
  * Shared line: masks it, sends an IPI to each owner with requests, and reaps the IRQ hart's
  * queues. The last owner to answer sends an IPI to the IRQ hart, which unmasks the line.
  * Another kind of device on the line: call both handlers until both find nothing, and
- * nvme_irq_foreign if the other one found something.
+ * nvme_irq_other_device if the other one found something.
  * Parameters: controllers: all `count` of the line, 1 or more.
  * Context: see the table above.
  * Cost: at most 8 times the sum of the depths; 1 or 2 MMIO writes per queue with completions. With
@@ -653,7 +653,7 @@ uint32_t nvme_irq_handle(struct nvme_controller *const *controllers, uint32_t co
  * Says that the interrupt which nvme_irq_handle has just handled came from another kind of device
  * on the line: it does not count towards a storm. Parameters, Context: as nvme_irq_handle.
  */
-void nvme_irq_foreign(struct nvme_controller *const *controllers, uint32_t count);
+void nvme_irq_other_device(struct nvme_controller *const *controllers, uint32_t count);
 
 /*
  * Handles an IPI on an owner: reaps the queue and so answers the cycle of a shared line, and ends

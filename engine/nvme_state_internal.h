@@ -158,7 +158,7 @@ struct nvme_queue {
     uint64_t cid_step;             /* to the slot's next generation, and idle */
     struct nvme_request *requests; /* slot_mask + 1; those from slot_count on are never issued */
     struct nvme_counters counters;
-    uint64_t junk; /* entries of this drain that ended no request: not work to the caller */
+    uint64_t unmatched; /* entries of this drain that ended no request: not work to the caller */
 
     /* Cold. */
     uint8_t *lists; /* PRP list memory, list_stride_bytes per slot */

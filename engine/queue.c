@@ -196,7 +196,7 @@ static NVME_INLINE void complete(struct nvme_queue *queue, struct nvme_request *
 {
     if (request == NULL) {
         queue->counters.stale++;
-        queue->junk++;
+        queue->unmatched++;
         return;
     }
     /* Not for a write: its buffer may share a cache line with data of the hart's. */
@@ -304,14 +304,14 @@ static NVME_COLD uint64_t reap_cold(struct nvme_queue *queue, uint64_t budget)
 static NVME_COLD void end_failed(struct nvme_queue *queue)
 {
     /* The caller subtracts the junk of its own drain alone. */
-    uint64_t junk = queue->junk;
+    uint64_t unmatched = queue->unmatched;
 
     if (nvme_controller_state_load(queue->controller) != NVME_CONTROLLER_FAILED) {
         queue->activity = NVME_ACTIVITY_ACTIVE;
         return;
     }
     reap_cold(queue, queue->depth_entries);
-    queue->junk = junk;
+    queue->unmatched = unmatched;
     nvme_queue_enter_state(queue, NVME_QUEUE_ENDED);
     nvme_request_end_all(queue, nvme_controller_failure(queue->controller));
 }
@@ -334,13 +334,13 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
         return 0;
     }
     queue->away = false;
-    queue->junk = 0;
+    queue->unmatched = 0;
     consumed = reap_cold(queue, budget);
     if (consumed != 0 && nvme_controller_live(queue->controller)) {
         ring_cq(queue);
     }
     queue->away = true;
-    return (uint32_t)(consumed - queue->junk);
+    return (uint32_t)(consumed - queue->unmatched);
 }
 
 uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
@@ -352,7 +352,7 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
         return reap_slow(queue, budget);
     }
     queue->activity = NVME_ACTIVITY_TAKEN;
-    queue->junk = 0;
+    queue->unmatched = 0;
     consumed = reap(queue, budget);
     if (nvme_controller_live(queue->controller)) {
         /* An empty pass rings nothing: a head that consumes nothing is an error. */
@@ -367,7 +367,7 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
         queue->counters.drains += consumed != 0;
         end_failed(queue);
     }
-    return (uint32_t)(consumed - queue->junk);
+    return (uint32_t)(consumed - queue->unmatched);
 }
 
 void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *counters)

@@ -61,7 +61,7 @@ static void mixed_line_handler(void *arg)
         }
         found = nvme_irq_handle(line->controllers, count);
         if (other) {
-            nvme_irq_foreign(line->controllers, count);
+            nvme_irq_other_device(line->controllers, count);
         }
     }
 }

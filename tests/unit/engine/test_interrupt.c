@@ -222,7 +222,7 @@ static void claims_of_a_foreign_device_are_no_storm(void **state)
     start(&fixture, 1);
     for (uint32_t i = 0; i < 2 * NVME_STORM_CLAIMS; i++) {
         nvme_irq_handle(&fixture.controller, 1);
-        nvme_irq_foreign(&fixture.controller, 1);
+        nvme_irq_other_device(&fixture.controller, 1);
     }
     assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
     for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) {
