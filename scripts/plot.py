@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     judged = [*goals.lines(result), *goals.missed_lines(result)]
     print(*answer.words(result), "", *judged, "", *answer.notes(result), sep="\n")
-    print(f"\ndrawn: {', '.join([*written, ANSWER, REPORT])}")
+    print(f"\nwritten: {', '.join([*written, ANSWER, REPORT])}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What all pictures share: figures, axes, legends, lines, and numbers beside points."""
+"""What all pictures share: figures, axes, legends, lines, and numbers at points."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def top_legend(figure: Figure, panels: Sequence[Axes] = (), handles: Sequence = 
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """A number beside a point."""
+    """A number at a point."""
 
     x: float
     y: float

@@ -161,7 +161,7 @@ def _labels(lines: Sequence[Line]) -> list[Label]:
 
 
 def heat_rows(cells: Sequence[HeatCell]) -> list[tuple[str, dict[int, HeatCell]]]:
-    """The cells by depth of each row: batches that some depth has beside its own, and depth."""
+    """The cells by depth of each row: a row per batch, and one for the whole depth as a batch."""
     batches = sorted({cell.batch for cell in cells if cell.batch != cell.depth} | {1})
     rows = [(str(b), {c.depth: c for c in cells if c.batch == b}) for b in batches]
     return [*rows, ("= depth", {c.depth: c for c in cells if c.batch == c.depth})]
@@ -335,7 +335,7 @@ def _draw_load(axes: Axes, look: Look, known: Sequence[tuple[LoadPoint, Estimate
 
 
 def peers(panels: dict[str, Sequence[PeerDot]], title: str, footer: str) -> Figure:
-    """IOPS of each way to do I/O, Linux's beside ours from the same run: a panel per point."""
+    """IOPS of each way to do I/O, hartq's and Linux's of the same run: a panel per point."""
     names = list(dict.fromkeys(dot.name for dots in panels.values() for dot in dots))
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)

@@ -19,7 +19,7 @@ class Look:
     marker: str
     line: str | tuple
     label: str
-    dodge: float = 1.0  # intervals at one depth stand beside one another
+    dodge: float = 1.0  # of x, so that the intervals of one depth stand apart
 
 
 DASHES, DASH_DOT, DOTS = (0, (5, 2)), (0, (7, 2, 1.5, 2)), (0, (1.2, 1.6))

@@ -1,4 +1,4 @@
-"""report.html and answer.md: a result as one page that needs nothing beside it.
+"""report.html and answer.md: a result as one page that needs no other file.
 
 The texts around the figures are in report.html.j2 and answer.md.j2. Pictures are inside the page;
 it loads nothing, runs no script and shows nothing unescaped.

@@ -70,7 +70,7 @@ ANSWER, REPORT = "answer.md", "report.html"
 
 
 def clear(folder: Path) -> None:
-    """Remove what was drawn from an older result: it must not stand beside a new one."""
+    """Remove the pictures and pages of an older result."""
     for name in [f"{stem}.{kind}" for stem in PICTURES for kind in KINDS] + [ANSWER, REPORT]:
         (folder / name).unlink(missing_ok=True)
 
