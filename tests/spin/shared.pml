@@ -58,7 +58,7 @@
 #define bit(h) (1 << (h))
 
 /* The engine's: what harts share. */
-byte active;    /* owners with requests outstanding; atomic */
+byte active_set;   /* owners with requests outstanding; atomic */
 byte waiting;      /* owners that have not answered this cycle; atomic */
 bool found = true; /* an answer of this cycle brought something */
 bool reopen;       /* a watchdog has found what no interrupt told of */
@@ -126,11 +126,11 @@ inline post(h)
 {
 #ifdef BUG_ATTEND_LATE
     sent[h]++;
-    d_step { active = active | bit(h) }
+    d_step { active_set = active_set | bit(h) }
 #else
     if
-    :: active & bit(h)
-    :: else -> d_step { active = active | bit(h) }
+    :: active_set & bit(h)
+    :: else -> d_step { active_set = active_set | bit(h) }
     fi;
     sent[h]++
 #endif
@@ -139,7 +139,7 @@ inline post(h)
 /* The watchdog of an owner that has nothing outstanding, with interrupts off. */
 inline leave(h)
 {
-    d_step { active = active & ~bit(h) }
+    d_step { active_set = active_set & ~bit(h) }
 }
 
 /* nvme_queue_watchdog() finds an entry that no interrupt has told of. */
@@ -194,9 +194,9 @@ end:
     :: due[h] -> watch(h, some)
     :: sent[h] < ENTRIES -> post(h)
 #ifdef BUG_LEAVE_LATE
-    :: (active & bit(h)) && !outstanding(h) && sent[h] < ENTRIES -> sent[h]++; leave(h)
+    :: (active_set & bit(h)) && !outstanding(h) && sent[h] < ENTRIES -> sent[h]++; leave(h)
 #endif
-    :: d_step { (active & bit(h)) && !outstanding(h) -> leave(h) }
+    :: d_step { (active_set & bit(h)) && !outstanding(h) -> leave(h) }
 #if !defined(DEAF) && !defined(BUG_COUNT)
     :: h == 1 && rung[h] == ENTRIES -> stopped = true; break
 #endif
@@ -252,9 +252,9 @@ inline begin_cycle()
 {
     close_source(LINE, CLOSED_CYCLE);
 #ifdef BUG_ATTENDING_ONLY
-    members = active;
+    members = active_set;
 #else
-    members = (found -> active : open);
+    members = (found -> active_set : open);
 #endif
     found = false;
 #ifdef BUG_KICK_FIRST
@@ -283,7 +283,7 @@ inline close_queue(h)
     empty_cycles = 0; /* what it may just have drained */
     queue_closed = true;
     open = open & ~bit(h);
-    d_step { active = active & ~bit(h) };
+    d_step { active_set = active_set & ~bit(h) };
 #ifndef BUG_COUNT
     d_step { waiting = waiting & ~bit(h) };
     if
@@ -330,7 +330,7 @@ end:
         fi
     :: due[HOME] -> watch(HOME, some)
     :: sent[HOME] < HOME_ENTRIES -> post(HOME)
-    :: d_step { (active & bit(HOME)) && !outstanding(HOME) -> leave(HOME) }
+    :: d_step { (active_set & bit(HOME)) && !outstanding(HOME) -> leave(HOME) }
     :: stopped && !queue_closed -> close_queue(1)
     od
 }
