@@ -144,7 +144,7 @@ void nvme_io_put_part(struct nvme_queue *queue, const struct nvme_namespace *ns,
     put_transfer(queue, &context, part, part->opcode, part->callback);
 }
 
-/* A read or a write. Zero blocks wrap around and are odd too. */
+/* A read or a write. Zero blocks wrap around and are refused too. */
 static inline enum nvme_error post_transfer(struct nvme_queue *queue,
                                             const struct nvme_namespace *ns,
                                             const struct post_context *context,

@@ -303,7 +303,7 @@ static NVME_COLD uint64_t reap_cold(struct nvme_queue *queue, uint64_t budget)
  */
 static NVME_COLD void end_failed(struct nvme_queue *queue)
 {
-    /* The caller subtracts the junk of its own drain alone. */
+    /* The caller subtracts the unmatched ones of its own drain alone. */
     uint64_t unmatched = queue->unmatched;
 
     if (nvme_controller_state_load(queue->controller) != NVME_CONTROLLER_FAILED) {
@@ -316,7 +316,7 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
     nvme_request_end_all(queue, nvme_controller_failure(queue->controller));
 }
 
-/* A queue that nobody attends to: it comes back, is drained a last time, or not at all. */
+/* A queue that is not active: it comes back, is drained a last time, or not at all. */
 static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
 {
     uint64_t consumed;

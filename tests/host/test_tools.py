@@ -63,6 +63,15 @@ class Style(ScriptTest):
             "only engine/nvme_hal.h", self.findings("engine/x.c", '#include "nvme_port.h"\n')
         )
 
+    def test_retired_words(self) -> None:
+        for text, word in (
+            ("/* Kicks its owner. */\n", "the word is IPI"),
+            ("nvme_submit(queue);\n", "nvme_queue_submit"),
+            ("/* See kernel/storage.c. */\n", "runtime/"),
+        ):
+            self.assertIn(word, self.findings("engine/x.c", text))
+        self.assertEqual(self.findings("tests/x.c", "/* Kicks its owner. */\n"), "")
+
     def test_words(self) -> None:
         self.assertIn("memory is given", self.findings("engine/x.c", "p = malloc(3);\n"))
         self.assertEqual(self.findings("tests/unit/x.c", "p = malloc(3);\n"), "")
