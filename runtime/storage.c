@@ -302,9 +302,15 @@ static void watch_tick(void *arg)
     nvme_queue_watchdog(queue->engine, time_now_ns());
 }
 
+/* Its mode may be poll for a while, by whoever decides it or by a storm, and another soon. */
+static bool has_interrupts(const struct storage_queue *queue)
+{
+    return (nvme_queue_closed(queue->engine) & NVME_CLOSED_IDLE) == 0;
+}
+
 void storage_hart_start(struct storage_queue *queue)
 {
-    if (nvme_queue_mode(queue->engine) != NVME_MODE_POLL) {
+    if (has_interrupts(queue)) {
         storage_line_start(queue->storage);
         timer_start(NVME_WATCHDOG_PERIOD_NS, watch_tick, queue);
     }

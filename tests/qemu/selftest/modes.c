@@ -166,9 +166,71 @@ static void test_counted(void)
     }
 }
 
+// ---- A hart that starts while its source is polled -------------------------------------------
+
+static uint8_t *late_buffer;
+
+static void set_mode(struct storage_queue *queue, enum nvme_mode mode)
+{
+    const struct storage_controller *controller = queue->controller;
+    uint32_t decides = controller->shared ? controller->irq_hart : queue->hart;
+
+    if (decides == hart_index()) {
+        check(nvme_queue_set_mode(queue->engine, mode) == NVME_OK, "mode %d", (int)mode);
+    }
+}
+
+static void poll_last(void *arg, unsigned index)
+{
+    (void)arg;
+    (void)index;
+    set_mode(&selftest.storage.queues[1], NVME_MODE_POLL);
+}
+
+static void start_last(void *arg, unsigned index)
+{
+    (void)arg;
+    if (index == 1) {
+        storage_hart_start(&selftest.storage.queues[1]);
+        check(hart_self()->ipi_handler != NULL, "a hart with an interrupt queue takes no IPIs");
+    }
+}
+
+// Without its part in the cycles of the line, and without a tick, it would sleep for ever.
+static void read_last(void *arg, unsigned index)
+{
+    struct storage_queue *queue = &selftest.storage.queues[1];
+
+    (void)arg;
+    set_mode(queue, NVME_MODE_INTERRUPT);
+    if (index == 1 && hart_self()->ipi_handler != NULL) {
+        uint64_t told = count_reads(queue, late_buffer, READS_MAX, TOLD_MIN);
+
+        check(told >= TOLD_MIN, "%" PRIu64 " interrupts for %d reads", told, READS_MAX);
+        storage_hart_stop(queue);
+    }
+}
+
+static void test_started_late(void)
+{
+    struct storage_config config = {
+        .harts = 2, .depth_entries = DEPTH_ENTRIES, .controllers_max = 1};
+
+    selftest.mode = NVME_MODE_INTERRUPT;
+    if (!open_storage(&config)) {
+        return;
+    }
+    late_buffer = take_pages(PAGE_BYTES);
+    check(harts_run(2, poll_last, NULL) == 0, "harts did not run");
+    check(harts_run(2, start_last, NULL) == 0, "harts did not run");
+    check(harts_run(2, read_last, NULL) == 0, "harts did not run");
+    close_storage();
+}
+
 const struct test mode_tests[] = {
     {"modes.thread", test_thread, MODE_NONE, 0},
     {"modes.counted", test_counted, MODE_NONE, 0},
     {"modes.done", test_done, MODE_NONE, 0},
+    {"modes.started-late", test_started_late, MODE_NONE, WANTS_HARTS},
     {NULL, NULL, 0, 0},
 };
