@@ -430,12 +430,11 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_open(struct nvme_controller *control
  * Context: administration (R6); with requests outstanding, on the owner. Of a shared line: on the
  *   IRQ hart, without requests, while its owner does not use the queue.
  * Cost: two admin commands, and a reap of the queue.
- * Errors: NVME_ERR_STATE: it is closed, or its controller is being disabled: call
- * nvme_queue_watchdog,
- *   then close again. NVME_ERR_BUSY: its owner has not answered yet in a cycle of the shared line.
- *   NVME_ERR_TIMEOUT, NVME_ERR_DEVICE, NVME_ERR_FATAL, NVME_ERR_REMOVED: the device did not delete
- *   it; the controller was disabled, the requests have ended, the queue is closed.
- *   NVME_ERR_STUCK: R10.
+ * Errors: NVME_ERR_STATE: it is closed, or its controller is being disabled: then call
+ *   nvme_queue_watchdog and close again. NVME_ERR_BUSY: its owner has not answered yet in
+ *   a cycle of the shared line. NVME_ERR_TIMEOUT, NVME_ERR_DEVICE, NVME_ERR_FATAL,
+ *   NVME_ERR_REMOVED: the device did not delete it; the controller was disabled, the requests have
+ *   ended, the queue is closed. NVME_ERR_STUCK: R10.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_queue_close(struct nvme_queue *queue);
 

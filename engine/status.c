@@ -11,7 +11,7 @@ const char *nvme_error_text(enum nvme_error error)
 {
     static const char *const texts[] = {
         [-NVME_OK] = "success",
-        [-NVME_ERR_BUSY] = "the queue is full: service it, then post again",
+        [-NVME_ERR_BUSY] = "the queue is busy: reap it, then try again",
         [-NVME_ERR_LENGTH] = "the length is zero or too large",
         [-NVME_ERR_RANGE] = "the blocks lie beyond the end of the namespace",
         [-NVME_ERR_ALIGNMENT] = "the buffer is not dword aligned",

@@ -43,7 +43,7 @@ struct storage_config {
     uint32_t line_hart;          /* 0: an interrupt line goes to the first owner of a queue on it
                                     that its controller reaches, else to another hart; n: all go
                                     to hart n - 1, or the storage does not open */
-    bool spread;                 /* one hart drives every controller: queues[] go cycle them */
+    bool spread;                 /* one hart drives every controller: queues[] go round them */
 };
 
 /* One controller. Events are written in traps and read by storage_print_events. */

@@ -174,7 +174,7 @@ static bool serve(struct sim *sim)
 static void serve_all(struct sim *sim)
 {
     for (uint32_t i = 0; i < SETTLE_ROUNDS && sim_good(sim) && serve(sim); i++) {
-        /* Bounded: each cycle ends a request or an interrupt. */
+        /* Bounded: each turn ends a request or an interrupt. */
     }
 }
 
@@ -198,7 +198,7 @@ void sim_settle(struct sim *sim)
     serve_all(sim);
     for (uint32_t i = 0; i < sim->controller_count && sim_good(sim); i++) {
         struct sim_controller *controller = &sim->controllers[i];
-        uint32_t cycles = 0;
+        uint32_t turns = 0;
 
         if (outstanding(controller) != 0 && !controller->interrupts_lost && !controller->may_fail) {
             sim_fail(sim, "controller %u: %u requests wait for an interrupt that does not come", i,
@@ -211,7 +211,7 @@ void sim_settle(struct sim *sim)
             } else {
                 serve_all(sim);
             }
-            if (++cycles == (controller->may_fail ? SETTLE_ROUNDS : LOST_ROUNDS)) {
+            if (++turns == (controller->may_fail ? SETTLE_ROUNDS : LOST_ROUNDS)) {
                 sim_fail(sim, "controller %u: %u requests never end, watched or not", i,
                          outstanding(controller));
             }

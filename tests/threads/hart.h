@@ -24,7 +24,7 @@ enum {
 struct device;
 struct hart;
 
-/* A request that goes cycle: write, read back, compare, write again. */
+/* A request that goes round: write, read back, compare, write again. */
 struct hart_request {
     struct hart *hart;
     uint8_t *memory;

@@ -253,7 +253,7 @@ static void run_scenario(const struct scenario *scenario, double seconds, uint64
 {
     static struct run run;
     double begin = now_s();
-    uint32_t cycles = 0;
+    uint32_t turns = 0;
 
     run = (struct run){.scenario = scenario, .random = {seed}};
     for (uint32_t i = 0; i < scenario->controllers; i++) {
@@ -263,7 +263,7 @@ static void run_scenario(const struct scenario *scenario, double seconds, uint64
     }
     do {
         play(&run, random_between(&run.random, 1, scenario->fails ? 20 : 400));
-        cycles++;
+        turns++;
     } while (now_s() - begin < seconds);
     for (uint32_t i = 0; i < scenario->controllers; i++) {
         device_stop(run.devices[i]);
@@ -276,8 +276,8 @@ static void run_scenario(const struct scenario *scenario, double seconds, uint64
     if (!scenario->loses && run.missed > MISSED_MAX + run.ends / MISSED_MAX) {
         hart_fail("%s: %u interrupts missed", scenario->name, (unsigned)run.missed);
     }
-    printf("ok    %-36s %4u cycles %8llu requests %6llu failed %4llu interrupts missed\n",
-           scenario->name, cycles, (unsigned long long)run.ends, (unsigned long long)run.errors,
+    printf("ok    %-36s %4u turns %8llu requests %6llu failed %4llu interrupts missed\n",
+           scenario->name, turns, (unsigned long long)run.ends, (unsigned long long)run.errors,
            (unsigned long long)run.missed);
     fflush(stdout);
 }

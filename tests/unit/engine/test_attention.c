@@ -66,17 +66,17 @@ static void idle_queue_comes_back_with_its_next_doorbell(void **state)
 
     (void)state;
     start(&fixture, 2);
-    for (uint32_t cycle = 1; cycle <= 3; cycle++) {
+    for (uint32_t turn = 1; turn <= 3; turn++) {
         post(&fixture, 0, &outcomes[0]);
         post(&fixture, 1, &outcomes[1]);
         fixture_interrupts(&fixture);
-        assert_int_equal(outcomes[1].count, cycle);
+        assert_int_equal(outcomes[1].count, turn);
         for (uint32_t i = 0; i < 3; i++) {
             world_advance(NVME_WATCHDOG_PERIOD_NS);
-            nvme_queue_watchdog(fixture.queues[cycle % 2], world.now_ns);
+            nvme_queue_watchdog(fixture.queues[turn % 2], world.now_ns);
         }
-        assert_true(fixture.queues[cycle % 2]->away);
-        assert_int_equal(fixture.queues[1 - cycle % 2]->activity, NVME_ACTIVITY_ACTIVE);
+        assert_true(fixture.queues[turn % 2]->away);
+        assert_int_equal(fixture.queues[1 - turn % 2]->activity, NVME_ACTIVITY_ACTIVE);
     }
     assert_int_equal(fixture_counters(fixture.queues[0]).missed, 0);
     fixture_finish(&fixture);

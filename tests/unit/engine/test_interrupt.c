@@ -51,17 +51,17 @@ static void no_interrupt_is_lost(void **state)
     start(&fixture, 2);
     fixture.line.kind = this->kind;
     fixture.model->on_demand = true;
-    for (uint32_t cycle = 0; cycle < 500; cycle++) {
-        while (nvme_queue_outstanding(fixture.queues[cycle % 2]) < 8) {
-            post(&fixture, cycle % 2, &outcome);
+    for (uint32_t turn = 0; turn < 500; turn++) {
+        while (nvme_queue_outstanding(fixture.queues[turn % 2]) < 8) {
+            post(&fixture, turn % 2, &outcome);
             posted++;
         }
-        model_step(fixture.model, 1 + cycle % 5);
+        model_step(fixture.model, 1 + turn % 5);
         assert_true(model_line_claim(&fixture.line));
         nvme_irq_handle(&fixture.controller, 1);
-        model_step(fixture.model, cycle % 3); /* before complete */
+        model_step(fixture.model, turn % 3); /* before complete */
         model_line_complete(&fixture.line);
-        model_step(fixture.model, cycle % 2); /* behind it */
+        model_step(fixture.model, turn % 2); /* behind it */
         fixture_interrupts(&fixture);
         assert_false(model_level(fixture.model));
     }
@@ -319,15 +319,15 @@ static void line_of_two_controllers_is_drained_as_one(void **state)
     fixture_start(&second, 1, NVME_MODE_INTERRUPT);
     both[0] = first.controller;
     both[1] = second.controller;
-    for (uint32_t cycle = 1; cycle <= 2 * NVME_STORM_CLAIMS; cycle++) {
+    for (uint32_t turn = 1; turn <= 2 * NVME_STORM_CLAIMS; turn++) {
         /* Only one of them has work, in turns: the other's claims are no storm. */
-        struct fixture *busy = cycle % 2 == 0 ? &first : &second;
+        struct fixture *busy = turn % 2 == 0 ? &first : &second;
 
-        post(busy, 0, &outcomes[cycle % 2]);
+        post(busy, 0, &outcomes[turn % 2]);
         assert_true(model_line_claim(&first.line));
         assert_true(nvme_irq_handle(both, 2) <= 2);
         model_line_complete(&first.line);
-        assert_int_equal(outcomes[cycle % 2].count, (cycle + 1) / 2);
+        assert_int_equal(outcomes[turn % 2].count, (turn + 1) / 2);
     }
     post(&first, 0, &outcomes[0]);
     post(&second, 0, &outcomes[1]);

@@ -90,8 +90,8 @@ static void posts_count_what_was_rung_for_over_every_wrap(void **state)
         fixture_init(&fixture);
         fixture.config.depth_entries = depths[d];
         fixture_start(&fixture, 1, NVME_MODE_POLL);
-        for (uint32_t cycle = 0; cycle < 6 * depths[d]; cycle++) {
-            uint32_t batch = 1 + cycle % (depths[d] - 1);
+        for (uint32_t turn = 0; turn < 6 * depths[d]; turn++) {
+            uint32_t batch = 1 + turn % (depths[d] - 1);
 
             for (uint32_t i = 0; i < batch; i++) {
                 post_read(&fixture, &outcome);

@@ -27,7 +27,7 @@ struct cycle_case {
 static const struct cycle_case cycle_cases[] = {
     {"two_owners_one_is_irq_hart", 0, {0, 1}, 2, 10, {1}, 1},
     {"two_owners_irq_hart_has_no_queue", 3, {0, 1}, 2, 11, {0, 1}, 2},
-    {"two_owners_the_other_way_cycle", 3, {0, 1}, 2, 11, {1, 0}, 2},
+    {"two_owners_the_other_way_round", 3, {0, 1}, 2, 11, {1, 0}, 2},
     {"three_owners_first_is_irq_hart", 0, {0, 1, 2}, 3, 110, {1, 2}, 2},
     {"three_owners_last_is_irq_hart", 2, {0, 1, 2}, 3, 11, {1, 0}, 2},
     {"three_owners_in_order", 3, {0, 1, 2}, 3, 111, {0, 1, 2}, 3},

@@ -119,11 +119,11 @@ static void reopened_queue_works_at_another_depth_and_phase(void **state)
     fixture_init(&fixture);
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     queue = fixture.queues[0];
-    for (uint32_t cycle = 0; cycle < 6; cycle++) {
-        struct nvme_queue_config config = {.mode = NVME_MODE_POLL, .depth_entries = 2 + cycle};
+    for (uint32_t turn = 0; turn < 6; turn++) {
+        struct nvme_queue_config config = {.mode = NVME_MODE_POLL, .depth_entries = 2 + turn};
         struct outcome outcome = {0};
 
-        for (uint32_t i = 0; i < cycle * 3 + 1; i++) {
+        for (uint32_t i = 0; i < turn * 3 + 1; i++) {
             post(&fixture, 0, &outcome);
             nvme_queue_submit(queue);
             assert_int_equal(nvme_queue_reap(queue, 10), 1);

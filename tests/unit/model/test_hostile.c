@@ -78,11 +78,11 @@ static void drain_reports_requests_and_no_junk(void **state)
     uint32_t doorbells;
 
     fixture.model->on_demand = true;
-    for (uint32_t cycle = 1; cycle <= 10; cycle++) {
+    for (uint32_t turn = 1; turn <= 10; turn++) {
         flood(&fixture, this->junk, FULL);
         doorbells = model_doorbell_count(fixture.model, 1, true);
         assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 0);
-        assert_int_equal(junk_seen(queue), cycle * FULL);
+        assert_int_equal(junk_seen(queue), turn * FULL);
         /* Consumed all the same, or the ring would be full for ever. */
         assert_int_equal(model_doorbell_count(fixture.model, 1, true), doorbells + 1);
         assert_int_equal(fixture.model->cqs[1].head, fixture.model->cqs[1].tail);
