@@ -3,28 +3,28 @@
  * Hybrid mode's decision, for one queue: to wait for the next completion awake, and for how long,
  * or asleep. engine/DESIGN.md tells why.
  *
- * A *wait* lasts from running dry to the next completion. An *epoch* is a number of completions
- * under one habit, awake or asleep; what a completion costs under each is measured by trials,
+ * A *wait* lasts from running dry to the next completion. An *interval* is a number of completions
+ * under one *policy*, awake or asleep; what a completion costs under each is measured by *probes*,
  * because it is not known beforehand: a hart that spins may be in the way of the device (a thread
  * of an emulator) or of its own sibling, and one that sleeps takes time to wake.
  */
 #include "nvme_internal.h"
 
 enum {
-    LOOKS_PER_CLOCK = 8,       /* looks of a spinning owner between two clock readings */
-    LEARN_SHIFT = 3,           /* a new sample counts for an eighth */
-    LINKED_ALWAYS = 1024,      /* linked: the share of completions that led to a post */
-    LINKED_MOST = 768,         /* fewer: requests arrive by themselves, some at the same moment */
-    EPOCH_COMPLETIONS = 32,    /* at least; the clock is read once for so many */
-    EPOCHS_TO_TRIAL_MIN = 8,   /* of the habit, before the other is tried for one */
-    EPOCHS_TO_TRIAL_MAX = 512, /* doubled up to this while trials change nothing */
-    COST_SHIFT = 4,            /* costs are in sixteenths of a nanosecond per completion */
-    TAKE_UP_SHIFT = 4,         /* awake is taken up if better by a sixteenth */
-    KEEP_SHIFT = 5,            /* and kept if better by a thirty-second */
+    LOOKS_PER_CLOCK = 8, /* looks of a spinning owner between two clock readings */
+    LEARN_SHIFT = 3,     /* a new sample counts for an eighth */
+    SHARE_ALL = 1024,    /* closed_loop_share: the share of completions that led to a post */
+    SHARE_MIN = 768,     /* fewer: requests arrive by themselves, some at the same moment */
+    INTERVAL_MIN_COMPLETIONS = 32, /* at least; the clock is read once for so many */
+    INTERVALS_TO_PROBE_MIN = 8,    /* of the policy, before the other is tried for one */
+    INTERVALS_TO_PROBE_MAX = 512,  /* doubled up to this while probes change nothing */
+    COST_SHIFT = 4,                /* costs are in sixteenths of a nanosecond per completion */
+    TAKE_UP_SHIFT = 4,             /* awake is taken up if better by a sixteenth */
+    KEEP_SHIFT = 5,                /* and kept if better by a thirty-second */
 };
 
-/* At least: what a change of habit sets off in the host takes time to settle. */
-#define EPOCH_NS UINT64_C(2000000)
+/* At least: what a change of policy sets off in the host takes time to settle. */
+#define INTERVAL_MIN_NS UINT64_C(2000000)
 
 static uint64_t between(uint64_t low, uint64_t value, uint64_t high)
 {
@@ -41,9 +41,9 @@ void nvme_hybrid_begin(struct nvme_queue *queue)
 {
     queue->wait = (struct nvme_wait){
         .mean_ns = queue->controller->config.hybrid_spin_max_ns / 2,
-        .linked = LINKED_ALWAYS,
-        .epochs_to_trial = EPOCHS_TO_TRIAL_MIN,
-        .trial_interval = EPOCHS_TO_TRIAL_MIN,
+        .closed_loop_share = SHARE_ALL,
+        .intervals_to_probe = INTERVALS_TO_PROBE_MIN,
+        .probe_spacing = INTERVALS_TO_PROBE_MIN,
         .awake = true,
     };
 }
@@ -62,95 +62,98 @@ bool nvme_hybrid_worth(const struct nvme_queue *queue)
 {
     const struct nvme_wait *wait = &queue->wait;
 
-    return wait->awake != wait->trial && wait->linked >= LINKED_MOST &&
+    return wait->awake != wait->probe && wait->closed_loop_share >= SHARE_MIN &&
            wait->mean_ns <= queue->controller->config.hybrid_spin_max_ns;
 }
 
 /*
- * Which habit to have by these costs; 0 is not known. Awake takes the whole hart: it must be
+ * Which policy to have by these costs; 0 is not known. Awake takes the whole hart: it must be
  * clearly better to be taken up, and somewhat better to be kept.
  */
-static bool prefers_awake(bool habit, uint64_t awake, uint64_t asleep)
+static bool prefers_awake(bool policy, uint64_t awake, uint64_t asleep)
 {
     if (awake == 0 || asleep == 0) {
-        return habit;
+        return policy;
     }
-    return awake + (awake >> (habit ? KEEP_SHIFT : TAKE_UP_SHIFT)) < asleep;
+    return awake + (awake >> (policy ? KEEP_SHIFT : TAKE_UP_SHIFT)) < asleep;
 }
 
 /*
- * The other habit is taken up, or tried again: soon if this trial promised something, for one alone
- * may be chance, else later than the last time.
+ * The other policy is taken up, or probed again: soon if this probe promised something, for one
+ * alone may be chance, else later than the last time.
  */
-static void judge(struct nvme_wait *wait, uint64_t sample)
+static void choose_policy(struct nvme_wait *wait, uint64_t sample)
 {
-    bool habit = wait->awake;
-    bool awake = prefers_awake(habit, wait->cost[true], wait->cost[false]);
-    bool promised = wait->trial && prefers_awake(habit, habit ? wait->cost[true] : sample,
-                                                 habit ? sample : wait->cost[false]) != habit;
+    bool policy = wait->awake;
+    bool awake = prefers_awake(policy, wait->cost[true], wait->cost[false]);
+    bool promised = wait->probe && prefers_awake(policy, policy ? wait->cost[true] : sample,
+                                                 policy ? sample : wait->cost[false]) != policy;
 
-    if (awake != habit || promised) {
+    if (awake != policy || promised) {
         wait->awake = awake;
-        wait->trial_interval = EPOCHS_TO_TRIAL_MIN;
-    } else if (wait->trial) {
-        wait->trial_interval =
-            (uint32_t)between(0, (uint64_t)wait->trial_interval * 2, EPOCHS_TO_TRIAL_MAX);
+        wait->probe_spacing = INTERVALS_TO_PROBE_MIN;
+    } else if (wait->probe) {
+        wait->probe_spacing =
+            (uint32_t)between(0, (uint64_t)wait->probe_spacing * 2, INTERVALS_TO_PROBE_MAX);
     } else {
         return;
     }
-    wait->epochs_to_trial = wait->trial_interval;
+    wait->intervals_to_probe = wait->probe_spacing;
 }
 
-static NVME_COLD void end_epoch(struct nvme_wait *wait, uint64_t consumed, uint64_t now_ns)
+static NVME_COLD void end_interval(struct nvme_wait *wait, uint64_t consumed, uint64_t now_ns)
 {
-    uint64_t *cost = &wait->cost[wait->awake != wait->trial];
-    uint64_t sample = ((now_ns - wait->epoch_ns) << COST_SHIFT) / (consumed - wait->epoch_consumed);
+    uint64_t *cost = &wait->cost[wait->awake != wait->probe];
+    uint64_t sample =
+        ((now_ns - wait->interval_start_ns) << COST_SHIFT) / (consumed - wait->interval_consumed);
     uint64_t known = *cost != 0 ? *cost : sample;
 
     /* A hart that was stopped meanwhile has not learned that much. */
     sample = between(1, sample, 2 * known);
-    *cost = wait->trial ? (known + sample + 1) / 2 : learn(known, sample) + 1;
-    judge(wait, sample);
-    if (wait->trial) {
-        wait->trial = false;
-    } else if (--wait->epochs_to_trial == 0) {
-        wait->trial = true;
-        wait->epochs_to_trial = wait->trial_interval;
+    *cost = wait->probe ? (known + sample + 1) / 2 : learn(known, sample) + 1;
+    choose_policy(wait, sample);
+    if (wait->probe) {
+        wait->probe = false;
+    } else if (--wait->intervals_to_probe == 0) {
+        wait->probe = true;
+        wait->intervals_to_probe = wait->probe_spacing;
     }
-    wait->epoch_ns = now_ns;
-    wait->epoch_consumed = consumed;
+    wait->interval_start_ns = now_ns;
+    wait->interval_consumed = consumed;
 }
 
-/* A trial that takes twice as long as the habit would is over: it has lost. */
-static bool is_lost(const struct nvme_wait *wait, uint64_t completions, uint64_t epoch_ns)
+/* A probe that takes twice as long as the policy would is over: it has lost. */
+static bool is_lost(const struct nvme_wait *wait, uint64_t completions, uint64_t interval_ns)
 {
-    return wait->trial && epoch_ns > EPOCH_NS / 2 &&
-           epoch_ns << COST_SHIFT > 2 * completions * wait->cost[wait->awake];
+    return wait->probe && interval_ns > INTERVAL_MIN_NS / 2 &&
+           interval_ns << COST_SHIFT > 2 * completions * wait->cost[wait->awake];
 }
 
-/* Counts a wait that has ended with completions. An epoch is one piece of work without a pause. */
-static void count_epoch(struct nvme_queue *queue, uint64_t consumed)
+/*
+ * Counts a wait that has ended with completions. An interval is one piece of work without a pause.
+ */
+static void count_interval(struct nvme_queue *queue, uint64_t consumed)
 {
     struct nvme_wait *wait = &queue->wait;
-    uint64_t completions = consumed - wait->epoch_consumed;
+    uint64_t completions = consumed - wait->interval_consumed;
     uint64_t now_ns;
 
-    if (wait->epoch_ns != 0 && completions < wait->epoch_look) {
+    if (wait->interval_start_ns != 0 && completions < wait->interval_look) {
         return;
     }
     now_ns = hal_now_ns();
-    if (wait->epoch_ns == 0) {
-        wait->epoch_ns = now_ns;
-        wait->epoch_consumed = consumed;
-    } else if (now_ns - wait->epoch_ns >= EPOCH_NS ||
-               is_lost(wait, completions, now_ns - wait->epoch_ns)) {
-        end_epoch(wait, consumed, now_ns);
+    if (wait->interval_start_ns == 0) {
+        wait->interval_start_ns = now_ns;
+        wait->interval_consumed = consumed;
+    } else if (now_ns - wait->interval_start_ns >= INTERVAL_MIN_NS ||
+               is_lost(wait, completions, now_ns - wait->interval_start_ns)) {
+        end_interval(wait, consumed, now_ns);
     } else {
-        wait->epoch_look = completions + EPOCH_COMPLETIONS;
+        wait->interval_look = completions + INTERVAL_MIN_COMPLETIONS;
         return;
     }
-    /* The few of a trial that goes badly are dear. */
-    wait->epoch_look = wait->trial ? EPOCH_COMPLETIONS / 4 : EPOCH_COMPLETIONS;
+    /* The few of a probe that goes badly are dear. */
+    wait->interval_look = wait->probe ? INTERVAL_MIN_COMPLETIONS / 4 : INTERVAL_MIN_COMPLETIONS;
 }
 
 /*
@@ -169,11 +172,12 @@ static void begin_wait(struct nvme_queue *queue, uint64_t consumed, uint64_t pos
 
             wait->mean_ns = learn(wait->mean_ns, end_ns - wait->from_ns);
         }
-        wait->linked = learn(wait->linked, posted != wait->posted ? LINKED_ALWAYS : 0);
-        count_epoch(queue, consumed);
+        wait->closed_loop_share =
+            learn(wait->closed_loop_share, posted != wait->posted ? SHARE_ALL : 0);
+        count_interval(queue, consumed);
     }
     if (!outstanding) {
-        wait->epoch_ns = 0;
+        wait->interval_start_ns = 0;
     }
     wait->consumed = consumed;
     wait->posted = posted;

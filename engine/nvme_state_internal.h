@@ -98,25 +98,25 @@ struct nvme_cycle {
 
 /* What an owner in hybrid mode has learned of its waits, and the one that goes on. See hybrid.c. */
 struct nvme_wait {
-    uint64_t mean_ns;   /* from running dry to the next completion, of the longer waits */
-    uint64_t linked;    /* the share of completions that led to a post, in 1024ths */
-    uint64_t consumed;  /* when this wait began */
-    uint64_t posted;    /* likewise */
-    uint64_t from_ns;   /* begin, 0: not timed yet */
-    uint64_t look_ns;   /* last look of a spinning owner at the clock */
-    uint64_t budget_ns; /* how long to spin */
+    uint64_t mean_ns;           /* from running dry to the next completion, of the longer waits */
+    uint64_t closed_loop_share; /* the share of completions that led to a post, in 1024ths */
+    uint64_t consumed;          /* when this wait began */
+    uint64_t posted;            /* likewise */
+    uint64_t from_ns;           /* begin, 0: not timed yet */
+    uint64_t look_ns;           /* last look of a spinning owner at the clock */
+    uint64_t budget_ns;         /* how long to spin */
     uint32_t looks;
     bool spins;
     bool slept;
     bool listed; /* among the sleepers of a shared line */
-    bool awake;  /* the habit: to spin where the other conditions hold */
-    bool trial;  /* this epoch tries the other one */
-    uint32_t epochs_to_trial;
-    uint32_t trial_interval; /* epochs */
-    uint64_t epoch_ns;       /* begin, 0: none */
-    uint64_t epoch_consumed; /* at its begin */
-    uint64_t epoch_look;     /* completions of it at which the clock is looked at */
-    uint64_t cost[2];        /* of a completion asleep [0] and awake [1], 0: not known */
+    bool awake;  /* the policy: to spin where the other conditions hold */
+    bool probe;  /* this interval tries the other policy */
+    uint32_t intervals_to_probe;
+    uint32_t probe_spacing;     /* intervals */
+    uint64_t interval_start_ns; /* 0: none */
+    uint64_t interval_consumed; /* at its start */
+    uint64_t interval_look;     /* completions of it at which the clock is looked at */
+    uint64_t cost[2];           /* of a completion asleep [0] and awake [1], 0: not known */
 };
 
 /*

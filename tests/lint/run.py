@@ -84,6 +84,10 @@ RETIRED = {
     "watchdog": r"nvme_queue_watch",
     "nvme_queue_submit": r"nvme_submit",
     "runtime/": r"kernel/\w*",
+    "policy": r"habits?",
+    "probe": r"trials?",
+    "interval": r"epochs?",
+    "closed_loop_share": r"LINKED_\w+",
     "enter_raw, enter_loopback": r"nvme_queue_(lend|divert)",
 }
 PLAIN = ("engine/", "runtime/", "platform/", "bench/", "examples/", "docs/", "README", "CONTRIB")

@@ -18,7 +18,7 @@ struct setup {
     uint32_t queues; /* configured; the first is measured */
     uint32_t batch;  /* requests posted, rung for and reaped at once */
     uint32_t bytes;  /* of each request */
-    bool asleep;     /* hybrid mode: its habit is to sleep, as in interrupt mode */
+    bool asleep;     /* hybrid mode: its policy is to sleep, as in interrupt mode */
 };
 
 /* What is counted apart. */

@@ -231,7 +231,7 @@ static bool finish(const struct storage_queue *queue, const struct setup *setup)
     return check_record(setup->batch);
 }
 
-/* Posts a batch without ringing. The waits have taught a habit, always in the same way. */
+/* Posts a batch without ringing. The waits have taught a policy, always in the same way. */
 static void prepare_wait(const struct storage_queue *queue, const struct setup *setup,
                          const struct nvme_wait *learned)
 {
@@ -239,10 +239,10 @@ static void prepare_wait(const struct storage_queue *queue, const struct setup *
     uint32_t posted;
 
     wait->awake = !setup->asleep;
-    wait->trial = false;
-    wait->epochs_to_trial = UINT32_MAX;
+    wait->probe = false;
+    wait->intervals_to_probe = UINT32_MAX;
     wait->mean_ns = learned->mean_ns;
-    wait->linked = learned->linked;
+    wait->closed_loop_share = learned->closed_loop_share;
     record.finished = NULL;
     record.errors +=
         nvme_post_many(queue->engine, queue->ns, ios, setup->batch, &posted) != NVME_OK;
@@ -255,7 +255,9 @@ bool measure_hybrid(const struct setup *setup)
 
     record.errors = 0;
     fill_ios(setup, queue->ns);
-    /* Two waits are not like the others: the first ends none, the second begins the first epoch. */
+    /*
+     * Two waits are not like the others: the first ends none, the second begins the first interval.
+     */
     for (unsigned i = 0; i < 2; i++) {
         prepare_wait(queue, setup, &learned);
         (void)nvme_queue_arm(queue->engine);

@@ -22,7 +22,7 @@ static uint64_t slept_share(struct owner *owner, uint32_t count)
     return owner_interrupts(owner, count) * 100 / count;
 }
 
-struct habit_case {
+struct policy_case {
     const char *name;
     uint64_t latency_ns;
     uint64_t wake_ns;
@@ -31,16 +31,16 @@ struct habit_case {
     uint64_t most;
 };
 
-static const struct habit_case habit_cases[] = {
+static const struct policy_case policy_cases[] = {
     {"awake_where_waking_is_dear", 20 * US, 30 * US, 0, 0, 3},
     {"asleep_where_the_hart_is_in_the_devices_way", 20 * US, 10 * US, 100 * US, 95, 100},
     {"asleep_where_both_cost_the_same", 50 * US, 0, 0, 95, 100},
     {"asleep_where_awake_gains_too_little_to_be_taken_up", 100 * US, 2 * US, 2 * US, 95, 100},
 };
 
-static void cheaper_habit_is_kept(void **state)
+static void cheaper_policy_is_kept(void **state)
 {
-    const struct habit_case *this = *state;
+    const struct policy_case *this = *state;
     struct owner owner;
 
     owner_start(&owner, false, this->latency_ns);
@@ -53,7 +53,7 @@ static void cheaper_habit_is_kept(void **state)
 }
 
 /* The host becomes busy and quiet again: the owner follows. */
-static void habit_follows_its_cost(void **state)
+static void policy_follows_its_cost(void **state)
 {
     struct owner owner;
 
@@ -70,8 +70,8 @@ static void habit_follows_its_cost(void **state)
     owner_finish(&owner);
 }
 
-/* Each trial that changes nothing makes the next one rarer. */
-static void trials_become_rarer(void **state)
+/* Each probe that changes nothing makes the next one rarer. */
+static void probes_become_rarer(void **state)
 {
     struct owner owner;
     uint64_t first, later;
@@ -86,7 +86,7 @@ static void trials_become_rarer(void **state)
     owner_finish(&owner);
 }
 
-/* A pause is no part of an epoch: it would be taken for the cost of the habit. */
+/* A pause is no part of an interval: it would be taken for the cost of the policy. */
 static void pauses_teach_nothing(void **state)
 {
     struct owner owner;
@@ -107,10 +107,10 @@ static void pauses_teach_nothing(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[3 * COUNT_OF(source_cases) + COUNT_OF(habit_cases)] = {0};
+    struct CMUnitTest tests[3 * COUNT_OF(source_cases) + COUNT_OF(policy_cases)] = {0};
     static const CMUnitTestFunction on_each[] = {
-        habit_follows_its_cost,
-        trials_become_rarer,
+        policy_follows_its_cost,
+        probes_become_rarer,
         pauses_teach_nothing,
     };
     size_t count = 0;
@@ -119,7 +119,7 @@ int main(void)
         fixture_add_cases(tests, &count, on_each[i], source_cases, COUNT_OF(source_cases),
                           sizeof(source_cases[0]));
     }
-    fixture_add_cases(tests, &count, cheaper_habit_is_kept, habit_cases, COUNT_OF(habit_cases),
-                      sizeof(habit_cases[0]));
-    return fixture_run("habit", tests, count);
+    fixture_add_cases(tests, &count, cheaper_policy_is_kept, policy_cases, COUNT_OF(policy_cases),
+                      sizeof(policy_cases[0]));
+    return fixture_run("policy", tests, count);
 }

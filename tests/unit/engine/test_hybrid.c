@@ -10,8 +10,8 @@
 enum {
     LOOK_NS = OWNER_LOOK_NS,
     LOOKS_PER_CLOCK = 8,
-    UNTRIED = 800,       /* completions 20 us apart, before the other habit is tried first */
-    TRIAL_OF_LATE = 128, /* completions 62 us apart that a trial takes at most */
+    UNPROBED = 800,      /* completions 20 us apart, before the other policy is probed first */
+    PROBE_OF_LATE = 128, /* completions 62 us apart that a probe takes at most */
 };
 
 struct source_case {
@@ -53,7 +53,7 @@ static void completions_that_come_soon_are_polled(void **state)
     start(&owner, *state, 20 * US);
     owner.depth = 1;
     writes = fixture_mask_writes(&owner.fixture);
-    assert_int_equal(owner_interrupts(&owner, UNTRIED), 0);
+    assert_int_equal(owner_interrupts(&owner, UNPROBED), 0);
     assert_int_equal(owner.sleeps, 0);
     assert_int_equal(fixture_mask_writes(&owner.fixture) - writes, 1);
     owner_finish(&owner);
@@ -173,7 +173,7 @@ static void interrupts_for_each_request_fall_as_load_rises(void **state)
         interrupts = owner_interrupts(&owner, 400);
         assert_true(interrupts <= (depth == 1 ? 400 : last));
         assert_true(depth != 1 || interrupts == 400);
-        assert_true(depth != 8 || interrupts <= TRIAL_OF_LATE);
+        assert_true(depth != 8 || interrupts <= PROBE_OF_LATE);
         last = interrupts;
         owner_finish(&owner);
     }
