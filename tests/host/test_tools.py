@@ -128,6 +128,15 @@ class Style(ScriptTest):
         self.assertIn("leads nowhere", self.findings("README.md", "[x](engine/none.c)\n"))
         self.assertEqual(self.findings("README.md", "[x](Makefile#top) [y](#z)\n"), "")
 
+    def test_sentences(self) -> None:
+        """One sentence in ten may be long; code and tables are no prose."""
+        short, long = "A word.\n" * 11, "word " * 31 + "end.\n"
+        self.assertIn("32 words", self.findings("README.md", long))
+        self.assertIn("32 words", self.findings("engine/x.h", f"/* {long.strip()} */\n"))
+        self.assertEqual(self.findings("README.md", short + long), "")
+        self.assertEqual(self.findings("README.md", f"| {long.strip()} |\n\n    {long}"), "")
+        self.assertNotIn("words", self.findings("engine/x.c", f"/* {long.strip()} */\n"))
+
 
 class SetUp(ScriptTest):
     """scripts/setup.sh."""

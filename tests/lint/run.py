@@ -22,6 +22,7 @@ sys.path.append(str(ROOT / "tests" / "lint"))  # for who imports this as a modul
 
 import api  # noqa: E402
 import rooms  # noqa: E402
+import sentences  # noqa: E402
 from cli import command  # noqa: E402
 
 LINE_MAX = 100
@@ -365,6 +366,8 @@ def check_source(source: Source) -> Iterator[Finding]:
         yield from check_documentation(source)
     if source.path.suffix == ".md":
         yield from check_links(source)
+    if source.path.suffix == ".md" or re.match(r"engine/\w+\.h", source.name):
+        yield from sentences.check(source.name, source.text)
 
 
 @command.entry
