@@ -26,8 +26,8 @@
 
 /*
  * 32-bit access to a device register. The address lies in the region given as
- * nvme_config.registers and is 4-byte aligned; the access is done once and is not split, merged
- * or reordered against other register accesses of the same hart. Bytes are little-endian.
+ * nvme_config.registers and is 4-byte aligned. The access is done once. It is not split, merged or
+ * reordered against other register accesses of the same hart. Bytes are little-endian.
  */
 static inline uint32_t hal_mmio_read32(const volatile void *address);
 static inline void hal_mmio_write32(volatile void *address, uint32_t value);
@@ -83,7 +83,7 @@ static inline uint64_t hal_dma_address(void *context, const void *pointer);
  * For DMA that is not coherent with the caches; empty where it is. Clean writes dirty lines back
  * before the device reads, and also before it writes: a later eviction would undo its data.
  * Invalidate drops lines before the hart reads what the device wrote. `size` is in bytes, and the
- * port cycles to cache lines. A buffer for reading must therefore not share a line with data that
+ * port rounds to cache lines. A buffer for reading must therefore not share a line with data that
  * the hart writes meanwhile.
  */
 static inline void hal_dma_clean(void *context, const void *pointer, size_t size);
