@@ -8,37 +8,17 @@ machine.py writes QEMU's command line, guest.py runs it; other scripts may impor
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 import shlex
 import sys
 from collections.abc import Sequence
 
 from cli import command
+from cli.errors import UsageError
 from cli.signals import heed_signals
-from qemu.guest import STATUS_OK, STATUS_TIMEOUT, Guest, Line, Result, run_guest
-from qemu.machine import (
-    IRQCHIPS,
-    QEMU_OLDEST,
-    Machine,
-    UsageError,
-    find_app,
-    find_qemu,
-    parse_properties,
-    parse_size,
-)
-
-# What bench.py and the tests take from here.
-__all__ = [
-    "Guest",
-    "Line",
-    "Machine",
-    "Result",
-    "UsageError",
-    "find_app",
-    "find_qemu",
-    "parse_size",
-    "run_guest",
-]
+from qemu.guest import STATUS_OK, STATUS_TIMEOUT, Line, Result, run_guest
+from qemu.machine import IRQCHIPS, QEMU_OLDEST, Machine, find_app, parse_properties
 
 
 class ConsolePrinter:
@@ -90,118 +70,54 @@ exit status: 0 the guest succeeded, 1 it failed or said nothing, 2 usage, 124 ti
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of scripts/run.py."""
+    """The command line of scripts/run.py; what Machine has a field for is named as the field."""
     parser = argparse.ArgumentParser(
-        prog="run.py",
-        description="Boot build/APP.elf on QEMU virt with NVMe controllers.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+        prog="run.py", description="Boot build/APP.elf on QEMU virt with NVMe controllers.",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     add = parser.add_argument
-    add(
-        "app",
-        metavar="APP",
-        help="program: a name in build/ (hello, nvme, bench, ...) or a path to an ELF",
-    )
-    add(
-        "arguments",
-        metavar="key=value",
-        nargs="*",
-        help="the guest's arguments (kernel command line)",
-    )
+    add("app", metavar="APP",
+        help="program: a name in build/ (hello, nvme, bench, ...) or a path to an ELF")
+    add("arguments", metavar="key=value", nargs="*",
+        help="the guest's arguments (kernel command line)")
     add("--harts", type=int, default=4, metavar="N", help="harts (default 4)")
-    add("--memory", type=int, default=256, metavar="MIB", help="guest memory in MiB (default 256)")
-    add(
-        "--backing",
-        default="null",
-        metavar="WHERE",
+    add("--memory", type=int, default=256, dest="memory_mib", metavar="MIB",
+        help="guest memory in MiB (default 256)")
+    add("--backing", default="null", metavar="WHERE",
         help="null[:SIZE] reads nothing and drops writes (default, 1g); ram:SIZE host memory, "
         "tmpfs:SIZE a file in /dev/shm, disk:SIZE a file in build/ past the page cache, each gone "
         "at the end; FILE an image, written to. The last three take ,cache=none|writeback and "
         ",aio=threads|native|io_uring (native wants cache=none). FILE is raw, and refused if it is "
-        "not, unless ,format= names what it is (qcow2, vmdk, ...); ,format=raw insists",
-    )
-    add(
-        "--controllers",
-        default="auto",
-        metavar="N",
+        "not, unless ,format= names what it is (qcow2, vmdk, ...); ,format=raw insists")
+    add("--controllers", default="auto", metavar="N",
         help="NVMe controllers sharing the namespace (default auto: min(harts, 4) with wires, "
-        "1 with the IMSIC)",
-    )
-    add(
-        "--irqchip",
-        default="plic",
-        choices=tuple(IRQCHIPS),
+        "1 with the IMSIC)")
+    add("--irqchip", default="plic", choices=tuple(IRQCHIPS),
         help="interrupt controllers: plic, wires; aplic, wires of the advanced architecture, no "
-        "messages; imsic, messages (default plic)",
-    )
-    add(
-        "--sockets",
-        type=int,
-        default=1,
-        metavar="N",
+        "messages; imsic, messages (default plic)")
+    add("--sockets", type=int, default=1, metavar="N",
         help="sockets (NUMA nodes), each with its part of the harts and of the memory and with "
-        "interrupt controllers of its own; PCI is wired to the last, the third at most (default 1)",
-    )
-    add(
-        "--lba",
-        type=int,
-        default=512,
-        metavar="BYTES",
-        help="logical block size, 512 or 4096 (default 512)",
-    )
-    add(
-        "--nvme",
-        action="append",
-        default=[],
-        metavar="k=v,...",
-        help="more properties of each nvme device (repeatable), such as mdts=5 or max_ioqpairs=2",
-    )
-    add(
-        "--ns",
-        action="append",
-        default=[],
-        metavar="k=v,...",
-        help="more properties of the nvme-ns device (repeatable), such as nsid=7",
-    )
-    add(
-        "--slots",
-        metavar="S,...",
-        help="PCI slot of each controller (default 1,2,3,...); "
-        "on virt the interrupt line is the slot modulo 4",
-    )
-    add(
-        "--no-disk",
-        action="store_true",
-        help="attach no controller; the backing is block node `disk0` for --qemu-arg to use",
-    )
-    add(
-        "--qemu",
-        metavar="PATH",
+        "interrupt controllers of its own; PCI is wired to the last, the third at most (default 1)")
+    add("--lba", type=int, default=512, dest="lba_bytes", metavar="BYTES",
+        help="logical block size, 512 or 4096 (default 512)")
+    add("--nvme", action="append", default=[], metavar="k=v,...",
+        help="more properties of each nvme device (repeatable), such as mdts=5 or max_ioqpairs=2")
+    add("--ns", action="append", default=[], dest="namespace", metavar="k=v,...",
+        help="more properties of the nvme-ns device (repeatable), such as nsid=7")
+    add("--slots", metavar="S,...",
+        help="PCI slot of each controller (default 1,2,3,...); on virt the interrupt line is the "
+        "slot modulo 4")
+    add("--no-disk", action="store_false", dest="attach",
+        help="attach no controller; the backing is block node `disk0` for --qemu-arg to use")
+    add("--qemu", metavar="PATH",
         help="emulator (default $QEMU, else qemu-system-riscv64); "
-        f"{'.'.join(map(str, QEMU_OLDEST))} or newer",
-    )
-    add(
-        "--qemu-arg",
-        action="append",
-        default=[],
-        metavar="ARGS",
-        help="more QEMU arguments, split as a shell does, added last (repeatable)",
-    )
-    add(
-        "--icount",
-        action="store_true",
-        help="count instructions exactly: -icount shift=0, one host thread",
-    )
+        f"{'.'.join(map(str, QEMU_OLDEST))} or newer")
+    add("--qemu-arg", action="append", default=[], dest="qemu_args", metavar="ARGS",
+        help="more QEMU arguments, split as a shell does, added last (repeatable)")
+    add("--icount", action="store_true",
+        help="count instructions exactly: -icount shift=0, one host thread")
     add("--gdb", action="store_true", help="wait for a debugger on port 1234, without time-out")
-    add(
-        "--timeout",
-        type=float,
-        default=60.0,
-        metavar="S",
-        help="seconds before QEMU is ended (default 60)",
-    )
+    add("--timeout", type=float, default=60.0, dest="timeout_s", metavar="S",
+        help="seconds before QEMU is ended (default 60)")
     add("--firmware", action="store_true", help="show the firmware's banner too")
     add("--dry-run", action="store_true", help="print QEMU's command line and stop")
     return parser
@@ -218,32 +134,17 @@ def machine_from(options: argparse.Namespace) -> Machine:
     def properties(texts: list[str], what: str) -> dict[str, str]:
         return {k: v for text in texts for k, v in parse_properties(text, what).items()}
 
-    count = None if options.controllers == "auto" else whole(options.controllers, "--controllers")
-    slots = [whole(s, "--slots") for s in options.slots.split(",")] if options.slots else None
+    given = {each.name: getattr(options, each.name) for each in dataclasses.fields(Machine)}
+    count, slots = given["controllers"], given["slots"]
+    given["controllers"] = None if count == "auto" else whole(count, "--controllers")
+    given["slots"] = [whole(slot, "--slots") for slot in slots.split(",")] if slots else None
+    given["nvme"] = properties(options.nvme, "--nvme")
+    given["namespace"] = properties(options.namespace, "--ns")
     try:
-        extra = [word for text in options.qemu_arg for word in shlex.split(text)]
+        given["qemu_args"] = [word for text in options.qemu_args for word in shlex.split(text)]
     except ValueError as error:
         raise UsageError(f"--qemu-arg: {error}") from error
-    return Machine(
-        app=options.app,
-        arguments=options.arguments,
-        harts=options.harts,
-        memory_mib=options.memory,
-        backing=options.backing,
-        controllers=count,
-        irqchip=options.irqchip,
-        sockets=options.sockets,
-        lba_bytes=options.lba,
-        nvme=properties(options.nvme, "--nvme"),
-        namespace=properties(options.ns, "--ns"),
-        slots=slots,
-        attach=not options.no_disk,
-        icount=options.icount,
-        gdb=options.gdb,
-        timeout_s=options.timeout,
-        qemu=options.qemu,
-        qemu_args=extra,
-    )
+    return Machine(**given)
 
 
 def report(result: Result) -> None:
