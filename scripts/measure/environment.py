@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -19,27 +18,22 @@ NOTE = "emulated: compare ratios, not absolute numbers"
 TARGET_CC = "riscv64-unknown-elf-gcc"
 
 
-def _first_line(command: Sequence[str]) -> str:
+def _first_line(*command: str) -> str:
     """The first line a command prints; empty if it does not run."""
-    if not shutil.which(command[0]):
-        return ""
     try:
-        answer = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=20,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace",
+                              timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
         return ""
-    lines = answer.stdout.splitlines() if answer.returncode == 0 else []
-    return lines[0].strip() if lines else ""
+    return told.partition("\n")[0].strip()
 
 
 def commit() -> str:
     """The commit that was measured, `+dirty` if tracked files differ from it."""
-    name = _first_line(["git", "rev-parse", "--short=12", "HEAD"])
+    name = _first_line("git", "rev-parse", "--short=12", "HEAD")
     if not name:
         return "unknown"
-    changed = _first_line(["git", "status", "--porcelain", "--untracked-files=no"])
+    changed = _first_line("git", "status", "--porcelain", "--untracked-files=no")
     return name + ("+dirty" if changed else "")
 
 
@@ -55,14 +49,14 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 def describe(qemu: str | None, harts: Sequence[int], backing: str) -> dict[str, object]:
     """The header of a result, before the first boot; the firmware is added when it is known."""
-    _, version = find_qemu(qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
+    _, version = find_qemu(qemu)
     return {
         "note": NOTE,
         "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "commit": commit(),
         "qemu": version,
         "opensbi": "",
-        "compiler": _first_line([TARGET_CC, "--version"]),
+        "compiler": _first_line(TARGET_CC, "--version"),
         "backing": backing_name(backing),
         "host_cpu": cpu_model(),
         "host_cores": host_cores(),
@@ -100,13 +94,12 @@ def header(environment: dict) -> str:
         load += f", {load_text(environment['host_load_after'])} after the run"
     if environment.get("steal_fraction") is not None:
         load += f"; {environment['steal_fraction']:.1%} stolen by its hypervisor"
-    return "\n".join(
-        (
-            f"QEMU {environment['qemu']}, OpenSBI {environment['opensbi'] or 'unknown'}, "
-            f"{environment['compiler'] or TARGET_CC + ' unknown'}",
-            f"commit {environment['commit']}, {environment['date']}{resumed}, "
-            f"backing {environment['backing']}",
-            f"host: {environment['host_cores']} cores ({environment['host_cpu']}), {load}",
-            f"guest: {'/'.join(map(str, harts))} hart(s) and one device thread{shared}",
-            environment["note"],
-        ))
+    return "\n".join((
+        f"QEMU {environment['qemu']}, OpenSBI {environment['opensbi'] or 'unknown'}, "
+        f"{environment['compiler'] or TARGET_CC + ' unknown'}",
+        f"commit {environment['commit']}, {environment['date']}{resumed}, "
+        f"backing {environment['backing']}",
+        f"host: {environment['host_cores']} cores ({environment['host_cpu']}), {load}",
+        f"guest: {'/'.join(map(str, harts))} hart(s) and one device thread{shared}",
+        environment["note"],
+    ))

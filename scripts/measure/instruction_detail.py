@@ -9,7 +9,7 @@ calls, for their instructions would make the log a hundred times as long) is the
 from __future__ import annotations
 
 import bisect
-import dataclasses
+import itertools
 import os
 import re
 import subprocess
@@ -17,9 +17,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from qemu.machine import ROOT, UsageError, find_qemu
+from qemu.machine import ROOT, find_qemu
 
 ELF = ROOT / "build" / "instructions.elf"
 CROSS = os.environ.get("CROSS", "riscv64-unknown-elf-")
@@ -34,52 +34,37 @@ EXECUTED = re.compile(r"Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
 UNDONE = re.compile(r"Stopped execution|cpu_io_recompile")
 REST = "(firmware, not logged)"
 
-
-@dataclasses.dataclass(frozen=True)
-class Symbol:
-    """A function of the program."""
-
-    begin: int
-    end: int
-    name: str
+Symbols = Sequence[tuple[int, str]]  # labels of code by address, in order
 
 
-class Symbols:
-    """The functions by address."""
+class Detail(NamedTuple):
+    """One part of a configuration."""
 
-    def __init__(self, symbols: Iterable[Symbol]) -> None:
-        self._sorted = sorted(symbols, key=lambda symbol: symbol.begin)
-        self._begins = [symbol.begin for symbol in self._sorted]
-
-    def name(self, address: int) -> str:
-        """The function that an address lies in; the label before it if it is in none."""
-        at = bisect.bisect_right(self._begins, address) - 1
-        return self._sorted[at].name if at >= 0 else "?"
-
-    def ranges(self) -> Iterator[tuple[int, int]]:
-        """What is to be logged: begin and length, neighbours in one."""
-        begin = 0
-        for this, following in zip(self._sorted, self._sorted[1:]):
-            if NOT_LOGGED.match(this.name):
-                if begin:
-                    yield begin, this.begin - begin
-                begin = 0
-            else:
-                begin = begin or this.begin
-            last = following.begin
-        if begin:
-            yield begin, last - begin
+    row: dict[str, Any]
+    part: str
+    functions: list[tuple[str, int]]  # with their instructions; REST is what none is known for
 
 
 def read_symbols(text: str) -> Symbols:
-    """From the output of `nm -S`: labels of code, those of assembly without a size."""
-    found = []
-    for line in text.splitlines():
-        match = re.fullmatch(r"([0-9a-f]+) (?:([0-9a-f]+) )?[tT] (\S+)", line)
-        if match and not match[3].startswith((".L", "$")):
-            begin = int(match[1], 16)
-            found.append(Symbol(begin, begin + int(match[2] or "0", 16), match[3]))
-    return Symbols(found)
+    """The labels of code in the output of `nm`."""
+    found = re.findall(r"^([0-9a-f]+) [tT] (?!\.L|\$)(\S+)$", text, re.M)
+    return sorted((int(begin, 16), name) for begin, name in found)
+
+
+def function_at(address: int, symbols: Symbols) -> str:
+    """The function that an address lies in: the label before it."""
+    at = bisect.bisect_right(symbols, address, key=lambda symbol: symbol[0])
+    return symbols[at - 1][1] if at else "?"
+
+
+def logged_ranges(symbols: Symbols) -> Iterator[tuple[int, int]]:
+    """What is to be logged: begin and end, neighbours in one."""
+    neighbours = zip(symbols, symbols[1:])
+    for is_left_out, run in itertools.groupby(
+            neighbours, lambda pair: bool(NOT_LOGGED.match(pair[0][1]))):
+        (begin, _), *_, (end, _) = itertools.chain.from_iterable(run)
+        if not is_left_out:
+            yield begin, end
 
 
 def read_edges(text: str) -> set[int]:
@@ -89,56 +74,39 @@ def read_edges(text: str) -> set[int]:
 
 def executed(log: Iterable[str]) -> Iterator[int]:
     """The addresses of what was executed, in order."""
-    last: int | None = None
+    last: list[int] = []
     for line in log:
         if match := EXECUTED.match(line):
-            if last is not None:
-                yield last
-            last = int(match[1], 16)
+            yield from last
+            last = [int(match[1], 16)]
         elif UNDONE.match(line):
-            last = None
-    if last is not None:
-        yield last
+            last = []
+    yield from last
 
 
 def windows_of(addresses: Iterable[int], edges: set[int]) -> Iterator[Counter[int]]:
     """How often each address was executed, in each window."""
-    window: Counter[int] | None = None
+    addresses = iter(addresses)
     for address in addresses:
         if address in edges:
-            if window is not None:
-                yield window
-                window = None
-                continue
-            window = Counter()
-        if window is not None:
-            window[address] += 1
+            window = [address]
+            for inside in addresses:
+                if inside in edges:
+                    yield Counter(window)
+                    break
+                window.append(inside)
 
 
 def by_function(window: Counter[int], figure: int, symbols: Symbols) -> list[tuple[str, int]]:
     """Instructions by function, most first, and the rest; together they are the figure."""
     functions: Counter[str] = Counter()
     for address, count in window.items():
-        functions[symbols.name(address)] += count
+        functions[function_at(address, symbols)] += count
     rest = figure - functions.total()
     if rest < 0:
         raise ValueError(f"{functions.total()} instructions logged, {figure} counted")
     listed = sorted(functions.items(), key=lambda item: (-item[1], item[0]))
     return listed + ([(REST, rest)] if rest else [])
-
-
-@dataclasses.dataclass(frozen=True)
-class Detail:
-    """One part of a configuration."""
-
-    row: dict[str, Any]
-    part: str
-    functions: list[tuple[str, int]]
-
-    @property
-    def rest(self) -> int:
-        """Instructions that no function is known for."""
-        return dict(self.functions).get(REST, 0)
 
 
 def details_of(rows: Sequence[dict[str, Any]], parts: Sequence[str], windows:
@@ -147,36 +115,25 @@ def details_of(rows: Sequence[dict[str, Any]], parts: Sequence[str], windows:
 
     ValueError when there are more or fewer.
     """
-    of_row = [[part for part in parts if part in row] for row in rows]
-    expected = repeats * sum(map(len, of_row))
+    expected = repeats * sum(part in row for row in rows for part in parts)
     if len(windows) != expected:
         raise ValueError(f"the log has {len(windows)} windows, {expected} were measured")
-    details, at = [], 0
-    for row, mine in zip(rows, of_row):
+    details, left = [], iter(windows)
+    for row in rows:
+        mine = [part for part in parts if part in row]
+        repeated = list(itertools.islice(left, repeats * len(mine)))
         for index, part in enumerate(mine):
-            same = windows[at + index : at + repeats * len(mine) : len(mine)]
-            shortest = min(same, key=Counter.total)
+            shortest = min(repeated[index :: len(mine)], key=Counter.total)
             details.append(Detail(row, part, by_function(shortest, row[part], symbols)))
-        at += repeats * len(mine)
     return details
 
 
 def trace_arguments(version: str, symbols: Symbols, log: Path) -> list[str]:
     """What QEMU of this version takes to log each instruction on its own."""
     numbers = tuple(int(number) for number in version.split(".")[:2])
-    single = ["-singlestep"]
-    if numbers >= ONE_INSTRUCTION:
-        single = ["-accel", "tcg,one-insn-per-tb=on"]
-    ranges = ",".join(f"{begin:#x}+{length:#x}" for begin, length in symbols.ranges())
-    return [*single, "-d", "exec,nochain", "-dfilter", ranges, "-D", str(log)]
-
-
-def run_tool(*command: str) -> str:
-    """What a tool of the compiler prints about the program."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise UsageError(f"{command[0]}: does not run: {error}") from error
+    one = ["-accel", "tcg,one-insn-per-tb=on"] if numbers >= ONE_INSTRUCTION else ["-singlestep"]
+    ranges = ",".join(f"{begin:#x}+{end - begin:#x}" for begin, end in logged_ranges(symbols))
+    return [*one, "-d", "exec,nochain", "-dfilter", ranges, "-D", str(log)]
 
 
 def trace_machine(
@@ -186,17 +143,14 @@ def trace_machine(
     parts: Sequence[str],
 ) -> list[Detail]:
     """One machine's configurations in detail. `measure` boots it and gives its rows."""
-    symbols = read_symbols(run_tool(f"{CROSS}nm", "-S", str(ELF)))
-    edges = read_edges(run_tool(f"{CROSS}objdump", "-d", str(ELF)))
-    _, version = find_qemu(qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
+    symbols = read_symbols(subprocess.check_output([f"{CROSS}nm", ELF], text=True))
+    edges = read_edges(subprocess.check_output([f"{CROSS}objdump", "-d", ELF], text=True))
+    _, version = find_qemu(qemu)
     with tempfile.TemporaryDirectory(dir=ELF.parent) as folder:
         log = Path(folder, "log")
-        traced = {
-            **fields,
-            "arguments": [f"windows={WINDOWS}"],
-            "qemu_args": trace_arguments(version, symbols, log),
-        }
-        _, rows = measure(traced, qemu)
+        traced = {"arguments": [f"windows={WINDOWS}"],
+                  "qemu_args": trace_arguments(version, symbols, log)}
+        _, rows = measure(fields | traced, qemu)
         with log.open(encoding="ascii", errors="replace") as lines:
             windows = list(windows_of(executed(lines), edges))
     return details_of(rows, parts, windows, symbols)

@@ -12,29 +12,27 @@ failed, 2 usage.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cli import command
 from cli.errors import Failed
 from cli.signals import heed_signals
+from cli.table import lay_out
 from measure import instruction_detail
 from qemu.guest import run_guest
-from qemu.machine import Machine
+from qemu.machine import ROOT, Machine
 
-ROOT = Path(__file__).resolve().parents[2]
 BASELINE = ROOT / "tests" / "qemu" / "instructions" / "baseline.json"
 LIMIT_COMPILER = "GCC 12.2.0"  # the figures belong to one compiler, and so do their limits
 PARTS = ("submit", "arm", "reap", "interrupt", "answer", "end")
 
 
-@dataclasses.dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """The most that some parts of a configuration may take, in instructions per I/O of a batch."""
 
     key: str
@@ -70,26 +68,22 @@ def name_of(row: dict[str, Any]) -> str:
             f"batch {row['batch']}, {row['bs']} bytes")
 
 
+def counts(row: dict[str, Any]) -> dict[str, int]:
+    """The instructions of each part that a configuration has."""
+    return {part: row[part] for part in PARTS if part in row}
+
+
 def measure_machine(fields: dict[str, Any], qemu: str | None) -> tuple[str, list[dict[str, Any]]]:
     """The compiler's version and one row per configuration. Failed: the guest did."""
     machine = Machine("instructions", icount=True, timeout_s=120, qemu=qemu, **fields)
-    compiler = ""
-    rows = []
-    others = []
-
-    def take(text: str) -> None:
-        nonlocal compiler
-        if text.startswith('{"hartq_instructions_banner"'):
-            compiler = json.loads(text)["compiler"]
-        elif text.startswith('{"hartq_instructions"'):
-            rows.append(json.loads(text))
-        elif compiler:
-            others.append(text)
-
-    result = run_guest(machine, lambda line: take(line.text))
-    if result.status or not rows:
+    lines: list[str] = []
+    result = run_guest(machine, lambda line: lines.append(line.text))
+    told = [json.loads(text) for text in lines if text.startswith('{"hartq_instructions')]
+    if result.status or len(told) < 2:
+        others = [text for text in result.tail if not text.startswith("{")]
         raise Failed("\n".join([*others, result.stderr, result.reason]).strip())
-    return compiler, rows
+    banner, *rows = told
+    return banner["compiler"], rows
 
 
 def measure(qemu: str | None) -> tuple[str, list[dict[str, Any]]]:
@@ -112,7 +106,7 @@ def print_details(qemu: str | None, chosen: str) -> None:
 
 def contaminated(row: dict[str, Any]) -> bool:
     """Whether something else ran in the windows: the smallest is not the usual one."""
-    return any(part in row and row[part] != row[f"{part}_median"] for part in PARTS)
+    return any(count != row[f"{part}_median"] for part, count in counts(row).items())
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -121,21 +115,16 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         "instructions per I/O (arm: hybrid mode's question that begins a wait, once per batch;\n"
         "interrupt: trap, claim, drain and return; on a shared line also the answer of another\n"
         "owner to its one read, without its trap, and the IRQ hart's IPI at the end)")
-    print(
-        f"{'mode':13} {'delivery':8} {'queues':>6} {'depth':>5} {'batch':>5} {'bytes':>7} "
-        f"{'submit':>8} {'arm':>7} {'reap':>8} {'interrupt':>9} {'answer':>7} {'end':>7} {'sum':>8}"
-        "  one interrupt")
+    names = ("completion", "delivery", "queues", "iodepth", "batch", "bs")
+    cells = []
     for row in rows:
-        batch = row["batch"]
-        each = {part: row[part] / batch for part in PARTS if part in row}
-        cells = [
-            f"{each[part]:{width}.1f}" if part in each else f"{'':{width}}"
-            for part, width in zip(PARTS, (8, 7, 8, 9, 7, 7))]
-        note = f"  {row['interrupt']}" if "interrupt" in row else ""
-        note += "  contaminated" if contaminated(row) else ""
-        print(
-            f"{row['completion']:13} {row['delivery']:8} {row['queues']:6} {row['iodepth']:5} "
-            f"{batch:5} {row['bs']:7} {' '.join(cells)} {sum(each.values()):8.1f}{note}")
+        each = {part: count / row["batch"] for part, count in counts(row).items()}
+        cells.append([
+            *(str(row[name]) for name in names),
+            *(f"{each[part]:.1f}" if part in each else "" for part in PARTS),
+            f"{sum(each.values()):.1f}", str(row.get("interrupt", "")),
+            "contaminated" if contaminated(row) else ""])
+    print(*lay_out([*names, *PARTS, "sum", "one interrupt", ""], cells), sep="\n")
 
 
 def check_limits(rows: list[dict[str, Any]]) -> list[str]:
@@ -153,8 +142,7 @@ def check_limits(rows: list[dict[str, Any]]) -> list[str]:
             complaints.append(f"{limit.key}: {what}: {each:.1f} per I/O, at most {limit.most}")
     for name, row in named.items():
         many = named.get(name.replace("1 queue,", "8 queues,"), row)
-        few = sum(row[part] for part in PARTS if part in row)
-        now = sum(many[part] for part in PARTS if part in many)
+        few, now = sum(counts(row).values()), sum(counts(many).values())
         if now > MANY_QUEUES_MOST * few:
             complaints.append(f"{name}: {few}, with 8 queues {now}: more than 5 % above")
     return complaints
@@ -162,7 +150,7 @@ def check_limits(rows: list[dict[str, Any]]) -> list[str]:
 
 def figures_of(rows: list[dict[str, Any]]) -> Figures:
     """What the baseline keeps: the counts of each window."""
-    return {name_of(row): {part: row[part] for part in PARTS if part in row} for row in rows}
+    return {name_of(row): counts(row) for row in rows}
 
 
 def check_baseline(figures: Figures, compiler: str, path: Path) -> list[str]:

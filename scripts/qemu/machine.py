@@ -62,8 +62,12 @@ def parse_properties(text: str, what: str) -> dict[str, str]:
 
 
 @functools.lru_cache
-def find_qemu(path: str) -> tuple[str, str]:
-    """The emulator's full path and version text; UsageError if it is missing, broken or too old."""
+def find_qemu(path: str | None = None) -> tuple[str, str]:
+    """The emulator's full path and version text; $QEMU or the distribution's unless one is named.
+
+    UsageError if it is missing, broken or too old.
+    """
+    path = path or os.environ.get("QEMU") or "qemu-system-riscv64"
     found = shutil.which(path)
     if not found:
         raise UsageError(
@@ -205,7 +209,7 @@ class Machine:
     def argv(self, medium: int | None = None) -> list[str]:
         """QEMU's command line. `medium` is what `open_medium` gave."""
         self.check()
-        qemu, _ = find_qemu(self.qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
+        qemu, _ = find_qemu(self.qemu)
         argv = [
             qemu,
             "-name",

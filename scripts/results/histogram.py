@@ -79,17 +79,17 @@ def summary(bins: Bins, low_ns: int, high_ns: int, sum_ns: int) -> dict[str, obj
 def tables(bins: Bins) -> dict[str, dict[str, float]]:
     """fio's latency_ns, latency_us and latency_ms: per cent of the samples below each end."""
     samples = max(1, sum(bins.values()))
+
+    def share(begin_ns: float, end_ns: float) -> float:
+        inside = sum(n for ns, n in bins.items() if begin_ns <= ns < end_ns)
+        return round(100.0 * inside / samples, 6)
+
     result: dict[str, dict[str, float]] = {}
     below_ns = 0
     for name, unit_ns, ends in TABLES:
         result[name] = {}
         for end in ends:
-            if end * unit_ns <= below_ns:
-                result[name][str(end)] = 0.0
-                continue
-            inside = sum(n for ns, n in bins.items() if below_ns <= ns < end * unit_ns)
-            result[name][str(end)] = round(100.0 * inside / samples, 6)
-            below_ns = end * unit_ns
-    rest = sum(n for ns, n in bins.items() if ns >= below_ns)
-    result["latency_ms"][">=2000"] = round(100.0 * rest / samples, 6)
+            result[name][str(end)] = share(below_ns, end * unit_ns)
+            below_ns = max(below_ns, end * unit_ns)
+    result["latency_ms"][">=2000"] = share(below_ns, math.inf)
     return result

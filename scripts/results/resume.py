@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -64,7 +63,7 @@ def command_lines_hash(plan: Plan, target: Target) -> str:
 
 def host_of(plan: Plan, target: Target) -> dict[str, object]:
     """The `host` of a plan: what HINTS names, but for the backing."""
-    _, version = find_qemu(target.qemu or os.environ.get("QEMU") or "qemu-system-riscv64")
+    _, version = find_qemu(target.qemu)
     return {
         "program": program_hash(target),
         "command_lines": command_lines_hash(plan, target),

@@ -13,9 +13,9 @@ from measure import instructions
 NM = """\
 0000000000000200 a limit
 0000000080000000 t boot_entry
-0000000080000010 0000000000000010 t count_submit
-0000000080000020 0000000000000010 T nvme_queue_submit
-0000000080000030 0000000000000008 T memset
+0000000080000010 t count_submit
+0000000080000020 T nvme_queue_submit
+0000000080000030 T memset
 0000000080000038 t trap_entry
 0000000080000038 t .L0
 0000000080000040 D data
@@ -42,12 +42,12 @@ class Reading(ScriptTest):
     def test_symbols(self) -> None:
         for at, name in ((0x10, "count_submit"), (0x1F, "count_submit"),
                          (0x20, "nvme_queue_submit"), (0x3E, "trap_entry")):
-            self.assertEqual(SYMBOLS.name(0x80000000 + at), name)
-        self.assertEqual(SYMBOLS.name(0x10), "?")
+            self.assertEqual(detail.function_at(0x80000000 + at, SYMBOLS), name)
+        self.assertEqual(detail.function_at(0x10, SYMBOLS), "?")
 
     def test_what_is_logged(self) -> None:
-        ranges = list(SYMBOLS.ranges())
-        self.assertEqual(ranges[0], (0x80000010, 0x20), "boot_entry and memset are left out")
+        ranges = list(detail.logged_ranges(SYMBOLS))
+        self.assertEqual(ranges[0], (0x80000010, 0x80000030), "boot_entry and memset are left out")
 
     def test_edges(self) -> None:
         self.assertEqual(EDGES, {0x80000010, 0x8000001C})
@@ -91,7 +91,7 @@ class Windows(ScriptTest):
         windows = self.found([*longer, *reap, *WINDOW, *reap, *reap, *reap])
         found = detail.details_of(rows, ("submit", "reap"), windows, SYMBOLS, repeats=2)
         self.assertEqual([each.part for each in found], ["submit", "reap", "reap"])
-        self.assertEqual([each.rest for each in found], [0, 0, 0])
+        self.assertEqual([dict(each.functions).get(detail.REST) for each in found], [None] * 3)
         with self.assertRaisesRegex(ValueError, "6 windows, 9 were measured"):
             detail.details_of(rows, ("submit", "reap"), windows, SYMBOLS, repeats=3)
 

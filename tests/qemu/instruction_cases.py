@@ -36,10 +36,11 @@ class Case:
             raise RuntimeError("no window was traced")
         for detail in details:
             total = sum(count for _, count in detail.functions)
-            if total != detail.row[detail.part] or detail.rest:
+            rest = dict(detail.functions).get(instruction_detail.REST, 0)
+            if total != detail.row[detail.part] or rest:
                 raise RuntimeError(
                     f"{instructions.name_of(detail.row)}: {detail.part}: {total} of "
-                    f"{detail.row[detail.part]} by function, {detail.rest} of no function"
+                    f"{detail.row[detail.part]} by function, {rest} of no function"
                 )
 
 
