@@ -11,16 +11,13 @@ or, to act on each line and look at QEMU while it runs:
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import os
 import re
-import signal
 import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 from cli import signals
 from qemu.machine import Machine
@@ -37,11 +34,8 @@ STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_TIMEOUT = 0, 1, 2, 124
 # What QEMU says, and what the user does about it.
 QEMU_HINTS = (
     (r"Failed to get .*lock", "another QEMU has the image open: end that one, or use a copy"),
-    (r"Property '.*' not found", "see the properties with: qemu-system-riscv64 -device nvme,help"),
-    (
-        r"Property '.*' doesn't take",
-        "see the properties with: qemu-system-riscv64 -device nvme,help",
-    ),
+    (r"Property '.*' (not found|doesn't take)",
+     "see the properties with: qemu-system-riscv64 -device nvme,help"),
     (r"mdts exceeds IOV_MAX", "this QEMU takes mdts=1 to 9 (8 KiB to 2 MiB)"),
     (r"slot .* (not available|in use)", "choose other PCI slots with --slots"),
     (r"io_uring", "this QEMU or kernel has no io_uring: use aio=threads or aio=native"),
@@ -70,14 +64,6 @@ class Result:
     resets: int = 0  # how often the guest started the machine anew
 
 
-def _end_with_parent() -> None:
-    """In the child: die when the thread that started QEMU dies, however that happens."""
-    _LIBC.prctl(1, signal.SIGKILL, 0, 0, 0)
-
-
-_LIBC = ctypes.CDLL(None)
-
-
 class Guest:
     """A running QEMU. Use as a context manager: leaving the block ends it in every case.
 
@@ -86,39 +72,28 @@ class Guest:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.pid = 0
-        self.timed_out = False
-        self._process: subprocess.Popen[bytes] | None = None
-        self._ready: deque[Line] = deque()  # read, not yet handed out
-        self._partial = b""  # the console's last line, its end not yet read
-        self._ended = False  # nothing more will be read
-        self._any_output = False
-        self._starts = 0  # of the firmware
-        self._pauses = signals.pauses()
-        self.paused = False  # we were stopped (Ctrl-Z) meanwhile: times mean nothing
+        self._lines = self._read_lines()
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._starts = 0  # of the firmware
         self._guest_exit: int | None = None
         self._exit_ns = 0  # when its line came
-        self._stayed = False  # QEMU did not end after it, and was stopped
+        self._timed_out = False
+        self._stayed = False  # QEMU did not end after the guest's exit, and was stopped
+        self._pauses = signals.pauses()
+        self.paused = False  # we were stopped (Ctrl-Z) meanwhile: times mean nothing
 
     def __enter__(self) -> Guest:
-        machine = self.machine
         medium = None
-        machine.argv()  # judges every value before a medium is made
+        self.machine.argv()  # judges every value before a medium is made
         try:
             # A medium of ours has no name, so that nothing stays behind whatever kills us.
-            medium = machine.open_medium()
-            argv = machine.argv(medium)
+            medium = self.machine.open_medium()
+            # QEMU dies when the thread that started it dies, however that happens.
+            argv = ["setpriv", "--pdeathsig", "KILL", *self.machine.argv(medium)]
             self._stderr = os.fdopen(os.memfd_create("qemu-stderr"), "w+b")
             self._process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                pass_fds=() if medium is None else (medium,),
-                start_new_session=True,
-                preexec_fn=_end_with_parent,
-            )
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._stderr,
+                pass_fds=() if medium is None else (medium,), start_new_session=True)
         finally:
             if medium is not None:
                 os.close(medium)
@@ -130,56 +105,42 @@ class Guest:
         """The time-out counts from now on."""
         self._deadline_ns = time.monotonic_ns() + int(self.machine.timeout_s * 1e9)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
-        assert self._process and self._process.stdout
         self._process.stdout.close()
         self._stderr.close()
 
     def lines(self) -> Iterator[Line]:
         """The console, line by line, until QEMU ends or the time is up (then it is stopped)."""
-        while True:
-            while self._ready:
-                yield self._ready.popleft()
-            if self._ended:
-                return
-            self._fill()
+        return self._lines
 
-    def _fill(self) -> None:
-        """Read once; complete lines go to `_ready`."""
-        chunk = self._read_chunk()
-        time_ns = time.monotonic_ns()
-        if chunk:
-            self._any_output = True
-            *whole, self._partial = (self._partial + chunk).split(b"\n")
-        else:
-            self._ended = True
-            whole = [self._partial] if self._partial else []
-        for raw in whole:
-            text = raw.decode("utf-8", "replace").rstrip("\r")
-            self._tail.append(text)
-            self._starts += text.startswith(FIRMWARE)
-            self._ready.append(Line(time_ns, text))
-            match = re.fullmatch(r"exit (\d+)", text.strip())
-            if match:
-                self._guest_exit, self._exit_ns = int(match[1]), time_ns
+    def _read_lines(self) -> Iterator[Line]:
+        begun = b""  # the console's last line, its end not yet read
+        while chunk := self._read_chunk():
+            time_ns = time.monotonic_ns()
+            *whole, begun = (begun + chunk).split(b"\n")
+            for raw in whole:
+                yield self._take(raw, time_ns)
+        if begun:
+            yield self._take(begun, time.monotonic_ns())
+
+    def _take(self, raw: bytes, time_ns: int) -> Line:
+        """The line, after a note of what it says of the guest's state."""
+        text = raw.decode("utf-8", "replace").rstrip("\r")
+        self._tail.append(text)
+        self._starts += text.startswith(FIRMWARE)
+        if match := re.fullmatch(r"exit (\d+)", text.strip()):
+            self._guest_exit, self._exit_ns = int(match[1]), time_ns
+        return Line(time_ns, text)
 
     def _read_chunk(self) -> bytes:
         """The next bytes; empty at the console's end and at the deadline."""
-        assert self._process and self._process.stdout
         fd = self._process.stdout.fileno()
-        while True:
-            left_s = self._left_s()
-            if left_s is not None and left_s <= 0:
-                self._give_up()
-                return b""
+        while (left_s := self._left_s()) is None or left_s > 0:
             if signals.wait_readable(fd, left_s):
                 return os.read(fd, 65536)
+        self._give_up()
+        return b""
 
     def _left_s(self) -> float | None:
         """Seconds to the deadline; None is for ever: a debugger may hold the guest for hours.
@@ -201,49 +162,34 @@ class Guest:
     def _give_up(self) -> None:
         """The time is up: of the guest, or of QEMU after the guest's last word."""
         self._stayed = self._guest_exit is not None
-        self.timed_out = not self._stayed
+        self._timed_out = not self._stayed
         self.stop()
 
     def stop(self) -> None:
         """End QEMU now, kindly first. Does nothing if it has ended."""
-        process = self._process
-        if process is None or process.poll() is not None:
-            return
-        process.terminate()
+        self._process.terminate()
         try:
-            process.wait(STOP_GRACE_S)
+            self._process.wait(STOP_GRACE_S)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self._process.kill()
+            self._process.wait()
 
     def finish(self) -> Result:
         """Read what is left of the console, wait for QEMU's end and say what it means."""
         for _ in self.lines():
             pass
-        assert self._process
         left_s = self._left_s()
         if not self._wait_end(None if left_s is None else max(STOP_GRACE_S, left_s)):
             self._give_up()
         self._stderr.seek(0)
-        text = self._stderr.read(STDERR_MAX_BYTES).decode("utf-8", "replace")
-        stderr = "\n".join(
-            line for line in text.splitlines() if "terminating on signal" not in line
-        )
-        qemu_status = 0 if self._stayed else self._process.returncode
-        status, reason = self._verdict(qemu_status, stderr)
-        return Result(
-            status,
-            self._guest_exit,
-            self._process.returncode,
-            list(self._tail),
-            stderr,
-            reason,
-            max(0, self._starts - 1),
-        )
+        told = self._stderr.read(STDERR_MAX_BYTES).decode("utf-8", "replace").splitlines()
+        stderr = "\n".join(line for line in told if "terminating on signal" not in line)
+        status, reason = self._verdict(0 if self._stayed else self._process.returncode, stderr)
+        return Result(status, self._guest_exit, self._process.returncode, list(self._tail), stderr,
+                      reason, max(0, self._starts - 1))
 
     def _wait_end(self, timeout_s: float | None) -> bool:
         """Wait for QEMU's end; False when the time is up. Its console has ended: it will soon."""
-        assert self._process
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         while self._process.poll() is None:
             if deadline_s is not None and time.monotonic() > deadline_s:
@@ -252,25 +198,21 @@ class Guest:
         return True
 
     def _verdict(self, qemu_status: int, stderr: str) -> tuple[int, str]:
-        guest_exit = self._guest_exit
-        if self.timed_out:
+        """The status that the command answers with, and why in words."""
+        if self._timed_out:
             return STATUS_TIMEOUT, f"time-out after {self.machine.timeout_s:g} s"
         if qemu_status < 0:
             return STATUS_FAILED, f"QEMU was ended by signal {-qemu_status}"
-        if qemu_status and not self._any_output:
+        if qemu_status and not self._tail:
             hints = [hint for pattern, hint in QEMU_HINTS if re.search(pattern, stderr)]
             return STATUS_USAGE, "QEMU refused to start" + (f" ({hints[0]})" if hints else "")
-        if guest_exit is None:
+        if self._guest_exit is None:
             how = ": it reset or powered off the machine" if qemu_status == 0 else ""
-            return (
-                STATUS_FAILED,
-                f"the guest ended without a word{how} (QEMU's status {qemu_status})",
-            )
-        if guest_exit or qemu_status:
-            return (
-                STATUS_FAILED,
-                f"the guest failed: exit {guest_exit}, QEMU's status {qemu_status}",
-            )
+            return STATUS_FAILED, (
+                f"the guest ended without a word{how} (QEMU's status {qemu_status})")
+        if self._guest_exit or qemu_status:
+            return STATUS_FAILED, (
+                f"the guest failed: exit {self._guest_exit}, QEMU's status {qemu_status}")
         return STATUS_OK, ""
 
 

@@ -62,8 +62,8 @@ class ExitStatus(ScriptTest):
     def test_time_out_shows_the_last_lines(self) -> None:
         def late_after_a_line() -> None:
             self.jump_clock()
-            fill = Guest._fill
-            Guest._fill = lambda guest: (fill(guest), (self.folder / "later").touch())
+            take = Guest._take
+            Guest._take = lambda *line: (take(*line), (self.folder / "later").touch())[0]
 
         body = "echo begun; exec sleep infinity"
         done = self.command("--timeout", "600", body=body, before=late_after_a_line)
