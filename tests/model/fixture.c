@@ -7,6 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+const struct fixture_source fixture_sources[FIXTURE_SOURCES] = {
+    {"level", false, MODEL_LINE_LEVEL},
+    {"edge_that_a_fall_does_not_clear", false, MODEL_LINE_EDGE},
+    {"edge_that_a_fall_clears", false, MODEL_LINE_EDGE_CLEARS},
+    {"vector", true, MODEL_LINE_EDGE},
+};
+
+const struct fixture_source fixture_deliveries[FIXTURE_DELIVERIES] = {
+    [FIXTURE_LINE] = {"line", false, MODEL_LINE_EDGE},
+    [FIXTURE_VECTOR] = {"vector", true, MODEL_LINE_EDGE},
+};
+
+uint8_t fixture_block[BLOCK] __attribute__((aligned(FIXTURE_PAGE)));
+
 static void on_event(void *arg, const struct nvme_event *event)
 {
     struct fixture *fixture = arg;
@@ -132,6 +146,41 @@ struct nvme_queue *fixture_poll_queue(struct fixture *fixture)
     fixture_init(fixture);
     fixture_start(fixture, 1, NVME_MODE_POLL);
     return fixture->queues[0];
+}
+
+void fixture_start_on(struct fixture *fixture, const struct fixture_source *source, uint32_t count,
+                      enum nvme_mode mode)
+{
+    fixture_init(fixture);
+    fixture->line.kind = source->kind;
+    if (source->vectors) {
+        fixture_use_vectors(fixture);
+    }
+    fixture_start(fixture, count, mode);
+    /* Admin completions of the start were polled, but an edge was latched. */
+    fixture_interrupts(fixture);
+}
+
+void fixture_interrupt_queues(struct fixture *fixture, uint32_t count)
+{
+    fixture_start_on(fixture, &fixture_deliveries[FIXTURE_LINE], count, NVME_MODE_INTERRUPT);
+}
+
+void fixture_post_with(struct fixture *fixture, uint32_t queue, struct nvme_callback callback)
+{
+    assert_int_equal(nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, fixture_block, callback),
+                     NVME_OK);
+}
+
+void fixture_post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
+{
+    fixture_post_with(fixture, queue, outcome_callback(outcome));
+}
+
+void fixture_submit(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
+{
+    fixture_post(fixture, queue, outcome);
+    nvme_queue_submit(fixture->queues[queue]);
 }
 
 void fixture_finish(struct fixture *fixture)

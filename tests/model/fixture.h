@@ -21,11 +21,22 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Appends a test per case of an array: see fixture_add_cases. */
+#define ADD_CASES(tests, count, function, cases)                                                   \
+    fixture_add_cases(tests, count, function, cases, COUNT_OF(cases), sizeof((cases)[0]))
+
+/* The same for each function of an array. */
+#define ADD_CASES_OF_EACH(tests, count, functions, cases)                                          \
+    for (size_t each = 0; each < COUNT_OF(functions); each++) {                                    \
+        ADD_CASES(tests, count, (functions)[each], cases);                                         \
+    }
+
 enum {
     FIXTURE_QUEUES = 4,
     FIXTURE_EVENTS = 32,
     FIXTURE_DEPTH = 16,
     FIXTURE_PAGE = 4096,
+    BLOCK = 512, /* of the model's first namespace, unless a test changes it */
 };
 
 /* What done() was told: as the callback's argument it keeps count. */
@@ -50,6 +61,26 @@ struct fixture {
     uint32_t vector_masks; /* calls of the hook */
 };
 
+/* Where interrupts come from; a case of a test. */
+struct fixture_source {
+    const char *name;
+    bool vectors;
+    enum model_line_kind kind;
+};
+
+enum { FIXTURE_LINES = 3, FIXTURE_SOURCES };
+
+/* The lines, then vectors. */
+extern const struct fixture_source fixture_sources[FIXTURE_SOURCES];
+
+enum { FIXTURE_LINE, FIXTURE_VECTOR, FIXTURE_DELIVERIES };
+
+/* One line, and vectors: for what no kind of line changes. */
+extern const struct fixture_source fixture_deliveries[FIXTURE_DELIVERIES];
+
+/* The data of the requests that fixture_post makes. */
+extern uint8_t fixture_block[BLOCK];
+
 /* A new world and controller, a configuration of FIXTURE_QUEUES queues; nothing is opened. */
 void fixture_init(struct fixture *fixture);
 
@@ -67,6 +98,20 @@ void fixture_start(struct fixture *fixture, uint32_t count, enum nvme_mode mode)
 
 /* init and start in one, with one poll queue. */
 struct nvme_queue *fixture_poll_queue(struct fixture *fixture);
+
+/* init and start in one, on this source; no interrupt is pending. */
+void fixture_start_on(struct fixture *fixture, const struct fixture_source *source, uint32_t count,
+                      enum nvme_mode mode);
+
+/* The same with interrupt queues on a line of the usual kind. */
+void fixture_interrupt_queues(struct fixture *fixture, uint32_t count);
+
+/* Posts a read of block 0, which must succeed, and rings no doorbell. */
+void fixture_post(struct fixture *fixture, uint32_t queue, struct outcome *outcome);
+void fixture_post_with(struct fixture *fixture, uint32_t queue, struct nvme_callback callback);
+
+/* The same, then rings for all that is posted. */
+void fixture_submit(struct fixture *fixture, uint32_t queue, struct outcome *outcome);
 
 /* Closes the controller, which must succeed, and ends as fixture_drop. */
 void fixture_finish(struct fixture *fixture);

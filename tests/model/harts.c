@@ -4,8 +4,6 @@
 
 #define MS UINT64_C(1000000)
 
-static uint8_t buffer[HARTS_BLOCK] __attribute__((aligned(4096)));
-
 static void share(struct harts *harts, uint32_t irq_hart)
 {
     world.knows_hart = true;
@@ -60,13 +58,8 @@ void harts_finish(struct harts *harts)
 
 void harts_post(struct harts *harts, uint32_t queue)
 {
-    struct fixture *fixture = &harts->fixture;
-
     world.hart = harts->owners[queue];
-    assert_int_equal(nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer,
-                               outcome_callback(&harts->outcomes[queue])),
-                     NVME_OK);
-    nvme_queue_submit(fixture->queues[queue]);
+    fixture_submit(&harts->fixture, queue, &harts->outcomes[queue]);
 }
 
 void harts_answer(struct harts *harts)

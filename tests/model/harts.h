@@ -12,7 +12,6 @@
 #include "fixture.h"
 
 enum {
-    HARTS_BLOCK = 512,
     HARTS_NONE = FIXTURE_QUEUES - 1, /* a hart without a queue, where the test has three owners */
 };
 

@@ -2,8 +2,6 @@
 /* See owner.h. */
 #include "owner.h"
 
-static uint8_t buffer[512] __attribute__((aligned(4096)));
-
 static void done(void *arg, struct nvme_result result);
 
 void owner_post(struct owner *owner)
@@ -14,9 +12,7 @@ void owner_post(struct owner *owner)
     uint64_t due = world.now_ns + owner->latency_ns + (owner->spun ? owner->drag_ns : 0);
 
     owner->due_ns[at] = due > last + gap ? due : last + gap;
-    assert_int_equal(nvme_read(owner->queue, &owner->fixture.ns, 0, 1, buffer,
-                               (struct nvme_callback){done, owner}),
-                     NVME_OK);
+    fixture_post_with(&owner->fixture, 0, (struct nvme_callback){done, owner});
 }
 
 static void done(void *arg, struct nvme_result result)
@@ -40,11 +36,11 @@ void owner_start_prepared(struct owner *owner, uint64_t latency_ns)
     owner->wake_ns = 30 * OWNER_US;
 }
 
-void owner_start(struct owner *owner, bool vectors, uint64_t latency_ns)
+void owner_start(struct owner *owner, const struct fixture_source *source, uint64_t latency_ns)
 {
     memset(owner, 0, sizeof(*owner));
     fixture_init(&owner->fixture);
-    if (vectors) {
+    if (source->vectors) {
         fixture_use_vectors(&owner->fixture);
     }
     owner_start_prepared(owner, latency_ns);

@@ -35,8 +35,8 @@ struct owner {
     bool spun; /* since the last sleep */
 };
 
-/* Opens one queue on a line, or on a vector. */
-void owner_start(struct owner *owner, bool vectors, uint64_t latency_ns);
+/* Opens one queue on this source. */
+void owner_start(struct owner *owner, const struct fixture_source *source, uint64_t latency_ns);
 
 /* The same, fixture_init() and changes to its configuration being done. */
 void owner_start_prepared(struct owner *owner, uint64_t latency_ns);

@@ -183,9 +183,7 @@ int main(void)
     };
     size_t count = 3;
 
-    fixture_add_cases(tests, &count, refusal_says_why, refused_cases, COUNT_OF(refused_cases),
-                      sizeof(refused_cases[0]));
-    fixture_add_cases(tests, &count, points_have_names, name_cases, COUNT_OF(name_cases),
-                      sizeof(name_cases[0]));
+    ADD_CASES(tests, &count, refusal_says_why, refused_cases);
+    ADD_CASES(tests, &count, points_have_names, name_cases);
     return fixture_run("job", tests, count);
 }

@@ -198,13 +198,9 @@ int main(void)
         };
     size_t count = 1;
 
-    fixture_add_cases(tests, &count, linear_starts_do_not_drift, rate_cases, COUNT_OF(rate_cases),
-                      sizeof(rate_cases[0]));
-    fixture_add_cases(tests, &count, poisson_starts_keep_the_rate, rate_cases, COUNT_OF(rate_cases),
-                      sizeof(rate_cases[0]));
-    fixture_add_cases(tests, &count, gaps_are_exponential, seed_cases, COUNT_OF(seed_cases),
-                      sizeof(seed_cases[0]));
-    fixture_add_cases(tests, &count, logarithm_is_right_at_the_edges, bits_cases,
-                      COUNT_OF(bits_cases), sizeof(bits_cases[0]));
+    ADD_CASES(tests, &count, linear_starts_do_not_drift, rate_cases);
+    ADD_CASES(tests, &count, poisson_starts_keep_the_rate, rate_cases);
+    ADD_CASES(tests, &count, gaps_are_exponential, seed_cases);
+    ADD_CASES(tests, &count, logarithm_is_right_at_the_edges, bits_cases);
     return fixture_run("pacing", tests, count);
 }

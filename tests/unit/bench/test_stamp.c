@@ -7,7 +7,6 @@
 #include "stamp.h"
 
 enum {
-    BLOCK = 512,
     LBA = 77,
     GENERATION = 5,
 };
@@ -140,7 +139,6 @@ int main(void)
     };
     size_t count = 6;
 
-    fixture_add_cases(tests, &count, checksum_is_the_known_one, crc_cases, COUNT_OF(crc_cases),
-                      sizeof(crc_cases[0]));
+    ADD_CASES(tests, &count, checksum_is_the_known_one, crc_cases);
     return fixture_run("stamp", tests, count);
 }

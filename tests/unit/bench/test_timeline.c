@@ -122,9 +122,7 @@ int main(void)
     };
     size_t count = 1;
 
-    fixture_add_cases(tests, &count, completions_are_counted_where_they_came, drain_cases,
-                      COUNT_OF(drain_cases), sizeof(drain_cases[0]));
-    fixture_add_cases(tests, &count, intervals_hold_every_completion, step_cases,
-                      COUNT_OF(step_cases), sizeof(step_cases[0]));
+    ADD_CASES(tests, &count, completions_are_counted_where_they_came, drain_cases);
+    ADD_CASES(tests, &count, intervals_hold_every_completion, step_cases);
     return fixture_run("timeline", tests, count);
 }

@@ -8,20 +8,9 @@
 #define MS UINT64_C(1000000)
 
 enum {
-    BLOCK = 512,
     CC_READY = 0x460001,
     STATUS_INTERNAL = 0x006,
 };
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture->queues[queue]);
-}
 
 /* ---- Refused ---------------------------------------------------------------------------- */
 
@@ -75,7 +64,7 @@ static void refused_deletion_on_a_device_that_cannot_be_stopped_is_stuck(void **
     fixture.model->on_demand = true;
     fixture.model->stop_never = true;
     fixture.model->admin_status[NVME_ADMIN_DELETE_SQ] = STATUS_INTERNAL;
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_ERR_STUCK);
     assert_int_equal(outcome.count, 0);
     assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 1);
@@ -108,7 +97,7 @@ static void command_ends_when_an_owner_disables_the_controller(void **state)
     fixture_start(&fixture, 2, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     fixture.model->ready_delay_ns = 50 * MS;
-    post(&fixture, 1, &outcome);
+    fixture_submit(&fixture, 1, &outcome);
     fixture.model->admin_silent = true;
     world.meanwhile_arg = &fixture;
     world.meanwhile[WORLD_AT_RELAX] = owner_finds_it_dead;
@@ -135,7 +124,7 @@ static void failed_controller_takes_no_admin_command(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     fixture.model->on_demand = true;
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     fixture.model->fatal = true;
     for (int i = 0; i < 3; i++) {
         world_advance(NVME_WATCHDOG_PERIOD_NS);
@@ -187,7 +176,6 @@ int main(void)
     };
     size_t count = 4;
 
-    fixture_add_cases(tests, &count, refusal_is_passed_on_and_told, refused_cases,
-                      COUNT_OF(refused_cases), sizeof(refused_cases[0]));
+    ADD_CASES(tests, &count, refusal_is_passed_on_and_told, refused_cases);
     return fixture_run("admin", tests, count);
 }

@@ -5,39 +5,6 @@
 #include "fixture.h"
 #include "nvme_internal.h"
 
-enum {
-    BLOCK = 512,
-};
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture->queues[queue]);
-}
-
-static void start(struct fixture *fixture, uint32_t queues)
-{
-    fixture_init(fixture);
-    fixture_start(fixture, queues, NVME_MODE_INTERRUPT);
-    /* Admin completions of the start were polled, but an edge was latched. */
-    fixture_interrupts(fixture);
-}
-
-struct line_case {
-    const char *name;
-    enum model_line_kind kind;
-};
-
-static const struct line_case line_cases[] = {
-    {"level", MODEL_LINE_LEVEL},
-    {"edge_that_a_fall_does_not_clear", MODEL_LINE_EDGE},
-    {"edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS},
-};
-
 /* Nothing was ever posted there, so no doorbell has told the handler to look. */
 static void entry_on_a_queue_without_requests_does_not_hold_the_line(void **state)
 {
@@ -46,13 +13,13 @@ static void entry_on_a_queue_without_requests_does_not_hold_the_line(void **stat
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 2);
+    fixture_interrupt_queues(&fixture, 2);
     fixture.line.kind = MODEL_LINE_EDGE;
     model_post_entry(fixture.model, 2, entry);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     assert_false(model_level(fixture.model));
     assert_int_equal(fixture_counters(fixture.queues[1]).stale, 1);
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
@@ -65,10 +32,10 @@ static void idle_queue_comes_back_with_its_next_doorbell(void **state)
     struct outcome outcomes[2] = {0};
 
     (void)state;
-    start(&fixture, 2);
+    fixture_interrupt_queues(&fixture, 2);
     for (uint32_t turn = 1; turn <= 3; turn++) {
-        post(&fixture, 0, &outcomes[0]);
-        post(&fixture, 1, &outcomes[1]);
+        fixture_submit(&fixture, 0, &outcomes[0]);
+        fixture_submit(&fixture, 1, &outcomes[1]);
         fixture_interrupts(&fixture);
         assert_int_equal(outcomes[1].count, turn);
         for (uint32_t i = 0; i < 3; i++) {
@@ -95,22 +62,19 @@ static void post_again(void *arg, struct nvme_result result)
     assert_int_equal(result.error, NVME_OK);
     if (reposting->left != 0) {
         reposting->left--;
-        assert_int_equal(nvme_read(reposting->fixture->queues[0], &reposting->fixture->ns, 0, 1,
-                                   buffer, callback),
-                         NVME_OK);
+        fixture_post_with(reposting->fixture, 0, callback);
     }
 }
 
 /* The device is done with each request at its doorbell: the line never falls. */
 static void line_that_stays_busy_leaves_the_trap_and_comes_back(void **state)
 {
-    const struct line_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     struct reposting reposting = {&fixture, 29};
     uint32_t claims;
 
-    start(&fixture, 1);
-    fixture.line.kind = this->kind;
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     post_again(&reposting, (struct nvme_result){0});
     nvme_queue_submit(fixture.queues[0]);
     claims = fixture_interrupts(&fixture);
@@ -123,13 +87,13 @@ static void line_that_stays_busy_leaves_the_trap_and_comes_back(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[2 + COUNT_OF(line_cases)] = {
+    struct CMUnitTest tests[2 + FIXTURE_LINES] = {
         cmocka_unit_test(entry_on_a_queue_without_requests_does_not_hold_the_line),
         cmocka_unit_test(idle_queue_comes_back_with_its_next_doorbell),
     };
     size_t count = 2;
 
     fixture_add_cases(tests, &count, line_that_stays_busy_leaves_the_trap_and_comes_back,
-                      line_cases, COUNT_OF(line_cases), sizeof(line_cases[0]));
+                      fixture_sources, FIXTURE_LINES, sizeof(fixture_sources[0]));
     return fixture_run("activity", tests, count);
 }

@@ -8,47 +8,16 @@
 
 #define MS UINT64_C(1000000)
 
-enum {
-    BLOCK = 512,
-};
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture->queues[queue]);
-}
-
-static void start(struct fixture *fixture, bool vectors)
-{
-    fixture_init(fixture);
-    if (vectors) {
-        fixture_use_vectors(fixture);
-    }
-    fixture_start(fixture, 1, NVME_MODE_INTERRUPT);
-    fixture_interrupts(fixture);
-}
-
-struct source_case {
-    const char *name;
-    bool vectors;
-};
-
-static const struct source_case source_cases[] = {{"line", false}, {"vector", true}};
-
 /* The thread is first, interrupts off; each interrupt finds nothing. */
 static void owner_that_is_faster_than_its_handler_makes_no_storm(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
 
-    start(&fixture, this->vectors);
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     for (uint32_t i = 0; i < 3 * NVME_STORM_CLAIMS; i++) {
-        post(&fixture, 0, &outcome);
+        fixture_submit(&fixture, 0, &outcome);
         assert_int_equal(nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH), 1);
         fixture_interrupts(&fixture);
     }
@@ -61,10 +30,10 @@ static void owner_that_is_faster_than_its_handler_makes_no_storm(void **state)
 
 static void slow_claims_for_nothing_are_borne(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
 
-    start(&fixture, this->vectors);
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     for (uint32_t i = 0; i < 4 * NVME_STORM_CLAIMS; i++) {
         fixture_claim(&fixture, 0);
         world_advance(NVME_STORM_PERIOD_NS / (NVME_STORM_CLAIMS - 1) + 1);
@@ -76,11 +45,11 @@ static void slow_claims_for_nothing_are_borne(void **state)
 /* Each storm lasts twice as long as the one before; meanwhile the watchdog services. */
 static void storm_is_forgiven_by_the_watch(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
 
-    start(&fixture, this->vectors);
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     for (uint64_t length_ms = NVME_STORM_PARDON_NS / MS; length_ms <= 4000; length_ms *= 2) {
         uint64_t waited_ms = 0;
 
@@ -90,7 +59,7 @@ static void storm_is_forgiven_by_the_watch(void **state)
         assert_int_equal(nvme_queue_closed(fixture.queues[0]), NVME_CLOSED_STORM);
         assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
         outcome = (struct outcome){0};
-        post(&fixture, 0, &outcome);
+        fixture_submit(&fixture, 0, &outcome);
         for (; nvme_queue_closed(fixture.queues[0]) != 0; waited_ms += 10) {
             assert_true(outcome.count == 1 || waited_ms <= 20);
             world_advance(10 * MS);
@@ -99,7 +68,7 @@ static void storm_is_forgiven_by_the_watch(void **state)
         assert_int_equal(waited_ms, length_ms);
         assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_INTERRUPT);
         fixture_interrupts(&fixture);
-        post(&fixture, 0, &outcome);
+        fixture_submit(&fixture, 0, &outcome);
         assert_int_equal(fixture_interrupts(&fixture), 1);
         assert_int_equal(outcome.count, 2);
     }
@@ -113,8 +82,8 @@ static void enter_twice_and_exit_once_opens_the_line(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, false);
-    post(&fixture, 0, &outcome);
+    fixture_interrupt_queues(&fixture, 1);
+    fixture_submit(&fixture, 0, &outcome);
     nvme_irq_enter(fixture.controller);
     nvme_irq_enter(fixture.controller);
     assert_int_equal(nvme_queue_closed(fixture.queues[0]), NVME_CLOSED_ENTERED);
@@ -122,7 +91,7 @@ static void enter_twice_and_exit_once_opens_the_line(void **state)
     assert_int_equal(nvme_queue_closed(fixture.queues[0]), 0);
     assert_false(fixture_masked(&fixture, 0));
     /* A second exit makes an edge if anything is left. */
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     fixture.line.pending = false;
     nvme_irq_exit(fixture.controller, 0);
     assert_true(fixture.line.pending);
@@ -133,18 +102,18 @@ static void enter_twice_and_exit_once_opens_the_line(void **state)
 /* Whatever keeps the source closed, and whoever forgot it. */
 static void watch_services_behind_every_reason_within_20_ms(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
 
     for (uint32_t reason = NVME_CLOSED_POLLED; reason <= NVME_CLOSED_QUEUE; reason <<= 1) {
         struct fixture fixture;
         struct outcome outcome = {0};
 
-        start(&fixture, this->vectors);
+        fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
         nvme_source_close(fixture.queues[0]->source, reason);
         if (reason == NVME_CLOSED_STORM) {
             fixture.queues[0]->source->pardon_ns = UINT64_MAX;
         }
-        post(&fixture, 0, &outcome);
+        fixture_submit(&fixture, 0, &outcome);
         for (uint32_t i = 0; i < 2; i++) {
             world_advance(10 * MS);
             nvme_queue_watchdog(fixture.queues[0], world.now_ns);
@@ -159,7 +128,7 @@ static void watch_services_behind_every_reason_within_20_ms(void **state)
 /* What the embedder prints of a deadline: the interrupts came, or why they did not. */
 static void deadline_tells_why_the_source_is_closed(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     static const uint32_t reasons[] = {0, NVME_CLOSED_ENTERED,
                                        NVME_CLOSED_POLLED | NVME_CLOSED_ENTERED};
 
@@ -167,10 +136,10 @@ static void deadline_tells_why_the_source_is_closed(void **state)
         struct fixture fixture;
         struct outcome outcome = {0};
 
-        start(&fixture, this->vectors);
+        fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
         nvme_source_close(fixture.queues[0]->source, reasons[i]);
         fixture.model->hang_next = 1;
-        post(&fixture, 0, &outcome);
+        fixture_submit(&fixture, 0, &outcome);
         while (outcome.count == 0) {
             world_advance(100 * MS);
             nvme_queue_watchdog(fixture.queues[0], world.now_ns);
@@ -223,9 +192,9 @@ static void ipi_leaves_a_poll_queue_alone(void **state)
     fixture_init(&fixture);
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]), NVME_OK);
-    post(&fixture, 0, &answered);
+    fixture_submit(&fixture, 0, &answered);
     fixture.model->hang_next = 1;
-    post(&fixture, 1, &hung);
+    fixture_submit(&fixture, 1, &hung);
     while (nvme_controller_state_load(fixture.controller) != NVME_CONTROLLER_FAILED) {
         world_advance(100 * MS);
         nvme_queue_watchdog(fixture.queues[1], world.now_ns);
@@ -253,7 +222,7 @@ static void budget_of_0_does_nothing(void **state)
     fixture_init(&fixture);
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     for (uint32_t lap = 0; lap < 3 * FIXTURE_DEPTH; lap++) {
-        post(&fixture, 0, &outcome);
+        fixture_submit(&fixture, 0, &outcome);
         assert_int_equal(nvme_queue_reap(fixture.queues[0], 0), 0);
         assert_int_equal(outcome.count, lap);
         assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
@@ -336,7 +305,7 @@ static void handle_is_there_when_the_source_opens(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[4 + 5 * COUNT_OF(source_cases) + COUNT_OF(handle_cases)] = {
+    struct CMUnitTest tests[4 + 5 * COUNT_OF(fixture_deliveries) + COUNT_OF(handle_cases)] = {
         cmocka_unit_test(enter_twice_and_exit_once_opens_the_line),
         cmocka_unit_test(every_reason_has_a_phrase_of_its_own),
         cmocka_unit_test(ipi_leaves_a_poll_queue_alone),
@@ -351,11 +320,7 @@ int main(void)
     };
     size_t count = 4;
 
-    for (size_t i = 0; i < COUNT_OF(on_each); i++) {
-        fixture_add_cases(tests, &count, on_each[i], source_cases, COUNT_OF(source_cases),
-                          sizeof(source_cases[0]));
-    }
-    fixture_add_cases(tests, &count, handle_is_there_when_the_source_opens, handle_cases,
-                      COUNT_OF(handle_cases), sizeof(handle_cases[0]));
+    ADD_CASES_OF_EACH(tests, &count, on_each, fixture_deliveries);
+    ADD_CASES(tests, &count, handle_is_there_when_the_source_opens, handle_cases);
     return fixture_run("closed", tests, count);
 }

@@ -5,19 +5,6 @@
 #include "fixture.h"
 #include "nvme_bench.h"
 
-enum {
-    BLOCK = 512,
-};
-
-static uint8_t buffer[8 * BLOCK] __attribute__((aligned(4096)));
-
-static void post_read(struct fixture *fixture, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[0], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-}
-
 /* ---- Entries that the device should not have written ------------------------------------ */
 
 struct hostile_case {
@@ -40,8 +27,7 @@ static void post_one(struct fixture *fixture, struct outcome *outcome)
 {
     fixture_poll_queue(fixture);
     fixture->model->on_demand = true;
-    post_read(fixture, outcome);
-    nvme_queue_submit(fixture->queues[0]);
+    fixture_submit(fixture, 0, outcome);
 }
 
 static void hostile_entry_is_counted_and_ends_nobody(void **state)
@@ -129,8 +115,7 @@ static void duplicate_entry_ends_its_request_once(void **state)
 
     (void)state;
     fixture_poll_queue(&fixture);
-    post_read(&fixture, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     model_post_entry(fixture.model, 1,
                      (struct nvme_completion){
                          .sq = 1U << 16 | 1,
@@ -153,13 +138,11 @@ static void late_entry_does_not_end_the_slots_next_request(void **state)
     fixture_init(&fixture);
     fixture.config.depth_entries = 2; /* one slot */
     fixture_start(&fixture, 1, NVME_MODE_POLL);
-    post_read(&fixture, &first);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &first);
     old = fixture.model->last.cdw0 >> 16;
     nvme_queue_reap(fixture.queues[0], 10);
     fixture.model->on_demand = true;
-    post_read(&fixture, &second);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &second);
     model_post_entry(fixture.model, 1, (struct nvme_completion){.sq = 1U << 16, .status = old});
     nvme_queue_reap(fixture.queues[0], 10);
     assert_int_equal(second.count, 0);
@@ -175,6 +158,7 @@ static void out_of_order_completions_find_their_requests(void **state)
     struct fixture fixture;
     struct outcome outcomes[6] = {0};
     static const uint32_t order[] = {3, 0, 3, 1, 1, 0}; /* indices into what is left */
+    static uint8_t buffer[COUNT_OF(outcomes) * BLOCK] __attribute__((aligned(4)));
 
     (void)state;
     fixture_poll_queue(&fixture);
@@ -206,7 +190,7 @@ static void raw_queue_tells_where_to_begin_and_can_only_be_closed(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < FIXTURE_DEPTH + 3; i++) {
-        post_read(&fixture, &outcome);
+        fixture_post(&fixture, 0, &outcome);
         nvme_queue_submit(queue);
         nvme_queue_reap(queue, 1);
     }
@@ -218,7 +202,7 @@ static void raw_queue_tells_where_to_begin_and_can_only_be_closed(void **state)
     assert_ptr_equal(ring.sq_doorbell, fixture.model->bar + NVME_REG_DOORBELLS + 8);
     assert_ptr_equal(ring.cq_doorbell, fixture.model->bar + NVME_REG_DOORBELLS + 12);
     assert_int_equal(nvme_queue_enter_raw(queue, &ring), NVME_ERR_STATE);
-    assert_int_equal(nvme_read(queue, &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
+    assert_int_equal(nvme_read(queue, &fixture.ns, 0, 1, fixture_block, outcome_callback(&outcome)),
                      NVME_ERR_STATE);
     assert_int_equal(nvme_queue_reap(queue, 1), 0);
     assert_int_equal(nvme_queue_close(queue), NVME_OK);
@@ -233,7 +217,7 @@ static void queue_with_requests_gives_no_raw_ring(void **state)
 
     (void)state;
     fixture_poll_queue(&fixture);
-    post_read(&fixture, &outcome);
+    fixture_post(&fixture, 0, &outcome);
     assert_int_equal(nvme_queue_enter_raw(fixture.queues[0], &ring), NVME_ERR_STATE);
     nvme_queue_submit(fixture.queues[0]);
     nvme_queue_reap(fixture.queues[0], 1);
@@ -265,9 +249,7 @@ int main(void)
     };
     size_t count = 6;
 
-    fixture_add_cases(tests, &count, hostile_entry_is_counted_and_ends_nobody, hostile_cases,
-                      COUNT_OF(hostile_cases), sizeof(hostile_cases[0]));
-    fixture_add_cases(tests, &count, bent_entry_ends_its_request, bent_cases, COUNT_OF(bent_cases),
-                      sizeof(bent_cases[0]));
+    ADD_CASES(tests, &count, hostile_entry_is_counted_and_ends_nobody, hostile_cases);
+    ADD_CASES(tests, &count, bent_entry_ends_its_request, bent_cases);
     return fixture_run("completion", tests, count);
 }

@@ -7,11 +7,8 @@
 #include "nvme_internal.h"
 
 enum {
-    BLOCK = 512,
     QUEUES = 2,
 };
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
 
 /* Fails unless body() ends in a panic whose reason has this word in it. */
 static void expect_panic(void (*body)(void *), void *arg, const char *word)
@@ -87,10 +84,7 @@ static void claim_amid_administration_panics(void **state)
     fixture_start(&fixture, QUEUES, NVME_MODE_INTERRUPT);
     fixture_interrupts(&fixture);
     if (this->finds) {
-        assert_int_equal(
-            nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
-            NVME_OK);
-        nvme_queue_submit(fixture.queues[0]);
+        fixture_submit(&fixture, 0, &outcome);
     }
     world.meanwhile_arg = &fixture;
     world.meanwhile[WORLD_AT_DOORBELL] = this->handler;
@@ -123,10 +117,7 @@ static void claims_around_administration_are_normal(void **state)
         struct outcome outcome = {0};
 
         administer(&fixture);
-        assert_int_equal(
-            nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
-            NVME_OK);
-        nvme_queue_submit(fixture.queues[0]);
+        fixture_submit(&fixture, 0, &outcome);
         assert_true(fixture_interrupts(&fixture) != 0);
         outcome_check_ok(&outcome, BLOCK);
         assert_int_equal(fixture.controller->line.notes, 0); /* a claim stays short */
@@ -301,7 +292,7 @@ static void nested_drain_of_any_budget_panics(void **state)
         struct nvme_callback callback = {drain_in_done, &nesting};
 
         nesting.queue = fixture_poll_queue(&fixture);
-        assert_int_equal(nvme_read(nesting.queue, &fixture.ns, 0, 1, buffer,
+        assert_int_equal(nvme_read(nesting.queue, &fixture.ns, 0, 1, fixture_block,
                                    trap ? outcome_callback(&outcome) : callback),
                          NVME_OK);
         nvme_queue_submit(nesting.queue);
@@ -322,10 +313,7 @@ static void any_budget_is_one(void **state)
     fixture_poll_queue(&fixture);
     for (uint32_t i = 1; i <= 2 * FIXTURE_DEPTH; i++) {
         assert_int_equal(nvme_queue_reap(fixture.queues[0], UINT32_MAX), 0);
-        assert_int_equal(
-            nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
-            NVME_OK);
-        nvme_queue_submit(fixture.queues[0]);
+        fixture_submit(&fixture, 0, &outcome);
         nvme_queue_leave(fixture.queues[0]);
         assert_int_equal(nvme_queue_reap(fixture.queues[0], UINT32_MAX), 1);
         assert_int_equal(outcome.count, i);
@@ -346,9 +334,7 @@ int main(void)
     };
     size_t count = 5;
 
-    fixture_add_cases(tests, &count, claim_amid_administration_panics, meeting_cases,
-                      COUNT_OF(meeting_cases), sizeof(meeting_cases[0]));
-    fixture_add_cases(tests, &count, call_in_a_wrong_context_panics, context_cases,
-                      COUNT_OF(context_cases), sizeof(context_cases[0]));
+    ADD_CASES(tests, &count, claim_amid_administration_panics, meeting_cases);
+    ADD_CASES(tests, &count, call_in_a_wrong_context_panics, context_cases);
     return fixture_run("contexts", tests, count);
 }

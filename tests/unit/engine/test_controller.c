@@ -5,10 +5,6 @@
  */
 #include "fixture.h"
 
-enum {
-    BLOCK = 512,
-};
-
 /* Position of the first write of a register with the given bits in it, after `from`. */
 static uint32_t find_write(const struct model *model, uint32_t from, uint32_t offset, uint32_t bits)
 {
@@ -384,11 +380,8 @@ int main(void)
         };
     size_t count = 9;
 
-    fixture_add_cases(tests, &count, trouble_ends_bring_up_in_bounded_time_with_its_name,
-                      trouble_cases, COUNT_OF(trouble_cases), sizeof(trouble_cases[0]));
-    fixture_add_cases(tests, &count, admin_command_is_not_awaited_longer_than_needed, silence_cases,
-                      COUNT_OF(silence_cases), sizeof(silence_cases[0]));
-    fixture_add_cases(tests, &count, variant_works_and_is_said, variant_cases,
-                      COUNT_OF(variant_cases), sizeof(variant_cases[0]));
+    ADD_CASES(tests, &count, trouble_ends_bring_up_in_bounded_time_with_its_name, trouble_cases);
+    ADD_CASES(tests, &count, admin_command_is_not_awaited_longer_than_needed, silence_cases);
+    ADD_CASES(tests, &count, variant_works_and_is_said, variant_cases);
     return fixture_run("controller", tests, count);
 }

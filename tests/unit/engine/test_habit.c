@@ -4,18 +4,6 @@
 
 #define US OWNER_US
 
-struct source_case {
-    const char *name;
-    bool vectors;
-};
-
-static const struct source_case source_cases[] = {{"line", false}, {"vector", true}};
-
-static void start(struct owner *owner, const struct source_case *on, uint64_t latency_ns)
-{
-    owner_start(owner, on->vectors, latency_ns);
-}
-
 /* Share of `count` completions that were slept for, in per cent. */
 static uint64_t slept_share(struct owner *owner, uint32_t count)
 {
@@ -43,7 +31,7 @@ static void cheaper_policy_is_kept(void **state)
     const struct policy_case *this = *state;
     struct owner owner;
 
-    owner_start(&owner, false, this->latency_ns);
+    owner_start(&owner, &fixture_deliveries[FIXTURE_LINE], this->latency_ns);
     owner.wake_ns = this->wake_ns;
     owner.drag_ns = this->drag_ns;
     owner.depth = 1;
@@ -57,7 +45,7 @@ static void policy_follows_its_cost(void **state)
 {
     struct owner owner;
 
-    start(&owner, *state, 20 * US);
+    owner_start(&owner, *state, 20 * US);
     owner.depth = 1;
     for (uint32_t i = 0; i < 3; i++) {
         owner.drag_ns = 100 * US;
@@ -76,7 +64,7 @@ static void probes_become_rarer(void **state)
     struct owner owner;
     uint64_t first, later;
 
-    start(&owner, *state, 20 * US);
+    owner_start(&owner, *state, 20 * US);
     owner.depth = 1;
     first = owner_interrupts(&owner, 10000);
     owner_run(&owner, 100000);
@@ -92,7 +80,7 @@ static void pauses_teach_nothing(void **state)
     struct owner owner;
     uint64_t interrupts = 0;
 
-    start(&owner, *state, 20 * US);
+    owner_start(&owner, *state, 20 * US);
     for (uint32_t i = 0; i < 200; i++) {
         owner.depth = 1;
         interrupts += owner_interrupts(&owner, 20);
@@ -107,7 +95,7 @@ static void pauses_teach_nothing(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[3 * COUNT_OF(source_cases) + COUNT_OF(policy_cases)] = {0};
+    struct CMUnitTest tests[3 * COUNT_OF(fixture_deliveries) + COUNT_OF(policy_cases)] = {0};
     static const CMUnitTestFunction on_each[] = {
         policy_follows_its_cost,
         probes_become_rarer,
@@ -115,11 +103,7 @@ int main(void)
     };
     size_t count = 0;
 
-    for (size_t i = 0; i < COUNT_OF(on_each); i++) {
-        fixture_add_cases(tests, &count, on_each[i], source_cases, COUNT_OF(source_cases),
-                          sizeof(source_cases[0]));
-    }
-    fixture_add_cases(tests, &count, cheaper_policy_is_kept, policy_cases, COUNT_OF(policy_cases),
-                      sizeof(policy_cases[0]));
+    ADD_CASES_OF_EACH(tests, &count, on_each, fixture_deliveries);
+    ADD_CASES(tests, &count, cheaper_policy_is_kept, policy_cases);
     return fixture_run("policy", tests, count);
 }

@@ -14,18 +14,6 @@ enum {
     PROBE_OF_LATE = 128, /* completions 62 us apart that a probe takes at most */
 };
 
-struct source_case {
-    const char *name;
-    bool vectors;
-};
-
-static const struct source_case source_cases[] = {{"line", false}, {"vector", true}};
-
-static void start(struct owner *owner, const struct source_case *on, uint64_t latency_ns)
-{
-    owner_start(owner, on->vectors, latency_ns);
-}
-
 /* How long the owner looks before it sleeps, with a device that is silent from now on. */
 static uint64_t spin_time(struct owner *owner)
 {
@@ -50,7 +38,7 @@ static void completions_that_come_soon_are_polled(void **state)
     struct owner owner;
     uint32_t writes;
 
-    start(&owner, *state, 20 * US);
+    owner_start(&owner, *state, 20 * US);
     owner.depth = 1;
     writes = fixture_mask_writes(&owner.fixture);
     assert_int_equal(owner_interrupts(&owner, UNPROBED), 0);
@@ -65,7 +53,7 @@ static void completions_that_come_late_are_slept_for(void **state)
     uint32_t writes;
     uint32_t looks;
 
-    start(&owner, *state, 500 * US);
+    owner_start(&owner, *state, 500 * US);
     owner.depth = 1;
     owner_run(&owner, 20);
     writes = fixture_mask_writes(&owner.fixture);
@@ -81,7 +69,7 @@ static void owner_learns_again(void **state)
 {
     struct owner owner;
 
-    start(&owner, *state, 20 * US);
+    owner_start(&owner, *state, 20 * US);
     owner.depth = 1;
     for (uint32_t i = 0; i < 2; i++) {
         owner.latency_ns = 500 * US;
@@ -98,7 +86,7 @@ static void nothing_outstanding_is_nothing_to_spin_for(void **state)
 {
     struct owner owner;
 
-    start(&owner, *state, 20 * US);
+    owner_start(&owner, *state, 20 * US);
     assert_true(nvme_queue_arm(owner.queue));
     owner.depth = 1;
     owner_run(&owner, 10);
@@ -116,7 +104,7 @@ static void junk_does_not_look_like_an_end(void **state)
     struct owner owner;
     struct nvme_completion entry = {.sq = 1 << 16, .status = 0x7777};
 
-    start(&owner, *state, 20 * US);
+    owner_start(&owner, *state, 20 * US);
     owner.depth = 1;
     owner_run(&owner, 10);
     model_post_entry(owner.fixture.model, 1, entry);
@@ -138,7 +126,7 @@ static void completions_that_lead_to_no_posts_are_slept_for(void **state)
     struct owner owner;
     uint64_t before = 0;
 
-    start(&owner, *state, 20 * US);
+    owner_start(&owner, *state, 20 * US);
     for (uint32_t i = 0; i < 40; i++) {
         if (i == 10) {
             before = fixture_counters(owner.queue).interrupts;
@@ -167,7 +155,7 @@ static void interrupts_for_each_request_fall_as_load_rises(void **state)
         struct owner owner;
         uint64_t interrupts;
 
-        start(&owner, *state, 500 * US);
+        owner_start(&owner, *state, 500 * US);
         owner.depth = depth;
         owner_run(&owner, 100);
         interrupts = owner_interrupts(&owner, 400);
@@ -230,7 +218,7 @@ static void one_look_in_eight_reads_the_clock(void **state)
     struct owner owner;
     uint32_t looks = 0;
 
-    start(&owner, *state, 20 * US);
+    owner_start(&owner, *state, 20 * US);
     owner.depth = 1;
     owner_run(&owner, 10);
     clock_reads = 0;
@@ -261,7 +249,7 @@ static void entry_at_the_last_look_is_taken_awake(void **state)
     struct owner owner;
     uint32_t writes;
 
-    start(&owner, *state, 500 * US);
+    owner_start(&owner, *state, 500 * US);
     owner.depth = 1;
     owner_run(&owner, 20);
     writes = fixture_mask_writes(&owner.fixture);
@@ -277,7 +265,7 @@ static void entry_at_the_last_look_is_taken_awake(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[9 * COUNT_OF(source_cases) + COUNT_OF(budget_cases)] = {0};
+    struct CMUnitTest tests[9 * COUNT_OF(fixture_deliveries) + COUNT_OF(budget_cases)] = {0};
     static const CMUnitTestFunction on_each[] = {
         completions_that_come_soon_are_polled,
         completions_that_come_late_are_slept_for,
@@ -291,11 +279,7 @@ int main(void)
     };
     size_t count = 0;
 
-    for (size_t i = 0; i < COUNT_OF(on_each); i++) {
-        fixture_add_cases(tests, &count, on_each[i], source_cases, COUNT_OF(source_cases),
-                          sizeof(source_cases[0]));
-    }
-    fixture_add_cases(tests, &count, owner_spins_within_bounds, budget_cases,
-                      COUNT_OF(budget_cases), sizeof(budget_cases[0]));
+    ADD_CASES_OF_EACH(tests, &count, on_each, fixture_deliveries);
+    ADD_CASES(tests, &count, owner_spins_within_bounds, budget_cases);
     return fixture_run("hybrid", tests, count);
 }

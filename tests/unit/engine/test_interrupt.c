@@ -5,55 +5,21 @@
  */
 #include "fixture.h"
 
-enum {
-    BLOCK = 512,
-};
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture->queues[queue]);
-}
-
-static void start(struct fixture *fixture, uint32_t queues)
-{
-    fixture_init(fixture);
-    fixture_start(fixture, queues, NVME_MODE_INTERRUPT);
-    /* Admin completions of the start were polled, but an edge was latched. */
-    fixture_interrupts(fixture);
-}
-
 /* ---- The handler ------------------------------------------------------------------------ */
-
-struct line_case {
-    const char *name;
-    enum model_line_kind kind;
-};
-
-static const struct line_case line_cases[] = {
-    {"level", MODEL_LINE_LEVEL},
-    {"edge_that_a_fall_does_not_clear", MODEL_LINE_EDGE},
-    {"edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS},
-};
 
 /* Completions come one by one, also between the drain and the end of the handler. */
 static void no_interrupt_is_lost(void **state)
 {
-    const struct line_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
     uint32_t posted = 0;
 
-    start(&fixture, 2);
-    fixture.line.kind = this->kind;
+    fixture_start_on(&fixture, this, 2, NVME_MODE_INTERRUPT);
     fixture.model->on_demand = true;
     for (uint32_t turn = 0; turn < 500; turn++) {
         while (nvme_queue_outstanding(fixture.queues[turn % 2]) < 8) {
-            post(&fixture, turn % 2, &outcome);
+            fixture_submit(&fixture, turn % 2, &outcome);
             posted++;
         }
         model_step(fixture.model, 1 + turn % 5);
@@ -79,9 +45,9 @@ static void handler_drains_every_queue_and_writes_no_mask(void **state)
     uint32_t writes;
 
     (void)state;
-    start(&fixture, 3);
+    fixture_interrupt_queues(&fixture, 3);
     for (uint32_t i = 0; i < 3; i++) {
-        post(&fixture, i, &outcomes[i]);
+        fixture_submit(&fixture, i, &outcomes[i]);
     }
     writes = fixture.model->write_count;
     assert_true(model_line_claim(&fixture.line));
@@ -102,7 +68,7 @@ static void spurious_claim_rings_nothing_and_is_counted(void **state)
     uint32_t doorbells;
 
     (void)state;
-    start(&fixture, 1);
+    fixture_interrupt_queues(&fixture, 1);
     doorbells = fixture.model->doorbell_count;
     assert_int_equal(nvme_irq_handle(&fixture.controller, 1), 0);
     assert_int_equal(fixture.model->doorbell_count, doorbells);
@@ -117,7 +83,7 @@ static void admin_entry_that_nobody_awaits_does_not_hold_the_line(void **state)
     struct nvme_completion entry = {.status = 0x7777};
 
     (void)state;
-    start(&fixture, 1);
+    fixture_interrupt_queues(&fixture, 1);
     model_post_entry(fixture.model, 0, entry);
     assert_true(model_level(fixture.model));
     assert_int_equal(fixture_interrupts(&fixture), 1);
@@ -132,10 +98,10 @@ static void poll_queue_on_the_controller_is_left_to_its_owner(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 1);
+    fixture_interrupt_queues(&fixture, 1);
     assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]), NVME_OK);
     fixture_interrupts(&fixture);
-    post(&fixture, 1, &outcome);
+    fixture_submit(&fixture, 1, &outcome);
     assert_false(fixture.line.pending);
     assert_int_equal(nvme_irq_handle(&fixture.controller, 1), 0);
     assert_int_equal(outcome.count, 0);
@@ -150,8 +116,8 @@ static void bottom_half_drains_between_enter_and_exit(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 1);
-    post(&fixture, 0, &outcome);
+    fixture_interrupt_queues(&fixture, 1);
+    fixture_submit(&fixture, 0, &outcome);
     assert_true(model_line_claim(&fixture.line));
     nvme_irq_enter(fixture.controller);
     model_line_complete(&fixture.line);
@@ -170,9 +136,9 @@ static void what_a_bottom_half_leaves_interrupts_again(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 1);
-    post(&fixture, 0, &outcome);
-    post(&fixture, 0, &outcome);
+    fixture_interrupt_queues(&fixture, 1);
+    fixture_submit(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     assert_true(model_line_claim(&fixture.line));
     nvme_irq_enter(fixture.controller);
     model_line_complete(&fixture.line);
@@ -191,11 +157,11 @@ static void storm_masks_the_line_at_its_bound_and_not_before(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 1);
+    fixture_interrupt_queues(&fixture, 1);
     for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
         nvme_irq_handle(&fixture.controller, 1);
     }
-    post(&fixture, 0, &outcome); /* one completion begins the count anew, */
+    fixture_submit(&fixture, 0, &outcome); /* one completion begins the count anew, */
     assert_int_equal(nvme_irq_handle(&fixture.controller, 1), 1);
     for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) { /* and the first claim may be for it */
         nvme_irq_handle(&fixture.controller, 1);
@@ -208,7 +174,7 @@ static void storm_masks_the_line_at_its_bound_and_not_before(void **state)
     assert_false(nvme_queue_arm(fixture.queues[0]));
     assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).value, NVME_STORM_CLAIMS);
     outcome = (struct outcome){0};
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
@@ -219,7 +185,7 @@ static void claims_of_a_foreign_device_are_no_storm(void **state)
     struct fixture fixture;
 
     (void)state;
-    start(&fixture, 1);
+    fixture_interrupt_queues(&fixture, 1);
     for (uint32_t i = 0; i < 2 * NVME_STORM_CLAIMS; i++) {
         nvme_irq_handle(&fixture.controller, 1);
         nvme_irq_other_device(&fixture.controller, 1);
@@ -241,7 +207,7 @@ static void second_owner_on_one_line_is_refused(void **state)
     struct nvme_queue *queue = NULL;
 
     (void)state;
-    start(&fixture, 1);
+    fixture_interrupt_queues(&fixture, 1);
     assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &queue), NVME_ERR_INTERRUPT);
     assert_null(queue);
     config.owner = 0;
@@ -262,9 +228,9 @@ static void arm_says_whether_sleeping_is_safe(void **state)
     uint64_t reads;
 
     (void)state;
-    start(&fixture, 1);
+    fixture_interrupt_queues(&fixture, 1);
     fixture.model->on_demand = true;
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     reads = world.register_reads;
     assert_true(nvme_queue_arm(fixture.queues[0]));
     model_step(fixture.model, 1);
@@ -292,8 +258,8 @@ static void admin_command_amid_io_loses_no_interrupt(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 1);
-    post(&fixture, 0, &outcome);
+    fixture_interrupt_queues(&fixture, 1);
+    fixture_submit(&fixture, 0, &outcome);
     fixture.line.pending = false; /* a falling line cleared it, or the hart took it too early */
     assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_OK);
     assert_int_equal(fixture.model->interrupt_mask, 0);
@@ -313,7 +279,7 @@ static void line_of_two_controllers_is_drained_as_one(void **state)
     struct outcome outcomes[2] = {0};
 
     (void)state;
-    start(&first, 1);
+    fixture_interrupt_queues(&first, 1);
     fixture_init_more(&second);
     second.model->line = &first.line;
     fixture_start(&second, 1, NVME_MODE_INTERRUPT);
@@ -323,14 +289,14 @@ static void line_of_two_controllers_is_drained_as_one(void **state)
         /* Only one of them has work, in turns: the other's claims are no storm. */
         struct fixture *busy = turn % 2 == 0 ? &first : &second;
 
-        post(busy, 0, &outcomes[turn % 2]);
+        fixture_submit(busy, 0, &outcomes[turn % 2]);
         assert_true(model_line_claim(&first.line));
         assert_true(nvme_irq_handle(both, 2) <= 2);
         model_line_complete(&first.line);
         assert_int_equal(outcomes[turn % 2].count, (turn + 1) / 2);
     }
-    post(&first, 0, &outcomes[0]);
-    post(&second, 0, &outcomes[1]);
+    fixture_submit(&first, 0, &outcomes[0]);
+    fixture_submit(&second, 0, &outcomes[1]);
     assert_int_equal(nvme_irq_handle(both, 2), 2);
     assert_int_equal(fixture_counters(first.queues[0]).spurious, 0);
     assert_false(fixture_saw(&first, NVME_EVENT_INTERRUPT_STORM));
@@ -343,7 +309,7 @@ static void line_of_two_controllers_is_drained_as_one(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[12 + COUNT_OF(line_cases)] = {
+    struct CMUnitTest tests[12 + FIXTURE_LINES] = {
         cmocka_unit_test(handler_drains_every_queue_and_writes_no_mask),
         cmocka_unit_test(spurious_claim_rings_nothing_and_is_counted),
         cmocka_unit_test(admin_entry_that_nobody_awaits_does_not_hold_the_line),
@@ -360,7 +326,7 @@ int main(void)
     };
     size_t count = 12;
 
-    fixture_add_cases(tests, &count, no_interrupt_is_lost, line_cases, COUNT_OF(line_cases),
-                      sizeof(line_cases[0]));
+    fixture_add_cases(tests, &count, no_interrupt_is_lost, fixture_sources, FIXTURE_LINES,
+                      sizeof(fixture_sources[0]));
     return fixture_run("interrupt", tests, count);
 }

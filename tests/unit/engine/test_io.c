@@ -8,7 +8,6 @@
 #include "fixture.h"
 
 enum {
-    BLOCK = 512,
     BLOCKS = 2048,
     PAGE = 4096,
 };
@@ -327,13 +326,9 @@ int main(void)
     };
     size_t count = 4;
 
-    fixture_add_cases(tests, &count, refused_post_changes_nothing, refusal_cases,
-                      COUNT_OF(refusal_cases), sizeof(refusal_cases[0]));
-    fixture_add_cases(tests, &count, batch_ends_before_an_opcode_that_is_none_of_its_own,
-                      opcode_cases, COUNT_OF(opcode_cases), sizeof(opcode_cases[0]));
-    fixture_add_cases(tests, &count, data_is_moved_byte_by_byte_and_nothing_beside_it, data_cases,
-                      COUNT_OF(data_cases), sizeof(data_cases[0]));
-    fixture_add_cases(tests, &count, device_status_reaches_done_unchanged, status_cases,
-                      COUNT_OF(status_cases), sizeof(status_cases[0]));
+    ADD_CASES(tests, &count, refused_post_changes_nothing, refusal_cases);
+    ADD_CASES(tests, &count, batch_ends_before_an_opcode_that_is_none_of_its_own, opcode_cases);
+    ADD_CASES(tests, &count, data_is_moved_byte_by_byte_and_nothing_beside_it, data_cases);
+    ADD_CASES(tests, &count, device_status_reaches_done_unchanged, status_cases);
     return fixture_run("io", tests, count);
 }

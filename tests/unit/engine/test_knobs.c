@@ -6,19 +6,6 @@
 
 #define MS UINT64_C(1000000)
 
-enum {
-    BLOCK = 512,
-};
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-static void post_read(struct fixture *fixture, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[0], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-}
-
 static uint32_t lie_of_version(struct model *model, uint32_t offset, uint32_t value)
 {
     (void)model;
@@ -74,9 +61,8 @@ static void device_bends_one_entry(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     fixture.model->bend = fail_entry;
-    post_read(&fixture, &outcomes[0]);
-    post_read(&fixture, &outcomes[1]);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_post(&fixture, 0, &outcomes[0]);
+    fixture_submit(&fixture, 0, &outcomes[1]);
     assert_int_equal(nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH), 2);
     outcome_check_error(&outcomes[0], NVME_ERR_DEVICE);
     assert_int_equal(outcomes[0].result.status, 0x281);
@@ -95,20 +81,19 @@ static void device_stops_late(void **state)
     fixture.model->on_demand = true;
     fixture.model->stops_late = true;
     fixture.model->ready_delay_ns = 100 * MS;
-    post_read(&fixture, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
-    memset(buffer, 0, BLOCK);
+    fixture_submit(&fixture, 0, &outcome);
+    memset(fixture_block, 0, BLOCK);
     fixture.model->fatal = true;
     world_advance(NVME_WATCHDOG_PERIOD_NS);
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     assert_int_equal(fixture.model->cc & NVME_CC_EN, 0);
     assert_int_equal(fixture.model->pending_count, 1);
     assert_int_equal(outcome.count, 0);
-    assert_int_equal(buffer[1], 0);
+    assert_int_equal(fixture_block[1], 0);
     world_advance(100 * MS);
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     outcome_check_error(&outcome, NVME_ERR_FATAL);
-    assert_int_equal(buffer[1], model_pattern(1));
+    assert_int_equal(fixture_block[1], model_pattern(1));
     assert_int_equal(fixture.model->pending_count, 0);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
     fixture_drop(&fixture);

@@ -5,10 +5,6 @@
  */
 #include "fixture.h"
 
-enum {
-    BLOCK = 512,
-};
-
 /* ---- Queues ----------------------------------------------------------------------------- */
 
 struct queues_case {
@@ -191,11 +187,8 @@ int main(void)
         };
     size_t count = 2;
 
-    fixture_add_cases(tests, &count, queues_are_what_is_given_and_reachable, queues_cases,
-                      COUNT_OF(queues_cases), sizeof(queues_cases[0]));
-    fixture_add_cases(tests, &count, formats_behind_nlbaf_are_formats_too, more_cases,
-                      COUNT_OF(more_cases), sizeof(more_cases[0]));
-    fixture_add_cases(tests, &count, times_of_the_device_are_waited, time_cases,
-                      COUNT_OF(time_cases), sizeof(time_cases[0]));
+    ADD_CASES(tests, &count, queues_are_what_is_given_and_reachable, queues_cases);
+    ADD_CASES(tests, &count, formats_behind_nlbaf_are_formats_too, more_cases);
+    ADD_CASES(tests, &count, times_of_the_device_are_waited, time_cases);
     return fixture_run("limits", tests, count);
 }

@@ -5,28 +5,6 @@
  */
 #include "fixture.h"
 
-enum {
-    BLOCK = 512,
-};
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture->queues[queue]);
-}
-
-static void start(struct fixture *fixture, uint32_t queues)
-{
-    fixture_init(fixture);
-    fixture_start(fixture, queues, NVME_MODE_INTERRUPT);
-    /* Admin completions of the start were polled, but an edge was latched. */
-    fixture_interrupts(fixture);
-}
-
 enum { REPAIRS_MAX = FIXTURE_QUEUES + 1 };
 
 enum device { QEMU, QEMU_AS_INTEL, OTHER_OF_RED_HAT, OTHER_OF_INTEL, NOT_KNOWN };
@@ -167,9 +145,9 @@ static void shutdown_leaves_no_entry_behind(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 2);
+    fixture_interrupt_queues(&fixture, 2);
     fixture.model->stop_leaks = true;
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     fixture_interrupts(&fixture);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_OK);
     assert_int_equal(fixture.model->pending_extra, 0);
@@ -184,9 +162,7 @@ int main(void)
     };
     size_t count = 1;
 
-    fixture_add_cases(tests, &count, stuck_line_is_repaired_or_given_up, stuck_cases,
-                      COUNT_OF(stuck_cases), sizeof(stuck_cases[0]));
-    fixture_add_cases(tests, &count, line_has_a_millisecond_to_fall, late_cases,
-                      COUNT_OF(late_cases), sizeof(late_cases[0]));
+    ADD_CASES(tests, &count, stuck_line_is_repaired_or_given_up, stuck_cases);
+    ADD_CASES(tests, &count, line_has_a_millisecond_to_fall, late_cases);
     return fixture_run("line", tests, count);
 }

@@ -7,12 +7,9 @@
 #include "nvme_bench.h"
 
 enum {
-    BLOCK = 512,
     ROUNDS = 3 * FIXTURE_DEPTH + 1,
 };
 #define MS UINT64_C(1000000)
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
 
 /* The test's device. */
 struct stand_in {
@@ -50,13 +47,6 @@ static void answer(struct stand_in *this)
     }
 }
 
-static void post_read(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-}
-
 static void ring_and_service(struct nvme_queue *queue)
 {
     nvme_queue_submit(queue);
@@ -71,7 +61,7 @@ static struct nvme_queue *used_queue(struct fixture *fixture)
     fixture_init(fixture);
     fixture_start(fixture, 2, NVME_MODE_POLL);
     for (uint32_t i = 0; i < FIXTURE_DEPTH + 3; i++) {
-        post_read(fixture, 1, &outcome);
+        fixture_post(fixture, 1, &outcome);
         ring_and_service(fixture->queues[1]);
     }
     assert_int_equal(outcome.count, FIXTURE_DEPTH + 3);
@@ -94,9 +84,9 @@ static void loopback_queue_works_without_its_device(void **state)
     assert_int_equal(device.doorbells[0], 3);
     assert_int_equal(device.doorbells[1], 3);
     nvme_queue_count(queue, &before);
-    memset(buffer, 0, BLOCK);
+    memset(fixture_block, 0, BLOCK);
     for (uint32_t i = 1; i <= ROUNDS; i++) {
-        post_read(&fixture, 1, &outcome);
+        fixture_post(&fixture, 1, &outcome);
         nvme_queue_submit(queue);
         assert_int_equal(device.doorbells[0], (3 + i) % FIXTURE_DEPTH);
         assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 0);
@@ -111,7 +101,7 @@ static void loopback_queue_works_without_its_device(void **state)
     assert_int_equal(after.cq_doorbells - before.cq_doorbells, ROUNDS);
     assert_int_equal(after.completions - before.completions, ROUNDS);
     assert_int_equal(after.malformed + after.stale, 0);
-    assert_int_equal(buffer[1], 0);
+    assert_int_equal(fixture_block[1], 0);
     fixture_finish(&fixture);
 }
 
@@ -127,17 +117,17 @@ static void queue_opened_after_it_is_the_devices_again(void **state)
     (void)state;
     device.cq = &fixture.model->cqs[2];
     assert_int_equal(loop_back(&device, queue), NVME_OK);
-    post_read(&fixture, 1, &outcome);
+    fixture_post(&fixture, 1, &outcome);
     nvme_queue_submit(queue);
     answer(&device);
     assert_int_equal(nvme_queue_close(queue), NVME_OK);
     outcome_check_ok(&outcome, BLOCK);
     assert_int_equal(loop_back(&device, queue), NVME_ERR_STATE);
     assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]), NVME_OK);
-    post_read(&fixture, 1, &outcome);
+    fixture_post(&fixture, 1, &outcome);
     ring_and_service(fixture.queues[1]);
     assert_int_equal(outcome.count, 2);
-    assert_int_equal(buffer[1], model_pattern(1));
+    assert_int_equal(fixture_block[1], model_pattern(1));
     fixture_finish(&fixture);
 }
 
@@ -149,7 +139,7 @@ static void queue_with_requests_enters_no_loopback(void **state)
     struct nvme_queue *queue = used_queue(&fixture);
 
     (void)state;
-    post_read(&fixture, 1, &outcome);
+    fixture_post(&fixture, 1, &outcome);
     assert_int_equal(loop_back(&device, queue), NVME_ERR_STATE);
     assert_int_equal(device.doorbells[0], 77);
     assert_int_equal(device.doorbells[1], 78);
@@ -192,7 +182,7 @@ static void unanswered_request_expires(void **state)
 
     (void)state;
     assert_int_equal(loop_back(&device, queue), NVME_OK);
-    post_read(&fixture, 1, &outcome);
+    fixture_post(&fixture, 1, &outcome);
     nvme_queue_submit(queue);
     for (uint32_t i = 0; i < 100000 && outcome.count == 0; i++) {
         world_advance(100 * MS);

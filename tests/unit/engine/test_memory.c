@@ -329,11 +329,8 @@ int main(void)
         };
     size_t count = 9;
 
-    fixture_add_cases(tests, &count, configuration_is_in_range, config_cases,
-                      COUNT_OF(config_cases), sizeof(config_cases[0]));
-    fixture_add_cases(tests, &count, depth_is_what_mqes_allows, depth_cases, COUNT_OF(depth_cases),
-                      sizeof(depth_cases[0]));
-    fixture_add_cases(tests, &count, unfit_region_is_refused_before_the_device_is_touched,
-                      region_cases, COUNT_OF(region_cases), sizeof(region_cases[0]));
+    ADD_CASES(tests, &count, configuration_is_in_range, config_cases);
+    ADD_CASES(tests, &count, depth_is_what_mqes_allows, depth_cases);
+    ADD_CASES(tests, &count, unfit_region_is_refused_before_the_device_is_touched, region_cases);
     return fixture_run("memory", tests, count);
 }

@@ -6,31 +6,7 @@
 #include "fixture.h"
 #include "nvme_bench.h"
 
-enum {
-    BLOCK = 512,
-};
-
 static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_INTERRUPT, NVME_MODE_HYBRID};
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture->queues[queue]);
-}
-
-static void start(struct fixture *fixture, bool vectors, uint32_t queues, enum nvme_mode mode)
-{
-    fixture_init(fixture);
-    if (vectors) {
-        fixture_use_vectors(fixture);
-    }
-    fixture_start(fixture, queues, mode);
-    fixture_interrupts(fixture);
-}
 
 static void set_mode(struct fixture *fixture, enum nvme_mode mode)
 {
@@ -46,13 +22,13 @@ static void line_changes_for_all_its_queues(void **state)
     struct outcome outcomes[2] = {0};
 
     (void)state;
-    start(&fixture, false, 2, NVME_MODE_INTERRUPT);
+    fixture_interrupt_queues(&fixture, 2);
     assert_int_equal(nvme_queue_open(fixture.controller, 2, &config, &fixture.queues[2]), NVME_OK);
     set_mode(&fixture, NVME_MODE_HYBRID);
     assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_HYBRID);
     assert_int_equal(nvme_queue_mode(fixture.queues[2]), NVME_MODE_POLL);
     set_mode(&fixture, NVME_MODE_POLL);
-    post(&fixture, 1, &outcomes[1]);
+    fixture_submit(&fixture, 1, &outcomes[1]);
     assert_int_equal(fixture_interrupts(&fixture), 0);
     assert_int_equal(nvme_queue_reap(fixture.queues[1], 1), 1);
     /* A queue that is opened with interrupts takes the others along. */
@@ -60,7 +36,7 @@ static void line_changes_for_all_its_queues(void **state)
     config.mode = NVME_MODE_INTERRUPT;
     assert_int_equal(nvme_queue_open(fixture.controller, 0, &config, &fixture.queues[0]), NVME_OK);
     assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_INTERRUPT);
-    post(&fixture, 1, &outcomes[1]);
+    fixture_submit(&fixture, 1, &outcomes[1]);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     assert_int_equal(outcomes[1].count, 2);
     fixture_finish(&fixture);
@@ -71,7 +47,7 @@ static void vectors_change_one_by_one(void **state)
     struct fixture fixture;
 
     (void)state;
-    start(&fixture, true, 2, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, &fixture_deliveries[FIXTURE_VECTOR], 2, NVME_MODE_INTERRUPT);
     set_mode(&fixture, NVME_MODE_POLL);
     assert_true(fixture_masked(&fixture, 0));
     assert_false(fixture_masked(&fixture, 1));
@@ -85,7 +61,7 @@ static void change_amid_a_bottom_half_waits_for_its_exit(void **state)
     struct fixture fixture;
 
     (void)state;
-    start(&fixture, false, 1, NVME_MODE_INTERRUPT);
+    fixture_interrupt_queues(&fixture, 1);
     for (uint32_t i = 0; i < 2 * COUNT_OF(modes); i++) {
         nvme_irq_enter(fixture.controller);
         set_mode(&fixture, modes[i % COUNT_OF(modes)]);
@@ -103,9 +79,9 @@ static void line_is_shut_while_one_of_its_queues_spins(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, false, 2, NVME_MODE_HYBRID);
+    fixture_start_on(&fixture, &fixture_deliveries[FIXTURE_LINE], 2, NVME_MODE_HYBRID);
     fixture.model->on_demand = true;
-    post(&fixture, 1, &outcome);
+    fixture_submit(&fixture, 1, &outcome);
     assert_true(nvme_queue_arm(fixture.queues[0]));
     assert_false(nvme_queue_arm(fixture.queues[1]));
     assert_true(fixture_masked(&fixture, 0));
@@ -154,7 +130,7 @@ static void vector_without_a_mask_always_interrupts(void **state)
     assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_POLL), NVME_ERR_INTERRUPT);
     assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_HYBRID), NVME_ERR_INTERRUPT);
     set_mode(&fixture, NVME_MODE_INTERRUPT);
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     outcome_check_ok(&outcome, BLOCK);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
@@ -184,7 +160,7 @@ static void entry_that_comes_while_the_owner_lies_down_keeps_it_awake(void **sta
         fixture_start(&fixture, 1, NVME_MODE_HYBRID);
         fixture_interrupts(&fixture);
         fixture.model->on_demand = true;
-        post(&fixture, 0, &outcome);
+        fixture_submit(&fixture, 0, &outcome);
         world.meanwhile[WORLD_AT_NOW] = complete_now;
         world.meanwhile_arg = &fixture;
         while (fixture.model->pending_count != 0) {
@@ -202,7 +178,7 @@ static void mode_changes_with_interrupts_off(void **state)
     struct fixture fixture;
 
     (void)state;
-    start(&fixture, false, 1, NVME_MODE_INTERRUPT);
+    fixture_interrupt_queues(&fixture, 1);
     for (uint32_t i = 0; i < COUNT_OF(modes); i++) {
         uint64_t saves = world.irq_saves;
 

@@ -371,9 +371,7 @@ int main(void)
     };
     size_t count = 11;
 
-    fixture_add_cases(tests, &count, geometry_is_decoded_or_refused, format_cases,
-                      COUNT_OF(format_cases), sizeof(format_cases[0]));
-    fixture_add_cases(tests, &count, only_an_active_namespace_opens, nsid_cases,
-                      COUNT_OF(nsid_cases), sizeof(nsid_cases[0]));
+    ADD_CASES(tests, &count, geometry_is_decoded_or_refused, format_cases);
+    ADD_CASES(tests, &count, only_an_active_namespace_opens, nsid_cases);
     return fixture_run("namespace", tests, count);
 }

@@ -7,20 +7,9 @@
 #include "fixture.h"
 
 enum {
-    BLOCK = 512,
     READS = 8,
     CUTS_MAX = 8, /* more than the writes of a handler */
 };
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture->queues[queue]);
-}
 
 struct line_case {
     const char *name;
@@ -78,8 +67,8 @@ static bool is_told(const struct line_case *this, uint32_t cut)
 
     fixture_init(&fixture);
     start(&fixture, this, 1);
-    post(&fixture, 0, &outcome);
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     world_arrive();
     model_step(fixture.model, 1);
     assert_true(model_line_claim(&fixture.line));
@@ -135,8 +124,8 @@ static void line_of_two_is_masked_as_a_whole(void **state)
             start(&pair[i], this, 1);
             pair[0].line.kind = this->kind;
             controllers[i] = pair[i].controller;
-            post(&pair[i], 0, &outcomes[i]);
-            post(&pair[i], 0, &outcomes[i]);
+            fixture_submit(&pair[i], 0, &outcomes[i]);
+            fixture_submit(&pair[i], 0, &outcomes[i]);
         }
         world_arrive();
         for (uint32_t i = 0; i < 100 && outcomes[0].count + outcomes[1].count < 4; i++) {
@@ -163,9 +152,7 @@ int main(void)
     struct CMUnitTest tests[32];
     size_t count = 0;
 
-    fixture_add_cases(tests, &count, entry_behind_the_last_look_is_told_of, line_cases,
-                      COUNT_OF(line_cases), sizeof(line_cases[0]));
-    fixture_add_cases(tests, &count, line_of_two_is_masked_as_a_whole, pair_cases,
-                      COUNT_OF(pair_cases), sizeof(pair_cases[0]));
+    ADD_CASES(tests, &count, entry_behind_the_last_look_is_told_of, line_cases);
+    ADD_CASES(tests, &count, line_of_two_is_masked_as_a_whole, pair_cases);
     return fixture_run("posted", tests, count);
 }

@@ -182,7 +182,6 @@ int main(void)
     };
     size_t count = 3;
 
-    fixture_add_cases(tests, &count, prp_case_identity_and_paged, prp_cases, COUNT_OF(prp_cases),
-                      sizeof(prp_cases[0]));
+    ADD_CASES(tests, &count, prp_case_identity_and_paged, prp_cases);
     return fixture_run("prp", tests, count);
 }

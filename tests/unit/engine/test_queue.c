@@ -4,19 +4,6 @@
  */
 #include "fixture.h"
 
-enum {
-    BLOCK = 512,
-};
-
-static uint8_t buffer[8 * BLOCK] __attribute__((aligned(4096)));
-
-static void post_read(struct fixture *fixture, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[0], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-}
-
 /* ---- Laps ------------------------------------------------------------------------------- */
 
 struct lap_case {
@@ -51,7 +38,7 @@ static void laps_keep_phase_and_ring_once(void **state)
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     for (uint32_t batch = 1; batch <= batches; batch++) {
         for (uint32_t i = 0; i < this->batch; i++) {
-            post_read(&fixture, &outcome);
+            fixture_post(&fixture, 0, &outcome);
         }
         nvme_queue_submit(fixture.queues[0]);
         assert_int_equal(nvme_queue_reap(fixture.queues[0], this->depth), this->batch);
@@ -94,7 +81,7 @@ static void posts_count_what_was_rung_for_over_every_wrap(void **state)
             uint32_t batch = 1 + turn % (depths[d] - 1);
 
             for (uint32_t i = 0; i < batch; i++) {
-                post_read(&fixture, &outcome);
+                fixture_post(&fixture, 0, &outcome);
                 assert_int_equal(fixture_counters(fixture.queues[0]).posts, rung);
             }
             nvme_queue_submit(fixture.queues[0]);
@@ -115,7 +102,7 @@ static void post_alone_reaches_no_device(void **state)
 
     (void)state;
     fixture_poll_queue(&fixture);
-    post_read(&fixture, &outcome);
+    fixture_post(&fixture, 0, &outcome);
     assert_int_equal(model_doorbell_count(fixture.model, 1, false), 0);
     assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 1);
     nvme_queue_submit(fixture.queues[0]);
@@ -153,7 +140,7 @@ static void budget_bounds_a_drain_and_the_rest_comes_later(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     for (int i = 0; i < 10; i++) {
-        post_read(&fixture, &outcome);
+        fixture_post(&fixture, 0, &outcome);
     }
     nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
@@ -174,19 +161,18 @@ static void full_queue_is_busy_and_changes_nothing(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     for (uint32_t i = 0; i < FIXTURE_DEPTH - 1; i++) {
-        post_read(&fixture, &outcome);
+        fixture_post(&fixture, 0, &outcome);
     }
     assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), FIXTURE_DEPTH - 1);
     assert_int_equal(
-        nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&refused)),
+        nvme_read(fixture.queues[0], &fixture.ns, 0, 1, fixture_block, outcome_callback(&refused)),
         NVME_ERR_BUSY);
     assert_int_equal(nvme_flush(fixture.queues[0], &fixture.ns, outcome_callback(&refused)),
                      NVME_ERR_BUSY);
     nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(fixture.model->sqs[1].fetched, FIXTURE_DEPTH - 1);
     nvme_queue_reap(fixture.queues[0], 1);
-    post_read(&fixture, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH);
     assert_int_equal(outcome.count, FIXTURE_DEPTH);
     assert_int_equal(refused.count, 0);
@@ -213,7 +199,7 @@ static void chain_done(void *arg, struct nvme_result result)
     chain->done++;
     if (chain->left != 0) {
         chain->left--;
-        assert_int_equal(nvme_read(queue, &chain->fixture->ns, 1, 1, buffer,
+        assert_int_equal(nvme_read(queue, &chain->fixture->ns, 1, 1, fixture_block,
                                    (struct nvme_callback){chain_done, chain}),
                          NVME_OK);
         nvme_queue_submit(queue);
@@ -230,9 +216,7 @@ static void submit_inside_done_rings_once_after_the_head(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
-                                   (struct nvme_callback){chain_done, &chain}),
-                         NVME_OK);
+        fixture_post_with(&fixture, 0, (struct nvme_callback){chain_done, &chain});
     }
     nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(nvme_queue_reap(fixture.queues[0], 5), 5);
@@ -258,9 +242,7 @@ static void done_in_a_full_queue_finds_its_own_slot_free(void **state)
     fixture_init(&fixture);
     fixture.config.depth_entries = 2;
     fixture_start(&fixture, 1, NVME_MODE_POLL);
-    assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
-                               (struct nvme_callback){chain_done, &chain}),
-                     NVME_OK);
+    fixture_post_with(&fixture, 0, (struct nvme_callback){chain_done, &chain});
     nvme_queue_submit(fixture.queues[0]);
     for (int i = 0; i < 101; i++) {
         assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
@@ -280,8 +262,7 @@ static void poll_queue_never_turns_interrupts_off(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     saves = world.irq_saves;
-    post_read(&fixture, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     nvme_queue_reap(fixture.queues[0], 1);
     assert_int_equal(world.irq_saves, saves);
     fixture_finish(&fixture);
@@ -300,14 +281,14 @@ static void interrupt_queue_brackets_each_call_once(void **state)
     fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
     for (size_t i = 0; i < COUNT_OF(ios); i++) {
         ios[i] = (struct nvme_io){
-            .buffer = buffer,
+            .buffer = fixture_block,
             .block_count = 1,
             .opcode = NVME_CMD_READ,
             .callback = outcome_callback(&outcome),
         };
     }
     saves = world.irq_saves;
-    post_read(&fixture, &outcome);
+    fixture_post(&fixture, 0, &outcome);
     assert_int_equal(world.irq_saves, saves + 1);
     assert_int_equal(nvme_post_many(fixture.queues[0], &fixture.ns, ios, 3, &posted), NVME_OK);
     assert_int_equal(world.irq_saves, saves + 2);
@@ -334,7 +315,6 @@ int main(void)
     };
     size_t count = 10;
 
-    fixture_add_cases(tests, &count, laps_keep_phase_and_ring_once, lap_cases, COUNT_OF(lap_cases),
-                      sizeof(lap_cases[0]));
+    ADD_CASES(tests, &count, laps_keep_phase_and_ring_once, lap_cases);
     return fixture_run("queue", tests, count);
 }

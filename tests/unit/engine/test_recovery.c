@@ -8,12 +8,9 @@
 #define TIMEOUT_MS 1000
 
 enum {
-    BLOCK = 512,
     PER_QUEUE = 3,
     STEP_MS = 10,
 };
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
 
 static void start(struct fixture *fixture, uint32_t queues, enum nvme_mode mode)
 {
@@ -30,13 +27,6 @@ static void start(struct fixture *fixture, uint32_t queues, enum nvme_mode mode)
                          NVME_OK);
     }
     fixture_interrupts(fixture);
-}
-
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
 }
 
 /* Watches a queue every `step_ms` for `ms`; stops early once the outcome is there. */
@@ -120,7 +110,7 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
     fixture.model->on_demand = true;
     fixture.model->ready_delay_ns = this->stop_delay_ms * MS;
     for (uint32_t i = 0; i < FIXTURE_QUEUES * PER_QUEUE; i++) {
-        post(&fixture, i % FIXTURE_QUEUES, &outcomes[i % FIXTURE_QUEUES]);
+        fixture_post(&fixture, i % FIXTURE_QUEUES, &outcomes[i % FIXTURE_QUEUES]);
         nvme_queue_submit(fixture.queues[i % FIXTURE_QUEUES]);
     }
     cause_trouble(&fixture, this->cause);
@@ -169,7 +159,7 @@ static void failed_controller_takes_no_doorbell(void **state)
     (void)state;
     start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->ready_delay_ns = MS;
-    post(&fixture, 0, &outcome);
+    fixture_post(&fixture, 0, &outcome);
     fixture.model->fatal = true;
     world_advance(STEP_MS * MS);
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
@@ -216,8 +206,7 @@ static void request_expires_after_its_deadline_and_never_before(void **state)
         nvme_queue_watchdog(fixture.queues[0], world.now_ns);
         world_advance(this->pause_ms * MS);
     }
-    post(&fixture, 0, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     posted_ms = now_ms();
     while (!fixture_saw(&fixture, NVME_EVENT_COMMAND_TIMEOUT) && now_ms() < posted_ms + 100000) {
         world_advance(this->step_ms * MS);
@@ -242,8 +231,7 @@ static void watcher_that_slept_for_an_hour_expires_nothing(void **state)
     start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
-    post(&fixture, 0, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     for (int i = 0; i < 8; i++) {
         world_advance(3600 * 1000 * MS);
         nvme_queue_watchdog(fixture.queues[0], world.now_ns);
@@ -269,8 +257,7 @@ static void longest_deadline_never_comes(void **state)
         fixture.config.command_timeout_ns = timeouts[i];
         fixture_start(&fixture, 1, NVME_MODE_POLL);
         fixture.model->on_demand = true;
-        post(&fixture, 0, &outcome);
-        nvme_queue_submit(fixture.queues[0]);
+        fixture_submit(&fixture, 0, &outcome);
         watch_for(&fixture, 0, 100000, 50, &outcome);
         assert_int_equal(outcome.count, 0);
         model_step(fixture.model, 1);
@@ -287,7 +274,7 @@ static void completion_that_nobody_looked_at_is_no_timeout(void **state)
 
     (void)state;
     start(&fixture, 1, NVME_MODE_POLL);
-    post(&fixture, 0, &outcome);
+    fixture_post(&fixture, 0, &outcome);
     nvme_queue_submit(fixture.queues[0]); /* completes at once; its owner only watchdogs */
     watch_for(&fixture, 0, 5 * TIMEOUT_MS, STEP_MS, &outcome);
     outcome_check_ok(&outcome, BLOCK);
@@ -320,8 +307,7 @@ static void slots_of_a_device_that_cannot_be_stopped_stay_its_own(void **state)
     start(&fixture, 2, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     fixture.model->stop_never = true;
-    post(&fixture, 0, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     watch_for(&fixture, 0, 20000, STEP_MS, &outcome);
     assert_true(fixture_saw(&fixture, NVME_EVENT_DISABLE_TIMEOUT));
     nvme_queue_reap(fixture.queues[0], 1);
@@ -343,8 +329,7 @@ static void queue_is_not_closed_while_its_controller_is_being_disabled(void **st
     start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     fixture.model->ready_delay_ns = 500 * MS;
-    post(&fixture, 0, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     fixture.model->fatal = true;
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_ERR_STATE);
@@ -364,8 +349,7 @@ static void closing_the_controller_waits_for_rdy_and_is_busy_with_requests(void 
     start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     fixture.model->ready_delay_ns = 500 * MS;
-    post(&fixture, 0, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     fixture.model->fatal = true;
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_BUSY);
@@ -390,9 +374,7 @@ int main(void)
     };
     size_t count = 8;
 
-    fixture_add_cases(tests, &count, every_request_of_every_queue_ends_once_on_its_owner,
-                      fail_cases, COUNT_OF(fail_cases), sizeof(fail_cases[0]));
-    fixture_add_cases(tests, &count, request_expires_after_its_deadline_and_never_before,
-                      deadline_cases, COUNT_OF(deadline_cases), sizeof(deadline_cases[0]));
+    ADD_CASES(tests, &count, every_request_of_every_queue_ends_once_on_its_owner, fail_cases);
+    ADD_CASES(tests, &count, request_expires_after_its_deadline_and_never_before, deadline_cases);
     return fixture_run("recovery", tests, count);
 }

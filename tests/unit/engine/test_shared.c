@@ -77,7 +77,7 @@ static void cycle_asks_each_owner_once_and_irq_hart_opens_the_line(void **state)
     for (uint32_t i = 0; i < this->count; i++) {
         struct nvme_counters counters = fixture_counters(harts.fixture.queues[i]);
 
-        outcome_check_ok(&harts.outcomes[i], HARTS_BLOCK);
+        outcome_check_ok(&harts.outcomes[i], BLOCK);
         assert_int_equal(counters.interrupts, 1);
         assert_int_equal(counters.spurious, 0);
         assert_int_equal(counters.completions, 1);
@@ -158,7 +158,7 @@ static void answer_amid_the_claim_counts(void **state)
     harts.outcomes[1].count = 0;
     harts_complete(&harts, 1);
     assert_true(harts_claim(&harts));
-    outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[1], BLOCK);
     assert_false(harts_masked(&harts)); /* the claim itself ends the cycle */
     harts_complete(&harts, 2);
     assert_true(harts_claim(&harts));
@@ -294,9 +294,7 @@ int main(void)
     };
     size_t count = 5;
 
-    fixture_add_cases(tests, &count, cycle_asks_each_owner_once_and_irq_hart_opens_the_line,
-                      cycle_cases, COUNT_OF(cycle_cases), sizeof(cycle_cases[0]));
-    fixture_add_cases(tests, &count, entry_behind_the_answer_has_an_edge, kind_cases,
-                      COUNT_OF(kind_cases), sizeof(kind_cases[0]));
+    ADD_CASES(tests, &count, cycle_asks_each_owner_once_and_irq_hart_opens_the_line, cycle_cases);
+    ADD_CASES(tests, &count, entry_behind_the_answer_has_an_edge, kind_cases);
     return fixture_run("shared", tests, count);
 }

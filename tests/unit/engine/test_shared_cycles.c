@@ -49,7 +49,7 @@ static void empty_cycle_is_followed_by_one_that_asks_all(void **state)
     assert_int_equal(empty_cycle(&harts), 110);
     harts_answer(&harts);
     assert_int_equal(empty_cycle(&harts), 110);
-    outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[1], BLOCK);
     /* It found something: back to those that attend. */
     assert_int_equal(empty_cycle(&harts), 10);
     assert_int_equal(empty_cycle(&harts), 110);
@@ -147,7 +147,7 @@ static void storm_is_forgiven_by_irq_hart(void **state)
         assert_int_equal(nvme_queue_mode(harts.fixture.queues[i]), NVME_MODE_INTERRUPT);
         harts_complete(&harts, i);
         assert_int_equal(harts_settle(&harts), 1);
-        outcome_check_ok(&harts.outcomes[i], HARTS_BLOCK);
+        outcome_check_ok(&harts.outcomes[i], BLOCK);
     }
     harts_finish(&harts);
 }
@@ -193,8 +193,8 @@ static void close_waits_for_the_owners_answer(void **state)
     assert_int_equal(harts_ipi(&harts, 2), 1);
     world.hart = 0;
     assert_int_equal(nvme_controller_close(harts.fixture.controller), NVME_OK);
-    outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
-    outcome_check_ok(&harts.outcomes[2], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[1], BLOCK);
+    outcome_check_ok(&harts.outcomes[2], BLOCK);
     fixture_drop(&harts.fixture);
 }
 
@@ -303,7 +303,6 @@ int main(void)
     };
     size_t count = 9;
 
-    fixture_add_cases(tests, &count, storm_is_forgiven_by_irq_hart, pardon_cases,
-                      COUNT_OF(pardon_cases), sizeof(pardon_cases[0]));
+    ADD_CASES(tests, &count, storm_is_forgiven_by_irq_hart, pardon_cases);
     return fixture_run("shared cycles", tests, count);
 }

@@ -76,7 +76,7 @@ static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
     writes = fixture_mask_writes(&harts.fixture);
     harts_watch(&harts, this->queue, 10);
     harts_watch(&harts, this->queue, 10);
-    outcome_check_ok(&harts.outcomes[this->queue], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[this->queue], BLOCK);
     assert_int_equal(harts_ipis(&harts), this->ipis);
     if (this->ipis != 0) {
         assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
@@ -92,7 +92,7 @@ static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
         assert_int_equal(fixture_counters(queue).missed, 1);
     }
     assert_int_equal(harts_settle(&harts), 1);
-    outcome_check_ok(&harts.outcomes[2], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[2], BLOCK);
     assert_int_equal(fixture_counters(harts.fixture.queues[2]).missed, 0);
     /* Another one counts too. */
     harts_complete(&harts, this->queue);
@@ -135,7 +135,7 @@ static void interrupt_that_irq_hart_takes_late_is_not_missed(void **state)
     harts_post(&harts, 1);
     harts_watch(&harts, 1, 10);
     harts_watch(&harts, 1, 10);
-    outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[1], BLOCK);
     assert_int_equal(harts_ipis(&harts), 1);
     harts_claim(&harts);
     harts_ipi_irq_hart(&harts);
@@ -238,9 +238,7 @@ int main(void)
     };
     size_t count = 4;
 
-    fixture_add_cases(tests, &count, lost_interrupt_is_missed_once_and_an_edge_is_made, lost_cases,
-                      COUNT_OF(lost_cases), sizeof(lost_cases[0]));
-    fixture_add_cases(tests, &count, failure_amid_a_cycle_ends_each_request_once, failure_cases,
-                      COUNT_OF(failure_cases), sizeof(failure_cases[0]));
+    ADD_CASES(tests, &count, lost_interrupt_is_missed_once_and_an_edge_is_made, lost_cases);
+    ADD_CASES(tests, &count, failure_amid_a_cycle_ends_each_request_once, failure_cases);
     return fixture_run("shared line", tests, count);
 }

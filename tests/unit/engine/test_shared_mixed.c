@@ -133,11 +133,11 @@ static void controller_of_irq_hart_is_served_amid_a_cycle(void **state)
     writes = fixture_mask_writes(&both[0].fixture) + fixture_mask_writes(&both[1].fixture);
     harts_complete(&both[1], 0);
     assert_true(harts_claim_both(&both[0], both[1].fixture.controller));
-    outcome_check_ok(&both[1].outcomes[0], HARTS_BLOCK);
+    outcome_check_ok(&both[1].outcomes[0], BLOCK);
     assert_int_equal(fixture_mask_writes(&both[0].fixture) + fixture_mask_writes(&both[1].fixture),
                      writes);
     settle_mixed(both);
-    outcome_check_ok(&both[0].outcomes[1], HARTS_BLOCK);
+    outcome_check_ok(&both[0].outcomes[1], BLOCK);
     finish_mixed(both);
 }
 
@@ -177,7 +177,7 @@ static void busy_controller_of_irq_hart_does_not_hold_up_the_cycle(void **state)
     assert_true(claims > 1);
     assert_int_equal(both[1].outcomes[0].count + both[1].outcomes[1].count, 2 * BUSY_REQUESTS);
     settle_mixed(both);
-    outcome_check_ok(&both[0].outcomes[1], HARTS_BLOCK);
+    outcome_check_ok(&both[0].outcomes[1], BLOCK);
     finish_mixed(both);
 }
 
@@ -236,9 +236,7 @@ int main(void)
     };
     size_t count = 3;
 
-    fixture_add_cases(tests, &count, no_entry_of_two_controllers_is_lost, mixed_cases,
-                      COUNT_OF(mixed_cases), sizeof(mixed_cases[0]));
-    fixture_add_cases(tests, &count, idle_controller_beside_a_busy_one_is_no_storm, mixed_cases,
-                      COUNT_OF(mixed_cases), sizeof(mixed_cases[0]));
+    ADD_CASES(tests, &count, no_entry_of_two_controllers_is_lost, mixed_cases);
+    ADD_CASES(tests, &count, idle_controller_beside_a_busy_one_is_no_storm, mixed_cases);
     return fixture_run("shared mixed", tests, count);
 }

@@ -85,7 +85,7 @@ static void polled_line_stays_masked_and_opens_with_what_waits(void **state)
     assert_int_equal(harts_ipis(&harts), 111);
     assert_int_equal(fixture_mask_writes(&harts.fixture) - writes, 1);
     assert_int_equal(harts_settle(&harts), 1);
-    outcome_check_ok(&harts.outcomes[2], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[2], BLOCK);
     harts_finish(&harts);
 }
 
@@ -121,7 +121,7 @@ static void change_amid_a_cycle_takes_effect_at_its_end(void **state)
     assert_int_equal(harts_ipi(&harts, 1), 1);
     harts_ipi_irq_hart(&harts);
     assert_int_equal(harts_masked(&harts), this->masked);
-    outcome_check_ok(&harts.outcomes[1], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[1], BLOCK);
     harts_finish(&harts);
 }
 
@@ -170,7 +170,7 @@ static void irq_hart_that_sleeps_opens_the_line_itself(void **state)
     assert_false(harts_masked(&harts));
     harts_answer(&harts);
     assert_int_equal(harts_settle(&harts), 1);
-    outcome_check_ok(&harts.outcomes[0], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[0], BLOCK);
     harts_finish(&harts);
 }
 
@@ -246,7 +246,7 @@ static void owner_that_sleeps_amid_a_cycle_is_seen_at_its_end(void **state)
     assert_false(harts_masked(&harts));
     harts_answer(&harts);
     assert_int_equal(harts_settle(&harts), 1);
-    outcome_check_ok(&harts.outcomes[2], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[2], BLOCK);
     harts_finish(&harts);
 }
 
@@ -272,12 +272,12 @@ static void owner_that_sleeps_amid_the_claim_is_seen_at_its_end(void **state)
     world.meanwhile[WORLD_AT_PHASE] = lie_down_now;
     world.meanwhile_arg = &harts;
     assert_true(harts_claim(&harts));
-    outcome_check_ok(&harts.outcomes[0], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[0], BLOCK);
     assert_int_equal(harts_ipis(&harts), 0);
     assert_false(harts_masked(&harts));
     harts_answer(&harts);
     assert_int_equal(harts_settle(&harts), 1);
-    outcome_check_ok(&harts.outcomes[2], HARTS_BLOCK);
+    outcome_check_ok(&harts.outcomes[2], BLOCK);
     harts_finish(&harts);
 }
 
@@ -348,7 +348,6 @@ int main(void)
     };
     size_t count = 9;
 
-    fixture_add_cases(tests, &count, change_amid_a_cycle_takes_effect_at_its_end, change_cases,
-                      COUNT_OF(change_cases), sizeof(change_cases[0]));
+    ADD_CASES(tests, &count, change_amid_a_cycle_takes_effect_at_its_end, change_cases);
     return fixture_run("shared modes", tests, count);
 }

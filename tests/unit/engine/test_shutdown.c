@@ -6,18 +6,8 @@
 #include "fixture.h"
 
 enum {
-    BLOCK = 512,
     MANY = 5,
 };
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-}
 
 /* ---- Opening ---------------------------------------------------------------------------- */
 
@@ -124,7 +114,7 @@ static void reopened_queue_works_at_another_depth_and_phase(void **state)
         struct outcome outcome = {0};
 
         for (uint32_t i = 0; i < turn * 3 + 1; i++) {
-            post(&fixture, 0, &outcome);
+            fixture_post(&fixture, 0, &outcome);
             nvme_queue_submit(queue);
             assert_int_equal(nvme_queue_reap(queue, 10), 1);
         }
@@ -180,7 +170,7 @@ static void closed_queue_ends_each_request_once(void **state)
     fixture.model->delete_finishes = this->finishes;
     fixture.model->hang_next = this->hangs ? MANY : 0;
     for (uint32_t i = 0; i < MANY; i++) {
-        post(&fixture, 0, &outcomes[i]);
+        fixture_post(&fixture, 0, &outcomes[i]);
     }
     if (this->rung) {
         nvme_queue_submit(fixture.queues[0]);
@@ -208,7 +198,7 @@ static void post_again(void *arg, struct nvme_result result)
 
     assert_int_equal(result.error, NVME_ERR_ABORTED);
     fixture->level_looks += 100;
-    assert_int_equal(nvme_read(fixture->queues[0], &fixture->ns, 0, 1, buffer,
+    assert_int_equal(nvme_read(fixture->queues[0], &fixture->ns, 0, 1, fixture_block,
                                (struct nvme_callback){post_again, fixture}),
                      NVME_ERR_STATE);
 }
@@ -222,9 +212,7 @@ static void done_finds_a_closing_queue_closed_for_posts(void **state)
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     fixture.model->delete_drops = true;
-    assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
-                               (struct nvme_callback){post_again, &fixture}),
-                     NVME_OK);
+    fixture_post_with(&fixture, 0, (struct nvme_callback){post_again, &fixture});
     nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
     assert_true(fixture.level_looks >= 100 && fixture.level_looks < 200);
@@ -242,10 +230,8 @@ static void refused_deletion_disables_the_controller_and_ends_all(void **state)
     fixture_start(&fixture, 2, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     fixture.model->admin_status[NVME_ADMIN_DELETE_SQ] = 0x101;
-    post(&fixture, 0, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
-    post(&fixture, 1, &other);
-    nvme_queue_submit(fixture.queues[1]);
+    fixture_submit(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 1, &other);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_ERR_DEVICE);
     outcome_check_error(&outcome, NVME_ERR_FATAL);
     assert_int_equal(outcome.result.status, 0); /* the refusal is no status of the request's */
@@ -272,8 +258,7 @@ static void close_with_requests_is_busy_and_does_nothing(void **state)
     fixture_init(&fixture);
     fixture_start(&fixture, 2, NVME_MODE_POLL);
     fixture.model->on_demand = true;
-    post(&fixture, 1, &outcome);
-    nvme_queue_submit(fixture.queues[1]);
+    fixture_submit(&fixture, 1, &outcome);
     writes = fixture.model->write_count;
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_BUSY);
     assert_int_equal(fixture.model->write_count, writes);
@@ -357,11 +342,8 @@ int main(void)
         };
     size_t count = 7;
 
-    fixture_add_cases(tests, &count, queue_opens_within_its_limits, open_cases,
-                      COUNT_OF(open_cases), sizeof(open_cases[0]));
-    fixture_add_cases(tests, &count, closed_queue_ends_each_request_once, close_cases,
-                      COUNT_OF(close_cases), sizeof(close_cases[0]));
-    fixture_add_cases(tests, &count, disorderly_shutdown_is_bounded_and_named, end_cases,
-                      COUNT_OF(end_cases), sizeof(end_cases[0]));
+    ADD_CASES(tests, &count, queue_opens_within_its_limits, open_cases);
+    ADD_CASES(tests, &count, closed_queue_ends_each_request_once, close_cases);
+    ADD_CASES(tests, &count, disorderly_shutdown_is_bounded_and_named, end_cases);
     return fixture_run("shutdown", tests, count);
 }

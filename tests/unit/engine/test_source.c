@@ -6,45 +6,7 @@
 #include "fixture.h"
 #include "nvme_internal.h"
 
-enum {
-    BLOCK = 512,
-};
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-struct source_case {
-    const char *name;
-    bool vectors;
-    enum model_line_kind kind;
-};
-
-static const struct source_case source_cases[] = {
-    {"level", false, MODEL_LINE_LEVEL},
-    {"edge_that_a_fall_does_not_clear", false, MODEL_LINE_EDGE},
-    {"edge_that_a_fall_clears", false, MODEL_LINE_EDGE_CLEARS},
-    {"vector", true, MODEL_LINE_EDGE},
-};
-
 static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_INTERRUPT, NVME_MODE_HYBRID};
-
-static void post(struct fixture *fixture, uint32_t queue, struct nvme_callback callback)
-{
-    assert_int_equal(nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, callback),
-                     NVME_OK);
-}
-
-static void start(struct fixture *fixture, const struct source_case *on, uint32_t queues,
-                  enum nvme_mode mode)
-{
-    fixture_init(fixture);
-    fixture->line.kind = on->kind;
-    if (on->vectors) {
-        fixture_use_vectors(fixture);
-    }
-    fixture_start(fixture, queues, mode);
-    /* Admin completions of the start were polled, but an edge was latched. */
-    fixture_interrupts(fixture);
-}
 
 static void set_mode(struct fixture *fixture, enum nvme_mode mode)
 {
@@ -69,19 +31,18 @@ static void wait_once(struct fixture *fixture)
  */
 static void no_completion_is_lost_by_a_change(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
     uint32_t posted = 0;
 
-    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     fixture.model->on_demand = true;
     for (uint32_t i = 0; i < 27; i++) {
         set_mode(&fixture, modes[i / 3 % 3]);
         for (uint32_t ready = 0; ready <= 2; ready++) {
-            post(&fixture, 0, outcome_callback(&outcome));
-            post(&fixture, 0, outcome_callback(&outcome));
-            nvme_queue_submit(fixture.queues[0]);
+            fixture_post(&fixture, 0, &outcome);
+            fixture_submit(&fixture, 0, &outcome);
             posted += 2;
             model_step(fixture.model, ready);
             set_mode(&fixture, modes[i % 3]);
@@ -102,15 +63,14 @@ static void no_completion_is_lost_by_a_change(void **state)
 
 static void polled_queue_raises_no_interrupt_and_has_it_when_it_opens(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
 
-    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     set_mode(&fixture, NVME_MODE_POLL);
     assert_true(fixture_masked(&fixture, 0));
-    post(&fixture, 0, outcome_callback(&outcome));
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(fixture_interrupts(&fixture), 0);
     assert_false(nvme_queue_arm(fixture.queues[0]));
     set_mode(&fixture, NVME_MODE_INTERRUPT);
@@ -131,10 +91,10 @@ static void change_writes_one_mask_and_none_if_nothing_changes(void **state)
         {NVME_MODE_POLL, 1},      {NVME_MODE_POLL, 0},      {NVME_MODE_HYBRID, 1},
         {NVME_MODE_POLL, 1},      {NVME_MODE_INTERRUPT, 1},
     };
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
 
-    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     for (uint32_t i = 0; i < COUNT_OF(steps); i++) {
         uint32_t before = fixture_mask_writes(&fixture);
 
@@ -148,11 +108,11 @@ static void change_writes_one_mask_and_none_if_nothing_changes(void **state)
 /* An admin command masks the line for a while and opens it again, unless it is polled. */
 static void admin_command_leaves_a_polled_source_shut(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     struct nvme_namespace ns;
 
-    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     set_mode(&fixture, NVME_MODE_POLL);
     assert_int_equal(nvme_namespace_open(fixture.controller, 1, &ns), NVME_OK);
     assert_true(fixture_masked(&fixture, 0));
@@ -180,16 +140,15 @@ static void change_mode(void *arg, struct nvme_result result)
 /* Inside the handler, between entries of one drain: what comes behind it is polled. */
 static void handler_may_stop_its_own_interrupts(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     struct changer changer = {&fixture, NVME_MODE_POLL, 0};
     struct outcome outcome = {0};
 
-    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     fixture.model->on_demand = true;
-    post(&fixture, 0, (struct nvme_callback){change_mode, &changer});
-    post(&fixture, 0, outcome_callback(&outcome));
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_post_with(&fixture, 0, (struct nvme_callback){change_mode, &changer});
+    fixture_submit(&fixture, 0, &outcome);
     model_step(fixture.model, 1);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     assert_int_equal(changer.count, 1);
@@ -204,16 +163,15 @@ static void handler_may_stop_its_own_interrupts(void **state)
 
 static void callback_of_a_poller_may_open_the_source(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     struct changer changer = {&fixture, NVME_MODE_INTERRUPT, 0};
     struct outcome outcome = {0};
 
-    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     set_mode(&fixture, NVME_MODE_POLL);
-    post(&fixture, 0, (struct nvme_callback){change_mode, &changer});
-    post(&fixture, 0, outcome_callback(&outcome));
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_post_with(&fixture, 0, (struct nvme_callback){change_mode, &changer});
+    fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
     assert_false(fixture_masked(&fixture, 0));
     assert_int_equal(fixture_interrupts(&fixture), 1);
@@ -223,12 +181,12 @@ static void callback_of_a_poller_may_open_the_source(void **state)
 
 static void hybrid_from_a_callback_is_polled_behind_the_handler(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     struct changer changer = {&fixture, NVME_MODE_HYBRID, 0};
 
-    start(&fixture, this, 1, NVME_MODE_INTERRUPT);
-    post(&fixture, 0, (struct nvme_callback){change_mode, &changer});
+    fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
+    fixture_post_with(&fixture, 0, (struct nvme_callback){change_mode, &changer});
     nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     assert_int_equal(changer.count, 1);
@@ -242,11 +200,11 @@ static void hybrid_from_a_callback_is_polled_behind_the_handler(void **state)
 
 static void closed_queue_has_no_mode_to_change(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
     uint32_t writes;
 
-    start(&fixture, this, 2, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, this, 2, NVME_MODE_INTERRUPT);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
     writes = fixture_mask_writes(&fixture);
     for (uint32_t i = 0; i < COUNT_OF(modes); i++) {
@@ -260,10 +218,10 @@ static void closed_queue_has_no_mode_to_change(void **state)
 /* On a controller that is being disabled nothing is opened, and nobody may sleep. */
 static void failed_controller_arms_nothing(void **state)
 {
-    const struct source_case *this = *state;
+    const struct fixture_source *this = *state;
     struct fixture fixture;
 
-    start(&fixture, this, 1, NVME_MODE_HYBRID);
+    fixture_start_on(&fixture, this, 1, NVME_MODE_HYBRID);
     set_mode(&fixture, NVME_MODE_POLL);
     nvme_controller_disable(fixture.controller, NVME_ERR_FATAL);
     set_mode(&fixture, NVME_MODE_HYBRID);
@@ -275,7 +233,7 @@ static void failed_controller_arms_nothing(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[9 * COUNT_OF(source_cases)];
+    struct CMUnitTest tests[9 * FIXTURE_SOURCES];
     static const CMUnitTestFunction on_each[] = {
         no_completion_is_lost_by_a_change,
         polled_queue_raises_no_interrupt_and_has_it_when_it_opens,
@@ -289,9 +247,6 @@ int main(void)
     };
     size_t count = 0;
 
-    for (size_t i = 0; i < COUNT_OF(on_each); i++) {
-        fixture_add_cases(tests, &count, on_each[i], source_cases, COUNT_OF(source_cases),
-                          sizeof(source_cases[0]));
-    }
+    ADD_CASES_OF_EACH(tests, &count, on_each, fixture_sources);
     return fixture_run("source", tests, count);
 }

@@ -5,7 +5,6 @@
 #include "fixture.h"
 
 enum {
-    BLOCK = 512,
     PAGE = 4096,
     PART_BLOCKS = PAGE / BLOCK, /* MDTS 0 is no limit: max_transfer_bytes of one page is the part */
     PART = PART_BLOCKS * BLOCK,
@@ -385,9 +384,8 @@ int main(void)
     };
     size_t count = 7;
 
-    fixture_add_cases(tests, &count, split_keeps_its_window_and_ends_once, split_cases,
-                      COUNT_OF(split_cases), sizeof(split_cases[0]));
-    fixture_add_cases(tests, &count, passthrough_is_checked_and_keeps_the_callers_dwords,
-                      passthrough_cases, COUNT_OF(passthrough_cases), sizeof(passthrough_cases[0]));
+    ADD_CASES(tests, &count, split_keeps_its_window_and_ends_once, split_cases);
+    ADD_CASES(tests, &count, passthrough_is_checked_and_keeps_the_callers_dwords,
+              passthrough_cases);
     return fixture_run("split", tests, count);
 }

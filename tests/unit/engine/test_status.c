@@ -109,7 +109,6 @@ int main(void)
     };
     size_t count = 4;
 
-    fixture_add_cases(tests, &count, status_has_the_right_phrase, status_cases,
-                      COUNT_OF(status_cases), sizeof(status_cases[0]));
+    ADD_CASES(tests, &count, status_has_the_right_phrase, status_cases);
     return fixture_run("status", tests, count);
 }

@@ -5,26 +5,7 @@
 #include "fixture.h"
 #include "nvme_internal.h"
 
-enum {
-    BLOCK = 512,
-};
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
-
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture->queues[queue]);
-}
-
-static void start(struct fixture *fixture, uint32_t queues, enum nvme_mode mode)
-{
-    fixture_init(fixture);
-    fixture_use_vectors(fixture);
-    fixture_start(fixture, queues, mode);
-}
+static const struct fixture_source *const vectors = &fixture_deliveries[FIXTURE_VECTOR];
 
 /* ---- The handler ------------------------------------------------------------------------ */
 
@@ -34,10 +15,10 @@ static void vector_drains_its_queue_and_no_other(void **state)
     struct outcome outcomes[3] = {0};
 
     (void)state;
-    start(&fixture, 2, NVME_MODE_INTERRUPT);
-    post(&fixture, 0, &outcomes[0]);
-    post(&fixture, 1, &outcomes[1]);
-    post(&fixture, 1, &outcomes[1]);
+    fixture_start_on(&fixture, vectors, 2, NVME_MODE_INTERRUPT);
+    fixture_submit(&fixture, 0, &outcomes[0]);
+    fixture_submit(&fixture, 1, &outcomes[1]);
+    fixture_submit(&fixture, 1, &outcomes[1]);
     assert_true(model_vector_claim(fixture.model, 2));
     assert_int_equal(nvme_vector_handle(fixture.queues[1]), 2);
     assert_int_equal(outcomes[1].count, 2);
@@ -56,8 +37,8 @@ static void claims_are_counted_by_queue(void **state)
     struct nvme_queue_config config = {.mode = NVME_MODE_INTERRUPT, .vector = 1};
 
     (void)state;
-    start(&fixture, 2, NVME_MODE_INTERRUPT);
-    post(&fixture, 0, &outcome);
+    fixture_start_on(&fixture, vectors, 2, NVME_MODE_INTERRUPT);
+    fixture_submit(&fixture, 0, &outcome);
     fixture_interrupts(&fixture);
     assert_int_equal(nvme_vector_handle(fixture.queues[0]), 0);
     assert_int_equal(fixture_counters(fixture.queues[0]).interrupts, 2);
@@ -80,8 +61,8 @@ static void junk_alone_is_an_empty_claim(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 1, NVME_MODE_INTERRUPT);
-    post(&fixture, 0, &outcome);
+    fixture_start_on(&fixture, vectors, 1, NVME_MODE_INTERRUPT);
+    fixture_submit(&fixture, 0, &outcome);
     fixture_interrupts(&fixture);
     model_post_entry(fixture.model, 1, (struct nvme_completion){.sq = 1 << 16, .status = 0x7777});
     assert_int_equal(fixture_interrupts(&fixture), 1);
@@ -98,11 +79,11 @@ static void storm_masks_its_vector_at_the_bound_and_not_before(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 2, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, vectors, 2, NVME_MODE_INTERRUPT);
     for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
         nvme_vector_handle(fixture.queues[1]);
     }
-    post(&fixture, 1, &outcome); /* one completion begins the count anew, */
+    fixture_submit(&fixture, 1, &outcome); /* one completion begins the count anew, */
     assert_int_equal(fixture_interrupts(&fixture), 1);
     for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) { /* and the first claim may be for it */
         nvme_vector_handle(fixture.queues[1]);
@@ -122,7 +103,7 @@ static void storm_masks_its_vector_at_the_bound_and_not_before(void **state)
     assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_POLL);
     assert_true(fixture_masked(&fixture, 1));
     outcome = (struct outcome){0};
-    post(&fixture, 1, &outcome);
+    fixture_submit(&fixture, 1, &outcome);
     assert_int_equal(fixture_interrupts(&fixture), 0);
     assert_int_equal(nvme_queue_reap(fixture.queues[1], 1), 1);
     outcome_check_ok(&outcome, BLOCK);
@@ -146,7 +127,7 @@ static void storm_that_cannot_be_masked_is_borne(void **state)
     }
     assert_int_equal(fixture.event_count, 1);
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     outcome_check_ok(&outcome, BLOCK);
     assert_int_equal(fixture_counters(fixture.queues[0]).spurious, 0x10000);
@@ -164,12 +145,11 @@ static void messages_of_polled_entries_are_no_storm(void **state)
     struct nvme_callback again = outcome_callback(&outcome);
 
     (void)state;
-    start(&fixture, 1, NVME_MODE_HYBRID);
+    fixture_start_on(&fixture, vectors, 1, NVME_MODE_HYBRID);
     for (uint32_t burst = 0; burst < 2 * NVME_STORM_CLAIMS; burst++) {
         for (uint32_t i = 0; i < 8; i++) {
             fixture.model->on_demand = true;
-            assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, again),
-                             NVME_OK);
+            fixture_post_with(&fixture, 0, again);
             nvme_queue_submit(fixture.queues[0]);
             assert_false(nvme_queue_arm(fixture.queues[0]));
             model_step(fixture.model, 1);
@@ -199,8 +179,8 @@ static void lost_message_is_recovered_and_counted(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 1, NVME_MODE_INTERRUPT);
-    post(&fixture, 0, &outcome);
+    fixture_start_on(&fixture, vectors, 1, NVME_MODE_INTERRUPT);
+    fixture_submit(&fixture, 0, &outcome);
     assert_true(model_vector_claim(fixture.model, 1)); /* and nobody is told */
     watch(&fixture);
     assert_int_equal(outcome.count, 0);
@@ -208,7 +188,7 @@ static void lost_message_is_recovered_and_counted(void **state)
     outcome_check_ok(&outcome, BLOCK);
     assert_int_equal(fixture_counters(fixture.queues[0]).missed, 1);
     assert_int_equal(fixture_mask_writes(&fixture), 1); /* opened */
-    post(&fixture, 0, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     assert_int_equal(outcome.count, 2);
     fixture_finish(&fixture);
@@ -224,10 +204,10 @@ static void entry_behind_a_closed_vector_is_late_and_serviced(void **state)
     (void)state;
     for (uint32_t i = 0; i < COUNT_OF(modes); i++) {
         outcome = (struct outcome){0};
-        start(&fixture, 1, NVME_MODE_INTERRUPT);
+        fixture_start_on(&fixture, vectors, 1, NVME_MODE_INTERRUPT);
         fixture.model->on_demand = true;
         assert_int_equal(nvme_queue_set_mode(fixture.queues[0], modes[i]), NVME_OK);
-        post(&fixture, 0, &outcome);
+        fixture_submit(&fixture, 0, &outcome);
         assert_false(nvme_queue_arm(fixture.queues[0]));
         assert_true(fixture_masked(&fixture, 0));
         model_step(fixture.model, 1);
@@ -269,7 +249,7 @@ static void vectors_are_checked_at_open(void **state)
     struct nvme_queue *queue = NULL;
     struct fixture fixture;
 
-    start(&fixture, 2, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, vectors, 2, NVME_MODE_INTERRUPT);
     assert_int_equal(nvme_queue_close(fixture.queues[1]), NVME_OK);
     assert_true(fixture_masked(&fixture, 1));
     assert_int_equal(nvme_queue_open(fixture.controller, 2, &config, &queue), this->error);
@@ -291,7 +271,7 @@ static void owners_do_not_share_vectors(void **state)
         .owner = 1, .mode = NVME_MODE_INTERRUPT, .vector = MODEL_QUEUES - 1};
 
     (void)state;
-    start(&fixture, 1, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, vectors, 1, NVME_MODE_INTERRUPT);
     assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]), NVME_OK);
     fixture_finish(&fixture);
 }
@@ -304,10 +284,10 @@ static void close_drains_rings_and_masks(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 3, NVME_MODE_INTERRUPT);
+    fixture_start_on(&fixture, vectors, 3, NVME_MODE_INTERRUPT);
     for (uint32_t i = 0; i < 3; i++) {
         assert_int_equal(nvme_queue_set_mode(fixture.queues[i], modes[i]), NVME_OK);
-        post(&fixture, i, &outcome);
+        fixture_submit(&fixture, i, &outcome);
     }
     for (uint32_t i = 0; i < 3; i++) {
         assert_int_equal(nvme_queue_close(fixture.queues[i]), NVME_OK);
@@ -335,7 +315,6 @@ int main(void)
     };
     size_t count = 10;
 
-    fixture_add_cases(tests, &count, vectors_are_checked_at_open, vector_cases,
-                      COUNT_OF(vector_cases), sizeof(vector_cases[0]));
+    ADD_CASES(tests, &count, vectors_are_checked_at_open, vector_cases);
     return fixture_run("vector service", tests, count);
 }

@@ -6,11 +6,8 @@
 #include "nvme_hal.h"
 
 enum {
-    BLOCK = 512,
     VECTOR = 1, /* of queue 0: fixture_use_vectors */
 };
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
 
 /* A controller with one interrupt queue whose requests end at once. */
 static struct nvme_queue *start(struct fixture *fixture, bool msix, uint16_t vector)
@@ -28,14 +25,6 @@ static struct nvme_queue *start(struct fixture *fixture, bool msix, uint16_t vec
     return fixture->queues[0];
 }
 
-static void read_one(struct fixture *fixture, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[0], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture->queues[0]);
-}
-
 static void completion_sends_its_queues_vector(void **state)
 {
     struct fixture fixture;
@@ -43,7 +32,7 @@ static void completion_sends_its_queues_vector(void **state)
 
     (void)state;
     start(&fixture, true, VECTOR);
-    read_one(&fixture, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(fixture.model->vectors[VECTOR].messages, 1);
     assert_false(model_level(fixture.model));
     assert_int_equal(fixture_interrupts(&fixture), 1);
@@ -60,8 +49,8 @@ static void masked_vector_is_held_back_and_sent_once(void **state)
     (void)state;
     start(&fixture, true, VECTOR);
     model_vector_mask(fixture.model, VECTOR, true);
-    read_one(&fixture, &outcomes[0]);
-    read_one(&fixture, &outcomes[1]);
+    fixture_submit(&fixture, 0, &outcomes[0]);
+    fixture_submit(&fixture, 0, &outcomes[1]);
     assert_int_equal(fixture.model->vectors[VECTOR].messages, 0);
     model_vector_mask(fixture.model, VECTOR, false);
     assert_int_equal(fixture.model->vectors[VECTOR].messages, 1);
@@ -121,7 +110,7 @@ static void counted_line_falls_with_the_last_busy_queue(void **state)
     (void)state;
     start(&fixture, false, 0);
     assert_false(model_level(fixture.model));
-    read_one(&fixture, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     assert_true(model_level(fixture.model));
     fixture_interrupts(&fixture);
     outcome_check_ok(&outcome, BLOCK);
@@ -138,7 +127,7 @@ static void head_that_consumes_nothing_breaks_a_counted_line(void **state)
 
     (void)state;
     start(&fixture, false, 0);
-    read_one(&fixture, &outcome);
+    fixture_submit(&fixture, 0, &outcome);
     hal_mmio_write32(fixture.model->bar + NVME_REG_DOORBELLS + 4, fixture.model->cqs[0].head);
     assert_true(world_expect_finding("consumes nothing"));
     assert_false(model_level(fixture.model));

@@ -8,11 +8,8 @@
 #define MS UINT64_C(1000000)
 
 enum {
-    BLOCK = 512,
     DEADLINE_STEPS = 100,
 };
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
 
 enum fate {
     LOST,         /* the interrupt never comes */
@@ -52,10 +49,7 @@ static void missed_and_late_are_told_apart(void **state)
     if (this->fate == MASKED_BY_US) {
         nvme_irq_enter(fixture.controller);
     }
-    assert_int_equal(
-        nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     if (this->fate == CLAIMED) {
         fixture_interrupts(&fixture);
@@ -130,15 +124,12 @@ static void recovery_leaves_a_line_that_tells_of_the_next_completion(void **stat
     fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
     fixture_interrupts(&fixture);
     fixture.model->on_demand = true;
-    assert_int_equal(
-        nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&lost)), NVME_OK);
+    fixture_post(&fixture, 0, &lost);
     /* The deadline's walk comes with the next watch, before the entry can be seen twice. */
     for (step = 0; this->finder == DEADLINE && step < DEADLINE_STEPS; step++) {
         watch_after(&fixture, 10);
     }
-    assert_int_equal(
-        nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&next)), NVME_OK);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &next);
     model_step(fixture.model, 1);
     fixture.line.pending = false; /* the edge is lost; the line stays high */
     world.meanwhile[WORLD_AT_DOORBELL] = complete_next;
@@ -183,10 +174,7 @@ static void watch_reads_a_register_once_per_half_period_at_most(void **state)
     fixture_init(&fixture);
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->on_demand = true;
-    assert_int_equal(
-        nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer, outcome_callback(&outcome)),
-        NVME_OK);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     reads = world.register_reads;
     end = world.now_ns + 1000 * MS;
@@ -207,11 +195,8 @@ int main(void)
     struct CMUnitTest tests[COUNT_OF(missed_cases) + COUNT_OF(edge_cases) + COUNT_OF(cost_cases)];
     size_t count = 0;
 
-    fixture_add_cases(tests, &count, recovery_leaves_a_line_that_tells_of_the_next_completion,
-                      edge_cases, COUNT_OF(edge_cases), sizeof(edge_cases[0]));
-    fixture_add_cases(tests, &count, watch_reads_a_register_once_per_half_period_at_most,
-                      cost_cases, COUNT_OF(cost_cases), sizeof(cost_cases[0]));
-    fixture_add_cases(tests, &count, missed_and_late_are_told_apart, missed_cases,
-                      COUNT_OF(missed_cases), sizeof(missed_cases[0]));
+    ADD_CASES(tests, &count, recovery_leaves_a_line_that_tells_of_the_next_completion, edge_cases);
+    ADD_CASES(tests, &count, watch_reads_a_register_once_per_half_period_at_most, cost_cases);
+    ADD_CASES(tests, &count, missed_and_late_are_told_apart, missed_cases);
     return fixture_run("watch", tests, count);
 }

@@ -8,12 +8,9 @@
 #define MS UINT64_C(1000000)
 
 enum {
-    BLOCK = 512,
     TIMEOUT_MS = 1000,
     FULL = FIXTURE_DEPTH - 1, /* entries that a ring can hold */
 };
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
 
 enum junk {
     STALE,
@@ -55,13 +52,6 @@ static void flood(struct fixture *fixture, enum junk junk, uint32_t count)
     }
 }
 
-static void post(struct fixture *fixture, uint32_t queue, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[queue], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-}
-
 static uint64_t junk_seen(const struct nvme_queue *queue)
 {
     return fixture_counters(queue).stale;
@@ -87,7 +77,7 @@ static void drain_reports_requests_and_no_junk(void **state)
         assert_int_equal(model_doorbell_count(fixture.model, 1, true), doorbells + 1);
         assert_int_equal(fixture.model->cqs[1].head, fixture.model->cqs[1].tail);
     }
-    post(&fixture, 0, &outcome);
+    fixture_post(&fixture, 0, &outcome);
     nvme_queue_submit(queue);
     flood(&fixture, this->junk, 5);
     model_step(fixture.model, 1);
@@ -109,8 +99,7 @@ static void polled_request_expires_amid_a_flood(void **state)
     fixture.config.command_timeout_ns = TIMEOUT_MS * MS;
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->on_demand = true;
-    post(&fixture, 0, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     began = world.now_ns;
     while (outcome.count == 0 && world.now_ns - began < 10 * TIMEOUT_MS * MS) {
         world_advance(MS);
@@ -149,8 +138,7 @@ static void claims_of_junk_are_spurious_and_reach_the_storm_bound(void **state)
     fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
     fixture_interrupts(&fixture);
     fixture.model->on_demand = true;
-    post(&fixture, 0, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
         flood(&fixture, this->junk, 1 + i % FULL);
         assert_int_equal(claim(&fixture), 0);
@@ -202,8 +190,7 @@ static const struct last_case last_cases[] = {
 /* Fails queue 1's controller; queue 0's owner has not looked since. */
 static void fail_meanwhile(struct fixture *fixture, struct outcome *other)
 {
-    post(fixture, 1, other);
-    nvme_queue_submit(fixture->queues[1]);
+    fixture_submit(fixture, 1, other);
     fixture->model->fatal = true;
     world_advance(10 * MS);
     nvme_queue_watchdog(fixture->queues[1], world.now_ns);
@@ -225,7 +212,7 @@ static void completions_before_rdy_fell_are_successes_whatever_the_budget(void *
     fixture.model->on_demand = true;
     queue = fixture.queues[0];
     for (uint32_t i = 0; i < POSTED; i++) {
-        post(&fixture, 0, &outcomes[i]);
+        fixture_post(&fixture, 0, &outcomes[i]);
     }
     nvme_queue_submit(queue);
     model_step(fixture.model, 2);
@@ -274,9 +261,8 @@ static void post_successor(void *arg, struct nvme_result result)
 
     successor->first.count++;
     successor->first.result = result;
-    assert_int_equal(nvme_read(successor->fixture->queues[0], &successor->fixture->ns, 0, 1, buffer,
-                               (struct nvme_callback){find_the_queue_ended, successor}),
-                     NVME_OK);
+    fixture_post_with(successor->fixture, 0,
+                      (struct nvme_callback){find_the_queue_ended, successor});
 }
 
 static void request_posted_by_done_of_the_last_drain_ends_with_the_cause(void **state)
@@ -292,9 +278,7 @@ static void request_posted_by_done_of_the_last_drain_ends_with_the_cause(void **
     fixture.model->on_demand = true;
     for (size_t i = 0; i < COUNT_OF(successors); i++) {
         successors[i].fixture = &fixture;
-        assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, 0, 1, buffer,
-                                   (struct nvme_callback){post_successor, &successors[i]}),
-                         NVME_OK);
+        fixture_post_with(&fixture, 0, (struct nvme_callback){post_successor, &successors[i]});
     }
     nvme_queue_submit(fixture.queues[0]);
     model_step(fixture.model, COUNT_OF(successors));
@@ -318,13 +302,10 @@ int main(void)
     };
     size_t count = 1;
 
-    fixture_add_cases(tests, &count, drain_reports_requests_and_no_junk, flood_cases,
-                      COUNT_OF(flood_cases), sizeof(flood_cases[0]));
-    fixture_add_cases(tests, &count, polled_request_expires_amid_a_flood, expiry_cases,
-                      COUNT_OF(expiry_cases), sizeof(expiry_cases[0]));
-    fixture_add_cases(tests, &count, claims_of_junk_are_spurious_and_reach_the_storm_bound,
-                      storm_cases, COUNT_OF(storm_cases), sizeof(storm_cases[0]));
-    fixture_add_cases(tests, &count, completions_before_rdy_fell_are_successes_whatever_the_budget,
-                      last_cases, COUNT_OF(last_cases), sizeof(last_cases[0]));
+    ADD_CASES(tests, &count, drain_reports_requests_and_no_junk, flood_cases);
+    ADD_CASES(tests, &count, polled_request_expires_amid_a_flood, expiry_cases);
+    ADD_CASES(tests, &count, claims_of_junk_are_spurious_and_reach_the_storm_bound, storm_cases);
+    ADD_CASES(tests, &count, completions_before_rdy_fell_are_successes_whatever_the_budget,
+              last_cases);
     return fixture_run("hostile", tests, count);
 }

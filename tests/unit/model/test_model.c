@@ -8,7 +8,6 @@
 #include "nvme_hal.h"
 
 enum {
-    BLOCK = 512,
     SQ_1 = NVME_REG_DOORBELLS + 8,
     CQ_1 = NVME_REG_DOORBELLS + 12,
 };
@@ -146,13 +145,6 @@ static void look_at(struct fixture *fixture, uint32_t index)
     (void)hal_dma_load32(&entry->status);
 }
 
-static void post_one(struct fixture *fixture, struct outcome *outcome)
-{
-    assert_int_equal(
-        nvme_read(fixture->queues[0], &fixture->ns, 0, 1, buffer, outcome_callback(outcome)),
-        NVME_OK);
-}
-
 static void field_without_a_barrier_behind_the_phase_is_named(void **state)
 {
     struct fixture fixture;
@@ -160,8 +152,7 @@ static void field_without_a_barrier_behind_the_phase_is_named(void **state)
 
     (void)state;
     fixture_poll_queue(&fixture);
-    post_one(&fixture, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     look_at(&fixture, 0);
     (void)hal_dma_load32(&entry_of(&fixture, 0)->dw0);
     assert_true(world_expect_finding("without a barrier after its phase"));
@@ -203,7 +194,7 @@ static void doorbell_without_a_barrier_is_named(void **state)
 
     (void)state;
     fixture_poll_queue(&fixture);
-    post_one(&fixture, &outcome);
+    fixture_post(&fixture, 0, &outcome);
     write_register(&fixture, SQ_1, 1);
     assert_true(world_expect_finding("without a barrier after the command"));
     look_at(&fixture, 0);
@@ -221,7 +212,7 @@ static void command_changed_behind_the_clean_is_named(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     ring = world_host(fixture.model->sqs[1].address);
-    post_one(&fixture, &outcome);
+    fixture_post(&fixture, 0, &outcome);
     ring[0].cdw10 = 7;
     nvme_queue_submit(fixture.queues[0]);
     assert_true(world_expect_finding("changed after it was cleaned"));
@@ -263,7 +254,7 @@ static void wrong_command_is_named(void **state)
 
     fixture_poll_queue(&fixture);
     fixture.model->on_demand = true;
-    post_one(&fixture, &outcome);
+    fixture_post(&fixture, 0, &outcome);
     ring_changed(&fixture, this);
     assert_true(world_expect_finding(this->finding));
     fixture_drop(&fixture);
@@ -278,8 +269,7 @@ static void command_id_in_flight_is_named(void **state)
     (void)state;
     fixture_poll_queue(&fixture);
     fixture.model->on_demand = true;
-    post_one(&fixture, &outcome);
-    nvme_queue_submit(fixture.queues[0]);
+    fixture_submit(&fixture, 0, &outcome);
     ring = world_host(fixture.model->sqs[1].address);
     ring[1] = ring[0];
     hal_dma_clean(NULL, &ring[1], sizeof(ring[1]));
@@ -364,13 +354,9 @@ int main(void)
     };
     size_t count = 10;
 
-    fixture_add_cases(tests, &count, wrong_write_is_named, write_cases, COUNT_OF(write_cases),
-                      sizeof(write_cases[0]));
-    fixture_add_cases(tests, &count, wrong_enable_is_named, enable_cases, COUNT_OF(enable_cases),
-                      sizeof(enable_cases[0]));
-    fixture_add_cases(tests, &count, wrong_command_is_named, command_cases, COUNT_OF(command_cases),
-                      sizeof(command_cases[0]));
-    fixture_add_cases(tests, &count, wrong_prp_is_named, prp_cases, COUNT_OF(prp_cases),
-                      sizeof(prp_cases[0]));
+    ADD_CASES(tests, &count, wrong_write_is_named, write_cases);
+    ADD_CASES(tests, &count, wrong_enable_is_named, enable_cases);
+    ADD_CASES(tests, &count, wrong_command_is_named, command_cases);
+    ADD_CASES(tests, &count, wrong_prp_is_named, prp_cases);
     return fixture_run("model", tests, count);
 }

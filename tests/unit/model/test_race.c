@@ -9,11 +9,8 @@
 #define MS UINT64_C(1000000)
 
 enum {
-    BLOCK = 512,
     OUTSTANDING = 3,
 };
-
-static uint8_t buffer[BLOCK] __attribute__((aligned(4096)));
 
 /* The other owner, and what done() finds. */
 struct race {
@@ -41,9 +38,7 @@ static void ended(void *arg, struct nvme_result result)
 static void post_requests(struct race *race, uint32_t queue)
 {
     for (uint32_t i = 0; i < OUTSTANDING; i++) {
-        assert_int_equal(nvme_read(race->fixture.queues[queue], &race->fixture.ns, 0, 1, buffer,
-                                   (struct nvme_callback){ended, race}),
-                         NVME_OK);
+        fixture_post_with(&race->fixture, queue, (struct nvme_callback){ended, race});
     }
     nvme_queue_submit(race->fixture.queues[queue]);
 }
@@ -180,12 +175,12 @@ static void close_on_a_controller_disabled_meanwhile_returns_the_cause(void **st
     queue = race.fixture.queues[0];
     race.fixture.model->delete_drops = true;
     if (closing->by_done) {
-        assert_int_equal(nvme_read(queue, &race.fixture.ns, 0, 1, buffer,
+        assert_int_equal(nvme_read(queue, &race.fixture.ns, 0, 1, fixture_block,
                                    (struct nvme_callback){disable_from_done, &race}),
                          NVME_OK);
         for (uint32_t i = 0; i < OUTSTANDING; i++) {
             assert_int_equal(
-                nvme_read(queue, &race.fixture.ns, 0, 1, buffer, outcome_callback(&left[i])),
+                nvme_read(queue, &race.fixture.ns, 0, 1, fixture_block, outcome_callback(&left[i])),
                 NVME_OK);
         }
         nvme_queue_submit(queue);
@@ -244,9 +239,9 @@ static enum nvme_error post_by(struct fixture *fixture, enum poster poster,
 
     switch (poster) {
     case READ:
-        return nvme_read(queue, &fixture->ns, 0, 1, buffer, callback);
+        return nvme_read(queue, &fixture->ns, 0, 1, fixture_block, callback);
     case WRITE:
-        return nvme_write(queue, &fixture->ns, 0, 1, buffer, callback);
+        return nvme_write(queue, &fixture->ns, 0, 1, fixture_block, callback);
     case FLUSH:
         return nvme_flush(queue, &fixture->ns, callback);
     case BATCH:
@@ -254,7 +249,7 @@ static enum nvme_error post_by(struct fixture *fixture, enum poster poster,
         assert_int_equal(posted, 0);
         return error;
     case PASS_DATA:
-        return nvme_passthrough(queue, &read, buffer, BLOCK, callback);
+        return nvme_passthrough(queue, &read, fixture_block, BLOCK, callback);
     case PASS_NOTHING:
         return nvme_passthrough(queue, &flush, NULL, 0, callback);
     }
@@ -343,11 +338,11 @@ int main(void)
         };
     size_t count = 1;
 
-    fixture_add_cases(tests, &count, owner_that_lost_the_race_waits_for_the_winners_disabling,
-                      owners_cases, COUNT_OF(owners_cases), sizeof(owners_cases[0]));
-    fixture_add_cases(tests, &count, close_on_a_controller_disabled_meanwhile_returns_the_cause,
-                      close_cases, COUNT_OF(close_cases), sizeof(close_cases[0]));
-    fixture_add_cases(tests, &count, post_on_a_queue_that_a_handler_has_just_ended_is_refused,
-                      poster_cases, COUNT_OF(poster_cases), sizeof(poster_cases[0]));
+    ADD_CASES(tests, &count, owner_that_lost_the_race_waits_for_the_winners_disabling,
+              owners_cases);
+    ADD_CASES(tests, &count, close_on_a_controller_disabled_meanwhile_returns_the_cause,
+              close_cases);
+    ADD_CASES(tests, &count, post_on_a_queue_that_a_handler_has_just_ended_is_refused,
+              poster_cases);
     return fixture_run("race", tests, count);
 }

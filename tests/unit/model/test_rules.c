@@ -9,7 +9,6 @@
 #define MS UINT64_C(1000000)
 
 enum {
-    BLOCK = 512,
     SQ_1 = NVME_REG_DOORBELLS + 8,
     CC_READY = 0x460001,
 };
@@ -296,9 +295,7 @@ int main(void)
     };
     size_t count = 11;
 
-    fixture_add_cases(tests, &count, what_is_not_cleaned_is_named, clean_cases,
-                      COUNT_OF(clean_cases), sizeof(clean_cases[0]));
-    fixture_add_cases(tests, &count, wrong_create_is_named, create_cases, COUNT_OF(create_cases),
-                      sizeof(create_cases[0]));
+    ADD_CASES(tests, &count, what_is_not_cleaned_is_named, clean_cases);
+    ADD_CASES(tests, &count, wrong_create_is_named, create_cases);
     return fixture_run("rules", tests, count);
 }

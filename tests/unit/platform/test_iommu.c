@@ -182,7 +182,6 @@ int main(void)
     };
     size_t count = 5;
 
-    fixture_add_cases(tests, &count, iommu_passes_what_it_is_given_or_is_refused, mode_cases,
-                      COUNT_OF(mode_cases), sizeof(mode_cases[0]));
+    ADD_CASES(tests, &count, iommu_passes_what_it_is_given_or_is_refused, mode_cases);
     return fixture_run("iommu", tests, count);
 }

@@ -317,11 +317,8 @@ int main(void)
         };
     size_t count = 2;
 
-    fixture_add_cases(tests, &count, free_memory_is_the_largest_span_behind_the_image, free_cases,
-                      COUNT_OF(free_cases), sizeof(free_cases[0]));
-    fixture_add_cases(tests, &count, virt_is_read_as_qemu_documents_it, virt_cases,
-                      COUNT_OF(virt_cases), sizeof(virt_cases[0]));
-    fixture_add_cases(tests, &count, wrong_tree_is_refused_in_words, wrong_cases,
-                      COUNT_OF(wrong_cases), sizeof(wrong_cases[0]));
+    ADD_CASES(tests, &count, free_memory_is_the_largest_span_behind_the_image, free_cases);
+    ADD_CASES(tests, &count, virt_is_read_as_qemu_documents_it, virt_cases);
+    ADD_CASES(tests, &count, wrong_tree_is_refused_in_words, wrong_cases);
     return fixture_run("machine", tests, count);
 }

@@ -146,7 +146,6 @@ int main(void)
     };
     size_t count = 2;
 
-    fixture_add_cases(tests, &count, line_is_of_the_controller_that_the_map_names, line_cases,
-                      COUNT_OF(line_cases), sizeof(line_cases[0]));
+    ADD_CASES(tests, &count, line_is_of_the_controller_that_the_map_names, line_cases);
     return fixture_run("machine_interrupts", tests, count);
 }

@@ -209,9 +209,7 @@ int main(void)
     };
     size_t count = 1;
 
-    fixture_add_cases(tests, &count, host_is_read_from_an_odd_tree, host_cases,
-                      COUNT_OF(host_cases), sizeof(host_cases[0]));
-    fixture_add_cases(tests, &count, unusable_host_is_named_and_the_machine_is_read, refused_cases,
-                      COUNT_OF(refused_cases), sizeof(refused_cases[0]));
+    ADD_CASES(tests, &count, host_is_read_from_an_odd_tree, host_cases);
+    ADD_CASES(tests, &count, unusable_host_is_named_and_the_machine_is_read, refused_cases);
     return fixture_run("machine_pci", tests, count);
 }

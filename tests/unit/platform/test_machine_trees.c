@@ -242,7 +242,6 @@ int main(void)
     };
     size_t count = 5;
 
-    fixture_add_cases(tests, &count, console_is_where_the_tree_says, console_cases,
-                      COUNT_OF(console_cases), sizeof(console_cases[0]));
+    ADD_CASES(tests, &count, console_is_where_the_tree_says, console_cases);
     return fixture_run("machine_trees", tests, count);
 }

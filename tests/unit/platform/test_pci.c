@@ -238,7 +238,6 @@ int main(void)
     struct CMUnitTest tests[COUNT_OF(window_cases)];
     size_t count = 0;
 
-    fixture_add_cases(tests, &count, bar_goes_where_its_bridges_let_it, window_cases,
-                      COUNT_OF(window_cases), sizeof(window_cases[0]));
+    ADD_CASES(tests, &count, bar_goes_where_its_bridges_let_it, window_cases);
     return fixture_run("pci", tests, count);
 }

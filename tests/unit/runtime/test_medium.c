@@ -190,9 +190,7 @@ int main(void)
     };
     size_t count = 1;
 
-    fixture_add_cases(tests, &count, doors_agree_in_everything, door_cases, COUNT_OF(door_cases),
-                      sizeof(door_cases[0]));
-    fixture_add_cases(tests, &count, flaw_is_said_in_words, flaw_cases, COUNT_OF(flaw_cases),
-                      sizeof(flaw_cases[0]));
+    ADD_CASES(tests, &count, doors_agree_in_everything, door_cases);
+    ADD_CASES(tests, &count, flaw_is_said_in_words, flaw_cases);
     return fixture_run("medium", tests, count);
 }

@@ -259,11 +259,8 @@ int main(void)
         };
     size_t count = 2;
 
-    fixture_add_cases(tests, &count, number_is_taken, number_cases, COUNT_OF(number_cases),
-                      sizeof(number_cases[0]));
-    fixture_add_cases(tests, &count, refusal_says_why_and_changes_nothing, refused_cases,
-                      COUNT_OF(refused_cases), sizeof(refused_cases[0]));
-    fixture_add_cases(tests, &count, help_shows_meaning_range_and_default, help_cases,
-                      COUNT_OF(help_cases), sizeof(help_cases[0]));
+    ADD_CASES(tests, &count, number_is_taken, number_cases);
+    ADD_CASES(tests, &count, refusal_says_why_and_changes_nothing, refused_cases);
+    ADD_CASES(tests, &count, help_shows_meaning_range_and_default, help_cases);
     return fixture_run("options", tests, count);
 }
