@@ -26,7 +26,7 @@ enum {
 /* fio knows a mix by two names. */
 static const char *const rw_words[] = {"read",      "write",  "rw",        "randread",
                                        "randwrite", "randrw", "readwrite", NULL};
-static const char *const completion_words[] = {"poll", "irq", "hybrid", "limit", "null", NULL};
+static const char *const completion_words[] = {"poll", "irq", "hybrid", "raw", "loopback", NULL};
 static const char *const process_words[] = {"linear", "poisson", NULL};
 /* fio names the checksum; every other word is on. */
 static const char *const verify_words[] = {"none", "crc32c", "0", "1", NULL};
@@ -53,7 +53,7 @@ static const struct option value_options[JOB_LISTS] = {
                     "requests started per second and hart, 0 is the closed loop; a list"),
     OPTION_WORD(
         "completion", struct value, completion, completion_words,
-        "how completions are found; limit is the bare device, null the bare engine; a list"),
+        "how completions are found; raw is the bare device, loopback the bare engine; a list"),
 };
 static const struct option_table value_table = {value_options, JOB_LISTS};
 

@@ -34,8 +34,8 @@ enum job_completion {
     JOB_POLL,
     JOB_IRQ,
     JOB_HYBRID,
-    JOB_LIMIT, /* the bare device, without the engine: see limit.c */
-    JOB_NULL,  /* the engine alone, without the device: see null.h */
+    JOB_RAW,      /* the bare device, without the engine: see raw.c */
+    JOB_LOOPBACK, /* the engine alone, without the device: see loopback.h */
 };
 
 /* When the requests of the open loop are meant to start. */

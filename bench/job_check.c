@@ -24,7 +24,7 @@ static bool check_reference_rates(const struct job *job, const struct list *rate
         if (rates->values[i].rate_iops != 0) {
             return job_refuse(
                 "rate_iops", job->lists[5],
-                "completion=limit and completion=null are what device and engine can do "
+                "completion=raw and completion=loopback are what device and engine can do "
                 "at most, only 0 goes with them; hint: completion=poll,irq,hybrid");
         }
     }
@@ -32,16 +32,15 @@ static bool check_reference_rates(const struct job *job, const struct list *rate
 }
 
 /* A mix that chance would make is not for the bare device. */
-static bool check_limit(const struct job *job, const struct list lists[JOB_LISTS])
+static bool check_raw(const struct job *job, const struct list lists[JOB_LISTS])
 {
     const struct list *rw = &lists[0];
 
     for (uint32_t i = 0; i < rw->count; i++) {
         if (is_mix(rw->values[i].rw)) {
-            return job_refuse(
-                "rw", job->lists[0],
-                "completion=limit replays commands that were built once: its mix would "
-                "be chance; hint: only reads or only writes, or completion=poll,irq");
+            return job_refuse("rw", job->lists[0],
+                              "completion=raw replays commands that were built once: its mix would "
+                              "be chance; hint: only reads or only writes, or completion=poll,irq");
         }
     }
     return true;
@@ -77,7 +76,7 @@ static bool check_verify(const struct job *job, const struct list lists[JOB_LIST
 
     if (reference) {
         return job_refuse("verify", word,
-                          "completion=limit and completion=null move no data of their own; hint: "
+                          "completion=raw and completion=loopback move no data of their own; hint: "
                           "completion=poll,irq,hybrid");
     }
     for (uint32_t i = 0; i < lists[5].count; i++) {
@@ -91,19 +90,19 @@ static bool check_verify(const struct job *job, const struct list lists[JOB_LIST
 bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
 {
     const struct list *modes = &lists[JOB_LISTS - 1];
-    bool limit = false;
+    bool raw = false;
     bool reference = false;
 
     for (uint32_t i = 0; i < modes->count; i++) {
-        limit = limit || modes->values[i].completion == JOB_LIMIT;
-        reference = reference || modes->values[i].completion >= JOB_LIMIT;
+        raw = raw || modes->values[i].completion == JOB_RAW;
+        reference = reference || modes->values[i].completion >= JOB_RAW;
         for (uint32_t j = 0; j < i; j++) {
             if (modes->values[i].completion == modes->values[j].completion) {
                 return job_refuse("completion", job->lists[JOB_LISTS - 1], "a value comes twice");
             }
         }
     }
-    return (!limit || check_limit(job, lists)) &&
+    return (!raw || check_raw(job, lists)) &&
            (!job_verifies(job) || check_verify(job, lists, reference)) &&
            (!reference || check_reference_rates(job, &lists[5])) && check_rates(job, &lists[5]);
 }

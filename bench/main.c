@@ -56,8 +56,8 @@ static void work(void *arg, unsigned index)
 {
     struct run *run = arg;
 
-    if (run->point->completion == JOB_LIMIT) {
-        limit_run(&bench.workers[index]);
+    if (run->point->completion == JOB_RAW) {
+        raw_run(&bench.workers[index]);
     } else {
         workload_run(&bench.workers[index]);
     }
@@ -83,9 +83,9 @@ static bool check_namespace(const struct job_point *point)
                job->offset, job->size, point->bs, capacity);
         return false;
     }
-    if (point->completion == JOB_LIMIT && point->bs / ns->block_bytes > ns->max_blocks) {
+    if (point->completion == JOB_RAW && point->bs / ns->block_bytes > ns->max_blocks) {
         printf("error: bs=%" PRIu32
-               ": completion=limit knows no split, one command takes at most %" PRIu32 " bytes\n",
+               ": completion=raw knows no split, one command takes at most %" PRIu32 " bytes\n",
                point->bs, ns->max_blocks * ns->block_bytes);
         return false;
     }

@@ -24,7 +24,7 @@ void report_banner(const struct storage *storage, const struct job *job)
 /* All harts of a point: reads, writes. */
 struct merged {
     struct histogram directions[2];
-    uint64_t limit_ios[2]; /* of the limit probe, which takes no latencies */
+    uint64_t raw_ios[2]; /* of the raw ring, which takes no latencies */
     struct nvme_counters counters;
     uint64_t runtime_ns;
     uint64_t idle_polls;
@@ -63,8 +63,8 @@ static void merge(struct merged *merged, const struct worker *worker)
     for (uint32_t i = 0; i < 2; i++) {
         histogram_merge(&merged->directions[i], &worker->window[i]);
     }
-    if (worker->run->point->completion == JOB_LIMIT) {
-        merged->limit_ios[rw == JOB_WRITE || rw == JOB_RANDWRITE] +=
+    if (worker->run->point->completion == JOB_RAW) {
+        merged->raw_ios[rw == JOB_WRITE || rw == JOB_RANDWRITE] +=
             worker->end.counters.completions - worker->begin.counters.completions;
     }
     add_counters(&merged->counters, &worker->begin.counters, &worker->end.counters);
@@ -88,7 +88,7 @@ static void print_direction(const char *name, const struct merged *merged, uint3
                             uint32_t bs)
 {
     const struct histogram *histogram = &merged->directions[direction];
-    uint64_t ios = histogram->count + merged->limit_ios[direction];
+    uint64_t ios = histogram->count + merged->raw_ios[direction];
     const char *comma = "";
 
     printf(",\"%s\":{\"total_ios\":%" PRIu64 ",\"io_bytes\":%" PRIu64
@@ -119,14 +119,14 @@ static void print_counters(const struct nvme_counters *counters)
 }
 
 /*
- * Intervals that the window has not reached, because it ended early, are no gaps. The limit probe
+ * Intervals that the window has not reached, because it ended early, are no gaps. The raw ring
  * looks at the clock too rarely to tell of intervals and stalls.
  */
 static void print_times(const struct run *run, const struct merged *merged)
 {
     uint64_t step_ns = time_ns_from_ticks(timeline_step(run->runtime_ticks));
 
-    if (run->point->completion == JOB_LIMIT) {
+    if (run->point->completion == JOB_RAW) {
         return;
     }
     printf(",\"timeline\":{\"interval_ns\":%" PRIu64 ",\"ios\":[", step_ns);
@@ -178,7 +178,7 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     printf("]");
     if (run->point->rate_iops != 0) {
         printf(",\"late_starts\":%" PRIu64, merged.late_starts);
-    } else if (run->point->completion != JOB_LIMIT && !job_verifies(run->job)) {
+    } else if (run->point->completion != JOB_RAW && !job_verifies(run->job)) {
         printf(",\"in_flight_least\":%" PRIu32, merged.in_flight_least);
     }
     if (job_verifies(run->job)) {

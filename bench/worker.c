@@ -125,7 +125,7 @@ static void take_edge(const struct worker *worker, struct edge *edge)
 {
     uint64_t saved = irq_save();
 
-    if (worker->run->point->completion == JOB_LIMIT) {
+    if (worker->run->point->completion == JOB_RAW) {
         edge->counters = worker->own;
     } else {
         nvme_queue_count(worker->queue->engine, &edge->counters);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * One hart's share of a point: its state, its clock and its window. workload.c drives the engine,
- * limit.c the bare rings; both call worker_drained() after each drain, and go on until stop.
+ * raw.c the bare rings; both call worker_drained() after each drain, and go on until stop.
  *
  * A window: every hart starts behind one barrier and works through the ramp; hart 0 then prints the
  * marker `#begin` and fixes the begin of the window a little later, so that the printing is over;
@@ -17,7 +17,7 @@
 #include "csr.h"
 #include "histogram.h"
 #include "job.h"
-#include "null.h"
+#include "loopback.h"
 #include "pacing.h"
 #include "pattern.h"
 #include "storage.h"
@@ -93,7 +93,7 @@ struct worker {
     struct nvme_io ios[JOB_IODEPTH_MAX]; /* a group on its way into the queue */
 
     struct pattern pattern;
-    struct null_device null; /* of completion=null */
+    struct loopback loopback; /* of completion=loopback */
 
     /* The open loop. */
     struct pacing pacing;
@@ -109,7 +109,7 @@ struct worker {
     int64_t ios_left;     /* of number_ios */
     int64_t ios_begin;    /* the same at the begin of the window */
     uint64_t idle_polls;
-    struct nvme_counters own; /* of the limit probe, which counts for itself */
+    struct nvme_counters own; /* of the raw ring, which counts for itself */
 
     /* Results. */
     struct latency *latency; /* [2]: reads, writes: the ramp's, then the window's */
@@ -169,6 +169,6 @@ void workload_run(struct worker *worker);
 void workload_fill_ring(struct worker *worker);
 
 /* The probe of what the device can do, on each hart of a point. */
-void limit_run(struct worker *worker);
+void raw_run(struct worker *worker);
 
 #endif

@@ -106,14 +106,14 @@ static void sleep(struct worker *worker)
 static void rehearse(struct worker *worker)
 {
     while (!flow_is_enough(worker)) {
-        null_answer(&worker->null);
+        loopback_complete(&worker->loopback);
         worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
     }
 }
 
 static wait_function *wait_of(const struct worker *worker)
 {
-    if (worker->run->point->completion == JOB_NULL) {
+    if (worker->run->point->completion == JOB_LOOPBACK) {
         return rehearse;
     }
     return nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL ? poll : sleep;
@@ -164,9 +164,9 @@ static void run_closed(struct worker *worker)
     }
 }
 
-static void start_null(struct worker *worker)
+static void start_loopback(struct worker *worker)
 {
-    enum nvme_error error = null_start(&worker->null, worker->queue->engine);
+    enum nvme_error error = loopback_start(&worker->loopback, worker->queue->engine);
 
     if (error != NVME_OK) {
         worker_fail(worker, error, 0);
@@ -183,8 +183,8 @@ void workload_run(struct worker *worker)
     bool closed_door = nvme_queue_mode(worker->queue->engine) == NVME_MODE_HYBRID;
 
     storage_hart_start(worker->queue);
-    if (worker->run->point->completion == JOB_NULL) {
-        start_null(worker);
+    if (worker->run->point->completion == JOB_LOOPBACK) {
+        start_loopback(worker);
     }
     worker_start(worker);
     if (closed_door) {

@@ -33,11 +33,11 @@ from results import result_file
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
 MODES = ("poll", "irq", "hybrid")
 DEPTHS = (1, 4, 16, 32, 64, 128)
-LIMIT = ("limit",)  # the host's speed; never slowed
+RAW = ("raw",)  # the host's speed; never slowed
 SWEEPS = (
     Sweep(DEPTHS, completion=MODES),
     Sweep((32, 128), (0,), MODES),
-    Sweep(DEPTHS, completion=LIMIT),
+    Sweep(DEPTHS, completion=RAW),
 )
 # With 11 pairs the interval leaves out an extreme on each side and still has 98.8 %.
 BOOTS, RUNTIME_MS, RAMP_MS = 11, 200, 30
@@ -93,7 +93,7 @@ def choose(plan: Plan, seed: int) -> list[set[int]]:
     source = random.Random(seed)
     places = [sweep.points() // len(sweep.completion) for sweep in plan.sweeps]
     return [
-        set() if sweep.completion == LIMIT else set(source.sample(range(count), count // 2))
+        set() if sweep.completion == RAW else set(source.sample(range(count), count // 2))
         for sweep, count in zip(plan.sweeps, places)]
 
 

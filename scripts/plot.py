@@ -7,6 +7,7 @@ Results of fio (--output-format=json or json+) from any machine can be laid over
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ def load_peers(folder: Path) -> dict:
     """What make bench-peers has left in DIR/peers; empty without."""
     path = folder / PEERS
     try:
-        return result_file.parse(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError) as error:
         print(f"plot.py: {path} is left out: {error}", file=sys.stderr)
         return {}

@@ -75,7 +75,7 @@ def _latencies(windows: list[Window]) -> list[dict]:
 def in_flight(windows: list[Window]) -> dict[str, float | None]:
     """Requests in flight: the mean by Little's law, and the least that a wait began with.
 
-    In a closed loop both are all harts' queue depth; an open loop tells the first, the limit none.
+    In a closed loop both are all harts' queue depth; an open loop tells the first, raw none.
     """
     total_ns = sum(each["sum"] for each in _latencies(windows))
     runtime_ns = sum(window.record["runtime_ns"] for window in windows)
@@ -87,7 +87,7 @@ def in_flight(windows: list[Window]) -> dict[str, float | None]:
 
 
 def told_sum(found: Iterable[dict], name: str) -> int | None:
-    """A sum over what tells of it; None where nothing does: the device limit."""
+    """A sum over what tells of it; None where nothing does: the raw ring."""
     told = [each[name] for each in found if name in each]
     return sum(told) if told else None
 
@@ -194,8 +194,8 @@ def ours(key: Key, groups: dict[Key, list[Window]],
         "iops_interval": [round(whole.low, 1), round(whole.high, 1)],
         "interval_confidence": round(whole.confidence, 4),
         "bandwidth_bytes_per_s": round(whole.median * key.bs),
-        "device_limit_iops": reference_iops(key, groups, "limit"),
-        "null_iops": reference_iops(key, groups, "null"),
+        "raw_iops": reference_iops(key, groups, "raw"),
+        "loopback_iops": reference_iops(key, groups, "loopback"),
         **ratios(key, groups),
         **{f"{name}_per_io": _per_io(windows, name)
            for name in ("interrupts", "sq_doorbells", "cq_doorbells")},

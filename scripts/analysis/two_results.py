@@ -120,10 +120,10 @@ def notes(first: dict, second: dict) -> list[str]:
 
 def lines(first: dict, found: list[Difference]) -> list[str]:
     """A line for each point, after how fast B's host was: a ratio has to be read against it."""
-    limits = [each.iops.median for each in found
-              if points(first)[each.name]["hartq"]["completion"] == "limit" and each.iops.median]
-    host = [f"host: B's device limits are {statistics.geometric_mean(limits):.3f} of A's"
-            ] if limits else []
+    rings = [each.iops.median for each in found
+              if points(first)[each.name]["hartq"]["completion"] == "raw" and each.iops.median]
+    host = [f"host: B's raw rings are {statistics.geometric_mean(rings):.3f} of A's"
+            ] if rings else []
     return [*host, f"{'':{NAME_COLUMNS}} {'IOPS':22} p99 latency", *map(str, found)]
 
 

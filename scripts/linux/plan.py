@@ -91,7 +91,7 @@ class PeerPlan:
 
     def ours(self) -> Plan:
         """Our bench's plan: a repetition in each boot, on Linux's machine."""
-        modes = ("poll", "irq", "hybrid", "limit")
+        modes = ("poll", "irq", "hybrid", "raw")
         single = tuple(point.depth for point in POINTS if point.batch == 1)
         shapes = [(single, (1,))] + [((p.depth,), (p.batch,)) for p in POINTS if p.batch > 1]
         sweeps = tuple(
@@ -122,7 +122,7 @@ class PeerPlan:
                 f"plan: {self.boots} boot pairs, ours and Linux in turn, about {minutes} min "
                 f"{seconds:02} s; 4 KiB {RW}, one hart",
                 f"      ours: {ours.points()} points of {self.ours_ms} ms (poll, irq, hybrid, "
-                f"limit; {DELIVERY})",
+                f"raw; {DELIVERY})",
                 f"      Linux: {self.linux_points()} points of {self.linux_ms} ms for IOPS and "
                 f"{self.latency_ms} ms for latency ({', '.join(e.name for e in ENGINES)})",
                 f"      points: {', '.join(map(str, POINTS))}",

@@ -81,7 +81,7 @@ def our_side(point: Point, ours: OURS, best: PER_BOOT, chosen: dict[str, int]) -
     """Our half of a comparison; times and latencies are of the mode that was fastest most often."""
     mode = next(iter(chosen))
     windows = list(ours[mode, point].values())
-    limit = rates(ours, "limit", point)
+    raw = rates(ours, "raw", point)
     sampled = [window for window in windows if window.host and window.ios]
     return {
         "name": f"hartq, {mode}, {DELIVERY}{often(chosen)}",
@@ -90,10 +90,10 @@ def our_side(point: Point, ours: OURS, best: PER_BOOT, chosen: dict[str, int]) -
         "delivery": DELIVERY,
         **_numbers(best),
         **_latency(direction(windows, "read")["lat_ns"]),
-        "share_of_limit": _json(paired_ratio(best, limit)),
+        "share_of_raw": _json(paired_ratio(best, raw)),
         "us_per_io": {
             "all": _us([1e6 / iops for iops in rates(ours, mode, point).values() if iops > 0]),
-            "raw_ring": _us([1e6 / iops for iops in limit.values() if iops > 0]),
+            "raw_ring": _us([1e6 / iops for iops in raw.values() if iops > 0]),
             "host_vcpu": _us([w.host.ran["vcpu"] / w.ios / 1e3 for w in sampled if w.host]),
             "host_device": _us([w.host.ran["device"] / w.ios / 1e3 for w in sampled if w.host]),
         },
@@ -133,7 +133,7 @@ def comparison(point: Point, mode: str, ours: OURS, answers: Answers) -> dict | 
         "ours": our_side(point, ours, mine, my_chosen),
         "peer": peer_side(point, answers, theirs, chosen),
         "ratio": ratio.as_json(),
-        "limit_ratio": _json(paired_ratio(rates(ours, "limit", point), theirs)),
+        "raw_ratio": _json(paired_ratio(rates(ours, "raw", point), theirs)),
         "goal": goals.get(point),
     }
 
@@ -155,7 +155,7 @@ def series(windows: list[Window], answers: Answers) -> list[dict]:
             points = lines.setdefault((*key, point.batch), [])
             points.append({"iodepth": point.depth, **_numbers(found)})
 
-    for mode in (*MODES, "limit"):
+    for mode in (*MODES, "raw"):
         for point in POINTS:
             add((f"hartq, {mode}", mode, "hartq", DELIVERY, 0), point, rates(ours, mode, point))
     for engine in ENGINES:

@@ -51,7 +51,7 @@ def time_rows(rows: Sequence[dict]) -> list[list[str]]:
         [*_place(row),
          *(_range(row[side].get("us_per_io", {}).get(name), ".1f")
            for side, name in TIMES.values()),
-         _range(row.get("limit_ratio")), _range(row["ours"].get("share_of_limit"))]
+         _range(row.get("raw_ratio")), _range(row["ours"].get("share_of_raw"))]
         for row in rows
         if row["goal"]
     ]

@@ -19,8 +19,8 @@ MODES = {
     "poll": Mode("polling"),
     "irq": Mode("interrupts", spins=False, interrupts=True),
     "hybrid": Mode("hybrid", interrupts=True),
-    "limit": Mode("device limit", reference=True),
-    "null": Mode("null (completions in memory)", reference=True, usual=False),
+    "raw": Mode("raw ring", reference=True),
+    "loopback": Mode("loopback (completions in memory)", reference=True, usual=False),
 }
 NAMES = {word: mode.name for word, mode in MODES.items()}
 MEASURED = tuple(word for word, mode in MODES.items() if mode.usual)

@@ -18,7 +18,7 @@ EPILOG = """\
 examples:
   scripts/bench.py                                     the default matrix, under 4 minutes
   scripts/bench.py --preset quick --out results/try
-  scripts/bench.py --completion irq,limit --iodepth 32 --batch 1 --runtime 10s --boots 1
+  scripts/bench.py --completion irq,raw --iodepth 32 --batch 1 --runtime 10s --boots 1
   scripts/bench.py --rw randwrite --backing ram:256m --iodepth 1,32 --bs 4k,128k
   scripts/bench.py --harts 1,2,4,8 --iodepth 32 --batch 32 --delivery per-hart,shared,msix
   scripts/bench.py --rate-iops 10%,50%,80% --rate-process poisson
@@ -41,8 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--preset", choices=(*PRESETS, "instructions"), default="default",
         help="which matrix (default: default); instructions counts them exactly instead")
     add("--completion", metavar="M,...",
-        help=f"of {', '.join(COMPLETIONS)}; limit is the raw ring without the engine (not for rw "
-        "and randrw)")
+        help=f"of {', '.join(COMPLETIONS)}; raw is the bare ring without the engine (not for "
+        "rw and randrw)")
     add("--iodepth", metavar="N,...", help=f"queue depths, 1 to {DEPTH_MAX}")
     add("--batch", "--iodepth_batch_submit", metavar="N,...",
         help="commands behind one doorbell; 0 is the depth")

@@ -18,16 +18,16 @@ COMPLETIONS = tuple(MODES)
 DELIVERIES = ("per-hart", "shared", "msix")
 PROCESSES = ("linear", "poisson")
 WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")
-MIXED = ("randrw", "rw", "readwrite")  # not for limit: its ring is filled once
+MIXED = ("randrw", "rw", "readwrite")  # not for raw: its ring is filled once
 DEPTH_MAX = 1023
 OPEN_DEPTH = 32  # of an open loop, unless the depth is given: the most that is in flight
 BLOCK_UNIT = 512  # bytes of a logical block: a transfer is whole ones
 BLOCK_MAX = 1 << 20
-LIMIT_BLOCK_MAX = 512 << 10  # one command's most (MDTS 7 of QEMU): the raw ring does not split
-LIMIT_LACKS = (
+RAW_BLOCK_MAX = 512 << 10  # one command's most (MDTS 7 of QEMU): the raw ring does not split
+RAW_LACKS = (
     f"the raw ring has no open loop, no mix of reads and writes, and no block above "
-    f"{LIMIT_BLOCK_MAX >> 10}k")
-NULL_LACKS = "completions in memory come at once, there is no open loop"
+    f"{RAW_BLOCK_MAX >> 10}k")
+LOOPBACK_LACKS = "completions in memory come at once, there is no open loop"
 BOOT_S = 0.45  # QEMU's start, the guest's set-up, the files after it; for the estimate only
 WINDOW_EXTRA_S = 0.025  # between two windows: reap, print, next
 
@@ -97,7 +97,7 @@ PRESETS = {
         (
             Sweep(DEPTHS),
             Sweep((32, 128), (8, 0)),
-            Sweep((1, 32, 128), completion=("null",)),
+            Sweep((1, 32, 128), completion=("loopback",)),
             Sweep((32,), bs=(512, 16384, 131072)),
             Sweep((OPEN_DEPTH,), rate=LOADS),
         ),
@@ -112,7 +112,7 @@ PRESETS = {
             Sweep((1, 32), bs=(512, 16384, 65536, 262144, 1048576)),
             Sweep((1, 32), rw=("randwrite", "randrw", "read", "write")),
             Sweep((OPEN_DEPTH,), rate=LOADS),
-            Sweep((1, 32, 128), completion=("null",)),
+            Sweep((1, 32, 128), completion=("loopback",)),
         ),
         repetitions=12, boots=6, runtime_ms=500, ramp_ms=50,
     ),
@@ -159,7 +159,7 @@ def _dropped_lines(dropped: Dropped) -> tuple[str, ...]:
         modes, harts, deliveries = (list(dict.fromkeys(each)) for each in zip(*lost))
         names = ", ".join(sorted(deliveries, key=DELIVERIES.index))
         where = f"on {', '.join(map(str, harts))} hart{'s' if harts != [1] else ''}"
-        text = "limit" if why == LIMIT_LACKS else f"{', '.join(modes)} {where}, {names}"
+        text = "raw" if why == RAW_LACKS else f"{', '.join(modes)} {where}, {names}"
         found.append(f"{text}: {why}")
     return tuple(found)
 
@@ -179,22 +179,22 @@ def _split_machines(sweep: Sweep, cores: int, dropped: Dropped) -> Iterator[Swee
 
 
 def _split_modes(sweep: Sweep, dropped: Dropped) -> Iterator[Sweep]:
-    """One rate each, and the device limit only where it exists."""
-    small = tuple(size for size in sweep.bs if size <= LIMIT_BLOCK_MAX)
-    large = tuple(size for size in sweep.bs if size > LIMIT_BLOCK_MAX)
+    """One rate each, and the raw ring only where it exists."""
+    small = tuple(size for size in sweep.bs if size <= RAW_BLOCK_MAX)
+    large = tuple(size for size in sweep.bs if size > RAW_BLOCK_MAX)
     pure = tuple(rw for rw in sweep.rw if rw not in MIXED)
     mixed = tuple(rw for rw in sweep.rw if rw in MIXED)
-    engine = tuple(mode for mode in sweep.completion if mode != "limit")
+    engine = tuple(mode for mode in sweep.completion if mode != "raw")
     place = (sweep.harts[0], sweep.delivery[0])
     for rate in sweep.rate:
-        modes = tuple(mode for mode in engine if mode != "null") if rate else sweep.completion
-        if rate and "null" in engine:
-            dropped.setdefault(NULL_LACKS, []).append(("null", *place))
-        mixable = tuple(mode for mode in modes if mode != "limit")
+        modes = tuple(mode for mode in engine if mode != "loopback") if rate else sweep.completion
+        if rate and "loopback" in engine:
+            dropped.setdefault(LOOPBACK_LACKS, []).append(("loopback", *place))
+        mixable = tuple(mode for mode in modes if mode != "raw")
         for rw, bs, kept in ((pure, small, modes), (pure, large, mixable),
                              (mixed, sweep.bs, mixable)):
-            if rw and bs and "limit" in sweep.completion and "limit" not in kept:
-                dropped.setdefault(LIMIT_LACKS, []).append(("limit", *place))
+            if rw and bs and "raw" in sweep.completion and "raw" not in kept:
+                dropped.setdefault(RAW_LACKS, []).append(("raw", *place))
             if rw and bs and kept:
                 yield dataclasses.replace(sweep, rw=rw, bs=bs, completion=kept, rate=(rate,))
 

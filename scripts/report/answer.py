@@ -66,9 +66,9 @@ def _hybrid(modes: Modes) -> Section:
     return Section("What does hybrid cost?", lines, tables)
 
 
-def _limit(modes: Modes) -> Section:
+def _raw_ring(modes: Modes) -> Section:
     """How much of what the device can do each mode reaches."""
-    shares = {mode: paired(modes, mode, "limit") for mode in metrics.MODES}
+    shares = {mode: paired(modes, mode, "raw") for mode in metrics.MODES}
     shares = {MODE_NAMES[mode]: found for mode, found in shares.items() if found}
     depths = sorted({depth for found in shares.values() for depth in found})
     rows = [[str(d), *(metrics.ratio_text(each.get(d)) for each in shares.values())]
@@ -76,16 +76,16 @@ def _limit(modes: Modes) -> Section:
     medians = {name: [ratio.median for ratio in found.values()] for name, found in shares.items()}
     reached = [f"{name} {min(found):.2f} to {max(found):.2f}" for name, found in medians.items()]
     return Section(
-        "How far from the device's limit are we?",
-        [f"share of the limit over all queue depths: {', '.join(reached)}"] * bool(rows),
-        [Table(("queue depth", *(f"{name} / limit" for name in shares)), rows)] * bool(rows),
+        "How far from the raw ring are we?",
+        [f"share of the raw ring over all queue depths: {', '.join(reached)}"] * bool(rows),
+        [Table(("queue depth", *(f"{name} / raw" for name in shares)), rows)] * bool(rows),
     )
 
 
 def questions(result: dict) -> list[Section]:
     """The three that a result alone can answer."""
     modes = next(iter(all_series(result).values()), {})
-    return [_stopping(modes), _hybrid(modes), _limit(modes)]
+    return [_stopping(modes), _hybrid(modes), _raw_ring(modes)]
 
 
 def _other_rows(found: dict[Series, Modes]) -> list[list[str]]:

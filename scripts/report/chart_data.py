@@ -155,7 +155,7 @@ def latency(source: Source) -> tuple[str, dict[int, list[tuple[Look, Point]]]]:
     panels: dict[int, list[tuple[Look, Point]]] = {}
     for line in lines:
         for point in line.points:
-            if point.latency and not line.note and line.mode != "null":
+            if point.latency and not line.note and line.mode != "loopback":
                 panels.setdefault(point.at, []).append((line.look, point))
     there = sorted(panels)
     shown = [depth for depth in PANEL_DEPTHS if depth in panels]
@@ -165,7 +165,7 @@ def latency(source: Source) -> tuple[str, dict[int, list[tuple[Look, Point]]]]:
 
 
 def cpu(source: Source) -> tuple[str, list[Line]]:
-    """The lines whose busy time is known, and the device limit."""
+    """The lines whose busy time is known, and the raw ring."""
     workload, lines = iops(source)
     known = [
         dataclasses.replace(line, points=points)
@@ -177,7 +177,7 @@ def cpu(source: Source) -> tuple[str, list[Line]]:
 
 def scaling(source: Source) -> tuple[str, tuple[list[Line], int] | None]:
     """IOPS over harts of the workload that has most hart counts, and the host's cores."""
-    jobs = [j for j in closed_jobs(source.result) if j["hartq"]["completion"] != "null"]
+    jobs = [j for j in closed_jobs(source.result) if j["hartq"]["completion"] != "loopback"]
     jobs.sort(key=lambda job: place(job)[:4], reverse=True)
     jobs = widest(jobs, lambda job: place(job)[:4], lambda job: place(job).harts)
     if len({place(job).harts for job in jobs}) < 2:
@@ -316,7 +316,7 @@ def blocksize(source: Source) -> tuple[str, list[Line]]:
         at = place(job)
         return at.rw, at.depth, at.batch, at.harts
 
-    jobs = [job for job in closed_jobs(source.result) if job["hartq"]["completion"] != "null"]
+    jobs = [job for job in closed_jobs(source.result) if job["hartq"]["completion"] != "loopback"]
     jobs.sort(key=lambda job: abs(place(job).depth - USUAL_DEPTH))
     jobs = widest(jobs, same, lambda job: place(job).bs)
     lines = [line for line in lines_of(jobs, lambda place: place.bs) if len(line.points) > 1]
@@ -357,7 +357,7 @@ def openloop(source: Source) -> tuple[str, dict[Look, list[LoadPoint]]]:
 
 @dataclasses.dataclass(frozen=True)
 class PeerDot:
-    """What one way to do I/O reached at a point: hartq's, its device limit, or Linux's."""
+    """What one way to do I/O reached at a point: hartq's, its raw ring, or Linux's."""
 
     name: str
     look: Look
@@ -373,7 +373,7 @@ def peer_dot(each: dict, point: dict) -> PeerDot:
         return PeerDot(each["name"].removesuffix(f", min {least}"),
                        other_look(0, "Linux, fio"), at, least > 0)
     look = look_of(each["mode"], each["delivery"])
-    return PeerDot(f"hartq {look.label}".replace("hartq device", "device"), look, at)
+    return PeerDot(f"hartq {look.label}".replace("hartq raw", "raw"), look, at)
 
 
 def peers(source: Source) -> tuple[str, dict[str, list[PeerDot]]]:

@@ -23,7 +23,7 @@ from report.looks import REFERENCES, Line, Look, Point, look_of
 NINES_MAX = 6
 LINES_MANY, DEPTHS_TOLD = 3, (8, 32, 128)  # of more lines only these depths and the ends
 LEGEND_ROOM = 2.2  # more room above the highest value, on a logarithmic axis
-NULL_NEAR = 8.0  # a null line further above the others than this is said, not drawn
+LOOPBACK_NEAR = 8.0  # a loopback line further above the others than this is said, not drawn
 NO_DIFFERENCE_GREY = "#CFCFCF"
 PART_LOOKS = {
     "submit": ("#0072B2", ""), "reap": ("#56B4E9", "//"), "interrupt": ("#D55E00", "xx"),
@@ -44,7 +44,7 @@ SMALL, RED, DARK, GREY = 9.5, "#CC0000", "#333333", "#666666"
 
 def iops(lines: Sequence[Line], title: str, footer: str) -> Figure:
     """IOPS over queue depth. Lines with a note have a panel of their own, as wide as needed."""
-    lines, far = _without_far_null(lines)
+    lines, far = _without_far_loopback(lines)
     notes = list(dict.fromkeys(line.note for line in lines))
     groups = [[line for line in lines if line.note == note] for note in notes]
     widths = [1 + math.log2(max(places_of(group)) / min(places_of(group))) for group in groups]
@@ -61,15 +61,15 @@ def iops(lines: Sequence[Line], title: str, footer: str) -> Figure:
     return figure
 
 
-def _without_far_null(lines: Sequence[Line]) -> tuple[list[Line], str]:
-    """The lines without a null line that would press the others together, and its range."""
-    null = [p.iops for line in lines if line.mode == "null" for p in line.points]
-    others = [p.iops for line in lines if line.mode != "null" for p in line.points]
-    if not null or not others or max(null) <= NULL_NEAR * max(others):
+def _without_far_loopback(lines: Sequence[Line]) -> tuple[list[Line], str]:
+    """The lines without a loopback line that would press the others together, and its range."""
+    loopback = [p.iops for line in lines if line.mode == "loopback" for p in line.points]
+    others = [p.iops for line in lines if line.mode != "loopback" for p in line.points]
+    if not loopback or not others or max(loopback) <= LOOPBACK_NEAR * max(others):
         return list(lines), ""
-    low, high = (short_number(float(f"{pick(null):.3g}")) for pick in (min, max))
-    text = f"far above: null (engine against memory), {low} to {high} IOPS"
-    return [line for line in lines if line.mode != "null"], text
+    low, high = (short_number(float(f"{pick(loopback):.3g}")) for pick in (min, max))
+    text = f"far above: loopback (engine against memory), {low} to {high} IOPS"
+    return [line for line in lines if line.mode != "loopback"], text
 
 
 def scaling(data: tuple[Sequence[Line], int], title: str, footer: str) -> Figure:
@@ -133,10 +133,10 @@ def cpu(lines: Sequence[Line], title: str, footer: str) -> Figure:
         axes.plot([point.busy for point in line.points], [point.iops for point in line.points],
                   color=line.look.color, marker=line.look.marker, linestyle=line.look.line,
                   label=line.look.label, clip_on=False)
-    if limits := [p for line in lines if line.mode == "limit" for p in line.points]:
-        most, look = max(limits, key=lambda point: point.iops), look_of("limit", "")
+    if rings := [p for line in lines if line.mode == "raw" for p in line.points]:
+        most, look = max(rings, key=lambda point: point.iops), look_of("raw", "")
         axes.axhline(most.iops, color=look.color, linestyle=look.line, linewidth=1.0,
-                     label=f"highest device limit, at depth {most.at}")
+                     label=f"highest raw ring, at depth {most.at}")
     axes.set_xlim(0, 112)
     ticks_at(axes, range(0, 101, 20), short_number)
     axes.set_xlabel("hart busy, % (not in wfi); numbers are queue depths")

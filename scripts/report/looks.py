@@ -23,7 +23,7 @@ class Look:
 
 
 DASHES, DASH_DOT, DOTS = (0, (5, 2)), (0, (7, 2, 1.5, 2)), (0, (1.2, 1.6))
-# By mode, then by delivery: polling and the limit look the same with each.
+# By mode, then by delivery: polling and the raw ring look the same with each.
 LOOKS = {
     ("poll", ""): Look("#0072B2", "o", "-", "polling", 0.97),
     ("irq", "per-hart"): Look("#D55E00", "s", DASH_DOT, "interrupts, per-hart", 1.03),
@@ -32,8 +32,8 @@ LOOKS = {
     ("hybrid", "per-hart"): Look("#009E73", "^", DASHES, "hybrid, per-hart", 0.99),
     ("hybrid", "shared"): Look("#7A6A00", "X", DASH_DOT, "hybrid, shared", 1.01),
     ("hybrid", "msix"): Look("#56B4E9", "P", DOTS, "hybrid, msix", 0.985),
-    ("limit", ""): Look("#333333", "", (0, (4, 3)), "device limit (raw ring, polled)"),
-    ("null", ""): Look("#777777", "", (0, (1, 1.3)), "null (engine against memory)"),
+    ("raw", ""): Look("#333333", "", (0, (4, 3)), "raw ring (polled)"),
+    ("loopback", ""): Look("#777777", "", (0, (1, 1.3)), "loopback (engine against memory)"),
 }
 ON_TOP = ("irq", "hybrid", "poll")  # the last lies on top
 MODE_ORDER = (*REFERENCES[::-1], *sorted(set(MODES) - {*REFERENCES, *ON_TOP}), *ON_TOP)

@@ -24,7 +24,7 @@ WITH_INTERVALS = "median and interval of {}"
 PICTURES = {
     "iops": Picture(
         "IOPS over queue depth", WITH_INTERVALS,
-        "How fast each mode is, and how far below the device limit (dashed). Where the intervals"
+        "How fast each mode is, and how far below the raw ring (dashed). Where the intervals"
         " of two modes overlap, look at the paired ratios above. On the right, where measured, "
         "the whole depth is submitted with one doorbell."),
     "cpu": Picture(

@@ -139,7 +139,7 @@ def modes(result: dict) -> Iterator[str]:
         busy = [f"{100 * (1 - each['idle_fraction']):.0f} %" if each else "-"
                 for each in (irq, hybrid)]
         ratios = (poll.get("ratio_to_irq"), hybrid.get("ratio_to_poll"),
-                  hybrid.get("ratio_to_irq"), poll.get("ratio_to_limit"))
+                  hybrid.get("ratio_to_irq"), poll.get("ratio_to_raw"))
         rows.append([str(depth), *map(ratio, ratios), *busy])
     head = ("queue depth", "polling / interrupts", "hybrid / polling", "hybrid / interrupts",
             "polling / raw", "busy: interrupts", "busy: hybrid")

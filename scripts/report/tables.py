@@ -10,7 +10,7 @@ from analysis.series import all_series, open_jobs, size_text
 from cli.table import lay_out
 
 NAMING = ("rw", "bs", "harts", "delivery", "QD", "batch")
-COLUMNS = (*NAMING, "mode", "IOPS", "interval", "p50/p99 us", "busy %", "irq/IO", "of limit",
+COLUMNS = (*NAMING, "mode", "IOPS", "interval", "p50/p99 us", "busy %", "irq/IO", "of raw",
            "cpu us/IO")
 OPEN_COLUMNS = (*NAMING, "offered", "mode", "IOPS", "interval", "p50/p99 us", "idle", "irq/IO",
                 "idle over irq's")
@@ -22,7 +22,7 @@ def _cells(job: dict) -> list[str]:
     options, mine = job["job options"], job["hartq"]
     opened = bool(mine["rate_iops"])
     low, high = mine["iops_interval"]
-    limit, idle = ratio_of(job, "ratio_to_limit"), ratio_of(job, "idle_ratio_to_irq")
+    raw, idle = ratio_of(job, "ratio_to_raw"), ratio_of(job, "idle_ratio_to_irq")
     cpu_us = sum((mine["host_cpu_us_per_io"] or {}).values())
     return [
         options["rw"], size_text(int(options["bs"])).replace(" ", ""), str(mine["harts"]),
@@ -33,7 +33,7 @@ def _cells(job: dict) -> list[str]:
         f"{mine['idle_fraction']:.2f}" if opened else f"{100 * (1 - mine['idle_fraction']):.0f}",
         f"{mine['interrupts_per_io']:.2f}",
         *([str(idle or "")] if opened else
-          [f"{limit.median:.2f}" if limit else "", f"{cpu_us:.1f}" if cpu_us else ""]),
+          [f"{raw.median:.2f}" if raw else "", f"{cpu_us:.1f}" if cpu_us else ""]),
     ]
 
 

@@ -20,12 +20,9 @@ BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)  
 COMPARED = (*REFERENCES, "poll", "irq")
 FAULTS = ("missed", "errors", "stale", "malformed")  # sums that say something is wrong if not 0
 
-# Fields that older results have under another name.
-RENAMED = {"round": "repetition", "rounds": "repetitions", "capacity": "saturation"}
-
 CSV_FIELDS = (
     "completion", "delivery", "harts", "batch", "rate_iops", "rate_percent", "offered_iops",
-    "iops_median", "bandwidth_bytes_per_s", "device_limit_iops", "null_iops",
+    "iops_median", "bandwidth_bytes_per_s", "raw_iops", "loopback_iops",
     "instructions_per_io", "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io",
     "completions_per_drain", "polls_per_io", "idle_polls_per_io", "in_flight_mean",
     "in_flight_least", "latencies_beyond", "idle_fraction", "missed_interrupts",
@@ -57,12 +54,6 @@ def csv_row(job: dict) -> dict[str, object]:
     wait = mine["host_wait_fraction"] or {"vcpu": "", "device": ""}
     row |= {f"host_{name}_wait_fraction": share for name, share in wait.items()}
     return row
-
-
-def parse(text: str) -> dict:
-    """JSON of ours, with today's names."""
-    return json.loads(text, object_hook=lambda each: {
-        RENAMED.get(name, name): value for name, value in each.items()})
 
 
 def main_side(job: dict) -> dict:
@@ -102,7 +93,7 @@ def load(folder: Path) -> dict:
     """Read results.json back; ValueError in words if it is not one."""
     path = folder / JSON_NAME if folder.is_dir() else folder
     try:
-        result = parse(path.read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror} (make bench writes one)") from error
     except ValueError as error:  # of JSON or of UTF-8

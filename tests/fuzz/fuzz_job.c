@@ -44,13 +44,13 @@ static void check_point(const struct job *job, uint32_t index)
     const struct job_point *point = &job->points[index];
     char name[JOB_NAME_BYTES];
 
-    check(point->rw <= JOB_RANDRW && point->completion <= JOB_LIMIT);
+    check(point->rw <= JOB_RANDRW && point->completion <= JOB_LOOPBACK);
     check(point->bs >= 512 && point->bs <= 16 << 20);
     check(point->iodepth >= 1 && point->iodepth <= JOB_IODEPTH_MAX);
     check(point->batch >= 1 && point->batch <= point->iodepth);
     check(point->numjobs >= 1 && point->numjobs <= JOB_HARTS_MAX);
     check(point->rate_iops <= 10000000 && point->process <= JOB_POISSON);
-    check(point->rate_iops == 0 || point->completion != JOB_LIMIT);
+    check(point->rate_iops == 0 || point->completion < JOB_RAW);
     check(point->process == job->rate_process);
     check(index == 0 || !is_same(point, &job->points[index - 1]));
     job_name(point, name);

@@ -33,7 +33,7 @@ def bucket(latency_ns: int) -> int:
 def side(chance: random.Random, ios: int, bs: int, latency_ns: float) -> dict:
     """A direction of a window; the histogram is scaled up from a few hundred samples.
 
-    Without a latency, as the device limit is, only the number of I/Os is there.
+    Without a latency, as the raw ring is, only the number of I/Os is there.
     """
     if not ios or not latency_ns:
         latency = {"min": 0, "max": 0, "sum": 0, "N": 0, "beyond": 0, "bins": {}}
@@ -60,7 +60,7 @@ def window(
     batch = int(job["iodepth_batch_submit"]) or depth
     limit = 420e3 / (1 + 9.0 / depth) * (0.25 + 0.75 * (1 - 1 / batch))
     woken = bias * (0.35 + 0.65 * depth / (depth + 8))
-    factor = {"limit": 1.0, "poll": 0.94, "hybrid": 0.93, "irq": woken}
+    factor = {"raw": 1.0, "poll": 0.94, "hybrid": 0.93, "irq": woken}
     iops = limit * factor[job["completion"]] * chance.lognormvariate(0, 0.05)
     ios = int(iops * runtime_ns / 1e9)
     mode = job["completion"]
@@ -76,7 +76,7 @@ def window(
     writes = {"r": 0, "w": ios}.get(job["rw"].replace("rand", "")[0], 0)
     writes = round(ios * 0.3) if job["rw"].endswith("rw") else writes
     bs = int(job["bs"])
-    latency_ns = 0.0 if mode == "limit" else depth / iops * 1e9
+    latency_ns = 0.0 if mode == "raw" else depth / iops * 1e9
     drains, idle_polls = int(ios / per_drain), 0 if irq else ios * 2
     return {
         "delivery": delivery, "harts": harts, "runtime_ns": runtime_ns,
@@ -88,8 +88,8 @@ def window(
             "spurious": 3 * irq, "late": 0, "missed": 0, "stale": 0, "malformed": 0,
         },
         "idle_polls": idle_polls, "idle_ns": [int(idle)] * harts,
-        **({} if mode == "limit" else {"stalls_over_10ms": 0}), "errors": 0,
-        **({} if mode == "limit" or "rate_iops" in job else {"in_flight_least": depth}),
+        **({} if mode == "raw" else {"stalls_over_10ms": 0}), "errors": 0,
+        **({} if mode == "raw" or "rate_iops" in job else {"in_flight_least": depth}),
     }
 
 

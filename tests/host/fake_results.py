@@ -41,7 +41,7 @@ def fake_windows(
     ]
 
 
-MODES = "poll,irq,hybrid,limit"
+MODES = "poll,irq,hybrid,raw"
 
 
 def fake_words(depths: str, repetitions: int = 6, harts: int = 1, modes: str = MODES) -> list[str]:

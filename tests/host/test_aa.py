@@ -21,9 +21,9 @@ from measure.plan import Plan, Sweep
 def sides(
     slow: float, spread: float, shift: float = 1.0, host: float = 1.0
 ) -> tuple[dict[str, dict], set[str]]:
-    """Results of A, B and S; S is slower at every other point, never at a limit.
+    """Results of A, B and S; S is slower at every other point, never the raw ring.
 
-    B differs by `shift`, but for the limits, and all of B by `host`.
+    B differs by `shift`, but for the raw ring, and all of B by `host`.
     """
     source = random.Random(3)
     base = fake_result("1,2,4,8,16,32")
@@ -34,8 +34,8 @@ def sides(
         built[side] = copy.deepcopy(base)
         built[side]["pair"] = "x"
         for job in built[side]["jobs"]:
-            limit = job["hartq"]["completion"] == "limit"
-            factor = host * (1.0 if limit else shift) if side == "B" else 1.0
+            raw = job["hartq"]["completion"] == "raw"
+            factor = host * (1.0 if raw else shift) if side == "B" else 1.0
             factor *= slow if side == "S" and job["jobname"] in slowed else 1.0
             job["hartq"]["repetitions"] = [
                 {"repetition": i, "boot": i,
@@ -132,7 +132,7 @@ class Parts(unittest.TestCase):
         self.assertNotEqual([chosen] * 9, [aa.choose(plan, seed) for seed in range(2, 11)])
         self.assertEqual([len(each) for each in chosen], [1, 0])
         self.assertLess(max(chosen[0]), 3)
-        self.assertEqual(aa.choose(Plan(aa.SWEEPS, 6, 6, 10, 10), 1)[-1], set(), "no limit")
+        self.assertEqual(aa.choose(Plan(aa.SWEEPS, 6, 6, 10, 10), 1)[-1], set(), "no raw")
 
     def test_bad_arguments(self) -> None:
         for words in (["--boots", "5"], ["--slow", "0"], ["--slow", "91"]):

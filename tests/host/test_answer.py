@@ -63,8 +63,8 @@ class Answer(unittest.TestCase):
         self.assertIn("polling / interrupts: faster at 1, 4 (", text)
         self.assertIn("slower at 32, 128 (", text)
         self.assertIn("hybrid / polling: no significant difference", text)
-        limit = r"the limit over all queue depths: polling 0\.\d\d to 0\.9\d, interrupts"
-        self.assertRegex(text, limit)
+        share = r"the raw ring over all queue depths: polling 0\.\d\d to 0\.9\d, interrupts"
+        self.assertRegex(text, share)
 
     def test_where_polling_stops_paying(self) -> None:
         for ratios, said in (
@@ -304,7 +304,7 @@ class Answer(unittest.TestCase):
                          )
         for job in result["jobs"]:
             mine = job["hartq"]
-            told = mine["completion"] != "limit"
+            told = mine["completion"] != "raw"
             self.assertEqual(mine["in_flight_least"] is not None, told)
             if told:
                 self.assertAlmostEqual(mine["in_flight_mean"], 8, delta=1)

@@ -160,12 +160,12 @@ class Results(unittest.TestCase):
         jobs = {job["hartq"]["completion"]: job for job in fake_result("1")["jobs"]}
         self.assertLess(jobs["irq"]["hartq"]["ratio_to_poll"]["median"], 0.7)
         self.assertGreater(jobs["poll"]["hartq"]["ratio_to_irq"]["median"], 1.5)
-        self.assertAlmostEqual(jobs["poll"]["hartq"]["ratio_to_limit"]["median"], 0.94, 1)
+        self.assertAlmostEqual(jobs["poll"]["hartq"]["ratio_to_raw"]["median"], 0.94, 1)
         self.assertGreater(jobs["hybrid"]["hartq"]["ratio_to_irq"]["median"], 1.5)
         self.assertAlmostEqual(jobs["hybrid"]["hartq"]["ratio_to_poll"]["median"], 0.99, 1)
         self.assertIsNone(jobs["poll"]["hartq"]["ratio_to_poll"])
-        for name in ("ratio_to_limit", "ratio_to_poll", "ratio_to_irq", "idle_ratio_to_irq"):
-            self.assertIsNone(jobs["limit"]["hartq"][name])
+        for name in ("ratio_to_raw", "ratio_to_poll", "ratio_to_irq", "idle_ratio_to_irq"):
+            self.assertIsNone(jobs["raw"]["hartq"][name])
 
     def test_deliveries_and_rates_are_points_of_their_own(self) -> None:
         words = fake_words("8", harts=2)
@@ -177,7 +177,7 @@ class Results(unittest.TestCase):
         jobs = as_result(windows)["jobs"]
         named = [j["jobname"].removeprefix("randread-4096-qd8-b1-") for j in jobs]
         self.assertEqual(named, [
-            "poll", "irq", "hybrid", "limit", "poll-msix", "irq-msix", "hybrid-msix", "limit-msix",
+            "poll", "irq", "hybrid", "raw", "poll-msix", "irq-msix", "hybrid-msix", "raw-msix",
             "r3000-irq-msix", "r3000-hybrid-msix",
         ])
         self.assertEqual({len(job["hartq"]["repetitions"]) for job in jobs}, {6})

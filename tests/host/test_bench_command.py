@@ -65,7 +65,7 @@ class Command(BenchTest):
         done = self.run_bench("--rate-iops", "10%,700", "--rate-process", "poisson")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"\nsaturation: [0-9,]+ IOPS \(randread, 4096 bytes, que")
-        self.assertIn("left out: limit:", done.stdout)
+        self.assertIn("left out: raw:", done.stdout)
         self.assertRegex(done.stdout, r"\(10 % of saturation\) +per-hart +0\.9")
         result = result_file.load(self.out)
         (saturation,) = result["saturation"]
@@ -175,12 +175,12 @@ class Command(BenchTest):
             (["--harts", "65"], "--harts: 65 is out of range (1 to 64)"),
             (["--rate-iops", "fast"], "--rate-iops: 'fast' is not a rate"),
             (["--rate-iops", "201%"], "--rate-iops: 201% is out of range (1 to 200%)"),
-            (["--rate-iops", "5", "--completion", "limit"], "raw ring has no open loop"),
+            (["--rate-iops", "5", "--completion", "raw"], "raw ring has no open loop"),
             (["--iodepth", "1", "--rate-process", "linear"], "--rate-process: linear needs a load"),
             (["--iodepth", "abc"], "--iodepth: 'abc' is not a number"),
             (["--bs", "1000"], "--bs: 1000 is not a multiple of 512"),
             (["--bs", "512,8k", "--backing", "null:4k"], "less than a block"),
-            (["--completion", "limit", "--rw", "rw"], "no point is left"),
+            (["--completion", "raw", "--rw", "rw"], "no point is left"),
             (["--preset", "instructions", "--repetitions", "6"], "takes no --repetitions, --out"),
             (["--repetitions", "0"], "--repetitions"),
             (["--boots", "9"], "--boots"),

@@ -19,11 +19,11 @@ def with_repetitions(
 ) -> dict:
     """The same result with other repetitions: 6 in 6 boots, with noise, the modes times a factor.
 
-    All of them, and the limits, times `host`.
+    All of them, and the raw rings, times `host`.
     """
     made = copy.deepcopy(result)
     for job in made["jobs"]:
-        mine = host * 1e5 * (1.0 if job["hartq"]["completion"] == "limit" else factor)
+        mine = host * 1e5 * (1.0 if job["hartq"]["completion"] == "raw" else factor)
         job["hartq"]["iops_median"] = mine
         job["hartq"]["repetitions"] = [
             {"repetition": i, "boot": i, "iops": mine * source.lognormvariate(0, spread),
@@ -78,7 +78,7 @@ class Differences(unittest.TestCase):
         for pair in (None, "x"):
             first, second = ({**side, "pair": pair} for side in self.sides(0.8, 0.02))
             for each in two_results.differences(first, second):
-                wanted = 1.0 if each.name.endswith("limit") else 0.8
+                wanted = 1.0 if each.name.endswith("raw") else 0.8
                 self.assertAlmostEqual(each.iops.median, wanted, delta=0.05)
                 self.assertLess(each.iops.low, 1.02 * wanted)
                 self.assertGreater(each.iops.high, 0.98 * wanted)
@@ -93,7 +93,7 @@ class Differences(unittest.TestCase):
                     one["iops"] *= 1 + one["boot"]
         second["jobs"][0]["hartq"]["repetitions"].pop(2)
         for each in two_results.differences(first, second):
-            if not each.name.endswith("limit"):
+            if not each.name.endswith("raw"):
                 self.assertAlmostEqual(each.iops.low, each.iops.high)
                 self.assertAlmostEqual(each.iops.median, 0.8)
 
@@ -106,7 +106,7 @@ class Differences(unittest.TestCase):
 
     def test_the_hosts_speed_is_told(self) -> None:
         told = self.told(*self.sides(1.0, 0.01, host=0.5))
-        self.assertRegex(told[0], r"^host: B's device limits are 0\.(49|50)\d of A's$")
+        self.assertRegex(told[0], r"^host: B's raw rings are 0\.(49|50)\d of A's$")
 
     def test_a_load_in_per_cent_is_one_point_whatever_the_saturation_was(self) -> None:
         sides = []
@@ -141,7 +141,7 @@ class Differences(unittest.TestCase):
             whole = each["read"]["lat_ns"].get("percentile", {}).get("99.000000")
             mine = [one["p99_ns"] for one in each["hartq"]["repetitions"]]
             self.assertEqual(len(mine), 6)
-            if each["hartq"]["completion"] == "limit":
+            if each["hartq"]["completion"] == "raw":
                 self.assertEqual((set(mine), whole), ({None}, None))
             else:
                 self.assertLessEqual(min(mine), whole)

@@ -125,19 +125,19 @@ class Ours(unittest.TestCase):
         result = as_result(windows or fake_windows(fake_words("8")))
         return next(j["hartq"] for j in result["jobs"] if j["hartq"]["completion"] == mode)
 
-    def test_the_limit_tells_no_times(self) -> None:
+    def test_the_raw_ring_tells_no_times(self) -> None:
         windows = fake_windows(fake_words("8"))
         for window in windows:
             if "stalls_over_10ms" in window.record:
                 window.record["stalls_over_10ms"] = 2
                 window.record["timeline"] = {"interval_ns": 50000000, "ios": [1, 2]}
-        for mode, stalls in (("limit", None), ("poll", 12), ("irq", 12)):
+        for mode, stalls in (("raw", None), ("poll", 12), ("irq", 12)):
             mine = self.job(mode, windows)
             self.assertEqual(mine["stalls_over_10ms"], stalls, mode)
-            self.assertEqual(mine["timeline"] is None, mode == "limit", mode)
+            self.assertEqual(mine["timeline"] is None, mode == "raw", mode)
 
     def test_polls(self) -> None:
-        for mode, least in (("poll", 2.6), ("limit", 2.6), ("irq", 0), ("hybrid", None)):
+        for mode, least in (("poll", 2.6), ("raw", 2.6), ("irq", 0), ("hybrid", None)):
             mine = self.job(mode)
             if least is None:
                 self.assertIsNone(mine["polls_per_io"])

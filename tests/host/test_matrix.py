@@ -49,17 +49,17 @@ class Matrix(ScriptTest):
         self.assertEqual(plans.duration(185.4), "3 min 05 s")
         self.assertIn("about 1 min 13 s", plan.describe(60.0 - 0.001))
 
-    def test_null_is_measured_where_it_is_asked_for_and_has_no_rate(self) -> None:
-        self.assertNotIn("null", plans.Sweep().completion)
+    def test_loopback_is_measured_where_it_is_asked_for_and_has_no_rate(self) -> None:
+        self.assertNotIn("loopback", plans.Sweep().completion)
         rates = (plans.CLOSED, plans.Rate(500))
-        asked = plans.Sweep(rw=("randread", "randrw"), rate=rates, completion=("poll", "null"))
+        asked = plans.Sweep(rw=("randread", "randrw"), rate=rates, completion=("poll", "loopback"))
         sweeps, dropped = plans.runnable([asked], 2)
         for sweep in sweeps:
-            wanted = ("poll",) if sweep.rate[0] else ("poll", "null")
+            wanted = ("poll",) if sweep.rate[0] else ("poll", "loopback")
             self.assertEqual(sweep.completion, wanted)
         self.assertEqual({rw for sweep in sweeps for rw in sweep.rw}, {"randread", "randrw"})
         self.assertEqual(len(dropped), 1)
-        self.assertIn(plans.NULL_LACKS, dropped[0])
+        self.assertIn(plans.LOOPBACK_LACKS, dropped[0])
 
     @staticmethod
     def plan_of(preset: plans.Preset) -> plans.Plan:
@@ -84,7 +84,7 @@ class Matrix(ScriptTest):
                          [((1,), (1,)), ((8,), (1, 8)), ((32,), (1, 8, 0))])
 
     def test_which_points_exist(self) -> None:
-        engine = ("poll", "irq", "hybrid", "limit")
+        engine = ("poll", "irq", "hybrid", "raw")
         for harts, delivery, cores, modes in (
             (1, "per-hart", 1, engine), (1, "shared", 9, ()), (1, "msix", 1, engine),
             (2, "per-hart", 2, engine), (2, "per-hart", 1, ("irq",)),
@@ -105,7 +105,7 @@ class Matrix(ScriptTest):
         sweep = plans.Sweep(harts=(1, 8), delivery=plans.DELIVERIES)
         sweeps, dropped = plans.runnable([sweep], 2)
         text = plans.Plan(sweeps, 6, 2, 500, 50, dropped=dropped).describe()
-        self.assertIn("poll, hybrid, limit on 8 harts, shared, msix: they spin, and the host has "
+        self.assertIn("poll, hybrid, raw on 8 harts, shared, msix: they spin, and the host has "
                       "2 cores", text)
         self.assertIn("on 8 harts, per-hart: virt has 4 lines", text)
         self.assertIn("on 1 hart, shared: a line that one hart has alone", text)
@@ -137,7 +137,7 @@ class Matrix(ScriptTest):
     def test_per_cent_become_a_rate_of_each_hart(self) -> None:
         sweep = plans.Sweep((8, 32), (0,), harts=(2,), rate=(rate_of(10), plans.Rate(77)))
         sweeps, dropped = plans.runnable([sweep], 2)
-        self.assertEqual(len(dropped), 1, "limit has no open loop")
+        self.assertEqual(len(dropped), 1, "raw has no open loop")
         found = plans.with_rates(sweeps, lambda rw, bs, depth, batch: 1000.0 * depth + batch)
         self.assertEqual([(s.iodepth, s.rate[0].iops) for s in found],
                          [((8,), 400), ((32,), 1602), ((8, 32), 77)])
@@ -156,18 +156,18 @@ class Matrix(ScriptTest):
                          (("poll",), (1,), (plans.CLOSED,), ("per-hart",)))
         self.assertEqual(saturation.sweeps_to_measure([plans.Sweep()]), [])
 
-    def test_limit_has_no_mixed_workload(self) -> None:
+    def test_raw_has_no_mixed_workload(self) -> None:
         mixes = plans.Sweep(rw=("read", "randrw", "rw"), bs=(512, 1 << 20))
         sweeps, dropped = plans.runnable([mixes])
         self.assertIn("no mix of reads and writes", dropped[0])
         self.assertEqual(
             [(s.rw, s.bs, s.completion) for s in sweeps],
-            [(("read",), (512,), ("poll", "irq", "hybrid", "limit")),
+            [(("read",), (512,), ("poll", "irq", "hybrid", "raw")),
              (("read",), (1 << 20,), ("poll", "irq", "hybrid")),
              (("randrw", "rw"), (512, 1 << 20), ("poll", "irq", "hybrid"))],
         )
         with self.assertRaises(UsageError):
-            plans.runnable([plans.Sweep(completion=("limit",), rw=("randrw",))])
+            plans.runnable([plans.Sweep(completion=("raw",), rw=("randrw",))])
 
     def test_every_round_runs_once_and_modes_take_turns(self) -> None:
         sweep = plans.Sweep()
@@ -177,7 +177,7 @@ class Matrix(ScriptTest):
         first = {
             plans.guest_arguments(plan, sweep, b)[5].split("=")[1].split(",")[0] for b in range(4)
         }
-        self.assertEqual(first, {"poll", "irq", "hybrid", "limit"})
+        self.assertEqual(first, {"poll", "irq", "hybrid", "raw"})
 
     def test_lists(self) -> None:
         self.assertEqual(option_values.parse_blocks("4k,512,4096", "--bs"), (4096, 512))

@@ -77,7 +77,7 @@ class Results(unittest.TestCase):
 
     def test_ratio_is_of_pairs(self) -> None:
         point = Point(1, 1)
-        ours = ours_of({"poll": {0: 600.0, 1: 1200.0, 2: 2400.0}, "limit": {0: 700.0},
+        ours = ours_of({"poll": {0: 600.0, 1: 1200.0, 2: 2400.0}, "raw": {0: 700.0},
                         "irq": {0: 10.0}}, point)
         row = results.comparison(point, "poll", ours, self.answers)
         self.assertEqual(row["ratio"]["interval"], [3.0, 3.0])
@@ -103,21 +103,21 @@ class Results(unittest.TestCase):
         answers = fio_answers.Answers()
         for boot in range(6):
             answers.add("io_uring-poll", boot, answer_of(plan.ENGINES[1], 200.0))
-        for mine, limit, judged in (
+        for mine, raw, judged in (
             (400.0, 420.0, "2: met"), (360.0, 400.0, "2: not met"), (300.0, 390.0, "2: not met"),
         ):
             ours = ours_of({"poll": dict.fromkeys(range(6), mine),
-                            "limit": dict.fromkeys(range(6), limit)}, point)
+                            "raw": dict.fromkeys(range(6), raw)}, point)
             row = results.comparison(point, "poll", ours, answers)
             self.assertEqual(tables.cells(row)[3:5], [f"{mine / 200:.2f} ({mine / 200:.2f}-"
                                                       f"{mine / 200:.2f})", judged])
             ring, share = tables.time_rows([row])[0][-2:]
-            self.assertTrue(ring.startswith(f"{limit / 200:.2f} ("), ring)
-            self.assertTrue(share.startswith(f"{mine / limit:.2f} ("), share)
+            self.assertTrue(ring.startswith(f"{raw / 200:.2f} ("), ring)
+            self.assertTrue(share.startswith(f"{mine / raw:.2f} ("), share)
 
     def test_time_and_fio_are_told(self) -> None:
         point = Point(1, 1)
-        ours = ours_of({"poll": {0: 500.0}, "limit": {0: 1000.0}}, point)
+        ours = ours_of({"poll": {0: 500.0}, "raw": {0: 1000.0}}, point)
         row = results.comparison(point, "poll", ours, self.answers)
         times = dict(zip(tables.TIME_HEAD, tables.time_rows([row])[0]))
         self.assertEqual((times["hartq"], times["raw ring"]),

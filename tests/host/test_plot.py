@@ -116,7 +116,7 @@ class Plot(unittest.TestCase):
         thin = [line.look.label for line in lines if line.note]
         self.assertEqual(thin, ["interrupts, per-hart", "polling"], "of one delivery")
         self.assertEqual(labels, [
-            "device limit (raw ring, polled)", "interrupts, per-hart", "interrupts, msix",
+            "raw ring (polled)", "interrupts, per-hart", "interrupts, msix",
             "hybrid, per-hart", "hybrid, msix", "polling",
         ])
         name, (lines, _) = chart_data.scaling(chart_data.Source(result))
@@ -218,7 +218,7 @@ class Plot(unittest.TestCase):
 
     def test_partial_results(self) -> None:
         whole = fake_result("1,8")
-        for keep in (("poll",), ("irq", "limit"), ("limit",), ("hybrid",)):
+        for keep in (("poll",), ("irq", "raw"), ("raw",), ("hybrid",)):
             jobs = [j for j in whole["jobs"] if j["hartq"]["completion"] in keep]
             result_file.save({**whole, "partial": True, "jobs": jobs[:1]}, self.folder)
             status, out, err = self.draw(only="iops latency cpu")

@@ -26,7 +26,7 @@ class Repetitions(unittest.TestCase):
         self.assertEqual(len({row["p50_ns"] for row in found}), 3, "not of all together")
 
     def test_what_was_not_told(self) -> None:
-        (window,) = fake_windows(fake_words("1", 1, modes="limit"))
+        (window,) = fake_windows(fake_words("1", 1, modes="raw"))
         row = repetitions.rows([dataclasses.replace(window, host=None)])[0]
         self.assertEqual((row["p50_ns"], row["p99_ns"]), (None, None))
         self.assertEqual((row["vcpu_us_per_io"], row["device_us_per_io"]), (None, None))

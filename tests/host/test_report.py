@@ -106,7 +106,7 @@ class Report(Drawn):
                 for name in (each.caption, *each.head):
                     self.assertIn(name, text)
         self.assertIn("How does hartq compare with Linux?", text)
-        self.assertRegex(text, r"the limit over all queue depths: polling [\d.]+ to [\d.]+,")
+        self.assertRegex(text, r"the raw ring over all queue depths: polling [\d.]+ to [\d.]+,")
         self.assertIn("8.00 (7.00-9.00)", text)
         self.assertIn("8: met", text)
 

@@ -36,7 +36,7 @@ BREAKS: dict[str, Callable[[dict], object]] = {
     "a p99 in words": lambda r: r["jobs"][0]["hartq"]["repetitions"][0].update(p99_ns="9 us"),
     "a negative count": lambda r: r["jobs"][0]["hartq"].update(missed_interrupts=-1),
     "a ratio without its interval": lambda r: r["jobs"][0]["hartq"].update(
-        ratio_to_limit={"median": 1.0}
+        ratio_to_raw={"median": 1.0}
     ),
     "a misspelt field": lambda r: r["jobs"][0]["hartq"].update(idel_fraction=0.5),
     "a misspelt field of a repetition": lambda r: r["jobs"][0]["hartq"]["repetitions"][0].update(
@@ -51,8 +51,8 @@ BREAKS: dict[str, Callable[[dict], object]] = {
     "buckets of another name": lambda r: r["jobs"][0]["read"]["clat_ns"].update(buckets={}),
 }
 NULLABLE = (
-    "rate_iops", "rate_percent", "offered_iops", "device_limit_iops", "null_iops", "ratio_to_limit",
-    "ratio_to_null", "ratio_to_poll", "ratio_to_irq", "idle_ratio_to_irq", "polls_per_io",
+    "rate_iops", "rate_percent", "offered_iops", "raw_iops", "loopback_iops", "ratio_to_raw",
+    "ratio_to_loopback", "ratio_to_poll", "ratio_to_irq", "idle_ratio_to_irq", "polls_per_io",
     "idle_polls_per_io", "in_flight_mean", "in_flight_least", "latencies_beyond",
     "host_cpu_us_per_io", "host_wait_fraction", "host_steal_fraction",
     "host_steal_fraction_worst", "stalls_over_10ms", "instructions_per_io", "instructions",

@@ -41,13 +41,13 @@ class Selection(unittest.TestCase):
             {**line("Linux x, min 1", "x", 32, 128), "least": 1},
             line("hartq, irq", *ours, delivery="msix"),
             line("hartq, irq", "hartq", 1, 32, delivery="msix"),
-            {**line("hartq, limit", *ours, delivery="msix"), "mode": "limit"},
+            {**line("hartq, raw", *ours, delivery="msix"), "mode": "raw"},
         ]
         about = {"linux": {"kernel": "6.12.3"}, "environment": {"backing": "null"}}
         panels = chart_data.peers(Source({}, peers={**about, "series": series}))[1]
         found = {name: [dot.name for dot in dots] for name, dots in panels.items()}
         self.assertEqual(found, {
-            "QD 1": ["hartq interrupts, msix", "device limit (raw ring, polled)"],
+            "QD 1": ["hartq interrupts, msix", "raw ring (polled)"],
             "QD 32": ["Linux x", "hartq interrupts, msix"],
             "QD 32, batch 16": ["Linux x"],
             "QD 128, batch 32": ["Linux x", "Linux x"],

@@ -90,6 +90,7 @@ RETIRED = {
     "interval": r"epochs?",
     "closed_loop_share": r"LINKED_\w+",
     "enter_raw, enter_loopback": r"nvme_queue_(lend|divert)",
+    "raw, loopback": r"completion=(limit|null)|JOB_(LIMIT|NULL)|device limit",
 }
 PLAIN = ("engine/", "runtime/", "platform/", "bench/", "examples/", "docs/", "README", "CONTRIB")
 # Symbols the engine may need from outside.

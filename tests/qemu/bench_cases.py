@@ -174,28 +174,28 @@ def run_too_many_parts() -> None:
 
 
 def run_refused() -> None:
-    """The limit has no rate."""
-    _, console = bench("completion=limit rate_iops=100", status=1, harts=1)
+    """The raw ring has no rate."""
+    _, console = bench("completion=raw rate_iops=100", status=1, harts=1)
     check(any("rate_iops=100" in line and "hint" in line for line in console), "no hint", console)
 
 
-def run_limit() -> None:
-    """The limit looks at the clock too rarely: it tells no timeline and no stalls, the rest do."""
-    records, _ = bench("iodepth=4 completion=limit,poll runtime=50ms ramp_time=5ms", harts=1)
+def run_raw() -> None:
+    """Raw looks at the clock too rarely: it tells no timeline and no stalls, the rest do."""
+    records, _ = bench("iodepth=4 completion=raw,poll runtime=50ms ramp_time=5ms", harts=1)
     for record in records:
-        shown, limit = describe(record), record["job options"]["completion"] == "limit"
-        check(("timeline" not in record) == limit, "timeline", shown)
-        check(("stalls_over_10ms" not in record) == limit, "stalls", shown)
+        shown, raw = describe(record), record["job options"]["completion"] == "raw"
+        check(("timeline" not in record) == raw, "timeline", shown)
+        check(("stalls_over_10ms" not in record) == raw, "stalls", shown)
         looks = record["counters"]["drains"] + record["idle_polls"]
         check(record["counters"]["services"] == looks > 0, "looks", shown)
-        if not limit:
+        if not raw:
             check(sum(record["timeline"]["ios"]) == total(record), "not the sum", shown)
 
 
-def run_null() -> None:
+def run_loopback() -> None:
     """The engine alone: every completion, doorbell and latency is there; poll works after it."""
     records, _ = bench(
-        "rw=randrw bs=4k,1m iodepth=8 iodepth_batch_submit=4 numjobs=2 completion=null,poll "
+        "rw=randrw bs=4k,1m iodepth=8 iodepth_batch_submit=4 numjobs=2 completion=loopback,poll "
         "runtime=50ms ramp_time=5ms rounds=2",
         harts=2,
     )
@@ -207,11 +207,11 @@ def run_null() -> None:
         check(0 < counters["sq_doorbells"] <= counters["posts"], "doorbells", describe(record))
         check(record["read"]["lat_ns"]["N"] > 0, "no latencies", describe(record))
         check(
-            record["job options"]["completion"] != "null" or record["idle_polls"] == 0,
+            record["job options"]["completion"] != "loopback" or record["idle_polls"] == 0,
             "the engine waited for completions in memory",
             describe(record),
         )
-    _, console = bench("completion=null rate_iops=100", status=1, harts=1)
+    _, console = bench("completion=loopback rate_iops=100", status=1, harts=1)
     check(any("rate_iops=100" in line and "hint" in line for line in console), "no hint", console)
 
 
@@ -267,8 +267,8 @@ def run_verify_damage() -> None:
 def run_verify_refused() -> None:
     """What is too large, too small, or has no data."""
     for words, text in (
-        ("completion=limit", "completion=limit"),
-        ("completion=null", "completion=null"),
+        ("completion=raw", "completion=raw"),
+        ("completion=loopback", "completion=loopback"),
         ("rate_iops=100", "rate_iops=0"),
         ("size=0", "size=128m"),
         ("size=16k", "iodepth=8"),
@@ -303,12 +303,12 @@ def cases() -> list[Case]:
         Case("closed loop", run_closed),
         Case(
             "closed loop, in flight is the depth",
-            lambda: run_full(f"{modes},null bs=4k iodepth=1,32 iodepth_batch_submit=1,0", 12),
+            lambda: run_full(f"{modes},loopback bs=4k iodepth=1,32 iodepth_batch_submit=1,0", 12),
         ),
         Case(
             "closed loop, in flight is the depth, split requests",
             lambda: run_full(
-                f"{modes},null bs=1m iodepth=1,8 iodepth_batch_submit=1,4 "
+                f"{modes},loopback bs=1m iodepth=1,8 iodepth_batch_submit=1,4 "
                 "iodepth_batch_complete_min=2",
                 12,
             ),
@@ -320,9 +320,9 @@ def cases() -> list[Case]:
             ),
         ),
         Case("closed loop, more parts than the controller takes", run_too_many_parts),
-        Case("open loop, limit refused", run_refused),
-        Case("device limit", run_limit),
-        Case("null", run_null),
+        Case("open loop, raw refused", run_refused),
+        Case("raw", run_raw),
+        Case("loopback", run_loopback),
         Case("verify, every mode", run_verify),
         Case("verify, the null medium", run_verify_forgetful),
         Case("verify, an image that was damaged", run_verify_damage),

@@ -128,7 +128,7 @@ def deadline(app: str, mode: str) -> None:
     words = f"{WORDS[app]} completion={mode} timeout=1s"
     result, console = run_throttled(app, words, lifts=False)
     check(result.status == 1 and result.guest_exit == 1, f"{words}: {result.reason}", console)
-    source = "closed: no interrupt queue" if mode in ("poll", "limit") else "(open|closed: polled)$"
+    source = "closed: no interrupt queue" if mode in ("poll", "raw") else "(open|closed: polled)$"
     timed_out = f"command timed out: .*; interrupt source {source}"
     for text in (timed_out, "failed controller disabled", "^error: "):
         check(any(re.search(text, line) for line in console), f"no '{text}'", console)

@@ -56,7 +56,7 @@ static const struct refused_case refused_cases[] = {
     {"timeout_above_an_hour", "timeout=3601s", {"timeout=3601s", "too large", "1s to 3600s"}},
     {"timeout_that_is_no_time", "timeout=4k", {"timeout=4k", "not a time", "1s to 3600s"}},
     {"controller_with_a_domain", "controller=0000:00:01.0", {"controller=", "length", "7"}},
-    {"rate_above_the_limit", "rate_iops=10000001", {"rate_iops=10000001", "too large", "10000000"}},
+    {"rate_above_raw", "rate_iops=10000001", {"rate_iops=10000001", "too large", "10000000"}},
     {"rate_that_is_no_number", "rate_iops=fast", {"rate_iops=fast", "not a number", "0 to"}},
     {"rate_of_a_gap_above_runtime",
      "rate_iops=1 runtime=999ms",
@@ -64,20 +64,24 @@ static const struct refused_case refused_cases[] = {
     {"one_slow_rate_of_a_list",
      "rate_iops=5000,1 runtime=500ms",
      {"rate_iops=5000,1", "runtime", "hint"}},
-    {"limit_of_an_open_loop",
-     "rate_iops=5000 completion=poll,limit",
-     {"rate_iops=5000", "completion=limit", "hint"}},
-    {"limit_of_an_open_loop_in_a_list",
-     "rate_iops=0,5000 completion=limit",
+    {"raw_of_an_open_loop",
+     "rate_iops=5000 completion=poll,raw",
+     {"rate_iops=5000", "completion=raw", "hint"}},
+    {"raw_of_an_open_loop_in_a_list",
+     "rate_iops=0,5000 completion=raw",
      {"rate_iops=0,5000", "only 0", "hint"}},
     {"verify_with_limit",
-     "verify=crc32c completion=poll,limit",
-     {"verify=crc32c", "completion=limit", "hint"}},
-    {"verify_with_null", "verify=1 completion=null", {"verify=1", "completion=null", "hint"}},
+     "verify=crc32c completion=poll,raw",
+     {"verify=crc32c", "completion=raw", "hint"}},
+    {"verify_with_loopback",
+     "verify=1 completion=loopback",
+     {"verify=1", "completion=loopback", "hint"}},
     {"verify_with_a_rate", "verify=crc32c rate_iops=100", {"verify=crc32c", "rate_iops=0", ""}},
     {"verify_of_another_kind", "verify=md5", {"md5", "crc32c", ""}},
-    {"rate_with_null", "rate_iops=5000 completion=poll,null", {"rate_iops=5000", "null", "hint"}},
-    {"limit_of_a_mix", "rw=randrw completion=limit", {"rw=randrw", "chance", "hint"}},
+    {"rate_with_loopback",
+     "rate_iops=5000 completion=poll,loopback",
+     {"rate_iops=5000", "loopback", "hint"}},
+    {"raw_of_a_mix", "rw=randrw completion=raw", {"rw=randrw", "chance", "hint"}},
     {"process_of_a_closed_loop",
      "rate_process=poisson",
      {"rate_process=poisson", "no gaps", "rate_iops"}},
@@ -110,11 +114,10 @@ static const struct name_case name_cases[] = {
      "randread-4k-qd8-b4-h2-r1024-poll"},
     {"default_is_the_closed_loop", "runtime=1", 1, "randread-4k-qd1-b1-poll"},
     {"rate_0_is_the_closed_loop", "rate_iops=0", 1, "randread-4k-qd1-b1-poll"},
-    {"closed_loop_goes_with_the_limit", "rate_iops=0 completion=limit", 1,
-     "randread-4k-qd1-b1-limit"},
-    {"verify_0_goes_with_limit", "verify=0 completion=limit", 1, "randread-4k-qd1-b1-limit"},
+    {"closed_loop_goes_with_raw", "rate_iops=0 completion=raw", 1, "randread-4k-qd1-b1-raw"},
+    {"verify_0_goes_with_limit", "verify=0 completion=raw", 1, "randread-4k-qd1-b1-raw"},
     {"verify_goes_with_a_mix", "verify=crc32c rw=randrw", 1, "randrw-4k-qd1-b1-poll"},
-    {"mix_goes_with_null", "rw=randrw completion=null", 1, "randrw-4k-qd1-b1-null"},
+    {"mix_goes_with_loopback", "rw=randrw completion=loopback", 1, "randrw-4k-qd1-b1-loopback"},
     {"rate_is_in_the_name", "rate_iops=5000", 1, "randread-4k-qd1-b1-r5000-poll"},
     {"slowest", "rate_iops=1", 1, "randread-4k-qd1-b1-r1-poll"},
     {"fastest_and_longest_name",
@@ -159,8 +162,8 @@ static void queues_have_the_mode_of_a_completion(void **state)
     assert_int_equal(job_queue_mode(JOB_IRQ), NVME_MODE_INTERRUPT);
     assert_int_equal(job_queue_mode(JOB_HYBRID), NVME_MODE_HYBRID);
     assert_int_equal(job_queue_mode(JOB_POLL), NVME_MODE_POLL);
-    assert_int_equal(job_queue_mode(JOB_LIMIT), NVME_MODE_POLL);
-    assert_int_equal(job_queue_mode(JOB_NULL), NVME_MODE_POLL);
+    assert_int_equal(job_queue_mode(JOB_RAW), NVME_MODE_POLL);
+    assert_int_equal(job_queue_mode(JOB_LOOPBACK), NVME_MODE_POLL);
 }
 
 static void help_knows_the_open_loop(void **state)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * See null.h.
+ * See loopback.h.
  */
-#include "null.h"
+#include "loopback.h"
 
 #include "nvme_hal.h"
 
-enum nvme_error null_start(struct null_device *device, struct nvme_queue *queue)
+enum nvme_error loopback_start(struct loopback *device, struct nvme_queue *queue)
 {
     enum nvme_error error = nvme_queue_enter_loopback(queue, device->doorbells, &device->ring);
 
@@ -16,7 +16,7 @@ enum nvme_error null_start(struct null_device *device, struct nvme_queue *queue)
     return error;
 }
 
-void null_answer(struct null_device *device)
+void loopback_complete(struct loopback *device)
 {
     const struct nvme_command *sq = device->ring.sq;
     volatile struct nvme_completion *cq = device->ring.cq;

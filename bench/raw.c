@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The device limit: what the device does when the software costs next to nothing.
+ * The raw ring: what the device does when the software costs next to nothing.
  *
  * Every entry of the submission ring holds a command that the engine has built once; the probe only
  * moves tail and head. No command ids, no PRPs, no callbacks, no latencies; depth, batch, doorbells
@@ -129,7 +129,7 @@ static bool wait(struct worker *worker, struct probe *probe, uint32_t wanted)
     return true;
 }
 
-void limit_run(struct worker *worker)
+void raw_run(struct worker *worker)
 {
     struct probe probe = {0};
     bool alive;
