@@ -26,10 +26,10 @@ static void done(void *arg, struct nvme_result result)
 
 static void wait_all(struct storage_queue *queue)
 {
-    nvme_queue_submit(queue->engine); /* one doorbell for all that was posted */
+    nvme_queue_submit(queue->engine); /* one doorbell for all posts */
     irq_disable();
     while (left > 0) {
-        storage_wait(queue); /* sleeps in wfi until an interrupt, and takes it */
+        storage_wait(queue); /* sleeps in wfi until an interrupt; its handler runs */
     }
     irq_enable();
 }
@@ -43,8 +43,8 @@ int main(void)
         return 1;
     }
     if (queue->ns->block_bytes > BLOCK_BYTES_MAX) {
-        printf("error: blocks of %u bytes; at most %d\n", (unsigned)queue->ns->block_bytes,
-               BLOCK_BYTES_MAX);
+        printf("error: block size: %u bytes, at most %d; hint: run.py --lba 512\n",
+               (unsigned)queue->ns->block_bytes, BLOCK_BYTES_MAX);
         return 1;
     }
     storage_print_banner(&storage);
@@ -65,7 +65,7 @@ int main(void)
     storage_hart_stop(queue);
     failed |= memcmp(out, in, sizeof(out)) != 0;
     printf("read back: %s", !failed ? in[0]
-                                    : "something else; does the medium drop writes, as run.py's "
-                                      "default? hint: --backing ram:16m, or a file\n");
+                                    : "other data; hint: the null backing, run.py's default, drops "
+                                      "writes: --backing ram:16m, or a file\n");
     return storage_close(&storage) && !failed ? 0 : 1;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reads one block with nvme.h alone, polled: no interrupt, no other hart, none of the programs'
- * shared code. README.md shows this file from read_done() to the end. Above it stands what a kernel
- * has anyway: a way to find the controller, and a way to stop.
+ * Reads one block with nvme.h alone. It polls on one hart and does not use runtime/. README.md
+ * shows this file from read_done() to the end. The code above it is what a kernel has anyway: it
+ * finds the controller, and it stops.
  */
 #include <stdio.h>
 
@@ -18,7 +18,7 @@ enum { FUNCTIONS_MAX = 32, CLASS_NVME = 0x010802, BLOCK_BYTES_MAX = 65536 };
 static struct pci_function functions[FUNCTIONS_MAX];
 static _Alignas(4096) char block[BLOCK_BYTES_MAX];
 
-/* The first NVMe controller on the PCI bus. Its registers answer, its bus mastering is off. */
+/* The first NVMe controller on the PCI bus. Its registers are decoded, bus mastering is off. */
 static struct pci_function *find_controller(void)
 {
     pci_scan(machine_get(), functions, FUNCTIONS_MAX);

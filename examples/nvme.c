@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The nvme tool: a command word, then key=value. Here are the commands, their options and the help,
- * all of them tables. `nvme help` prints them.
+ * The nvme tool's command line: a command word, then key=value. The tables below define the
+ * commands, their options and the help. `nvme help` prints them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 #include "options.h"
 
 #define NS_PER_S UINT64_C(1000000000)
-#define BLOCKS_MAX (UINT64_C(1) << 50) /* enough; sums of two do not overflow */
-#define COUNT_NONE UINT64_MAX          /* count= was not given: nobody can type this */
+#define BLOCKS_MAX (UINT64_C(1) << 50) /* large enough; the sum of two does not overflow */
+#define COUNT_NONE UINT64_MAX          /* count= was not given; an option cannot be so large */
 
 static const char *const completion_words[] = {"poll", "irq", "hybrid", NULL};
 
@@ -21,22 +21,22 @@ static const char *const completion_words[] = {"poll", "irq", "hybrid", NULL};
     OPTION_UNSIGNED(name, struct options, field, low, high, text)
 
 #define LBA NUMBER("lba", lba, 0, BLOCKS_MAX, "first block")
-#define BLOCKS NUMBER("count", count, 0, BLOCKS_MAX, "blocks; 0: all that follow")
+#define BLOCKS NUMBER("count", count, 0, BLOCKS_MAX, "blocks; 0: to the end")
 #define SEED NUMBER("seed", seed, 0, UINT64_MAX, "chooses the pattern")
 #define BUFFERS                                                                                    \
     NUMBER("bs", bs, 512, 16 << 20, "bytes per request, a multiple of the block"),                 \
-        NUMBER("offset", offset, 0, 4092, "bytes from a page to each buffer, a multiple of 4")
+        NUMBER("offset", offset, 0, 4092, "each buffer's offset in its page, a multiple of 4")
 #define PARALLEL                                                                                   \
     NUMBER("harts", harts, 1, STORAGE_HARTS_MAX, "harts at work, a queue each"),                   \
         NUMBER("iodepth", iodepth, 1, NVME_DEPTH_MAX - 1, "requests in flight per hart"), BUFFERS
 #define COMPLETION                                                                                 \
-    OPTION_WORD("completion", struct options, completion, completion_words, "how a hart learns")
+    OPTION_WORD("completion", struct options, completion, completion_words, "completion mode")
 #define DEVICE                                                                                     \
     NUMBER("nsid", nsid, 0, UINT32_MAX - 1, "namespace; 0: the first"),                            \
         NUMBER("max_transfer", max_transfer, 4096, 64 << 20, "bytes per command, below MDTS"),     \
         OPTION_TIME("timeout", struct options, timeout, NS_PER_S, 3600 * NS_PER_S,                 \
                     "deadline of a command"),                                                      \
-        OPTION_STRING("controller", struct options, controller, 7, "its PCI address: 00:02.0"),    \
+        OPTION_STRING("controller", struct options, controller, 7, "PCI address: 00:02.0"),        \
         OPTION_STRING("serial", struct options, serial, 20, "serial number of the controllers")
 
 static const struct option identify_options[] = {
@@ -48,7 +48,7 @@ static const struct option read_options[] = {
     LBA,
     BLOCKS,
     OPTION_FLAG("hex", struct options, hex, "print the bytes"),
-    OPTION_FLAG("unchecked", struct options, unchecked, "let the device judge the range"),
+    OPTION_FLAG("unchecked", struct options, unchecked, "let the device check the range"),
     BUFFERS,
     COMPLETION,
     DEVICE,
@@ -71,7 +71,7 @@ struct command {
     struct option_table table;
     int (*run)(const struct options *options);
     bool alone;       /* one request at a time, on one hart */
-    bool needs_count; /* count= is to be said: without it everything would be overwritten */
+    bool needs_count; /* count= is required: the default would overwrite everything */
 };
 
 static const struct command commands[] = {
@@ -90,7 +90,7 @@ static const struct command commands[] = {
     },
     {
         .name = "crc",
-        .help = "CRC-32 of blocks, as zlib's",
+        .help = "print the CRC-32 of blocks, as zlib does",
         .table = {crc_options, COUNT(crc_options)},
         .run = run_crc,
     },
@@ -115,7 +115,7 @@ static const struct command commands[] = {
     },
     {
         .name = "flush",
-        .help = "have the device write its cache",
+        .help = "make the device write its cache",
         .table = {flush_options, COUNT(flush_options)},
         .run = run_flush,
         .alone = true,
@@ -131,7 +131,7 @@ static const struct options defaults = {
     .timeout = NVME_COMMAND_TIMEOUT_DEFAULT_NS,
 };
 
-/* True if a command before `index` has this option: its line stands already. */
+/* True if a command before `index` has this option: its line is printed already. */
 static bool described_before(size_t index, const char *key)
 {
     for (size_t i = 0; i < index; i++) {
@@ -146,7 +146,7 @@ static bool described_before(size_t index, const char *key)
     return false;
 }
 
-/* One line per command: its keys; then every option once, with the defaults. */
+/* Prints each command with its keys, then each option once with its default. */
 static int print_help(void)
 {
     char line[OPTION_ERROR_BYTES];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the commands that move data do: read, crc, copy, fill, verify, flush.
+ * The commands that move data: read, crc, copy, fill, verify, flush.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,13 +9,13 @@
 
 static struct job job;
 
-/* Closes, and turns what came of a command into the exit status. */
+/* Closes the storage and returns the exit status. */
 static int finish(bool good)
 {
     return storage_close(&job.storage) && good ? 0 : 1;
 }
 
-/* Where a chunk lies from the beginning of the namespace, in bytes. */
+/* The byte offset of a block in the namespace. */
 static uint64_t position_of(uint64_t lba)
 {
     return lba * job.block_bytes;
@@ -47,7 +47,7 @@ static void print_crc(void)
 
 static const struct job_kind crc_kind = {.verb = "digested", .reads = true, .digest = digest_crc};
 
-/* A job that reads from lba, and ends with the CRC of what it read. */
+/* Runs a job that reads from lba, and prints the CRC of the data. */
 static int run_reading(const struct options *options, const struct job_kind *kind)
 {
     bool good;
@@ -96,7 +96,7 @@ int run_read(const struct options *options)
 
 static const struct job_kind copy_kind = {.verb = "copied", .reads = true, .writes = true};
 
-/* Chunks are moved in no particular order, so source and target must be apart. */
+/* Chunks are copied in any order, so source and target must not overlap. */
 static bool check_apart(uint64_t from, uint64_t to, uint64_t count)
 {
     uint64_t distance = from < to ? to - from : from - to;
@@ -110,7 +110,7 @@ static bool check_apart(uint64_t from, uint64_t to, uint64_t count)
     return true;
 }
 
-/* Without count: what lies between source and target, or behind the later of them. */
+/* The default of count: the distance of source and target, or less at the namespace's end. */
 static uint64_t copy_count(uint64_t from, uint64_t to)
 {
     uint64_t size = job.storage.controllers[0].ns.block_count;
@@ -172,7 +172,7 @@ int run_fill(const struct options *options)
     return finish(good);
 }
 
-/* Each block by itself, so that wrong blocks are counted; the lowest is remembered. */
+/* Compares block by block, counts the wrong ones and keeps the lowest. */
 static void digest_verify(struct worker *worker, const struct chunk *chunk)
 {
     struct mismatch *mismatch = &worker->mismatch;
@@ -197,7 +197,7 @@ static void digest_verify(struct worker *worker, const struct chunk *chunk)
     }
 }
 
-/* True if no hart found a wrong block; said otherwise. */
+/* True if no hart found a wrong block, else prints the first. */
 static bool check_mismatches(void)
 {
     struct mismatch sum = {0};
@@ -242,7 +242,7 @@ int run_verify(const struct options *options)
 
 /* ---- flush ---------------------------------------------------------------------------- */
 
-/* Nothing to carry: the worker's one chunk is the command. */
+/* A flush has no data: the worker's one chunk is the command. */
 static const struct job_kind flush_kind = {.verb = "flushed", .flushes = true};
 
 int run_flush(const struct options *options)

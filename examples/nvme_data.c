@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * CRC-32, the fill pattern, hexadecimal. Pure but for the printing.
+ * CRC-32, the fill pattern, hexadecimal output.
  *
- * CRC-32 is the reflected one of IEEE 802.3, eight bytes per step. A CRC is a remainder of
- * polynomials modulo 2, so n bytes behind a part multiply its CRC by x^(8n): parts can be digested
- * on any hart in any order. Bit 31 of a value is the coefficient of x^0.
+ * The CRC-32 is the reflected one of IEEE 802.3, eight bytes per step. A CRC is a remainder of
+ * polynomials modulo 2, so n bytes after a part multiply its CRC by x^(8n). Harts can therefore
+ * compute the parts in any order. Bit 31 of a value is the coefficient of x^0.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@
 
 enum { SLICES = 8, HEX_LINE = 16 };
 
-static uint32_t tables[SLICES][256]; /* tables[k][b]: byte b with k zero bytes behind it */
+static uint32_t tables[SLICES][256]; /* tables[k][b]: byte b, then k zero bytes */
 static uint32_t powers[64];          /* powers[k]: x^(8 * 2^k) */
 
 /* a * b modulo the polynomial. */

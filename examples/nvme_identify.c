@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The identify command: what all controllers and namespaces say of themselves, in plain words, and
- * which of them a command would use.
+ * The identify command: prints the properties of all controllers and namespaces, and which of them
+ * a command would use.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,13 +12,13 @@
 
 static struct storage storage;
 
-/* What has been told so far. */
+/* The state of the report. */
 struct survey {
-    uint32_t count; /* controllers */
+    uint32_t count; /* controllers printed */
     bool failed;
 };
 
-/* An identifier that is given, in hexadecimal digits. */
+/* Prints an identifier in hexadecimal digits, or nothing if it is 0. */
 static void print_identifier(const char *name, const uint8_t *bytes, size_t size)
 {
     uint8_t any = 0;
@@ -36,7 +36,7 @@ static void print_identifier(const char *name, const uint8_t *bytes, size_t size
     printf("\n");
 }
 
-/* What can be told of a namespace, and why the engine cannot use it if that is so. */
+/* Prints a namespace, and the reason if the engine cannot use it. */
 static void print_namespace(struct nvme_controller *controller, uint32_t nsid)
 {
     struct nvme_namespace ns;
@@ -49,7 +49,7 @@ static void print_namespace(struct nvme_controller *controller, uint32_t nsid)
         printf("not usable: %s\n", nvme_error_text(error));
         return;
     }
-    /* Sizes of an unusable namespace need not make sense. */
+    /* The block size of an unusable namespace may be any. */
     if (info.block_shift < 32) {
         printf("%" PRIu64 " blocks of %" PRIu32 " bytes", info.block_count,
                UINT32_C(1) << info.block_shift);
@@ -117,7 +117,7 @@ static void print_limits(const struct nvme_controller_info *info)
            info->volatile_write_cache ? "volatile: flush matters" : "no");
 }
 
-/* What one more queue of this depth takes: the difference between two and one. */
+/* Prints the memory of the controller, and of one more queue: the difference of two and one. */
 static void print_memory(const struct storage_controller *controller,
                          const struct nvme_controller_info *info)
 {
@@ -183,7 +183,7 @@ static void print_controller(void *arg, const struct storage_controller *control
     print_namespaces(survey, controller->engine);
 }
 
-/* What the other commands would get with these options. */
+/* Prints which controllers and queues the other commands would use with these options. */
 static bool print_use(const struct storage_config *config)
 {
     if (!storage_open(&storage, config)) {
@@ -199,7 +199,7 @@ int run_identify(const struct options *options)
     struct survey survey = {0};
     bool good;
 
-    config.mode = NVME_MODE_POLL; /* whatever can interrupt */
+    config.mode = NVME_MODE_POLL; /* interrupts are not needed here */
     good = storage_survey(&storage, &config, print_controller, &survey);
     return print_use(&config) && good && !survey.failed ? 0 : 1;
 }

@@ -2,16 +2,15 @@
 /*
  * The loop that keeps a queue full: every hart takes every n-th chunk of the job.
  *
- * A chunk that only moves data (copy) goes on in the callback, which posts its next command; one
- * that is computed on is handed to the thread through the ready list, because a trap computes
- * nothing long. The thread rings the doorbell once for what it posted. Harts share nothing but the
- * flag that a command has failed.
+ * A job that only moves data (copy) posts the next command of a chunk in the callback. A job that
+ * computes passes chunks to the thread through the ready list, because a trap must be short. The
+ * thread rings the doorbell once for its posts. Harts share only the flag that a command failed.
  */
 #include "irq.h"
 #include "nvme_tool.h"
 #include "timer.h"
 
-/* Commands behind one doorbell, at most: the device works while the next chunks are computed. */
+/* The most commands per doorbell: the device works while the thread computes the next chunks. */
 enum { STEPS_PER_RING = 8 };
 
 static void put_ready(struct worker *worker, struct chunk *chunk)
@@ -45,7 +44,7 @@ bool failure_precedes(const struct failure *failure, const struct failure *other
     return is_cause != other_is_cause ? is_cause : failure->lba < other->lba;
 }
 
-/* Ends the chunk; no hart begins another. Interrupts off. */
+/* Ends the chunk with an error; no hart begins another. Interrupts off. */
 static void fail(const struct chunk *chunk, enum nvme_error error, uint16_t status)
 {
     struct worker *worker = chunk->worker;
@@ -67,7 +66,7 @@ static void fail(const struct chunk *chunk, enum nvme_error error, uint16_t stat
 
 static void done(void *arg, struct nvme_result result);
 
-/* A read that only the device judges: the engine would refuse one out of range. */
+/* Reads without the engine's range check, by pass-through: the device checks the range. */
 static enum nvme_error read_unchecked(struct chunk *chunk, struct nvme_callback callback)
 {
     const struct job *job = chunk->worker->job;
@@ -85,7 +84,7 @@ static enum nvme_error read_unchecked(struct chunk *chunk, struct nvme_callback 
                             chunk->blocks * job->block_bytes, callback);
 }
 
-/* The command of the chunk's stage, into the queue. */
+/* Posts the command of the chunk's stage. */
 static enum nvme_error put_command(struct chunk *chunk)
 {
     const struct job *job = chunk->worker->job;
@@ -106,7 +105,7 @@ static enum nvme_error put_command(struct chunk *chunk)
                      chunk->buffer, callback);
 }
 
-/* Posts, or has the thread try again if the queue is full, or ends the chunk. */
+/* Posts. If the queue is full, the thread tries again; another error ends the chunk. */
 static void post(struct chunk *chunk)
 {
     uint64_t irq = irq_save();
@@ -141,7 +140,7 @@ static bool begin(struct chunk *chunk)
     return true;
 }
 
-/* The chunk's last command has ended well, or it has had none: what it does next. */
+/* Moves a chunk on, after a command that succeeded or before its first one. */
 static void advance(struct chunk *chunk)
 {
     struct worker *worker = chunk->worker;
@@ -174,7 +173,7 @@ static bool advances_in_callbacks(const struct job_kind *kind)
     return kind->prepare == NULL && kind->digest == NULL;
 }
 
-/* In the trap, or in the thread of a polled queue. */
+/* The callback: in the trap, or in the thread of a polled queue. */
 static void done(void *arg, struct nvme_result result)
 {
     struct chunk *chunk = arg;
@@ -191,14 +190,14 @@ static void done(void *arg, struct nvme_result result)
     }
 }
 
-/* Takes one ready chunk a step further; false: there is nothing to do before a completion. */
+/* Moves one ready chunk on. False: there is nothing to do before a completion. */
 static bool step(struct worker *worker)
 {
     bool in_callbacks = advances_in_callbacks(worker->job->kind);
     uint64_t irq = irq_save();
     struct chunk *chunk = worker->stalled ? NULL : take_ready(worker);
 
-    /* What callbacks advance too is advanced with interrupts off; what computes, with them on. */
+    /* Callbacks may advance chunks too: then interrupts stay off. Computation runs with them on. */
     if (!in_callbacks) {
         irq_restore(irq);
     }
@@ -214,8 +213,8 @@ static bool step(struct worker *worker)
 }
 
 /*
- * Sleeps or polls. Interrupts are off from the last look at the list to the wait: a completion in
- * between stays pending and ends it.
+ * Sleeps or polls. Interrupts are off from the last look at the list to the wait. The interrupt of
+ * a completion in between stays pending and ends the wait.
  */
 static void wait(struct worker *worker)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What stands around the parallel loop: opening, ranges, buffers with guards, failures in words.
+ * The preparation and the end of a job: opening, ranges, buffers with guards, error messages.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 enum {
     PAGE_BYTES = 4096,
-    GUARD_BYTES = 64, /* behind each buffer, at least; watched for writes of the device */
+    GUARD_BYTES = 64, /* after each buffer, at least; a write of the device there is an error */
     GUARD_BYTE = 0xa5,
 };
 
@@ -22,11 +22,11 @@ enum {
 
 /* ---- Opening -------------------------------------------------------------------------- */
 
-/* What can be judged before any device is touched. */
+/* Checks that need no device. */
 static bool check_options(const struct options *options)
 {
     if (options->offset % 4 != 0) {
-        printf("error: offset=%" PRIu64 ": buffers are dword aligned; hint: offset=%" PRIu64 "\n",
+        printf("error: offset=%" PRIu64 ": not a multiple of 4; hint: offset=%" PRIu64 "\n",
                options->offset, options->offset & ~UINT64_C(3));
         return false;
     }
@@ -54,7 +54,7 @@ static bool set_sizes(struct job *job)
                job->depth, info.depth_entries - 1, info.depth_entries_limit);
         job->depth = info.depth_entries - 1;
     }
-    /* A command's deadline, the time the controller may take to stop, and the looks between. */
+    /* A command's deadline, the time to stop the controller, and the watchdog's periods. */
     job->give_up_ns = options->timeout + info.ready_timeout_ms * NS_PER_MS + 2 * NS_PER_S;
     return true;
 }
@@ -64,7 +64,7 @@ struct storage_config storage_wanted(const struct options *options)
     return (struct storage_config){
         .harts = (uint32_t)options->harts,
         .depth_entries = (uint32_t)options->iodepth + 1,
-        .mode = (enum nvme_mode)options->completion, /* the words stand in its order */
+        .mode = (enum nvme_mode)options->completion, /* the words are in its order */
         .max_transfer_bytes = (uint32_t)options->max_transfer,
         .timeout_ns = options->timeout,
         .nsid = (uint32_t)options->nsid,
@@ -120,7 +120,7 @@ static size_t round_up(size_t size, size_t unit)
     return (size + unit - 1) / unit * unit;
 }
 
-/* Buffers in one block: offset, buffer, guard, the next page with offset, buffer, guard, ... */
+/* Allocates all buffers in one block. Each page-aligned stride has offset, buffer and guard. */
 static bool take_buffers(struct job *job)
 {
     const struct options *options = job->options;
@@ -150,7 +150,7 @@ static bool take_buffers(struct job *job)
     return true;
 }
 
-/* True if nothing but the buffers was written; said otherwise. */
+/* True if only the buffers were written, else prints where. */
 static bool check_guards(const struct job *job)
 {
     for (size_t i = 0; i < job->memory_bytes; i++) {
@@ -159,7 +159,7 @@ static bool check_guards(const struct job *job)
             /* The rest of this buffer is data. */
             i += job->options->bs - 1;
         } else if (job->memory[i] != GUARD_BYTE) {
-            printf("error: memory outside of the buffers was written, at %p\n",
+            printf("error: memory outside the buffers was written: %p\n",
                    (const void *)&job->memory[i]);
             return false;
         }
@@ -200,7 +200,7 @@ static void failure_print(const struct job *job, const struct failure *failure)
     printf("\n");
 }
 
-/* Prints the failure to be named of all harts. False: there was one. */
+/* Prints the first failure of all harts. False: there was one. */
 static bool check_workers(const struct job *job)
 {
     static const struct failure none;
@@ -215,7 +215,7 @@ static bool check_workers(const struct job *job)
         }
         if (worker->abandoned) {
             printf("error: hart %" PRIu32 ": %" PRIu32
-                   " requests never ended, the controller cannot be stopped\n",
+                   " requests never ended: the controller cannot be stopped\n",
                    i, worker->active);
             abandoned = true;
         }
@@ -226,7 +226,7 @@ static bool check_workers(const struct job *job)
     return first->error == NVME_OK && !abandoned;
 }
 
-/* Says what must not be overlooked although the data are right. */
+/* Prints counters that are not 0 although they should be. */
 static void print_counters(const struct job *job)
 {
     struct nvme_counters sum;
@@ -271,7 +271,7 @@ bool job_run(struct job *job)
     }
     begin_ns = time_now_ns();
     if (harts_run(job->worker_count, run_on_hart, job) != 0) {
-        printf("error: not all of the %" PRIu32 " harts started\n", job->worker_count);
+        printf("error: harts: not all %" PRIu32 " started\n", job->worker_count);
         return false;
     }
     job->elapsed_ns = time_now_ns() - begin_ns;
