@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whether two controllers are doors to one medium, and why a namespace cannot be used, in words.
+ * Whether two controllers show one medium, and the reason why a namespace cannot be used.
  *
- * Pure: judges what the engine has decoded. Writing to two media as if they were one destroys
- * both, so that everything a device can say has to agree; what it does not say proves nothing.
+ * Pure: it compares what the engine has decoded. A program that writes to two media as if they were
+ * one destroys both, so every identifier must agree. A missing identifier proves nothing.
  */
 #ifndef HARTQ_MEDIUM_H
 #define HARTQ_MEDIUM_H
@@ -24,9 +24,9 @@ struct medium_view {
 };
 
 /*
- * NULL if both views are of one namespace: the controllers are two of one subsystem (CMIC, SUBNQN,
- * serial number, CNTLID), the namespace may be attached to several (NMIC), and NSID, size, format,
- * EUI-64, NGUID and UUID are equal. Else what differs first, in words.
+ * NULL if both views are of one namespace, else the first difference in words. The controllers must
+ * be two of one subsystem (CMIC, SUBNQN, serial number, CNTLID). The namespace must be shared
+ * (NMIC), and NSID, size, format, EUI-64, NGUID and UUID must be equal.
  */
 const char *medium_difference(const struct medium_view *a, const struct medium_view *b);
 

@@ -1,15 +1,15 @@
 /*
  * The parser of key=value options (options.h); its texts are options_text.c's.
  *
- * Two passes over the words: the first judges, the second stores and cannot fail. Every word is
- * read with explicit ends; nothing here allocates or prints.
+ * It passes over the words twice: first it checks, then it stores, which cannot fail. It neither
+ * allocates nor prints.
  */
 #include "options_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* A misspelling differs from what was meant in at most this many letters. */
+/* A misspelt word differs from the right one in at most this many letters. */
 #define DISTANCE_MAX 3
 
 struct suffix {
@@ -39,13 +39,13 @@ static const struct suffix time_suffixes[] = {
     {NULL, 0},
 };
 
-/* What a word says once it is judged. */
+/* The value of a word after it was checked. */
 struct value {
     uint64_t number;
     const char *string;
 };
 
-/* Where the words of one call are judged; error is the caller's buffer. */
+/* One call of the parser; error is the caller's buffer. */
 struct parser {
     const struct option_table *table;
     char *error;
@@ -66,7 +66,7 @@ static bool equal_ignoring_case(const char *left, const char *right)
     return lower(*left) == lower(*right);
 }
 
-/* Letters to change, add or remove to make `to` of the first `from_length` letters of `from`. */
+/* How many letters of the first `from_length` of `from` to change, add or remove to get `to`. */
 static size_t edit_distance(const char *from, size_t from_length, const char *to)
 {
     size_t row[OPTION_KEY_MAX + 1];
@@ -93,7 +93,7 @@ static size_t edit_distance(const char *from, size_t from_length, const char *to
     return row[to_length];
 }
 
-/* Remembers the candidate if it is nearer to what was typed than all before. */
+/* Keeps the candidate if it is nearer to the typed word than all before. */
 static void consider(const char *typed, size_t typed_length, const char *candidate,
                      const char **nearest, size_t *nearest_distance)
 {
@@ -148,7 +148,7 @@ static bool refuse_unknown_key(const struct parser *parser, const char *key, siz
     return false;
 }
 
-/* Refuses a value; why ends a sentence that begins with the option and its value. */
+/* Refuses a value; `why` ends a sentence that begins with the option and its value. */
 static bool refuse_value(const struct parser *parser, const struct option *option, const char *text,
                          const char *why)
 {
@@ -160,7 +160,7 @@ static bool refuse_value(const struct parser *parser, const struct option *optio
     return false;
 }
 
-/* Reads decimal digits; false on overflow. *end is the first character that is none. */
+/* Reads decimal digits; false on overflow. *end is the first character after them. */
 static bool read_digits(const char *text, uint64_t *number, const char **end)
 {
     uint64_t sum = 0;
@@ -266,11 +266,11 @@ static bool judge_value(const struct parser *parser, const struct option *option
     return refuse_value(parser, option, text, "has a kind that the table does not know");
 }
 
-/* Whether a word before `word` has the same key. */
+/* True if a word before `word` has the same key. */
 static bool is_repeated(char *const argv[], int word, size_t key_length)
 {
     for (int earlier = 0; earlier < word; earlier++) {
-        /* The length takes the `=` along: bs is not bssplit. */
+        /* The length includes the `=`: bs is not bssplit. */
         if (strncmp(argv[earlier], argv[word], key_length + 1) == 0) {
             return true;
         }
@@ -278,7 +278,7 @@ static bool is_repeated(char *const argv[], int word, size_t key_length)
     return false;
 }
 
-/* Judges one word; *option and *value are what it says. */
+/* Checks one word and sets *option and *value. */
 static bool judge(const struct parser *parser, const char *word, const struct option **option,
                   struct value *value)
 {
@@ -341,7 +341,7 @@ bool options_parse(const struct option_table *table, int argc, char *const argv[
             return false;
         }
     }
-    /* The words are as before, so each is judged good again: nothing below fails half-way. */
+    /* The same words pass the check again, so nothing below fails half-way. */
     for (int word = 0; word < argc; word++) {
         if (judge(&parser, argv[word], &option, &value)) {
             store(option, &value, target);

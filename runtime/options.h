@@ -1,8 +1,8 @@
 /*
  * Options of the form key=value, parsed by a table that each program writes for its own struct.
  *
- * The table says where a value goes, what it may be and what it means; the parser, the error texts
- * and the help come from it. Pure C: knows no program, no console and no memory but the caller's.
+ * The table gives each option's field, range and meaning. The parser, the error texts and the help
+ * use it. Pure C: it needs no program, no console and no memory but the caller's.
  */
 #ifndef HARTQ_OPTIONS_H
 #define HARTQ_OPTIONS_H
@@ -19,21 +19,21 @@ enum option_kind {
     OPTION_KIND_STRING,   /* const char *: points into argv, valid as long as that is */
 };
 
-/* Longest key and longest word that can be suggested for a misspelt one. */
+/* The longest key, and the longest word that is suggested for a misspelt one. */
 #define OPTION_KEY_MAX 31
 
-/* Room for every error text; a smaller buffer gets as much of it as fits. */
+/* Enough for every error text; a smaller buffer gets the start of it. */
 #define OPTION_ERROR_BYTES 192
 
 /* One option. Write it with the OPTION_ macros below, which check the field's type. */
 struct option {
     const char *key;          /* 1 to OPTION_KEY_MAX characters */
-    enum option_kind kind;    /* decides what the field's type must be */
+    enum option_kind kind;    /* determines the field's type */
     size_t offset;            /* bytes from the start of the target struct to the field */
-    uint64_t min;             /* lowest value; of a string, its shortest length */
-    uint64_t max;             /* highest value; of a string, its longest length */
+    uint64_t min;             /* lowest value, or shortest length of a string */
+    uint64_t max;             /* highest value, or longest length of a string */
     const char *const *words; /* OPTION_KIND_WORD: the words, NULL after the last */
-    const char *help;         /* a few words of meaning, with the unit */
+    const char *help;         /* its meaning in a few words, with the unit */
 };
 
 struct option_table {
@@ -41,7 +41,7 @@ struct option_table {
     size_t count;
 };
 
-/* The offset of a field, which compiles only if the field has the type that is written. */
+/* The offset of a field. It compiles only if the field has the expected type. */
 #define OPTION_FIELD(type, field, expected)                                                        \
     _Generic(((type *)0)->field, expected : offsetof(type, field))
 
@@ -80,27 +80,27 @@ struct option_table {
 /*
  * Parses argv[0] to argv[argc - 1], each `key=value`, into the fields of *target.
  *
- * Options that no word names keep the value the caller put there. All words are judged before the
- * first is stored: on an error *target is as it was. Refused are an unknown key, a key given twice,
- * a word without `=` or without a value, a number that overflows, is out of range or is followed
- * by anything, and an unknown word.
+ * Options that no word names keep the caller's value. All words are checked before the first is
+ * stored: an error leaves *target unchanged. Errors are an unknown key, a key given twice, a word
+ * without `=` or without a value, and an unknown word. A number may not overflow, be out of range
+ * or have anything after it.
  *
- * Returns true, or false with one line in error[0 .. error_bytes - 1] that names what, the value,
- * the limit and, for a misspelt key or word, the nearest one. Cost: argc squared comparisons.
+ * Returns true, or false with one line in error[0 .. error_bytes - 1]: what, the value, the limit,
+ * and for a misspelt key or word the nearest one. Cost: argc squared comparisons.
  */
 bool options_parse(const struct option_table *table, int argc, char *const argv[], void *target,
                    char *error, size_t error_bytes);
 
 /*
- * The word of `words` (NULL after the last) that is nearest to what was typed, or NULL if none is
- * near enough to have been meant.
+ * The word of `words` (NULL after the last) that is nearest to `typed`, or NULL if none is near
+ * enough.
  */
 const char *options_nearest(const char *typed, const char *const *words);
 
 /*
- * Writes one line of help about an option, without a line end, into line[0 .. line_bytes - 1]:
- * its key, meaning, range or words, and the default taken from *defaults, a target struct (NULL:
- * none is shown). Cuts what does not fit.
+ * Writes one line of help about an option, without a line end, into line[0 .. line_bytes - 1]: its
+ * key, meaning, range or words, and its default. *defaults is a target struct with the defaults
+ * (NULL: no default is shown). A line that does not fit is cut.
  */
 void option_describe(const struct option *option, const void *defaults, char *line,
                      size_t line_bytes);

@@ -1,5 +1,5 @@
 /*
- * What the option parser's files share: how ranges and units are written. Private to them.
+ * Private to the option parser: how ranges and units are written.
  */
 #ifndef HARTQ_OPTIONS_INTERNAL_H
 #define HARTQ_OPTIONS_INTERNAL_H
@@ -10,13 +10,13 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
 
-/* A value from the command line may be long: texts show its beginning. */
+/* A text shows so many characters of a long value. */
 #define OPTION_SHOWN_BYTES 40
 
 /* Characters of a range, or of a list of words, in a text. */
 #define OPTION_RANGE_BYTES 80
 
-/* Writes what the option may be into text[0 .. text_bytes - 1], each value as it can be typed. */
+/* Writes an option's range or words into text[0 .. text_bytes - 1], as a user can type them. */
 void options_write_range(const struct option *option, char *text, size_t text_bytes);
 
 #endif

@@ -17,10 +17,10 @@
 #include "timer.h"
 #include "trap.h"
 
-/* Polls between two looks at the clock for the watchdog. */
+/* Polls per clock reading for the watchdog. */
 enum { POLLS_PER_CLOCK = 256 };
 
-/* Polls between two moments at which interrupts are taken. */
+/* Polls after which pending interrupts are taken. */
 enum { POLLS_PER_DOOR = 16 };
 
 /* ---- Queues --------------------------------------------------------------------------- */
@@ -73,7 +73,7 @@ static bool open_queue(struct storage *storage, uint32_t index)
     return true;
 }
 
-/* A controller's queues with a vector each: one less than it has, 0 is the admin queue's. */
+/* How many queues a controller can give a vector: one less than it has, 0 is the admin queue's. */
 static uint32_t queues_of_vectors(const struct storage *storage)
 {
     uint32_t smallest = UINT32_MAX;
@@ -81,7 +81,7 @@ static uint32_t queues_of_vectors(const struct storage *storage)
     for (uint32_t i = 0; i < storage->controller_count; i++) {
         uint32_t vectors = storage->controllers[i].msix.vector_count;
 
-        /* With none that could be a queue's the first queue tells what is missing. */
+        /* If a controller has no vector for a queue, opening the first queue reports it. */
         if (vectors > 1 && vectors - 1 < smallest) {
             smallest = vectors - 1;
         }
@@ -89,7 +89,7 @@ static uint32_t queues_of_vectors(const struct storage *storage)
     return smallest;
 }
 
-/* How many queues the controllers have granted together, at most what was wanted. */
+/* How many queues all controllers grant together, at most the number wanted. */
 static uint32_t queues_granted(const struct storage *storage)
 {
     uint32_t wanted = storage->config.harts;
@@ -104,7 +104,7 @@ static uint32_t queues_granted(const struct storage *storage)
         smallest = info.queue_count < smallest ? info.queue_count : smallest;
     }
     if (smallest * storage->controller_count < wanted) {
-        printf("note: %" PRIu32 " queues wanted, %" PRIu32 " %s: that many harts do the work\n",
+        printf("note: %" PRIu32 " queues wanted, %" PRIu32 " %s: so many harts do the work\n",
                wanted, smallest * storage->controller_count,
                smallest == vectors ? "with an MSI-X vector" : "granted");
         return smallest * storage->controller_count;
@@ -112,7 +112,7 @@ static uint32_t queues_granted(const struct storage *storage)
     return wanted;
 }
 
-/* Polled queues are named after what they would get. */
+/* For polled queues, the delivery that interrupts would have. */
 static const char *delivery_word(const struct storage *storage)
 {
     bool shared = storage->controller_count < storage->config.harts && !storage->config.spread;
@@ -126,7 +126,7 @@ static const char *delivery_word(const struct storage *storage)
     return shared ? "shared" : "per-hart";
 }
 
-/* Last of all: from here on handlers may run, and this hart's work on the controllers is done. */
+/* Called last: from here on handlers may run, and this hart no longer administers. */
 static bool connect_lines(struct storage *storage)
 {
     if (storage->config.mode == NVME_MODE_POLL) {
@@ -159,7 +159,7 @@ static bool open_all(struct storage *storage)
     return connect_lines(storage) && storage_start_irq_harts(storage);
 }
 
-/* Nothing is open; the functions are known. False: the configuration is wrong, which was said. */
+/* Resets the storage and scans PCI once. False: an error was printed. */
 static bool begin(struct storage *storage, const struct storage_config *config)
 {
     const uint32_t capacity = sizeof(storage->functions) / sizeof(storage->functions[0]);
@@ -202,18 +202,17 @@ bool storage_open(struct storage *storage, const struct storage_config *config)
     return opened;
 }
 
-/* Describes each controller alone: what one shows does not hide another. */
 bool storage_survey(struct storage *storage, const struct storage_config *config,
                     storage_visit *visit, void *arg)
 {
     return begin(storage, config) && storage_visit_controllers(storage, visit, arg);
 }
 
-/* On every hart that may be in a trap on behalf of the storage. Each comes by in a thread. */
+/* Runs a function in a thread of every hart that may take a trap for the storage. */
 static void run_on_harts(struct storage *storage, void (*function)(void *arg, unsigned index))
 {
     if (harts_run(storage_harts(storage), function, storage) != 0) {
-        panic("harts that worked do not come back");
+        panic("harts that worked do not return");
     }
 }
 
@@ -222,7 +221,7 @@ static void leave_sources(void *arg, unsigned index)
     storage_detach_hart(arg, index);
 }
 
-/* A cycle of a shared line may be under way: every owner answers, however late its IPI comes. */
+/* A cycle of a shared line may be under way: every owner answers it without waiting for its IPI. */
 static void answer_cycle(void *arg, unsigned index)
 {
     (void)index;
@@ -269,8 +268,8 @@ static bool close_controller(struct storage *storage, uint32_t index)
 }
 
 /*
- * Closing is administration, done here for every hart's controller: no handler of another hart may
- * be running, or come later. A cycle may be under way: each owner answers it, and no clock decides.
+ * Closing is administration of every hart's controller, so no handler of another hart may run now
+ * or later. A cycle may be under way: each owner answers it, so no time-out is needed.
  */
 bool storage_close(struct storage *storage)
 {
@@ -280,7 +279,7 @@ bool storage_close(struct storage *storage)
     run_on_harts(storage, leave_sources);
     run_on_harts(storage, answer_cycle);
     clean = close_queues(storage);
-    /* A late IPI finds no queue from now on, and after this cycle no handler. */
+    /* From now on a late IPI finds no queue, and after the next step no handler. */
     __atomic_store_n(&storage->line_count, 0, __ATOMIC_RELEASE);
     run_on_harts(storage, leave_ipis);
     for (uint32_t i = 0; i < storage->controller_count; i++) {
@@ -302,7 +301,7 @@ static void watch_tick(void *arg)
     nvme_queue_watchdog(queue->engine, time_now_ns());
 }
 
-/* Its mode may be poll for a while, by whoever decides it or by a storm, and another soon. */
+/* True also while the queue polls for a time: by nvme_queue_set_mode or in a storm. */
 static bool has_interrupts(const struct storage_queue *queue)
 {
     return (nvme_queue_closed(queue->engine) & NVME_CLOSED_IDLE) == 0;
@@ -324,7 +323,7 @@ void storage_hart_stop(struct storage_queue *queue)
     }
 }
 
-/* One poll; the clock is looked at now and then, also if the device never falls silent. */
+/* One poll. It reads the clock now and then, even if completions come all the time. */
 static void poll(struct storage_queue *queue)
 {
     nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
@@ -334,7 +333,7 @@ static void poll(struct storage_queue *queue)
     }
 }
 
-/* What is pending is taken here. */
+/* Pending interrupts are taken here. */
 static void take_interrupts(void)
 {
     irq_enable();
@@ -342,15 +341,15 @@ static void take_interrupts(void)
 }
 
 /*
- * Modelled in tests/spin/wait.pml. A poll of an owner that is awake touches no interrupt state:
- * each access of a CSR would cost it as much as the rest (QEMU 7.2).
+ * tests/spin/wait.pml is the model. A poll of an owner that is awake accesses no CSR: one access
+ * costs as much as the rest of the poll (QEMU 7.2).
  */
 void storage_wait(struct storage_queue *queue)
 {
     enum nvme_mode mode = nvme_queue_mode(queue->engine);
 
     if (mode == NVME_MODE_POLL) {
-        /* Still off: the queue of a line that went bad is also serviced by the watchdog's tick. */
+        /* Interrupts stay off: in a storm the watchdog's tick reaps the queue too. */
         poll(queue);
     } else if (nvme_queue_arm(queue->engine)) {
         timer_wait();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * One controller: its hooks, its bring-up with memory from the heap, its namespace.
+ * One controller: hooks, bring-up with memory from the heap, namespace.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,8 +37,9 @@ static void ipi(void *arg, uint32_t owner)
 }
 
 /*
- * Kept for storage_print_events: a trap does not print. A device that interrupts although it is
- * masked loses its pin until the storm is over, lest the line keep this hart in the trap.
+ * Keeps an event for storage_print_events, because a trap does not print. A storm also turns the
+ * function's INTx off until it is over. Otherwise a device that interrupts although it is masked
+ * would keep this hart in the trap.
  */
 static void keep_event(void *arg, const struct nvme_event *event)
 {
@@ -70,7 +71,7 @@ void storage_keep_memory(struct storage *storage)
     storage->heap_mark = heap_mark();
 }
 
-/* How many queues each controller must give. */
+/* The number of queues that each controller must have. */
 static uint32_t queues_each(const struct storage *storage, uint32_t controllers)
 {
     uint32_t each = 1;
@@ -161,7 +162,7 @@ enum storage_step storage_open_controller(struct storage *storage, uint32_t cont
     return step;
 }
 
-/* Opens it, and learns what tells it from others. */
+/* Opens a namespace and reads its identity. */
 static enum nvme_error open_one_namespace(struct storage_controller *controller, uint32_t nsid)
 {
     enum nvme_error error = nvme_namespace_open(controller->engine, nsid, &controller->ns);
@@ -188,7 +189,7 @@ bool storage_open_namespace(struct storage *storage, struct storage_controller *
     uint32_t nsid = storage->config.nsid;
     enum nvme_error error;
 
-    /* Another door has the same number for it. */
+    /* The other controllers show it under the same NSID. */
     if (nsid == 0 && controller != &storage->controllers[0]) {
         nsid = storage->controllers[0].ns.nsid;
     }

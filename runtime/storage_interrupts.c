@@ -10,15 +10,15 @@
 #include "storage_internal.h"
 #include "wired.h"
 
-/* Passes over a line with a device of another kind, before the rest of the hart gets a turn. */
+/* The most passes over a line with another kind of device in one trap. */
 enum { PASSES_MAX = 8 };
 
-/* A list of harts, and the longest word in it. */
+/* Bytes for a list of harts, and for its longest word. */
 enum { REACHED_BYTES = 80, REACHED_WORD = 4 };
 
 /* ---- Interrupt lines ------------------------------------------------------------------ */
 
-/* Most lines have one controller, and its handler is attached behind it. */
+/* The handler of a line with one controller, as most have. */
 static void line_handler(void *arg)
 {
     struct storage_line *line = arg;
@@ -26,7 +26,7 @@ static void line_handler(void *arg)
     nvme_irq_handle(line->controllers, 1);
 }
 
-/* Another hart may be adding one: the count before what it counts. Pairs with the store there. */
+/* Another hart may be adding one: pairs with the store in storage_connect_line(). */
 static size_t line_count(const struct storage_line *line)
 {
     return __atomic_load_n(&line->count, __ATOMIC_ACQUIRE);
@@ -40,14 +40,14 @@ static void crowded_line_handler(void *arg)
 }
 
 /*
- * With a foreign device until a whole pass finds nothing: an interrupt controller that knows edges
- * only tells of no device while the other holds the line. A line that both keep busy for longer is
- * left to the watchdog.
+ * The handler of a line with another kind of device: it repeats until a whole pass finds nothing.
+ * An interrupt controller that latches edges sees no device while the other holds the line. If both
+ * keep the line busy for longer, the watchdog takes over.
  */
 static void mixed_line_handler(void *arg)
 {
     struct storage_line *line = arg;
-    /* Once: another hart may be taking it off. Pairs with storage_attach_foreign(). */
+    /* One load: another hart may detach it. Pairs with storage_attach_foreign(). */
     storage_foreign *foreign = __atomic_load_n(&line->foreign, __ATOMIC_ACQUIRE);
     uint32_t count = (uint32_t)line_count(line);
     uint32_t found = nvme_irq_handle(line->controllers, count);
@@ -89,8 +89,8 @@ static struct storage_line *find_line(struct storage *storage, struct machine_in
 }
 
 /*
- * A hart for the line of controllers[index]: the first of its owners that the line's interrupt
- * controller reaches, else one that it reaches, each line another. hart_count(): none.
+ * Chooses a hart for the line of controllers[index]: the first owner that the line's interrupt
+ * controller reaches. Else one that it reaches, a different one for each line. hart_count(): none.
  */
 static uint32_t choose_irq_hart(const struct storage *storage, uint32_t index, uint32_t controllers)
 {
@@ -113,12 +113,12 @@ static uint32_t choose_irq_hart(const struct storage *storage, uint32_t index, u
     }
     skip = index % reached;
     for (hart = 0; !wired_reaches(irq, hart) || skip-- != 0; hart++) {
-        /* Bounded: there are more of them than are skipped. */
+        /* Bounded: it reaches more harts than are skipped. */
     }
     return hart;
 }
 
-/* Why the line cannot go where it should. */
+/* Prints why the line cannot go to its hart. */
 static bool refuse_irq_hart(const struct storage *storage, struct storage_controller *controller)
 {
     struct machine_interrupt irq = controller->function->irq;
@@ -128,8 +128,8 @@ static bool refuse_irq_hart(const struct storage *storage, struct storage_contro
     if (!wired_usable(irq)) {
         storage_note(controller,
                      "is not used: its interrupt (source %" PRIu32
-                     ") goes to no PLIC or APLIC that "
-                     "is known, and messages want an IMSIC and MSI-X; hint: completion=poll",
+                     ") goes to no known PLIC or APLIC, "
+                     "and messages need an IMSIC and MSI-X; hint: completion=poll",
                      irq.source);
         return false;
     }
@@ -181,7 +181,7 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
     if (line == NULL) {
         line = &storage->lines[storage->line_count];
         *line = (struct storage_line){.irq = irq, .hart = controller->irq_hart};
-        /* IPIs may be looking already: pairs with ipi_lines(). */
+        /* An IPI may read the table now: pairs with ipi_lines(). */
         __atomic_store_n(&storage->line_count, storage->line_count + 1, __ATOMIC_RELEASE);
     }
     for (uint32_t i = 0; i < line->count; i++) {
@@ -190,7 +190,7 @@ bool storage_connect_line(struct storage *storage, const struct storage_controll
         }
     }
     line->controllers[line->count] = controller->engine;
-    /* The handler may run already, on another hart: it sees the controller or does not. */
+    /* The handler may run on another hart now: it sees the controller or does not. */
     __atomic_store_n(&line->count, line->count + 1, __ATOMIC_RELEASE);
     attach_handler(line);
     return true;
@@ -211,8 +211,8 @@ bool storage_attach_foreign(struct storage *storage, struct machine_interrupt ir
     if (line == NULL) {
         return false;
     }
-    /* The source stays routed, for its hart may be between claim and complete: see wired_route().
-     * What a handler that is on its way out needs stays too. */
+    /* The source stays routed, because its hart may be between claim and complete: wired_route().
+     * NULL leaves the argument as it is: the old handler may still be running. */
     if (handler != NULL) {
         line->foreign_arg = arg;
     }
@@ -221,7 +221,7 @@ bool storage_attach_foreign(struct storage *storage, struct machine_interrupt ir
     return true;
 }
 
-/* The cycles of the lines that this hart takes. */
+/* Ends the cycles of the lines that this hart takes, if they are complete. */
 static inline void ipi_lines(const struct storage *storage, uint32_t hart)
 {
     const struct storage_line *line = storage->lines;
@@ -234,7 +234,7 @@ static inline void ipi_lines(const struct storage *storage, uint32_t hart)
     }
 }
 
-/* IPIs come for other causes too: what is there is looked at, nothing assumed. */
+/* An IPI may have any cause: look at everything that it could be for. */
 static void ipi_taken(void *arg)
 {
     struct storage *storage = arg;
@@ -247,7 +247,7 @@ static void ipi_taken(void *arg)
     ipi_lines(storage, hart);
 }
 
-/* The same with `spread`: hart 0 owns all queues. */
+/* As ipi_taken(), with `spread`: hart 0 owns all queues. */
 static void ipi_taken_spread(void *arg)
 {
     struct storage *storage = arg;
@@ -275,8 +275,8 @@ void storage_answer(struct storage *storage)
 }
 
 /*
- * An IPI that came before had no handler, and a cycle that waits for this hart would wait for ever:
- * one more, as an IPI, for it must be taken behind an interrupt that is pending.
+ * An earlier IPI found no handler and would stall its cycle, so this hart sends itself one. It must
+ * be an IPI, because a pending interrupt has to be handled first.
  */
 void storage_line_start(struct storage *storage)
 {
@@ -284,7 +284,7 @@ void storage_line_start(struct storage *storage)
     hart_send_ipi(hart_index());
 }
 
-/* Harts 0 to this number less one own queues. */
+/* The number of owners, which are harts 0, 1, ... */
 static uint32_t owner_count(const struct storage *storage)
 {
     return storage->config.spread && storage->queue_count != 0 ? 1 : storage->queue_count;
@@ -315,7 +315,7 @@ bool storage_start_irq_harts(struct storage *storage)
 {
     if (storage_harts(storage) > owner_count(storage) &&
         harts_run(storage_harts(storage), start_irq_hart, storage) != 0) {
-        printf("error: a hart that takes interrupts does not start\n");
+        printf("error: harts: one that takes interrupts does not start\n");
         return false;
     }
     return true;
@@ -335,7 +335,7 @@ bool storage_connect_vector(struct storage_queue *queue, uint16_t vector)
     const struct msix *msix = &queue->controller->msix;
 
     if (vector >= msix->vector_count) {
-        printf("error: interrupt mode needs MSI-X vector %u, the controller has %" PRIu32
+        printf("error: interrupt mode: needs MSI-X vector %u, the controller has %" PRIu32
                "; hint: --nvme msix_qsize=%u, or completion=poll\n",
                vector, msix->vector_count, vector + 1);
         return false;

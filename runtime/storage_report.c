@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What storage tells: events, the banner, counters, addresses. See storage.h.
+ * The storage's output: events, the banner, counters, addresses. See storage.h.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -32,7 +32,7 @@ void storage_note(struct storage_controller *controller, const char *format, ...
     printf("\n");
 }
 
-/* The state of an interrupt source: open, or every reason why it is not. */
+/* Prints the state of an interrupt source: enabled, or every reason why it is closed. */
 static void print_source(uint32_t closed)
 {
     printf("interrupt source %s%s", closed != 0 ? "closed: " : "", nvme_closed_text(closed));
@@ -41,7 +41,7 @@ static void print_source(uint32_t closed)
     }
 }
 
-/* The engine's text is "what: value's name, limit's name"; the numbers go behind the names. */
+/* The engine's text is "what: value's name, limit's name"; each number follows its name. */
 static void print_event(uint32_t controller, const struct nvme_event *event)
 {
     const char *text = nvme_event_text(event->kind);

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which controllers of the machine do the work: the first that can be used, and every other that
- * shows the same medium (medium.h).
- *
- * Equal data are no proof of one medium, so nothing is read from it: two blank disks are equal.
+ * Selects the controllers that do the work: the first that can be used, and every other that shows
+ * the same medium (medium.h). It compares identifiers, never data: two blank disks are equal.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,7 +34,7 @@ static uint32_t count_candidates(const struct storage *storage)
     return count;
 }
 
-/* Says that there is none, and which there are at other addresses. */
+/* Prints that there is no such controller, and the addresses of the others. */
 static void say_none(const struct storage *storage)
 {
     char address[STORAGE_ADDRESS_BYTES];
@@ -47,7 +45,7 @@ static void say_none(const struct storage *storage)
                storage->function_count);
         return;
     }
-    printf("error: controller=%s: no NVMe controller has this address; hint: there are",
+    printf("error: controller=%s: no NVMe controller has this address; hint: controllers are at",
            storage->config.controller);
     for (uint32_t i = 0; i < storage->function_count; i++) {
         if (storage->functions[i].class_code == NVME_CLASS) {
@@ -58,16 +56,16 @@ static void say_none(const struct storage *storage)
     printf("\n");
 }
 
-/* Says that all were passed over. The reasons are told anew next time. */
+/* Prints that no controller can be used. The next open prints the reasons again. */
 static void say_unusable(struct storage *storage)
 {
     if (storage->config.serial != NULL) {
-        printf("error: serial=%s: no NVMe controller that can be used has it; hint: nvme identify "
-               "lists them\n",
+        printf("error: serial=%s: no usable NVMe controller has it; hint: nvme identify lists "
+               "them\n",
                storage->config.serial);
     } else {
-        printf("error: no NVMe controller can be used, the notes above say why; hint: nvme "
-               "identify describes them\n");
+        printf("error: no NVMe controller can be used, see the notes above; hint: nvme identify "
+               "describes them\n");
     }
     memset(storage->told, 0, sizeof(storage->told));
 }
@@ -87,7 +85,7 @@ static struct medium_view view_of(const struct storage_controller *controller,
     return (struct medium_view){info, &controller->identity, controller->ns.nsid};
 }
 
-/* True if the last controller shows the medium of all before it; said otherwise. */
+/* True if the last controller shows the medium of all before it, else prints a note. */
 static bool is_door(struct storage *storage, struct storage_controller *controller)
 {
     struct nvme_controller_info infos[2];
@@ -110,7 +108,7 @@ static bool is_door(struct storage *storage, struct storage_controller *controll
     return true;
 }
 
-/* Brings up the controller of functions[index] and keeps it if it serves. */
+/* Brings up the controller of functions[index] and keeps it if it can be used. */
 static enum storage_step try_controller(struct storage *storage, uint32_t index,
                                         uint32_t controllers)
 {
@@ -131,7 +129,7 @@ static enum storage_step try_controller(struct storage *storage, uint32_t index,
     return step;
 }
 
-/* Up to `limit` controllers; those that are passed over are marked, to be left alone next time. */
+/* Tries up to `limit` controllers. It marks unusable ones, which the next call leaves out. */
 static bool try_controllers(struct storage *storage, uint32_t limit,
                             bool passed[STORAGE_FUNCTIONS_MAX])
 {
@@ -173,7 +171,7 @@ bool storage_open_controllers(struct storage *storage)
         if (storage->controller_count == limit) {
             return true;
         }
-        /* Fewer share queues and lines in another way than was planned: once more, with them. */
+        /* Fewer controllers share queues and lines differently: close them and plan again. */
         limit = storage->controller_count;
         while (storage->controller_count != 0) {
             storage_close_last(storage);
