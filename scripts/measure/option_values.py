@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cli.errors import UsageError, parse_size
 from measure.plan import BLOCK_MAX, BLOCK_UNIT, Rate
-from qemu.machine import UsageError, parse_size
 
 # fio's units of time; a number without one is seconds.
 MS_PER_UNIT = {

@@ -17,8 +17,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from cli.errors import Failed
-from measure.plan import Plan, Sweep, guest_arguments
+from measure.plan import BLOCK_UNIT, Plan, Sweep, guest_arguments
 from qemu import host_cpu
+from qemu.backing import parse_backing
 from qemu.guest import STATUS_OK, Guest, Line
 from qemu.machine import PRIVATE_LINES, Machine, UsageError
 
@@ -244,7 +245,7 @@ def _run_once(target: Target, plan: Plan, sweep: Sweep, boot: int, on_window: On
 
 def check_backing(target: Target, plan: Plan) -> None:
     """UsageError for a backing that cannot hold one block of the plan."""
-    size = Machine(app=target.app, backing=target.backing).backing_size()
+    size = parse_backing(target.backing).size(BLOCK_UNIT)
     block = max(block for sweep in plan.sweeps for block in sweep.bs)
     if size is not None and size < block:
         raise UsageError(

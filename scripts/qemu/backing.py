@@ -14,7 +14,6 @@ process that made it is, whatever ends that, and serves all its boots until then
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import re
 import shlex
@@ -71,16 +70,19 @@ def unnamed(folder: Path) -> BinaryIO:
     except OSError as error:
         raise UsageError(
             f"--backing: {folder}: no file can be made there: {error.strerror} (choose another "
-            "medium: null, ram:SIZE, tmpfs:SIZE, disk:SIZE or an image elsewhere)"
-        ) from error
+            "medium: null, ram:SIZE, tmpfs:SIZE, disk:SIZE or an image elsewhere)") from error
 
 
-@functools.cache
+_made: dict[tuple[Path, int], BinaryIO] = {}  # by folder and size: these need no more space
+
+
 def temporary(folder: Path, size_bytes: int, written: bool) -> BinaryIO:
     """An open file without a name, its blocks allocated. `written`: filled with random bytes.
 
     Blocks that were never written are read without a look at the disk.
     """
+    if made := _made.get((folder, size_bytes)):
+        return made
     file = unnamed(folder)
     try:
         os.posix_fallocate(file.fileno(), 0, size_bytes)
@@ -93,11 +95,8 @@ def temporary(folder: Path, size_bytes: int, written: bool) -> BinaryIO:
     except OSError as error:
         file.close()
         raise UsageError(f"--backing: no image of {size_bytes} bytes: {error.strerror}") from error
-    _made.add((folder, size_bytes))
+    _made[folder, size_bytes] = file
     return file
-
-
-_made: set[tuple[Path, int]] = set()  # what `temporary` has made: it needs no more space
 
 
 def check_format(path: Path, wanted: str) -> None:
@@ -105,15 +104,12 @@ def check_format(path: Path, wanted: str) -> None:
     found = image_format(path)
     if found in (wanted, "raw") or wanted == "raw":
         return
-    use = (
-        f"{path.name},format={found} uses it as one"
-        if found in WRITABLE
-        else "qemu-img convert -O raw makes a raw one of it"
-    )
+    use = "qemu-img convert -O raw makes a raw one of it"
+    if found in WRITABLE:
+        use = f"{path.name},format={found} uses it as one"
     raise UsageError(
         f"image: '{path}' is no {wanted or 'raw'} image but {found}, which writing would destroy "
-        f"({use}; {path.name},format=raw overwrites it)"
-    )
+        f"({use}; {path.name},format=raw overwrites it)")
 
 
 def check_image(path: Path, lba_bytes: int, wanted: str) -> None:
@@ -123,8 +119,7 @@ def check_image(path: Path, lba_bytes: int, wanted: str) -> None:
     except OSError as error:
         raise UsageError(
             f"image: '{path}': {error.strerror} (null, ram:SIZE, tmpfs:SIZE and disk:SIZE need no "
-            f"file; make one with: truncate -s 128M {shlex.quote(str(path))})"
-        ) from error
+            f"file; make one with: truncate -s 128M {shlex.quote(str(path))})") from error
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"image: '{path}' is not a regular file")
     if not os.access(path, os.R_OK | os.W_OK):
@@ -133,16 +128,14 @@ def check_image(path: Path, lba_bytes: int, wanted: str) -> None:
         os.fsencode(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"image: {str(path)!r} is not UTF-8, as QEMU wants it (rename it)"
-        ) from error
+            f"image: {str(path)!r} is not UTF-8, as QEMU wants it (rename it)") from error
     check_format(path, wanted)
     if wanted not in ("", "raw"):
         return  # its size is not the medium's
     if status.st_size == 0 or status.st_size % lba_bytes:
         raise UsageError(
             f"image: '{path}' has {status.st_size} bytes, not a multiple of the LBA size "
-            f"{lba_bytes} (change it with truncate -s, or choose --lba)"
-        )
+            f"{lba_bytes} (change it with truncate -s, or choose --lba)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,9 +167,8 @@ class Backing:
             return NULL_SIZE_BYTES
         size = parse_size(self.place, f"--backing {self.kind}:SIZE")
         if size % lba_bytes:
-            raise UsageError(
-                f"--backing: {self.kind}:{self.place} is not a multiple of the LBA size {lba_bytes}"
-            )
+            raise UsageError(f"--backing: {self.kind}:{self.place} is not a multiple of the LBA "
+                             f"size {lba_bytes}")
         return size
 
     def check(self, lba_bytes: int) -> None:
@@ -187,8 +179,7 @@ class Backing:
         elif self.kind == "file" and self.direct and not takes_direct(self.place):
             raise UsageError(
                 f"image: '{self.place}': its filesystem ({filesystem(Path(self.place))}) refuses "
-                "cache=none (O_DIRECT); leave it out, or put the image on a disk"
-            )
+                "cache=none (O_DIRECT); leave it out, or put the image on a disk")
 
     def _check_space(self, folder: Path, size: int) -> None:
         try:
@@ -198,8 +189,7 @@ class Backing:
         if size > free and (folder, size) not in _made:
             raise UsageError(
                 f"--backing: {self.kind}:{self.place}: {folder} has room for {max(0, free) >> 20} "
-                "MiB (choose a smaller one, or an image elsewhere: --backing FILE)"
-            )
+                "MiB (choose a smaller one, or an image elsewhere: --backing FILE)")
         memory = filesystem(folder) in IN_MEMORY
         if self.kind == "tmpfs" and not memory:
             raise UsageError(f"--backing: tmpfs: {folder} is no tmpfs (use an image: FILE)")
@@ -230,26 +220,19 @@ class Backing:
         if self.kind == "null":
             # Reads return nothing (the buffer stays as it was): the cheapest device there is.
             return {"driver": "null-co", "node-name": "disk0", "size": self.size(lba_bytes)}
-        unnamed = self.kind != "file"
-        filename = f"/proc/self/fd/{fd}" if unnamed else os.path.abspath(self.place)
+        is_named = self.kind == "file"
+        filename = os.path.abspath(self.place) if is_named else f"/proc/self/fd/{fd}"
         cache = {"cache": {"direct": True}} if self.direct else {}
-        return {
-            "driver": self.driver,
-            "node-name": "disk0",
-            "discard": "unmap",
-            **cache,
-            "file": {"driver": "file", "filename": filename, "aio": self.aio, **cache},
-        }
+        file = {"driver": "file", "filename": filename, "aio": self.aio, **cache}
+        return {"driver": self.driver, "node-name": "disk0", "discard": "unmap", **cache,
+                "file": file}
 
     def name(self) -> str:
         """For a result: the kind of file and filesystem, no path. `kind:rest` or `kind`."""
         if self.kind in ("null", "ram"):
             return self.kind + (f":{self.place}" if self.place else "")
-        size = self.place
-        if self.folder:
-            where, file = filesystem(self.folder), f"of {size}"
-        else:
-            where, file = filesystem(Path(self.place)), Path(self.place).name
+        where = filesystem(self.folder or Path(self.place))
+        file = f"of {self.place}" if self.folder else Path(self.place).name
         disk = " (disk)" if self.kind == "disk" else ""
         form = f", format={self.driver}" if self.driver != "raw" else ""
         cache = ", cache=none" if self.direct else ""

@@ -16,24 +16,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.errors import UsageError, parse_size
+from cli.errors import UsageError
 from qemu.backing import parse_backing
-
-# What other scripts take from here; two of them live in usage.py, below backing.py.
-__all__ = [
-    "BUILD",
-    "HARTS_MAX",
-    "IRQCHIPS",
-    "PRIVATE_LINES",
-    "QEMU_OLDEST",
-    "ROOT",
-    "Machine",
-    "UsageError",
-    "find_app",
-    "find_qemu",
-    "parse_properties",
-    "parse_size",
-]
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
@@ -72,51 +56,33 @@ def find_qemu(path: str | None = None) -> tuple[str, str]:
     if not found:
         raise UsageError(
             f"QEMU: '{path}' is not an executable (install it with scripts/setup.sh, "
-            "or name one with --qemu or $QEMU)"
-        )
+            "or name one with --qemu or $QEMU)")
     try:
-        answer = subprocess.run(
-            [found, "--version"],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=20,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        answer = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=20,
+                                errors="replace", check=False, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"QEMU: '{found} --version' does not run: {error}") from error
     match = re.search(r"QEMU emulator version ((\d+)\.(\d+)[^\s,]*)", answer.stdout)
     if not match:
         raise UsageError(
-            f"QEMU: '{found} --version' does not look like QEMU's (wants qemu-system-riscv64)"
-        )
+            f"QEMU: '{found} --version' does not look like QEMU's (wants qemu-system-riscv64)")
     if (int(match[2]), int(match[3])) < QEMU_OLDEST:
         oldest = ".".join(map(str, QEMU_OLDEST))
         raise UsageError(
             f"QEMU: {found} is version {match[1]}, older than {oldest} (install a newer "
-            "one and name it with --qemu or $QEMU)"
-        )
+            "one and name it with --qemu or $QEMU)")
     return found, match[1]
 
 
 def find_app(app: str | Path) -> Path:
-    """The program's ELF: a name below build/ or a path."""
+    """The program's ELF: a name below build/ or a path; UsageError unless an ELF file is there."""
     path = Path(app)
-    if path.suffix == ".elf" or len(path.parts) > 1:
+    if path.suffix != ".elf" and len(path.parts) == 1:
+        path = BUILD / f"{app}.elf"
         if not path.is_file():
-            raise UsageError(f"program: '{path}' is not a file")
-        return check_elf(path)
-    path = BUILD / f"{app}.elf"
-    if path.is_file():
-        return check_elf(path)
-    built = sorted(elf.stem for elf in BUILD.glob("*.elf"))
-    there = f"built: {', '.join(built)}" if built else "nothing is built: make all"
-    raise UsageError(f"program: build/{app}.elf does not exist ({there})")
-
-
-def check_elf(path: Path) -> Path:
-    """The path itself; UsageError unless an ELF file is there."""
+            built = sorted(elf.stem for elf in BUILD.glob("*.elf"))
+            there = f"built: {', '.join(built)}" if built else "nothing is built: make all"
+            raise UsageError(f"program: build/{app}.elf does not exist ({there})")
     try:
         with path.open("rb") as file:
             magic = file.read(len(ELF_MAGIC))
@@ -133,13 +99,11 @@ def check_arguments(words: Sequence[str]) -> str:
         if not word or not re.fullmatch(r"[!-~]+", word):
             raise UsageError(
                 f"argument: {word!r} cannot travel on the kernel command line (printable "
-                "ASCII without spaces only)"
-            )
+                "ASCII without spaces only)")
     line = " ".join(words)
     if len(line) > ARGUMENTS_MAX_BYTES:
         raise UsageError(
-            f"arguments: {len(line)} bytes are too many (at most {ARGUMENTS_MAX_BYTES})"
-        )
+            f"arguments: {len(line)} bytes are too many (at most {ARGUMENTS_MAX_BYTES})")
     return line
 
 
@@ -157,9 +121,7 @@ class Machine:
     sockets: int = 1  # NUMA nodes: harts, memory and interrupt controllers of their own
     lba_bytes: int = 512
     nvme: dict[str, str] = dataclasses.field(default_factory=dict)  # properties of each controller
-    namespace: dict[str, str] = dataclasses.field(
-        default_factory=dict
-    )  # properties of the namespace
+    namespace: dict[str, str] = dataclasses.field(default_factory=dict)  # of the namespace
     slots: Sequence[int] | None = None  # PCI slot of each controller; None: 1, 2, 3, ...
     attach: bool = True  # False: no controller; node `disk0` is there for qemu_args to use
     icount: bool = False
@@ -181,14 +143,13 @@ class Machine:
     def check(self) -> None:
         """Raise UsageError unless every field is in its range."""
         count = self.controller_count()
-        ranges: tuple[tuple[str, float, float, float], ...] = (
+        for what, value, low, high in (
             ("--harts", self.harts, 1, HARTS_MAX),
             ("--memory", self.memory_mib, MEMORY_MIB_MIN, MEMORY_MIB_MAX),
             ("--sockets", self.sockets, 1, SOCKETS_MAX),
             ("--controllers", count, 1 if self.attach else 0, CONTROLLERS_MAX),
             ("--timeout", self.timeout_s, 0.1, TIMEOUT_MAX_S),
-        )
-        for what, value, low, high in ranges:
+        ):
             if not low <= value <= high:
                 raise UsageError(f"{what}: {value} is out of range ({low} to {high})")
         if self.irqchip not in IRQCHIPS:
@@ -196,8 +157,7 @@ class Machine:
         if self.harts % self.sockets != 0:
             raise UsageError(
                 f"--sockets: {self.harts} harts cannot be divided by {self.sockets} sockets (as "
-                "many harts in each)"
-            )
+                "many harts in each)")
         if self.lba_bytes not in (512, 4096):
             raise UsageError(f"--lba: {self.lba_bytes} is not supported (512 or 4096)")
         slots = self.slots if self.slots is not None else range(1, count + 1)
@@ -210,30 +170,15 @@ class Machine:
         """QEMU's command line. `medium` is what `open_medium` gave."""
         self.check()
         qemu, _ = find_qemu(self.qemu)
+        sockets = f",sockets={self.sockets}" if self.sockets > 1 else ""
         argv = [
-            qemu,
-            "-name",
-            "hartq,debug-threads=on",
-            "-nodefaults",
-            "-no-user-config",
-            "-M",
-            "virt" + IRQCHIPS[self.irqchip],
-            "-smp",
-            f"{self.harts},maxcpus={max(2, self.harts)}"
-            + (f",sockets={self.sockets}" if self.sockets > 1 else ""),
-            "-m",
-            str(self.memory_mib),
-            "-display",
-            "none",
-            "-serial",
-            "stdio",
-            "-monitor",
-            "none",
-            "-no-reboot",
-            "-bios",
-            "default",
-            "-kernel",
-            str(find_app(self.app)),
+            qemu, "-name", "hartq,debug-threads=on",
+            "-nodefaults", "-no-user-config", "-no-reboot",
+            "-M", f"virt{IRQCHIPS[self.irqchip]}",
+            "-smp", f"{self.harts},maxcpus={max(2, self.harts)}{sockets}",
+            "-m", str(self.memory_mib),
+            "-display", "none", "-serial", "stdio", "-monitor", "none",
+            "-bios", "default", "-kernel", str(find_app(self.app)),
         ]
         if self.arguments:
             argv += ["-append", check_arguments(self.arguments)]
@@ -248,10 +193,6 @@ class Machine:
     def open_medium(self) -> int | None:
         """The file without a name behind the controllers; the caller closes it. None: no such."""
         return parse_backing(self.backing).open(self.lba_bytes)
-
-    def backing_size(self) -> int | None:
-        """Bytes of the medium, None where only QEMU can tell; UsageError if it cannot be one."""
-        return parse_backing(self.backing).size(self.lba_bytes)
 
     def _nodes(self) -> list[str]:
         """The sockets: `virt` makes one of each NUMA node."""
@@ -274,14 +215,8 @@ class Machine:
             argv += ["-device", "nvme-subsys,id=subsys0"]
             subsystem = {"subsys": "subsys0"}
         for index, slot in enumerate(self.slots or range(1, count + 1)):
-            properties = {
-                "id": f"nvme{index}",
-                "serial": "hartq",
-                "addr": f"{slot:#x}",
-                **subsystem,
-                **self.nvme,
-            }
-            argv += ["-device", device("nvme", properties)]
+            place = {"id": f"nvme{index}", "serial": "hartq", "addr": f"{slot:#x}"}
+            argv += ["-device", device("nvme", place | subsystem | self.nvme)]
         properties = {
             "drive": "disk0",
             "bus": "nvme0",
@@ -295,6 +230,5 @@ class Machine:
 
 def device(name: str, properties: dict[str, str]) -> str:
     """A -device argument; a comma inside a value is doubled as QEMU wants it."""
-    return ",".join(
-        [name, *(f"{key}={value.replace(',', ',,')}" for key, value in properties.items())]
-    )
+    words = [f"{key}={value.replace(',', ',,')}" for key, value in properties.items()]
+    return ",".join([name, *words])

@@ -13,9 +13,10 @@ from unittest import mock
 
 from support import HUNG_S, SCRIPTS, ScriptTest
 
+from cli.errors import parse_size
 from qemu import guest
 from qemu.guest import Guest, Line, run_guest
-from qemu.machine import Machine, UsageError, parse_properties, parse_size
+from qemu.machine import Machine, UsageError, parse_properties
 
 # A firmware's banner of two lines, then what the guest says.
 BANNER = 'echo "OpenSBI v1.1"; echo "Boot HART MEDELEG : 0x0"; echo'
