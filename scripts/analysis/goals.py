@@ -71,7 +71,7 @@ def _misses(found: list[Goal]) -> Iterator[str]:
             wheres.setdefault(goal.where, {})[goal.depth] = goal.ratio
     for where, ratios in wheres.items():
         measured = {goal.depth for goal in found if goal.where == where}
-        text = factor_text(ratios, list(ratios)) if len(ratios) > 1 else str(*ratios.values())
+        text = factor_text(ratios, list(ratios)) if len(ratios) > 1 else f"{ratios[min(ratios)]}"
         yield (f"not met: {found[0].kind} {text} at queue depth {depths_text(ratios, measured)}, "
                f"{where}")
 

@@ -18,9 +18,9 @@ STANDSTILL = 1e6  # what a ratio to nothing counts as: JSON has no infinity
 VERDICTS = ("met", "not excluded", "not met", "undecided, too few repetitions")
 
 
-def ratio_text(value: float) -> str:
+def ratio_text(value: float, form: str = ".2f") -> str:
     """A ratio in words."""
-    return "inf" if value >= STANDSTILL / 2 else f"{value:.2f}"
+    return "inf" if value >= STANDSTILL / 2 else format(value, form)
 
 
 def interval_ranks(count: int) -> tuple[int, float]:
@@ -67,10 +67,11 @@ class Estimate:
             return "met"
         return "not excluded" if self.high >= goal else "not met"
 
-    def __str__(self) -> str:
-        """A ratio in words."""
-        median, low, high = map(ratio_text, (self.median, self.low, self.high))
-        return f"{median} ({low} to {high})"
+    def __format__(self, form: str) -> str:
+        """`1.20 (1.10-1.30)`, each number in the form, which is .2f where there is none."""
+        found = (self.median, self.low, self.high)
+        median, low, high = (ratio_text(each, form or ".2f") for each in found)
+        return f"{median} ({low}-{high})"
 
     def as_json(self) -> dict[str, object]:
         """The form that results.json holds."""
@@ -82,8 +83,10 @@ class Estimate:
         }
 
     @staticmethod
-    def from_json(data: dict) -> Estimate:
-        """The inverse of as_json()."""
+    def from_json(data: dict | None) -> Estimate | None:
+        """The inverse of as_json(); nothing stays nothing."""
+        if not data:
+            return None
         low, high = data["interval"]
         return Estimate(data["median"], low, high, data["confidence"], data["repetitions"])
 
@@ -128,4 +131,11 @@ def unpaired_ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
 
 def ratio_of(job: dict, name: str) -> Estimate | None:
     """A ratio of a job's `hartq` object."""
-    return Estimate.from_json(found) if (found := job["hartq"].get(name)) else None
+    return Estimate.from_json(job["hartq"].get(name))
+
+
+def marked(found: Estimate | None) -> str:
+    """A ratio in a table: with = where there is no sure difference, ? where nothing is sure."""
+    if not found:
+        return "-"
+    return f"{found}" + ("" if found.verdict() else " =" if found.sure else " ?")

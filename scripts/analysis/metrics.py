@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 
 from analysis.comparisons import Ratios
-from analysis.intervals import Estimate, estimate, paired_ratio
+from analysis.intervals import Estimate, estimate, marked, paired_ratio
 from analysis.series import MODE_NAMES, Modes
 from measure.modes import USABLE as MODES
 from results import repetitions
@@ -92,15 +92,7 @@ def ratio_rows(modes: Modes, mode: str, other: str) -> list[list[str]]:
     """A row per depth: every quantity over the other's, `=` where there is no sure difference."""
     columns = [over(modes, mode, other, quantity) for quantity in QUANTITIES]
     depths = sorted({depth for ratios in columns for depth in ratios})
-    return [[str(d), *(ratio_text(ratios.get(d)) for ratios in columns)] for d in depths]
-
-
-def ratio_text(found: Estimate | None) -> str:
-    """A ratio with its interval, and whether it says anything."""
-    if not found:
-        return ""
-    text = str(found).replace(" to ", "-")
-    return text + ("" if found.verdict() else " =" if found.sure else " ?")
+    return [[str(d), *(marked(ratios.get(d)) for ratios in columns)] for d in depths]
 
 
 def figure_rows(modes: Modes) -> list[list[str]]:

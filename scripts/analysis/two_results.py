@@ -34,9 +34,8 @@ class Difference:
     p99: Estimate | None  # None: not known
 
     def __str__(self) -> str:
-        cells = [f"{each.median:.3f} ({each.low:.3f}-{each.high:.3f})" if each else "-"
-                 for each in (self.iops, self.p99)]
-        return f"{self.name:{NAME_COLUMNS}} {cells[0]:22} {cells[1]}"
+        p99 = f"{self.p99:.3f}" if self.p99 else "-"
+        return f"{self.name:{NAME_COLUMNS}} {f'{self.iops:.3f}':22} {p99}"
 
 
 def by_boot(job: dict, name: str = "iops") -> Boots:

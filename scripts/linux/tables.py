@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.intervals import Estimate
+from analysis.intervals import Estimate, marked
 from cli.table import lay_out
 
 HEAD = ("depth", "batch", "mode", "ratio", "goal", "ours", "IOPS", "p50 / p99 us", "Linux", "IOPS",
@@ -21,15 +21,13 @@ TIME_CAPTION = (
 )
 
 
-def _range(found: dict | None, form: str = ".2f") -> str:
-    if not found:
-        return "-"
-    each = Estimate.from_json(found)
-    return f"{each.median:{form}} ({each.low:{form}}-{each.high:{form}})"
-
-
 def _place(row: dict) -> list[str]:
     return [str(row["iodepth"]), str(row["batch"]), row["mode"]]
+
+
+def _us(found: dict | None) -> str:
+    each = Estimate.from_json(found)
+    return f"{each:.1f}" if each else "-"
 
 
 def _side(side: dict) -> list[str]:
@@ -40,21 +38,20 @@ def _side(side: dict) -> list[str]:
 
 def cells(row: dict) -> list[str]:
     """A comparison under HEAD."""
-    ratio, goal = row["ratio"], row["goal"]
-    judged = f"{goal:g}: {Estimate.from_json(ratio).meets(goal)}" if goal else ""
-    return [*_place(row), _range(ratio), judged, *_side(row["ours"]), *_side(row["peer"])]
+    ratio, goal = Estimate.from_json(row["ratio"]), row["goal"]
+    judged = f"{goal:g}: {ratio.meets(goal)}" if goal else ""
+    return [*_place(row), marked(ratio), judged, *_side(row["ours"]), *_side(row["peer"])]
 
 
 def time_rows(rows: Sequence[dict]) -> list[list[str]]:
     """The comparisons that have a goal under TIME_HEAD."""
     return [
-        [*_place(row),
-         *(_range(row[side].get("us_per_io", {}).get(name), ".1f")
-           for side, name in TIMES.values()),
-         _range(row.get("raw_ratio")), _range(row["ours"].get("share_of_raw"))]
+        [*_place(row), *(_us(row[side].get("us_per_io", {}).get(name))
+                         for side, name in TIMES.values()),
+         *(marked(Estimate.from_json(found))
+           for found in (row.get("raw_ratio"), row["ours"].get("share_of_raw")))]
         for row in rows
-        if row["goal"]
-    ]
+        if row["goal"]]
 
 
 def lines(rows: Sequence[dict]) -> list[str]:

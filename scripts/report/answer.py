@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from analysis import metrics
 from analysis.comparisons import brief, paired, stopping
 from analysis.host_noise import noise_lines
-from analysis.intervals import CONFIDENCE_WANTED, interval_ranks, ratio_of
+from analysis.intervals import CONFIDENCE_WANTED, interval_ranks, marked, ratio_of
 from analysis.series import MODE_NAMES, Modes, Series, all_series, offered_text, open_jobs
 from cli.table import lay_out
 
@@ -71,7 +71,7 @@ def _raw_ring(modes: Modes) -> Section:
     shares = {mode: paired(modes, mode, "raw") for mode in metrics.MODES}
     shares = {MODE_NAMES[mode]: found for mode, found in shares.items() if found}
     depths = sorted({depth for found in shares.values() for depth in found})
-    rows = [[str(d), *(metrics.ratio_text(each.get(d)) for each in shares.values())]
+    rows = [[str(d), *(marked(each.get(d)) for each in shares.values())]
             for d in depths]
     medians = {name: [ratio.median for ratio in found.values()] for name, found in shares.items()}
     reached = [f"{name} {min(found):.2f} to {max(found):.2f}" for name, found in medians.items()]
@@ -116,7 +116,7 @@ def _instruction_rows(found: dict[Series, Modes]) -> list[list[str]]:
 def _open_rows(result: dict) -> list[list[str]]:
     """A row for each load at which hybrid was measured: its idle time over that of interrupts."""
     return [
-        [offered_text(result, job), job["hartq"]["delivery"], metrics.ratio_text(ratio)]
+        [offered_text(result, job), job["hartq"]["delivery"], marked(ratio)]
         for job in open_jobs(result)
         if (ratio := ratio_of(job, "idle_ratio_to_irq"))
     ]

@@ -32,7 +32,7 @@ def _cells(job: dict) -> list[str]:
         latency_text(job),
         f"{mine['idle_fraction']:.2f}" if opened else f"{100 * (1 - mine['idle_fraction']):.0f}",
         f"{mine['interrupts_per_io']:.2f}",
-        *([str(idle or "")] if opened else
+        *([f"{idle}" if idle else ""] if opened else
           [f"{raw.median:.2f}" if raw else "", f"{cpu_us:.1f}" if cpu_us else ""]),
     ]
 

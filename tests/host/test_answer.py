@@ -128,7 +128,7 @@ class Answer(unittest.TestCase):
             ]
         modes = next(iter(answer.all_series(result).values()))
         (row, _) = metrics.ratio_rows(modes, "hybrid", "poll")
-        self.assertEqual(row[2:], [""] * 5)
+        self.assertEqual(row[2:], ["-"] * 5)
         self.assertRegex(row[1], r"^[\d.]+ \(")
         (row, *_) = metrics.figure_rows(modes)
         self.assertEqual(row[:2] + row[3:], ["1", "polling"] + [""] * 5)
@@ -219,7 +219,7 @@ class Answer(unittest.TestCase):
         found = [line for line in goals.lines(result) if "over interrupts" in line]
         self.assertEqual(found, [
             "hybrid over interrupts, goal 0.95, 2 points: not excluded at 1, not met at 1",
-            "not met: hybrid over interrupts 0.90 (0.80 to 0.90) at queue depth 2, batch 1, "
+            "not met: hybrid over interrupts 0.90 (0.80-0.90) at queue depth 2, batch 1, "
             "1 hart, per-hart",
         ])
         few = goals.lines(fake_result("1", repetitions=5))
