@@ -96,6 +96,7 @@ print(*[m for m in sys.argv[1:] if u.find_spec(m) is None])' $modules 2>/dev/nul
 check_peers() {
     need_command apt-get apt
     need_command dpkg-deb dpkg
+    need_command cpio cpio
     need_command fdtput device-tree-compiler
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     [ -e "$keyring" ] || need "$keyring" debian-archive-keyring
@@ -126,6 +127,7 @@ check_test() {
     need_command gcovr gcovr
     need_command spin spin
     need_command qemu-img qemu-utils
+    need_command cpio cpio
     need_command fio_jsonplus_clat2csv fio
     # A script that imports it; Debian 13's fio does not ask for it.
     fio_jsonplus_clat2csv --help >/dev/null 2>&1 ||

@@ -13,10 +13,11 @@ import gzip
 import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from linux import cpio
+from linux import image
 from measure.windows import GuestFailed
 from qemu.guest import STATUS_OK, Guest
 from qemu.machine import Machine, UsageError
@@ -97,12 +98,15 @@ def first_program(modules: Sequence[str], names: Iterable[str]) -> str:
 
 def write_initrd(base: Path, modules: Sequence[str], jobs: dict[str, str], path: Path) -> None:
     """The base archive, then what this boot runs: fio's job files by name, in order."""
-    archive = cpio.Archive()
-    archive.file("init", first_program(modules, jobs).encode(), 0o755)
-    archive.folder("jobs")
-    for name, text in jobs.items():
-        archive.file(f"jobs/{name}.fio", text.encode(), 0o644)
-    path.write_bytes(base.read_bytes() + archive.data())
+    with tempfile.TemporaryDirectory(dir=path.parent) as name:
+        folder = Path(name)
+        (folder / "init").write_text(first_program(modules, jobs), encoding="utf-8")
+        (folder / "init").chmod(0o755)
+        (folder / "jobs").mkdir()
+        for each, text in jobs.items():
+            (folder / "jobs" / f"{each}.fio").write_text(text, encoding="utf-8")
+        image.pack(folder, path)
+    path.write_bytes(base.read_bytes() + path.read_bytes())
 
 
 class Reader:

@@ -14,10 +14,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from linux import cpio
 from qemu.machine import BUILD, UsageError
 
 CACHE = BUILD / "peers"
@@ -27,23 +27,15 @@ ARCHIVE_VARIABLE = "DEBIAN_ARCHIVE"  # names an archive where the system's apt k
 KERNEL = "linux-image-riscv64"  # a package that depends on the current kernel's
 FIO, BUSYBOX = "fio", "busybox-static"
 MODULES = ("nvme",)
-# Dependencies of fio's scripts and of packages' installation: no library of them is linked.
+# Dependencies of fio's scripts and of packages' installation: fio runs without them.
 UNUSED = re.compile(r"^(lib)?python3|^(tzdata|netbase|media-types|systemd|coreutils|dpkg|tar)$")
-READELF = "riscv64-unknown-elf-readelf"
+LIBRARIES, LOADER = "riscv64-linux-gnu", "ld-linux-riscv64-lp64d.so.1"
 APT_S = 600
 MANIFEST = "manifest.json"  # written last: it says that the rest is whole
 
 CONFIGURATION = """\
 Dir "{root}";
-Dir::Etc "{root}/etc";
-Dir::Etc::sourcelist "{root}/etc/debian.sources";
-Dir::Etc::sourceparts "{root}/none";
-Dir::Etc::parts "{root}/none";
-Dir::Etc::preferencesparts "{root}/none";
-Dir::Etc::trustedparts "{root}/none";
-Dir::State "{root}/state";
-Dir::State::status "{root}/state/status";
-Dir::Cache "{root}/cache";
+Dir::State::status "{root}/status";
 APT::Architecture "{arch}";
 APT::Architectures {{ "{arch}"; }};
 APT::Install-Recommends "false";
@@ -52,14 +44,7 @@ Acquire::Languages "none";
 Acquire::Retries "2";
 Acquire::http::Timeout "20";
 """
-SOURCES = """\
-Types: deb
-URIs: {archive}
-Suites: {suite}
-Components: main
-Architectures: {arch}
-Signed-By: {keyring}
-"""
+SOURCE = "deb [signed-by={keyring}] {archive} {suite} main\n"
 
 
 class Unavailable(UsageError):
@@ -92,11 +77,11 @@ def configure(root: Path) -> dict[str, str]:
     archive = find_archive()
     if not KEYRING.is_file():
         raise Unavailable(f"peers: {KEYRING} is missing (install debian-archive-keyring)")
-    for name in ("etc", "none", "state/lists/partial", "cache/archives/partial", "debs"):
+    for name in ("etc/apt", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "debs"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    (root / "state" / "status").touch()
-    sources = SOURCES.format(archive=archive, suite=SUITE, arch=ARCH, keyring=KEYRING)
-    (root / "etc" / "debian.sources").write_text(sources)
+    (root / "status").touch()
+    (root / "etc" / "apt" / "sources.list").write_text(
+        SOURCE.format(keyring=KEYRING, archive=archive, suite=SUITE))
     path = root / "apt.conf"
     path.write_text(CONFIGURATION.format(root=root, arch=ARCH))
     return {**os.environ, "APT_CONFIG": str(path), "LC_ALL": "C"}
@@ -120,7 +105,7 @@ def apt(words: Iterable[str], environment: dict[str, str], folder: Path) -> str:
 
 
 def package_names(uris: str) -> list[str]:
-    """The packages in the answer of --print-uris, without those that nothing is linked with."""
+    """The packages in the answer of --print-uris, without those that fio runs without."""
     found = re.findall(r"^'[^']+' ([^_\s]+)_", uris, re.M)
     return [name for name in found if not UNUSED.search(name)]
 
@@ -153,33 +138,6 @@ def unpack(debs: Iterable[Path], tree: Path) -> None:
                               f"(remove {CACHE} and try again)")
 
 
-def needed(path: Path) -> list[str]:
-    """The libraries that an ELF file names, and its loader."""
-    text = subprocess.run([READELF, "-dlW", str(path)], capture_output=True, text=True,
-                          check=True).stdout
-    loader = re.findall(r"interpreter: (\S+)\]", text)
-    return re.findall(r"\(NEEDED\).*\[(\S+)\]", text) + [Path(each).name for each in loader]
-
-
-def library_closure(tree: Path, program: Path) -> dict[str, Path]:
-    """Every library that a program needs, by name; Unavailable for one that no package has."""
-    places: dict[str, Path] = {}
-    for folder in ("usr/lib/riscv64-linux-gnu", "usr/lib", "lib/riscv64-linux-gnu", "lib"):
-        for path in sorted((tree / folder).rglob("*.so*")):
-            places.setdefault(path.name, path)
-    found: dict[str, Path] = {}
-    queue = needed(program)
-    while queue:
-        name = queue.pop()
-        if name in found:
-            continue
-        if name not in places:
-            raise Unavailable(f"peers: no package brings {name}, which {program.name} needs")
-        found[name] = places[name].resolve()
-        queue += needed(found[name])
-    return found
-
-
 def module_order(tree: Path, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Kernel modules in the order to insert them: each after those that it depends on."""
     files = {path.name.removesuffix(".ko.xz").replace("-", "_"): path
@@ -200,26 +158,39 @@ def module_order(tree: Path, wanted: Iterable[str]) -> Iterator[tuple[str, bytes
         yield from visit(name)
 
 
-def write_base(tree: Path, path: Path) -> list[str]:
-    """The archive that no boot changes; the modules in their order."""
-    archive = cpio.Archive()
-    for name in ("dev", "proc", "sys", "tmp", "bin", "lib", "lib/modules"):
-        archive.folder(name)
-    archive.device("dev/console", 5, 1)
-    archive.file("bin/busybox", (tree / "usr/bin/busybox").read_bytes(), 0o755)
-    archive.link("bin/sh", "busybox")
-    fio = tree / "usr/bin/fio"
-    archive.file("bin/fio", fio.read_bytes(), 0o755)
-    for name, library in sorted(library_closure(tree, fio).items()):
-        archive.file(f"lib/{name}", library.read_bytes(), 0o755)
-    modules = []
-    for name, data in module_order(tree, MODULES):
-        archive.file(f"lib/modules/{name}.ko", data, 0o644)
-        modules.append(name)
+def pack(folder: Path, archive: Path) -> None:
+    """A folder as what the kernel unpacks as its first filesystem.
+
+    Archives laid one after the other are unpacked so: what changes with each boot goes into a small
+    one after the large one.
+    """
+    names = [".", *sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))]
+    words = ["cpio", "--create", "--format=newc", "--owner=0:0", "--quiet", "--null"]
+    with archive.open("wb") as sink:
+        subprocess.run(words, input=b"".join(name.encode() + b"\0" for name in names),
+                       stdout=sink, cwd=folder, check=True)
+
+
+def write_base(tree: Path, archive: Path) -> list[str]:
+    """The archive that no boot changes, with Debian's own folders; the modules in their order."""
+    modules = dict(module_order(tree, MODULES))
     if not modules:
         raise Unavailable("peers: the kernel's package has no nvme module")
-    path.write_bytes(archive.data())
-    return modules
+    with tempfile.TemporaryDirectory(dir=archive.parent) as name:
+        base = Path(name)
+        for each in ("dev", "proc", "sys", "tmp", "usr/bin", "usr/lib/modules"):
+            (base / each).mkdir(parents=True)
+        for each in ("bin", "lib"):
+            (base / each).symlink_to(f"usr/{each}")
+        for each in ("busybox", "fio"):
+            shutil.copy(tree / "usr/bin" / each, base / "usr/bin")
+        (base / "bin/sh").symlink_to("busybox")
+        shutil.copytree(tree / "usr/lib" / LIBRARIES, base / "usr/lib" / LIBRARIES, symlinks=True)
+        (base / "lib" / LOADER).symlink_to(f"{LIBRARIES}/{LOADER}")
+        for each, data in modules.items():
+            (base / "lib/modules" / f"{each}.ko").write_bytes(data)
+        pack(base, archive)
+    return list(modules)
 
 
 def build(root: Path) -> dict:

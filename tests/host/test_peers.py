@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import io
 import json
+import lzma
 import os
 import re
 import signal
@@ -20,7 +21,7 @@ from bench_command import StandIn
 from fake_fio import answer_of, fio_job
 from support import HUNG_S
 
-from linux import boot as linux_boot, cpio, image, plan
+from linux import boot as linux_boot, image, plan
 import peers
 from measure.windows import GuestFailed
 
@@ -143,13 +144,29 @@ class Packages(unittest.TestCase):
         uris = "'http://x/f.deb' fio_3_riscv64.deb 1 S\n'http://x/p.deb' python3_3_all.deb 1 S\n"
         self.assertEqual(image.package_names(uris), ["fio"])
 
-    def test_cpio(self) -> None:
-        archive = cpio.Archive()
-        archive.file("a", b"xyz", 0o644)
-        data = archive.data()
-        self.assertEqual((len(data) % 4, data[:6], data[110:112]), (0, b"070701", b"a\0"))
-        self.assertEqual(data[112:116], b"xyz\0")
-        self.assertIn(b"TRAILER!!!", data)
+    def test_what_the_image_contains(self) -> None:
+        tree = self.folder / "tree"
+        library = f"usr/lib/{image.LIBRARIES}/libc.so"
+        module = "usr/lib/modules/6/{}.ko.xz"
+        files = {"usr/bin/busybox": b"b", "usr/bin/fio": b"f", library: b"c",
+                 module.format("nvme-core"): lzma.compress(b"core"),
+                 module.format("nvme"): lzma.compress(b"\0depends=nvme-core\0")}
+        for name, data in files.items():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_bytes(data)
+        archive = self.folder / "base.cpio"
+        self.assertEqual(image.write_base(tree, archive), ["nvme_core", "nvme"])
+        data = archive.read_bytes()
+        self.assertEqual(data[:6], b"070701", "the kernel's format")
+        listed = subprocess.run(["cpio", "--list", "--quiet"], input=data, capture_output=True,
+                                check=True).stdout.decode().split()
+        for name in ("usr/bin/fio", "usr/bin/sh", library, "usr/lib/modules/nvme.ko", "bin", "dev",
+                     f"usr/lib/{image.LOADER}"):
+            self.assertIn(name, listed)
+        machine = linux_boot.LinuxMachine(Path("x"), initrd=self.folder / "initrd")
+        linux_boot.write_initrd(archive, ["nvme"], {"a": "[global]"}, machine.initrd)
+        self.assertTrue(machine.initrd.read_bytes().startswith(data))
+        self.assertIn(b"jobs/a.fio", machine.initrd.read_bytes()[len(data):])
 
 
 NO_TREE = "peers.linux_boot.write_tree = lambda machine, path: None"
