@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import math
 import textwrap
 from collections.abc import Callable, Sequence
@@ -17,13 +15,13 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 from matplotlib.ticker import NullLocator  # noqa: E402
-from matplotlib.transforms import Bbox  # noqa: E402
 
-from report.looks import LOOKS, REFERENCES, Line  # noqa: E402
+from report.looks import LOOKS, REFERENCES, Line, Point  # noqa: E402
 
 WIDTH_IN, HEIGHT_IN, DPI = 7.0, 4.4, 120  # 840 pixels, read at half of that as well
 DECADES_FINE = 3.2  # up to here 2 and 5 have a tick as well
 TITLE_CHARS = 68  # as many as the width holds
+NUMBERS_APART = 30  # pixels between points that have a number
 
 plt.rcParams.update({
     "font.size": 11, "axes.titlesize": 11, "axes.grid": True, "axes.axisbelow": True,
@@ -141,55 +139,16 @@ def top_legend(figure: Figure, panels: Sequence[Axes] = (), handles: Sequence = 
                   bbox_to_anchor=(0, 1 - title), borderaxespad=0.3, columnspacing=1.3)
 
 
-@dataclasses.dataclass(frozen=True)
-class Label:
-    """A number at a point."""
+def number_points(axes: Axes, lines: Sequence[Line], x: Callable[[Point], float]) -> None:
+    """The place of each point beside it, but for points too near to one that has its number.
 
-    x: float
-    y: float
-    text: str
-    color: str
-
-
-LABEL_SIZE = 9.0
-# Where a label may stand, in points from its marker: beside it first, then further off with a line.
-AWAY = (9.0, 15.0, 22.0, 30.0, 40.0, 50.0)
-TURNS = (0, 180, -45, 135, 45, -135, -90, 90)
-
-
-def _box(x: float, y: float, half_wide: float, half_high: float) -> Bbox:
-    return Bbox([[x - half_wide, y - half_high], [x + half_wide, y + half_high]])
-
-
-def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
-    """Each label beside its point where it covers no marker and no other label; else none.
-
-    Where it covers no line either, if there is such a place. The axes must have been drawn: their
-    place on the page decides.
+    The figure must have been drawn: places on the page decide.
     """
-    unit = axes.figure.dpi / 72
-    places = [tuple(axes.transData.transform((label.x, label.y))) for label in labels]
-    taken = [_box(x, y, 4.5 * unit, 4.5 * unit) for x, y in places]
-    lines = [line.get_path().transformed(line.get_transform()) for line in axes.get_lines()]
-    for label, (x, y) in zip(labels, places):
-        wide = 0.32 * LABEL_SIZE * len(label.text)
-        for avoided, away, turn in itertools.product((lines, ()), AWAY, map(math.radians, TURNS)):
-            dx, dy = (away + wide) * math.cos(turn), away * math.sin(turn)
-            box = _box(x + dx * unit, y + dy * unit, wide * unit, 0.55 * LABEL_SIZE * unit)
-            inside = axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)
-            if inside and not box.count_overlaps(taken) and not any(
-                path.intersects_bbox(box, filled=False) for path in avoided
-            ):
-                taken.append(box)
-                _write(axes, label, (dx, dy), away > AWAY[0])
-                break
-
-
-def _write(axes: Axes, label: Label, offset: tuple[float, float], led: bool) -> None:
-    line = {"arrowstyle": "-", "color": label.color, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 3}
-    axes.annotate(
-        label.text, (label.x, label.y), offset, textcoords="offset points", ha="center",
-        va="center", fontsize=LABEL_SIZE, color=label.color, zorder=5,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
-        arrowprops=line if led else None,
-    )
+    told: list[tuple[float, float]] = []
+    for line in sorted(lines, key=lambda line: -x(line.points[0])):  # numbers stand to the right
+        for point in line.points:
+            place = tuple(axes.transData.transform((x(point), point.iops)))
+            if all(math.dist(place, other) > NUMBERS_APART for other in told):
+                told.append(place)
+                axes.annotate(str(point.at), (x(point), point.iops), (6, -3), va="top",
+                              textcoords="offset points", fontsize=9, color=line.look.color)

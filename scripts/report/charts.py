@@ -15,13 +15,12 @@ from analysis.intervals import Estimate
 from analysis.series import MODE_NAMES, size_text
 from measure.modes import USABLE
 from measure.plan import DELIVERIES
-from report.axes import Label, doubling_axis, draw_lines, latency_text, log_scale, new_figure
-from report.axes import place_labels, places_of, short_number, ticks_at, top_legend
+from report.axes import doubling_axis, draw_lines, latency_text, log_scale, new_figure
+from report.axes import number_points, places_of, short_number, ticks_at, top_legend
 from report.chart_data import CostBar, HeatCell, LoadPoint, PeerDot, Timeline
 from report.looks import REFERENCES, Line, Look, Point, look_of
 
 NINES_MAX = 6
-LINES_MANY, DEPTHS_TOLD = 3, (8, 32, 128)  # of more lines only these depths and the ends
 LEGEND_ROOM = 2.2  # more room above the highest value, on a logarithmic axis
 LOOPBACK_NEAR = 8.0  # a loopback line further above the others than this is said, not drawn
 NO_DIFFERENCE_GREY = "#CFCFCF"
@@ -103,7 +102,8 @@ def latency(panels: dict[int, list[tuple[Look, Point]]], title: str, footer: str
         right = max(1.0, *(nines(point.latency[-1][0]) for _, point in curves))
         right = min(right * 1.02, NINES_MAX)
         names = {math.log10(2): "50", 0: "", 1: "90", 2: "99"}
-        names |= {count + 2: f"99.{'9' * count}" for count in range(1, NINES_MAX - 1)}
+        names |= {nine: "\n" * (nine % 2) + f"99.{'9' * (nine - 2)}"  # in two rows: they are wide
+                  for nine in range(3, NINES_MAX + 1)}
         ticks_at(axes, [at for at in names if at <= right], lambda at, _: names.get(at, ""))
         axes.set_xlim(0, right)
         axes.tick_params(axis="x", labelsize=9)
@@ -144,20 +144,8 @@ def cpu(lines: Sequence[Line], title: str, footer: str) -> Figure:
     log_scale(axes, short_number)
     top_legend(figure, [axes])
     figure.draw_without_rendering()
-    place_labels(axes, _labels(shown))
+    number_points(axes, shown, lambda point: point.busy)
     return figure
-
-
-def _labels(lines: Sequence[Line]) -> list[Label]:
-    """Each point's depth; the ends of the lines first, where there may be no room for all."""
-    found: list[tuple[int, Label]] = []
-    for line in lines:
-        for index, point in enumerate(line.points):
-            rank = min(index, len(line.points) - 1 - index)
-            if not rank or len(lines) <= LINES_MANY or point.at in DEPTHS_TOLD:
-                label = Label(point.busy or 0.0, point.iops, str(point.at), line.look.color)
-                found.append((rank, label))
-    return [label for _, label in sorted(found, key=lambda pair: pair[0])]
 
 
 def heat_rows(cells: Sequence[HeatCell]) -> list[tuple[str, dict[int, HeatCell]]]:

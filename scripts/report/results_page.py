@@ -18,7 +18,6 @@ from analysis.series import MAIN, Series, all_series, open_jobs
 from measure.modes import WAITING
 from report.page import PAGES
 
-
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE, PAGE = ROOT / "results" / "reference", ROOT / "docs" / "results.md"
 RESULTS, PEERS = "results.json", "peers/peers.json"

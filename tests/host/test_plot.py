@@ -163,21 +163,32 @@ class Plot(unittest.TestCase):
         self.assertGreater(left.bbox.width, 2 * right.bbox.width, "six depths and two")
         axes.save(figure, {})
 
-    def test_labels_cover_nothing(self) -> None:
+    def test_numbers_do_not_touch(self) -> None:
         figure, (panel,) = axes.new_figure("title", "footer")
-        places = [(50 + i % 4, 50 + 3 * (i // 4)) for i in range(12)]
-        panel.plot([x for x, _ in places], [y for _, y in places], "o")
-        panel.set_xlim(0, 100)
-        panel.set_ylim(0, 100)
+        panel.set(xlim=(0, 100), ylim=(0, 100))
+        points = [looks.Point(2**i, 50 + 3 * (i // 4), 0, 0, 50.0 + i % 4) for i in range(12)]
+        points.append(looks.Point(512, 80.0, 0, 0, 80.0))
         figure.draw_without_rendering()
-        labels = [axes.Label(x, y, str(2**i), "k") for i, (x, y) in enumerate(places)]
-        axes.place_labels(panel, labels)
+        line = looks.Line(looks.look_of("poll", ""), tuple(points), "poll")
+        axes.number_points(panel, [line, line], lambda point: point.busy)
         figure.draw_without_rendering()  # only now they know their places
-        # Without the line to its point, and without the room below and above digits.
-        boxes = [Text.get_window_extent(label).expanded(0.95, 0.75) for label in panel.texts]
-        self.assertEqual(len(boxes), len(labels), "all of them, further off if need be")
+        self.assertEqual([panel.texts[0].get_text(), panel.texts[-1].get_text()], ["1", "512"])
+        boxes = [Text.get_window_extent(label) for label in panel.texts]
         for i, box in enumerate(boxes):
             self.assertFalse(any(box.overlaps(other) for other in boxes[:i]), panel.texts[i])
+        axes.save(figure, {})
+
+    def test_percentiles_do_not_touch(self) -> None:
+        curve = tuple((1 - 10**-nine, 10.0 * nine) for nine in (0.1, 1, 2, 3, 4, 5, 5.2))
+        pairs = [(looks.look_of("poll", ""), looks.Point(1, 1, 1, 1, 1, curve))]
+        figure = charts.latency({1: pairs, 32: pairs, 128: pairs}, "title", "footer")
+        figure.draw_without_rendering()
+        for panel in figure.axes:
+            for row in (False, True):
+                boxes = [Text.get_window_extent(each) for each in panel.get_xticklabels()
+                         if each.get_text().startswith("\n") == row]
+                for i, box in enumerate(boxes):
+                    self.assertFalse(any(box.overlaps(other) for other in boxes[:i]), i)
         axes.save(figure, {})
 
     def test_heat_map_says_what_was_not_measured(self) -> None:
