@@ -144,13 +144,36 @@ $(FUZZ_TARGETS:%=build/%): build/%: build/host/fuzz/tests/fuzz/%.o \
 # Harts as threads: a port of its own. GCC's memcpy in line is not looked at, nor is the fortified
 # one that is Ubuntu's default.
 THREADS_CFLAGS := -std=c17 -g -O1 $(WARNINGS) -fsanitize=thread -fno-builtin -U_FORTIFY_SOURCE \
-    -Itests/threads -Iengine -Itests/sim
+    -Itests/threads -Iengine -Itests/sim -Itests/model
 build/host/threads/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call quiet,CC ) $(firstword $(HOST_CCS)) $(THREADS_CFLAGS) -MMD -MP -c -o $@ $<
 build/threads: $(patsubst %.c,build/host/threads/%.o,$(ENGINE_SOURCES) \
     $(wildcard tests/threads/*.c))
 	$(call quiet,LD ) $(firstword $(HOST_CCS)) -fsanitize=thread -o $@ $^ -lpthread
+
+# The bench, and the counts of instructions, on a machine in virtual time. The device is the tests'.
+SIMULATED_CFLAGS := -std=c17 -O2 -g $(WARNINGS) -Iplatform/sim -Iengine -Iruntime \
+    -Iplatform/riscv64 -Iplatform/virt -Itests/model
+SIMULATED_SOURCES := $(ENGINE_SOURCES) $(wildcard runtime/*.c platform/sim/*.[cS] \
+    tests/model/model*.c) platform/riscv64/heap.c $(addprefix tests/model/,event.c kept.c world.c)
+# The machine starts before the program (start.c); whether hybrid mode begins a wait is counted
+# where its decision is called (wait.c).
+SIMULATED_LDFLAGS := -Wl,--wrap=main -Wl,--wrap=nvme_hybrid_spin
+build/host/simulated/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,CC ) $(firstword $(HOST_CCS)) $(SIMULATED_CFLAGS) -MMD -MP -c -o $@ $<
+build/host/simulated/%.o: %.S Makefile
+	@mkdir -p $(@D)
+	$(call quiet,CC ) $(firstword $(HOST_CCS)) -c -o $@ $<
+build/sim-bench: $(patsubst %,build/host/simulated/%.o,$(basename $(SIMULATED_SOURCES) \
+    $(bench_SOURCES)))
+build/sim-instructions: $(patsubst %,build/host/simulated/%.o,$(basename $(SIMULATED_SOURCES) \
+    $(instructions_SOURCES)))
+.PHONY: sim-programs
+sim-programs: build/sim-bench build/sim-instructions
+build/sim-bench build/sim-instructions:
+	$(call quiet,LD ) $(firstword $(HOST_CCS)) $(SIMULATED_LDFLAGS) -o $@ $^
 
 # ---- the second compiler, and the checkers ------------------------------------------------------
 

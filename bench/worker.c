@@ -114,7 +114,7 @@ void worker_start(struct worker *worker)
 
     __atomic_fetch_add(&run->ready, 1, __ATOMIC_ACQ_REL);
     while (__atomic_load_n(&run->ready, __ATOMIC_ACQUIRE) != run->harts) {
-        /* Bounded: every hart of the point comes here. */
+        hart_relax(); /* bounded: every hart of the point comes here */
     }
     worker->drain_ticks = csr_time();
     /* The others look at every drain whether hart 0 has fixed the begin. */

@@ -151,6 +151,7 @@ def builds(suite: str) -> list[Step]:
         "sim": [("simulation build", "build/sim")],
         "threads": [("threads build", "build/threads")],
         "fuzz": [("fuzz targets build", "fuzz-targets")],
+        "scripts": [("simulated machine build", "sim-programs")],
         "qemu": [("programs build", "all")],
         "qemu-full": [("programs build", "all")],
     }

@@ -76,6 +76,11 @@ static inline void hart_wait(void)
     self->idle_ticks += csr_time() - before;
 }
 
+/// A turn of a loop that waits for memory which another hart writes. Nothing on this platform.
+static inline void hart_relax(void)
+{
+}
+
 /// Time hart `index` has spent in hart_wait() since the start. Any hart may ask.
 uint64_t hart_idle_ns(unsigned index);
 

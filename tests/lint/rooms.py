@@ -19,6 +19,7 @@ ROOMS = {
     "engine": (),
     "platform/riscv64": (),
     "platform/virt": ("platform/riscv64",),
+    "platform/sim": ("engine", "platform/riscv64", "platform/virt", "tests/model"),
     "runtime": ("engine", "platform/virt", "platform/riscv64"),
     "bench": ("runtime", "engine", "platform/virt", "platform/riscv64"),
     "examples": ("runtime", "engine", "platform/virt", "platform/riscv64"),

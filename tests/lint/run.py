@@ -270,7 +270,7 @@ def check_links(source: Source) -> Iterator[Finding]:
 
 def check_header(source: Source, compiler: str, language: str) -> list[Finding]:
     """The header compiles alone."""
-    model = source.name.startswith(HOST_ONLY)
+    model = source.name.startswith((*HOST_ONLY, "platform/sim/"))
     folders = (["tests/model", "tests/sim"] if model else []) + [
         "engine",
         "runtime",

@@ -39,6 +39,7 @@ struct model *model_new_bare(void)
     model->sqes = 0x66;
     model->cqes = 0x44;
     model->write_cache = 1;
+    model->cntlid = 0x1234;
     model->namespace_count = MODEL_NAMESPACES;
     model->granted = 64;
     world_attach(model);
@@ -64,6 +65,7 @@ void model_free(struct model *model)
         kept_give(model->namespaces[i].medium);
     }
     kept_give(model->pending);
+    kept_give(model->flights);
     kept_give(model->bar);
     free(model);
 }
@@ -93,6 +95,17 @@ void model_set_namespace(struct model *model, uint32_t nsid, uint8_t block_shift
         word ^= UINT64_C(0x0706050403020100);
         memcpy(ns->medium + i, &word, sizeof(word));
     }
+}
+
+void model_set_empty_namespace(struct model *model, uint32_t nsid, uint8_t block_shift,
+                               uint64_t block_count)
+{
+    kept_give(model->namespaces[nsid - 1].medium);
+    model->namespaces[nsid - 1] = (struct model_namespace){
+        .active = true,
+        .block_shift = block_shift,
+        .block_count = block_count,
+    };
 }
 
 void model_add_fault(struct model *model, uint8_t opcode, uint64_t lba, uint16_t status)
@@ -221,6 +234,7 @@ static void start(struct model *model)
     uint32_t shift = (uint32_t)NVME_GET(NVME_CC_MPS, model->cc);
 
     model->pending_count = 0;
+    model->starts++;
     model_check_status_barrier(model);
     if (model->ready) {
         world_find("CC.EN is set before CSTS.RDY has fallen");

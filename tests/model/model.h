@@ -11,6 +11,7 @@
 #define MODEL_H
 
 #include "nvme_spec.h"
+#include "random.h"
 #include "world.h"
 
 enum {
@@ -21,6 +22,9 @@ enum {
     MODEL_LOG = 256,
     MODEL_CIDS = 65536,
     MODEL_POSTED = 64,
+    MODEL_UNITS = 256,
+    MODEL_QUANTILES = 16,
+    MODEL_CHANCE_ALL = 1000000,
 };
 
 /* Register knobs of CAP, put together by model_cap(). */
@@ -96,6 +100,8 @@ struct model_cq {
     uint32_t posted;
     uint8_t *loaded;               /* per entry: dwords that the driver has read */
     struct model_written *written; /* per entry */
+    uint32_t held;                 /* of the entries: those that no interrupt has told of yet */
+    uint32_t holds;                /* interrupts that were held back and sent */
     uint32_t seen_entry;           /* whose status was loaded last */
     uint64_t seen_at_barrier;      /* world.phase_barriers at that time */
 };
@@ -106,6 +112,35 @@ struct model_pending {
     uint64_t clean_epoch; /* when its entry was cleaned, and its data and list with it */
     uint16_t sqid;
     bool hangs;
+};
+
+/* A point of a distribution: so many of MODEL_CHANCE_ALL commands take at most so long. */
+struct model_quantile {
+    uint32_t chance;
+    uint32_t service_ns;
+};
+
+/* How long commands take, and what else a device does with time. A command with none ends when the
+ * test says, or at its doorbell. */
+struct model_timing {
+    /* Knobs. */
+    bool on;           /* set by model_set_timing */
+    uint64_t fetch_ns; /* from the doorbell to the command at the controller */
+    uint64_t gap_ns;   /* the controller's pace: from the begin of a command to that of the next */
+    uint64_t tell_ns;  /* from the end of the service to the entry in memory */
+    uint64_t block_ps; /* of the link, for each block, in picoseconds */
+    uint32_t units;    /* that work at the same time, 1 .. MODEL_UNITS; a block belongs to one */
+    uint32_t unit_blocks;                        /* that lie together on one of them */
+    uint32_t coalesce_entries;                   /* entries behind one interrupt; 0 or 1: one */
+    uint64_t coalesce_ns;                        /* the longest that an interrupt is held back */
+    struct model_quantile read[MODEL_QUANTILES]; /* chances rise from 0 to MODEL_CHANCE_ALL */
+    struct model_quantile write[MODEL_QUANTILES];
+    uint64_t seed;
+    /* State. */
+    uint64_t controller_ns;        /* when the controller, */
+    uint64_t link_ns;              /* the link */
+    uint64_t unit_ns[MODEL_UNITS]; /* and each unit will be free */
+    struct random random;
 };
 
 /* One write that the driver did: a register's or a doorbell's offset. */
@@ -128,6 +163,7 @@ struct model_line {
     uint32_t high; /* how many of them assert it */
     bool pending;
     bool in_service;
+    void (*raised)(struct model_line *line); /* called when it becomes pending; NULL: nobody */
     uint32_t asserts;
     uint32_t claims;
 };
@@ -195,6 +231,7 @@ struct model {
     uint32_t pending_extra;     /* QEMU's count of pending queues is too high by this */
     bool counts_pending;        /* the line follows a count of busy queues, as QEMU's */
     bool posted;                /* writes arrive later: see model_arrive() */
+    bool ids_repeat;            /* in flight twice, as a raw ring has them */
     bool msix;                  /* vectors instead of the line */
     bool irq_hart_masks;        /* a line of several harts: only the IRQ hart writes its mask */
     uint32_t irq_hart;          /* whose it is then, as world.hart */
@@ -219,6 +256,7 @@ struct model {
     uint8_t cqes;
     uint8_t write_cache;
     uint8_t cmic;
+    uint16_t cntlid;
     bool without_descriptors;                            /* their list is refused */
     uint32_t namespace_count;                            /* NN */
     uint32_t granted;                                    /* I/O queue pairs */
@@ -230,6 +268,12 @@ struct model {
     struct model_cq cqs[MODEL_QUEUES];
     struct model_pending *pending; /* oldest first */
     uint32_t pending_count;
+    struct model_timing timing;
+    struct model_flight *flights; /* with a timing: commands on their way */
+    uint32_t flight_free;         /* the first place among them */
+    uint64_t starts;              /* EN = 1 so far */
+    void (*message)(struct model *model, uint16_t vector); /* called when one arrives */
+    uint32_t cq_end;         /* one more than the highest completion queue there was */
     struct model_line *line; /* NULL: none */
     int32_t pending_queues;  /* counts_pending: with entries, by QEMU's count */
     bool interrupt_status;   /* counts_pending: what INTMS hides */
@@ -281,6 +325,13 @@ void model_fail_one(struct model *model, uint32_t index, uint16_t status);
 
 /* True if a completion queue has no room: the device waits. */
 bool model_cq_full(const struct model *model, uint32_t cqid);
+
+/* I/O commands take their time from now on. Before nvme_controller_open. */
+void model_set_timing(struct model *model, const struct model_timing *timing);
+
+/* Gives namespace nsid blocks that hold nothing: no data move. As QEMU's null backing. */
+void model_set_empty_namespace(struct model *model, uint32_t nsid, uint8_t block_shift,
+                               uint64_t block_count);
 
 /* Moves the data of what a device that stops late still has; it answers none of it. */
 void model_finish_late(struct model *model);

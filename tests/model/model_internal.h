@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Between the model's files: registers (model.c), rings (model_ring.c), commands (model_admin.c,
- * model_io.c), data (model_prp.c), the line (model_line.c), the way there (model_posted.c).
+ * Between the model's files: registers (model.c), rings (model_ring.c), commands (model_pending.c,
+ * model_admin.c, model_io.c), data (model_prp.c), the line (model_line.c), the way there
+ * (model_posted.c), time (model_timing.c).
  */
 #ifndef MODEL_INTERNAL_H
 #define MODEL_INTERNAL_H
@@ -35,6 +36,9 @@ void model_answer(struct model *model, const struct model_pending *pending,
                   struct model_answer answer);
 void model_end_pending_of(struct model *model, uint32_t sqid);
 
+/* model_timing.c: a command was fetched from an I/O queue of a device with a timing. */
+void model_begin_flight(struct model *model, const struct model_pending *pending);
+
 /* model.c: a doorbell, or EN = 1, behind a change of RDY. */
 void model_check_status_barrier(struct model *model);
 
@@ -55,7 +59,7 @@ void model_update_line(struct model *model);
  * model_line.c: an entry was put into a queue that was empty or not; the head doorbell was rung;
  * whether QEMU's count is too high, which redundant head doorbells repair.
  */
-void model_interrupt_posted(struct model *model, const struct model_cq *cq, bool was_empty);
+void model_interrupt_posted(struct model *model, struct model_cq *cq, bool was_empty);
 bool model_count_leaked(const struct model *model);
 void model_interrupt_rung(struct model *model, const struct model_cq *cq);
 

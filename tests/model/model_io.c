@@ -80,7 +80,9 @@ static struct model_answer transfer(struct model *model, struct model_namespace 
     if (fault != 0) {
         return status(fault);
     }
-    move(model, ns, command, opcode);
+    if (ns->medium != NULL) {
+        move(model, ns, command, opcode);
+    }
     return status(0);
 }
 

@@ -4,7 +4,15 @@
  * MSI-X messages. The bit is what the specification says, or what QEMU's count of busy queues makes
  * of it (tests/qemu shows the real one).
  */
+#include "event.h"
 #include "model_internal.h"
+
+/* True if there is an entry that an interrupt tells of. */
+static bool has_told(const struct model_cq *cq)
+{
+    return cq->head != cq->tail &&
+           (cq->held == 0 || (cq->tail + cq->entries - cq->head) % cq->entries > cq->held);
+}
 
 bool model_level(const struct model *model)
 {
@@ -17,12 +25,19 @@ bool model_level(const struct model *model)
     if ((model->interrupt_mask & 1) != 0 || (model->cc & NVME_CC_EN) == 0) {
         return false;
     }
-    for (uint32_t i = 0; i < MODEL_QUEUES && !high && !model->counts_pending; i++) {
+    for (uint32_t i = 0; i < model->cq_end && !high && !model->counts_pending; i++) {
         const struct model_cq *cq = &model->cqs[i];
 
-        high = cq->exists && cq->interrupts && cq->head != cq->tail;
+        high = cq->exists && cq->interrupts && has_told(cq);
     }
     return high;
+}
+
+static void tell_line(struct model_line *line)
+{
+    if (line->pending && line->raised != NULL) {
+        line->raised(line);
+    }
 }
 
 void model_update_line(struct model *model)
@@ -38,6 +53,7 @@ void model_update_line(struct model *model)
         line->pending |= line->kind != MODEL_LINE_EDGE_WIRE || line->high == 0;
         line->high++;
         line->asserts++;
+        tell_line(line);
         return;
     }
     line->high--;
@@ -62,6 +78,9 @@ void model_vector_send(struct model *model, uint16_t vector)
     } else {
         to->messages++;
         to->arrived = true;
+        if (model->message != NULL) {
+            model->message(model, vector);
+        }
     }
 }
 
@@ -88,19 +107,53 @@ bool model_vector_claim(struct model *model, uint16_t vector)
     return arrived;
 }
 
-void model_interrupt_posted(struct model *model, const struct model_cq *cq, bool was_empty)
+/* An interrupt tells of all entries of the queue. */
+static void send_interrupt(struct model *model, struct model_cq *cq)
+{
+    cq->held = 0;
+    cq->holds++;
+    if (model->msix) {
+        model_vector_send(model, cq->vector);
+    }
+    model->interrupt_status = true;
+    model_update_line(model);
+}
+
+/* What is held back for the queue goes out, if it has not gone meanwhile. */
+static void end_hold(void *arg, uint64_t place)
+{
+    struct model *model = arg;
+    struct model_cq *cq = &model->cqs[(uint32_t)place];
+
+    if (cq->exists && cq->held != 0 && cq->holds == place >> 32) {
+        send_interrupt(model, cq);
+    }
+}
+
+/* Interrupt coalescing, as Set Features 08h has it. True: not yet. */
+static bool holds_back(struct model *model, struct model_cq *cq)
+{
+    if (cq == &model->cqs[0] || model->timing.coalesce_entries <= 1) {
+        return false;
+    }
+    if (++cq->held == 1) {
+        event_add(world.now_ns + model->timing.coalesce_ns, end_hold, model,
+                  (uint64_t)cq->holds << 32 | (uint64_t)(cq - model->cqs));
+    }
+    return cq->held < model->timing.coalesce_entries;
+}
+
+void model_interrupt_posted(struct model *model, struct model_cq *cq, bool was_empty)
 {
     if (!cq->interrupts) {
         return;
     }
-    if (model->msix) {
-        model_vector_send(model, cq->vector);
-    }
     if (was_empty) {
         model->pending_queues++;
     }
-    model->interrupt_status = true;
-    model_update_line(model);
+    if (!holds_back(model, cq)) {
+        send_interrupt(model, cq);
+    }
 }
 
 bool model_count_leaked(const struct model *model)
@@ -144,6 +197,7 @@ void model_line_complete(struct model_line *line)
     line->in_service = false;
     if (line->kind == MODEL_LINE_LEVEL && line->high != 0) {
         line->pending = true;
+        tell_line(line);
     }
 }
 

@@ -47,6 +47,7 @@ void model_open_cq(struct model *model, uint32_t id, uint64_t address, uint32_t 
         .written = allocate(entries, sizeof(struct model_written)),
         .seen_entry = UINT32_MAX,
     };
+    model->cq_end = id >= model->cq_end ? id + 1 : model->cq_end;
     model_check_emptied(ring, entries);
     for (uint32_t i = 0; i < entries; i++) {
         if ((ring[i].status & NVME_CQE_PHASE) != 0) {
@@ -186,83 +187,15 @@ void model_answer(struct model *model, const struct model_pending *pending,
     model_post_entry(model, sq->cqid, entry);
 }
 
-static void take_pending(struct model *model, uint32_t index, struct model_pending *taken)
-{
-    if (index >= model->pending_count) {
-        abort();
-    }
-    *taken = model->pending[index];
-    model->pending_count--;
-    world_note(model, "ends: SQ, cid", taken->sqid, NVME_GET(NVME_CDW0_CID, taken->command.cdw0),
-               0);
-    memmove(&model->pending[index], &model->pending[index + 1],
-            (model->pending_count - index) * sizeof(*taken));
-}
-
-void model_step_one(struct model *model, uint32_t index)
-{
-    struct model_pending taken;
-
-    take_pending(model, index, &taken);
-    model->clean_epoch = taken.clean_epoch;
-    if (taken.sqid == 0) {
-        model_answer(model, &taken, model_execute_admin(model, &taken.command));
-    } else {
-        model_answer(model, &taken, model_execute_io(model, &taken.command));
-    }
-}
-
-void model_fail_one(struct model *model, uint32_t index, uint16_t status)
-{
-    struct model_pending taken;
-
-    take_pending(model, index, &taken);
-    model_answer(model, &taken, (struct model_answer){.status = status});
-}
-
-uint32_t model_step(struct model *model, uint32_t count)
-{
-    uint32_t index = 0;
-    uint32_t executed = 0;
-
-    while (executed < count && index < model->pending_count) {
-        if (model->pending[index].hangs) {
-            index++;
-        } else {
-            model_step_one(model, index);
-            executed++;
-        }
-    }
-    return executed;
-}
-
-void model_end_pending_of(struct model *model, uint32_t sqid)
-{
-    uint32_t index = 0;
-
-    while (index < model->pending_count) {
-        struct model_pending *pending = &model->pending[index];
-        struct model_pending taken;
-
-        if (pending->sqid != sqid) {
-            index++;
-        } else if (pending->hangs || model->delete_drops ||
-                   model_cq_full(model, model->sqs[sqid].cqid)) {
-            take_pending(model, index, &taken);
-        } else if (model->delete_finishes) {
-            model_step_one(model, index);
-        } else {
-            model_fail_one(model, index, 0x008);
-        }
-    }
-}
-
 /* What every command must be, whatever it does. */
-static void check_command(struct model_sq *sq, uint32_t entry, const struct nvme_command *command)
+static void check_command(const struct model *model, struct model_sq *sq, uint32_t entry,
+                          const struct nvme_command *command)
 {
     uint32_t cid = (uint32_t)NVME_GET(NVME_CDW0_CID, command->cdw0);
 
-    if (memcmp(&sq->shadow[entry], command, sizeof(*command)) != 0) {
+    if (world.coherent) {
+        /* What the hart has stored is there. */
+    } else if (memcmp(&sq->shadow[entry], command, sizeof(*command)) != 0) {
         world_find("a command was changed after it was cleaned for the device");
     } else if (sq->clean_epoch[entry] == world.doorbell_barriers) {
         world_find("a doorbell without a barrier after the command it rings for");
@@ -273,7 +206,7 @@ static void check_command(struct model_sq *sq, uint32_t entry, const struct nvme
     if (cid == 0xffff) {
         world_find("command id 0xffff is issued");
     }
-    if ((sq->busy[cid / 8] >> cid % 8 & 1) != 0) {
+    if (!model->ids_repeat && (sq->busy[cid / 8] >> cid % 8 & 1) != 0) {
         world_find("command id %#x is in flight already", cid);
     }
     sq->busy[cid / 8] |= (uint8_t)(1U << cid % 8);
@@ -284,7 +217,9 @@ static void fetch(struct model *model, uint32_t id)
     struct model_sq *sq = &model->sqs[id];
 
     while (sq->head != sq->tail) {
-        struct model_pending *pending = &model->pending[model->pending_count];
+        bool flies = model->timing.on && id != 0;
+        struct model_pending fetched;
+        struct model_pending *pending = flies ? &fetched : &model->pending[model->pending_count];
         const struct nvme_command *ring = world_host(sq->address);
 
         if (model->pending_count == MODEL_PENDING) {
@@ -297,7 +232,7 @@ static void fetch(struct model *model, uint32_t id)
         };
         world_note(model, "fetch: SQ, cid, op", id, NVME_GET(NVME_CDW0_CID, pending->command.cdw0),
                    NVME_GET(NVME_CDW0_OPCODE, pending->command.cdw0));
-        check_command(sq, sq->head, &pending->command);
+        check_command(model, sq, sq->head, &pending->command);
         if (id != 0 && model->hang_next != 0) {
             model->hang_next--;
             pending->hangs = true;
@@ -305,9 +240,12 @@ static void fetch(struct model *model, uint32_t id)
         if (id == 0 && model->admin_silent) {
             pending->hangs = true;
         }
-        model->pending_count++;
+        model->pending_count += !flies;
         sq->fetched++;
-        sq->head = (sq->head + 1) % sq->entries;
+        sq->head = sq->head + 1 == sq->entries ? 0 : sq->head + 1;
+        if (flies) {
+            model_begin_flight(model, pending);
+        }
     }
 }
 
@@ -321,7 +259,7 @@ static void run(struct model *model, uint32_t id)
                 return;
             }
         }
-    } else if (!model->on_demand) {
+    } else if (!model->on_demand && !model->timing.on) {
         model_step(model, UINT32_MAX);
     }
 }
@@ -363,8 +301,12 @@ static void ring_cq(struct model *model, uint32_t id, uint32_t value)
             model->pending_extra--;
         }
     }
-    model_check_given_back(cq, value);
+    if (!world.coherent) {
+        model_check_given_back(cq, value);
+    }
     cq->head = value;
+    held -= given;
+    cq->held = cq->held < held ? cq->held : held;
     model_interrupt_rung(model, cq);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "model.h"
 
 #define WORLD_START_NS UINT64_C(1000000000)
@@ -30,6 +31,7 @@ void world_reset(void)
     world.now_ns = WORLD_START_NS;
     world.relax_ns = WORLD_RELAX_NS;
     world.page_bytes = 4096;
+    event_reset();
 }
 
 void world_arrive(void)

@@ -73,6 +73,7 @@ struct world {
     uint32_t hart;               /* who acts, where several do; tests set it */
     bool knows_hart;             /* the port tells it to the engine; tests set it */
     bool knows_irq;              /* likewise whether interrupts are off */
+    bool coherent;               /* no cache maintenance is owed; tests set it */
     const uint8_t *arena;        /* the DMA region of WORLD_PAGED; tests set it */
     size_t arena_bytes;
     unsigned long irq_depth; /* hal_irq_save without its restore */

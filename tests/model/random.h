@@ -2,8 +2,8 @@
 /*
  * The one source of chance of a simulation: the same seed gives the same run.
  */
-#ifndef SIM_RANDOM_H
-#define SIM_RANDOM_H
+#ifndef MODEL_RANDOM_H
+#define MODEL_RANDOM_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// PCI, MSI-X and the IOMMU of a machine whose functions are the models: nothing is found, all of it
+// is known. See devices.h and the headers of platform/virt/.
+#include "devices.h"
+
+#include "bus.h"
+#include "harts.h"
+#include "iommu.h"
+#include "msix.h"
+#include "profile.h"
+#include "start.h"
+
+enum { VECTORS = 65, FIRST_SOURCE = 1, FIRST_SLOT = 1 };
+
+#define CLASS_NVME 0x010802u
+
+struct device devices[WORLD_MODELS_MAX];
+uint32_t device_count;
+
+static struct machine the_machine;
+
+void devices_init(void)
+{
+    const struct profile *profile = &the_profile;
+    uint64_t blocks = (profile->namespace_mib << 20) >> profile->block_shift;
+
+    world_reset();
+    world.coherent = true;
+    device_count = (uint32_t)profile->controllers;
+    the_machine.timebase_hz = 1000000000;
+    the_machine.hart_count = (uint32_t)profile->harts;
+    for (uint32_t i = 0; i < device_count; i++) {
+        struct model *model = model_new_bare();
+        struct model_timing timing = profile->timing;
+
+        timing.seed += i;
+        model_set_empty_namespace(model, 1, (uint8_t)profile->block_shift, blocks);
+        model_set_timing(model, &timing);
+        model->namespaces[0].nmic = 1;
+        model->cmic = 2;
+        model->cntlid = (uint16_t)(i + 1);
+        model->posted = profile->posted_ns != 0;
+        model->ids_repeat = true;
+        model->message = device_message;
+        model->line = &devices[i].line;
+        devices[i].model = model;
+        devices[i].line_hart = HART_LIMIT;
+        devices[i].line.kind = profile->edges ? MODEL_LINE_EDGE : MODEL_LINE_LEVEL;
+        devices[i].line.raised = device_raised;
+    }
+}
+
+const struct machine *machine_get(void)
+{
+    return &the_machine;
+}
+
+// ---- PCI ---------------------------------------------------------------------------------------
+
+static struct model *model_of(const struct pci_function *function)
+{
+    return devices[function->device - FIRST_SLOT].model;
+}
+
+unsigned pci_scan(const struct machine *machine, struct pci_function *functions, unsigned capacity)
+{
+    (void)machine;
+    for (uint32_t i = 0; i < device_count && i < capacity; i++) {
+        functions[i] = (struct pci_function){
+            .device = (uint8_t)(FIRST_SLOT + i),
+            .vendor = 0x1b36,
+            .class_code = CLASS_NVME,
+            .bars[0] = {.base = (uintptr_t)devices[i].model->bar,
+                        .size = devices[i].model->bar_bytes},
+            .irq = {.source = FIRST_SOURCE + i, .trigger = MACHINE_TRIGGER_HIGH},
+        };
+    }
+    return device_count;
+}
+
+void pci_decode(const struct pci_function *function)
+{
+    (void)function;
+}
+
+void pci_enable(const struct pci_function *function)
+{
+    model_allow_dma(model_of(function));
+}
+
+void pci_disable(const struct pci_function *function)
+{
+    model_of(function)->bus_master = false;
+}
+
+uint16_t pci_config_read16(const struct pci_function *function, unsigned offset)
+{
+    hart_delay(the_profile.read_ns);
+    bus_enter();
+    return offset == PCI_STATUS && model_level_read(model_of(function)) ? PCI_STATUS_INTERRUPT : 0;
+}
+
+void pci_config_write16(const struct pci_function *function, unsigned offset, uint16_t value)
+{
+    (void)function;
+    (void)offset;
+    (void)value;
+}
+
+bool iommu_open(const struct machine *machine, const struct pci_function *functions, unsigned count)
+{
+    (void)machine;
+    (void)functions;
+    (void)count;
+    return true;
+}
+
+const char *iommu_hint(const struct machine *machine, const struct pci_function *functions,
+                       unsigned count)
+{
+    (void)machine;
+    (void)functions;
+    (void)count;
+    return "";
+}
+
+// ---- MSI-X: the table is the device's place ----------------------------------------------------
+
+static struct device *device_of(const struct msix *msix)
+{
+    return (struct device *)(uintptr_t)msix->table;
+}
+
+bool msix_enable(const struct pci_function *function, struct msix *msix)
+{
+    struct device *device = &devices[function->device - FIRST_SLOT];
+
+    device->model->msix = true;
+    for (uint32_t vector = 0; vector < VECTORS; vector++) {
+        device->model->vectors[vector] = (struct model_vector){.masked = true};
+    }
+    msix->table = (volatile uint32_t *)(uintptr_t)device;
+    msix->vector_count = VECTORS;
+    return true;
+}
+
+void msix_disable(const struct pci_function *function)
+{
+    model_of(function)->msix = false;
+}
+
+void msix_set_message(const struct msix *msix, uint32_t vector, uint64_t address, uint32_t data)
+{
+    device_of(msix)->messages[vector].hart = (uint32_t)address;
+    device_of(msix)->messages[vector].identity = data;
+}
+
+void msix_mask(const struct msix *msix, uint32_t vector, bool masked)
+{
+    hart_delay(the_profile.write_ns);
+    bus_enter();
+    model_vector_mask(device_of(msix)->model, (uint16_t)vector, masked);
+    bus_deliver(device_of(msix)->model);
+}

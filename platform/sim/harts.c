@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT
+// Harts as coroutines, their order in virtual time, and the interrupts of the one that runs.
+// The earliest of the harts that are awake runs; events that are due before its time happen on its
+// stack. Between two points at which harts give way a hart's instructions cost time but nobody can
+// see where it is.
+#include "harts.h"
+
+#include <stdio.h>
+
+#include "board.h"
+#include "cost.h"
+#include "event.h"
+#include "heap.h"
+#include "profile.h"
+#include "switch.h"
+#include "trap.h"
+
+enum { STACK_BYTES = 256 * 1024 };
+
+struct harts the_harts;
+
+// The current call of harts_run.
+static struct {
+    void (*function)(void *arg, unsigned index);
+    void *arg;
+    uint64_t round;
+    unsigned count;
+    unsigned running;
+} run;
+
+static void (*ipi_sender)(unsigned index);
+
+void harts_init(unsigned count)
+{
+    the_harts.count = count;
+    the_harts.self = &the_harts.all[0];
+    the_harts.others_steps = HART_NEVER;
+    the_harts.instruction_steps = (the_profile.instruction_ps << HART_STEPS_SHIFT) / 1000;
+    for (unsigned i = 0; i < count; i++) {
+        the_harts.all[i] = (struct hart){
+            .index = i,
+            .asleep = i != 0,
+            .running = i == 0,
+            .enabled = CSR_SIE_SOFTWARE | CSR_SIE_EXTERNAL,
+        };
+    }
+}
+
+// ---- who runs ----------------------------------------------------------------------------------
+
+static uint64_t event_steps(void)
+{
+    return event_next_ns == UINT64_MAX ? HART_NEVER : event_next_ns << HART_STEPS_SHIFT;
+}
+
+uint64_t hart_horizon(void)
+{
+    uint64_t steps = event_steps();
+
+    return steps < the_harts.others_steps ? steps : the_harts.others_steps;
+}
+
+// The earliest hart that is awake; NULL: all sleep. *next_steps is the time of the next after it.
+static struct hart *find_first(uint64_t *next_steps)
+{
+    struct hart *first = NULL;
+
+    *next_steps = HART_NEVER;
+    for (unsigned i = 0; i < the_harts.count; i++) {
+        struct hart *hart = &the_harts.all[i];
+
+        if (hart->asleep) {
+            continue;
+        }
+        if (first == NULL || hart->now_steps < first->now_steps) {
+            *next_steps = first != NULL ? first->now_steps : *next_steps;
+            first = hart;
+        } else if (hart->now_steps < *next_steps) {
+            *next_steps = hart->now_steps;
+        }
+    }
+    return first;
+}
+
+static void go_on_with(struct hart *hart)
+{
+    struct hart *self = the_harts.self;
+
+    if (hart != self) {
+        the_harts.self = hart;
+        context_switch(&self->stack, hart->stack);
+    }
+}
+
+// Until the calling hart is awake and the earliest, and nothing is due before its time.
+static void give_way(void)
+{
+    struct hart *self = the_harts.self;
+
+    for (;;) {
+        uint64_t next_steps;
+        struct hart *first = find_first(&next_steps);
+
+        if (event_steps() <= (first != NULL ? first->now_steps : HART_NEVER - 1)) {
+            event_run();
+            continue;
+        }
+        if (first == NULL) {
+            printf("error: every hart sleeps, and nothing will wake one\n");
+            machine_exit(1);
+        }
+        the_harts.others_steps = next_steps;
+        if (first == self) {
+            return;
+        }
+        go_on_with(first);
+    }
+}
+
+// ---- interrupts --------------------------------------------------------------------------------
+
+static void take_ipi(struct hart *self)
+{
+    hart_charge(COST_IPI);
+    if (self->ipi_handler != NULL) {
+        self->ipi_handler(self->ipi_arg);
+    }
+}
+
+// External interrupts come first, then IPIs, then the timer: as trap_entry.S and the handlers do.
+static void take_traps(struct hart *self)
+{
+    while (self->interrupts_on && (self->pending & self->enabled) != 0) {
+        uint64_t pending = self->pending & self->enabled;
+
+        self->interrupts_on = false;
+        hart_charge(COST_TRAP);
+        hart_delay(the_profile.trap_ns);
+        if ((pending & CSR_SIE_EXTERNAL) != 0) {
+            external_interrupt();
+        } else if ((pending & CSR_SIE_SOFTWARE) != 0) {
+            self->pending &= ~CSR_SIE_SOFTWARE;
+            take_ipi(self);
+        } else {
+            timer_interrupt();
+        }
+        self->interrupts_on = true;
+        give_way();
+    }
+}
+
+void hart_sync(void)
+{
+    struct hart *self = the_harts.self;
+
+    if (self->now_steps >= hart_horizon()) {
+        give_way();
+        if (self->interrupts_on && (self->pending & self->enabled) != 0) {
+            take_traps(self);
+        }
+    }
+}
+
+void hart_raise(struct hart *hart, uint64_t pending)
+{
+    uint64_t now_steps = world.now_ns << HART_STEPS_SHIFT;
+
+    hart->pending |= pending;
+    if (hart->asleep && hart->running && (hart->pending & hart->enabled) != 0) {
+        hart->asleep = false;
+        if (hart->now_steps < now_steps) {
+            hart->now_steps = now_steps;
+        }
+        if (hart != the_harts.self && hart->now_steps < the_harts.others_steps) {
+            the_harts.others_steps = hart->now_steps;
+        }
+    }
+}
+
+void hart_lower(struct hart *hart, uint64_t pending)
+{
+    hart->pending &= ~pending;
+}
+
+static void charge_csr(void)
+{
+    hart_charge(COST_PROTECT);
+    hart_delay(the_profile.csr_ns);
+}
+
+uint64_t irq_save(void)
+{
+    uint64_t saved = the_harts.self->interrupts_on;
+
+    charge_csr();
+    the_harts.self->interrupts_on = false;
+    return saved;
+}
+
+void irq_restore(uint64_t saved)
+{
+    if (saved != 0) {
+        irq_enable();
+    }
+}
+
+void irq_enable(void)
+{
+    struct hart *self = the_harts.self;
+
+    charge_csr();
+    self->interrupts_on = true;
+    hart_sync();
+    take_traps(self);
+}
+
+void irq_disable(void)
+{
+    charge_csr();
+    the_harts.self->interrupts_on = false;
+}
+
+bool irq_enabled(void)
+{
+    return the_harts.self->interrupts_on;
+}
+
+// ---- what programs ask -------------------------------------------------------------------------
+
+uint64_t csr_read_sip(void)
+{
+    hart_charge(COST_CLOCK);
+    hart_sync();
+    return the_harts.self->pending;
+}
+
+uint64_t csr_read_instret(void)
+{
+    return the_harts.self->instructions;
+}
+
+uint64_t csr_time(void)
+{
+    hart_charge(COST_CLOCK);
+    hart_delay(the_profile.clock_ns);
+    return the_harts.self->now_steps >> HART_STEPS_SHIFT;
+}
+
+unsigned hart_count(void)
+{
+    return the_harts.count;
+}
+
+uint64_t hart_id(unsigned index)
+{
+    return index;
+}
+
+uint64_t hart_idle_ns(unsigned index)
+{
+    return the_harts.all[index].idle_ticks;
+}
+
+void hart_relax(void)
+{
+    hart_charge(COST_LOOK);
+    hart_sync();
+}
+
+void hart_wait(void)
+{
+    struct hart *self = the_harts.self;
+    uint64_t before = csr_time();
+
+    hart_sync();
+    if ((self->pending & self->enabled) == 0) {
+        self->asleep = true;
+        give_way();
+        hart_delay(the_profile.wake_ns);
+    }
+    self->idle_ticks += csr_time() - before;
+}
+
+// ---- work for all harts ------------------------------------------------------------------------
+
+// A secondary's life, as in platform/riscv64/harts.c. A call it is no part of is only noted.
+static void hart_main(void)
+{
+    struct hart *self = the_harts.self;
+
+    for (;;) {
+        if (self->work_seen == run.round) {
+            hart_wait();
+            irq_enable();
+            irq_disable();
+            continue;
+        }
+        self->work_seen = run.round;
+        if (self->index >= run.count) {
+            continue;
+        }
+        irq_enable();
+        run.function(run.arg, self->index);
+        irq_disable();
+        if (--run.running == 0) {
+            hart_send_ipi(0);
+        }
+    }
+}
+
+static int start_hart(struct hart *hart)
+{
+    uint8_t *stack = heap_take(STACK_BYTES, 16);
+
+    if (stack == NULL) {
+        printf("harts: no memory for the stack of hart %u\n", hart->index);
+        return -2;
+    }
+    hart->stack = context_prepare(stack + STACK_BYTES, hart_main);
+    hart->work_seen = run.round;
+    hart->now_steps = the_harts.self->now_steps;
+    hart->running = true;
+    return 0;
+}
+
+int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
+{
+    if (count == 0 || count > the_harts.count) {
+        return -1;
+    }
+    for (unsigned i = 1; i < count; i++) {
+        if (!the_harts.all[i].running && start_hart(&the_harts.all[i]) != 0) {
+            return -2;
+        }
+    }
+    run.function = function;
+    run.arg = arg;
+    run.count = count;
+    run.running = count;
+    run.round++;
+    for (unsigned i = 1; i < count; i++) {
+        hart_send_ipi(i);
+    }
+    function(arg, 0);
+    run.running--;
+    irq_disable();
+    while (run.running != 0) {
+        hart_wait();
+        irq_enable();
+        irq_disable();
+    }
+    irq_enable();
+    return 0;
+}
+
+void hart_attach_ipi(void (*handler)(void *arg), void *arg)
+{
+    the_harts.self->ipi_handler = handler;
+    the_harts.self->ipi_arg = arg;
+}
+
+static void ipi_due(void *arg, uint64_t value)
+{
+    (void)value;
+    hart_raise(arg, CSR_SIE_SOFTWARE);
+}
+
+void hart_send_ipi_now(unsigned index)
+{
+    struct hart *self = the_harts.self;
+
+    hart_charge(the_profile.messages ? COST_REGISTER : COST_SBI + COST_SBI_HART * the_harts.count);
+    hart_sync();
+    event_add((self->now_steps >> HART_STEPS_SHIFT) + the_profile.ipi_ns, ipi_due,
+              &the_harts.all[index], 0);
+}
+
+void hart_set_ipi_sender(void (*send)(unsigned index))
+{
+    ipi_sender = send;
+}
+
+void hart_send_ipi(unsigned index)
+{
+    (ipi_sender != NULL ? ipi_sender : hart_send_ipi_now)(index);
+}
