@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from unittest import mock
 
+from support import HUNG_S
 from fake_results import ENVIRONMENT, fake_result
 
 from report import answer
@@ -150,7 +151,7 @@ class Browser(Drawn):
                 "--virtual-time-budget=3000", f"--user-data-dir={self.folder / 'profile'}",
                 "--dump-dom", page.as_uri(),
             ],
-            capture_output=True, text=True, check=False, timeout=120,
+            capture_output=True, text=True, check=False, timeout=HUNG_S,
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("</html>", done.stdout)

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"
 from qemu.backing import parse_backing  # noqa: E402
 from qemu.guest import Guest, run_guest  # noqa: E402
 from qemu.machine import Machine, UsageError  # noqa: E402
+from nvme_guest import TIMEOUT_S  # noqa: E402
 
 ODD_BYTES = (3 << 20) + 4096  # like no other file that QEMU has open
 
@@ -45,7 +46,8 @@ class Case:
             raise
         direct: set[bool] = set()
         arguments = ("crc", "lba=0", f"count={self.size_bytes // 512}", "harts=2")
-        with Guest(Machine("nvme", arguments, harts=2, backing=backing)) as guest:
+        machine = Machine("nvme", arguments, harts=2, backing=backing, timeout_s=TIMEOUT_S)
+        with Guest(machine) as guest:
             for _ in guest.lines():
                 direct |= open_ways(guest.pid, self.size_bytes)
             result = guest.finish()
@@ -89,7 +91,8 @@ class FormatCase:
         with tempfile.TemporaryDirectory() as folder:
             image, raw = Path(folder, "image"), Path(folder, "raw")
             run_tool("create", "-q", "-f", self.format, str(image), "8M")
-            result = run_guest(Machine("hello", harts=1, backing=f"{image},format={self.format}"))
+            result = run_guest(Machine("hello", harts=1, backing=f"{image},format={self.format}",
+                                       timeout_s=TIMEOUT_S))
             if result.status:
                 raise RuntimeError("\n".join([result.reason, result.stderr, *result.tail]))
             run_tool("convert", "-f", self.format, "-O", "raw", str(image), str(raw))

@@ -15,9 +15,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from qemu.guest import run_guest  # noqa: E402
 from qemu.machine import Machine  # noqa: E402
-from nvme_guest import Case, Failure, check  # noqa: E402
+from nvme_guest import TIMEOUT_S, Case, Failure, check  # noqa: E402
 
-TIMEOUT_S = 60.0
 RATE = 500
 ROUNDS = 3
 BOOTS = 5

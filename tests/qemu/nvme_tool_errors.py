@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from nvme_guest import ROOT, check, crc, nvme
+from nvme_guest import ROOT, TIMEOUT_S, check, crc, nvme
 
 # ---- Devices -----------------------------------------------------------------------------------
 
@@ -97,6 +97,7 @@ def exit_statuses() -> None:
         (124, ["--backing", "null:4096g", "--timeout", "1"]),
     ):
         command = [sys.executable, str(ROOT / "scripts/run.py"), "nvme", "crc", *arguments]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         words = (answer.stdout + answer.stderr).splitlines()
         check(answer.returncode == status, f"status {answer.returncode}, not {status}", words)

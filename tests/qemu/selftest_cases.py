@@ -18,12 +18,11 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from qemu.guest import Result, run_guest  # noqa: E402
 from qemu.machine import BUILD, Machine, device  # noqa: E402
-from nvme_guest import Row, mdts_largest, pairwise, product  # noqa: E402
+from nvme_guest import TIMEOUT_S, Row, mdts_largest, pairwise, product  # noqa: E402
 
 LOGS = BUILD / "logs"
 FIRMWARE_LAST = "Boot HART MEDELEG"
 DISK = "ram:64m"
-TIMEOUT_S = 120.0
 
 MATRIX: dict[str, Sequence[object]] = {
     "harts": (1, 2, 4, 8),
@@ -135,7 +134,8 @@ def selftest(name: str, words: str, crashes: int = 0, says: str = "", **fields: 
 def unreached() -> Tally:
     """An interrupt line to a hart that its controller does not reach is refused in words."""
     machine = Machine(
-        "selftest", ["test=unreached"], harts=2, sockets=2, irqchip="aplic", backing=DISK
+        "selftest", ["test=unreached"], harts=2, sockets=2, irqchip="aplic", backing=DISK,
+        timeout_s=TIMEOUT_S,
     )
     console, result = boot(machine)
     tally = count_lines(console, result, skips=False)

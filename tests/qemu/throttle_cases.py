@@ -17,7 +17,7 @@ import time
 
 from qemu.guest import Guest, Result
 from qemu.machine import Machine
-from nvme_guest import Case, Failure, check, folder, nvme
+from nvme_guest import TIMEOUT_S, Case, Failure, check, folder, nvme
 
 BATCH = 8
 LET_THROUGH = 5  # four seconds between the first and the last
@@ -90,7 +90,7 @@ def run_throttled(app: str, words: str, lifts: bool) -> tuple[Result, list[str]]
         app,
         words.split(),
         harts=1,
-        timeout_s=90.0,
+        timeout_s=TIMEOUT_S,
         namespace={"id": NAMESPACE},
         qemu_args=["-S", "-qmp", f"unix:{path},server=on,wait=off"],
     )

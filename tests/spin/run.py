@@ -36,7 +36,7 @@ DEPTH_MAX = 10_000  # the deepest gets to 348; pan takes and clears memory for a
 HASH_BITS = {True: 18, False: 22}  # by `fails`: a seeded bug is found early
 # The states of a long search, in large pages.
 ENVIRONMENT = os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-SECONDS_MAX = 300
+SECONDS_MAX = 600
 TRAIL_LINES = 30
 
 
