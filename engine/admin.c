@@ -79,12 +79,15 @@ static enum nvme_error await(struct nvme_controller *controller)
     }
 }
 
-/* So that a claim that finds something, and asks for notes only, looks why the line is closed. */
-static void note_admin(struct nvme_source *line, uint32_t closed)
+/*
+ * So that an interrupt that finds something, and looks at the checks only, sees why the line is
+ * closed.
+ */
+static void set_admin_check(struct nvme_source *line, uint32_t closed)
 {
-    line->notes &= ~(uint32_t)NVME_NOTE_ADMIN;
+    line->checks &= ~(uint32_t)NVME_CHECK_ADMIN;
     if ((closed & NVME_CLOSED_ADMIN) != 0) {
-        line->notes |= (uint32_t)NVME_NOTE_ADMIN;
+        line->checks |= (uint32_t)NVME_CHECK_ADMIN;
     }
 }
 
@@ -111,14 +114,14 @@ unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reas
     }
     check_outside_done(controller);
     nvme_source_close(&controller->line, reason);
-    note_admin(&controller->line, reason);
+    set_admin_check(&controller->line, reason);
     return irq;
 }
 
 void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigned long irq)
 {
     /* Before it opens: the first claim may come at once. */
-    note_admin(&controller->line, controller->line.closed & ~reason);
+    set_admin_check(&controller->line, controller->line.closed & ~reason);
     nvme_source_open(&controller->line, reason);
     hal_irq_restore(irq);
 }

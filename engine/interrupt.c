@@ -131,7 +131,7 @@ uint32_t nvme_vector_handle(struct nvme_queue *queue)
     }
     if (found == 0) {
         nvme_source_empty(source, queue->id, nvme_source_moved(source, nvme_queue_useful(queue)));
-    } else if (source->notes != 0) {
+    } else if (source->checks != 0) {
         nvme_source_handled(source);
     }
     return found;
@@ -166,17 +166,17 @@ static NVME_INLINE bool look_again(struct nvme_controller *const *controllers, u
 
 static NVME_INLINE void handled(struct nvme_controller *controller)
 {
-    if (controller->line.notes != 0) {
+    if (controller->line.checks != 0) {
         nvme_source_handled(&controller->line);
     }
 }
 
 /* The claims were for somebody: cycles of the others that found nothing are no storm. */
-static void forget_empty(struct nvme_controller *const *controllers, uint32_t count)
+static void end_streaks(struct nvme_controller *const *controllers, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (controllers[i]->config.shared) {
-            nvme_source_forget(&controllers[i]->line);
+            nvme_source_end_streak(&controllers[i]->line);
         }
     }
 }
@@ -193,7 +193,7 @@ static NVME_INLINE uint32_t handle_cycles(struct nvme_controller *const *control
     uint32_t others = 0;
 
     if (count > 1 && progressed(controllers, count)) {
-        forget_empty(controllers, count);
+        end_streaks(controllers, count);
     }
     for (uint32_t i = 0; i < count; i++) {
         if (controllers[i]->config.shared) {
@@ -205,7 +205,7 @@ static NVME_INLINE uint32_t handle_cycles(struct nvme_controller *const *control
         others = end_masked(controllers, count, others, false);
     }
     if (others != 0) {
-        forget_empty(controllers, count);
+        end_streaks(controllers, count);
     }
     for (uint32_t i = 0; i < count; i++) {
         if (controllers[i]->config.shared) {
@@ -279,7 +279,7 @@ uint32_t nvme_irq_handle(struct nvme_controller *const *controllers, uint32_t co
 void nvme_irq_other_device(struct nvme_controller *const *controllers, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        nvme_source_forget(&controllers[i]->line);
+        nvme_source_end_streak(&controllers[i]->line);
     }
 }
 

@@ -132,13 +132,13 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
 void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mode mode);
 void nvme_source_disconnect(struct nvme_queue *queue);
 
-/* Claims before now are no steps towards a storm. */
-static inline void nvme_source_forget(struct nvme_source *source)
+/* Interrupts before now are no steps towards a storm. */
+static inline void nvme_source_end_streak(struct nvme_source *source)
 {
-    source->notes &= (uint32_t)(NVME_NOTE_HYBRID | NVME_NOTE_ADMIN);
+    source->checks &= (uint32_t)(NVME_CHECK_HYBRID | NVME_CHECK_ADMIN);
 }
 
-/* The end of a claim that found completions, if the source has notes. */
+/* The end of a claim that found completions, if the source has checks. */
 NVME_COLD void nvme_source_handled(struct nvme_source *source);
 
 /*

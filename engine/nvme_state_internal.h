@@ -62,10 +62,10 @@ struct nvme_source {
     uint64_t empty_claims; /* of these, without a completion on the whole line */
     uint64_t openings;     /* of the mask: an interrupt may be due since then only */
     uint64_t useful;       /* completions of its queues at the last claim that found nothing */
-    uint64_t streak_ns;    /* when the claims of NVME_NOTE_EMPTY began */
+    uint64_t streak_ns;    /* when the empty streak began */
     uint64_t pardon_ns;    /* when the storm is forgiven */
     uint32_t closed;       /* enum nvme_closed: why it is masked, 0 if it is open */
-    uint32_t notes;        /* NVME_NOTE_: 0 if there is nothing to do at the end of a claim */
+    uint32_t checks;       /* NVME_CHECK_: what the end of an interrupt looks at, 0 if nothing */
     uint32_t queues;       /* open ones with interrupts on */
     uint32_t owner;        /* of these queues */
     uint32_t storms;       /* since the controller was opened */
@@ -92,9 +92,9 @@ struct nvme_cycle {
     bool progressed; /* a cycle has found something since the IRQ hart looked here */
 };
 
-#define NVME_NOTE_EMPTY NVME_BITS(15, 0)   /* claims in a row that found nothing */
-#define NVME_NOTE_HYBRID NVME_BITS(16, 16) /* closed where polling is worth it */
-#define NVME_NOTE_ADMIN NVME_BITS(31, 31)  /* its controller is administered: no claim may come */
+#define NVME_CHECK_EMPTY_STREAK NVME_BITS(15, 0) /* empty interrupts in a row */
+#define NVME_CHECK_HYBRID NVME_BITS(16, 16)      /* closed where polling is worth it */
+#define NVME_CHECK_ADMIN NVME_BITS(31, 31)       /* administered: no interrupt may come */
 
 /* What an owner in hybrid mode has learned of its waits, and the one that goes on. See hybrid.c. */
 struct nvme_wait {

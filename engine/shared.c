@@ -50,7 +50,7 @@ static uint64_t choose_members(struct nvme_controller *controller)
     struct nvme_cycle *cycle = &controller->cycle;
     struct nvme_queue *admin = &controller->admin;
 
-    if (NVME_GET(NVME_NOTE_EMPTY, controller->line.notes) == 0) {
+    if (NVME_GET(NVME_CHECK_EMPTY_STREAK, controller->line.checks) == 0) {
         return __atomic_load_n(&cycle->active, __ATOMIC_RELAXED);
     }
     if (nvme_queue_ready(admin)) {

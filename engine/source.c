@@ -35,7 +35,7 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
 static void put_in_force(struct nvme_source *source, enum nvme_mode mode)
 {
     NVME_POKE(&source->mode, (uint8_t)mode);
-    source->notes = mode == NVME_MODE_HYBRID ? (uint32_t)NVME_NOTE_HYBRID : 0;
+    source->checks = mode == NVME_MODE_HYBRID ? (uint32_t)NVME_CHECK_HYBRID : 0;
     if (source->controller->config.shared) {
         nvme_controller_send_ipis(source->controller);
     }
@@ -131,12 +131,12 @@ enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
 
 void nvme_source_handled(struct nvme_source *source)
 {
-    int32_t notes;
+    int32_t checks;
 
-    nvme_source_forget(source);
-    notes = (int32_t)source->notes; /* the sign is NVME_NOTE_ADMIN: one look for both */
-    if (notes <= 0) {
-        if (notes < 0) {
+    nvme_source_end_streak(source);
+    checks = (int32_t)source->checks; /* the sign is NVME_CHECK_ADMIN: one look for both */
+    if (checks <= 0) {
+        if (checks < 0) {
             nvme_source_check_claim(source);
         }
         return;
@@ -178,15 +178,15 @@ bool nvme_line_progressed(struct nvme_controller *controller)
 /* NVME_STORM_CLAIMS in a row, and in so short a time that they keep the hart from its work. */
 static bool is_storm(struct nvme_source *source, uint64_t now_ns)
 {
-    uint64_t claims = NVME_GET(NVME_NOTE_EMPTY, ++source->notes);
+    uint64_t empty_streak = NVME_GET(NVME_CHECK_EMPTY_STREAK, ++source->checks);
 
-    if (claims == 1) {
+    if (empty_streak == 1) {
         source->streak_ns = now_ns;
     }
-    if (claims < NVME_STORM_CLAIMS) {
+    if (empty_streak < NVME_STORM_CLAIMS) {
         return false;
     }
-    nvme_source_forget(source);
+    nvme_source_end_streak(source);
     return now_ns - source->streak_ns < NVME_STORM_PERIOD_NS;
 }
 
@@ -212,7 +212,7 @@ void nvme_source_empty(struct nvme_source *source, uint16_t queue_id, bool progr
 
     source->empty_claims++;
     if (progressed) {
-        nvme_source_forget(source);
+        nvme_source_end_streak(source);
         return;
     }
     /* A source that stays masked still has claims: of a shared line, or if it cannot be masked. */

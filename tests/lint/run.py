@@ -80,6 +80,7 @@ RETIRED = {
     "IRQ hart": r"home",
     "irq_protect": r"brackets",
     "progressed": r"got_on",
+    "checks, empty_streak": r"NVME_NOTE_\w+",
     "reap": r"nvme_queue_service",
     "handle": r"nvme_irq_service|nvme_vector_service|nvme_source_served\w*",
     "watchdog": r"nvme_queue_watch",

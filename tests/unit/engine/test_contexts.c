@@ -120,7 +120,7 @@ static void claims_around_administration_are_normal(void **state)
         fixture_submit(&fixture, 0, &outcome);
         assert_true(fixture_interrupts(&fixture) != 0);
         outcome_check_ok(&outcome, BLOCK);
-        assert_int_equal(fixture.controller->line.notes, 0); /* a claim stays short */
+        assert_int_equal(fixture.controller->line.checks, 0); /* a claim stays short */
     }
     fixture_finish(&fixture);
 }

@@ -110,7 +110,7 @@ static void storm_masks_its_vector_at_the_bound_and_not_before(void **state)
     fixture_finish(&fixture);
 }
 
-/* It says so once, and takes whatever still comes. Counts must not run into other notes. */
+/* It says so once, and takes whatever still comes. Counts must not run into other checks. */
 static void storm_that_cannot_be_masked_is_borne(void **state)
 {
     struct fixture fixture;
