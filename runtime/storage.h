@@ -78,7 +78,7 @@ struct storage_queue {
 };
 
 /* The handler of another device on one of our lines. True: it found something to do. */
-typedef bool storage_foreign(void *arg);
+typedef bool storage_other_device(void *arg);
 
 /* An interrupt and the controllers on it. */
 struct storage_line {
@@ -86,8 +86,8 @@ struct storage_line {
     uint32_t hart;
     size_t count;
     struct nvme_controller *controllers[STORAGE_CONTROLLERS_MAX];
-    storage_foreign *foreign; /* NULL: none */
-    void *foreign_arg;
+    storage_other_device *other_device; /* NULL: none */
+    void *other_device_arg;
 };
 
 /* Everything that is open. One per program, static. */
@@ -162,8 +162,8 @@ void storage_wait(struct storage_queue *queue);
  * that hart goes on. Detach a handler before you attach another. False: no such line.
  * Context: any hart, a thread.
  */
-bool storage_attach_foreign(struct storage *storage, struct machine_interrupt irq,
-                            storage_foreign *handler, void *arg);
+bool storage_attach_other_device(struct storage *storage, struct machine_interrupt irq,
+                                 storage_other_device *handler, void *arg);
 
 /* Writes a PCI address as 00:02.0: bus, device and function. */
 void storage_write_address(const struct pci_function *function, char text[STORAGE_ADDRESS_BYTES]);

@@ -47,14 +47,14 @@ static void crowded_line_handler(void *arg)
 static void mixed_line_handler(void *arg)
 {
     struct storage_line *line = arg;
-    /* One load: another hart may detach it. Pairs with storage_attach_foreign(). */
-    storage_foreign *foreign = __atomic_load_n(&line->foreign, __ATOMIC_ACQUIRE);
+    /* One load: another hart may detach it. Pairs with storage_attach_other_device(). */
+    storage_other_device *other_device = __atomic_load_n(&line->other_device, __ATOMIC_ACQUIRE);
     uint32_t count = (uint32_t)line_count(line);
     uint32_t found = nvme_irq_handle(line->controllers, count);
     uint32_t passes = PASSES_MAX;
 
-    while (foreign != NULL && passes-- != 0) {
-        bool other = foreign(line->foreign_arg);
+    while (other_device != NULL && passes-- != 0) {
+        bool other = other_device(line->other_device_arg);
 
         if (!other && found == 0) {
             return;
@@ -70,7 +70,7 @@ static void attach_handler(struct storage_line *line)
 {
     void (*handler)(void *arg) = line->count == 1 ? line_handler : crowded_line_handler;
 
-    wired_attach(line->irq, line->foreign != NULL ? mixed_line_handler : handler, line);
+    wired_attach(line->irq, line->other_device != NULL ? mixed_line_handler : handler, line);
 }
 
 static bool is_same(struct machine_interrupt a, struct machine_interrupt b)
@@ -203,8 +203,8 @@ void storage_route_lines(const struct storage *storage)
     }
 }
 
-bool storage_attach_foreign(struct storage *storage, struct machine_interrupt irq,
-                            storage_foreign *handler, void *arg)
+bool storage_attach_other_device(struct storage *storage, struct machine_interrupt irq,
+                                 storage_other_device *handler, void *arg)
 {
     struct storage_line *line = find_line(storage, irq);
 
@@ -214,9 +214,9 @@ bool storage_attach_foreign(struct storage *storage, struct machine_interrupt ir
     /* The source stays routed, because its hart may be between claim and complete: wired_route().
      * NULL leaves the argument as it is: the old handler may still be running. */
     if (handler != NULL) {
-        line->foreign_arg = arg;
+        line->other_device_arg = arg;
     }
-    __atomic_store_n(&line->foreign, handler, __ATOMIC_RELEASE);
+    __atomic_store_n(&line->other_device, handler, __ATOMIC_RELEASE);
     attach_handler(line);
     return true;
 }

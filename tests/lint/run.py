@@ -77,6 +77,7 @@ RETIRED = {
     "IPI": r"kick(s|ed|ing)?",
     "active": r"attention|attend(s|ed|ing)?",
     "unmatched": r"junk",
+    "other_device": r"nvme_irq_foreign|storage_\w*foreign",
     "IRQ hart": r"home",
     "irq_protect": r"brackets",
     "progressed": r"got_on",

@@ -222,7 +222,9 @@ def delivery_cases(full: bool, seed: int) -> list[Case]:
         selftest("line of four harts", f"test=modes,shared {words}", harts=4, controllers=1),
         selftest("lines of their own", f"test=modes {words}", harts=2, controllers=2),
         selftest("messages", f"test=modes,soak {sleep}", harts=4, irqchip="imsic"),
-        selftest("foreign device", f"test=foreign {words}", harts=3, controllers=1, qemu_args=EDU),
+        selftest(
+            "other device", f"test=other_device {words}", harts=3, controllers=1, qemu_args=EDU
+        ),
         selftest("one line, two controllers", f"test=shared-line {words}", harts=1, slots=[1, 5]),
         selftest("one line, slots 3 and 7", "test=shared-line runtime=1s", harts=1, slots=[3, 7]),
         selftest("two lines of four", "test=harts", harts=4, slots=[1, 5, 2, 6]),

@@ -146,7 +146,7 @@ static bool wait_once(struct sim_queue *queue, uint32_t budget)
     return sleeps;
 }
 
-/* True if the owner found entries, be they junk, or looks again at once: there may be more. */
+/* True if the owner found entries, be they unmatched, or looks again at once: there may be more. */
 bool sim_service(struct sim_queue *queue)
 {
     struct sim *sim = queue->controller->sim;

@@ -81,10 +81,10 @@ struct sim_controller {
     bool may_fail; /* a fault may end it: errors of the controller are no violation then */
     bool failed;   /* an event said so: nothing is posted any more */
     bool lost;     /* the device could not be stopped: its requests never end */
-    uint64_t stale, malformed;      /* counted by the engine in queues closed since */
-    uint64_t stale_sent, junk_sent; /* by the faults: stale ones, malformed ones */
-    bool counts_exact;              /* no entry can have been lost with a queue */
-    bool interrupts_lost;           /* dropped on purpose: only the watchdog finds the rest */
+    uint64_t stale, malformed;           /* counted by the engine in queues closed since */
+    uint64_t stale_sent, malformed_sent; /* by the faults: stale ones, malformed ones */
+    bool counts_exact;                   /* no entry can have been lost with a queue */
+    bool interrupts_lost;                /* dropped on purpose: only the watchdog finds the rest */
 };
 
 /* A run of one seed. */

@@ -383,12 +383,12 @@ void sim_check_media(struct sim *sim)
             sim_fail(sim, "controller %u: the medium is not what was written", i);
         }
         if (controller->counts_exact && (controller->stale != controller->stale_sent ||
-                                         controller->malformed != controller->junk_sent)) {
+                                         controller->malformed != controller->malformed_sent)) {
             sim_fail(sim, "%llu stale and %llu malformed entries counted, %llu and %llu sent",
                      (unsigned long long)controller->stale,
                      (unsigned long long)controller->malformed,
                      (unsigned long long)controller->stale_sent,
-                     (unsigned long long)controller->junk_sent);
+                     (unsigned long long)controller->malformed_sent);
         }
     }
 }

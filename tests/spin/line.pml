@@ -14,7 +14,7 @@
  *   -DSTORM              claims that find nothing may close a controller's source, as they like;
  * its
  *                        owner polls meanwhile, and the watchdog opens it again at any time. In the
- *                        end both sources must be open. A foreign device interrupts once
+ *                        end both sources must be open. Another device interrupts once
  *   -DPOSTED             register writes arrive later: of one device in order, of two in no order;
  *                        with MASK a read of each pushes them before the first one opens
  *
@@ -229,7 +229,7 @@ inline pardon(c)
 #endif
 }
 
-active proctype foreign()
+active proctype other_device()
 {
     pending = true
 }

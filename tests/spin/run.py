@@ -63,12 +63,12 @@ def shared_cases() -> list[Case]:
         (*two, "STRAYS=1"),
         (*two, "POLLS=0"),
         (*two, *quiet),
-        (*two, *quiet, "JUNK"),
-        (*two, "STRAYS=1", "POLLS=0", "JUNK"),
+        (*two, *quiet, "UNMATCHED"),
+        (*two, "STRAYS=1", "POLLS=0", "UNMATCHED"),
         (*three, "STRAYS=1", "POLLS=0", "ENTRIES=1"),
         (*three, "STRAYS=0", "ENTRIES=1"),
         (*three, *quiet),
-        (*three, *quiet, "ENTRIES=1", "JUNK"),
+        (*three, *quiet, "ENTRIES=1", "UNMATCHED"),
         (*three, "STRAYS=1", "POLLS=0", "HOME_WITHOUT_QUEUE"),
         (*three, "STRAYS=0", "ENTRIES=1", "LOST"),
         (*three, *quiet, "DEAF"),
@@ -88,7 +88,7 @@ def shared_cases() -> list[Case]:
         (*two, *quiet, "BUG_ATTEND_LATE"),
         (*two, *quiet, "BUG_ANSWER_FIRST"),
         (*two, *quiet, "BUG_LEAVE_LATE"),
-        (*two, *quiet, "JUNK", "BUG_ATTENDING_ONLY"),
+        (*two, *quiet, "UNMATCHED", "BUG_ATTENDING_ONLY"),
     )
     return [Case("shared", defines, False) for defines in good] + [
         Case("shared", defines, True) for defines in bad

@@ -9,13 +9,13 @@
  * outstanding, and only those are asked, unless the cycle before found nothing at all.
  *
  * The line is the worst one: a rising edge is latched, nothing else is looked at. Claims without a
- * cause (a foreign device on the line) and IPIs without a cause come at any time, owners post,
+ * cause (another device on the line) and IPIs without a cause come at any time, owners post,
  * drain and leave when they like, and the IRQ hart closes a queue that has done its work. When
  * nothing moves any more, all completions must have been taken and the line must be open. Without
  * strays and polls, no cycle may find nothing: each would be an interrupt for nothing.
  *
  *   -DHOME_WITHOUT_QUEUE  the IRQ hart owns no queue
- *   -DJUNK                an entry that nobody asked for comes once, on the queue of the last owner
+ *   -DUNMATCHED           an entry that nobody asked for comes once, on the last owner's queue
  *   -DLOST                the IRQ hart loses one claim; one watch that finds its entry must be
  * enough
  *   -DDEAF                owner 1 never answers; the watchdogs of the others must be enough
@@ -212,7 +212,7 @@ inline judge_cycle()
 {
 #if STRAYS == 0 && POLLS == 0
     empty_cycles = (found -> 0 : empty_cycles + 1);
-#ifdef JUNK
+#ifdef UNMATCHED
     assert(empty_cycles <= 1)
 #else
     assert(empty_cycles == 0 || lost)
@@ -381,7 +381,7 @@ active proctype judge()
     timeout ->
 #ifndef DEAF
         assert(all_taken);
-        assert(!holds_junk);
+        assert(!holds_unmatched);
         assert(waiting == 0);
         assert(!masked && closed[LINE] == 0)
 #else

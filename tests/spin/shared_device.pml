@@ -15,15 +15,15 @@ bool high;
 bool pending; /* latched edge, cleared by the claim */
 
 /* An entry without a command, on the queue of the last owner. */
-mtype = { NO_JUNK, JUNK_POSTED, JUNK_TAKEN, JUNK_RUNG };
-mtype junk = NO_JUNK;
+mtype = { NO_UNMATCHED, UNMATCHED_POSTED, UNMATCHED_TAKEN, UNMATCHED_RUNG };
+mtype unmatched = NO_UNMATCHED;
 
 #define sum(of) (of[0] + of[1] + of[2])
 #define holds_entries                                                                             \
-    (posted[0] != rung[0] || posted[1] != rung[1] || posted[2] != rung[2] || holds_junk)
+    (posted[0] != rung[0] || posted[1] != rung[1] || posted[2] != rung[2] || holds_unmatched)
 #define all_posted (sum(posted) == HOME_ENTRIES + (HARTS - 1) * ENTRIES)
 #define all_taken (sum(taken) == HOME_ENTRIES + (HARTS - 1) * ENTRIES)
-#define holds_junk (junk == JUNK_POSTED || junk == JUNK_TAKEN)
+#define holds_unmatched (unmatched == UNMATCHED_POSTED || unmatched == UNMATCHED_TAKEN)
 #define outstanding(h) (sent[h] != taken[h])
 #define entry_ready(h) (posted[h] != taken[h])
 
@@ -47,14 +47,16 @@ inline drain(h, some)
 {
     do
     :: atomic { entry_ready(h) -> taken[h]++; some = true }
-    :: atomic { h == LAST && junk == JUNK_POSTED -> junk = JUNK_TAKEN; some = true }
-    :: atomic { !entry_ready(h) && (h != LAST || junk != JUNK_POSTED) -> break }
+    :: atomic {
+        h == LAST && unmatched == UNMATCHED_POSTED -> unmatched = UNMATCHED_TAKEN; some = true
+       }
+    :: atomic { !entry_ready(h) && (h != LAST || unmatched != UNMATCHED_POSTED) -> break }
     od;
     if
-    :: rung[h] != taken[h] || (h == LAST && junk == JUNK_TAKEN) ->
+    :: rung[h] != taken[h] || (h == LAST && unmatched == UNMATCHED_TAKEN) ->
         d_step {
             rung[h] = taken[h];
-            junk = (h == LAST && junk == JUNK_TAKEN -> JUNK_RUNG : junk);
+            unmatched = (h == LAST && unmatched == UNMATCHED_TAKEN -> UNMATCHED_RUNG : unmatched);
             follow_line()
         }
     :: else
@@ -67,9 +69,12 @@ active proctype device()
     :: d_step { posted[0] < sent[0] -> posted[0]++; follow_line() }
     :: d_step { posted[1] < sent[1] -> posted[1]++; follow_line() }
     :: d_step { posted[2] < sent[2] -> posted[2]++; follow_line() }
-#ifdef JUNK
-    :: d_step { junk == NO_JUNK && !(LAST == 1 && stopped) -> junk = JUNK_POSTED; follow_line() }
-    :: all_posted && (junk != NO_JUNK || (LAST == 1 && stopped)) -> break
+#ifdef UNMATCHED
+    :: d_step {
+        unmatched == NO_UNMATCHED && !(LAST == 1 && stopped) -> unmatched = UNMATCHED_POSTED;
+        follow_line()
+       }
+    :: all_posted && (unmatched != NO_UNMATCHED || (LAST == 1 && stopped)) -> break
 #else
     :: all_posted -> break
 #endif

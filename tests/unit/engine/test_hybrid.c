@@ -98,8 +98,8 @@ static void nothing_outstanding_is_nothing_to_spin_for(void **state)
     owner_finish(&owner);
 }
 
-/* Junk ends no request: it does not count for one, nor against one. */
-static void junk_does_not_look_like_an_end(void **state)
+/* An unmatched entry ends no request: it does not count for one, nor against one. */
+static void unmatched_entry_does_not_look_like_an_end(void **state)
 {
     struct owner owner;
     struct nvme_completion entry = {.sq = 1 << 16, .status = 0x7777};
@@ -271,7 +271,7 @@ int main(void)
         completions_that_come_late_are_slept_for,
         owner_learns_again,
         nothing_outstanding_is_nothing_to_spin_for,
-        junk_does_not_look_like_an_end,
+        unmatched_entry_does_not_look_like_an_end,
         completions_that_lead_to_no_posts_are_slept_for,
         interrupts_for_each_request_fall_as_load_rises,
         one_look_in_eight_reads_the_clock,

@@ -180,7 +180,7 @@ static void storm_masks_the_line_at_its_bound_and_not_before(void **state)
     fixture_finish(&fixture);
 }
 
-static void claims_of_a_foreign_device_are_no_storm(void **state)
+static void interrupts_of_another_device_are_no_storm(void **state)
 {
     struct fixture fixture;
 
@@ -317,7 +317,7 @@ int main(void)
         cmocka_unit_test(bottom_half_drains_between_enter_and_exit),
         cmocka_unit_test(what_a_bottom_half_leaves_interrupts_again),
         cmocka_unit_test(storm_masks_the_line_at_its_bound_and_not_before),
-        cmocka_unit_test(claims_of_a_foreign_device_are_no_storm),
+        cmocka_unit_test(interrupts_of_another_device_are_no_storm),
         cmocka_unit_test(second_owner_on_one_line_is_refused),
         cmocka_unit_test(arm_says_whether_sleeping_is_safe),
         cmocka_unit_test(poll_queue_is_never_armed),

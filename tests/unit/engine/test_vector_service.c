@@ -54,8 +54,8 @@ static void claims_are_counted_by_queue(void **state)
     fixture_finish(&fixture);
 }
 
-/* Junk is no work: a device that sends it alone is a storm. */
-static void junk_alone_is_an_empty_claim(void **state)
+/* An unmatched entry is no work: a device that sends such entries alone is a storm. */
+static void unmatched_entry_alone_is_an_empty_interrupt(void **state)
 {
     struct fixture fixture;
     struct outcome outcome = {0};
@@ -304,7 +304,7 @@ int main(void)
     struct CMUnitTest tests[10 + COUNT_OF(vector_cases)] = {
         cmocka_unit_test(vector_drains_its_queue_and_no_other),
         cmocka_unit_test(claims_are_counted_by_queue),
-        cmocka_unit_test(junk_alone_is_an_empty_claim),
+        cmocka_unit_test(unmatched_entry_alone_is_an_empty_interrupt),
         cmocka_unit_test(storm_masks_its_vector_at_the_bound_and_not_before),
         cmocka_unit_test(storm_that_cannot_be_masked_is_borne),
         cmocka_unit_test(messages_of_polled_entries_are_no_storm),

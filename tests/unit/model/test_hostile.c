@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Devices that fill the completion ring with junk, and what the last drain of a failed controller
- * makes of a ring that is full. Single junk entries are in test_completion.c.
+ * Devices that fill the completion ring with unmatched entries, and what the last drain of a failed
+ * controller makes of a ring that is full. Single ones are in test_completion.c.
  */
 #include "fixture.h"
 
@@ -12,37 +12,37 @@ enum {
     FULL = FIXTURE_DEPTH - 1, /* entries that a ring can hold */
 };
 
-enum junk {
+enum unmatched {
     STALE,
     MALFORMED,
     BOTH,
 };
 
-struct junk_case {
+struct flood_case {
     const char *name;
-    enum junk junk;
+    enum unmatched unmatched;
 };
 
-static const struct junk_case flood_cases[] = {
+static const struct flood_case flood_cases[] = {
     {"flood_of_stale_ids", STALE},
     {"flood_of_malformed_entries", MALFORMED},
     {"flood_of_both", BOTH},
 };
-static const struct junk_case expiry_cases[] = {
+static const struct flood_case expiry_cases[] = {
     {"deadline_amid_stale_ids", STALE},
     {"deadline_amid_malformed_entries", MALFORMED},
     {"deadline_amid_both", BOTH},
 };
-static const struct junk_case storm_cases[] = {
+static const struct flood_case storm_cases[] = {
     {"storm_of_stale_ids", STALE},
     {"storm_of_malformed_entries", MALFORMED},
     {"storm_of_both", BOTH},
 };
 
-static void flood(struct fixture *fixture, enum junk junk, uint32_t count)
+static void flood(struct fixture *fixture, enum unmatched unmatched, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        bool stale = junk == STALE || (junk == BOTH && i % 2 == 0);
+        bool stale = unmatched == STALE || (unmatched == BOTH && i % 2 == 0);
         struct nvme_completion entry = {
             .sq = (stale ? 1U : 2U) << 16 | 1,
             .status = 0xffff,
@@ -52,16 +52,16 @@ static void flood(struct fixture *fixture, enum junk junk, uint32_t count)
     }
 }
 
-static uint64_t junk_seen(const struct nvme_queue *queue)
+static uint64_t unmatched_seen(const struct nvme_queue *queue)
 {
     return fixture_counters(queue).stale;
 }
 
 /* ---- Floods ----------------------------------------------------------------------------- */
 
-static void drain_reports_requests_and_no_junk(void **state)
+static void reap_reports_requests_only(void **state)
 {
-    const struct junk_case *this = *state;
+    const struct flood_case *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
     struct nvme_queue *queue = fixture_poll_queue(&fixture);
@@ -69,19 +69,19 @@ static void drain_reports_requests_and_no_junk(void **state)
 
     fixture.model->on_demand = true;
     for (uint32_t turn = 1; turn <= 10; turn++) {
-        flood(&fixture, this->junk, FULL);
+        flood(&fixture, this->unmatched, FULL);
         doorbells = model_doorbell_count(fixture.model, 1, true);
         assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 0);
-        assert_int_equal(junk_seen(queue), turn * FULL);
+        assert_int_equal(unmatched_seen(queue), turn * FULL);
         /* Consumed all the same, or the ring would be full for ever. */
         assert_int_equal(model_doorbell_count(fixture.model, 1, true), doorbells + 1);
         assert_int_equal(fixture.model->cqs[1].head, fixture.model->cqs[1].tail);
     }
     fixture_post(&fixture, 0, &outcome);
     nvme_queue_submit(queue);
-    flood(&fixture, this->junk, 5);
+    flood(&fixture, this->unmatched, 5);
     model_step(fixture.model, 1);
-    flood(&fixture, this->junk, 6);
+    flood(&fixture, this->unmatched, 6);
     assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 1);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
@@ -90,7 +90,7 @@ static void drain_reports_requests_and_no_junk(void **state)
 /* The owner watchdogs only when its drain has found nothing. */
 static void polled_request_expires_amid_a_flood(void **state)
 {
-    const struct junk_case *this = *state;
+    const struct flood_case *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
     uint64_t began;
@@ -104,7 +104,7 @@ static void polled_request_expires_amid_a_flood(void **state)
     while (outcome.count == 0 && world.now_ns - began < 10 * TIMEOUT_MS * MS) {
         world_advance(MS);
         if (fixture.model->cqs[1].exists) {
-            flood(&fixture, this->junk, FULL);
+            flood(&fixture, this->unmatched, FULL);
         }
         if (nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH) == 0) {
             nvme_queue_watchdog(fixture.queues[0], world.now_ns);
@@ -128,9 +128,9 @@ static uint32_t claim(struct fixture *fixture)
     return found;
 }
 
-static void claims_of_junk_are_spurious_and_reach_the_storm_bound(void **state)
+static void interrupts_of_unmatched_entries_are_spurious_and_reach_the_storm_bound(void **state)
 {
-    const struct junk_case *this = *state;
+    const struct flood_case *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
 
@@ -140,13 +140,13 @@ static void claims_of_junk_are_spurious_and_reach_the_storm_bound(void **state)
     fixture.model->on_demand = true;
     fixture_submit(&fixture, 0, &outcome);
     for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
-        flood(&fixture, this->junk, 1 + i % FULL);
+        flood(&fixture, this->unmatched, 1 + i % FULL);
         assert_int_equal(claim(&fixture), 0);
     }
-    /* One request amid junk begins the count anew. */
-    flood(&fixture, this->junk, 4);
+    /* One request amid unmatched entries begins the count anew. */
+    flood(&fixture, this->unmatched, 4);
     model_step(fixture.model, 1);
-    flood(&fixture, this->junk, 4);
+    flood(&fixture, this->unmatched, 4);
     assert_int_equal(claim(&fixture), 1);
     outcome_check_ok(&outcome, BLOCK);
     /* The first behind a completion may have been for it. */
@@ -154,7 +154,7 @@ static void claims_of_junk_are_spurious_and_reach_the_storm_bound(void **state)
         uint64_t spurious = fixture_counters(fixture.queues[0]).spurious;
 
         assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
-        flood(&fixture, this->junk, 1 + i % FULL);
+        flood(&fixture, this->unmatched, 1 + i % FULL);
         assert_int_equal(claim(&fixture), 0);
         assert_int_equal(fixture_counters(fixture.queues[0]).spurious, spurious + 1);
     }
@@ -169,8 +169,8 @@ static void claims_of_junk_are_spurious_and_reach_the_storm_bound(void **state)
 struct last_case {
     const char *name;
     uint32_t budget;
-    uint32_t junk;  /* entries behind the second completion */
-    uint32_t found; /* requests ended within the budget */
+    uint32_t unmatched; /* entries behind the second completion */
+    uint32_t found;     /* requests ended within the budget */
 };
 
 enum {
@@ -182,9 +182,9 @@ static const struct last_case last_cases[] = {
     {"budget_of_one", 1, 0, 1},
     {"budget_of_five", 5, 0, 5},
     {"budget_of_the_ring", FIXTURE_DEPTH, 0, COMPLETED},
-    {"budget_of_one_and_junk_beyond", 1, 5, 1},
-    {"budget_that_ends_amid_junk", 4, 5, 2},
-    {"budget_of_the_ring_and_junk", FIXTURE_DEPTH, 5, COMPLETED},
+    {"budget_of_one_and_unmatched_beyond", 1, 5, 1},
+    {"budget_that_ends_amid_unmatched", 4, 5, 2},
+    {"budget_of_the_ring_and_unmatched", FIXTURE_DEPTH, 5, COMPLETED},
 };
 
 /* Fails queue 1's controller; queue 0's owner has not looked since. */
@@ -216,7 +216,7 @@ static void completions_before_rdy_fell_are_successes_whatever_the_budget(void *
     }
     nvme_queue_submit(queue);
     model_step(fixture.model, 2);
-    flood(&fixture, BOTH, this->junk);
+    flood(&fixture, BOTH, this->unmatched);
     model_step(fixture.model, COMPLETED - 2);
     fail_meanwhile(&fixture, &other);
     assert_int_equal(nvme_queue_reap(queue, this->budget), this->found);
@@ -228,8 +228,8 @@ static void completions_before_rdy_fell_are_successes_whatever_the_budget(void *
                 outcome_check_error(&outcomes[i], NVME_ERR_FATAL);
             }
         }
-        assert_int_equal(junk_seen(queue), this->junk);
-        assert_int_equal(fixture_counters(queue).completions, COMPLETED + this->junk);
+        assert_int_equal(unmatched_seen(queue), this->unmatched);
+        assert_int_equal(fixture_counters(queue).completions, COMPLETED + this->unmatched);
         assert_int_equal(nvme_queue_outstanding(queue), 0);
         assert_int_equal(nvme_queue_reap(queue, this->budget), 0);
     }
@@ -302,9 +302,9 @@ int main(void)
     };
     size_t count = 1;
 
-    ADD_CASES(tests, &count, drain_reports_requests_and_no_junk, flood_cases);
+    ADD_CASES(tests, &count, reap_reports_requests_only, flood_cases);
     ADD_CASES(tests, &count, polled_request_expires_amid_a_flood, expiry_cases);
-    ADD_CASES(tests, &count, claims_of_junk_are_spurious_and_reach_the_storm_bound, storm_cases);
+    ADD_CASES(tests, &count, interrupts_of_unmatched_entries_are_spurious_and_reach_the_storm_bound, storm_cases);
     ADD_CASES(tests, &count, completions_before_rdy_fell_are_successes_whatever_the_budget,
               last_cases);
     return fixture_run("hostile", tests, count);

@@ -111,9 +111,9 @@ static bool begin(uint32_t owners)
     }
     other = storage->lines[0].irq;
     other.source++;
-    check(!storage_attach_foreign(storage, other, edu_handler, NULL),
+    check(!storage_attach_other_device(storage, other, edu_handler, NULL),
           "attached to a line that is not open");
-    check(storage_attach_foreign(storage, edu.function->irq, edu_handler, NULL),
+    check(storage_attach_other_device(storage, edu.function->irq, edu_handler, NULL),
           "the edu device is on a line of its own");
     pci_enable(edu.function);
     return true;
@@ -127,12 +127,12 @@ static void end(void)
               nvme_queue_mode(selftest.storage.queues[0].engine) == selftest.mode,
           "our controllers are blamed for the other device's interrupts");
     storage_count(&selftest.storage, &sum);
-    printf("note foreign: %" PRIu64 " interrupts of the other device; %" PRIu64
+    printf("note other_device: %" PRIu64 " interrupts of the other device; %" PRIu64
            " requests, %" PRIu64 " interrupts, late %" PRIu64 ", missed %" PRIu64 "\n",
            atomic_load(&edu.told), sum.completions, sum.interrupts, sum.late, sum.missed);
     check(edu.wrong == 0, "%" PRIu64 " interrupts with another reason", edu.wrong);
     pci_disable(edu.function);
-    storage_attach_foreign(&selftest.storage, edu.function->irq, NULL, NULL);
+    storage_attach_other_device(&selftest.storage, edu.function->irq, NULL, NULL);
     close_storage();
 }
 
@@ -179,8 +179,8 @@ static void test_busy(void)
 static void swap_all(void)
 {
     while (crew_busy()) {
-        storage_attach_foreign(&selftest.storage, edu.function->irq, NULL, NULL);
-        storage_attach_foreign(&selftest.storage, edu.function->irq, edu_handler, NULL);
+        storage_attach_other_device(&selftest.storage, edu.function->irq, NULL, NULL);
+        storage_attach_other_device(&selftest.storage, edu.function->irq, edu_handler, NULL);
         atomic_fetch_add(&swaps, 1);
     }
 }
@@ -225,9 +225,9 @@ static void test_idle(void)
     end();
 }
 
-const struct test foreign_tests[] = {
-    {"foreign.busy", test_busy, MODE_SLEEP, WANTS_NAMED | WANTS_LINE | WANTS_HARTS},
-    {"foreign.swap", test_swap, MODE_SLEEP, WANTS_NAMED | WANTS_LINE | WANTS_HARTS},
-    {"foreign.idle", test_idle, MODE_SLEEP, WANTS_NAMED | WANTS_LINE | WANTS_HARTS},
+const struct test other_device_tests[] = {
+    {"other_device.busy", test_busy, MODE_SLEEP, WANTS_NAMED | WANTS_LINE | WANTS_HARTS},
+    {"other_device.swap", test_swap, MODE_SLEEP, WANTS_NAMED | WANTS_LINE | WANTS_HARTS},
+    {"other_device.idle", test_idle, MODE_SLEEP, WANTS_NAMED | WANTS_LINE | WANTS_HARTS},
     {NULL, NULL, 0, 0},
 };
