@@ -120,7 +120,7 @@ unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reas
 
 void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigned long irq)
 {
-    /* Before it opens: the first claim may come at once. */
+    /* Before it opens: the first interrupt may come at once. */
     set_admin_check(&controller->line, controller->line.closed & ~reason);
     nvme_source_open(&controller->line, reason);
     hal_irq_restore(irq);

@@ -16,7 +16,7 @@ enum { PASSES_MAX = 8 };
 
 static void enter(struct nvme_controller *controller)
 {
-    nvme_source_check_claim(&controller->line);
+    nvme_source_check_admin(&controller->line);
     nvme_source_close(&controller->line, NVME_CLOSED_ENTERED);
 }
 
@@ -26,7 +26,7 @@ void nvme_irq_enter(struct nvme_controller *controller)
         hal_panic("nvme_irq_enter is called with interrupts on (R3)");
     }
     enter(controller);
-    controller->line.claims++;
+    controller->line.interrupts++;
 }
 
 static void leave(struct nvme_controller *controller, uint32_t found, bool progressed)
@@ -47,7 +47,7 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found)
     leave(controller, found, found == 0 && nvme_line_progressed(controller));
 }
 
-/* Whether the queues of any of these have progressed since the last claim that found nothing. */
+/* Whether the queues of any of these have progressed since the last empty interrupt. */
 static bool progressed(struct nvme_controller *const *controllers, uint32_t count)
 {
     bool any = false;
@@ -93,7 +93,7 @@ static void settle_masks(struct nvme_controller *const *controllers, uint32_t co
 
 /*
  * All masked, then all open: an edge, if the line has a reason to be high. The shared ones are in a
- * cycle, which is such a bracket, and whose empty claims are counted there.
+ * cycle, which masks it too, and whose empty interrupts are counted there.
  */
 static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t count,
                            uint32_t found, bool counts_empty)
@@ -125,7 +125,7 @@ uint32_t nvme_vector_handle(struct nvme_queue *queue)
     struct nvme_source *source = queue->source;
     uint32_t found = 0;
 
-    source->claims++;
+    source->interrupts++;
     if (nvme_queue_ready(queue)) {
         found = nvme_queue_reap(queue, queue->depth_entries);
     }
@@ -171,7 +171,7 @@ static NVME_INLINE void handled(struct nvme_controller *controller)
     }
 }
 
-/* The claims were for somebody: cycles of the others that found nothing are no storm. */
+/* The interrupts were for somebody: empty cycles of the others are no storm. */
 static void end_streaks(struct nvme_controller *const *controllers, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -184,7 +184,7 @@ static void end_streaks(struct nvme_controller *const *controllers, uint32_t cou
 /*
  * A line with controllers whose queues several harts own, and perhaps others. The shared ones are
  * masked before the others are looked at and opened behind that, so that each opening either finds
- * the line low or a claim pending, which will look at all of them. tests/spin/shared.pml
+ * the line low or an interrupt pending, which will look at all of them. tests/spin/shared.pml
  */
 static NVME_INLINE uint32_t handle_cycles(struct nvme_controller *const *controllers,
                                           uint32_t count, bool masks)
@@ -200,7 +200,7 @@ static NVME_INLINE uint32_t handle_cycles(struct nvme_controller *const *control
             found += nvme_shared_begin(controllers[i]);
         }
     }
-    /* A shared controller has nobody on this list. Empty claims count for its cycles alone. */
+    /* A shared controller has nobody on this list. Empty interrupts count for its cycles alone. */
     if (!look_again(controllers, count, &others) || masks) {
         others = end_masked(controllers, count, others, false);
     }
@@ -228,7 +228,7 @@ static NVME_COLD uint32_t handle_masked(struct nvme_controller *const *controlle
     return handle_cycles(controllers, count, true);
 }
 
-/* A claim that found nothing where it was to be expected, or has not found the end. */
+/* No completion was found, or the line was still busy after PASSES_MAX passes. */
 static NVME_COLD uint32_t handle_slow(struct nvme_controller *const *controllers, uint32_t count,
                                       uint32_t found)
 {
@@ -240,7 +240,7 @@ static NVME_NOINLINE uint32_t handle_one(struct nvme_controller *controller)
 {
     uint32_t found = 0;
 
-    controller->line.claims++;
+    controller->line.interrupts++;
     if (!look_again(&controller, 1, &found) || found == 0) {
         return handle_slow(&controller, 1, found);
     }
@@ -255,7 +255,7 @@ static NVME_NOINLINE uint32_t handle_several(struct nvme_controller *const *cont
     bool shared = false;
 
     for (uint32_t i = 0; i < count; i++) {
-        controllers[i]->line.claims++;
+        controllers[i]->line.interrupts++;
         shared = shared || controllers[i]->config.shared;
     }
     if (shared) {

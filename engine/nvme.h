@@ -86,7 +86,7 @@ enum {
     NVME_QUEUES_MAX = 64,                /* I/O queue pairs per controller */
     NVME_ADMIN_DEPTH = 32,               /* entries of the admin queue */
     NVME_SPLIT_WINDOW = 8,               /* parts of one split request in flight */
-    NVME_STORM_CLAIMS = 64,              /* empty interrupts in a row: mask and poll */
+    NVME_STORM_INTERRUPTS = 64,          /* empty interrupts in a row: mask and poll */
     NVME_ORDINARY_ALIGNMENT = 64,        /* bytes, of nvme_memory.ordinary */
     NVME_TRANSFER_DEFAULT = 1024 * 1024, /* bytes, nvme_config.max_transfer_bytes = 0 */
     NVME_PAGE_DEFAULT = 4096,            /* bytes, nvme_config.page_bytes = 0 */
@@ -634,8 +634,8 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
  * Returns the completions found; 0 is normal.
  * Edges: set mask_line where the interrupt controller latches edges only and device writes are
  * posted. A completion between the last look and the doorbell's arrival would make no edge there.
- * Storm: NVME_STORM_CLAIMS interrupts in a row, within NVME_STORM_PERIOD_NS and without progress of
- * any queue, mask the line; its queues poll. nvme_queue_watchdog enables it after
+ * Storm: NVME_STORM_INTERRUPTS interrupts in a row, within NVME_STORM_PERIOD_NS and without
+ * progress of any queue, mask the line; its queues poll. nvme_queue_watchdog enables it after
  * NVME_STORM_PARDON_NS, each further time after twice as long.
  * Shared line: masks it, sends an IPI to each owner with requests, and reaps the IRQ hart's
  * queues. The last owner to answer sends an IPI to the IRQ hart, which unmasks the line.

@@ -99,10 +99,10 @@ static inline uint64_t nvme_queue_bit(const struct nvme_queue *queue)
 }
 
 /*
- * A claim of the source. An admin command masks its hart's interrupts: who meets one here is on
- * another hart.
+ * For an interrupt of the source. An admin command turns its hart's interrupts off: who meets one
+ * here is on another hart.
  */
-static inline void nvme_source_check_claim(const struct nvme_source *source)
+static inline void nvme_source_check_admin(const struct nvme_source *source)
 {
     if ((source->closed & NVME_CLOSED_ADMIN) != 0) {
         hal_panic("a controller is administered on a hart without its interrupt (R6)");
@@ -126,8 +126,8 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
                                        enum nvme_mode mode);
 
 /*
- * Puts an interrupt queue on its source, in this mode, and off again; it counts the source's claims
- * in between. Interrupts off, on the hart that takes them, a line masked.
+ * Puts an interrupt queue on its source, in this mode, and off again; it counts the source's
+ * interrupts in between. Interrupts off, on the hart that takes them, a line masked.
  */
 void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mode mode);
 void nvme_source_disconnect(struct nvme_queue *queue);
@@ -138,11 +138,11 @@ static inline void nvme_source_end_streak(struct nvme_source *source)
     source->checks &= (uint32_t)(NVME_CHECK_HYBRID | NVME_CHECK_ADMIN);
 }
 
-/* The end of a claim that found completions, if the source has checks. */
+/* The end of an interrupt that was handled, if the source has checks. */
 NVME_COLD void nvme_source_handled(struct nvme_source *source);
 
 /*
- * The end of a claim that found nothing. Normal now and then, and where the queues progressed by
+ * The end of an empty interrupt. Normal now and then, and where the queues progressed by
  * themselves; a storm when it goes on.
  */
 NVME_COLD void nvme_source_empty(struct nvme_source *source, uint16_t queue_id, bool progressed);
@@ -185,9 +185,9 @@ bool nvme_hybrid_spin(struct nvme_queue *queue);
 /* ---- shared.c: one line, several harts -------------------------------------------------- */
 
 /*
- * A claim of a shared line, on the IRQ hart: begins a cycle, unless one is under way. Returns the
- * completions found on the IRQ hart's own queues. nvme_shared_end() behind it, when all controllers
- * of the line have begun theirs: ends the cycle if nobody is waited for any more.
+ * An interrupt of a shared line, on the IRQ hart: begins a cycle, unless one is under way. Returns
+ * the completions found on the IRQ hart's own queues. nvme_shared_end() behind it, when all
+ * controllers of the line have begun theirs: ends the cycle if nobody is waited for any more.
  */
 NVME_COLD uint32_t nvme_shared_begin(struct nvme_controller *controller);
 NVME_COLD void nvme_shared_end(struct nvme_controller *controller);

@@ -58,21 +58,21 @@ enum nvme_queue_state {
 struct nvme_source {
     struct nvme_controller *controller;
     struct nvme_queue *active; /* queues that completions may come on, a list */
-    uint64_t claims;
-    uint64_t empty_claims; /* of these, without a completion on the whole line */
-    uint64_t openings;     /* of the mask: an interrupt may be due since then only */
-    uint64_t useful;       /* completions of its queues at the last claim that found nothing */
-    uint64_t streak_ns;    /* when the empty streak began */
-    uint64_t pardon_ns;    /* when the storm is forgiven */
-    uint32_t closed;       /* enum nvme_closed: why it is masked, 0 if it is open */
-    uint32_t checks;       /* NVME_CHECK_: what the end of an interrupt looks at, 0 if nothing */
-    uint32_t queues;       /* open ones with interrupts on */
-    uint32_t owner;        /* of these queues */
-    uint32_t storms;       /* since the controller was opened */
-    uint16_t vector;       /* of a message */
-    bool message;          /* MSI-X */
-    uint8_t mode;          /* enum nvme_mode: in force */
-    uint8_t wanted;        /* enum nvme_mode: in force when no storm is on */
+    uint64_t interrupts;
+    uint64_t empty_interrupts; /* of these, without a completion on the whole line */
+    uint64_t openings;         /* of the mask: an interrupt may be due since then only */
+    uint64_t useful;           /* completions of its queues at the last empty interrupt */
+    uint64_t streak_ns;        /* when the empty streak began */
+    uint64_t pardon_ns;        /* when the storm is forgiven */
+    uint32_t closed;           /* enum nvme_closed: why it is masked, 0 if it is open */
+    uint32_t checks; /* NVME_CHECK_: what the end of an interrupt looks at, 0 if nothing */
+    uint32_t queues; /* open ones with interrupts on */
+    uint32_t owner;  /* of these queues */
+    uint32_t storms; /* since the controller was opened */
+    uint16_t vector; /* of a message */
+    bool message;    /* MSI-X */
+    uint8_t mode;    /* enum nvme_mode: in force */
+    uint8_t wanted;  /* enum nvme_mode: in force when no storm is on */
 };
 
 /*
@@ -80,14 +80,14 @@ struct nvme_source {
  * hart, but for the sets, which are atomic; owners read the flags. tests/spin/shared.pml
  */
 struct nvme_cycle {
-    uint64_t claims;
-    uint64_t open;     /* queues with interrupts on */
-    uint64_t active;   /* those of them that have been rung for: members of the next cycle */
-    uint64_t members;  /* of this cycle, or of the last one */
-    uint64_t waiting;  /* members that have not answered */
+    uint64_t interrupts; /* of the line */
+    uint64_t open;       /* queues with interrupts on */
+    uint64_t active;     /* those of them that have been rung for: members of the next cycle */
+    uint64_t members;    /* of this cycle, or of the last one */
+    uint64_t waiting;    /* members that have not answered */
     uint64_t sleepers; /* hybrid mode: whose owners rely on the line; it is open while there are */
     uint64_t
-        unclaimed;   /* queues whose owners wait for an interrupt in vain: the IRQ hart looks why */
+        overdue;     /* queues whose owners wait for an interrupt in vain: the IRQ hart looks why */
     uint64_t missed; /* those that had none, until their owners count it */
     bool progressed; /* a cycle has found something since the IRQ hart looked here */
 };
@@ -179,13 +179,13 @@ struct nvme_queue {
     uint64_t cycle_useful;   /* useful completions at the last answer */
     uint64_t cycle_progress; /* between the last two answers */
     uint64_t
-        asked_claims; /* seen_claims, and seen_openings, when the IRQ hart was asked whether an */
-    uint64_t asked_openings; /* interrupt is missed: stable while cycle.unclaimed has its bit */
+        asked_interrupts; /* seen_interrupts, and seen_openings, when the IRQ hart was asked whether an */
+    uint64_t asked_openings; /* interrupt is missed: stable while cycle.overdue has its bit */
 
     /* The watchdog, written by the owner. */
     uint64_t watch_ns;         /* time of the last call, 0 before the first */
     uint64_t seen_ns;          /* when an entry was found ready */
-    uint64_t seen_claims;      /* of the source at that time */
+    uint64_t seen_interrupts;  /* of the source at that time */
     uint64_t seen_openings;    /* likewise */
     uint64_t seen_completions; /* nvme_queue_consumed at that time: names the entry */
     bool seen;                 /* an entry was found ready, its interrupt is awaited */

@@ -382,8 +382,8 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
     counters->drains += queue->counters.cq_doorbells;
     counters->services += counters->drains;
     if (queue->interrupts && !nvme_queue_shares(queue)) {
-        counters->interrupts += queue->source->claims;
-        counters->spurious += queue->source->empty_claims;
+        counters->interrupts += queue->source->interrupts;
+        counters->spurious += queue->source->empty_interrupts;
     }
     /* Found by the IRQ hart, not yet collected by the watchdog. */
     counters->missed += (NVME_PEEK(&queue->controller->cycle.missed) & nvme_queue_bit(queue)) != 0;

@@ -39,10 +39,10 @@ static void ask_irq_hart(struct nvme_queue *queue)
     struct nvme_controller *controller = queue->controller;
     uint64_t bit = nvme_queue_bit(queue);
 
-    if ((__atomic_load_n(&controller->cycle.unclaimed, __ATOMIC_ACQUIRE) & bit) == 0) {
-        queue->asked_claims = queue->seen_claims;
+    if ((__atomic_load_n(&controller->cycle.overdue, __ATOMIC_ACQUIRE) & bit) == 0) {
+        queue->asked_interrupts = queue->seen_interrupts;
         queue->asked_openings = queue->seen_openings;
-        __atomic_fetch_or(&controller->cycle.unclaimed, bit, __ATOMIC_RELEASE);
+        __atomic_fetch_or(&controller->cycle.overdue, bit, __ATOMIC_RELEASE);
     }
     if (queue->owner == controller->config.irq_hart) {
         nvme_irq_take_ipi(controller);
@@ -52,12 +52,12 @@ static void ask_irq_hart(struct nvme_queue *queue)
 }
 
 /*
- * A drain that no claim stands behind. Masked as in the handler: an interrupt controller that knows
+ * A reap without an interrupt. Masked as in the handler: an interrupt controller that knows
  * edges only would not tell of an entry that comes between the last look and the head doorbell. A
  * shared line is the IRQ hart's to mask: it is asked to. A vector tells of each entry, and its
  * owner may not touch the line.
  */
-static void reap_unclaimed(struct nvme_queue *queue)
+static void reap_outside_handler(struct nvme_queue *queue)
 {
     struct nvme_controller *controller = queue->controller;
 
@@ -74,10 +74,10 @@ static void reap_unclaimed(struct nvme_queue *queue)
 }
 
 /* Those of a shared line are the IRQ hart's, who publishes them. */
-static uint64_t claims_of(const struct nvme_queue *queue)
+static uint64_t count_interrupts(const struct nvme_queue *queue)
 {
-    return nvme_queue_shares(queue) ? NVME_PEEK(&queue->controller->cycle.claims)
-                                    : queue->source->claims;
+    return nvme_queue_shares(queue) ? NVME_PEEK(&queue->controller->cycle.interrupts)
+                                    : queue->source->interrupts;
 }
 
 /* True if the interrupt of the entry that was seen has come since, or its source was closed. */
@@ -85,7 +85,7 @@ static bool is_late(const struct nvme_queue *queue)
 {
     const struct nvme_source *source = queue->source;
 
-    return claims_of(queue) != queue->seen_claims || NVME_PEEK(&source->closed) != 0 ||
+    return count_interrupts(queue) != queue->seen_interrupts || NVME_PEEK(&source->closed) != 0 ||
            NVME_PEEK(&source->openings) != queue->seen_openings;
 }
 
@@ -118,10 +118,10 @@ static void reap_overdue(struct nvme_queue *queue)
         return;
     }
     if (late && nvme_queue_shares(queue)) {
-        /* The end of a cycle, or a claim that is pending, makes the edge. */
+        /* The end of a cycle, or an interrupt that is pending, makes the edge. */
         nvme_queue_reap(queue, queue->depth_entries);
     } else {
-        reap_unclaimed(queue);
+        reap_outside_handler(queue);
     }
 }
 
@@ -138,7 +138,7 @@ static void look_for_overdue(struct nvme_queue *queue, uint64_t now_ns)
     if (nvme_queue_ready(queue)) {
         queue->seen = true;
         queue->seen_ns = now_ns;
-        queue->seen_claims = claims_of(queue);
+        queue->seen_interrupts = count_interrupts(queue);
         queue->seen_openings = NVME_PEEK(&queue->source->openings);
         queue->seen_completions = nvme_queue_consumed(queue);
     }
@@ -191,10 +191,10 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
         return NVME_OK;
     }
     if (queue->interrupts) {
-        /* Nothing was seen whose interrupt could be missed: no claim has this number. */
+        /* Nothing was seen whose interrupt could be missed: no interrupt has this number. */
         queue->seen = false;
-        queue->seen_claims = UINT64_MAX;
-        reap_unclaimed(queue);
+        queue->seen_interrupts = UINT64_MAX;
+        reap_outside_handler(queue);
     } else {
         nvme_queue_reap(queue, queue->depth_entries);
     }

@@ -2,12 +2,12 @@
 /*
  * Shared delivery: one INTx line for the queues of several harts.
  *
- * One hart, the IRQ hart, takes the line. Each claim begins a cycle: the IRQ hart masks the line,
- * names the members (queues that have been rung for) and interrupts their owners. Each drains its
- * own queue and takes itself out of the set of those waited for; the last one interrupts the IRQ
- * hart, which opens the line again: an edge, if anything is left. Nobody looks at another hart's
- * ring. INTMS and INTMC stay with the IRQ hart, for a claim may come just before the last answer.
- * Modelled in tests/spin/shared.pml.
+ * One hart, the IRQ hart, takes the line. Each interrupt begins a cycle: the IRQ hart masks the
+ * line, names the members (queues that have been rung for) and interrupts their owners. Each drains
+ * its own queue and takes itself out of the set of those waited for; the last one interrupts the
+ * IRQ hart, which opens the line again: an edge, if anything is left. Nobody looks at another
+ * hart's ring. INTMS and INTMC stay with the IRQ hart, for an interrupt may come just before the
+ * last answer. Modelled in tests/spin/shared.pml.
  */
 #include "nvme_internal.h"
 
@@ -65,8 +65,8 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     struct nvme_cycle *cycle = &controller->cycle;
     uint32_t found = 0;
 
-    nvme_source_check_claim(&controller->line);
-    NVME_POKE(&cycle->claims, cycle->claims + 1);
+    nvme_source_check_admin(&controller->line);
+    NVME_POKE(&cycle->interrupts, cycle->interrupts + 1);
     if ((controller->line.closed & NVME_CLOSED_CYCLE) != 0) {
         /* Its end opens the line, which makes a fresh edge. */
         return 0;
@@ -136,15 +136,16 @@ void nvme_shared_end(struct nvme_controller *controller)
 }
 
 /*
- * Owners that have found an entry of long ago. Where the line was open all the time and no claim
- * has come, the interrupt is lost; else the IRQ hart was only slow, which its owner cannot know.
- * The line gets an edge if anything is left. An owner asks again only when its bit is gone.
+ * Owners that have found an entry of long ago. Where the line was open all the time and no
+ * interrupt has come, the interrupt is lost; else the IRQ hart was only slow, which its owner
+ * cannot know. The line gets an edge if anything is left. An owner asks again only when its bit is
+ * gone.
  */
-static void look_for_unclaimed(struct nvme_controller *controller)
+static void answer_overdue(struct nvme_controller *controller)
 {
     struct nvme_source *line = &controller->line;
     struct nvme_cycle *cycle = &controller->cycle;
-    uint64_t asked = __atomic_load_n(&cycle->unclaimed, __ATOMIC_ACQUIRE);
+    uint64_t asked = __atomic_load_n(&cycle->overdue, __ATOMIC_ACQUIRE);
     uint64_t missed = 0;
 
     if (asked == 0) {
@@ -153,13 +154,13 @@ static void look_for_unclaimed(struct nvme_controller *controller)
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
-        if ((asked >> i & 1) != 0 && queue->asked_claims == cycle->claims &&
+        if ((asked >> i & 1) != 0 && queue->asked_interrupts == cycle->interrupts &&
             queue->asked_openings == line->openings) {
             missed |= UINT64_C(1) << i;
         }
     }
     __atomic_fetch_or(&cycle->missed, missed, __ATOMIC_RELAXED);
-    __atomic_fetch_and(&cycle->unclaimed, ~asked, __ATOMIC_RELEASE);
+    __atomic_fetch_and(&cycle->overdue, ~asked, __ATOMIC_RELEASE);
     if (nvme_controller_live(controller)) {
         nvme_source_pulse(line, NVME_CLOSED_WATCHDOG);
     }
@@ -184,7 +185,7 @@ void nvme_irq_take_ipi(struct nvme_controller *controller)
 {
     take_turn(controller);
     if ((controller->line.closed & NVME_CLOSED_CYCLE) == 0) {
-        look_for_unclaimed(controller);
+        answer_overdue(controller);
     }
 }
 

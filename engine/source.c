@@ -65,8 +65,8 @@ void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mo
     if (nvme_queue_shares(queue)) {
         queue->controller->cycle.open |= nvme_queue_bit(queue);
     } else {
-        queue->counters.interrupts -= source->claims;
-        queue->counters.spurious -= source->empty_claims;
+        queue->counters.interrupts -= source->interrupts;
+        queue->counters.spurious -= source->empty_interrupts;
     }
     nvme_hybrid_begin(queue);
     enter_mode(source, mode);
@@ -87,13 +87,13 @@ void nvme_source_disconnect(struct nvme_queue *queue)
         queue->cycle_progress = 0;
         __atomic_fetch_and(&queue->controller->cycle.sleepers, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
-        __atomic_fetch_and(&queue->controller->cycle.unclaimed, ~nvme_queue_bit(queue),
+        __atomic_fetch_and(&queue->controller->cycle.overdue, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
         __atomic_fetch_and(&queue->controller->cycle.missed, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
     } else {
-        queue->counters.interrupts += source->claims;
-        queue->counters.spurious += source->empty_claims;
+        queue->counters.interrupts += source->interrupts;
+        queue->counters.spurious += source->empty_interrupts;
     }
     NVME_POKE(&queue->interrupts, false);
     queue->irq_protect = false;
@@ -137,7 +137,7 @@ void nvme_source_handled(struct nvme_source *source)
     checks = (int32_t)source->checks; /* the sign is NVME_CHECK_ADMIN: one look for both */
     if (checks <= 0) {
         if (checks < 0) {
-            nvme_source_check_claim(source);
+            nvme_source_check_admin(source);
         }
         return;
     }
@@ -175,7 +175,7 @@ bool nvme_line_progressed(struct nvme_controller *controller)
     return nvme_source_moved(&controller->line, useful);
 }
 
-/* NVME_STORM_CLAIMS in a row, and in so short a time that they keep the hart from its work. */
+/* NVME_STORM_INTERRUPTS in a row, and in so short a time that they keep the hart from its work. */
 static bool is_storm(struct nvme_source *source, uint64_t now_ns)
 {
     uint64_t empty_streak = NVME_GET(NVME_CHECK_EMPTY_STREAK, ++source->checks);
@@ -183,7 +183,7 @@ static bool is_storm(struct nvme_source *source, uint64_t now_ns)
     if (empty_streak == 1) {
         source->streak_ns = now_ns;
     }
-    if (empty_streak < NVME_STORM_CLAIMS) {
+    if (empty_streak < NVME_STORM_INTERRUPTS) {
         return false;
     }
     nvme_source_end_streak(source);
@@ -200,7 +200,7 @@ static void begin_storm(struct nvme_source *source, uint16_t queue_id, uint64_t 
     nvme_event_emit(&source->controller->config, &(struct nvme_event){
                                                      .kind = NVME_EVENT_INTERRUPT_STORM,
                                                      .queue_id = queue_id,
-                                                     .value = NVME_STORM_CLAIMS,
+                                                     .value = NVME_STORM_INTERRUPTS,
                                                      .limit = source->storms,
                                                  });
     put_in_force(source, NVME_MODE_POLL);
@@ -210,12 +210,14 @@ void nvme_source_empty(struct nvme_source *source, uint16_t queue_id, bool progr
 {
     uint64_t now_ns;
 
-    source->empty_claims++;
+    source->empty_interrupts++;
     if (progressed) {
         nvme_source_end_streak(source);
         return;
     }
-    /* A source that stays masked still has claims: of a shared line, or if it cannot be masked. */
+    /*
+     * A source that stays masked still has interrupts: of a shared line, or if it cannot be masked.
+     */
     if ((source->closed & (NVME_CLOSED_STORM | NVME_CLOSED_STUCK)) != 0) {
         return;
     }

@@ -77,6 +77,8 @@ RETIRED = {
     "IPI": r"kick(s|ed|ing)?",
     "active": r"attention|attend(s|ed|ing)?",
     "unmatched": r"junk",
+    "interrupts": r"\w+_claims",
+    "overdue": r"unclaimed",
     "other_device": r"nvme_irq_foreign|storage_\w*foreign",
     "IRQ hart": r"home",
     "irq_protect": r"brackets",

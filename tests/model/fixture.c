@@ -222,7 +222,7 @@ struct nvme_event fixture_event(const struct fixture *fixture, enum nvme_event_k
     return (struct nvme_event){0};
 }
 
-uint32_t fixture_claim(struct fixture *fixture, uint32_t index)
+uint32_t fixture_handle(struct fixture *fixture, uint32_t index)
 {
     return fixture->config.msix ? nvme_vector_handle(fixture->queues[index])
                                 : nvme_irq_handle(&fixture->controller, 1);

@@ -125,11 +125,11 @@ bool fixture_saw(const struct fixture *fixture, enum nvme_event_kind kind);
 /* The event of this kind that came last; it must have come. */
 struct nvme_event fixture_event(const struct fixture *fixture, enum nvme_event_kind kind);
 
-/* Takes claims of the line, or of the vectors, and services until none is pending; the claims. */
+/* Takes interrupts of the line, or of the vectors, until none is pending; how many. */
 uint32_t fixture_interrupts(struct fixture *fixture);
 
-/* A claim of a queue's source whatever its state; what its handler returns. */
-uint32_t fixture_claim(struct fixture *fixture, uint32_t index);
+/* An interrupt of a queue's source whatever its state; what its handler returns. */
+uint32_t fixture_handle(struct fixture *fixture, uint32_t index);
 
 /* True while the source of queue `index` is masked. */
 bool fixture_masked(const struct fixture *fixture, uint32_t index);

@@ -151,7 +151,7 @@ uint32_t harts_settle(struct harts *harts)
         for (uint32_t hart = 0; hart < FIXTURE_QUEUES; hart++) {
             again |= harts_deliver(harts, hart);
         }
-        assert_true(claims < 2 * NVME_STORM_CLAIMS);
+        assert_true(claims < 2 * NVME_STORM_INTERRUPTS);
     }
     return claims;
 }

@@ -208,11 +208,11 @@ static bool inject_lost_interrupt(struct sim_controller *controller)
     return true;
 }
 
-/* One claim for nothing, or so many that it is a storm. */
+/* One interrupt for nothing, or so many that it is a storm. */
 static bool inject_spurious(struct sim_controller *controller)
 {
     struct sim *sim = controller->sim;
-    uint32_t count = random_chance(random_of(controller), 50) ? NVME_STORM_CLAIMS : 1;
+    uint32_t count = random_chance(random_of(controller), 50) ? NVME_STORM_INTERRUPTS : 1;
     uint32_t index = random_below(random_of(controller), SIM_QUEUES);
     uint32_t source = controller->line;
 

@@ -6,7 +6,7 @@
  * set.
  */
 #define CLOSED_POLLED 2   /* the mode is to poll, or hybrid mode's owner is awake */
-#define CLOSED_STORM 4    /* too many claims for nothing */
+#define CLOSED_STORM 4    /* too many empty interrupts */
 #define CLOSED_CYCLE 16   /* not every owner has answered */
 #define CLOSED_ENTERED 32 /* the handler, or an embedder's bracket */
 #define CLOSED_WATCHDOG 64   /* the watchdog services a queue */

@@ -11,7 +11,7 @@
  *   -DLINE_EDGE_CLEARS   the same, and a falling line takes the latch back
  *
  *   -DMASK               mask, drain once, open: nvme_irq_enter() and nvme_irq_exit(), mask_line
- *   -DSTORM              claims that find nothing may close a controller's source, as they like;
+ *   -DSTORM              empty interrupts may close a controller's source, as they like;
  * its
  *                        owner polls meanwhile, and the watchdog opens it again at any time. In the
  *                        end both sources must be open. Another device interrupts once
@@ -129,7 +129,7 @@ inline enter(c)
 }
 
 /*
- * nvme_irq_exit(). Whether claims for nothing are a storm is nvme_source_empty()'s to say.
+ * nvme_irq_exit(). Whether empty interrupts are a storm is nvme_source_empty()'s to say.
  */
 inline leave(c)
 {

@@ -4,10 +4,10 @@
  * with queues of the IRQ hart's alone, served by looking again. nvme_irq_handle()
  * (engine/interrupt.c) with nvme_shared_begin() and nvme_irq_take_ipi() (engine/shared.c).
  *
- * In one claim the IRQ hart masks A and begins its cycle, then serves B until a pass finds nothing,
- * and only then opens A, if its cycle is over. So there is a moment at which A is masked and B has
- * nothing: the line is low, and whatever comes later makes an edge. A cycle that ends later opens A
- * from the IPI. When nothing moves any more, every completion must have been taken.
+ * In one interrupt the IRQ hart masks A and begins its cycle, then serves B until a pass finds
+ * nothing, and only then opens A, if its cycle is over. So there is a moment at which A is masked
+ * and B has nothing: the line is low, and whatever comes later makes an edge. A cycle that ends
+ * later opens A from the IPI. When nothing moves any more, every completion must have been taken.
  *
  *   -DTWO_SHARED     B is in shared delivery too, with another cycle
  *
@@ -15,7 +15,8 @@
  *   -DBUG_B_FIRST    B is served, then A masked
  *   -DBUG_B_ONCE     B is drained once
  *   -DBUG_GIVE_UP    B stays busy for all passes and is left without an edge
- *   -DBUG_END_OPENS  the end of a claim that went on too long opens A in the midst of its cycle
+ *   -DBUG_END_OPENS  the end of an interrupt that went on too long opens A in the midst of its
+ * cycle
  */
 #ifndef A_ENTRIES
 #define A_ENTRIES 1 /* on each queue of A */

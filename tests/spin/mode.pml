@@ -153,7 +153,7 @@ inline drain()
 
 /* ---- The handler ----------------------------------------------------------------------- */
 
-/* nvme_irq_enter() and nvme_irq_exit(), as the end of an odd claim. */
+/* nvme_irq_enter() and nvme_irq_exit(), on the slow path of the handler. */
 inline mask_and_open()
 {
 #ifdef BUG_EXIT_AS_ENTERED

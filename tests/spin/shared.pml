@@ -16,7 +16,7 @@
  *
  *   -DHOME_WITHOUT_QUEUE  the IRQ hart owns no queue
  *   -DUNMATCHED           an entry that nobody asked for comes once, on the last owner's queue
- *   -DLOST                the IRQ hart loses one claim; one watch that finds its entry must be
+ *   -DLOST                the IRQ hart loses one interrupt; one watch that finds its entry must be
  * enough
  *   -DDEAF                owner 1 never answers; the watchdogs of the others must be enough
  *
@@ -247,7 +247,7 @@ inline store(members)
 #endif
 }
 
-/* nvme_shared_begin(): in the claim, when no cycle is under way. */
+/* nvme_shared_begin(): in the handler, when no cycle is under way. */
 inline begin_cycle()
 {
     close_source(LINE, CLOSED_CYCLE);

@@ -26,7 +26,7 @@ enum part {
     SUBMIT,
     ARM,       /* hybrid mode: the question that begins a wait, awake or asleep */
     REAP,      /* one drain; in hybrid mode with the question before it that finds the completion */
-    INTERRUPT, /* from interrupts on to back from the trap; shared line: the IRQ hart's claim */
+    INTERRUPT, /* from interrupts on to back from the trap; shared line: the IRQ hart's part */
     ANSWER,    /* a shared line: an owner that has been interrupted, without its trap */
     END,       /* shared line: the IRQ hart takes an IPI and opens the line, until back */
     PARTS,

@@ -179,7 +179,7 @@ static void test_shared_line(void)
     run_spread(DEPTH, UINT64_MAX, selftest.runtime_ns);
     nvme_queue_count(selftest.storage.queues[0].engine, &one);
     nvme_queue_count(selftest.storage.queues[1].engine, &two);
-    printf("note shared line: %" PRIu64 " + %" PRIu64 " requests, %" PRIu64 " claims, %" PRIu64
+    printf("note shared line: %" PRIu64 " + %" PRIu64 " requests, %" PRIu64 " interrupts, %" PRIu64
            " empty, late %" PRIu64 ", missed %" PRIu64 "\n",
            one.completions, two.completions, one.interrupts, one.spurious, one.late + two.late,
            one.missed + two.missed);

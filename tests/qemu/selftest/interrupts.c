@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Interrupt mode: sleep that ends by the interrupt alone, the storm bound, spurious claims.
+// Interrupt mode: sleep that ends by the interrupt alone, the storm bound, spurious interrupts.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,7 +79,7 @@ static void test_wake(void)
     check(idle_ns < start_ns, "idle %" PRIu64 " ns of %" PRIu64, idle_ns, start_ns);
     check(counters.completions == READS, "%" PRIu64 " completions", counters.completions);
     check(counters.interrupts != 0 && counters.interrupts - counters.spurious <= READS,
-          "%" PRIu64 " claims, %" PRIu64 " empty", counters.interrupts, counters.spurious);
+          "%" PRIu64 " interrupts, %" PRIu64 " empty", counters.interrupts, counters.spurious);
     close_storage();
 }
 
@@ -183,7 +183,7 @@ static void test_quiet(void)
 
 // ---- Storm -----------------------------------------------------------------------------------
 
-static void claim_nothing(uint32_t count)
+static void interrupt_for_nothing(uint32_t count)
 {
     struct nvme_controller *controller = selftest.storage.controllers[0].engine;
     const struct storage_queue *queue = &selftest.storage.queues[0];
@@ -198,8 +198,8 @@ static void claim_nothing(uint32_t count)
     }
 }
 
-// Empty claims are forgiven up to the bound, and a completion begins the count anew. At the bound
-// the line or the vector is masked for a while, it is said, and the queue goes on by polling.
+// Empty interrupts are forgiven up to the bound, and a completion begins the count anew. At the
+// bound the line or the vector is masked for a while, it is said, and the queue goes on by polling.
 static void test_storm(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -212,13 +212,13 @@ static void test_storm(void)
     }
     buffer = take_pages(PAGE_BYTES);
     for (uint32_t i = 0; i < 3; i++) {
-        // A claim of the line may still come for what was done before: leave room for some.
-        claim_nothing(NVME_STORM_CLAIMS - 8);
+        // An interrupt of the line may still come for what was done before: leave room for some.
+        interrupt_for_nothing(NVME_STORM_INTERRUPTS - 8);
         check(nvme_queue_mode(queue->engine) == NVME_MODE_INTERRUPT, "masked too early");
         transfer(queue, NVME_CMD_READ, i, 1, buffer);
     }
     // The first behind a completion may have been for it.
-    claim_nothing(NVME_STORM_CLAIMS + 1);
+    interrupt_for_nothing(NVME_STORM_INTERRUPTS + 1);
     check(nvme_queue_mode(queue->engine) == NVME_MODE_POLL, "not masked at the bound");
     check(event_seen(NVME_EVENT_INTERRUPT_STORM), "not said");
     nvme_queue_count(queue->engine, &before);
@@ -232,8 +232,8 @@ static void test_storm(void)
     close_storage();
 }
 
-// The owner services its queue with interrupts off, so each claim finds nothing behind it. That is
-// no storm, for the queue has got on.
+// The owner services its queue with interrupts off, so each interrupt finds nothing behind it. That
+// is no storm, for the queue has got on.
 static void test_forestalled(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -247,7 +247,7 @@ static void test_forestalled(void)
     }
     irq = &queue->controller->function->irq;
     buffer = take_pages(PAGE_BYTES);
-    for (uint32_t i = 0; i < 4 * NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 0; i < 4 * NVME_STORM_INTERRUPTS; i++) {
         struct request request = {0};
         struct patience patience = {0};
         uint64_t saved = irq_save();
@@ -268,9 +268,9 @@ static void test_forestalled(void)
     printf("note forestalled: %" PRIu64 " interrupts, %" PRIu64 " empty\n", counters.interrupts,
            counters.spurious);
     // An APLIC forgets an interrupt whose line has fallen.
-    check(counters.spurious >= 2 * NVME_STORM_CLAIMS ||
+    check(counters.spurious >= 2 * NVME_STORM_INTERRUPTS ||
               (queue->vector == 0 && machine_get()->wired[irq->wired].kind == MACHINE_APLIC),
-          "only %" PRIu64 " claims found nothing", counters.spurious);
+          "only %" PRIu64 " interrupts found nothing", counters.spurious);
     check(!event_seen(NVME_EVENT_INTERRUPT_STORM), "taken for a storm");
     check(nvme_queue_closed(queue->engine) == 0, "closed: %s",
           nvme_closed_text(nvme_queue_closed(queue->engine)));

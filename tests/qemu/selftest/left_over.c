@@ -30,14 +30,14 @@ static void check_interrupts(struct storage_queue *queue, const char *what)
         transfer(queue, NVME_CMD_READ, i, 1, buffer);
     }
     nvme_queue_count(queue->engine, &counters);
-    printf("note %s: %" PRIu32 " repairs, line %s, %" PRIu64 " claims, %" PRIu64 " empty\n", what,
-           info.line_repairs, info.line_stuck ? "stuck" : "free", counters.interrupts,
+    printf("note %s: %" PRIu32 " repairs, line %s, %" PRIu64 " interrupts, %" PRIu64 " empty\n",
+           what, info.line_repairs, info.line_stuck ? "stuck" : "free", counters.interrupts,
            counters.spurious);
     check(!info.line_stuck, "%s: the line is stuck after %" PRIu32 " repairs", what,
           info.line_repairs);
     check(nvme_queue_mode(queue->engine) == NVME_MODE_INTERRUPT, "%s: the queue polls", what);
     check(counters.missed == 0, "%s: %" PRIu64 " missed", what, counters.missed);
-    check(counters.spurious <= counters.completions, "%s: %" PRIu64 " empty claims", what,
+    check(counters.spurious <= counters.completions, "%s: %" PRIu64 " empty interrupts", what,
           counters.spurious);
 }
 

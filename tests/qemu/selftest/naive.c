@@ -17,9 +17,9 @@ static struct workload workload;
 
 // Written in traps of hart 0.
 static struct {
-    uint64_t claims;
-    uint64_t lost;   // entries that stood ready for a whole period with no claim in it
-    uint64_t before; // claims at the last tick that found an entry ready
+    uint64_t interrupts;
+    uint64_t lost;   // entries that stood ready for a whole period with no interrupt in it
+    uint64_t before; // interrupts at the last tick that found an entry ready
     bool ready;
 } naive;
 
@@ -27,24 +27,24 @@ static void naive_handler(void *arg)
 {
     struct storage_queue *queue = arg;
 
-    naive.claims++;
+    naive.interrupts++;
     nvme_queue_reap(queue->engine, DEPTH_ENTRIES);
 }
 
 // Stands in for the watchdog, which would hide the loss: an entry that is ready at two ticks with
-// no claim between them has lost its interrupt. Served here, or nothing would move again.
+// no interrupt between them has lost its interrupt. Served here, or nothing would move again.
 static void naive_tick(void *arg)
 {
     struct storage_queue *queue = arg;
     bool ready = !nvme_queue_arm(queue->engine);
 
-    if (ready && naive.ready && naive.claims == naive.before) {
+    if (ready && naive.ready && naive.interrupts == naive.before) {
         naive.lost++;
         nvme_queue_reap(queue->engine, DEPTH_ENTRIES);
         ready = false;
     }
     naive.ready = ready;
-    naive.before = naive.claims;
+    naive.before = naive.interrupts;
 }
 
 // The load, for one runtime, on a queue whose handler is attached.
@@ -82,7 +82,7 @@ static void test_naive(void)
     workload_init(&workload, queue, 0, DEPTH);
     run(queue);
     nvme_queue_count(queue->engine, &counters);
-    printf("note ours: %" PRIu64 " requests, %" PRIu64 " claims, missed %" PRIu64 "\n",
+    printf("note ours: %" PRIu64 " requests, %" PRIu64 " interrupts, missed %" PRIu64 "\n",
            workload.ended, counters.interrupts, counters.missed);
     check(counters.missed == 0, "the engine's handler missed %" PRIu64, counters.missed);
     served = workload.ended;
@@ -91,9 +91,9 @@ static void test_naive(void)
         rounds++;
         run(queue);
     }
-    printf("note naive: %" PRIu64 " requests, %" PRIu64 " claims, lost %" PRIu64 " in %" PRIu32
+    printf("note naive: %" PRIu64 " requests, %" PRIu64 " interrupts, lost %" PRIu64 " in %" PRIu32
            " rounds\n",
-           workload.ended - served, naive.claims, naive.lost, rounds);
+           workload.ended - served, naive.interrupts, naive.lost, rounds);
     check(naive.lost != 0, "the naive handler lost nothing in %" PRIu32 " rounds", rounds);
     workload_check(&workload);
     close_storage();

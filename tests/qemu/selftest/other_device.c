@@ -17,7 +17,7 @@ enum {
     DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
     RAISED_MIN = 50,
     SWAPS_MIN = 1000,
-    IDLE_RAISES = 4 * NVME_STORM_CLAIMS,
+    IDLE_RAISES = 4 * NVME_STORM_INTERRUPTS,
 };
 #define TELL_LIMIT_NS (2 * NS_PER_S) // of patience: far above any honest answer
 

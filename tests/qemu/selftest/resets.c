@@ -75,7 +75,7 @@ static void check_after(uint64_t resets)
     }
     nvme_queue_count(queue->engine, &counters);
     printf("note after %" PRIu64 " machine resets: %" PRIu32 " repairs, line %s, mode %s, %" PRIu64
-           " claims, %" PRIu64 " empty\n",
+           " interrupts, %" PRIu64 " empty\n",
            resets, info.line_repairs, info.line_stuck ? "stuck" : "free",
            nvme_queue_mode(queue->engine) == NVME_MODE_POLL ? "poll" : "irq", counters.interrupts,
            counters.spurious);

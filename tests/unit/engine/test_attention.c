@@ -72,15 +72,15 @@ static void line_that_stays_busy_leaves_the_trap_and_comes_back(void **state)
     const struct fixture_source *this = *state;
     struct fixture fixture;
     struct reposting reposting = {&fixture, 29};
-    uint32_t claims;
+    uint32_t interrupts;
 
     fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
     post_again(&reposting, (struct nvme_result){0});
     nvme_queue_submit(fixture.queues[0]);
-    claims = fixture_interrupts(&fixture);
+    interrupts = fixture_interrupts(&fixture);
     assert_int_equal(reposting.left, 0);
     assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 0);
-    assert_in_range(claims, 4, 5); /* 29 and the end, in passes of 8 */
+    assert_in_range(interrupts, 4, 5); /* 29 and the end, in passes of 8 */
     assert_int_equal(fixture_counters(fixture.queues[0]).completions, 29);
     fixture_finish(&fixture);
 }

@@ -16,27 +16,27 @@ static void owner_that_is_faster_than_its_handler_makes_no_storm(void **state)
     struct outcome outcome = {0};
 
     fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
-    for (uint32_t i = 0; i < 3 * NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 0; i < 3 * NVME_STORM_INTERRUPTS; i++) {
         fixture_submit(&fixture, 0, &outcome);
         assert_int_equal(nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH), 1);
         fixture_interrupts(&fixture);
     }
-    assert_true(fixture_counters(fixture.queues[0]).spurious >= NVME_STORM_CLAIMS);
+    assert_true(fixture_counters(fixture.queues[0]).spurious >= NVME_STORM_INTERRUPTS);
     assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
     assert_int_equal(nvme_queue_closed(fixture.queues[0]), 0);
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_INTERRUPT);
     fixture_finish(&fixture);
 }
 
-static void slow_claims_for_nothing_are_borne(void **state)
+static void slow_interrupts_for_nothing_are_borne(void **state)
 {
     const struct fixture_source *this = *state;
     struct fixture fixture;
 
     fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
-    for (uint32_t i = 0; i < 4 * NVME_STORM_CLAIMS; i++) {
-        fixture_claim(&fixture, 0);
-        world_advance(NVME_STORM_PERIOD_NS / (NVME_STORM_CLAIMS - 1) + 1);
+    for (uint32_t i = 0; i < 4 * NVME_STORM_INTERRUPTS; i++) {
+        fixture_handle(&fixture, 0);
+        world_advance(NVME_STORM_PERIOD_NS / (NVME_STORM_INTERRUPTS - 1) + 1);
     }
     assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
     fixture_finish(&fixture);
@@ -53,8 +53,8 @@ static void storm_is_forgiven_by_the_watch(void **state)
     for (uint64_t length_ms = NVME_STORM_PARDON_NS / MS; length_ms <= 4000; length_ms *= 2) {
         uint64_t waited_ms = 0;
 
-        for (uint32_t i = 0; i <= NVME_STORM_CLAIMS; i++) {
-            fixture_claim(&fixture, 0);
+        for (uint32_t i = 0; i <= NVME_STORM_INTERRUPTS; i++) {
+            fixture_handle(&fixture, 0);
         }
         assert_int_equal(nvme_queue_closed(fixture.queues[0]), NVME_CLOSED_STORM);
         assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
@@ -313,7 +313,7 @@ int main(void)
     };
     static const CMUnitTestFunction on_each[] = {
         owner_that_is_faster_than_its_handler_makes_no_storm,
-        slow_claims_for_nothing_are_borne,
+        slow_interrupts_for_nothing_are_borne,
         storm_is_forgiven_by_the_watch,
         watch_services_behind_every_reason_within_20_ms,
         deadline_tells_why_the_source_is_closed,

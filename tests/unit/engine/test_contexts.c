@@ -23,7 +23,7 @@ static void expect_panic(void (*body)(void *), void *arg, const char *word)
 
 /* ---- Administration that meets the handler of its line ----------------------------------- */
 
-static void take_claim(void *arg)
+static void take_interrupt(void *arg)
 {
     struct fixture *fixture = arg;
 
@@ -63,16 +63,16 @@ struct meeting_case {
 };
 
 static const struct meeting_case meeting_cases[] = {
-    {"empty_claim", administer, take_claim, false, false, false},
-    {"claim_that_finds", administer, take_claim, false, false, true},
-    {"claim_while_a_queue_opens", open_pair, take_claim, false, false, true},
-    {"masking_handler", administer, take_claim, false, true, true},
+    {"empty_interrupt", administer, take_interrupt, false, false, false},
+    {"interrupt_that_finds", administer, take_interrupt, false, false, true},
+    {"interrupt_while_a_queue_opens", open_pair, take_interrupt, false, false, true},
+    {"masking_handler", administer, take_interrupt, false, true, true},
     {"bracket", administer, take_bracket, false, false, false},
-    {"shared_empty_claim", administer, take_claim, true, false, false},
-    {"shared_claim_that_finds", administer, take_claim, true, false, true},
+    {"shared_empty_interrupt", administer, take_interrupt, true, false, false},
+    {"shared_interrupt_that_finds", administer, take_interrupt, true, false, true},
 };
 
-static void claim_amid_administration_panics(void **state)
+static void interrupt_amid_administration_panics(void **state)
 {
     const struct meeting_case *this = *state;
     struct fixture fixture;
@@ -106,7 +106,7 @@ static void administration_amid_administration_panics(void **state)
 }
 
 /* The same calls one after the other. */
-static void claims_around_administration_are_normal(void **state)
+static void interrupts_around_administration_are_normal(void **state)
 {
     struct fixture fixture;
 
@@ -120,7 +120,7 @@ static void claims_around_administration_are_normal(void **state)
         fixture_submit(&fixture, 0, &outcome);
         assert_true(fixture_interrupts(&fixture) != 0);
         outcome_check_ok(&outcome, BLOCK);
-        assert_int_equal(fixture.controller->line.checks, 0); /* a claim stays short */
+        assert_int_equal(fixture.controller->line.checks, 0); /* an interrupt stays short */
     }
     fixture_finish(&fixture);
 }
@@ -327,14 +327,14 @@ int main(void)
 {
     struct CMUnitTest tests[5 + COUNT_OF(meeting_cases) + COUNT_OF(context_cases)] = {
         cmocka_unit_test(administration_amid_administration_panics),
-        cmocka_unit_test(claims_around_administration_are_normal),
+        cmocka_unit_test(interrupts_around_administration_are_normal),
         cmocka_unit_test(nested_drain_of_any_budget_panics),
         cmocka_unit_test(any_budget_is_one),
         cmocka_unit_test(administration_in_done_panics),
     };
     size_t count = 5;
 
-    ADD_CASES(tests, &count, claim_amid_administration_panics, meeting_cases);
+    ADD_CASES(tests, &count, interrupt_amid_administration_panics, meeting_cases);
     ADD_CASES(tests, &count, call_in_a_wrong_context_panics, context_cases);
     return fixture_run("contexts", tests, count);
 }

@@ -62,7 +62,7 @@ static void handler_drains_every_queue_and_writes_no_mask(void **state)
     fixture_finish(&fixture);
 }
 
-static void spurious_claim_rings_nothing_and_is_counted(void **state)
+static void spurious_interrupt_rings_nothing_and_is_counted(void **state)
 {
     struct fixture fixture;
     uint32_t doorbells;
@@ -158,12 +158,13 @@ static void storm_masks_the_line_at_its_bound_and_not_before(void **state)
 
     (void)state;
     fixture_interrupt_queues(&fixture, 1);
-    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 1; i < NVME_STORM_INTERRUPTS; i++) {
         nvme_irq_handle(&fixture.controller, 1);
     }
     fixture_submit(&fixture, 0, &outcome); /* one completion begins the count anew, */
     assert_int_equal(nvme_irq_handle(&fixture.controller, 1), 1);
-    for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) { /* and the first claim may be for it */
+    for (uint32_t i = 0; i < NVME_STORM_INTERRUPTS;
+         i++) { /* and the first interrupt may be for it */
         nvme_irq_handle(&fixture.controller, 1);
         assert_int_equal(fixture.model->interrupt_mask, 0);
     }
@@ -172,7 +173,8 @@ static void storm_masks_the_line_at_its_bound_and_not_before(void **state)
     assert_int_equal(fixture.model->interrupt_mask, 1);
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
     assert_false(nvme_queue_arm(fixture.queues[0]));
-    assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).value, NVME_STORM_CLAIMS);
+    assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).value,
+                     NVME_STORM_INTERRUPTS);
     outcome = (struct outcome){0};
     fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
@@ -186,12 +188,12 @@ static void interrupts_of_another_device_are_no_storm(void **state)
 
     (void)state;
     fixture_interrupt_queues(&fixture, 1);
-    for (uint32_t i = 0; i < 2 * NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 0; i < 2 * NVME_STORM_INTERRUPTS; i++) {
         nvme_irq_handle(&fixture.controller, 1);
         nvme_irq_other_device(&fixture.controller, 1);
     }
     assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
-    for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 0; i < NVME_STORM_INTERRUPTS; i++) {
         nvme_irq_handle(&fixture.controller, 1);
     }
     assert_true(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
@@ -285,8 +287,8 @@ static void line_of_two_controllers_is_drained_as_one(void **state)
     fixture_start(&second, 1, NVME_MODE_INTERRUPT);
     both[0] = first.controller;
     both[1] = second.controller;
-    for (uint32_t turn = 1; turn <= 2 * NVME_STORM_CLAIMS; turn++) {
-        /* Only one of them has work, in turns: the other's claims are no storm. */
+    for (uint32_t turn = 1; turn <= 2 * NVME_STORM_INTERRUPTS; turn++) {
+        /* Only one of them has work, in turns: the other's interrupts are no storm. */
         struct fixture *busy = turn % 2 == 0 ? &first : &second;
 
         fixture_submit(busy, 0, &outcomes[turn % 2]);
@@ -311,7 +313,7 @@ int main(void)
 {
     struct CMUnitTest tests[12 + FIXTURE_LINES] = {
         cmocka_unit_test(handler_drains_every_queue_and_writes_no_mask),
-        cmocka_unit_test(spurious_claim_rings_nothing_and_is_counted),
+        cmocka_unit_test(spurious_interrupt_rings_nothing_and_is_counted),
         cmocka_unit_test(admin_entry_that_nobody_awaits_does_not_hold_the_line),
         cmocka_unit_test(poll_queue_on_the_controller_is_left_to_its_owner),
         cmocka_unit_test(bottom_half_drains_between_enter_and_exit),

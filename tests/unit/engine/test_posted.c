@@ -49,7 +49,7 @@ static void start(struct fixture *fixture, const struct line_case *this, uint32_
     fixture->model->on_demand = true;
 }
 
-/* Claims until the source is quiet and every write has arrived. */
+/* Interrupts until the source is quiet and every write has arrived. */
 static void take_all(struct fixture *fixture)
 {
     do {

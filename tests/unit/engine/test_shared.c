@@ -19,7 +19,7 @@ struct cycle_case {
     uint32_t irq_hart;
     uint32_t owners[QUEUES];
     uint32_t count;
-    uint32_t ipis;          /* of the claim, as harts_ipis() */
+    uint32_t ipis;          /* of the interrupt, as harts_ipis() */
     uint32_t order[QUEUES]; /* of the answers; the IRQ hart's own queues answer before */
     uint32_t answers;
 };
@@ -47,7 +47,7 @@ static void start_case(struct harts *harts, const struct cycle_case *on)
     }
 }
 
-/* The line is masked from the claim to the last answer, and the IRQ hart alone opens it. */
+/* The line is masked from the interrupt to the last answer, and the IRQ hart alone opens it. */
 static void cycle_asks_each_owner_once_and_irq_hart_opens_the_line(void **state)
 {
     const struct cycle_case *this = *state;
@@ -103,7 +103,7 @@ static void ipi_that_is_not_owed_does_nothing(void **state)
     harts_complete(&harts, 1);
     harts_post(&harts, 2);
     writes = fixture_mask_writes(&harts.fixture);
-    assert_int_equal(harts_ipi(&harts, 1), 0); /* before the claim */
+    assert_int_equal(harts_ipi(&harts, 1), 0); /* before the interrupt */
     harts_ipi_irq_hart(&harts);
     assert_int_equal(harts.outcomes[1].count, 0);
     assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
@@ -145,7 +145,7 @@ static void answer_at_once(void *arg, uint32_t owner)
 }
 
 /* An owner that is faster than the IRQ hart: it is waited for before its IPI is there. */
-static void answer_amid_the_claim_counts(void **state)
+static void answer_amid_the_interrupt_counts(void **state)
 {
     struct harts harts;
 
@@ -159,7 +159,7 @@ static void answer_amid_the_claim_counts(void **state)
     harts_complete(&harts, 1);
     assert_true(harts_claim(&harts));
     outcome_check_ok(&harts.outcomes[1], BLOCK);
-    assert_false(harts_masked(&harts)); /* the claim itself ends the cycle */
+    assert_false(harts_masked(&harts)); /* the interrupt itself ends the cycle */
     harts_complete(&harts, 2);
     assert_true(harts_claim(&harts));
     assert_int_equal(harts_ipi(&harts, 1), 0);
@@ -205,7 +205,7 @@ static void entry_behind_the_answer_has_an_edge(void **state)
 }
 
 /* Another controller's interrupt, or one that is late: the cycle goes on as it was. */
-static void claim_amid_a_cycle_changes_nothing(void **state)
+static void interrupt_amid_a_cycle_changes_nothing(void **state)
 {
     struct harts harts;
     uint32_t writes;
@@ -287,8 +287,8 @@ int main(void)
 {
     struct CMUnitTest tests[5 + COUNT_OF(cycle_cases) + COUNT_OF(kind_cases)] = {
         cmocka_unit_test(ipi_that_is_not_owed_does_nothing),
-        cmocka_unit_test(answer_amid_the_claim_counts),
-        cmocka_unit_test(claim_amid_a_cycle_changes_nothing),
+        cmocka_unit_test(answer_amid_the_interrupt_counts),
+        cmocka_unit_test(interrupt_amid_a_cycle_changes_nothing),
         cmocka_unit_test(queue_without_requests_is_not_asked),
         cmocka_unit_test(owner_that_was_faster_than_its_ipi_answers_empty),
     };

@@ -81,7 +81,7 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
     (void)state;
     start(&harts);
     harts_post(&harts, 1);
-    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 1; i < NVME_STORM_INTERRUPTS; i++) {
         empty_cycle(&harts);
         assert_false(harts_masked(&harts));
     }
@@ -95,12 +95,12 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
     assert_int_equal(harts_ipis(&harts), 111);
     assert_true(harts_masked(&harts));
     assert_int_equal(fixture_event(&harts.fixture, NVME_EVENT_INTERRUPT_STORM).value,
-                     NVME_STORM_CLAIMS);
+                     NVME_STORM_INTERRUPTS);
     for (uint32_t i = 0; i < QUEUES; i++) {
         assert_int_equal(nvme_queue_mode(harts.fixture.queues[i]), NVME_MODE_POLL);
         assert_false(nvme_queue_arm(harts.fixture.queues[i]));
     }
-    assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, NVME_STORM_CLAIMS);
+    assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, NVME_STORM_INTERRUPTS);
     empty_cycle(&harts); /* one that was pending: stays masked, says nothing more */
     assert_true(harts_masked(&harts));
     assert_int_equal(harts.fixture.event_count, 1);
@@ -128,7 +128,7 @@ static void storm_is_forgiven_by_irq_hart(void **state)
     uint64_t waited_ms = 0;
 
     start(&harts);
-    for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 0; i < NVME_STORM_INTERRUPTS; i++) {
         empty_cycle(&harts);
     }
     harts_ipis(&harts);
@@ -159,14 +159,14 @@ static void owners_that_get_on_by_themselves_are_no_storm(void **state)
 
     (void)state;
     start(&harts);
-    for (uint32_t i = 0; i < 2 * NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 0; i < 2 * NVME_STORM_INTERRUPTS; i++) {
         harts_complete(&harts, 1);
         world.hart = 1;
         assert_int_equal(nvme_queue_reap(harts.fixture.queues[1], 1), 1);
         assert_int_equal(empty_cycle(&harts), 10);
     }
     assert_int_equal(harts.fixture.event_count, 0);
-    assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, 2 * NVME_STORM_CLAIMS);
+    assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, 2 * NVME_STORM_INTERRUPTS);
     harts_finish(&harts);
 }
 

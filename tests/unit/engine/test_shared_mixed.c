@@ -51,7 +51,7 @@ static void finish_mixed(struct harts both[2])
     fixture_drop(&both[0].fixture);
 }
 
-/* Claims and IPIs until nothing is owed. */
+/* Interrupts and IPIs until nothing is owed. */
 static void settle_mixed(struct harts both[2])
 {
     bool again = true;
@@ -157,7 +157,7 @@ static void one_more(void *arg)
 static void busy_controller_of_irq_hart_does_not_hold_up_the_cycle(void **state)
 {
     struct harts both[2];
-    uint32_t claims = 0;
+    uint32_t interrupts = 0;
 
     (void)state;
     start_mixed(both, &mixed_cases[1]);
@@ -169,19 +169,21 @@ static void busy_controller_of_irq_hart_does_not_hold_up_the_cycle(void **state)
     world.meanwhile[WORLD_AT_DOORBELL] = one_more;
     world.meanwhile_arg = &both[1];
     while (harts_claim_both(&both[0], both[1].fixture.controller)) {
-        claims++;
+        interrupts++;
         assert_true(harts_masked(&both[0]));
-        assert_true(claims < 2 * BUSY_REQUESTS);
+        assert_true(interrupts < 2 * BUSY_REQUESTS);
     }
     world.meanwhile[WORLD_AT_DOORBELL] = NULL;
-    assert_true(claims > 1);
+    assert_true(interrupts > 1);
     assert_int_equal(both[1].outcomes[0].count + both[1].outcomes[1].count, 2 * BUSY_REQUESTS);
     settle_mixed(both);
     outcome_check_ok(&both[0].outcomes[1], BLOCK);
     finish_mixed(both);
 }
 
-/* Its cycles find nothing, but the claims are for the other one: no storm, in either direction. */
+/*
+ * Its cycles find nothing, but the interrupts are for the other one: no storm, in either direction.
+ */
 static void idle_controller_beside_a_busy_one_is_no_storm(void **state)
 {
     const struct mixed_case *this = *state;
@@ -189,7 +191,7 @@ static void idle_controller_beside_a_busy_one_is_no_storm(void **state)
 
     start_mixed(both, this);
     for (uint32_t busy_one = 0; busy_one < 2; busy_one++) {
-        for (uint32_t i = 0; i < 2 * NVME_STORM_CLAIMS; i++) {
+        for (uint32_t i = 0; i < 2 * NVME_STORM_INTERRUPTS; i++) {
             harts_complete(&both[busy_one], i % QUEUES);
             settle_mixed(both);
         }
@@ -199,13 +201,15 @@ static void idle_controller_beside_a_busy_one_is_no_storm(void **state)
         assert_int_equal(nvme_queue_mode(both[i].fixture.queues[0]), NVME_MODE_INTERRUPT);
         assert_int_equal(both[i].outcomes[0].count + both[i].outcomes[1].count +
                              both[i].outcomes[2].count,
-                         2 * NVME_STORM_CLAIMS);
+                         2 * NVME_STORM_INTERRUPTS);
     }
     finish_mixed(both);
 }
 
-/* The claim was for the other one: it is no step towards a storm, its cycle being empty or not. */
-static void claim_for_a_private_neighbour_is_no_step(void **state)
+/*
+ * The interrupt was for the other one: it is no step towards a storm, its cycle being empty or not.
+ */
+static void interrupt_for_a_private_neighbour_is_no_step(void **state)
 {
     struct harts both[2];
     struct nvme_controller *controllers[2];
@@ -215,7 +219,7 @@ static void claim_for_a_private_neighbour_is_no_step(void **state)
     for (uint32_t i = 0; i < 2; i++) {
         controllers[i] = both[i].fixture.controller;
     }
-    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 1; i < NVME_STORM_INTERRUPTS; i++) {
         world.hart = 0;
         assert_int_equal(nvme_irq_handle(controllers, 2), 0);
         settle_mixed(both);
@@ -232,7 +236,7 @@ int main(void)
     struct CMUnitTest tests[3 + 2 * COUNT_OF(mixed_cases)] = {
         cmocka_unit_test(controller_of_irq_hart_is_served_amid_a_cycle),
         cmocka_unit_test(busy_controller_of_irq_hart_does_not_hold_up_the_cycle),
-        cmocka_unit_test(claim_for_a_private_neighbour_is_no_step),
+        cmocka_unit_test(interrupt_for_a_private_neighbour_is_no_step),
     };
     size_t count = 3;
 

@@ -224,7 +224,7 @@ static void owner_without_requests_sleeps_and_keeps_nobody_from_polling(void **s
     harts_finish(&harts);
 }
 
-/* A latched claim begins a cycle of the shut line; who sleeps meanwhile is not forgotten. */
+/* A latched interrupt begins a cycle of the shut line; who sleeps meanwhile is not forgotten. */
 static void owner_that_sleeps_amid_a_cycle_is_seen_at_its_end(void **state)
 {
     struct harts harts;
@@ -262,7 +262,7 @@ static void lie_down_now(void *arg)
 /*
  * The cycle has the IRQ hart alone for a member, and the line was open when the other one looked.
  */
-static void owner_that_sleeps_amid_the_claim_is_seen_at_its_end(void **state)
+static void owner_that_sleeps_amid_the_interrupt_is_seen_at_its_end(void **state)
 {
     struct harts harts;
 
@@ -305,7 +305,7 @@ static void entry_that_comes_while_it_lies_down_keeps_it_awake(void **state)
     harts_finish(&harts);
 }
 
-/* Who lay down in hybrid mode has no claim on a line that is polled, nor when it is closed. */
+/* Who lay down in hybrid mode has no interrupt on a line that is polled, nor when it is closed. */
 static void sleeper_of_another_mode_opens_nothing(void **state)
 {
     struct nvme_queue_config config = {.owner = 2, .mode = NVME_MODE_HYBRID};
@@ -342,7 +342,7 @@ int main(void)
         cmocka_unit_test(one_that_sleeps_keeps_the_line_open_for_all),
         cmocka_unit_test(owner_without_requests_sleeps_and_keeps_nobody_from_polling),
         cmocka_unit_test(owner_that_sleeps_amid_a_cycle_is_seen_at_its_end),
-        cmocka_unit_test(owner_that_sleeps_amid_the_claim_is_seen_at_its_end),
+        cmocka_unit_test(owner_that_sleeps_amid_the_interrupt_is_seen_at_its_end),
         cmocka_unit_test(entry_that_comes_while_it_lies_down_keeps_it_awake),
         cmocka_unit_test(sleeper_of_another_mode_opens_nothing),
     };

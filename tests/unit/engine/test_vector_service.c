@@ -30,7 +30,7 @@ static void vector_drains_its_queue_and_no_other(void **state)
     fixture_finish(&fixture);
 }
 
-static void claims_are_counted_by_queue(void **state)
+static void interrupts_are_counted_by_queue(void **state)
 {
     struct fixture fixture;
     struct outcome outcome = {0};
@@ -80,12 +80,13 @@ static void storm_masks_its_vector_at_the_bound_and_not_before(void **state)
 
     (void)state;
     fixture_start_on(&fixture, vectors, 2, NVME_MODE_INTERRUPT);
-    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 1; i < NVME_STORM_INTERRUPTS; i++) {
         nvme_vector_handle(fixture.queues[1]);
     }
     fixture_submit(&fixture, 1, &outcome); /* one completion begins the count anew, */
     assert_int_equal(fixture_interrupts(&fixture), 1);
-    for (uint32_t i = 0; i < NVME_STORM_CLAIMS; i++) { /* and the first claim may be for it */
+    for (uint32_t i = 0; i < NVME_STORM_INTERRUPTS;
+         i++) { /* and the first interrupt may be for it */
         nvme_vector_handle(fixture.queues[1]);
         assert_false(fixture_masked(&fixture, 1));
     }
@@ -136,7 +137,7 @@ static void storm_that_cannot_be_masked_is_borne(void **state)
 
 /*
  * A mask holds back the message of an entry that was polled, and sends it when it opens (QEMU): the
- * claims of an owner that finds all completions awake are all empty, and no storm.
+ * interrupts of an owner that finds all completions awake are all empty, and no storm.
  */
 static void messages_of_polled_entries_are_no_storm(void **state)
 {
@@ -146,7 +147,7 @@ static void messages_of_polled_entries_are_no_storm(void **state)
 
     (void)state;
     fixture_start_on(&fixture, vectors, 1, NVME_MODE_HYBRID);
-    for (uint32_t burst = 0; burst < 2 * NVME_STORM_CLAIMS; burst++) {
+    for (uint32_t burst = 0; burst < 2 * NVME_STORM_INTERRUPTS; burst++) {
         for (uint32_t i = 0; i < 8; i++) {
             fixture.model->on_demand = true;
             fixture_post_with(&fixture, 0, again);
@@ -160,7 +161,7 @@ static void messages_of_polled_entries_are_no_storm(void **state)
         assert_true(fixture_interrupts(&fixture) <= 1);
         assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_HYBRID);
     }
-    assert_true(fixture_counters(fixture.queues[0]).spurious >= NVME_STORM_CLAIMS);
+    assert_true(fixture_counters(fixture.queues[0]).spurious >= NVME_STORM_INTERRUPTS);
     assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
     fixture_finish(&fixture);
 }
@@ -303,7 +304,7 @@ int main(void)
 {
     struct CMUnitTest tests[10 + COUNT_OF(vector_cases)] = {
         cmocka_unit_test(vector_drains_its_queue_and_no_other),
-        cmocka_unit_test(claims_are_counted_by_queue),
+        cmocka_unit_test(interrupts_are_counted_by_queue),
         cmocka_unit_test(unmatched_entry_alone_is_an_empty_interrupt),
         cmocka_unit_test(storm_masks_its_vector_at_the_bound_and_not_before),
         cmocka_unit_test(storm_that_cannot_be_masked_is_borne),

@@ -61,7 +61,7 @@ static void masked_vector_is_held_back_and_sent_once(void **state)
 }
 
 /* The interrupt controller has one bit per vector. */
-static void messages_that_nobody_claimed_are_one(void **state)
+static void messages_that_nobody_took_are_one(void **state)
 {
     struct fixture fixture;
 
@@ -139,7 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(completion_sends_its_queues_vector),
         cmocka_unit_test(masked_vector_is_held_back_and_sent_once),
-        cmocka_unit_test(messages_that_nobody_claimed_are_one),
+        cmocka_unit_test(messages_that_nobody_took_are_one),
         cmocka_unit_test(mask_of_a_line_that_is_not_used_is_named),
         cmocka_unit_test(line_is_refused_a_vector),
         cmocka_unit_test(counted_line_falls_with_the_last_busy_queue),

@@ -13,7 +13,7 @@ enum {
 
 enum fate {
     LOST,         /* the interrupt never comes */
-    CLAIMED,      /* it was only slow */
+    INTERRUPTED,  /* it was only slow */
     LEFT,         /* a handler came and left the entry */
     SERVICED,     /* somebody consumed the entry */
     MASKED_BY_US, /* a bottom half has not come to it */
@@ -28,10 +28,10 @@ struct missed_case {
 };
 
 static const struct missed_case missed_cases[] = {
-    {"same_entry_twice_without_a_claim_is_missed", LOST, 10, 1, 0},
+    {"same_entry_twice_without_an_interrupt_is_missed", LOST, 10, 1, 0},
     {"same_entry_after_less_than_a_period_is_not_yet", LOST, 9, 0, 0},
-    {"claim_meanwhile_makes_it_late", CLAIMED, 10, 0, 1},
-    {"claim_that_left_the_entry_makes_it_late", LEFT, 10, 0, 1},
+    {"interrupt_meanwhile_makes_it_late", INTERRUPTED, 10, 0, 1},
+    {"interrupt_that_left_the_entry_makes_it_late", LEFT, 10, 0, 1},
     {"consumed_meanwhile_makes_it_late", SERVICED, 10, 0, 1},
     {"masked_by_a_bottom_half_is_late", MASKED_BY_US, 10, 0, 1},
 };
@@ -51,7 +51,7 @@ static void missed_and_late_are_told_apart(void **state)
     }
     fixture_submit(&fixture, 0, &outcome);
     nvme_queue_watchdog(fixture.queues[0], world.now_ns);
-    if (this->fate == CLAIMED) {
+    if (this->fate == INTERRUPTED) {
         fixture_interrupts(&fixture);
     } else if (this->fate == LEFT) {
         nvme_irq_enter(fixture.controller);

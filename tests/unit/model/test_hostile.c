@@ -117,8 +117,8 @@ static void polled_request_expires_amid_a_flood(void **state)
     fixture_drop(&fixture);
 }
 
-/* One claim of the line for entries that are there already. */
-static uint32_t claim(struct fixture *fixture)
+/* One interrupt of the line for entries that are there already. */
+static uint32_t take_interrupt(struct fixture *fixture)
 {
     uint32_t found;
 
@@ -139,26 +139,27 @@ static void interrupts_of_unmatched_entries_are_spurious_and_reach_the_storm_bou
     fixture_interrupts(&fixture);
     fixture.model->on_demand = true;
     fixture_submit(&fixture, 0, &outcome);
-    for (uint32_t i = 1; i < NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 1; i < NVME_STORM_INTERRUPTS; i++) {
         flood(&fixture, this->unmatched, 1 + i % FULL);
-        assert_int_equal(claim(&fixture), 0);
+        assert_int_equal(take_interrupt(&fixture), 0);
     }
     /* One request amid unmatched entries begins the count anew. */
     flood(&fixture, this->unmatched, 4);
     model_step(fixture.model, 1);
     flood(&fixture, this->unmatched, 4);
-    assert_int_equal(claim(&fixture), 1);
+    assert_int_equal(take_interrupt(&fixture), 1);
     outcome_check_ok(&outcome, BLOCK);
     /* The first behind a completion may have been for it. */
-    for (uint32_t i = 0; i <= NVME_STORM_CLAIMS; i++) {
+    for (uint32_t i = 0; i <= NVME_STORM_INTERRUPTS; i++) {
         uint64_t spurious = fixture_counters(fixture.queues[0]).spurious;
 
         assert_false(fixture_saw(&fixture, NVME_EVENT_INTERRUPT_STORM));
         flood(&fixture, this->unmatched, 1 + i % FULL);
-        assert_int_equal(claim(&fixture), 0);
+        assert_int_equal(take_interrupt(&fixture), 0);
         assert_int_equal(fixture_counters(fixture.queues[0]).spurious, spurious + 1);
     }
-    assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).value, NVME_STORM_CLAIMS);
+    assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).value,
+                     NVME_STORM_INTERRUPTS);
     assert_int_equal(fixture.model->interrupt_mask, 1);
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
     fixture_finish(&fixture);
