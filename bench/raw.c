@@ -65,7 +65,7 @@ static uint32_t reap(struct worker *worker, struct probe *probe)
     struct nvme_ring *ring = &probe->ring;
     uint32_t count = 0;
 
-    worker->own.services++;
+    worker->own.reap_calls++;
     while (count < worker->complete_max) {
         uint32_t status = hal_dma_load32(&ring->cq[ring->cq_head].status);
 
@@ -88,7 +88,7 @@ static uint32_t reap(struct worker *worker, struct probe *probe)
         probe->free += count;
         probe->in_flight -= count;
         worker->own.completions += count;
-        worker->own.drains++;
+        worker->own.reaps++;
         worker->own.cq_doorbells++;
     }
     return count;

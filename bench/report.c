@@ -108,9 +108,9 @@ static void print_direction(const char *name, const struct merged *merged, uint3
 
 static void print_counters(const struct nvme_counters *counters)
 {
-    printf(",\"counters\":{\"posts\":%" PRIu64 ",\"completions\":%" PRIu64 ",\"drains\":%" PRIu64
-           ",\"services\":%" PRIu64 ",\"sq_doorbells\":%" PRIu64 ",\"cq_doorbells\":%" PRIu64,
-           counters->posts, counters->completions, counters->drains, counters->services,
+    printf(",\"counters\":{\"posts\":%" PRIu64 ",\"completions\":%" PRIu64 ",\"reaps\":%" PRIu64
+           ",\"reap_calls\":%" PRIu64 ",\"sq_doorbells\":%" PRIu64 ",\"cq_doorbells\":%" PRIu64,
+           counters->posts, counters->completions, counters->reaps, counters->reap_calls,
            counters->sq_doorbells, counters->cq_doorbells);
     printf(",\"interrupts\":%" PRIu64 ",\"spurious\":%" PRIu64 ",\"late\":%" PRIu64
            ",\"missed\":%" PRIu64 ",\"stale\":%" PRIu64 ",\"malformed\":%" PRIu64 "}",

@@ -39,7 +39,7 @@ static enum nvme_error check_status(const struct nvme_controller *controller)
     return error;
 }
 
-/* Services the admin queue until the command has ended, the device has died or time is up. */
+/* Reaps the admin queue until the command has ended, the device has died or time is up. */
 static enum nvme_error await(struct nvme_controller *controller)
 {
     uint64_t start = hal_now_ns();
@@ -91,7 +91,7 @@ static void set_admin_check(struct nvme_source *line, uint32_t closed)
     }
 }
 
-/* The queues of this hart, for the others may be in their drains. */
+/* The queues of this hart, for the others may be reaping theirs. */
 static void check_outside_done(const struct nvme_controller *controller)
 {
     uint32_t hart = hal_hart();
@@ -99,7 +99,7 @@ static void check_outside_done(const struct nvme_controller *controller)
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
-        if (queue->owner == hart && nvme_queue_is_serving(queue)) {
+        if (queue->owner == hart && nvme_queue_is_reaping(queue)) {
             hal_panic("a controller is administered in done() or in a trap inside it (R6)");
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Service of an INTx line: drain everything on it, look again, until nothing is there.
+ * The handlers of a line and of a vector: reap everything, look again, until nothing is there.
  *
  * The line is a level, but an interrupt controller may latch only its edges (QEMU's PLIC) or send a
  * high level again (the PLIC specification). Looking again behind the last head doorbell is right
@@ -138,7 +138,7 @@ uint32_t nvme_vector_handle(struct nvme_queue *queue)
 }
 
 /*
- * Drains what has been rung for and looks again, until a pass finds nothing. False: the line stays
+ * Reaps what has been rung for and looks again, until a pass finds nothing. False: the line stays
  * busy. For one controller and for several apart: most lines have one, and need no loop.
  */
 static NVME_INLINE bool look_again(struct nvme_controller *const *controllers, uint32_t count,
@@ -294,7 +294,7 @@ static NVME_COLD uint32_t ipi_taken_dead(struct nvme_queue *queue)
 
 uint32_t nvme_queue_take_ipi(struct nvme_queue *queue)
 {
-    /* A poll queue is its thread's, which may be amid a drain. */
+    /* A poll queue is its thread's, which may be amid a reap. */
     return queue->interrupts && !nvme_controller_live(queue->controller)
                ? ipi_taken_dead(queue)
                : nvme_shared_answer(queue);

@@ -490,8 +490,8 @@ uint32_t nvme_queue_outstanding(const struct nvme_queue *queue);
 struct nvme_counters {
     uint64_t posts;       /* commands rung for; parts of a split request count each */
     uint64_t completions; /* entries consumed */
-    uint64_t drains;      /* calls of nvme_queue_reap that consumed at least one entry */
-    uint64_t services;    /* calls of nvme_queue_reap */
+    uint64_t reaps;       /* calls of nvme_queue_reap that consumed at least one entry */
+    uint64_t reap_calls;  /* all calls of nvme_queue_reap */
     uint64_t sq_doorbells;
     uint64_t cq_doorbells;
     uint64_t interrupts; /* of the queue's source; of a shared line the cycles that this owner has

@@ -191,7 +191,7 @@ static inline struct nvme_request *nvme_request_find(struct nvme_request *reques
     return request->cid == cid ? request : NULL;
 }
 
-/* ---- queue.c: rings, doorbells, the drain --------------------------------------------- */
+/* ---- queue.c: rings, doorbells, reaping ---------------------------------------------- */
 
 /* Empties the rings, zeroes the completion ring, sets phase, head and tail. */
 void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries);
@@ -226,8 +226,8 @@ static inline uint64_t nvme_queue_posted(const struct nvme_queue *queue)
     return queue->sq_laps * queue->depth_entries + queue->sq_tail;
 }
 
-/* True inside its drain: in done(), or in a trap amid it. */
-static inline bool nvme_queue_is_serving(const struct nvme_queue *queue)
+/* True while it is reaped: in done(), or in a trap amid that. */
+static inline bool nvme_queue_is_reaping(const struct nvme_queue *queue)
 {
     return queue->activity == NVME_ACTIVITY_TAKEN && !queue->away;
 }
@@ -352,7 +352,7 @@ enum nvme_error nvme_queue_negotiate(struct nvme_controller *controller);
 
 /*
  * Interrupts the owner of each open queue that interrupts, if there is a hook to do so. Who polls
- * looks anyway, and an IPI may not drain a poll queue.
+ * looks anyway, and an IPI may not reap a poll queue.
  */
 void nvme_controller_send_ipis(const struct nvme_controller *controller);
 

@@ -159,7 +159,7 @@ NVME_COLD void nvme_source_pardon(struct nvme_source *source, uint64_t now_ns);
 /* ---- quirk.c -------------------------------------------------------------------------- */
 
 /*
- * At bring-up, the admin queue being drained: a line that is still high after 1 ms is given up, so
+ * At bring-up, the admin queue being empty: a line that is still high after 1 ms is given up, so
  * that the queues poll, with an event. Where a quirk of the device is known to hold it up, it is
  * repaired before, with an event likewise.
  */

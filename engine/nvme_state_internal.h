@@ -49,7 +49,7 @@ struct nvme_split {
 enum nvme_queue_state {
     NVME_QUEUE_CLOSED,  /* no queue pair on the device */
     NVME_QUEUE_OPEN,    /* takes requests */
-    NVME_QUEUE_CLOSING, /* is drained once more, takes no requests */
+    NVME_QUEUE_CLOSING, /* is reaped once more, takes no requests */
     NVME_QUEUE_ENDED,   /* the controller failed, all requests have ended: only close is left */
     NVME_QUEUE_RAW,     /* the caller uses the rings (nvme_bench.h): only close is left */
 };
@@ -120,12 +120,12 @@ struct nvme_wait {
 };
 
 /*
- * Whether a queue may be rung for and drained without a further question: the one look of the hot
+ * Whether a queue may be rung for and reaped without a further question: the one look of the hot
  * paths. A queue that is not away is open and, if it interrupts, on its source's list.
  */
-/* Numbers below any budget, and above: one comparison of the drain asks for both. */
+/* Numbers below any budget, and above: one comparison of nvme_queue_reap asks for both. */
 #define NVME_ACTIVITY_ACTIVE UINT32_C(0) /* its completions are looked for */
-#define NVME_ACTIVITY_TAKEN UINT32_MAX   /* inside the drain, which rings at its end, or away */
+#define NVME_ACTIVITY_TAKEN UINT32_MAX   /* being reaped, which rings at its end, or away */
 
 /* A queue pair with its slots. Written by the owner hart, but for open and close. */
 struct nvme_queue {
@@ -145,7 +145,7 @@ struct nvme_queue {
     uint16_t id;            /* 0 admin, else index + 1 */
     uint32_t activity;      /* NVME_ACTIVITY_ */
 
-    /* Drain. */
+    /* Reap. */
     volatile struct nvme_completion *cq;
     volatile uint8_t *sq_doorbell;
     volatile uint8_t *cq_doorbell;
@@ -158,7 +158,7 @@ struct nvme_queue {
     uint64_t cid_step;             /* to the slot's next generation, and idle */
     struct nvme_request *requests; /* slot_mask + 1; those from slot_count on are never issued */
     struct nvme_counters counters;
-    uint64_t unmatched; /* entries of this drain that ended no request: not work to the caller */
+    uint64_t unmatched; /* entries of this reap that ended no request: not work to the caller */
 
     /* Cold. */
     uint8_t *lists; /* PRP list memory, list_stride_bytes per slot */

@@ -150,7 +150,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
 }
 
 /* What the device has completed so far, and again for what that set free, within a bound. */
-static void drain(struct nvme_queue *queue)
+static void reap_rest(struct nvme_queue *queue)
 {
     for (uint32_t i = 0; i < queue->depth_entries; i++) {
         if (nvme_queue_reap(queue, queue->depth_entries) == 0) {
@@ -167,7 +167,7 @@ static enum nvme_error delete_pair(struct nvme_controller *controller, struct nv
     if (error != NVME_OK) {
         return error;
     }
-    drain(queue);
+    reap_rest(queue);
     nvme_request_end_all(queue, NVME_ERR_ABORTED);
     return nvme_admin_delete(controller, NVME_ADMIN_DELETE_CQ, queue->id);
 }
@@ -185,7 +185,7 @@ static enum nvme_error give_up(struct nvme_controller *controller, struct nvme_q
     }
     /* Another hart may have been first, with another cause. */
     cause = nvme_controller_failure(controller);
-    drain(queue);
+    reap_rest(queue);
     nvme_request_end_all(queue, cause);
     return error == NVME_ERR_STATE ? cause : error;
 }
@@ -216,7 +216,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
         nvme_queue_enter_state(queue, NVME_QUEUE_CLOSING);
     }
     if (state == NVME_CONTROLLER_FAILED) {
-        drain(queue);
+        reap_rest(queue);
         nvme_request_end_all(queue, nvme_controller_failure(controller));
     } else {
         error = delete_pair(controller, queue);

@@ -52,7 +52,7 @@ void nvme_queue_check_context(const struct nvme_queue *queue)
 {
     nvme_check_hart(queue->owner);
     if (queue->interrupts && !hal_irq_is_off()) {
-        hal_panic("a queue is serviced with interrupts on (R3)");
+        hal_panic("a queue is reaped with interrupts on (R3)");
     }
 }
 
@@ -131,7 +131,7 @@ static NVME_COLD void submit_slow(struct nvme_queue *queue)
 {
     unsigned long irq;
 
-    if (nvme_queue_is_serving(queue) || !nvme_controller_live(queue->controller)) {
+    if (nvme_queue_is_reaping(queue) || !nvme_controller_live(queue->controller)) {
         return;
     }
     irq = queue->irq_protect ? hal_irq_save() : 0;
@@ -298,12 +298,12 @@ static NVME_COLD uint64_t reap_cold(struct nvme_queue *queue, uint64_t budget)
 }
 
 /*
- * A drain of a controller that is not live. Once it has failed: a last drain now that RDY = 0, what
+ * A reap on a controller that is not live. Once it has failed: a last reap now that RDY = 0, what
  * is left ends here, on its owner.
  */
 static NVME_COLD void end_failed(struct nvme_queue *queue)
 {
-    /* The caller subtracts the unmatched ones of its own drain alone. */
+    /* The caller subtracts the unmatched ones of its own reap alone. */
     uint64_t unmatched = queue->unmatched;
 
     if (nvme_controller_state_load(queue->controller) != NVME_CONTROLLER_FAILED) {
@@ -316,7 +316,7 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
     nvme_request_end_all(queue, nvme_controller_failure(queue->controller));
 }
 
-/* A queue that is not active: it comes back, is drained a last time, or not at all. */
+/* A queue that is not active: it comes back, is reaped a last time, or not at all. */
 static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
 {
     uint64_t consumed;
@@ -324,7 +324,7 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
     if (budget == 0) {
         return 0;
     }
-    if (nvme_queue_is_serving(queue)) {
+    if (nvme_queue_is_reaping(queue)) {
         hal_panic("nvme_queue_reap is nested, or on two harts at once (R5)");
     }
     if (activate(queue)) {
@@ -359,12 +359,12 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
         if (consumed != 0) {
             ring_cq(queue);
         } else {
-            queue->counters.services++;
+            queue->counters.reap_calls++;
         }
         ring_sq(queue);
         queue->activity = NVME_ACTIVITY_ACTIVE;
     } else {
-        queue->counters.drains += consumed != 0;
+        queue->counters.reaps += consumed != 0;
         end_failed(queue);
     }
     return (uint32_t)(consumed - queue->unmatched);
@@ -378,9 +378,9 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
 
     *counters = queue->counters;
     counters->completions = nvme_queue_consumed(queue);
-    /* Kept of these are the rare ones: drains without a doorbell, services without a drain. */
-    counters->drains += queue->counters.cq_doorbells;
-    counters->services += counters->drains;
+    /* Kept of these are the rare ones: reaps without a doorbell, calls without an entry. */
+    counters->reaps += queue->counters.cq_doorbells;
+    counters->reap_calls += counters->reaps;
     if (queue->interrupts && !nvme_queue_shares(queue)) {
         counters->interrupts += queue->source->interrupts;
         counters->spurious += queue->source->empty_interrupts;

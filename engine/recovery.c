@@ -102,19 +102,19 @@ static void collect_missed(struct nvme_queue *queue)
 }
 
 /*
- * An entry that has been ready for a period is serviced, whatever keeps its interrupt away. Without
+ * An entry that has been ready for a period is reaped, whatever keeps its interrupt away. Without
  * one to show for it is a missed one; one whose interrupt came meanwhile, or whose source is
  * closed, is only late.
  */
 static void reap_overdue(struct nvme_queue *queue)
 {
-    bool serviced = nvme_queue_consumed(queue) != queue->seen_completions;
-    bool late = serviced || is_late(queue);
+    bool reaped = nvme_queue_consumed(queue) != queue->seen_completions;
+    bool late = reaped || is_late(queue);
 
     queue->counters.late += late;
     /* Whether one is missed on a shared line, the IRQ hart can tell. */
     queue->counters.missed += !late && !nvme_queue_shares(queue);
-    if (serviced) {
+    if (reaped) {
         return;
     }
     if (late && nvme_queue_shares(queue)) {

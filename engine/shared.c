@@ -3,7 +3,7 @@
  * Shared delivery: one INTx line for the queues of several harts.
  *
  * One hart, the IRQ hart, takes the line. Each interrupt begins a cycle: the IRQ hart masks the
- * line, names the members (queues that have been rung for) and interrupts their owners. Each drains
+ * line, names the members (queues that have been rung for) and interrupts their owners. Each reaps
  * its own queue and takes itself out of the set of those waited for; the last one interrupts the
  * IRQ hart, which opens the line again: an edge, if anything is left. Nobody looks at another
  * hart's ring. INTMS and INTMC stay with the IRQ hart, for an interrupt may come just before the
@@ -11,32 +11,32 @@
  */
 #include "nvme_internal.h"
 
-/* Drains a member's queue and takes it out of the cycle. True: nobody is waited for any more. */
+/* Reaps a member's queue and takes it out of the cycle. True: nobody is waited for any more. */
 static NVME_INLINE bool answer(struct nvme_queue *queue, uint32_t *found)
 {
     uint64_t bit = nvme_queue_bit(queue);
-    uint32_t drained = 0;
+    uint32_t reaped = 0;
     uint64_t useful;
 
     /* Awake: in hybrid mode the end of this cycle need not open the line for it. */
     nvme_source_wake(queue);
 
     if (nvme_queue_ready(queue)) {
-        drained = nvme_queue_reap(queue, queue->depth_entries);
+        reaped = nvme_queue_reap(queue, queue->depth_entries);
     }
     useful = nvme_queue_useful(queue);
     queue->cycle_progress = useful - queue->cycle_useful;
     queue->cycle_useful = useful;
     queue->counters.interrupts++;
-    queue->counters.spurious += drained == 0;
-    *found += drained;
-    /* What the drain has done is done when the IRQ hart sees it; pairs with end_cycle(). */
+    queue->counters.spurious += reaped == 0;
+    *found += reaped;
+    /* What the reap has done is done when the IRQ hart sees it; pairs with end_cycle(). */
     return __atomic_fetch_and(&queue->controller->cycle.waiting, ~bit, __ATOMIC_ACQ_REL) == bit;
 }
 
 static bool is_waited_for(const struct nvme_queue *queue)
 {
-    /* Pairs with the store in nvme_shared_begin(): the cycle's mask comes before our drain. */
+    /* Pairs with the store in nvme_shared_begin(): the cycle's mask comes before our reap. */
     return (__atomic_load_n(&queue->controller->cycle.waiting, __ATOMIC_ACQUIRE) &
             nvme_queue_bit(queue)) != 0;
 }

@@ -2,7 +2,7 @@
 /*
  * Requests above the limit of one command: posted in parts, a few of them in flight.
  *
- * A part is a request like any other whose callback is part_done(), so the drain knows nothing of
+ * A part is a request like any other whose callback is part_done(), so queue.c knows nothing of
  * splits. Each part that ends posts the next one into the slot that it has left.
  */
 #include "nvme_internal.h"

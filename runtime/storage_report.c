@@ -122,8 +122,8 @@ void storage_count(const struct storage *storage, struct nvme_counters *sum)
         nvme_queue_count(storage->queues[i].engine, &one);
         sum->posts += one.posts;
         sum->completions += one.completions;
-        sum->drains += one.drains;
-        sum->services += one.services;
+        sum->reaps += one.reaps;
+        sum->reap_calls += one.reap_calls;
         sum->sq_doorbells += one.sq_doorbells;
         sum->cq_doorbells += one.cq_doorbells;
         sum->interrupts += one.interrupts;

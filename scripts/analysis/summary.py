@@ -100,7 +100,7 @@ def polls(mode: str, windows: list[Window]) -> dict[str, float | None]:
     if mode == "hybrid":
         return {"polls_per_io": None, "idle_polls_per_io": None}
     return {
-        "polls_per_io": _per_io(windows, "services") if mode not in WAITING else 0.0,
+        "polls_per_io": _per_io(windows, "reap_calls") if mode not in WAITING else 0.0,
         "idle_polls_per_io": _per_io(windows, "idle_polls"),
     }
 
@@ -199,8 +199,8 @@ def ours(key: Key, groups: dict[Key, list[Window]],
         **ratios(key, groups),
         **{f"{name}_per_io": _per_io(windows, name)
            for name in ("interrupts", "sq_doorbells", "cq_doorbells")},
-        "completions_per_drain": round(
-            counter(windows, "completions") / max(1, counter(windows, "drains")), 3),
+        "completions_per_reap": round(
+            counter(windows, "completions") / max(1, counter(windows, "reaps")), 3),
         **polls(key.mode, windows),
         **in_flight(windows),
         "latencies_beyond": told_sum(_latencies(windows), "beyond"),

@@ -113,7 +113,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     """Instructions per I/O; of an interrupt, of the whole path from pending to back too."""
     print(
         "instructions per I/O (arm: hybrid mode's question that begins a wait, once per batch;\n"
-        "interrupt: trap, claim, drain and return; on a shared line also the answer of another\n"
+        "interrupt: trap, claim, reap and return; on a shared line also the answer of another\n"
         "owner to its one read, without its trap, and the IRQ hart's IPI at the end)")
     names = ("completion", "delivery", "queues", "iodepth", "batch", "bs")
     cells = []

@@ -24,7 +24,7 @@ CSV_FIELDS = (
     "completion", "delivery", "harts", "batch", "rate_iops", "rate_percent", "offered_iops",
     "iops_median", "bandwidth_bytes_per_s", "raw_iops", "loopback_iops",
     "instructions_per_io", "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io",
-    "completions_per_drain", "polls_per_io", "idle_polls_per_io", "in_flight_mean",
+    "completions_per_reap", "polls_per_io", "idle_polls_per_io", "in_flight_mean",
     "in_flight_least", "latencies_beyond", "idle_fraction", "missed_interrupts",
     "spurious_interrupts", "late", "host_steal_fraction", "host_steal_fraction_worst",
     "stalls_over_10ms",

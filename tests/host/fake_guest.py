@@ -70,21 +70,21 @@ def window(
         offered = int(job["rate_iops"]) * harts
         load, iops = min(1.0, offered / iops), min(iops, offered)
         ios = int(iops * runtime_ns / 1e9)
-    per_drain = min(depth, {"irq": 4, "hybrid": depth}.get(mode, 1.5))
+    per_reap = min(depth, {"irq": 4, "hybrid": depth}.get(mode, 1.5))
     free = (1 - load if "rate_iops" in job else 0.8 / depth**0.5) * chance.uniform(0.98, 1.02)
     idle = {"irq": min(1.0, free), "hybrid": min(1.0, 0.9 * free)}.get(mode, 0.0) * runtime_ns
     writes = {"r": 0, "w": ios}.get(job["rw"].replace("rand", "")[0], 0)
     writes = round(ios * 0.3) if job["rw"].endswith("rw") else writes
     bs = int(job["bs"])
     latency_ns = 0.0 if mode == "raw" else depth / iops * 1e9
-    drains, idle_polls = int(ios / per_drain), 0 if irq else ios * 2
+    reaps, idle_polls = int(ios / per_reap), 0 if irq else ios * 2
     return {
         "delivery": delivery, "harts": harts, "runtime_ns": runtime_ns,
         "read": side(chance, ios - writes, bs, latency_ns),
         "write": side(chance, writes, bs, latency_ns),
         "counters": {
-            "posts": ios, "completions": ios, "drains": drains, "services": drains + idle_polls,
-            "sq_doorbells": ios // batch, "cq_doorbells": drains, "interrupts": drains * irq,
+            "posts": ios, "completions": ios, "reaps": reaps, "reap_calls": reaps + idle_polls,
+            "sq_doorbells": ios // batch, "cq_doorbells": reaps, "interrupts": reaps * irq,
             "spurious": 3 * irq, "late": 0, "missed": 0, "stale": 0, "malformed": 0,
         },
         "idle_polls": idle_polls, "idle_ns": [int(idle)] * harts,

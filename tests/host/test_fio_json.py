@@ -144,8 +144,8 @@ class Ours(unittest.TestCase):
                 self.assertIsNone(mine["idle_polls_per_io"])
                 continue
             self.assertAlmostEqual(mine["polls_per_io"], least, 0, mode)
-            drains = 1 / mine["completions_per_drain"] if least else 0
-            self.assertAlmostEqual(mine["polls_per_io"], mine["idle_polls_per_io"] + drains, 3)
+            reaps = 1 / mine["completions_per_reap"] if least else 0
+            self.assertAlmostEqual(mine["polls_per_io"], mine["idle_polls_per_io"] + reaps, 3)
 
     def test_steal(self) -> None:
         def told(*ticks: tuple[int, int]) -> dict:

@@ -185,8 +185,8 @@ def run_raw() -> None:
         shown, raw = describe(record), record["job options"]["completion"] == "raw"
         check(("timeline" not in record) == raw, "timeline", shown)
         check(("stalls_over_10ms" not in record) == raw, "stalls", shown)
-        looks = record["counters"]["drains"] + record["idle_polls"]
-        check(record["counters"]["services"] == looks > 0, "looks", shown)
+        looks = record["counters"]["reaps"] + record["idle_polls"]
+        check(record["counters"]["reap_calls"] == looks > 0, "looks", shown)
         if not raw:
             check(sum(record["timeline"]["ios"]) == total(record), "not the sum", shown)
 

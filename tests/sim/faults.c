@@ -313,13 +313,13 @@ static bool prepare_small_queues(struct sim_controller *controller)
     return true;
 }
 
-/* A service that finds nothing must ring nothing: the model says so if it does. */
-static bool inject_empty_service(struct sim_controller *controller)
+/* A reap that finds nothing must ring nothing: the model says so if it does. */
+static bool inject_empty_reap(struct sim_controller *controller)
 {
     for (uint32_t i = 0; i < SIM_QUEUES; i++) {
         if (controller->queues[i].open) {
-            sim_service(&controller->queues[i]);
-            sim_service(&controller->queues[i]);
+            sim_reap(&controller->queues[i]);
+            sim_reap(&controller->queues[i]);
         }
     }
     return true;
@@ -368,7 +368,7 @@ const struct sim_fault sim_faults[SIM_FAULTS + 1] = {
     [18] = {"registers that read as all ones", NULL, inject_removed, true},
     [19] = {"parts of a split that fail", prepare_failing_parts, NULL, false},
     [20] = {"full queues", prepare_small_queues, NULL, false},
-    [21] = {"service of empty queues", NULL, inject_empty_service, false},
+    [21] = {"reap of empty queues", NULL, inject_empty_reap, false},
     [22] = {"media errors", prepare_media_errors, NULL, false},
     [23] = {"memory a byte short", NULL, inject_short_memory, false},
     [24] = {"power cut", NULL, NULL, false},

@@ -147,7 +147,7 @@ static bool wait_once(struct sim_queue *queue, uint32_t budget)
 }
 
 /* True if the owner found entries, be they unmatched, or looks again at once: there may be more. */
-bool sim_service(struct sim_queue *queue)
+bool sim_reap(struct sim_queue *queue)
 {
     struct sim *sim = queue->controller->sim;
     uint32_t budget =

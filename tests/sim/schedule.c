@@ -100,7 +100,7 @@ void sim_moments(struct sim *sim)
     world.meanwhile[WORLD_AT_PHASE] = random_chance(&sim->random, 300) ? device_meanwhile : NULL;
 }
 
-/* Every open queue is looked at, in the context that services it. */
+/* Every open queue is looked at, in the context that reaps it. */
 void sim_watch(struct sim *sim, uint64_t step_ns)
 {
     /* An IPI may take long. */
@@ -155,7 +155,7 @@ static bool serve(struct sim *sim)
                   controller->model->pending_count != 0;
         sim_device(controller, UINT32_MAX);
         if (queue->open) {
-            active |= sim_service(queue);
+            active |= sim_reap(queue);
         }
         active |= queue->outstanding != before;
     }
@@ -272,7 +272,7 @@ static void drive(struct sim *sim, uint32_t kind)
     } else if (kind < 62) {
         sim_misuse(queue);
     } else if (kind < 94) {
-        sim_service(queue);
+        sim_reap(queue);
     } else if (kind < 97) {
         sim_change_mode(queue);
     } else if (kind < 99) {

@@ -151,7 +151,7 @@ void sim_misuse(struct sim_queue *queue);
 /* interrupts.c */
 bool sim_interrupts(struct sim *sim, uint32_t source);
 void sim_any_interrupt(struct sim *sim);
-bool sim_service(struct sim_queue *queue);
+bool sim_reap(struct sim_queue *queue);
 void sim_change_mode(struct sim_queue *queue);
 void sim_allow_dma(void *arg);
 bool sim_level(void *arg);

@@ -10,7 +10,7 @@
  * owner that never gets to an end is an invalid end state.
  *
  *   -DBUG_END_EARLY       requests end as soon as CC.EN = 0 is written
- *   -DBUG_NO_LAST_DRAIN   a failed controller's queue is not looked at again
+ *   -DBUG_NO_LAST_REAP    a failed controller's queue is not looked at again
  *   -DBUG_END_OTHERS      the owner that sees RDY = 0 ends the requests of all
  */
 #ifndef OWNERS
@@ -57,7 +57,7 @@ inline end_request(i, well)
 /* What is in the ring, then what never came. */
 inline end_failed(i)
 {
-#ifdef BUG_NO_LAST_DRAIN
+#ifdef BUG_NO_LAST_REAP
     if
     :: ended[i] == 0 -> end_request(i, false)
     :: else
@@ -89,7 +89,7 @@ active [OWNERS] proctype owner()
 
     do
     :: ended[me] != 0 -> break
-    /* The drain, of an interrupt or of a poll, on a controller that is live. */
+    /* The reap, of an interrupt or of a poll, on a controller that is live. */
     :: ended[me] == 0 && state == LIVE && answered[me] -> end_request(me, true)
     /* The watchdog: the deadline has passed. It looks at the ring once more. */
     :: ended[me] == 0 && state == LIVE ->

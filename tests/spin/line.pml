@@ -10,7 +10,7 @@
  *   -DLINE_EDGE          a rising line is latched, nothing else is looked at (QEMU 7.2)
  *   -DLINE_EDGE_CLEARS   the same, and a falling line takes the latch back
  *
- *   -DMASK               mask, drain once, open: nvme_irq_enter() and nvme_irq_exit(), mask_line
+ *   -DMASK               mask, reap once, open: nvme_irq_enter() and nvme_irq_exit(), mask_line
  *   -DSTORM              empty interrupts may close a controller's source, as they like;
  * its
  *                        owner polls meanwhile, and the watchdog opens it again at any time. In the
@@ -18,8 +18,8 @@
  *   -DPOSTED             register writes arrive later: of one device in order, of two in no order;
  *                        with MASK a read of each pushes them before the first one opens
  *
- *   -DBUG_DRAIN_ONCE     drain and complete: enough for a level, not for an edge
- *   -DBUG_ONE_BY_ONE     each controller until it has nothing left (with MASK: masked, drained and
+ *   -DBUG_REAP_ONCE      reap and complete: enough for a level, not for an edge
+ *   -DBUG_ONE_BY_ONE     each controller until it has nothing left (with MASK: masked, reaped and
  *                        opened) before the next
  *   -DBUG_GIVE_UP        leaves a line that stays busy without an edge
  *   -DBUG_NO_READ        with POSTED and MASK: opens before all masks have arrived
@@ -143,7 +143,7 @@ inline leave(c)
 }
 
 /* nvme_queue_reap(): entries until one is old, then one head doorbell if there were any. */
-inline drain(c)
+inline reap(c)
 {
     do
     :: atomic { posted[c] != taken[c] -> taken[c]++; found = true }
@@ -181,11 +181,11 @@ end:
 }
 #endif
 
-/* One look at a controller's queues: what is there is drained. */
+/* One look at a controller's queues: what is there is reaped. */
 inline look(c)
 {
     if
-    :: posted[c] != taken[c] -> again = true; drain(c)
+    :: posted[c] != taken[c] -> again = true; reap(c)
     :: else
     fi
 }
@@ -211,7 +211,7 @@ inline serve(first, last)
     if
     :: again -> enter(first); enter(last); leave(first); leave(last) /* end_masked() */
 #ifdef STORM
-    :: !found -> enter(first); enter(last); drain(first); drain(last); leave(first); leave(last)
+    :: !found -> enter(first); enter(last); reap(first); reap(last); leave(first); leave(last)
 #endif
     :: else
     fi
@@ -245,8 +245,8 @@ active proctype hart()
     :: taken[0] == ENTRIES && taken[1] == ENTRIES && !pending && both_open -> break
 #ifdef STORM
     /* The queues poll, and sleep again once the storm is over. */
-    :: in_storm(0) && posted[0] != taken[0] -> drain(0); found = false
-    :: in_storm(1) && posted[1] != taken[1] -> drain(1); found = false
+    :: in_storm(0) && posted[0] != taken[0] -> reap(0); found = false
+    :: in_storm(1) && posted[1] != taken[1] -> reap(1); found = false
 #ifndef BUG_NO_PARDON
     :: in_storm(0) -> pardon(0)
     :: in_storm(1) -> pardon(1)
@@ -255,18 +255,18 @@ active proctype hart()
     :: d_step { pending && !in_service -> pending = false; in_service = true } /* claim */
 #ifdef MASK
 #ifdef BUG_ONE_BY_ONE
-        enter(0); drain(0); leave(0);
-        enter(1); drain(1); leave(1);
+        enter(0); reap(0); leave(0);
+        enter(1); reap(1); leave(1);
 #else
         enter(0); enter(1);
-        drain(0); drain(1);
+        reap(0); reap(1);
 #ifndef BUG_NO_READ
         read_back();
 #endif
         leave(0); leave(1);
 #endif
-#elif defined(BUG_DRAIN_ONCE)
-        drain(0); drain(1);
+#elif defined(BUG_REAP_ONCE)
+        reap(0); reap(1);
 #elif defined(BUG_ONE_BY_ONE)
         serve(0, 0);
         serve(1, 1);

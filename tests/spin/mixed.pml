@@ -13,7 +13,7 @@
  *
  *   -DBUG_OPEN_FIRST A is opened before B is served
  *   -DBUG_B_FIRST    B is served, then A masked
- *   -DBUG_B_ONCE     B is drained once
+ *   -DBUG_B_ONCE     B is reaped once
  *   -DBUG_GIVE_UP    B stays busy for all passes and is left without an edge
  *   -DBUG_END_OPENS  the end of an interrupt that went on too long opens A in the midst of its
  * cycle
@@ -81,7 +81,7 @@ inline write_mask(c, on)
 #define in_cycle(c) ((closed[c] & CLOSED_CYCLE) != 0)
 
 /* nvme_queue_reap() */
-inline drain(q)
+inline reap(q)
 {
     do
     :: atomic { ready(q) -> taken[q]++ }
@@ -112,14 +112,14 @@ end:
     :: atomic { ipi_taken_owner -> ipi_taken_owner = false };
         if
         :: waiting[A] & OWNER_BIT ->
-            drain(2 * A + 1);
+            reap(2 * A + 1);
             d_step { waiting[A] = waiting[A] & ~OWNER_BIT; last = last || waiting[A] == 0 }
         :: else
         fi;
 #ifdef TWO_SHARED
         if
         :: waiting[B] & OWNER_BIT ->
-            drain(2 * B + 1);
+            reap(2 * B + 1);
             d_step { waiting[B] = waiting[B] & ~OWNER_BIT; last = last || waiting[B] == 0 }
         :: else
         fi;
@@ -131,7 +131,7 @@ end:
     od
 }
 
-/* nvme_shared_begin(): true if a cycle is under way or begins. Its queue here is drained. */
+/* nvme_shared_begin(): true if a cycle is under way or begins. Its queue here is reaped. */
 inline begin_cycle(c)
 {
     if
@@ -140,7 +140,7 @@ inline begin_cycle(c)
         close_source(c, CLOSED_CYCLE);
         waiting[c] = HOME_BIT | OWNER_BIT;
         ipi_taken_owner = true;
-        drain(2 * c);
+        reap(2 * c);
         d_step { waiting[c] = waiting[c] & ~HOME_BIT }
     fi
 }
@@ -158,7 +158,7 @@ inline serve_b()
 {
     passes = 0;
     do
-    :: ready(2 * B) && passes < PASSES_MAX -> passes++; drain(2 * B)
+    :: ready(2 * B) && passes < PASSES_MAX -> passes++; reap(2 * B)
     :: else -> break
 #ifdef BUG_B_ONCE
     :: passes != 0 -> break

@@ -124,7 +124,7 @@ inline set_mode()
 }
 
 /* nvme_queue_reap(); a done() may change the mode. */
-inline drain()
+inline reap()
 {
     do
     :: atomic { ready -> taken++ };
@@ -160,7 +160,7 @@ inline mask_and_open()
     was_closed = closed[0];
 #endif
     close_source(0, CLOSED_ENTERED);
-    drain(); /* search() */
+    reap(); /* search() */
 #ifdef BUG_EXIT_AS_ENTERED
     closed[0] = was_closed;
     if
@@ -179,7 +179,7 @@ inline handle()
     found = false;
     passes = 0;
     do
-    :: ready && passes < PASSES_MAX -> found = true; passes++; drain()
+    :: ready && passes < PASSES_MAX -> found = true; passes++; reap()
     :: else -> break
     od;
     if
@@ -189,7 +189,7 @@ inline handle()
     found = false;
     passes = 0;
 #else
-    drain();
+    reap();
 #endif
     if
     :: mode == HYBRID -> begin_polling() /* nvme_source_handled(): completions come soon */
@@ -241,7 +241,7 @@ active proctype thread()
 #ifndef HYBRID_ONLY
         :: changes < CHANGES -> set_mode()
 #endif
-        :: mode == POLL && ready -> drain()
+        :: mode == POLL && ready -> reap()
         :: mode == POLL && pending
         /* The entry may be there or not: what lets the thread go on is the handler. */
         :: mode == INTERRUPT -> pending
@@ -252,7 +252,7 @@ active proctype thread()
 #endif
             if
             :: asleep -> pending /* wfi */
-            :: !asleep && ready -> drain()
+            :: !asleep && ready -> reap()
             :: !asleep && pending
             :: !asleep && !ready && !pending /* it spins on */
             fi;

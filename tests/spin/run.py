@@ -149,13 +149,13 @@ def cases() -> list[Case]:
     """Everything that is checked. A new model is a line here and a file in tests/spin/."""
     lines = ("LINE_LEVEL", "LINE_EDGE", "LINE_EDGE_CLEARS")
     found = [Case("line", (kind, *way), False) for kind in lines for way in ((), ("MASK",))]
-    # A level that stays high is sent again: there the handler that drains once is right.
-    found += [Case("line", ("LINE_LEVEL", "BUG_DRAIN_ONCE"), False)]
+    # A level that stays high is sent again: there the handler that reaps once is right.
+    found += [Case("line", ("LINE_LEVEL", "BUG_REAP_ONCE"), False)]
     found += [
         Case("line", (kind, *bug), True)
         for kind in lines[1:]
         for bug in (
-            ("BUG_DRAIN_ONCE",),
+            ("BUG_REAP_ONCE",),
             ("BUG_ONE_BY_ONE",),
             ("BUG_GIVE_UP",),
             ("MASK", "BUG_ONE_BY_ONE"),
@@ -182,7 +182,7 @@ def cases() -> list[Case]:
     found += [Case("failure", (), False)]
     found += [
         Case("failure", (bug,), True)
-        for bug in ("BUG_END_EARLY", "BUG_NO_LAST_DRAIN", "BUG_END_OTHERS")
+        for bug in ("BUG_END_EARLY", "BUG_NO_LAST_REAP", "BUG_END_OTHERS")
     ]
     return found
 

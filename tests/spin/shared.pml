@@ -4,13 +4,13 @@
  * nvme_shared_answer() and nvme_irq_take_ipi() (engine/shared.c), and the watchdog's part in it.
  *
  * The line goes to one hart, the IRQ hart. It masks the controller, stores the set of owners that
- * it waits for and interrupts them; each drains its own queue and takes itself out of the set; the
+ * it waits for and interrupts them; each reaps its own queue and takes itself out of the set; the
  * IRQ hart opens the line again when the set is empty. Owners attend only while they have requests
  * outstanding, and only those are asked, unless the cycle before found nothing at all.
  *
  * The line is the worst one: a rising edge is latched, nothing else is looked at. Claims without a
  * cause (another device on the line) and IPIs without a cause come at any time, owners post,
- * drain and leave when they like, and the IRQ hart closes a queue that has done its work. When
+ * reap and leave when they like, and the IRQ hart closes a queue that has done its work. When
  * nothing moves any more, all completions must have been taken and the line must be open. Without
  * strays and polls, no cycle may find nothing: each would be an interrupt for nothing.
  *
@@ -27,9 +27,9 @@
  *   -DBUG_COUNT           a number of owners and a cycle number instead of the set
  *   -DBUG_CLOSE_SILENT    a close takes the last bit of the set, and the IRQ hart does not end the
  * cycle
- *   -DBUG_NO_REOPEN       the watchdog drains, but makes the IRQ hart give no fresh edge
+ *   -DBUG_NO_REOPEN       the watchdog reaps, but makes the IRQ hart give no fresh edge
  *   -DBUG_ATTEND_LATE     an owner attends after its doorbell: an empty cycle
- *   -DBUG_ANSWER_FIRST    an owner answers, then drains: an empty cycle
+ *   -DBUG_ANSWER_FIRST    an owner answers, then reaps: an empty cycle
  *   -DBUG_LEAVE_LATE      an owner leaves on what it saw before its handler posted: an empty cycle
  *   -DBUG_ATTENDING_ONLY  the rest is not asked after an empty cycle either: a storm
  */
@@ -44,7 +44,7 @@
 #define STRAYS 2 /* claims, and IPIs, without a cause */
 #endif
 #ifndef POLLS
-#define POLLS 1 /* drains of an owner's own accord */
+#define POLLS 1 /* reaps of an owner's own accord */
 #endif
 #ifdef HOME_WITHOUT_QUEUE
 #define HOME_ENTRIES 0
@@ -105,13 +105,13 @@ inline answer(h, left)
 }
 
 /* Its share of a cycle. */
-inline drain_and_answer(h, some, left)
+inline reap_and_answer(h, some, left)
 {
 #ifdef BUG_ANSWER_FIRST
     answer(h, left);
-    drain(h, some);
+    reap(h, some);
 #else
-    drain(h, some);
+    reap(h, some);
     if
     :: some -> found = true
     :: else
@@ -146,7 +146,7 @@ inline leave(h)
 inline watch(h, some)
 {
     due[h] = false;
-    drain(h, some);
+    reap(h, some);
     some = false;
 #ifndef BUG_NO_REOPEN
     reopen = true;
@@ -178,19 +178,19 @@ end:
         now = cycle;
         if
         :: now == answered
-        :: now != answered -> answered = now; drain_and_answer(h, some, left)
+        :: now != answered -> answered = now; reap_and_answer(h, some, left)
         fi;
         now = 0;
 #else
         if
-        :: waiting & bit(h) -> drain_and_answer(h, some, left)
+        :: waiting & bit(h) -> reap_and_answer(h, some, left)
         :: else
         fi;
 #endif
 #ifdef BUG_CLEAR_LATE
         ipi_taken[h] = false
 #endif
-    :: polls < POLLS -> polls++; drain(h, some); some = false
+    :: polls < POLLS -> polls++; reap(h, some); some = false
     :: due[h] -> watch(h, some)
     :: sent[h] < ENTRIES -> post(h)
 #ifdef BUG_LEAVE_LATE
@@ -269,7 +269,7 @@ inline begin_cycle()
 #endif
     if
     :: members == 0 -> judge_cycle(); end_cycle()
-    :: members & bit(HOME) -> drain_and_answer(HOME, some, left)
+    :: members & bit(HOME) -> reap_and_answer(HOME, some, left)
     :: else
     fi;
     members = 0
@@ -278,9 +278,9 @@ inline begin_cycle()
 /* nvme_queue_close(), when the owner's hart takes no IPIs any more. */
 inline close_queue(h)
 {
-    drain(h, some);
+    reap(h, some);
     some = false;
-    empty_cycles = 0; /* what it may just have drained */
+    empty_cycles = 0; /* what it may just have reaped */
     queue_closed = true;
     open = open & ~bit(h);
     d_step { active_set = active_set & ~bit(h) };

@@ -43,7 +43,7 @@ inline write_mask(s, on)
 }
 
 /* nvme_queue_reap(); `some` is set if it consumed anything. */
-inline drain(h, some)
+inline reap(h, some)
 {
     do
     :: atomic { entry_ready(h) -> taken[h]++; some = true }

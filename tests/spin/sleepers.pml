@@ -76,7 +76,7 @@ inline write_mask(s, on)
 #define in_cycle ((closed[LINE] & CLOSED_CYCLE) != 0)
 #define polled ((closed[LINE] & CLOSED_POLLED) != 0) /* all are awake: stored by the IRQ hart, read by all */
 
-inline drain(h)
+inline reap(h)
 {
     d_step { taken[h] = posted[h]; follow_line() }
 }
@@ -163,7 +163,7 @@ inline claim()
 #if HARTS > 2
         ipi_taken[2] = true;
 #endif
-        drain(HOME);
+        reap(HOME);
         d_step { waiting = waiting & ~bit(HOME) };
         if
         :: waiting == 0 -> end_cycle()
@@ -193,7 +193,7 @@ inline owner_ipi_taken(h)
 #endif
     if
     :: waiting & bit(h) ->
-        drain(h);
+        reap(h);
         d_step { waiting = waiting & ~bit(h); last = waiting == 0 };
         if
         :: last -> ipi_taken[HOME] = true
@@ -235,7 +235,7 @@ inline arm_and_sleep(h)
     fi;
     seen = false;
     if
-    :: ready(h) -> leave_sleepers(h); drain(h)
+    :: ready(h) -> leave_sleepers(h); reap(h)
     :: !ready(h) -> interrupted(h) /* wfi */
     fi
 }
@@ -252,7 +252,7 @@ active [HARTS] proctype hart()
     :: !finished(h) ->
         if
         :: arm_and_sleep(h)
-        :: ready(h) -> drain(h) /* a poll that found something; one that did not is no step */
+        :: ready(h) -> reap(h) /* a poll that found something; one that did not is no step */
         :: interrupted(h)
         fi;
         take_interrupts(h);

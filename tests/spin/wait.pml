@@ -32,7 +32,7 @@ active proctype device()
     od
 }
 
-/* The trap. It drains whatever is there, as line.pml shows for the line itself. */
+/* The trap. It reaps whatever is there, as line.pml shows for the line itself. */
 active proctype handler()
 {
 end:

@@ -214,7 +214,9 @@ static void post(struct device *device, uint32_t id, uint32_t cid, uint16_t stat
     entry->dw0 = dw0;
     sq |= (uint64_t)(cid | cq->phase << 16 | (uint32_t)status << 17) << 32;
     __atomic_exchange_n((uint64_t *)(void *)&entry->sq, sq, __ATOMIC_RELEASE);
-    /* Drained up to here: the line fell before this entry came, whether or not it was looked at. */
+    /*
+     * Consumed up to here: the line fell before this entry came, whether or not it was looked at.
+     */
     device->high &= load(&device->registers[device_cq_doorbell(id) / 4]) != cq->at;
     if (++cq->at == cq->count) {
         cq->at = 0;

@@ -19,7 +19,7 @@
 #include "pattern.h"
 
 #define NS_PER_S UINT64_C(1000000000)
-#define DRAIN_CPU_NS (60 * NS_PER_S)
+#define FINISH_CPU_NS (60 * NS_PER_S)
 
 enum {
     STEPS_PER_WATCH = 64,
@@ -315,7 +315,7 @@ static void *run(void *arg)
     }
     hart->posting = false;
     nvme_queue_submit(hart->queue);
-    until = cpu_now_ns() + DRAIN_CPU_NS;
+    until = cpu_now_ns() + FINISH_CPU_NS;
     while (hart->outstanding != 0) {
         step(hart);
         if (cpu_now_ns() > until) {

@@ -25,7 +25,7 @@ struct setup {
 enum part {
     SUBMIT,
     ARM,       /* hybrid mode: the question that begins a wait, awake or asleep */
-    REAP,      /* one drain; in hybrid mode with the question before it that finds the completion */
+    REAP,      /* one reap; in hybrid mode with the question before it that finds the completion */
     INTERRUPT, /* from interrupts on to back from the trap; shared line: the IRQ hart's part */
     ANSWER,    /* a shared line: an owner that has been interrupted, without its trap */
     END,       /* shared line: the IRQ hart takes an IPI and opens the line, until back */

@@ -129,7 +129,7 @@ static uint64_t count_reap(const struct storage_queue *queue, enum nvme_mode mod
     return count_instructions() - before;
 }
 
-/* Interrupts on: the trap is taken here, drains the queue and returns here. */
+/* Interrupts on: the trap is taken here, reaps the queue and returns here. */
 static uint64_t count_interrupt(void)
 {
     uint64_t before = count_instructions();

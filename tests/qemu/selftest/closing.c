@@ -186,7 +186,7 @@ static void poll_dead_device(void *arg, unsigned index)
     storage_hart_stop(queue);
 }
 
-// A handler of the closed storage would drain hart 1's poll queue in a trap, amid its own drain.
+// A handler of the closed storage would reap hart 1's poll queue in a trap, amid its own reap.
 static void test_polled_after(void)
 {
     struct storage_config config = {.harts = OWNERS,

@@ -80,7 +80,7 @@ static uint64_t sum_ended(void)
     return sum;
 }
 
-// True if every queue may sleep. In hybrid mode one that may not is serviced by its owner.
+// True if every queue may sleep. In hybrid mode one that may not is reaped by its owner.
 static bool arm_all(void)
 {
     bool asleep = true;

@@ -22,7 +22,7 @@ static struct {
 } rescue;
 
 // An entry that is ready at two ticks with no interrupt between has lost its own. Only QEMU's IMSIC
-// loses messages (imsic.h): the watchdog finds them. Else serviced here, or nothing would move
+// loses messages (imsic.h): the watchdog finds them. Else reaped here, or nothing would move
 // again.
 static void look_for_lost(void *arg)
 {
@@ -232,7 +232,7 @@ static void test_storm(void)
     close_storage();
 }
 
-// The owner services its queue with interrupts off, so each interrupt finds nothing behind it. That
+// The owner reaps its queue with interrupts off, so each interrupt finds nothing behind it. That
 // is no storm, for the queue has got on.
 static void test_forestalled(void)
 {

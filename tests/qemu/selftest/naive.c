@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A handler as drivers often have it - claim, drain, head doorbell, complete - against the engine's
+// A handler as drivers often have it - claim, reap, head doorbell, complete - against the engine's
 // own, under the same load. On a PLIC that latches edges the naive one loses an interrupt whenever
 // a completion comes between its last look and its doorbell; the engine's loses none.
 #include <inttypes.h>

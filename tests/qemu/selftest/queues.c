@@ -69,8 +69,8 @@ static void test_batch(void)
         check(requests[i].result.error == NVME_OK, "request %" PRIu32, i);
     }
     check(count().sq_doorbells == 1, "%" PRIu64 " doorbells for one batch", count().sq_doorbells);
-    check(count().cq_doorbells == count().drains, "%" PRIu64 " head doorbells, %" PRIu64 " drains",
-          count().cq_doorbells, count().drains);
+    check(count().cq_doorbells == count().reaps, "%" PRIu64 " head doorbells, %" PRIu64 " reaps",
+          count().cq_doorbells, count().reaps);
     close_storage();
 }
 
@@ -126,7 +126,7 @@ static void chain_done(void *arg, struct nvme_result result)
         chain->left--;
         chain->errors += nvme_read(queue->engine, queue->ns, chain->ended % 4096, 1, buffer,
                                    (struct nvme_callback){chain_done, chain}) != NVME_OK;
-        nvme_queue_submit(queue->engine); // does nothing inside done(): the drain rings
+        nvme_queue_submit(queue->engine); // does nothing inside done(): the reap rings
     }
 }
 

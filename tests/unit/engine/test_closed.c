@@ -42,7 +42,7 @@ static void slow_interrupts_for_nothing_are_borne(void **state)
     fixture_finish(&fixture);
 }
 
-/* Each storm lasts twice as long as the one before; meanwhile the watchdog services. */
+/* Each storm lasts twice as long as the one before; meanwhile the watchdog reaps. */
 static void storm_is_forgiven_by_the_watch(void **state)
 {
     const struct fixture_source *this = *state;
@@ -100,7 +100,7 @@ static void enter_twice_and_exit_once_opens_the_line(void **state)
 }
 
 /* Whatever keeps the source closed, and whoever forgot it. */
-static void watch_services_behind_every_reason_within_20_ms(void **state)
+static void watch_reaps_behind_every_reason_within_20_ms(void **state)
 {
     const struct fixture_source *this = *state;
 
@@ -173,14 +173,14 @@ static void ipi_comes(void *arg)
     nvme_queue_take_ipi(fixture->queues[0]);
 }
 
-static void drain(void *arg)
+static void reap(void *arg)
 {
     struct fixture *fixture = arg;
 
     nvme_queue_reap(fixture->queues[0], FIXTURE_DEPTH);
 }
 
-/* An IPI of whatever cause, in a trap amid the thread's drain, when the controller has failed. */
+/* An IPI of whatever cause, in a trap amid the thread's reap, when the controller has failed. */
 static void ipi_leaves_a_poll_queue_alone(void **state)
 {
     struct fixture fixture;
@@ -204,7 +204,7 @@ static void ipi_leaves_a_poll_queue_alone(void **state)
     assert_int_equal(answered.count, 0);
     world.meanwhile_arg = &fixture;
     world.meanwhile[WORLD_AT_PHASE] = ipi_comes;
-    assert_null(world_catch_panic(drain, &fixture));
+    assert_null(world_catch_panic(reap, &fixture));
     outcome_check_ok(&answered, BLOCK);
     assert_int_equal(hung.count, 1); /* by its own watchdog */
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_TIMEOUT);
@@ -315,7 +315,7 @@ int main(void)
         owner_that_is_faster_than_its_handler_makes_no_storm,
         slow_interrupts_for_nothing_are_borne,
         storm_is_forgiven_by_the_watch,
-        watch_services_behind_every_reason_within_20_ms,
+        watch_reaps_behind_every_reason_within_20_ms,
         deadline_tells_why_the_source_is_closed,
     };
     size_t count = 4;

@@ -136,7 +136,7 @@ static void post_and_ring(void *arg)
     nvme_queue_submit(fixture->queues[0]);
 }
 
-static void service(void *arg)
+static void reap(void *arg)
 {
     struct fixture *fixture = arg;
 
@@ -178,8 +178,8 @@ struct context_case {
 
 static const struct context_case context_cases[] = {
     {"first_doorbell", post_and_ring, ON_OTHER, 1, false, false, false},
-    {"first_drain", service, ON_OTHER, 1, false, false, false},
-    {"first_drain_with_interrupts_on", service, "interrupts on", 0, false, true, false},
+    {"first_reap", reap, ON_OTHER, 1, false, false, false},
+    {"first_reap_with_interrupts_on", reap, "interrupts on", 0, false, true, false},
     {"watch", watch, ON_OTHER, 1, true, false, false},
     {"watch_with_interrupts_on", watch, "interrupts on", 0, true, true, false},
     {"mode", set_mode, ON_OTHER, 1, false, false, false},
@@ -187,7 +187,7 @@ static const struct context_case context_cases[] = {
     {"close_with_requests", close_pair, ON_OTHER, 1, true, false, false},
     {"bracket_with_interrupts_on", take_bracket, "interrupts on", 0, false, true, false},
     {"own_first_doorbell", post_and_ring, NULL, 0, false, true, false},
-    {"own_first_drain", service, NULL, 0, false, false, false},
+    {"own_first_reap", reap, NULL, 0, false, false, false},
     {"own_watch", watch, NULL, 0, true, false, false},
     {"own_mode", set_mode, NULL, 0, false, true, false},
     {"own_close_with_requests", close_pair, NULL, 0, true, true, false},
@@ -243,11 +243,11 @@ static void administration_in_done_panics(void **state)
                                 (struct nvme_callback){administer_in_done, &fixture}),
                      NVME_OK);
     nvme_queue_submit(fixture.queues[0]);
-    expect_panic(service, &fixture, "in done()");
+    expect_panic(reap, &fixture, "in done()");
     fixture_drop(&fixture);
 }
 
-/* ---- A drain inside a drain -------------------------------------------------------------- */
+/* ---- A reap inside a reap --------------------------------------------------------------- */
 
 struct nesting {
     struct nvme_queue *queue;
@@ -262,13 +262,13 @@ static void reap_again(void *arg)
     nvme_queue_reap(nesting->queue, nesting->inner);
 }
 
-static void drain_in_done(void *arg, struct nvme_result result)
+static void reap_in_done(void *arg, struct nvme_result result)
 {
     (void)result;
     reap_again(arg);
 }
 
-static void drain(void *arg)
+static void reap_outer(void *arg)
 {
     struct nesting *nesting = arg;
 
@@ -276,7 +276,7 @@ static void drain(void *arg)
 }
 
 /* In done(), and in a trap that comes when the first entry was seen. */
-static void nested_drain_of_any_budget_panics(void **state)
+static void nested_reap_of_any_budget_panics(void **state)
 {
     static const uint32_t budgets[] = {1, FIXTURE_DEPTH, UINT32_MAX - 1, UINT32_MAX};
     struct outcome outcome = {0};
@@ -289,7 +289,7 @@ static void nested_drain_of_any_budget_panics(void **state)
             .outer = budgets[i / 2 % COUNT_OF(budgets)],
             .inner = budgets[i / 2 / COUNT_OF(budgets)],
         };
-        struct nvme_callback callback = {drain_in_done, &nesting};
+        struct nvme_callback callback = {reap_in_done, &nesting};
 
         nesting.queue = fixture_poll_queue(&fixture);
         assert_int_equal(nvme_read(nesting.queue, &fixture.ns, 0, 1, fixture_block,
@@ -298,12 +298,12 @@ static void nested_drain_of_any_budget_panics(void **state)
         nvme_queue_submit(nesting.queue);
         world.meanwhile_arg = &nesting;
         world.meanwhile[WORLD_AT_PHASE] = trap ? reap_again : NULL;
-        expect_panic(drain, &nesting, "nested");
+        expect_panic(reap_outer, &nesting, "nested");
         fixture_drop(&fixture);
     }
 }
 
-/* A queue that is away is drained, or not, whatever the budget. */
+/* A queue that is away is reaped, or not, whatever the budget. */
 static void any_budget_is_one(void **state)
 {
     struct fixture fixture;
@@ -328,7 +328,7 @@ int main(void)
     struct CMUnitTest tests[5 + COUNT_OF(meeting_cases) + COUNT_OF(context_cases)] = {
         cmocka_unit_test(administration_amid_administration_panics),
         cmocka_unit_test(interrupts_around_administration_are_normal),
-        cmocka_unit_test(nested_drain_of_any_budget_panics),
+        cmocka_unit_test(nested_reap_of_any_budget_panics),
         cmocka_unit_test(any_budget_is_one),
         cmocka_unit_test(administration_in_done_panics),
     };

@@ -146,7 +146,7 @@ static void completions_that_lead_to_no_posts_are_slept_for(void **state)
     owner_finish(&owner);
 }
 
-/* One drain may find several, and between several in flight the waits are short. */
+/* One reap may find several, and between several in flight the waits are short. */
 static void interrupts_for_each_request_fall_as_load_rises(void **state)
 {
     uint64_t last = 1000;

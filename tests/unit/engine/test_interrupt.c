@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * interrupt.c: drain until nothing is left; storms; lines of several controllers. Against interrupt
+ * interrupt.c: reap until nothing is left; storms; lines of several controllers. Against interrupt
  * controllers of three kinds. A line that a warm boot left high is in test_line.c.
  */
 #include "fixture.h"
 
 /* ---- The handler ------------------------------------------------------------------------ */
 
-/* Completions come one by one, also between the drain and the end of the handler. */
+/* Completions come one by one, also between the reap and the end of the handler. */
 static void no_interrupt_is_lost(void **state)
 {
     const struct fixture_source *this = *state;
@@ -38,7 +38,7 @@ static void no_interrupt_is_lost(void **state)
     fixture_finish(&fixture);
 }
 
-static void handler_drains_every_queue_and_writes_no_mask(void **state)
+static void handler_reaps_every_queue_and_writes_no_mask(void **state)
 {
     struct fixture fixture;
     struct outcome outcomes[3] = {0};
@@ -110,7 +110,7 @@ static void poll_queue_on_the_controller_is_left_to_its_owner(void **state)
     fixture_finish(&fixture);
 }
 
-static void bottom_half_drains_between_enter_and_exit(void **state)
+static void bottom_half_reaps_between_enter_and_exit(void **state)
 {
     struct fixture fixture;
     struct outcome outcome = {0};
@@ -273,7 +273,7 @@ static void admin_command_amid_io_loses_no_interrupt(void **state)
 
 /* ---- Two controllers on one line -------------------------------------------------------- */
 
-static void line_of_two_controllers_is_drained_as_one(void **state)
+static void line_of_two_controllers_is_reaped_as_one(void **state)
 {
     struct fixture first;
     struct fixture second;
@@ -312,11 +312,11 @@ static void line_of_two_controllers_is_drained_as_one(void **state)
 int main(void)
 {
     struct CMUnitTest tests[12 + FIXTURE_LINES] = {
-        cmocka_unit_test(handler_drains_every_queue_and_writes_no_mask),
+        cmocka_unit_test(handler_reaps_every_queue_and_writes_no_mask),
         cmocka_unit_test(spurious_interrupt_rings_nothing_and_is_counted),
         cmocka_unit_test(admin_entry_that_nobody_awaits_does_not_hold_the_line),
         cmocka_unit_test(poll_queue_on_the_controller_is_left_to_its_owner),
-        cmocka_unit_test(bottom_half_drains_between_enter_and_exit),
+        cmocka_unit_test(bottom_half_reaps_between_enter_and_exit),
         cmocka_unit_test(what_a_bottom_half_leaves_interrupts_again),
         cmocka_unit_test(storm_masks_the_line_at_its_bound_and_not_before),
         cmocka_unit_test(interrupts_of_another_device_are_no_storm),
@@ -324,7 +324,7 @@ int main(void)
         cmocka_unit_test(arm_says_whether_sleeping_is_safe),
         cmocka_unit_test(poll_queue_is_never_armed),
         cmocka_unit_test(admin_command_amid_io_loses_no_interrupt),
-        cmocka_unit_test(line_of_two_controllers_is_drained_as_one),
+        cmocka_unit_test(line_of_two_controllers_is_reaped_as_one),
     };
     size_t count = 12;
 

@@ -143,7 +143,7 @@ static void queue_with_requests_enters_no_loopback(void **state)
     assert_int_equal(loop_back(&device, queue), NVME_ERR_STATE);
     assert_int_equal(device.doorbells[0], 77);
     assert_int_equal(device.doorbells[1], 78);
-    ring_and_service(queue);
+    ring_and_reap(queue);
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }

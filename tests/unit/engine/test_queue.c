@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * queue.c: ring arithmetic, phase, doorbells, the drain.
+ * queue.c: ring arithmetic, phase, doorbells, the reap.
  */
 #include "fixture.h"
 
@@ -24,7 +24,7 @@ static const struct lap_case lap_cases[] = {
     {"depth_2048_full_batches", 2048, 2047, 10235},
 };
 
-/* Posts, rings and drains batches until `requests` are done: one doorbell of each kind a batch. */
+/* Posts, rings and reaps batches until `requests` are done: one doorbell of each kind a batch. */
 static void laps_keep_phase_and_ring_once(void **state)
 {
     const struct lap_case *this = *state;
@@ -54,7 +54,7 @@ static void laps_keep_phase_and_ring_once(void **state)
     counters = fixture_counters(fixture.queues[0]);
     assert_int_equal(counters.posts, batches * this->batch);
     assert_int_equal(counters.completions, batches * this->batch);
-    assert_int_equal(counters.drains, batches);
+    assert_int_equal(counters.reaps, batches);
     assert_int_equal(counters.sq_doorbells, batches);
     assert_int_equal(counters.cq_doorbells, batches);
     assert_int_equal(counters.stale + counters.malformed, 0);
@@ -113,7 +113,7 @@ static void post_alone_reaches_no_device(void **state)
     fixture_finish(&fixture);
 }
 
-static void drain_that_consumes_nothing_rings_nothing(void **state)
+static void reap_that_consumes_nothing_rings_nothing(void **state)
 {
     struct fixture fixture;
     struct nvme_counters counters;
@@ -127,12 +127,12 @@ static void drain_that_consumes_nothing_rings_nothing(void **state)
     }
     assert_int_equal(fixture.model->doorbell_count, doorbells);
     counters = fixture_counters(fixture.queues[0]);
-    assert_int_equal(counters.services, 3);
-    assert_int_equal(counters.drains, 0);
+    assert_int_equal(counters.reap_calls, 3);
+    assert_int_equal(counters.reaps, 0);
     fixture_finish(&fixture);
 }
 
-static void budget_bounds_a_drain_and_the_rest_comes_later(void **state)
+static void budget_bounds_a_reap_and_the_rest_comes_later(void **state)
 {
     struct fixture fixture;
     struct outcome outcome = {0};
@@ -305,8 +305,8 @@ int main(void)
     struct CMUnitTest tests[10 + COUNT_OF(lap_cases)] = {
         cmocka_unit_test(posts_count_what_was_rung_for_over_every_wrap),
         cmocka_unit_test(post_alone_reaches_no_device),
-        cmocka_unit_test(drain_that_consumes_nothing_rings_nothing),
-        cmocka_unit_test(budget_bounds_a_drain_and_the_rest_comes_later),
+        cmocka_unit_test(reap_that_consumes_nothing_rings_nothing),
+        cmocka_unit_test(budget_bounds_a_reap_and_the_rest_comes_later),
         cmocka_unit_test(full_queue_is_busy_and_changes_nothing),
         cmocka_unit_test(submit_inside_done_rings_once_after_the_head),
         cmocka_unit_test(done_in_a_full_queue_finds_its_own_slot_free),

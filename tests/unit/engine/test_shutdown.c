@@ -134,7 +134,7 @@ struct close_case {
     bool drops;
     bool finishes;
     bool hangs;
-    uint32_t completed; /* before the close, not serviced */
+    uint32_t completed; /* before the close, not reaped */
     enum nvme_error error;
     uint16_t status;
     enum nvme_mode mode;
@@ -146,7 +146,7 @@ static const struct close_case close_cases[] = {
     {"device_finishes_them", true, false, true, false, 0, NVME_OK, 0, NVME_MODE_POLL},
     {"device_never_answers", true, false, false, true, 0, NVME_ERR_ABORTED, 0, NVME_MODE_POLL},
     {"never_rung_for", false, true, false, false, 0, NVME_ERR_ABORTED, 0, NVME_MODE_POLL},
-    {"done_but_not_serviced", true, true, false, false, MANY, NVME_OK, 0, NVME_MODE_POLL},
+    {"done_but_not_reaped", true, true, false, false, MANY, NVME_OK, 0, NVME_MODE_POLL},
     {"drops_with_interrupts", true, true, false, false, 0, NVME_ERR_ABORTED, 0,
      NVME_MODE_INTERRUPT},
     {"aborts_with_interrupts", true, false, false, false, 0, NVME_ERR_DEVICE, 0x008,

@@ -14,7 +14,7 @@ static void set_mode(struct fixture *fixture, enum nvme_mode mode)
     assert_int_equal(nvme_queue_mode(fixture->queues[0]), mode);
 }
 
-/* As an owner waits: what is pending is taken, and where it may not sleep it services. */
+/* As an owner waits: what is pending is taken, and where it may not sleep it reaps. */
 static void wait_once(struct fixture *fixture)
 {
     if (!nvme_queue_arm(fixture->queues[0])) {
@@ -137,7 +137,7 @@ static void change_mode(void *arg, struct nvme_result result)
     set_mode(changer->fixture, changer->mode);
 }
 
-/* Inside the handler, between entries of one drain: what comes behind it is polled. */
+/* Inside the handler, between entries of one reap: what comes behind it is polled. */
 static void handler_may_stop_its_own_interrupts(void **state)
 {
     const struct fixture_source *this = *state;

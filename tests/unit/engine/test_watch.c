@@ -15,7 +15,7 @@ enum fate {
     LOST,         /* the interrupt never comes */
     INTERRUPTED,  /* it was only slow */
     LEFT,         /* a handler came and left the entry */
-    SERVICED,     /* somebody consumed the entry */
+    REAPED,       /* somebody consumed the entry */
     MASKED_BY_US, /* a bottom half has not come to it */
 };
 
@@ -32,7 +32,7 @@ static const struct missed_case missed_cases[] = {
     {"same_entry_after_less_than_a_period_is_not_yet", LOST, 9, 0, 0},
     {"interrupt_meanwhile_makes_it_late", INTERRUPTED, 10, 0, 1},
     {"interrupt_that_left_the_entry_makes_it_late", LEFT, 10, 0, 1},
-    {"consumed_meanwhile_makes_it_late", SERVICED, 10, 0, 1},
+    {"consumed_meanwhile_makes_it_late", REAPED, 10, 0, 1},
     {"masked_by_a_bottom_half_is_late", MASKED_BY_US, 10, 0, 1},
 };
 
@@ -56,7 +56,7 @@ static void missed_and_late_are_told_apart(void **state)
     } else if (this->fate == LEFT) {
         nvme_irq_enter(fixture.controller);
         nvme_irq_exit(fixture.controller, 0);
-    } else if (this->fate == SERVICED) {
+    } else if (this->fate == REAPED) {
         nvme_queue_reap(fixture.queues[0], 1);
     }
     world_advance(this->gap_ms * MS);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Devices that fill the completion ring with unmatched entries, and what the last drain of a failed
+ * Devices that fill the completion ring with unmatched entries, and what the last reap of a failed
  * controller makes of a ring that is full. Single ones are in test_completion.c.
  */
 #include "fixture.h"
@@ -87,7 +87,7 @@ static void reap_reports_requests_only(void **state)
     fixture_finish(&fixture);
 }
 
-/* The owner watchdogs only when its drain has found nothing. */
+/* The owner runs its watchdog only when its reap has found nothing. */
 static void polled_request_expires_amid_a_flood(void **state)
 {
     const struct flood_case *this = *state;
@@ -165,7 +165,7 @@ static void interrupts_of_unmatched_entries_are_spurious_and_reach_the_storm_bou
     fixture_finish(&fixture);
 }
 
-/* ---- The last drain --------------------------------------------------------------------- */
+/* ---- The last reap --------------------------------------------------------------------- */
 
 struct last_case {
     const char *name;
@@ -238,7 +238,7 @@ static void completions_before_rdy_fell_are_successes_whatever_the_budget(void *
     fixture_drop(&fixture);
 }
 
-/* What done() posts in the last drain never reaches the device. */
+/* What done() posts in the last reap never reaches the device. */
 struct successor {
     struct fixture *fixture;
     struct outcome first;
@@ -266,7 +266,7 @@ static void post_successor(void *arg, struct nvme_result result)
                       (struct nvme_callback){find_the_queue_ended, successor});
 }
 
-static void request_posted_by_done_of_the_last_drain_ends_with_the_cause(void **state)
+static void request_posted_by_done_of_the_last_reap_ends_with_the_cause(void **state)
 {
     struct fixture fixture;
     struct successor successors[2] = {0};
@@ -299,7 +299,7 @@ int main(void)
 {
     struct CMUnitTest tests[1 + COUNT_OF(flood_cases) + COUNT_OF(expiry_cases) +
                             COUNT_OF(storm_cases) + COUNT_OF(last_cases)] = {
-        cmocka_unit_test(request_posted_by_done_of_the_last_drain_ends_with_the_cause),
+        cmocka_unit_test(request_posted_by_done_of_the_last_reap_ends_with_the_cause),
     };
     size_t count = 1;
 

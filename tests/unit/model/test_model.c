@@ -136,7 +136,7 @@ static volatile struct nvme_completion *entry_of(struct fixture *fixture, uint32
     return &ring[index];
 }
 
-/* The first step of a drain: what it says is not of interest. */
+/* The first step of a reap: what it says is not of interest. */
 static void look_at(struct fixture *fixture, uint32_t index)
 {
     volatile struct nvme_completion *entry = entry_of(fixture, index);

@@ -9,7 +9,7 @@ static const struct fixture_source *const vectors = &fixture_deliveries[FIXTURE_
 
 /* ---- The handler ------------------------------------------------------------------------ */
 
-static void vector_drains_its_queue_and_no_other(void **state)
+static void vector_reaps_its_queue_and_no_other(void **state)
 {
     struct fixture fixture;
     struct outcome outcomes[3] = {0};
@@ -196,7 +196,7 @@ static void lost_message_is_recovered_and_counted(void **state)
 }
 
 /* No interrupt is missed, but whoever closed the vector has left the entry there for too long. */
-static void entry_behind_a_closed_vector_is_late_and_serviced(void **state)
+static void entry_behind_a_closed_vector_is_late_and_reaped(void **state)
 {
     static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_HYBRID};
     struct fixture fixture;
@@ -277,8 +277,8 @@ static void owners_do_not_share_vectors(void **state)
     fixture_finish(&fixture);
 }
 
-/* Open in every mode, closed with entries left: drained, rung, masked; the line never touched. */
-static void close_drains_rings_and_masks(void **state)
+/* Open in every mode, closed with entries left: reaped, rung, masked; the line never touched. */
+static void close_reaps_rings_and_masks(void **state)
 {
     static const enum nvme_mode modes[] = {NVME_MODE_INTERRUPT, NVME_MODE_HYBRID, NVME_MODE_POLL};
     struct fixture fixture;
@@ -303,16 +303,16 @@ static void close_drains_rings_and_masks(void **state)
 int main(void)
 {
     struct CMUnitTest tests[10 + COUNT_OF(vector_cases)] = {
-        cmocka_unit_test(vector_drains_its_queue_and_no_other),
+        cmocka_unit_test(vector_reaps_its_queue_and_no_other),
         cmocka_unit_test(interrupts_are_counted_by_queue),
         cmocka_unit_test(unmatched_entry_alone_is_an_empty_interrupt),
         cmocka_unit_test(storm_masks_its_vector_at_the_bound_and_not_before),
         cmocka_unit_test(storm_that_cannot_be_masked_is_borne),
         cmocka_unit_test(messages_of_polled_entries_are_no_storm),
         cmocka_unit_test(lost_message_is_recovered_and_counted),
-        cmocka_unit_test(entry_behind_a_closed_vector_is_late_and_serviced),
+        cmocka_unit_test(entry_behind_a_closed_vector_is_late_and_reaped),
         cmocka_unit_test(owners_do_not_share_vectors),
-        cmocka_unit_test(close_drains_rings_and_masks),
+        cmocka_unit_test(close_reaps_rings_and_masks),
     };
     size_t count = 10;
 
