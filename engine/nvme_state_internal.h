@@ -183,7 +183,7 @@ struct nvme_queue {
     uint64_t asked_openings; /* interrupt is missed: stable while cycle.overdue has its bit */
 
     /* The watchdog, written by the owner. */
-    uint64_t watch_ns;         /* time of the last call, 0 before the first */
+    uint64_t watchdog_ns;      /* time of the last call, 0 before the first */
     uint64_t seen_ns;          /* when an entry was found ready */
     uint64_t seen_interrupts;  /* of the source at that time */
     uint64_t seen_openings;    /* likewise */

@@ -33,7 +33,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     queue->sq_doorbell = doorbells + 2 * (size_t)queue->id * controller->doorbell_stride;
     queue->cq_doorbell = queue->sq_doorbell + controller->doorbell_stride;
     queue->seen = false;
-    queue->watch_ns = 0;
+    queue->watchdog_ns = 0;
     queue->cycle_useful = 0;
     memset(&queue->counters, 0, sizeof(queue->counters));
     nvme_request_init(queue, depth_entries);

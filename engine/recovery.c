@@ -22,13 +22,13 @@ enum {
  */
 static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
 {
-    uint64_t gap_ms = (now_ns - queue->watch_ns) / NS_PER_MS;
+    uint64_t gap_ms = (now_ns - queue->watchdog_ns) / NS_PER_MS;
 
-    if (queue->watch_ns == 0 || gap_ms > CLOCK_STEP_MS) {
+    if (queue->watchdog_ns == 0 || gap_ms > CLOCK_STEP_MS) {
         gap_ms = CLOCK_STEP_MS;
-        queue->watch_ns = now_ns;
+        queue->watchdog_ns = now_ns;
     } else {
-        queue->watch_ns += gap_ms * NS_PER_MS;
+        queue->watchdog_ns += gap_ms * NS_PER_MS;
     }
     queue->clock_ms += gap_ms;
 }
@@ -209,14 +209,14 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
     return NVME_ERR_TIMEOUT;
 }
 
-static void watch_live(struct nvme_queue *queue, uint64_t now_ns)
+static void look_at_live(struct nvme_queue *queue, uint64_t now_ns)
 {
     struct nvme_controller *controller = queue->controller;
     struct nvme_event event = {0};
     enum nvme_error error;
 
     /* A thread that polls calls as often as it likes; a look costs an MMIO read. */
-    if (queue->watch_ns != 0 && now_ns - queue->watch_ns < NVME_WATCHDOG_PERIOD_NS / 2) {
+    if (queue->watchdog_ns != 0 && now_ns - queue->watchdog_ns < NVME_WATCHDOG_PERIOD_NS / 2) {
         return;
     }
     nvme_queue_check_context(queue);
@@ -249,7 +249,7 @@ void nvme_queue_watchdog(struct nvme_queue *queue, uint64_t now_ns)
         return;
     }
     if (nvme_controller_state_load(controller) == NVME_CONTROLLER_LIVE) {
-        watch_live(queue, now_ns);
+        look_at_live(queue, now_ns);
     } else if (nvme_controller_state_load(controller) == NVME_CONTROLLER_DISABLING) {
         nvme_controller_disable_step(controller, now_ns);
     }

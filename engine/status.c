@@ -142,16 +142,8 @@ const char *nvme_event_text(enum nvme_event_kind kind)
 const char *nvme_closed_text(uint32_t closed)
 {
     static const char *const texts[] = {
-        "no interrupt queue",
-        "polled",
-        "interrupt storm",
-        "line stuck",
-        "cycle",
-        "handler",
-        "watch",
-        "admin command",
-        "queue change",
-        "failed",
+        "no interrupt queue", "polled",        "interrupt storm", "line stuck", "cycle", "handler",
+        "watchdog",           "admin command", "queue change",    "failed",
     };
     uint32_t index = 0;
 

@@ -104,7 +104,7 @@ void harts_ipi_irq_hart(struct harts *harts)
     nvme_irq_take_ipi(harts->fixture.controller);
 }
 
-void harts_watch(struct harts *harts, uint32_t queue, uint64_t ms)
+void harts_watchdog(struct harts *harts, uint32_t queue, uint64_t ms)
 {
     world_advance(ms * MS);
     world.hart = harts->owners[queue];

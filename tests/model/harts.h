@@ -56,7 +56,7 @@ uint32_t harts_ipi(struct harts *harts, uint32_t queue);
 void harts_ipi_irq_hart(struct harts *harts);
 
 /* The owner watchdogs its queue after so many milliseconds. */
-void harts_watch(struct harts *harts, uint32_t queue, uint64_t ms);
+void harts_watchdog(struct harts *harts, uint32_t queue, uint64_t ms);
 
 /* IPIs recorded since the last call, as a number with a decimal digit per hart, hart 0 last. */
 uint32_t harts_ipis(struct harts *harts);

@@ -68,7 +68,7 @@ def why_not(record: dict, harts: int) -> str:
         return f"{total(record)} requests instead of about {wanted:.0f}"
     if record["job options"]["completion"] == "poll":
         return ""  # it looks all the time: its latencies judge the host
-    # Starts that are kept by the watch's tick of 10 ms alone would spread over all of these.
+    # Starts that are kept by the watchdog's tick of 10 ms alone would spread over all of these.
     bins = [item for name in ("read", "write") for item in record[name]["lat_ns"]["bins"].items()]
     soon = sum(count for ns, count in bins if int(ns) < 1_000_000)
     if soon < 0.4 * total(record):

@@ -28,7 +28,7 @@ MIB = 1 << 20
 IMAGE_BYTES = 16 * MIB
 TIMEOUT_S = 600.0  # ends a guest that hangs, and judges none: the slowest takes 10 s alone
 MASK = (1 << 64) - 1
-# QEMU before 9.2 may lose a message to an IMSIC: the watch finds it.
+# QEMU before 9.2 may lose a message to an IMSIC: the watchdog finds it.
 LOST_MESSAGES = r"note: missed interrupts \d+, stale completions 0, malformed completions 0"
 
 

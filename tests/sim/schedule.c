@@ -118,7 +118,7 @@ void sim_watch(struct sim *sim, uint64_t step_ns)
 
         if (queue->open) {
             world.hart = queue->owner;
-            world_note(queue->controller->model, "watch: queue", queue->index, 0, 0);
+            world_note(queue->controller->model, "watchdog: queue", queue->index, 0, 0);
             nvme_queue_watchdog(queue->engine, world.now_ns);
         }
     }

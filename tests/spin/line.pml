@@ -191,7 +191,7 @@ inline look(c)
 }
 
 /* Until nothing is left on these controllers, or too often. */
-inline serve(first, last)
+inline handle(first, last)
 {
     passes = PASSES_MAX;
     do
@@ -268,10 +268,10 @@ active proctype hart()
 #elif defined(BUG_REAP_ONCE)
         reap(0); reap(1);
 #elif defined(BUG_ONE_BY_ONE)
-        serve(0, 0);
-        serve(1, 1);
+        handle(0, 0);
+        handle(1, 1);
 #else
-        serve(0, 1);
+        handle(0, 1);
 #endif
         again = false;
         found = false;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A line with two controllers: A in shared delivery (the IRQ hart's queue and another owner's), B
- * with queues of the IRQ hart's alone, served by looking again. nvme_irq_handle()
+ * with queues of the IRQ hart's alone, handled by looking again. nvme_irq_handle()
  * (engine/interrupt.c) with nvme_shared_begin() and nvme_irq_take_ipi() (engine/shared.c).
  *
- * In one interrupt the IRQ hart masks A and begins its cycle, then serves B until a pass finds
+ * In one interrupt the IRQ hart masks A and begins its cycle, then handles B until a pass finds
  * nothing, and only then opens A, if its cycle is over. So there is a moment at which A is masked
  * and B has nothing: the line is low, and whatever comes later makes an edge. A cycle that ends
  * later opens A from the IPI. When nothing moves any more, every completion must have been taken.
  *
  *   -DTWO_SHARED     B is in shared delivery too, with another cycle
  *
- *   -DBUG_OPEN_FIRST A is opened before B is served
- *   -DBUG_B_FIRST    B is served, then A masked
+ *   -DBUG_OPEN_FIRST A is opened before B is handled
+ *   -DBUG_B_FIRST    B is handled, then A masked
  *   -DBUG_B_ONCE     B is reaped once
  *   -DBUG_GIVE_UP    B stays busy for all passes and is left without an edge
  *   -DBUG_END_OPENS  the end of an interrupt that went on too long opens A in the midst of its
@@ -30,7 +30,7 @@
 #define PASSES_MAX 2
 #define A 0
 #define B 1
-#define HOME_BIT 1
+#define IRQ_HART_BIT 1
 #define OWNER_BIT 2
 
 /*
@@ -138,10 +138,10 @@ inline begin_cycle(c)
     :: in_cycle(c)
     :: !in_cycle(c) ->
         close_source(c, CLOSED_CYCLE);
-        waiting[c] = HOME_BIT | OWNER_BIT;
+        waiting[c] = IRQ_HART_BIT | OWNER_BIT;
         ipi_taken_owner = true;
         reap(2 * c);
-        d_step { waiting[c] = waiting[c] & ~HOME_BIT }
+        d_step { waiting[c] = waiting[c] & ~IRQ_HART_BIT }
     fi
 }
 
@@ -154,7 +154,7 @@ inline end_cycle(c)
 }
 
 /* Look again; a line that stays busy is masked and opened once, what is in a cycle left masked. */
-inline serve_b()
+inline handle_b()
 {
     passes = 0;
     do
@@ -192,7 +192,7 @@ end:
         end_cycle(A);
         end_cycle(B)
 #elif defined(BUG_B_FIRST)
-        serve_b();
+        handle_b();
         begin_cycle(A);
         end_cycle(A)
 #else
@@ -200,7 +200,7 @@ end:
 #ifdef BUG_OPEN_FIRST
         end_cycle(A);
 #endif
-        serve_b();
+        handle_b();
         end_cycle(A)
 #endif
     :: atomic { ipi_taken_irq_hart -> ipi_taken_irq_hart = false };

@@ -69,26 +69,26 @@ def shared_cases() -> list[Case]:
         (*three, "STRAYS=0", "ENTRIES=1"),
         (*three, *quiet),
         (*three, *quiet, "ENTRIES=1", "UNMATCHED"),
-        (*three, "STRAYS=1", "POLLS=0", "HOME_WITHOUT_QUEUE"),
+        (*three, "STRAYS=1", "POLLS=0", "IRQ_HART_WITHOUT_QUEUE"),
         (*three, "STRAYS=0", "ENTRIES=1", "LOST"),
         (*three, *quiet, "DEAF"),
         # In the wrong order these cost an interrupt for nothing, but lose nothing.
-        (*two, "STRAYS=1", "POLLS=0", "BUG_ATTEND_LATE"),
+        (*two, "STRAYS=1", "POLLS=0", "BUG_ACTIVE_LATE"),
         (*two, "STRAYS=1", "BUG_ANSWER_FIRST"),
     )
     bad = (
         (*two, "BUG_OWNER_OPENS"),
         (*two, "STRAYS=0", "BUG_OWNER_OPENS"),  # it takes no second device on the line
         (*two, "BUG_OPEN_AT_ONCE"),
-        (*two, "BUG_KICK_FIRST"),
+        (*two, "BUG_IPI_FIRST"),
         (*two, "BUG_CLEAR_LATE"),
         (*two, "BUG_COUNT"),
         (*two, "BUG_CLOSE_SILENT"),
         (*two, "STRAYS=0", "LOST", "BUG_NO_REOPEN"),
-        (*two, *quiet, "BUG_ATTEND_LATE"),
+        (*two, *quiet, "BUG_ACTIVE_LATE"),
         (*two, *quiet, "BUG_ANSWER_FIRST"),
         (*two, *quiet, "BUG_LEAVE_LATE"),
-        (*two, *quiet, "UNMATCHED", "BUG_ATTENDING_ONLY"),
+        (*two, *quiet, "UNMATCHED", "BUG_ACTIVE_ONLY"),
     )
     return [Case("shared", defines, False) for defines in good] + [
         Case("shared", defines, True) for defines in bad
@@ -129,14 +129,14 @@ def mode_cases() -> list[Case]:
 def sleepers_cases() -> list[Case]:
     """Hybrid mode in shared delivery."""
     two = ("HARTS=2",)
-    three = ("HARTS=3", "STRAYS=0", "ENTRIES=1", "HOME_ENTRIES=0")
+    three = ("HARTS=3", "STRAYS=0", "ENTRIES=1", "IRQ_HART_ENTRIES=0")
     kinds = ((*two, "STRAYS=0"), (*two, "ENTRIES=1"), three)
     bugs = (
         "BUG_CLOSE_AFTER_LOOK",
         "BUG_FLAG_FIRST",
-        "BUG_NO_KICK",
+        "BUG_NO_IPI",
         "BUG_NO_LOOK",
-        "BUG_OPEN_IN_ROUND",
+        "BUG_OPEN_IN_CYCLE",
     )
     return [
         Case("sleepers", (*kind, *way), False)

@@ -5,7 +5,7 @@
  *
  * The line goes to one hart, the IRQ hart. It masks the controller, stores the set of owners that
  * it waits for and interrupts them; each reaps its own queue and takes itself out of the set; the
- * IRQ hart opens the line again when the set is empty. Owners attend only while they have requests
+ * IRQ hart opens the line again when the set is empty. Queues are active while they have requests
  * outstanding, and only those are asked, unless the cycle before found nothing at all.
  *
  * The line is the worst one: a rising edge is latched, nothing else is looked at. Claims without a
@@ -14,24 +14,24 @@
  * nothing moves any more, all completions must have been taken and the line must be open. Without
  * strays and polls, no cycle may find nothing: each would be an interrupt for nothing.
  *
- *   -DHOME_WITHOUT_QUEUE  the IRQ hart owns no queue
+ *   -DIRQ_HART_WITHOUT_QUEUE  it owns no queue
  *   -DUNMATCHED           an entry that nobody asked for comes once, on the last owner's queue
- *   -DLOST                the IRQ hart loses one interrupt; one watch that finds its entry must be
+ *   -DLOST                the IRQ hart loses one interrupt; a watchdog that finds its entry must be
  * enough
  *   -DDEAF                owner 1 never answers; the watchdogs of the others must be enough
  *
  *   -DBUG_OWNER_OPENS     the last owner writes INTMC itself: a claim may come just before it
  *   -DBUG_OPEN_AT_ONCE    the IRQ hart writes INTMC as soon as it has interrupted
- *   -DBUG_KICK_FIRST      the IRQ hart IPIs, then stores the set
+ *   -DBUG_IPI_FIRST       the IRQ hart IPIs, then stores the set
  *   -DBUG_CLEAR_LATE      an owner takes its IPI back after its work instead of before
  *   -DBUG_COUNT           a number of owners and a cycle number instead of the set
  *   -DBUG_CLOSE_SILENT    a close takes the last bit of the set, and the IRQ hart does not end the
  * cycle
  *   -DBUG_NO_REOPEN       the watchdog reaps, but makes the IRQ hart give no fresh edge
- *   -DBUG_ATTEND_LATE     an owner attends after its doorbell: an empty cycle
+ *   -DBUG_ACTIVE_LATE     a queue becomes active after its doorbell: an empty cycle
  *   -DBUG_ANSWER_FIRST    an owner answers, then reaps: an empty cycle
  *   -DBUG_LEAVE_LATE      an owner leaves on what it saw before its handler posted: an empty cycle
- *   -DBUG_ATTENDING_ONLY  the rest is not asked after an empty cycle either: a storm
+ *   -DBUG_ACTIVE_ONLY     the rest is not asked after an empty cycle either: a storm
  */
 #ifndef HARTS
 #define HARTS 3
@@ -39,18 +39,18 @@
 #ifndef ENTRIES
 #define ENTRIES 2
 #endif
-#define HOME 0
+#define IRQ_HART 0
 #ifndef STRAYS
 #define STRAYS 2 /* claims, and IPIs, without a cause */
 #endif
 #ifndef POLLS
 #define POLLS 1 /* reaps of an owner's own accord */
 #endif
-#ifdef HOME_WITHOUT_QUEUE
-#define HOME_ENTRIES 0
+#ifdef IRQ_HART_WITHOUT_QUEUE
+#define IRQ_HART_ENTRIES 0
 #define QUEUES (EVERYBODY - 1)
 #else
-#define HOME_ENTRIES ENTRIES
+#define IRQ_HART_ENTRIES ENTRIES
 #define QUEUES EVERYBODY
 #endif
 #define EVERYBODY ((1 << HARTS) - 1)
@@ -97,7 +97,7 @@ inline answer(h, left)
 #ifdef BUG_OWNER_OPENS
     :: left == 0 -> open_source(LINE, CLOSED_CYCLE)
 #else
-    :: left == 0 -> ipi_taken[HOME] = true
+    :: left == 0 -> ipi_taken[IRQ_HART] = true
 #endif
     :: left != 0
     fi;
@@ -124,7 +124,7 @@ inline reap_and_answer(h, some, left)
 /* The doorbell of one more command. */
 inline post(h)
 {
-#ifdef BUG_ATTEND_LATE
+#ifdef BUG_ACTIVE_LATE
     sent[h]++;
     d_step { active_set = active_set | bit(h) }
 #else
@@ -143,14 +143,14 @@ inline leave(h)
 }
 
 /* nvme_queue_watchdog() finds an entry that no interrupt has told of. */
-inline watch(h, some)
+inline watchdog(h, some)
 {
     due[h] = false;
     reap(h, some);
     some = false;
 #ifndef BUG_NO_REOPEN
     reopen = true;
-    ipi_taken[HOME] = true
+    ipi_taken[IRQ_HART] = true
 #endif
 }
 
@@ -191,7 +191,7 @@ end:
         ipi_taken[h] = false
 #endif
     :: polls < POLLS -> polls++; reap(h, some); some = false
-    :: due[h] -> watch(h, some)
+    :: due[h] -> watchdog(h, some)
     :: sent[h] < ENTRIES -> post(h)
 #ifdef BUG_LEAVE_LATE
     :: (active_set & bit(h)) && !outstanding(h) && sent[h] < ENTRIES -> sent[h]++; leave(h)
@@ -251,13 +251,13 @@ inline store(members)
 inline begin_cycle()
 {
     close_source(LINE, CLOSED_CYCLE);
-#ifdef BUG_ATTENDING_ONLY
+#ifdef BUG_ACTIVE_ONLY
     members = active_set;
 #else
     members = (found -> active_set : open);
 #endif
     found = false;
-#ifdef BUG_KICK_FIRST
+#ifdef BUG_IPI_FIRST
     ipi(members);
     store(members);
 #else
@@ -269,7 +269,7 @@ inline begin_cycle()
 #endif
     if
     :: members == 0 -> judge_cycle(); end_cycle()
-    :: members & bit(HOME) -> reap_and_answer(HOME, some, left)
+    :: members & bit(IRQ_HART) -> reap_and_answer(IRQ_HART, some, left)
     :: else
     fi;
     members = 0
@@ -318,7 +318,7 @@ end:
         :: !in_cycle -> begin_cycle()
 #endif
         fi
-    :: atomic { ipi_taken[HOME] -> ipi_taken[HOME] = false }; /* nvme_irq_take_ipi() */
+    :: atomic { ipi_taken[IRQ_HART] -> ipi_taken[IRQ_HART] = false }; /* nvme_irq_take_ipi() */
         if
 #ifndef BUG_OWNER_OPENS
         :: in_cycle && waiting == 0 -> judge_cycle(); end_cycle()
@@ -328,9 +328,9 @@ end:
             open_source(LINE, CLOSED_WATCHDOG) /* nvme_source_pulse() */
         :: else
         fi
-    :: due[HOME] -> watch(HOME, some)
-    :: sent[HOME] < HOME_ENTRIES -> post(HOME)
-    :: d_step { (active_set & bit(HOME)) && !outstanding(HOME) -> leave(HOME) }
+    :: due[IRQ_HART] -> watchdog(IRQ_HART, some)
+    :: sent[IRQ_HART] < IRQ_HART_ENTRIES -> post(IRQ_HART)
+    :: d_step { (active_set & bit(IRQ_HART)) && !outstanding(IRQ_HART) -> leave(IRQ_HART) }
     :: stopped && !queue_closed -> close_queue(1)
     od
 }
@@ -347,7 +347,7 @@ active proctype strays()
     :: claims < STRAYS -> claims++; pending = true
     :: ipis < STRAYS -> ipis++;
         if
-        :: ipi_taken[HOME] = true
+        :: ipi_taken[IRQ_HART] = true
         :: ipi_taken[1] = true
         :: ipi_taken[LAST] = true
         fi
@@ -376,7 +376,7 @@ active proctype judge()
         :: else -> break
         fi
     od;
-    assert(taken[0] == HOME_ENTRIES && taken[2] == ENTRIES);
+    assert(taken[0] == IRQ_HART_ENTRIES && taken[2] == ENTRIES);
 #endif
     timeout ->
 #ifndef DEAF

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The device of shared.pml, which includes this: three rings, one line, an edge latch behind it,
- * and nvme_queue_reap(), which empties a ring. HARTS, LAST, ENTRIES, HOME_ENTRIES and what the
+ * and nvme_queue_reap(), which empties a ring. HARTS, LAST, ENTRIES, IRQ_HART_ENTRIES and what the
  * engine shares are defined there.
  */
 
@@ -21,8 +21,8 @@ mtype unmatched = NO_UNMATCHED;
 #define sum(of) (of[0] + of[1] + of[2])
 #define holds_entries                                                                             \
     (posted[0] != rung[0] || posted[1] != rung[1] || posted[2] != rung[2] || holds_unmatched)
-#define all_posted (sum(posted) == HOME_ENTRIES + (HARTS - 1) * ENTRIES)
-#define all_taken (sum(taken) == HOME_ENTRIES + (HARTS - 1) * ENTRIES)
+#define all_posted (sum(posted) == IRQ_HART_ENTRIES + (HARTS - 1) * ENTRIES)
+#define all_taken (sum(taken) == IRQ_HART_ENTRIES + (HARTS - 1) * ENTRIES)
 #define holds_unmatched (unmatched == UNMATCHED_POSTED || unmatched == UNMATCHED_TAKEN)
 #define outstanding(h) (sent[h] != taken[h])
 #define entry_ready(h) (posted[h] != taken[h])

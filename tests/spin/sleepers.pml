@@ -12,9 +12,9 @@
  *
  *   -DBUG_CLOSE_AFTER_LOOK the IRQ hart looks for sleepers, then closes the line
  *   -DBUG_FLAG_FIRST       an owner looks at the reason, then joins the sleepers
- *   -DBUG_NO_KICK          an owner that joins does not IPI the IRQ hart
+ *   -DBUG_NO_IPI           an owner that joins does not IPI the IRQ hart
  *   -DBUG_NO_LOOK          the IRQ hart stays masked after a cycle without looking for sleepers
- *   -DBUG_OPEN_IN_ROUND    an IPI opens the line in the midst of a cycle
+ *   -DBUG_OPEN_IN_CYCLE    an IPI opens the line in the midst of a cycle
  */
 #ifndef HARTS
 #define HARTS 3
@@ -22,13 +22,13 @@
 #ifndef ENTRIES
 #define ENTRIES 2
 #endif
-#ifndef HOME_ENTRIES
-#define HOME_ENTRIES ENTRIES /* 0: the IRQ hart owns no queue */
+#ifndef IRQ_HART_ENTRIES
+#define IRQ_HART_ENTRIES ENTRIES /* 0: the IRQ hart owns no queue */
 #endif
 #ifndef STRAYS
 #define STRAYS 1 /* claims, and IPIs, without a cause */
 #endif
-#define HOME 0
+#define IRQ_HART 0
 #define EVERYBODY ((1 << HARTS) - 1)
 #define bit(h) (1 << (h))
 
@@ -50,9 +50,9 @@ bool ipi_taken[HARTS];
 #define holds_entries (posted[0] != taken[0] || posted[1] != taken[1] || posted[2] != taken[2])
 #endif
 #define ready(h) (posted[h] != taken[h])
-#define entries(h) ((h) == HOME -> HOME_ENTRIES : ENTRIES)
+#define entries(h) ((h) == IRQ_HART -> IRQ_HART_ENTRIES : ENTRIES)
 #define finished(h) (taken[h] == entries(h))
-#define interrupted(h) (ipi_taken[h] || (h == HOME && pending))
+#define interrupted(h) (ipi_taken[h] || (h == IRQ_HART && pending))
 
 inline follow_line()
 {
@@ -138,7 +138,7 @@ inline take_turn()
     :: in_cycle && waiting == 0 -> end_cycle()
     :: else
     fi;
-#ifdef BUG_OPEN_IN_ROUND
+#ifdef BUG_OPEN_IN_CYCLE
     if
     :: sleepers != 0 -> write_mask(LINE, false)
     :: else
@@ -152,7 +152,7 @@ inline claim()
 {
     pending = false;
 #ifdef WAKE_IN_HANDLER
-    leave_sleepers(HOME);
+    leave_sleepers(IRQ_HART);
 #endif
     if
     :: in_cycle
@@ -163,8 +163,8 @@ inline claim()
 #if HARTS > 2
         ipi_taken[2] = true;
 #endif
-        reap(HOME);
-        d_step { waiting = waiting & ~bit(HOME) };
+        reap(IRQ_HART);
+        d_step { waiting = waiting & ~bit(IRQ_HART) };
         if
         :: waiting == 0 -> end_cycle()
         :: else
@@ -175,9 +175,9 @@ inline claim()
 /* nvme_irq_take_ipi() */
 inline irq_hart_ipi_taken()
 {
-    ipi_taken[HOME] = false;
+    ipi_taken[IRQ_HART] = false;
 #ifdef WAKE_IN_HANDLER
-    leave_sleepers(HOME);
+    leave_sleepers(IRQ_HART);
 #endif
     take_turn()
 }
@@ -196,7 +196,7 @@ inline owner_ipi_taken(h)
         reap(h);
         d_step { waiting = waiting & ~bit(h); last = waiting == 0 };
         if
-        :: last -> ipi_taken[HOME] = true
+        :: last -> ipi_taken[IRQ_HART] = true
         :: else
         fi;
         last = false
@@ -208,9 +208,9 @@ inline owner_ipi_taken(h)
 inline take_interrupts(h)
 {
     do
-    :: h == HOME && pending -> claim()
-    :: h == HOME && ipi_taken[HOME] -> irq_hart_ipi_taken()
-    :: h != HOME && ipi_taken[h] -> owner_ipi_taken(h)
+    :: h == IRQ_HART && pending -> claim()
+    :: h == IRQ_HART && ipi_taken[IRQ_HART] -> irq_hart_ipi_taken()
+    :: h != IRQ_HART && ipi_taken[h] -> owner_ipi_taken(h)
     :: !interrupted(h) -> break
     od
 }
@@ -227,9 +227,9 @@ inline arm_and_sleep(h)
     seen = polled;
 #endif
     if
-    :: h == HOME && seen -> take_turn()
-#ifndef BUG_NO_KICK
-    :: h != HOME && seen -> ipi_taken[HOME] = true
+    :: h == IRQ_HART && seen -> take_turn()
+#ifndef BUG_NO_IPI
+    :: h != IRQ_HART && seen -> ipi_taken[IRQ_HART] = true
 #endif
     :: else
     fi;
@@ -274,7 +274,7 @@ active proctype strays()
     :: claims < STRAYS -> claims++; pending = true
     :: ipis < STRAYS -> ipis++;
         if
-        :: ipi_taken[HOME] = true
+        :: ipi_taken[IRQ_HART] = true
         :: ipi_taken[1] = true
         fi
     :: claims == STRAYS && ipis == STRAYS -> break

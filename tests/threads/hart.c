@@ -243,13 +243,13 @@ static void wait_for_interrupt(struct hart *hart)
     take_interrupts(hart);
 }
 
-static void watch(struct hart *hart)
+static void run_watchdog(struct hart *hart)
 {
     uint64_t now = hart_now_ns();
     unsigned long irq = hart_irq_save();
 
-    if (now - hart->watch_ns >= NVME_WATCHDOG_PERIOD_NS) {
-        hart->watch_ns = now;
+    if (now - hart->watchdog_ns >= NVME_WATCHDOG_PERIOD_NS) {
+        hart->watchdog_ns = now;
         nvme_queue_watchdog(hart->queue, now);
     }
     hart_irq_restore(irq);
@@ -283,7 +283,7 @@ static void step(struct hart *hart)
         take_interrupts(hart);
     }
     if (++hart->steps % STEPS_PER_WATCH == 0) {
-        watch(hart);
+        run_watchdog(hart);
     }
     if (hart->changes && hart->steps % STEPS_PER_CHANGE == 0) {
         change_mode(hart);

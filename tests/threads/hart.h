@@ -58,7 +58,7 @@ struct hart {
     struct hart_request requests[HART_REQUESTS];
     uint32_t outstanding;
     uint32_t steps;
-    uint64_t watch_ns;
+    uint64_t watchdog_ns;
     uint64_t ends; /* of requests */
     uint64_t errors;
     bool irq_off;

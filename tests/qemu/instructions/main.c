@@ -51,7 +51,7 @@ static bool open_queues(const struct setup *setup, bool spread)
     return true;
 }
 
-/* Measures with interrupts off but for the counted traps; no watch, no timer. */
+/* Measures with interrupts off but for the counted traps; no watchdog, no timer. */
 static bool run(const struct setup *setup, bool (*measure_one)(const struct setup *))
 {
     bool measured;
@@ -96,7 +96,7 @@ static bool run_product(void)
 }
 
 /*
- * Every mode, batch and size on a line that all harts share. Not closed: a round would need all
+ * Every mode, batch and size on a line that all harts share. Not closed: a cycle would need all
  * harts.
  */
 static bool run_shared(void)

@@ -35,7 +35,7 @@ static void linger(void *arg, struct nvme_result result)
     slow.ended = true;
 }
 
-// Posts and goes away with interrupts off: the handler runs when this hart idles, out of rounds.
+// Posts and goes away with interrupts off: the handler runs when this hart idles, out of cycles.
 static void post_and_leave(void *arg, unsigned index)
 {
     struct storage_queue *queue = &selftest.storage.queues[index];
@@ -106,7 +106,7 @@ static void post_and_be_deaf(void *arg, unsigned index)
     storage_hart_stop(queue);
 }
 
-// The round of a shared line waits for that hart; closing does not, and has no time limit.
+// The cycle of a shared line waits for that hart; closing does not, and has no time limit.
 static void test_answers(void)
 {
     struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH};
@@ -127,7 +127,7 @@ static void test_answers(void)
           "harts did not run");
     while ((nvme_queue_closed(last->engine) & NVME_CLOSED_CYCLE) == 0) {
         if (time_now_ns() - start_ns > WAIT_LIMIT_NS) {
-            give_up("no round began");
+            give_up("no cycle began");
         }
     }
     check(!slow.ended, "a hart without a handler took a ipi");

@@ -42,7 +42,7 @@ static void look_for_lost(void *arg)
     rescue.interrupts = counters.interrupts;
 }
 
-// One read at a time with no watch: only the interrupt ends the sleep.
+// One read at a time with no watchdog: only the interrupt ends the sleep.
 static void test_wake(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};

@@ -17,7 +17,7 @@ enum {
     ALONE_TOLD = 200,       // interrupts of the one owner that are waited for
     ALONE_READS_MAX = 2000, // until then: a busy host lets the watchdog be first at some
 };
-#define KICK_PAUSE_NS UINT64_C(20000)
+#define IPI_PAUSE_NS UINT64_C(20000)
 
 static bool was_told(const struct workload *workload)
 {
@@ -121,7 +121,7 @@ static void work_alone(void *arg, unsigned index)
     }
 }
 
-// A round asks owners that have requests. The others are asked behind a round that found nothing,
+// A cycle asks owners that have requests. The others are asked behind a cycle that found nothing,
 // and such are few.
 static void test_alone(void)
 {
@@ -156,7 +156,7 @@ static void ipi_all(void)
             hart_send_ipi(i);
             ipis++;
         }
-        while (time_now_ns() - start_ns < KICK_PAUSE_NS) {
+        while (time_now_ns() - start_ns < IPI_PAUSE_NS) {
         }
     }
 }

@@ -48,7 +48,7 @@ static void check_missed(const struct nvme_counters *sum)
         return;
     }
     if (sum->missed <= LOST_MESSAGES_MAX && strcmp(selftest.storage.delivery, "msix") == 0) {
-        printf("note msix: %" PRIu64 " messages lost of %" PRIu64 ", found by the watch\n",
+        printf("note msix: %" PRIu64 " messages lost of %" PRIu64 ", found by the watchdog\n",
                sum->missed, sum->interrupts);
         return;
     }

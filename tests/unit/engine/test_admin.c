@@ -75,7 +75,7 @@ static void refused_deletion_on_a_device_that_cannot_be_stopped_is_stuck(void **
 
 /* ---- Overtaken -------------------------------------------------------------------------- */
 
-/* Another hart's watch finds that the device is dead. */
+/* Another hart's watchdog finds that the device is dead. */
 static void owner_finds_it_dead(void *arg)
 {
     struct fixture *fixture = arg;

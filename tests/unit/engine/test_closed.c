@@ -100,7 +100,7 @@ static void enter_twice_and_exit_once_opens_the_line(void **state)
 }
 
 /* Whatever keeps the source closed, and whoever forgot it. */
-static void watch_reaps_behind_every_reason_within_20_ms(void **state)
+static void watchdog_reaps_behind_every_reason_within_20_ms(void **state)
 {
     const struct fixture_source *this = *state;
 
@@ -315,7 +315,7 @@ int main(void)
         owner_that_is_faster_than_its_handler_makes_no_storm,
         slow_interrupts_for_nothing_are_borne,
         storm_is_forgiven_by_the_watch,
-        watch_reaps_behind_every_reason_within_20_ms,
+        watchdog_reaps_behind_every_reason_within_20_ms,
         deadline_tells_why_the_source_is_closed,
     };
     size_t count = 4;

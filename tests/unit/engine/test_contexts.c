@@ -143,7 +143,7 @@ static void reap(void *arg)
     nvme_queue_reap(fixture->queues[0], 1);
 }
 
-static void watch(void *arg)
+static void run_watchdog(void *arg)
 {
     struct fixture *fixture = arg;
 
@@ -180,15 +180,15 @@ static const struct context_case context_cases[] = {
     {"first_doorbell", post_and_ring, ON_OTHER, 1, false, false, false},
     {"first_reap", reap, ON_OTHER, 1, false, false, false},
     {"first_reap_with_interrupts_on", reap, "interrupts on", 0, false, true, false},
-    {"watch", watch, ON_OTHER, 1, true, false, false},
-    {"watch_with_interrupts_on", watch, "interrupts on", 0, true, true, false},
+    {"watchdog", run_watchdog, ON_OTHER, 1, true, false, false},
+    {"watchdog_with_interrupts_on", run_watchdog, "interrupts on", 0, true, true, false},
     {"mode", set_mode, ON_OTHER, 1, false, false, false},
     {"mode_of_a_shared_line", set_mode, ON_OTHER, 0, false, false, true},
     {"close_with_requests", close_pair, ON_OTHER, 1, true, false, false},
     {"bracket_with_interrupts_on", take_bracket, "interrupts on", 0, false, true, false},
     {"own_first_doorbell", post_and_ring, NULL, 0, false, true, false},
     {"own_first_reap", reap, NULL, 0, false, false, false},
-    {"own_watch", watch, NULL, 0, true, false, false},
+    {"own_watchdog", run_watchdog, NULL, 0, true, false, false},
     {"own_mode", set_mode, NULL, 0, false, true, false},
     {"own_close_with_requests", close_pair, NULL, 0, true, true, false},
     {"mode_of_a_shared_line_by_irq_hart", set_mode, NULL, 1, false, true, true},

@@ -47,7 +47,7 @@ static void answer(struct stand_in *this)
     }
 }
 
-static void ring_and_service(struct nvme_queue *queue)
+static void ring_and_reap(struct nvme_queue *queue)
 {
     nvme_queue_submit(queue);
     assert_int_equal(nvme_queue_reap(queue, FIXTURE_DEPTH), 1);
@@ -62,7 +62,7 @@ static struct nvme_queue *used_queue(struct fixture *fixture)
     fixture_start(fixture, 2, NVME_MODE_POLL);
     for (uint32_t i = 0; i < FIXTURE_DEPTH + 3; i++) {
         fixture_post(fixture, 1, &outcome);
-        ring_and_service(fixture->queues[1]);
+        ring_and_reap(fixture->queues[1]);
     }
     assert_int_equal(outcome.count, FIXTURE_DEPTH + 3);
     return fixture->queues[1];
@@ -125,7 +125,7 @@ static void queue_opened_after_it_is_the_devices_again(void **state)
     assert_int_equal(loop_back(&device, queue), NVME_ERR_STATE);
     assert_int_equal(nvme_queue_open(fixture.controller, 1, &config, &fixture.queues[1]), NVME_OK);
     fixture_post(&fixture, 1, &outcome);
-    ring_and_service(fixture.queues[1]);
+    ring_and_reap(fixture.queues[1]);
     assert_int_equal(outcome.count, 2);
     assert_int_equal(fixture_block[1], model_pattern(1));
     fixture_finish(&fixture);

@@ -72,7 +72,7 @@ static void change_amid_a_bottom_half_waits_for_its_exit(void **state)
     fixture_finish(&fixture);
 }
 
-/* Two queues of one owner: whoever has something to spin for keeps the line shut, and awake. */
+/* Two queues of one owner: whoever has something to spin for keeps the line closed, and awake. */
 static void line_is_shut_while_one_of_its_queues_spins(void **state)
 {
     struct fixture fixture;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * recovery.c: deadlines, dead and removed controllers. Missed interrupts are in test_watch.c.
+ * recovery.c: deadlines, dead and removed controllers. Missed interrupts are in test_watchdog.c.
  */
 #include "fixture.h"
 

@@ -214,7 +214,7 @@ static void interrupt_amid_a_cycle_changes_nothing(void **state)
     start(&harts);
     harts_complete(&harts, 1);
     harts_claim(&harts);
-    harts_complete(&harts, 2); /* attends from now on, but is no member */
+    harts_complete(&harts, 2); /* active from now on, but no member */
     harts_complete(&harts, 0);
     harts_ipis(&harts);
     writes = fixture_mask_writes(&harts.fixture);
@@ -246,7 +246,7 @@ static void queue_without_requests_is_not_asked(void **state)
     harts_ipi(&harts, 1);
     assert_int_equal(harts_ipis(&harts), 1);
     harts_ipi_irq_hart(&harts);
-    harts_watch(&harts, 1, 10); /* idle: it leaves */
+    harts_watchdog(&harts, 1, 10); /* idle: it leaves */
     harts_complete(&harts, 2);
     harts_claim(&harts);
     assert_int_equal(harts_ipis(&harts), 100);

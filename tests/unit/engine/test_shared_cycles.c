@@ -50,7 +50,7 @@ static void empty_cycle_is_followed_by_one_that_asks_all(void **state)
     harts_answer(&harts);
     assert_int_equal(empty_cycle(&harts), 110);
     outcome_check_ok(&harts.outcomes[1], BLOCK);
-    /* It found something: back to those that attend. */
+    /* It found something: back to the active ones. */
     assert_int_equal(empty_cycle(&harts), 10);
     assert_int_equal(empty_cycle(&harts), 110);
     model_post_entry(harts.fixture.model, 0, entry);
@@ -116,11 +116,11 @@ struct pardon_case {
 };
 
 static const struct pardon_case pardon_cases[] = {
-    {"watch_of_irq_hart", 0},
-    {"watch_of_an_owner", 1},
+    {"watchdog_of_irq_hart", 0},
+    {"watchdog_of_an_owner", 1},
 };
 
-/* The line is the IRQ hart's to open, whoever's watch finds that the time is over. */
+/* The line is the IRQ hart's to open, whoever's watchdog finds that the time is over. */
 static void storm_is_forgiven_by_irq_hart(void **state)
 {
     const struct pardon_case *this = *state;
@@ -135,7 +135,7 @@ static void storm_is_forgiven_by_irq_hart(void **state)
     assert_int_equal(nvme_queue_closed(harts.fixture.queues[1]), NVME_CLOSED_STORM);
     while (nvme_queue_closed(harts.fixture.queues[1]) != 0) {
         assert_true(waited_ms < NVME_STORM_PARDON_NS / MS);
-        harts_watch(&harts, this->watcher, 10);
+        harts_watchdog(&harts, this->watcher, 10);
         harts_deliver(&harts, harts.irq_hart);
         waited_ms += 10;
     }
@@ -231,7 +231,7 @@ static void reopened_queue_begins_anew(void **state)
     harts_settle(&harts);
     world.hart = 0;
     assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
-    assert_int_equal(empty_cycle(&harts), 0); /* nobody attends */
+    assert_int_equal(empty_cycle(&harts), 0); /* nobody is active */
     assert_int_equal(empty_cycle(&harts), 100);
     world.hart = 0;
     assert_int_equal(

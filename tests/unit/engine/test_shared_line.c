@@ -35,9 +35,9 @@ static void entry_behind_a_slow_owner_is_late(void **state)
     harts_ipi(&harts, 2);
     harts_complete(&harts, 2);
     harts_ipis(&harts);
-    harts_watch(&harts, 2, 10);
+    harts_watchdog(&harts, 2, 10);
     assert_int_equal(harts.outcomes[2].count, 1);
-    harts_watch(&harts, 2, 10);
+    harts_watchdog(&harts, 2, 10);
     assert_int_equal(harts.outcomes[2].count, 2);
     assert_int_equal(harts_ipis(&harts), 0);
     counters = fixture_counters(harts.fixture.queues[2]);
@@ -74,8 +74,8 @@ static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
     harts_complete(&harts, 2);
     harts.fixture.line.pending = false;
     writes = fixture_mask_writes(&harts.fixture);
-    harts_watch(&harts, this->queue, 10);
-    harts_watch(&harts, this->queue, 10);
+    harts_watchdog(&harts, this->queue, 10);
+    harts_watchdog(&harts, this->queue, 10);
     outcome_check_ok(&harts.outcomes[this->queue], BLOCK);
     assert_int_equal(harts_ipis(&harts), this->ipis);
     if (this->ipis != 0) {
@@ -87,7 +87,7 @@ static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
     assert_int_equal(fixture_mask_writes(&harts.fixture) - writes, 2);
     assert_int_equal(fixture_counters(queue).missed, 1);
     for (int i = 0; i < 3; i++) {
-        harts_watch(&harts, this->queue, 10);
+        harts_watchdog(&harts, this->queue, 10);
         harts_ipi_irq_hart(&harts);
         assert_int_equal(fixture_counters(queue).missed, 1);
     }
@@ -97,8 +97,8 @@ static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
     /* Another one counts too. */
     harts_complete(&harts, this->queue);
     harts.fixture.line.pending = false;
-    harts_watch(&harts, this->queue, 10);
-    harts_watch(&harts, this->queue, 10);
+    harts_watchdog(&harts, this->queue, 10);
+    harts_watchdog(&harts, this->queue, 10);
     harts_ipi_irq_hart(&harts);
     assert_int_equal(fixture_counters(queue).missed, 2);
     harts_finish(&harts);
@@ -114,8 +114,8 @@ static void missed_interrupt_is_forgotten_at_close(void **state)
     start(&harts);
     harts_complete(&harts, 1);
     harts.fixture.line.pending = false;
-    harts_watch(&harts, 1, 10);
-    harts_watch(&harts, 1, 10);
+    harts_watchdog(&harts, 1, 10);
+    harts_watchdog(&harts, 1, 10);
     harts_ipi_irq_hart(&harts);
     assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
     assert_int_equal(
@@ -133,8 +133,8 @@ static void interrupt_that_irq_hart_takes_late_is_not_missed(void **state)
     start(&harts);
     harts_complete(&harts, 1);
     harts_post(&harts, 1);
-    harts_watch(&harts, 1, 10);
-    harts_watch(&harts, 1, 10);
+    harts_watchdog(&harts, 1, 10);
+    harts_watchdog(&harts, 1, 10);
     outcome_check_ok(&harts.outcomes[1], BLOCK);
     assert_int_equal(harts_ipis(&harts), 1);
     harts_claim(&harts);
@@ -143,7 +143,7 @@ static void interrupt_that_irq_hart_takes_late_is_not_missed(void **state)
     harts_ipi(&harts, 1);
     harts_ipi_irq_hart(&harts);
     assert_false(harts_masked(&harts));
-    harts_watch(&harts, 1, 10);
+    harts_watchdog(&harts, 1, 10);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).missed, 0);
     harts_answer(&harts);
     assert_int_equal(harts_settle(&harts), 1);
@@ -162,12 +162,12 @@ static void deadline_is_no_missed_interrupt(void **state)
     harts.fixture.model->hang_next = 1;
     harts_post(&harts, 1);
     while (harts.fixture.ipis[0] == 0) {
-        harts_watch(&harts, 1, 10);
+        harts_watchdog(&harts, 1, 10);
     }
     harts_ipi_irq_hart(&harts);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).missed, 0);
     while (harts.outcomes[1].count == 0) {
-        harts_watch(&harts, 1, 10);
+        harts_watchdog(&harts, 1, 10);
     }
     outcome_check_error(&harts.outcomes[1], NVME_ERR_TIMEOUT);
     world.hart = 0;
@@ -204,7 +204,7 @@ static void failure_amid_a_cycle_ends_each_request_once(void **state)
     assert_int_equal(harts_ipi(&harts, 2), 1);
     harts_ipis(&harts);
     while (!fixture_saw(&harts.fixture, NVME_EVENT_DISABLED)) {
-        harts_watch(&harts, this->finder, 10);
+        harts_watchdog(&harts, this->finder, 10);
     }
     assert_int_equal(fixture_event(&harts.fixture, NVME_EVENT_COMMAND_TIMEOUT).queue_id,
                      this->finder + 1);

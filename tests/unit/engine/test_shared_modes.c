@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * source.c, shared.c: modes of a shared line: polled, and hybrid, where the one mask of the line is
- * kept shut while no owner sleeps.
+ * kept closed while no owner sleeps.
  */
 #include "harts.h"
 
@@ -78,7 +78,7 @@ static void polled_line_stays_masked_and_opens_with_what_waits(void **state)
     harts_ipi(&harts, 1);
     harts_ipi_irq_hart(&harts);
     assert_int_equal(poll(&harts, 1), 1);
-    harts_watch(&harts, 1, 10);
+    harts_watchdog(&harts, 1, 10);
     assert_int_equal(fixture_mask_writes(&harts.fixture), writes);
     harts_complete(&harts, 2);
     harts_set_mode(&harts, NVME_MODE_INTERRUPT);
@@ -149,7 +149,7 @@ static void line_is_shut_while_nobody_sleeps_and_opened_for_who_does(void **stat
     assert_true(harts_masked(&harts));
     harts_ipi_irq_hart(&harts);
     assert_false(harts_masked(&harts));
-    assert_int_equal(cycle_of(&harts, 1), 1); /* awake by its answer: shut again */
+    assert_int_equal(cycle_of(&harts, 1), 1); /* awake by its answer: closed again */
     assert_true(harts_masked(&harts));
     assert_int_equal(harts.outcomes[1].count, 3);
     harts_finish(&harts);
@@ -224,7 +224,7 @@ static void owner_without_requests_sleeps_and_keeps_nobody_from_polling(void **s
     harts_finish(&harts);
 }
 
-/* A latched interrupt begins a cycle of the shut line; who sleeps meanwhile is not forgotten. */
+/* A latched interrupt begins a cycle of the closed line; who sleeps meanwhile is not forgotten. */
 static void owner_that_sleeps_amid_a_cycle_is_seen_at_its_end(void **state)
 {
     struct harts harts;

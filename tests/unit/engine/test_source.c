@@ -106,7 +106,7 @@ static void change_writes_one_mask_and_none_if_nothing_changes(void **state)
 }
 
 /* An admin command masks the line for a while and opens it again, unless it is polled. */
-static void admin_command_leaves_a_polled_source_shut(void **state)
+static void admin_command_leaves_a_polled_source_closed(void **state)
 {
     const struct fixture_source *this = *state;
     struct fixture fixture;
@@ -238,7 +238,7 @@ int main(void)
         no_completion_is_lost_by_a_change,
         polled_queue_raises_no_interrupt_and_has_it_when_it_opens,
         change_writes_one_mask_and_none_if_nothing_changes,
-        admin_command_leaves_a_polled_source_shut,
+        admin_command_leaves_a_polled_source_closed,
         handler_may_stop_its_own_interrupts,
         callback_of_a_poller_may_open_the_source,
         hybrid_from_a_callback_is_polled_behind_the_handler,

@@ -168,7 +168,7 @@ static void messages_of_polled_entries_are_no_storm(void **state)
 
 /* ---- The watchdog -------------------------------------------------------------------------- */
 
-static void watch(struct fixture *fixture)
+static void run_watchdog(struct fixture *fixture)
 {
     world_advance(NVME_WATCHDOG_PERIOD_NS);
     nvme_queue_watchdog(fixture->queues[0], world.now_ns);
@@ -183,9 +183,9 @@ static void lost_message_is_recovered_and_counted(void **state)
     fixture_start_on(&fixture, vectors, 1, NVME_MODE_INTERRUPT);
     fixture_submit(&fixture, 0, &outcome);
     assert_true(model_vector_claim(fixture.model, 1)); /* and nobody is told */
-    watch(&fixture);
+    run_watchdog(&fixture);
     assert_int_equal(outcome.count, 0);
-    watch(&fixture);
+    run_watchdog(&fixture);
     outcome_check_ok(&outcome, BLOCK);
     assert_int_equal(fixture_counters(fixture.queues[0]).missed, 1);
     assert_int_equal(fixture_mask_writes(&fixture), 1); /* opened */
@@ -212,9 +212,9 @@ static void entry_behind_a_closed_vector_is_late_and_reaped(void **state)
         assert_false(nvme_queue_arm(fixture.queues[0]));
         assert_true(fixture_masked(&fixture, 0));
         model_step(fixture.model, 1);
-        watch(&fixture);
+        run_watchdog(&fixture);
         assert_int_equal(outcome.count, 0);
-        watch(&fixture);
+        run_watchdog(&fixture);
         outcome_check_ok(&outcome, BLOCK);
         assert_int_equal(fixture_counters(fixture.queues[0]).missed, 0);
         assert_int_equal(fixture_counters(fixture.queues[0]).late, 1);
@@ -317,5 +317,5 @@ int main(void)
     size_t count = 10;
 
     ADD_CASES(tests, &count, vectors_are_checked_at_open, vector_cases);
-    return fixture_run("vector service", tests, count);
+    return fixture_run("vector handler", tests, count);
 }

@@ -305,7 +305,8 @@ int main(void)
 
     ADD_CASES(tests, &count, reap_reports_requests_only, flood_cases);
     ADD_CASES(tests, &count, polled_request_expires_amid_a_flood, expiry_cases);
-    ADD_CASES(tests, &count, interrupts_of_unmatched_entries_are_spurious_and_reach_the_storm_bound, storm_cases);
+    ADD_CASES(tests, &count, interrupts_of_unmatched_entries_are_spurious_and_reach_the_storm_bound,
+              storm_cases);
     ADD_CASES(tests, &count, completions_before_rdy_fell_are_successes_whatever_the_budget,
               last_cases);
     return fixture_run("hostile", tests, count);

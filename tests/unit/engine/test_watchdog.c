@@ -103,7 +103,7 @@ static void complete_next(void *arg)
     model_step(fixture->model, 1);
 }
 
-static void watch_after(struct fixture *fixture, uint64_t ms)
+static void run_watchdog_after(struct fixture *fixture, uint64_t ms)
 {
     world_advance(ms * MS);
     nvme_queue_watchdog(fixture->queues[0], world.now_ns);
@@ -125,9 +125,9 @@ static void recovery_leaves_a_line_that_tells_of_the_next_completion(void **stat
     fixture_interrupts(&fixture);
     fixture.model->on_demand = true;
     fixture_post(&fixture, 0, &lost);
-    /* The deadline's walk comes with the next watch, before the entry can be seen twice. */
+    /* The deadline's walk comes with the next watchdog, before the entry can be seen twice. */
     for (step = 0; this->finder == DEADLINE && step < DEADLINE_STEPS; step++) {
-        watch_after(&fixture, 10);
+        run_watchdog_after(&fixture, 10);
     }
     fixture_submit(&fixture, 0, &next);
     model_step(fixture.model, 1);
@@ -135,15 +135,15 @@ static void recovery_leaves_a_line_that_tells_of_the_next_completion(void **stat
     world.meanwhile[WORLD_AT_DOORBELL] = complete_next;
     world.meanwhile_arg = &fixture;
     for (step = 0; step < 2 && lost.count == 0; step++) {
-        watch_after(&fixture, 10);
+        run_watchdog_after(&fixture, 10);
     }
     assert_int_equal(step, this->finder == DEADLINE ? 1 : 2);
     outcome_check_ok(&lost, BLOCK);
     assert_int_equal(next.count, 0);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     outcome_check_ok(&next, BLOCK);
-    watch_after(&fixture, 10);
-    watch_after(&fixture, 10);
+    run_watchdog_after(&fixture, 10);
+    run_watchdog_after(&fixture, 10);
     assert_int_equal(fixture_counters(fixture.queues[0]).missed, this->finder == SEEN_TWICE);
     assert_int_equal(fixture.event_count, 0);
     fixture_finish(&fixture);
@@ -163,7 +163,7 @@ static const struct cost_case cost_cases[] = {
     {"every_period", 10000, 100}, {"seldom", 250000, 4},
 };
 
-static void watch_reads_a_register_once_per_half_period_at_most(void **state)
+static void watchdog_reads_a_register_once_per_half_period_at_most(void **state)
 {
     const struct cost_case *this = *state;
     struct fixture fixture;
@@ -196,7 +196,7 @@ int main(void)
     size_t count = 0;
 
     ADD_CASES(tests, &count, recovery_leaves_a_line_that_tells_of_the_next_completion, edge_cases);
-    ADD_CASES(tests, &count, watch_reads_a_register_once_per_half_period_at_most, cost_cases);
+    ADD_CASES(tests, &count, watchdog_reads_a_register_once_per_half_period_at_most, cost_cases);
     ADD_CASES(tests, &count, missed_and_late_are_told_apart, missed_cases);
-    return fixture_run("watch", tests, count);
+    return fixture_run("watchdog", tests, count);
 }
