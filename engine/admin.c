@@ -40,7 +40,7 @@ static enum nvme_error check_status(const struct nvme_controller *controller)
 }
 
 /* Reaps the admin queue until the command has ended, the device has died or time is up. */
-static enum nvme_error await(struct nvme_controller *controller)
+static enum nvme_error await_command(struct nvme_controller *controller)
 {
     uint64_t start = hal_now_ns();
     uint64_t next_status = start + STATUS_PERIOD_NS;
@@ -143,7 +143,7 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
     nvme_io_put(&controller->admin, command, buffer, size_bytes,
                 (struct nvme_callback){admin_done, controller});
     nvme_queue_submit(&controller->admin);
-    error = await(controller);
+    error = await_command(controller);
     nvme_admin_end(controller, NVME_CLOSED_COMMAND, irq);
     *result = error == NVME_OK || error == NVME_ERR_DEVICE ? controller->admin_result
                                                            : (struct nvme_result){.error = error};
@@ -194,8 +194,8 @@ enum nvme_error nvme_admin_queue_count(struct nvme_controller *controller, uint3
 }
 
 /* Create I/O Completion Queue and Create I/O Submission Queue share dword 10 and PRP1. */
-static enum nvme_error create(struct nvme_controller *controller, uint8_t opcode,
-                              const struct nvme_queue *queue, uint32_t cdw11)
+static enum nvme_error create_queue(struct nvme_controller *controller, uint8_t opcode,
+                                    const struct nvme_queue *queue, uint32_t cdw11)
 {
     bool is_sq = opcode == NVME_ADMIN_CREATE_SQ;
     const void *ring = is_sq ? (const void *)queue->sq : (const void *)(uintptr_t)queue->cq;
@@ -217,7 +217,7 @@ enum nvme_error nvme_admin_create_cq(struct nvme_controller *controller,
     uint64_t cdw11 = NVME_PUT(NVME_CREATE_CQ_IEN, queue->interrupts ? 1 : 0) |
                      NVME_PUT(NVME_CREATE_CQ_IV, vector);
 
-    return create(controller, NVME_ADMIN_CREATE_CQ, queue, (uint32_t)cdw11);
+    return create_queue(controller, NVME_ADMIN_CREATE_CQ, queue, (uint32_t)cdw11);
 }
 
 enum nvme_error nvme_admin_create_sq(struct nvme_controller *controller,
@@ -225,7 +225,7 @@ enum nvme_error nvme_admin_create_sq(struct nvme_controller *controller,
 {
     uint64_t cdw11 = NVME_PUT(NVME_CREATE_SQ_CQID, queue->id);
 
-    return create(controller, NVME_ADMIN_CREATE_SQ, queue, (uint32_t)cdw11);
+    return create_queue(controller, NVME_ADMIN_CREATE_SQ, queue, (uint32_t)cdw11);
 }
 
 enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t opcode,

@@ -47,7 +47,7 @@ static enum nvme_error wait_status(const struct nvme_controller *controller, uin
 }
 
 /* Step 1: a controller that a warm boot left running is reset first. */
-static enum nvme_error reset(struct nvme_controller *controller)
+static enum nvme_error reset_controller(struct nvme_controller *controller)
 {
     const struct nvme_config *config = &controller->config;
     uint32_t cc = nvme_register_read(config, NVME_REG_CC);
@@ -76,7 +76,7 @@ static void write_address(const struct nvme_config *config, uint32_t offset,
 }
 
 /* Steps 2 to 5: admin queue, arbitration, page and entry sizes, EN, RDY. */
-static enum nvme_error enable(struct nvme_controller *controller)
+static enum nvme_error enable_controller(struct nvme_controller *controller)
 {
     const struct nvme_config *config = &controller->config;
     uint32_t page_shift = 0;
@@ -103,7 +103,7 @@ static enum nvme_error enable(struct nvme_controller *controller)
 }
 
 /* Steps 6 and 7: Identify Controller, then the number of queues. */
-static enum nvme_error configure(struct nvme_controller *controller)
+static enum nvme_error configure_controller(struct nvme_controller *controller)
 {
     enum nvme_error error = nvme_admin_identify(controller, NVME_CNS_CONTROLLER, 0);
 
@@ -143,8 +143,9 @@ static uint64_t ready_units(const struct nvme_config *config, uint64_t cap)
 }
 
 /* What the configuration and CAP decide, before the device is touched. */
-static enum nvme_error prepare(struct nvme_controller *controller, const struct nvme_config *config,
-                               const struct nvme_layout *layout)
+static enum nvme_error prepare_controller(struct nvme_controller *controller,
+                                          const struct nvme_config *config,
+                                          const struct nvme_layout *layout)
 {
     struct nvme_controller_info *info = &controller->info;
 
@@ -194,10 +195,10 @@ enum nvme_error nvme_controller_open(const struct nvme_config *config,
         error = nvme_memory_assign(config, memory, &layout, &made);
     }
     if (error == NVME_OK) {
-        error = prepare(made, config, &layout);
+        error = prepare_controller(made, config, &layout);
     }
     if (error == NVME_OK) {
-        error = reset(made);
+        error = reset_controller(made);
     }
     if (error != NVME_OK) {
         return error;
@@ -206,9 +207,9 @@ enum nvme_error nvme_controller_open(const struct nvme_config *config,
     if (config->bus_master != NULL) {
         config->bus_master(config->hook_arg);
     }
-    error = enable(made);
+    error = enable_controller(made);
     if (error == NVME_OK) {
-        error = configure(made);
+        error = configure_controller(made);
     }
     if (error != NVME_OK) {
         /* Whatever went wrong, an enabled controller must not keep the regions. */

@@ -26,13 +26,13 @@ enum {
 /* At least: what a change of policy sets off in the host takes time to settle. */
 #define INTERVAL_MIN_NS UINT64_C(2000000)
 
-static uint64_t between(uint64_t low, uint64_t value, uint64_t high)
+static uint64_t clamp_value(uint64_t low, uint64_t value, uint64_t high)
 {
     return value < low ? low : value > high ? high : value;
 }
 
 /* Moves a mean towards a sample. */
-static uint64_t learn(uint64_t mean, uint64_t sample)
+static uint64_t update_mean(uint64_t mean, uint64_t sample)
 {
     return mean - (mean >> LEARN_SHIFT) + (sample >> LEARN_SHIFT);
 }
@@ -94,7 +94,7 @@ static void choose_policy(struct nvme_wait *wait, uint64_t sample)
         wait->probe_spacing = INTERVALS_TO_PROBE_MIN;
     } else if (wait->probe) {
         wait->probe_spacing =
-            (uint32_t)between(0, (uint64_t)wait->probe_spacing * 2, INTERVALS_TO_PROBE_MAX);
+            (uint32_t)clamp_value(0, (uint64_t)wait->probe_spacing * 2, INTERVALS_TO_PROBE_MAX);
     } else {
         return;
     }
@@ -109,8 +109,8 @@ static NVME_COLD void end_interval(struct nvme_wait *wait, uint64_t consumed, ui
     uint64_t known = *cost != 0 ? *cost : sample;
 
     /* A hart that was stopped meanwhile has not learned that much. */
-    sample = between(1, sample, 2 * known);
-    *cost = wait->probe ? (known + sample + 1) / 2 : learn(known, sample) + 1;
+    sample = clamp_value(1, sample, 2 * known);
+    *cost = wait->probe ? (known + sample + 1) / 2 : update_mean(known, sample) + 1;
     choose_policy(wait, sample);
     if (wait->probe) {
         wait->probe = false;
@@ -170,10 +170,10 @@ static void begin_wait(struct nvme_queue *queue, uint64_t consumed, uint64_t pos
         if (wait->from_ns != 0) {
             uint64_t end_ns = wait->slept ? hal_now_ns() : wait->look_ns;
 
-            wait->mean_ns = learn(wait->mean_ns, end_ns - wait->from_ns);
+            wait->mean_ns = update_mean(wait->mean_ns, end_ns - wait->from_ns);
         }
         wait->closed_loop_share =
-            learn(wait->closed_loop_share, posted != wait->posted ? SHARE_ALL : 0);
+            update_mean(wait->closed_loop_share, posted != wait->posted ? SHARE_ALL : 0);
         count_interval(queue, consumed);
     }
     if (!outstanding) {
@@ -185,7 +185,7 @@ static void begin_wait(struct nvme_queue *queue, uint64_t consumed, uint64_t pos
     wait->slept = false;
     wait->spins = outstanding && nvme_hybrid_worth(queue);
     /* Shorter than a sleep costs would be no gain; longer than the mean, for most come late. */
-    wait->budget_ns = between(max_ns / 4, 4 * wait->mean_ns, max_ns);
+    wait->budget_ns = clamp_value(max_ns / 4, 4 * wait->mean_ns, max_ns);
     wait->from_ns = outstanding && !wait->spins ? hal_now_ns() : 0;
 }
 

@@ -14,7 +14,7 @@
 /* Passes over a line that stays busy, before the rest of the hart gets a turn. */
 enum { PASSES_MAX = 8 };
 
-static void enter(struct nvme_controller *controller)
+static void enter_line(struct nvme_controller *controller)
 {
     nvme_source_check_admin(&controller->line);
     nvme_source_close(&controller->line, NVME_CLOSED_ENTERED);
@@ -25,11 +25,11 @@ void nvme_irq_enter(struct nvme_controller *controller)
     if (!hal_irq_is_off()) {
         hal_panic("nvme_irq_enter is called with interrupts on (R3)");
     }
-    enter(controller);
+    enter_line(controller);
     controller->line.interrupts++;
 }
 
-static void leave(struct nvme_controller *controller, uint32_t found, bool progressed)
+static void leave_line(struct nvme_controller *controller, uint32_t found, bool progressed)
 {
     struct nvme_source *line = &controller->line;
 
@@ -44,11 +44,11 @@ static void leave(struct nvme_controller *controller, uint32_t found, bool progr
 
 void nvme_irq_exit(struct nvme_controller *controller, uint32_t found)
 {
-    leave(controller, found, found == 0 && nvme_line_progressed(controller));
+    leave_line(controller, found, found == 0 && nvme_line_progressed(controller));
 }
 
 /* Whether the queues of any of these have progressed since the last empty interrupt. */
-static bool progressed(struct nvme_controller *const *controllers, uint32_t count)
+static bool any_progressed(struct nvme_controller *const *controllers, uint32_t count)
 {
     bool any = false;
 
@@ -62,7 +62,7 @@ static bool progressed(struct nvme_controller *const *controllers, uint32_t coun
  * What no doorbell has told of: entries on a queue without requests, or on the admin queue. They
  * hold the line up like any other.
  */
-static uint32_t search(struct nvme_controller *controller)
+static uint32_t search_queues(struct nvme_controller *controller)
 {
     struct nvme_queue *admin = &controller->admin;
     uint32_t found = nvme_queue_ready(admin) ? nvme_queue_reap(admin, NVME_ADMIN_DEPTH) : 0;
@@ -103,18 +103,18 @@ static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t 
 
     for (uint32_t i = 0; i < count; i++) {
         if (!controllers[i]->config.shared) {
-            enter(controllers[i]);
+            enter_line(controllers[i]);
         }
     }
     for (uint32_t i = 0; i < count && searches; i++) {
-        found += controllers[i]->config.shared ? 0 : search(controllers[i]);
+        found += controllers[i]->config.shared ? 0 : search_queues(controllers[i]);
     }
     settle_masks(controllers, count);
     /* What an owner has found by itself this interrupt may have been for, on the whole line. */
-    by_owner = !counts_empty || (found == 0 && progressed(controllers, count));
+    by_owner = !counts_empty || (found == 0 && any_progressed(controllers, count));
     for (uint32_t i = 0; i < count; i++) {
         if (!controllers[i]->config.shared) {
-            leave(controllers[i], found, by_owner);
+            leave_line(controllers[i], found, by_owner);
         }
     }
     return found;
@@ -164,7 +164,7 @@ static NVME_INLINE bool look_again(struct nvme_controller *const *controllers, u
     return !again;
 }
 
-static NVME_INLINE void handled(struct nvme_controller *controller)
+static NVME_INLINE void end_handled(struct nvme_controller *controller)
 {
     if (controller->line.checks != 0) {
         nvme_source_handled(&controller->line);
@@ -192,7 +192,7 @@ static NVME_INLINE uint32_t handle_cycles(struct nvme_controller *const *control
     uint32_t found = 0;
     uint32_t others = 0;
 
-    if (count > 1 && progressed(controllers, count)) {
+    if (count > 1 && any_progressed(controllers, count)) {
         end_streaks(controllers, count);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -211,7 +211,7 @@ static NVME_INLINE uint32_t handle_cycles(struct nvme_controller *const *control
         if (controllers[i]->config.shared) {
             nvme_shared_end(controllers[i]);
         } else if (others != 0) {
-            handled(controllers[i]);
+            end_handled(controllers[i]);
         }
     }
     return found + others;
@@ -244,7 +244,7 @@ static NVME_NOINLINE uint32_t handle_one(struct nvme_controller *controller)
     if (!look_again(&controller, 1, &found) || found == 0) {
         return handle_slow(&controller, 1, found);
     }
-    handled(controller);
+    end_handled(controller);
     return found;
 }
 
@@ -266,7 +266,7 @@ static NVME_NOINLINE uint32_t handle_several(struct nvme_controller *const *cont
         return end_masked(controllers, count, found, true);
     }
     for (uint32_t i = 0; i < count; i++) {
-        handled(controllers[i]);
+        end_handled(controllers[i]);
     }
     return found;
 }

@@ -43,9 +43,9 @@ static inline struct post_context read_post_context(const struct nvme_queue *que
 }
 
 /* The common start of every post: a slot for a request. `to` is where the device writes. */
-static inline struct nvme_request *begin(struct nvme_queue *queue,
-                                         const struct post_context *context, void *to,
-                                         uint64_t size_bytes, struct nvme_callback callback)
+static inline struct nvme_request *begin_request(struct nvme_queue *queue,
+                                                 const struct post_context *context, void *to,
+                                                 uint64_t size_bytes, struct nvme_callback callback)
 {
     struct nvme_request *request = nvme_request_acquire(queue, context->clock_ms);
 
@@ -57,7 +57,7 @@ static inline struct nvme_request *begin(struct nvme_queue *queue,
 }
 
 /* The buffer if a command of this opcode fills it, else NULL. */
-static inline void *filled(void *buffer, uint32_t opcode)
+static inline void *filled_buffer(void *buffer, uint32_t opcode)
 {
     return (opcode & NVME_TRANSFER_FROM_DEVICE) != 0 ? buffer : NULL;
 }
@@ -79,9 +79,9 @@ static NVME_COLD void fill_pages(const struct nvme_queue *queue, struct nvme_com
 }
 
 /* The common end: the data pointer, and the command counts as posted. size_bytes is not 0. */
-static inline void finish(struct nvme_queue *queue, const struct post_context *context,
-                          struct nvme_command *entry, const struct nvme_request *request,
-                          const void *buffer, uint64_t size_bytes)
+static inline void finish_command(struct nvme_queue *queue, const struct post_context *context,
+                                  struct nvme_command *entry, const struct nvme_request *request,
+                                  const void *buffer, uint64_t size_bytes)
 {
     void *dma_context = queue->controller->config.dma_context;
 
@@ -102,13 +102,13 @@ void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, v
 {
     const struct post_context context = read_queue_context(queue);
     struct nvme_request *request =
-        begin(queue, &context, filled(buffer, command->cdw0), size_bytes, callback);
+        begin_request(queue, &context, filled_buffer(buffer, command->cdw0), size_bytes, callback);
     struct nvme_command *entry = &context.sq[queue->sq_tail];
 
     *entry = *command;
     entry->cdw0 = command->cdw0 | (uint32_t)request->cid << 16;
     if (size_bytes != 0) {
-        finish(queue, &context, entry, request, buffer, size_bytes);
+        finish_command(queue, &context, entry, request, buffer, size_bytes);
         return;
     }
     hal_dma_clean(queue->controller->config.dma_context, entry, sizeof(*entry));
@@ -123,7 +123,7 @@ static inline void put_transfer(struct nvme_queue *queue, const struct post_cont
     uint64_t count = io->block_count;
     uint64_t size_bytes = count << context->block_shift;
     struct nvme_request *request =
-        begin(queue, context, filled(io->buffer, opcode), size_bytes, callback);
+        begin_request(queue, context, filled_buffer(io->buffer, opcode), size_bytes, callback);
     struct nvme_command *next = &context->sq[queue->sq_tail];
     struct nvme_transfer_command *entry = (struct nvme_transfer_command *)(void *)next;
 
@@ -133,7 +133,7 @@ static inline void put_transfer(struct nvme_queue *queue, const struct post_cont
     entry->slba = io->lba;
     entry->cdw12_13 = count - 1;
     entry->cdw14_15 = 0;
-    finish(queue, context, next, request, io->buffer, size_bytes);
+    finish_command(queue, context, next, request, io->buffer, size_bytes);
 }
 
 void nvme_io_put_part(struct nvme_queue *queue, const struct nvme_namespace *ns,
@@ -193,9 +193,9 @@ static inline enum nvme_error check_queue(const struct nvme_queue *queue,
  * One request of any kind: the path of every public post but the pass-through. The opcode is apart
  * from the rest, so that where it is known nothing is left to choose.
  */
-static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                                   const struct post_context *context, const struct nvme_io *io,
-                                   uint8_t opcode)
+static inline enum nvme_error post_one(struct nvme_queue *queue, const struct nvme_namespace *ns,
+                                       const struct post_context *context, const struct nvme_io *io,
+                                       uint8_t opcode)
 {
     if (queue->free == NULL) {
         return NVME_ERR_BUSY;
@@ -215,7 +215,7 @@ static inline enum nvme_error post(struct nvme_queue *queue, const struct nvme_n
 }
 
 /* Slot to tail with the queue's interrupts off; a poll-only queue has none. */
-static inline enum nvme_error post_bracketed(struct nvme_queue *queue,
+static inline enum nvme_error post_protected(struct nvme_queue *queue,
                                              const struct nvme_namespace *ns,
                                              const struct nvme_io *io, uint8_t opcode)
 {
@@ -225,7 +225,7 @@ static inline enum nvme_error post_bracketed(struct nvme_queue *queue,
     if (error == NVME_OK) {
         const struct post_context context = read_post_context(queue, ns);
 
-        error = post(queue, ns, &context, io, opcode);
+        error = post_one(queue, ns, &context, io, opcode);
     }
     if (queue->irq_protect) {
         hal_irq_restore(irq);
@@ -244,7 +244,7 @@ enum nvme_error nvme_read(struct nvme_queue *queue, const struct nvme_namespace 
         .callback = callback,
     };
 
-    return post_bracketed(queue, ns, &io, NVME_CMD_READ);
+    return post_protected(queue, ns, &io, NVME_CMD_READ);
 }
 
 enum nvme_error nvme_write(struct nvme_queue *queue, const struct nvme_namespace *ns, uint64_t lba,
@@ -258,7 +258,7 @@ enum nvme_error nvme_write(struct nvme_queue *queue, const struct nvme_namespace
         .callback = callback,
     };
 
-    return post_bracketed(queue, ns, &io, NVME_CMD_WRITE);
+    return post_protected(queue, ns, &io, NVME_CMD_WRITE);
 }
 
 enum nvme_error nvme_flush(struct nvme_queue *queue, const struct nvme_namespace *ns,
@@ -266,7 +266,7 @@ enum nvme_error nvme_flush(struct nvme_queue *queue, const struct nvme_namespace
 {
     struct nvme_io io = {.opcode = NVME_CMD_FLUSH, .callback = callback};
 
-    return post_bracketed(queue, ns, &io, NVME_CMD_FLUSH);
+    return post_protected(queue, ns, &io, NVME_CMD_FLUSH);
 }
 
 enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_namespace *ns,
@@ -279,7 +279,7 @@ enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_names
     const struct post_context context = read_post_context(queue, ns);
 
     while (error == NVME_OK && io != end) {
-        error = post(queue, ns, &context, io, io->opcode);
+        error = post_one(queue, ns, &context, io, io->opcode);
         if (error == NVME_OK) {
             io++;
         }
@@ -311,7 +311,7 @@ enum nvme_error nvme_passthrough(struct nvme_queue *queue, const struct nvme_com
     clean.prp1 = 0;
     clean.prp2 = 0;
     irq = queue->irq_protect ? hal_irq_save() : 0;
-    /* Inside the bracket: a handler may end the queue before it. */
+    /* With interrupts off: a handler may end the queue before. */
     if (queue->state != NVME_QUEUE_OPEN) {
         error = NVME_ERR_STATE;
     } else if (queue->free != NULL) {

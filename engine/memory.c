@@ -20,7 +20,7 @@ struct cursor {
     size_t used;
 };
 
-static void *take(struct cursor *cursor, size_t bytes, size_t alignment)
+static void *take_bytes(struct cursor *cursor, size_t bytes, size_t alignment)
 {
     size_t start = (cursor->used + alignment - 1) & ~(alignment - 1);
 
@@ -39,11 +39,12 @@ static struct nvme_queue take_queue(struct cursor *ordinary, struct cursor *dma,
 
     queue.depth_limit = depth;
     queue.list_stride_bytes = list;
-    queue.requests = take(ordinary, table * sizeof(struct nvme_request), NVME_ORDINARY_ALIGNMENT);
-    queue.splits = take(ordinary, slots * sizeof(struct nvme_split), NVME_ORDINARY_ALIGNMENT);
-    queue.sq = take(dma, depth * sizeof(struct nvme_command), layout->page_bytes);
-    queue.cq = take(dma, depth * sizeof(struct nvme_completion), layout->page_bytes);
-    queue.lists = take(dma, slots * list, layout->page_bytes);
+    queue.requests =
+        take_bytes(ordinary, table * sizeof(struct nvme_request), NVME_ORDINARY_ALIGNMENT);
+    queue.splits = take_bytes(ordinary, slots * sizeof(struct nvme_split), NVME_ORDINARY_ALIGNMENT);
+    queue.sq = take_bytes(dma, depth * sizeof(struct nvme_command), layout->page_bytes);
+    queue.cq = take_bytes(dma, depth * sizeof(struct nvme_completion), layout->page_bytes);
+    queue.lists = take_bytes(dma, slots * list, layout->page_bytes);
     return queue;
 }
 
@@ -52,10 +53,10 @@ static void take_all(struct cursor *ordinary, struct cursor *dma, const struct n
                      struct nvme_layout *layout)
 {
     struct nvme_controller *controller =
-        take(ordinary, sizeof(*controller), NVME_ORDINARY_ALIGNMENT);
+        take_bytes(ordinary, sizeof(*controller), NVME_ORDINARY_ALIGNMENT);
     struct nvme_queue *queues =
-        take(ordinary, config->queue_count * sizeof(*queues), NVME_ORDINARY_ALIGNMENT);
-    uint8_t *page = take(dma, layout->page_bytes, layout->page_bytes);
+        take_bytes(ordinary, config->queue_count * sizeof(*queues), NVME_ORDINARY_ALIGNMENT);
+    uint8_t *page = take_bytes(dma, layout->page_bytes, layout->page_bytes);
     struct nvme_queue queue = take_queue(ordinary, dma, layout, NVME_ADMIN_DEPTH);
 
     if (controller != NULL) {
@@ -74,7 +75,7 @@ static void take_all(struct cursor *ordinary, struct cursor *dma, const struct n
         layout->queue_ordinary_bytes = ordinary->used - ordinary_before + sizeof(queue);
         layout->queue_dma_bytes = dma->used - dma_before;
     }
-    take(dma, 0, layout->page_bytes);
+    take_bytes(dma, 0, layout->page_bytes);
 }
 
 /* The ranges that nvme.h states. */
@@ -176,7 +177,8 @@ enum nvme_error nvme_memory_needed(const struct nvme_config *config, struct nvme
 }
 
 /* CAP.CQR, and rings created with PC = 1: every page must follow the one before. */
-static bool contiguous(void *context, const volatile void *ring, size_t bytes, uint32_t page_bytes)
+static bool is_contiguous(void *context, const volatile void *ring, size_t bytes,
+                          uint32_t page_bytes)
 {
     const uint8_t *start = (const uint8_t *)(uintptr_t)ring;
     uint64_t address = hal_dma_address(context, start);
@@ -194,10 +196,10 @@ static bool rings_contiguous(const struct nvme_config *config, const struct nvme
 {
     size_t depth = queue->depth_limit;
 
-    return contiguous(config->dma_context, queue->sq, depth * sizeof(struct nvme_command),
-                      page_bytes) &&
-           contiguous(config->dma_context, queue->cq, depth * sizeof(struct nvme_completion),
-                      page_bytes);
+    return is_contiguous(config->dma_context, queue->sq, depth * sizeof(struct nvme_command),
+                         page_bytes) &&
+           is_contiguous(config->dma_context, queue->cq, depth * sizeof(struct nvme_completion),
+                         page_bytes);
 }
 
 static enum nvme_error check_regions(const struct nvme_config *config,

@@ -86,10 +86,9 @@ struct nvme_cycle {
     uint64_t members;    /* of this cycle, or of the last one */
     uint64_t waiting;    /* members that have not answered */
     uint64_t sleepers; /* hybrid mode: whose owners rely on the line; it is open while there are */
-    uint64_t
-        overdue;     /* queues whose owners wait for an interrupt in vain: the IRQ hart looks why */
-    uint64_t missed; /* those that had none, until their owners count it */
-    bool progressed; /* a cycle has found something since the IRQ hart looked here */
+    uint64_t overdue;  /* queues whose owners wait in vain: the IRQ hart looks why */
+    uint64_t missed;   /* those that had none, until their owners count it */
+    bool progressed;   /* a cycle has found something since the IRQ hart looked here */
 };
 
 #define NVME_CHECK_EMPTY_STREAK NVME_BITS(15, 0) /* empty interrupts in a row */
@@ -176,11 +175,10 @@ struct nvme_queue {
     struct nvme_wait wait;
 
     /* A shared line, written by the owner, read by the IRQ hart when the cycle is over. */
-    uint64_t cycle_useful;   /* useful completions at the last answer */
-    uint64_t cycle_progress; /* between the last two answers */
-    uint64_t
-        asked_interrupts; /* seen_interrupts, and seen_openings, when the IRQ hart was asked whether an */
-    uint64_t asked_openings; /* interrupt is missed: stable while cycle.overdue has its bit */
+    uint64_t cycle_useful;     /* useful completions at the last answer */
+    uint64_t cycle_progress;   /* between the last two answers */
+    uint64_t asked_interrupts; /* seen_interrupts and seen_openings when the IRQ hart was asked */
+    uint64_t asked_openings;   /* what is missed: stable while cycle.overdue has its bit */
 
     /* The watchdog, written by the owner. */
     uint64_t watchdog_ns;      /* time of the last call, 0 before the first */

@@ -97,8 +97,8 @@ static enum nvme_error check_open(const struct nvme_controller *controller, uint
 }
 
 /* The device's side: completion queue first, it must exist when the submission queue names it. */
-static enum nvme_error create(struct nvme_controller *controller, struct nvme_queue *queue,
-                              uint16_t vector)
+static enum nvme_error create_pair(struct nvme_controller *controller, struct nvme_queue *queue,
+                                   uint16_t vector)
 {
     enum nvme_error error = nvme_admin_create_cq(controller, queue, vector);
 
@@ -133,7 +133,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     nvme_queue_reset(opened, config->depth_entries != 0 ? config->depth_entries
                                                         : controller->info.depth_entries);
     irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
-    error = create(controller, opened, config->vector);
+    error = create_pair(controller, opened, config->vector);
     if (error == NVME_OK) {
         /* Before the source opens: its handler may run at once, on another hart too. */
         *queue = opened;

@@ -78,7 +78,7 @@ void nvme_queue_leave(struct nvme_queue *queue)
  * From its first doorbell on a queue is looked at when its source interrupts. False if it is not
  * open: it has no doorbell any more, what was not rung for ends unfetched.
  */
-static NVME_COLD bool activate(struct nvme_queue *queue)
+static NVME_COLD bool activate_queue(struct nvme_queue *queue)
 {
     if (queue->state != NVME_QUEUE_OPEN) {
         return false;
@@ -135,7 +135,7 @@ static NVME_COLD void submit_slow(struct nvme_queue *queue)
         return;
     }
     irq = queue->irq_protect ? hal_irq_save() : 0;
-    if (activate(queue)) {
+    if (activate_queue(queue)) {
         ring_sq(queue);
     }
     if (queue->irq_protect) {
@@ -164,8 +164,8 @@ void nvme_queue_submit(struct nvme_queue *queue)
 }
 
 /* The slot first: done() may post again, and then finds it free. */
-static inline void end(struct nvme_queue *queue, struct nvme_request *request,
-                       struct nvme_result result)
+static inline void end_request(struct nvme_queue *queue, struct nvme_request *request,
+                               struct nvme_result result)
 {
     nvme_request_release(queue, request);
     request->done(request->arg, result);
@@ -184,15 +184,15 @@ static NVME_COLD void end_with_status(struct nvme_queue *queue, struct nvme_requ
         result.error = NVME_ERR_DEVICE;
         result.status = field;
     }
-    end(queue, request, result);
+    end_request(queue, request, result);
 }
 
 /*
  * One entry, already copied out of the ring: nothing in it is trusted. An entry whose command id,
  * slot and generation, names no outstanding request is counted and dropped.
  */
-static NVME_INLINE void complete(struct nvme_queue *queue, struct nvme_request *request,
-                                 uint64_t status, uint64_t dw0_dw1)
+static NVME_INLINE void complete_entry(struct nvme_queue *queue, struct nvme_request *request,
+                                       uint64_t status, uint64_t dw0_dw1)
 {
     if (request == NULL) {
         queue->counters.stale++;
@@ -212,7 +212,7 @@ static NVME_INLINE void complete(struct nvme_queue *queue, struct nvme_request *
         } ok = {.words = (__extension__(unsigned __int128)(dw0_dw1 << 32 | request->size_bytes))
                          << 64};
 
-        end(queue, request, ok.result);
+        end_request(queue, request, ok.result);
     } else {
         end_with_status(queue, request, status, (uint32_t)dw0_dw1);
     }
@@ -244,8 +244,8 @@ reap_up_to(struct nvme_queue *queue, const volatile struct nvme_completion *entr
         if (__builtin_expect((status << 32) - own_sq >= sq_count, 0)) {
             queue->counters.malformed++;
         }
-        complete(queue, nvme_request_find(requests, slot_mask, (uint16_t)(status >> 32)), status,
-                 dw0_dw1);
+        complete_entry(queue, nvme_request_find(requests, slot_mask, (uint16_t)(status >> 32)),
+                       status, dw0_dw1);
     } while (entry != limit);
     return entry;
 }
@@ -282,7 +282,7 @@ static NVME_COLD uint64_t reap_wrapped(struct nvme_queue *queue, uint64_t budget
 }
 
 /* Consumes up to `budget` entries; the head is given back to the device by the caller. */
-static NVME_INLINE uint64_t reap(struct nvme_queue *queue, uint64_t budget)
+static NVME_INLINE uint64_t reap_entries(struct nvme_queue *queue, uint64_t budget)
 {
     uint64_t consumed = reap_segment(queue, budget);
 
@@ -294,7 +294,7 @@ static NVME_INLINE uint64_t reap(struct nvme_queue *queue, uint64_t budget)
 
 static NVME_COLD uint64_t reap_cold(struct nvme_queue *queue, uint64_t budget)
 {
-    return reap(queue, budget);
+    return reap_entries(queue, budget);
 }
 
 /*
@@ -327,7 +327,7 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
     if (nvme_queue_is_reaping(queue)) {
         hal_panic("nvme_queue_reap is nested, or on two harts at once (R5)");
     }
-    if (activate(queue)) {
+    if (activate_queue(queue)) {
         return nvme_queue_reap(queue, budget);
     }
     if (queue->state != NVME_QUEUE_CLOSING) {
@@ -353,7 +353,7 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
     }
     queue->activity = NVME_ACTIVITY_TAKEN;
     queue->unmatched = 0;
-    consumed = reap(queue, budget);
+    consumed = reap_entries(queue, budget);
     if (nvme_controller_live(queue->controller)) {
         /* An empty pass rings nothing: a head that consumes nothing is an error. */
         if (consumed != 0) {

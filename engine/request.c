@@ -43,7 +43,7 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries)
 }
 
 /* True while the device owns the slot's command. */
-static bool outstanding(const struct nvme_request *request)
+static bool is_outstanding(const struct nvme_request *request)
 {
     return (request->cid & NVME_CID_IDLE) == 0;
 }
@@ -51,7 +51,7 @@ static bool outstanding(const struct nvme_request *request)
 bool nvme_request_any(const struct nvme_queue *queue)
 {
     for (uint32_t i = 0; i < queue->slot_count; i++) {
-        if (outstanding(&queue->requests[i])) {
+        if (is_outstanding(&queue->requests[i])) {
             return true;
         }
     }
@@ -63,7 +63,7 @@ uint32_t nvme_queue_outstanding(const struct nvme_queue *queue)
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < queue->slot_count; i++) {
-        count += outstanding(&queue->requests[i]);
+        count += is_outstanding(&queue->requests[i]);
     }
     return count;
 }
@@ -75,7 +75,7 @@ void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error)
     for (uint32_t i = 0; i < queue->slot_count; i++) {
         struct nvme_request *request = &queue->requests[i];
 
-        if (outstanding(request)) {
+        if (is_outstanding(request)) {
             nvme_request_release(queue, request);
             request->done(request->arg, result);
         }
@@ -87,7 +87,7 @@ bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uin
     for (uint32_t i = 0; i < queue->slot_count; i++) {
         const struct nvme_request *request = &queue->requests[i];
 
-        if (outstanding(request) && queue->clock_ms - request->clock_ms >= limit_ms) {
+        if (is_outstanding(request) && queue->clock_ms - request->clock_ms >= limit_ms) {
             *cid = (uint32_t)request->cid;
             return true;
         }

@@ -12,7 +12,7 @@
 #include "nvme_internal.h"
 
 /* Reaps a member's queue and takes it out of the cycle. True: nobody is waited for any more. */
-static NVME_INLINE bool answer(struct nvme_queue *queue, uint32_t *found)
+static NVME_INLINE bool answer_cycle(struct nvme_queue *queue, uint32_t *found)
 {
     uint64_t bit = nvme_queue_bit(queue);
     uint32_t reaped = 0;
@@ -72,7 +72,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
         return 0;
     }
     nvme_source_close(&controller->line, NVME_CLOSED_CYCLE);
-    /* The claim, a device read, before the look at who is active: activate() in queue.c. */
+    /* The claim, a device read, before the look at who is active: activate_queue() in queue.c. */
     hal_after_mmio_read();
     cycle->members = choose_members(controller);
     __atomic_store_n(&cycle->waiting, cycle->members, __ATOMIC_RELEASE);
@@ -84,7 +84,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     /* Behind the IPIs: the others work meanwhile. */
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner == config->irq_hart) {
-            answer(&controller->queues[i], &found);
+            answer_cycle(&controller->queues[i], &found);
         }
     }
     return found;
@@ -205,7 +205,7 @@ static NVME_NOINLINE uint32_t answer_and_turn(struct nvme_queue *queue)
 {
     uint32_t found = 0;
 
-    if (answer(queue, &found)) {
+    if (answer_cycle(queue, &found)) {
         nvme_shared_turn(queue);
     }
     return found;

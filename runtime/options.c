@@ -52,18 +52,18 @@ struct parser {
     size_t error_bytes;
 };
 
-static char lower(char letter)
+static char lower_letter(char letter)
 {
     return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
 }
 
 static bool equal_ignoring_case(const char *left, const char *right)
 {
-    while (*left != '\0' && lower(*left) == lower(*right)) {
+    while (*left != '\0' && lower_letter(*left) == lower_letter(*right)) {
         left++;
         right++;
     }
-    return lower(*left) == lower(*right);
+    return lower_letter(*left) == lower_letter(*right);
 }
 
 /* How many letters of the first `from_length` of `from` to change, add or remove to get `to`. */
@@ -94,8 +94,8 @@ static size_t edit_distance(const char *from, size_t from_length, const char *to
 }
 
 /* Keeps the candidate if it is nearer to the typed word than all before. */
-static void consider(const char *typed, size_t typed_length, const char *candidate,
-                     const char **nearest, size_t *nearest_distance)
+static void consider_candidate(const char *typed, size_t typed_length, const char *candidate,
+                               const char **nearest, size_t *nearest_distance)
 {
     size_t distance = edit_distance(typed, typed_length, candidate);
 
@@ -112,7 +112,7 @@ const char *options_nearest(const char *typed, const char *const *words)
     size_t distance = DISTANCE_MAX + 1;
 
     for (size_t index = 0; words[index] != NULL; index++) {
-        consider(typed, strlen(typed), words[index], &nearest, &distance);
+        consider_candidate(typed, strlen(typed), words[index], &nearest, &distance);
     }
     return nearest;
 }
@@ -137,7 +137,7 @@ static bool refuse_unknown_key(const struct parser *parser, const char *key, siz
     int shown = (int)(key_length < OPTION_SHOWN_BYTES ? key_length : OPTION_SHOWN_BYTES);
 
     for (size_t index = 0; index < parser->table->count; index++) {
-        consider(key, key_length, parser->table->options[index].key, &nearest, &distance);
+        consider_candidate(key, key_length, parser->table->options[index].key, &nearest, &distance);
     }
     if (nearest != NULL) {
         snprintf(parser->error, parser->error_bytes,
@@ -279,8 +279,8 @@ static bool is_repeated(char *const argv[], int word, size_t key_length)
 }
 
 /* Checks one word and sets *option and *value. */
-static bool judge(const struct parser *parser, const char *word, const struct option **option,
-                  struct value *value)
+static bool parse_word(const struct parser *parser, const char *word, const struct option **option,
+                       struct value *value)
 {
     const char *equals = strchr(word, '=');
 
@@ -302,7 +302,7 @@ static bool judge(const struct parser *parser, const char *word, const struct op
     return judge_value(parser, *option, equals + 1, value);
 }
 
-static void store(const struct option *option, const struct value *value, void *target)
+static void store_value(const struct option *option, const struct value *value, void *target)
 {
     char *field = (char *)target + option->offset;
     unsigned word = (unsigned)value->number;
@@ -333,7 +333,7 @@ bool options_parse(const struct option_table *table, int argc, char *const argv[
     struct value value = {0};
 
     for (int word = 0; word < argc; word++) {
-        if (!judge(&parser, argv[word], &option, &value)) {
+        if (!parse_word(&parser, argv[word], &option, &value)) {
             return false;
         }
         if (is_repeated(argv, word, strlen(option->key))) {
@@ -343,8 +343,8 @@ bool options_parse(const struct option_table *table, int argc, char *const argv[
     }
     /* The same words pass the check again, so nothing below fails half-way. */
     for (int word = 0; word < argc; word++) {
-        if (judge(&parser, argv[word], &option, &value)) {
-            store(option, &value, target);
+        if (parse_word(&parser, argv[word], &option, &value)) {
+            store_value(option, &value, target);
         }
     }
     return true;

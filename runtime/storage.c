@@ -160,7 +160,7 @@ static bool open_all(struct storage *storage)
 }
 
 /* Resets the storage and scans PCI once. False: an error was printed. */
-static bool begin(struct storage *storage, const struct storage_config *config)
+static bool begin_open(struct storage *storage, const struct storage_config *config)
 {
     const uint32_t capacity = sizeof(storage->functions) / sizeof(storage->functions[0]);
     static bool scanned;
@@ -191,7 +191,7 @@ bool storage_open(struct storage *storage, const struct storage_config *config)
 {
     bool opened;
 
-    if (!begin(storage, config)) {
+    if (!begin_open(storage, config)) {
         return false;
     }
     opened = open_all(storage);
@@ -205,7 +205,7 @@ bool storage_open(struct storage *storage, const struct storage_config *config)
 bool storage_survey(struct storage *storage, const struct storage_config *config,
                     storage_visit *visit, void *arg)
 {
-    return begin(storage, config) && storage_visit_controllers(storage, visit, arg);
+    return begin_open(storage, config) && storage_visit_controllers(storage, visit, arg);
 }
 
 /* Runs a function in a thread of every hart that may take a trap for the storage. */
@@ -324,7 +324,7 @@ void storage_hart_stop(struct storage_queue *queue)
 }
 
 /* One poll. It reads the clock now and then, even if completions come all the time. */
-static void poll(struct storage_queue *queue)
+static void poll_queue(struct storage_queue *queue)
 {
     nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
     if (++queue->polls >= POLLS_PER_CLOCK) {
@@ -350,7 +350,7 @@ void storage_wait(struct storage_queue *queue)
 
     if (mode == NVME_MODE_POLL) {
         /* Interrupts stay off: in a storm the watchdog's tick reaps the queue too. */
-        poll(queue);
+        poll_queue(queue);
     } else if (nvme_queue_arm(queue->engine)) {
         timer_wait();
         take_interrupts();

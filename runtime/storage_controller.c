@@ -30,7 +30,7 @@ static void bus_master(void *arg)
     pci_enable(controller->function);
 }
 
-static void ipi(void *arg, uint32_t owner)
+static void send_ipi(void *arg, uint32_t owner)
 {
     (void)arg;
     hart_send_ipi(owner);
@@ -100,7 +100,7 @@ static enum storage_step open_engine(struct storage *storage, struct storage_con
         .irq_hart = controller->irq_hart,
         .msix = controller->msix.vector_count != 0,
         .hook_arg = controller,
-        .send_ipi = ipi,
+        .send_ipi = send_ipi,
         .vector_mask = vector_mask,
         .bus_master = bus_master,
         .intx_level = intx_level,

@@ -77,8 +77,7 @@ RETIRED = {
     "IPI": r"kick(s|ed|ing)?",
     "active": r"attention|attend(s|ed|ing)?",
     "unmatched": r"junk",
-    "interrupts": r"\w+_claims",
-    "overdue": r"unclaimed",
+    "interrupts, overdue": r"\w+_claims|unclaimed",
     "other_device": r"nvme_irq_foreign|storage_\w*foreign",
     "IRQ hart": r"home",
     "irq_protect": r"brackets",
@@ -89,10 +88,7 @@ RETIRED = {
     "watchdog": r"nvme_queue_watch",
     "nvme_queue_submit": r"nvme_submit",
     "runtime/": r"kernel/\w*",
-    "policy": r"habits?",
-    "probe": r"trials?",
-    "interval": r"epochs?",
-    "closed_loop_share": r"LINKED_\w+",
+    "policy, probe, interval, closed_loop_share": r"habits?|trials?|epochs?|LINKED_\w+",
     "enter_raw, enter_loopback": r"nvme_queue_(lend|divert)",
     "raw, loopback": r"completion=(limit|null)|JOB_(LIMIT|NULL)|device limit",
 }
@@ -231,6 +227,8 @@ def check_functions(source: Source) -> Iterator[Finding]:
     for name, parameters, first, last, body in functions(source):
         if last - first > FUNCTION_LINES_MAX:
             yield source.name, first, f"{name}: {last - first} lines, at most {FUNCTION_LINES_MAX}"
+        if "_" not in name and source.name.startswith(("engine/", "runtime/")):
+            yield source.name, first, f"{name}: a name of one word is not found by grep"
         if parameters > PARAMETERS_MAX:
             yield source.name, first, f"{name}: {parameters} parameters, at most {PARAMETERS_MAX}"
         text = "\n".join(body)

@@ -8,7 +8,7 @@
 #define CLOSED_POLLED 2   /* the mode is to poll, or hybrid mode's owner is awake */
 #define CLOSED_STORM 4    /* too many empty interrupts */
 #define CLOSED_CYCLE 16   /* not every owner has answered */
-#define CLOSED_ENTERED 32 /* the handler, or an embedder's bracket */
+#define CLOSED_ENTERED 32 /* the handler, or a bottom half */
 #define CLOSED_WATCHDOG 64   /* the watchdog reaps a queue */
 
 byte closed[SOURCES]; /* the device's mask follows it: it is open when the set is empty */

@@ -160,7 +160,7 @@ inline mask_and_open()
     was_closed = closed[0];
 #endif
     close_source(0, CLOSED_ENTERED);
-    reap(); /* search() */
+    reap(); /* search_queues() */
 #ifdef BUG_EXIT_AS_ENTERED
     closed[0] = was_closed;
     if

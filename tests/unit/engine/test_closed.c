@@ -43,7 +43,7 @@ static void slow_interrupts_for_nothing_are_borne(void **state)
 }
 
 /* Each storm lasts twice as long as the one before; meanwhile the watchdog reaps. */
-static void storm_is_forgiven_by_the_watch(void **state)
+static void storm_is_forgiven_by_the_watchdog(void **state)
 {
     const struct fixture_source *this = *state;
     struct fixture fixture;
@@ -314,7 +314,7 @@ int main(void)
     static const CMUnitTestFunction on_each[] = {
         owner_that_is_faster_than_its_handler_makes_no_storm,
         slow_interrupts_for_nothing_are_borne,
-        storm_is_forgiven_by_the_watch,
+        storm_is_forgiven_by_the_watchdog,
         watchdog_reaps_behind_every_reason_within_20_ms,
         deadline_tells_why_the_source_is_closed,
     };
