@@ -38,7 +38,7 @@ enum nvme_register {
     NVME_REG_AQA = 0x24,         /* §3.1.3.8: admin queue sizes */
     NVME_REG_ASQ = 0x28,         /* §3.1.3.9: 64 bits, admin submission queue address */
     NVME_REG_ACQ = 0x30,         /* §3.1.3.10: 64 bits, admin completion queue address */
-    NVME_REG_CRTO = 0x68,        /* ready timeouts, if CAP.CRMS says so */
+    NVME_REG_CRTO = 0x68,        /* Base 2.1 §3.1.4.21: ready timeouts, if CAP.CRMS says so */
     NVME_REG_DOORBELLS = 0x1000, /* PCIe §3.1.2: tail and head of each queue in turn */
 };
 
@@ -195,7 +195,7 @@ enum nvme_cns {
     NVME_CNS_NAMESPACE = 0x00,
     NVME_CNS_CONTROLLER = 0x01,        /* §5.17.2.1 */
     NVME_CNS_ACTIVE_NAMESPACES = 0x02, /* §5.17.2.2 */
-    NVME_CNS_DESCRIPTORS = 0x03,       /* Namespace Identification Descriptor list; from 1.3 on */
+    NVME_CNS_DESCRIPTORS = 0x03,       /* Base 2.1 §5.1.13.2.3: descriptor list; from 1.3 on */
 };
 enum { NVME_IDENTIFY_BYTES = 4096, NVME_ACTIVE_NAMESPACES_PER_PAGE = 1024 };
 
@@ -289,7 +289,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_namespace, lbaf) == 128, "LBAF0
 #define NVME_LBAF_MS NVME_BITS(15, 0)     /* metadata bytes per block */
 #define NVME_LBAF_LBADS NVME_BITS(23, 16) /* log2 of the block size */
 
-/* Head of a Namespace Identification Descriptor, Base §5.17; the identifier follows. */
+/* Head of a Namespace Identification Descriptor. Base 2.1 §5.1.13.2.3. The identifier follows. */
 struct nvme_descriptor {
     uint8_t nidt; /* enum nvme_descriptor_type */
     uint8_t nidl; /* bytes of the identifier; 0 ends the list */
