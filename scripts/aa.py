@@ -117,23 +117,19 @@ class Test:
             def is_slowed(point: int, sweep: Sweep = sweep, chosen: set[int] = chosen) -> bool:
                 return point // len(sweep.completion) in chosen
 
-            def keep(window: Window, is_slowed=is_slowed) -> None:
-                self.windows[side].append(window)
-                if is_slowed(window.record["point"]):
-                    self.names.add(window.record["jobname"])
-
-            def drop(windows: list[Window]) -> None:
-                del self.windows[side][len(self.windows[side]) - len(windows) :]
-
             def edge(pid: int, begins: bool, point: int, is_slowed=is_slowed) -> None:
                 self.brake.release()
                 if begins and side == "S" and is_slowed(point):
                     self.brake.press(pid)
 
+            windows = self.windows[side]
+            before = len(windows)
             try:
-                run_boot(self.targets[side], self.plan, sweep, boot, keep, edge, drop)
+                run_boot(self.targets[side], self.plan, sweep, boot, windows, on_edge=edge)
             finally:
                 self.brake.release()
+            self.names |= {each.record["jobname"] for each in windows[before:]
+                           if is_slowed(each.record["point"])}
 
     def results(self, header: dict) -> dict[str, dict]:
         """As bench.py writes them, and marked as measured in pairs."""

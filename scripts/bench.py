@@ -38,61 +38,44 @@ class Run:
 
     def __init__(self, plan: Plan, target: Target, out: Path, found: saturation.Saturation,
                  old: resume.Resumed | None = None) -> None:
+        """An older result in `out` stays until a boot has visited every point: beside it till then.
+        """
         self.plan = plan
         self.target = target
         self.saturation = found
-        self.out = out.resolve()
-        self._older = not old and (self.out / result_file.JSON_NAME).exists()
+        self.out = self.folder = out.resolve()
+        if not old and (self.out / result_file.JSON_NAME).exists():
+            self.folder = resume.beside(self.out)
         self._mine = self.out if old else None  # a folder whose windows are of this run
-        self._boots = 0
         self.windows: list[Window] = list(old.windows) if old else []
         self.instructions: dict | None = None
         self.host = resume.host_of(plan, target)
         now = environment.describe(target.qemu, plan.values("harts"), target.backing)
         self.environment = {**old.environment, "resumed": now["date"]} if old else now
 
-    @property
-    def beside(self) -> Path:
-        """Where the first boot's windows go when an older result is in the way."""
-        return self.out.with_name(f"{self.out.name}.partial")
-
-    @property
-    def folder(self) -> Path:
-        """Where the result goes: beside an older one until a boot has visited every point."""
-        return self.beside if self._older and not self._boots else self.out
-
     def move_in(self) -> None:
         """The first boot is complete: the older result gives way, what lay beside it is moved."""
+        beside, self.folder = self.folder, self.out
         self.save(partial=True)
         for name in (result_file.JSON_NAME, result_file.CSV_NAME, resume.WINDOWS_NAME):
-            (self.beside / name).unlink(missing_ok=True)
-        if not any(self.beside.iterdir()):
-            self.beside.rmdir()
+            (beside / name).unlink(missing_ok=True)
+        if not any(beside.iterdir()):
+            beside.rmdir()
 
     def measure(self) -> None:
         """All boots that are left. What was measured is in `windows` however this ends."""
         done = {(window.boot, window.sweep) for window in self.windows}
-        progress = Progress(self.plan, sys.stderr, len(self.windows))
-
-        def keep(window: Window) -> None:
-            self.windows.append(window)
-            self.environment["opensbi"] = window.firmware
-            progress.step(window)
-
-        def drop(windows: list[Window]) -> None:
-            del self.windows[len(self.windows) - len(windows) :]
-            progress.back(len(windows))
-
+        progress = Progress(self.plan, sys.stderr, self.windows)
         try:
             for boot in range(self.plan.boots):
                 for sweep in self.plan.sweeps_of_boot(boot):
                     if (boot, self.plan.sweeps.index(sweep)) in done:
                         continue
                     resume.check_program(self.target, self.host)
-                    run_boot(self.target, self.plan, sweep, boot, keep, on_drop=drop)
+                    run_boot(self.target, self.plan, sweep, boot, self.windows,
+                             on_window=progress.step)
                     self.save(partial=True)
-                self._boots += 1
-                if self._older and self._boots == 1:
+                if self.folder != self.out:
                     self.move_in()
         finally:
             progress.close()
@@ -120,9 +103,10 @@ class Run:
             options["preset"] = plan.preset
         if any(plan.values("rate")):
             options["rate_process"] = plan.process
-        header = {**self.environment, "host_load_after": environment.load_averages()}
-        result = summary.build(
-            self.windows, header, options, partial, self.saturation.as_json(), self.instructions)
+        header = {**self.environment, "opensbi": self.windows[-1].firmware,
+                  "host_load_after": environment.load_averages()}
+        result = summary.build(self.windows, header, options, partial,
+                               saturation.as_json(self.saturation), self.instructions)
         result["plan"] = {**dataclasses.asdict(plan), "host": self.host}
         if self.folder != self._mine:
             resume.forget_windows(self.folder)
@@ -246,7 +230,7 @@ def begin(options: argparse.Namespace) -> int:
     except (Stopped, GuestFailed) as error:
         print(f"bench.py: saturation was not found: {error}", file=sys.stderr)
         return STATUS_STOPPED if isinstance(error, Stopped) else STATUS_FAILED
-    print(*found.lines(), sep="\n", end="\n" if found.iops else "", flush=True)
+    print(*saturation.lines(found), sep="\n", end="\n" if found else "", flush=True)
     plan = dataclasses.replace(plan, sweeps=with_rates(plan.sweeps, found))
     return execute(Run(plan, target, options.out, found), count)
 

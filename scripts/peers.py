@@ -108,17 +108,10 @@ class Run:
 
     def boot_ours(self, boot: int) -> None:
         """All our sweeps once."""
-
-        def keep(window: Window) -> None:
-            self.windows.append(window)
-            self.environment["opensbi"] = window.firmware
-
-        def drop(windows: list[Window]) -> None:
-            del self.windows[len(self.windows) - len(windows) :]
-
         plan = self.plan.ours()
         for sweep in plan.sweeps_of_boot(boot):
-            run_boot(self.target, plan, sweep, boot, keep, on_drop=drop)
+            run_boot(self.target, plan, sweep, boot, self.windows)
+        self.environment["opensbi"] = self.windows[-1].firmware
 
     def boot_linux(self, machine: linux_boot.LinuxMachine, boot: int) -> None:
         """One boot of Linux, tried again once if it fails or hangs."""

@@ -6,8 +6,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from measure.option_values import (parse_blocks, parse_numbers, parse_rates, parse_time_ms,
-                                   parse_words)
+from measure.option_values import (listed, parse_block, parse_number, parse_rate, parse_time_ms,
+                                   parse_word)
 from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, OPEN_DEPTH, PRESETS, PROCESSES,
                           WORKLOADS, Plan, Sweep, runnable)
 from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT, UsageError
@@ -40,22 +40,25 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--preset", choices=(*PRESETS, "instructions"), default="default",
         help="which matrix (default: default); instructions counts them exactly instead")
-    add("--completion", metavar="M,...",
+    add("--completion", type=listed(parse_word, "--completion", COMPLETIONS), metavar="M,...",
         help=f"of {', '.join(COMPLETIONS)}; raw is the bare ring without the engine (not for "
         "rw and randrw)")
-    add("--iodepth", metavar="N,...", help=f"queue depths, 1 to {DEPTH_MAX}")
-    add("--batch", "--iodepth_batch_submit", metavar="N,...",
-        help="commands behind one doorbell; 0 is the depth")
-    add("--bs", metavar="SIZE,...", help="block sizes, such as 512,4k,1m")
-    add("--rw", metavar="W,...", help=f"of {', '.join(WORKLOADS)}")
-    add("--harts", "--numjobs", metavar="N,...",
+    add("--iodepth", type=listed(parse_number, "--iodepth", 1, DEPTH_MAX), metavar="N,...",
+        help=f"queue depths, 1 to {DEPTH_MAX}")
+    add("--batch", "--iodepth_batch_submit", type=listed(parse_number, "--batch", 0, DEPTH_MAX),
+        metavar="N,...", help="commands behind one doorbell; 0 is the depth")
+    add("--bs", type=listed(parse_block, "--bs"), metavar="SIZE,...",
+        help="block sizes, such as 512,4k,1m")
+    add("--rw", type=listed(parse_word, "--rw", WORKLOADS), metavar="W,...",
+        help=f"of {', '.join(WORKLOADS)}")
+    add("--harts", "--numjobs", type=listed(parse_number, "--harts", 1, HARTS_MAX), metavar="N,...",
         help=f"harts that do I/O, 1 to {HARTS_MAX}; all but interrupts spin and need a core of the "
         "host for each")
-    add("--delivery", metavar="D,...",
+    add("--delivery", type=listed(parse_word, "--delivery", DELIVERIES), metavar="D,...",
         help=f"how interrupts reach the harts, of {', '.join(DELIVERIES)}: a controller and a line "
         f"each, up to {PRIVATE_LINES} harts; one line for all of 2 and more harts; messages "
         f"(default {DELIVERIES[0]}; full measures each)")
-    add("--rate-iops", "--rate_iops", metavar="N|P%,...",
+    add("--rate-iops", "--rate_iops", type=listed(parse_rate, "--rate-iops"), metavar="N|P%,...",
         help="open loop: I/Os per second of each hart, or per cent of saturation for all harts "
         f"together, which is measured first; queue depth {OPEN_DEPTH} unless --iodepth is given")
     add("--rate-process", "--rate_process", choices=PROCESSES,
@@ -68,8 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--repetitions", type=int, metavar="N",
         help="measured windows per point, all boots together")
     add("--boots", type=int, metavar="N", help="boots that share the repetitions")
-    add("--runtime", metavar="TIME", help="length of a window, such as 500ms, 2s, 1h; 2 is 2s")
-    add("--ramp-time", "--ramp_time", metavar="TIME", help="before each window, unmeasured")
+    add("--runtime", type=lambda text: parse_time_ms(text, "--runtime"), metavar="TIME",
+        help="length of a window, such as 500ms, 2s, 1h; 2 is 2s")
+    add("--ramp-time", "--ramp_time", type=lambda text: parse_time_ms(text, "--ramp-time", 0),
+        metavar="TIME", help="before each window, unmeasured")
     add("--out", type=Path, default=ROOT / "results" / "latest", metavar="DIR",
         help="where the result goes (default results/latest)")
     add("--resume", action="store_true", help="go on with the run in --out that was ended early")
@@ -84,39 +89,28 @@ def build_parser() -> argparse.ArgumentParser:
 
 def chosen_sweeps(options: argparse.Namespace) -> tuple[Sweep, ...]:
     """The preset's sweeps, or one sweep of the lists that were given."""
-    preset = PRESETS[options.preset]
-    given = {
-        "iodepth": (options.iodepth, lambda text: parse_numbers(text, "--iodepth", 1, DEPTH_MAX)),
-        "batch": (options.batch, lambda text: parse_numbers(text, "--batch", 0, DEPTH_MAX)),
-        "bs": (options.bs, lambda text: parse_blocks(text, "--bs")),
-        "rw": (options.rw, lambda text: parse_words(text, "--rw", WORKLOADS)),
-        "harts": (options.harts, lambda text: parse_numbers(text, "--harts", 1, HARTS_MAX)),
-        "rate": (options.rate_iops, lambda text: parse_rates(text, "--rate-iops")),
-    }
-    lists = {name: parse(text) for name, (text, parse) in given.items() if text is not None}
+    sweeps = PRESETS[options.preset].sweeps
+    names = ("iodepth", "batch", "bs", "rw", "harts", "rate")
+    given = {**vars(options), "rate": options.rate_iops}
+    lists = {name: given[name] for name in names if given[name] is not None}
     if "rate" in lists:
         lists.setdefault("iodepth", (OPEN_DEPTH,))
-    # One sweep of lists is of the first delivery alone, unless more are asked for.
-    first = dataclasses.replace(preset.sweeps[0], delivery=DELIVERIES[:1])
-    sweeps = (dataclasses.replace(first, **lists),) if lists else preset.sweeps
-    over: dict[str, tuple] = {}
-    if options.completion is not None:
-        over["completion"] = parse_words(options.completion, "--completion", COMPLETIONS)
-    if options.delivery is not None:
-        over["delivery"] = parse_words(options.delivery, "--delivery", DELIVERIES)
+    if lists:  # of the first delivery alone, unless more are asked for
+        sweeps = (dataclasses.replace(sweeps[0], delivery=DELIVERIES[:1], **lists),)
+    over = {name: given[name] for name in ("completion", "delivery") if given[name] is not None}
     return tuple(dataclasses.replace(sweep, **over) for sweep in sweeps)
 
 
 def make_plan(options: argparse.Namespace) -> Plan:
     """The plan that the command line asks for; a load in per cent is still that."""
     preset = PRESETS[options.preset]
-    repetitions = preset.repetitions if options.repetitions is None else options.repetitions
-    boots = min(repetitions, preset.boots) if options.boots is None else options.boots
-    runtime_ms, ramp_ms = preset.runtime_ms, preset.ramp_ms
-    if options.runtime is not None:
-        runtime_ms = parse_time_ms(options.runtime, "--runtime")
-    if options.ramp_time is not None:
-        ramp_ms = parse_time_ms(options.ramp_time, "--ramp-time", 0)
+    given = {
+        "repetitions": options.repetitions, "boots": options.boots, "runtime_ms": options.runtime,
+        "ramp_ms": options.ramp_time, "process": options.rate_process,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    repetitions = given.get("repetitions", preset.repetitions)
+    boots = given.setdefault("boots", min(repetitions, preset.boots))
     if not 1 <= repetitions <= REPETITIONS_MAX:
         raise UsageError(f"--repetitions: {repetitions} is out of range (1 to {REPETITIONS_MAX})")
     if not 1 <= boots <= repetitions:
@@ -126,6 +120,5 @@ def make_plan(options: argparse.Namespace) -> Plan:
     if options.rate_process and not any(rate for sweep in sweeps for rate in sweep.rate):
         raise UsageError(
             f"--rate-process: {options.rate_process} needs a load (name one with --rate-iops)")
-    return Plan(sweeps, repetitions, boots, runtime_ms, ramp_ms,
-                options.rate_process or PROCESSES[0], dropped,
-                options.preset if chosen == preset.sweeps else "")
+    name = options.preset if chosen == preset.sweeps else ""
+    return dataclasses.replace(preset, sweeps=sweeps, dropped=dropped, preset=name, **given)

@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from measure.modes import MEASURED, MODES, SPINNING
 from qemu.machine import PRIVATE_LINES, UsageError
@@ -18,7 +18,7 @@ COMPLETIONS = tuple(MODES)
 DELIVERIES = ("per-hart", "shared", "msix")
 PROCESSES = ("linear", "poisson")
 WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")
-MIXED = ("randrw", "rw", "readwrite")  # not for raw: its ring is filled once
+MIXED = ("randrw", "rw")  # not for raw: its ring is filled once
 DEPTH_MAX = 1023
 OPEN_DEPTH = 32  # of an open loop, unless the depth is given: the most that is in flight
 BLOCK_UNIT = 512  # bytes of a logical block: a transfer is whole ones
@@ -76,47 +76,12 @@ class Sweep:
         return len(self.rw) * len(self.bs) * len(self.iodepth) * len(self.batch)
 
 
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """Sweeps, and how long and how often they run."""
-
-    sweeps: tuple[Sweep, ...]
-    repetitions: int
-    boots: int
-    runtime_ms: int
-    ramp_ms: int
-
-
-DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
-LOADS = (Rate(percent=10), Rate(percent=50), Rate(percent=80))  # of saturation
-PRESETS = {
-    "quick": Preset(
-        (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), repetitions=6, boots=2, runtime_ms=200,
-        ramp_ms=30),
-    "default": Preset(
-        (
-            Sweep(DEPTHS),
-            Sweep((32, 128), (8, 0)),
-            Sweep((1, 32, 128), completion=("loopback",)),
-            Sweep((32,), bs=(512, 16384, 131072)),
-            Sweep((OPEN_DEPTH,), rate=LOADS),
-        ),
-        repetitions=6, boots=6, runtime_ms=300, ramp_ms=50,
-    ),
-    "full": Preset(
-        (
-            Sweep((*DEPTHS, 256, 512), delivery=("per-hart", "msix")),
-            Sweep((4, 8, 16, 32, 64, 128, 512), (2, 8, 32, 0)),
-            Sweep((1, 32, 128), harts=(2, 4, 8), delivery=DELIVERIES),
-            Sweep((32, 128), (0,), harts=(2, 4, 8), delivery=DELIVERIES),
-            Sweep((1, 32), bs=(512, 16384, 65536, 262144, 1048576)),
-            Sweep((1, 32), rw=("randwrite", "randrw", "read", "write")),
-            Sweep((OPEN_DEPTH,), rate=LOADS),
-            Sweep((1, 32, 128), completion=("loopback",)),
-        ),
-        repetitions=12, boots=6, runtime_ms=500, ramp_ms=50,
-    ),
-}
+def _groups(values: Iterable, key: Callable) -> dict:
+    """Tuples of the values that have the same key, by that key; all in order."""
+    found: dict = {}
+    for value in values:
+        found.setdefault(key(value), []).append(value)
+    return {name: tuple(alike) for name, alike in found.items()}
 
 
 def _batches(depth: int, batches: Iterable[int]) -> tuple[int, ...]:
@@ -128,24 +93,19 @@ def _batches(depth: int, batches: Iterable[int]) -> tuple[int, ...]:
     return tuple(kept.values())
 
 
-def _split_depths(sweep: Sweep) -> Iterator[Sweep]:
-    """Depths that have the same batches stay together."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for depth in sweep.iodepth:
-        groups.setdefault(_batches(depth, sweep.batch), []).append(depth)
-    for batch, depths in groups.items():
-        if batch:
-            yield dataclasses.replace(sweep, iodepth=tuple(depths), batch=batch)
-
-
-def _without(mode: str, harts: int, delivery: str, cores: int) -> str:
-    """Why a mode has no points on that many harts with that delivery; empty if it has."""
+def _lacks(mode: str, machine: Sweep, rw: str, bs: int, cores: int) -> str:
+    """Why a mode has no points on a machine with one load; empty if it has."""
+    (harts,), (delivery,), (rate,) = machine.harts, machine.delivery, machine.rate
     if delivery == "shared" and harts == 1:
         return "a line that one hart has alone is per-hart delivery"
     if delivery == "per-hart" and harts > PRIVATE_LINES:
         return f"virt has {PRIVATE_LINES} lines, per-hart takes one for each hart"
     if mode in SPINNING and harts > cores:
         return f"they spin, and the host has {cores} core{'s' if cores > 1 else ''}"
+    if mode == "loopback" and rate:
+        return LOOPBACK_LACKS
+    if mode == "raw" and (rate or rw in MIXED or bs > RAW_BLOCK_MAX):
+        return RAW_LACKS
     return ""
 
 
@@ -164,39 +124,36 @@ def _dropped_lines(dropped: Dropped) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _split_machines(sweep: Sweep, cores: int, dropped: Dropped) -> Iterator[Sweep]:
-    """One hart count and delivery each, and only the modes that exist for them."""
-    for harts, delivery in itertools.product(sweep.harts, sweep.delivery):
+def _split_machines(sweep: Sweep) -> Iterator[Sweep]:
+    """One hart count, delivery and rate each; depths that have the same batches stay together."""
+    depths = _groups(sweep.iodepth, lambda depth: _batches(depth, sweep.batch))
+    for (batch, iodepth), harts, delivery, rate in itertools.product(
+            depths.items(), sweep.harts, sweep.delivery, sweep.rate):
+        if batch:
+            yield dataclasses.replace(sweep, iodepth=iodepth, batch=batch, harts=(harts,),
+                                      delivery=(delivery,), rate=(rate,))
+
+
+def _split_modes(machine: Sweep, cores: int, dropped: Dropped) -> Iterator[Sweep]:
+    """Workloads and blocks that have the same modes stay together."""
+
+    def modes(rw: str, bs: int) -> tuple[str, ...]:
         kept = []
-        for mode in sweep.completion:
-            if why := _without(mode, harts, delivery, cores):
-                dropped.setdefault(why, []).append((mode, harts, delivery))
+        for mode in machine.completion:
+            if why := _lacks(mode, machine, rw, bs, cores):
+                lost = (mode, machine.harts[0], machine.delivery[0])
+                dropped.setdefault(why, []).append(lost)
             else:
                 kept.append(mode)
-        if kept:
-            yield dataclasses.replace(
-                sweep, harts=(harts,), delivery=(delivery,), completion=tuple(kept))
+        return tuple(kept)
 
+    def blocks_by_modes(rw: str) -> tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]:
+        return tuple(_groups(machine.bs, lambda bs: modes(rw, bs)).items())
 
-def _split_modes(sweep: Sweep, dropped: Dropped) -> Iterator[Sweep]:
-    """One rate each, and the raw ring only where it exists."""
-    small = tuple(size for size in sweep.bs if size <= RAW_BLOCK_MAX)
-    large = tuple(size for size in sweep.bs if size > RAW_BLOCK_MAX)
-    pure = tuple(rw for rw in sweep.rw if rw not in MIXED)
-    mixed = tuple(rw for rw in sweep.rw if rw in MIXED)
-    engine = tuple(mode for mode in sweep.completion if mode != "raw")
-    place = (sweep.harts[0], sweep.delivery[0])
-    for rate in sweep.rate:
-        modes = tuple(mode for mode in engine if mode != "loopback") if rate else sweep.completion
-        if rate and "loopback" in engine:
-            dropped.setdefault(LOOPBACK_LACKS, []).append(("loopback", *place))
-        mixable = tuple(mode for mode in modes if mode != "raw")
-        for rw, bs, kept in ((pure, small, modes), (pure, large, mixable),
-                             (mixed, sweep.bs, mixable)):
-            if rw and bs and "raw" in sweep.completion and "raw" not in kept:
-                dropped.setdefault(RAW_LACKS, []).append(("raw", *place))
-            if rw and bs and kept:
-                yield dataclasses.replace(sweep, rw=rw, bs=bs, completion=kept, rate=(rate,))
+    for groups, rw in _groups(machine.rw, blocks_by_modes).items():
+        for completion, bs in groups:
+            if completion:
+                yield dataclasses.replace(machine, rw=rw, bs=bs, completion=completion)
 
 
 def host_cores() -> int:
@@ -216,9 +173,8 @@ def runnable(
     result: dict[Sweep, None] = {}
     dropped: Dropped = {}
     for sweep in sweeps:
-        for depths in _split_depths(sweep):
-            for machine in _split_machines(depths, cores, dropped):
-                result.update(dict.fromkeys(_split_modes(machine, dropped)))
+        for machine in _split_machines(sweep):
+            result.update(dict.fromkeys(_split_modes(machine, cores, dropped)))
     if not result:
         why = "; ".join(_dropped_lines(dropped)) or "a batch is at most its depth"
         raise UsageError(f"plan: no point is left ({why}; hint: other --harts, other lists)")
@@ -226,11 +182,11 @@ def runnable(
 
 
 def with_rates(
-    sweeps: Iterable[Sweep], saturation: Callable[[str, int, int, int], float]
+    sweeps: Iterable[Sweep], saturation: Mapping[tuple[str, int, int, int], float]
 ) -> tuple[Sweep, ...]:
     """Sweeps whose per cent have become I/Os per second of each hart.
 
-    saturation(rw, bs, iodepth, batch) is that of the whole device; the harts share it.
+    The saturation of a rw, bs, iodepth and batch is that of the whole device; the harts share it.
     """
     result: list[Sweep] = []
     for sweep in sweeps:
@@ -240,7 +196,7 @@ def with_rates(
             continue
         for rw, bs, depth, batch in itertools.product(
                 sweep.rw, sweep.bs, sweep.iodepth, sweep.batch):
-            share = saturation(rw, bs, depth, batch or depth) * rate.percent / 100
+            share = saturation[rw, bs, depth, batch or depth] * rate.percent / 100
             fixed = Rate(max(1, round(share / sweep.harts[0])), rate.percent)
             result.append(dataclasses.replace(
                 sweep, rw=(rw,), bs=(bs,), iodepth=(depth,), batch=(batch,), rate=(fixed,)))
@@ -314,28 +270,53 @@ class Plan:
         return "\n".join([*lines, *(f"      left out: {text}" for text in self.dropped)])
 
 
+DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+LOADS = (Rate(percent=10), Rate(percent=50), Rate(percent=80))  # of saturation
+PRESETS = {
+    "quick": Plan(
+        (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), repetitions=6, boots=2, runtime_ms=200,
+        ramp_ms=30),
+    "default": Plan(
+        (
+            Sweep(DEPTHS),
+            Sweep((32, 128), (8, 0)),
+            Sweep((1, 32, 128), completion=("loopback",)),
+            Sweep((32,), bs=(512, 16384, 131072)),
+            Sweep((OPEN_DEPTH,), rate=LOADS),
+        ),
+        repetitions=6, boots=6, runtime_ms=300, ramp_ms=50,
+    ),
+    "full": Plan(
+        (
+            Sweep((*DEPTHS, 256, 512), delivery=("per-hart", "msix")),
+            Sweep((4, 8, 16, 32, 64, 128, 512), (2, 8, 32, 0)),
+            Sweep((1, 32, 128), harts=(2, 4, 8), delivery=DELIVERIES),
+            Sweep((32, 128), (0,), harts=(2, 4, 8), delivery=DELIVERIES),
+            Sweep((1, 32), bs=(512, 16384, 65536, 262144, 1048576)),
+            Sweep((1, 32), rw=("randwrite", "randrw", "read", "write")),
+            Sweep((OPEN_DEPTH,), rate=LOADS),
+            Sweep((1, 32, 128), completion=("loopback",)),
+        ),
+        repetitions=12, boots=6, runtime_ms=500, ramp_ms=50,
+    ),
+}
+
+
 def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
     """The guest's command line for one sweep of one boot.
 
     The modes take turns at being first, so that none profits from its place in the repetition.
     """
-
-    def comma(values: Iterable[object]) -> str:
-        return ",".join(map(str, values))
-
     turn = boot % len(sweep.completion)
     (rate,) = sweep.rate
+    lists = {
+        "rw": sweep.rw, "bs": sweep.bs, "iodepth": sweep.iodepth,
+        "iodepth_batch_submit": sweep.batch, "numjobs": sweep.harts,
+        "completion": sweep.completion[turn:] + sweep.completion[:turn],
+    }
     load = [f"rate_iops={rate.iops}", f"rate_process={plan.process}"] if rate else []
     return [
-        f"rw={comma(sweep.rw)}",
-        f"bs={comma(sweep.bs)}",
-        f"iodepth={comma(sweep.iodepth)}",
-        f"iodepth_batch_submit={comma(sweep.batch)}",
-        f"numjobs={comma(sweep.harts)}",
-        f"completion={comma(sweep.completion[turn:] + sweep.completion[:turn])}",
-        f"runtime={plan.runtime_ms}ms",
-        f"ramp_time={plan.ramp_ms}ms",
-        f"rounds={len(plan.repetitions_of_boot(boot))}",
-        f"randseed={boot + 1}",
-        *load,
+        *(f"{name}={','.join(map(str, values))}" for name, values in lists.items()),
+        f"runtime={plan.runtime_ms}ms", f"ramp_time={plan.ramp_ms}ms",
+        f"rounds={len(plan.repetitions_of_boot(boot))}", f"randseed={boot + 1}", *load,
     ]

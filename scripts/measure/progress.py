@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TextIO
 
 from measure.plan import Plan
@@ -14,6 +15,7 @@ except ImportError:
     tqdm = None
 
 PLAIN_EVERY_S = 10.0
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} windows, {elapsed} done, {remaining} left"
 
 
 def live_text(window: Window) -> str:
@@ -25,44 +27,29 @@ def live_text(window: Window) -> str:
 class Progress:
     """A bar with the time left; plain lines where there is no terminal."""
 
-    def __init__(self, plan: Plan, stream: TextIO, done: int = 0) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, stream: TextIO, windows: Sequence[Window]) -> None:
+        """Of a plan's windows those are done that `windows` has, and will have."""
         self._stream = stream
-        self._before = self._done = done
+        self._total = plan.windows()
+        self._windows = windows
+        self._before = len(windows)
         self._begin_s = self._told_s = time.monotonic()
-        self._bar = self._open_bar() if tqdm and stream.isatty() else None
-
-    def _open_bar(self) -> tqdm:
-        form = "{l_bar}{bar}| {n_fmt}/{total_fmt} windows, {elapsed} done, {remaining} left"
-        total = self._plan.windows()
-        return tqdm(
-            total=total, initial=self._done, file=self._stream, bar_format=form, dynamic_ncols=True,
-            leave=False)
+        self._bar = None
+        if tqdm and stream.isatty():
+            self._bar = tqdm(total=self._total, initial=self._before, file=stream, leave=False,
+                             bar_format=BAR, dynamic_ncols=True)
 
     def step(self, window: Window) -> None:
         """One more window is measured."""
-        self._done += 1
+        done, now_s = len(self._windows), time.monotonic()
         if self._bar is not None:
             self._bar.set_description_str(live_text(window), refresh=False)
-            self._bar.update()
-        elif time.monotonic() - self._told_s >= PLAIN_EVERY_S:
-            self._tell(window)
-
-    def back(self, windows: int) -> None:
-        """So many will be measured again."""
-        self._done -= windows
-        if self._bar is not None:
-            self._bar.update(-windows)
-
-    def _tell(self, window: Window) -> None:
-        self._told_s = time.monotonic()
-        total = self._plan.windows()
-        left_s = (self._told_s - self._begin_s) * (total - self._done) / (self._done - self._before)
-        print(
-            f"{self._done}/{total} windows, about {left_s:.0f} s left; {live_text(window)}",
-            file=self._stream,
-            flush=True,
-        )
+            self._bar.update(done - self._bar.n)
+        elif now_s - self._told_s >= PLAIN_EVERY_S:
+            self._told_s = now_s
+            left_s = (now_s - self._begin_s) * (self._total - done) / (done - self._before)
+            print(f"{done}/{self._total} windows, about {left_s:.0f} s left; {live_text(window)}",
+                  file=self._stream, flush=True)
 
     def close(self) -> None:
         """Leave the terminal as it was."""

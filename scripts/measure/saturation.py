@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from measure.plan import Plan, Sweep
 from measure.windows import Target, Window, run_boot
 
 BOOTS, RUNTIME_MS, RAMP_MS = 3, 400, 100  # the best boot counts: where threads stood badly, less
 
-Workload = tuple[str, int, int, int]  # rw, bs, iodepth, batch
+
+class Workload(NamedTuple):
+    """What has a saturation."""
+
+    rw: str
+    bs: int
+    iodepth: int
+    batch: int
+
+
+Saturation = dict[Workload, float]  # in IOPS
 
 
 def sweeps_to_measure(sweeps: Iterable[Sweep]) -> list[Sweep]:
@@ -19,44 +30,29 @@ def sweeps_to_measure(sweeps: Iterable[Sweep]) -> list[Sweep]:
     for sweep in sweeps:
         if any(rate.percent for rate in sweep.rate):
             closed = Sweep(
-                iodepth=sweep.iodepth,
-                batch=sweep.batch,
-                completion=("poll",),
-                bs=sweep.bs,
+                iodepth=sweep.iodepth, batch=sweep.batch, completion=("poll",), bs=sweep.bs,
                 rw=sweep.rw,
-                delivery=("msix",) if sweep.delivery == ("msix",) else ("per-hart",),
-            )
+                delivery=("msix",) if sweep.delivery == ("msix",) else ("per-hart",))
             # One machine is enough: the backing of each is the same.
             found.setdefault(dataclasses.replace(closed, delivery=()), closed)
     return list(found.values())
 
 
-@dataclasses.dataclass
-class Saturation:
-    """Called with a workload it says its IOPS."""
+def as_json(saturation: Saturation) -> list[dict]:
+    """The form that results.json holds."""
+    return [{**of._asdict(), "iops": round(iops, 1)} for of, iops in saturation.items()]
 
-    iops: dict[Workload, float] = dataclasses.field(default_factory=dict)
 
-    def __call__(self, rw: str, bs: int, depth: int, batch: int) -> float:
-        return self.iops[rw, bs, depth, batch]
+def from_json(data: list[dict]) -> Saturation:
+    """The inverse of as_json()."""
+    return {Workload(*(each[name] for name in Workload._fields)): each["iops"] for each in data}
 
-    def as_json(self) -> list[dict]:
-        """The form that results.json holds."""
-        names = ("rw", "bs", "iodepth", "batch")
-        return [dict(zip(names, key)) | {"iops": round(iops, 1)} for key, iops in self.iops.items()]
 
-    @staticmethod
-    def from_json(data: list[dict]) -> Saturation:
-        """The inverse of as_json()."""
-        names = ("rw", "bs", "iodepth", "batch")
-        return Saturation({tuple(each[name] for name in names): each["iops"] for each in data})
-
-    def lines(self) -> Iterator[str]:
-        """What was found, for the console."""
-        for (rw, bs, depth, batch), iops in self.iops.items():
-            yield (
-                f"saturation: {iops:,.0f} IOPS ({rw}, {bs} bytes, queue depth {depth}, batch "
-                f"{batch}, polled on one hart, the best of {BOOTS} boots)")
+def lines(saturation: Saturation) -> Iterator[str]:
+    """What was found, for the console."""
+    for of, iops in saturation.items():
+        yield (f"saturation: {iops:,.0f} IOPS ({of.rw}, {of.bs} bytes, queue depth {of.iodepth}, "
+               f"batch {of.batch}, polled on one hart, the best of {BOOTS} boots)")
 
 
 def plans(sweeps: Iterable[Sweep]) -> list[Plan]:
@@ -67,14 +63,12 @@ def plans(sweeps: Iterable[Sweep]) -> list[Plan]:
 
 def measure_saturation(target: Target, sweeps: Iterable[Sweep]) -> Saturation:
     """A few windows for each workload that has a load in per cent; nothing if there is none."""
-    saturation = Saturation()
-
-    def keep(window: Window) -> None:
-        key = window.key
-        where = (key.rw, key.bs, key.depth, key.batch)
-        saturation.iops[where] = max(window.iops, saturation.iops.get(where, 0.0))
-
+    windows: list[Window] = []
     for plan in plans(sweeps):
         for boot in range(plan.boots):
-            run_boot(target, plan, plan.sweeps[0], boot, keep)
+            run_boot(target, plan, plan.sweeps[0], boot, windows)
+    saturation: Saturation = {}
+    for window in windows:
+        of = Workload(window.key.rw, window.key.bs, window.key.depth, window.key.batch)
+        saturation[of] = max(window.iops, saturation.get(of, 0.0))
     return saturation

@@ -27,7 +27,7 @@ MEMORY_MIB = 128  # besides the buffers
 PRP_LIST_BYTES = 4096  # of each request's slot, beside its buffer
 COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
 COMPLAINTS_MAX = 10
-# Of a window, what is kept of hostcpu.Spent.
+# Of a window, what is kept of host_cpu.Spent.
 SPENT = ("ran", "waited", "time_ns", "stolen_ticks", "core_ticks")
 EDGE = re.compile(r"#(begin|end) (\d+) (\d+)$")  # point, repetition
 Edge = Callable[[int, bool, int], None]  # QEMU's process, whether a window begins, its point
@@ -106,8 +106,6 @@ class Window:
         return self.ios * 1e9 / self.record["runtime_ns"]
 
 
-OnWindow = Callable[[Window], None]
-
 
 def idle_of(window: Window) -> float:
     """The harts' share of a window that they slept, their mean."""
@@ -146,101 +144,82 @@ def check_key(key: Key, sweep: Sweep) -> None:
             f"it says rate_iops={key.rate}, asked for was {rates[0]} (0 is a closed loop)")
 
 
-class _Paused(Exception):
-    """We were stopped while the guest ran on: nobody looked at the edges of its windows."""
-
-
 class _Reader:
     """Takes the console of one boot line by line."""
 
-    def __init__(self, pid: int, sweep: Sweep, place: tuple[int, int, int], on_window: OnWindow,
-                 on_edge: Edge | None = None) -> None:
+    def __init__(self, pid: int, plan: Plan, sweep: Sweep, boot: int) -> None:
         self._pid = pid
-        self._on_edge = on_edge
         self._sweep = sweep
-        self._place, self._first_repetition = place[:2], place[2]
-        self._on_window = on_window
+        self._first_repetition = plan.repetitions_of_boot(boot).start
+        self._place = {"boot": boot, "sweep": plan.sweeps.index(sweep),
+                       "percent": sweep.rate[0].percent}
         self._begin: host_cpu.Spent | None = None
         self._spent: host_cpu.Spent | None = None
         self._firmware = ""
-        self.windows = 0
         self.complaints: list[str] = []
 
-    def take(self, line: Line) -> None:
-        """Act on one line; what is not ours passes by."""
-        if self._on_edge and (edge := EDGE.match(line.text)):
-            self._on_edge(self._pid, edge[1] == "begin", int(edge[2]))
+    def take(self, line: Line) -> Window | None:
+        """Act on one line, which may end a window; what is not ours passes by."""
         if line.text.startswith("#begin "):
             self._begin = host_cpu.sample(self._pid, line.time_ns)
         elif line.text.startswith("#end "):
-            end = host_cpu.sample(self._pid, line.time_ns)
-            self._spent = host_cpu.difference(self._begin, end)
+            self._spent = host_cpu.difference(
+                self._begin, host_cpu.sample(self._pid, line.time_ns))
         elif line.text.startswith('{"hartq_bench"'):
-            self._take_record(line.text)
+            return self._window(line.text)
         elif COMPLAINT.match(line.text):
             self.complaints.append(line.text)
         elif match := FIRMWARE_LINE.match(line.text):
             self._firmware = match[1]
+        return None
 
-    def _take_record(self, text: str) -> None:
+    def _window(self, text: str) -> Window:
         try:
             record = json.loads(text)
-            number = self._first_repetition + record["round"]
-            window = Window(number, record, self._spent, self._firmware, *self._place,
-                            self._sweep.rate[0].percent)
+            window = Window(self._first_repetition + record["round"], record, self._spent,
+                            self._firmware, **self._place)
             key, _ = window.key, window.iops
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
             raise GuestFailed(f"its line cannot be read: {error}\n  {text[:200]}") from error
         check_key(key, self._sweep)
-        self.windows += 1
         self._begin = self._spent = None
-        self._on_window(window)
+        return window
 
 
-def run_boot(target: Target, plan: Plan, sweep: Sweep, boot: int, on_window: OnWindow,
-             on_edge: Edge | None = None,
-             on_drop: Callable[[list[Window]], None] = lambda windows: None) -> None:
-    """Boot once, hand over each window as it ends, and each edge of a window as it comes.
+def run_boot(target: Target, plan: Plan, sweep: Sweep, boot: int, windows: list[Window], *,
+             on_window: Callable[[Window], None] = lambda window: None,
+             on_edge: Edge = lambda pid, begins, point: None) -> None:
+    """Boot once; each window goes to the end of `windows` and to on_window() as it ends.
 
-    A boot during which we were stopped (Ctrl-Z) is begun anew: `on_drop` takes back its windows.
+    on_edge() is told each edge of a window as it comes. A boot during which we were stopped
+    (Ctrl-Z) is begun anew without its windows: nobody looked at their edges meanwhile.
     Raises GuestFailed when the guest fails or stops early, UsageError when it could not start.
     """
+    before = len(windows)
     while True:
-        windows: list[Window] = []
-
-        def keep(window: Window, windows: list[Window] = windows) -> None:
-            windows.append(window)
-            on_window(window)
-
-        try:
-            return _run_once(target, plan, sweep, boot, keep, on_edge)
-        except _Paused:
-            on_drop(windows)
-            print(f"stopped and continued: boot {boot + 1} is measured again", file=sys.stderr)
-
-
-def _run_once(target: Target, plan: Plan, sweep: Sweep, boot: int, on_window: OnWindow,
-              on_edge: Edge | None) -> None:
-    machine = boot_machine(target, plan, sweep, boot)
-    repetitions = plan.repetitions_of_boot(boot)
-    place = (boot, plan.sweeps.index(sweep), repetitions.start)
-    with Guest(machine) as guest:
-        reader = _Reader(guest.pid, sweep, place, on_window, on_edge)
-        for line in guest.lines():
-            if guest.paused:
-                raise _Paused
-            reader.take(line)
-        result = guest.finish()
-        if guest.paused:
-            raise _Paused
+        with Guest(boot_machine(target, plan, sweep, boot)) as guest:
+            reader = _Reader(guest.pid, plan, sweep, boot)
+            for line in guest.lines():
+                if guest.paused:
+                    break
+                if edge := EDGE.match(line.text):
+                    on_edge(guest.pid, edge[1] == "begin", int(edge[2]))
+                if window := reader.take(line):
+                    windows.append(window)
+                    on_window(window)
+            result = None if guest.paused else guest.finish()
+        if not guest.paused:
+            break
+        del windows[before:]
+        print(f"stopped and continued: boot {boot + 1} is measured again", file=sys.stderr)
     if result.status != STATUS_OK:
         words = [result.reason, *filter(None, [result.stderr])]
         told = [*reader.complaints[:COMPLAINTS_MAX], "its last lines:"]
         tail = [f"  {text[:160]}" for text in result.tail]
         raise GuestFailed("\n".join([*words, *told, *tail]))
-    expected = sweep.points() * len(repetitions)
-    if reader.windows != expected:
-        raise GuestFailed(f"the guest ended after {reader.windows} of {expected} windows")
+    found, expected = len(windows) - before, sweep.points() * len(plan.repetitions_of_boot(boot))
+    if found != expected:
+        raise GuestFailed(f"the guest ended after {found} of {expected} windows")
 
 
 def check_backing(target: Target, plan: Plan) -> None:

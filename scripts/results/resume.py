@@ -16,7 +16,7 @@ from pathlib import Path
 
 from measure import environment
 from measure.plan import Plan, Rate, Sweep, host_cores
-from measure.saturation import Saturation
+from measure.saturation import Saturation, as_json, from_json
 from measure.windows import GuestFailed, Target, Window, boot_machine
 from qemu.machine import UsageError, find_app, find_qemu
 from results import result_file
@@ -91,10 +91,15 @@ def forget_windows(folder: Path) -> None:
     (folder / WINDOWS_NAME).unlink(missing_ok=True)
 
 
-def _beside(folder: Path) -> str:
+def beside(folder: Path) -> Path:
+    """Where a run's windows go while an older result is in its folder."""
+    return folder.with_name(f"{folder.name}.partial")
+
+
+def _hint(folder: Path) -> str:
     """A hint where another part of a run lies; empty if nowhere."""
-    beside = folder.with_name(f"{folder.name}.partial")
-    return f" (hint: --out {beside})" if (beside / WINDOWS_NAME).exists() else ""
+    other = beside(folder)
+    return f" (hint: --out {other})" if (other / WINDOWS_NAME).exists() else ""
 
 
 def load_windows(folder: Path) -> list[Window]:
@@ -103,7 +108,7 @@ def load_windows(folder: Path) -> list[Window]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
-        raise UsageError(f"--resume: {path}: {error.strerror}{_beside(folder)}") from error
+        raise UsageError(f"--resume: {path}: {error.strerror}{_hint(folder)}") from error
     windows = []
     for number, line in enumerate(lines[:-1], 1):
         try:
@@ -152,9 +157,9 @@ def _resumed(result: dict, target: Target, folder: Path, build: Build) -> Resume
                 f"of one build, host, QEMU and backing (hint: "
                 f"{hint.format(commit=header.get('commit'))}, or measure anew into another --out)")
     windows = _complete(plan, load_windows(folder))
-    saturation = Saturation.from_json(result["saturation"])
+    saturation = from_json(result["saturation"])
     # Reads all that the rest of the run reads at its end.
-    build(windows, header, {}, True, saturation.as_json())
+    build(windows, header, {}, True, as_json(saturation))
     plan.describe()
     return Resumed(plan, target, saturation, windows, header)
 
@@ -171,7 +176,7 @@ def load(folder: Path, target: Target, build: Build) -> Resumed:
         raise UsageError(f"--resume: {error}") from error
     if not result.get("partial"):
         raise UsageError(
-            f"--resume: {folder} is complete: there is nothing left to do{_beside(folder)}")
+            f"--resume: {folder} is complete: there is nothing left to do{_hint(folder)}")
     try:
         return _resumed(result, target, folder, build)
     except result_file.BROKEN as error:

@@ -201,9 +201,11 @@ class Command(BenchTest):
         stream = io.StringIO()
         plan = plans.Plan((plans.Sweep(),), 6, 1, 500, 50)
         with mock.patch.object(progress, "PLAIN_EVERY_S", 0.0), contextlib.redirect_stdout(stream):
-            bar = progress.Progress(plan, stream)
+            windows: list[mock.Mock] = []
+            bar = progress.Progress(plan, stream, windows)
             record = {"jobname": "a-point", "idle_ns": [25], "runtime_ns": 100}
-            bar.step(mock.Mock(record=record, iops=1234.0))
+            windows.append(mock.Mock(record=record, iops=1234.0))
+            bar.step(windows[0])
             bar.close()
         self.assertIn("1/24 windows", stream.getvalue())
         self.assertRegex(stream.getvalue(), "a-point +1,234 IOPS,  75 % busy")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import itertools
 import re
 import unittest
@@ -42,7 +44,7 @@ class Matrix(ScriptTest):
         share = plans.Sweep((1, 8), completion=("poll",), rate=(rate_of(10),))
         plan = plans.Plan((closed, share), 6, 3, 300, 50)
         self.assertAlmostEqual(plan.seconds(), 24 * window_s + 9 * plans.BOOT_S)
-        fixed = plans.with_rates(plan.sweeps, lambda *where: 1000.0)
+        fixed = plans.with_rates(plan.sweeps, collections.defaultdict(lambda: 1000.0))
         self.assertAlmostEqual(plans.Plan(fixed, 6, 3, 300, 50).seconds(), plan.seconds())
         (first,) = saturation.plans(plan.sweeps)
         self.assertEqual((first.boots, first.windows()), (saturation.BOOTS, 2 * saturation.BOOTS))
@@ -62,11 +64,9 @@ class Matrix(ScriptTest):
         self.assertIn(plans.LOOPBACK_LACKS, dropped[0])
 
     @staticmethod
-    def plan_of(preset: plans.Preset) -> plans.Plan:
+    def plan_of(preset: plans.Plan) -> plans.Plan:
         sweeps, dropped = plans.runnable(preset.sweeps, 2)
-        return plans.Plan(sweeps, preset.repetitions, preset.boots, preset.runtime_ms,
-                          preset.ramp_ms,
-                           dropped=dropped)
+        return dataclasses.replace(preset, sweeps=sweeps, dropped=dropped)
 
     def test_no_preset_measures_a_point_twice(self) -> None:
         for name, preset in plans.PRESETS.items():
@@ -128,17 +128,18 @@ class Matrix(ScriptTest):
 
     def test_rates(self) -> None:
         rate = plans.Rate
-        self.assertEqual(option_values.parse_rates("5000, 10%,5000", "--rate-iops"),
-                         (rate(5000), rate(percent=10)))
+        read = option_values.listed(option_values.parse_rate, "--rate-iops")
+        self.assertEqual(read("5000, 10%,5000"), (rate(5000), rate(percent=10)))
         for bad in ("", "0", "0%", "201%", "10000001", "-1", "1.5%", "10k%", "10q", "5,", "%"):
             with self.assertRaisesRegex(UsageError, "--rate-iops"):
-                option_values.parse_rates(bad, "--rate-iops")
+                read(bad)
 
     def test_per_cent_become_a_rate_of_each_hart(self) -> None:
         sweep = plans.Sweep((8, 32), (0,), harts=(2,), rate=(rate_of(10), plans.Rate(77)))
         sweeps, dropped = plans.runnable([sweep], 2)
         self.assertEqual(len(dropped), 1, "raw has no open loop")
-        found = plans.with_rates(sweeps, lambda rw, bs, depth, batch: 1000.0 * depth + batch)
+        found = plans.with_rates(sweeps, {
+            ("randread", 4096, 8, 8): 8008.0, ("randread", 4096, 32, 32): 32032.0})
         self.assertEqual([(s.iodepth, s.rate[0].iops) for s in found],
                          [((8,), 400), ((32,), 1602), ((8, 32), 77)])
         plan = plans.Plan(found, 6, 2, 500, 50, "poisson")
@@ -180,16 +181,19 @@ class Matrix(ScriptTest):
         self.assertEqual(first, {"poll", "irq", "hybrid", "raw"})
 
     def test_lists(self) -> None:
-        self.assertEqual(option_values.parse_blocks("4k,512,4096", "--bs"), (4096, 512))
+        blocks = option_values.listed(option_values.parse_block, "--bs")
+        self.assertEqual(blocks("4k,512,4096"), (4096, 512))
         for bad in ("", "x", "4k,", "2m", "-1", "0", "1000"):
             with self.assertRaises(UsageError):
-                option_values.parse_blocks(bad, "--bs")
-        self.assertEqual(option_values.parse_numbers("8, 0,8", "--batch", 0, 1023), (8, 0))
+                blocks(bad)
+        numbers = option_values.listed(option_values.parse_number, "--batch", 0, 1023)
+        self.assertEqual(numbers("8, 0,8"), (8, 0))
         for bad in ("", "x", "4k", "1,", "-1", "1024", "\u00b2"):
             with self.assertRaises(UsageError):
-                option_values.parse_numbers(bad, "--batch", 0, 1023)
+                numbers(bad)
+        words = option_values.listed(option_values.parse_word, "--completion", plans.COMPLETIONS)
         with self.assertRaises(UsageError):
-            option_values.parse_words("poll,never", "--completion", plans.COMPLETIONS)
+            words("poll,never")
 
     def test_times(self) -> None:
         for text, expected in (
@@ -212,11 +216,11 @@ class Matrix(ScriptTest):
         self.assertEqual(option_values.parse_time_ms("0", "--ramp-time", 0), 0)
 
     def test_numbers_without_end(self) -> None:
-        for parse in (option_values.parse_rates, option_values.parse_blocks):
+        for parse in (option_values.parse_rate, option_values.parse_block):
             with self.assertRaises(UsageError):
                 parse("9" * 5000, "--what")
         with self.assertRaises(UsageError):
-            option_values.parse_numbers("9" * 5000, "--iodepth", 1, 1023)
+            option_values.parse_number("9" * 5000, "--iodepth", 1, 1023)
 
     def test_the_names_and_units_of_fio(self) -> None:
         words = ("--numjobs=2 --iodepth=8 --iodepth_batch_submit=4 --rate_iops=1k --bs=4K "
