@@ -70,7 +70,7 @@ static const struct option run_options[] = {
     OPTION_UNSIGNED("iodepth_batch_complete_min", struct job, complete_min, 0, JOB_IODEPTH_MAX,
                     "completions to wait for before posting again, 0 is iodepth_batch_submit"),
     OPTION_UNSIGNED("iodepth_batch_complete_max", struct job, complete_max, 0, JOB_IODEPTH_MAX,
-                    "most completions of one drain, 0 is all"),
+                    "most completions of one reap, 0 is all"),
     OPTION_TIME("runtime", struct job, runtime_ns, NS_PER_MS, NS_PER_HOUR, "measured time"),
     OPTION_TIME("ramp_time", struct job, ramp_ns, 0, NS_PER_HOUR, "time before it"),
     OPTION_UNSIGNED("number_ios", struct job, number_ios, 0, UINT32_MAX,

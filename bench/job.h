@@ -71,7 +71,7 @@ struct job {
     uint64_t randseed;            /* of hart 0; the others' follow from it */
     uint64_t rwmixread;           /* per cent of reads in a mix */
     uint64_t complete_min;        /* completions to wait for before posting again */
-    uint64_t complete_max;        /* most completions of one drain; 0: all */
+    uint64_t complete_max;        /* most completions of one reap; 0: all */
     uint64_t rounds;
     uint64_t timeout_ns;    /* deadline of a command */
     const char *controller; /* PCI address of the one to use; NULL: any */

@@ -37,7 +37,7 @@ static bool post_due_group(struct worker *worker, uint64_t now_ticks)
 
 typedef void wait_until_function(struct worker *worker, uint64_t until_ticks);
 
-/* Services the queue, once at least, until there is enough or it is time. */
+/* Reaps the queue, once at least, until there is enough or it is time. */
 static void poll_until(struct worker *worker, uint64_t until_ticks)
 {
     uint32_t polls = 0;
@@ -69,7 +69,7 @@ static bool post_due(struct worker *worker, uint64_t now_ticks)
     bool all = true;
 
     if (worker->in_flight == 0) {
-        worker->drain_ticks = now_ticks; /* a silence before was no stall */
+        worker->reap_ticks = now_ticks; /* a silence before was no stall */
     }
     while (all && worker->free != NULL && worker->pacing.next_ticks <= now_ticks) {
         all = post_due_group(worker, now_ticks);
@@ -103,7 +103,7 @@ void open_loop_run(struct worker *worker)
         count = flow_take(worker);
         now_ticks = worker->stamp_ticks;
         if (count != 0) {
-            worker_drained(worker, now_ticks, count);
+            worker_reaped(worker, now_ticks, count);
         } else if (now_ticks >= worker->event_ticks) {
             worker_step(worker, now_ticks, 0);
         }

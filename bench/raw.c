@@ -59,7 +59,7 @@ static void post(struct worker *worker, struct probe *probe)
     }
 }
 
-/* One drain. Returns how many completions were consumed. */
+/* One reap. Returns how many completions were consumed. */
 static uint32_t reap(struct worker *worker, struct probe *probe)
 {
     struct nvme_ring *ring = &probe->ring;
@@ -94,7 +94,7 @@ static uint32_t reap(struct worker *worker, struct probe *probe)
     return count;
 }
 
-/* Drains until `wanted` completions are there. False: the device says nothing any more. */
+/* Reaps until `wanted` completions are there. False: the device says nothing any more. */
 static bool wait(struct worker *worker, struct probe *probe, uint32_t wanted)
 {
     uint64_t since_ns = 0;
@@ -124,7 +124,7 @@ static bool wait(struct worker *worker, struct probe *probe, uint32_t wanted)
     probe->unclocked += count;
     if (probe->unclocked >= COMPLETIONS_PER_CLOCK || worker->ios_left <= 0) {
         probe->unclocked = 0;
-        worker_drained(worker, csr_time(), 0);
+        worker_reaped(worker, csr_time(), 0);
     }
     return true;
 }

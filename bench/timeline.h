@@ -2,8 +2,8 @@
 /*
  * Completions over time: how many of a window fell into each of its equal intervals.
  *
- * A drain costs nothing: the hart counts its completions and looks at the clock anyway. Only the
- * first drain behind the end of an interval comes here. A time without completions, such as
+ * A reap costs nothing: the hart counts its completions and looks at the clock anyway. Only the
+ * first reap behind the end of an interval comes here. A time without completions, such as
  * that of a lost interrupt, leaves intervals with 0. Pure: no clock.
  */
 #ifndef HARTQ_BENCH_TIMELINE_H
@@ -29,7 +29,7 @@ uint64_t timeline_step(uint64_t runtime_ticks);
 void timeline_start(struct timeline *timeline, uint64_t begin_ticks, uint64_t runtime_ticks);
 
 /*
- * It is now_ticks, next_ticks or later. `total` completions came before this drain since the start:
+ * It is now_ticks, next_ticks or later. `total` completions came before this reap since the start:
  * those that are new belong to the interval that was under way.
  */
 void timeline_pass(struct timeline *timeline, uint64_t now_ticks, uint64_t total);

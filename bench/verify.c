@@ -183,7 +183,7 @@ void verify_run(struct worker *worker)
 
             flow_wait(worker);
             count = take(worker);
-            worker_drained(worker, worker->stamp_ticks, count);
+            worker_reaped(worker, worker->stamp_ticks, count);
         }
     }
     worker->complete_min = 1;

@@ -116,9 +116,9 @@ void worker_start(struct worker *worker)
     while (__atomic_load_n(&run->ready, __ATOMIC_ACQUIRE) != run->harts) {
         hart_relax(); /* bounded: every hart of the point comes here */
     }
-    worker->drain_ticks = csr_time();
-    /* The others look at every drain whether hart 0 has fixed the begin. */
-    worker->event_ticks = worker->index == 0 ? worker->drain_ticks + run->ramp_ticks : 0;
+    worker->reap_ticks = csr_time();
+    /* The others look at every reap whether hart 0 has fixed the begin. */
+    worker->event_ticks = worker->index == 0 ? worker->reap_ticks + run->ramp_ticks : 0;
 }
 
 static void take_edge(const struct worker *worker, struct edge *edge)
@@ -156,7 +156,7 @@ static uint64_t window_ios(const struct worker *worker)
     return (uint64_t)(worker->ios_begin - worker->ios_left);
 }
 
-/* The next event is the end of an interval or of the window. `count` are of the drain at hand. */
+/* The next event is the end of an interval or of the window. `count` are of the reap at hand. */
 static void next_interval(struct worker *worker, uint64_t now_ticks, uint32_t count)
 {
     struct timeline *timeline = &worker->timeline;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * One hart's share of a point: its state, its clock and its window. workload.c drives the engine,
- * raw.c the bare rings; both call worker_drained() after each drain, and go on until stop.
+ * raw.c the bare rings; both call worker_reaped() after each reap, and go on until stop.
  *
  * A window: every hart starts behind one barrier and works through the ramp; hart 0 then prints the
  * marker `#begin` and fixes the begin of the window a little later, so that the printing is over;
@@ -101,11 +101,11 @@ struct worker {
     bool starved;         /* at the last look nothing was free, or the queue was full */
 
     /* The clock. */
-    uint64_t stamp_ticks; /* of the drain just done, for the next group; 0: stale */
+    uint64_t stamp_ticks; /* of the reap just done, for the next group; 0: stale */
     uint64_t event_ticks; /* look at the phase from here on */
     uint64_t end_ticks;   /* of the window */
-    uint64_t drain_ticks; /* of the last drain */
-    uint64_t stall_ticks; /* a gap between two drains that is called a stall */
+    uint64_t reap_ticks;  /* of the last reap */
+    uint64_t stall_ticks; /* a gap between two reaps that is called a stall */
     int64_t ios_left;     /* of number_ios */
     int64_t ios_begin;    /* the same at the begin of the window */
     uint64_t idle_polls;
@@ -138,7 +138,7 @@ void worker_prepare(struct worker *worker, struct run *run, struct storage_queue
 void worker_start(struct worker *worker);
 
 /*
- * Moves from ramp to window, from interval to interval and from window to stop, in a drain that
+ * Moves from ramp to window, from interval to interval and from window to stop, in a reap that
  * found `count`. Out of line: rare.
  */
 void worker_step(struct worker *worker, uint64_t now_ticks, uint32_t count);
@@ -149,14 +149,14 @@ void worker_finish(struct worker *worker);
 /* Takes note of a request's failure. */
 void worker_fail(struct worker *worker, enum nvme_error error, uint16_t status);
 
-/* To be called after every drain that found something, with the number found. */
-static inline void worker_drained(struct worker *worker, uint64_t now_ticks, uint32_t count)
+/* To be called after every reap that found something, with the number found. */
+static inline void worker_reaped(struct worker *worker, uint64_t now_ticks, uint32_t count)
 {
     worker->ios_left -= count;
-    if (now_ticks - worker->drain_ticks > worker->stall_ticks) {
+    if (now_ticks - worker->reap_ticks > worker->stall_ticks) {
         worker->stalls++;
     }
-    worker->drain_ticks = now_ticks;
+    worker->reap_ticks = now_ticks;
     if (now_ticks >= worker->event_ticks || worker->ios_left <= 0) {
         worker_step(worker, now_ticks, count);
     }

@@ -5,7 +5,7 @@
  *
  * As fio does it: all that is free is posted in groups of at most iodepth_batch_submit, one
  * doorbell each; then completions are waited for, at least iodepth_batch_complete_min of them.
- * Callbacks only note which request has ended. The clock is read once per drain: what ended has
+ * Callbacks only note which request has ended. The clock is read once per reap: what ended has
  * that latency, and what is posted next begins then, its wait for the groups before it included.
  * Under QEMU reading the clock, or turning interrupts off and on, takes as long as some 300 plain
  * instructions (7.2: 0.2 us): neither is done where it can be left.
@@ -67,17 +67,17 @@ static bool post_group(struct worker *worker)
     return flow_send(worker, count) == count;
 }
 
-/* In the loop itself: once per drain, at depth 1 once per request. */
+/* In the loop itself: once per reap, at depth 1 once per request. */
 __attribute__((always_inline)) static inline void collect(struct worker *worker)
 {
     uint32_t count = flow_take(worker);
 
-    worker_drained(worker, worker->stamp_ticks, count);
+    worker_reaped(worker, worker->stamp_ticks, count);
 }
 
 typedef void wait_function(struct worker *worker);
 
-/* Services the queue until there is enough; looks at the clock now and then. */
+/* Reaps the queue until there is enough; looks at the clock now and then. */
 static void poll(struct worker *worker)
 {
     uint32_t polls = 0;
@@ -91,7 +91,7 @@ static void poll(struct worker *worker)
     }
 }
 
-/* Sleeps until there is enough; the drains run in the trap. Off between the look and the sleep. */
+/* Sleeps until there is enough; the reaps run in the trap. Off between the look and the sleep. */
 static void sleep(struct worker *worker)
 {
     uint64_t irq = irq_save();

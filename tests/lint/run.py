@@ -83,7 +83,7 @@ RETIRED = {
     "irq_protect": r"brackets",
     "progressed": r"got_on",
     "checks, empty_streak": r"NVME_NOTE_\w+",
-    "reap": r"nvme_queue_service",
+    "reap": r"nvme_queue_service|(worker_)?drain(s|ed|ing)?|serviced",
     "handle": r"nvme_irq_service|nvme_vector_service|nvme_source_served\w*",
     "watchdog": r"nvme_queue_watch",
     "nvme_queue_submit": r"nvme_submit",

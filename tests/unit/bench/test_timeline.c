@@ -11,8 +11,8 @@ enum {
     RUNTIME = STEP * TIMELINE_INTERVALS,
 };
 
-/* A drain as worker_drained() does it: only the first behind an interval's end is told. */
-static void drain(struct timeline *timeline, uint64_t now_ticks, uint64_t *total, uint64_t count)
+/* A reap as worker_reaped() does it: only the first behind an interval's end is told. */
+static void reap(struct timeline *timeline, uint64_t now_ticks, uint64_t *total, uint64_t count)
 {
     if (now_ticks >= timeline->next_ticks) {
         timeline_pass(timeline, now_ticks, *total);
@@ -20,13 +20,13 @@ static void drain(struct timeline *timeline, uint64_t now_ticks, uint64_t *total
     *total += count;
 }
 
-struct drain_case {
+struct reap_case {
     const char *name;
-    uint64_t now_ticks; /* of the one drain, since the begin */
+    uint64_t now_ticks; /* of the one reap, since the begin */
     uint32_t interval;
 };
 
-static const struct drain_case drain_cases[] = {
+static const struct reap_case reap_cases[] = {
     {"at_the_begin", 0, 0},
     {"last_tick_of_the_first", STEP - 1, 0},
     {"first_tick_of_the_second", STEP, 1},
@@ -39,19 +39,19 @@ static const struct drain_case drain_cases[] = {
 
 static void completions_are_counted_where_they_came(void **state)
 {
-    const struct drain_case *this = *state;
+    const struct reap_case *this = *state;
     struct timeline timeline;
     uint64_t total = 0;
 
     timeline_start(&timeline, BEGIN, RUNTIME);
-    drain(&timeline, BEGIN + this->now_ticks, &total, 7);
+    reap(&timeline, BEGIN + this->now_ticks, &total, 7);
     timeline_end(&timeline, total);
     for (uint32_t i = 0; i < TIMELINE_INTERVALS; i++) {
         assert_int_equal(timeline.ios[i], i == this->interval ? 7 : 0);
     }
 }
 
-/* A drain every tick of 3, but for a silence of two intervals and a half. */
+/* A reap every tick of 3, but for a silence of two intervals and a half. */
 static void silence_is_a_gap(void **state)
 {
     struct timeline timeline;
@@ -62,7 +62,7 @@ static void silence_is_a_gap(void **state)
     timeline_start(&timeline, BEGIN, RUNTIME);
     for (uint64_t now = BEGIN; now < BEGIN + RUNTIME; now++) {
         if (now < BEGIN + 5 * STEP || now >= BEGIN + 7 * STEP + STEP / 2) {
-            drain(&timeline, now, &total, 3);
+            reap(&timeline, now, &total, 3);
         }
     }
     timeline_end(&timeline, total);
@@ -78,14 +78,14 @@ static void silence_is_a_gap(void **state)
 struct step_case {
     const char *name;
     uint64_t runtime_ticks;
-    uint64_t ran_ticks; /* the window's last drain, since the begin */
+    uint64_t ran_ticks; /* the window's last reap, since the begin */
     uint64_t step_ticks;
     uint32_t intervals;
 };
 
 static const struct step_case step_cases[] = {
     {"whole_window", RUNTIME, RUNTIME, STEP, TIMELINE_INTERVALS},
-    {"a_drain_late", RUNTIME, RUNTIME + 1, STEP, TIMELINE_INTERVALS},
+    {"a_reap_late", RUNTIME, RUNTIME + 1, STEP, TIMELINE_INTERVALS},
     {"ended_at_once", RUNTIME, 0, STEP, 1},
     {"ended_in_the_first", RUNTIME, 1, STEP, 1},
     {"ended_before_the_second", RUNTIME, STEP - 1, STEP, 1},
@@ -94,7 +94,7 @@ static const struct step_case step_cases[] = {
     {"does_not_divide", RUNTIME + 49, RUNTIME + 49, STEP, TIMELINE_INTERVALS},
 };
 
-/* The hart's edges have no say: it may stand still between a drain and the clock's next look. */
+/* The hart's edges have no say: it may stand still between a reap and the clock's next look. */
 static void intervals_hold_every_completion(void **state)
 {
     const struct step_case *this = *state;
@@ -105,8 +105,8 @@ static void intervals_hold_every_completion(void **state)
     assert_int_equal(timeline_step(this->runtime_ticks), this->step_ticks);
     assert_int_equal(timeline_intervals(&timeline), 0);
     timeline_start(&timeline, BEGIN, this->runtime_ticks);
-    drain(&timeline, BEGIN + this->ran_ticks / 2, &total, 5);
-    drain(&timeline, BEGIN + this->ran_ticks, &total, 1);
+    reap(&timeline, BEGIN + this->ran_ticks / 2, &total, 5);
+    reap(&timeline, BEGIN + this->ran_ticks, &total, 1);
     timeline_end(&timeline, total);
     assert_int_equal(timeline_intervals(&timeline), this->intervals);
     for (uint32_t i = 0; i < this->intervals; i++) {
@@ -117,12 +117,12 @@ static void intervals_hold_every_completion(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[1 + COUNT_OF(drain_cases) + COUNT_OF(step_cases)] = {
+    struct CMUnitTest tests[1 + COUNT_OF(reap_cases) + COUNT_OF(step_cases)] = {
         cmocka_unit_test(silence_is_a_gap),
     };
     size_t count = 1;
 
-    ADD_CASES(tests, &count, completions_are_counted_where_they_came, drain_cases);
+    ADD_CASES(tests, &count, completions_are_counted_where_they_came, reap_cases);
     ADD_CASES(tests, &count, intervals_hold_every_completion, step_cases);
     return fixture_run("timeline", tests, count);
 }
