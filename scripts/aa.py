@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Test the method: the same build against itself, and against itself slowed down.
+"""Test the method: compare a build with itself, and with itself slowed down.
 
-Three results are measured boot by boot side by side: A and B are the same, S is stopped for a share
-of the time at points that a seed chooses (SIGSTOP to QEMU within the window: the guest's clock goes
-on, so its IOPS fall). Compared pair by pair, A and B must hardly differ, and S must be slower.
-With --other B is another build, and must not be slower: run it for a change that costs speed.
+Three results are measured in turn, boot by boot. A and B are the same build. S is stopped for a
+share of the time, at points that a seed chooses (SIGSTOP to QEMU: the guest's clock goes on, so its
+IOPS fall). Compared in pairs, A and B must agree, and S must be slower.
+With --other B is another build, which must not be slower: use it for a change that costs speed.
 
 Exit status: 0 the method holds, 1 it does not or a guest failed, 2 usage, 130 ended by a signal.
 """
@@ -33,23 +33,23 @@ from results import result_file
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
 MODES = ("poll", "irq", "hybrid")
 DEPTHS = (1, 4, 16, 32, 64, 128)
-RAW = ("raw",)  # the host's speed; never slowed
+RAW = ("raw",)  # shows the host's speed; never slowed
 SWEEPS = (
     Sweep(DEPTHS, completion=MODES),
     Sweep((32, 128), (0,), MODES),
     Sweep(DEPTHS, completion=RAW),
 )
-# With 11 pairs the interval leaves out an extreme on each side and still has 98.8 %.
+# With 11 pairs the interval excludes an extreme on each side and has 98.8 % confidence.
 BOOTS, RUNTIME_MS, RAMP_MS = 11, 200, 30
 DIFFER_MOST = 0.05  # of the points of A and B
-FOUND_LEAST = 0.5  # of the slowed points: the others drown in the noise of the host
+FOUND_LEAST = 0.5  # of the slowed points: host noise may hide the others
 SLOW_PERCENT = 20
 PERIOD_S = 0.01
 SIDES = ("A", "B", "S")
 
 
 class Brake:
-    """Stops QEMU for a share of the time, between two edges of a window."""
+    """Stops QEMU for a share of the time inside a window."""
 
     def __init__(self, percent: int) -> None:
         self._stop_s = PERIOD_S * percent / 100
@@ -57,7 +57,7 @@ class Brake:
         self._thread: threading.Thread | None = None
 
     def press(self, pid: int) -> None:
-        """From now on."""
+        """Begin to stop and continue QEMU."""
         self._over.clear()
         self._thread = threading.Thread(target=self._work, args=(pid,), daemon=True)
         self._thread.start()
@@ -72,7 +72,7 @@ class Brake:
             return
 
     def release(self) -> None:
-        """QEMU runs on."""
+        """Let QEMU run."""
         if self._thread:
             self._over.set()
             self._thread.join()
@@ -80,15 +80,15 @@ class Brake:
 
 
 def order_of_boot(boot: int) -> tuple[str, ...]:
-    """Each side is first, and last, as often as the others."""
+    """The order of the sides: each is first, and last, as often as the others."""
     turned = SIDES[boot % 3 :] + SIDES[: boot % 3]
     return turned[::-1] if boot // 3 % 2 else turned
 
 
 def choose(plan: Plan, seed: int) -> list[set[int]]:
-    """Half of the depths of each sweep of modes, by their place in the guest: all modes of each.
+    """Choose half of the depths of each sweep of modes, by their place in the guest.
 
-    The modes of a depth follow one another, each boot in another order.
+    The modes of a depth follow one another, in another order in each boot.
     """
     source = random.Random(seed)
     places = [sweep.points() // len(sweep.completion) for sweep in plan.sweeps]
@@ -98,7 +98,7 @@ def choose(plan: Plan, seed: int) -> list[set[int]]:
 
 
 class Test:
-    """The three results, as they grow."""
+    """The three results while they are measured."""
 
     def __init__(self, plan: Plan, targets: dict[str, Target], slowed: list[set[int]],
                  percent: int) -> None:
@@ -132,7 +132,7 @@ class Test:
                            if is_slowed(each.record["point"])}
 
     def results(self, header: dict) -> dict[str, dict]:
-        """As bench.py writes them, and marked as measured in pairs."""
+        """The results as bench.py writes them, marked as measured in pairs."""
         built = {}
         for side, windows in self.windows.items():
             built[side] = summary.build(windows, header, {"side": side}, False)
@@ -142,7 +142,7 @@ class Test:
 
 def judge(built: dict[str, dict], slowed: set[str],
           other: bool = False) -> tuple[list[str], bool]:
-    """What was found, in words, and whether the method holds; of another build it may be faster."""
+    """The verdict in words, and true if the method holds; another build may be faster."""
     same = two_results.differences(built["A"], built["B"])
     slow = two_results.differences(built["A"], built["S"])
     differ = [each.name for each in same
@@ -183,7 +183,7 @@ def execute(test: Test, options: argparse.Namespace) -> int:
     try:
         measure(test)
     except Stopped:
-        print("aa.py: ended by a signal; nothing is judged", file=sys.stderr)
+        print("aa.py: ended by a signal; no verdict", file=sys.stderr)
         return STATUS_STOPPED
     except GuestFailed as failed:
         print(f"aa.py: the guest failed: {failed}", file=sys.stderr)
@@ -208,13 +208,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="aa.py", description=__doc__, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--seed", type=int, default=1, metavar="N", help="which points are slowed (default 1)")
-    add("--boots", type=int, default=BOOTS, metavar="N", help=f"of each side (default {BOOTS})")
+    add("--seed", type=int, default=1, metavar="N",
+        help="seed that chooses the slowed points (default 1)")
+    add("--boots", type=int, default=BOOTS, metavar="N",
+        help=f"boots of each side (default {BOOTS})")
     add("--slow", type=int, default=SLOW_PERCENT, metavar="PCT",
         help=f"share of the time that S is stopped (default {SLOW_PERCENT})")
     add("--other", metavar="ELF", help="another build of the bench program, for B")
-    add("--out", type=Path, default=ROOT / "results" / "aa", metavar="DIR", help="(results/aa)")
-    add("--qemu", metavar="PATH", help="emulator, as for bench.py")
+    add("--out", type=Path, default=ROOT / "results" / "aa", metavar="DIR",
+        help="where the results go (default results/aa)")
+    add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")
     options = parser.parse_args(argv)
     target = Target("null", options.qemu)
     other = options.other or target.app

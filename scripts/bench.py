@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure polling, interrupts and hybrid on QEMU: a matrix of points, interleaved, repeated.
+"""Measure polling, interrupts and hybrid mode on QEMU, interleaved and repeated.
 
 Writes results.json (in fio's shape), results.csv and a table. Ctrl-C keeps what was measured.
 Exit status: 0 done, 1 an interrupt was missed or the guest failed, 2 usage, 130 ended by a signal.
@@ -34,7 +34,7 @@ COUNT_S = 8.0  # the four boots that count instructions, for the estimate only
 
 
 class Run:
-    """A run of a plan: what it measured so far, and how it ended."""
+    """A run of a plan: its windows so far, and its end."""
 
     def __init__(self, plan: Plan, target: Target, out: Path, found: saturation.Saturation,
                  old: resume.Resumed | None = None) -> None:
@@ -54,7 +54,7 @@ class Run:
         self.environment = {**old.environment, "resumed": now["date"]} if old else now
 
     def move_in(self) -> None:
-        """The first boot is complete: the older result gives way, what lay beside it is moved."""
+        """After the first complete boot: replace the older result and remove the other folder."""
         beside, self.folder = self.folder, self.out
         self.save(partial=True)
         for name in (result_file.JSON_NAME, result_file.CSV_NAME, resume.WINDOWS_NAME):
@@ -63,7 +63,7 @@ class Run:
             beside.rmdir()
 
     def measure(self) -> None:
-        """All boots that are left. What was measured is in `windows` however this ends."""
+        """Run the boots that are left; `windows` keeps the results, also after an exception."""
         done = {(window.boot, window.sweep) for window in self.windows}
         progress = Progress(self.plan, sys.stderr, self.windows)
         try:
@@ -81,7 +81,7 @@ class Run:
             progress.close()
 
     def count(self) -> None:
-        """Instructions, exactly, in a pass of their own; a failure loses only them."""
+        """Count instructions exactly, in a separate pass; a failure loses only this count."""
         print("counting instructions", file=sys.stderr, flush=True)
         try:
             compiler, rows = instructions.measure(self.target.qemu)
@@ -91,7 +91,7 @@ class Run:
         self.instructions = {"compiler": compiler, "rows": rows}
 
     def save(self, partial: bool) -> dict:
-        """Write the result as it stands."""
+        """Write the result so far."""
         plan = self.plan
         options = {
             "ioengine": "hartq", "direct": 1, "time_based": 1,
@@ -118,7 +118,7 @@ class Run:
 
 
 def shown(folder: Path) -> Path:
-    """A path as short as it can be said."""
+    """A path, relative to the current folder if it is inside."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
@@ -141,7 +141,7 @@ def report(result: dict, out: Path) -> int:
 
 
 def execute(run: Run, count: bool) -> int:
-    """Measure and report; a run that ends early reports what it has."""
+    """Measure and report; a run that ends early reports its windows so far."""
     status, why = STATUS_OK, ""
     try:
         run.measure()
@@ -168,7 +168,7 @@ def execute(run: Run, count: bool) -> int:
 
 
 def other_options(options: argparse.Namespace, known: Sequence[str]) -> list[str]:
-    """Options that were given and are none of the known ones."""
+    """The given options that are not among the known ones."""
     usual = vars(build_parser().parse_args([]))
     return [f"--{name.replace('_', '-')}" for name, value in vars(options).items()
             if name not in known and value != usual[name]]
@@ -204,7 +204,7 @@ def check_out(folder: Path) -> None:
         place = place.parent
     if not place.is_dir():
         raise UsageError(f"--out: {place} is not a folder")
-    # An older result is first kept, and the new one begun beside it.
+    # An older result stays until a boot is complete; the new one begins in another folder.
     for each in (place, place.parent)[: 1 + (place / result_file.JSON_NAME).exists()]:
         if not os.access(each, os.W_OK | os.X_OK):
             raise UsageError(f"--out: {each} cannot be written to by this user")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure Linux's nvme driver with fio in the same QEMU, boot by boot in turn with ours.
+"""Compare with Linux's nvme driver and fio on the same emulated machine, in paired boots.
 
 Writes results.json (ours), linux-*.json (fio's shape) and peers.json, prints ratios and goals.
 Ctrl-C keeps what was measured. Exit status: 0 done, 1 a guest failed or a package is missing,
@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="3 pairs of short windows: no statement, a look")
+    add("--quick", action="store_true", help="3 pairs of short windows: a look, no verdict")
     add("--boots", type=int, metavar="N",
         help=f"boot pairs, 1 to {BOOTS_MAX} (default {DEFAULT.boots}: 95 %% needs 6)")
     add("--backing", default="null", metavar="WHERE",
@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def make_plan(options: argparse.Namespace) -> PeerPlan:
-    """The plan that the command line asks for."""
+    """The plan that the command line describes."""
     plan = QUICK if options.quick else DEFAULT
     if options.boots is None:
         return plan
@@ -65,7 +65,7 @@ def make_plan(options: argparse.Namespace) -> PeerPlan:
 
 
 class Run:
-    """A run of a plan: what it measured so far."""
+    """A run of a plan: its results so far."""
 
     def __init__(self, plan: PeerPlan, target: Target, image: Path, linux: dict, out: Path) -> None:
         self.plan = plan
@@ -78,12 +78,12 @@ class Run:
         self.pairs = 0
         self.retries: list[dict] = []  # boots of Linux that were run again
         self.argv: dict[str, list[str]] = {}  # QEMU's command lines, ours and Linux's
-        self.faults: list[str] = []  # what our own windows tell of missed interrupts or errors
-        self.missed: list[str] = []  # interrupts missed, those too that QEMU lost
+        self.faults: list[str] = []  # missed interrupts and errors in our windows
+        self.missed: list[str] = []  # missed interrupts, including those that QEMU lost
         self.environment = environment.describe(target.qemu, [1], target.backing)
 
     def machine(self, folder: Path) -> linux_boot.LinuxMachine:
-        """Linux's machine: ours with messages, and more memory."""
+        """Linux's machine: ours with MSI-X and more memory."""
         ours = boot_machine(self.target, self.plan.ours(), self.plan.ours().sweeps[0], 0)
         kept = {each.name: getattr(ours, each.name) for each in dataclasses.fields(ours)}
         kept |= {
@@ -184,7 +184,7 @@ def report(run: Run, result: dict) -> None:
 
 
 def execute(run: Run) -> int:
-    """Measure and report; a run that ends early reports what it has."""
+    """Measure and report; a run that ends early reports its pairs so far."""
     status, why = STATUS_OK, ""
     try:
         run.measure()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Draw a result of bench.py as PNG and SVG and write its answer as a page. Needs no QEMU.
+"""Draw a result of bench.py as PNG and SVG and write its report. Needs no QEMU.
 
-Results of fio (--output-format=json or json+) from any machine can be laid over.
+Can draw results of fio (--output-format=json or json+) from any machine into the same pictures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ try:
     from report import axes, chart_data, charts, page
     from report.overlay import overlay
 except ImportError as missing:
-    # Whichever python3 comes first in the path: the distribution's is the one that has the modules.
+    # Another python3 may come first in the path: only the distribution's has the modules.
     if __name__ == "__main__" and sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON):
         clean = {name: value for name, value in os.environ.items() if name[:6] != "PYTHON"}
         os.execve(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv], clean)
@@ -34,21 +34,21 @@ except OSError as error:
     sys.exit(f"plot.py: {error} (hint: MPLCONFIGDIR=DIR names a folder for matplotlib)")
 
 OVERLAYS_MAX = 8
-PEERS = "peers/peers.json"  # what make bench-peers leaves in a result's folder
+PEERS = "peers/peers.json"  # made by make bench-peers in a result's folder
 EPILOG = f"""\
 examples:
   scripts/plot.py results/latest
   scripts/plot.py results/reference linux.json real-ssd.json
   fio --name=qd32 --rw=randread --bs=4k --direct=1 --iodepth=32 --ioengine=io_uring \\
       --filename=/dev/nvme0n1 --output-format=json+ --output=linux.json
-writes into DIR, as far as the result has data for it, as .png and .svg (peers: of DIR/peers):
+writes into DIR what the result has data for, as .png and .svg (peers: from DIR/peers):
   {", ".join(PICTURES)}
 and {ANSWER}, {REPORT}
 """
 
 
 def load_peers(folder: Path) -> dict:
-    """What make bench-peers has left in DIR/peers; empty without."""
+    """The comparison in DIR/peers; empty if there is none."""
     path = folder / PEERS
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

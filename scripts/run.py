@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Boot a hartq program on QEMU and pass on its console and how it ended.
+"""Boot a hartq program on QEMU, print its console and return its status.
 
-Exit status: 0 the guest succeeded, 1 it failed or said nothing, 2 usage, 124 time-out.
-machine.py writes QEMU's command line, guest.py runs it; other scripts may import both from here.
+Exit status: 0 the guest succeeded, 1 it failed or printed nothing, 2 usage, 124 time-out.
+qemu/machine.py writes QEMU's command line, qemu/guest.py runs it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from qemu.machine import IRQCHIPS, QEMU_OLDEST, Machine, find_app, parse_propert
 
 
 class ConsolePrinter:
-    """Prints the guest's lines; holds back the firmware's banner unless that is all there is."""
+    """Prints the guest's lines, without the firmware's banner unless nothing follows it."""
 
     FIRMWARE_LAST = "Boot HART MEDELEG"
 
@@ -42,7 +42,7 @@ class ConsolePrinter:
         print(line.text, flush=True)
 
     def close(self) -> None:
-        """Show what was held back if the firmware never came to its end."""
+        """Print the banner after all if the firmware did not finish."""
         for text in self._held or ():
             print(text)
         sys.stdout.flush()
@@ -56,7 +56,7 @@ examples:
   scripts/run.py nvme crc lba=0 count=131072 --backing disk:64m,aio=native
   scripts/run.py nvme read lba=0 count=8 --slots 1,5             two controllers on one line
   scripts/run.py nvme read lba=0 count=8 --nvme mdts=5,max_ioqpairs=2
-a second PCI device in front, a disk behind a bridge, a medium with errors:
+another PCI device before the controller, a disk behind a bridge, a backing with errors:
   ... --slots 2 --qemu-arg='-device virtio-rng-pci,addr=1'
   ... --no-disk --qemu-arg='-device pci-bridge,id=b,chassis_nr=1,addr=1' \\
                 --qemu-arg='-device nvme,serial=hartq,drive=disk0,bus=b,addr=2'
@@ -64,13 +64,13 @@ a second PCI device in front, a disk behind a bridge, a medium with errors:
 inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.sector=100,\\
 inject-error.0.errno=5' \\
                 --qemu-arg='-device nvme,serial=hartq,drive=bad'
-exit status: 0 the guest succeeded, 1 it failed or said nothing, 2 usage, 124 time-out,
+exit status: 0 the guest succeeded, 1 it failed or printed nothing, 2 usage, 124 time-out,
 128 + N ended by signal N
 """
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of scripts/run.py; what Machine has a field for is named as the field."""
+    """The command line of scripts/run.py; an option of Machine has the name of the field."""
     parser = argparse.ArgumentParser(
         prog="run.py", description="Boot build/APP.elf on QEMU virt with NVMe controllers.",
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
@@ -83,20 +83,20 @@ def build_parser() -> argparse.ArgumentParser:
     add("--memory", type=int, default=256, dest="memory_mib", metavar="MIB",
         help="guest memory in MiB (default 256)")
     add("--backing", default="null", metavar="WHERE",
-        help="null[:SIZE] reads nothing and drops writes (default, 1g); ram:SIZE host memory, "
-        "tmpfs:SIZE a file in /dev/shm, disk:SIZE a file in build/ past the page cache, each gone "
-        "at the end; FILE an image, written to. The last three take ,cache=none|writeback and "
-        ",aio=threads|native|io_uring (native wants cache=none). FILE is raw, and refused if it is "
-        "not, unless ,format= names what it is (qcow2, vmdk, ...); ,format=raw insists")
+        help="null[:SIZE]: no data, writes are dropped (default null:1g); ram:SIZE: host memory; "
+        "tmpfs:SIZE: a file in /dev/shm; disk:SIZE: a file in build/, past the page cache; these "
+        "are removed at the end; FILE: an image, which is written to. The last three accept "
+        ",cache=none|writeback and ,aio=threads|native|io_uring (native needs cache=none). FILE "
+        "must be raw, unless ,format= names its format (qcow2, vmdk, ...); ,format=raw forces raw")
     add("--controllers", default="auto", metavar="N",
-        help="NVMe controllers sharing the namespace (default auto: min(harts, 4) with wires, "
+        help="NVMe controllers that share the namespace (default auto: min(harts, 4) with wires, "
         "1 with the IMSIC)")
     add("--irqchip", default="plic", choices=tuple(IRQCHIPS),
-        help="interrupt controllers: plic, wires; aplic, wires of the advanced architecture, no "
-        "messages; imsic, messages (default plic)")
+        help="interrupt controllers: plic has wires; aplic has wires of the advanced interrupt "
+        "architecture, no messages; imsic has messages (default plic)")
     add("--sockets", type=int, default=1, metavar="N",
-        help="sockets (NUMA nodes), each with its part of the harts and of the memory and with "
-        "interrupt controllers of its own; PCI is wired to the last, the third at most (default 1)")
+        help="sockets (NUMA nodes); each has a part of the harts and of the memory, and its own "
+        "interrupt controllers; PCI is wired to the last of the first three (default 1)")
     add("--lba", type=int, default=512, dest="lba_bytes", metavar="BYTES",
         help="logical block size, 512 or 4096 (default 512)")
     add("--nvme", action="append", default=[], metavar="k=v,...",
@@ -107,7 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="PCI slot of each controller (default 1,2,3,...); on virt the interrupt line is the "
         "slot modulo 4")
     add("--no-disk", action="store_false", dest="attach",
-        help="attach no controller; the backing is block node `disk0` for --qemu-arg to use")
+        help="attach no controller; --qemu-arg can use the backing as block node `disk0`")
     add("--qemu", metavar="PATH",
         help="emulator (default $QEMU, else qemu-system-riscv64); "
         f"{'.'.join(map(str, QEMU_OLDEST))} or newer")
@@ -117,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="count instructions exactly: -icount shift=0, one host thread")
     add("--gdb", action="store_true", help="wait for a debugger on port 1234, without time-out")
     add("--timeout", type=float, default=60.0, dest="timeout_s", metavar="S",
-        help="seconds before QEMU is ended (default 60)")
+        help="seconds until QEMU is ended (default 60)")
     add("--firmware", action="store_true", help="show the firmware's banner too")
     add("--dry-run", action="store_true", help="print QEMU's command line and stop")
     return parser

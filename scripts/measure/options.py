@@ -1,4 +1,4 @@
-"""bench.py's command line, and the plan that it asks for."""
+"""bench.py's command line, and the plan made from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, OPEN_DEPTH, PRESET
                           WORKLOADS, Plan, Sweep, runnable)
 from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT, UsageError
 
-DESCRIPTION = "Measure polling, interrupts and hybrid on QEMU: points, interleaved, repeated."
+DESCRIPTION = "Measure polling, interrupts and hybrid mode on QEMU, interleaved and repeated."
 REPETITIONS_MAX = 1000
 EPILOG = """\
 examples:
@@ -22,13 +22,13 @@ examples:
   scripts/bench.py --rw randwrite --backing ram:256m --iodepth 1,32 --bs 4k,128k
   scripts/bench.py --harts 1,2,4,8 --iodepth 32 --batch 32 --delivery per-hart,shared,msix
   scripts/bench.py --rate-iops 10%,50%,80% --rate-process poisson
-media with a latency of their own: a file in memory and one on disk, behind QEMU's worker threads
+backings with a latency: a file in memory and one on disk, served by QEMU's worker threads
   scripts/bench.py --backing tmpfs:256m --iodepth 1,4,32,128 --out results/tmpfs
   scripts/bench.py --backing disk:256m --iodepth 1,4,32,128 --out results/disk
-Options that fio has are known by its names too, as are its units: runtime=1h, bs=4k.
-A list option replaces that list of the preset. --batch 0 is the whole depth behind one doorbell.
-In an open loop (--rate-iops) requests are due at times that do not depend on completions, latency
-counts from when they were due, and --iodepth is the most that can be in flight.
+Options of fio keep fio's names and units: runtime=1h, bs=4k.
+A list option replaces that list of the preset. --batch 0 rings once for the whole depth.
+In an open loop (--rate-iops) requests are due at times that do not depend on completions. Latency
+counts from the due time, and --iodepth bounds the requests in flight.
 """
 
 
@@ -39,48 +39,49 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--preset", choices=(*PRESETS, "instructions"), default="default",
-        help="which matrix (default: default); instructions counts them exactly instead")
+        help="which points to measure (default: default); instructions: only count instructions")
     add("--completion", type=listed(parse_word, "--completion", COMPLETIONS), metavar="M,...",
-        help=f"of {', '.join(COMPLETIONS)}; raw is the bare ring without the engine (not for "
-        "rw and randrw)")
+        help=f"modes, of {', '.join(COMPLETIONS)}; raw is the bare ring without the engine (not "
+        "for rw and randrw)")
     add("--iodepth", type=listed(parse_number, "--iodepth", 1, DEPTH_MAX), metavar="N,...",
         help=f"queue depths, 1 to {DEPTH_MAX}")
     add("--batch", "--iodepth_batch_submit", type=listed(parse_number, "--batch", 0, DEPTH_MAX),
-        metavar="N,...", help="commands behind one doorbell; 0 is the depth")
+        metavar="N,...", help="commands per doorbell; 0: the depth")
     add("--bs", type=listed(parse_block, "--bs"), metavar="SIZE,...",
         help="block sizes, such as 512,4k,1m")
     add("--rw", type=listed(parse_word, "--rw", WORKLOADS), metavar="W,...",
         help=f"of {', '.join(WORKLOADS)}")
     add("--harts", "--numjobs", type=listed(parse_number, "--harts", 1, HARTS_MAX), metavar="N,...",
-        help=f"harts that do I/O, 1 to {HARTS_MAX}; all but interrupts spin and need a core of the "
-        "host for each")
+        help=f"harts that do I/O, 1 to {HARTS_MAX}; each needs a core of the host, except with "
+        "interrupts")
     add("--delivery", type=listed(parse_word, "--delivery", DELIVERIES), metavar="D,...",
-        help=f"how interrupts reach the harts, of {', '.join(DELIVERIES)}: a controller and a line "
-        f"each, up to {PRIVATE_LINES} harts; one line for all of 2 and more harts; messages "
+        help=f"how interrupts reach the harts: per-hart, a controller and a line each, up to "
+        f"{PRIVATE_LINES} harts; shared, one line for 2 harts or more; msix, messages "
         f"(default {DELIVERIES[0]}; full measures each)")
     add("--rate-iops", "--rate_iops", type=listed(parse_rate, "--rate-iops"), metavar="N|P%,...",
         help="open loop: I/Os per second of each hart, or per cent of saturation for all harts "
-        f"together, which is measured first; queue depth {OPEN_DEPTH} unless --iodepth is given")
+        "together; saturation is measured first; queue depth "
+        f"{OPEN_DEPTH} unless --iodepth is given")
     add("--rate-process", "--rate_process", choices=PROCESSES,
-        help=f"how they are spread in time (default {PROCESSES[0]}; with --rate-iops)")
+        help=f"how arrivals are spread in time (default {PROCESSES[0]}; with --rate-iops)")
     add("--backing", default="null", metavar="WHERE",
         help="null[:SIZE], ram:SIZE, tmpfs:SIZE (a file in /dev/shm), disk:SIZE (a file in build/, "
-        "cache=none), or FILE: an image, which is written to; the last three take "
-        ",cache=none|writeback and ,aio=threads|native|io_uring, FILE ,format=raw|qcow2|... "
-        "(default null)")
+        "cache=none), or FILE: an image, which is written to; the last three accept "
+        ",cache=none|writeback and ,aio=threads|native|io_uring; FILE accepts "
+        ",format=raw|qcow2|... (default null)")
     add("--repetitions", type=int, metavar="N",
-        help="measured windows per point, all boots together")
+        help="measured windows per point, over all boots")
     add("--boots", type=int, metavar="N", help="boots that share the repetitions")
     add("--runtime", type=lambda text: parse_time_ms(text, "--runtime"), metavar="TIME",
         help="length of a window, such as 500ms, 2s, 1h; 2 is 2s")
     add("--ramp-time", "--ramp_time", type=lambda text: parse_time_ms(text, "--ramp-time", 0),
-        metavar="TIME", help="before each window, unmeasured")
+        metavar="TIME", help="unmeasured time before each window")
     add("--out", type=Path, default=ROOT / "results" / "latest", metavar="DIR",
         help="where the result goes (default results/latest)")
-    add("--resume", action="store_true", help="go on with the run in --out that was ended early")
+    add("--resume", action="store_true", help="continue the run in --out that was ended early")
     add("--compare", nargs=2, type=Path, metavar=("A", "B"),
-        help="two results: B over A with intervals, point by point; exit status 1 if B takes more "
-        "instructions")
+        help="print the ratios of two results, B over A, with intervals; exit status 1 if B takes "
+        "more instructions")
     add("--no-instructions", action="store_true", help="do not count instructions at the end")
     add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")
     add("--dry-run", action="store_true", help="print the plan and stop")
@@ -102,7 +103,7 @@ def chosen_sweeps(options: argparse.Namespace) -> tuple[Sweep, ...]:
 
 
 def make_plan(options: argparse.Namespace) -> Plan:
-    """The plan that the command line asks for; a load in per cent is still that."""
+    """The plan that the command line describes; loads in per cent stay in per cent."""
     preset = PRESETS[options.preset]
     given = {
         "repetitions": options.repetitions, "boots": options.boots, "runtime_ms": options.runtime,
