@@ -127,6 +127,8 @@ HOST_TESTS_$(1) := $$(addprefix build/host/$(1)/,$$(UNIT_TESTS))
 endef
 $(foreach cc,$(HOST_CCS),$(eval $(call host_build,$(cc),$(cc),-O1 $(SANITIZE))))
 $(eval $(call host_build,coverage,gcc,-O0 --coverage))
+# For tests/mutate: without what differs between builds of the same code.
+$(eval $(call host_build,mutant,gcc,-O2 -g0))
 $(eval $(call host_build,sim,$(firstword $(HOST_CCS)),-O2 $(SANITIZE)))
 HOST_TESTS := $(foreach cc,$(HOST_CCS),$(HOST_TESTS_$(cc)))
 

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Seed bugs into the engine, one at a time, and see whether the tests notice.
 
-    tests/mutate/run.py               all of tests/mutate/mutants.toml
-    tests/mutate/run.py -k barrier    only those whose name matches
-    tests/mutate/run.py --check       only: does each still apply? (part of make check)
-    tests/mutate/run.py --list        the names
+    tests/mutate/run.py                  mutants.toml, and a sample made from the source
+    tests/mutate/run.py --generate 300   a larger sample; --seed N draws another one
+    tests/mutate/run.py -k barrier       only those whose name matches: `-k '^queue.c:'`
+    tests/mutate/run.py --check          only: does each of mutants.toml still apply?
+    tests/mutate/run.py --list           the names
 
 Each mutant is built in a copy of the tree below build/mutate/. The unit tests run first (GCC, both
 sanitizers), then the simulation for --seconds from seed 1; the first failure kills the mutant. The
-likeliest killers go first: who killed it last, who is named as the file, then the quickest. One
-that does not compile is an error of its description. Results go to build/mutate/results.json.
-Exit status 0 if at least --least percent were killed. The last line is `N killed, N survived`.
+likeliest killers go first: who killed it last, who is named as the file, then the quickest. A
+generated mutant that does not compile, or that compiles to the same object, is skipped. Results go
+to build/mutate/results.json. Exit status 0 if at least --least percent were killed. The last line
+is `N killed, N survived`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import argparse
 import collections
 import concurrent.futures
 import dataclasses
+import hashlib
 import json
 import queue
 import re
@@ -34,36 +37,31 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+import generate  # noqa: E402
 from cli import command  # noqa: E402
 from cli.errors import Failed  # noqa: E402
+from generate import Mutant  # noqa: E402
+
 MUTANTS = ROOT / "tests" / "mutate" / "mutants.toml"
 BUILD = ROOT / "build" / "mutate"
-COPIED = ("bench", "engine", "kernel", "platform", "tests", "Makefile")
+COPIED = ("bench", "engine", "platform", "runtime", "tests", "Makefile")
 COMPILER = "gcc"
 TEST_SECONDS_MAX = 60  # of the processor; a unit test takes one or two, the slowest fifteen
 WALL_SECONDS_MAX = 900  # for one that waits for ever
 ALONE = 4  # tests that are built one at a time, before all others at once
 LEAST_PERCENT = 90
-
-
-@dataclasses.dataclass(frozen=True)
-class Mutant:
-    """A bug: `find`, which stands once in `file`, becomes `put`."""
-
-    name: str
-    file: str
-    find: str
-    put: str
+SAMPLE = 100  # generated mutants
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What came of a mutant: who killed it, "" if nobody did; why it could not be made."""
+    """What came of a mutant: who killed it, "" if nobody did; why it is wrong, or none."""
 
     mutant: Mutant
     killer: str
     seconds: float
     wrong: str = ""
+    skipped: str = ""
 
 
 @dataclasses.dataclass
@@ -75,6 +73,7 @@ class Known:
         default_factory=collections.Counter
     )  # bugs in a file that a test has killed in this run
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)  # of each test
+    objects: dict[str, str] = dataclasses.field(default_factory=dict)  # of each file, unchanged
 
     def in_order(self, mutant: Mutant, tests: Sequence[str]) -> list[str]:
         """The tests, the likeliest killer first."""
@@ -95,6 +94,10 @@ class BadMutant(Failed):
     """A mutant that cannot be made."""
 
     status = 2
+
+
+class NoMutant(Exception):
+    """A generated mutant that is none."""
 
 
 def load() -> list[Mutant]:
@@ -183,7 +186,7 @@ def prepare(tree: Path, known: Known) -> None:
 def make(tree: Path, targets: Sequence[str]) -> str:
     """Build; what make says if it fails, else nothing."""
     answer = subprocess.run(
-        ["make", "-s", f"HOST_CCS={COMPILER}", *targets],
+        ["make", "-s", f"HOST_CCS={COMPILER}", "WARNINGS=-w", *targets],
         cwd=tree,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -193,13 +196,8 @@ def make(tree: Path, targets: Sequence[str]) -> str:
     return answer.stdout if answer.returncode else ""
 
 
-def limit_processor() -> None:
-    """In the child: the busy host does not count."""
-    resource.setrlimit(resource.RLIMIT_CPU, (TEST_SECONDS_MAX, TEST_SECONDS_MAX))
-
-
-def passes(command: Sequence[str], tree: Path) -> bool:
-    """Whether the command ends well and in time."""
+def passes(command: Sequence[str], tree: Path, seconds: int = TEST_SECONDS_MAX) -> bool:
+    """Whether the command ends well, within so many seconds of the processor."""
     try:
         answer = subprocess.run(
             command,
@@ -208,7 +206,7 @@ def passes(command: Sequence[str], tree: Path) -> bool:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             timeout=WALL_SECONDS_MAX,
-            preexec_fn=limit_processor,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds)),
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -221,6 +219,15 @@ def simulate(tree: Path, seconds: int) -> bool:
     return passes(["./build/sim", "--seed", "1", "--seconds", str(seconds)], tree)
 
 
+def hash_objects(tree: Path, file: str) -> str:
+    """What the file compiles to; a header, by the engine's files. Raises NoMutant."""
+    sources = [Path(file)] if file.endswith(".c") else sorted(Path("engine").glob("*.c"))
+    objects = [f"build/host/mutant/{source.with_suffix('.o')}" for source in sources]
+    if make(tree, objects):
+        raise NoMutant("does not compile")
+    return hashlib.sha256(b"".join((tree / name).read_bytes() for name in objects)).hexdigest()
+
+
 def find_killer(mutant: Mutant, tree: Path, known: Known, sim_seconds: int) -> str:
     """The first test that fails. Raises BadMutant if the tree does not compile."""
     tests = known.in_order(mutant, unit_tests(tree))
@@ -229,7 +236,8 @@ def find_killer(mutant: Mutant, tree: Path, known: Known, sim_seconds: int) -> s
         if output:
             raise BadMutant(f"does not compile:\n{output}")
         for test in batch:
-            if test != "build/sim" and not passes([f"./{test}"], tree):
+            limit = min(TEST_SECONDS_MAX, 5 + 4 * int(known.seconds.get(test, TEST_SECONDS_MAX)))
+            if test != "build/sim" and not passes([f"./{test}"], tree, limit):
                 return Path(test).name
     return "" if simulate(tree, sim_seconds) else "sim"
 
@@ -238,10 +246,14 @@ def judge(mutant: Mutant, trees: queue.Queue[Path], known: Known, sim_seconds: i
     """One mutant in one of the trees, which is as before afterwards."""
     tree = trees.get()
     begin = time.monotonic()
-    killer = wrong = ""
+    killer = wrong = skipped = ""
     try:
+        if mutant.generated and mutant.file not in known.objects:
+            known.objects[mutant.file] = hash_objects(tree, mutant.file)
         before = apply(mutant, tree)
         try:
+            if mutant.generated and hash_objects(tree, mutant.file) == known.objects[mutant.file]:
+                raise NoMutant("compiles to the same object")
             killer = find_killer(mutant, tree, known, sim_seconds)
             known.killers[mutant.name] = killer
             known.by_file[mutant.file, killer] += 1
@@ -249,9 +261,11 @@ def judge(mutant: Mutant, trees: queue.Queue[Path], known: Known, sim_seconds: i
             (tree / mutant.file).write_text(before)
     except BadMutant as error:
         wrong = str(error)
+    except NoMutant as reason:
+        skipped = str(reason)
     finally:
         trees.put(tree)
-    return Verdict(mutant, killer, time.monotonic() - begin, wrong)
+    return Verdict(mutant, killer, time.monotonic() - begin, wrong, skipped)
 
 
 def run_all(mutants: Sequence[Mutant], jobs: int, sim_seconds: int) -> list[Verdict]:
@@ -270,7 +284,7 @@ def run_all(mutants: Sequence[Mutant], jobs: int, sim_seconds: int) -> list[Verd
                 verdict = done.result()
                 verdicts.append(verdict)
                 what = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
-                what = verdict.wrong or what
+                what = verdict.wrong or verdict.skipped or what
                 print(
                     f"[{len(verdicts):3}/{len(mutants)}]  {verdict.mutant.name:32} "
                     f"{verdict.seconds:5.1f} s  {what}",
@@ -311,33 +325,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-k", metavar="PATTERN", default="", help="only names that match")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--check", action="store_true", help="only see whether each still applies")
+    parser.add_argument(
+        "--generate", type=int, metavar="N", default=SAMPLE, help="size of the sample (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the generated ones (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="trees at work side by side (2)")
     parser.add_argument("--seconds", type=int, default=5, help="of simulation per mutant (5)")
     parser.add_argument(
         "--least", type=int, default=LEAST_PERCENT, help="percent to be killed (%(default)s)"
     )
     options = parser.parse_args(argv)
-    if options.jobs < 1 or options.seconds < 1:
-        parser.error("--jobs and --seconds: at least 1")
+    if options.jobs < 1 or options.seconds < 1 or options.generate < 0:
+        parser.error("--jobs and --seconds: at least 1; --generate: at least 0")
     mutants = [mutant for mutant in load() if re.search(options.k, mutant.name)]
+    if options.check:
+        return check(mutants)
+    mutants += generate.draw(ROOT, options.generate, options.seed, options.k)
     if not mutants:
         parser.error(f"-k {options.k}: no name matches; --list prints them")
     if options.list:
         print("\n".join(mutant.name for mutant in mutants))
         return 0
-    if options.check:
-        return check(mutants)
     verdicts = run_all(mutants, options.jobs, options.seconds)
     wrong = [verdict.mutant.name for verdict in verdicts if verdict.wrong]
     if wrong:
         print(f"mutate: cannot be made: {', '.join(wrong)}", file=sys.stderr)
         return 2
+    verdicts = [verdict for verdict in verdicts if not verdict.skipped]
     write_results(verdicts)
     killed = sum(bool(verdict.killer) for verdict in verdicts)
     for verdict in verdicts:
         if not verdict.killer:
-            print(f"survived: {verdict.mutant.name} ({verdict.mutant.file})")
-    print(f"{killed * 100 / len(verdicts):.1f} % killed, at least {options.least} % wanted")
+            print(f"survived: {verdict.mutant.name} ({verdict.mutant.file})\n{verdict.mutant.put}")
+    print(f"{killed * 100 / max(len(verdicts), 1):.1f} % killed, at least {options.least} % wanted")
     print(f"{killed} killed, {len(verdicts) - killed} survived")
     return 0 if killed * 100 >= options.least * len(verdicts) else 1
 
