@@ -121,8 +121,8 @@ const char *nvme_event_text(enum nvme_event_kind kind)
         [NVME_EVENT_PAGE_SIZE] = "memory page too large: of the device, of the port",
         [NVME_EVENT_LINE_REPAIRED] = "stuck interrupt line freed: redundant doorbells",
         [NVME_EVENT_LINE_STUCK] = "interrupt line stuck, queues poll: doorbells tried",
-        [NVME_EVENT_INTERRUPT_STORM] = "interrupt storm, source masked, queues poll for a while: "
-                                       "empty interrupts, storms so far",
+        [NVME_EVENT_INTERRUPT_STORM] =
+            "interrupt storm, source masked, queues poll: empty interrupts, storms so far",
         [NVME_EVENT_STORM_OVER] = "interrupt storm over, source open again: storms so far",
         [NVME_EVENT_ADMIN_FAILED] = "admin command refused: opcode, status",
         [NVME_EVENT_COMMAND_TIMEOUT] = "command timed out: command id, deadline in ms",
