@@ -12,6 +12,7 @@ Exit status: 0 the method holds, 1 it does not or a guest failed, 2 usage, 130 e
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -23,14 +24,14 @@ from pathlib import Path
 
 from analysis import summary, two_results
 from cli import command
-from cli.signals import Stopped, heed_signals
+from cli.signals import heed_signals
 from measure import environment
 from measure.plan import Plan, Sweep, runnable
-from measure.windows import GuestFailed, Target, Window, run_boot
+from measure.windows import Target, Window, run_boot
 from qemu.machine import ROOT, UsageError, find_app
 from results import result_file
 
-STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
+STATUS_OK, STATUS_FAILED = 0, 1
 MODES = ("poll", "irq", "hybrid")
 DEPTHS = (1, 4, 16, 32, 64, 128)
 RAW = ("raw",)  # shows the host's speed; never slowed
@@ -63,13 +64,11 @@ class Brake:
         self._thread.start()
 
     def _work(self, pid: int) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             while not self._over.wait(PERIOD_S - self._stop_s):
                 os.kill(pid, signal.SIGSTOP)
                 time.sleep(self._stop_s)
                 os.kill(pid, signal.SIGCONT)
-        except ProcessLookupError:
-            return
 
     def release(self) -> None:
         """Let QEMU run."""
@@ -107,96 +106,86 @@ class Test:
         self.slowed = slowed
         self.brake = Brake(percent)
         self.windows: dict[str, list[Window]] = {side: [] for side in SIDES}
-        self.names: set[str] = set()  # of the slowed points
-        self.pair = f"{time.time_ns():x}"
+
+    def is_slowed(self, sweep: int, point: int) -> bool:
+        """Whether S is stopped there; `sweep` is a place in the plan, `point` one in the guest."""
+        return point // len(self.plan.sweeps[sweep].completion) in self.slowed[sweep]
+
+    def names(self) -> set[str]:
+        """The slowed points."""
+        return {window.record["jobname"] for window in self.windows["S"]
+                if self.is_slowed(window.sweep, window.record["point"])}
 
     def run_boot(self, side: str, boot: int) -> None:
         """One boot of each sweep."""
-        for sweep, chosen in zip(self.plan.sweeps, self.slowed):
+        for number, sweep in enumerate(self.plan.sweeps):
 
-            def is_slowed(point: int, sweep: Sweep = sweep, chosen: set[int] = chosen) -> bool:
-                return point // len(sweep.completion) in chosen
-
-            def edge(pid: int, begins: bool, point: int, is_slowed=is_slowed) -> None:
+            def edge(pid: int, begins: bool, point: int, number: int = number) -> None:
                 self.brake.release()
-                if begins and side == "S" and is_slowed(point):
+                if begins and side == "S" and self.is_slowed(number, point):
                     self.brake.press(pid)
 
-            windows = self.windows[side]
-            before = len(windows)
             try:
-                run_boot(self.targets[side], self.plan, sweep, boot, windows, on_edge=edge)
+                run_boot(self.targets[side], self.plan, sweep, boot, self.windows[side],
+                         on_edge=edge)
             finally:
                 self.brake.release()
-            self.names |= {each.record["jobname"] for each in windows[before:]
-                           if is_slowed(each.record["point"])}
+
+    def measure(self) -> None:
+        """All boots of all sides."""
+        begin_s = time.monotonic()
+        for boot in range(self.plan.boots):
+            for side in order_of_boot(boot):
+                self.run_boot(side, boot)
+            left_s = (time.monotonic() - begin_s) / (boot + 1) * (self.plan.boots - boot - 1)
+            print(f"boot {boot + 1}/{self.plan.boots} of A, B and S, about {left_s:.0f} s left",
+                  file=sys.stderr, flush=True)
 
     def results(self, header: dict) -> dict[str, dict]:
         """The results as bench.py writes them, marked as measured in pairs."""
-        built = {}
-        for side, windows in self.windows.items():
-            built[side] = summary.build(windows, header, {"side": side}, False)
-            built[side]["pair"] = self.pair
-        return built
+        pair = f"{time.time_ns():x}"
+        return {side: {**summary.build(windows, header, {"side": side}, False), "pair": pair}
+                for side, windows in self.windows.items()}
 
 
 def judge(built: dict[str, dict], slowed: set[str],
           other: bool = False) -> tuple[list[str], bool]:
     """The verdict in words, and true if the method holds; another build may be faster."""
-    same = two_results.differences(built["A"], built["B"])
-    slow = two_results.differences(built["A"], built["S"])
+    same, slow = (two_results.differences(built["A"], built[side]) for side in "BS")
     differ = [each.name for each in same
               if (each.iops.verdict() < 0 if other else each.iops.verdict())]
-    said, what = ("another", "are slower") if other else ("the same", "differ")
-    found = [each for each in slow if each.name in slowed and each.iops.verdict() < 0]
+    found = [each.name for each in slow if each.name in slowed and each.iops.verdict() < 0]
     false = [each.name for each in slow if each.name not in slowed and each.iops.verdict()]
     others = len(slow) - len(slowed)
     alike = len(differ) <= DIFFER_MOST * len(same)
     seen = (len(found) >= FOUND_LEAST * len(slowed)
             and len(false) <= max(1, DIFFER_MOST * others))
-    words = [
-        f"{'ok  ' if alike else 'FAIL'} A against B, {said} build: {len(differ)} of {len(same)} "
-        f"points {what}, at most {100 * DIFFER_MOST:g} % may"
-        + (f" ({', '.join(differ)})" if differ else ""),
-        f"{'ok  ' if seen else 'FAIL'} A against S: {len(found)} of {len(slowed)} slowed points "
-        f"found, at least {100 * FOUND_LEAST:g} % must be; {len(false)} of {others} others differ"
-        + (f" ({', '.join(false)})" if false else ""),
-    ]
-    return words, alike and seen
+    said, what = ("another", "are slower") if other else ("the same", "differ")
 
+    def line(holds: bool, text: str, names: list[str]) -> str:
+        return f"{'ok  ' if holds else 'FAIL'} {text}" + (f" ({', '.join(names)})" if names else "")
 
-def measure(test: Test) -> None:
-    """All boots of all sides."""
-    begin_s = time.monotonic()
-    for boot in range(test.plan.boots):
-        for side in order_of_boot(boot):
-            test.run_boot(side, boot)
-        done_s = time.monotonic() - begin_s
-        left_s = done_s / (boot + 1) * (test.plan.boots - boot - 1)
-        print(f"boot {boot + 1}/{test.plan.boots} of A, B and S, about {left_s:.0f} s left",
-              file=sys.stderr, flush=True)
+    return [
+        line(alike, f"A against B, {said} build: {len(differ)} of {len(same)} points {what}, at "
+             f"most {100 * DIFFER_MOST:g} % may", differ),
+        line(seen, f"A against S: {len(found)} of {len(slowed)} slowed points found, at least "
+             f"{100 * FOUND_LEAST:g} % must be; {len(false)} of {others} others differ", false),
+    ], alike and seen
 
 
 def execute(test: Test, options: argparse.Namespace) -> int:
     """Measure, save, judge."""
     header = environment.describe(test.targets["A"].qemu, [1], test.targets["A"].backing)
-    try:
-        measure(test)
-    except Stopped:
-        print("aa.py: ended by a signal; no verdict", file=sys.stderr)
-        return STATUS_STOPPED
-    except GuestFailed as failed:
-        print(f"aa.py: the guest failed: {failed}", file=sys.stderr)
-        return STATUS_FAILED
+    test.measure()
     header["opensbi"] = test.windows["A"][0].firmware
-    built = test.results(header)
+    built, names = test.results(header), test.names()
     for side, result in built.items():
         result_file.save(result, options.out / side)
     for title, side in (("B / A", "B"), (f"S / A, slowed by {options.slow} % where marked *", "S")):
         print(f"\n{title}: median and interval of {test.plan.boots} pairs of boots")
         for each in two_results.differences(built["A"], built[side]):
-            print("*" if side == "S" and each.name in test.names else " ", each)
-    words, holds = judge(built, test.names, bool(options.other))
+            print("*" if side == "S" and each.name in names else " ", each)
+    words, holds = judge(built, names, bool(options.other))
     print("", *words, f"seed {options.seed}; written: A, B and S in {options.out.name}", sep="\n")
     return STATUS_OK if holds else STATUS_FAILED
 

@@ -35,7 +35,7 @@ class Goal:
         """One of VERDICTS."""
         return self.ratio.meets(self.least)
 
-    def line(self) -> str:
+    def __str__(self) -> str:
         """In words."""
         return (f"{self.verdict()}: {self.kind} {self.ratio}, goal {self.least:.2f}, at queue "
                 f"depth {self.depth}, {self.where}")
@@ -59,7 +59,7 @@ def lines(result: dict) -> list[str]:
             told.append(f"{kind}, goal {least:.2f}, {len(found)} points: {counts}")
             told += _misses(found)
         else:
-            told.append(found[0].line())
+            told.append(str(found[0]))
     return told
 
 

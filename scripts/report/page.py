@@ -23,42 +23,24 @@ PAGES = jinja2.Environment(
     keep_trailing_newline=True, undefined=jinja2.StrictUndefined,
     autoescape=jinja2.select_autoescape(["html.j2"]),
 )
+PAGES.globals |= {"answer": answer, "goals": goals, "noise": host_noise, "points": tables,
+                  "header": header, "about": PICTURES}
 
 
-def _pictures(folder: Path | None) -> dict[str, str]:
+def _pictures(folder: Path) -> dict[str, str]:
     """Those that were drawn into the folder, as base64."""
-    paths = {name: folder / f"{name}.png" for name in PICTURES} if folder else {}
-    return {
-        name: base64.b64encode(path.read_bytes()).decode()
-        for name, path in paths.items()
-        if path.exists()
-    }
+    paths = {name: folder / f"{name}.png" for name in PICTURES}
+    return {name: base64.b64encode(path.read_bytes()).decode()
+            for name, path in paths.items() if path.exists()}
 
 
 def render(name: str, result: dict, peers: dict, folder: Path | None = None) -> str:
     """report.html or answer.md; `peers` is peers.json or empty, pictures come from `folder`."""
     rows = peers.get("comparisons", [])
-    main = tables.of_main_series(result)
     return PAGES.get_template(f"{name}.j2").render(
-        main=next(iter(all_series(result)), "no closed loop was measured"),
-        warnings=host_noise.warnings(result),
-        partial=result.get("partial"),
-        legend=answer.LEGEND,
-        not_measured=answer.NOT_MEASURED,
-        questions=answer.questions(result),
-        rest=answer.rest(result),
-        peers=peers,
+        result=result, peers=peers, pictures=_pictures(folder) if folder else {},
+        workload=next(iter(all_series(result)), "no closed loop was measured"),
+        main=tables.of_main_series(result),
         comparisons=answer.Table(linux_tables.HEAD, [linux_tables.cells(row) for row in rows]),
         times=answer.Table(linux_tables.TIME_HEAD, linux_tables.time_rows(rows),
-                           linux_tables.TIME_CAPTION),
-        pictures=_pictures(folder),
-        about=PICTURES,
-        goals=[*goals.lines(result), *goals.missed_lines(result)],
-        every_goal=[goal.line() for goal in goals.all_goals(result)],
-        notes=answer.notes(result),
-        points="\n".join(tables.table(result)),
-        main_points="\n".join(tables.table(main)),
-        count=len(result["jobs"]),
-        left=len(result["jobs"]) - len(main["jobs"]),
-        header=header(result["environment"]),
-    )
+                           linux_tables.TIME_CAPTION))

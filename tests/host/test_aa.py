@@ -55,7 +55,7 @@ class Judge(unittest.TestCase):
         self.assertIn("12 of 12 slowed points found", words[1])
 
     def test_builds_that_differ(self) -> None:
-        for host, shift in ((1.0, 0.85), (0.9, 0.85), (0.9, 1.0)):
+        for host, shift in ((1.0, 0.85), (1.0, 1.2), (0.9, 0.85), (0.9, 1.0)):
             words, holds = aa.judge(*sides(0.8, 0.02, shift=shift, host=host))
             self.assertFalse(holds)
             self.assertEqual([word[:4] for word in words], ["FAIL", "ok  "])
