@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
+from typing import NamedTuple
 
 from measure.modes import NAMES
 
 MODE_NAMES = NAMES
+
+
+class Place(NamedTuple):
+    """What a job is of but mode and delivery."""
+
+    rw: str
+    bs: int
+    depth: int
+    batch: int
+    harts: int
+
+    def __str__(self) -> str:
+        return (f"{size_text(self.bs)} {self.rw}, queue depth {self.depth}, batch {self.batch}, "
+                f"{harts_text(self.harts)}")
+
+
+def place(job: dict) -> Place:
+    """Where a job stands."""
+    options, mine = job["job options"], job["hartq"]
+    return Place(
+        options["rw"], int(options["bs"]), int(options["iodepth"]), mine["batch"], mine["harts"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,17 +47,19 @@ class Series:
 
     def workload(self) -> str:
         """All but how interrupts are delivered."""
-        return f"{size_text(self.bs)} {self.rw}, {self._harts()}, {self._batch()}"
+        return f"{size_text(self.bs)} {self.rw}, {harts_text(self.harts)}, {self._batch()}"
 
     def way(self) -> str:
         """All but what is read or written."""
-        return f"{self._batch()}, {self._harts()}, {self.delivery}"
-
-    def _harts(self) -> str:
-        return f"{self.harts} hart{'s' if self.harts > 1 else ''}"
+        return f"{self._batch()}, {harts_text(self.harts)}, {self.delivery}"
 
     def _batch(self) -> str:
         return f"batch {self.batch}" if self.batch else "batch = depth"
+
+
+def harts_text(harts: int) -> str:
+    """`1 hart`, `2 harts`."""
+    return f"{harts} hart{'s' if harts > 1 else ''}"
 
 
 MAIN = ("randread", 4096)  # rw, bs of the question
@@ -55,19 +80,21 @@ def all_series(result: dict) -> dict[Series, Modes]:
     A batch that equals its depth belongs to `batch = depth`, but for depth 1.
     """
     found: dict[Series, Modes] = {}
-    for job in result["jobs"]:
-        options, mine = job["job options"], job.get("hartq")
-        if not mine or mine.get("rate_iops"):
-            continue
-        depth, batch = int(options["iodepth"]), mine["batch"]
-        kind = 0 if batch == depth > 1 else batch
-        series = Series(options["rw"], int(options["bs"]), mine["harts"], kind, mine["delivery"])
-        modes = found.setdefault(series, {})
-        modes.setdefault(mine["completion"], {})[depth] = job
+    for job in closed_jobs(result):
+        at, mine = place(job), job["hartq"]
+        batch = 0 if at.batch == at.depth > 1 else at.batch
+        modes = found.setdefault(Series(at.rw, at.bs, at.harts, batch, mine["delivery"]), {})
+        modes.setdefault(mine["completion"], {})[at.depth] = job
     order = sorted(found, key=lambda f: -len({d for m in found[f].values() for d in m}))
     return {
         series: {mode: dict(sorted(depths.items())) for mode, depths in found[series].items()}
         for series in order}
+
+
+def closed_jobs(result: dict, but: Collection[str] = ()) -> list[dict]:
+    """The jobs of ours that kept their queue full, without those of some modes."""
+    return [job for job in result["jobs"] if (mine := job.get("hartq"))
+            and not mine.get("rate_iops") and mine["completion"] not in but]
 
 
 def open_jobs(result: dict) -> list[dict]:
@@ -77,12 +104,9 @@ def open_jobs(result: dict) -> list[dict]:
 
 def saturation_of(result: dict, job: dict) -> float | None:
     """What an open-loop job's load is a share of, if it was measured."""
-    options, batch = job["job options"], job["hartq"]["batch"]
-    wanted = (options["rw"], int(options["bs"]), int(options["iodepth"]), batch)
-    for each in result.get("saturation", []):
-        if (each["rw"], each["bs"], each["iodepth"], each["batch"]) == wanted:
-            return each["iops"]
-    return None
+    found = {(each["rw"], each["bs"], each["iodepth"], each["batch"]): each["iops"]
+             for each in result.get("saturation", [])}
+    return found.get(place(job)[:4])
 
 
 def share_of_saturation(result: dict, job: dict) -> float | None:

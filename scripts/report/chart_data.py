@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import NamedTuple
 
 from analysis import metrics
 from analysis.intervals import Estimate, paired_ratio
-from analysis.series import all_series, open_jobs, share_of_saturation, size_text
+from analysis.series import Place, all_series, closed_jobs, harts_text, open_jobs, place
+from analysis.series import share_of_saturation, size_text
 from report.looks import MODE_ORDER, REFERENCES, Line, Look, Point, look_of, other_look
 from report.pictures import backing_text
 from results import histogram
@@ -20,6 +20,8 @@ from results.result_file import main_side
 PANEL_DEPTHS = (1, 32, 128)
 COST_POINTS = ((1, 1), (32, 32))  # depth, batch: those that `make instructions` counts
 PARTS = ("submit", "reap", "interrupt")
+EVENTS = {"submission doorbells": "sq_doorbells_per_io",
+          "completion doorbells": "cq_doorbells_per_io", "interrupts": "interrupts_per_io"}
 USUAL_DEPTH, USUAL_BS = 32, 4096  # of the pictures over time and block size, or the nearest
 
 
@@ -30,43 +32,6 @@ class Source:
     result: dict
     overlays: Sequence[Line] = ()  # other programs' results
     peers: dict = dataclasses.field(default_factory=dict)  # peers.json
-
-
-class Place(NamedTuple):
-    """What a job is of but mode and delivery."""
-
-    rw: str
-    bs: int
-    depth: int
-    batch: int
-    harts: int
-
-    def __str__(self) -> str:
-        return (f"{size_text(self.bs)} {self.rw}, queue depth {self.depth}, batch {self.batch}, "
-                f"{harts_text(self.harts)}")
-
-
-def place(job: dict) -> Place:
-    """Where a job stands."""
-    options, mine = job["job options"], job["hartq"]
-    return Place(
-        options["rw"], int(options["bs"]), int(options["iodepth"]), mine["batch"], mine["harts"]
-    )
-
-
-def harts_text(harts: int) -> str:
-    """`1 hart`, `2 harts`."""
-    return f"{harts} hart{'s' if harts > 1 else ''}"
-
-
-def closed_jobs(result: dict) -> list[dict]:
-    """The jobs of ours that kept their queue full."""
-    return [j for j in result["jobs"] if j.get("hartq") and not j["hartq"].get("rate_iops")]
-
-
-def modes_only(jobs: Iterable[dict]) -> list[dict]:
-    """Without the reference lines."""
-    return [job for job in jobs if job["hartq"]["completion"] not in REFERENCES]
 
 
 def widest(
@@ -92,15 +57,17 @@ def cumulative(bins: histogram.Bins) -> tuple[tuple[float, float], ...]:
 
 def latency_curve(side: dict) -> tuple[tuple[float, float], ...]:
     """From the buckets where there are any, else from the percentiles that fio printed."""
-    latencies = [side[name] for name in ("lat_ns", "clat_ns") if name in side]
-    for each in latencies:
-        if each.get("bins"):
-            return cumulative(histogram.merge([each["bins"]]))
-    for each in latencies:
-        if found := each.get("percentile"):
-            pairs = sorted((float(percent) / 100, ns / 1000) for percent, ns in found.items())
-            return tuple(pair for pair in pairs if pair[0] < 1.0)
-    return ()
+    told = {kind: found for name in ("clat_ns", "lat_ns") for kind in ("bins", "percentile")
+            if (found := side.get(name, {}).get(kind))}
+    if "bins" in told:
+        return cumulative(histogram.merge([told["bins"]]))
+    pairs = sorted((float(p) / 100, ns / 1000) for p, ns in told.get("percentile", {}).items())
+    return tuple(pair for pair in pairs if pair[0] < 1.0)
+
+
+def job_look(job: dict) -> Look:
+    """How a job of ours is drawn."""
+    return look_of(job["hartq"]["completion"], job["hartq"]["delivery"])
 
 
 def our_point(at: int, job: dict) -> Point:
@@ -116,7 +83,7 @@ def lines_of(jobs: Iterable[dict], at: Callable[[Place], int]) -> list[Line]:
     points: dict[tuple[str, Look], dict[int, Point]] = {}
     for job in jobs:
         mode, where = job["hartq"]["completion"], at(place(job))
-        line = points.setdefault((mode, look_of(mode, job["hartq"]["delivery"])), {})
+        line = points.setdefault((mode, job_look(job)), {})
         if where not in line:
             line[where] = our_point(where, job)
     made = [
@@ -177,7 +144,7 @@ def cpu(source: Source) -> tuple[str, list[Line]]:
 
 def scaling(source: Source) -> tuple[str, tuple[list[Line], int] | None]:
     """IOPS over harts of the workload that has most hart counts, and the host's cores."""
-    jobs = [j for j in closed_jobs(source.result) if j["hartq"]["completion"] != "loopback"]
+    jobs = closed_jobs(source.result, ("loopback",))
     jobs.sort(key=lambda job: place(job)[:4], reverse=True)
     jobs = widest(jobs, lambda job: place(job)[:4], lambda job: place(job).harts)
     if len({place(job).harts for job in jobs}) < 2:
@@ -221,12 +188,9 @@ def heat_cell(jobs: list[dict]) -> HeatCell | None:
 
 def heatmap(source: Source) -> tuple[str, list[HeatCell]]:
     """A cell for each depth and batch; none unless both vary."""
-
-    def same(job: dict) -> Hashable:
-        at = place(job)
-        return at.rw, at.bs, at.harts, job["hartq"]["delivery"]
-
-    jobs = widest(modes_only(closed_jobs(source.result)), same, lambda job: place(job)[2:4])
+    jobs = widest(closed_jobs(source.result, REFERENCES),
+                  lambda job: (place(job)._replace(depth=0, batch=0), job["hartq"]["delivery"]),
+                  lambda job: place(job)[2:4])
     points: dict[tuple[int, ...], list[dict]] = {}
     for job in jobs:
         points.setdefault(place(job)[2:4], []).append(job)
@@ -251,21 +215,18 @@ class CostBar:
 
 def cost(source: Source) -> tuple[str, list[CostBar]]:
     """The bars of the two points that say most, of the main workload on one hart."""
-    jobs = [j for j in modes_only(closed_jobs(source.result)) if place(j)[2:4] in COST_POINTS]
-    jobs = widest(jobs, lambda job: (place(job)[:2], place(job).harts), lambda job: place(job)[2:4])
+    jobs = [job for job in closed_jobs(source.result, REFERENCES)
+            if place(job)[2:4] in COST_POINTS]
+    jobs = widest(jobs, lambda job: place(job)._replace(depth=0, batch=0),
+                  lambda job: place(job)[2:4])
     bars: dict[tuple[int, Look], CostBar] = {}
     for job in sorted(jobs, key=lambda job: place(job).depth):
         at, mine = place(job), job["hartq"]
-        look = look_of(mine["completion"], mine["delivery"])
+        look = job_look(job)
         counted = mine.get("instructions") or {}
         parts = {part: counted[part] for part in PARTS if counted.get(part) is not None}
-        events = {
-            "submission doorbells": mine["sq_doorbells_per_io"],
-            "completion doorbells": mine["cq_doorbells_per_io"],
-            "interrupts": mine["interrupts_per_io"],
-        }
-        bar = CostBar(at.depth, at.batch, look, parts or None, events)
-        bars.setdefault((at.depth, look), bar)
+        events = {name: mine[field] for name, field in EVENTS.items()}
+        bars.setdefault((at.depth, look), CostBar(at.depth, at.batch, look, parts or None, events))
     if not bars:
         return "", []
     at = place(jobs[0])
@@ -287,9 +248,9 @@ class Timeline:
 
 def timeline(source: Source) -> tuple[str, list[Timeline]]:
     """Every mode that kept one, at the depth nearest to the usual one, closed loop first."""
-    jobs = [j for j in modes_only(closed_jobs(source.result)) if j["hartq"].get("timeline")]
-    jobs = jobs or [j for j in open_jobs(source.result) if j["hartq"].get("timeline")]
-    if not jobs:
+    loops = closed_jobs(source.result, REFERENCES), open_jobs(source.result)
+    kept = ([job for job in loop if job["hartq"].get("timeline")] for loop in loops)
+    if not (jobs := next(filter(None, kept), [])):
         return "", []
 
     def distance(job: dict) -> tuple[int, ...]:
@@ -302,23 +263,18 @@ def timeline(source: Source) -> tuple[str, list[Timeline]]:
         mine = job["hartq"]
         if place(job) != place(main) or mine.get("rate_iops") != main["hartq"].get("rate_iops"):
             continue
-        look = look_of(mine["completion"], mine["delivery"])
-        kept = tuple(tuple(r["iops"]) for r in mine["timeline"]["repetitions"] if r["iops"])
-        if kept:
-            found.setdefault(look, Timeline(look, mine["timeline"]["interval_ms"], kept))
+        line = tuple(tuple(r["iops"]) for r in mine["timeline"]["repetitions"] if r["iops"])
+        if line:
+            look = job_look(job)
+            found.setdefault(look, Timeline(look, mine["timeline"]["interval_ms"], line))
     return str(place(main)), list(found.values())
 
 
 def blocksize(source: Source) -> tuple[str, list[Line]]:
     """IOPS over the block size, a line per mode; none unless sizes vary."""
-
-    def same(job: dict) -> Hashable:
-        at = place(job)
-        return at.rw, at.depth, at.batch, at.harts
-
-    jobs = [job for job in closed_jobs(source.result) if job["hartq"]["completion"] != "loopback"]
+    jobs = closed_jobs(source.result, ("loopback",))
     jobs.sort(key=lambda job: abs(place(job).depth - USUAL_DEPTH))
-    jobs = widest(jobs, same, lambda job: place(job).bs)
+    jobs = widest(jobs, lambda job: place(job)._replace(bs=0), lambda job: place(job).bs)
     lines = [line for line in lines_of(jobs, lambda place: place.bs) if len(line.points) > 1]
     if not lines:
         return "", []
@@ -338,9 +294,7 @@ class LoadPoint:
 
 def openloop(source: Source) -> tuple[str, dict[Look, list[LoadPoint]]]:
     """Latency over offered load, a line per mode; none unless loads vary."""
-    jobs = widest(
-        modes_only(open_jobs(source.result)), place, lambda job: job["hartq"]["offered_iops"]
-    )
+    jobs = widest(open_jobs(source.result), place, lambda job: job["hartq"]["offered_iops"])
     if len({job["hartq"]["offered_iops"] for job in jobs}) < 2:
         return "", {}
     lines: dict[Look, list[LoadPoint]] = {}
@@ -349,7 +303,7 @@ def openloop(source: Source) -> tuple[str, dict[Look, list[LoadPoint]]]:
         latencies = tuple(metrics.value(job, each) for each in (metrics.P50, metrics.P99))
         point = LoadPoint(mine["offered_iops"], mine["iops_median"],
                           share_of_saturation(source.result, job), latencies)
-        lines.setdefault(look_of(mine["completion"], mine["delivery"]), []).append(point)
+        lines.setdefault(job_look(job), []).append(point)
     at, process = place(jobs[0]), source.result["global options"].get("rate_process", "linear")
     name = f"{size_text(at.bs)} {at.rw}, {process}, at most {at.depth} in flight, batch {at.batch}"
     return name + (f", {harts_text(at.harts)}" if at.harts > 1 else ""), lines
