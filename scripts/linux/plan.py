@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from linux.boot import BOOT_S, CALL_S
-from measure.plan import Plan, Sweep
+from measure.plan import Plan, Sweep, duration
 
-Item = TypeVar("Item")
 BS, RW = 4096, "randread"
+OURS = ("poll", "irq", "hybrid", "raw")
 DELIVERY = "msix"  # ours, on the machine that Linux runs on too
 
 
@@ -76,6 +76,7 @@ ENGINES = (
     *WHOLE_BATCHES,
     *(dataclasses.replace(engine, points=BATCHED, least=1) for engine in WHOLE_BATCHES[:3]),
 )
+LINUX_POINTS = sum(len(engine.points) for engine in ENGINES)  # of one boot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,23 +92,17 @@ class PeerPlan:
 
     def ours(self) -> Plan:
         """Our bench's plan: a repetition in each boot, on Linux's machine."""
-        modes = ("poll", "irq", "hybrid", "raw")
         single = tuple(point.depth for point in POINTS if point.batch == 1)
         shapes = [(single, (1,))] + [((p.depth,), (p.batch,)) for p in POINTS if p.batch > 1]
         sweeps = tuple(
-            Sweep(depths, batch, modes, bs=(BS,), rw=(RW,), delivery=(DELIVERY,))
-            for depths, batch in shapes
-        )
+            Sweep(depths, batch, OURS, bs=(BS,), rw=(RW,), delivery=(DELIVERY,))
+            for depths, batch in shapes)
         return Plan(sweeps, self.boots, self.boots, self.ours_ms, self.ours_ramp_ms)
-
-    def linux_points(self) -> int:
-        """fio's points of one boot."""
-        return sum(len(engine.points) for engine in ENGINES)
 
     def linux_s(self) -> float:
         """Estimated seconds of one boot of Linux."""
         window_ms = self.linux_ms + self.latency_ms + 2 * self.linux_ramp_ms
-        return BOOT_S + len(ENGINES) * CALL_S + self.linux_points() * window_ms / 1e3
+        return BOOT_S + len(ENGINES) * CALL_S + LINUX_POINTS * window_ms / 1e3
 
     def seconds(self) -> float:
         """Estimated seconds of the whole run, the packages not counted."""
@@ -115,19 +110,15 @@ class PeerPlan:
 
     def describe(self) -> str:
         """What will be done, in a few lines."""
-        minutes, seconds = divmod(round(self.seconds()), 60)
         ours = self.ours()
-        return "\n".join(
-            (
-                f"plan: {self.boots} boot pairs, ours and Linux in turn, about {minutes} min "
-                f"{seconds:02} s; 4 KiB {RW}, one hart",
-                f"      ours: {ours.points()} points of {self.ours_ms} ms (poll, irq, hybrid, "
-                f"raw; {DELIVERY})",
-                f"      Linux: {self.linux_points()} points of {self.linux_ms} ms for IOPS and "
-                f"{self.latency_ms} ms for latency ({', '.join(e.name for e in ENGINES)})",
-                f"      points: {', '.join(map(str, POINTS))}",
-            )
-        )
+        return "\n".join((
+            f"plan: {self.boots} boot pairs, ours and Linux in turn, about "
+            f"{duration(self.seconds())}; 4 KiB {RW}, one hart",
+            f"      ours: {ours.points()} points of {self.ours_ms} ms ({', '.join(OURS)}; "
+            f"{DELIVERY})",
+            f"      Linux: {LINUX_POINTS} points of {self.linux_ms} ms for IOPS and "
+            f"{self.latency_ms} ms for latency ({', '.join(e.name for e in ENGINES)})",
+            f"      points: {', '.join(map(str, POINTS))}"))
 
     def method(self) -> list[str]:
         """What was chosen for this run; docs/benchmarking.md has the rest."""
@@ -148,7 +139,7 @@ QUICK = PeerPlan(3, ours_ms=300, ours_ramp_ms=100, linux_ms=300, linux_ramp_ms=1
                  latency_ms=150)
 
 
-def rotated(items: Sequence[Item], boot: int) -> tuple[Item, ...]:
+def rotated(items: Sequence, boot: int) -> tuple:
     """The same in each boot, from one place further on."""
     first = boot % len(items)
     return (*items[first:], *items[:first])

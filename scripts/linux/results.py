@@ -7,8 +7,9 @@ median that is known afterwards.
 
 from __future__ import annotations
 
+import collections
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from analysis.intervals import Estimate, estimate, paired_ratio
@@ -42,9 +43,8 @@ def fastest(ways: dict[str, PER_BOOT]) -> tuple[PER_BOOT, dict[str, int]]:
     """The highest rate of each boot, and how often each way had it, the most frequent first."""
     boots = sorted({boot for way in ways.values() for boot in way})
     names = [max((n for n in ways if b in ways[n]), key=lambda n: ways[n][b]) for b in boots]
-    counts = {name: names.count(name) for name in sorted(ways, key=lambda n: -names.count(n))}
     best = {boot: ways[name][boot] for boot, name in zip(boots, names)}
-    return best, {name: count for name, count in counts.items() if count}
+    return best, dict(collections.Counter(names).most_common())
 
 
 def often(chosen: dict[str, int]) -> str:
@@ -57,10 +57,6 @@ def _json(found: Estimate | None) -> dict | None:
     return found.as_json() if found else None
 
 
-def _us(values: Sequence[float]) -> dict | None:
-    return estimate(values).as_json() if values else None
-
-
 def _numbers(found: PER_BOOT) -> dict:
     """Median, interval, and what each boot had."""
     whole = estimate(list(found.values()))
@@ -71,50 +67,52 @@ def _numbers(found: PER_BOOT) -> dict:
     }
 
 
-def _latency(found: dict) -> dict:
-    percentile = found.get("percentile", {})
-    return {"lat_mean_ns": found.get("mean") or None, "lat_p50_ns": percentile.get("50.000000"),
-            "lat_p99_ns": percentile.get("99.000000")}
+def _side(name: str, best: PER_BOOT, chosen: dict[str, int], latency: dict,
+          us_per_io: dict[str, list[float]]) -> dict:
+    """One half of a comparison; times and latencies are of the way that was fastest most often."""
+    percentile = latency.get("percentile", {})
+    return {
+        "name": name + often(chosen),
+        "chosen": chosen,
+        **_numbers(best),
+        "lat_mean_ns": latency.get("mean") or None,
+        "lat_p50_ns": percentile.get("50.000000"),
+        "lat_p99_ns": percentile.get("99.000000"),
+        "us_per_io": {part: _json(estimate(found) if found else None)
+                      for part, found in us_per_io.items()},
+    }
+
+
+def _times(rates_found: PER_BOOT) -> list[float]:
+    """us per I/O of each boot that did any."""
+    return [1e6 / iops for iops in rates_found.values() if iops > 0]
 
 
 def our_side(point: Point, ours: OURS, best: PER_BOOT, chosen: dict[str, int]) -> dict:
-    """Our half of a comparison; times and latencies are of the mode that was fastest most often."""
+    """Our half."""
     mode = next(iter(chosen))
     windows = list(ours[mode, point].values())
     raw = rates(ours, "raw", point)
-    sampled = [window for window in windows if window.host and window.ios]
+    host = {name: [w.host.ran[name] / w.ios / 1e3 for w in windows if w.host and w.ios]
+            for name in ("vcpu", "device")}
+    times = {"all": _times(rates(ours, mode, point)), "raw_ring": _times(raw),
+             "host_vcpu": host["vcpu"], "host_device": host["device"]}
     return {
-        "name": f"hartq, {mode}, {DELIVERY}{often(chosen)}",
-        "completion": mode,
-        "chosen": chosen,
-        "delivery": DELIVERY,
-        **_numbers(best),
-        **_latency(direction(windows, "read")["lat_ns"]),
-        "share_of_raw": _json(paired_ratio(best, raw)),
-        "us_per_io": {
-            "all": _us([1e6 / iops for iops in rates(ours, mode, point).values() if iops > 0]),
-            "raw_ring": _us([1e6 / iops for iops in raw.values() if iops > 0]),
-            "host_vcpu": _us([w.host.ran["vcpu"] / w.ios / 1e3 for w in sampled if w.host]),
-            "host_device": _us([w.host.ran["device"] / w.ios / 1e3 for w in sampled if w.host]),
-        },
+        **_side(f"hartq, {mode}, {DELIVERY}", best, chosen, direction(windows, "read")["lat_ns"],
+                times),
+        "completion": mode, "delivery": DELIVERY, "share_of_raw": _json(paired_ratio(best, raw)),
     }
 
 
 def peer_side(point: Point, answers: Answers, best: PER_BOOT, chosen: dict[str, int]) -> dict:
-    """Linux's half; times and latencies are of the engine that was fastest most often."""
+    """Linux's half."""
     engine = next(each for each in ENGINES if each.name == next(iter(chosen)))
+    times = {"all": _times(answers.rates(engine, point)),
+             "user": answers.cpu_us(engine, point, "usr_cpu"),
+             "kernel": answers.cpu_us(engine, point, "sys_cpu")}
     return {
-        "name": engine.title + often(chosen),
-        "engine": engine.ioengine,
-        "completion": engine.mode,
-        "chosen": chosen,
-        **_numbers(best),
-        **_latency(answers.latency(engine, point)),
-        "us_per_io": {
-            "all": _us([1e6 / iops for iops in answers.rates(engine, point).values() if iops > 0]),
-            "user": _us(answers.cpu_us(engine, point, "usr_cpu")),
-            "kernel": _us(answers.cpu_us(engine, point, "sys_cpu")),
-        },
+        **_side(engine.title, best, chosen, answers.latency(engine, point), times),
+        "completion": engine.mode, "engine": engine.ioengine,
     }
 
 
