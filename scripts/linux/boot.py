@@ -12,15 +12,14 @@ import dataclasses
 import gzip
 import json
 import re
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from linux import image
 from measure.windows import GuestFailed
 from qemu.guest import STATUS_OK, Guest
-from qemu.machine import Machine, UsageError
+from qemu.machine import Machine
 
 MEMORY_MIB = 1024
 BOOT_S = 12.0  # until the first fio, for the estimate only
@@ -61,17 +60,6 @@ def without_folders(argv: Sequence[str]) -> list[str]:
     return words
 
 
-def tool(*words: str) -> str:
-    """What a device tree tool prints; UsageError if it cannot."""
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"{words[0]}: does not run: {error} (scripts/setup.sh peers)") from error
-    if done.returncode:
-        raise UsageError(f"{words[0]}: {done.stderr.strip()}")
-    return done.stdout
-
-
 def write_tree(machine: LinuxMachine, path: Path) -> None:
     """The machine's device tree without the wired interrupts of UART and clock.
 
@@ -80,14 +68,11 @@ def write_tree(machine: LinuxMachine, path: Path) -> None:
     # The backing is no part of the tree, and that of `ram` has a file only while a guest runs.
     words = dataclasses.replace(machine, backing="null").argv()
     words[words.index("-M") + 1] += f",dumpdtb={path}"
-    tool(*words)
-    for node in tool("fdtget", "-l", str(path), "/soc").split():
-        if not WIRED.match(node):
-            continue
-        there = tool("fdtget", "-p", str(path), f"/soc/{node}").split()
-        for name in INTERRUPT_PROPERTIES:
-            if name in there:
-                tool("fdtput", "-d", str(path), f"/soc/{node}", name)
+    image.run(words)
+    for node in filter(WIRED.match, image.run(["fdtget", "-l", str(path), "/soc"]).split()):
+        there = image.run(["fdtget", "-p", str(path), f"/soc/{node}"]).split()
+        for name in set(INTERRUPT_PROPERTIES).intersection(there):
+            image.run(["fdtput", "-d", str(path), f"/soc/{node}", name])
 
 
 def first_program(modules: Sequence[str], names: Iterable[str]) -> str:
@@ -109,59 +94,55 @@ def write_initrd(base: Path, modules: Sequence[str], jobs: dict[str, str], path:
     path.write_bytes(base.read_bytes() + path.read_bytes())
 
 
-class Reader:
-    """Takes the console of one boot of Linux line by line, hands over each answer of fio."""
+def answers(lines: Iterable[str], complaints: list[str]) -> Iterator[tuple[str, dict]]:
+    """The answers of fio on the console of one boot, by job file; what is not ours passes by.
 
-    def __init__(self, on_answer: Callable[[str, dict], None]) -> None:
-        self._on_answer = on_answer
-        self._name = ""
-        self._text = ""
-        self.answers: list[str] = []
-        self.complaints: list[str] = []
+    What the guest complains of is added to `complaints`.
+    """
+    name = text = ""
+    for line in lines:
+        if line.startswith("#begin "):
+            name, text = line.split()[1], ""
+        elif line.startswith("=") and name:
+            text += line[1:].strip()
+        elif line.startswith("peer: "):
+            complaints.append(line)
+        elif match := re.fullmatch(r"#end (\S+) (\d+)", line):
+            if match[1] != name or int(match[2]):
+                words = "\n  ".join(["", *complaints])
+                raise GuestFailed(f"Linux: fio's {match[1]} ended with status {match[2]}{words}")
+            yield name, answer_in(text, name)
+            name = ""
 
-    def take(self, text: str) -> None:
-        """Act on one line; what is not ours passes by."""
-        if text.startswith("#begin "):
-            self._name, self._text = text.split()[1], ""
-        elif text.startswith("=") and self._name:
-            self._text += text[1:].strip()
-        elif text.startswith("peer: "):
-            self.complaints.append(text)
-        elif match := re.fullmatch(r"#end (\S+) (\d+)", text):
-            self._end(match[1], int(match[2]))
 
-    def _end(self, name: str, status: int) -> None:
-        if status or name != self._name:
-            words = "\n  ".join(["", *self.complaints])
-            raise GuestFailed(f"Linux: fio's {name} ended with status {status}{words}")
-        try:
-            answer = json.loads(gzip.decompress(base64.b64decode(self._text, validate=True)))
-            jobs = answer["jobs"]
-        except (ValueError, KeyError, OSError, EOFError, binascii.Error) as error:
-            raise GuestFailed(f"Linux: fio's answer to {name} cannot be read: {error}") from error
-        broken = [job["jobname"] for job in jobs if job.get("error")]
-        if broken:
-            raise GuestFailed(f"Linux: fio reports errors in {name}: {', '.join(broken)}")
-        self.answers.append(name)
-        self._name = ""
-        self._on_answer(name, answer)
+def answer_in(text: str, name: str) -> dict:
+    """fio's JSON as it travels; GuestFailed if it is broken, or a job has failed."""
+    try:
+        answer = json.loads(gzip.decompress(base64.b64decode(text, validate=True)))
+        broken = [job["jobname"] for job in answer["jobs"] if job.get("error")]
+    except (ValueError, KeyError, OSError, EOFError, binascii.Error) as error:
+        raise GuestFailed(f"Linux: fio's answer to {name} cannot be read: {error}") from error
+    if broken:
+        raise GuestFailed(f"Linux: fio reports errors in {name}: {', '.join(broken)}")
+    return answer
 
 
 def run_linux(
     machine: LinuxMachine, names: Iterable[str], on_answer: Callable[[str, dict], None]
 ) -> None:
     """Boot once and hand over fio's answer to each job file as it comes; GuestFailed otherwise."""
+    complaints: list[str] = []
+    lacking = {*names}
     with Guest(machine) as guest:
-        reader = Reader(on_answer)
-        for line in guest.lines():
-            reader.take(line.text.strip())
+        for name, answer in answers((line.text.strip() for line in guest.lines()), complaints):
+            on_answer(name, answer)
+            lacking.discard(name)
         result = guest.finish()
         if guest.paused:
             raise GuestFailed("Linux: we were stopped (Ctrl-Z) while it ran")
     if result.status != STATUS_OK:
         tail = [f"  {text[:160]}" for text in result.tail]
-        words = [f"Linux: {result.reason}", *filter(None, [result.stderr]), *reader.complaints]
+        words = [f"Linux: {result.reason}", *filter(None, [result.stderr]), *complaints]
         raise GuestFailed("\n".join([*words, "its last lines:", *tail]))
-    lacking = sorted(set(names) - set(reader.answers))
     if lacking:
-        raise GuestFailed(f"Linux: it ended without an answer to {', '.join(lacking)}")
+        raise GuestFailed(f"Linux: it ended without an answer to {', '.join(sorted(lacking))}")

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from qemu.machine import BUILD, UsageError
@@ -30,7 +30,7 @@ MODULES = ("nvme",)
 # Dependencies of fio's scripts and of packages' installation: fio runs without them.
 UNUSED = re.compile(r"^(lib)?python3|^(tzdata|netbase|media-types|systemd|coreutils|dpkg|tar)$")
 LIBRARIES, LOADER = "riscv64-linux-gnu", "ld-linux-riscv64-lp64d.so.1"
-APT_S = 600
+RUN_S = 600  # of a command, at most
 MANIFEST = "manifest.json"  # written last: it says that the rest is whole
 
 CONFIGURATION = """\
@@ -65,7 +65,7 @@ def find_archive() -> str:
         return named
     # Without the release's information it answers before the first `apt-get update` too.
     words = ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)"]
-    for uri in apt(words, dict(os.environ), Path.cwd()).split():
+    for uri in run(words, dict(os.environ)).split():
         if uri.rstrip("/").endswith("/debian"):
             return uri
     raise Unavailable("peers: this system's apt knows no archive of Debian (name one: "
@@ -87,20 +87,20 @@ def configure(root: Path) -> dict[str, str]:
     return {**os.environ, "APT_CONFIG": str(path), "LC_ALL": "C"}
 
 
-def apt(words: Iterable[str], environment: dict[str, str], folder: Path) -> str:
-    """What one call of apt prints; Unavailable with its first complaint if it fails."""
-    command = list(words)
+def run(words: Sequence[str], environment: dict[str, str] | None = None,
+        folder: Path | None = None) -> str:
+    """What a command prints; Unavailable with its first complaint if it fails."""
     try:
-        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True,
-                              timeout=APT_S, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(words, env=environment, cwd=folder, capture_output=True, text=True,
+                              timeout=RUN_S, check=False, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"peers: {command[0]} does not run: {error}") from error
+        raise Unavailable(
+            f"peers: {words[0]} does not run: {error} (scripts/setup.sh peers)") from error
     if done.returncode or "Failed to fetch" in done.stderr:
         lines = [*done.stderr.splitlines(), "it gives no reason"]
         why = next((line for line in lines if line[:2] in ("E:", "W:")), lines[0])
-        raise Unavailable(
-            f"peers: Debian's packages for {ARCH} could not be fetched: {' '.join(command[:2])}: "
-            f"{why} (a first run needs the network, later runs do not)")
+        network = " (a first run needs the network, later runs do not)" if environment else ""
+        raise Unavailable(f"peers: {' '.join(words[:2])}: {why}{network}")
     return done.stdout
 
 
@@ -114,15 +114,15 @@ def fetch(root: Path) -> list[Path]:
     """Download the packages; their files."""
     environment = configure(root)
     say(f"reading Debian {SUITE}'s list of packages for {ARCH}")
-    apt(["apt-get", "update", "-q"], environment, root)
-    depends = apt(["apt-cache", "depends", "--important", KERNEL], environment, root)
+    run(["apt-get", "update", "-q"], environment, root)
+    depends = run(["apt-cache", "depends", "--important", KERNEL], environment, root)
     kernels = re.findall(r"Depends: (linux-image-\S+)", depends)
     if not kernels:
         raise Unavailable(f"peers: {KERNEL} depends on no kernel in Debian {SUITE}")
-    uris = apt(["apt-get", "install", "-qq", "-y", "--print-uris", FIO, BUSYBOX], environment, root)
+    uris = run(["apt-get", "install", "-qq", "-y", "--print-uris", FIO, BUSYBOX], environment, root)
     names = [kernels[0], *package_names(uris)]
     say(f"fetching {len(names)} packages, about 155 MB: {kernels[0]}, {FIO} and its libraries")
-    apt(["apt-get", "download", "-q", *names], environment, root / "debs")
+    run(["apt-get", "download", "-q", *names], environment, root / "debs")
     return sorted((root / "debs").glob("*.deb"))
 
 
@@ -131,11 +131,7 @@ def unpack(debs: Iterable[Path], tree: Path) -> None:
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     for deb in debs:
-        done = subprocess.run(["dpkg-deb", "-x", str(deb), str(tree)], capture_output=True,
-                              text=True, check=False)
-        if done.returncode:
-            raise Unavailable(f"peers: {deb.name} cannot be unpacked: {done.stderr.strip()} "
-                              f"(remove {CACHE} and try again)")
+        run(["dpkg-deb", "-x", str(deb), str(tree)])
 
 
 def module_order(tree: Path, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:

@@ -37,11 +37,7 @@ class Reading(unittest.TestCase):
     """The console of Linux."""
 
     def read(self, lines: list[str]) -> dict[str, dict]:
-        found: dict[str, dict] = {}
-        reader = linux_boot.Reader(found.__setitem__)
-        for line in lines:
-            reader.take(line)
-        return found
+        return dict(linux_boot.answers(lines, []))
 
     def test_answer_between_markers(self) -> None:
         answer = answer_of(plan.ENGINES[0], 10.0)
@@ -125,11 +121,11 @@ class Packages(unittest.TestCase):
     def test_archive(self) -> None:
         told = "http://host/debian-security/\nhttp://host/debian/\n"
         with mock.patch.dict(os.environ, {image.ARCHIVE_VARIABLE: ""}), mock.patch.object(
-            image, "apt", return_value=told
+            image, "run", return_value=told
         ):
             self.assertEqual(image.find_archive(), "http://host/debian/")
         with mock.patch.dict(os.environ, {image.ARCHIVE_VARIABLE: ""}), mock.patch.object(
-            image, "apt", return_value="http://host/other/\n"
+            image, "run", return_value="http://host/other/\n"
         ), self.assertRaisesRegex(image.Unavailable, "DEBIAN_ARCHIVE=http"):
             image.find_archive()
 
@@ -215,9 +211,9 @@ class Command(StandIn):
         machine = linux_boot.LinuxMachine(
             self.elf, backing="ram:1m", irqchip="imsic", qemu=str(self.qemu)
         )
-        with mock.patch.object(linux_boot, "tool", return_value="") as tool:
+        with mock.patch.object(image, "run", return_value="") as tool:
             linux_boot.write_tree(machine, self.folder / "tree.dtb")
-        words = " ".join(tool.call_args_list[0].args)
+        words = " ".join(tool.call_args_list[0].args[0])
         self.assertRegex(words, "dumpdtb=.*null-co")
         self.assertNotIn("/proc/", words)
 
