@@ -121,9 +121,9 @@ def draw_lines(axes: Axes, lines: Sequence[Line], beside: Sequence[Line] = ()) -
         )
 
 
-def top_legend(figure: Figure, panels: Sequence[Axes] = (), handles: Sequence = ()) -> None:
-    """One legend between the title and the axes: of handles, or of each line in the panels once."""
-    found = {handle.get_label(): handle for handle in handles}
+def top_legend(figure: Figure, panels: Sequence[Axes]) -> None:
+    """One legend between the title and the axes: each line in the panels once."""
+    found: dict[str, object] = {}
     for axes in panels:
         found |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels())}
     order = [*(look.label for look in LOOKS.values()), *found]

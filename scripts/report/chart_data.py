@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from analysis import metrics
-from analysis.intervals import Estimate, paired_ratio
+from analysis.intervals import Estimate
 from analysis.series import Place, all_series, closed_jobs, harts_text, open_jobs, place
 from analysis.series import share_of_saturation, size_text
 from report.looks import MODE_ORDER, REFERENCES, Line, Look, Point, look_of, other_look
@@ -152,54 +152,6 @@ def scaling(source: Source) -> tuple[str, tuple[list[Line], int] | None]:
     lines = lines_of(jobs, lambda place: place.harts)
     where = str(place(jobs[0])).rpartition(", ")[0]
     return where, (lines, source.result["environment"]["host_cores"])
-
-
-@dataclasses.dataclass(frozen=True)
-class HeatCell:
-    """The fastest mode at a depth and batch; `factor` over the next, `sure` if that is certain."""
-
-    depth: int
-    batch: int
-    mode: str
-    factor: float
-    sure: bool
-
-
-def heat_cell(jobs: list[dict]) -> HeatCell | None:
-    """From the jobs of one depth and batch; None if fewer than two modes were measured.
-
-    Between the two highest medians the paired ratio decides: pairs can disagree with medians.
-    """
-    top = sorted(jobs, key=lambda job: -job["hartq"]["iops_median"])[:2]
-    if len(top) < 2:
-        return None
-    first, second = (
-        {each["repetition"]: each["iops"] for each in job["hartq"]["repetitions"]} for job in top
-    )
-    ratio = paired_ratio(first, second)
-    if ratio and ratio.median < 1.0:
-        top.reverse()
-        ratio = paired_ratio(second, first)
-    if not ratio:
-        return None
-    at, mode = place(top[0]), top[0]["hartq"]["completion"]
-    return HeatCell(at.depth, at.batch, mode, ratio.median, ratio.verdict() > 0)
-
-
-def heatmap(source: Source) -> tuple[str, list[HeatCell]]:
-    """A cell for each depth and batch; none unless both vary."""
-    jobs = widest(closed_jobs(source.result, REFERENCES),
-                  lambda job: (place(job)._replace(depth=0, batch=0), job["hartq"]["delivery"]),
-                  lambda job: place(job)[2:4])
-    points: dict[tuple[int, ...], list[dict]] = {}
-    for job in jobs:
-        points.setdefault(place(job)[2:4], []).append(job)
-    found = [cell for cell in map(heat_cell, points.values()) if cell]
-    if len({c.depth for c in found}) < 2 or len({c.batch for c in found}) < 2:
-        return "", []
-    at, delivery = place(jobs[0]), jobs[0]["hartq"]["delivery"]
-    name = f"{size_text(at.bs)} {at.rw}, {harts_text(at.harts)}, {delivery}"
-    return name, sorted(found, key=lambda cell: (cell.depth, cell.batch))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,32 +8,22 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from analysis.intervals import Estimate
-from analysis.series import MODE_NAMES, size_text
-from measure.modes import USABLE
-from measure.plan import DELIVERIES
+from analysis.series import size_text
 from report.axes import doubling_axis, draw_lines, latency_text, log_scale, new_figure
 from report.axes import number_points, places_of, short_number, ticks_at, top_legend
-from report.chart_data import CostBar, HeatCell, LoadPoint, PeerDot, Timeline
+from report.chart_data import CostBar, LoadPoint, PeerDot, Timeline
 from report.looks import REFERENCES, Line, Look, Point, look_of
 
 NINES_MAX = 6
 LEGEND_ROOM = 2.2  # more room above the highest value, on a logarithmic axis
 LOOPBACK_NEAR = 8.0  # a loopback line further above the others than this is said, not drawn
-NO_DIFFERENCE_GREY = "#CFCFCF"
 PART_LOOKS = {
     "submit": ("#0072B2", ""), "reap": ("#56B4E9", "//"), "interrupt": ("#D55E00", "xx"),
     "submission doorbells": ("#009E73", ""), "completion doorbells": ("#F0E442", "//"),
     "interrupts": ("#D55E00", "xx"),
-}
-HEAT_COLORS = {mode: look_of(mode, DELIVERIES[0]).color for mode in USABLE}
-LACKING = {
-    "not measured": {"facecolor": "white", "edgecolor": "#BBBBBB", "hatch": "////",
-                     "linewidth": 0.6},
-    "batch above the depth": {"facecolor": "white", "edgecolor": "#DDDDDD"},
 }
 BAR_IN, ROW_IN = 0.34, 1.25  # height that a bar, and a panel of time, need
 ON_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
@@ -146,47 +136,6 @@ def cpu(lines: Sequence[Line], title: str, footer: str) -> Figure:
     figure.draw_without_rendering()
     number_points(axes, shown, lambda point: point.busy)
     return figure
-
-
-def heat_rows(cells: Sequence[HeatCell]) -> list[tuple[str, dict[int, HeatCell]]]:
-    """The cells by depth of each row: a row per batch, and one for the whole depth as a batch."""
-    batches = sorted({cell.batch for cell in cells if cell.batch != cell.depth} | {1})
-    rows = [(str(b), {c.depth: c for c in cells if c.batch == b}) for b in batches]
-    return [*rows, ("= depth", {c.depth: c for c in cells if c.batch == c.depth})]
-
-
-def heatmap(cells: Sequence[HeatCell], title: str, footer: str) -> Figure:
-    """The best mode over depth and batch, grey where the next is not clearly slower."""
-    depths, rows = sorted({cell.depth for cell in cells}), heat_rows(cells)
-    figure, (axes,) = new_figure(title, footer, height_in=1.7 + 0.6 * len(rows))
-    lacking = set()
-    for (y, (batch, row)), (x, depth) in itertools.product(enumerate(rows), enumerate(depths)):
-        if cell := row.get(depth):
-            _draw_cell(axes, x, y, cell, 9.5 if len(depths) < 9 else 8)
-        elif batch.isdecimal() and int(batch) > depth:
-            lacking.add("batch above the depth")
-        else:
-            lacking.add("not measured")
-            axes.bar(x, 0.94, 0.94, y - 0.47, **LACKING["not measured"])
-    axes.grid(False)
-    axes.set(xticks=range(len(depths)), xticklabels=depths, xlabel="queue depth",
-             yticks=range(len(rows)), yticklabels=[batch for batch, _ in rows], ylabel="batch",
-             xlim=(-0.55, len(depths) - 0.45), ylim=(-0.55, len(rows) - 0.45))
-    axes.tick_params(length=0)
-    shown = [mode for mode in HEAT_COLORS if any(c.mode == mode and c.sure for c in cells)]
-    handles = [Patch(color=HEAT_COLORS[mode], label=MODE_NAMES[mode]) for mode in shown]
-    if not all(cell.sure for cell in cells):
-        handles.append(Patch(color=NO_DIFFERENCE_GREY, label="no significant difference"))
-    handles += [Patch(**look, label=name) for name, look in LACKING.items() if name in lacking]
-    top_legend(figure, handles=handles)
-    return figure
-
-
-def _draw_cell(axes: Axes, x: int, y: int, cell: HeatCell, size: float) -> None:
-    color = HEAT_COLORS[cell.mode] if cell.sure else NO_DIFFERENCE_GREY
-    axes.bar(x, 0.94, 0.94, y - 0.47, color=color)
-    axes.text(x, y, f"{cell.mode}\nx{cell.factor:.2f}", ha="center", va="center", fontsize=size,
-              color="white" if cell.sure else DARK, fontweight="bold" if cell.sure else "normal")
 
 
 def cost(bars: Sequence[CostBar], title: str, footer: str) -> Figure:

@@ -35,10 +35,6 @@ PICTURES = {
         "Latency percentiles", "all of {} together, no intervals",
         "Each step to the right is ten times rarer. The level at 50 is the usual request, the "
         "right end the worst ones. A curve that leaves the others has a longer tail."),
-    "heatmap": Picture(
-        "Fastest mode", "paired medians of {}",
-        "By queue depth and batch, the top row the whole depth, with the lead over the next "
-        "mode. Grey: the next mode is not clearly slower, take the one that costs less."),
     "cost": Picture(
         "Cost of an I/O", "instructions exact, events of {}",
         "Instructions are exact: counted under -icount, the same on every host. Doorbells and "

@@ -191,23 +191,6 @@ class Plot(unittest.TestCase):
                     self.assertFalse(any(box.overlaps(other) for other in boxes[:i]), i)
         axes.save(figure, {})
 
-    def test_heat_map_says_what_was_not_measured(self) -> None:
-        def cell(depth: int, batch: int) -> chart_data.HeatCell:
-            return chart_data.HeatCell(depth, batch, "poll", 1.5, True)
-
-        def told(cells: list[chart_data.HeatCell]) -> list[str]:
-            figure = charts.heatmap(cells, "title", "footer")
-            found = [text.get_text() for text in figure.legends[0].get_texts()]
-            axes.save(figure, {})
-            return found
-
-        all_of = [cell(1, 1), cell(8, 1), cell(8, 8), cell(2, 1), cell(2, 2)]
-        self.assertEqual([name for name, _ in charts.heat_rows(all_of)], ["1", "= depth"])
-        self.assertEqual(told(all_of), ["polling"])
-        self.assertEqual(told(all_of[:4]), ["polling", "not measured"])
-        self.assertEqual(told([*all_of, cell(8, 4), cell(4, 1), cell(4, 4)]),
-                         ["polling", "batch above the depth"])
-
     def test_open_loop_has_intervals(self) -> None:
         windows = [w for rate in (1000, 5000) for w in fake_windows(
             [*fake_words("32", modes="irq,hybrid"), f"rate_iops={rate}"])]

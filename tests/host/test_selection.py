@@ -12,23 +12,6 @@ from report.chart_data import Source
 
 
 class Selection(unittest.TestCase):
-    @staticmethod
-    def job(mode: str, iops: list[float]) -> dict:
-        repetitions = [{"repetition": i, "iops": value} for i, value in enumerate(iops)]
-        options = {"rw": "randread", "bs": "4096", "iodepth": "8"}
-        mine = {"completion": mode, "batch": 1, "harts": 1, "repetitions": repetitions,
-                "iops_median": sorted(iops)[len(iops) // 2]}
-        return {"job options": options, "hartq": mine}
-
-    def test_best_mode_and_whether_it_is_sure(self) -> None:
-        slow, fast = self.job("irq", [1.0] * 6), self.job("poll", [2.0] * 6)
-        self.assertEqual(chart_data.heat_cell([slow, fast]),
-                         chart_data.HeatCell(8, 1, "poll", 2.0, True))
-        mixed = self.job("hybrid", [1.0, 3.0, 1.0, 3.0, 3.0, 3.0])
-        cell = chart_data.heat_cell([fast, mixed])
-        self.assertEqual((cell.mode, cell.sure), ("hybrid", False))
-        self.assertIsNone(chart_data.heat_cell([fast]))
-
     def test_linux_beside_ours_on_its_machine(self) -> None:
         def line(name: str, engine: str, batch: int, depth: int, **more: str) -> dict:
             point = {"iodepth": depth, "iops_median": 5.0, "iops_interval": [4.0, 6.0]}
@@ -55,24 +38,6 @@ class Selection(unittest.TestCase):
         self.assertEqual([d.hollow for d in panels["QD 128, batch 32"]], [False, True])
         self.assertEqual(list(found)[:2], ["QD 1", "QD 32"])
         self.assertEqual(chart_data.peers(Source({}))[1], {})
-
-    def test_pairs_decide_where_medians_disagree(self) -> None:
-        repetitions = {"poll": (90, 90, 90, 130, 130, 130), "irq": (91, 92, 93, 94, 131, 132)}
-        jobs = [
-            {"job options": {"rw": "randread", "bs": "4096", "iodepth": "8"},
-             "hartq": {"completion": mode, "batch": 1, "harts": 1,
-                       "iops_median": {"poll": 110, "irq": 93.5}[mode],
-                       "repetitions": [{"repetition": r, "iops": v} for r, v in enumerate(values)]}}
-            for mode, values in repetitions.items()
-        ]
-        cell = chart_data.heat_cell(jobs)
-        assert cell
-        self.assertEqual((cell.mode, cell.sure), ("irq", False))
-        self.assertGreaterEqual(cell.factor, 1.0)
-        self.assertIsNone(chart_data.heat_cell(jobs[:1]), "one mode is no comparison")
-
-    def test_no_map_of_one_batch(self) -> None:
-        self.assertEqual(chart_data.heatmap(Source(fake_result("1,8,32"))), ("", []))
 
     def test_cost_takes_what_was_counted(self) -> None:
         result = fake_result("1,8")
