@@ -25,12 +25,13 @@ from linux.image import say
 from linux.plan import BS, DEFAULT, ENGINES, QUICK, RW, PeerPlan, job_files
 from measure import environment
 from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
-from qemu.machine import ROOT, UsageError, find_app
+from qemu.machine import ROOT, Machine, UsageError, find_app
 from results import result_file
 
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
 BOOTS_MAX = 100
 TRIES = 2  # of a boot of Linux
+INITRD = "initrd"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -82,29 +83,24 @@ class Run:
         self.missed: list[str] = []  # missed interrupts, including those that QEMU lost
         self.environment = environment.describe(target.qemu, [1], target.backing)
 
-    def machine(self, folder: Path) -> linux_boot.LinuxMachine:
-        """Linux's machine: ours with MSI-X and more memory."""
+    def machine(self, folder: Path) -> Machine:
+        """Linux's machine: ours with MSI-X, more memory and a device tree of its own."""
         ours = boot_machine(self.target, self.plan.ours(), self.plan.ours().sweeps[0], 0)
-        kept = {each.name: getattr(ours, each.name) for each in dataclasses.fields(ours)}
-        kept |= {
-            "arguments": linux_boot.COMMAND_LINE,
-            "memory_mib": linux_boot.MEMORY_MIB,
-            "timeout_s": 60 + 3 * self.plan.linux_s(),
-        }
-        machine = linux_boot.LinuxMachine(
-            **kept, kernel=self.image / "vmlinux", initrd=folder / "initrd"
-        )
-        self.write_initrd(machine, 0)
-        linux_boot.write_tree(machine, folder / "tree.dtb")
-        machine = dataclasses.replace(machine, dtb=folder / "tree.dtb")
+        machine = linux_boot.machine_for(ours, self.image / "vmlinux", folder / INITRD,
+                                         60 + 3 * self.plan.linux_s())
+        self.write_initrd(folder, 0)
+        tree = folder / "tree.dtb"
+        linux_boot.write_tree(machine, tree)
+        machine = dataclasses.replace(
+            machine, qemu_args=(*machine.qemu_args, "-dtb", str(tree)))
         both = {"ours": ours, "linux": machine}
         self.argv = {name: linux_boot.without_folders(each.argv()) for name, each in both.items()}
         return machine
 
-    def write_initrd(self, machine: linux_boot.LinuxMachine, boot: int) -> None:
+    def write_initrd(self, folder: Path, boot: int) -> None:
         """What this boot of Linux runs, in its order."""
         linux_boot.write_initrd(self.image / "base.cpio", self.linux["modules"],
-                                job_files(self.plan, boot), machine.initrd)
+                                job_files(self.plan, boot), folder / INITRD)
 
     def boot_ours(self, boot: int) -> None:
         """All our sweeps once."""
@@ -113,9 +109,9 @@ class Run:
             run_boot(self.target, plan, sweep, boot, self.windows)
         self.environment["opensbi"] = self.windows[-1].firmware
 
-    def boot_linux(self, machine: linux_boot.LinuxMachine, boot: int) -> None:
+    def boot_linux(self, machine: Machine, folder: Path, boot: int) -> None:
         """One boot of Linux, tried again once if it fails or hangs."""
-        self.write_initrd(machine, boot)
+        self.write_initrd(folder, boot)
         for attempt in range(1, TRIES + 1):
             try:
                 linux_boot.run_linux(machine, [engine.name for engine in ENGINES],
@@ -131,10 +127,12 @@ class Run:
     def measure(self) -> None:
         """All pairs, ours and Linux taking turns at being first."""
         begin_s = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="hartq-peers-") as folder:
-            machine = self.machine(Path(folder))
+        with tempfile.TemporaryDirectory(prefix="hartq-peers-") as name:
+            folder = Path(name)
+            machine = self.machine(folder)
             for boot in range(self.plan.boots):
-                steps = [lambda: self.boot_ours(boot), lambda: self.boot_linux(machine, boot)]
+                steps = [lambda: self.boot_ours(boot),
+                         lambda: self.boot_linux(machine, folder, boot)]
                 for step in steps[:: -1 if boot % 2 else 1]:
                     step()
                 self.pairs += 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import math
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from analysis.intervals import STANDSTILL, Estimate, ratio_of, ratio_text
 from analysis.series import Modes
@@ -21,40 +22,33 @@ def paired(modes: Modes, mode: str, other: str) -> Ratios:
     return {depth: ratio for depth, ratio in ratios.items() if ratio}
 
 
-@dataclasses.dataclass(frozen=True)
-class Crossover:
+class Crossover(NamedTuple):
     """Where the faster mode changes: somewhere from `low` to `high`, about `at`."""
 
     low: int
     high: int
     at: float
-    first: str  # the faster mode below
+    first: int  # the verdict below
 
 
 def crossovers(ratios: Ratios) -> list[Crossover]:
     """Between neighbouring significant depths with opposite winners.
 
     The ends are the depths where each mode still wins significantly; the estimate is where the
-    median ratio passes 1 between them, on logarithmic axes.
+    median ratio first passes 1 between them, on logarithmic axes.
     """
     found = []
     sure = [(depth, ratio.verdict()) for depth, ratio in ratios.items() if ratio.verdict()]
-    for (low, first), (high, second) in zip(sure, sure[1:]):
+    for (low, first), (high, second) in itertools.pairwise(sure):
         if first == second:
             continue
-        between = [(d, max(ratios[d].median, RATIO_MIN)) for d in ratios if low <= d <= high]
-        name = "poll" if first > 0 else "irq"
-        found.append(Crossover(low, high, _passes_one(between, first), name))
+        between = [(math.log(depth), math.log(max(ratio.median, RATIO_MIN)))
+                   for depth, ratio in ratios.items() if low <= depth <= high]
+        (d0, r0), (d1, r1) = next(pair for pair in itertools.pairwise(between)
+                                  if pair[1][1] * first <= 0)
+        at = math.exp(d0 + (d1 - d0) * r0 / (r0 - r1))
+        found.append(Crossover(low, high, at, first))
     return found
-
-
-def _passes_one(points: Sequence[tuple[int, float]], first: int) -> float:
-    """The depth at which the ratio first passes 1, interpolated."""
-    for (d0, r0), (d1, r1) in zip(points, points[1:]):
-        if (r1 - 1.0) * first <= 0:
-            share = math.log(r0) / (math.log(r0) - math.log(r1)) if r0 != r1 else 0.5
-            return math.exp(math.log(d0) + share * (math.log(d1) - math.log(d0)))
-    return float(points[-1][0])
 
 
 def depths_text(depths: Collection[int], measured: Collection[int]) -> str:
@@ -109,7 +103,7 @@ def stopping(ratios: Ratios) -> str:
         return "too few repetitions to tell"
     if changes := crossovers(ratios):
         return ", ".join(
-            ("" if each.first == "poll" else "it starts paying at ")
+            ("" if each.first > 0 else "it starts paying at ")
             + f"about {each.at:.0f} (between {each.low} and {each.high})"
             for each in changes)
     if leads := by_verdict(ratios, 1):

@@ -102,16 +102,11 @@ def open_jobs(result: dict) -> list[dict]:
     return [job for job in result["jobs"] if job.get("hartq", {}).get("rate_iops")]
 
 
-def saturation_of(result: dict, job: dict) -> float | None:
-    """What an open-loop job's load is a share of, if it was measured."""
-    found = {(each["rw"], each["bs"], each["iodepth"], each["batch"]): each["iops"]
-             for each in result.get("saturation", [])}
-    return found.get(place(job)[:4])
-
-
 def share_of_saturation(result: dict, job: dict) -> float | None:
     """An open-loop job's load, if its saturation was measured."""
-    saturation = saturation_of(result, job)
+    found = {(each["rw"], each["bs"], each["iodepth"], each["batch"]): each["iops"]
+             for each in result.get("saturation", [])}
+    saturation = found.get(place(job)[:4])
     return job["hartq"]["offered_iops"] / saturation if saturation else None
 
 

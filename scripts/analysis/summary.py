@@ -38,25 +38,23 @@ def _per_io(windows: list[Window], name: str) -> float:
     return round(counter(windows, name) / max(1, sum(w.ios for w in windows)), 6)
 
 
-def host_cpu(windows: list[Window]) -> dict[str, float] | None:
-    """Host microseconds per I/O by thread class, over the windows that have a sample."""
-    sampled = [(w.host.ran, w.ios) for w in windows if w.host]
-    ios = sum(count for _, count in sampled)
-    if not ios:
-        return None
-    return {name: round(sum(s[name] for s, _ in sampled) / ios / 1e3, 6) for name in CLASSES}
+def host_time(windows: list[Window]) -> dict[str, dict[str, float] | None]:
+    """What QEMU's threads took of the host, over the windows that have a sample.
 
-
-def host_wait(windows: list[Window]) -> dict[str, float] | None:
-    """Share of the windows that the vCPUs (their mean) and the device thread waited for a core."""
-    sampled = [window.host for window in windows if window.host]
-    total_ns = sum(host.time_ns for host in sampled)
-    if not total_ns:
-        return None
+    Microseconds per I/O by thread class, and the share of the time that the vCPUs (their mean) and
+    the device thread waited for a core.
+    """
+    sampled = [window for window in windows if window.host]
+    ios, total_ns = sum(w.ios for w in sampled), sum(w.host.time_ns for w in sampled)
     threads = {"vcpu": windows[0].key.harts, "device": 1}
     return {
-        name: round(sum(host.waited[name] for host in sampled) / total_ns / count, 6)
-        for name, count in threads.items()}
+        "host_cpu_us_per_io": {
+            name: round(sum(w.host.ran[name] for w in sampled) / ios / 1e3, 6)
+            for name in CLASSES} if ios else None,
+        "host_wait_fraction": {
+            name: round(sum(w.host.waited[name] for w in sampled) / total_ns / count, 6)
+            for name, count in threads.items()} if total_ns else None,
+    }
 
 
 def steal(windows: Iterable[Window]) -> float | None:
@@ -209,8 +207,7 @@ def ours(key: Key, groups: dict[Key, list[Window]],
         **{name: counter(windows, name) for name in ("late", "stale", "malformed", "errors")},
         "idle_fraction": round(statistics.fmean(idle), 6) if idle else 0.0,
         "idle_fraction_per_hart": idle,
-        "host_cpu_us_per_io": host_cpu(windows),
-        "host_wait_fraction": host_wait(windows),
+        **host_time(windows),
         "host_steal_fraction": steal(windows),
         "host_steal_fraction_worst": max(
             (share for window in windows if (share := steal([window])) is not None), default=None),

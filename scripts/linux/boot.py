@@ -35,20 +35,14 @@ INIT = (Path(__file__).parent / "init.in").read_text(encoding="utf-8")
 MODULE_OPTIONS = {"nvme_core": "multipath=N", "nvme": "poll_queues=1"}
 
 
-@dataclasses.dataclass
-class LinuxMachine(Machine):
-    """The machine of our bench with another kernel: the same emulator, harts and backing."""
+def machine_for(ours: Machine, kernel: Path, initrd: Path, timeout_s: float) -> Machine:
+    """The machine of our bench with another kernel: the same emulator, harts and backing.
 
-    kernel: Path = Path()
-    initrd: Path = Path()
-    dtb: Path | None = None
-
-    def argv(self, ram_fd: int | None = None) -> list[str]:
-        """QEMU's command line; `app` is only what stands in the kernel's place until here."""
-        words = super().argv(ram_fd)
-        words[words.index("-kernel") + 1] = str(self.kernel)
-        words += ["-initrd", str(self.initrd)]
-        return words + (["-dtb", str(self.dtb)] if self.dtb else [])
+    Of two kernels on its command line QEMU takes the last.
+    """
+    return dataclasses.replace(
+        ours, arguments=COMMAND_LINE, memory_mib=MEMORY_MIB, timeout_s=timeout_s,
+        qemu_args=("-kernel", str(kernel), "-initrd", str(initrd)))
 
 
 def without_folders(argv: Sequence[str]) -> list[str]:
@@ -60,7 +54,7 @@ def without_folders(argv: Sequence[str]) -> list[str]:
     return words
 
 
-def write_tree(machine: LinuxMachine, path: Path) -> None:
+def write_tree(machine: Machine, path: Path) -> None:
     """The machine's device tree without the wired interrupts of UART and clock.
 
     QEMU 7.2 with aia=aplic-imsic hangs Linux 6.12 at boot with them; neither is needed.
@@ -128,7 +122,7 @@ def answer_in(text: str, name: str) -> dict:
 
 
 def run_linux(
-    machine: LinuxMachine, names: Iterable[str], on_answer: Callable[[str, dict], None]
+    machine: Machine, names: Iterable[str], on_answer: Callable[[str, dict], None]
 ) -> None:
     """Boot once and hand over fio's answer to each job file as it comes; GuestFailed otherwise."""
     complaints: list[str] = []

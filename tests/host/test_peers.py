@@ -24,6 +24,7 @@ from support import HUNG_S
 from linux import boot as linux_boot, image, plan
 import peers
 from measure.windows import GuestFailed
+from qemu.machine import Machine
 
 
 def console(name: str, answer: dict, status: int = 0) -> list[str]:
@@ -159,10 +160,10 @@ class Packages(unittest.TestCase):
         for name in ("usr/bin/fio", "usr/bin/sh", library, "usr/lib/modules/nvme.ko", "bin", "dev",
                      f"usr/lib/{image.LOADER}"):
             self.assertIn(name, listed)
-        machine = linux_boot.LinuxMachine(Path("x"), initrd=self.folder / "initrd")
-        linux_boot.write_initrd(archive, ["nvme"], {"a": "[global]"}, machine.initrd)
-        self.assertTrue(machine.initrd.read_bytes().startswith(data))
-        self.assertIn(b"jobs/a.fio", machine.initrd.read_bytes()[len(data):])
+        initrd = self.folder / "initrd"
+        linux_boot.write_initrd(archive, ["nvme"], {"a": "[global]"}, initrd)
+        self.assertTrue(initrd.read_bytes().startswith(data))
+        self.assertIn(b"jobs/a.fio", initrd.read_bytes()[len(data):])
 
 
 NO_TREE = "peers.linux_boot.write_tree = lambda machine, path: None"
@@ -208,9 +209,7 @@ class Command(StandIn):
         self.assertRegex(done.stdout, r"\n +32 +1 +best +[\d.]+ \(.* 8: undecided, too few")
 
     def test_tree_of_a_medium_without_a_name(self) -> None:
-        machine = linux_boot.LinuxMachine(
-            self.elf, backing="ram:1m", irqchip="imsic", qemu=str(self.qemu)
-        )
+        machine = Machine(self.elf, backing="ram:1m", irqchip="imsic", qemu=str(self.qemu))
         with mock.patch.object(image, "run", return_value="") as tool:
             linux_boot.write_tree(machine, self.folder / "tree.dtb")
         words = " ".join(tool.call_args_list[0].args[0])
