@@ -154,11 +154,9 @@ class Run:
             ours = summary.build(self.windows, header, options, partial)
             result_file.save(ours, self.out)
             self.faults, self.missed = goals.faults(ours), goals.missed_lines(ours)
-        names = ("kernel", "fio", "distribution", "modules")
         about = {
-            "linux": {name: self.linux[name] for name in names}, "environment": header,
-            "partial": partial, "method": self.plan.method(), "qemu_argv": self.argv,
-            "retries": self.retries,
+            "linux": self.linux, "environment": header, "partial": partial,
+            "method": self.plan.method(), "qemu_argv": self.argv, "retries": self.retries,
         }
         jobs = job_files(self.plan)
         files = {f"{name}.fio": text for name, text in jobs.items()}
@@ -175,8 +173,7 @@ def report(run: Run, result: dict) -> None:
     print(*tables.lines(result["comparisons"]), "", sep="\n")
     if run.retries:
         print(f"boots of Linux that were run a second time: {len(run.retries)}")
-    for line in (*run.missed, *run.faults):
-        print(line)
+    print(*run.missed, *run.faults, sep="\n")
     print(environment.header(result["environment"]))
     print(f"written: {run.out}/{results.PEERS_NAME}, results.json, linux-*.json")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from analysis.comparisons import depths_text, factor_text
 from analysis.intervals import VERDICTS, Estimate, ratio_of
-from analysis.series import (MAIN, MODE_NAMES, all_series, offered_text, open_jobs,
-                             share_of_saturation)
+from analysis.series import MAIN, MODE_NAMES, all_series, offered_text, open_jobs, place
+from analysis.series import share_of_saturation
 from measure.environment import has_device_core
 from measure.modes import WAITING
 from results.result_file import FAULTS
@@ -105,7 +105,7 @@ def _open(result: dict) -> Iterator[Goal]:
         if ratio and (share is None or share <= IDLE_SHARE_MAX):
             where = f"{offered_text(result, job)}, harts {mine['harts']}, {mine['delivery']}"
             yield Goal("hybrid's idle time over that of interrupts", IDLE_GOAL, ratio, where,
-                       int(job["job options"]["iodepth"]))
+                       place(job).depth)
 
 
 def loses_messages(result: dict) -> bool:
@@ -114,51 +114,43 @@ def loses_messages(result: dict) -> bool:
     return bool(version) and (int(version[1]), int(version[2])) < MESSAGES_SAFE
 
 
-def is_excused(result: dict, fault: str, job: dict) -> bool:
-    """A message that QEMU lost, and the watchdog found, says nothing against us."""
-    return fault == "missed" and job["hartq"]["delivery"] == "msix" and loses_messages(result)
-
-
 def faults(result: dict) -> list[str]:
-    """What must not happen, loudly; empty when all is well."""
-    found = []
+    """What must not happen, loudly; empty when all is well.
+
+    A message that QEMU lost, and the watchdog found, says nothing against us. A closed loop that
+    had fewer requests in flight than its depth has the IOPS of another point.
+    """
+    found, old_qemu = [], loses_messages(result)
     for fault in FAULTS:
         field = {"missed": "missed_interrupts"}.get(fault, fault)
-        bad = {job["jobname"]: job["hartq"][field] for job in result["jobs"]
-               if job["hartq"][field] and not is_excused(result, fault, job)}
+        bad = {job["jobname"]: mine[field] for job in result["jobs"]
+               if (mine := job["hartq"])[field]
+               and not (fault == "missed" and mine["delivery"] == "msix" and old_qemu)}
         if bad:
-            where = ", ".join(f"{name}: {count}" for name, count in bad.items())
-            found.append(f"!!! {field.replace('_', ' ')}: {sum(bad.values())} ({where})")
-    return found + not_full(result)
+            found.append(f"!!! {field.replace('_', ' ')}: {sum(bad.values())} ({_where(bad)})")
+    bad = {job["jobname"]: least for job in result["jobs"]
+           if (least := job["hartq"].get("in_flight_least")) is not None
+           and least < place(job).depth}
+    return found + [f"!!! fewer in flight than the queue depth ({_where(bad)})"] * bool(bad)
 
 
-def not_full(result: dict) -> list[str]:
-    """Closed loops that had fewer requests in flight than their depth: IOPS of another point."""
-    bad = {
-        job["jobname"]: least
-        for job in result["jobs"]
-        if (least := job["hartq"].get("in_flight_least")) is not None
-        and least < int(job["job options"]["iodepth"])}
-    where = ", ".join(f"{name}: {least}" for name, least in bad.items())
-    return [f"!!! fewer in flight than the queue depth ({where})"] if bad else []
+def _where(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items())
 
 
 def missed_lines(result: dict) -> list[str]:
     """Missed interrupts and how many points take any, for each interrupt controller."""
     found = []
+    names = ("missed_interrupts", "spurious_interrupts", "late", "stalls_over_10ms")
     for chip in ("PLIC", "IMSIC"):
         mine = [job["hartq"] for job in result["jobs"]
                 if (job["hartq"]["delivery"] == "msix") == (chip == "IMSIC")]
-        taking = sum(each["completion"] in WAITING for each in mine)
-        if not taking:
-            continue
-        missed, spurious, late, stalls = (
-            sum(each[name] or 0 for each in mine)
-            for name in ("missed_interrupts", "spurious_interrupts", "late", "stalls_over_10ms"))
+        missed, spurious, late, stalls = (sum(each[name] or 0 for each in mine) for name in names)
         lost = chip == "IMSIC" and missed and loses_messages(result)
         judged = "counted" if lost else "not met" if missed else "met"
-        found.append(f"{judged}: missed interrupts {missed} in {taking} points that take any, "
-                     f"{chip} (spurious {spurious}, late {late}, stalls over 10 ms {stalls})")
+        if taking := sum(each["completion"] in WAITING for each in mine):
+            found.append(f"{judged}: missed interrupts {missed} in {taking} points that take any, "
+                         f"{chip} (spurious {spurious}, late {late}, stalls over 10 ms {stalls})")
         if lost:
             safe = ".".join(map(str, MESSAGES_SAFE))
             found.append(f"QEMU {result['environment']['qemu']} can lose a message under load, as "

@@ -6,10 +6,10 @@ measured boot by boot side by side (scripts/aa.py marks such results with one `p
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from analysis import host_noise
 from analysis.intervals import Estimate, paired_ratio, unpaired_ratio
@@ -25,8 +25,7 @@ NAME_COLUMNS = 40
 Boots = dict[int, float]  # a figure in each boot
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """A point in both results: B over A."""
 
     name: str

@@ -57,29 +57,27 @@ def _stopping(modes: Modes) -> Section:
 
 
 def _hybrid(modes: Modes) -> Section:
-    compared = [_compared(modes, "hybrid", other) for other in ("poll", "irq")]
-    lines = [line for found, _ in compared for line in found]
-    tables = [table for _, found in compared for table in found]
+    (over_poll, first), (over_irq, second) = (
+        _compared(modes, "hybrid", other) for other in ("poll", "irq"))
+    tables = first + second
     if tables:
         head = (tables[0].head[0], "mode", *tables[0].head[1:])
         tables.append(Table(head, metrics.figure_rows(modes), "the figures, mode by mode", True))
-    return Section("What does hybrid cost?", lines, tables)
+    return Section("What does hybrid cost?", over_poll + over_irq, tables)
 
 
 def _raw_ring(modes: Modes) -> Section:
     """How much of what the device can do each mode reaches."""
-    shares = {mode: paired(modes, mode, "raw") for mode in metrics.MODES}
-    shares = {MODE_NAMES[mode]: found for mode, found in shares.items() if found}
+    shares = {MODE_NAMES[mode]: found for mode in metrics.MODES
+              if (found := paired(modes, mode, "raw"))}
     depths = sorted({depth for found in shares.values() for depth in found})
-    rows = [[str(d), *(marked(each.get(d)) for each in shares.values())]
-            for d in depths]
+    rows = [[str(d), *(marked(each.get(d)) for each in shares.values())] for d in depths]
     medians = {name: [ratio.median for ratio in found.values()] for name, found in shares.items()}
     reached = [f"{name} {min(found):.2f} to {max(found):.2f}" for name, found in medians.items()]
     return Section(
         "How far from the raw ring are we?",
         [f"share of the raw ring over all queue depths: {', '.join(reached)}"] * bool(rows),
-        [Table(("queue depth", *(f"{name} / raw" for name in shares)), rows)] * bool(rows),
-    )
+        [Table(("queue depth", *(f"{name} / raw" for name in shares)), rows)] * bool(rows))
 
 
 def questions(result: dict) -> list[Section]:
@@ -161,20 +159,11 @@ def _phrases(table: Table) -> list[str]:
 
 def false_differences(result: dict) -> list[str]:
     """How many of all comparisons would seem to differ if none did."""
-    ratios = [
-        ratio
-        for modes in all_series(result).values()
-        for pair in PAIRS
-        for ratio in paired(modes, *pair).values()
-        if ratio.sure
-    ]
-    if not ratios:
-        return []
+    ratios = [ratio for modes in all_series(result).values() for pair in PAIRS
+              for ratio in paired(modes, *pair).values() if ratio.sure]
     wrong, found = sum(1 - r.confidence for r in ratios), sum(r.verdict() != 0 for r in ratios)
-    return [
-        f"of {len(ratios)} comparisons of two modes {found} show a difference; {wrong:.1f} would "
-        "by chance alone if there were none"
-    ]
+    return [f"of {len(ratios)} comparisons of two modes {found} show a difference; {wrong:.1f} "
+            "would by chance alone if there were none"] * bool(ratios)
 
 
 def sampling(result: dict) -> list[str]:
@@ -184,18 +173,16 @@ def sampling(result: dict) -> list[str]:
     count, boots = max(map(len, rows), default=0), {r.get("boot", 0) for each in rows for r in each}
     if not count:
         return []
-    text = f"preset {options['preset']}, " if "preset" in options else ""
-    text += f"repetitions {count}, boots {len(boots)}"
+    told = [f"preset {options['preset']}"] if "preset" in options else []
+    told += [f"repetitions {count}", f"boots {len(boots)}"]
     if "runtime" in options:
-        text += f", windows {options['runtime']} after a ramp of {options.get('ramp_time', '0')}"
-    lines = [text]
-    confidence = 100 * interval_ranks(len(boots))[1]
-    if len(boots) < count and confidence < 100 * CONFIDENCE_WANTED:
+        told.append(f"windows {options['runtime']} after a ramp of {options['ramp_time']}")
+    lines, confidence = [", ".join(told)], interval_ranks(len(boots))[1]
+    if len(boots) < count and confidence < CONFIDENCE_WANTED:
         lines.append(
             f"an interval takes repetitions as its samples ({100 * interval_ranks(count)[1]:.0f} "
             "%), but those of a boot share where the host has put QEMU's threads; boot by boot the "
-            f"widest interval would have {confidence:.0f} %"
-        )
+            f"widest interval would have {100 * confidence:.0f} %")
     return [*lines, "an interval holds for this run: another run, another host differ by more"]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from analysis.comparisons import paired
 from analysis.intervals import Estimate, marked, ratio_of
 from analysis.series import MAIN, Series, all_series, open_jobs
+from cli import command
 from measure.modes import WAITING
 from report.page import PAGES
 
@@ -120,14 +121,10 @@ def page(folder: Path) -> str:
         faults=fault_rows(result), run=run_rows(result))
 
 
+@command.entry
 def main() -> int:
     """Write the page."""
-    try:
-        PAGE.write_text(page(REFERENCE), encoding="utf-8")
-    except (OSError, ValueError, KeyError) as error:
-        print(f"results: {error!r}; hint: results/reference must hold a whole result",
-              file=sys.stderr)
-        return 1
+    PAGE.write_text(page(REFERENCE), encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)} written from {REFERENCE.relative_to(ROOT)}")
     return 0
 
