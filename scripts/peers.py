@@ -180,14 +180,12 @@ def report(run: Run, result: dict) -> None:
 
 def execute(run: Run) -> int:
     """Measure and report; a run that ends early reports its pairs so far."""
-    status, why = STATUS_OK, ""
+    status = STATUS_OK
     try:
         run.measure()
-    except Stopped:
-        status, why = STATUS_STOPPED, "ended by a signal"
-    except GuestFailed as failed:
-        status, why = STATUS_FAILED, f"the guest failed: {failed}"
-    if why:
+    except (Stopped, GuestFailed) as error:
+        status, why = (STATUS_STOPPED, "ended by a signal") if isinstance(error, Stopped) else (
+            STATUS_FAILED, f"the guest failed: {error}")
         print(f"\npeers.py: {why}", file=sys.stderr)
     if not run.windows and not run.answers.jobs:
         print("peers.py: nothing was measured, nothing was written", file=sys.stderr)
@@ -196,7 +194,7 @@ def execute(run: Run) -> int:
         print(f"peers.py: no pair is complete; the result in {run.out} stays", file=sys.stderr)
         return status
     report(run, run.save(partial=status != STATUS_OK))
-    if why:
+    if status:
         print(f"partial: {run.pairs} of {run.plan.boots} boot pairs were completed")
     return status or (STATUS_FAILED if run.faults else STATUS_OK)
 

@@ -64,13 +64,10 @@ def value_text(job: dict | None, quantity: Quantity) -> str:
 
 def over(modes: Modes, mode: str, other: str, quantity: Quantity) -> Ratios:
     """A mode's metric over another's at each depth, paired by repetition."""
-    found = {}
-    for depth, job in modes.get(mode, {}).items():
-        if depth in modes.get(other, {}):
-            sides = (values(each, quantity) for each in (job, modes[other][depth]))
-            if ratio := paired_ratio(*sides):
-                found[depth] = ratio
-    return found
+    mine, others = modes.get(mode, {}), modes.get(other, {})
+    found = {depth: paired_ratio(values(job, quantity), values(others[depth], quantity))
+             for depth, job in mine.items() if depth in others}
+    return {depth: ratio for depth, ratio in found.items() if ratio}
 
 
 def latency_text(job: dict) -> str:

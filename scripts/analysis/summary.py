@@ -20,13 +20,8 @@ def group(windows: Iterable[Window]) -> dict[Key, list[Window]]:
     groups: dict[Key, list[Window]] = {}
     for window in windows:
         groups.setdefault(window.key, []).append(window)
-
-    def place(item: tuple[Key, list[Window]]) -> tuple:
-        key = item[0]
-        mode = COMPLETIONS.index(key.mode) if key.mode in COMPLETIONS else len(COMPLETIONS)
-        return (*key[:-2], DELIVERIES.index(key.delivery), mode)
-
-    return dict(sorted(groups.items(), key=place))
+    return {key: groups[key] for key in sorted(groups, key=lambda key: (
+        *key[:-2], DELIVERIES.index(key.delivery), COMPLETIONS.index(key.mode)))}
 
 
 def counter(windows: Iterable[Window], name: str) -> int:
@@ -246,6 +241,13 @@ def job(key: Key, groups: dict[Key, list[Window]], environment: dict,
     }
 
 
+def stamp() -> dict[str, object]:
+    """Now, as fio tells it."""
+    now = time.time()
+    return {"timestamp": int(now), "timestamp_ms": int(now * 1000),
+            "time": time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(now))}
+
+
 def build(windows: list[Window], environment: dict, options: dict, partial: bool,
           saturation: list[dict] | None = None, instructions: dict | None = None) -> dict:
     """The whole result.
@@ -254,14 +256,11 @@ def build(windows: list[Window], environment: dict, options: dict, partial: bool
     `compiler` and `rows`.
     """
     counted = instructions["rows"] if instructions else []
-    now = time.time()
     groups = group(windows)
     environment = {**environment, "steal_fraction": steal(windows)}
     return {
         "fio version": f"hartq-{environment['commit']}",
-        "timestamp": int(now),
-        "timestamp_ms": int(now * 1000),
-        "time": time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(now)),
+        **stamp(),
         "global options": {name: str(value) for name, value in options.items()},
         "partial": partial,
         "environment": environment,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-import time
 import types
 from collections.abc import Sequence
 
+from analysis.summary import stamp
 from linux.plan import ENGINES, Engine, Point, job_name
 from results import fio, histogram
 
@@ -35,12 +35,9 @@ class Answers:
 
     def add(self, engine: str, boot: int, answer: dict) -> None:
         """One answer of one boot, just come; said again it replaces what was there."""
-        now = time.time()  # the guest has no clock of its own: it would say 1970
         self.heads[engine] = {
             "fio version": answer.get("fio version", ""),
-            "timestamp": int(now),
-            "timestamp_ms": int(now * 1000),
-            "time": time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(now)),
+            **stamp(),  # the guest has no clock of its own: it would say 1970
             "global options": answer.get("global options", {}),
         }
         for job in answer["jobs"]:

@@ -126,14 +126,6 @@ def fetch(root: Path) -> list[Path]:
     return sorted((root / "debs").glob("*.deb"))
 
 
-def unpack(debs: Iterable[Path], tree: Path) -> None:
-    """All packages into one tree."""
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir(parents=True)
-    for deb in debs:
-        run(["dpkg-deb", "-x", str(deb), str(tree)])
-
-
 def module_order(tree: Path, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Kernel modules in the order to insert them: each after those that it depends on."""
     files = {path.name.removesuffix(".ko.xz").replace("-", "_"): path
@@ -163,8 +155,7 @@ def pack(folder: Path, archive: Path) -> None:
     names = [".", *sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))]
     words = ["cpio", "--create", "--format=newc", "--owner=0:0", "--quiet", "--null"]
     with archive.open("wb") as sink:
-        subprocess.run(words, input=b"".join(name.encode() + b"\0" for name in names),
-                       stdout=sink, cwd=folder, check=True)
+        subprocess.run(words, input="\0".join(names).encode(), stdout=sink, cwd=folder, check=True)
 
 
 def write_base(tree: Path, archive: Path) -> list[str]:
@@ -191,11 +182,13 @@ def write_base(tree: Path, archive: Path) -> list[str]:
 
 def build(root: Path) -> dict:
     """Fetch, unpack and pack; what is there afterwards."""
-    shutil.rmtree(root / "debs", ignore_errors=True)
-    debs = fetch(root)
     tree = root / "tree"
+    for each in (root / "debs", tree):
+        shutil.rmtree(each, ignore_errors=True)
+    debs = fetch(root)
     say("unpacking")
-    unpack(debs, tree)
+    for deb in debs:
+        run(["dpkg-deb", "-x", str(deb), str(tree)])
     (kernel,) = sorted((tree / "boot").glob("vmlinu[xz]-*"))[:1]
     shutil.copyfile(kernel, root / "vmlinux")
     modules = write_base(tree, root / "base.cpio")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from analysis import metrics
 from analysis.comparisons import brief, paired, stopping
@@ -21,8 +21,7 @@ STOPS = "polling stops paying at depth"
 PAIRS = (("poll", "irq"), ("hybrid", "poll"), ("hybrid", "irq"))
 
 
-@dataclasses.dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """A table; one that is folded away is for those who want to know more."""
 
     head: Sequence[str]
@@ -32,8 +31,7 @@ class Table:
     wordy: bool = False  # its cells are phrases, not numbers
 
 
-@dataclasses.dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """A question with what is known of it."""
 
     title: str

@@ -19,7 +19,6 @@ from report.looks import REFERENCES, Line, Look, Point, look_of
 
 NINES_MAX = 6
 LEGEND_ROOM = 2.2  # more room above the highest value, on a logarithmic axis
-LOOPBACK_NEAR = 8.0  # a loopback line further above the others than this is said, not drawn
 PART_LOOKS = {
     "submit": ("#0072B2", ""), "reap": ("#56B4E9", "//"), "interrupt": ("#D55E00", "xx"),
     "submission doorbells": ("#009E73", ""), "completion doorbells": ("#F0E442", "//"),
@@ -33,7 +32,6 @@ SMALL, RED, DARK, GREY = 9.5, "#CC0000", "#333333", "#666666"
 
 def iops(lines: Sequence[Line], title: str, footer: str) -> Figure:
     """IOPS over queue depth. Lines with a note have a panel of their own, as wide as needed."""
-    lines, far = _without_far_loopback(lines)
     notes = list(dict.fromkeys(line.note for line in lines))
     groups = [[line for line in lines if line.note == note] for note in notes]
     widths = [1 + math.log2(max(places_of(group)) / min(places_of(group))) for group in groups]
@@ -44,21 +42,8 @@ def iops(lines: Sequence[Line], title: str, footer: str) -> Figure:
         axes.set_title(note)
     panels[0].set_ylabel("IOPS")
     log_scale(panels[0], short_number)
-    panels[0].annotate(far, (0.99, 0.015), xycoords="axes fraction", ha="right", fontsize=SMALL,
-                       color=GREY)
     top_legend(figure, panels[::-1])
     return figure
-
-
-def _without_far_loopback(lines: Sequence[Line]) -> tuple[list[Line], str]:
-    """The lines without a loopback line that would press the others together, and its range."""
-    loopback = [p.iops for line in lines if line.mode == "loopback" for p in line.points]
-    others = [p.iops for line in lines if line.mode != "loopback" for p in line.points]
-    if not loopback or not others or max(loopback) <= LOOPBACK_NEAR * max(others):
-        return list(lines), ""
-    low, high = (short_number(float(f"{pick(loopback):.3g}")) for pick in (min, max))
-    text = f"far above: loopback (engine against memory), {low} to {high} IOPS"
-    return [line for line in lines if line.mode != "loopback"], text
 
 
 def scaling(data: tuple[Sequence[Line], int], title: str, footer: str) -> Figure:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from analysis.series import Series, all_series
-from cli.errors import UsageError, parse_size
+from cli.errors import parse_size
 from report.chart_data import latency_curve
 from report.looks import Line, Point, other_look
 from results import result_file
@@ -20,10 +20,7 @@ def fio_workload(options: dict) -> tuple[str, int, int, int]:
         found = next((options[name] for name in names if options.get(name)), default)
         return re.split("[,:]", str(found))[0]
 
-    try:
-        size = parse_size(first("bs", "blocksize", default="4k"), "bs")
-    except UsageError as error:
-        raise ValueError(str(error)) from error
+    size = parse_size(first("bs", "blocksize", default="4k"), "bs")
     batch = int(first("iodepth_batch_submit", "iodepth_batch", default="1"))
     depth = int(first("iodepth", default="1"))
     threads = int(first("numjobs", default="1"))

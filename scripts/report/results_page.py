@@ -30,9 +30,6 @@ PAIRS = (("poll", "irq"), ("hybrid", "poll"), ("hybrid", "irq"), ("poll", "raw")
 DEPTHS = (1, 4, 32, 128, 512)  # a column each, where there are many rows
 PHASES = ("submit", "arm", "interrupt", "answer", "end", "reap")  # of a row of instructions
 COUNTS = ("missed_interrupts", "errors", "stale", "malformed", "late", "spurious_interrupts")
-ABOUT = {"commit": "commit", "date": "date", "QEMU": "qemu", "OpenSBI": "opensbi",
-         "compiler": "compiler", "backing": "backing", "host CPU": "host_cpu",
-         "host cores": "host_cores"}
 
 Rows = list[list[str]]
 
@@ -104,13 +101,6 @@ def fault_rows(result: dict) -> Rows:
             for delivery, mine in found.items()]
 
 
-def run_rows(result: dict) -> Rows:
-    """What it was measured on."""
-    about, options = result["environment"], result["global options"]
-    return [*([word, str(about[name])] for word, name in ABOUT.items()),
-            ["windows", f"{options['runtime']} each, in {options['boots']} boots"]]
-
-
 def page(folder: Path) -> str:
     """The whole page, from the files in the folder of a result."""
     texts = ((folder / name).read_text(encoding="utf-8") for name in (RESULTS, PEERS))
@@ -118,7 +108,7 @@ def page(folder: Path) -> str:
     return PAGES.get_template("results.md.j2").render(
         peers=peers, linux=linux_rows(peers), instructions=instruction_rows(result),
         modes=mode_rows(result), ways=way_rows(result), loads=load_rows(result),
-        faults=fault_rows(result), run=run_rows(result))
+        faults=fault_rows(result), on=result["environment"], options=result["global options"])
 
 
 @command.entry

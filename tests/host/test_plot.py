@@ -287,7 +287,7 @@ class Plot(unittest.TestCase):
     def test_nines(self) -> None:
         self.assertAlmostEqual(charts.nines(0.0), 0.0)
         self.assertAlmostEqual(charts.nines(0.99), 2.0)
-        self.assertEqual(axes.short_number(12500), "12.5K")
+        self.assertEqual(axes.short_number(12500), "12.5k")
 
 
 if __name__ == "__main__":
