@@ -6,6 +6,8 @@
 
 #include "blob.h"
 
+#include "fixture.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,9 +65,7 @@ struct blob blob_compile(const char *source)
     struct blob blob = {0};
     FILE *stream;
 
-    if (!make_file(path, source)) {
-        return blob;
-    }
+    assert_true(make_file(path, source));
     snprintf(command, sizeof(command), "dtc -q -I dts -O dtb %s 2>/dev/null", path);
     stream = popen(command, "r");
     blob = read_stream(stream);
@@ -73,6 +73,9 @@ struct blob blob_compile(const char *source)
         pclose(stream);
     }
     unlink(path);
+    if (blob.bytes == NULL) {
+        fail_msg("no tree: is dtc installed, and does it accept the source?");
+    }
     return blob;
 }
 

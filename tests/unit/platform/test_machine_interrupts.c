@@ -69,22 +69,10 @@ static const struct line_case line_cases[] = {
      {MACHINE_NONE, 33, MACHINE_TRIGGER_HIGH}},
 };
 
-/* The tree of a test; skipped without dtc. */
-static struct blob compile(const char *source)
-{
-    struct blob blob = blob_compile(source);
-
-    if (blob.bytes == NULL) {
-        print_message("dtc is not there: skipped\n");
-        skip();
-    }
-    return blob;
-}
-
 static void line_is_of_the_controller_that_the_map_names(void **state)
 {
     const struct line_case *this = *state;
-    struct blob blob = compile(this->source);
+    struct blob blob = blob_compile(this->source);
     static struct machine machine;
     struct machine_interrupt irq;
 
@@ -104,7 +92,7 @@ static void line_is_of_the_controller_that_the_map_names(void **state)
 
 static void hart_that_no_controller_reaches_has_none(void **state)
 {
-    struct blob blob = compile(
+    struct blob blob = blob_compile(
         ROOT(PLIC(p, c000000, "<&i2 11>, <&i2 9>, <&i0 11>") APLIC(a, d000000,
                                                                    "interrupts-extended = <&i1 9>; "
                                                                    "riscv,hart-indexes = <6>;")));
@@ -123,10 +111,10 @@ static void hart_that_no_controller_reaches_has_none(void **state)
 
 static void interrupt_files_of_two_groups_follow_their_registers(void **state)
 {
-    struct blob blob =
-        compile(ROOT(IMSIC "reg = <0 0x28000000 0 0x1000>, <0 0x29000000 0 0x1000>;"
-                           "interrupts-extended = <&i0 9>, <&i2 9>; riscv,group-index-bits = <1>;"
-                           "riscv,group-index-shift = <24>; };"));
+    struct blob blob = blob_compile(
+        ROOT(IMSIC "reg = <0 0x28000000 0 0x1000>, <0 0x29000000 0 0x1000>;"
+                   "interrupts-extended = <&i0 9>, <&i2 9>; riscv,group-index-bits = <1>;"
+                   "riscv,group-index-shift = <24>; };"));
     static struct machine machine;
 
     (void)state;

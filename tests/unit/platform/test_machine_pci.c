@@ -96,22 +96,10 @@ static void assert_window(const struct machine_window *window, const struct mach
     assert_int_equal(window->size, right->size);
 }
 
-/* The tree of a test; skipped without dtc. */
-static struct blob compile(const char *source)
-{
-    struct blob blob = blob_compile(source);
-
-    if (blob.bytes == NULL) {
-        print_message("dtc is not there: skipped\n");
-        skip();
-    }
-    return blob;
-}
-
 static void host_is_read_from_an_odd_tree(void **state)
 {
     const struct host_case *this = *state;
-    struct blob blob = compile(this->source);
+    struct blob blob = blob_compile(this->source);
     struct machine machine;
 
     assert_null(machine_read(blob.bytes, blob.size, &machine));
@@ -126,8 +114,8 @@ static void host_is_read_from_an_odd_tree(void **state)
 
 static void second_host_is_used_and_a_bad_one_is_not(void **state)
 {
-    struct blob blob = compile(ROOT(HOST("30000000", RANGES(KIND2)) HOST("70000000", "")
-                                        HOST("40000000", RANGES(KIND2 " " KIND3_HIGH))));
+    struct blob blob = blob_compile(ROOT(HOST("30000000", RANGES(KIND2)) HOST("70000000", "")
+                                             HOST("40000000", RANGES(KIND2 " " KIND3_HIGH))));
     struct machine machine;
 
     (void)state;
@@ -191,7 +179,7 @@ static const struct refused_case refused_cases[] = {
 static void unusable_host_is_named_and_the_machine_is_read(void **state)
 {
     const struct refused_case *this = *state;
-    struct blob blob = compile(this->source);
+    struct blob blob = blob_compile(this->source);
     struct machine machine;
 
     assert_null(machine_read(blob.bytes, blob.size, &machine));

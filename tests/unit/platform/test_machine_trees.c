@@ -29,18 +29,6 @@ enum { SOURCE_BYTES = 100000 };
 /* Source text that is written piece by piece. */
 static char source[SOURCE_BYTES];
 
-/* The tree of a test; skipped without dtc. */
-static struct blob compile(const char *text)
-{
-    struct blob blob = blob_compile(text);
-
-    if (blob.bytes == NULL) {
-        print_message("dtc is not there: skipped\n");
-        skip();
-    }
-    return blob;
-}
-
 /* ---- The console, and buses that translate -------------------------------------------------- */
 
 struct console_case {
@@ -80,7 +68,7 @@ static const struct console_case console_cases[] = {
 static void console_is_where_the_tree_says(void **state)
 {
     const struct console_case *this = *state;
-    struct blob blob = compile(this->source);
+    struct blob blob = blob_compile(this->source);
     struct machine machine;
 
     assert_null(machine_read(blob.bytes, blob.size, &machine));
@@ -91,7 +79,7 @@ static void console_is_where_the_tree_says(void **state)
 
 static void iommus_are_found_on_their_bus(void **state)
 {
-    struct blob blob = compile(
+    struct blob blob = blob_compile(
         HEAD MEMORY CPUS BUS("ranges;"
                              "i@1000 { compatible = \"x\", \"riscv,iommu\"; reg = <0 0x1000 0 "
                              "0x1000>; };"
@@ -126,7 +114,7 @@ static struct blob reserve(uint32_t count, uint32_t wide)
                                  "r@%x { reg = <0 0x%x 0 0x1000>; };", base, base);
     }
     snprintf(source + used, SOURCE_BYTES - used, "}; };");
-    return compile(source);
+    return blob_compile(source);
 }
 
 static void any_number_of_reserved_ranges_is_kept_out_of(void **state)
@@ -167,11 +155,11 @@ static void any_number_of_reserved_ranges_is_kept_out_of(void **state)
 
 static void overlapping_reserved_ranges_count_as_they_are(void **state)
 {
-    struct blob blob = compile(HEAD MEMORY CPUS
-                               "reserved-memory { #address-cells = <2>; #size-cells = <2>; ranges;"
-                               "a@81000000 { reg = <0 0x81000000 0 0x100000>; };"
-                               "b@81010000 { reg = <0 0x81010000 0 0x1000>; };"
-                               "c@81080000 { reg = <0 0x81080000 0 0x100000>; }; }; };");
+    struct blob blob = blob_compile(
+        HEAD MEMORY CPUS "reserved-memory { #address-cells = <2>; #size-cells = <2>; ranges;"
+                         "a@81000000 { reg = <0 0x81000000 0 0x100000>; };"
+                         "b@81010000 { reg = <0 0x81010000 0 0x1000>; };"
+                         "c@81080000 { reg = <0 0x81080000 0 0x100000>; }; }; };");
     struct machine machine;
     struct machine_span span;
 
@@ -196,7 +184,7 @@ static struct blob crowd(uint32_t count)
                                  "c@%x { device_type = \"cpu\"; reg = <%u>; };", i, i);
     }
     snprintf(source + used, SOURCE_BYTES - used, "}; };");
-    return compile(source);
+    return blob_compile(source);
 }
 
 static void harts_beyond_the_limit_are_left_out(void **state)
@@ -218,7 +206,7 @@ static void harts_beyond_the_limit_are_left_out(void **state)
 
 static void clock_of_a_hart_is_the_clock_of_all(void **state)
 {
-    struct blob blob = compile(
+    struct blob blob = blob_compile(
         HEAD MEMORY "cpus { #address-cells = <1>; #size-cells = <0>; map { };"
                     "c@0 { device_type = \"cpu\"; reg = <0>; };"
                     "c@1 { device_type = \"cpu\"; reg = <1>; timebase-frequency = <0 24000000>; };"
