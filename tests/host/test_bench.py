@@ -15,7 +15,6 @@ from pathlib import Path
 from fake_results import ENVIRONMENT, as_result, fake_result, fake_windows, fake_words
 
 from analysis import intervals, summary
-from qemu import host_cpu
 from report import answer, tables
 from results import histogram, result_file
 
@@ -109,25 +108,6 @@ class Stats(unittest.TestCase):
             one, two = ({r: source.lognormvariate(0, 0.2) for r in range(6)} for _ in range(2))
             differs += intervals.paired_ratio(one, two).verdict() != 0
         self.assertLessEqual(differs, 50)
-
-
-class HostCpu(unittest.TestCase):
-    def test_threads_by_class(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            for tid, name, spent in ((9, "qemu-system-ris", 5), (10, "CPU 0/TCG", 70),
-                                     (11, "CPU 1/TCG", 7), (12, "worker", 3)):
-                task = Path(folder, "9", "task", str(tid))
-                task.mkdir(parents=True)
-                (task / "comm").write_text(name + "\n")
-                (task / "schedstat").write_text(f"{spent} 1 2\n")
-            found = host_cpu.sample(9, 0, Path(folder))
-            self.assertEqual(found.ran, {"vcpu": 77, "device": 5, "workers": 3})
-            self.assertEqual(found.waited, {"vcpu": 2, "device": 1, "workers": 1})
-            self.assertIsNone(host_cpu.sample(8, 0, Path(folder)))
-        self.assertIsNone(host_cpu.difference(None, found))
-
-    def test_our_own_process(self) -> None:
-        self.assertGreater(sum(host_cpu.sample(os.getpid(), 0).ran.values()), 0)
 
 
 class Results(unittest.TestCase):

@@ -40,6 +40,12 @@ class MadeUp(ScriptTest):
         end = self.sample(1, (9, "qemu", 5 * MS), (10, "CPU 0/TCG", 70 * MS),
                           (11, "IO iothread0", 2 * MS), (12, "worker", 3 * MS))
         self.assertEqual(self.ran(begin, end), (70, 7, 3))
+        self.assertEqual(end.waited, {"vcpu": 1, "device": 2, "workers": 1})
+
+    def test_a_process_that_is_gone(self) -> None:
+        (self.folder / "9" / "task").mkdir(parents=True)
+        self.assertIsNone(host_cpu.sample(8, 0, self.folder))
+        self.assertIsNone(host_cpu.difference(None, self.sample(0, (9, "qemu", 0))))
 
     def test_worker_that_ends(self) -> None:
         begin = self.sample(60 * MS, (9, "qemu", 20 * MS), (12, "worker", 40 * MS))
