@@ -81,7 +81,7 @@ static const struct option run_options[] = {
     OPTION_UNSIGNED("rwmixread", struct job, rwmixread, 0, 100, "per cent of reads in a mix"),
     OPTION_WORD("verify", struct job, verify, verify_words,
                 "stamp blocks that are written and check those that are read; not for speed"),
-    OPTION_UNSIGNED("rounds", struct job, rounds, 1, 1000, "how often all is measured"),
+    OPTION_UNSIGNED("repetitions", struct job, repetitions, 1, 1000, "how often all is measured"),
     OPTION_TIME("timeout", struct job, timeout_ns, NS_PER_SECOND, NS_PER_HOUR,
                 "deadline of a command"),
     OPTION_STRING("controller", struct job, controller, 7, "its PCI address: 00:02.0"),
@@ -292,7 +292,7 @@ bool job_parse(struct job *job, int argc, char *const argv[])
         .randseed = 1,
         .rwmixread = 50,
         .complete_min = 1,
-        .rounds = 1,
+        .repetitions = 1,
         .timeout_ns = NVME_COMMAND_TIMEOUT_DEFAULT_NS,
     };
     if (argc > 0 && strcmp(argv[0], "help") == 0) {

@@ -72,7 +72,7 @@ struct job {
     uint64_t rwmixread;           /* per cent of reads in a mix */
     uint64_t complete_min;        /* completions to wait for before posting again */
     uint64_t complete_max;        /* most completions of one reap; 0: all */
-    uint64_t rounds;
+    uint64_t repetitions;
     uint64_t timeout_ns;    /* deadline of a command */
     const char *controller; /* PCI address of the one to use; NULL: any */
     const char *serial;     /* serial number of those to use; NULL: any */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The bench: measures every point of a job, round by round, modes side by side.
+ * The bench: measures every point of a job, repetition by repetition, modes side by side.
  *
- * Each point of each round opens the controllers anew with its mode and depth, runs on its harts,
- * closes, and prints one line of JSON. A point that the machine cannot do is skipped, said, and
- * makes the exit status 1, as does any error.
+ * Each point of each repetition opens the controllers anew with its mode and depth, runs on its
+ * harts, closes, and prints one line of JSON. A point that the machine cannot do is skipped, said,
+ * and makes the exit status 1, as does any error.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -175,14 +175,14 @@ static void say_errors(const struct run *run)
 }
 
 /* Everything is open: runs on all harts and reports. */
-static void run_point(uint32_t number, uint32_t round)
+static void run_point(uint32_t number, uint32_t repetition)
 {
     const struct job_point *point = &bench.job.points[number];
     struct run run = {
         .job = &bench.job,
         .point = point,
         .point_number = number,
-        .round = round,
+        .repetition = repetition,
         .ramp_ticks = worker_ticks_from_ns(bench.job.ramp_ns),
         .runtime_ticks = worker_ticks_from_ns(bench.job.runtime_ns),
         .begin_ticks = UINT64_MAX,
@@ -202,7 +202,7 @@ static void run_point(uint32_t number, uint32_t round)
     say_errors(&run);
 }
 
-static void measure(uint32_t number, uint32_t round)
+static void measure(uint32_t number, uint32_t repetition)
 {
     struct job_point *point = &bench.job.points[number];
     char name[JOB_NAME_BYTES];
@@ -217,7 +217,7 @@ static void measure(uint32_t number, uint32_t round)
         bench.failed = true;
         return;
     }
-    run_point(number, round);
+    run_point(number, repetition);
     bench.failed |= !storage_close(&bench.storage);
 }
 
@@ -234,11 +234,11 @@ int main(int argc, char **argv)
     if (!take_memory()) {
         return 1;
     }
-    for (uint32_t round = 0; round < job->rounds; round++) {
+    for (uint32_t repetition = 0; repetition < job->repetitions; repetition++) {
         for (uint32_t first = 0; first < job->point_count; first += job->mode_count) {
-            /* Another mode goes first in every round. */
+            /* Another mode goes first in every repetition. */
             for (uint32_t i = 0; i < job->mode_count; i++) {
-                measure(first + (i + round) % job->mode_count, round);
+                measure(first + (i + repetition) % job->mode_count, repetition);
             }
         }
     }

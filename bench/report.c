@@ -16,9 +16,9 @@ void report_banner(const struct storage *storage, const struct job *job)
 
     printf("{\"hartq_banner\":1,\"controllers\":%" PRIu32 ",\"block_count\":%" PRIu64
            ",\"block_bytes\":%" PRIu32 ",\"delivery\":\"%s\",\"points\":%" PRIu32
-           ",\"rounds\":%" PRIu64 "}\n",
+           ",\"repetitions\":%" PRIu64 "}\n",
            storage->controller_count, ns->block_count, ns->block_bytes, storage->delivery,
-           job->point_count, job->rounds);
+           job->point_count, job->repetitions);
 }
 
 /* All harts of a point: reads, writes. */
@@ -142,8 +142,8 @@ static void print_head(const struct run *run, const char *delivery, uint64_t run
     char name[JOB_NAME_BYTES];
 
     job_name(point, name);
-    printf("{\"hartq_bench\":1,\"point\":%" PRIu32 ",\"round\":%" PRIu32 ",\"jobname\":\"%s\"",
-           run->point_number, run->round, name);
+    printf("{\"hartq_bench\":1,\"point\":%" PRIu32 ",\"repetition\":%" PRIu32 ",\"jobname\":\"%s\"",
+           run->point_number, run->repetition, name);
     printf(",\"job options\":{\"rw\":\"%s\",\"bs\":\"%" PRIu32 "\",\"iodepth\":\"%" PRIu32
            "\",\"iodepth_batch_submit\":\"%" PRIu32 "\",\"numjobs\":\"%" PRIu32
            "\",\"completion\":\"%s\"",

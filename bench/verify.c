@@ -85,7 +85,7 @@ static void stamp_blocks(struct worker *worker, uint64_t lba, uint8_t *buffer)
     }
 }
 
-/* A medium that moves nothing must not be taken for one that gives back what the buffer had. */
+/* A backing that moves nothing must not be taken for one that gives back what the buffer had. */
 static void wipe_stamps(const struct worker *worker, uint8_t *buffer)
 {
     for (uint64_t i = 0; i < worker->pattern.blocks; i++) {
@@ -262,7 +262,7 @@ void verify_say(const struct worker *worker)
                worker->index, verify->failed, verify->blocks,
                verify->missing != verify->blocks
                    ? ""
-                   : "; hint: nothing was ever stamped: the null medium keeps no data (run.py "
+                   : "; hint: nothing was ever stamped: the null backing keeps no data (run.py "
                      "--backing ram:64m), an image is written first (rw=write verify=crc32c)");
     }
 }

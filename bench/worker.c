@@ -143,7 +143,7 @@ static void announce(struct worker *worker)
     struct run *run = worker->run;
     uint64_t begin_ticks;
 
-    printf("#begin %" PRIu32 " %" PRIu32 "\n", run->point_number, run->round);
+    printf("#begin %" PRIu32 " %" PRIu32 "\n", run->point_number, run->repetition);
     begin_ticks = csr_time() + worker_ticks_from_ns(MARGIN_NS);
     __atomic_store_n(&run->begin_ticks, begin_ticks, __ATOMIC_RELEASE);
     worker->event_ticks = begin_ticks;
@@ -191,7 +191,8 @@ static void end_window(struct worker *worker, uint64_t now_ticks, uint32_t count
     worker->latency = worker->ramp;
     worker->stop = true;
     if (worker->index == 0) {
-        printf("#end %" PRIu32 " %" PRIu32 "\n", worker->run->point_number, worker->run->round);
+        printf("#end %" PRIu32 " %" PRIu32 "\n", worker->run->point_number,
+               worker->run->repetition);
     }
 }
 

@@ -48,7 +48,7 @@ struct run {
     const struct job *job;
     const struct job_point *point;
     uint32_t point_number;
-    uint32_t round;
+    uint32_t repetition;
     uint64_t ramp_ticks;
     uint64_t runtime_ticks;
     uint64_t begin_ticks; /* of the window; UINT64_MAX until hart 0 stores it (release) */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The table of harts, their start through SBI HSM and the rounds of harts_run().
-// A round: hart 0 publishes the work and a new round word (release) and sends IPIs; each hart sees
+// The table of harts, their start through SBI HSM and the runs of harts_run().
+// A run: hart 0 publishes the work and a new run word (release) and sends IPIs; each hart sees
 // the word (acquire), runs, counts itself out (acq_rel); the last one wakes hart 0. The word holds
-// the number of harts too, so that a hart that is late and no part of a round never reads more.
+// the number of harts too, so that a hart that is late and no part of a run never reads more.
 #include "harts.h"
 
 #include <inttypes.h>
@@ -35,11 +35,11 @@ static unsigned started = 1; // harts 0 to started - 1 run
 
 #define RUN_COUNT_BITS 8
 
-// The current round. Written by hart 0 while no hart is in a round.
+// The current run. Written by hart 0 while no hart is in one.
 static struct {
     void (*function)(void *arg, unsigned index);
     void *arg;
-    atomic_ulong word;   // round << RUN_COUNT_BITS | number of harts; 0: none yet
+    atomic_ulong word;   // number of the run << RUN_COUNT_BITS | number of harts; 0: none yet
     atomic_uint running; // harts still in it
     atomic_uint asked;   // secondaries whose start the firmware has confirmed
     atomic_uint alive;   // those that ran on behind that
@@ -163,7 +163,7 @@ static int start_hart(struct hart *hart)
 
 int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
 {
-    uint64_t round;
+    uint64_t number;
 
     if (count == 0 || count > count_of_harts) {
         return -1;
@@ -177,8 +177,8 @@ int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void 
     run.function = function;
     run.arg = arg;
     atomic_store(&run.running, count);
-    round = (atomic_load(&run.word) >> RUN_COUNT_BITS) + 1;
-    atomic_store(&run.word, round << RUN_COUNT_BITS | count); // pairs with the load in hart_main
+    number = (atomic_load(&run.word) >> RUN_COUNT_BITS) + 1;
+    atomic_store(&run.word, number << RUN_COUNT_BITS | count); // pairs with the load in hart_main
     for (unsigned index = 1; index < count; index++) {
         hart_send_ipi(index);
     }
@@ -196,7 +196,7 @@ int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void 
 }
 
 // A secondary's life. It sleeps with interrupts off between the look and wfi, so that the IPI of a
-// new round is not lost; a round it is no part of is only noted.
+// new run is not lost; a run it is no part of is only noted.
 void hart_main(void)
 {
     struct hart *self = hart_self();

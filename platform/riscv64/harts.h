@@ -32,7 +32,7 @@ struct hart {
     uint64_t timer_deadline_ticks; // of the period; 0: none
     uint64_t timer_wake_ticks;     // one-shot; 0: none
     uint64_t timer_set_ticks;      // what the firmware was last told; 0: none
-    uint64_t work_seen;            // last round of harts_run this hart has finished
+    uint64_t work_seen;            // last run of harts_run this hart has finished
     void *interrupt_controller;    // the driver behind `external` keeps its own for this hart
     void *interrupt_table;         // likewise
     uint64_t reserved[6];
@@ -102,7 +102,7 @@ void hart_attach_ipi(void (*handler)(void *arg), void *arg);
 void hart_send_ipi(unsigned index);
 
 /// Another way to send, for a board that has one: it runs on any hart, traps too. Its interrupt
-/// calls hart_take_ipi(). Before the first round in which it may be used.
+/// calls hart_take_ipi(). Before the first run in which it may be used.
 void hart_set_ipi_sender(void (*send)(unsigned index));
 
 /// An inter-processor interrupt has come, and the interrupt controller has been told.

@@ -318,5 +318,5 @@ def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
     return [
         *(f"{name}={','.join(map(str, values))}" for name, values in lists.items()),
         f"runtime={plan.runtime_ms}ms", f"ramp_time={plan.ramp_ms}ms",
-        f"rounds={len(plan.repetitions_of_boot(boot))}", f"randseed={boot + 1}", *load,
+        f"repetitions={len(plan.repetitions_of_boot(boot))}", f"randseed={boot + 1}", *load,
     ]

@@ -176,7 +176,7 @@ class _Reader:
     def _window(self, text: str) -> Window:
         try:
             record = json.loads(text)
-            window = Window(self._first_repetition + record["round"], record, self._spent,
+            window = Window(self._first_repetition + record["repetition"], record, self._spent,
                             self._firmware, **self._place)
             key, _ = window.key, window.iops
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:

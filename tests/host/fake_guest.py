@@ -105,24 +105,24 @@ def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Itera
     """The console of one boot."""
     given = dict(word.split("=", 1) for word in words)
     points = list(itertools.product(*(given[name].split(",") for name in NAMES)))
-    rounds, seed = int(given["rounds"]), int(given.get("randseed", "1"))
+    repetitions, seed = int(given["repetitions"]), int(given.get("randseed", "1"))
     runtime_ns = int(given["runtime"].removesuffix("ms")) * 1000000
     bias = float(ways.removeprefix("bias=")) if ways.startswith("bias=") else 1.0
     load = {name: given[name] for name in ("rate_iops", "rate_process") if name in given}
     load = {} if ways == "closed" else load
     yield "OpenSBI v1.1"
-    yield json.dumps({"hartq_banner": 1, "points": len(points), "rounds": rounds})
+    yield json.dumps({"hartq_banner": 1, "points": len(points), "repetitions": repetitions})
     for count, (number, point) in enumerate(
-        itertools.product(range(rounds), range(len(points))), 1
+        itertools.product(range(repetitions), range(len(points))), 1
     ):
         job = dict(zip(NAMES, points[point])) | load
         chance = random.Random(f"{seed} {number} {points[point]}")
         name = f"{job['rw']}-{job['bs']}-qd{job['iodepth']}-b{job['iodepth_batch_submit']}"
         name += f"-r{job['rate_iops']}" if "rate_iops" in job else ""
-        record = {"hartq_bench": 1, "point": point, "round": number}
+        record = {"hartq_bench": 1, "point": point, "repetition": number}
         record |= {"jobname": f"{name}-{job['completion']}", "job options": job}
         record |= window(chance, job, runtime_ns, bias, delivery)
-        last = count == rounds * len(points)
+        last = count == repetitions * len(points)
         record["counters"]["missed"] = int(ways == "missed" and last)
         yield f"#begin {point} {number}"
         if ways == "slow":
@@ -132,7 +132,7 @@ def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Itera
         yield f"#end {point} {number}"
         text = json.dumps(record)
         yield text[: len(text) // 2] if ways == "garbage" and last else text
-        if ways == "die" and count == rounds * len(points) // 2:
+        if ways == "die" and count == repetitions * len(points) // 2:
             yield "panic: the controller is gone"
             yield "exit 1"
             return

@@ -35,7 +35,7 @@ def fake_windows(
     share = dict.fromkeys(host_cpu.CLASSES, 1000000)
     spent = host_cpu.Spent(share, share, 100000000, stolen_ticks=1, core_ticks=20)
     return [
-        Window(first_repetition + r["round"], r, spent, percent=percent)
+        Window(first_repetition + r["repetition"], r, spent, percent=percent)
         for r in records
         if "hartq_bench" in r
     ]
@@ -48,7 +48,7 @@ def fake_words(depths: str, repetitions: int = 6, harts: int = 1, modes: str = M
     """The guest's command line."""
     return ["rw=randread", "bs=4096", f"iodepth={depths}", "iodepth_batch_submit=1",
             f"numjobs={harts}", f"completion={modes}", "runtime=100ms",
-            f"rounds={repetitions}"]
+            f"repetitions={repetitions}"]
 
 
 def as_result(windows: list[Window], qemu: str = "7.2.99", saturation: list | None = None) -> dict:

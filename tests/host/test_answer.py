@@ -118,7 +118,7 @@ class Answer(unittest.TestCase):
         busy = metrics.over(modes, "hybrid", "irq", metrics.BUSY)[8]
         self.assertAlmostEqual(busy.median, (1 - 0.9 * 0.283) / (1 - 0.283), delta=0.02)
 
-    def test_costs_of_rounds_that_kept_none(self) -> None:
+    def test_costs_of_repetitions_that_kept_none(self) -> None:
         result = fake_result("1,8")
         for job in result["jobs"]:
             repetitions = job["hartq"]["repetitions"]
@@ -259,7 +259,7 @@ class Answer(unittest.TestCase):
         result = self.open_result(40000)
         self.assertEqual(len(tables.of_main_series(result)["jobs"]), len(result["jobs"]))
 
-    def test_slow_rounds_without_a_percentile_are_not_left_out(self) -> None:
+    def test_slow_repetitions_without_a_percentile_are_not_left_out(self) -> None:
         job = fake_result("1")["jobs"][0]
         for each in job["hartq"]["repetitions"][:2]:
             each["p99_ns"] = None

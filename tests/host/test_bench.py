@@ -200,10 +200,10 @@ class Results(unittest.TestCase):
                 with self.assertRaises(ValueError):
                     result_file.load(Path(folder))
 
-    def test_table_of_a_point_without_rounds_in_one_mode(self) -> None:
+    def test_table_of_a_point_without_repetitions_in_one_mode(self) -> None:
         windows = [w for w in fake_windows(
             ["rw=randrw", "bs=4096", "iodepth=4", "iodepth_batch_submit=0", "numjobs=2",
-             "completion=poll,irq", "runtime=50ms", "rounds=2"]) if w.repetition == 0]
+             "completion=poll,irq", "runtime=50ms", "repetitions=2"]) if w.repetition == 0]
         result = summary.build(windows, ENVIRONMENT, {}, True)
         self.assertIn("4", tables.table(result)[1])
         self.assertTrue(any("too few repetitions" in line for line in answer.words(result)))

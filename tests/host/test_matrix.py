@@ -170,7 +170,7 @@ class Matrix(ScriptTest):
         with self.assertRaises(UsageError):
             plans.runnable([plans.Sweep(completion=("raw",), rw=("randrw",))])
 
-    def test_every_round_runs_once_and_modes_take_turns(self) -> None:
+    def test_every_repetition_runs_once_and_modes_take_turns(self) -> None:
         sweep = plans.Sweep()
         plan = plans.Plan((sweep,), 7, 4, 500, 50)
         repetitions = [r for boot in range(4) for r in plan.repetitions_of_boot(boot)]

@@ -90,7 +90,7 @@ RETIRED = {
     "runtime/": r"kernel/\w*",
     "policy, probe, interval, closed_loop_share": r"habits?|trials?|epochs?|LINKED_\w+",
     "enter_raw, enter_loopback": r"nvme_queue_(lend|divert)",
-    "raw, loopback": r"completion=(limit|null)|JOB_(LIMIT|NULL)|device limit",
+    "raw, loopback, repetitions": r"completion=(limit|null)|JOB_(LIMIT|NULL)|device limit|rounds=",
 }
 PLAIN = ("engine/", "runtime/", "platform/", "bench/", "examples/", "docs/", "README", "CONTRIB")
 # Symbols the engine may need from outside.

@@ -18,7 +18,7 @@ from qemu.machine import Machine  # noqa: E402
 from nvme_guest import TIMEOUT_S, Case, Failure, check  # noqa: E402
 
 RATE = 500
-ROUNDS = 3
+REPETITIONS = 3
 BOOTS = 5
 
 
@@ -62,7 +62,7 @@ def judge_record(record: dict) -> None:
 
 
 def why_not(record: dict, harts: int) -> str:
-    """What a round on a busy host may miss: the rate, starts that are kept, sleep between them."""
+    """What a busy host may make a repetition miss: the rate, kept starts, sleep between them."""
     wanted = RATE * harts * record["runtime_ns"] / 1e9
     if not 0.8 * wanted < total(record) < 1.2 * wanted:
         return f"{total(record)} requests instead of about {wanted:.0f}"
@@ -80,10 +80,10 @@ def why_not(record: dict, harts: int) -> str:
 
 
 def run_rate(words: str, points: int, harts: int = 1, **fields: object) -> None:
-    """One rate, far below what the device can do. One of the rounds of each mode has to be good.
+    """One rate, far below what the device can do. One repetition of each mode has to be good.
 
-    A host that stops the guest spoils rounds, so some boots are tried: an engine or a bench that
-    cannot keep a rate has no good round in any of them.
+    A host that stops the guest spoils repetitions, so some boots are tried. An engine or a bench
+    that cannot keep a rate has no good repetition in any of them.
     """
     wrong = {str(point): "" for point in range(points)}
     for _ in range(BOOTS):
@@ -95,21 +95,21 @@ def run_rate(words: str, points: int, harts: int = 1, **fields: object) -> None:
 
 
 def rate_faults(words: str, points: int, harts: int, **fields: object) -> dict[str, str]:
-    """One boot: by point what was wrong with every round, empty if one was good."""
+    """One boot: by point what was wrong with every repetition, empty if one was good."""
     faults = {}
     records, console = bench(
-        f"iodepth=8 rate_iops={RATE} runtime=200ms ramp_time=20ms rounds={ROUNDS} "
+        f"iodepth=8 rate_iops={RATE} runtime=200ms ramp_time=20ms repetitions={REPETITIONS} "
         f"numjobs={harts} {words}",
         harts=harts,
         **fields,
     )
-    check(len(records) == points * ROUNDS, f"{len(records)} records", console)
+    check(len(records) == points * REPETITIONS, f"{len(records)} records", console)
     for point in range(points):
-        rounds = [record for record in records if record["point"] == point]
-        for record in rounds:
+        repetitions = [record for record in records if record["point"] == point]
+        for record in repetitions:
             judge_record(record)
-        wrong = [why_not(record, harts) for record in rounds]
-        faults[str(point)] = "; ".join([rounds[0]["jobname"], *wrong]) if all(wrong) else ""
+        wrong = [why_not(record, harts) for record in repetitions]
+        faults[str(point)] = "; ".join([repetitions[0]["jobname"], *wrong]) if all(wrong) else ""
     return faults
 
 
@@ -145,23 +145,23 @@ def little(record: dict) -> float:
 
 
 def run_full(words: str, points: int, harts: int = 1, **fields: object) -> None:
-    """In flight is the depth: counted at every wait, and by Little's law in one round of three.
+    """In flight is the depth: counted at every wait, and by Little's law in one of three.
 
     What was in flight at the edges of a window spoils the law there by its share of the window.
     """
     records, console = bench(
-        f"runtime=100ms ramp_time=5ms rounds=3 numjobs={harts} {words}", harts=harts, **fields
+        f"runtime=100ms ramp_time=5ms repetitions=3 numjobs={harts} {words}", harts=harts, **fields
     )
     check(len(records) == 3 * points, f"{len(records)} records", console)
     for point in range(points):
-        rounds = [record for record in records if record["point"] == point]
-        depth = int(rounds[0]["job options"]["iodepth"])
-        for record in rounds:
+        repetitions = [record for record in records if record["point"] == point]
+        depth = int(repetitions[0]["job options"]["iodepth"])
+        for record in repetitions:
             check(record["in_flight_least"] == depth, "not full", describe(record))
             check(record["errors"] == 0, "errors", describe(record))
-        means = [little(record) / harts for record in rounds]
+        means = [little(record) / harts for record in repetitions]
         good = any(0.85 * depth < mean < 1.15 * depth for mean in means)
-        check(good, f"{rounds[0]['jobname']}: in flight {means}, depth {depth}")
+        check(good, f"{repetitions[0]['jobname']}: in flight {means}, depth {depth}")
 
 
 def run_too_many_parts() -> None:
@@ -195,7 +195,7 @@ def run_loopback() -> None:
     """The engine alone: every completion, doorbell and latency is there; poll works after it."""
     records, _ = bench(
         "rw=randrw bs=4k,1m iodepth=8 iodepth_batch_submit=4 numjobs=2 completion=loopback,poll "
-        "runtime=50ms ramp_time=5ms rounds=2",
+        "runtime=50ms ramp_time=5ms repetitions=2",
         harts=2,
     )
     check(len(records) == 8, f"{len(records)} records")
@@ -234,7 +234,7 @@ def run_verify() -> None:
 
 
 def run_verify_forgetful() -> None:
-    """The null medium keeps nothing: said, with a hint."""
+    """The null backing keeps nothing: said, with a hint."""
     records, console = bench(
         f"{VERIFY} rw=randwrite runtime=50ms", status=1, harts=1, backing="null:64m"
     )
@@ -323,7 +323,7 @@ def cases() -> list[Case]:
         Case("raw", run_raw),
         Case("loopback", run_loopback),
         Case("verify, every mode", run_verify),
-        Case("verify, the null medium", run_verify_forgetful),
+        Case("verify, the null backing", run_verify_forgetful),
         Case("verify, an image that was damaged", run_verify_damage),
         Case("verify, refused", run_verify_refused),
     ]
