@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "medium.h"
+#include "namespace_view.h"
 #include "nvme_tool.h"
 #include "wired.h"
 
@@ -42,7 +42,7 @@ static void print_namespace(struct nvme_controller *controller, uint32_t nsid)
     struct nvme_namespace ns;
     struct nvme_namespace_info info;
     enum nvme_error error = nvme_namespace_describe(controller, nsid, &info);
-    char flaw[MEDIUM_FLAW_BYTES];
+    char flaw[NAMESPACE_FLAW_BYTES];
 
     printf("  namespace %-6" PRIu32 " ", nsid);
     if (error != NVME_OK) {
@@ -62,7 +62,7 @@ static void print_namespace(struct nvme_controller *controller, uint32_t nsid)
                ns.block_count << ns.block_shift >> 20, ns.max_blocks,
                info.shared ? "; shared" : "");
     } else {
-        medium_write_flaw(&info, error, flaw);
+        namespace_view_write_flaw(&info, error, flaw);
         printf("; not usable: %s\n", flaw);
     }
     print_identifier("EUI-64", info.eui64, sizeof(info.eui64));

@@ -108,9 +108,9 @@ struct storage {
 
 /*
  * Opens controllers, the namespace and config->harts queues. Queue i belongs to hart i; with
- * `spread` all belong to hart 0. Several controllers are used if they show one medium (medium.h). A
- * controller that cannot be used is left out, with a note. On an error it prints what, value, limit
- * and hint, closes everything and returns false.
+ * `spread` all belong to hart 0. Several controllers are used if they show one namespace
+ * (namespace_view.h). A controller that cannot be used is left out, with a note. On an error it
+ * prints what, value, limit and hint, closes everything and returns false.
  * Context: hart 0.
  */
 bool storage_open(struct storage *storage, const struct storage_config *config);

@@ -9,7 +9,7 @@
 #include "harts.h"
 #include "heap.h"
 #include "iommu.h"
-#include "medium.h"
+#include "namespace_view.h"
 #include "start.h"
 #include "storage_internal.h"
 
@@ -178,9 +178,9 @@ static enum nvme_error open_one_namespace(struct storage_controller *controller,
 
 static void say_flaw(struct storage_controller *controller, uint32_t nsid, enum nvme_error error)
 {
-    char flaw[MEDIUM_FLAW_BYTES];
+    char flaw[NAMESPACE_FLAW_BYTES];
 
-    medium_write_flaw(&controller->identity, error, flaw);
+    namespace_view_write_flaw(&controller->identity, error, flaw);
     storage_note(controller, "has a namespace %" PRIu32 " that is not used: %s", nsid, flaw);
 }
 

@@ -8,7 +8,7 @@
 /* ---- storage_select.c: which controllers do the work ------------------------------------- */
 
 /*
- * Brings up the first controller that can be used and every other that shows the same medium, at
+ * Brings up the first controller that can be used and every other that shows the same namespace, at
  * most one per hart. A note names each controller that is left out. False: an error was printed.
  */
 bool storage_open_controllers(struct storage *storage);

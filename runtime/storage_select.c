@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
  * Selects the controllers that do the work: the first that can be used, and every other that shows
- * the same medium (medium.h). It compares identifiers, never data: two blank disks are equal.
+ * the same namespace (namespace_view.h). It compares identifiers, never data: two blank disks are
+ * equal.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "heap.h"
-#include "medium.h"
+#include "namespace_view.h"
 #include "storage_internal.h"
 
 #define NVME_CLASS 0x010802u /* mass storage, NVM, NVM Express */
@@ -78,30 +79,31 @@ static bool has_serial(const struct storage *storage, const struct storage_contr
     return storage->config.serial == NULL || strcmp(storage->config.serial, info.serial) == 0;
 }
 
-static struct medium_view view_of(const struct storage_controller *controller,
-                                  struct nvme_controller_info *info)
+static struct namespace_view view_of(const struct storage_controller *controller,
+                                     struct nvme_controller_info *info)
 {
     nvme_controller_describe(controller->engine, info);
-    return (struct medium_view){info, &controller->identity, controller->ns.nsid};
+    return (struct namespace_view){info, &controller->identity, controller->ns.nsid};
 }
 
-/* True if the last controller shows the medium of all before it, else prints a note. */
+/* True if the last controller shows the namespace of all before it, else prints a note. */
 static bool is_door(struct storage *storage, struct storage_controller *controller)
 {
     struct nvme_controller_info infos[2];
-    struct medium_view view = view_of(controller, &infos[0]);
+    struct namespace_view view = view_of(controller, &infos[0]);
     char address[STORAGE_ADDRESS_BYTES];
 
     for (uint32_t i = 0; i + 1 < storage->controller_count; i++) {
-        struct medium_view other = view_of(&storage->controllers[i], &infos[1]);
-        const char *difference = medium_difference(&view, &other);
+        struct namespace_view other = view_of(&storage->controllers[i], &infos[1]);
+        const char *difference = namespace_view_difference(&view, &other);
 
         if (difference != NULL) {
             storage_write_address(storage->controllers[i].function, address);
-            storage_note(controller,
-                         "is not used: it shows another medium than %s: %s; hint: controller= or "
-                         "serial=",
-                         address, difference);
+            storage_note(
+                controller,
+                "is not used: it shows another namespace than %s: %s; hint: controller= or "
+                "serial=",
+                address, difference);
             return false;
         }
     }

@@ -1,6 +1,6 @@
-"""The medium behind the controllers: what --backing names, made, checked and told to QEMU.
+"""The backing of the drive: what --backing names, made, checked and told to QEMU.
 
-    null[:SIZE]         reads nothing and drops writes: no medium at all, the path alone
+    null[:SIZE]         reads nothing and drops writes: no backing at all, the path alone
     ram:SIZE            a memory file, new at each boot
     tmpfs:SIZE          a temporary image in /dev/shm
     disk:SIZE[,OPTION]  a temporary image in build/, read and written past the host's page cache
@@ -70,7 +70,7 @@ def unnamed(folder: Path) -> BinaryIO:
     except OSError as error:
         raise UsageError(
             f"--backing: {folder}: no file can be made there: {error.strerror} (choose another "
-            "medium: null, ram:SIZE, tmpfs:SIZE, disk:SIZE or an image elsewhere)") from error
+            "backing: null, ram:SIZE, tmpfs:SIZE, disk:SIZE or an image elsewhere)") from error
 
 
 _made: dict[tuple[Path, int], BinaryIO] = {}  # by folder and size: these need no more space
@@ -131,7 +131,7 @@ def check_image(path: Path, lba_bytes: int, wanted: str) -> None:
             f"image: {str(path)!r} is not UTF-8, as QEMU wants it (rename it)") from error
     check_format(path, wanted)
     if wanted not in ("", "raw"):
-        return  # its size is not the medium's
+        return  # its size is not the backing's
     if status.st_size == 0 or status.st_size % lba_bytes:
         raise UsageError(
             f"image: '{path}' has {status.st_size} bytes, not a multiple of the LBA size "
@@ -140,7 +140,7 @@ def check_image(path: Path, lba_bytes: int, wanted: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Backing:
-    """A medium as --backing names it."""
+    """A backing as --backing names it."""
 
     kind: str  # null, ram, tmpfs, disk, file
     place: str  # the size in words, empty for null's own; of a file its path
@@ -159,7 +159,7 @@ class Backing:
         return self.format or "raw"
 
     def size(self, lba_bytes: int) -> int | None:
-        """Bytes of the medium, None where only QEMU can tell; UsageError if it cannot be one."""
+        """Bytes of the backing, None where only QEMU can tell; UsageError if it cannot be one."""
         if self.kind == "file":
             check_image(Path(self.place), lba_bytes, self.format)
             return os.path.getsize(self.place) if self.driver == "raw" else None

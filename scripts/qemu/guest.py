@@ -83,20 +83,20 @@ class Guest:
         self.paused = False  # we were stopped (Ctrl-Z) meanwhile: times mean nothing
 
     def __enter__(self) -> Guest:
-        medium = None
-        self.machine.argv()  # judges every value before a medium is made
+        backing_fd = None
+        self.machine.argv()  # judges every value before a backing is made
         try:
-            # A medium of ours has no name, so that nothing stays behind whatever kills us.
-            medium = self.machine.open_medium()
+            # A backing of ours has no name, so that nothing stays behind whatever kills us.
+            backing_fd = self.machine.open_backing()
             # QEMU dies when the thread that started it dies, however that happens.
-            argv = ["setpriv", "--pdeathsig", "KILL", *self.machine.argv(medium)]
+            argv = ["setpriv", "--pdeathsig", "KILL", *self.machine.argv(backing_fd)]
             self._stderr = os.fdopen(os.memfd_create("qemu-stderr"), "w+b")
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._stderr,
-                pass_fds=() if medium is None else (medium,), start_new_session=True)
+                pass_fds=() if backing_fd is None else (backing_fd,), start_new_session=True)
         finally:
-            if medium is not None:
-                os.close(medium)
+            if backing_fd is not None:
+                os.close(backing_fd)
         self.pid = self._process.pid
         self.begin_time()
         return self

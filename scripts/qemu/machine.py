@@ -166,8 +166,8 @@ class Machine:
         if any(not 1 <= slot <= 31 for slot in slots):
             raise UsageError("--slots: a PCI slot is out of range (1 to 31)")
 
-    def argv(self, medium: int | None = None) -> list[str]:
-        """QEMU's command line. `medium` is what `open_medium` gave."""
+    def argv(self, backing_fd: int | None = None) -> list[str]:
+        """QEMU's command line. `backing_fd` is what `open_backing` gave."""
         self.check()
         qemu, _ = find_qemu(self.qemu)
         sockets = f",sockets={self.sockets}" if self.sockets > 1 else ""
@@ -188,9 +188,9 @@ class Machine:
             argv += ["-icount", "shift=0"]
         if self.gdb:
             argv += ["-s", "-S"]
-        return argv + self._disk(medium) + list(self.qemu_args)
+        return argv + self._disk(backing_fd) + list(self.qemu_args)
 
-    def open_medium(self) -> int | None:
+    def open_backing(self) -> int | None:
         """The file without a name behind the controllers; the caller closes it. None: no such."""
         return parse_backing(self.backing).open(self.lba_bytes)
 
@@ -204,8 +204,8 @@ class Machine:
             argv += ["-numa", f"node,nodeid={node},cpus={first}-{end - 1},memdev=memory{node}"]
         return argv
 
-    def _disk(self, medium: int | None) -> list[str]:
-        node = parse_backing(self.backing).blockdev(medium, self.lba_bytes)
+    def _disk(self, backing_fd: int | None) -> list[str]:
+        node = parse_backing(self.backing).blockdev(backing_fd, self.lba_bytes)
         argv = ["-blockdev", json.dumps(node)]
         count = self.controller_count()
         if count == 0:

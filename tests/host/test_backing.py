@@ -21,7 +21,7 @@ from qemu.guest import Guest, run_guest
 from qemu.image_formats import WRITABLE
 from qemu.machine import Machine
 
-# A QEMU that says how its medium is opened: reopened with O_DIRECT or not, its size and its name.
+# A QEMU that says how its backing is opened: reopened with O_DIRECT or not, its size and its name.
 TELL_MEDIUM = (
     "for a; do case $a in *proc/self/fd/*) break;; esac; done\n"
     'file=${a#*filename\\": \\"}; file=${file%%\\"*}\n'

@@ -208,7 +208,7 @@ class Command(StandIn):
         self.assertEqual(names, {"init", *(f"{each.name}.fio" for each in plan.ENGINES)})
         self.assertRegex(done.stdout, r"\n +32 +1 +best +[\d.]+ \(.* 8: undecided, too few")
 
-    def test_tree_of_a_medium_without_a_name(self) -> None:
+    def test_tree_of_a_backing_without_a_name(self) -> None:
         machine = Machine(self.elf, backing="ram:1m", irqchip="imsic", qemu=str(self.qemu))
         with mock.patch.object(image, "run", return_value="") as tool:
             linux_boot.write_tree(machine, self.folder / "tree.dtb")

@@ -25,7 +25,7 @@ ODD_BYTES = (3 << 20) + 4096  # like no other file that QEMU has open
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One medium."""
+    """One backing."""
 
     backing: str
     size_bytes: int  # each its own: two guests at once cannot write to one image
@@ -36,13 +36,13 @@ class Case:
         return f"backing {self.backing}"
 
     def run(self) -> None:
-        """Boot, look how the medium is open, and check that all of it is read."""
+        """Boot, look how the backing is open, and check that all of it is read."""
         backing = self.backing.replace('SIZE', str(self.size_bytes))
         try:
             parse_backing(backing).check(512)
         except UsageError as error:
             if "refuses" in str(error) or "in memory" in str(error):
-                return  # this host has no such medium
+                return  # this host has no such backing
             raise
         direct: set[bool] = set()
         arguments = ("crc", "lba=0", f"count={self.size_bytes // 512}", "harts=2")

@@ -1,4 +1,4 @@
-"""The nvme tool where something is wrong: ranges, medium, device, words. Cases of nvme_tool.py."""
+"""The nvme tool where something is wrong: ranges, backing, device, words. Cases of nvme_tool.py."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def out_of_range() -> None:
 def media_error(completion: str, kind: str) -> None:
     """One block that cannot be read, or written; its neighbours can."""
     bad = f"event=none iotype={kind} sector=100 errno=5".split()
-    medium = ["driver=blkdebug", "node-name=bad", "image=disk0"]
-    medium += [f"inject-error.0.{each}" for each in bad]
-    arguments = ["-blockdev", ",".join(medium), "-device", "nvme,serial=hartq,drive=bad"]
+    backing = ["driver=blkdebug", "node-name=bad", "image=disk0"]
+    backing += [f"inject-error.0.{each}" for each in bad]
+    arguments = ["-blockdev", ",".join(backing), "-device", "nvme,serial=hartq,drive=bad"]
     common = {"attach": False, "qemu_args": arguments, "backing": "ram:1m"}
     verb, code = ("crc", "0x281 unrecovered") if kind == "read" else ("fill", "0x280 write")
     line = f"error: {kind} of LBA {{}}: status {code}"

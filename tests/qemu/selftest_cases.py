@@ -290,12 +290,12 @@ def special_cases(full: bool, seed: int) -> list[Case]:
         selftest("closing, messages", "test=closing,select", harts=2, irqchip="imsic"),
         selftest("naive handler", "test=naive runtime=1s", harts=2, controllers=1),
         selftest("fewer queues than harts", "test=granted", harts=4, controllers=1, nvme=queues),
-        selftest("slow medium", "test=slow", 2, harts=1, attach=False, qemu_args=SLOW),
+        selftest("slow backing", "test=slow", 2, harts=1, attach=False, qemu_args=SLOW),
         selftest("machine reset", "test=reset", **reset),
         selftest("left on", "test=left-over", harts=1, attach=False, qemu_args=LEFT_ON),
         selftest("machine reset imsic", "test=reset", irqchip="imsic", **reset),
         selftest("deep queues", "test=queue.deep,queue.generations", harts=1, backing="null"),
-        selftest("null medium", "test=life", backing="null", harts=2),
+        selftest("null backing", "test=life", backing="null", harts=2),
         *dead_cases(),
     ]
 

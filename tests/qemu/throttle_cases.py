@@ -1,4 +1,4 @@
-"""A medium that QEMU throttles for seconds, over QMP, under the bench and the nvme tool.
+"""A backing that QEMU throttles for seconds, over QMP, under the bench and the nvme tool.
 
 Nothing is judged by the clock: the throttle lets a request a second through, and is lifted when
 QEMU has counted some. All others of the first batch have waited that long.

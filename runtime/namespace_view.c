@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* See medium.h. NVMe Base 2.0: Identify Controller, Identify Namespace, NVM subsystems. */
-#include "medium.h"
+/* See namespace_view.h. NVMe Base 2.0: Identify Controller, Identify Namespace, NVM subsystems. */
+#include "namespace_view.h"
 
 #include <stdio.h>
 #include <string.h>
 
-const char *medium_difference(const struct medium_view *a, const struct medium_view *b)
+const char *namespace_view_difference(const struct namespace_view *a,
+                                      const struct namespace_view *b)
 {
     const struct nvme_namespace_info *ns_a = a->ns;
     const struct nvme_namespace_info *ns_b = b->ns;
@@ -37,26 +38,26 @@ const char *medium_difference(const struct medium_view *a, const struct medium_v
                : NULL;
 }
 
-void medium_write_flaw(const struct nvme_namespace_info *info, enum nvme_error error,
-                       char text[MEDIUM_FLAW_BYTES])
+void namespace_view_write_flaw(const struct nvme_namespace_info *info, enum nvme_error error,
+                               char text[NAMESPACE_FLAW_BYTES])
 {
     bool refused = error == NVME_ERR_UNSUPPORTED;
 
     if (refused && info->command_set == NVME_COMMAND_SET_ZONED) {
-        snprintf(text, MEDIUM_FLAW_BYTES, "it is zoned, the engine drives the NVM command set");
+        snprintf(text, NAMESPACE_FLAW_BYTES, "it is zoned, the engine drives the NVM command set");
     } else if (refused && info->command_set != NVME_COMMAND_SET_NVM) {
-        snprintf(text, MEDIUM_FLAW_BYTES, "command set %u, the engine drives NVM",
+        snprintf(text, NAMESPACE_FLAW_BYTES, "command set %u, the engine drives NVM",
                  info->command_set);
     } else if (refused && info->protection_type != 0) {
-        snprintf(text, MEDIUM_FLAW_BYTES, "protection information of type %u is on",
+        snprintf(text, NAMESPACE_FLAW_BYTES, "protection information of type %u is on",
                  info->protection_type);
     } else if (refused && info->metadata_bytes != 0) {
-        snprintf(text, MEDIUM_FLAW_BYTES, "%u bytes of metadata behind each block",
+        snprintf(text, NAMESPACE_FLAW_BYTES, "%u bytes of metadata behind each block",
                  info->metadata_bytes);
     } else if (refused) {
-        snprintf(text, MEDIUM_FLAW_BYTES, "a block of %llu bytes is larger than a command",
+        snprintf(text, NAMESPACE_FLAW_BYTES, "a block of %llu bytes is larger than a command",
                  1ULL << (info->block_shift & 63));
     } else {
-        snprintf(text, MEDIUM_FLAW_BYTES, "%s", nvme_error_text(error));
+        snprintf(text, NAMESPACE_FLAW_BYTES, "%s", nvme_error_text(error));
     }
 }

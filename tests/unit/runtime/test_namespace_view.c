@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * runtime/medium.c: when two controllers are doors to one medium, and unusable namespaces in words.
+ * runtime/namespace_view.c: when two controllers show one namespace, and unusable ones in words.
  */
 #include "fixture.h"
-#include "medium.h"
+#include "namespace_view.h"
 
 /* One controller's view of a shared namespace with every identifier. */
 struct view {
@@ -28,8 +28,8 @@ static struct view full_view(void)
 
 static const char *difference(const struct view *a, const struct view *b)
 {
-    return medium_difference(&(struct medium_view){&a->controller, &a->ns, a->nsid},
-                             &(struct medium_view){&b->controller, &b->ns, b->nsid});
+    return namespace_view_difference(&(struct namespace_view){&a->controller, &a->ns, a->nsid},
+                                     &(struct namespace_view){&b->controller, &b->ns, b->nsid});
 }
 
 /* What another disk may have in common with ours but for one thing. */
@@ -98,7 +98,7 @@ static void apply(enum change change, struct view *view)
 struct door_case {
     const char *name;
     enum change change;
-    const char *why; /* NULL: one medium */
+    const char *why; /* NULL: one namespace */
 };
 
 static const struct door_case door_cases[] = {
@@ -177,9 +177,9 @@ static const struct flaw_case flaw_cases[] = {
 static void flaw_is_said_in_words(void **state)
 {
     const struct flaw_case *this = *state;
-    char text[MEDIUM_FLAW_BYTES];
+    char text[NAMESPACE_FLAW_BYTES];
 
-    medium_write_flaw(&this->info, this->error, text);
+    namespace_view_write_flaw(&this->info, this->error, text);
     assert_non_null(strstr(text, this->said));
 }
 
@@ -192,5 +192,5 @@ int main(void)
 
     ADD_CASES(tests, &count, doors_agree_in_everything, door_cases);
     ADD_CASES(tests, &count, flaw_is_said_in_words, flaw_cases);
-    return fixture_run("medium", tests, count);
+    return fixture_run("namespace_view", tests, count);
 }
