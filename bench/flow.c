@@ -4,6 +4,9 @@
  */
 #include "flow.h"
 
+#include "irq.h"
+#include "timer.h"
+
 void flow_done(void *arg, struct nvme_result result)
 {
     struct request *request = arg;
@@ -32,4 +35,51 @@ void flow_post_failed(struct worker *worker, enum nvme_error error)
         worker_fail(worker, error, 0);
         worker->stop = true;
     }
+}
+
+/* Reaps until there is enough; looks at the clock now and then. */
+static void wait_polling(struct worker *worker)
+{
+    uint32_t polls = 0;
+
+    while (!flow_is_enough(worker)) {
+        worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
+        if (++polls == WORKER_IDLE_POLLS) {
+            polls = 0;
+            nvme_queue_watchdog(worker->queue->engine, time_now_ns());
+        }
+    }
+}
+
+/* Sleeps until there is enough; the reaps run in the trap. Off between the look and the sleep. */
+static void wait_sleeping(struct worker *worker)
+{
+    uint64_t irq = irq_save();
+
+    while (!flow_is_enough(worker)) {
+        storage_wait(worker->queue);
+    }
+    irq_restore(irq);
+}
+
+/* The bench is its own device: completions come at once. The watchdog has nothing to look for. */
+static void wait_answering(struct worker *worker)
+{
+    while (!flow_is_enough(worker)) {
+        loopback_complete(&worker->loopback);
+        worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
+    }
+}
+
+flow_wait_function *flow_wait_of(const struct worker *worker)
+{
+    if (worker->run->point->completion == JOB_LOOPBACK) {
+        return wait_answering;
+    }
+    return nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL ? wait_polling : wait_sleeping;
+}
+
+void flow_wait(struct worker *worker)
+{
+    flow_wait_of(worker)(worker);
 }

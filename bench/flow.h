@@ -89,10 +89,13 @@ static inline bool flow_is_enough(const struct worker *worker)
            nvme_queue_outstanding(worker->queue->engine) == 0;
 }
 
-/* Waits for complete_min completions, as the mode has it. */
-void flow_wait(struct worker *worker);
+/* Waits for complete_min completions. */
+typedef void flow_wait_function(struct worker *worker);
 
-/* The open loop, until the worker stops. */
-void open_loop_run(struct worker *worker);
+/* How the point waits: polling, asleep in the engine's modes, or as the device of loopback. */
+flow_wait_function *flow_wait_of(const struct worker *worker);
+
+/* Waits that way. */
+void flow_wait(struct worker *worker);
 
 #endif

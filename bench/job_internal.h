@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Between job.c and job_check.c: the lists as they were parsed.
+ * Between job.c and job_check.c, one module: the lists as they were parsed.
  */
 #ifndef HARTQ_BENCH_JOB_INTERNAL_H
 #define HARTQ_BENCH_JOB_INTERNAL_H

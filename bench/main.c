@@ -12,8 +12,9 @@
 
 #include "harts.h"
 #include "heap.h"
+#include "raw.h"
 #include "report.h"
-#include "worker.h"
+#include "workload.h"
 
 enum { BUFFER_ALIGNMENT = 4096 };
 

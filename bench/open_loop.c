@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The open loop over the engine on one hart: requests are posted when they are meant to start, at
- * most iodepth of them in flight.
- *
- * A latency counts from the intended start, also if that start found no free request. Nothing is
- * hidden by what the loop has to wait for itself.
+ * See open_loop.h.
  */
+#include "open_loop.h"
+
 #include "flow.h"
 #include "irq.h"
 #include "timer.h"

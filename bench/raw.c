@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The raw ring: what the device does when the software costs next to nothing.
- *
- * Every entry of the submission ring holds a command that the engine has built once; the probe only
- * moves tail and head. No command ids, no PRPs, no callbacks, no latencies; depth, batch, doorbells
- * and the order of post and reap are those of workload.c.
+ * See raw.h.
  */
+#include "raw.h"
+
 #include "nvme_bench.h"
 #include "nvme_hal.h"
 #include "timer.h"
-#include "worker.h"
+#include "workload.h"
 
 enum { COMPLETIONS_PER_CLOCK = 64 };
 

@@ -162,13 +162,4 @@ static inline void worker_reaped(struct worker *worker, uint64_t now_ticks, uint
     }
 }
 
-/* The closed or the open loop over the engine, on each hart of a point. */
-void workload_run(struct worker *worker);
-
-/* Runs as many requests through the engine as the ring has entries: each holds a command then. */
-void workload_fill_ring(struct worker *worker);
-
-/* The probe of what the device can do, on each hart of a point. */
-void raw_run(struct worker *worker);
-
 #endif

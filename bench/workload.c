@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * The closed loop over the engine on one hart, which keeps iodepth requests in flight; the frame
- * around it and around the open one (open_loop.c).
+ * See workload.h. As fio does it: all that is free is posted in groups of at most
+ * iodepth_batch_submit, one doorbell each; then completions are waited for, at least
+ * iodepth_batch_complete_min of them.
  *
- * As fio does it: all that is free is posted in groups of at most iodepth_batch_submit, one
- * doorbell each; then completions are waited for, at least iodepth_batch_complete_min of them.
  * Callbacks only note which request has ended. The clock is read once per reap: what ended has
  * that latency, and what is posted next begins then, its wait for the groups before it included.
  * Under QEMU reading the clock, or turning interrupts off and on, takes as long as some 300 plain
  * instructions (7.2: 0.2 us): neither is done where it can be left.
  */
+#include "workload.h"
+
 #include "flow.h"
 #include "harts.h"
 #include "irq.h"
-#include "timer.h"
+#include "open_loop.h"
 
 /*
  * Posts all that is free one by one, each with its doorbell and without an array. What a request
@@ -75,50 +76,6 @@ __attribute__((always_inline)) static inline void collect(struct worker *worker)
     worker_reaped(worker, worker->stamp_ticks, count);
 }
 
-typedef void wait_function(struct worker *worker);
-
-/* Reaps the queue until there is enough; looks at the clock now and then. */
-static void poll(struct worker *worker)
-{
-    uint32_t polls = 0;
-
-    while (!flow_is_enough(worker)) {
-        worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
-        if (++polls == WORKER_IDLE_POLLS) {
-            polls = 0;
-            nvme_queue_watchdog(worker->queue->engine, time_now_ns());
-        }
-    }
-}
-
-/* Sleeps until there is enough; the reaps run in the trap. Off between the look and the sleep. */
-static void sleep(struct worker *worker)
-{
-    uint64_t irq = irq_save();
-
-    while (!flow_is_enough(worker)) {
-        storage_wait(worker->queue);
-    }
-    irq_restore(irq);
-}
-
-/* The bench is its own device: completions come at once. The watchdog has nothing to look for. */
-static void rehearse(struct worker *worker)
-{
-    while (!flow_is_enough(worker)) {
-        loopback_complete(&worker->loopback);
-        worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
-    }
-}
-
-static wait_function *wait_of(const struct worker *worker)
-{
-    if (worker->run->point->completion == JOB_LOOPBACK) {
-        return rehearse;
-    }
-    return nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL ? poll : sleep;
-}
-
 /* All that is free, under one stamp. */
 static void post_all(struct worker *worker)
 {
@@ -137,23 +94,18 @@ static void post_all(struct worker *worker)
     }
 }
 
-void flow_wait(struct worker *worker)
-{
-    wait_of(worker)(worker);
-}
-
 static void wait_all(struct worker *worker)
 {
     worker->complete_min = 1;
     while (worker->in_flight != 0) {
-        wait_of(worker)(worker);
+        flow_wait(worker);
         collect(worker);
     }
 }
 
 static void run_closed(struct worker *worker)
 {
-    wait_function *wait = wait_of(worker);
+    flow_wait_function *wait = flow_wait_of(worker);
 
     while (!worker->stop) {
         post_all(worker);

@@ -56,19 +56,6 @@ tree_node tree_parent(const struct tree *tree, tree_node node);
 /// The node's name with its unit address ("serial@10000000"); "" for the root and for no node.
 const char *tree_name(const struct tree *tree, tree_node node);
 
-/// Node by absolute path; a unit address may be left out ("/soc/serial"): the first match. What
-/// follows a ':' are options, which are not looked at.
-tree_node tree_find_path(const struct tree *tree, const char *path);
-
-/// The same, or by a name of /aliases, as stdout-path has it: "serial0:115200n8".
-tree_node tree_find_named(const struct tree *tree, const char *name);
-
-/// Next node behind `after` (TREE_NONE: from the root) with `compatible` among its strings.
-tree_node tree_find_compatible(const struct tree *tree, tree_node after, const char *compatible);
-
-/// Node with this phandle.
-tree_node tree_find_phandle(const struct tree *tree, uint32_t phandle);
-
 /// Property number `index` of a node, in order; false behind the last.
 bool tree_property_at(const struct tree *tree, tree_node node, unsigned index,
                       struct tree_property *property);
@@ -76,36 +63,5 @@ bool tree_property_at(const struct tree *tree, tree_node node, unsigned index,
 /// Property by name.
 bool tree_property_find(const struct tree *tree, tree_node node, const char *name,
                         struct tree_property *property);
-
-/// Cell number `index` (32 bits, big endian) of a property; false if it has fewer.
-bool tree_cell(const struct tree_property *property, uint32_t index, uint32_t *value);
-
-/// `count` cells (0 to 2) from `index` on as one number; false if there are fewer or more is asked.
-bool tree_cells(const struct tree_property *property, uint32_t index, uint32_t count,
-                uint64_t *value);
-
-/// The first cell of the named property; false if there is none.
-bool tree_read_u32(const struct tree *tree, tree_node node, const char *name, uint32_t *value);
-
-/// String number `index` of a string list; NULL behind the last or if it is not terminated.
-const char *tree_string(const struct tree_property *property, unsigned index);
-
-/// The named property's first string; NULL if there is none.
-const char *tree_read_string(const struct tree *tree, tree_node node, const char *name);
-
-/// True if the named string list holds `wanted`.
-bool tree_has_string(const struct tree *tree, tree_node node, const char *name, const char *wanted);
-
-/// #address-cells and #size-cells a node sets for its children; 2 and 1 where it is silent.
-void tree_cell_counts(const struct tree *tree, tree_node node, uint32_t *address_cells,
-                      uint32_t *size_cells);
-
-/// Entry `index` of a node's reg, read with its parent's cell counts. Not translated by `ranges`.
-/// A missing size (#size-cells 0) is 0. False: no such entry or cell counts above 2.
-bool tree_reg(const struct tree *tree, tree_node node, unsigned index, uint64_t *base,
-              uint64_t *size);
-
-/// True unless the node's status says otherwise than "okay" or "ok".
-bool tree_enabled(const struct tree *tree, tree_node node);
 
 #endif

@@ -3,7 +3,7 @@
 // fdt_tree.c and touches the blob only inside a property those walks have bounded.
 #include <string.h>
 
-#include "fdt_tree.h"
+#include "fdt_value.h"
 
 bool tree_cell(const struct tree_property *property, uint32_t index, uint32_t *value)
 {

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "fdt_tree.h"
+#include "fdt_value.h"
 #include "machine_internal.h"
 
 // All harts share one clock, so the first that is named is everybody's.

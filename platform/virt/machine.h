@@ -2,6 +2,7 @@
 // Everything the device tree says about the machine, in plain units. Read once at start-up by
 // machine_read(), which is pure and runs on the host too; nothing of it is assumed elsewhere.
 // Addresses are the CPU's: what a bus translates (ranges) has been translated.
+// One module with machine_memory.c, machine_interrupts.c and machine_pci.c.
 #ifndef HARTQ_MACHINE_H
 #define HARTQ_MACHINE_H
 

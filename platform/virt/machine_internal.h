@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Between the files of machine_*.c: the parts of machine_read() that need the open tree.
+// Between machine.c, machine_memory.c, machine_interrupts.c and machine_pci.c, one module: the
+// parts of machine_read() that need the open tree.
 #ifndef HARTQ_MACHINE_INTERNAL_H
 #define HARTQ_MACHINE_INTERNAL_H
 

@@ -14,7 +14,7 @@
 // Interrupts of an APLIC have a second cell, 4: level, active high. Those of the PLIC have none.
 #include <string.h>
 
-#include "fdt_tree.h"
+#include "fdt_value.h"
 #include "machine.h"
 #include "machine_internal.h"
 

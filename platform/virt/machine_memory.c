@@ -3,7 +3,7 @@
 // Devicetree Specification 0.4, sections 3.4 and 3.5.
 #include <string.h>
 
-#include "fdt_tree.h"
+#include "fdt_value.h"
 #include "machine.h"
 #include "machine_internal.h"
 

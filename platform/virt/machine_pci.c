@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // PCI host bridges in the device tree. IEEE 1275 PCI bus binding: a child address is three cells,
 // whose first says the space (bits 25:24: 2 = 32-bit, 3 = 64-bit memory).
-#include "fdt_tree.h"
+#include "fdt_value.h"
 #include "machine.h"
 #include "machine_internal.h"
 

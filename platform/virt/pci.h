@@ -2,6 +2,7 @@
 // PCI Express over ECAM: finds every function behind every bridge, numbers the buses, assigns
 // memory BARs and bridge windows, and says which interrupt a function's pin is.
 // Functions are left off; pci_enable() turns one on. I/O space and expansion ROMs are not used.
+// One module: pci.c scans, pci_config.c accesses a function, pci_take_over.c quiets it.
 // PCI Local Bus 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3, PCI Express 3.0 §7.2.2.
 #ifndef HARTQ_PCI_H
 #define HARTQ_PCI_H

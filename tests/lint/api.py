@@ -19,6 +19,9 @@ API = (
     (rooms.PORT_HEADER[0], "hal_", ("engine/", *PROGRAMS)),
 )
 NO_USER = "for other kernels"
+# Folders whose files have a header each; the head of a function of external linkage.
+OWN_HEADERS = ("bench/", "platform/riscv64/", "platform/virt/")
+FUNCTION = r"^(?!static|typedef)\w[\w\s*]*?\b(\w+)\([^;{]*\)"
 
 
 class Text(Protocol):
@@ -63,3 +66,20 @@ def check_header(source: Text, prefix: str, used: set[str]) -> Iterator[Finding]
             if name not in used and NO_USER not in words.lower():
                 yield source.name, number, f"{name} has no user: remove it, or say '{NO_USER}'"
         number += block.count("\n") + 2
+
+
+def check_owners(sources: Sequence[Text]) -> Iterator[Finding]:
+    """A header declares what the file of its name defines; it names other files of its module."""
+    places = [source for source in sources if source.name.startswith(OWN_HEADERS)]
+    defined = {
+        (source.path.parent, name): source.path.name
+        for source in places
+        if source.path.suffix == ".c"
+        for name in re.findall(rf"{FUNCTION}\n{{", "\n".join(source.code), re.M)
+    }
+    for source in places:
+        for name in re.findall(rf"{FUNCTION};", "\n".join(source.code), re.M):
+            file = defined.get((source.path.parent, name), "")
+            own = file in ("", f"{source.path.stem}.c")
+            if source.path.suffix == ".h" and not own and file not in source.text:
+                yield source.name, 1, f"declares {name} of {file}, and does not name that file"

@@ -9,7 +9,7 @@
 #include <libfdt.h>
 
 #include "blob.h"
-#include "fdt_tree.h"
+#include "fdt_value.h"
 #include "fixture.h"
 
 static const char source[] =

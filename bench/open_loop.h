@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The open loop over the engine on one hart: requests are posted when they are meant to start, at
+ * most iodepth of them in flight.
+ *
+ * A latency counts from the intended start, also if that start found no free request. Nothing is
+ * hidden by what the loop has to wait for itself.
+ */
+#ifndef HARTQ_BENCH_OPEN_LOOP_H
+#define HARTQ_BENCH_OPEN_LOOP_H
+
+#include "worker.h"
+
+/* Until the worker stops. */
+void open_loop_run(struct worker *worker);
+
+#endif
