@@ -12,8 +12,8 @@ void flow_done(void *arg, struct nvme_result result)
     struct request *request = arg;
     struct worker *worker = request->worker;
 
-    request->next = worker->finished;
-    worker->finished = request;
+    request->next = worker->loop.finished;
+    worker->loop.finished = request;
     if (result.error != NVME_OK) {
         worker_fail(worker, result.error, result.status);
     }
@@ -22,18 +22,18 @@ void flow_done(void *arg, struct nvme_result result)
 void flow_put_back(struct worker *worker, uint32_t posted, uint32_t count)
 {
     for (uint32_t i = posted; i < count; i++) {
-        struct request *request = worker->ios[i].callback.arg;
+        struct request *request = worker->loop.ios[i].callback.arg;
 
-        request->next = worker->free;
-        worker->free = request;
+        request->next = worker->loop.free;
+        worker->loop.free = request;
     }
 }
 
 void flow_post_failed(struct worker *worker, enum nvme_error error)
 {
-    if (error != NVME_ERR_BUSY || worker->in_flight == 0) {
+    if (error != NVME_ERR_BUSY || worker->loop.in_flight == 0) {
         worker_fail(worker, error, 0);
-        worker->stop = true;
+        worker->window.stop = true;
     }
 }
 
@@ -43,7 +43,8 @@ static void wait_polling(struct worker *worker)
     uint32_t polls = 0;
 
     while (!flow_is_enough(worker)) {
-        worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
+        worker->loop.idle_polls +=
+            nvme_queue_reap(worker->queue->engine, worker->loop.complete_max) == 0;
         if (++polls == WORKER_IDLE_POLLS) {
             polls = 0;
             nvme_queue_watchdog(worker->queue->engine, time_now_ns());
@@ -67,7 +68,8 @@ static void wait_answering(struct worker *worker)
 {
     while (!flow_is_enough(worker)) {
         loopback_complete(&worker->loopback);
-        worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
+        worker->loop.idle_polls +=
+            nvme_queue_reap(worker->queue->engine, worker->loop.complete_max) == 0;
     }
 }
 

@@ -20,15 +20,15 @@ void flow_post_failed(struct worker *worker, enum nvme_error error);
 /* The next free request becomes the group's command number `index`. */
 static inline void flow_fill(struct worker *worker, uint32_t index, uint64_t start_ticks)
 {
-    struct nvme_io *io = &worker->ios[index];
-    struct request *request = worker->free;
+    struct nvme_io *io = &worker->loop.ios[index];
+    struct request *request = worker->loop.free;
 
-    worker->free = request->next;
+    worker->loop.free = request->next;
     request->start_ticks = start_ticks;
-    request->write = pattern_next_is_write(&worker->pattern);
-    io->lba = pattern_next_lba(&worker->pattern);
+    request->write = pattern_next_is_write(&worker->loop.pattern);
+    io->lba = pattern_next_lba(&worker->loop.pattern);
     io->buffer = request->buffer;
-    io->block_count = (uint32_t)worker->pattern.blocks;
+    io->block_count = (uint32_t)worker->loop.pattern.blocks;
     io->opcode = request->write ? NVME_CMD_WRITE : NVME_CMD_READ;
     io->callback = (struct nvme_callback){flow_done, request};
 }
@@ -41,10 +41,10 @@ static inline uint32_t flow_send(struct worker *worker, uint32_t count)
 {
     uint32_t posted;
     enum nvme_error error =
-        nvme_post_many(worker->queue->engine, worker->queue->ns, worker->ios, count, &posted);
+        nvme_post_many(worker->queue->engine, worker->queue->ns, worker->loop.ios, count, &posted);
 
     nvme_queue_submit(worker->queue->engine);
-    worker->in_flight += posted;
+    worker->loop.in_flight += posted;
     if (error != NVME_OK) {
         flow_put_back(worker, posted, count);
         flow_post_failed(worker, error);
@@ -56,9 +56,9 @@ static inline uint32_t flow_send(struct worker *worker, uint32_t count)
 static inline uint32_t flow_take(struct worker *worker)
 {
     /* One instruction, which a trap of this hart cannot split. */
-    struct request *first = __atomic_exchange_n(&worker->finished, NULL, __ATOMIC_RELAXED);
+    struct request *first = __atomic_exchange_n(&worker->loop.finished, NULL, __ATOMIC_RELAXED);
     struct request *last = NULL;
-    struct latency *latency = worker->latency;
+    struct latency *latency = worker->window.latency;
     uint64_t now_ticks = csr_time();
     uint32_t count = 0;
 
@@ -68,24 +68,24 @@ static inline uint32_t flow_take(struct worker *worker)
         count++;
     }
     if (last != NULL) {
-        last->next = worker->free;
-        worker->free = first;
+        last->next = worker->loop.free;
+        worker->loop.free = first;
     }
-    worker->in_flight -= count;
-    worker->stamp_ticks = now_ticks;
+    worker->loop.in_flight -= count;
+    worker->loop.stamp_ticks = now_ticks;
     return count;
 }
 
 /* True if there is enough to collect. Parts of split requests are counted: then a little early. */
 static inline bool flow_is_enough(const struct worker *worker)
 {
-    if (worker->finished == NULL) {
+    if (worker->loop.finished == NULL) {
         return false;
     }
-    return worker->complete_min <= 1 ||
+    return worker->loop.complete_min <= 1 ||
            nvme_queue_outstanding(worker->queue->engine) +
-                   worker->complete_min * worker->commands <=
-               worker->in_flight * worker->commands ||
+                   worker->loop.complete_min * worker->loop.commands <=
+               worker->loop.in_flight * worker->loop.commands ||
            nvme_queue_outstanding(worker->queue->engine) == 0;
 }
 

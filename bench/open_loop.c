@@ -12,23 +12,24 @@
 static bool post_due_group(struct worker *worker, uint64_t now_ticks)
 {
     const struct job_point *point = worker->run->point;
-    struct pacing before = worker->pacing;
+    struct pacing before = worker->open_loop.pacing;
     uint32_t count = 0;
     uint32_t posted;
 
-    while (worker->free != NULL && count < point->batch && worker->pacing.next_ticks <= now_ticks) {
-        flow_fill(worker, count++, worker->pacing.next_ticks);
-        pacing_advance(&worker->pacing);
+    while (worker->loop.free != NULL && count < point->batch &&
+           worker->open_loop.pacing.next_ticks <= now_ticks) {
+        flow_fill(worker, count++, worker->open_loop.pacing.next_ticks);
+        pacing_advance(&worker->open_loop.pacing);
     }
     posted = flow_send(worker, count);
     if (posted != count) {
-        worker->pacing = before;
+        worker->open_loop.pacing = before;
         for (uint32_t i = 0; i < posted; i++) {
-            pacing_advance(&worker->pacing);
+            pacing_advance(&worker->open_loop.pacing);
         }
     }
-    if (worker->starved) {
-        worker->late_starts += posted;
+    if (worker->open_loop.starved) {
+        worker->open_loop.late_starts += posted;
     }
     return posted == count;
 }
@@ -41,7 +42,8 @@ static void poll_until(struct worker *worker, uint64_t until_ticks)
     uint32_t polls = 0;
 
     do {
-        worker->idle_polls += nvme_queue_reap(worker->queue->engine, worker->complete_max) == 0;
+        worker->loop.idle_polls +=
+            nvme_queue_reap(worker->queue->engine, worker->loop.complete_max) == 0;
         if (++polls % WORKER_IDLE_POLLS == 0) {
             nvme_queue_watchdog(worker->queue->engine, time_now_ns());
         }
@@ -66,44 +68,44 @@ static bool post_due(struct worker *worker, uint64_t now_ticks)
 {
     bool all = true;
 
-    if (worker->in_flight == 0) {
-        worker->reap_ticks = now_ticks; /* a silence before was no stall */
+    if (worker->loop.in_flight == 0) {
+        worker->window.reap_ticks = now_ticks; /* a silence before was no stall */
     }
-    while (all && worker->free != NULL && worker->pacing.next_ticks <= now_ticks) {
+    while (all && worker->loop.free != NULL && worker->open_loop.pacing.next_ticks <= now_ticks) {
         all = post_due_group(worker, now_ticks);
     }
-    worker->starved = !all || worker->free == NULL;
-    return !worker->starved;
+    worker->open_loop.starved = !all || worker->loop.free == NULL;
+    return !worker->open_loop.starved;
 }
 
 void open_loop_run(struct worker *worker)
 {
     wait_until_function *wait_until =
         nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL ? poll_until : sleep_until;
-    const uint64_t look_ticks = worker_ticks_from_ns(WORKER_LOOK_NS);
+    const uint64_t look_ticks = worker_ticks_from_ns(WINDOW_LOOK_NS);
     uint64_t now_ticks = csr_time();
 
-    pacing_start(&worker->pacing, now_ticks, worker->index, worker->run->harts);
-    while (!worker->stop) {
+    pacing_start(&worker->open_loop.pacing, now_ticks, worker->index, worker->run->harts);
+    while (!worker->window.stop) {
         bool can_post = post_due(worker, now_ticks);
         /* The ends of the timeline's intervals wake nobody. */
-        uint64_t until_ticks =
-            worker->phase == WORKER_MEASURE ? worker->end_ticks : worker->event_ticks;
+        uint64_t until_ticks = worker->window.phase == WINDOW_MEASURE ? worker->window.end_ticks
+                                                                      : worker->window.event_ticks;
         uint32_t count;
 
         if (until_ticks <= now_ticks) {
             until_ticks = now_ticks + look_ticks; /* hart 0 has not fixed the begin yet */
         }
-        if (can_post && worker->pacing.next_ticks < until_ticks) {
-            until_ticks = worker->pacing.next_ticks;
+        if (can_post && worker->open_loop.pacing.next_ticks < until_ticks) {
+            until_ticks = worker->open_loop.pacing.next_ticks;
         }
         wait_until(worker, until_ticks);
         count = flow_take(worker);
-        now_ticks = worker->stamp_ticks;
+        now_ticks = worker->loop.stamp_ticks;
         if (count != 0) {
             worker_reaped(worker, now_ticks, count);
-        } else if (now_ticks >= worker->event_ticks) {
-            worker_step(worker, now_ticks, 0);
+        } else if (now_ticks >= worker->window.event_ticks) {
+            window_step(worker, now_ticks, 0);
         }
     }
 }

@@ -9,7 +9,19 @@
 #ifndef HARTQ_BENCH_OPEN_LOOP_H
 #define HARTQ_BENCH_OPEN_LOOP_H
 
-#include "worker.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pacing.h"
+
+struct worker;
+
+/* Written by its hart. */
+struct open_loop {
+    struct pacing pacing;
+    uint64_t late_starts; /* intended starts that found no free request */
+    bool starved;         /* at the last look nothing was free, or the queue was full */
+};
 
 /* Until the worker stops. */
 void open_loop_run(struct worker *worker);

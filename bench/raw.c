@@ -52,8 +52,8 @@ static void post(struct worker *worker, struct probe *probe)
         hal_mmio_write32(ring->sq_doorbell, ring->sq_tail);
         probe->free -= count;
         probe->in_flight += count;
-        worker->own.posts += count;
-        worker->own.sq_doorbells++;
+        worker->raw_counters.posts += count;
+        worker->raw_counters.sq_doorbells++;
     }
 }
 
@@ -63,8 +63,8 @@ static uint32_t reap(struct worker *worker, struct probe *probe)
     struct nvme_ring *ring = &probe->ring;
     uint32_t count = 0;
 
-    worker->own.reap_calls++;
-    while (count < worker->complete_max) {
+    worker->raw_counters.reap_calls++;
+    while (count < worker->loop.complete_max) {
         uint32_t status = hal_dma_load32(&ring->cq[ring->cq_head].status);
 
         if (NVME_GET(NVME_CQE_PHASE, status) != ring->phase) {
@@ -85,9 +85,9 @@ static uint32_t reap(struct worker *worker, struct probe *probe)
         hal_mmio_write32(ring->cq_doorbell, ring->cq_head);
         probe->free += count;
         probe->in_flight -= count;
-        worker->own.completions += count;
-        worker->own.reaps++;
-        worker->own.cq_doorbells++;
+        worker->raw_counters.completions += count;
+        worker->raw_counters.reaps++;
+        worker->raw_counters.cq_doorbells++;
     }
     return count;
 }
@@ -106,7 +106,7 @@ static bool wait(struct worker *worker, struct probe *probe, uint32_t wanted)
         if (consumed != 0) {
             continue;
         }
-        worker->idle_polls++;
+        worker->loop.idle_polls++;
         if (++empty == WORKER_IDLE_POLLS) {
             uint64_t now_ns = time_now_ns();
 
@@ -118,9 +118,9 @@ static bool wait(struct worker *worker, struct probe *probe, uint32_t wanted)
             }
         }
     }
-    worker->ios_left -= count;
+    worker->window.ios_left -= count;
     probe->unclocked += count;
-    if (probe->unclocked >= COMPLETIONS_PER_CLOCK || worker->ios_left <= 0) {
+    if (probe->unclocked >= COMPLETIONS_PER_CLOCK || worker->window.ios_left <= 0) {
         probe->unclocked = 0;
         worker_reaped(worker, csr_time(), 0);
     }
@@ -134,15 +134,15 @@ void raw_run(struct worker *worker)
 
     workload_fill_ring(worker);
     alive = take_ring(worker, &probe);
-    worker_start(worker);
-    while (alive && !worker->stop) {
+    window_start(worker);
+    while (alive && !worker->window.stop) {
         post(worker, &probe);
-        alive =
-            wait(worker, &probe,
-                 worker->complete_min < probe.in_flight ? worker->complete_min : probe.in_flight);
+        alive = wait(worker, &probe,
+                     worker->loop.complete_min < probe.in_flight ? worker->loop.complete_min
+                                                                 : probe.in_flight);
     }
     if (alive && probe.in_flight != 0) {
         wait(worker, &probe, probe.in_flight);
     }
-    worker_finish(worker);
+    window_finish(worker);
 }

@@ -57,29 +57,29 @@ static void add_counters(struct nvme_counters *sum, const struct nvme_counters *
 static void merge(struct merged *merged, const struct worker *worker)
 {
     enum job_rw rw = worker->run->point->rw;
-    uint32_t intervals = timeline_intervals(&worker->timeline);
-    uint64_t runtime_ns = time_ns_from_ticks(worker->end.ticks - worker->begin.ticks);
+    uint32_t intervals = timeline_intervals(&worker->window.timeline);
+    uint64_t runtime_ns = time_ns_from_ticks(worker->window.end.ticks - worker->window.begin.ticks);
 
     for (uint32_t i = 0; i < 2; i++) {
-        histogram_merge(&merged->directions[i], &worker->window[i]);
+        histogram_merge(&merged->directions[i], &worker->window.measured[i]);
     }
     if (worker->run->point->completion == JOB_RAW) {
         merged->raw_ios[rw == JOB_WRITE || rw == JOB_RANDWRITE] +=
-            worker->end.counters.completions - worker->begin.counters.completions;
+            worker->window.end.counters.completions - worker->window.begin.counters.completions;
     }
-    add_counters(&merged->counters, &worker->begin.counters, &worker->end.counters);
+    add_counters(&merged->counters, &worker->window.begin.counters, &worker->window.end.counters);
     merged->runtime_ns = runtime_ns > merged->runtime_ns ? runtime_ns : merged->runtime_ns;
-    merged->idle_polls += worker->end.idle_polls - worker->begin.idle_polls;
-    merged->late_starts += worker->end.late_starts - worker->begin.late_starts;
-    merged->stalls += worker->stalls;
+    merged->idle_polls += worker->window.end.idle_polls - worker->window.begin.idle_polls;
+    merged->late_starts += worker->window.end.late_starts - worker->window.begin.late_starts;
+    merged->stalls += worker->window.stalls;
     merged->errors += worker->errors;
-    if (worker->in_flight_least < merged->in_flight_least) {
-        merged->in_flight_least = worker->in_flight_least;
+    if (worker->loop.in_flight_least < merged->in_flight_least) {
+        merged->in_flight_least = worker->loop.in_flight_least;
     }
     merged->verified += worker->verify.blocks;
     merged->verify_failed += worker->verify.failed;
     for (uint32_t i = 0; i < TIMELINE_INTERVALS; i++) {
-        merged->timeline[i] += worker->timeline.ios[i];
+        merged->timeline[i] += worker->window.timeline.ios[i];
     }
     merged->intervals = intervals > merged->intervals ? intervals : merged->intervals;
 }
@@ -173,7 +173,8 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     print_times(run, &merged);
     printf(",\"idle_polls\":%" PRIu64 ",\"idle_ns\":[", merged.idle_polls);
     for (uint32_t i = 0; i < run->harts; i++) {
-        printf("%s%" PRIu64, i == 0 ? "" : ",", workers[i].end.idle_ns - workers[i].begin.idle_ns);
+        printf("%s%" PRIu64, i == 0 ? "" : ",",
+               workers[i].window.end.idle_ns - workers[i].window.begin.idle_ns);
     }
     printf("]");
     if (run->point->rate_iops != 0) {

@@ -62,7 +62,7 @@ static uint64_t generation_of(const struct worker *worker, uint32_t count)
 /* The next place that is not in flight, from the pattern's on. There is one: verify_fits(). */
 static uint64_t pick(struct worker *worker)
 {
-    struct pattern *pattern = &worker->pattern;
+    struct pattern *pattern = &worker->loop.pattern;
     uint64_t lba = pattern_next_lba(pattern);
 
     for (uint64_t i = 0; i < pattern->positions && (*count_of(worker, lba) & BUSY) != 0; i++) {
@@ -78,7 +78,7 @@ static void stamp_blocks(struct worker *worker, uint64_t lba, uint8_t *buffer)
 {
     uint32_t block_bytes = worker->queue->ns->block_bytes;
 
-    for (uint64_t i = 0; i < worker->pattern.blocks; i++) {
+    for (uint64_t i = 0; i < worker->loop.pattern.blocks; i++) {
         uint32_t count = ++*count_of(worker, lba + i) & ~BUSY;
 
         stamp_write(buffer + i * block_bytes, block_bytes, lba + i, generation_of(worker, count));
@@ -88,7 +88,7 @@ static void stamp_blocks(struct worker *worker, uint64_t lba, uint8_t *buffer)
 /* A backing that moves nothing must not be taken for one that gives back what the buffer had. */
 static void wipe_stamps(const struct worker *worker, uint8_t *buffer)
 {
-    for (uint64_t i = 0; i < worker->pattern.blocks; i++) {
+    for (uint64_t i = 0; i < worker->loop.pattern.blocks; i++) {
         memset(buffer + i * worker->queue->ns->block_bytes, 0, sizeof(struct stamp));
     }
 }
@@ -96,11 +96,11 @@ static void wipe_stamps(const struct worker *worker, uint8_t *buffer)
 /* A free request becomes the one command of a group. False: completions have to come first. */
 static bool post(struct worker *worker, uint64_t lba, bool write)
 {
-    struct request *request = worker->free;
+    struct request *request = worker->loop.free;
 
-    worker->free = request->next;
-    worker->verify.lbas[request - worker->requests] = lba;
-    request->start_ticks = worker->stamp_ticks;
+    worker->loop.free = request->next;
+    worker->verify.lbas[request - worker->loop.requests] = lba;
+    request->start_ticks = worker->loop.stamp_ticks;
     request->write = write;
     if (write) {
         stamp_blocks(worker, lba, request->buffer);
@@ -108,10 +108,10 @@ static bool post(struct worker *worker, uint64_t lba, bool write)
         wipe_stamps(worker, request->buffer);
     }
     *count_of(worker, lba) |= BUSY;
-    worker->ios[0] = (struct nvme_io){
+    worker->loop.ios[0] = (struct nvme_io){
         .lba = lba,
         .buffer = request->buffer,
-        .block_count = (uint32_t)worker->pattern.blocks,
+        .block_count = (uint32_t)worker->loop.pattern.blocks,
         .opcode = write ? NVME_CMD_WRITE : NVME_CMD_READ,
         .callback = {flow_done, request},
     };
@@ -119,7 +119,7 @@ static bool post(struct worker *worker, uint64_t lba, bool write)
         return true;
     }
     *count_of(worker, lba) &= ~BUSY;
-    for (uint64_t i = 0; write && i < worker->pattern.blocks; i++) {
+    for (uint64_t i = 0; write && i < worker->loop.pattern.blocks; i++) {
         --*count_of(worker, lba + i);
     }
     return false;
@@ -132,7 +132,7 @@ static void check_block(struct worker *worker, uint64_t lba, const uint8_t *bloc
     uint32_t count = *count_of(worker, lba) & ~BUSY;
 
     /* What a job that writes has not written is no business of its. */
-    if (count == 0 && (worker->pattern.mixed || worker->pattern.writes)) {
+    if (count == 0 && (worker->loop.pattern.mixed || worker->loop.pattern.writes)) {
         return;
     }
     failure.generation = count == 0 ? 0 : generation_of(worker, count);
@@ -154,14 +154,15 @@ static uint32_t take(struct worker *worker)
 {
     uint64_t errors = worker->errors;
     uint32_t count = flow_take(worker);
-    struct request *request = worker->free;
+    struct request *request = worker->loop.free;
 
     for (uint32_t i = 0; i < count; i++, request = request->next) {
-        uint64_t lba = worker->verify.lbas[request - worker->requests];
+        uint64_t lba = worker->verify.lbas[request - worker->loop.requests];
         uint32_t block_bytes = worker->queue->ns->block_bytes;
 
         *count_of(worker, lba) &= ~BUSY;
-        for (uint64_t j = 0; !request->write && errors == 0 && j < worker->pattern.blocks; j++) {
+        for (uint64_t j = 0; !request->write && errors == 0 && j < worker->loop.pattern.blocks;
+             j++) {
             check_block(worker, lba + j, request->buffer + j * block_bytes);
         }
     }
@@ -170,24 +171,24 @@ static uint32_t take(struct worker *worker)
 
 void verify_run(struct worker *worker)
 {
-    while (!worker->stop) {
+    while (!worker->window.stop) {
         bool all = true;
 
-        while (all && worker->free != NULL) {
-            bool write = pattern_next_is_write(&worker->pattern);
+        while (all && worker->loop.free != NULL) {
+            bool write = pattern_next_is_write(&worker->loop.pattern);
 
             all = post(worker, pick(worker), write);
         }
-        if (worker->in_flight != 0) {
+        if (worker->loop.in_flight != 0) {
             uint32_t count;
 
             flow_wait(worker);
             count = take(worker);
-            worker_reaped(worker, worker->stamp_ticks, count);
+            worker_reaped(worker, worker->loop.stamp_ticks, count);
         }
     }
-    worker->complete_min = 1;
-    while (worker->in_flight != 0) {
+    worker->loop.complete_min = 1;
+    while (worker->loop.in_flight != 0) {
         flow_wait(worker);
         take(worker);
     }
@@ -198,7 +199,7 @@ static bool was_written(const struct worker *worker, uint64_t lba)
 {
     uint32_t seen = 0;
 
-    for (uint64_t i = 0; i < worker->pattern.blocks; i++) {
+    for (uint64_t i = 0; i < worker->loop.pattern.blocks; i++) {
         seen |= *count_of(worker, lba + i) & ~BUSY;
     }
     return seen != 0;
@@ -206,15 +207,15 @@ static bool was_written(const struct worker *worker, uint64_t lba)
 
 void verify_read_back(struct worker *worker)
 {
-    const struct pattern *pattern = &worker->pattern;
+    const struct pattern *pattern = &worker->loop.pattern;
     uint64_t position = 0;
 
     if (!pattern->mixed && !pattern->writes) {
         return;
     }
-    worker->complete_min = 1;
-    while (worker->errors == 0 && (position < pattern->positions || worker->in_flight != 0)) {
-        while (worker->free != NULL && position < pattern->positions && worker->errors == 0) {
+    worker->loop.complete_min = 1;
+    while (worker->errors == 0 && (position < pattern->positions || worker->loop.in_flight != 0)) {
+        while (worker->loop.free != NULL && position < pattern->positions && worker->errors == 0) {
             uint64_t lba = pattern->first_block + position * pattern->blocks;
 
             if (was_written(worker, lba) && !post(worker, lba, false)) {
@@ -222,7 +223,7 @@ void verify_read_back(struct worker *worker)
             }
             position++;
         }
-        if (worker->in_flight != 0) {
+        if (worker->loop.in_flight != 0) {
             flow_wait(worker);
             take(worker);
         }

@@ -24,9 +24,9 @@ static void post_singles(struct worker *worker)
 {
     struct nvme_queue *queue = worker->queue->engine;
     const struct nvme_namespace *ns = worker->queue->ns;
-    struct pattern pattern = worker->pattern;
-    uint64_t stamp_ticks = worker->stamp_ticks;
-    struct request *request = worker->free;
+    struct pattern pattern = worker->loop.pattern;
+    uint64_t stamp_ticks = worker->loop.stamp_ticks;
+    struct request *request = worker->loop.free;
     enum nvme_error error = NVME_OK;
     uint32_t posted = 0;
 
@@ -48,9 +48,9 @@ static void post_singles(struct worker *worker)
         posted++;
         request = next;
     }
-    worker->pattern = pattern;
-    worker->free = request;
-    worker->in_flight += posted;
+    worker->loop.pattern = pattern;
+    worker->loop.free = request;
+    worker->loop.in_flight += posted;
     if (error != NVME_OK) {
         flow_post_failed(worker, error);
     }
@@ -62,8 +62,8 @@ static bool post_group(struct worker *worker)
     const struct job_point *point = worker->run->point;
     uint32_t count = 0;
 
-    for (; worker->free != NULL && count < point->batch; count++) {
-        flow_fill(worker, count, worker->stamp_ticks);
+    for (; worker->loop.free != NULL && count < point->batch; count++) {
+        flow_fill(worker, count, worker->loop.stamp_ticks);
     }
     return flow_send(worker, count) == count;
 }
@@ -73,31 +73,31 @@ __attribute__((always_inline)) static inline void collect(struct worker *worker)
 {
     uint32_t count = flow_take(worker);
 
-    worker_reaped(worker, worker->stamp_ticks, count);
+    worker_reaped(worker, worker->loop.stamp_ticks, count);
 }
 
 /* All that is free, under one stamp. */
 static void post_all(struct worker *worker)
 {
-    if (worker->stamp_ticks == 0) {
-        worker->stamp_ticks = csr_time();
+    if (worker->loop.stamp_ticks == 0) {
+        worker->loop.stamp_ticks = csr_time();
     }
     if (worker->run->point->batch == 1) {
         post_singles(worker);
     } else {
-        while (worker->free != NULL && post_group(worker)) {
+        while (worker->loop.free != NULL && post_group(worker)) {
             /* Bounded: every group takes requests from the free ones. */
         }
     }
-    if (worker->in_flight < worker->in_flight_least) {
-        worker->in_flight_least = worker->in_flight;
+    if (worker->loop.in_flight < worker->loop.in_flight_least) {
+        worker->loop.in_flight_least = worker->loop.in_flight;
     }
 }
 
 static void wait_all(struct worker *worker)
 {
-    worker->complete_min = 1;
-    while (worker->in_flight != 0) {
+    worker->loop.complete_min = 1;
+    while (worker->loop.in_flight != 0) {
         flow_wait(worker);
         collect(worker);
     }
@@ -107,9 +107,9 @@ static void run_closed(struct worker *worker)
 {
     flow_wait_function *wait = flow_wait_of(worker);
 
-    while (!worker->stop) {
+    while (!worker->window.stop) {
         post_all(worker);
-        if (worker->in_flight != 0) {
+        if (worker->loop.in_flight != 0) {
             wait(worker);
             collect(worker);
         }
@@ -122,7 +122,7 @@ static void start_loopback(struct worker *worker)
 
     if (error != NVME_OK) {
         worker_fail(worker, error, 0);
-        worker->stop = true;
+        worker->window.stop = true;
     }
 }
 
@@ -138,13 +138,13 @@ void workload_run(struct worker *worker)
     if (worker->run->point->completion == JOB_LOOPBACK) {
         start_loopback(worker);
     }
-    worker_start(worker);
+    window_start(worker);
     if (closed_door) {
         irq_disable();
     }
     if (job_verifies(worker->run->job)) {
         verify_run(worker);
-        worker_finish(worker);
+        window_finish(worker);
         verify_read_back(worker);
     } else if (worker->run->point->rate_iops == 0) {
         run_closed(worker);
@@ -153,19 +153,19 @@ void workload_run(struct worker *worker)
     }
     wait_all(worker);
     irq_enable();
-    worker_finish(worker);
+    window_finish(worker);
     storage_hart_stop(worker->queue);
 }
 
 void workload_fill_ring(struct worker *worker)
 {
-    uint32_t complete_min = worker->complete_min;
+    uint32_t complete_min = worker->loop.complete_min;
 
     /* A ring has one entry more than requests: one of them goes twice. */
     post_all(worker);
     wait_all(worker);
-    worker->free->next = NULL;
+    worker->loop.free->next = NULL;
     post_all(worker);
     wait_all(worker);
-    worker->complete_min = complete_min;
+    worker->loop.complete_min = complete_min;
 }

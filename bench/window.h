@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+/*
+ * When a hart measures: its ramp, its window, and what it has measured there.
+ *
+ * Every hart starts after one barrier and works through the ramp. Hart 0 then prints the marker
+ * `#begin` and fixes the begin of the window a little later, when the printing is over. Each hart
+ * measures from there for the runtime, and hart 0 prints `#end`. Requests that are still in flight
+ * are then waited for, unmeasured.
+ */
+#ifndef HARTQ_BENCH_WINDOW_H
+#define HARTQ_BENCH_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "histogram.h"
+#include "nvme.h"
+#include "timeline.h"
+
+/* How often a hart without starts to keep looks whether the window has been fixed. */
+#define WINDOW_LOOK_NS UINT64_C(100000)
+
+struct worker;
+
+/* Where a hart is. */
+enum window_phase {
+    WINDOW_RAMP,
+    WINDOW_ANNOUNCED, /* hart 0: the begin is fixed, not reached */
+    WINDOW_MEASURE,
+    WINDOW_OVER,
+};
+
+/* Counters at one edge of the window. */
+struct window_edge {
+    uint64_t ticks;
+    uint64_t idle_ns;
+    uint64_t idle_polls;
+    uint64_t late_starts;
+    struct nvme_counters counters;
+};
+
+/* Written by its hart. */
+struct window {
+    enum window_phase phase;
+    bool stop;
+    uint64_t event_ticks; /* look at the phase from here on */
+    uint64_t end_ticks;   /* of the window */
+    uint64_t reap_ticks;  /* of the last reap */
+    uint64_t stall_ticks; /* a gap between two reaps that is called a stall */
+    uint64_t stalls;
+    int64_t ios_left;        /* of number_ios */
+    int64_t ios_begin;       /* the same at the begin of the window */
+    struct latency *latency; /* [2]: reads, writes: the ramp's, then the window's */
+    struct window_edge begin, end;
+    struct timeline timeline;
+    struct latency ramp[2];
+    struct latency measured[2];
+};
+
+/* Waits for the other harts, and starts the ramp. */
+void window_start(struct worker *worker);
+
+/*
+ * Moves from ramp to window, from interval to interval and from window to stop, in a reap that
+ * found `count`. Out of line: rare.
+ */
+void window_step(struct worker *worker, uint64_t now_ticks, uint32_t count);
+
+/* After the loop, which may have ended early for an error: the edges that were not reached. */
+void window_finish(struct worker *worker);
+
+#endif
