@@ -18,7 +18,7 @@ from pathlib import Path
 SOURCES = (
     "engine/*.c",
     "engine/*_internal.h",
-    "runtime/medium.c",
+    "runtime/namespace_view.c",
     "runtime/options*.c",
     "platform/riscv64/fdt*.c",
     "platform/virt/aplic.c",
