@@ -2,13 +2,13 @@
 /*
  * Admin commands: one at a time, each under a deadline, polled.
  *
- * Decides nothing about a device that does not answer: says so, and the caller disables it.
- * Completions are polled even where the controller interrupts: its source is masked meanwhile
- * and this hart's interrupts are off, so the handler never meets a command in progress.
+ * If the device does not answer, the call returns an error and the caller disables it.
+ * Completions are polled, even if the controller interrupts. Its source is masked meanwhile and
+ * this hart's interrupts are off, so the handler never meets a command in progress.
  */
 #include "nvme_internal.h"
 
-/* How often the status register is read while a command is awaited. */
+/* The period of status register reads while a command is awaited. */
 #define STATUS_PERIOD_NS UINT64_C(1000000)
 
 static void admin_done(void *arg, struct nvme_result result)
@@ -19,7 +19,7 @@ static void admin_done(void *arg, struct nvme_result result)
     controller->admin_done = true;
 }
 
-/* What CSTS says against going on, or NVME_OK. */
+/* The error that CSTS reports, or NVME_OK. */
 static enum nvme_error check_status(const struct nvme_controller *controller)
 {
     uint32_t csts = nvme_register_read(&controller->config, NVME_REG_CSTS);
@@ -53,7 +53,7 @@ static enum nvme_error await_command(struct nvme_controller *controller)
             return controller->admin_result.error;
         }
         if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
-            /* An owner's watchdog was first: nobody answers any more, and it knows the cause. */
+            /* An owner's watchdog has disabled the controller and set the cause. */
             return NVME_ERR_STATE;
         }
         if (expired) {
@@ -80,8 +80,7 @@ static enum nvme_error await_command(struct nvme_controller *controller)
 }
 
 /*
- * So that an interrupt that finds something, and looks at the checks only, sees why the line is
- * closed.
+ * Sets NVME_CHECK_ADMIN, because the end of a handled interrupt looks only at the checks.
  */
 static void set_admin_check(struct nvme_source *line, uint32_t closed)
 {
@@ -91,7 +90,7 @@ static void set_admin_check(struct nvme_source *line, uint32_t closed)
     }
 }
 
-/* The queues of this hart, for the others may be reaping theirs. */
+/* Only the queues of this hart: the others may be reaping theirs. */
 static void check_outside_done(const struct nvme_controller *controller)
 {
     uint32_t hart = hal_hart();
@@ -120,7 +119,7 @@ unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reas
 
 void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigned long irq)
 {
-    /* Before it opens: the first interrupt may come at once. */
+    /* Before the line opens: the first interrupt may come at once. */
     set_admin_check(&controller->line, controller->line.closed & ~reason);
     nvme_source_open(&controller->line, reason);
     hal_irq_restore(irq);
@@ -186,7 +185,7 @@ enum nvme_error nvme_admin_queue_count(struct nvme_controller *controller, uint3
     uint32_t cqs = (uint32_t)NVME_GET(NVME_QUEUES_NCQ, result.dw0) + 1;
 
     if (error == NVME_OK) {
-        /* A device may name more than it was asked for. */
+        /* A device may grant more than it was asked for. */
         *granted = sqs < cqs ? sqs : cqs;
         *granted = *granted < wanted ? *granted : wanted;
     }

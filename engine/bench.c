@@ -5,7 +5,7 @@
 #include "nvme_bench.h"
 #include "nvme_internal.h"
 
-/* Nobody else looks at the rings of an idle poll queue. */
+/* True for an idle poll queue, whose rings nothing else reads. */
 static bool is_idle(const struct nvme_queue *queue)
 {
     return queue->state == NVME_QUEUE_OPEN && !queue->interrupts &&
@@ -45,7 +45,7 @@ enum nvme_error nvme_queue_enter_loopback(struct nvme_queue *queue, volatile uin
     }
     doorbells[0] = queue->sq_tail_rung;
     doorbells[1] = nvme_queue_head(queue);
-    /* The next open sets the device's again: nvme_queue_reset(). */
+    /* The next open sets the device's doorbells again: nvme_queue_reset(). */
     queue->sq_doorbell = (volatile uint8_t *)&doorbells[0];
     queue->cq_doorbell = (volatile uint8_t *)&doorbells[1];
     describe_ring(queue, ring);

@@ -2,16 +2,16 @@
 /*
  * Bring-up and shutdown of a controller, in the specification's order of steps.
  *
- * Writes CC, as disable.c does, and nobody else. Every wait has a deadline. What a device says of
- * itself is decoded here into plain units, checked, and never read again. NVMe Base 2.0: Controller
- * Initialization, Shutdown, Controller Properties.
+ * Only this file and disable.c write CC. Every wait has a deadline. CAP and Identify are decoded
+ * once into plain units, checked, and never read again. NVMe Base 2.0: Controller Initialization,
+ * Shutdown, Controller Properties.
  */
 #include "nvme_internal.h"
 
 #define READY_UNIT_NS UINT64_C(500000000) /* of CAP.TO and CRTO */
-#define READY_UNITS_MAX 1200              /* nobody waits for longer than 10 minutes */
+#define READY_UNITS_MAX 1200              /* at most 10 minutes */
 
-/* Waits until (CSTS & mask) == value. Stops early for a device that is dead or gone. */
+/* Waits until (CSTS & mask) == value. A fatal error or a removed device ends the wait. */
 static enum nvme_error wait_status(const struct nvme_controller *controller, uint32_t mask,
                                    uint32_t value, uint64_t timeout_ns)
 {
@@ -55,7 +55,7 @@ static enum nvme_error reset_controller(struct nvme_controller *controller)
 
     if ((cc & NVME_CC_EN) != 0) {
         /*
-         * EN may only be cleared once RDY has followed it; a dead device is cleared all the same.
+         * EN may be cleared only after RDY has followed it, unless the device reports CFS.
          */
         error = wait_status(controller, NVME_CSTS_RDY, NVME_CSTS_RDY, controller->ready_timeout_ns);
         if (error == NVME_ERR_REMOVED) {
@@ -115,7 +115,7 @@ static enum nvme_error configure_controller(struct nvme_controller *controller)
     return error == NVME_OK ? nvme_queue_negotiate(controller) : error;
 }
 
-/* Closed, on the controller's line. */
+/* Sets a queue closed, with the controller's line as its source. */
 static void init_queue(struct nvme_controller *controller, struct nvme_queue *queue, uint16_t id)
 {
     queue->controller = controller;
@@ -128,7 +128,7 @@ static void init_queue(struct nvme_controller *controller, struct nvme_queue *qu
     queue->away = true;
 }
 
-/* CAP.TO; a device that is slower than that can say says so in CRTO. 0 is one unit. */
+/* CAP.TO, or CRTO if the device needs longer than CAP.TO can express. 0 is one unit. */
 static uint64_t ready_units(const struct nvme_config *config, uint64_t cap)
 {
     uint64_t units = NVME_GET(NVME_CAP_TO, cap);
@@ -142,7 +142,7 @@ static uint64_t ready_units(const struct nvme_config *config, uint64_t cap)
     return units != 0 ? units : 1;
 }
 
-/* What the configuration and CAP decide, before the device is touched. */
+/* Sets everything that the configuration and CAP decide, before any register write. */
 static enum nvme_error prepare_controller(struct nvme_controller *controller,
                                           const struct nvme_config *config,
                                           const struct nvme_layout *layout)
@@ -203,7 +203,7 @@ enum nvme_error nvme_controller_open(const struct nvme_config *config,
     if (error != NVME_OK) {
         return error;
     }
-    /* Not before RDY = 0: what an earlier user left running would write to memory that is ours. */
+    /* After RDY = 0: a controller that an earlier user left running could write to our memory. */
     if (config->bus_master != NULL) {
         config->bus_master(config->hook_arg);
     }
@@ -212,7 +212,7 @@ enum nvme_error nvme_controller_open(const struct nvme_config *config,
         error = configure_controller(made);
     }
     if (error != NVME_OK) {
-        /* Whatever went wrong, an enabled controller must not keep the regions. */
+        /* After any error an enabled controller must not keep the regions. */
         nvme_controller_disable(made, error);
         return nvme_controller_settle(made, error);
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Disabling a controller: CC.EN = 0, then RDY = 0 within its time, without a wait for either.
+ * Disabling a controller: CC.EN = 0, then RDY = 0 within its time, one step per call.
  *
- * The first cause wins. Nothing that the device still owns ends before RDY = 0 was read. NVMe Base
- * 2.0: Controller Properties. The order is modelled in tests/spin/failure.pml.
+ * The first cause wins. No request that the device owns ends before RDY = 0 was read. NVMe Base
+ * 2.0: Controller Properties. tests/spin/failure.pml models the order.
  */
 #include "nvme_internal.h"
 
@@ -57,7 +57,7 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
     struct nvme_event event = {.kind = NVME_EVENT_DISABLED};
     uint32_t next = NVME_CONTROLLER_FAILED;
 
-    /* Before the winner has set it there is no deadline that could be over. */
+    /* Before the winner has set DISABLING there is no deadline. */
     if (nvme_controller_state_load(controller) != NVME_CONTROLLER_DISABLING) {
         return;
     }
@@ -80,7 +80,7 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
     }
 }
 
-/* From the moment that anyone has found a cause, before its winner has written CC.EN = 0 too. */
+/* True from the moment that `failure` is set, also before the winner has written CC.EN = 0. */
 static bool being_disabled(const struct nvme_controller *controller)
 {
     enum nvme_controller_state state = nvme_controller_state_load(controller);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Hybrid mode's decision, for one queue: to wait for the next completion awake, and for how long,
- * or asleep. engine/DESIGN.md tells why.
+ * Hybrid mode's decision for one queue: wait for the next completion awake, and for how long, or
+ * asleep. engine/DESIGN.md gives the reasons.
  *
- * A *wait* lasts from running dry to the next completion. An *interval* is a number of completions
- * under one *policy*, awake or asleep; what a completion costs under each is measured by *probes*,
- * because it is not known beforehand: a hart that spins may be in the way of the device (a thread
- * of an emulator) or of its own sibling, and one that sleeps takes time to wake.
+ * A *wait* lasts from an empty queue to the next completion. An *interval* is a number of
+ * completions under one *policy*, awake or asleep. *Probes* measure the cost of a completion under
+ * the other policy. It depends on the host: a hart that spins may delay the device (a thread of an
+ * emulator) or its own sibling, and one that sleeps takes time to wake.
  */
 #include "nvme_internal.h"
 
@@ -15,15 +15,15 @@ enum {
     LEARN_SHIFT = 3,     /* a new sample counts for an eighth */
     SHARE_ALL = 1024,    /* closed_loop_share: the share of completions that led to a post */
     SHARE_MIN = 768,     /* fewer: requests arrive by themselves, some at the same moment */
-    INTERVAL_MIN_COMPLETIONS = 32, /* at least; the clock is read once for so many */
-    INTERVALS_TO_PROBE_MIN = 8,    /* of the policy, before the other is tried for one */
+    INTERVAL_MIN_COMPLETIONS = 32, /* at least; one clock reading for so many */
+    INTERVALS_TO_PROBE_MIN = 8,    /* under the policy, then one probe */
     INTERVALS_TO_PROBE_MAX = 512,  /* doubled up to this while probes change nothing */
     COST_SHIFT = 4,                /* costs are in sixteenths of a nanosecond per completion */
     TAKE_UP_SHIFT = 4,             /* awake is taken up if better by a sixteenth */
     KEEP_SHIFT = 5,                /* and kept if better by a thirty-second */
 };
 
-/* At least: what a change of policy sets off in the host takes time to settle. */
+/* The shortest interval: the host needs time to settle after a change of policy. */
 #define INTERVAL_MIN_NS UINT64_C(2000000)
 
 static uint64_t clamp_value(uint64_t low, uint64_t value, uint64_t high)
@@ -54,9 +54,8 @@ bool nvme_hybrid_outstanding(const struct nvme_queue *queue)
 }
 
 /*
- * Completions come soon enough to wait for them awake, the work waits for them too, and being awake
- * makes them come sooner. Where they lead to no posts (requests arrive by themselves) sleeping
- * costs nobody a turn.
+ * True if completions come soon, if they lead to new posts, and if the policy is to be awake. If
+ * they lead to no posts, requests arrive by themselves, and sleeping delays none.
  */
 bool nvme_hybrid_worth(const struct nvme_queue *queue)
 {
@@ -67,8 +66,8 @@ bool nvme_hybrid_worth(const struct nvme_queue *queue)
 }
 
 /*
- * Which policy to have by these costs; 0 is not known. Awake takes the whole hart: it must be
- * clearly better to be taken up, and somewhat better to be kept.
+ * The better policy by these costs; 0 is not known. Awake takes the whole hart: it must be clearly
+ * better to be chosen, and somewhat better to be kept.
  */
 static bool prefers_awake(bool policy, uint64_t awake, uint64_t asleep)
 {
@@ -79,8 +78,8 @@ static bool prefers_awake(bool policy, uint64_t awake, uint64_t asleep)
 }
 
 /*
- * The other policy is taken up, or probed again: soon if this probe promised something, for one
- * alone may be chance, else later than the last time.
+ * Chooses the policy and the time of the next probe. One good probe may be chance, so the next
+ * comes soon. After a bad one the next comes later than the last time.
  */
 static void choose_policy(struct nvme_wait *wait, uint64_t sample)
 {
@@ -108,7 +107,7 @@ static NVME_COLD void end_interval(struct nvme_wait *wait, uint64_t consumed, ui
         ((now_ns - wait->interval_start_ns) << COST_SHIFT) / (consumed - wait->interval_consumed);
     uint64_t known = *cost != 0 ? *cost : sample;
 
-    /* A hart that was stopped meanwhile has not learned that much. */
+    /* Bounded: the hart may have been stopped meanwhile. */
     sample = clamp_value(1, sample, 2 * known);
     *cost = wait->probe ? (known + sample + 1) / 2 : update_mean(known, sample) + 1;
     choose_policy(wait, sample);
@@ -122,7 +121,7 @@ static NVME_COLD void end_interval(struct nvme_wait *wait, uint64_t consumed, ui
     wait->interval_consumed = consumed;
 }
 
-/* A probe that takes twice as long as the policy would is over: it has lost. */
+/* True if a probe has taken twice as long as the policy would: it has lost. */
 static bool is_lost(const struct nvme_wait *wait, uint64_t completions, uint64_t interval_ns)
 {
     return wait->probe && interval_ns > INTERVAL_MIN_NS / 2 &&
@@ -130,7 +129,7 @@ static bool is_lost(const struct nvme_wait *wait, uint64_t completions, uint64_t
 }
 
 /*
- * Counts a wait that has ended with completions. An interval is one piece of work without a pause.
+ * Counts a wait that has ended with completions. An interval is work without a pause.
  */
 static void count_interval(struct nvme_queue *queue, uint64_t consumed)
 {
@@ -152,13 +151,13 @@ static void count_interval(struct nvme_queue *queue, uint64_t consumed)
         wait->interval_look = completions + INTERVAL_MIN_COMPLETIONS;
         return;
     }
-    /* The few of a probe that goes badly are dear. */
+    /* A bad probe is expensive: look at it early. */
     wait->interval_look = wait->probe ? INTERVAL_MIN_COMPLETIONS / 4 : INTERVAL_MIN_COMPLETIONS;
 }
 
 /*
- * Something was consumed or posted: a new wait begins. What the ones before have taught decides
- * whether to spin in this one, and for how long.
+ * Begins a wait after something was consumed or posted. The earlier waits decide if it spins, and
+ * for how long.
  */
 static void begin_wait(struct nvme_queue *queue, uint64_t consumed, uint64_t posted)
 {
@@ -184,7 +183,7 @@ static void begin_wait(struct nvme_queue *queue, uint64_t consumed, uint64_t pos
     wait->looks = 0;
     wait->slept = false;
     wait->spins = outstanding && nvme_hybrid_worth(queue);
-    /* Shorter than a sleep costs would be no gain; longer than the mean, for most come late. */
+    /* Not shorter than a sleep costs; longer than the mean, so that most waits end in it. */
     wait->budget_ns = clamp_value(max_ns / 4, 4 * wait->mean_ns, max_ns);
     wait->from_ns = outstanding && !wait->spins ? hal_now_ns() : 0;
 }
@@ -199,7 +198,7 @@ bool nvme_hybrid_spin(struct nvme_queue *queue)
     if (consumed != wait->consumed || posted != wait->posted) {
         begin_wait(queue, consumed, posted);
     }
-    /* Whoever wakes an owner that has slept, a tick or a late message: the budget is spent. */
+    /* After a sleep, which a tick may have ended too, the budget is spent. */
     if (!wait->spins || wait->slept) {
         return false;
     }

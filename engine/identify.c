@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a device says of itself, in plain units: Identify Controller and Identify Namespace.
+ * Identify Controller and Identify Namespace, decoded into plain units.
  *
- * Pure. Each field is read once, from a page that a hostile device may go on writing, into a
- * local; then checked; then used. NVMe Base 2.0, NVM Command Set 1.0: Identify.
+ * Pure. A hostile device may go on writing the page, so each field is read once into a local, then
+ * checked, then used. NVMe Base 2.0, NVM Command Set 1.0: Identify.
  */
 #include "nvme_internal.h"
 
@@ -11,12 +11,12 @@ enum {
     SHUTDOWN_MIN_MS = 1000,
     SHUTDOWN_MAX_MS = 127500,
     BLOCK_SHIFT_MIN = 9,
-    BLOCK_SHIFT_MAX = 16, /* what the engine does */
-    BLOCK_SHIFT_END = 32, /* what no device has */
+    BLOCK_SHIFT_MAX = 16, /* the largest that the engine supports */
+    BLOCK_SHIFT_END = 32, /* no device has so large a block */
     FORMATS_IN_LOW_BITS = 16,
 };
 
-/* Up to the first NUL, without the blanks at the end: strings are padded, not all terminated. */
+/* Copies up to the first NUL, without blanks at the end: strings are padded, some terminated. */
 static void copy_text(char *to, const volatile char *from, size_t size)
 {
     size_t end = 0;
@@ -39,7 +39,7 @@ static bool size_allowed(uint8_t sizes, uint8_t shift)
     return (sizes & 0xf) <= shift && sizes >> 4 >= shift;
 }
 
-/* RTD3E in ms: at least what a host waits where none is told, at most what CAP.TO can say. */
+/* RTD3E in ms, not shorter than the default wait, not longer than CAP.TO can express. */
 static uint32_t shutdown_ms(uint32_t rtd3e_us, uint32_t otherwise_ms)
 {
     uint32_t ms = rtd3e_us / 1000;
@@ -71,7 +71,7 @@ enum nvme_error nvme_identify_controller_decode(const void *page, struct nvme_co
     info->shutdown_timeout_ms = shutdown_ms(identify->rtd3e, info->shutdown_timeout_ms);
     info->volatile_write_cache = (identify->vwc & 1) != 0;
     info->more_controllers = (identify->cmic & NVME_CMIC_CONTROLLERS) != 0;
-    /* A limit that 32 bits do not hold is none to us. */
+    /* A limit above 32 bits counts as no limit. */
     if (mdts != 0 && mdts_bytes <= UINT32_MAX) {
         info->mdts_bytes = (uint32_t)mdts_bytes;
         if (info->max_transfer_bytes > info->mdts_bytes) {
@@ -81,7 +81,7 @@ enum nvme_error nvme_identify_controller_decode(const void *page, struct nvme_co
     return NVME_OK;
 }
 
-/* The most blocks of one command: by bytes, by NLB's 16 bits, by what there is. */
+/* The most blocks of one command: limited by bytes, by NLB's 16 bits and by the namespace. */
 static uint32_t max_blocks(uint32_t max_transfer_bytes, uint32_t shift, uint64_t block_count)
 {
     uint32_t blocks = max_transfer_bytes >> shift;
@@ -89,7 +89,7 @@ static uint32_t max_blocks(uint32_t max_transfer_bytes, uint32_t shift, uint64_t
     if (blocks > NVME_IO_MAX_BLOCKS) {
         blocks = NVME_IO_MAX_BLOCKS;
     }
-    /* A length that fits one command fits the namespace: one comparison less per request. */
+    /* So a length that fits one command fits the namespace: one comparison less per request. */
     return blocks < block_count ? blocks : (uint32_t)block_count;
 }
 
@@ -103,7 +103,7 @@ static uint32_t format_index(uint8_t flbas, uint32_t last_format)
                : low | (uint32_t)NVME_GET(NVME_FLBAS_HIGH, flbas) << 4;
 }
 
-/* The last of the list: NLBAF is 0's based, NULBAF counts those behind. */
+/* The index of the last format: NLBAF is 0's based, NULBAF counts those after it. */
 static uint32_t format_last(const volatile struct nvme_identify_namespace *identify)
 {
     uint32_t first_kind = identify->nlbaf;
@@ -132,7 +132,7 @@ void nvme_identify_namespace_describe(const void *page, struct nvme_namespace_in
     copy_bytes(info->nguid, identify->nguid, sizeof(info->nguid));
 }
 
-/* Where a descriptor of this type and length belongs, or NULL. */
+/* The field of a descriptor of this type and length, or NULL. */
 static uint8_t *descriptor_place(struct nvme_namespace_info *info, uint8_t type, size_t size)
 {
     switch (type) {

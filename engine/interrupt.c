@@ -2,16 +2,15 @@
 /*
  * The handlers of a line and of a vector: reap everything, look again, until nothing is there.
  *
- * The line is a level, but an interrupt controller may latch only its edges (QEMU's PLIC) or send a
- * high level again (the PLIC specification). Looking again behind the last head doorbell is right
- * for both: an entry that came before it is seen, one that comes later finds the line low and
- * raises it. It costs a load; masking (INTMS, INTMC) costs two register writes, and is for machines
- * that know edges only and whose doorbells are posted. That nothing is lost is shown by
- * tests/spin/line.pml.
+ * The line is a level. An interrupt controller may latch only its edges (QEMU's PLIC) or send a
+ * high level again (the PLIC specification). Looking again after the last head doorbell is right
+ * for both: it sees an earlier entry, and a later one finds the line low and raises it. It costs a
+ * load. Masking (INTMS, INTMC) costs two register writes; it is for machines that latch edges and
+ * post doorbells. tests/spin/line.pml shows that nothing is lost.
  */
 #include "nvme_internal.h"
 
-/* Passes over a line that stays busy, before the rest of the hart gets a turn. */
+/* The most passes over a busy line in one trap. */
 enum { PASSES_MAX = 8 };
 
 static void enter_line(struct nvme_controller *controller)
@@ -38,7 +37,7 @@ static void leave_line(struct nvme_controller *controller, uint32_t found, bool 
     } else {
         nvme_source_empty(line, 0, progressed);
     }
-    /* Another bottom half may have opened it since this one looked: an edge all the same. */
+    /* Another bottom half may have opened the line since the reap: an edge in any case. */
     nvme_source_pulse(line, NVME_CLOSED_ENTERED);
 }
 
@@ -47,7 +46,7 @@ void nvme_irq_exit(struct nvme_controller *controller, uint32_t found)
     leave_line(controller, found, found == 0 && nvme_line_progressed(controller));
 }
 
-/* Whether the queues of any of these have progressed since the last empty interrupt. */
+/* True if a queue of any of these has progressed since the last empty interrupt. */
 static bool any_progressed(struct nvme_controller *const *controllers, uint32_t count)
 {
     bool any = false;
@@ -59,8 +58,8 @@ static bool any_progressed(struct nvme_controller *const *controllers, uint32_t 
 }
 
 /*
- * What no doorbell has told of: entries on a queue without requests, or on the admin queue. They
- * hold the line up like any other.
+ * Reaps every interrupt queue and the admin queue. Entries on a queue without requests hold the
+ * line up like any other.
  */
 static uint32_t search_queues(struct nvme_controller *controller)
 {
@@ -78,8 +77,8 @@ static uint32_t search_queues(struct nvme_controller *controller)
 }
 
 /*
- * Writes to several devices arrive in no order. All of them are masked before the first one opens,
- * lest the line never fall: a read pushes what is posted.
+ * Writes to several devices arrive in any order. If one opened before another is masked, the line
+ * might never fall. So a read of each pushes its mask first.
  */
 static void settle_masks(struct nvme_controller *const *controllers, uint32_t count)
 {
@@ -92,8 +91,8 @@ static void settle_masks(struct nvme_controller *const *controllers, uint32_t co
 }
 
 /*
- * All masked, then all open: an edge, if the line has a reason to be high. The shared ones are in a
- * cycle, which masks it too, and whose empty interrupts are counted there.
+ * Masks all, searches, then opens all: an edge, if the line has a reason to be high. The shared
+ * controllers are in a cycle, which masks them and counts their empty interrupts.
  */
 static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t count,
                            uint32_t found, bool counts_empty)
@@ -110,7 +109,7 @@ static uint32_t end_masked(struct nvme_controller *const *controllers, uint32_t 
         found += controllers[i]->config.shared ? 0 : search_queues(controllers[i]);
     }
     settle_masks(controllers, count);
-    /* What an owner has found by itself this interrupt may have been for, on the whole line. */
+    /* The interrupt may have been for an entry that an owner of the line has reaped itself. */
     by_owner = !counts_empty || (found == 0 && any_progressed(controllers, count));
     for (uint32_t i = 0; i < count; i++) {
         if (!controllers[i]->config.shared) {
@@ -138,8 +137,8 @@ uint32_t nvme_vector_handle(struct nvme_queue *queue)
 }
 
 /*
- * Reaps what has been rung for and looks again, until a pass finds nothing. False: the line stays
- * busy. For one controller and for several apart: most lines have one, and need no loop.
+ * Reaps the active queues and looks again, until a pass finds nothing. False: the line stays busy.
+ * Inlined for one controller and for several: most lines have one, and need no loop.
  */
 static NVME_INLINE bool look_again(struct nvme_controller *const *controllers, uint32_t count,
                                    uint32_t *found)
@@ -171,7 +170,7 @@ static NVME_INLINE void end_handled(struct nvme_controller *controller)
     }
 }
 
-/* The interrupts were for somebody: empty cycles of the others are no storm. */
+/* Another controller was the cause: empty cycles of the shared ones are no storm. */
 static void end_streaks(struct nvme_controller *const *controllers, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -182,9 +181,9 @@ static void end_streaks(struct nvme_controller *const *controllers, uint32_t cou
 }
 
 /*
- * A line with controllers whose queues several harts own, and perhaps others. The shared ones are
- * masked before the others are looked at and opened behind that, so that each opening either finds
- * the line low or an interrupt pending, which will look at all of them. tests/spin/shared.pml
+ * A line with shared controllers, and perhaps others. The shared ones are masked before the others
+ * are reaped, and opened after that. So each opening finds the line low, or an interrupt pending,
+ * whose handler looks at all of them. tests/spin/shared.pml
  */
 static NVME_INLINE uint32_t handle_cycles(struct nvme_controller *const *controllers,
                                           uint32_t count, bool masks)
@@ -200,7 +199,7 @@ static NVME_INLINE uint32_t handle_cycles(struct nvme_controller *const *control
             found += nvme_shared_begin(controllers[i]);
         }
     }
-    /* A shared controller has nobody on this list. Empty interrupts count for its cycles alone. */
+    /* A shared controller has an empty list, and only its cycles count empty interrupts. */
     if (!look_again(controllers, count, &others) || masks) {
         others = end_masked(controllers, count, others, false);
     }
@@ -222,7 +221,7 @@ static NVME_COLD uint32_t handle_shared(struct nvme_controller *const *controlle
     return handle_cycles(controllers, count, false);
 }
 
-/* With mask_line, and others on the line; a cycle by itself masks anyway. */
+/* With mask_line and other controllers on the line; a cycle masks anyway. */
 static NVME_COLD uint32_t handle_masked(struct nvme_controller *const *controllers, uint32_t count)
 {
     return handle_cycles(controllers, count, true);
@@ -283,7 +282,7 @@ void nvme_irq_other_device(struct nvme_controller *const *controllers, uint32_t 
     }
 }
 
-/* Its controller has failed, or soon will have: what is owed to its requests is done. */
+/* The controller is not live: takes the next step of its failure. */
 static NVME_COLD uint32_t ipi_taken_dead(struct nvme_queue *queue)
 {
     uint32_t found = nvme_shared_answer(queue);
@@ -294,7 +293,7 @@ static NVME_COLD uint32_t ipi_taken_dead(struct nvme_queue *queue)
 
 uint32_t nvme_queue_take_ipi(struct nvme_queue *queue)
 {
-    /* A poll queue is its thread's, which may be amid a reap. */
+    /* A poll queue belongs to its thread, which may be reaping it. */
     return queue->interrupts && !nvme_controller_live(queue->controller)
                ? ipi_taken_dead(queue)
                : nvme_shared_answer(queue);

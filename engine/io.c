@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Read, write, flush, any other command: validate, fill, post. Nothing here rings a doorbell. What
- * is longer than a command is split.c's. NVM Command Set 1.0.
+ * Read, write, flush, pass-through: validate, fill, post. This file rings no doorbell. split.c
+ * posts requests that are longer than a command. NVM Command Set 1.0.
  */
 #include "nvme_internal.h"
 
 /*
- * What is the same for all requests of a call. Read once, into registers: the compiler cannot know
- * that the stores to slots and entries leave it alone.
+ * Values that are the same for all requests of a call, read once, into registers. The compiler
+ * cannot know that the stores to slots and entries do not change them.
  */
 struct post_context {
     uint64_t block_count; /* of the namespace */
@@ -42,7 +42,7 @@ static inline struct post_context read_post_context(const struct nvme_queue *que
     return context;
 }
 
-/* The common start of every post: a slot for a request. `to` is where the device writes. */
+/* The start of every post: takes a slot. `to` is where the device writes. */
 static inline struct nvme_request *begin_request(struct nvme_queue *queue,
                                                  const struct post_context *context, void *to,
                                                  uint64_t size_bytes, struct nvme_callback callback)
@@ -78,7 +78,7 @@ static NVME_COLD void fill_pages(const struct nvme_queue *queue, struct nvme_com
     nvme_prp_fill(entry, &build);
 }
 
-/* The common end: the data pointer, and the command counts as posted. size_bytes is not 0. */
+/* The end of every post: data pointer, and the tail advances. size_bytes is not 0. */
 static inline void finish_command(struct nvme_queue *queue, const struct post_context *context,
                                   struct nvme_command *entry, const struct nvme_request *request,
                                   const void *buffer, uint64_t size_bytes)
@@ -91,7 +91,7 @@ static inline void finish_command(struct nvme_queue *queue, const struct post_co
     } else {
         fill_pages(queue, entry, request, buffer);
     }
-    /* Before a read too: a dirty line must not be written back over the device's data. */
+    /* For a read too: a dirty line must not be written back over the device's data. */
     hal_dma_clean(dma_context, buffer, size_bytes);
     hal_dma_clean(dma_context, entry, sizeof(*entry));
     nvme_queue_advance(queue, context->depth_entries);
@@ -115,7 +115,7 @@ void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, v
     nvme_queue_advance(queue, context.depth_entries);
 }
 
-/* One read or write that fits into one command. NVM Command Set 1.0, Read and Write. */
+/* Posts a read or write of one command. NVM Command Set 1.0, Read and Write. */
 static inline void put_transfer(struct nvme_queue *queue, const struct post_context *context,
                                 const struct nvme_io *io, uint8_t opcode,
                                 struct nvme_callback callback)
@@ -144,7 +144,7 @@ void nvme_io_put_part(struct nvme_queue *queue, const struct nvme_namespace *ns,
     put_transfer(queue, &context, part, part->opcode, part->callback);
 }
 
-/* A read or a write. Zero blocks wrap around and are refused too. */
+/* Posts a read or a write. Zero blocks wrap around and are refused too. */
 static inline enum nvme_error post_transfer(struct nvme_queue *queue,
                                             const struct nvme_namespace *ns,
                                             const struct post_context *context,
@@ -154,7 +154,7 @@ static inline enum nvme_error post_transfer(struct nvme_queue *queue,
     enum nvme_error error;
 
     if (count - 1 >= context->max_blocks) {
-        /* A copy member by member, so that the short path may keep its request in registers. */
+        /* Copied member by member, so that the short path keeps its request in registers. */
         struct nvme_io whole = {
             .lba = io->lba,
             .buffer = io->buffer,
@@ -179,7 +179,7 @@ static NVME_COLD void put_flush(struct nvme_queue *queue, const struct nvme_name
     nvme_io_put(queue, &command, NULL, 0, callback);
 }
 
-/* Whether the queue takes requests for this namespace. */
+/* Checks that the queue takes requests for this namespace. */
 static inline enum nvme_error check_queue(const struct nvme_queue *queue,
                                           const struct nvme_namespace *ns)
 {
@@ -190,8 +190,8 @@ static inline enum nvme_error check_queue(const struct nvme_queue *queue,
 }
 
 /*
- * One request of any kind: the path of every public post but the pass-through. The opcode is apart
- * from the rest, so that where it is known nothing is left to choose.
+ * Posts a request of any kind: the path of every public post but the pass-through. The opcode is a
+ * parameter, so that a constant opcode leaves no branch.
  */
 static inline enum nvme_error post_one(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                        const struct post_context *context, const struct nvme_io *io,
@@ -200,7 +200,7 @@ static inline enum nvme_error post_one(struct nvme_queue *queue, const struct nv
     if (queue->free == NULL) {
         return NVME_ERR_BUSY;
     }
-    /* Each with its constant, reads first. */
+    /* Each call has a constant opcode, reads first. */
     if (opcode == NVME_CMD_READ) {
         return post_transfer(queue, ns, context, io, NVME_CMD_READ);
     }
@@ -214,7 +214,7 @@ static inline enum nvme_error post_one(struct nvme_queue *queue, const struct nv
     return NVME_OK;
 }
 
-/* Slot to tail with the queue's interrupts off; a poll-only queue has none. */
+/* Posts with the hart's interrupts off, from slot to tail; a poll queue needs no irq_protect. */
 static inline enum nvme_error post_protected(struct nvme_queue *queue,
                                              const struct nvme_namespace *ns,
                                              const struct nvme_io *io, uint8_t opcode)
@@ -311,7 +311,7 @@ enum nvme_error nvme_passthrough(struct nvme_queue *queue, const struct nvme_com
     clean.prp1 = 0;
     clean.prp2 = 0;
     irq = queue->irq_protect ? hal_irq_save() : 0;
-    /* With interrupts off: a handler may end the queue before. */
+    /* With interrupts off, because a handler may end the queue. */
     if (queue->state != NVME_QUEUE_OPEN) {
         error = NVME_ERR_STATE;
     } else if (queue->free != NULL) {

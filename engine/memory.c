@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The two regions: how large they must be and who gets which part.
+ * The two regions: their sizes and their layout.
  *
- * One walk hands out every part in order; run over no memory it measures, run over the given
- * regions it assigns, so the two cannot disagree. Ordinary memory: controller, queues, slots,
- * split records. DMA memory: rings, the Identify page, PRP lists.
+ * One walk allots every part in order. Without memory it measures, with the given regions it
+ * assigns, so the two cannot disagree. Ordinary memory: controller, queues, slots, split records.
+ * DMA memory: rings, the Identify page, PRP lists.
  */
 #include "nvme_internal.h"
 
@@ -14,7 +14,7 @@ enum {
 };
 #define TIMEOUT_MIN_NS UINT64_C(1000000000)
 
-/* How far one region is handed out. base is NULL while measuring. */
+/* The used part of a region. base is NULL while measuring. */
 struct cursor {
     uint8_t *base;
     size_t used;
@@ -28,7 +28,7 @@ static void *take_bytes(struct cursor *cursor, size_t bytes, size_t alignment)
     return cursor->base != NULL ? cursor->base + start : NULL;
 }
 
-/* The parts of one queue, for the deepest it may be opened with. */
+/* Allots the parts of one queue, for its largest depth. */
 static struct nvme_queue take_queue(struct cursor *ordinary, struct cursor *dma,
                                     const struct nvme_layout *layout, uint32_t depth)
 {
@@ -48,7 +48,7 @@ static struct nvme_queue take_queue(struct cursor *ordinary, struct cursor *dma,
     return queue;
 }
 
-/* Everything of one controller, in order. The first part is the controller itself. */
+/* Allots all parts of one controller, in order. The first is the controller itself. */
 static void take_all(struct cursor *ordinary, struct cursor *dma, const struct nvme_config *config,
                      struct nvme_layout *layout)
 {
@@ -78,7 +78,7 @@ static void take_all(struct cursor *ordinary, struct cursor *dma, const struct n
     take_bytes(dma, 0, layout->page_bytes);
 }
 
-/* The ranges that nvme.h states. */
+/* Checks the ranges that nvme.h states. */
 static enum nvme_error check_config(const struct nvme_config *config)
 {
     uint32_t page = config->page_bytes;
@@ -106,7 +106,7 @@ static enum nvme_error check_config(const struct nvme_config *config)
     return NVME_OK;
 }
 
-/* CAP is decoded here and, for time-outs and doorbells, in controller.c; nowhere else. */
+/* Decodes CAP. Only controller.c also reads it, for time-outs and doorbells. */
 static enum nvme_error read_cap(const struct nvme_config *config, struct nvme_layout *layout)
 {
     uint32_t low = nvme_register_read(config, NVME_REG_CAP);
@@ -176,7 +176,7 @@ enum nvme_error nvme_memory_needed(const struct nvme_config *config, struct nvme
     return error;
 }
 
-/* CAP.CQR, and rings created with PC = 1: every page must follow the one before. */
+/* CAP.CQR, and PC = 1 of our rings: the pages of a ring must be contiguous. */
 static bool is_contiguous(void *context, const volatile void *ring, size_t bytes,
                           uint32_t page_bytes)
 {

@@ -22,13 +22,13 @@ struct nvme_ring {
     uint32_t sq_tail;
     uint32_t cq_head;
     uint32_t phase;    /* of the next completion: 0 or 1 */
-    uint32_t queue_id; /* what a completion names as its submission queue */
+    uint32_t queue_id; /* SQID of a completion */
 };
 
 /*
- * Raw ring: gives the rings to the caller, for measuring what the device can do without the engine.
- * From now on the queue can only be closed. The close does not look at the completion ring, so the
- * caller must have consumed every completion of its commands.
+ * Raw ring: gives the rings to the caller, to measure the device without the engine. Then the queue
+ * can only be closed. The close does not look at the completion ring, so the caller must have
+ * consumed every completion of its commands.
  * Parameters: ring: written on NVME_OK.
  * Context: the owner (R1), not in done().
  * Errors: NVME_ERR_STATE: requests are outstanding, or it is no open poll queue.
@@ -37,11 +37,11 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue,
                                                       struct nvme_ring *ring);
 
 /*
- * Loopback: turns the doorbells of an idle poll queue to two dwords of the caller, for measuring
- * what the engine costs without a device. The queue works on until it is closed, and the caller is
- * its device: it takes commands up to doorbells[0] and writes completions from where *ring says. A
- * request that it never answers times out as any other. The device sees none of this, so a close
- * and a later open find it as it was.
+ * Loopback: sends the doorbells of an idle poll queue to two dwords of the caller, to measure the
+ * engine without a device. The queue works until it is closed, and the caller is its device: it
+ * takes commands up to doorbells[0] and writes completions from the positions in *ring on. A
+ * request that it never answers times out as usual. The device sees none of this, so its state at a
+ * close or a later open is unchanged.
  * Parameters: doorbells: submission tail and completion head; the caller's, valid until the queue
  *   is closed. ring: written on NVME_OK.
  * Context: the owner (R1), not in done(). The caller also answers there.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Private to the engine: the prototypes between its files and the hot inlines; its structures are
- * in nvme_state_internal.h, what concerns interrupt sources in nvme_source_internal.h.
+ * Private to the engine: the prototypes between its files and the hot inlines. Structures are in
+ * nvme_state_internal.h, interrupt sources in nvme_source_internal.h.
  *
- * engine/DESIGN.md draws the states, and has the table of who may call whom.
+ * engine/DESIGN.md draws the states, and has the table of calls between files.
  */
 #ifndef NVME_INTERNAL_H
 #define NVME_INTERNAL_H
@@ -12,14 +12,14 @@
 #include "nvme_hal.h"
 #include "nvme_state_internal.h"
 
-/* Out of the hot path: neither inlined there nor laid out in its way. */
+/* Not part of the hot path: not inlined there, and placed apart. */
 #define NVME_COLD __attribute__((cold, noinline))
 
-/* Part of the hot path, whatever the compiler thinks of its size. */
+/* Part of the hot path: always inlined. */
 #define NVME_NOINLINE __attribute__((noinline))
 #define NVME_INLINE inline __attribute__((always_inline))
 
-/* A value that one hart writes while others read it: whole, but in no order. */
+/* For a value that one hart writes while others read it: untorn, without order. */
 #define NVME_PEEK(place) __atomic_load_n(place, __ATOMIC_RELAXED)
 #define NVME_POKE(place, value) __atomic_store_n(place, value, __ATOMIC_RELAXED)
 
@@ -31,33 +31,33 @@ static inline uint32_t nvme_register_read(const struct nvme_config *config, uint
     return hal_mmio_read32((const volatile uint8_t *)config->registers + offset);
 }
 
-/* Writes a 32-bit property. Doorbells are queue.c's. */
+/* Writes a 32-bit property. queue.c writes the doorbells. */
 static inline void nvme_register_write(const struct nvme_config *config, uint32_t offset,
                                        uint32_t value)
 {
     hal_mmio_write32((volatile uint8_t *)config->registers + offset, value);
 }
 
-/* The hot path's look, relaxed: nothing is done about a failure without the load below. */
+/* The hot path's test, relaxed: code that acts on a failure uses the load below. */
 static inline bool nvme_controller_live(const struct nvme_controller *controller)
 {
     return __atomic_load_n(&controller->state, __ATOMIC_RELAXED) == NVME_CONTROLLER_LIVE;
 }
 
-/* FAILED is read with acquire: it makes the winner's last look at the device ours. */
+/* The state, with acquire: FAILED orders our accesses after the winner's last read of RDY. */
 static inline enum nvme_controller_state
 nvme_controller_state_load(const struct nvme_controller *controller)
 {
     return (enum nvme_controller_state)__atomic_load_n(&controller->state, __ATOMIC_ACQUIRE);
 }
 
-/* What the controller's requests end with; once set it stays. */
+/* The error of the controller's requests; once set it stays. */
 static inline enum nvme_error nvme_controller_failure(const struct nvme_controller *controller)
 {
     return (enum nvme_error)__atomic_load_n(&controller->failure, __ATOMIC_ACQUIRE);
 }
 
-/* For a call that one hart alone may make, as far as the port can tell who does. */
+/* Panics if another hart than `hart` makes the call, as far as the port can tell. */
 static inline void nvme_check_hart(uint32_t hart)
 {
     if (hal_hart() != hart && hal_hart() != NVME_HART_UNKNOWN) {
@@ -67,12 +67,12 @@ static inline void nvme_check_hart(uint32_t hart)
 
 /* ---- status.c ------------------------------------------------------------------------- */
 
-/* Tells the embedder, if it listens. */
+/* Calls the embedder's event hook, if there is one. */
 void nvme_event_emit(const struct nvme_config *config, const struct nvme_event *event);
 
 /* ---- memory.c: the two regions -------------------------------------------------------- */
 
-/* What CAP and the configuration come to. */
+/* Sizes that follow from CAP and the configuration. */
 struct nvme_layout {
     uint64_t cap;
     uint32_t page_bytes; /* CC.MPS */
@@ -89,7 +89,7 @@ struct nvme_layout {
 enum nvme_error nvme_layout_build(const struct nvme_config *config, struct nvme_layout *layout);
 
 /*
- * Checks the given regions and hands out every pointer of the controller, admin queue included.
+ * Checks the given regions and sets every pointer of the controller and the admin queue.
  * NVME_ERR_MEMORY: too small (event), misaligned, or a ring not contiguous for DMA.
  */
 enum nvme_error nvme_memory_assign(const struct nvme_config *config,
@@ -99,7 +99,7 @@ enum nvme_error nvme_memory_assign(const struct nvme_config *config,
 
 /* ---- prp.c: pure ---------------------------------------------------------------------- */
 
-/* Where a command's data are, and where its PRP list may stand. */
+/* A command's data, and the memory for its PRP list. */
 struct nvme_prp_build {
     void *dma_context;
     const void *buffer;  /* dword aligned */
@@ -111,10 +111,10 @@ struct nvme_prp_build {
 /* Bytes of list that any command of up to max_transfer_bytes needs: part of a page, or pages. */
 size_t nvme_prp_list_bytes(uint32_t max_transfer_bytes, uint32_t page_bytes);
 
-/* PRP1, PRP2 and, where they do not suffice, the list. NVMe Base 2.0 §4.1.1. */
+/* Builds PRP1, PRP2 and, if needed, the list. NVMe Base 2.0 §4.1.1. */
 void nvme_prp_fill(struct nvme_command *command, const struct nvme_prp_build *build);
 
-/* True if the data lie in one page, so that PRP1 says all. */
+/* True if the data lie in one page, so that PRP1 is enough. */
 static inline bool nvme_prp_one_page(const void *buffer, uint64_t size_bytes, uint64_t page_mask)
 {
     return ((uintptr_t)buffer & page_mask) + size_bytes <= page_mask + 1;
@@ -123,47 +123,47 @@ static inline bool nvme_prp_one_page(const void *buffer, uint64_t size_bytes, ui
 /* ---- identify.c: pure ----------------------------------------------------------------- */
 
 /*
- * Fills what Identify Controller tells; page_bytes, shutdown_timeout_ms and max_transfer_bytes
- * are set before, the last is lowered to MDTS. NVME_ERR_IDENTIFY: entry sizes that exclude ours.
+ * Decodes Identify Controller. The caller has set page_bytes, shutdown_timeout_ms and
+ * max_transfer_bytes, which is lowered to MDTS. NVME_ERR_IDENTIFY: entry sizes that exclude ours.
  */
 enum nvme_error nvme_identify_controller_decode(const void *page,
                                                 struct nvme_controller_info *info);
 
 /*
- * Fills the geometry. Errors: nvme_namespace_open. The format in use must have a block of at most
+ * Decodes the geometry. Errors: nvme_namespace_open. The format in use must have a block of at most
  * max_transfer_bytes, no metadata and no protection information. NVME_ERR_UNSUPPORTED with
  * ns->block_shift set: the block is too large.
  */
 enum nvme_error nvme_identify_namespace_decode(const void *page, uint32_t max_transfer_bytes,
                                                struct nvme_namespace *ns);
 
-/* Fills what Identify Namespace tells, usable or not. */
+/* Decodes Identify Namespace, also if the engine cannot use the namespace. */
 void nvme_identify_namespace_describe(const void *page, struct nvme_namespace_info *info);
 
-/* Adds what a list of descriptors tells, up to its end or the first that does not fit. */
+/* Decodes a list of descriptors, up to its end or the first that does not fit. */
 void nvme_identify_descriptors_decode(const void *page, struct nvme_namespace_info *info);
 
 /* ---- request.c: slots ----------------------------------------------------------------- */
 
-/* Makes all slots and split records free, for a queue of this depth. Generations go on. */
+/* Frees all slots and split records, for a queue of this depth. Generations continue. */
 void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries);
 
 /*
- * Ends every outstanding request with `error`, each done() once. The device touches none of them
- * any more, and the queue takes no posts.
+ * Ends every outstanding request with `error`; each done() runs once. The device no longer touches
+ * any of them, and the queue takes no posts.
  */
 void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error);
 
 /* True if any request is outstanding. Ends at the first; slots are used from the lowest on. */
 bool nvme_request_any(const struct nvme_queue *queue);
 
-/* True if a request was posted longer ago than limit_ms by the queue's clock; *cid names it. */
+/* True if a request is older than limit_ms by the queue's clock; *cid is its command id. */
 bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uint32_t *cid);
 
 /* The slots of a queue of this depth, rounded up to a power of two, - 1. */
 uint32_t nvme_request_slot_mask(uint32_t depth_entries);
 
-/* Takes a slot; its command id is current from here on. The caller saw that one is free. */
+/* Takes a slot; its command id is valid from here on. The caller has checked that one is free. */
 static inline struct nvme_request *nvme_request_acquire(struct nvme_queue *queue, uint64_t clock_ms)
 {
     struct nvme_request *request = queue->free;
@@ -174,7 +174,7 @@ static inline struct nvme_request *nvme_request_acquire(struct nvme_queue *queue
     return request;
 }
 
-/* The device has given the slot back: its command id goes stale, the slot is free. */
+/* Frees a slot that the device no longer owns; its command id becomes stale. */
 static inline void nvme_request_release(struct nvme_queue *queue, struct nvme_request *request)
 {
     request->cid += queue->cid_step;
@@ -196,10 +196,10 @@ static inline struct nvme_request *nvme_request_find(struct nvme_request *reques
 /* Empties the rings, zeroes the completion ring, sets phase, head and tail. */
 void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries);
 
-/* Writes the current completion head again: quirk.c alone may, for a device that needs it. */
+/* Writes the current completion head again. Only quirk.c uses it, for a device that needs it. */
 void nvme_queue_ring_head_again(struct nvme_queue *queue);
 
-/* Publishes the state, and the owner with it, to a hart that interrupts the owners. */
+/* Publishes the state, and the owner with it, for a hart that sends IPIs to owners. */
 void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state state);
 
 /* The completion queue's head, 0 .. depth_entries - 1. */
@@ -226,19 +226,19 @@ static inline uint64_t nvme_queue_posted(const struct nvme_queue *queue)
     return queue->sq_laps * queue->depth_entries + queue->sq_tail;
 }
 
-/* True while it is reaped: in done(), or in a trap amid that. */
+/* True while the queue is reaped: in done(), or in a trap during the reap. */
 static inline bool nvme_queue_is_reaping(const struct nvme_queue *queue)
 {
     return queue->activity == NVME_ACTIVITY_TAKEN && !queue->away;
 }
 
 /*
- * Panics on another hart than the owner, and, for a queue that interrupts, with interrupts on: as
- * far as the port can tell. For calls that are rare.
+ * Panics on another hart than the owner, and with interrupts on for a queue that interrupts, as far
+ * as the port can tell. For rare calls.
  */
 void nvme_queue_check_context(const struct nvme_queue *queue);
 
-/* Takes the queue from those that its source looks at, until its next doorbell. */
+/* Takes the queue off the active list, until its next doorbell. */
 void nvme_queue_leave(struct nvme_queue *queue);
 
 /* Dwords 2 and 3 of an entry: SQ head and id; command id, phase, status. One load. */
@@ -263,8 +263,8 @@ static inline bool nvme_queue_ready(const struct nvme_queue *queue)
 }
 
 /*
- * The command at sq[sq_tail] is complete and may be rung for. The next place is never occupied: the
- * command of a free slot was fetched long ago.
+ * Moves the tail: the command at sq[sq_tail] is complete and may be rung for. The next entry is
+ * free, because the command of a free slot was fetched long ago.
  */
 static inline void nvme_queue_advance(struct nvme_queue *queue, uint64_t depth_entries)
 {
@@ -279,15 +279,15 @@ static inline void nvme_queue_advance(struct nvme_queue *queue, uint64_t depth_e
 
 /* ---- io.c ----------------------------------------------------------------------------- */
 
-/* Puts a command with its data into the ring. The caller has validated it and seen a free slot. */
+/* Puts a command with its data into the ring. The caller has checked it and found a free slot. */
 void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, void *buffer,
                  uint32_t size_bytes, struct nvme_callback callback);
 
-/* One part of a split request, as a command of its own. The caller saw a free slot. */
+/* Posts one part of a split request. The caller has found a free slot. */
 void nvme_io_put_part(struct nvme_queue *queue, const struct nvme_namespace *ns,
                       const struct nvme_io *part);
 
-/* Where data come from and go to: at most at `lba_max`, dword aligned. */
+/* Checks the LBA, at most lba_max, and the buffer's dword alignment. */
 static inline enum nvme_error nvme_io_check_place(uint64_t lba_max, uint64_t lba,
                                                   const void *buffer)
 {
@@ -300,8 +300,8 @@ static inline enum nvme_error nvme_io_check_place(uint64_t lba_max, uint64_t lba
 /* ---- split.c --------------------------------------------------------------------------- */
 
 /*
- * A read or write of `block_count` blocks (io->block_count is not used), which is not a length of
- * one command: 0, too long, or posted in parts. The caller saw a free slot.
+ * Posts a read or write of `block_count` blocks in parts; io->block_count is not used. The count is
+ * above the limit of a command, or an error: 0 or too long. The caller has found a free slot.
  */
 NVME_COLD enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                           const struct nvme_io *io, uint64_t block_count);
@@ -309,26 +309,26 @@ NVME_COLD enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct
 /* ---- admin.c: commands under a deadline ----------------------------------------------- */
 
 /*
- * Posts one admin command and waits for its end: the admin queue has one at a time. `buffer` as
- * for nvme_passthrough. NVME_ERR_DEVICE: it was refused, *result has the status. NVME_ERR_TIMEOUT,
- * _FATAL, _REMOVED: no answer; the caller must disable the controller. *result always written.
+ * Posts one admin command and waits for its end. `buffer` as for nvme_passthrough. *result is
+ * always written. NVME_ERR_DEVICE: it was refused, *result has the status. NVME_ERR_TIMEOUT,
+ * NVME_ERR_FATAL, NVME_ERR_REMOVED: no answer; the caller must disable the controller.
  */
 enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
                                    const struct nvme_command *command, void *buffer,
                                    uint32_t size_bytes, struct nvme_result *result);
 
 /*
- * Around what administers a controller: this hart's interrupts are off and the line is closed for
- * `reason`, NVME_CLOSED_COMMAND or NVME_CLOSED_QUEUE. Neither nests in itself: one call at a time.
+ * Begin and end administration: this hart's interrupts are off and the line is closed for `reason`,
+ * NVME_CLOSED_COMMAND or NVME_CLOSED_QUEUE. A reason does not nest in itself.
  */
 unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reason);
 void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigned long irq);
 
-/* Identify with this CNS into controller->identify_page. */
+/* Reads Identify data with this CNS into controller->identify_page. */
 enum nvme_error nvme_admin_identify(struct nvme_controller *controller, enum nvme_cns cns,
                                     uint32_t nsid);
 
-/* Number of Queues: asks for `wanted` pairs; *granted is what the device gives, 1 or more. */
+/* Number of Queues: asks for `wanted` pairs; *granted is the answer, 1 or more. */
 enum nvme_error nvme_admin_queue_count(struct nvme_controller *controller, uint32_t wanted,
                                        uint32_t *granted);
 
@@ -343,40 +343,40 @@ enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t op
 /* ---- pair.c --------------------------------------------------------------------------- */
 
 /*
- * Sets info.queue_count: what is wanted, given by the device, and reachable by doorbells. A device
- * that refuses to tell gives none, and can be administered all the same.
+ * Sets info.queue_count: the least of the pairs wanted, granted, and reachable by doorbells. If the
+ * device refuses the command it is 0, and the controller can still be administered.
  */
 enum nvme_error nvme_queue_negotiate(struct nvme_controller *controller);
 
 /* ---- disable.c ------------------------------------------------------------------------ */
 
 /*
- * Interrupts the owner of each open queue that interrupts, if there is a hook to do so. Who polls
- * looks anyway, and an IPI may not reap a poll queue.
+ * Sends an IPI to the owner of each open queue that interrupts, if there is a hook. Other owners
+ * poll anyway, and an IPI may not reap a poll queue.
  */
 void nvme_controller_send_ipis(const struct nvme_controller *controller);
 
-/* Masks it at the device. One that sends messages has none, and its registers are left alone. */
+/* Masks the line at the device. With MSI-X there is none: INTMS may not be written then. */
 void nvme_controller_mask_line(struct nvme_controller *controller);
 
 /* The cause of disabling at the end of an orderly shutdown: nothing to report. */
 #define NVME_CAUSE_SHUTDOWN NVME_ERR_STATE
 
 /*
- * Begins to disable a live controller: masks its interrupt, writes CC.EN = 0, does not wait. The
- * first caller wins, later ones change nothing. `error` is what its requests will end with.
+ * Begins to disable a live controller: masks its line, writes CC.EN = 0, and does not wait. The
+ * first caller wins; later calls change nothing. `error` is the error of its requests.
  */
 void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error error);
 
 /*
- * One look at a controller that is DISABLING: moves it on to FAILED or STUCK when it is time.
- * In any other state nothing.
+ * Looks once at a controller that is DISABLING, and sets FAILED or STUCK when it is time. In any
+ * other state it does nothing.
  */
 void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t now_ns);
 
 /*
- * Disables and waits if `error` says that the device no longer answers, and returns `error`:
- * the end of every administration call.
+ * The end of every administration call: disables and waits if `error` means that the device no
+ * longer answers. Returns `error`, or NVME_ERR_STUCK.
  */
 enum nvme_error nvme_controller_settle(struct nvme_controller *controller, enum nvme_error error);
 

@@ -2,7 +2,7 @@
 /*
  * Private to the engine: interrupt sources, their masks and modes. Included by nvme_internal.h.
  *
- * Masks are written here and in the files named below, and by nobody else.
+ * Only this file and the files named below write masks.
  */
 #ifndef NVME_SOURCE_INTERNAL_H
 #define NVME_SOURCE_INTERNAL_H
@@ -12,15 +12,15 @@
 /* ---- Masks ---------------------------------------------------------------------------- */
 
 /*
- * Masks a source at the device, or opens it again. INTMC makes a fresh edge if the line has a
- * reason to be high; a vector sends the message that it held back. On a controller that is not live
- * nothing opens.
+ * Masks a source at the device, or unmasks it. INTMC makes an edge if the line has a reason to be
+ * high; a vector sends the message that it held back. On a controller that is not live nothing is
+ * unmasked.
  */
 static inline void nvme_source_write_mask(struct nvme_source *source, bool masked)
 {
     const struct nvme_config *config = &source->controller->config;
 
-    /* Whoever disables a controller masks its line; only the hart that has it opens it. */
+    /* Any hart that disables a controller masks its line; only the hart of the line opens it. */
     if (!masked) {
         if (!nvme_controller_live(source->controller)) {
             return;
@@ -35,8 +35,8 @@ static inline void nvme_source_write_mask(struct nvme_source *source, bool maske
 }
 
 /*
- * The set of reasons changes, and with it the mask if it was empty or is now. On the hart that
- * takes the interrupt, with that hart's interrupts off.
+ * Changes the set of reasons, and the mask if the set was empty or is now. Context: the hart that
+ * takes the interrupt, interrupts off.
  */
 static inline void nvme_source_change(struct nvme_source *source, uint32_t closed)
 {
@@ -50,19 +50,19 @@ static inline void nvme_source_change(struct nvme_source *source, uint32_t close
     }
 }
 
-/* Adds reasons to the set: bits, so twice is as once. */
+/* Adds reasons to the set. They are bits, so adding one twice changes nothing. */
 static inline void nvme_source_close(struct nvme_source *source, uint32_t reasons)
 {
     nvme_source_change(source, source->closed | reasons);
 }
 
-/* Takes them off. */
+/* Removes reasons from the set. */
 static inline void nvme_source_open(struct nvme_source *source, uint32_t reasons)
 {
     nvme_source_change(source, source->closed & ~reasons);
 }
 
-/* A fresh edge, or nothing where the source is closed. */
+/* Makes an edge if an entry is left. Nothing if the source is closed for another reason. */
 static inline void nvme_source_pulse(struct nvme_source *source, uint32_t reason)
 {
     nvme_source_close(source, reason);
@@ -77,30 +77,30 @@ static inline enum nvme_mode nvme_queue_mode_load(const struct nvme_queue *queue
     return queue->interrupts ? (enum nvme_mode)NVME_PEEK(&queue->source->mode) : NVME_MODE_POLL;
 }
 
-/* True if its interrupts come over a line that several harts share. */
+/* True if the queue interrupts by a line that several harts share. */
 static inline bool nvme_queue_shares(const struct nvme_queue *queue)
 {
     return queue->controller->config.shared && queue->interrupts;
 }
 
 /*
- * True if it stands on its source's list while completions may come. The handler that masks has no
- * list, so that the other one finds nothing and ends in it: neither has to ask which one it is.
+ * True if the queue joins its source's list while completions may come. With mask_line the list
+ * stays empty: the common handler finds nothing and continues in the one that masks.
  */
 static inline bool nvme_queue_listed(const struct nvme_queue *queue)
 {
     return queue->interrupts && (queue->source->message || !queue->controller->config.mask_line);
 }
 
-/* The queue in the sets of struct nvme_cycle. */
+/* The queue's bit in the sets of struct nvme_cycle. */
 static inline uint64_t nvme_queue_bit(const struct nvme_queue *queue)
 {
     return UINT64_C(1) << (queue->id - 1);
 }
 
 /*
- * For an interrupt of the source. An admin command turns its hart's interrupts off: who meets one
- * here is on another hart.
+ * Called in an interrupt of the source. An admin command turns its hart's interrupts off, so a
+ * handler that finds one is on another hart.
  */
 static inline void nvme_source_check_admin(const struct nvme_source *source)
 {
@@ -109,7 +109,7 @@ static inline void nvme_source_check_admin(const struct nvme_source *source)
     }
 }
 
-/* The owner is awake: it no longer stands among the sleepers of a shared line. */
+/* Removes an owner that is awake from the sleepers of a shared line. */
 static inline void nvme_source_wake(struct nvme_queue *queue)
 {
     if (queue->wait.listed) {
@@ -126,13 +126,13 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
                                        enum nvme_mode mode);
 
 /*
- * Puts an interrupt queue on its source, in this mode, and off again; it counts the source's
- * interrupts in between. Interrupts off, on the hart that takes them, a line masked.
+ * Connect an interrupt queue to its source, in this mode, and disconnect it. The queue counts the
+ * source's interrupts in between. Context: the hart that takes them, interrupts off, a line masked.
  */
 void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mode mode);
 void nvme_source_disconnect(struct nvme_queue *queue);
 
-/* Interrupts before now are no steps towards a storm. */
+/* Ends the empty streak: earlier interrupts no longer count towards a storm. */
 static inline void nvme_source_end_streak(struct nvme_source *source)
 {
     source->checks &= (uint32_t)(NVME_CHECK_HYBRID | NVME_CHECK_ADMIN);
@@ -142,26 +142,25 @@ static inline void nvme_source_end_streak(struct nvme_source *source)
 NVME_COLD void nvme_source_handled(struct nvme_source *source);
 
 /*
- * The end of an empty interrupt. Normal now and then, and where the queues progressed by
- * themselves; a storm when it goes on.
+ * The end of an empty interrupt. Some are normal, also after the queues progressed by themselves;
+ * too many in a row are a storm.
  */
 NVME_COLD void nvme_source_empty(struct nvme_source *source, uint16_t queue_id, bool progressed);
 
-/* Whether `useful`, completions of its queues, has changed since this was asked last. */
+/* True if `useful`, the completions of its queues, has changed since the last call. */
 NVME_COLD bool nvme_source_moved(struct nvme_source *source, uint64_t useful);
 
-/* Whether the queues of a line have ended commands, in whatever way, since this was asked last. */
+/* True if the queues of a line have ended commands, in any way, since the last call. */
 NVME_COLD bool nvme_line_progressed(struct nvme_controller *controller);
 
-/* Ends a storm if its time is over; the mode that was asked for is in force again. */
+/* Ends a storm if its time is over; then the wanted mode is in force again. */
 NVME_COLD void nvme_source_pardon(struct nvme_source *source, uint64_t now_ns);
 
 /* ---- quirk.c -------------------------------------------------------------------------- */
 
 /*
- * At bring-up, the admin queue being empty: a line that is still high after 1 ms is given up, so
- * that the queues poll, with an event. Where a quirk of the device is known to hold it up, it is
- * repaired before, with an event likewise.
+ * Checks at bring-up, with an empty admin queue, that the line is low within 1 ms. If a known quirk
+ * of the device holds it high, it is repaired, with an event. Else the queues poll, with an event.
  */
 void nvme_quirk_check_line(struct nvme_controller *controller);
 
@@ -173,11 +172,11 @@ void nvme_hybrid_begin(struct nvme_queue *queue);
 /* True if requests are outstanding: the device owes completions. */
 bool nvme_hybrid_outstanding(const struct nvme_queue *queue);
 
-/* True if the next wait is worth being awake. */
+/* True if the owner should spin in the next wait. */
 bool nvme_hybrid_worth(const struct nvme_queue *queue);
 
 /*
- * Whether an owner that has found nothing should look again instead of sleeping. Begins a wait if
+ * True if an owner that has found nothing should look again and not sleep. Begins a wait if
  * anything was consumed or posted since the last call.
  */
 bool nvme_hybrid_spin(struct nvme_queue *queue);
@@ -185,17 +184,17 @@ bool nvme_hybrid_spin(struct nvme_queue *queue);
 /* ---- shared.c: one line, several harts -------------------------------------------------- */
 
 /*
- * An interrupt of a shared line, on the IRQ hart: begins a cycle, unless one is under way. Returns
- * the completions found on the IRQ hart's own queues. nvme_shared_end() behind it, when all
- * controllers of the line have begun theirs: ends the cycle if nobody is waited for any more.
+ * nvme_shared_begin() begins a cycle, unless one is under way, and returns the completions found on
+ * the IRQ hart's own queues. nvme_shared_end() ends the cycle if all members have answered. It
+ * comes after all controllers of the line have begun theirs. Context: the IRQ hart, interrupts off.
  */
 NVME_COLD uint32_t nvme_shared_begin(struct nvme_controller *controller);
 NVME_COLD void nvme_shared_end(struct nvme_controller *controller);
 
-/* Answers the cycle that waits for the queue, if one does. Returns the completions found. */
+/* Answers a cycle that waits for the queue. Returns the completions found. */
 uint32_t nvme_shared_answer(struct nvme_queue *queue);
 
-/* An owner has something for the IRQ hart to do: the IRQ hart does it here, others interrupt it. */
+/* Does the IRQ hart's part of a cycle, or sends it an IPI if this is another hart. */
 void nvme_shared_turn(const struct nvme_queue *queue);
 
 #endif

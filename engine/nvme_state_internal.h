@@ -2,7 +2,7 @@
 /*
  * The engine's structures: slot, split, interrupt source, queue, controller. Private.
  *
- * Each says who writes it; engine/DESIGN.md draws the states.
+ * Each comment names the writer; engine/DESIGN.md draws the states.
  */
 #ifndef NVME_STATE_INTERNAL_H
 #define NVME_STATE_INTERNAL_H
@@ -10,14 +10,14 @@
 #include "nvme.h"
 
 /*
- * Added to nvme_request.cid while no command of the slot is outstanding: an id that comes from the
- * device has 16 bits and cannot equal it. Above the carry of a generation that wraps.
+ * Added to nvme_request.cid while no command of the slot is outstanding. An id of the device has 16
+ * bits and cannot equal it. The bit is above the carry of a generation that wraps.
  */
 #define NVME_CID_IDLE UINT64_C(0x100000)
 
 /*
- * One slot: a command that the device may own. Written by the queue's owner only. What a post
- * and a completion touch lies in one cache line.
+ * One slot: a command that the device may own. Only the queue's owner writes it. A post and a
+ * completion touch one cache line.
  */
 struct nvme_request {
     nvme_done *done;
@@ -33,19 +33,19 @@ struct nvme_request {
 _Static_assert(sizeof(struct nvme_request) == 64, "a slot is one cache line");
 
 /*
- * A split request: what its parts have in common. At least one part is in flight while it
- * lives, so as many records as slots are always enough. Written by the owner only.
+ * A split request. At least one of its parts is in flight while it exists, so as many records as
+ * slots are enough. Only the owner writes it.
  */
 struct nvme_split {
     struct nvme_split *next_free;
     struct nvme_queue *queue;
     const struct nvme_namespace *ns;
-    struct nvme_io rest;       /* what is not yet posted, and the caller's callback */
+    struct nvme_io rest;       /* blocks not yet posted, and the caller's callback */
     struct nvme_result result; /* the first error, and the sum of bytes_done */
     uint32_t in_flight;        /* parts that the device owns */
 };
 
-/* What may be done with a queue. */
+/* The state of a queue. */
 enum nvme_queue_state {
     NVME_QUEUE_CLOSED,  /* no queue pair on the device */
     NVME_QUEUE_OPEN,    /* takes requests */
@@ -54,16 +54,16 @@ enum nvme_queue_state {
     NVME_QUEUE_RAW,     /* the caller uses the rings (nvme_bench.h): only close is left */
 };
 
-/* What interrupts a hart, and is written by it: a controller's INTx line, or a queue's vector. */
+/* A controller's INTx line, or a queue's vector. The hart that it interrupts writes it. */
 struct nvme_source {
     struct nvme_controller *controller;
-    struct nvme_queue *active; /* queues that completions may come on, a list */
+    struct nvme_queue *active; /* the active list: queues with requests */
     uint64_t interrupts;
     uint64_t empty_interrupts; /* of these, without a completion on the whole line */
-    uint64_t openings;         /* of the mask: an interrupt may be due since then only */
+    uint64_t openings;         /* how often the source was unmasked */
     uint64_t useful;           /* completions of its queues at the last empty interrupt */
     uint64_t streak_ns;        /* when the empty streak began */
-    uint64_t pardon_ns;        /* when the storm is forgiven */
+    uint64_t pardon_ns;        /* when the storm ends */
     uint32_t closed;           /* enum nvme_closed: why it is masked, 0 if it is open */
     uint32_t checks; /* NVME_CHECK_: what the end of an interrupt looks at, 0 if nothing */
     uint32_t queues; /* open ones with interrupts on */
@@ -72,12 +72,13 @@ struct nvme_source {
     uint16_t vector; /* of a message */
     bool message;    /* MSI-X */
     uint8_t mode;    /* enum nvme_mode: in force */
-    uint8_t wanted;  /* enum nvme_mode: in force when no storm is on */
+    uint8_t wanted;  /* enum nvme_mode: in force without a storm */
 };
 
 /*
- * A line that several harts share. Sets of queues have a bit per queue index. Written by the IRQ
- * hart, but for the sets, which are atomic; owners read the flags. tests/spin/shared.pml
+ * A line that several harts share. A set has a bit per queue index. The IRQ hart writes the fields;
+ * owners also change `active`, `waiting`, `sleepers`, `overdue` and `missed`, atomically.
+ * tests/spin/shared.pml is the model.
  */
 struct nvme_cycle {
     uint64_t interrupts; /* of the line */
@@ -85,30 +86,30 @@ struct nvme_cycle {
     uint64_t active;     /* those of them that have been rung for: members of the next cycle */
     uint64_t members;    /* of this cycle, or of the last one */
     uint64_t waiting;    /* members that have not answered */
-    uint64_t sleepers; /* hybrid mode: whose owners rely on the line; it is open while there are */
-    uint64_t overdue;  /* queues whose owners wait in vain: the IRQ hart looks why */
-    uint64_t missed;   /* those that had none, until their owners count it */
-    bool progressed;   /* a cycle has found something since the IRQ hart looked here */
+    uint64_t sleepers;   /* hybrid mode: their owners sleep and need the line open */
+    uint64_t overdue;    /* owners that found an overdue entry ask the IRQ hart */
+    uint64_t missed;     /* of these, interrupt missed; until the owner counts it */
+    bool progressed;     /* a cycle was not empty since the last nvme_line_progressed() */
 };
 
 #define NVME_CHECK_EMPTY_STREAK NVME_BITS(15, 0) /* empty interrupts in a row */
 #define NVME_CHECK_HYBRID NVME_BITS(16, 16)      /* closed where polling is worth it */
 #define NVME_CHECK_ADMIN NVME_BITS(31, 31)       /* administered: no interrupt may come */
 
-/* What an owner in hybrid mode has learned of its waits, and the one that goes on. See hybrid.c. */
+/* The statistics of an owner in hybrid mode, and its present wait. See hybrid.c. */
 struct nvme_wait {
-    uint64_t mean_ns;           /* from running dry to the next completion, of the longer waits */
+    uint64_t mean_ns;           /* of the longer waits */
     uint64_t closed_loop_share; /* the share of completions that led to a post, in 1024ths */
-    uint64_t consumed;          /* when this wait began */
-    uint64_t posted;            /* likewise */
-    uint64_t from_ns;           /* begin, 0: not timed yet */
-    uint64_t look_ns;           /* last look of a spinning owner at the clock */
+    uint64_t consumed;          /* completions when this wait began */
+    uint64_t posted;            /* posts when this wait began */
+    uint64_t from_ns;           /* start of the wait, 0: not timed yet */
+    uint64_t look_ns;           /* last clock reading of a spinning owner */
     uint64_t budget_ns;         /* how long to spin */
     uint32_t looks;
     bool spins;
     bool slept;
     bool listed; /* among the sleepers of a shared line */
-    bool awake;  /* the policy: to spin where the other conditions hold */
+    bool awake;  /* the policy: spin if the other conditions hold */
     bool probe;  /* this interval tries the other policy */
     uint32_t intervals_to_probe;
     uint32_t probe_spacing;     /* intervals */
@@ -119,12 +120,12 @@ struct nvme_wait {
 };
 
 /*
- * Whether a queue may be rung for and reaped without a further question: the one look of the hot
- * paths. A queue that is not away is open and, if it interrupts, on its source's list.
+ * The one test of the hot paths: ACTIVE means that a queue may be rung for and reaped. A queue that
+ * is not away is open and, if it interrupts, on its source's list.
  */
-/* Numbers below any budget, and above: one comparison of nvme_queue_reap asks for both. */
-#define NVME_ACTIVITY_ACTIVE UINT32_C(0) /* its completions are looked for */
-#define NVME_ACTIVITY_TAKEN UINT32_MAX   /* being reaped, which rings at its end, or away */
+/* Below every budget, and above: nvme_queue_reap tests activity and budget by one comparison. */
+#define NVME_ACTIVITY_ACTIVE UINT32_C(0) /* on the active list */
+#define NVME_ACTIVITY_TAKEN UINT32_MAX   /* being reaped, or away */
 
 /* A queue pair with its slots. Written by the owner hart, but for open and close. */
 struct nvme_queue {
@@ -137,9 +138,9 @@ struct nvme_queue {
     size_t sq_tail;         /* next free entry of the ring */
     uint32_t sq_tail_rung;  /* the tail that the device knows */
     uint32_t depth_entries; /* of both rings */
-    uint8_t state;          /* enum nvme_queue_state; read by other harts to interrupt the owner */
+    uint8_t state;          /* enum nvme_queue_state; other harts read it to send IPIs */
     bool interrupts;        /* IEN */
-    bool irq_protect;       /* it interrupts, and calls turn that off themselves */
+    bool irq_protect;       /* calls turn the hart's interrupts off themselves */
     bool away;              /* closed, closing, or nothing rung for in a while */
     uint16_t id;            /* 0 admin, else index + 1 */
     uint32_t activity;      /* NVME_ACTIVITY_ */
@@ -151,13 +152,13 @@ struct nvme_queue {
     const volatile struct nvme_completion *cq_next; /* the entry at the head */
     const volatile struct nvme_completion *cq_end;
     uint64_t phase;                /* NVME_CQE_PHASE, in the high dword, or 0: of a new entry */
-    uint64_t own_sq;               /* SQID, and the number of SQHDs, in the top half: what dword */
-    uint64_t sq_count;             /* 2 must be between */
+    uint64_t own_sq;               /* both in the high dword; dword 2 of an entry is valid if */
+    uint64_t sq_count;             /* own_sq <= dword 2 < own_sq + sq_count */
     uint64_t slot_mask;            /* the slot part of a command id: 2^n - 1 */
-    uint64_t cid_step;             /* to the slot's next generation, and idle */
+    uint64_t cid_step;             /* one generation, plus NVME_CID_IDLE */
     struct nvme_request *requests; /* slot_mask + 1; those from slot_count on are never issued */
     struct nvme_counters counters;
-    uint64_t unmatched; /* entries of this reap that ended no request: not work to the caller */
+    uint64_t unmatched; /* entries of this reap that ended no request */
 
     /* Cold. */
     uint8_t *lists; /* PRP list memory, list_stride_bytes per slot */
@@ -166,33 +167,33 @@ struct nvme_queue {
     struct nvme_split *free_split;
     uint32_t slot_count; /* depth_entries - 1 */
     uint32_t owner;
-    uint64_t sq_laps;     /* times the tail has wrapped: counts the posts without counting each */
-    uint64_t cq_laps;     /* likewise of the head, and the completions */
-    uint32_t depth_limit; /* entries that the ring memory holds */
+    uint64_t sq_laps;           /* how often the tail has wrapped: gives the number of posts */
+    uint64_t cq_laps;           /* how often the head has wrapped: gives the completions */
+    uint32_t depth_limit;       /* entries that the ring memory holds */
     struct nvme_source *source; /* the controller's line, or the queue's own */
     struct nvme_queue *next_active;
     struct nvme_source vector_source;
     struct nvme_wait wait;
 
-    /* A shared line, written by the owner, read by the IRQ hart when the cycle is over. */
+    /* A shared line: the owner writes, the IRQ hart reads after the cycle. */
     uint64_t cycle_useful;     /* useful completions at the last answer */
     uint64_t cycle_progress;   /* between the last two answers */
-    uint64_t asked_interrupts; /* seen_interrupts and seen_openings when the IRQ hart was asked */
-    uint64_t asked_openings;   /* what is missed: stable while cycle.overdue has its bit */
+    uint64_t asked_interrupts; /* seen_interrupts and seen_openings for the IRQ hart: */
+    uint64_t asked_openings;   /* stable while cycle.overdue has the queue's bit */
 
-    /* The watchdog, written by the owner. */
+    /* The watchdog: the owner writes. */
     uint64_t watchdog_ns;      /* time of the last call, 0 before the first */
-    uint64_t seen_ns;          /* when an entry was found ready */
+    uint64_t seen_ns;          /* when the watchdog found an entry ready */
     uint64_t seen_interrupts;  /* of the source at that time */
-    uint64_t seen_openings;    /* likewise */
-    uint64_t seen_completions; /* nvme_queue_consumed at that time: names the entry */
+    uint64_t seen_openings;    /* of the source at that time */
+    uint64_t seen_completions; /* nvme_queue_consumed at that time: identifies the entry */
     bool seen;                 /* an entry was found ready, its interrupt is awaited */
     uint64_t expiry_scan_ms;   /* queue clock of the last walk over the slots */
 };
 
 /*
- * LIVE -> DISABLING -> FAILED, or DISABLING -> STUCK. Several owners may find the cause at once:
- * each change is a compare-and-exchange, and the winner acts.
+ * LIVE -> DISABLING -> FAILED, or DISABLING -> STUCK. Several owners may find a cause at once, so
+ * each change is a compare-and-exchange, and only the winner acts.
  */
 enum nvme_controller_state {
     NVME_CONTROLLER_LIVE,      /* takes commands */
@@ -201,7 +202,7 @@ enum nvme_controller_state {
     NVME_CONTROLLER_STUCK,     /* RDY never fell: the requests stay owned by the device */
 };
 
-/* One controller. Written by the administrating hart; `state` by any owner, atomically. */
+/* One controller. The administrating hart writes it; any owner changes `state`, atomically. */
 struct nvme_controller {
     struct nvme_config config; /* a copy, defaults filled in */
     struct nvme_controller_info info;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * I/O queue pairs and namespaces: what is opened on a controller that is up.
+ * Open and close of I/O queue pairs and namespaces, on a controller that is up.
  *
- * Admin commands only; the rings themselves are queue.c's. The order of deletion is that of
- * engine/DESIGN.md: an INTx line must not be left high. NVMe Base 2.0: Create and Delete I/O
- * Queues, Identify.
+ * It uses admin commands; queue.c has the rings. A close reaps and rings for every completion,
+ * because an INTx line must not be left high. NVMe Base 2.0: Create and Delete I/O Queues,
+ * Identify.
  */
 #include "nvme_internal.h"
 
@@ -13,11 +13,11 @@ enum { NAMESPACE_TRIES = 1024 }; /* identifiers asked for in a row, without the 
 /* VS of the first version that has Namespace Identification Descriptors: 1.3. */
 #define DESCRIPTORS_VERSION UINT32_C(0x00010300)
 
-/* The I/O queue pairs whose doorbells lie inside BAR0, beside the admin queue's. */
+/* The number of I/O queue pairs whose doorbells lie inside BAR0, after the admin queue's. */
 static uint32_t doorbell_pairs(const struct nvme_controller *controller)
 {
     size_t bytes = controller->config.registers_size_bytes - NVME_REG_DOORBELLS;
-    /* The last doorbell needs 4 bytes only, whatever the stride. */
+    /* The last doorbell needs only 4 bytes, whatever the stride. */
     size_t pairs = (bytes - sizeof(uint32_t)) / controller->doorbell_stride + 1;
 
     return (uint32_t)(pairs / 2 - 1);
@@ -48,7 +48,7 @@ enum nvme_error nvme_queue_negotiate(struct nvme_controller *controller)
     return NVME_OK;
 }
 
-/* Vector 0 is the admin queue's, which is polled; one of two queues would be masked by each. */
+/* Vector 0 is the admin queue's, which is polled. Two queues would mask a common vector. */
 static bool vector_is_free(const struct nvme_controller *controller, uint16_t vector)
 {
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
@@ -96,7 +96,7 @@ static enum nvme_error check_open(const struct nvme_controller *controller, uint
                : NVME_OK;
 }
 
-/* The device's side: completion queue first, it must exist when the submission queue names it. */
+/* Creates the device's queues, the completion queue first: the submission queue refers to it. */
 static enum nvme_error create_pair(struct nvme_controller *controller, struct nvme_queue *queue,
                                    uint16_t vector)
 {
@@ -135,7 +135,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
     error = create_pair(controller, opened, config->vector);
     if (error == NVME_OK) {
-        /* Before the source opens: its handler may run at once, on another hart too. */
+        /* Before the source opens: its handler may run at once, also on another hart. */
         *queue = opened;
         nvme_queue_enter_state(opened, NVME_QUEUE_OPEN);
         if (opened->interrupts) {
@@ -149,7 +149,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     return nvme_controller_settle(controller, error);
 }
 
-/* What the device has completed so far, and again for what that set free, within a bound. */
+/* Reaps what the device has completed, and what the callbacks posted, within a bound. */
 static void reap_rest(struct nvme_queue *queue)
 {
     for (uint32_t i = 0; i < queue->depth_entries; i++) {
@@ -159,7 +159,7 @@ static void reap_rest(struct nvme_queue *queue)
     }
 }
 
-/* Takes the pair off the device; requests that it never answered end here. */
+/* Deletes the pair on the device and ends the requests that it never answered. */
 static enum nvme_error delete_pair(struct nvme_controller *controller, struct nvme_queue *queue)
 {
     enum nvme_error error = nvme_admin_delete(controller, NVME_ADMIN_DELETE_SQ, queue->id);
@@ -178,7 +178,7 @@ static enum nvme_error give_up(struct nvme_controller *controller, struct nvme_q
 {
     enum nvme_error cause;
 
-    /* The refusal of an admin command is no status of the requests that end because of it. */
+    /* The status of the refused admin command is not that of the requests that end. */
     nvme_controller_disable(controller, error == NVME_ERR_DEVICE ? NVME_ERR_FATAL : error);
     if (nvme_controller_settle(controller, NVME_OK) == NVME_ERR_STUCK) {
         return NVME_ERR_STUCK;
@@ -234,7 +234,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
     return error;
 }
 
-/* A device without the list of active namespaces: which identifier is one, within a bound. */
+/* Searches identifiers one by one, within a bound, for a device without the list of namespaces. */
 static enum nvme_error try_namespaces(struct nvme_controller *controller, uint32_t after,
                                       uint32_t *nsid)
 {
@@ -289,7 +289,7 @@ static enum nvme_error identify_namespace(struct nvme_controller *controller, ui
                                   nvme_admin_identify(controller, NVME_CNS_NAMESPACE, nsid));
 }
 
-/* Adds what the descriptors tell. A device that is older or refuses them tells nothing. */
+/* Reads the descriptors. An older device has none, and a device may refuse them. */
 static enum nvme_error add_descriptors(struct nvme_controller *controller, uint32_t nsid,
                                        struct nvme_namespace_info *info)
 {

@@ -2,9 +2,9 @@
 /*
  * Physical Region Pages: buffers -> PRP1, PRP2, PRP lists.
  *
- * Pure: touches the command and the list memory, nothing else. PRP1 may start anywhere in a
- * page, every further entry is the start of one. A list that does not fit into a page chains:
- * the last entry of a page then points to the next page of the list. NVMe Base 2.0 §4.1.1.
+ * Pure: it touches only the command and the list memory. PRP1 may start anywhere in a page; every
+ * further entry is the start of one. If a list does not fit into a page, the last entry of the page
+ * points to the next page of the list. NVMe Base 2.0 §4.1.1.
  */
 #include "nvme_internal.h"
 

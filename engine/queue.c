@@ -2,9 +2,9 @@
 /*
  * Submission and completion rings: post, ring, reap.
  *
- * The only user of doorbells and of the barriers that belong to them. Knows commands and
- * completions as bytes in rings, requests only through request.c. NVMe Base 2.0, Queues; doorbell
- * registers: NVMe over PCIe Transport 1.0 §3.1.2.
+ * Only this file writes doorbells and uses their barriers. It sees commands and completions as
+ * entries of rings, and requests only through request.c. NVMe Base 2.0, Queues; doorbell registers:
+ * NVMe over PCIe Transport 1.0 §3.1.2.
  */
 #include "nvme_internal.h"
 
@@ -44,7 +44,7 @@ void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state stat
     nvme_queue_leave(queue);
     /* Pairs with nvme_controller_send_ipis() on whichever hart finds the controller failed. */
     __atomic_store_n(&queue->state, (uint8_t)state, __ATOMIC_RELEASE);
-    /* Before the mask is opened, which may interrupt the owner's hart at once. */
+    /* Before the source opens, which may interrupt the owner's hart at once. */
     hal_before_doorbell();
 }
 
@@ -75,8 +75,8 @@ void nvme_queue_leave(struct nvme_queue *queue)
 }
 
 /*
- * From its first doorbell on a queue is looked at when its source interrupts. False if it is not
- * open: it has no doorbell any more, what was not rung for ends unfetched.
+ * Puts a queue on the active list, before its first doorbell. False: it is not open, so it has no
+ * doorbell, and commands that were not rung for end unfetched.
  */
 static NVME_COLD bool activate_queue(struct nvme_queue *queue)
 {
@@ -99,7 +99,7 @@ static NVME_COLD bool activate_queue(struct nvme_queue *queue)
     return true;
 }
 
-/* The caller has seen that the controller is live: a failed one takes no doorbells. */
+/* The caller has checked that the controller is live: a failed one gets no doorbells. */
 static inline void ring_sq(struct nvme_queue *queue)
 {
     uint32_t tail = (uint32_t)queue->sq_tail;
@@ -126,7 +126,7 @@ void nvme_queue_ring_head_again(struct nvme_queue *queue)
     ring_cq(queue);
 }
 
-/* The first doorbell in a while, or none: apart, so that the others need no stack frame. */
+/* The first doorbell in a while, or none: a separate function, so that others need no frame. */
 static NVME_COLD void submit_slow(struct nvme_queue *queue)
 {
     unsigned long irq;
@@ -171,7 +171,7 @@ static inline void end_request(struct nvme_queue *queue, struct nvme_request *re
     request->done(request->arg, result);
 }
 
-/* A status field that is not 0. With type and code 0 it tells of success, whatever else it says. */
+/* Ends a request whose status field is not 0. Type and code 0 mean success. */
 static NVME_COLD void end_with_status(struct nvme_queue *queue, struct nvme_request *request,
                                       uint64_t status, uint32_t dw0)
 {
@@ -188,8 +188,8 @@ static NVME_COLD void end_with_status(struct nvme_queue *queue, struct nvme_requ
 }
 
 /*
- * One entry, already copied out of the ring: nothing in it is trusted. An entry whose command id,
- * slot and generation, names no outstanding request is counted and dropped.
+ * Completes one entry, which was copied out of the ring and is not trusted. An entry whose command
+ * id names no outstanding request is counted and dropped.
  */
 static NVME_INLINE void complete_entry(struct nvme_queue *queue, struct nvme_request *request,
                                        uint64_t status, uint64_t dw0_dw1)
@@ -199,7 +199,7 @@ static NVME_INLINE void complete_entry(struct nvme_queue *queue, struct nvme_req
         queue->unmatched++;
         return;
     }
-    /* Not for a write: its buffer may share a cache line with data of the hart's. */
+    /* Not for a write: its buffer may share a cache line with data of the hart. */
     if (request->buffer != NULL) {
         hal_dma_invalidate(queue->controller->config.dma_context, request->buffer,
                            request->size_bytes);
@@ -218,7 +218,7 @@ static NVME_INLINE void complete_entry(struct nvme_queue *queue, struct nvme_req
     }
 }
 
-/* Consumes new entries from `entry` up to `limit`, which is another; returns the first left. */
+/* Consumes new entries from `entry` up to `limit`, at least one away; returns the first left. */
 static NVME_INLINE const volatile struct nvme_completion *
 reap_up_to(struct nvme_queue *queue, const volatile struct nvme_completion *entry,
            const volatile struct nvme_completion *limit)
@@ -240,7 +240,7 @@ reap_up_to(struct nvme_queue *queue, const volatile struct nvme_completion *entr
         hal_after_phase();
         dw0_dw1 = hal_dma_load64(&entry->dw0);
         entry++;
-        /* Not our SQID above an SQHD inside the ring. It is the command id that proves the rest. */
+        /* Our SQID, and an SQHD inside the ring. The command id proves the rest. */
         if (__builtin_expect((status << 32) - own_sq >= sq_count, 0)) {
             queue->counters.malformed++;
         }
@@ -255,7 +255,7 @@ static NVME_INLINE uint64_t reap_segment(struct nvme_queue *queue, uint64_t budg
 {
     const volatile struct nvme_completion *start = queue->cq_next;
     const volatile struct nvme_completion *end = queue->cq_end;
-    /* In bytes, which saves a division of the difference. */
+    /* In bytes, because a difference of pointers needs a division. */
     const volatile struct nvme_completion *limit =
         budget * sizeof(*start) < (uintptr_t)end - (uintptr_t)start ? start + budget : end;
     const volatile struct nvme_completion *entry = reap_up_to(queue, start, limit);
@@ -265,7 +265,7 @@ static NVME_INLINE uint64_t reap_segment(struct nvme_queue *queue, uint64_t budg
     return consumed;
 }
 
-/* Goes on at the start of the ring; there may be no budget left. */
+/* Continues at the start of the ring; there may be no budget left. */
 static NVME_COLD uint64_t reap_wrapped(struct nvme_queue *queue, uint64_t budget)
 {
     uint64_t consumed = 0;
@@ -281,7 +281,7 @@ static NVME_COLD uint64_t reap_wrapped(struct nvme_queue *queue, uint64_t budget
     return consumed;
 }
 
-/* Consumes up to `budget` entries; the head is given back to the device by the caller. */
+/* Consumes up to `budget` entries; the caller rings the head doorbell. */
 static NVME_INLINE uint64_t reap_entries(struct nvme_queue *queue, uint64_t budget)
 {
     uint64_t consumed = reap_segment(queue, budget);
@@ -298,12 +298,12 @@ static NVME_COLD uint64_t reap_cold(struct nvme_queue *queue, uint64_t budget)
 }
 
 /*
- * A reap on a controller that is not live. Once it has failed: a last reap now that RDY = 0, what
- * is left ends here, on its owner.
+ * A reap on a controller that is not live. After RDY = 0 it reaps a last time and ends the requests
+ * that are left, on their owner.
  */
 static NVME_COLD void end_failed(struct nvme_queue *queue)
 {
-    /* The caller subtracts the unmatched ones of its own reap alone. */
+    /* The caller subtracts only the unmatched entries of its own reap. */
     uint64_t unmatched = queue->unmatched;
 
     if (nvme_controller_state_load(queue->controller) != NVME_CONTROLLER_FAILED) {
@@ -316,7 +316,7 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
     nvme_request_end_all(queue, nvme_controller_failure(queue->controller));
 }
 
-/* A queue that is not active: it comes back, is reaped a last time, or not at all. */
+/* Reaps a queue that is not active: again, a last time, or not at all. */
 static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
 {
     uint64_t consumed;
@@ -347,7 +347,7 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
 {
     uint64_t consumed;
 
-    /* Not present, or no budget. */
+    /* Not active, or no budget. */
     if (queue->activity >= budget) {
         return reap_slow(queue, budget);
     }
@@ -355,7 +355,7 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
     queue->unmatched = 0;
     consumed = reap_entries(queue, budget);
     if (nvme_controller_live(queue->controller)) {
-        /* An empty pass rings nothing: a head that consumes nothing is an error. */
+        /* An empty pass rings nothing: a head doorbell without an entry is an error. */
         if (consumed != 0) {
             ring_cq(queue);
         } else {
@@ -378,14 +378,14 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
 
     *counters = queue->counters;
     counters->completions = nvme_queue_consumed(queue);
-    /* Kept of these are the rare ones: reaps without a doorbell, calls without an entry. */
+    /* These two store only the rare cases: reaps without a doorbell, calls without an entry. */
     counters->reaps += queue->counters.cq_doorbells;
     counters->reap_calls += counters->reaps;
     if (queue->interrupts && !nvme_queue_shares(queue)) {
         counters->interrupts += queue->source->interrupts;
         counters->spurious += queue->source->empty_interrupts;
     }
-    /* Found by the IRQ hart, not yet collected by the watchdog. */
+    /* Found by the IRQ hart, and not yet counted by the watchdog. */
     counters->missed += (NVME_PEEK(&queue->controller->cycle.missed) & nvme_queue_bit(queue)) != 0;
     counters->posts = queue->sq_laps * queue->depth_entries + tail - waiting;
 }

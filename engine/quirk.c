@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
 /*
- * Known deviations of devices, by PCI id, and what is done about them. No other file of the engine
- * writes what the specification forbids, or asks which product it talks to.
+ * Work-arounds for known deviations of devices, by PCI id. No other file of the engine writes what
+ * the specification forbids, or depends on the product.
  *
  * QEMU (seen on 7.2): entries that are left unconsumed at CC.EN = 0 or at a machine reset leave its
  * count of busy queues too high. The line then never falls, and each INTMC raises an interrupt.
- * Writing an unchanged admin head takes one off the count; any other device may take that for an
- * error. To be removed when no QEMU in use counts so.
+ * Writing an unchanged admin head decrements the count; another device may report an error. Remove
+ * this when no QEMU in use counts so.
  */
 #include "nvme_internal.h"
 
-/* A line may fall later than the register access that empties its queue: it is posted too. */
+/* The line may fall some time after the register write that empties its queue. */
 #define FALL_GRACE_NS UINT64_C(1000000)
 
 enum { QUIRK_LINE_COUNT = 1 }; /* redundant head doorbells lower a line that is stuck */
 
-/* A device that deviates. */
+/* A device with deviations. */
 struct quirk {
     uint16_t vendor;
     uint16_t device;
@@ -37,7 +37,7 @@ static bool has_quirk(const struct nvme_config *config, uint32_t flag)
     return false;
 }
 
-/* Whether the line is low, now or within the grace time. The last look comes behind it. */
+/* True if the line is low within the grace time. The last look comes after that time. */
 static bool line_falls(const struct nvme_config *config)
 {
     const volatile uint8_t *csts = (const volatile uint8_t *)config->registers + NVME_REG_CSTS;
@@ -70,7 +70,7 @@ void nvme_quirk_check_line(struct nvme_controller *controller)
     irq = hal_irq_save();
     nvme_source_open(&controller->line, NVME_CLOSED_IDLE);
     high = !line_falls(config);
-    /* Not more: a count that is too low instead of too high would get worse with each try. */
+    /* A bounded number of tries: they would make a count that is too low worse. */
     while (high && has_quirk(config, QUIRK_LINE_COUNT) && event.value <= config->queue_count) {
         nvme_queue_ring_head_again(&controller->admin);
         event.value++;

@@ -3,8 +3,8 @@
  * The watchdog: lost interrupts, expired commands, dead controllers.
  *
  * An expired command disables its controller: a device that still owns a buffer cannot be left
- * running, and nothing ends before RDY = 0 is seen. Waits for nothing: each call does one step. The
- * order of a deadline, a completion and several owners is modelled in tests/spin/failure.pml.
+ * running, and no request ends before RDY = 0 is seen. It never waits: each call does one step.
+ * tests/spin/failure.pml models the order of a deadline, a completion and several owners.
  */
 #include "nvme_internal.h"
 
@@ -13,12 +13,12 @@ enum {
     SCANS_PER_DEADLINE = 10, /* walks over the slots */
 };
 #define NS_PER_MS UINT64_C(1000000)
-/* A call that comes a little early after one that came late counts as a period. */
+/* A call a little early after a late one counts as a period. */
 #define OVERDUE_NS (NVME_WATCHDOG_PERIOD_NS - NVME_WATCHDOG_PERIOD_NS / 16)
 
 /*
- * The queue's clock is the time during which it was watched. Posts store it instead of reading a
- * clock; a request posted after a long pause is then at most one step younger than it seems.
+ * The queue's clock counts the time while the watchdog is called. Posts store it instead of reading
+ * the time. A request posted after a long pause is at most one step younger than its clock says.
  */
 static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
 {
@@ -33,7 +33,7 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
     queue->clock_ms += gap_ms;
 }
 
-/* Whether an interrupt of a shared line is missed, the IRQ hart can tell. */
+/* Only the IRQ hart can tell whether a shared line's interrupt was missed. */
 static void ask_irq_hart(struct nvme_queue *queue)
 {
     struct nvme_controller *controller = queue->controller;
@@ -52,10 +52,9 @@ static void ask_irq_hart(struct nvme_queue *queue)
 }
 
 /*
- * A reap without an interrupt. Masked as in the handler: an interrupt controller that knows
- * edges only would not tell of an entry that comes between the last look and the head doorbell. A
- * shared line is the IRQ hart's to mask: it is asked to. A vector tells of each entry, and its
- * owner may not touch the line.
+ * Reaps a queue without an interrupt, with its line masked. Otherwise an entry between the last
+ * look and the head doorbell would have no edge. Only the IRQ hart masks a shared line, so the
+ * owner asks it. A vector sends a message for a later entry, and its owner may not touch the line.
  */
 static void reap_outside_handler(struct nvme_queue *queue)
 {
@@ -73,14 +72,14 @@ static void reap_outside_handler(struct nvme_queue *queue)
     }
 }
 
-/* Those of a shared line are the IRQ hart's, who publishes them. */
+/* The interrupts of the queue's source; of a shared line the count that the IRQ hart publishes. */
 static uint64_t count_interrupts(const struct nvme_queue *queue)
 {
     return nvme_queue_shares(queue) ? NVME_PEEK(&queue->controller->cycle.interrupts)
                                     : queue->source->interrupts;
 }
 
-/* True if the interrupt of the entry that was seen has come since, or its source was closed. */
+/* True if the interrupt of the seen entry has come since, or its source was closed. */
 static bool is_late(const struct nvme_queue *queue)
 {
     const struct nvme_source *source = queue->source;
@@ -89,7 +88,7 @@ static bool is_late(const struct nvme_queue *queue)
            NVME_PEEK(&source->openings) != queue->seen_openings;
 }
 
-/* What the IRQ hart has found out about this queue. */
+/* Counts a missed interrupt that the IRQ hart has found for this queue. */
 static void collect_missed(struct nvme_queue *queue)
 {
     struct nvme_cycle *cycle = &queue->controller->cycle;
@@ -102,9 +101,8 @@ static void collect_missed(struct nvme_queue *queue)
 }
 
 /*
- * An entry that has been ready for a period is reaped, whatever keeps its interrupt away. Without
- * one to show for it is a missed one; one whose interrupt came meanwhile, or whose source is
- * closed, is only late.
+ * Reaps an entry that has been ready for a period, whatever keeps its interrupt away. It is late if
+ * its interrupt came meanwhile or its source was closed. Else the interrupt is missed.
  */
 static void reap_overdue(struct nvme_queue *queue)
 {
@@ -112,13 +110,13 @@ static void reap_overdue(struct nvme_queue *queue)
     bool late = reaped || is_late(queue);
 
     queue->counters.late += late;
-    /* Whether one is missed on a shared line, the IRQ hart can tell. */
+    /* On a shared line only the IRQ hart can tell. */
     queue->counters.missed += !late && !nvme_queue_shares(queue);
     if (reaped) {
         return;
     }
     if (late && nvme_queue_shares(queue)) {
-        /* The end of a cycle, or an interrupt that is pending, makes the edge. */
+        /* The end of a cycle, or a pending interrupt, makes the edge. */
         nvme_queue_reap(queue, queue->depth_entries);
     } else {
         reap_outside_handler(queue);
@@ -144,7 +142,7 @@ static void look_for_overdue(struct nvme_queue *queue, uint64_t now_ns)
     }
 }
 
-/* A storm whose time is over ends. That of a shared line is the IRQ hart's to end. */
+/* Ends a storm whose time is over. Only the IRQ hart ends that of a shared line. */
 static void pardon_source(struct nvme_queue *queue, uint64_t now_ns)
 {
     struct nvme_source *source = queue->source;
@@ -160,7 +158,7 @@ static void pardon_source(struct nvme_queue *queue, uint64_t now_ns)
     }
 }
 
-/* A device that reports its own death, or is no longer there. */
+/* Checks CSTS: a fatal error, or a removed device. */
 static enum nvme_error check_device(const struct nvme_controller *controller,
                                     struct nvme_event *event)
 {
@@ -175,11 +173,11 @@ static enum nvme_error check_device(const struct nvme_controller *controller,
     return (csts & NVME_CSTS_CFS) != 0 ? NVME_ERR_FATAL : NVME_OK;
 }
 
-/* A request that has been out for too long, even after a look at the completion queue. */
+/* Finds a request past its deadline, also after one more reap. */
 static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_event *event)
 {
     uint64_t timeout_ms = queue->controller->timeout_ms;
-    /* A request may be one step younger than it seems; it must not expire early. */
+    /* A request may be one step younger than its clock says; it must not expire early. */
     uint64_t limit_ms = timeout_ms + CLOCK_STEP_MS;
     uint32_t cid = 0;
 
@@ -191,7 +189,7 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
         return NVME_OK;
     }
     if (queue->interrupts) {
-        /* Nothing was seen whose interrupt could be missed: no interrupt has this number. */
+        /* No entry was seen, so no interrupt is missed: no interrupt has this number. */
         queue->seen = false;
         queue->seen_interrupts = UINT64_MAX;
         reap_outside_handler(queue);
@@ -215,7 +213,7 @@ static void look_at_live(struct nvme_queue *queue, uint64_t now_ns)
     struct nvme_event event = {0};
     enum nvme_error error;
 
-    /* A thread that polls calls as often as it likes; a look costs an MMIO read. */
+    /* A thread that polls may call at any rate; a look costs an MMIO read. */
     if (queue->watchdog_ns != 0 && now_ns - queue->watchdog_ns < NVME_WATCHDOG_PERIOD_NS / 2) {
         return;
     }

@@ -2,10 +2,10 @@
 /*
  * Command-id slots with a generation: which requests the device owns.
  *
- * A command id is a slot number below a generation that changes at each release, so a late or
- * repeated completion finds nobody. A queue of depth D has slots 0 .. D - 2, so the id 0xffff
- * never occurs. The table is filled up to a power of two with slots that are never issued: any id
- * that a device invents lies inside. acquire, release and find are inlines in nvme_internal.h.
+ * A command id has a slot number in its lower bits and a generation above, which changes at each
+ * release. So a late or repeated completion matches no request. A queue of depth D has slots
+ * 0 .. D - 2, so the id 0xffff never occurs. Slots that are never issued fill the table up to a
+ * power of two, so any id that a device invents lies inside. nvme_internal.h has the inlines.
  */
 #include "nvme_internal.h"
 

@@ -2,23 +2,23 @@
 /*
  * Shared delivery: one INTx line for the queues of several harts.
  *
- * One hart, the IRQ hart, takes the line. Each interrupt begins a cycle: the IRQ hart masks the
- * line, names the members (queues that have been rung for) and interrupts their owners. Each reaps
- * its own queue and takes itself out of the set of those waited for; the last one interrupts the
- * IRQ hart, which opens the line again: an edge, if anything is left. Nobody looks at another
- * hart's ring. INTMS and INTMC stay with the IRQ hart, for an interrupt may come just before the
- * last answer. Modelled in tests/spin/shared.pml.
+ * The IRQ hart takes the line. An interrupt begins a cycle: the IRQ hart masks the line, chooses
+ * the members (queues that have been rung for) and sends IPIs to their owners. Each owner reaps its
+ * own queue and clears its bit in the set `waiting`. The last one sends an IPI to the IRQ hart,
+ * which opens the line: an edge, if anything is left. No hart looks at another hart's ring. Only
+ * the IRQ hart writes INTMS and INTMC, because an interrupt may come just before the last answer.
+ * tests/spin/shared.pml is the model.
  */
 #include "nvme_internal.h"
 
-/* Reaps a member's queue and takes it out of the cycle. True: nobody is waited for any more. */
+/* Reaps a member's queue and clears its bit. True: the set is empty now. */
 static NVME_INLINE bool answer_cycle(struct nvme_queue *queue, uint32_t *found)
 {
     uint64_t bit = nvme_queue_bit(queue);
     uint32_t reaped = 0;
     uint64_t useful;
 
-    /* Awake: in hybrid mode the end of this cycle need not open the line for it. */
+    /* It is awake: in hybrid mode the end of this cycle need not open the line for it. */
     nvme_source_wake(queue);
 
     if (nvme_queue_ready(queue)) {
@@ -30,7 +30,7 @@ static NVME_INLINE bool answer_cycle(struct nvme_queue *queue, uint32_t *found)
     queue->counters.interrupts++;
     queue->counters.spurious += reaped == 0;
     *found += reaped;
-    /* What the reap has done is done when the IRQ hart sees it; pairs with end_cycle(). */
+    /* The reap is complete when the IRQ hart sees the bit; pairs with end_cycle(). */
     return __atomic_fetch_and(&queue->controller->cycle.waiting, ~bit, __ATOMIC_ACQ_REL) == bit;
 }
 
@@ -42,8 +42,8 @@ static bool is_waited_for(const struct nvme_queue *queue)
 }
 
 /*
- * Who is asked: queues that have been rung for; all of them, admin too, if the last cycle has found
- * nothing, for entries that nobody asked for hold the line up like any other.
+ * The members of the next cycle: queues that have been rung for. After an empty cycle all of them,
+ * admin too, because an entry that nobody asked for holds the line up like any other.
  */
 static uint64_t choose_members(struct nvme_controller *controller)
 {
@@ -68,7 +68,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     nvme_source_check_admin(&controller->line);
     NVME_POKE(&cycle->interrupts, cycle->interrupts + 1);
     if ((controller->line.closed & NVME_CLOSED_CYCLE) != 0) {
-        /* Its end opens the line, which makes a fresh edge. */
+        /* The end of the cycle opens the line, which makes a new edge. */
         return 0;
     }
     nvme_source_close(&controller->line, NVME_CLOSED_CYCLE);
@@ -81,7 +81,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
             config->send_ipi(config->hook_arg, controller->queues[i].owner);
         }
     }
-    /* Behind the IPIs: the others work meanwhile. */
+    /* After the IPIs, so that the others work meanwhile. */
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner == config->irq_hart) {
             answer_cycle(&controller->queues[i], &found);
@@ -90,7 +90,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     return found;
 }
 
-/* Whether any member has progressed since the cycle before: by an answer, or by itself. */
+/* True if a member has progressed since the cycle before: by an answer, or by itself. */
 static bool has_progress(const struct nvme_controller *controller)
 {
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
@@ -102,7 +102,7 @@ static bool has_progress(const struct nvme_controller *controller)
     return false;
 }
 
-/* Hybrid mode: while nobody sleeps the line stays closed. Pairs with arm_shared() in source.c. */
+/* Hybrid mode: the line stays closed while no owner sleeps. Pairs with arm_shared() in sleep.c. */
 static void close_unless_asleep(struct nvme_controller *controller)
 {
     nvme_source_close(&controller->line, NVME_CLOSED_POLLED);
@@ -136,10 +136,9 @@ void nvme_shared_end(struct nvme_controller *controller)
 }
 
 /*
- * Owners that have found an entry of long ago. Where the line was open all the time and no
- * interrupt has come, the interrupt is lost; else the IRQ hart was only slow, which its owner
- * cannot know. The line gets an edge if anything is left. An owner asks again only when its bit is
- * gone.
+ * Answers owners that found an overdue entry. If the line was open all the time and no interrupt
+ * came, the interrupt is missed. Else the IRQ hart was only slow, which the owner cannot know. The
+ * line gets an edge if anything is left. An owner asks again only after its bit was cleared.
  */
 static void answer_overdue(struct nvme_controller *controller)
 {
@@ -166,7 +165,7 @@ static void answer_overdue(struct nvme_controller *controller)
     }
 }
 
-/* Ends a cycle that all have answered, and a storm whose time is over. */
+/* Ends a cycle that all members have answered, and a storm whose time is over. */
 static void take_turn(struct nvme_controller *controller)
 {
     struct nvme_source *line = &controller->line;
@@ -175,7 +174,7 @@ static void take_turn(struct nvme_controller *controller)
     if ((line->closed & NVME_CLOSED_STORM) != 0) {
         nvme_source_pardon(line, hal_now_ns());
     }
-    /* A polled line stays closed; one that was because nobody slept opens for who does now. */
+    /* In poll mode the line stays closed; in hybrid mode it opens for an owner that sleeps. */
     if (line->mode == NVME_MODE_HYBRID && NVME_PEEK(&controller->cycle.sleepers) != 0) {
         nvme_source_open(line, NVME_CLOSED_POLLED);
     }

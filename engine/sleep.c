@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Arming: whether the owner of a queue may sleep, and the open source that wakes it.
+ * Arming: nvme_queue_arm decides if the owner may sleep, and enables the source that wakes it.
  *
- * When hybrid mode spins is hybrid.c's. Modelled in tests/spin/sleepers.pml and wait.pml.
+ * hybrid.c decides when hybrid mode spins. tests/spin/sleepers.pml and wait.pml are the models.
  */
 #include "nvme_internal.h"
 
 /*
- * The mask of a shared line is one for all: the IRQ hart may keep it closed while nobody sleeps.
- * Both change the set of sleepers, the IRQ hart by nothing: who comes second sees what the other
- * has stored before.
+ * A shared line has one mask: the IRQ hart may keep it closed while no owner sleeps. Owner and IRQ
+ * hart both use an atomic change of the set of sleepers, the IRQ hart one that changes nothing. The
+ * second of them sees what the first has stored before.
  */
 static bool arm_shared(struct nvme_queue *queue)
 {
@@ -20,7 +20,7 @@ static bool arm_shared(struct nvme_queue *queue)
         return false;
     }
     queue->wait.slept = true;
-    /* Without requests nobody wakes it, and it keeps nobody from polling. */
+    /* Without requests it needs no interrupt, and the line may stay closed. */
     if (nvme_hybrid_outstanding(queue)) {
         queue->wait.listed = true;
         __atomic_fetch_or(&cycle->sleepers, nvme_queue_bit(queue), __ATOMIC_ACQ_REL);
@@ -31,7 +31,7 @@ static bool arm_shared(struct nvme_queue *queue)
     return !nvme_queue_ready(queue);
 }
 
-/* Hybrid mode: an entry that is ready, or soon will be, is polled for; else the source opens. */
+/* Hybrid mode: closes the source to poll for an entry that is ready or due soon, else opens it. */
 static bool arm_hybrid(struct nvme_queue *queue)
 {
     if (nvme_queue_ready(queue) || nvme_hybrid_spin(queue)) {
@@ -52,7 +52,7 @@ bool nvme_queue_arm(struct nvme_queue *queue)
     if (mode == NVME_MODE_POLL || !nvme_controller_live(queue->controller)) {
         return false;
     }
-    /* In interrupt mode the source is open all the time: no register to write. wait.pml, SPIN. */
+    /* In interrupt mode the source is enabled all the time: no register write. wait.pml, SPIN. */
     if (mode == NVME_MODE_INTERRUPT) {
         return !nvme_queue_ready(queue);
     }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Interrupt sources: queues on them, their modes (poll, interrupt, hybrid) and the change of those.
- * Arming is sleep.c's.
+ * Interrupt sources: their queues, their modes (poll, interrupt, hybrid), mode changes, storms.
+ * sleep.c arms them.
  *
- * A source is closed while there is any reason for it: INTMS for a line, the mask bit for a vector.
- * Both keep what comes meanwhile, so opening a source loses nothing: INTMC and the mask bit raise
- * the interrupt that is due. A mode belongs to a source. Modelled in tests/spin/mode.pml.
+ * A source is closed while there is a reason: INTMS masks a line, the mask bit a vector. Both keep
+ * an interrupt that comes meanwhile. Opening loses nothing: INTMC and the mask bit raise the
+ * interrupt that is due. A mode belongs to a source. tests/spin/mode.pml is the model.
  */
 #include "nvme_internal.h"
 
-enum { PARDON_DOUBLINGS = 10 }; /* of the time that a storm lasts, from one to the next */
+enum { PARDON_DOUBLINGS = 10 }; /* each storm lasts twice as long as the last, so many times */
 
 uint32_t nvme_queue_closed(const struct nvme_queue *queue)
 {
@@ -24,14 +24,14 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
     if (mode != NVME_MODE_POLL && mode != NVME_MODE_INTERRUPT && mode != NVME_MODE_HYBRID) {
         return NVME_ERR_CONFIG;
     }
-    /* A vector that cannot be masked is always open. */
+    /* A vector that cannot be masked is always enabled. */
     return mode == NVME_MODE_HYBRID && controller->config.msix &&
                    controller->config.vector_mask == NULL
                ? NVME_ERR_INTERRUPT
                : NVME_OK;
 }
 
-/* Owners that sleep find out what is new. */
+/* Sets the mode in force. Sleeping owners of a shared line get an IPI. */
 static void put_in_force(struct nvme_source *source, enum nvme_mode mode)
 {
     NVME_POKE(&source->mode, (uint8_t)mode);
@@ -41,7 +41,7 @@ static void put_in_force(struct nvme_source *source, enum nvme_mode mode)
     }
 }
 
-/* A source in a storm polls, whatever is asked for. */
+/* A source in a storm polls, whatever mode is wanted. */
 static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
 {
     source->wanted = (uint8_t)mode;
@@ -134,7 +134,7 @@ void nvme_source_handled(struct nvme_source *source)
     int32_t checks;
 
     nvme_source_end_streak(source);
-    checks = (int32_t)source->checks; /* the sign is NVME_CHECK_ADMIN: one look for both */
+    checks = (int32_t)source->checks; /* the sign is NVME_CHECK_ADMIN: one test for both */
     if (checks <= 0) {
         if (checks < 0) {
             nvme_source_check_admin(source);
@@ -162,7 +162,7 @@ bool nvme_line_progressed(struct nvme_controller *controller)
     bool progressed = controller->cycle.progressed;
     uint64_t useful = 0;
 
-    /* The queues of other harts are theirs to look at: the ends of cycles tell. */
+    /* Only their owners look at shared queues: the ends of cycles record the progress. */
     if (controller->config.shared) {
         controller->cycle.progressed = false;
         return progressed;
@@ -175,7 +175,7 @@ bool nvme_line_progressed(struct nvme_controller *controller)
     return nvme_source_moved(&controller->line, useful);
 }
 
-/* NVME_STORM_INTERRUPTS in a row, and in so short a time that they keep the hart from its work. */
+/* Counts an empty interrupt. True: NVME_STORM_INTERRUPTS in a row within NVME_STORM_PERIOD_NS. */
 static bool is_storm(struct nvme_source *source, uint64_t now_ns)
 {
     uint64_t empty_streak = NVME_GET(NVME_CHECK_EMPTY_STREAK, ++source->checks);
@@ -216,7 +216,7 @@ void nvme_source_empty(struct nvme_source *source, uint16_t queue_id, bool progr
         return;
     }
     /*
-     * A source that stays masked still has interrupts: of a shared line, or if it cannot be masked.
+     * A masked source may still interrupt: on a shared line, or if it cannot be masked.
      */
     if ((source->closed & (NVME_CLOSED_STORM | NVME_CLOSED_STUCK)) != 0) {
         return;

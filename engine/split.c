@@ -2,14 +2,14 @@
 /*
  * Requests above the limit of one command: posted in parts, a few of them in flight.
  *
- * A part is a request like any other whose callback is part_done(), so queue.c knows nothing of
- * splits. Each part that ends posts the next one into the slot that it has left.
+ * A part is an ordinary request whose callback is part_done(), so queue.c knows nothing of splits.
+ * A part that ends posts the next one into the slot that it has left.
  */
 #include "nvme_internal.h"
 
 static void part_done(void *arg, struct nvme_result result);
 
-/* Posts the next part. The caller saw that blocks are left and a slot is free. */
+/* Posts the next part. The caller has checked that blocks are left and a slot is free. */
 static void put_part(struct nvme_split *split)
 {
     struct nvme_io *rest = &split->rest;
@@ -26,7 +26,7 @@ static void put_part(struct nvme_split *split)
     nvme_io_put_part(split->queue, split->ns, &part);
 }
 
-/* A part has ended: post the next one into the slot that it left, or end the whole. */
+/* The callback of a part: posts the next one into the slot that it left, or ends the request. */
 static void part_done(void *arg, struct nvme_result result)
 {
     struct nvme_split *split = arg;
@@ -57,7 +57,7 @@ static void part_done(void *arg, struct nvme_result result)
     }
 }
 
-/* Starts as many parts as the window and the free slots allow; one is enough. */
+/* Posts as many parts as the window and the free slots allow, at least one. */
 static void put_split(struct nvme_queue *queue, const struct nvme_namespace *ns,
                       const struct nvme_io *io)
 {

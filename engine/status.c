@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Errors, status fields and events in words. Tables only; decides nothing.
+ * Errors, status fields and events in words: tables.
  *
  * Codes: NVMe Base 2.0 (Status Code Type and Status Code definitions), NVM Command Set 1.0,
  * Zoned Namespace Command Set 1.1.
