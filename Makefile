@@ -1,7 +1,7 @@
 # hartq: every action of the project. `make help` lists them.
 #
-# Programs are ELF files in build/, one per folder or file named below; objects are mirrored under
-# build/ beside their sources' names. Variables that are meant to be set from outside:
+# Programs are ELF files in build/, one per folder or file named below. Objects have the paths of
+# their sources below build/. Variables for the user:
 #   CROSS=riscv64-unknown-elf-   QEMU=qemu-system-riscv64   PYTHON=python3   HOST_CCS="gcc clang"
 #   PEERS=--quick (bench-peers: options of scripts/peers.py)
 #   APP=hello (make debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (sim, fuzz)
@@ -25,8 +25,8 @@ export QEMU
 # A short line per file instead of the command, unless V=1.
 quiet = $(if $(V),,@echo "  $(1) $@";)
 
-# An interpreter that has the plotting modules; the system's own comes first. Any other will do for
-# what needs none. Expanded in the recipes that use it, so after `make setup` has done its work.
+# An interpreter that has the plotting modules, the system's first; without one, python3. Recipes
+# expand it, so after `make setup`.
 FIND_PYTHON = for p in /usr/bin/python3 python3; do $$p -c 'import importlib.util as u, sys; \
     sys.exit(None in map(u.find_spec, ("jinja2", "matplotlib", "numpy", "tqdm")))' 2>/dev/null && \
     echo $$p && exit; done; echo python3
@@ -44,7 +44,7 @@ TARGET_CFLAGS := -std=c17 $(OPTIMIZE) -g -march=rv64imac_zicsr_zifencei $(TARGET
 TARGET_LDFLAGS := -march=rv64imac $(TARGET_MACHINE) $(PICOLIBC) -nostartfiles \
     -T $(BOARD_FOLDER)/link.ld -Wl,--gc-sections
 
-# Include paths are the layering: a file cannot include what its layer may not know.
+# Include paths enforce the layering: a file cannot include what its layer may not use.
 ENGINE_FLAGS := -ffreestanding -Iengine -Iplatform/riscv64
 RISCV64_FLAGS := $(PICOLIBC) -Iplatform/riscv64
 BOARD_FLAGS := $(PICOLIBC) -Iplatform/riscv64 -I$(BOARD_FOLDER)
@@ -132,19 +132,19 @@ $(eval $(call host_build,mutant,gcc,-O2 -g0))
 $(eval $(call host_build,sim,$(firstword $(HOST_CCS)),-O2 $(SANITIZE)))
 HOST_TESTS := $(foreach cc,$(HOST_CCS),$(HOST_TESTS_$(cc)))
 
-# The simulation, which finds its own way from a seed.
+# The simulation.
 build/sim: $(patsubst %.c,build/host/sim/%.o,$(wildcard tests/sim/*.c)) build/host/sim/libhost.a
 	$(call quiet,LD ) $(firstword $(HOST_CCS)) $(SANITIZE) -o $@ $^
 
-# libFuzzer's targets. It comes with clang alone.
+# libFuzzer's targets. Only clang has it.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 $(eval $(call host_build,fuzz,clang,-O1 $(SANITIZE) -fsanitize=fuzzer-no-link))
 $(FUZZ_TARGETS:%=build/%): build/%: build/host/fuzz/tests/fuzz/%.o \
     build/host/fuzz/tests/fuzz/hostile.o build/host/fuzz/libhost.a
 	$(call quiet,LD ) clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^
 
-# Harts as threads: a port of its own. GCC's memcpy in line is not looked at, nor is the fortified
-# one that is Ubuntu's default.
+# Harts as threads, with their own port. The sanitizer does not see GCC's inline memcpy, nor the
+# fortified one of Ubuntu.
 THREADS_CFLAGS := -std=c17 -g -O1 $(WARNINGS) -fsanitize=thread -fno-builtin -U_FORTIFY_SOURCE \
     -Itests/threads -Iengine -Itests/sim -Itests/model
 build/host/threads/%.o: %.c Makefile
@@ -179,8 +179,8 @@ build/sim-bench build/sim-instructions:
 
 # ---- the second compiler, and the checkers ------------------------------------------------------
 
-# Expanded at first use and kept: clang before 17 does not know the names of these extensions (and
-# has their instructions in the base set), and it has to be told where picolibc's headers are.
+# Expanded at first use and kept. clang before 17 does not know the names of these extensions (their
+# instructions are in its base set), and needs the folder of picolibc's headers.
 CLANG_MARCH = $(eval CLANG_MARCH := $(shell clang --target=riscv64-unknown-elf \
     -march=rv64imac_zicsr_zifencei -x c -fsyntax-only /dev/null 2>/dev/null && \
     echo rv64imac_zicsr_zifencei || echo rv64imac))$(CLANG_MARCH)
@@ -206,7 +206,7 @@ C_FILES = $(shell find $(C_FOLDERS) -name '*.[ch]' | sort)
 SH_FILES := $(wildcard scripts/*.sh scripts/hooks/* .ci/run)
 PY_FILES = $(shell find scripts tests -name '*.py' | sort)
 
-# What these two find changes with their version: they judge by the one of Debian 12.
+# The findings of these two change with their version: only Debian 12's version counts.
 only_version = case "$$($(1) --version)" in *"ersion $(2)."*|*"heck $(2)"*) ;; \
     *) echo "skipped: judged by $(1) $(2), this is $$($(1) --version)"; exit 0;; esac;
 
@@ -220,7 +220,7 @@ check-gcc: all
 check-clang: $(CLANG_OBJECTS)
 check-clang-tidy:
 	@$(MAKE) -k $(TIDIED)
-# Where clang's object is old, by a header too, what clang-tidy said is.
+# If clang's object is out of date, by a header too, so is clang-tidy's answer.
 build/tidy/%.ok: %.c build/clang/%.o .clang-tidy
 	@mkdir -p $(@D)
 	@clang-tidy --quiet --warnings-as-errors='*' $< -- $(filter-out -W%,$(CLANG_CFLAGS)) \
@@ -280,7 +280,7 @@ bench-quick: ## the same, coarser (45 seconds)
 	@scripts/setup.sh bench
 	@$(MAKE) run-bench PRESET=quick
 
-bench-peers: ## Linux's driver and fio in the same QEMU, boot by boot with ours (11 minutes)
+bench-peers: ## compare with Linux and fio on the same machine, in paired boots (11 minutes)
 	@scripts/setup.sh peers
 	@$(MAKE) all
 	@$(PYTHON) scripts/peers.py $(PEERS)
@@ -290,7 +290,7 @@ run-bench: all
 	@$(PYTHON) scripts/bench.py --preset $(PRESET)
 	@$(PYTHON) scripts/plot.py results/latest
 
-bench-aa: ## test the method: the same build against itself, and slowed down (5 minutes)
+bench-aa: ## test the method: compare a build with itself, and slowed down (5 minutes)
 	@scripts/setup.sh bench
 	@$(MAKE) all
 	@$(PYTHON) scripts/aa.py
@@ -303,19 +303,19 @@ plot: ## draw results/latest again, without QEMU
 results: ## write docs/results.md from results/reference
 	@cd scripts && $(PYTHON) -m report.results_page
 
-test: ## check, unit tests, simulation, models, scripts, QEMU: all that CI runs
+test: ## run all that CI runs: check, unit tests, simulation, models, scripts, QEMU
 	@scripts/setup.sh test
 	@$(MAKE) run-tests SUITES="check host sim threads fuzz model scripts qemu"
 
-test-host: ## the unit tests alone, with every host compiler
+test-host: ## run the unit tests alone, with every host compiler
 	@scripts/setup.sh test
 	@$(MAKE) run-tests SUITES=host
 
-test-qemu: ## the tests under QEMU alone
+test-qemu: ## run the tests under QEMU alone
 	@scripts/setup.sh test
 	@$(MAKE) run-tests SUITES=qemu
 
-test-full: ## as test, with the full product of machine configurations
+test-full: ## as test, with every machine configuration
 	@scripts/setup.sh test
 	@$(MAKE) run-tests SUITES="check host sim threads fuzz model scripts qemu-full"
 
@@ -324,12 +324,12 @@ sim: ## simulate with fresh seeds for SECONDS (60): random schedules and faults
 	@$(MAKE) build/sim
 	@build/sim --seed $$(date +%s)000 --seconds $(SECONDS)
 
-threads: ## the engine on threads under the thread sanitizer for SECONDS (60)
+threads: ## run the engine on threads under the thread sanitizer for SECONDS (60)
 	@scripts/setup.sh test
 	@$(MAKE) build/threads
 	@build/threads --seed $$(date +%s) --seconds $(SECONDS)
 
-check: ## format, layering, limits, both compilers, static analysis
+check: ## check format, layering, limits and words; compile twice; analyse
 	@scripts/setup.sh test
 	@$(MAKE) run-tests SUITES=check
 
@@ -345,7 +345,7 @@ fuzz: ## fuzz device, device tree and options for SECONDS (60) each
 
 fuzz-targets: $(FUZZ_TARGETS:%=build/%)
 
-mutate: ## seed bugs into the engine one by one: the tests must notice 90 % (12 minutes)
+mutate: ## put bugs into the engine one by one: the tests must find 90 % (12 minutes)
 	@scripts/setup.sh test
 	@$(PYTHON) tests/mutate/run.py
 
@@ -361,7 +361,7 @@ run-instructions: all
 	@cd scripts && $(PYTHON) -m measure.instructions $(if $(filter 1,$(DETAIL)),--detail) \
 	    $(if $(filter 1,$(UPDATE)),--update)
 
-coverage: ## line and branch coverage of the engine by the unit tests
+coverage: ## measure line and branch coverage of the engine by the unit tests
 	@scripts/setup.sh test
 	@$(MAKE) run-coverage
 
@@ -373,17 +373,17 @@ run-coverage: $(HOST_TESTS_coverage)
 	    --html-details build/coverage.html --print-summary build/host/coverage
 	@echo "details: build/coverage.html"
 
-# The engine once more, against a port that is plain memory: says what a queue costs.
+# The engine on a port of plain memory: prints the memory of a queue.
 build/host/size: tests/port/size.c tests/port/nvme_port.h $(ENGINE_SOURCES) $(wildcard engine/*.h)
 	@mkdir -p $(@D)
 	$(call quiet,CC ) $(firstword $(HOST_CCS)) -std=c17 $(WARNINGS) -O2 -Itests/port -Iengine -o $@ \
 	    $(filter %.c,$^)
 
-size: build/libnvme.a build/host/size ## bytes of the engine against its limit, and per queue
+size: build/libnvme.a build/host/size ## print the bytes of the engine and of a queue
 	@$(PYTHON) tests/lint/size.py --size $(CROSS)size build/libnvme.a
 	@build/host/size
 
-debug: build/$(APP).elf ## boot APP (hello) waiting for gdb-multiarch on port 1234
+debug: build/$(APP).elf ## boot APP (hello) and wait for gdb-multiarch on port 1234
 	@$(PYTHON) scripts/run.py --gdb $(APP) --backing ram:64m
 
 clean: ## remove build/

@@ -2,9 +2,9 @@
 // Entry in S-mode under SBI: a0 = hart id, a1 = device tree (boot) or struct hart (secondary).
 // The boot hart clears .bss, takes struct hart 0 and calls start(hart_id, tree); a secondary is
 // started by harts.c through the HSM extension and calls hart_main(). Neither returns.
-// Firmware may mark a hart as starting before it stores where to: a hart that looks in between
-// comes here although it was told to go to boot_secondary_entry. So only the first arrival boots;
-// a later one finds its struct by its id and goes on as a secondary.
+// Firmware may mark a hart as starting before it stores the address. A hart that looks in between
+// arrives here and not at boot_secondary_entry. So only the first arrival boots; a later one finds
+// its struct by its id and goes on as a secondary.
 // Interrupts are off, address translation is off (SBI specification 2.0, chapter 9).
 #include "hart_layout.h"
 
@@ -64,8 +64,8 @@ enter_secondary:
     call    hart_main
     j       3b
 
-// t0 = top of the trap stack. Writes the canary (the hart's own address) at its lowest word, so
-// that an overflow is told from a foreign stack, and points the trap vector at trap_entry.S.
+// t0 = top of the trap stack. Writes the canary, the address of struct hart, at its lowest word and
+// points the trap vector at trap_entry.S. The value tells an overflow from another hart's stack.
 hart_trap_setup:
     sd      t0, HART_TRAP_STACK_TOP(tp)
     csrw    sscratch, t0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Device-tree walking, from the outside in: tokens, nodes, properties, values.
-// All reads go through load32() and the token reader, which know the bounds; tree_open() walks the
-// structure once, so later walks end at its END token, and they are bounded without it as well:
-// every token moves the offset forward.
+// All reads use load32() and the token reader, which check the bounds. tree_open() walks the
+// structure once, so later walks end at its END token. They are bounded anyway: every token moves
+// the offset forward.
 #include "fdt_tree.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ enum {
 struct token {
     uint32_t kind;
     uint32_t offset; // of the token
-    uint32_t next;   // of the one behind it
+    uint32_t next;   // of the one after it
     struct tree_property property;
 };
 
@@ -117,7 +117,7 @@ static const char *check_structure(const struct tree *tree)
             depth--;
             property_allowed = false;
         } else if (token.kind == FDT_PROPERTY && !property_allowed) {
-            return "device tree: a property outside of its node's head";
+            return "device tree: a property after a child node";
         }
     }
     if (!read_token(tree, offset, &token)) {
@@ -126,7 +126,7 @@ static const char *check_structure(const struct tree *tree)
     return depth == 0 && root_seen ? NULL : "device tree: it ends inside a node";
 }
 
-// True if [offset, offset + size) lies in the blob behind the header.
+// True if [offset, offset + size) lies in the blob after the header.
 static bool block_fits(const struct tree *tree, uint32_t offset, uint32_t size)
 {
     return offset >= FDT_HEADER_BYTES && offset <= tree->size_bytes &&
@@ -145,7 +145,7 @@ const char *tree_open(struct tree *tree, const void *blob, size_t limit_bytes)
     found.size_bytes = load32(header + 4);
     if (found.size_bytes < FDT_HEADER_BYTES || found.size_bytes > limit_bytes ||
         found.size_bytes > INT32_MAX) {
-        return "device tree: its size is impossible";
+        return "device tree: the size in its header is impossible";
     }
     if (load32(header + 20) < FDT_VERSION || load32(header + 24) > FDT_VERSION) {
         return "device tree: a version other than 17";
@@ -157,7 +157,7 @@ const char *tree_open(struct tree *tree, const void *blob, size_t limit_bytes)
         !block_fits(&found, found.strings, load32(header + 32)) ||
         !block_fits(&found, found.reservations, 16) || found.structure % 4 != 0 ||
         found.reservations % 8 != 0) {
-        return "device tree: a block lies outside of it";
+        return "device tree: a block lies outside the tree";
     }
     found.structure_end = found.structure + load32(header + 36);
     found.strings_end = found.strings + load32(header + 32);

@@ -3,8 +3,8 @@
 #ifndef HARTQ_FENCE_H
 #define HARTQ_FENCE_H
 
-/// Orders the accesses before it that `before` names against those after it that `after` names, as
-/// the instruction does: fence(rw, io). i and o are device input and output, r and w are memory.
+/// The fence instruction: fence(rw, io) keeps the accesses `before` ahead of the accesses `after`.
+/// i and o are device input and output, r and w are memory reads and writes.
 #define fence(before, after) __asm__ volatile("fence " #before ", " #after ::: "memory")
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Offsets inside struct hart and sizes shared with the assembly files. Only #defines, because the
-// assembler reads it too; harts.c proves every offset against the structure.
+// assembler reads it too; harts.c checks every offset against the structure.
 #ifndef HARTQ_HART_LAYOUT_H
 #define HARTQ_HART_LAYOUT_H
 

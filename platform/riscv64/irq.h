@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Interrupts of the calling hart, on and off: sstatus.SIE and nothing else of sstatus.
-// The "memory" clobber keeps the compiler from moving accesses out of the bracket.
+// Turns interrupts of the calling hart on and off: sstatus.SIE and no other bit of sstatus.
+// The "memory" clobber keeps the compiler from moving accesses past these calls.
 #ifndef HARTQ_IRQ_H
 #define HARTQ_IRQ_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Calls into the firmware below S-mode: RISC-V Supervisor Binary Interface 2.0, chapters 3
 // (convention), 4 (base), 5 (legacy console), 6 (timer), 7 (IPI), 9 (hart state), 10 (reset).
-// Binds no policy: harts.c, timer.c and the board decide what is called when.
+// It has no policy: harts.c, timer.c and the board decide which call is made.
 #ifndef HARTQ_SBI_H
 #define HARTQ_SBI_H
 
@@ -36,10 +36,10 @@ struct sbi_result sbi_send_ipi(uint64_t hart_id);
 /// Next timer interrupt of the calling hart, in ticks; UINT64_MAX: none. Clears a pending one.
 void sbi_set_timer(uint64_t deadline_ticks);
 
-/// One character through the firmware's console: before the board's own console is known.
+/// Writes one character to the firmware's console, until the board's own console is known.
 void sbi_console_write(char character);
 
-/// Switches the machine off. Returns only if the firmware cannot.
+/// Switches the machine off. Returns only if the firmware cannot do so.
 void sbi_shutdown(void);
 
 /// One phrase for a negative error.

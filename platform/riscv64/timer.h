@@ -41,25 +41,25 @@ static inline uint64_t time_now_ns(void)
 const char *timer_init(uint64_t timebase_hz);
 
 /// Calls handler(arg) in the trap of the calling hart every period_ns, rounded up to whole ticks,
-/// until timer_stop(). One timer per hart: a second start replaces the first. Ticks that were
-/// missed are not made up for.
+/// until timer_stop(). One timer per hart: a second start replaces the first. Missed ticks are not
+/// repeated.
 void timer_start(uint64_t period_ns, void (*handler)(void *arg), void *arg);
 
-/// Ends the calling hart's timer and its wake-up. When it returns the handler runs no more. Allowed
-/// in the handler.
+/// Ends the calling hart's timer and its wake-up; then the handler no longer runs. Allowed in the
+/// handler.
 void timer_stop(void);
 
 /// Bounds the next sleeps in timer_wait(): they end at that tick of the clock, or at once if it is
 /// past. One per hart: a second call replaces the first. It ends with the tick; the periodic timer
-/// neither stops nor shifts. One store: the firmware hears of it in timer_wait().
+/// neither stops nor shifts. One store: timer_wait() sets it in the firmware.
 void timer_wake_at(uint64_t ticks);
 
-/// hart_wait(), contract and booking included, which the wake-up ends too. At most one SBI call:
-/// none without a wake-up, or if the firmware has an earlier deadline already.
+/// As hart_wait(); the wake-up ends it too. At most one SBI call: none without a wake-up, or if the
+/// firmware has an earlier deadline.
 void timer_wait(void);
 
-/// Puts the calling hart to sleep for up to delay_ns. Any enabled interrupt that becomes pending
-/// ends it earlier and is taken when the caller has interrupts on. A running timer bounds it.
+/// Puts the calling hart to sleep for up to delay_ns. A pending interrupt ends the sleep earlier
+/// and is taken when the caller turns interrupts on. A running timer bounds the sleep.
 void timer_pause(uint64_t delay_ns);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The fatal half of trap handling: say what happened, then end with status 1. Never hangs: a fault
-// inside the dump gives one plain line, a fault inside that goes straight to the firmware.
+// The fatal half of trap handling: print the fault, then end with status 1. It never hangs: a fault
+// inside the dump prints one plain line, a fault inside that one calls the firmware.
 // The fast half is in trap_entry.S. Causes: RISC-V Privileged Architecture 20211203, table 4.2.
 #include "trap.h"
 
@@ -29,7 +29,7 @@ static void unattached(void)
     panic("external interrupt without a handler (trap_attach_external was not called)");
 }
 
-// What tp was, if it did not point into harts[]; written by trap_entry.S.
+// The value of tp if it did not point into harts[]; written by trap_entry.S.
 uint64_t trap_lost_tp = UINT64_MAX;
 
 void trap_attach_external(unsigned index, void (*handler)(void))
@@ -89,7 +89,7 @@ static bool inside(uint64_t address, uint64_t top, uint64_t size_bytes)
     return address <= top && top - address <= size_bytes;
 }
 
-// What the stack pointer says: a fault in a handler, or a stack that ran over.
+// Prints what the stack pointer shows: a fault in a handler, or a stack overflow.
 static void print_stack(const struct hart *hart, uint64_t sp)
 {
     if (inside(sp, hart->trap_stack_top, HART_TRAP_STACK_BYTES)) {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Traps: the handler of external interrupts, and the end of a program that did something wrong.
+// Traps: the handler of external interrupts, and the end of a faulty program.
 // Interrupts run on the hart's trap stack with interrupts off and never nest. Every exception is
-// fatal: this platform has no user mode, no page faults to serve and nothing to emulate.
+// fatal: this platform has no user mode, no paging and no emulation.
 #ifndef HARTQ_TRAP_H
 #define HARTQ_TRAP_H
 
 #include <stdint.h>
 
-/// x1..x31 as they were; x[0] is x1 (ra), x[1] is x2 (sp).
+/// The saved x1..x31; x[0] is x1 (ra), x[1] is x2 (sp).
 struct trap_frame {
     uint64_t x[31];
     uint64_t unused;
@@ -18,7 +18,7 @@ struct trap_frame {
 /// sie.SEIE.
 void trap_attach_external(unsigned index, void (*handler)(void));
 
-/// Ends the program for a mistake of our own: prints the message, hart and caller, exit status 1.
+/// Ends the program after one of our own mistakes: prints message, hart and caller, exit status 1.
 __attribute__((noreturn)) void panic(const char *message);
 
 #endif

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Trap entry. stvec is direct, not vectored: firmware redirects exceptions to stvec as it stands,
-// mode bit and all, and QEMU before 10 (seen in 7.2) keeps bit 0 of mepc, so that a vectored stvec
-// would be entered one byte late.
-// Interrupt path: sscratch holds the top of the hart's trap stack; sp and it are swapped, the 16
-// caller-saved registers are kept, the handler is called, the canary is checked. It writes no CSR
-// but sscratch, never sstatus: interrupts stay off until sret restores sstatus.SIE.
+// Trap entry. stvec is direct, not vectored. Firmware redirects exceptions to the raw stvec, with
+// its mode bit, and QEMU before 10 (seen in 7.2) keeps bit 0 of mepc. So a vectored stvec would be
+// entered one byte late.
+// Interrupt path: swap sp and sscratch, which holds the top of the hart's trap stack. Save the 16
+// caller-saved registers, call the handler, check the canary. It writes no CSR but sscratch, never
+// sstatus: interrupts stay off until sret restores sstatus.SIE.
 // Fatal path: all registers go to the trap stack, trap_fatal() prints them and ends the machine.
 // RISC-V Privileged Architecture 20211203, sections 4.1.1 (sstatus) and 4.1.2 (stvec).
 #include "hart_layout.h"
@@ -79,9 +79,9 @@ canary_lost:
 
 // sp and t0 of the faulting code are in sscratch and on whatever stack the swap gave: the trap
 // stack, or, for a fault inside a handler, the interrupted thread's. The frame starts at the top of
-// the trap stack in both cases; sp lying inside it tells them apart. If the thread's sp is bad the
-// store of t0 faults again, and the second swap finds the trap stack.
-// tp is believed only if it points into harts[]: a fault in a hart that lost it is reported too.
+// the trap stack in both cases; an sp inside the trap stack tells them apart. If the thread's sp is
+// bad, the store of t0 faults again, and the second swap finds the trap stack.
+// tp is used only if it points into harts[]: a fault in a hart that lost it is reported too.
 fatal_entry:
     ld      t0, 8(sp)
     la      sp, harts

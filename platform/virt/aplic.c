@@ -4,11 +4,11 @@
 // 4.5 (registers), 4.7 (pending bits) and 4.8.1 (interrupt delivery control, IDC).
 //
 // The pending bit of a level source is a copy of the level: a claim does not clear it, and a line
-// that stays high cannot be lost. QEMU (7.2 to 11.1, hw/intc/riscv_aplic.c) latches it instead: a
-// rising level sets it, a claim sets it to the level of that moment, a falling level leaves it. So
-// a level source is claimed behind its handler: in the specification's words that is nothing, under
-// QEMU it takes the latch down with the line; claimed before, each interrupt would come twice. An
-// edge source is claimed first, as one that comes during its handler is another.
+// that stays high cannot be lost. QEMU (7.2 to 11.1, hw/intc/riscv_aplic.c) latches it: a rising
+// level sets it, a claim copies the level, a falling level leaves it. So a level source is claimed
+// after its handler. By the specification that has no effect; under QEMU it clears the latch with
+// the line. Claimed before, each interrupt would come twice. An edge source is claimed first, since
+// an edge during its handler is another interrupt.
 #include <stddef.h>
 
 #include "fence.h"
@@ -58,8 +58,8 @@ static uint64_t aplic_extent(uint32_t context)
     return APLIC_IDC + ((uint64_t)context + 1) * APLIC_IDC_STRIDE;
 }
 
-// Sources are level sources from now on: QEMU 7.2 sets the pending bit of a high line when it
-// rises, not when it becomes active.
+// Makes all sources level sources early: QEMU 7.2 sets the pending bit of a high line when it
+// rises, not when the source becomes active.
 static const char *aplic_init(const struct wired_controller *controller)
 {
     volatile uint32_t *domain = wired_register(controller, APLIC_DOMAINCFG);
@@ -79,7 +79,7 @@ static const char *aplic_init(const struct wired_controller *controller)
     return NULL;
 }
 
-// Delivers every priority; nothing is forced.
+// Delivers every priority and forces no interrupt.
 static volatile uint32_t *aplic_open(const struct wired_controller *controller, uint32_t context)
 {
     volatile uint32_t *idc =
@@ -95,7 +95,7 @@ static unsigned read_identity(const volatile uint32_t *place)
 {
     unsigned source = *place >> TOP_IDENTITY_SHIFT & TOP_IDENTITY_MASK;
 
-    fence(i, iorw); // the handler's accesses come behind
+    fence(i, iorw); // the handler's accesses come after the claim
     return source;
 }
 
@@ -104,7 +104,7 @@ static void call_handler(const struct wired_table *table, unsigned source)
     table->handlers[source].function(table->handlers[source].arg);
 }
 
-// From trap_entry.S. The claim may return another source than was looked at; it gets its call too.
+// Called by trap_entry.S. The claim may return another source than TOPI did; its handler runs too.
 static void aplic_interrupt(void)
 {
     const volatile uint32_t *idc = hart_self()->interrupt_controller;
@@ -123,7 +123,7 @@ static void aplic_interrupt(void)
     }
 }
 
-// A trigger that is not said, or none that there is, is a level that is high: PCI's are.
+// A missing or unknown trigger means level, active high, as PCI interrupts are.
 static void aplic_configure(const struct wired_controller *controller, unsigned source,
                             uint32_t trigger)
 {

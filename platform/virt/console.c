@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lines, the lock around them and the port. The lock is taken by the hart that prints; a hart that
-// faults while it holds the lock goes on printing, and one that waits too long prints anyway.
+// Lines, their lock and the port. A hart that prints takes the lock. A hart that faults while it
+// holds the lock goes on printing; one that waits too long prints without it.
 #include "console.h"
 
 #include <stdatomic.h>
@@ -12,7 +12,7 @@
 #include "irq.h"
 #include "sbi.h"
 
-// Waits are bounded: a console that hangs must not hang the program that reports something.
+// Waits are bounded: a console that hangs must not hang the program.
 #define CONSOLE_LOCK_SPINS 50000000UL
 #define CONSOLE_READY_SPINS 1000000UL
 #define CONSOLE_LINE_BYTES 240
@@ -61,7 +61,7 @@ static bool lock(void)
         unsigned expected = 0;
 
         if (atomic_compare_exchange_strong(&owner, &expected, self)) {
-            // The lock orders memory alone: the port is used behind it, and before its release.
+            // The lock orders only memory: the fences keep uses of the port inside it.
             fence(rw, io);
             return true;
         }

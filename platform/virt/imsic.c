@@ -13,7 +13,7 @@
 #include "heap.h"
 #include "trap.h"
 
-// By number: an assembler that knows the names wants an extension in -march.
+// CSRs by number: an assembler accepts their names only with an extension in -march.
 #define SISELECT 0x150
 #define SIREG 0x151
 #define STOPEI 0x15c
@@ -27,7 +27,7 @@ enum {
     IDENTITY_LIMIT = 256, // more are not used
 };
 
-// What an identity of one hart calls. Written in threads, before the first message is sent.
+// The handler of one hart's identity. Threads write it, before the first message is sent.
 struct imsic_handler {
     void (*function)(void *arg);
     void *arg;
@@ -64,8 +64,9 @@ static void count_unexpected(void *arg)
     atomic_fetch_add_explicit(&imsic.unexpected, 1, memory_order_relaxed);
 }
 
-// From trap_entry.S. The write claims: it takes the pending bit of what the read returned. The
-// fence keeps the handler's loads behind the message, which the device sent after its data.
+// Called by trap_entry.S. The write claims: it clears the pending bit of the identity that the read
+// returned. The fence keeps the handler's loads after the message, which the device sent after its
+// data.
 static void imsic_interrupt(void)
 {
     const struct imsic_handler *handlers = hart_self()->interrupt_controller;
@@ -106,7 +107,7 @@ static void open_file(void *arg, unsigned index)
     csr_set(sie, CSR_SIE_EXTERNAL);
 }
 
-// Where each hart's file is, and the table of its handlers. NULL, or an error phrase.
+// Sets each hart's file and the table of its handlers. NULL, or an error phrase.
 static const char *find_files(const struct machine *machine)
 {
     for (uint32_t i = 0; i < machine->hart_count; i++) {
@@ -147,7 +148,7 @@ const char *imsic_init(const struct machine *machine)
     if (harts_run(hart_count(), open_file, NULL) != 0) {
         return "imsic: a hart did not start";
     }
-    // By the firmware, unless every hart has a file.
+    // The firmware sends IPIs unless every hart has a file.
     for (unsigned index = 0; index < hart_count(); index++) {
         if (imsic.file[index] == NULL) {
             return NULL;

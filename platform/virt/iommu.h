@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// RISC-V IOMMUs: none may stand between the devices and memory, for the engine gives them the CPU's
-// addresses. RISC-V IOMMU Architecture 1.0, §5.5 (ddtp).
+// RISC-V IOMMUs: none may translate, because the engine gives the devices CPU addresses.
+// RISC-V IOMMU Architecture 1.0, §5.5 (ddtp).
 #ifndef HARTQ_IOMMU_H
 #define HARTQ_IOMMU_H
 
@@ -8,14 +8,14 @@
 
 #include "pci.h"
 
-/// Puts every IOMMU of the machine and among the functions into bare mode, in which each device
-/// reaches memory as it is. False: one translates by the tables of another owner, or does not
-/// answer; said on the console. Hart 0, before a device masters the bus.
+/// Puts every IOMMU of the machine and among the functions into bare mode, which passes accesses
+/// unchanged. False: one has the tables of another owner, or does not answer; an error was printed.
+/// Context: hart 0, before a device masters the bus.
 bool iommu_open(const struct machine *machine, const struct pci_function *functions,
                 unsigned count);
 
-/// The end of an error line of a controller that cannot reach memory though iommu_open() was true:
-/// a hint, "" where no IOMMU is likely to be in its way.
+/// A hint for the error line of a controller that cannot reach memory although iommu_open() was
+/// true; "" if no IOMMU is a likely cause.
 const char *iommu_hint(const struct machine *machine, const struct pci_function *functions,
                        unsigned count);
 

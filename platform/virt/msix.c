@@ -47,7 +47,7 @@ bool msix_enable(const struct pci_function *function, struct msix *msix)
     for (uint32_t vector = 0; vector < found.vector_count; vector++) {
         msix_mask(&found, vector, true);
     }
-    (void)found.table[ENTRY_CONTROL]; // the masks have arrived, which may be posted
+    (void)found.table[ENTRY_CONTROL]; // pushes the masks, which may be posted
     control = (uint16_t)(control & ~CONTROL_MASK_ALL);
     pci_config_write16(function, at + CONTROL, (uint16_t)(control | CONTROL_ENABLE));
     (void)pci_config_read16(function, at + CONTROL);

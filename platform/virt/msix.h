@@ -15,17 +15,17 @@ struct msix {
 };
 
 /// Masks every vector and turns MSI-X on; the function's INTx pin is then silent. False: it has no
-/// such capability, or its table lies outside of the BAR (*msix is untouched).
+/// such capability, or its table lies outside the BAR (*msix is unchanged).
 bool msix_enable(const struct pci_function *function, struct msix *msix);
 
-/// MSI-X off again, INTx may be used.
+/// Turns MSI-X off; INTx may be used again.
 void msix_disable(const struct pci_function *function);
 
-/// What a masked vector, below msix->vector_count, stores and where.
+/// Sets the address and the data of a masked vector below msix->vector_count.
 void msix_set_message(const struct msix *msix, uint32_t vector, uint64_t address, uint32_t data);
 
-/// Masks a vector, or opens it again: then a message that was held back is sent. Any hart, traps
-/// too. One posted write: a message that was under way before a mask arrives still comes.
+/// Masks a vector, or unmasks it, which sends a message that was held back. Any hart, traps too.
+/// One posted write: a message that is sent before the mask arrives still comes.
 void msix_mask(const struct msix *msix, uint32_t vector, bool masked);
 
 #endif

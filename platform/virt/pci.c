@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The scan, depth first with an explicit stack of buses. Windows are given out upwards as functions
-// are met, so what lies behind a bridge is one stretch: its window is what was given out between
-// entering and leaving it, rounded to 1 MiB. 64-bit BARs of the first bus prefer the 64-bit window.
-// Behind bridges it takes those that the 32-bit one has no room for, if they are prefetchable and
-// every bridge above them has a 64-bit prefetchable window.
+// The scan, depth first with an explicit stack of buses. Each function found takes the next
+// addresses, so the addresses behind a bridge are contiguous. The bridge's window is what was
+// allocated between entering and leaving it, rounded to 1 MiB. 64-bit BARs of the first bus prefer
+// the 64-bit window. Behind bridges a BAR uses it if the 32-bit window is full, the BAR is
+// prefetchable and every bridge above it has a 64-bit prefetchable window.
 #include "pci.h"
 
 #include <inttypes.h>
@@ -23,7 +23,7 @@ enum {
     PCI_DEVICE_ROM = 0x30,
 };
 
-// A window and how far it is given out, in bus addresses.
+// A window and its next free address, in bus addresses.
 struct space {
     struct machine_window window;
     uint64_t next;
@@ -45,7 +45,7 @@ struct scan {
     struct pci_function *functions;
     unsigned capacity;
     unsigned count;
-    uint32_t bus_highest; // number given out last
+    uint32_t bus_highest; // number assigned last
     struct level levels[PCI_DEPTH_LIMIT];
     unsigned depth; // levels in use
 };
@@ -98,12 +98,12 @@ static struct pci_bar measure(const struct pci_function *f, unsigned index, unsi
         mask |= 0xffffffff00000000;
     }
     pci_config_write32(f, offset, 0);
-    bar.size = mask == 0 ? 0 : mask & (~mask + 1); // the lowest bit that sticks
+    bar.size = mask == 0 ? 0 : mask & (~mask + 1); // the lowest writable bit
     return bar;
 }
 
-// A BAR cannot be off alone: one that got no place goes to the top of its address space, where no
-// window leads.
+// A single BAR cannot be turned off. One without a place goes to the top of its address space,
+// which no window covers.
 static void set_aside(const struct pci_function *f, unsigned index, struct pci_bar *bar)
 {
     report(f, "a BAR of this many bytes fits into no window of the PCI host", bar->size);
@@ -133,7 +133,7 @@ static bool place(struct scan *scan, const struct pci_bar *bar, struct space **s
            scan->levels[scan->depth - 1].wide && take(*space, bar->size, address);
 }
 
-// Sizes and places the BARs of a function. One that fits nowhere is reported; the others are used.
+// Sizes and places the BARs of a function. A note reports one that fits nowhere.
 static void assign_bars(struct scan *scan, struct pci_function *f)
 {
     unsigned bar_count = f->header_type == 1 ? 2 : PCI_BAR_COUNT;
@@ -161,8 +161,8 @@ static void assign_bars(struct scan *scan, struct pci_function *f)
     }
 }
 
-// Each bridge on the way turns the pin by the device number behind it (Bridge 1.2 §9.1); the host's
-// interrupt-map has the last word.
+// Each bridge rotates the pin by the device number behind it (Bridge 1.2 §9.1). Then the host's
+// interrupt-map decides.
 static struct machine_interrupt pin_interrupt(const struct scan *scan, const struct pci_function *f)
 {
     uint32_t pin = pci_config_read8(f, PCI_INTERRUPT_PIN);
@@ -191,21 +191,21 @@ static void set_window(const struct pci_function *bridge, uint64_t start, uint64
     pci_config_write32(bridge, PCI_BRIDGE_MEMORY, limit << 16 | base);
 }
 
-// The same of the prefetchable window (Bridge 1.2 §3.2.5.9 and 3.2.5.10).
+// As above, for the prefetchable window (Bridge 1.2 §3.2.5.9 and 3.2.5.10).
 static void set_prefetchable(const struct pci_function *bridge, uint64_t start, uint64_t end)
 {
     uint32_t base = (uint32_t)(start >> 16) & 0xfff0;
     uint32_t limit = (uint32_t)((end - 1) >> 16) & 0xfff0;
 
     if (start == end) {
-        return; // as pci_take_over() has left it: closed
+        return; // pci_take_over() has closed it
     }
     pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_BASE_UPPER, (uint32_t)(start >> 32));
     pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER, (uint32_t)((end - 1) >> 32));
     pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE, limit << 16 | base);
 }
 
-// Moves on to where a bridge's window can begin, at most to the end of what there is.
+// Advances to the next possible start of a bridge's window, at most to the end of ours.
 static uint64_t round_up(struct space *space)
 {
     uint64_t end = space->window.bus + space->window.size;
@@ -238,7 +238,7 @@ static void enter_bridge(struct scan *scan, const struct pci_function *bridge)
     pci_config_write8(bridge, PCI_BRIDGE_SUBORDINATE, (uint8_t)scan->host->bus_last);
 }
 
-// The bus is done: its bridge gets the last bus number and the memory given out behind it.
+// Ends a bus: its bridge gets the last bus number and a window over the memory behind it.
 static void leave_bridge(struct scan *scan)
 {
     struct level *level = &scan->levels[scan->depth - 1];
@@ -250,7 +250,7 @@ static void leave_bridge(struct scan *scan)
     scan->depth--;
 }
 
-// Fills in what the function says of itself; false if nothing answers there.
+// Reads the function's header; false if nothing answers there.
 static bool identify(const struct scan *scan, const struct level *level, struct pci_function *f)
 {
     uint32_t slot = level->next;
@@ -294,7 +294,7 @@ static bool next_function(const struct scan *scan, struct level *level, struct p
     return found;
 }
 
-// Before anything of a bus is given a place: what its functions still do would be in the way.
+// Takes over all functions of a bus before any gets addresses: an old mapping could collide.
 static void take_over_bus(const struct scan *scan, struct level level)
 {
     struct pci_function f;
@@ -309,7 +309,7 @@ static void take_over_bus(const struct scan *scan, struct level level)
 static void add_function(struct scan *scan, struct pci_function *f)
 {
     if (!pci_take_over(f)) {
-        return; // said
+        return; // the note was printed
     }
     pci_config_write32(f, f->header_type == 1 ? PCI_BRIDGE_ROM : PCI_DEVICE_ROM, 0);
     assign_bars(scan, f);

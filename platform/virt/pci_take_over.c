@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What an earlier user of a function may have left on, off: firmware, a boot loader, a kernel that
-// crashed. PCI Local Bus 3.0 §6.8 (MSI and MSI-X), PCI-to-PCI Bridge 1.2 §3.2.5, PCI Power
+// Turns off what an earlier user left on in a function: firmware, a boot loader, a crashed kernel.
+// PCI Local Bus 3.0 §6.8 (MSI and MSI-X), PCI-to-PCI Bridge 1.2 §3.2.5, PCI Power
 // Management 1.2 §3.2.4 (states) and §5.6.1 (the wait).
 #include "pci.h"
 #include "timer.h"
@@ -51,8 +51,8 @@ static void clear_control(const struct pci_function *function, uint8_t capabilit
     }
 }
 
-// Stale bus numbers would answer for a bus that another bridge is given, stale upper halves would
-// open windows that are written as closed.
+// A stale bus number could answer for a bus of another bridge. A stale upper half would open a
+// window that is written as closed.
 static void close_bridge(const struct pci_function *bridge)
 {
     pci_config_write8(bridge, PCI_BRIDGE_PRIMARY, 0);

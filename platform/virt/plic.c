@@ -55,9 +55,9 @@ static volatile uint32_t *plic_open(const struct wired_controller *controller, u
     return claim;
 }
 
-// From trap_entry.S. The fences keep the handler's accesses between claim and complete: the PLIC,
-// the device and memory, which the next claim may see from another hart, are ordered by nothing
-// else. The complete of source 0 names no source and is ignored.
+// Called by trap_entry.S. The fences keep the handler's accesses between claim and complete.
+// Nothing else orders the PLIC, the device and memory, which another hart may see at its next
+// claim. The complete of source 0 names no source and is ignored.
 static void plic_interrupt(void)
 {
     const struct hart *self = hart_self();
@@ -74,7 +74,7 @@ static void plic_interrupt(void)
     *claim = (int32_t)source;
 }
 
-// The gateway is the machine's business.
+// The machine configures the gateways.
 static void plic_configure(const struct wired_controller *controller, unsigned source,
                            uint32_t trigger)
 {

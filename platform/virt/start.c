@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// From boot.S to main(): reads the tree, then console, time, harts, heap, interrupt controller, in
-// the order each needs the one before; splits the kernel command line into argv; ends the machine
-// with main's status. An error here is printed (what, value, hint) and ends with status 1.
+// From boot.S to main(): reads the tree, then starts console, time, harts, heap and interrupt
+// controller, because each needs the one before. It splits the kernel command line into argv and
+// ends the machine with main's status. An error prints what, value and hint; the status is 1.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,7 @@ void machine_exit(int code)
     console_flush();
     console_last_words(text, (size_t)size);
     if (the_machine.test.size != 0) {
-        fence(iorw, o); // the text is out before the machine ends
+        fence(iorw, o); // the text is written before the machine ends
         *(volatile uint32_t *)(uintptr_t)the_machine.test.base =
             status == 0 ? START_TEST_PASS : status << 16 | START_TEST_FAIL;
     }
@@ -104,8 +104,8 @@ static void init_memory(void)
     heap_init((uintptr_t)span.base, (uintptr_t)(span.base + span.size));
 }
 
-// Messages if the machine has them, else wires: a hart's external interrupt has one source. A hart
-// that gets neither is named: it works, and is told by others.
+// Uses messages if the machine has them, else wires: a hart's external interrupt has one source. A
+// note names a hart without either: it works, and gets IPIs from other harts.
 static void init_interrupts(void)
 {
     bool messages = the_machine.imsic_identities != 0;

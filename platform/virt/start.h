@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a program finds when its main() runs: interrupts on, on hart 0, argv[0] = "hartq" and the
-// words of the kernel command line behind it. Its return value is the machine's exit status.
+// main() runs on hart 0 with interrupts on. argv[0] is "hartq", then come the words of the kernel
+// command line. Its return value is the machine's exit status.
 #ifndef HARTQ_START_H
 #define HARTQ_START_H
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Routing is a thread's business and locked; the interrupt paths of the kinds read a table and take
-// no lock.
+// Threads route sources under a lock. The interrupt paths of the kinds read a table without a lock.
 #include "wired.h"
 
 #include <stdatomic.h>
@@ -37,7 +36,7 @@ static void count_empty(void *arg)
 
 // ---- Start-up ---------------------------------------------------------------------------------
 
-// Notes the context of each hart that controller `number` reaches. False: one lies outside.
+// Stores the context of each hart that controller `number` reaches. False: one lies outside.
 static bool find_contexts(const struct machine *machine, unsigned number)
 {
     struct wired_controller *controller = &wired.controllers[number];
@@ -78,7 +77,7 @@ static const char *init_controller(const struct machine *machine, unsigned numbe
         .table = heap_take(sizeof(struct wired_table), 16),
     };
     if (!find_contexts(machine, number)) {
-        return "interrupts: a hart's context lies outside of its controller's registers";
+        return "interrupts: a hart's context lies outside its controller's registers";
     }
     if (controller->table == NULL) {
         return "interrupts: no memory for the table of handlers";
@@ -160,9 +159,9 @@ static uint64_t lock(void)
     uint64_t saved = irq_save();
 
     while (atomic_flag_test_and_set_explicit(&wired.routing, memory_order_acquire)) {
-        // Bounded: the holder runs the few lines below with interrupts off.
+        // Bounded: the owner of the lock runs the few lines below with interrupts off.
     }
-    // The lock orders memory alone; the registers come behind it, and before its release.
+    // The lock orders only memory: the fences keep register accesses inside it.
     fence(rw, io);
     return saved;
 }
@@ -183,7 +182,7 @@ void wired_attach(struct machine_interrupt irq, void (*handler)(void *arg), void
     controller->kind->configure(controller, irq.source, irq.trigger);
     place->arg = arg;
     place->function = handler;
-    fence(rw, orw); // before the enable that lets it run
+    fence(rw, orw); // the table before the enable
     unlock(saved);
 }
 

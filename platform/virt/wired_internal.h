@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Between wired.c, which knows sources, harts and handlers, and the kinds of controllers, which
-// know registers. A kind's functions take no lock: all but interrupt() are called under the one of
-// wired.c or before any hart can be interrupted.
+// Between wired.c (sources, harts, handlers) and the kinds of controllers (registers). A kind's
+// functions take no lock: all but interrupt() are called under the lock of wired.c, or before any
+// hart can be interrupted.
 #ifndef HARTQ_WIRED_INTERNAL_H
 #define HARTQ_WIRED_INTERNAL_H
 
@@ -14,14 +14,14 @@
 /// Both specifications end at source 1023.
 #define WIRED_SOURCE_LIMIT 1024
 
-/// What a source calls. Written in threads while the source is routed nowhere.
+/// The handler of a source. Threads write it while the source is routed nowhere.
 struct wired_handler {
     void (*function)(void *arg);
     void *arg;
 };
 
-/// What the trap looks up: each hart keeps its controller's as interrupt_table. Each source has a
-/// handler, source 0 too: nothing was pending.
+/// The table of a controller's handlers; each hart has its controller's as interrupt_table. Every
+/// source has a handler, also source 0, which means that nothing was pending.
 struct wired_table {
     struct wired_handler handlers[WIRED_SOURCE_LIMIT];
     uint32_t edges[WIRED_SOURCE_LIMIT / 32]; // bit set: the source latches edges
@@ -38,20 +38,20 @@ struct wired_controller {
 
 /// A kind of controller.
 struct wired_kind {
-    /// How many bytes of registers there are up to the end of a context's.
+    /// The bytes of registers up to the end of a context.
     uint64_t (*extent)(uint32_t context);
-    /// Every source off. NULL, or an error phrase.
+    /// Turns every source off. NULL, or an error phrase.
     const char *(*init)(const struct wired_controller *controller);
-    /// Lets every interrupt of a context through. On its hart; what interrupt() finds there as
-    /// interrupt_controller.
+    /// Enables every interrupt of a context, on its hart. Returns the interrupt_controller of
+    /// interrupt().
     volatile uint32_t *(*open)(const struct wired_controller *controller, uint32_t context);
     /// The trap of external interrupts.
     void (*interrupt)(void);
-    /// How the source interrupts, enum machine_trigger. It is off, or was told the same before.
+    /// Sets the trigger of a source, enum machine_trigger. It is off, or has this trigger already.
     void (*configure)(const struct wired_controller *controller, unsigned source, uint32_t trigger);
-    /// On, to this context alone. It is off.
+    /// Turns a source on, for this context alone. It is off.
     void (*connect)(const struct wired_controller *controller, unsigned source, uint32_t context);
-    /// Off.
+    /// Turns a source off.
     void (*disconnect)(const struct wired_controller *controller, unsigned source);
     bool (*pending)(const struct wired_controller *controller, unsigned source);
 };

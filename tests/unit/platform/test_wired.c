@@ -184,10 +184,10 @@ static void machine_that_cannot_be_driven_is_refused_in_words(void **state)
     refuse(machine, "riscv,ndev");
     machine = make_machine();
     machine.wired[0].registers.size = 0x203fff; /* context 3 ends at 0x204000 */
-    refuse(machine, "outside of its controller");
+    refuse(machine, "outside its controller");
     machine = make_machine();
     machine.wired[1].registers.size = 0x40bf; /* hart index 5 ends at 0x40c0 */
-    refuse(machine, "outside of its controller");
+    refuse(machine, "outside its controller");
 }
 
 /* ---- Routing -------------------------------------------------------------------------------- */
