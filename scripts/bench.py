@@ -186,14 +186,15 @@ def go_on(options: argparse.Namespace) -> int:
     if other := other_options(options, ("resume", "out", "backing", "qemu", "no_instructions")):
         raise UsageError(
             f"--resume: takes no {', '.join(other)}: the plan is that of the run which goes on")
-    old = resume.load(options.out, Target(options.backing, options.qemu), summary.build)
+    target = Target(options.backing, options.qemu)
+    old = resume.load(options.out, target, summary.build)
     left, count = old.plan.windows() - len(old.windows), not options.no_instructions
     left_s = old.plan.seconds() * left / old.plan.windows() + COUNT_S * count
     print(old.plan.describe())
     print(f"      {len(old.windows)} of {old.plan.windows()} windows are there, {left} to go, "
           f"about {duration(left_s)}", flush=True)
     heed_signals()
-    run = Run(old.plan, old.target, options.out, old.saturation, old)
+    run = Run(old.plan, target, options.out, old.saturation, old)
     return execute(run, count)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from cli import command
 from cli.errors import UsageError
 from cli.signals import heed_signals
+from qemu.backing import BACKING_HELP
 from qemu.guest import STATUS_OK, STATUS_TIMEOUT, Line, Result, run_guest
 from qemu.machine import IRQCHIPS, QEMU_OLDEST, Machine, find_app, parse_properties
 
@@ -82,12 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--harts", type=int, default=4, metavar="N", help="harts (default 4)")
     add("--memory", type=int, default=256, dest="memory_mib", metavar="MIB",
         help="guest memory in MiB (default 256)")
-    add("--backing", default="null", metavar="WHERE",
-        help="null[:SIZE]: no data, writes are dropped (default null:1g); ram:SIZE: host memory; "
-        "tmpfs:SIZE: a file in /dev/shm; disk:SIZE: a file in build/, past the page cache; these "
-        "are removed at the end; FILE: an image, which is written to. The last three accept "
-        ",cache=none|writeback and ,aio=threads|native|io_uring (native needs cache=none). FILE "
-        "must be raw, unless ,format= names its format (qcow2, vmdk, ...); ,format=raw forces raw")
+    add("--backing", default="null", metavar="WHERE", help=BACKING_HELP)
     add("--controllers", default="auto", metavar="N",
         help="NVMe controllers that share the namespace (default auto: min(harts, 4) with wires, "
         "1 with the IMSIC)")

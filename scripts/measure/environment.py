@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from measure.plan import host_cores
-from qemu.backing import backing_name
+from qemu.backing import parse_backing
 from qemu.machine import ROOT, find_qemu
 
 NOTE = "emulated: compare ratios, not absolute numbers"
@@ -57,7 +57,7 @@ def describe(qemu: str | None, harts: Sequence[int], backing: str) -> dict[str, 
         "qemu": version,
         "opensbi": "",
         "compiler": _first_line(TARGET_CC, "--version"),
-        "backing": backing_name(backing),
+        "backing": parse_backing(backing).name(),
         "host_cpu": cpu_model(),
         "host_cores": host_cores(),
         "host_load_before": load_averages(),

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Count the instructions of the I/O path and compare them with the committed baseline.
 
-Boots build/instructions.elf under -icount shift=0, once per delivery, prints a table and the
-guest's JSON lines. One hart runs: under icount all harts share the counter. The baseline belongs
-to one version of the compiler, and so do the limits; under another nothing is compared.
+Boots build/instructions.elf under -icount shift=0, once per delivery, and prints a table. One hart
+runs: under icount all harts share the counter. The baseline belongs to one version of the compiler,
+and so do the limits; under another nothing is compared.
 
 Exit status: 0 all is well, 1 a figure rose, is contaminated or above the limit, or the guest
 failed, 2 usage.
@@ -16,8 +16,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from cli import command
 from cli.errors import Failed
@@ -30,23 +29,14 @@ from qemu.machine import ROOT, Machine
 BASELINE = ROOT / "tests" / "qemu" / "instructions" / "baseline.json"
 LIMIT_COMPILER = "GCC 12.2.0"  # the figures belong to one compiler, and so do their limits
 PARTS = ("submit", "arm", "reap", "interrupt", "answer", "end")
-
-
-class Limit(NamedTuple):
-    """The most that some parts of a configuration may take, in instructions per I/O of a batch."""
-
-    key: str
-    parts: tuple[str, ...]
-    most: int
-
-
 SMALL, LARGE = "depth 1, batch 1, 4096 bytes", "depth 32, batch 32, 4096 bytes"
+# The most that some parts of a configuration may take, in instructions per I/O of a batch.
 LIMITS = (
-    Limit(f"poll, per-hart, 1 queue, {LARGE}", ("submit", "reap"), 120),
-    Limit(f"irq, per-hart, 1 queue, {SMALL}", ("interrupt",), 260),
-    Limit(f"irq, msix, 1 queue, {SMALL}", ("interrupt",), 220),
-    Limit(f"irq, per-hart, 1 queue, {LARGE}", ("submit", "interrupt"), 100),
-    Limit(f"irq, msix, 1 queue, {LARGE}", ("submit", "interrupt"), 100),
+    (f"poll, per-hart, 1 queue, {LARGE}", ("submit", "reap"), 120),
+    (f"irq, per-hart, 1 queue, {SMALL}", ("interrupt",), 260),
+    (f"irq, msix, 1 queue, {SMALL}", ("interrupt",), 220),
+    (f"irq, per-hart, 1 queue, {LARGE}", ("submit", "interrupt"), 100),
+    (f"irq, msix, 1 queue, {LARGE}", ("submit", "interrupt"), 100),
 )
 DETAIL_DEFAULT = "[12] queues?, .* 4096 bytes"
 MANY_QUEUES_MOST = 1.05  # of one queue's instructions, with 8 configured
@@ -131,15 +121,13 @@ def check_limits(rows: list[dict[str, Any]]) -> list[str]:
     """Complaints about the requirements, and about what idle queues add."""
     named = {name_of(row): row for row in rows}
     complaints = []
-    for limit in LIMITS:
-        row = named.get(limit.key)
-        if row is None:
-            complaints.append(f"{limit.key}: not measured")
+    for name, parts, most in LIMITS:
+        if name not in named:
+            complaints.append(f"{name}: not measured")
             continue
-        each = sum(row[part] for part in limit.parts) / row["batch"]
-        if each > limit.most:
-            what = " + ".join(limit.parts)
-            complaints.append(f"{limit.key}: {what}: {each:.1f} per I/O, at most {limit.most}")
+        each = sum(named[name][part] for part in parts) / named[name]["batch"]
+        if each > most:
+            complaints.append(f"{name}: {' + '.join(parts)}: {each:.1f} per I/O, at most {most}")
     for name, row in named.items():
         many = named.get(name.replace("1 queue,", "8 queues,"), row)
         few, now = sum(counts(row).values()), sum(counts(many).values())
@@ -153,12 +141,12 @@ def figures_of(rows: list[dict[str, Any]]) -> Figures:
     return {name_of(row): counts(row) for row in rows}
 
 
-def check_baseline(figures: Figures, compiler: str, path: Path) -> list[str]:
+def check_baseline(figures: Figures, compiler: str) -> list[str]:
     """Complaints about figures that rose. Says so when there is nothing to compare with."""
     try:
-        baseline = json.loads(path.read_text(encoding="utf-8"))
+        baseline = json.loads(BASELINE.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return [f"{path.name} is missing: write it with make instructions UPDATE=1"]
+        return [f"{BASELINE.name} is missing: write it with make instructions UPDATE=1"]
     if baseline["compiler"] != compiler:
         print(
             f"baseline skipped: it was counted with {baseline['compiler']}, this is {compiler} "
@@ -189,8 +177,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--detail", nargs="?", const=DETAIL_DEFAULT, metavar="PATTERN",
         help="instead, each window by function, of the configurations whose name matches "
         f"(default {DETAIL_DEFAULT!r})")
-    add("--json", action="store_true", help="print the guest's JSON lines too")
-    add("--baseline", type=Path, default=BASELINE, metavar="FILE", help="another baseline file")
     add("--qemu", metavar="PATH", help="emulator, as for run.py")
     return parser
 
@@ -205,8 +191,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     compiler, rows = measure(options.qemu)
     print_table(rows)
-    if options.json:
-        print(*map(json.dumps, rows), sep="\n")
     complaints = [f"{name_of(row)}: contaminated: the smallest window is not the median one"
                   for row in rows if contaminated(row)]
     if compiler == LIMIT_COMPILER:
@@ -214,10 +198,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures = figures_of(rows)
     if options.update and not any("contaminated" in complaint for complaint in complaints):
         text = json.dumps({"compiler": compiler, "figures": figures}, indent=2)
-        options.baseline.write_text(text + "\n", encoding="utf-8")
+        BASELINE.write_text(text + "\n", encoding="utf-8")
         print(f"baseline written: {len(figures)} configurations, {compiler}")
     elif not options.update:
-        complaints += check_baseline(figures, compiler, options.baseline)
+        complaints += check_baseline(figures, compiler)
     for complaint in complaints:
         print(f"instructions.py: {complaint}", file=sys.stderr)
     return 1 if complaints else 0

@@ -10,6 +10,7 @@ from measure.option_values import (listed, parse_block, parse_number, parse_rate
                                    parse_word)
 from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, OPEN_DEPTH, PRESETS, PROCESSES,
                           WORKLOADS, Plan, Sweep, runnable)
+from qemu.backing import BACKING_HELP
 from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT, UsageError
 
 DESCRIPTION = "Measure polling, interrupts and hybrid mode on QEMU, interleaved and repeated."
@@ -64,11 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         f"{OPEN_DEPTH} unless --iodepth is given")
     add("--rate-process", "--rate_process", choices=PROCESSES,
         help=f"how arrivals are spread in time (default {PROCESSES[0]}; with --rate-iops)")
-    add("--backing", default="null", metavar="WHERE",
-        help="null[:SIZE], ram:SIZE, tmpfs:SIZE (a file in /dev/shm), disk:SIZE (a file in build/, "
-        "cache=none), or FILE: an image, which is written to; the last three accept "
-        ",cache=none|writeback and ,aio=threads|native|io_uring; FILE accepts "
-        ",format=raw|qcow2|... (default null)")
+    add("--backing", default="null", metavar="WHERE", help=BACKING_HELP)
     add("--repetitions", type=int, metavar="N",
         help="measured windows per point, over all boots")
     add("--boots", type=int, metavar="N", help="boots that share the repetitions")

@@ -24,20 +24,6 @@ class Workload(NamedTuple):
 Saturation = dict[Workload, float]  # in IOPS
 
 
-def sweeps_to_measure(sweeps: Iterable[Sweep]) -> list[Sweep]:
-    """Closed, polled and on one hart, for the sweeps that have a load in per cent."""
-    found = {}
-    for sweep in sweeps:
-        if any(rate.percent for rate in sweep.rate):
-            closed = Sweep(
-                iodepth=sweep.iodepth, batch=sweep.batch, completion=("poll",), bs=sweep.bs,
-                rw=sweep.rw,
-                delivery=("msix",) if sweep.delivery == ("msix",) else ("per-hart",))
-            # One machine is enough: the backing of each is the same.
-            found.setdefault(dataclasses.replace(closed, delivery=()), closed)
-    return list(found.values())
-
-
 def as_json(saturation: Saturation) -> list[dict]:
     """The form that results.json holds."""
     return [{**of._asdict(), "iops": round(iops, 1)} for of, iops in saturation.items()]
@@ -56,9 +42,15 @@ def lines(saturation: Saturation) -> Iterator[str]:
 
 
 def plans(sweeps: Iterable[Sweep]) -> list[Plan]:
-    """What is run to find the saturations."""
-    closed = sweeps_to_measure(sweeps)
-    return [Plan((sweep,), BOOTS, BOOTS, RUNTIME_MS, RAMP_MS) for sweep in closed]
+    """What finds the saturations of loads in per cent: closed, polled and on one hart."""
+    found: dict[Sweep, Sweep] = {}
+    for sweep in sweeps:
+        if any(rate.percent for rate in sweep.rate):
+            delivery = "msix" if sweep.delivery == ("msix",) else "per-hart"
+            closed = Sweep(sweep.iodepth, sweep.batch, ("poll",), sweep.bs, sweep.rw)
+            # One machine is enough: the backing of each is the same.
+            found.setdefault(closed, dataclasses.replace(closed, delivery=(delivery,)))
+    return [Plan((sweep,), BOOTS, BOOTS, RUNTIME_MS, RAMP_MS) for sweep in found.values()]
 
 
 def measure_saturation(target: Target, sweeps: Iterable[Sweep]) -> Saturation:

@@ -38,6 +38,12 @@ OPTIONS = {
     "format": ("raw", *WRITABLE),
 }
 SIZED = ("null", "ram", "tmpfs", "disk")
+BACKING_HELP = (
+    "null[:SIZE]: no data, writes are dropped (default null:1g); ram:SIZE: host memory; "
+    "tmpfs:SIZE: a file in /dev/shm; disk:SIZE: a file in build/, past the page cache; these are "
+    "removed at the end; FILE: an image, which is written to. The last three accept "
+    ",cache=none|writeback and ,aio=threads|native|io_uring (native needs cache=none). FILE must "
+    "be raw, unless ,format= names its format (qcow2, vmdk, ...); ,format=raw forces raw")
 
 
 def filesystem(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
@@ -267,8 +273,3 @@ def parse_backing(text: str) -> Backing:
     if aio == "native" and not direct:
         raise UsageError("--backing: aio=native needs cache=none (add it, or use aio=threads)")
     return Backing(kind, place, aio, direct, given.get("format", ""))
-
-
-def backing_name(text: str) -> str:
-    """The name of what --backing says, for a result: `null`, `ram:64m`, `file:...`, no path."""
-    return parse_backing(text).name()

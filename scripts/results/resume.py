@@ -18,6 +18,7 @@ from measure import environment
 from measure.plan import Plan, Rate, Sweep, host_cores
 from measure.saturation import Saturation, as_json, from_json
 from measure.windows import GuestFailed, Target, Window, boot_machine
+from qemu.backing import parse_backing
 from qemu.machine import UsageError, find_app, find_qemu
 from results import result_file
 
@@ -40,7 +41,6 @@ class Resumed:
     """A run that was ended early."""
 
     plan: Plan
-    target: Target
     saturation: Saturation
     windows: list[Window]  # of complete boots
     environment: dict  # of its beginning
@@ -129,10 +129,9 @@ def _sweep(data: dict) -> Sweep:
 
 
 def _plan(data: dict) -> Plan:
-    names = [field.name for field in dataclasses.fields(Plan)]
+    names = [each.name for each in dataclasses.fields(Plan)]
     fields = {name: data[name] for name in names if name in data}  # newer ones have defaults
-    fields["sweeps"] = tuple(_sweep(each) for each in data["sweeps"])
-    fields["dropped"] = tuple(data["dropped"])
+    fields |= {"sweeps": tuple(map(_sweep, data["sweeps"])), "dropped": tuple(data["dropped"])}
     return Plan(**fields)
 
 
@@ -149,7 +148,7 @@ def _resumed(result: dict, target: Target, folder: Path, build: Build) -> Resume
     plan = _plan(result["plan"])
     header = result["environment"]
     before = {**result["plan"]["host"], "backing": header["backing"]}
-    now = {**host_of(plan, target), "backing": environment.backing_name(target.backing)}
+    now = {**host_of(plan, target), "backing": parse_backing(target.backing).name()}
     for name, hint in HINTS.items():
         if before.get(name) != now[name]:
             raise UsageError(
@@ -161,7 +160,7 @@ def _resumed(result: dict, target: Target, folder: Path, build: Build) -> Resume
     # Reads all that the rest of the run reads at its end.
     build(windows, header, {}, True, as_json(saturation))
     plan.describe()
-    return Resumed(plan, target, saturation, windows, header)
+    return Resumed(plan, saturation, windows, header)
 
 
 def load(folder: Path, target: Target, build: Build) -> Resumed:

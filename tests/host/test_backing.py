@@ -84,10 +84,10 @@ class Parsing(ScriptTest):
                 ("/x/d.img,format=raw", "file:d.img on tmpfs, aio=threads"),
                 ("/x/d.img,format=qed", "file:d.img on tmpfs, format=qed, aio=threads"),
             ):
-                self.assertEqual(backing.backing_name(text), name)
+                self.assertEqual(parse_backing(text).name(), name)
         with mock.patch.object(backing, "filesystem", lambda path: "ext4"):
             name = "file:of 64m on ext4 (disk), cache=none, aio=threads"
-            self.assertEqual(backing.backing_name("disk:64m"), name)
+            self.assertEqual(parse_backing("disk:64m").name(), name)
 
 
 class Refusals(ScriptTest):

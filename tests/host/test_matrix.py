@@ -152,10 +152,11 @@ class Matrix(ScriptTest):
     def test_saturation_is_measured_closed_polled_and_on_one_hart(self) -> None:
         sweep = plans.Sweep((8,), harts=(1, 4), delivery=plans.DELIVERIES, rate=(rate_of(10),))
         sweeps, _ = plans.runnable([sweep], 2)
-        (found,) = saturation.sweeps_to_measure(sweeps)
+        (plan,) = saturation.plans(sweeps)
+        (found,) = plan.sweeps
         self.assertEqual((found.completion, found.harts, found.rate, found.delivery),
                          (("poll",), (1,), (plans.CLOSED,), ("per-hart",)))
-        self.assertEqual(saturation.sweeps_to_measure([plans.Sweep()]), [])
+        self.assertEqual(saturation.plans([plans.Sweep()]), [])
 
     def test_raw_has_no_mixed_workload(self) -> None:
         mixes = plans.Sweep(rw=("read", "randrw", "rw"), bs=(512, 1 << 20))
