@@ -26,9 +26,10 @@ from analysis import summary, two_results
 from cli import command
 from cli.signals import heed_signals
 from measure import environment
+from measure.option_values import parse_number
 from measure.plan import Plan, Sweep, runnable
 from measure.windows import Target, Window, run_boot
-from qemu.machine import ROOT, UsageError, find_app
+from qemu.machine import ROOT, find_app
 from results import result_file
 
 STATUS_OK, STATUS_FAILED = 0, 1
@@ -199,10 +200,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--seed", type=int, default=1, metavar="N",
         help="seed that chooses the slowed points (default 1)")
-    add("--boots", type=int, default=BOOTS, metavar="N",
-        help=f"boots of each side (default {BOOTS})")
-    add("--slow", type=int, default=SLOW_PERCENT, metavar="PCT",
-        help=f"share of the time that S is stopped (default {SLOW_PERCENT})")
+    add("--boots", type=lambda text: parse_number(text, "--boots", 6, 100), default=BOOTS,
+        metavar="N", help=f"boots of each side (default {BOOTS})")
+    add("--slow", type=lambda text: parse_number(text, "--slow", 1, 90), default=SLOW_PERCENT,
+        metavar="PCT", help=f"share of the time that S is stopped (default {SLOW_PERCENT})")
     add("--other", metavar="ELF", help="another build of the bench program, for B")
     add("--out", type=Path, default=ROOT / "results" / "aa", metavar="DIR",
         help="where the results go (default results/aa)")
@@ -210,10 +211,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     target = Target("null", options.qemu)
     other = options.other or target.app
-    if not 6 <= options.boots <= 100:
-        raise UsageError(f"--boots: {options.boots} is out of range (6 to 100)")
-    if not 1 <= options.slow <= 90:
-        raise UsageError(f"--slow: {options.slow} is out of range (1 to 90)")
     find_app(target.app)
     find_app(other)
     sweeps, _ = runnable(SWEEPS)

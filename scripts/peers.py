@@ -24,8 +24,9 @@ from linux import boot as linux_boot, image as linux_image, results, tables
 from linux.image import say
 from linux.plan import BS, DEFAULT, ENGINES, QUICK, RW, PeerPlan, job_files
 from measure import environment
+from measure.option_values import parse_number
 from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
-from qemu.machine import ROOT, Machine, UsageError, find_app
+from qemu.machine import ROOT, Machine, find_app
 from results import result_file
 
 STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
@@ -42,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="3 pairs of short windows: a look, no verdict")
-    add("--boots", type=int, metavar="N",
+    add("--boots", type=lambda text: parse_number(text, "--boots", 1, BOOTS_MAX), metavar="N",
         help=f"boot pairs, 1 to {BOOTS_MAX} (default {DEFAULT.boots}: 95 %% needs 6)")
     add("--backing", default="null", metavar="WHERE",
         help="null[:SIZE], ram:SIZE or a raw image (default null); the same for both")
@@ -58,11 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
 def make_plan(options: argparse.Namespace) -> PeerPlan:
     """The plan that the command line describes."""
     plan = QUICK if options.quick else DEFAULT
-    if options.boots is None:
-        return plan
-    if not 1 <= options.boots <= BOOTS_MAX:
-        raise UsageError(f"--boots: {options.boots} is out of range (1 to {BOOTS_MAX})")
-    return dataclasses.replace(plan, boots=options.boots)
+    return dataclasses.replace(plan, boots=options.boots or plan.boots)
 
 
 class Run:

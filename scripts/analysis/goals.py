@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from analysis.comparisons import depths_text, factor_text
+from analysis.comparisons import depths_text, factor_text, paired
 from analysis.intervals import VERDICTS, Estimate, ratio_of
 from analysis.series import MAIN, MODE_NAMES, all_series, offered_text, open_jobs, place
 from analysis.series import share_of_saturation
@@ -14,8 +14,11 @@ from measure.environment import has_device_core
 from measure.modes import WAITING
 from results.result_file import FAULTS
 
-RAW_GOALS = ((1, 1, 0.95), (32, 1 << 30, 0.90))  # least depth, greatest, polling over the raw ring
-HYBRID_GOAL = 0.95  # of polling and of interrupts
+DEEPEST = 1 << 30
+GOALS = (  # mode, other mode, first and last depth, least ratio
+    ("poll", "raw", 1, 1, 0.95), ("poll", "raw", 32, DEEPEST, 0.90),
+    ("hybrid", "poll", 1, DEEPEST, 0.95), ("hybrid", "irq", 1, DEEPEST, 0.95),
+)
 IDLE_GOAL = 0.8  # of what interrupts leave idle
 IDLE_SHARE_MAX = 0.105  # of saturation: the load that the goal is for, 10 % and its rounding
 MESSAGES_SAFE = (9, 2)  # a QEMU before it can lose a message to an IMSIC under load
@@ -76,25 +79,17 @@ def _misses(found: list[Goal]) -> Iterator[str]:
                f"{where}")
 
 
-def _goals_of(mode: str, depth: int) -> list[tuple[str, float]]:
-    """What a mode is measured against at a depth: (mode, least ratio)."""
-    if mode == "hybrid":
-        return [("poll", HYBRID_GOAL), ("irq", HYBRID_GOAL)]
-    return [("raw", least) for low, high, least in RAW_GOALS if low <= depth <= high]
-
-
 def _closed(result: dict) -> Iterator[Goal]:
-    """Polling against the raw ring, hybrid against both of the modes it is made of."""
+    """One mode against another, where a core of the host is left to the device."""
     cores = result["environment"].get("host_cores")
-    for mode in ("poll", "hybrid"):
-        for series, modes in all_series(result).items():
-            if (series.rw, series.bs) != MAIN or not has_device_core(series.harts, cores):
-                continue
-            for depth, job in modes.get(mode, {}).items():
-                for other, least in _goals_of(mode, depth):
-                    if ratio := ratio_of(job, f"ratio_to_{other}"):
-                        kind = f"{MODE_NAMES[mode]} over {MODE_NAMES[other]}"
-                        yield Goal(kind, least, ratio, series.way(), depth)
+    found = {series: modes for series, modes in all_series(result).items()
+             if (series.rw, series.bs) == MAIN and has_device_core(series.harts, cores)}
+    for mode, other, low, high, least in GOALS:
+        for series, modes in found.items():
+            for depth, ratio in paired(modes, mode, other).items():
+                if low <= depth <= high:
+                    kind = f"{MODE_NAMES[mode]} over {MODE_NAMES[other]}"
+                    yield Goal(kind, least, ratio, series.way(), depth)
 
 
 def _open(result: dict) -> Iterator[Goal]:

@@ -47,11 +47,7 @@ def machine_for(ours: Machine, kernel: Path, initrd: Path, timeout_s: float) -> 
 
 def without_folders(argv: Sequence[str]) -> list[str]:
     """QEMU's command line for a result: files by their names, not where this machine has them."""
-    words = [re.sub(r'("filename": ")[^"]*/', r"\1", word) for word in argv]
-    for index, before in enumerate(["", *words[:-1]]):
-        if index == 0 or before in ("-kernel", "-initrd", "-dtb"):
-            words[index] = Path(words[index]).name
-    return words
+    return [re.sub(r'(^|")/([^"/]*/)*', r"\1", word) for word in argv]
 
 
 def write_tree(machine: Machine, path: Path) -> None:

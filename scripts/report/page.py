@@ -27,18 +27,14 @@ PAGES.globals |= {"answer": answer, "goals": goals, "noise": host_noise, "points
                   "header": header, "about": PICTURES}
 
 
-def _pictures(folder: Path) -> dict[str, str]:
-    """Those that were drawn into the folder, as base64."""
-    paths = {name: folder / f"{name}.png" for name in PICTURES}
-    return {name: base64.b64encode(path.read_bytes()).decode()
-            for name, path in paths.items() if path.exists()}
-
-
 def render(name: str, result: dict, peers: dict, folder: Path | None = None) -> str:
     """report.html or answer.md; `peers` is peers.json or empty, pictures come from `folder`."""
     rows = peers.get("comparisons", [])
+    drawn = {each: folder / f"{each}.png" for each in PICTURES} if folder else {}
     return PAGES.get_template(f"{name}.j2").render(
-        result=result, peers=peers, pictures=_pictures(folder) if folder else {},
+        result=result, peers=peers,
+        pictures={each: base64.b64encode(path.read_bytes()).decode()
+                  for each, path in drawn.items() if path.exists()},
         workload=next(iter(all_series(result)), "no closed loop was measured"),
         main=tables.of_main_series(result),
         comparisons=answer.Table(linux_tables.HEAD, [linux_tables.cells(row) for row in rows]),
