@@ -24,8 +24,7 @@ def parse_size(text: str, what: str) -> int:
     match = re.fullmatch(r"([0-9]{1,18})([kmgt]?)i?b?", text.strip().lower())
     if not match:
         raise UsageError(
-            f"{what}: '{text}' is not a size (a whole number, then k, m, g or t; such as 64m)"
-        )
+            f"{what}: '{text}' is not a size (a whole number, then k, m, g or t; such as 64m)")
     size = int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[match[2]]
     if not 0 < size <= DISK_SIZE_MAX_BYTES:
         raise UsageError(f"{what}: {text} is out of range (1 byte to {DISK_SIZE_MAX_BYTES >> 40}t)")

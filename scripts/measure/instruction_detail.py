@@ -35,6 +35,7 @@ UNDONE = re.compile(r"Stopped execution|cpu_io_recompile")
 REST = "(firmware, not logged)"
 
 Symbols = Sequence[tuple[int, str]]  # labels of code by address, in order
+Measure = Callable[[dict[str, Any], str | None], tuple[str, list[dict[str, Any]]]]
 
 
 class Detail(NamedTuple):
@@ -136,12 +137,8 @@ def trace_arguments(version: str, symbols: Symbols, log: Path) -> list[str]:
     return [*one, "-d", "exec,nochain", "-dfilter", ranges, "-D", str(log)]
 
 
-def trace_machine(
-    fields: dict[str, Any],
-    qemu: str | None,
-    measure: Callable[[dict[str, Any], str | None], tuple[str, list[dict[str, Any]]]],
-    parts: Sequence[str],
-) -> list[Detail]:
+def trace_machine(fields: dict[str, Any], qemu: str | None, measure: Measure,
+                  parts: Sequence[str]) -> list[Detail]:
     """One machine's configurations in detail. `measure` boots it and gives its rows."""
     symbols = read_symbols(subprocess.check_output([f"{CROSS}nm", ELF], text=True))
     edges = read_edges(subprocess.check_output([f"{CROSS}objdump", "-d", ELF], text=True))

@@ -161,9 +161,8 @@ def host_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def runnable(
-    sweeps: Iterable[Sweep], cores: int | None = None
-) -> tuple[tuple[Sweep, ...], tuple[str, ...]]:
+def runnable(sweeps: Iterable[Sweep],
+             cores: int | None = None) -> tuple[tuple[Sweep, ...], tuple[str, ...]]:
     """Sweeps of one machine each, and what was left out: one hart count, delivery and rate, no
     batch above its depth. UsageError if nothing is left.
 

@@ -216,9 +216,8 @@ class Guest:
         return STATUS_OK, ""
 
 
-def run_guest(
-    machine: Machine, on_line: Callable[[Line], None] | None = None, by_line: bool = False
-) -> Result:
+def run_guest(machine: Machine, on_line: Callable[[Line], None] = lambda line: None,
+              by_line: bool = False) -> Result:
     """Boot, pass each console line to `on_line`, wait for the end. Leaves nothing behind.
 
     `by_line`: the time begins anew with each line, so that a slow host is no time-out.
@@ -227,6 +226,5 @@ def run_guest(
         for line in guest.lines():
             if by_line:
                 guest.begin_time()
-            if on_line:
-                on_line(line)
+            on_line(line)
         return guest.finish()

@@ -71,12 +71,8 @@ def core_ticks(proc: Path = Path("/proc")) -> tuple[int, int]:
     return (ticks[-1], sum(ticks)) if name == "cpu" and len(ticks) == CORE_COLUMNS else (0, 0)
 
 
-def sample(
-    pid: int,
-    time_ns: int,
-    proc: Path = Path("/proc"),
-    clock: Callable[[int], int] = process_ns,
-) -> Spent | None:
+def sample(pid: int, time_ns: int, proc: Path = Path("/proc"),
+           clock: Callable[[int], int] = process_ns) -> Spent | None:
     """What each class has spent so far; None if the process cannot be read."""
     ran, waited = dict.fromkeys(CLASSES, 0), dict.fromkeys(CLASSES, 0)
     workers = set()
