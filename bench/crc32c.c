@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * See crc32c.h. Half a byte at a time: its table can be read at a glance, and nothing here is
- * measured.
+ * See crc32c.h. It computes half a byte at a time: the table is short, and speed does not matter.
  */
 #include "crc32c.h"
 

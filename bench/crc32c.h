@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Goes on from `crc`, which is 0 at the first piece; pieces give what the whole gives. */
+/* The CRC of data after `crc`, that of the data before it; 0 at the start. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t size_bytes);
 
 #endif

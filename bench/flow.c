@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * See flow.h: what is rare, or called through a pointer.
+ * See flow.h: functions that are rare, or called through a pointer.
  */
 #include "flow.h"
 
@@ -37,7 +37,7 @@ void flow_post_failed(struct worker *worker, enum nvme_error error)
     }
 }
 
-/* Reaps until there is enough; looks at the clock now and then. */
+/* Reaps until there is enough; reads the clock now and then. */
 static void wait_polling(struct worker *worker)
 {
     uint32_t polls = 0;
@@ -52,7 +52,7 @@ static void wait_polling(struct worker *worker)
     }
 }
 
-/* Sleeps until there is enough; the reaps run in the trap. Off between the look and the sleep. */
+/* Sleeps until there is enough; the trap reaps. Interrupts are off from look to sleep. */
 static void wait_sleeping(struct worker *worker)
 {
     uint64_t irq = irq_save();
@@ -63,7 +63,7 @@ static void wait_sleeping(struct worker *worker)
     irq_restore(irq);
 }
 
-/* The bench is its own device: completions come at once. The watchdog has nothing to look for. */
+/* The bench is its own device: completions come at once, and no watchdog is needed. */
 static void wait_answering(struct worker *worker)
 {
     while (!flow_is_enough(worker)) {

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
- * What both loops over the engine are made of: a request's way into the queue in a group, and back
- * from its callback. Inline: the loops are measured with it.
+ * The steps of both loops over the engine: post a group of requests, collect what the callbacks
+ * have ended. Inline, because the loops are measured with them.
  */
 #ifndef HARTQ_BENCH_FLOW_H
 #define HARTQ_BENCH_FLOW_H
 
 #include "worker.h"
 
-/* The callback of every request: only notes that it has ended. `arg` is the request. */
+/* The callback of every request: puts it on the finished list. `arg` is the request. */
 void flow_done(void *arg, struct nvme_result result);
 
-/* The requests of a group that were not posted are free again. */
+/* Frees the requests of a group that were not posted. */
 void flow_put_back(struct worker *worker, uint32_t posted, uint32_t count);
 
-/* A post that failed. Nothing is lost if the queue's places come free again. */
+/* Handles a post that failed. A full queue is no error: its slots become free again. */
 void flow_post_failed(struct worker *worker, enum nvme_error error);
 
-/* The next free request becomes the group's command number `index`. */
+/* Makes the next free request command number `index` of the group. */
 static inline void flow_fill(struct worker *worker, uint32_t index, uint64_t start_ticks)
 {
     struct nvme_io *io = &worker->loop.ios[index];
@@ -34,8 +34,8 @@ static inline void flow_fill(struct worker *worker, uint32_t index, uint64_t sta
 }
 
 /*
- * Posts the group and rings; returns how many went. Not all of it: the parts of split requests have
- * taken the queue's places, and completions have to come first.
+ * Posts the group and rings; returns how many were posted. If not all, the parts of split requests
+ * fill the queue, and completions must come first.
  */
 static inline uint32_t flow_send(struct worker *worker, uint32_t count)
 {
@@ -52,10 +52,10 @@ static inline uint32_t flow_send(struct worker *worker, uint32_t count)
     return posted;
 }
 
-/* Takes what the callbacks have noted, and a stamp: latencies, and the requests are free again. */
+/* Takes the finished list: records latencies and frees the requests. */
 static inline uint32_t flow_take(struct worker *worker)
 {
-    /* One instruction, which a trap of this hart cannot split. */
+    /* One instruction, which no trap of this hart can interrupt. */
     struct request *first = __atomic_exchange_n(&worker->loop.finished, NULL, __ATOMIC_RELAXED);
     struct request *last = NULL;
     struct latency *latency = worker->window.latency;
@@ -76,7 +76,7 @@ static inline uint32_t flow_take(struct worker *worker)
     return count;
 }
 
-/* True if there is enough to collect. Parts of split requests are counted: then a little early. */
+/* True if there is enough to collect. Parts of split requests count, so it may be early. */
 static inline bool flow_is_enough(const struct worker *worker)
 {
     if (worker->loop.finished == NULL) {
@@ -92,10 +92,10 @@ static inline bool flow_is_enough(const struct worker *worker)
 /* Waits for complete_min completions. */
 typedef void flow_wait_function(struct worker *worker);
 
-/* How the point waits: polling, asleep in the engine's modes, or as the device of loopback. */
+/* The point's wait: it polls, sleeps in the engine's modes, or acts as the device of loopback. */
 flow_wait_function *flow_wait_of(const struct worker *worker);
 
-/* Waits that way. */
+/* Waits as the point does. */
 void flow_wait(struct worker *worker);
 
 #endif

@@ -2,10 +2,10 @@
 /*
  * Latency histograms with fio's buckets: 64 per power of two, 29 powers, error at most 0.78 %.
  *
- * Two forms. While measuring, a latency counts ticks of the clock one by one, which costs a few
- * instructions and no division; long ones, which are rare, go to fio's buckets at once. Afterwards
- * the harts' latencies are merged into one histogram in nanoseconds. The last bucket takes whatever
- * lies above the end too, as fio's does; how many those are is counted beside it.
+ * There are two forms. A measurement counts each latency by its clock ticks, which costs a few
+ * instructions and no division. Rare long ones go to fio's buckets at once. Afterwards the harts'
+ * latencies are merged into one histogram in nanoseconds. As with fio the last bucket also takes
+ * latencies above its end; `beyond` counts them.
  */
 #ifndef HARTQ_BENCH_HISTOGRAM_H
 #define HARTQ_BENCH_HISTOGRAM_H
@@ -19,12 +19,12 @@ enum {
     LATENCY_TICKS = 8192, /* counted one by one: 0.8 ms at 10 MHz */
 };
 
-/* No bucket holds this or more: 17.2 s. */
+/* The end of the last bucket: 17.2 s. */
 #define HISTOGRAM_END_NS (UINT64_C(1) << (HISTOGRAM_BITS + HISTOGRAM_GROUPS - 1))
 
-/* What one hart measures of one direction. Written by that hart only. */
+/* The latencies of one hart in one direction. Only that hart writes them. */
 struct latency {
-    uint64_t ticks[LATENCY_TICKS];      /* how often each latency of so many ticks was seen */
+    uint64_t ticks[LATENCY_TICKS];      /* how often a latency of so many ticks occurred */
     uint64_t longer[HISTOGRAM_BUCKETS]; /* the longer ones, by bucket */
     uint64_t beyond;                    /* of these, at HISTOGRAM_END_NS or above */
     uint64_t longer_sum_ns;
@@ -36,7 +36,7 @@ struct latency {
 struct histogram {
     uint64_t bins[HISTOGRAM_BUCKETS];
     uint64_t count;
-    uint64_t beyond; /* of these, in the last bucket for want of another */
+    uint64_t beyond; /* of these, above the end of the last bucket */
     uint64_t sum_ns;
     uint64_t min_ns; /* 0 while count is 0 */
     uint64_t max_ns;
@@ -55,10 +55,10 @@ static inline void latency_add(struct latency *latency, uint64_t ticks)
     }
 }
 
-/* Adds what a hart has measured. */
+/* Adds the latencies of a hart. */
 void histogram_merge(struct histogram *histogram, const struct latency *latency);
 
-/* fio's bucket of a value; the value in a bucket's middle, which names it in fio's JSON. */
+/* fio's bucket of a value, and the middle of a bucket, which is its name in fio's JSON. */
 uint32_t histogram_bucket(uint64_t ns);
 uint64_t histogram_bucket_ns(uint32_t bucket);
 

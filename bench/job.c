@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * See job.h. A list is a string of the run's table; each of its values is parsed by the table of
- * one value, so that ranges, words and error texts are written once.
+ * See job.h. In the run's table a list is a string. The table of one value parses each of its
+ * values, so that ranges, words and error texts exist once.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -84,7 +84,7 @@ static const struct option run_options[] = {
     OPTION_UNSIGNED("repetitions", struct job, repetitions, 1, 1000, "how often all is measured"),
     OPTION_TIME("timeout", struct job, timeout_ns, NS_PER_SECOND, NS_PER_HOUR,
                 "deadline of a command"),
-    OPTION_STRING("controller", struct job, controller, 7, "its PCI address: 00:02.0"),
+    OPTION_STRING("controller", struct job, controller, 7, "PCI address: 00:02.0"),
     OPTION_STRING("serial", struct job, serial, 20, "serial number of the controllers"),
     OPTION_FLAG("help", struct job, help, "1 prints this"),
 };
@@ -198,7 +198,7 @@ static bool parse_list(const char *key, const char *text, struct list *list)
     return true;
 }
 
-/* True if the point can be: a batch above the depth is none, nor is the same point again. */
+/* True if the point is valid and new: its batch is at most the depth. */
 static bool is_new_point(const struct job *job, const struct job_point *point)
 {
     if (point->batch > point->iodepth) {

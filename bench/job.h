@@ -19,7 +19,7 @@ enum {
     JOB_NAME_BYTES = 64,
 };
 
-/* What is done. */
+/* The direction and the order of the requests. */
 enum job_rw {
     JOB_READ,
     JOB_WRITE,
@@ -38,7 +38,7 @@ enum job_completion {
     JOB_LOOPBACK, /* the engine alone, without the device: see loopback.h */
 };
 
-/* When the requests of the open loop are meant to start. */
+/* The arrival process of the open loop. */
 enum job_process {
     JOB_LINEAR,
     JOB_POISSON,
@@ -50,25 +50,25 @@ struct job_point {
     enum job_completion completion;
     uint32_t bs; /* bytes */
     uint32_t iodepth;
-    uint32_t batch; /* iodepth_batch_submit: most requests behind one doorbell, 1 .. iodepth */
+    uint32_t batch; /* iodepth_batch_submit: most requests per doorbell, 1 .. iodepth */
     uint32_t numjobs;
     uint32_t rate_iops; /* of each hart; 0: the closed loop */
     enum job_process process;
-    bool skipped; /* the machine cannot do it: said once */
+    bool skipped; /* the machine cannot do it; a message was printed once */
 };
 
 /* A run of the program. */
 struct job {
     struct job_point points[JOB_POINTS_MAX];
     uint32_t point_count;
-    uint32_t mode_count;          /* points that differ by completion only, one after the other */
-    const char *lists[JOB_LISTS]; /* as they were typed */
+    uint32_t mode_count;          /* neighbouring points that differ only in completion */
+    const char *lists[JOB_LISTS]; /* the text of each option */
     uint64_t runtime_ns;          /* of the measured window */
     uint64_t ramp_ns;             /* before it */
     uint64_t number_ios;          /* ends a hart's window early; 0: never */
     uint64_t size;                /* bytes of the namespace in use, from offset; 0: the rest */
     uint64_t offset;              /* bytes */
-    uint64_t randseed;            /* of hart 0; the others' follow from it */
+    uint64_t randseed;            /* of hart 0; the other seeds derive from it */
     uint64_t rwmixread;           /* per cent of reads in a mix */
     uint64_t complete_min;        /* completions to wait for before posting again */
     uint64_t complete_max;        /* most completions of one reap; 0: all */
@@ -82,8 +82,8 @@ struct job {
 };
 
 /*
- * Reads the options and builds the points, completion innermost. Prints what is wrong and returns
- * false. With help or help=1 prints the options, sets job->help and builds nothing.
+ * Reads the options and builds the points, completion innermost. On an error it prints a message
+ * and returns false. With help or help=1 it prints the options, sets job->help and builds nothing.
  */
 bool job_parse(struct job *job, int argc, char *const argv[]);
 
@@ -98,7 +98,7 @@ const char *job_rw_word(enum job_rw rw);
 const char *job_completion_word(enum job_completion completion);
 const char *job_process_word(enum job_process process);
 
-/* The mode of the engine's queues that a way to find completions needs. */
+/* The engine's queue mode for a completion mode of the bench. */
 enum nvme_mode job_queue_mode(enum job_completion completion);
 
 /* A name such as randread-4k-qd32-b1-poll; several harts add their number, the open loop its

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the options of a job must not be beside each other.
+ * Checks combinations of a job's options.
  */
 #include <stdio.h>
 
@@ -17,7 +17,7 @@ static bool is_mix(unsigned rw_word)
     return rw_word == JOB_READWRITE || rw_word >= JOB_RANDRW;
 }
 
-/* The references have no rate: what they say is how fast it goes at most. */
+/* The reference modes measure the highest speed, so they have no rate. */
 static bool check_reference_rates(const struct job *job, const struct list *rates)
 {
     for (uint32_t i = 0; i < rates->count; i++) {
@@ -31,7 +31,7 @@ static bool check_reference_rates(const struct job *job, const struct list *rate
     return true;
 }
 
-/* A mix that chance would make is not for the bare device. */
+/* The raw ring cannot mix directions at random: its commands are prepared. */
 static bool check_raw(const struct job *job, const struct list lists[JOB_LISTS])
 {
     const struct list *rw = &lists[0];
@@ -46,7 +46,7 @@ static bool check_raw(const struct job *job, const struct list lists[JOB_LISTS])
     return true;
 }
 
-/* A window in which nothing is meant to start, and gaps that nothing has. */
+/* A rate must give a start in the window; a rate process needs a rate. */
 static bool check_rates(const struct job *job, const struct list *rates)
 {
     bool open_loop = false;
@@ -69,7 +69,7 @@ static bool check_rates(const struct job *job, const struct list *rates)
     return true;
 }
 
-/* Stamps need the data, and the engine; a rate says nothing where each block is computed. */
+/* Stamps need the data and the engine. A rate is meaningless while each block is computed. */
 static bool check_verify(const struct job *job, const struct list lists[JOB_LISTS], bool reference)
 {
     const char *word = job_verify_word(job->verify);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Between job.c and job_check.c, one module: the lists as they were parsed.
+ * Shared by job.c and job_check.c: the parsed lists.
  */
 #ifndef HARTQ_BENCH_JOB_INTERNAL_H
 #define HARTQ_BENCH_JOB_INTERNAL_H
@@ -26,10 +26,10 @@ struct list {
     uint32_t count;
 };
 
-/* Prints what is wrong with an option, and returns false. */
+/* Prints the error of an option, and returns false. */
 bool job_refuse(const char *key, const char *text, const char *why);
 
-/* What the values of the lists must not be beside each other. Prints it. */
+/* Checks combinations of the lists' values; prints the first that is not allowed. */
 bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS]);
 
 /* The word of verify=. */

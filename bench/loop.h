@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a loop over the engine keeps: its requests, where it reads and writes, how it posts and
- * waits. The operations on it are in flow.h.
+ * The state of a loop over the engine: its requests, their places, its way to post and to wait.
+ * flow.h has the operations.
  */
 #ifndef HARTQ_BENCH_LOOP_H
 #define HARTQ_BENCH_LOOP_H
@@ -15,29 +15,29 @@
 
 struct worker;
 
-/* A request of either loop, with a buffer of its own. */
+/* A request of either loop, with its buffer. */
 struct request {
     struct worker *worker;
-    struct request *next; /* of the finished, or of the free ones */
-    uint64_t start_ticks; /* when its group was posted; open loop: when it was meant to be */
+    struct request *next; /* in the finished or the free list */
+    uint64_t start_ticks; /* when its group was posted; open loop: its due time */
     uint8_t *buffer;
     bool write;
 };
 
-/* Written by its hart. */
+/* Its hart writes it. */
 struct loop {
-    struct request *volatile finished; /* by the callbacks; in interrupt mode in the trap */
+    struct request *volatile finished; /* the callbacks add; in interrupt mode in the trap */
     struct request *free;
     uint32_t in_flight;
-    uint32_t in_flight_least; /* of the window: the fewest that a wait began with, closed loop */
-    uint32_t commands;        /* that a request is at once: parts of a split one, at most */
+    uint32_t in_flight_least; /* closed loop: the fewest at the start of a wait of the window */
+    uint32_t commands;        /* of one request at once, at most: parts of a split */
     uint32_t complete_min;
     uint32_t complete_max;
     uint64_t idle_polls;
-    uint64_t stamp_ticks; /* of the reap just done, for the next group; 0: stale */
+    uint64_t stamp_ticks; /* time of the last reap, for the next group; 0: stale */
     struct pattern pattern;
     struct request requests[JOB_IODEPTH_MAX];
-    struct nvme_io ios[JOB_IODEPTH_MAX]; /* a group on its way into the queue */
+    struct nvme_io ios[JOB_IODEPTH_MAX]; /* the group being posted */
 };
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Loopback: completions are posted in memory by the bench itself, a few instructions per
- * command, so that what is measured is the engine and the loop around it alone. The engine posts,
- * rings and reaps as ever; only its doorbells go to memory: see nvme_queue_enter_loopback().
+ * Loopback: the bench writes completions in memory itself, with a few instructions per command. So
+ * only the engine and its loop are measured. The engine posts, rings and reaps as usual; only its
+ * doorbells go to memory: see nvme_queue_enter_loopback().
  */
 #ifndef HARTQ_BENCH_LOOPBACK_H
 #define HARTQ_BENCH_LOOPBACK_H
@@ -16,10 +16,10 @@ struct loopback {
     uint32_t sq_head;
 };
 
-/* Takes the place of the device of an idle poll queue, until that is closed. */
+/* Replaces the device of an idle poll queue, until the queue is closed. */
 enum nvme_error loopback_start(struct loopback *device, struct nvme_queue *queue);
 
-/* Completes all that has been rung for, with success and in order; no data moves. */
+/* Completes all commands that were rung for, with success and in order; no data moves. */
 void loopback_complete(struct loopback *device);
 
 #endif

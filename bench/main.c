@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The bench: measures every point of a job, repetition by repetition, modes side by side.
+ * The bench: measures every point of a job, repetition by repetition, the modes in turn.
  *
- * Each point of each repetition opens the controllers anew with its mode and depth, runs on its
- * harts, closes, and prints one line of JSON. A point that the machine cannot do is skipped, said,
+ * Each point of each repetition opens the controllers with its mode and depth, runs on its harts,
+ * closes, and prints one line of JSON. A point that the machine cannot do is skipped with a message
  * and makes the exit status 1, as does any error.
  */
 #include <inttypes.h>
@@ -18,7 +18,7 @@
 
 enum { BUFFER_ALIGNMENT = 4096 };
 
-/* Everything of the program; workers are large and their number is the machine's. */
+/* The program's state. Workers are large, and their number depends on the machine. */
 static struct {
     struct job job;
     struct storage storage;
@@ -28,7 +28,7 @@ static struct {
     bool failed;
 } bench;
 
-/* Memory for the largest point, taken once. */
+/* Takes the memory for the largest point, once. */
 static bool take_memory(void)
 {
     size_t workers = 0;
@@ -64,7 +64,7 @@ static void work(void *arg, unsigned index)
     }
 }
 
-/* The point fits the namespace. Prints what does not. */
+/* Checks that the point fits the namespace, else prints an error. */
 static bool check_namespace(const struct job_point *point)
 {
     const struct nvme_namespace *ns = bench.storage.queues[0].ns;
@@ -93,15 +93,15 @@ static bool check_namespace(const struct job_point *point)
     return !job_verifies(job) || verify_fits(job, point, size >> ns->block_shift, ns->block_bytes);
 }
 
-/* Commands of all requests of a queue at once; only the last point tells how they are split. */
+/* Commands of all requests of a queue at once; the last point has shown how they are split. */
 static uint32_t commands_of(const struct job_point *point)
 {
     return point->iodepth * (bench.ns.max_blocks == 0 ? 1 : worker_commands(point, &bench.ns));
 }
 
 /*
- * Opens queues that hold every part of iodepth requests. Once more if the parts were not known:
- * their number only grows, up to NVME_SPLIT_WINDOW a request.
+ * Opens queues that have room for every part of iodepth requests. If the number of parts was not
+ * known, it opens them again: the number only grows, up to NVME_SPLIT_WINDOW a request.
  */
 static bool open_storage(const struct job_point *point)
 {
@@ -175,7 +175,7 @@ static void say_errors(const struct run *run)
     }
 }
 
-/* Everything is open: runs on all harts and reports. */
+/* Runs an open point on all harts and reports it. */
 static void run_point(uint32_t number, uint32_t repetition)
 {
     const struct job_point *point = &bench.job.points[number];

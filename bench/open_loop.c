@@ -8,7 +8,7 @@
 #include "irq.h"
 #include "timer.h"
 
-/* Posts the next group of what is due. A start whose request did not go is still to come. */
+/* Posts the next group of due requests. A request that was not posted stays due. */
 static bool post_due_group(struct worker *worker, uint64_t now_ticks)
 {
     const struct job_point *point = worker->run->point;
@@ -36,7 +36,7 @@ static bool post_due_group(struct worker *worker, uint64_t now_ticks)
 
 typedef void wait_until_function(struct worker *worker, uint64_t until_ticks);
 
-/* Reaps the queue, once at least, until there is enough or it is time. */
+/* Reaps the queue, at least once, until there is enough or the next request is due. */
 static void poll_until(struct worker *worker, uint64_t until_ticks)
 {
     uint32_t polls = 0;
@@ -51,7 +51,7 @@ static void poll_until(struct worker *worker, uint64_t until_ticks)
              (polls % WORKER_OPEN_POLLS != 0 || csr_time() < until_ticks));
 }
 
-/* Sleeps, or spins as the engine finds worth, until there is enough or it is time. */
+/* Sleeps, or spins if the engine decides so, until there is enough or the next request is due. */
 static void sleep_until(struct worker *worker, uint64_t until_ticks)
 {
     uint64_t irq = irq_save();
@@ -63,13 +63,13 @@ static void sleep_until(struct worker *worker, uint64_t until_ticks)
     irq_restore(irq);
 }
 
-/* Posts all that is due, as far as requests are free. False: completions have to come first. */
+/* Posts all due requests for which there is room. False: completions must come first. */
 static bool post_due(struct worker *worker, uint64_t now_ticks)
 {
     bool all = true;
 
     if (worker->loop.in_flight == 0) {
-        worker->window.reap_ticks = now_ticks; /* a silence before was no stall */
+        worker->window.reap_ticks = now_ticks; /* the idle time before is no stall */
     }
     while (all && worker->loop.free != NULL && worker->open_loop.pacing.next_ticks <= now_ticks) {
         all = post_due_group(worker, now_ticks);
@@ -88,13 +88,13 @@ void open_loop_run(struct worker *worker)
     pacing_start(&worker->open_loop.pacing, now_ticks, worker->index, worker->run->harts);
     while (!worker->window.stop) {
         bool can_post = post_due(worker, now_ticks);
-        /* The ends of the timeline's intervals wake nobody. */
+        /* The end of a timeline interval need not wake the hart. */
         uint64_t until_ticks = worker->window.phase == WINDOW_MEASURE ? worker->window.end_ticks
                                                                       : worker->window.event_ticks;
         uint32_t count;
 
         if (until_ticks <= now_ticks) {
-            until_ticks = now_ticks + look_ticks; /* hart 0 has not fixed the begin yet */
+            until_ticks = now_ticks + look_ticks; /* hart 0 has not set the start yet */
         }
         if (can_post && worker->open_loop.pacing.next_ticks < until_ticks) {
             until_ticks = worker->open_loop.pacing.next_ticks;

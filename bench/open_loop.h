@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The open loop over the engine on one hart: requests are posted when they are meant to start, at
- * most iodepth of them in flight.
+ * The open loop over the engine on one hart: it posts requests at their due times, with at most
+ * iodepth in flight.
  *
- * A latency counts from the intended start, also if that start found no free request. Nothing is
- * hidden by what the loop has to wait for itself.
+ * A latency counts from the due time, even if no request was free then. So a delay of the loop
+ * itself is part of the latency.
  */
 #ifndef HARTQ_BENCH_OPEN_LOOP_H
 #define HARTQ_BENCH_OPEN_LOOP_H
@@ -19,11 +19,11 @@ struct worker;
 /* Written by its hart. */
 struct open_loop {
     struct pacing pacing;
-    uint64_t late_starts; /* intended starts that found no free request */
-    bool starved;         /* at the last look nothing was free, or the queue was full */
+    uint64_t late_starts; /* due times at which no request was free */
+    bool starved;         /* no request was free, or the queue was full */
 };
 
-/* Until the worker stops. */
+/* Runs until the worker stops. */
 void open_loop_run(struct worker *worker);
 
 #endif

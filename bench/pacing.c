@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * See pacing.h. -ln of a random number: its leading zeros give the whole powers of two, and what is
- * below the first one is looked up and interpolated.
+ * See pacing.h. -ln of a random number: its leading zeros give the powers of two; a table with
+ * interpolation gives the rest.
  */
 #include "pacing.h"
 
@@ -15,7 +15,7 @@ enum {
 #define TOP_BIT (UINT64_C(1) << 63)
 #define LN_2 UINT64_C(46516320) /* all in units of 1 / PACING_ONE */
 
-/* ln(1 + i / 32). Between two of them the chord is at most 0.00013 below the curve. */
+/* ln(1 + i / 32). Between two entries the chord is at most 0.00013 below the curve. */
 static const uint32_t ln_table[(1 << TABLE_BITS) + 1] = {
     0,        2065051,  4068450,  6013770,  7904286,  9743000,  11532676, 13275861, 14974910,
     16632003, 18249163, 19828268, 21371068, 22879196, 24354175, 25797432, 27210303, 28594040,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which blocks come next, in which direction.
+ * The order of blocks and directions.
  */
 #ifndef HARTQ_BENCH_PATTERN_H
 #define HARTQ_BENCH_PATTERN_H
@@ -37,7 +37,7 @@ static inline uint64_t pattern_next_lba(struct pattern *pattern)
     return pattern->first_block + position * pattern->blocks;
 }
 
-/* The direction of the next request; to be asked before its block. */
+/* The direction of the next request; call it before the block. */
 static inline bool pattern_next_is_write(struct pattern *pattern)
 {
     return pattern->mixed ? random_next(&pattern->random) >> 32 >= pattern->read_threshold

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* Moves the state on and returns it: 64 random bits. Neither is ever 0 if the first is not. */
+/* Advances the state and returns it: 64 random bits. It is never 0 if the first is not. */
 static inline uint64_t random_next(uint64_t *state)
 {
     *state ^= *state << 13;

@@ -11,7 +11,7 @@
 
 enum { COMPLETIONS_PER_CLOCK = 64 };
 
-/* A queue's rings and what is in flight. */
+/* A queue's rings and its commands in flight. */
 struct probe {
     struct nvme_ring ring;
     uint32_t free;
@@ -19,7 +19,7 @@ struct probe {
     uint32_t unclocked; /* completions since the last look at the clock */
 };
 
-/* Takes the rings and makes the ids of the commands in them differ. */
+/* Takes the rings and gives their commands different ids. */
 static bool take_ring(struct worker *worker, struct probe *probe)
 {
     enum nvme_error error = nvme_queue_enter_raw(worker->queue->engine, &probe->ring);
@@ -37,7 +37,7 @@ static bool take_ring(struct worker *worker, struct probe *probe)
     return true;
 }
 
-/* All that is free, in groups of at most a batch, one doorbell each. */
+/* Posts all free entries, in groups of at most a batch, with one doorbell each. */
 static void post(struct worker *worker, struct probe *probe)
 {
     struct nvme_ring *ring = &probe->ring;
@@ -92,7 +92,7 @@ static uint32_t reap(struct worker *worker, struct probe *probe)
     return count;
 }
 
-/* Reaps until `wanted` completions are there. False: the device says nothing any more. */
+/* Reaps until `wanted` completions have come. False: the device no longer answers. */
 static bool wait(struct worker *worker, struct probe *probe, uint32_t wanted)
 {
     uint64_t since_ns = 0;

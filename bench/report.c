@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * See report.h. Runs on hart 0 when all harts have ended; nothing is measured any more.
+ * See report.h. Runs on hart 0 after all harts have ended and the measurement is over.
  */
 #include "report.h"
 

@@ -7,10 +7,10 @@
 
 #include "worker.h"
 
-/* The first line: the namespace, and how much is to come. */
+/* Prints the first line: the namespace, and the number of points and repetitions. */
 void report_banner(const struct storage *storage, const struct job *job);
 
-/* One result, of all harts of a run. */
+/* Prints one result, of all harts of a point. */
 void report_point(const struct run *run, const struct worker *workers, const char *delivery);
 
 #endif

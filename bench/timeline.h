@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Completions over time: how many of a window fell into each of its equal intervals.
+ * Completions over time: how many came in each of a window's equal intervals.
  *
- * A reap costs nothing: the hart counts its completions and looks at the clock anyway. Only the
- * first reap behind the end of an interval comes here. A time without completions, such as
- * that of a lost interrupt, leaves intervals with 0. Pure: no clock.
+ * It adds no cost to a reap: the hart counts completions and reads the clock anyway. Only the first
+ * reap after the end of an interval calls it. A time without completions, such as that of a lost
+ * interrupt, leaves intervals with 0. Pure: no clock.
  */
 #ifndef HARTQ_BENCH_TIMELINE_H
 #define HARTQ_BENCH_TIMELINE_H
@@ -15,9 +15,9 @@ enum { TIMELINE_INTERVALS = 50 };
 
 /* Of one hart's window. */
 struct timeline {
-    uint64_t next_ticks; /* end of the interval under way; UINT64_MAX: it is the last */
+    uint64_t next_ticks; /* end of the present interval; UINT64_MAX: it is the last */
     uint64_t step_ticks; /* length of an interval */
-    uint64_t counted;    /* completions that are in ios */
+    uint64_t counted;    /* completions counted in ios */
     uint32_t current;
     uint64_t ios[TIMELINE_INTERVALS];
 };
@@ -25,21 +25,21 @@ struct timeline {
 /* Length of the intervals of a window, in ticks: 1 or more. */
 uint64_t timeline_step(uint64_t runtime_ticks);
 
-/* Begins with the first interval at begin_ticks, which is the same for all harts of a window. */
+/* Starts the first interval at begin_ticks, which is the same for all harts of a window. */
 void timeline_start(struct timeline *timeline, uint64_t begin_ticks, uint64_t runtime_ticks);
 
 /*
- * It is now_ticks, next_ticks or later. `total` completions came before this reap since the start:
- * those that are new belong to the interval that was under way.
+ * Ends the present interval: now_ticks is next_ticks or later. `total` completions came before this
+ * reap since the start; the new ones belong to that interval.
  */
 void timeline_pass(struct timeline *timeline, uint64_t now_ticks, uint64_t total);
 
-/* The window is over after `total` completions; what came behind its end is the last interval's. */
+/* Ends the window after `total` completions; late ones count for the last interval. */
 void timeline_end(struct timeline *timeline, uint64_t total);
 
 /*
- * How many intervals the window has begun, which may have ended early; 0 before timeline_start().
- * Every completion is in one of them, whenever the window's edges were taken.
+ * The number of intervals that have begun, fewer if the window ended early; 0 before
+ * timeline_start(). They contain every completion of the window.
  */
 uint32_t timeline_intervals(const struct timeline *timeline);
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * verify=crc32c: a workload of its own, beside the measured loops. Every logical block that is
- * written carries a stamp (stamp.h); every block that is read is checked; after a point that wrote,
- * each hart reads back all that has been written in its part. Nothing here is tuned.
+ * verify=crc32c: a workload that checks data. Every block that is written has a stamp (stamp.h),
+ * and every block that is read is checked. After a point that wrote, each hart reads back all
+ * written blocks of its part. This code is not tuned for speed.
  *
- * The generation that a block must have is kept in memory, one count per logical block, over all
- * points of the run. A block that this run has not written is checked by jobs that only read, and
- * may have any, as the image of an earlier run has. A position in flight is not used by another
- * request, so each answer has one right value.
+ * Memory has the expected generation of each logical block, over all points of the run. A block
+ * that this run has not written may have any generation, for example that of an earlier run; only
+ * jobs that do not write check it. No two requests use one position at a time, so each read has one
+ * right answer.
  */
 #ifndef HARTQ_BENCH_VERIFY_H
 #define HARTQ_BENCH_VERIFY_H
@@ -20,12 +20,12 @@
 
 enum {
     VERIFY_BLOCKS_MAX = 1 << 18, /* logical blocks from offset on: 128 MiB of 512 bytes */
-    VERIFY_FAILURES_KEPT = 3,    /* of each hart, to be printed */
+    VERIFY_FAILURES_KEPT = 3,    /* of each hart, for messages */
 };
 
 struct worker;
 
-/* A block that is not as it should be. */
+/* A wrong block. */
 struct verify_failure {
     uint64_t lba;
     uint64_t generation; /* expected; 0: any */
@@ -34,7 +34,7 @@ struct verify_failure {
     enum stamp_verdict verdict;
 };
 
-/* What one hart has found, and where its requests are. Written by that hart. */
+/* The findings of one hart, and the LBAs of its requests. Only that hart writes it. */
 struct verify {
     uint64_t lbas[JOB_IODEPTH_MAX]; /* by request */
     uint64_t blocks;                /* checked */
@@ -43,18 +43,18 @@ struct verify {
     struct verify_failure failures[VERIFY_FAILURES_KEPT];
 };
 
-/* Memory for the generations, taken once on hart 0. False: said on the console. */
+/* Takes the memory for the generations, once, on hart 0. False: an error was printed. */
 bool verify_take_memory(void);
 
-/* The part of the namespace in use is small enough. Prints what is not. */
+/* Checks that the used part of the namespace is small enough, else prints an error. */
 bool verify_fits(const struct job *job, const struct job_point *point, uint64_t blocks,
                  uint32_t block_bytes);
 
-/* On each hart instead of the measured loop: until the window is over, then the reading back. */
+/* Runs on each hart in place of the measured loop, until the window ends; then it reads back. */
 void verify_run(struct worker *worker);
 void verify_read_back(struct worker *worker);
 
-/* Prints the first failures of a hart, on hart 0 afterwards. */
+/* Prints the first failures of a hart. Context: hart 0, after the point. */
 void verify_say(const struct worker *worker);
 
 #endif

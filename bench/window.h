@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * When a hart measures: its ramp, its window, and what it has measured there.
+ * The phases of a hart: its ramp, its window, and the counters of the window.
  *
- * Every hart starts after one barrier and works through the ramp. Hart 0 then prints the marker
- * `#begin` and fixes the begin of the window a little later, when the printing is over. Each hart
- * measures from there for the runtime, and hart 0 prints `#end`. Requests that are still in flight
- * are then waited for, unmeasured.
+ * Every hart starts after one barrier and works through the ramp. Then hart 0 prints the marker
+ * `#begin` and sets the start of the window to a little later, when the printing is over. Each hart
+ * measures from there for the runtime, and hart 0 prints `#end`. The harts then wait for requests
+ * that are still in flight, unmeasured.
  */
 #ifndef HARTQ_BENCH_WINDOW_H
 #define HARTQ_BENCH_WINDOW_H
@@ -17,15 +17,15 @@
 #include "nvme.h"
 #include "timeline.h"
 
-/* How often a hart without starts to keep looks whether the window has been fixed. */
+/* How often an idle hart of the open loop checks if the start of the window is set. */
 #define WINDOW_LOOK_NS UINT64_C(100000)
 
 struct worker;
 
-/* Where a hart is. */
+/* The phase of a hart. */
 enum window_phase {
     WINDOW_RAMP,
-    WINDOW_ANNOUNCED, /* hart 0: the begin is fixed, not reached */
+    WINDOW_ANNOUNCED, /* hart 0: the start is set, not reached */
     WINDOW_MEASURE,
     WINDOW_OVER,
 };
@@ -46,10 +46,10 @@ struct window {
     uint64_t event_ticks; /* look at the phase from here on */
     uint64_t end_ticks;   /* of the window */
     uint64_t reap_ticks;  /* of the last reap */
-    uint64_t stall_ticks; /* a gap between two reaps that is called a stall */
+    uint64_t stall_ticks; /* a longer gap between two reaps is a stall */
     uint64_t stalls;
     int64_t ios_left;        /* of number_ios */
-    int64_t ios_begin;       /* the same at the begin of the window */
+    int64_t ios_begin;       /* ios_left at the start of the window */
     struct latency *latency; /* [2]: reads, writes: the ramp's, then the window's */
     struct window_edge begin, end;
     struct timeline timeline;
@@ -62,11 +62,11 @@ void window_start(struct worker *worker);
 
 /*
  * Moves from ramp to window, from interval to interval and from window to stop, in a reap that
- * found `count`. Out of line: rare.
+ * found `count`. Not inline, because it is rare.
  */
 void window_step(struct worker *worker, uint64_t now_ticks, uint32_t count);
 
-/* After the loop, which may have ended early for an error: the edges that were not reached. */
+/* Sets the edges that were not reached, because an error ended the loop early. */
 void window_finish(struct worker *worker);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * One hart's share of a point, in parts: each header below owns one. workload.c drives the engine,
- * raw.c the bare rings; both call worker_reaped() after each reap, and go on until stop.
+ * One hart's share of a point. Each header below defines one of its parts. workload.c drives the
+ * engine, raw.c the bare rings. Both call worker_reaped() after each reap, and run until stop.
  */
 #ifndef HARTQ_BENCH_WORKER_H
 #define HARTQ_BENCH_WORKER_H
@@ -19,10 +19,10 @@
 
 enum {
     WORKER_IDLE_POLLS = 256, /* empty polls between two looks at the clock */
-    WORKER_OPEN_POLLS = 4,   /* the same of the open loop, which has starts to keep */
+    WORKER_OPEN_POLLS = 4,   /* the same in the open loop, which has due times */
 };
 
-/* What all harts of a point share. */
+/* Shared by all harts of a point. */
 struct run {
     const struct job *job;
     const struct job_point *point;
@@ -31,17 +31,17 @@ struct run {
     uint64_t ramp_ticks;
     uint64_t runtime_ticks;
     uint64_t begin_ticks; /* of the window; UINT64_MAX until hart 0 stores it (release) */
-    uint32_t ready;       /* harts behind the barrier */
+    uint32_t ready;       /* harts that have reached the barrier */
     uint32_t harts;
 };
 
-/* Written by its hart while it works, by hart 0 before and after. */
+/* Its hart writes it while it works, hart 0 before and after. */
 struct worker {
     _Alignas(64) struct run *run;
     struct storage_queue *queue;
     uint32_t index;
     enum nvme_error error; /* the first */
-    uint16_t status;       /* of the first, if the device said it */
+    uint16_t status;       /* of the first, if it came from the device */
     uint64_t errors;
 
     struct loop loop;
@@ -49,23 +49,23 @@ struct worker {
     struct window window;
     struct verify verify;
     struct loopback loopback;          /* of completion=loopback */
-    struct nvme_counters raw_counters; /* of completion=raw, which counts for itself */
+    struct nvme_counters raw_counters; /* of completion=raw, which does its own counting */
 };
 
 /* Ticks of the machine's clock; whole microseconds only. */
 uint64_t worker_ticks_from_ns(uint64_t ns);
 
-/* Commands that a request of the point is in the queue at once: more than one if it is split. */
+/* The most commands of one request in the queue at once: more than one if it is split. */
 uint32_t worker_commands(const struct job_point *point, const struct nvme_namespace *ns);
 
-/* Prepares a hart's share on hart 0: nothing is running. `memory` has iodepth buffers. */
+/* Prepares a hart's share, on hart 0 before the start. `memory` has iodepth buffers. */
 void worker_prepare(struct worker *worker, struct run *run, struct storage_queue *queue,
                     uint32_t index, uint8_t *memory);
 
-/* Takes note of a request's failure. */
+/* Counts a request's failure and keeps the first. */
 void worker_fail(struct worker *worker, enum nvme_error error, uint16_t status);
 
-/* To be called after every reap that found something, with the number found. */
+/* Called after every reap that found something, with the number found. */
 static inline void worker_reaped(struct worker *worker, uint64_t now_ticks, uint32_t count)
 {
     worker->window.ios_left -= count;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A reader of flattened device trees (Devicetree Specification 0.4, chapter 5). Pure: no state, no
 // libc but string.h, so it also runs on the host. The blob is not trusted: every access is checked
-// against its size, every walk is bounded by it, and a malformed tree answers "not there".
-// File and symbols are named so that a test can include and link it beside libfdt.
+// against its size, every walk is bounded by it, and in a malformed tree nothing is found.
+// File and symbols have names that do not collide with libfdt's, which a test links too.
 #ifndef HARTQ_FDT_TREE_H
 #define HARTQ_FDT_TREE_H
 
@@ -37,7 +37,7 @@ struct tree_property {
 /// `blob` may be read at most. NULL, or an error phrase; *tree is written only on success.
 const char *tree_open(struct tree *tree, const void *blob, size_t limit_bytes);
 
-/// Entry `index` of the memory reservation block; false behind the last.
+/// Entry `index` of the memory reservation block; false after the last.
 bool tree_reservation(const struct tree *tree, unsigned index, uint64_t *base, uint64_t *size);
 
 /// The root node.
@@ -56,7 +56,7 @@ tree_node tree_parent(const struct tree *tree, tree_node node);
 /// The node's name with its unit address ("serial@10000000"); "" for the root and for no node.
 const char *tree_name(const struct tree *tree, tree_node node);
 
-/// Property number `index` of a node, in order; false behind the last.
+/// Property number `index` of a node, in order; false after the last.
 bool tree_property_at(const struct tree *tree, tree_node node, unsigned index,
                       struct tree_property *property);
 

@@ -23,8 +23,8 @@ _Static_assert(offsetof(struct hart, stack_top) == HART_STACK_TOP, "hart_layout.
 _Static_assert(offsetof(struct hart, id) == HART_ID, "hart_layout.h");
 _Static_assert(sizeof(harts) == 1UL << HART_ARRAY_SHIFT, "hart_layout.h");
 
-// How long a hart may take to start, and how often hart 0 looks. It sleeps in between: an emulator
-// that runs the harts in turn (-icount) would starve the one that is waited for.
+// The time that a hart may take to start, and the period of hart 0's looks. Hart 0 sleeps in
+// between: an emulator that runs the harts in turn (-icount) would starve the starting hart.
 #define HART_START_TIMEOUT_NS 10000000000ULL
 #define HART_LOOK_NS 100000ULL
 
@@ -42,7 +42,7 @@ static struct {
     atomic_ulong word;   // number of the run << RUN_COUNT_BITS | number of harts; 0: none yet
     atomic_uint running; // harts still in it
     atomic_uint asked;   // secondaries whose start the firmware has confirmed
-    atomic_uint alive;   // those that ran on behind that
+    atomic_uint alive;   // those that have gone on after that
 } run;
 
 // Called from assembly and from trap_entry.S only.
@@ -66,7 +66,7 @@ const char *harts_init(uint64_t boot_id, const uint64_t *ids, unsigned count)
         }
     }
     if (found != 1) {
-        return "the hart that booted is not (or more than once) in the tree";
+        return "the hart that booted is not in the tree, or more than once";
     }
     harts[0].id = boot_id;
     count_of_harts = next;
@@ -108,8 +108,8 @@ void hart_park(void)
     }
 }
 
-// OpenSBI (seen in 1.1) calls a hart that is still on its way through the firmware an invalid
-// parameter; it is asked again until the deadline.
+// OpenSBI (seen in 1.1) answers "invalid parameter" for a hart that is still inside the firmware:
+// ask again until the deadline.
 static struct sbi_result request_start(const struct hart *hart, uint64_t deadline_ns)
 {
     struct sbi_result result;
@@ -202,8 +202,8 @@ void hart_main(void)
     struct hart *self = hart_self();
 
     csr_set(sie, CSR_SIE_SOFTWARE);
-    // OpenSBI (seen in 1.9, two sockets with IMSICs) may raise a software interrupt of M-mode once
-    // more behind the start and take it for ever. Such a hart never gets beyond this loop.
+    // OpenSBI (seen in 1.9, two sockets with IMSICs) may raise a software interrupt of M-mode again
+    // after the start and handle it for ever. Such a hart never leaves this loop.
     while (atomic_load(&run.asked) < self->index) { // bounded by the firmware's answer to hart 0
     }
     atomic_fetch_add(&run.alive, 1);
@@ -257,14 +257,14 @@ void hart_set_ipi_sender(void (*send)(unsigned index))
 
 void hart_send_ipi(unsigned index)
 {
-    // What the sender did before, device accesses too, comes before the interrupt, which may be a
-    // store to a device itself. Pairs with the fence in hart_take_ipi.
+    // The sender's earlier accesses, of devices too, come before the interrupt, which may itself be
+    // a store to a device. Pairs with the fence in hart_take_ipi.
     __asm__ volatile("fence iorw, iorw" ::: "memory");
     ipi_sender(index);
 }
 
-// From trap_entry.S. Clears the pending bit first: a send that comes later makes a new interrupt. A
-// pending external interrupt goes before, as in timer_interrupt() and for the same reason.
+// Called by trap_entry.S. Clears the pending bit first: a later send makes a new interrupt. A
+// pending external interrupt is handled first, for the same reason as in timer_interrupt().
 void hart_ipi_interrupt(void)
 {
     csr_clear(sip, CSR_SIE_SOFTWARE);
@@ -278,8 +278,8 @@ void hart_take_ipi(void)
 {
     struct hart *self = hart_self();
 
-    // What the interrupt is about is looked at behind the clearing of its pending bit, which is an
-    // output (o): a sender that comes too late for the look finds the bit clear and sets it again.
+    // The handler looks for its work after the pending bit was cleared, which is an output (o). A
+    // sender that is too late for the look finds the bit clear and sets it again.
     __asm__ volatile("fence iorw, iorw" ::: "memory");
     if (self->ipi_handler != NULL) {
         self->ipi_handler(self->ipi_arg);

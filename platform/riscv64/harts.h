@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Harts: who am I, how many are there, run this on all of them, wait, wake another.
+// Harts: their index and number, running a function on all of them, waiting, IPIs.
 // tp points at the calling hart's struct from the first C instruction on. Index 0 is the hart that
 // booted, the others follow in device-tree order; hart ids may have gaps, indices have none.
-// Started through SBI HSM once (SBI 2.0 chapter 9), then woken by inter-processor interrupts.
+// SBI HSM starts a hart once (SBI 2.0 chapter 9); then inter-processor interrupts wake it.
 #ifndef HARTQ_HARTS_H
 #define HARTQ_HARTS_H
 
@@ -31,9 +31,9 @@ struct hart {
     uint64_t timer_period_ticks;
     uint64_t timer_deadline_ticks; // of the period; 0: none
     uint64_t timer_wake_ticks;     // one-shot; 0: none
-    uint64_t timer_set_ticks;      // what the firmware was last told; 0: none
+    uint64_t timer_set_ticks;      // deadline last set in the firmware; 0: none
     uint64_t work_seen;            // last run of harts_run this hart has finished
-    void *interrupt_controller;    // the driver behind `external` keeps its own for this hart
+    void *interrupt_controller;    // data of the driver of `external`, for this hart
     void *interrupt_table;         // likewise
     uint64_t reserved[6];
 };
@@ -64,9 +64,9 @@ unsigned hart_count(void);
 /// The id SBI and the device tree use for hart `index`.
 uint64_t hart_id(unsigned index);
 
-/// Waits for an interrupt with interrupts off, and books the time as idle. Contract: the caller has
-/// turned interrupts off and then looked for work; wfi returns when one is pending, taken after
-/// irq_enable(). May return early for no reason: look again.
+/// Waits for an interrupt with interrupts off, and adds the time to the idle time. The caller first
+/// turns interrupts off and then looks for work. wfi returns when an interrupt is pending, which is
+/// taken after irq_enable(). It may return early without a reason: look again.
 static inline void hart_wait(void)
 {
     struct hart *self = hart_self();
@@ -81,7 +81,7 @@ static inline void hart_relax(void)
 {
 }
 
-/// Time hart `index` has spent in hart_wait() since the start. Any hart may ask.
+/// Time hart `index` has spent in hart_wait() since the start. Context: any hart.
 uint64_t hart_idle_ns(unsigned index);
 
 /// Stops the calling hart for good.
@@ -89,29 +89,29 @@ __attribute__((noreturn)) void hart_park(void);
 
 /// Runs function(arg, index) on harts 0 to count - 1 at once, interrupts on, each on its own stack,
 /// and returns 0 when all have returned. Hart 0 only, not nested. The first call that needs a hart
-/// starts it. Negative: count is 0 or above hart_count() (-1); a hart did not start (-2, printed).
+/// starts it. -1: count is 0 or above hart_count(). -2: a hart did not start; an error was printed.
 int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg);
 
-/// Handler of inter-processor interrupts for the calling hart; NULL: none. It runs in the trap. It
-/// may also run with nothing sent (the platform wakes harts the same way), and two sends may
-/// become one call: what it acts on has to be in memory.
+/// Attaches the calling hart's handler of inter-processor interrupts; NULL: none. It runs in the
+/// trap. It may run without a send, because the platform wakes harts the same way. Two sends may
+/// become one call, so the handler finds its work in memory.
 void hart_attach_ipi(void (*handler)(void *arg), void *arg);
 
-/// Interrupts hart `index`. Everything stored before is visible to its handler. An SBI call, or
-/// what hart_set_ipi_sender() named.
+/// Interrupts hart `index`. Earlier stores are visible to its handler. Cost: an SBI call, or the
+/// function given to hart_set_ipi_sender().
 void hart_send_ipi(unsigned index);
 
 /// Another way to send, for a board that has one: it runs on any hart, traps too. Its interrupt
 /// calls hart_take_ipi(). Before the first run in which it may be used.
 void hart_set_ipi_sender(void (*send)(unsigned index));
 
-/// An inter-processor interrupt has come, and the interrupt controller has been told.
+/// Handles an inter-processor interrupt after it was claimed or cleared.
 void hart_take_ipi(void);
 
-/// How many secondaries came in by the boot hart's entry (boot.S says why). For diagnosis.
+/// How many secondaries arrived at the boot hart's entry (see boot.S). For diagnosis.
 unsigned harts_late_arrivals(void);
 
-/// Names the harts at start-up: the booting hart's id and the tree's list, which must contain it.
+/// Sets the harts at start-up: the booting hart's id and the tree's list, which must contain it.
 /// NULL, or an error phrase.
 const char *harts_init(uint64_t boot_id, const uint64_t *ids, unsigned count);
 

@@ -9,7 +9,7 @@
 #include "fdt_value.h"
 #include "machine_internal.h"
 
-// All harts share one clock, so the first that is named is everybody's.
+// All harts share one clock, so the first timebase-frequency is valid for all.
 static bool read_timebase(const struct tree *tree, tree_node cpus, struct machine *out)
 {
     struct tree_property timebase;
@@ -49,8 +49,8 @@ static const char *read_harts(const struct tree *tree, struct machine *out)
     return read_timebase(tree, cpus, out) ? NULL : "harts: /cpus has no timebase-frequency";
 }
 
-// One bus: its ranges lead from its own addresses to its parent's. Without ranges, or with empty
-// ones, both are the same.
+// Translates by one bus: its ranges map its own addresses to its parent's. Without ranges, or with
+// empty ones, both are the same.
 static bool translate_once(const struct tree *tree, tree_node bus, uint64_t *base, uint64_t size)
 {
     struct tree_property ranges;
@@ -102,7 +102,7 @@ const char *machine_read_device(const struct tree *tree, tree_node node, struct 
         return "a device without a usable reg property";
     }
     if (!machine_translate(tree, node, &out->base, out->size)) {
-        return "a device outside of what a bus above it passes on (ranges)";
+        return "a device outside the ranges of a bus above it";
     }
     return NULL;
 }
@@ -138,7 +138,7 @@ static const char *read_console(const struct tree *tree, struct machine *out, tr
     return machine_read_device(tree, uart, &out->uart);
 }
 
-// One that cannot be read is nobody's: the devices behind it say so when they cannot reach memory.
+// An IOMMU that cannot be read is left out: its devices fail later, when they cannot reach memory.
 static void read_iommus(const struct tree *tree, struct machine *out)
 {
     tree_node node = TREE_NONE;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Everything the device tree says about the machine, in plain units. Read once at start-up by
-// machine_read(), which is pure and runs on the host too; nothing of it is assumed elsewhere.
-// Addresses are the CPU's: what a bus translates (ranges) has been translated.
+// machine_read(), which is pure and runs on the host too. No other file assumes an address.
+// Addresses are the CPU's: a bus's ranges are applied already.
 // One module with machine_memory.c, machine_interrupts.c and machine_pci.c.
 #ifndef HARTQ_MACHINE_H
 #define HARTQ_MACHINE_H
@@ -32,18 +32,18 @@ struct machine_wired {
     enum machine_wired_kind kind;
     struct machine_span registers;
     uint32_t source_count; // highest source
-    uint32_t phandle;      // by which the tree's interrupts name it; MACHINE_NONE: they do not
+    uint32_t phandle;      // the tree's interrupts refer to it; MACHINE_NONE: it has none
 };
 
 /// One hart, in the tree's order.
 struct machine_hart {
     uint64_t id;
     uint32_t wired;      // index of the controller that interrupts it in S-mode; MACHINE_NONE
-    uint32_t context;    // its place there: a PLIC's context, an APLIC's hart index
+    uint32_t context;    // its index there: a PLIC's context, an APLIC's hart index
     uint64_t imsic_file; // address of its S-mode interrupt file; 0: none
 };
 
-/// How a source interrupts, as interrupt specifiers of two cells say it.
+/// How a source interrupts: the second cell of an interrupt specifier.
 enum machine_trigger {
     MACHINE_TRIGGER_UNSAID = 0,
     MACHINE_TRIGGER_RISING = 1,
@@ -52,7 +52,7 @@ enum machine_trigger {
     MACHINE_TRIGGER_LOW = 8,
 };
 
-/// An interrupt: a source and whose it is. The same number is another wire on another controller.
+/// An interrupt: a source and its controller. A number is another wire on another controller.
 struct machine_interrupt {
     uint32_t wired;   // index of the controller; MACHINE_NONE: one this platform does not drive
     uint32_t source;  // 0: no interrupt
@@ -87,11 +87,11 @@ struct machine_pci {
 struct machine {
     struct machine_span memory[MACHINE_SPAN_LIMIT];
     uint32_t memory_count;
-    // By the tree, which is itself included, in order. Of more than fit the nearest are joined, and
-    // what lies between them is not used.
+    // The tree's reservations and the tree itself, in order. If they do not fit, the nearest two
+    // are joined, and the memory between them is not used.
     struct machine_span reserved[MACHINE_RESERVED_LIMIT];
     uint32_t reserved_count;
-    struct machine_hart harts[MACHINE_HART_LIMIT]; // of more the first
+    struct machine_hart harts[MACHINE_HART_LIMIT]; // the first ones, if there are more
     uint32_t hart_count;
     uint64_t timebase_hz;
     const char *bootargs;     // in the blob; "" if there are none
@@ -104,17 +104,16 @@ struct machine {
     uint32_t imsic_identities;                 // highest of each S-mode interrupt file; 0: no IMSIC
     struct machine_pci pci[MACHINE_PCI_LIMIT]; // hosts that can be used
     uint32_t pci_count;
-    const char *pci_error; // why another host of the tree is not one of them; NULL: all are
+    const char *pci_error; // why a host of the tree cannot be used; NULL: all can
     struct machine_span iommus[MACHINE_IOMMU_LIMIT]; // riscv,iommu
     uint32_t iommu_count;
 };
 
-/// Reads the tree at `dtb`, whose header is believed up to `limit_bytes`. NULL, or an error phrase
-/// (then *out is not to be used).
+/// Reads the tree at `dtb`, of at most `limit_bytes`. NULL, or an error phrase: then *out is not
+/// valid.
 const char *machine_read(const void *dtb, size_t limit_bytes, struct machine *out);
 
-/// The largest span of memory behind `image_end`, in the range that holds it, free of everything
-/// reserved. Size 0: none.
+/// The largest span of unreserved memory after `image_end`, in the same range. Size 0: none.
 struct machine_span machine_free_memory(const struct machine *machine, uint64_t image_end);
 
 /// The interrupt of pin 1 to 4 (INTA to INTD) of a device on the host's first bus.

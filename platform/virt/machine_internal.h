@@ -10,18 +10,17 @@
 /// The first reg entry of a device; *out stays as it is if node is TREE_NONE. NULL or an error.
 const char *machine_read_device(const struct tree *tree, tree_node node, struct machine_span *out);
 
-/// The next enabled device of a kind behind `after` (TREE_NONE: the first); TREE_NONE: no more.
+/// The next enabled device of a kind after `after` (TREE_NONE: the first); TREE_NONE: no more.
 tree_node machine_find_device(const struct tree *tree, tree_node after, const char *compatible);
 
-/// Translates an address on the node's bus to the CPU's, bus by bus. False: a bus on the way does
-/// not pass on all `size` bytes in one piece.
+/// Translates an address on the node's bus to the CPU's, bus by bus. False: a bus in between does
+/// not map all `size` bytes in one piece.
 bool machine_translate(const struct tree *tree, tree_node node, uint64_t *base, uint64_t size);
 
-/// Memory and what is reserved of it. NULL or an error.
+/// Reads memory and its reservations. NULL or an error.
 const char *machine_read_memory(const struct tree *tree, struct machine *out);
 
-/// The interrupt controllers, and which of them reaches which of the machine's harts. NULL or an
-/// error.
+/// Reads the interrupt controllers and the harts that each reaches. NULL or an error.
 const char *machine_read_controllers(const struct tree *tree, struct machine *out);
 
 /// The first interrupt of a device. The controllers have been read.
@@ -33,8 +32,8 @@ struct machine_interrupt machine_read_interrupt(const struct tree *tree, tree_no
 const char *machine_read_interrupt_map(const struct tree *tree, tree_node node,
                                        const struct machine *machine, struct machine_pci *out);
 
-/// The PCI hosts; memory and controllers have been read. Says of one that cannot be used why, in
-/// out->pci_error.
+/// Reads the PCI hosts, after memory and controllers. out->pci_error is the reason if one cannot be
+/// used.
 void machine_read_pci(const struct tree *tree, struct machine *out);
 
 #endif

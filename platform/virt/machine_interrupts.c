@@ -9,8 +9,8 @@
 //   wires to      a PLIC           an APLIC for M-mode, one   the same, both without harts: they
 //                                  for S-mode below it        forward wires as messages
 //   S-mode files  none             none                       an IMSIC
-// Each socket has controllers of its own, which reach its harts alone; the IMSIC is one node with
-// a reg entry per socket. PCI is wired to the last socket, the other devices partly to the first.
+// Each socket has its own controllers, which reach only its harts. The IMSIC is one node with a reg
+// entry per socket. PCI is wired to the last socket, some other devices to the first.
 // Interrupts of an APLIC have a second cell, 4: level, active high. Those of the PLIC have none.
 #include <string.h>
 
@@ -46,8 +46,8 @@ static struct machine_hart *hart_of_controller(const struct tree *tree, uint32_t
     return NULL;
 }
 
-// interrupts-extended is pairs (a hart's controller, cause): the hart that pair n interrupts in
-// S-mode, or NULL. False behind the last pair.
+// interrupts-extended has pairs (a hart's controller, cause). *hart is the hart that pair n
+// interrupts in S-mode, or NULL. False after the last pair.
 static bool reached_hart(const struct tree *tree, const struct tree_property *pairs, uint32_t n,
                          struct machine *out, struct machine_hart **hart)
 {
@@ -112,8 +112,8 @@ static const char *read_wired(const struct tree *tree, tree_node node, enum mach
     return error;
 }
 
-// Where file n is: the reg entries follow one another, each of whole harts. The group bits of the
-// binding say the same of the addresses and are not needed.
+// The address of file n: the reg entries follow one another, each with whole harts. The binding's
+// group bits describe the same addresses and are not needed.
 static uint64_t file_address(const struct tree *tree, tree_node node, uint64_t offset,
                              uint64_t file_bytes)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory in the device tree, what is reserved of it, and what is free.
+// Memory in the device tree: ranges, reservations, free memory.
 // Devicetree Specification 0.4, sections 3.4 and 3.5.
 #include <string.h>
 
@@ -53,7 +53,7 @@ static const char *read_memory(const struct tree *tree, struct machine *out)
     return out->memory_count != 0 ? NULL : "memory: the device tree names none";
 }
 
-// Makes spans [index] and [index + 1] one, with what lies between them.
+// Joins spans [index] and [index + 1], with the gap between them.
 static void join_reserved(struct machine *out, uint32_t index)
 {
     struct machine_span *span = &out->reserved[index];
@@ -83,7 +83,7 @@ static uint32_t find_nearest(const struct machine *out)
     return nearest;
 }
 
-// Takes the span into its place in the order. When the array is full the two nearest become one.
+// Inserts the span in order. If the array is full, the two nearest spans are joined.
 static const char *add_reserved(struct machine *out, uint64_t base, uint64_t size)
 {
     uint32_t at = out->reserved_count;
@@ -130,7 +130,7 @@ const char *machine_read_memory(const struct tree *tree, struct machine *out)
     return error != NULL ? error : read_reserved(tree, out);
 }
 
-// The end of the reserved span that holds `address`, or 0.
+// The end of the reserved span that contains `address`, or 0.
 static uint64_t reserved_until(const struct machine *machine, uint64_t address)
 {
     for (uint32_t i = 0; i < machine->reserved_count; i++) {

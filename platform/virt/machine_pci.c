@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // PCI host bridges in the device tree. IEEE 1275 PCI bus binding: a child address is three cells,
-// whose first says the space (bits 25:24: 2 = 32-bit, 3 = 64-bit memory).
+// the first of which names the space (bits 25:24: 2 = 32-bit, 3 = 64-bit memory).
 #include "fdt_value.h"
 #include "machine.h"
 #include "machine_internal.h"
@@ -11,7 +11,7 @@ enum {
     PCI_SPACE_MEMORY64 = 3,
 };
 
-// Windows as read. Those of kind 3 below 4 GiB can be either of ours.
+// The windows of the tree. A window of kind 3 below 4 GiB can serve as either of ours.
 struct windows {
     struct machine_window kind2, kind3_low, kind3_high;
 };
@@ -76,8 +76,8 @@ static const char *choose_windows(const struct tree *tree, tree_node node, struc
     return error;
 }
 
-// The engine gives the device the CPU's addresses: the host must take them as they are. An entry of
-// dma-ranges is (bus address 3 cells, CPU address, size 2 cells); none at all means the identity.
+// The engine gives the device CPU addresses, so the host must not translate them. An entry of
+// dma-ranges is (bus address 3 cells, CPU address, size 2 cells); no entry means the identity.
 static bool dma_is_identity(const struct tree *tree, tree_node node,
                             const struct machine_span *span)
 {
@@ -107,8 +107,7 @@ static bool dma_is_identity(const struct tree *tree, tree_node node,
     return false;
 }
 
-// The nearest of the host and the buses above it that says something decides; RISC-V is coherent
-// where nobody does.
+// The nearest property of the host and the buses above it decides; without one RISC-V is coherent.
 static bool dma_is_coherent(const struct tree *tree, tree_node node)
 {
     struct tree_property property;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // PCI Express over ECAM: finds every function behind every bridge, numbers the buses, assigns
-// memory BARs and bridge windows, and says which interrupt a function's pin is.
+// memory BARs and bridge windows, and finds the interrupt of a function's pin.
 // Functions are left off; pci_enable() turns one on. I/O space and expansion ROMs are not used.
 // One module: pci.c scans, pci_config.c accesses a function, pci_take_over.c quiets it.
 // PCI Local Bus 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3, PCI Express 3.0 §7.2.2.
@@ -15,7 +15,7 @@
 #define PCI_BAR_COUNT 6
 
 #define PCI_BAR_IO 1u // not assigned: base is 0
-#define PCI_BAR_64 2u // takes the next BAR's place, too
+#define PCI_BAR_64 2u // occupies the next BAR too
 #define PCI_BAR_PREFETCHABLE 4u
 
 /// A base address register. size 0: absent.
@@ -36,7 +36,7 @@ struct pci_function {
     uintptr_t config;             // its 4 KiB of configuration space
 };
 
-/// Configuration registers start here in names programs need.
+/// Offsets and bits of the configuration registers that programs need.
 enum pci_register {
     PCI_COMMAND = 0x04,
     PCI_STATUS = 0x06,
@@ -63,17 +63,17 @@ enum pci_register {
 #define PCI_STATUS_CAPABILITIES 0x0010u
 
 /// Scans and assigns, host by host. Writes up to `capacity` functions, bridges included, in bus
-/// order, and returns how many there are: more than `capacity`: the rest was set up but not written
-/// down. What cannot be used is reported on the console: a host, a BAR that fits nowhere (size 0
-/// from then on), a bus without a number. Once, on hart 0.
+/// order, and returns how many there are. If more than `capacity`, the rest was set up but not
+/// written. A note reports a host that cannot be used, a BAR that fits nowhere (then its size is
+/// 0) and a bus without a number. Called once, on hart 0.
 unsigned pci_scan(const struct machine *machine, struct pci_function *functions, unsigned capacity);
 
-/// Takes a function over from whoever had it: decoding, bus mastering, MSI and MSI-X off, a bridge
+/// Takes a function over from an earlier user: decoding, bus mastering, MSI and MSI-X off, a bridge
 /// forwards no bus, power state D0 (after 10 ms if it was another). False: it does not reach D0.
 bool pci_take_over(const struct pci_function *function);
 
-/// Memory decoding on, INTx allowed; with pci_enable() bus mastering on as well, which a device
-/// that an earlier user left running may only get once it has stopped. Off: pci_disable().
+/// pci_decode() turns memory decoding on and allows INTx. pci_enable() also turns bus mastering on:
+/// a device that an earlier user left running must have stopped first. pci_disable() turns all off.
 void pci_decode(const struct pci_function *function);
 void pci_enable(const struct pci_function *function);
 void pci_disable(const struct pci_function *function);
