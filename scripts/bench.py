@@ -38,12 +38,11 @@ class Run:
 
     def __init__(self, plan: Plan, target: Target, out: Path, found: saturation.Saturation,
                  old: resume.Resumed | None = None) -> None:
-        """An older result in `out` stays until a boot has visited every point: beside it till then.
-        """
         self.plan = plan
         self.target = target
         self.saturation = found
         self.out = self.folder = out.resolve()
+        # An older result stays until a boot has visited every point.
         if not old and (self.out / result_file.JSON_NAME).exists():
             self.folder = resume.beside(self.out)
         self._mine = self.out if old else None  # a folder whose windows are of this run

@@ -53,12 +53,6 @@ def percentile(bins: Bins, percent: float) -> int | None:
     return None
 
 
-def percentiles(bins: Bins) -> dict[str, int]:
-    """fio's `percentile` object: only those with enough samples above them."""
-    found = {f"{percent:.6f}": percentile(bins, percent) for percent in PERCENTILES}
-    return {key: value for key, value in found.items() if value is not None}
-
-
 def summary(bins: Bins, low_ns: int, high_ns: int, sum_ns: int) -> dict[str, object]:
     """fio's `lat_ns` object. Minimum, maximum and sum are the exact ones, counted by the guest."""
     samples = sum(bins.values())
@@ -66,13 +60,14 @@ def summary(bins: Bins, low_ns: int, high_ns: int, sum_ns: int) -> dict[str, obj
         return {"min": 0, "max": 0, "mean": 0.0, "stddev": 0.0, "N": 0}
     mean = sum_ns / samples
     square = sum(count * (value - mean) ** 2 for value, count in bins.items()) / samples
+    known = {f"{each:.6f}": percentile(bins, each) for each in PERCENTILES}
     return {
         "min": low_ns,
         "max": high_ns,
         "mean": round(mean, 3),
         "stddev": round(math.sqrt(square), 3),
         "N": samples,
-        "percentile": percentiles(bins),
+        "percentile": {name: ns for name, ns in known.items() if ns is not None},
     }
 
 

@@ -36,7 +36,7 @@ class Histogram(unittest.TestCase):
         self.assertEqual(histogram.percentile({5: 1000}, 99.0), 5)
         self.assertIsNone(histogram.percentile({5: 999}, 99.0))
         self.assertIsNone(histogram.percentile({}, 50.0))
-        self.assertEqual(list(histogram.percentiles({5: 20})),
+        self.assertEqual(list(histogram.summary({5: 20}, 5, 5, 100)["percentile"]),
                          [f"{p:.6f}" for p in (1, 5, 10, 20, 30, 40, 50)])
 
     def test_tables_sum_to_hundred(self) -> None:
