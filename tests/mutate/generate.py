@@ -29,7 +29,7 @@ SOURCES = (
     "platform/virt/wired.c",
 )
 BLANKED = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.DOTALL)
-BODY = re.compile(r"^\{\n(.*?)^\}", re.DOTALL | re.MULTILINE)
+BODY = re.compile(r"^(\{\n.*?)^\}", re.DOTALL | re.MULTILINE)
 CONDITION = re.compile(r"\b(?:if|while) \(")
 OPERATOR = re.compile(r" (<=|>=|<|>|==|!=|&&|\|\|) ")
 COMPARISON = re.compile(r"[^&|]* [=!]= [^&|]*")  # negated, it is the same as swapped
@@ -38,7 +38,9 @@ CONSTANT = re.compile(r"(?<![\w.])(?:0x[0-9a-fA-F]+|\d+)")
 STATEMENT = re.compile(
     r"(?<=[;{}:])\s*\n\s*((?!case\b|default\b|return [^;]|goto\b)[a-z_*(+-][^;{}]*;)"
 )
-DECLARATION = re.compile(r"(?:const|static|struct|enum|volatile|unsigned|u?int\w*_t|size_t|bool)\b")
+DECLARATION = re.compile(
+    r"(?:const|static|struct|enum|volatile|unsigned|u?int\w*|size_t|bool|char|long)\b"
+)
 PAIRS = (("<", "<="), (">", ">="), ("==", "!="), ("&&", "||"))
 SWAPPED = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
 

@@ -125,8 +125,12 @@ def apply(mutant: Mutant, tree: Path) -> str:
 
 
 def check(mutants: Sequence[Mutant]) -> int:
-    """Whether each still applies; says which does not."""
+    """Whether each still applies, and the folders to copy are there; says what is wrong."""
     wrong = 0
+    for name in COPIED:
+        if not (ROOT / name).exists():
+            print(f"{name}: to be copied into a mutant's tree, and not there")
+            wrong += 1
     for mutant in mutants:
         path = ROOT / mutant.file
         found = path.read_text().count(mutant.find) if path.is_file() else 0
