@@ -330,6 +330,28 @@ static void descriptors_that_do_not_fit_are_skipped(void **state)
     check_bytes(info.uuid, sizeof(info.uuid), 0);
 }
 
+/* The last one ends with the page, or a byte after it. */
+static void descriptor_may_end_with_the_page(void **state)
+{
+    (void)state;
+    for (size_t over = 0; over <= 1; over++) {
+        static uint8_t page[NVME_IDENTIFY_BYTES];
+        struct nvme_namespace_info info = {0};
+        size_t last = sizeof(page) - 4 - sizeof(info.uuid) + over;
+
+        memset(page, 0x44, sizeof(page));
+        for (size_t at = 0, left; at < last; at += 4 + page[at + 1]) {
+            left = last - at - 4;
+            page[at] = 99; /* no type that is known */
+            page[at + 1] = (uint8_t)(left < 255 ? left : 255);
+        }
+        page[last] = NVME_DESCRIPTOR_UUID;
+        page[last + 1] = sizeof(info.uuid);
+        nvme_identify_descriptors_decode(page, &info);
+        check_bytes(info.uuid, sizeof(info.uuid), over == 0 ? 0x44 : 0);
+    }
+}
+
 static void each_namespace_has_its_own_blocks(void **state)
 {
     struct fixture fixture;
@@ -356,7 +378,7 @@ static void each_namespace_has_its_own_blocks(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[11 + COUNT_OF(format_cases) + COUNT_OF(nsid_cases)] = {
+    struct CMUnitTest tests[12 + COUNT_OF(format_cases) + COUNT_OF(nsid_cases)] = {
         cmocka_unit_test(active_namespaces_are_found_in_order),
         cmocka_unit_test(controller_without_namespaces_says_so),
         cmocka_unit_test(nsid_above_nn_in_the_list_contradicts),
@@ -368,8 +390,9 @@ int main(void)
         cmocka_unit_test(descriptors_are_optional),
         cmocka_unit_test(inactive_namespace_is_not_described),
         cmocka_unit_test(descriptors_that_do_not_fit_are_skipped),
+        cmocka_unit_test(descriptor_may_end_with_the_page),
     };
-    size_t count = 11;
+    size_t count = 12;
 
     ADD_CASES(tests, &count, geometry_is_decoded_or_refused, format_cases);
     ADD_CASES(tests, &count, only_an_active_namespace_opens, nsid_cases);
