@@ -243,6 +243,7 @@ uint64_t csr_time(void)
 {
     hart_charge(COST_CLOCK);
     hart_delay(the_profile.clock_ns);
+    the_harts.self->looks = 0; // a loop that reads the clock may end by it
     return the_harts.self->now_steps >> HART_STEPS_SHIFT;
 }
 

@@ -29,32 +29,15 @@ struct key {
 
 // Fields of 64 bits.
 static const struct key keys[] = {
-    KEY(harts, 16),
-    KEY(instruction_ps, 1000000),
-    KEY(clock_ns, SECOND),
-    KEY(csr_ns, SECOND),
-    KEY(trap_ns, SECOND),
-    KEY(wake_ns, SECOND),
-    KEY(ipi_ns, SECOND),
-    KEY(entry_ns, SECOND),
-    KEY(program_post, 10000),
-    KEY(program_reap, 10000),
-    KEY(read_ns, SECOND),
-    KEY(write_ns, SECOND),
-    KEY(posted_ns, SECOND),
-    KEY(interrupt_ns, SECOND),
-    KEY(controllers, WORLD_MODELS_MAX),
-    KEY(memory_mib, 16384),
-    KEY(namespace_mib, 1 << 20),
-    KEY(block_shift, 12),
-    KEY(units, MODEL_UNITS),
-    KEY(coalesce_entries, 256),
-    TIMING(fetch_ns, SECOND),
-    TIMING(gap_ns, SECOND),
-    TIMING(tell_ns, SECOND),
-    TIMING(block_ps, SECOND),
-    TIMING(coalesce_ns, SECOND),
-    TIMING(seed, UINT64_MAX),
+    KEY(harts, 16),           KEY(instruction_ps, 1000000), KEY(clock_ns, SECOND),
+    KEY(csr_ns, SECOND),      KEY(trap_ns, SECOND),         KEY(wake_ns, SECOND),
+    KEY(ipi_ns, SECOND),      KEY(entry_ns, SECOND),        KEY(program_post, 10000),
+    KEY(program_reap, 10000), KEY(read_ns, SECOND),         KEY(write_ns, SECOND),
+    KEY(posted_ns, SECOND),   KEY(interrupt_ns, SECOND),    KEY(controllers, WORLD_MODELS_MAX),
+    KEY(memory_mib, 16384),   KEY(namespace_mib, 1 << 20),  KEY(block_shift, 12),
+    KEY(units, MODEL_UNITS),  KEY(coalesce_entries, 256),   TIMING(fetch_ns, SECOND),
+    TIMING(gap_ns, SECOND),   TIMING(ring_ns, SECOND),      TIMING(tell_ns, SECOND),
+    TIMING(block_ps, SECOND), TIMING(coalesce_ns, SECOND),  TIMING(seed, UINT64_MAX),
 };
 
 static const struct {
@@ -63,6 +46,7 @@ static const struct {
 } flags[] = {
     {"messages", offsetof(struct profile, messages)},
     {"edges", offsetof(struct profile, edges)},
+    {"passes", offsetof(struct profile, timing.passes)},
 };
 
 struct profile the_profile = {

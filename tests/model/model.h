@@ -125,8 +125,10 @@ struct model_quantile {
 struct model_timing {
     /* Knobs. */
     bool on;           /* set by model_set_timing */
+    bool passes;       /* what was rung for ends together, as QEMU's thread has it; no units */
     uint64_t fetch_ns; /* from the doorbell to the command at the controller */
     uint64_t gap_ns;   /* the controller's pace: from the begin of a command to that of the next */
+    uint64_t ring_ns;  /* more of a pass for each doorbell of its commands */
     uint64_t tell_ns;  /* from the end of the service to the entry in memory */
     uint64_t block_ps; /* of the link, for each block, in picoseconds */
     uint32_t units;    /* that work at the same time, 1 .. MODEL_UNITS; a block belongs to one */
@@ -140,6 +142,11 @@ struct model_timing {
     uint64_t controller_ns;        /* when the controller, */
     uint64_t link_ns;              /* the link */
     uint64_t unit_ns[MODEL_UNITS]; /* and each unit will be free */
+    bool awake;                    /* a pass is under way, */
+    uint32_t passing;              /* its first flight, */
+    uint32_t waiting;              /* and the first of the next one */
+    uint32_t waiting_count;
+    uint32_t waiting_rings;
     struct random random;
 };
 

@@ -276,6 +276,7 @@ static void ring_sq(struct model *model, uint32_t id, uint32_t value)
         world_find("SQ %u: a doorbell that adds nothing", id);
     }
     sq->tail = value;
+    model->timing.waiting_rings++;
     fetch(model, id);
     run(model, id);
 }

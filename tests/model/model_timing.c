@@ -4,7 +4,8 @@
  * pace, worked on by the unit that holds the block, moved over one link, then told.
  *
  * All of it is decided at the doorbell, for nothing that comes later changes it: one event for each
- * command. Whole numbers only: a seed gives the same times on every host.
+ * command. A device that works in passes has one event for each of those. Whole numbers only: a seed
+ * gives the same times on every host.
  */
 #include <stdlib.h>
 
@@ -20,7 +21,7 @@ enum { RETRY_NS = 1000 }; /* a completion queue was full */
 struct model_flight {
     struct model_pending pending;
     uint64_t started; /* model->starts at that time: a reset forgets it */
-    uint32_t next_free;
+    uint32_t next;    /* of the free ones, or of its pass */
 };
 
 void model_set_timing(struct model *model, const struct model_timing *timing)
@@ -28,9 +29,10 @@ void model_set_timing(struct model *model, const struct model_timing *timing)
     model->timing = *timing;
     model->timing.on = true;
     model->timing.random.state = timing->seed;
+    model->timing.waiting = MODEL_PENDING;
     model->flights = kept_take(sizeof(uint64_t), MODEL_PENDING * sizeof(*model->flights));
     for (uint32_t i = 0; i < MODEL_PENDING; i++) {
-        model->flights[i].next_free = i + 1;
+        model->flights[i].next = i + 1;
     }
 }
 
@@ -84,6 +86,7 @@ static void end_flight(void *arg, uint64_t place)
     struct model_flight *flight = &model->flights[place];
     const struct model_sq *sq = &model->sqs[flight->pending.sqid];
 
+    /* A reset, or the end of its queue, forgets it. */
     if (flight->started == model->starts && sq->exists) {
         if (model_cq_full(model, sq->cqid)) {
             event_add(world.now_ns + RETRY_NS, end_flight, model, place);
@@ -92,8 +95,56 @@ static void end_flight(void *arg, uint64_t place)
         model->clean_epoch = flight->pending.clean_epoch;
         model_answer(model, &flight->pending, model_execute_io(model, &flight->pending.command));
     }
-    flight->next_free = model->flight_free;
+    flight->next = model->flight_free;
     model->flight_free = (uint32_t)place;
+}
+
+static void begin_pass(void *arg, uint64_t value);
+
+static void end_pass(void *arg, uint64_t value)
+{
+    struct model *model = arg;
+    uint32_t place = model->timing.passing;
+
+    while (place != MODEL_PENDING) {
+        uint32_t next = model->flights[place].next;
+
+        end_flight(model, place);
+        place = next;
+    }
+    begin_pass(model, value);
+}
+
+/* All that was rung for until now. */
+static void begin_pass(void *arg, uint64_t value)
+{
+    struct model *model = arg;
+    struct model_timing *timing = &model->timing;
+
+    timing->awake = timing->waiting_count != 0;
+    if (timing->awake) {
+        event_add(world.now_ns + timing->waiting_count * timing->gap_ns +
+                      timing->waiting_rings * timing->ring_ns + timing->tell_ns,
+                  end_pass, model, value);
+    }
+    timing->passing = timing->waiting;
+    timing->waiting = MODEL_PENDING;
+    timing->waiting_count = 0;
+    timing->waiting_rings = 0;
+}
+
+/* The newest comes first: the order within a pass is nobody's business. */
+static void wait_for_pass(struct model *model, uint32_t place)
+{
+    struct model_timing *timing = &model->timing;
+
+    model->flights[place].next = timing->waiting;
+    timing->waiting = place;
+    timing->waiting_count++;
+    if (!timing->awake) {
+        timing->awake = true;
+        event_add(world.now_ns + timing->fetch_ns, begin_pass, model, 0);
+    }
 }
 
 void model_begin_flight(struct model *model, const struct model_pending *pending)
@@ -103,8 +154,12 @@ void model_begin_flight(struct model *model, const struct model_pending *pending
     if (place == MODEL_PENDING) {
         abort();
     }
-    model->flight_free = model->flights[place].next_free;
+    model->flight_free = model->flights[place].next;
     model->flights[place].pending = *pending;
     model->flights[place].started = model->starts;
-    event_add(plan_end(model, &pending->command), end_flight, model, place);
+    if (model->timing.passes) {
+        wait_for_pass(model, place);
+    } else {
+        event_add(plan_end(model, &pending->command), end_flight, model, place);
+    }
 }
