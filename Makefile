@@ -383,6 +383,10 @@ size: build/libnvme.a build/host/size ## print the bytes of the engine and of a 
 	@$(PYTHON) tests/lint/size.py --size $(CROSS)size build/libnvme.a
 	@build/host/size
 
+.PHONY: validate-sim
+validate-sim: sim-programs ## lay the machine in virtual time over the measured reference run
+	@cd scripts && $(PYTHON) -m sim.validate
+
 debug: build/$(APP).elf ## boot APP (hello) and wait for gdb-multiarch on port 1234
 	@$(PYTHON) scripts/run.py --gdb $(APP) --backing ram:64m
 

@@ -49,7 +49,9 @@ class Run:
         self.windows: list[Window] = list(old.windows) if old else []
         self.instructions: dict | None = None
         self.host = resume.host_of(plan, target)
-        now = environment.describe(target.qemu, plan.values("harts"), target.backing)
+        harts = plan.values("harts")
+        now = (environment.describe_model(target.machine, harts) if target.modelled
+               else environment.describe(target.qemu, harts, target.backing))
         self.environment = {**old.environment, "resumed": now["date"]} if old else now
 
     def move_in(self) -> None:
@@ -102,8 +104,9 @@ class Run:
             options["preset"] = plan.preset
         if any(plan.values("rate")):
             options["rate_process"] = plan.process
-        header = {**self.environment, "opensbi": self.windows[-1].firmware,
-                  "host_load_after": environment.load_averages()}
+        header = {**self.environment, "opensbi": self.windows[-1].firmware}
+        if not self.target.modelled:
+            header["host_load_after"] = environment.load_averages()
         result = summary.build(self.windows, header, options, partial,
                                saturation.as_json(self.saturation), self.instructions)
         result["plan"] = {**dataclasses.asdict(plan), "host": self.host}
@@ -212,16 +215,17 @@ def check_out(folder: Path) -> None:
 
 def begin(options: argparse.Namespace) -> int:
     """Check everything, show the plan, find saturation if it is asked for, run it."""
-    target = Target(options.backing, options.qemu)
+    target = Target(options.backing, options.qemu, machine=options.machine)
     plan = make_plan(options)
     check_out(options.out)
     check_backing(target, plan)
-    count = not options.no_instructions
+    count = not options.no_instructions and not target.modelled
     around_s = sum(each.seconds() for each in saturation.plans(plan.sweeps)) + COUNT_S * count
     if options.dry_run:
         print(plan.describe(around_s))
         return STATUS_OK
-    find_app(target.app)
+    if not target.modelled:
+        find_app(target.app)
     boot_machine(target, plan, plan.sweeps[0], 0).argv()
     print(plan.describe(around_s), flush=True)
     heed_signals()

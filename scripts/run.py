@@ -20,6 +20,8 @@ from cli.signals import heed_signals
 from qemu.backing import BACKING_HELP
 from qemu.guest import STATUS_OK, STATUS_TIMEOUT, Line, Result, run_guest
 from qemu.machine import IRQCHIPS, QEMU_OLDEST, Machine, find_app, parse_properties
+from sim import profile
+from sim.machine import SimMachine
 
 
 class ConsolePrinter:
@@ -80,6 +82,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="program: a name in build/ (hello, nvme, bench, ...) or a path to an ELF")
     add("arguments", metavar="key=value", nargs="*",
         help="the guest's arguments (kernel command line)")
+    add("--machine", default="qemu", metavar="M",
+        help="qemu, or sim[:PROFILE], a machine in virtual time on this host, for bench alone: "
+        f"{', '.join(profile.names())} (default qemu; sim is sim:{profile.names()[0]})")
     add("--harts", type=int, default=4, metavar="N", help="harts (default 4)")
     add("--memory", type=int, default=256, dest="memory_mib", metavar="MIB",
         help="guest memory in MiB (default 256)")
@@ -143,6 +148,16 @@ def machine_from(options: argparse.Namespace) -> Machine:
     return Machine(**given)
 
 
+def modelled_from(options: argparse.Namespace) -> SimMachine:
+    """The machine in virtual time that the command line asks for."""
+    name = options.machine if ":" in options.machine else f"sim:{profile.names()[0]}"
+    controllers = 1 if options.controllers == "auto" else options.controllers
+    if not str(controllers).isdigit():
+        raise UsageError(f"--controllers: '{controllers}' is not a whole number")
+    return SimMachine(name, options.app, options.arguments, options.harts, int(controllers),
+                      options.memory_mib, timeout_s=options.timeout_s)
+
+
 def report(result: Result) -> None:
     """Say on standard error what went wrong, if anything did."""
     if result.resets:
@@ -163,14 +178,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
     options = build_parser().parse_intermixed_args(argv)
     heed_signals()
-    machine = machine_from(options)
+    if not re.fullmatch(r"qemu|sim(:.+)?", options.machine):
+        raise UsageError(f"--machine: '{options.machine}' is neither qemu nor sim[:PROFILE]")
+    modelled = options.machine != "qemu"
+    machine = modelled_from(options) if modelled else machine_from(options)
     if options.dry_run:
         print(shlex.join(machine.argv()))
         return STATUS_OK
     if options.gdb:
         elf = shlex.quote(str(find_app(machine.app)))
         print(f"waiting for: gdb-multiarch {elf} -ex 'target remote :1234'", file=sys.stderr)
-    printer = ConsolePrinter(options.firmware)
+    printer = ConsolePrinter(options.firmware or modelled)
     result = run_guest(machine, printer)
     printer.close()
     report(result)

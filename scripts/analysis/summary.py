@@ -241,9 +241,9 @@ def job(key: Key, groups: dict[Key, list[Window]], environment: dict,
     }
 
 
-def stamp() -> dict[str, object]:
-    """Now, as fio tells it."""
-    now = time.time()
+def stamp(modelled: bool = False) -> dict[str, object]:
+    """Now, as fio tells it; a modelled result has no date."""
+    now = 0.0 if modelled else time.time()
     return {"timestamp": int(now), "timestamp_ms": int(now * 1000),
             "time": time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(now))}
 
@@ -260,7 +260,7 @@ def build(windows: list[Window], environment: dict, options: dict, partial: bool
     environment = {**environment, "steal_fraction": steal(windows)}
     return {
         "fio version": f"hartq-{environment['commit']}",
-        **stamp(),
+        **stamp("machine" in environment),
         "global options": {name: str(value) for name, value in options.items()},
         "partial": partial,
         "environment": environment,

@@ -14,6 +14,7 @@ from measure.plan import host_cores
 from qemu.backing import parse_backing
 from qemu.machine import ROOT, find_qemu
 
+MODELLED = "modelled: a machine in virtual time; what it leaves out is in docs/benchmarking.md"
 NOTE = "emulated: compare ratios, not absolute numbers"
 TARGET_CC = "riscv64-unknown-elf-gcc"
 
@@ -65,6 +66,24 @@ def describe(qemu: str | None, harts: Sequence[int], backing: str) -> dict[str, 
     }
 
 
+def describe_model(machine: str, harts: Sequence[int]) -> dict[str, object]:
+    """The header of a result in virtual time: nothing of the host, which has no part in it."""
+    return {
+        "note": MODELLED,
+        "machine": machine,
+        "date": "",
+        "commit": commit(),
+        "qemu": "",
+        "opensbi": "",
+        "compiler": "",
+        "backing": "null",
+        "host_cpu": "",
+        "host_cores": None,
+        "host_load_before": [],
+        "harts": sorted(set(harts)),
+    }
+
+
 def load_averages() -> list[float]:
     """The host's load over 1, 5 and 15 minutes; empty where it does not tell."""
     try:
@@ -86,6 +105,8 @@ def has_device_core(harts: int, cores: int | None) -> bool:
 def header(environment: dict) -> str:
     """The environment in a few lines, for the console and the answer."""
     harts = environment["harts"]
+    if machine := environment.get("machine"):
+        return f"{machine}, commit {environment['commit']}\n{environment['note']}"
     resumed = f" (resumed {environment['resumed']})" if "resumed" in environment else ""
     room = has_device_core(max(harts, default=1), environment["host_cores"])
     shared = "" if room else "; they compete"

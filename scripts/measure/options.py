@@ -12,9 +12,11 @@ from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, OPEN_DEPTH, PRESET
                           WORKLOADS, Plan, Sweep, runnable)
 from qemu.backing import BACKING_HELP
 from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT, UsageError
+from sim import profile
 
 DESCRIPTION = "Measure polling, interrupts and hybrid mode on QEMU, interleaved and repeated."
 REPETITIONS_MAX = 1000
+MODELLED_RUNTIME_MS, MODELLED_RAMP_MS = 50, 10  # no noise to wait out
 EPILOG = """\
 examples:
   scripts/bench.py                                     the default matrix, under 4 minutes
@@ -81,6 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
         "more instructions")
     add("--no-instructions", action="store_true", help="do not count instructions at the end")
     add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")
+    add("--machine", default="qemu", metavar="M",
+        help="qemu, or sim:PROFILE, a machine in virtual time on this host: "
+        f"{', '.join(profile.names())}, or parts of platform/sim/profiles.toml joined by +")
     add("--dry-run", action="store_true", help="print the plan and stop")
     return parser
 
@@ -99,9 +104,20 @@ def chosen_sweeps(options: argparse.Namespace) -> tuple[Sweep, ...]:
     return tuple(dataclasses.replace(sweep, **over) for sweep in sweeps)
 
 
+def choose_modelled(options: argparse.Namespace) -> None:
+    """What a machine in virtual time has by default: its own delivery, and short windows."""
+    if options.delivery is None and profile.load(options.machine).get("messages"):
+        options.delivery = ("msix",)
+    if options.runtime is None:
+        options.runtime, options.ramp_time = MODELLED_RUNTIME_MS, MODELLED_RAMP_MS
+
+
 def make_plan(options: argparse.Namespace) -> Plan:
     """The plan that the command line describes; loads in per cent stay in per cent."""
     preset = PRESETS[options.preset]
+    modelled = options.machine != "qemu"
+    if modelled:
+        choose_modelled(options)
     given = {
         "repetitions": options.repetitions, "boots": options.boots, "runtime_ms": options.runtime,
         "ramp_ms": options.ramp_time, "process": options.rate_process,
@@ -114,7 +130,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
     if not 1 <= boots <= repetitions:
         raise UsageError(f"--boots: {boots} is out of range (1 to the repetitions, {repetitions})")
     chosen = chosen_sweeps(options)
-    sweeps, dropped = runnable(chosen)
+    sweeps, dropped = runnable(chosen, HARTS_MAX if modelled else None)
     if options.rate_process and not any(rate for sweep in sweeps for rate in sweep.rate):
         raise UsageError(
             f"--rate-process: {options.rate_process} needs a load (name one with --rate-iops)")

@@ -22,8 +22,11 @@ from qemu import host_cpu
 from qemu.backing import parse_backing
 from qemu.guest import STATUS_OK, Guest, Line
 from qemu.machine import PRIVATE_LINES, Machine, UsageError
+from sim.machine import SimMachine
 
 MEMORY_MIB = 128  # besides the buffers
+MODELLED_MEMORY_MIB = 256  # pages that are not touched cost nothing
+MODELLED_SLOWNESS = 20  # host time of a time-out, per virtual time
 PRP_LIST_BYTES = 4096  # of each request's slot, beside its buffer
 COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
 COMPLAINTS_MAX = 10
@@ -45,6 +48,12 @@ class Target:
     backing: str = "null"
     qemu: str | None = None
     app: str | os.PathLike[str] = "bench"
+    machine: str = "qemu"  # or sim:PROFILE
+
+    @property
+    def modelled(self) -> bool:
+        """Whether it is the machine in virtual time: no host has a part in what it measures."""
+        return self.machine != "qemu"
 
 
 class Key(NamedTuple):
@@ -112,12 +121,19 @@ def idle_of(window: Window) -> float:
     return statistics.fmean(window.record["idle_ns"]) / window.record["runtime_ns"]
 
 
-def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine:
+def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine | SimMachine:
     """The machine for one sweep; its interrupt controller and controllers make the delivery."""
     harts = sweep.harts[0]
     repetitions = len(plan.repetitions_of_boot(boot))
     delivery = sweep.delivery[0]
     buffers_bytes = harts * max(sweep.iodepth) * (max(sweep.bs) + PRP_LIST_BYTES)
+    if target.modelled:
+        return SimMachine(
+            target.machine, str(target.app), guest_arguments(plan, sweep, boot), harts,
+            controllers=min(harts, PRIVATE_LINES) if delivery == "per-hart" else 1,
+            memory_mib=MODELLED_MEMORY_MIB + (buffers_bytes >> 20),
+            messages=delivery == "msix", seed=boot + 1,
+            timeout_s=60 + sweep.points() * repetitions * plan.window_s() * MODELLED_SLOWNESS)
     return Machine(
         app=target.app,
         arguments=guest_arguments(plan, sweep, boot),
@@ -147,7 +163,7 @@ def check_key(key: Key, sweep: Sweep) -> None:
 class _Reader:
     """Takes the console of one boot line by line."""
 
-    def __init__(self, pid: int, plan: Plan, sweep: Sweep, boot: int) -> None:
+    def __init__(self, pid: int | None, plan: Plan, sweep: Sweep, boot: int) -> None:
         self._pid = pid
         self._sweep = sweep
         self._first_repetition = plan.repetitions_of_boot(boot).start
@@ -160,6 +176,8 @@ class _Reader:
 
     def take(self, line: Line) -> Window | None:
         """Act on one line, which may end a window; what is not ours passes by."""
+        if self._pid is None and line.text.startswith("#"):
+            return None
         if line.text.startswith("#begin "):
             self._begin = host_cpu.sample(self._pid, line.time_ns)
         elif line.text.startswith("#end "):
@@ -198,7 +216,7 @@ def run_boot(target: Target, plan: Plan, sweep: Sweep, boot: int, windows: list[
     before = len(windows)
     while True:
         with Guest(boot_machine(target, plan, sweep, boot)) as guest:
-            reader = _Reader(guest.pid, plan, sweep, boot)
+            reader = _Reader(None if target.modelled else guest.pid, plan, sweep, boot)
             for line in guest.lines():
                 if guest.paused:
                     break

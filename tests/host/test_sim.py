@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
+import sys
+import tempfile
 import unittest
+from pathlib import Path
 
-from support import ROOT
+from support import ROOT, SCRIPTS
 
 from measure import instructions
+from sim import profile, run as simulation
+from sim.machine import SimMachine
 
 PROGRAM = ROOT / "build" / "sim-bench"
 COUNTED = ROOT / "build" / "sim-instructions"
@@ -67,6 +73,58 @@ class SameEverywhere(unittest.TestCase):
         first, second = (run(str(PROGRAM), spread, f"sim.seed={seed}", *self.WORDS)
                          for seed in "12")
         self.assertNotEqual(first, second)
+
+
+    def test_bench_writes_the_same_result(self) -> None:
+        """results.json of the command, once alone and once beside a busy host."""
+        command = [sys.executable, str(SCRIPTS / "bench.py"), "--machine", "sim:tlc", "--iodepth",
+                   "1,8", "--completion", "poll,irq,hybrid", "--boots", "2", "--repetitions", "2"]
+        found = []
+        for busy in (False, True):
+            with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
+                load = subprocess.Popen([PROGRAM, "runtime=100s"], stdout=subprocess.DEVNULL)
+                if not busy:
+                    load.kill()
+                done = subprocess.run([*command, "--out", folder], capture_output=True, text=True,
+                                      check=False)
+                load.kill()
+                load.wait()
+                self.assertEqual(done.returncode, 0, done.stderr)
+                found.append((Path(folder) / "results.json").read_bytes())
+        self.assertEqual(found[0], found[1])
+        self.assertIn(b'"machine": "sim:tlc"', found[0])
+
+
+class Profiles(unittest.TestCase):
+    """platform/sim/profiles.toml."""
+
+    def test_the_program_knows_every_figure(self) -> None:
+        """Of every profile that has a name."""
+        for name in profile.names():
+            with self.subTest(name):
+                found = simulation.records(SimMachine(f"sim:{name}"), "runtime=1ms")
+                self.assertEqual(len(found), 1)
+
+    def test_an_unknown_part_is_named(self) -> None:
+        """With those that there are."""
+        with self.assertRaisesRegex(Exception, "no part 'slow'.*inorder"):
+            profile.load("sim:slow+tlc")
+
+    def test_every_figure_of_a_machine_has_its_source(self) -> None:
+        """Harts and buses beside the figure, devices above them."""
+        text = profile.FILE.read_text(encoding="utf-8").partition("# ---- devices")[0]
+        for line in text.splitlines():
+            if re.match(r"\w+ = \d", line) and not line.startswith(("messages", "edges")):
+                self.assertIn("#", line)
+
+    def test_devices_do_what_their_sources_say(self) -> None:
+        """Within 5 %: the P4800X at depth 1 and 16, the 970 EVO Plus at depth 128."""
+        for name, depth, iops in (("optane", 1, 108_300), ("optane", 16, 584_800),
+                                  ("tlc", 128, 600_000)):
+            with self.subTest(name, depth=depth):
+                (found,) = simulation.records(SimMachine(f"sim:{name}"), f"iodepth={depth}",
+                                              "completion=poll", "runtime=100ms")
+                self.assertLess(abs(simulation.iops_of(found) / iops - 1), 0.05)
 
 
 class Speed(unittest.TestCase):

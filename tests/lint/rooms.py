@@ -46,7 +46,7 @@ queue
 hybrid identify request prp status
 """
 # The packages of scripts/: each imports those before it only. The commands may import all.
-PACKAGES = "cli qemu measure results analysis linux report".split()
+PACKAGES = "cli qemu sim measure results analysis linux report".split()
 
 
 def room_of(name: str) -> str:

@@ -1,0 +1,1 @@
+"""The machine in virtual time: its profiles, and how it is started."""

@@ -1,0 +1,107 @@
+"""How far the machine in virtual time is off, laid over a measured run on QEMU.
+
+The profile `qemu` was fitted to absolute figures of one run; what is asked of it is the ratios of
+the modes, at depths and batches that the fit has not seen. Exit status: 0, or 1 if the median error
+of a ratio is above its limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cli import command
+from qemu.machine import ROOT
+from sim import run
+from sim.machine import SimMachine
+
+REFERENCE = ROOT / "results" / "reference" / "results.json"
+MODES = ("poll", "irq", "hybrid")
+LIMITS = {"irq / poll": 0.15, "hybrid / poll": 0.15, "irq idle": 0.15}  # of the median error
+COLUMNS = tuple(LIMITS)
+
+Place = tuple[int, int]  # depth, batch
+Points = dict[Place, dict[str, tuple[float, float]]]  # by mode: IOPS, idle share
+
+
+def measured(path: Path) -> Points:
+    """The closed loop of 4 KiB reads on one hart with a line of its own."""
+    points: Points = {}
+    for job in json.loads(path.read_text(encoding="utf-8"))["jobs"]:
+        mine, options = job["hartq"], job["job options"]
+        if (mine["delivery"], mine["harts"], options["rw"], options["bs"]) == (
+                "per-hart", 1, "randread", "4096") and not mine.get("rate_iops"):
+            place = int(options["iodepth"]), mine["batch"]
+            idle = mine["idle_fraction"]
+            idle = statistics.fmean(idle) if isinstance(idle, list) else idle
+            points.setdefault(place, {})[mine["completion"]] = mine["iops_median"], idle
+    return {place: found for place, found in sorted(points.items()) if set(MODES) <= set(found)}
+
+
+def modelled(profile: str, places: Sequence[Place]) -> Points:
+    """The same on the machine in virtual time."""
+    points: Points = {}
+    for depth, batch in places:
+        words = (f"iodepth={depth}", f"iodepth_batch_submit={batch}",
+                 f"completion={run.joined(MODES)}", "runtime=100ms", "ramp_time=50ms")
+        points[depth, batch] = {
+            record["job options"]["completion"]: (run.iops_of(record), run.idle_of(record))
+            for record in run.records(SimMachine(profile), *words)}
+    return points
+
+
+def figures(point: dict[str, tuple[float, float]]) -> dict[str, float]:
+    """What is compared."""
+    return {
+        "irq / poll": point["irq"][0] / point["poll"][0],
+        "hybrid / poll": point["hybrid"][0] / point["poll"][0],
+        "irq idle": point["irq"][1],
+    }
+
+
+def error_of(name: str, here: float, there: float) -> float:
+    """Of a ratio relative, of a share the difference."""
+    return here - there if "idle" in name else math.expm1(abs(math.log(here / there)))
+
+
+def lay_over(real: Points, model: Points) -> dict[str, float]:
+    """Print both and the error; the median of each column's."""
+    errors: dict[str, list[float]] = {name: [] for name in COLUMNS}
+    print(f"{'depth':>5} {'batch':>5}  {'poll IOPS':>19}  "
+          + "  ".join(f"{name:>20}" for name in COLUMNS))
+    print(f"{'':>11}  {'measured':>9} {'modelled':>9}  "
+          + "  ".join(f"{'measured':>9}{'modelled':>11}" for _ in COLUMNS))
+    for place, point in real.items():
+        there, here = figures(point), figures(model[place])
+        for name in COLUMNS:
+            errors[name].append(abs(error_of(name, here[name], there[name])))
+        rates = point["poll"][0], model[place]["poll"][0]
+        print(f"{place[0]:5} {place[1]:5}  {rates[0]:9,.0f} {rates[1]:9,.0f}  "
+              + "  ".join(f"{there[name]:9.2f}{here[name]:11.2f}" for name in COLUMNS))
+    medians = {name: statistics.median(found) for name, found in errors.items()}
+    for name in COLUMNS:
+        print(f"{name}: off by {medians[name]:.1%} in the median, {max(errors[name]):.1%} at most "
+              f"(limit of the median {LIMITS[name]:.0%})")
+    return medians
+
+
+@command.entry
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command; the return value is the exit status."""
+    parser = argparse.ArgumentParser(prog="validate.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="sim:qemu", metavar="sim:NAME")
+    parser.add_argument("--reference", type=Path, default=REFERENCE, metavar="FILE",
+                        help="results.json of a measured run (default results/reference)")
+    options = parser.parse_args(argv)
+    real = measured(options.reference)
+    medians = lay_over(real, modelled(options.profile, list(real)))
+    return int(any(medians[name] > limit for name, limit in LIMITS.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
