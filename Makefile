@@ -286,7 +286,7 @@ bench-peers: ## compare with Linux and fio on the same machine, in paired boots 
 	@$(PYTHON) scripts/peers.py $(PEERS)
 	@[ ! -e results/latest/results.json ] || $(PYTHON) scripts/plot.py results/latest
 
-run-bench: all
+run-bench: all sim-programs
 	@$(PYTHON) scripts/bench.py --preset $(PRESET)
 	@$(PYTHON) scripts/plot.py results/latest
 

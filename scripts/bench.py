@@ -25,11 +25,13 @@ from measure.options import build_parser, make_plan
 from measure.plan import DELIVERIES, Plan, duration, with_rates
 from measure.progress import Progress
 from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
-from qemu.machine import UsageError, find_app
+from qemu.machine import ROOT, UsageError, find_app
 from report import answer, pictures, tables
+from sim import section, what_if
 from results import result_file, resume
 
 STATUS_OK, STATUS_FAILED, STATUS_STOPPED = 0, 1, 130
+MODELLING_PRESETS = ("default", "full")
 COUNT_S = 8.0  # the four boots that count instructions, for the estimate only
 
 
@@ -48,6 +50,7 @@ class Run:
         self._mine = self.out if old else None  # a folder whose windows are of this run
         self.windows: list[Window] = list(old.windows) if old else []
         self.instructions: dict | None = None
+        self.modelled: dict | None = None
         self.host = resume.host_of(plan, target)
         harts = plan.values("harts")
         now = (environment.describe_model(target.machine, harts) if target.modelled
@@ -91,6 +94,14 @@ class Run:
             return
         self.instructions = {"compiler": compiler, "rows": rows}
 
+    def model(self) -> None:
+        """The modes on machines in virtual time, seconds; a failure loses only this section."""
+        print("modelling other machines", file=sys.stderr, flush=True)
+        try:
+            self.modelled = section.measure_all()
+        except Failed as error:
+            print(f"bench.py: nothing was modelled: {error}", file=sys.stderr)
+
     def save(self, partial: bool) -> dict:
         """Write the result so far."""
         plan = self.plan
@@ -109,6 +120,8 @@ class Run:
             header["host_load_after"] = environment.load_averages()
         result = summary.build(self.windows, header, options, partial,
                                saturation.as_json(self.saturation), self.instructions)
+        if self.modelled:
+            result["modelled"] = self.modelled
         result["plan"] = {**dataclasses.asdict(plan), "host": self.host}
         if self.folder != self._mine:
             resume.forget_windows(self.folder)
@@ -149,6 +162,8 @@ def execute(run: Run, count: bool) -> int:
         run.measure()
         if count:
             run.count()
+        if run.plan.preset in MODELLING_PRESETS and not run.target.modelled:
+            run.model()
     except Stopped:
         status, why = STATUS_STOPPED, "ended by a signal"
     except GuestFailed as failed:
@@ -239,6 +254,23 @@ def begin(options: argparse.Namespace) -> int:
     return execute(Run(plan, target, options.out, found), count)
 
 
+def answer_what_if(name: str) -> int:
+    """Where polling pays on a modelled machine: a table and a picture."""
+    closed, opened = what_if.closed_cells(name), what_if.open_cells(name)
+    print(*what_if.lines(closed, opened), sep="\n")
+    folder = ROOT / "results" / "what-if"
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = name.removeprefix("sim:").replace("+", "-")
+    # Here alone: nothing else of this command draws, and matplotlib takes a second to load.
+    from report import axes
+    from report import what_if as picture
+    files = {f"{stem}.{kind}": metadata for kind, metadata in pictures.KINDS.items()}
+    axes.save(picture.draw(name, closed, opened),
+              {str(folder / file): metadata for file, metadata in files.items()})
+    print(f"\nwritten: {', '.join(str(shown(folder) / file) for file in files)}")
+    return STATUS_OK
+
+
 @command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
@@ -249,6 +281,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if other := other_options(options, ("compare",)):
             raise UsageError(f"--compare: takes no {', '.join(other)}")
         return two_results.run(*options.compare)
+    if options.what_if:
+        if other := other_options(options, ("what_if",)):
+            raise UsageError(f"--what-if: takes no {', '.join(other)}")
+        return answer_what_if(options.what_if)
     return go_on(options) if options.resume else begin(options)
 
 

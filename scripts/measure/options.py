@@ -81,6 +81,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--compare", nargs=2, type=Path, metavar=("A", "B"),
         help="print the ratios of two results, B over A, with intervals; exit status 1 if B takes "
         "more instructions")
+    add("--what-if", metavar="sim:PROFILE",
+        help="instead, on a machine in virtual time: at which depth, load and device latency "
+        "polling stops paying; a table, and a picture in results/what-if")
     add("--no-instructions", action="store_true", help="do not count instructions at the end")
     add("--qemu", metavar="PATH", help="emulator (default $QEMU, else qemu-system-riscv64)")
     add("--machine", default="qemu", metavar="M",

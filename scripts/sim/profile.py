@@ -27,13 +27,17 @@ def names() -> list[str]:
     return list(_tables()["profiles"])
 
 
+def parts(text: str) -> list[str]:
+    """The parts of `sim:NAME` or `sim:PART+PART`, whether they exist or not."""
+    name = text.removeprefix(PREFIX)
+    return _tables()["profiles"].get(name) or name.split("+")
+
+
 def load(text: str) -> dict[str, Value]:
     """The figures of `sim:NAME` or `sim:PART+PART`; later parts win. UsageError: none such."""
     tables = _tables()
-    name = text.removeprefix(PREFIX)
-    parts = tables["profiles"].get(name) or name.split("+")
     figures: dict[str, Value] = {}
-    for part in parts:
+    for part in parts(text):
         if part not in tables["parts"]:
             raise UsageError(
                 f"--machine: {text}: there is no part '{part}' (profiles: {', '.join(names())}; "

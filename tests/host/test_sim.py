@@ -11,10 +11,12 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import jsonschema
 from support import ROOT, SCRIPTS
 
 from measure import instructions
-from sim import profile, run as simulation
+from report import answer
+from sim import profile, run as simulation, section, what_if
 from sim.machine import SimMachine
 
 PROGRAM = ROOT / "build" / "sim-bench"
@@ -125,6 +127,35 @@ class Profiles(unittest.TestCase):
                 (found,) = simulation.records(SimMachine(f"sim:{name}"), f"iodepth={depth}",
                                               "completion=poll", "runtime=100ms")
                 self.assertLess(abs(simulation.iops_of(found) / iops - 1), 0.05)
+
+
+class Answers(unittest.TestCase):
+    """The section of the report, and --what-if."""
+
+    def test_the_section_is_labelled_and_fits_the_schema(self) -> None:
+        """It says that it is no measurement, and what it leaves out."""
+        found = section.measure_all()
+        schema = json.loads((SCRIPTS / "results" / "schema.json").read_text(encoding="utf-8"))
+        part = {"$defs": schema["$defs"], **schema["properties"]["modelled"]}
+        jsonschema.Draft202012Validator(part).validate(found)
+        (told,) = answer.modelled({"modelled": found})
+        self.assertIn("not measured", told.title)
+        self.assertIn(section.LEFT_OUT[0], told.lines[1])
+        self.assertEqual(len(told.tables[0].rows), len(section.PROFILES))
+        self.assertEqual(answer.modelled({}), [])
+
+    def test_a_device_is_scaled_to_a_latency(self) -> None:
+        """The median is what was asked for, the tail is cut."""
+        figures = {"read": [[0, 50], [0.5, 100], [0.99, 200], [1, 90000]]}
+        self.assertEqual(what_if.scaled(figures, 8)["read"],
+                         [[0, 4000], [0.5, 8000], [0.99, 16000], [1, 20000]])
+
+    def test_polling_pays_up_to_where_its_lead_ends(self) -> None:
+        """Later leads do not count."""
+        cells = [what_if.Cell(10, at, lead, 0, 0) for at, lead in
+                 ((1, 0.1), (2, 0.03), (4, 0.02), (8, 0.2))]
+        self.assertEqual(what_if.last_that_pays(cells, 10).at, 2)
+        self.assertIsNone(what_if.last_that_pays(cells[2:], 10))
 
 
 class Speed(unittest.TestCase):

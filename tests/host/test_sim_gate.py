@@ -14,48 +14,23 @@ from pathlib import Path
 
 from support import ROOT
 
-from sim import run
-from sim.machine import SimMachine
+from sim import section
 
 BASELINE = Path(__file__).with_name("sim_gate.json")
-PROFILES = ("optane", "tlc", "dramless")
-MODES = ("poll", "irq", "hybrid")
-DEPTHS = (1, 4, 16, 64)
-LOADS = (10, 50, 80)  # per cent of polling at depth 32
 WORSE_MOST = 0.01
-TIMES = ("runtime=100ms", "ramp_time=20ms")
 HYBRID_LEAST = 0.95  # of polling's and of interrupts' IOPS, the goals of analysis/goals.py
 IDLE_LEAST = 0.80  # of interrupts' idle time at the lowest load, likewise
 
 Figures = dict[str, dict[str, float]]  # by point: iops, idle, latency_ns
+measure = functools.lru_cache(section.measure)
 
 
-def figures(record: dict) -> dict[str, float]:
-    """What the baseline keeps of a point."""
-    return {"iops": round(run.iops_of(record)), "idle": round(run.idle_of(record), 4),
-            "latency_ns": round(run.latency_of(record))}
-
-
-@functools.lru_cache
-def measure(profile: str) -> tuple[Figures, tuple[dict, ...]]:
-    """All points of a profile, by name, and the program's records."""
-    def points(*words: str) -> list[dict]:
-        return run.records(SimMachine(f"sim:{profile}"), f"completion={run.joined(MODES)}",
-                           *TIMES, *words)
-
-    closed = points(f"iodepth={run.joined((*DEPTHS, 32))}")
-    full = next(run.iops_of(each) for each in closed
-                if each["jobname"].endswith("qd32-b1-poll"))
-    rates = [round(full * load / 100) for load in LOADS]
-    opened = points("iodepth=32", f"rate_iops={run.joined(rates)}", "rate_process=poisson")
-    found = {}
-    for record in closed:
-        found[record["jobname"]] = figures(record)
-    for record in opened:
-        options = record["job options"]
-        load = LOADS[rates.index(int(options["rate_iops"]))]
-        found[f"load-{load}%-{options['completion']}"] = figures(record)
-    return found, (*closed, *opened)
+def figures(profile: str) -> Figures:
+    """What the baseline keeps of a profile."""
+    return {
+        f"{point['mode']} depth {point['depth']}" + f" load {point['load']} %" * bool(point["load"]):
+        {name: point[name] for name in ("iops", "idle", "latency_ns")}
+        for point in measure(profile)[0]}
 
 
 class Modes(unittest.TestCase):
@@ -63,11 +38,11 @@ class Modes(unittest.TestCase):
 
     def each(self) -> list[tuple[str, Figures]]:
         """The profiles' figures."""
-        return [(profile, measure(profile)[0]) for profile in PROFILES]
+        return [(profile, figures(profile)) for profile in section.PROFILES]
 
     def test_nothing_goes_wrong(self) -> None:
         """No interrupt is missed, no request fails."""
-        for profile in PROFILES:
+        for profile in section.PROFILES:
             for record in measure(profile)[1]:
                 with self.subTest(profile, point=record["jobname"]):
                     counters = record["counters"]
@@ -79,24 +54,25 @@ class Modes(unittest.TestCase):
         """And interrupts leave the hart to others there."""
         for profile, found in self.each():
             with self.subTest(profile):
-                self.assertGreater(found["randread-4k-qd1-b1-poll"]["iops"],
-                                   found["randread-4k-qd1-b1-irq"]["iops"])
-                self.assertGreater(found["randread-4k-qd1-b1-irq"]["idle"], 0.9)
+                self.assertGreater(found["poll depth 1"]["iops"],
+                                   found["irq depth 1"]["iops"])
+                self.assertGreater(found["irq depth 1"]["idle"], 0.9)
 
     def test_hybrid_keeps_up_with_both(self) -> None:
         """At every depth."""
         for profile, found in self.each():
-            for depth in DEPTHS:
+            for depth in section.DEPTHS:
                 with self.subTest(profile, depth=depth):
-                    poll, irq, hybrid = (found[f"randread-4k-qd{depth}-b1-{mode}"]["iops"]
-                                         for mode in MODES)
+                    poll, irq, hybrid = (found[f"{mode} depth {depth}"]["iops"]
+                                         for mode in section.MODES)
                     self.assertGreater(hybrid, HYBRID_LEAST * max(poll, irq))
 
     def test_hybrid_sleeps_where_there_is_little_to_do(self) -> None:
         """Nearly as long as interrupts do, and nobody waits longer for it."""
         for profile, found in self.each():
             with self.subTest(profile):
-                irq, hybrid = (found[f"load-{LOADS[0]}%-{mode}"] for mode in MODES[1:])
+                irq, hybrid = (found[f"{mode} depth {section.LOADED_DEPTH} load {section.LOADS[0]} %"]
+                               for mode in section.MODES[1:])
                 self.assertGreater(hybrid["idle"], IDLE_LEAST * irq["idle"])
                 self.assertLess(hybrid["latency_ns"], 1.02 * irq["latency_ns"])
 
@@ -107,8 +83,8 @@ class Baseline(unittest.TestCase):
     def test_no_figure_gets_worse(self) -> None:
         """IOPS and idle time lower, latency higher, by more than 1 %."""
         baseline = json.loads(BASELINE.read_text(encoding="utf-8"))
-        for profile in PROFILES:
-            found = measure(profile)[0]
+        for profile in section.PROFILES:
+            found = figures(profile)
             self.assertEqual(set(found), set(baseline[profile]))
             for point, before in baseline[profile].items():
                 with self.subTest(profile, point=point):
@@ -120,7 +96,7 @@ class Baseline(unittest.TestCase):
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["update"]:
-        kept = {profile: measure(profile)[0] for profile in PROFILES}
+        kept = {profile: figures(profile) for profile in section.PROFILES}
         BASELINE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         print(f"written: {BASELINE.relative_to(ROOT)}")
     else:
