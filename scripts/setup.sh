@@ -102,9 +102,13 @@ check_peers() {
     [ -e "$keyring" ] || need "$keyring" debian-archive-keyring
 }
 
-check_test() {
+# What programs of the host are built with: the machine in virtual time, the unit tests.
+check_host() {
     need_command gcc gcc
     need_header stdlib.h libc6-dev
+}
+
+check_test() {
     need_header cmocka.h libcmocka-dev
     need_header libfdt.h libfdt-dev
     need_command g++ g++
@@ -208,9 +212,9 @@ group=${1:-test}
 case $group in
 run) checks='cross qemu python' ;;
 plot) checks='python plot' ;;
-bench) checks='cross qemu python plot' ;;
+bench) checks='cross qemu python plot host' ;;
 peers) checks='cross qemu python peers' ;;
-test) checks='cross qemu python plot test' ;;
+test) checks='cross qemu python plot host test' ;;
 compile-commands) checks='cross bear' ;;
 hooks)
     install_hooks

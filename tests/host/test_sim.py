@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import resource
@@ -16,7 +18,7 @@ from support import ROOT, SCRIPTS
 
 from measure import instructions
 from report import answer
-from sim import profile, run as simulation, section, what_if
+from sim import profile, run as simulation, section, validate, what_if
 from sim.machine import SimMachine
 
 PROGRAM = ROOT / "build" / "sim-bench"
@@ -97,6 +99,30 @@ class SameEverywhere(unittest.TestCase):
         self.assertIn(b'"machine": "sim:tlc"', found[0])
 
 
+class Harts(unittest.TestCase):
+    """Harts are coroutines: each delivery, with more harts than one."""
+
+    def test_every_delivery_works_on_four_harts(self) -> None:
+        """A line each, one for all with IPIs, messages; no hart is left out."""
+        for words in (("sim.controllers=4",), (), ("sim.messages=1",)):
+            told = rows(run(str(PROGRAM), "sim.harts=4", "sim.ipi_ns=300", *words,
+                            "completion=poll,irq,hybrid", "numjobs=4", "iodepth=4", "runtime=5ms",
+                            "ramp_time=1ms"), "hartq_bench")
+            self.assertEqual(len(told), 3)
+            for row in told:
+                with self.subTest(delivery=row["delivery"], completion=row["job options"]):
+                    self.assertEqual(row["harts"], 4)
+                    self.assertEqual(row["counters"]["missed"] + row["errors"], 0)
+                    self.assertGreater(row["read"]["total_ios"], 100)
+
+    def test_a_word_that_is_no_figure_is_named(self) -> None:
+        """And nothing runs."""
+        done = subprocess.run([PROGRAM, "sim.nothing=1"], capture_output=True, text=True,
+                              check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("sim.nothing=1: the machine has no such figure", done.stdout)
+
+
 class Profiles(unittest.TestCase):
     """platform/sim/profiles.toml."""
 
@@ -118,6 +144,12 @@ class Profiles(unittest.TestCase):
         for line in text.splitlines():
             if re.match(r"\w+ = \d", line) and not line.startswith(("messages", "edges")):
                 self.assertIn("#", line)
+
+    def test_the_model_of_qemu_is_near_the_measured_run(self) -> None:
+        """The medians of the ratios' errors stay below the limits of make validate-sim."""
+        with contextlib.redirect_stdout(io.StringIO()) as told:
+            status = validate.main([])
+        self.assertEqual(status, 0, told.getvalue())
 
     def test_devices_do_what_their_sources_say(self) -> None:
         """Within 5 %: the P4800X at depth 1 and 16, the 970 EVO Plus at depth 128."""

@@ -4,8 +4,8 @@
  * pace, worked on by the unit that holds the block, moved over one link, then told.
  *
  * All of it is decided at the doorbell, for nothing that comes later changes it: one event for each
- * command. A device that works in passes has one event for each of those. Whole numbers only: a seed
- * gives the same times on every host.
+ * command. A device that works in passes has one event for each of those. Whole numbers only: a
+ * seed gives the same times on every host.
  */
 #include <stdlib.h>
 
