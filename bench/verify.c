@@ -11,7 +11,7 @@
 #include "flow.h"
 #include "heap.h"
 
-#define BUSY UINT32_C(0x80000000) /* beside the count of a block: its position is in flight */
+#define BUSY UINT32_C(0x80000000) /* set in the count of a block while its position is in flight */
 
 /* How often each block has been written, from job->offset on. A part of it is each hart's own. */
 static uint32_t *counts;

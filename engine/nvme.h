@@ -395,7 +395,7 @@ enum nvme_mode {
                             interrupt: see nvme_queue_arm */
 };
 
-/* What nvme_queue_open is told about one queue. */
+/* The configuration of one queue. */
 struct nvme_queue_config {
     uint32_t owner;         /* the owner hart, in the caller's numbering; given to send_ipi */
     uint32_t depth_entries; /* 0 = the controller's; else NVME_DEPTH_MIN up to that */

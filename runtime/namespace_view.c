@@ -52,7 +52,7 @@ void namespace_view_write_flaw(const struct nvme_namespace_info *info, enum nvme
         snprintf(text, NAMESPACE_FLAW_BYTES, "protection information of type %u is on",
                  info->protection_type);
     } else if (refused && info->metadata_bytes != 0) {
-        snprintf(text, NAMESPACE_FLAW_BYTES, "%u bytes of metadata behind each block",
+        snprintf(text, NAMESPACE_FLAW_BYTES, "%u bytes of metadata after each block",
                  info->metadata_bytes);
     } else if (refused) {
         snprintf(text, NAMESPACE_FLAW_BYTES, "a block of %llu bytes is larger than a command",

@@ -34,7 +34,7 @@ struct hart {
     uint64_t timer_set_ticks;      // deadline last set in the firmware; 0: none
     uint64_t work_seen;            // last run of harts_run this hart has finished
     void *interrupt_controller;    // data of the driver of `external`, for this hart
-    void *interrupt_table;         // likewise
+    void *interrupt_table;         // of the same driver
     uint64_t reserved[6];
 };
 

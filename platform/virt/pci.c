@@ -273,7 +273,7 @@ static bool identify(const struct scan *scan, const struct level *level, struct 
     return true;
 }
 
-// The next function of the level's bus, which moves on behind it: to the next function of a
+// The next function of the level's bus. Then the level advances to the next function of a
 // multi-function device, else to the next device. False: the bus has no more.
 static bool next_function(const struct scan *scan, struct level *level, struct pci_function *f)
 {

@@ -90,7 +90,7 @@ static void init_memory(void)
     struct machine_span span = machine_free_memory(&the_machine, (uint64_t)(uintptr_t)image_end);
 
     if (span.size == 0) {
-        fail("no free memory behind the image", (uint64_t)(uintptr_t)image_end,
+        fail("no free memory after the image", (uint64_t)(uintptr_t)image_end,
              "give the machine more memory");
     }
     for (uint32_t i = 0; i < the_machine.memory_count; i++) {

@@ -52,7 +52,7 @@ class Style(ScriptTest):
         (ROOT / "build").mkdir(exist_ok=True)
 
     def test_clean(self) -> None:
-        text = "/* Words. */\n#include <stdint.h>\n\nint f(void)\n{\n    return 0;\n}\n"
+        text = "/* Words. */\n#include <stdint.h>\n\nint read_one(void)\n{\n    return 0;\n}\n"
         self.assertEqual(self.findings("engine/x.c", text), "")
 
     def test_layering(self) -> None:

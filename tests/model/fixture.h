@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What every unit test of the engine needs: a world with one controller, memory for it, an open
- * namespace and queues, a callback that keeps count. And tables of cases for cmocka.
+ * The fixture of every unit test of the engine: a world with one controller, its memory, an open
+ * namespace, queues, and a callback that counts. Also tables of cases for cmocka.
  *
  * Change fixture.model's knobs and fixture.config between fixture_init and fixture_open.
  */
@@ -39,7 +39,7 @@ enum {
     BLOCK = 512, /* of the model's first namespace, unless a test changes it */
 };
 
-/* What done() was told: as the callback's argument it keeps count. */
+/* The results of done(), whose argument this is. */
 struct outcome {
     uint32_t count;
     struct nvme_result result; /* the last one */
@@ -61,7 +61,7 @@ struct fixture {
     uint32_t vector_masks; /* calls of the hook */
 };
 
-/* Where interrupts come from; a case of a test. */
+/* A source of interrupts: a case of a test. */
 struct fixture_source {
     const char *name;
     bool vectors;
@@ -75,66 +75,66 @@ extern const struct fixture_source fixture_sources[FIXTURE_SOURCES];
 
 enum { FIXTURE_LINE, FIXTURE_VECTOR, FIXTURE_DELIVERIES };
 
-/* One line, and vectors: for what no kind of line changes. */
+/* One line, then vectors: for tests that do not depend on the kind of line. */
 extern const struct fixture_source fixture_deliveries[FIXTURE_DELIVERIES];
 
-/* The data of the requests that fixture_post makes. */
+/* The buffer of the requests of fixture_post. */
 extern uint8_t fixture_block[BLOCK];
 
-/* A new world and controller, a configuration of FIXTURE_QUEUES queues; nothing is opened. */
+/* Makes a new world, a controller and a configuration of FIXTURE_QUEUES queues; opens nothing. */
 void fixture_init(struct fixture *fixture);
 
-/* MSI-X instead of the line: queue i has vector i + 1, all are masked. Before fixture_open. */
+/* Uses MSI-X, not the line: queue i has vector i + 1, all are masked. Before fixture_open. */
 void fixture_use_vectors(struct fixture *fixture);
 
-/* Another controller in the same world. */
+/* Adds another controller to the same world. */
 void fixture_init_more(struct fixture *fixture);
 
-/* Memory of the size needed, then nvme_controller_open. */
+/* Gives memory of the needed size and calls nvme_controller_open. */
 enum nvme_error fixture_open(struct fixture *fixture);
 
-/* The same, which must succeed; then namespace 1 and queues 0 .. count - 1, all with owner 0. */
+/* As above, and it must succeed. Then opens namespace 1 and queues 0 .. count - 1 of owner 0. */
 void fixture_start(struct fixture *fixture, uint32_t count, enum nvme_mode mode);
 
-/* init and start in one, with one poll queue. */
+/* fixture_init and fixture_start, with one poll queue. */
 struct nvme_queue *fixture_poll_queue(struct fixture *fixture);
 
-/* init and start in one, on this source; no interrupt is pending. */
+/* fixture_init and fixture_start, on this source; no interrupt is pending. */
 void fixture_start_on(struct fixture *fixture, const struct fixture_source *source, uint32_t count,
                       enum nvme_mode mode);
 
-/* The same with interrupt queues on a line of the usual kind. */
+/* As above, with interrupt queues on a line of the usual kind. */
 void fixture_interrupt_queues(struct fixture *fixture, uint32_t count);
 
 /* Posts a read of block 0, which must succeed, and rings no doorbell. */
 void fixture_post(struct fixture *fixture, uint32_t queue, struct outcome *outcome);
 void fixture_post_with(struct fixture *fixture, uint32_t queue, struct nvme_callback callback);
 
-/* The same, then rings for all that is posted. */
+/* As above, and rings for all posted commands. */
 void fixture_submit(struct fixture *fixture, uint32_t queue, struct outcome *outcome);
 
 /* Closes the controller, which must succeed, and ends as fixture_drop. */
 void fixture_finish(struct fixture *fixture);
 
-/* Frees everything; the driver must have broken no rule and left interrupts as they were. */
+/* Frees everything. The driver must have broken no rule and restored interrupts. */
 void fixture_drop(struct fixture *fixture);
 
-/* True if the embedder was told of this. */
+/* True if the embedder got this event. */
 bool fixture_saw(const struct fixture *fixture, enum nvme_event_kind kind);
 
-/* The event of this kind that came last; it must have come. */
+/* The last event of this kind; there must be one. */
 struct nvme_event fixture_event(const struct fixture *fixture, enum nvme_event_kind kind);
 
-/* Takes interrupts of the line, or of the vectors, until none is pending; how many. */
+/* Takes interrupts of the line, or of the vectors, until none is pending; returns their number. */
 uint32_t fixture_interrupts(struct fixture *fixture);
 
-/* An interrupt of a queue's source whatever its state; what its handler returns. */
+/* Calls the handler of a queue's source, in any state; returns its result. */
 uint32_t fixture_handle(struct fixture *fixture, uint32_t index);
 
 /* True while the source of queue `index` is masked. */
 bool fixture_masked(const struct fixture *fixture, uint32_t index);
 
-/* Register writes, or calls of the hook, that masked sources or opened them, since the start. */
+/* How many register writes or calls of the hook have masked or unmasked sources. */
 uint32_t fixture_mask_writes(const struct fixture *fixture);
 
 /* The hot counters of a queue. */
@@ -144,7 +144,7 @@ struct nvme_counters fixture_counters(const struct nvme_queue *queue);
 uint8_t *fixture_buffer(size_t bytes);
 void fixture_free(void *buffer);
 
-/* A callback that keeps count in *outcome. */
+/* A callback that counts in *outcome. */
 struct nvme_callback outcome_callback(struct outcome *outcome);
 
 /* Fails the test unless done() ran once, with NVME_OK and this many bytes. */

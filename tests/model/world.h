@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * What surrounds the model controllers: time, interrupts, address space, barriers, findings.
+ * The surroundings of the model controllers: time, interrupts, address space, barriers, findings.
  *
  * The port's functions have no context, so there is one world per program; world_reset() makes it
- * new. Everything is under the test's control: time moves only in hal_relax and world_advance.
- * Controllers attach themselves; the world passes register accesses on to the one that is meant.
+ * new. The test controls everything: time moves only in hal_relax and world_advance. Controllers
+ * attach themselves; the world passes each register access to the right one.
  */
 #ifndef WORLD_H
 #define WORLD_H
@@ -23,7 +23,7 @@ enum {
     WORLD_NOTES_KEPT = 64,
 };
 
-/* How hal_dma_address translates. Bits that no host pointer has mark what was translated. */
+/* How hal_dma_address translates. Bits that no host pointer has mark translated addresses. */
 enum world_paging {
     WORLD_IDENTITY,        /* device addresses are pointers */
     WORLD_PAGED,           /* rings moved as a whole, all other pages permuted */
@@ -31,8 +31,8 @@ enum world_paging {
 };
 
 /*
- * Points of the driver's path at which something else may happen: another hart goes on, a handler
- * comes in, the device completes a command.
+ * Points of the driver's path at which something else may happen: another hart runs, a handler
+ * interrupts, the device completes a command.
  */
 enum world_moment {
     WORLD_AT_NOW,              /* hal_now_ns, before the clock is read: this hart slept */

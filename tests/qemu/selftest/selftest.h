@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The self-test image: its settings, its list of tests, and what every test needs.
+// The self-test image: its settings, its list of tests, and the functions of every test.
 //
-// A test is a function that opens what it wants, calls check() and closes again. Tests run on hart
-// 0 and may use the others through harts_run(). One boot runs many tests, each in every completion
-// mode that it names. Lines: `ok NAME`, `FAIL NAME: what`, `skip NAME: why`, `note ...`.
+// A test is a function that opens storage, calls check() and closes it. Tests run on hart 0 and may
+// use the others through harts_run(). One boot runs many tests, each in every completion mode that
+// it names. Lines: `ok NAME`, `FAIL NAME: what`, `skip NAME: why`, `note ...`.
 #ifndef HARTQ_SELFTEST_H
 #define HARTQ_SELFTEST_H
 
@@ -30,7 +30,7 @@ enum test_modes {
     MODE_ALL = 7,
 };
 
-/// What a test wants. `all` leaves out what this machine does not have; named, it is skipped.
+/// What a test needs. Without it the test is left out of `all`, and skipped if it is named.
 enum test_wants {
     WANTS_NAMED = 1, // a machine of its own: it runs only when it or its group is named
     WANTS_LINE = 2,  // INTx that can go to any hart
@@ -81,10 +81,10 @@ extern struct selftest selftest;
 /// Returns ok.
 bool check(bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/// The running test cannot be done on this machine. It returns after this.
+/// Skips the running test, which this machine cannot do. The test then returns.
 void skip(const char *why);
 
-/// Ends the program with the running test failed: requests are outstanding and cannot be ended.
+/// Fails the running test and ends the program: requests are outstanding and cannot be ended.
 _Noreturn void give_up(const char *why);
 
 /// A pseudo-random number from *state (any value), SplitMix64.
@@ -109,7 +109,7 @@ void close_storage(void);
 /// As close_storage(), but for controllers that a test broke on purpose.
 void close_broken_storage(void);
 
-/// True if the event came since the storage was opened, on any controller.
+/// True if any controller has reported the event since the storage was opened.
 bool event_seen(enum nvme_event_kind kind);
 
 /// Zeroed pages from the heap, until the storage is closed. Never NULL.
@@ -126,7 +126,7 @@ struct request {
 /// The callback that fills in a request.
 struct nvme_callback request_callback(struct request *request);
 
-/// How long this hart has looked for something in vain. {0} at first and after each progress.
+/// The time that this hart has looked in vain. {0} at first and after each progress.
 struct patience {
     uint64_t look_ns; // time of the last look; 0: none yet
     uint64_t spent_ns;
