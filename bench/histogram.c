@@ -48,7 +48,7 @@ void latency_add_long(struct latency *latency, uint64_t ticks)
     }
 }
 
-static void widen(struct histogram *histogram, uint64_t low_ns, uint64_t high_ns)
+static void widen_range(struct histogram *histogram, uint64_t low_ns, uint64_t high_ns)
 {
     if (histogram->count == 0 || low_ns < histogram->min_ns) {
         histogram->min_ns = low_ns;
@@ -67,7 +67,7 @@ static void merge_longer(struct histogram *histogram, const struct latency *late
         count += latency->longer[bucket];
     }
     if (count != 0) {
-        widen(histogram, latency->longer_min_ns, latency->longer_max_ns);
+        widen_range(histogram, latency->longer_min_ns, latency->longer_max_ns);
         histogram->count += count;
         histogram->beyond += latency->beyond;
         histogram->sum_ns += latency->longer_sum_ns;
@@ -83,7 +83,7 @@ void histogram_merge(struct histogram *histogram, const struct latency *latency)
         if (count == 0) {
             continue;
         }
-        widen(histogram, ns, ns);
+        widen_range(histogram, ns, ns);
         histogram->bins[histogram_bucket(ns)] += count;
         histogram->count += count;
         histogram->sum_ns += count * ns;

@@ -53,7 +53,7 @@ static bool take_memory(void)
            (!job_verifies(&bench.job) || verify_take_memory());
 }
 
-static void work(void *arg, unsigned index)
+static void run_worker(void *arg, unsigned index)
 {
     struct run *run = arg;
 
@@ -194,7 +194,7 @@ static void run_point(uint32_t number, uint32_t repetition)
         worker_prepare(&bench.workers[i], &run, &bench.storage.queues[i], i,
                        bench.buffers + (size_t)i * point->iodepth * point->bs);
     }
-    if (harts_run(run.harts, work, &run) != 0) {
+    if (harts_run(run.harts, run_worker, &run) != 0) {
         bench.failed = true;
         return;
     }
@@ -203,7 +203,7 @@ static void run_point(uint32_t number, uint32_t repetition)
     say_errors(&run);
 }
 
-static void measure(uint32_t number, uint32_t repetition)
+static void measure_point(uint32_t number, uint32_t repetition)
 {
     struct job_point *point = &bench.job.points[number];
     char name[JOB_NAME_BYTES];
@@ -239,7 +239,7 @@ int main(int argc, char **argv)
         for (uint32_t first = 0; first < job->point_count; first += job->mode_count) {
             /* Another mode goes first in every repetition. */
             for (uint32_t i = 0; i < job->mode_count; i++) {
-                measure(first + (i + repetition) % job->mode_count, repetition);
+                measure_point(first + (i + repetition) % job->mode_count, repetition);
             }
         }
     }

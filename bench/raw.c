@@ -38,7 +38,7 @@ static bool take_ring(struct worker *worker, struct probe *probe)
 }
 
 /* Posts all free entries, in groups of at most a batch, with one doorbell each. */
-static void post(struct worker *worker, struct probe *probe)
+static void post_free(struct worker *worker, struct probe *probe)
 {
     struct nvme_ring *ring = &probe->ring;
     uint32_t batch = worker->run->point->batch;
@@ -58,7 +58,7 @@ static void post(struct worker *worker, struct probe *probe)
 }
 
 /* One reap. Returns how many completions were consumed. */
-static uint32_t reap(struct worker *worker, struct probe *probe)
+static uint32_t reap_ring(struct worker *worker, struct probe *probe)
 {
     struct nvme_ring *ring = &probe->ring;
     uint32_t count = 0;
@@ -93,14 +93,14 @@ static uint32_t reap(struct worker *worker, struct probe *probe)
 }
 
 /* Reaps until `wanted` completions have come. False: the device no longer answers. */
-static bool wait(struct worker *worker, struct probe *probe, uint32_t wanted)
+static bool wait_for_completions(struct worker *worker, struct probe *probe, uint32_t wanted)
 {
     uint64_t since_ns = 0;
     uint32_t empty = 0;
     uint32_t count = 0;
 
     while (count < wanted) {
-        uint32_t consumed = reap(worker, probe);
+        uint32_t consumed = reap_ring(worker, probe);
 
         count += consumed;
         if (consumed != 0) {
@@ -136,13 +136,14 @@ void raw_run(struct worker *worker)
     alive = take_ring(worker, &probe);
     window_start(worker);
     while (alive && !worker->window.stop) {
-        post(worker, &probe);
-        alive = wait(worker, &probe,
-                     worker->loop.complete_min < probe.in_flight ? worker->loop.complete_min
-                                                                 : probe.in_flight);
+        post_free(worker, &probe);
+        alive = wait_for_completions(worker, &probe,
+                                     worker->loop.complete_min < probe.in_flight
+                                         ? worker->loop.complete_min
+                                         : probe.in_flight);
     }
     if (alive && probe.in_flight != 0) {
-        wait(worker, &probe, probe.in_flight);
+        wait_for_completions(worker, &probe, probe.in_flight);
     }
     window_finish(worker);
 }

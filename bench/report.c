@@ -54,7 +54,7 @@ static void add_counters(struct nvme_counters *sum, const struct nvme_counters *
     memcpy(sum, values[0], sizeof(values[0]));
 }
 
-static void merge(struct merged *merged, const struct worker *worker)
+static void merge_worker(struct merged *merged, const struct worker *worker)
 {
     enum job_rw rw = worker->run->point->rw;
     uint32_t intervals = timeline_intervals(&worker->window.timeline);
@@ -164,7 +164,7 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     memset(&merged, 0, sizeof(merged));
     merged.in_flight_least = run->point->iodepth;
     for (uint32_t i = 0; i < run->harts; i++) {
-        merge(&merged, &workers[i]);
+        merge_worker(&merged, &workers[i]);
     }
     print_head(run, delivery, merged.runtime_ns);
     print_direction("read", &merged, 0, run->point->bs);

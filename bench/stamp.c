@@ -12,7 +12,7 @@
 #define MAGIC UINT64_C(0x31706d6174737168) /* "hqstamp1" */
 
 /* Over the block as if its field for the checksum were 0. */
-static uint32_t checksum(const void *block, uint32_t block_bytes, struct stamp stamp)
+static uint32_t compute_crc(const void *block, uint32_t block_bytes, struct stamp stamp)
 {
     uint32_t crc;
 
@@ -35,7 +35,7 @@ void stamp_write(void *block, uint32_t block_bytes, uint64_t lba, uint64_t gener
     for (uint32_t i = sizeof(stamp) / sizeof(*words); i < block_bytes / sizeof(*words); i++) {
         words[i] = random_next(&random);
     }
-    stamp.crc = checksum(block, block_bytes, stamp);
+    stamp.crc = compute_crc(block, block_bytes, stamp);
     memcpy(block, &stamp, sizeof(stamp));
 }
 
@@ -43,7 +43,7 @@ enum stamp_verdict stamp_check(const void *block, uint32_t block_bytes, uint64_t
                                uint64_t generation, struct stamp *found, uint32_t *crc)
 {
     memcpy(found, block, sizeof(*found));
-    *crc = checksum(block, block_bytes, *found);
+    *crc = compute_crc(block, block_bytes, *found);
     if (found->magic != MAGIC) {
         return STAMP_MISSING;
     }

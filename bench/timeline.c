@@ -17,7 +17,7 @@ void timeline_start(struct timeline *timeline, uint64_t begin_ticks, uint64_t ru
     timeline->next_ticks = begin_ticks + timeline->step_ticks;
 }
 
-static void take(struct timeline *timeline, uint64_t total)
+static void count_interval(struct timeline *timeline, uint64_t total)
 {
     timeline->ios[timeline->current] += total - timeline->counted;
     timeline->counted = total;
@@ -25,7 +25,7 @@ static void take(struct timeline *timeline, uint64_t total)
 
 void timeline_pass(struct timeline *timeline, uint64_t now_ticks, uint64_t total)
 {
-    take(timeline, total);
+    count_interval(timeline, total);
     while (timeline->next_ticks <= now_ticks) {
         timeline->current++;
         timeline->next_ticks = timeline->current == TIMELINE_INTERVALS - 1
@@ -36,7 +36,7 @@ void timeline_pass(struct timeline *timeline, uint64_t now_ticks, uint64_t total
 
 void timeline_end(struct timeline *timeline, uint64_t total)
 {
-    take(timeline, total);
+    count_interval(timeline, total);
 }
 
 uint32_t timeline_intervals(const struct timeline *timeline)

@@ -60,7 +60,7 @@ static uint64_t generation_of(const struct worker *worker, uint32_t count)
 }
 
 /* The next place that is not in flight, from the pattern's on. There is one: verify_fits(). */
-static uint64_t pick(struct worker *worker)
+static uint64_t pick_position(struct worker *worker)
 {
     struct pattern *pattern = &worker->loop.pattern;
     uint64_t lba = pattern_next_lba(pattern);
@@ -94,7 +94,7 @@ static void wipe_stamps(const struct worker *worker, uint8_t *buffer)
 }
 
 /* A free request becomes the one command of a group. False: completions have to come first. */
-static bool post(struct worker *worker, uint64_t lba, bool write)
+static bool post_request(struct worker *worker, uint64_t lba, bool write)
 {
     struct request *request = worker->loop.free;
 
@@ -150,7 +150,7 @@ static void check_block(struct worker *worker, uint64_t lba, const uint8_t *bloc
 }
 
 /* What has ended; returns how many. A request that failed has nothing to be checked. */
-static uint32_t take(struct worker *worker)
+static uint32_t take_finished(struct worker *worker)
 {
     uint64_t errors = worker->errors;
     uint32_t count = flow_take(worker);
@@ -177,20 +177,20 @@ void verify_run(struct worker *worker)
         while (all && worker->loop.free != NULL) {
             bool write = pattern_next_is_write(&worker->loop.pattern);
 
-            all = post(worker, pick(worker), write);
+            all = post_request(worker, pick_position(worker), write);
         }
         if (worker->loop.in_flight != 0) {
             uint32_t count;
 
             flow_wait(worker);
-            count = take(worker);
+            count = take_finished(worker);
             worker_reaped(worker, worker->loop.stamp_ticks, count);
         }
     }
     worker->loop.complete_min = 1;
     while (worker->loop.in_flight != 0) {
         flow_wait(worker);
-        take(worker);
+        take_finished(worker);
     }
 }
 
@@ -218,14 +218,14 @@ void verify_read_back(struct worker *worker)
         while (worker->loop.free != NULL && position < pattern->positions && worker->errors == 0) {
             uint64_t lba = pattern->first_block + position * pattern->blocks;
 
-            if (was_written(worker, lba) && !post(worker, lba, false)) {
+            if (was_written(worker, lba) && !post_request(worker, lba, false)) {
                 break;
             }
             position++;
         }
         if (worker->loop.in_flight != 0) {
             flow_wait(worker);
-            take(worker);
+            take_finished(worker);
         }
     }
 }

@@ -46,7 +46,7 @@ static void take_edge(const struct worker *worker, struct window_edge *edge)
 }
 
 /* Hart 0 at the end of its ramp. */
-static void announce(struct worker *worker)
+static void announce_window(struct worker *worker)
 {
     struct run *run = worker->run;
     uint64_t begin_ticks;
@@ -116,7 +116,7 @@ void window_step(struct worker *worker, uint64_t now_ticks, uint32_t count)
     if (worker->window.phase == WINDOW_MEASURE) {
         end_window(worker, now_ticks, count);
     } else if (worker->window.phase == WINDOW_RAMP && worker->index == 0) {
-        announce(worker);
+        announce_window(worker);
     } else if (worker->window.phase != WINDOW_OVER) {
         uint64_t begin_ticks = __atomic_load_n(&worker->run->begin_ticks, __ATOMIC_ACQUIRE);
 

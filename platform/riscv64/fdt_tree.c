@@ -26,7 +26,7 @@ struct token {
     struct tree_property property;
 };
 
-static uint32_t load32(const uint8_t *bytes)
+static uint32_t load_be32(const uint8_t *bytes)
 {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
@@ -52,8 +52,8 @@ static bool read_property(const struct tree *tree, uint32_t offset, struct token
     if (end - offset < 12) {
         return false;
     }
-    size = load32(tree->blob + offset + 4);
-    name = load32(tree->blob + offset + 8);
+    size = load_be32(tree->blob + offset + 4);
+    name = load_be32(tree->blob + offset + 8);
     if (size > end - offset - 12 || name >= tree->strings_end - tree->strings ||
         string_length(tree, tree->strings + name, tree->strings_end) < 0) {
         return false;
@@ -76,7 +76,7 @@ static bool read_token(const struct tree *tree, uint32_t offset, struct token *t
     }
     token->offset = offset;
     token->next = offset + 4;
-    token->kind = load32(tree->blob + offset);
+    token->kind = load_be32(tree->blob + offset);
     switch (token->kind) {
     case FDT_BEGIN_NODE:
         length = string_length(tree, offset + 4, tree->structure_end);
@@ -139,28 +139,29 @@ const char *tree_open(struct tree *tree, const void *blob, size_t limit_bytes)
     struct tree found = {.blob = blob};
     const char *error;
 
-    if (blob == NULL || limit_bytes < FDT_HEADER_BYTES || load32(header) != (uint32_t)FDT_MAGIC) {
+    if (blob == NULL || limit_bytes < FDT_HEADER_BYTES ||
+        load_be32(header) != (uint32_t)FDT_MAGIC) {
         return "device tree: no magic number";
     }
-    found.size_bytes = load32(header + 4);
+    found.size_bytes = load_be32(header + 4);
     if (found.size_bytes < FDT_HEADER_BYTES || found.size_bytes > limit_bytes ||
         found.size_bytes > INT32_MAX) {
         return "device tree: the size in its header is impossible";
     }
-    if (load32(header + 20) < FDT_VERSION || load32(header + 24) > FDT_VERSION) {
+    if (load_be32(header + 20) < FDT_VERSION || load_be32(header + 24) > FDT_VERSION) {
         return "device tree: a version other than 17";
     }
-    found.structure = load32(header + 8);
-    found.strings = load32(header + 12);
-    found.reservations = load32(header + 16);
-    if (!block_fits(&found, found.structure, load32(header + 36)) ||
-        !block_fits(&found, found.strings, load32(header + 32)) ||
+    found.structure = load_be32(header + 8);
+    found.strings = load_be32(header + 12);
+    found.reservations = load_be32(header + 16);
+    if (!block_fits(&found, found.structure, load_be32(header + 36)) ||
+        !block_fits(&found, found.strings, load_be32(header + 32)) ||
         !block_fits(&found, found.reservations, 16) || found.structure % 4 != 0 ||
         found.reservations % 8 != 0) {
         return "device tree: a block lies outside the tree";
     }
-    found.structure_end = found.structure + load32(header + 36);
-    found.strings_end = found.strings + load32(header + 32);
+    found.structure_end = found.structure + load_be32(header + 36);
+    found.strings_end = found.strings + load_be32(header + 32);
     error = check_structure(&found);
     if (error == NULL) {
         *tree = found;
@@ -174,8 +175,8 @@ bool tree_reservation(const struct tree *tree, unsigned index, uint64_t *base, u
 
     for (unsigned i = 0; offset <= tree->size_bytes - 16; i++, offset += 16) {
         const uint8_t *entry = tree->blob + offset;
-        uint64_t entry_base = (uint64_t)load32(entry) << 32 | load32(entry + 4);
-        uint64_t entry_size = (uint64_t)load32(entry + 8) << 32 | load32(entry + 12);
+        uint64_t entry_base = (uint64_t)load_be32(entry) << 32 | load_be32(entry + 4);
+        uint64_t entry_size = (uint64_t)load_be32(entry + 8) << 32 | load_be32(entry + 12);
 
         if (entry_base == 0 && entry_size == 0) {
             return false;

@@ -14,8 +14,8 @@ enum {
     SBI_RESET_SYSTEM = 0,
 };
 
-static struct sbi_result call(uint64_t extension, uint64_t function, uint64_t argument0,
-                              uint64_t argument1, uint64_t argument2)
+static struct sbi_result call_sbi(uint64_t extension, uint64_t function, uint64_t argument0,
+                                  uint64_t argument1, uint64_t argument2)
 {
     register uint64_t a0 __asm__("a0") = argument0;
     register uint64_t a1 __asm__("a1") = argument1;
@@ -29,34 +29,34 @@ static struct sbi_result call(uint64_t extension, uint64_t function, uint64_t ar
 
 bool sbi_has(enum sbi_extension extension)
 {
-    struct sbi_result result = call(SBI_EXTENSION_BASE, SBI_BASE_PROBE, extension, 0, 0);
+    struct sbi_result result = call_sbi(SBI_EXTENSION_BASE, SBI_BASE_PROBE, extension, 0, 0);
 
     return result.error == 0 && result.value != 0;
 }
 
 struct sbi_result sbi_hart_start(uint64_t hart_id, uint64_t entry, uint64_t argument)
 {
-    return call(SBI_EXTENSION_HSM, SBI_HSM_START, hart_id, entry, argument);
+    return call_sbi(SBI_EXTENSION_HSM, SBI_HSM_START, hart_id, entry, argument);
 }
 
 struct sbi_result sbi_send_ipi(uint64_t hart_id)
 {
-    return call(SBI_EXTENSION_IPI, SBI_IPI_SEND, 1, hart_id, 0); // mask, its base
+    return call_sbi(SBI_EXTENSION_IPI, SBI_IPI_SEND, 1, hart_id, 0); // mask, its base
 }
 
 void sbi_set_timer(uint64_t deadline_ticks)
 {
-    call(SBI_EXTENSION_TIME, SBI_TIME_SET, deadline_ticks, 0, 0);
+    call_sbi(SBI_EXTENSION_TIME, SBI_TIME_SET, deadline_ticks, 0, 0);
 }
 
 void sbi_console_write(char character)
 {
-    call(SBI_LEGACY_PUTCHAR, 0, (uint8_t)character, 0, 0);
+    call_sbi(SBI_LEGACY_PUTCHAR, 0, (uint8_t)character, 0, 0);
 }
 
 void sbi_shutdown(void)
 {
-    call(SBI_EXTENSION_RESET, SBI_RESET_SYSTEM, 0, 0, 0); // shutdown, no reason
+    call_sbi(SBI_EXTENSION_RESET, SBI_RESET_SYSTEM, 0, 0, 0); // shutdown, no reason
 }
 
 const char *sbi_error_text(int64_t error)

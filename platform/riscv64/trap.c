@@ -24,7 +24,7 @@ _Noreturn void trap_canary_lost(void);
 _Noreturn void trap_unexpected(void);
 extern uint64_t trap_lost_tp;
 
-static void unattached(void)
+static void panic_unattached(void)
 {
     panic("external interrupt without a handler (trap_attach_external was not called)");
 }
@@ -34,7 +34,7 @@ uint64_t trap_lost_tp = UINT64_MAX;
 
 void trap_attach_external(unsigned index, void (*handler)(void))
 {
-    harts[index].external = handler != NULL ? handler : unattached;
+    harts[index].external = handler != NULL ? handler : panic_unattached;
 }
 
 void trap_unexpected(void)
@@ -84,7 +84,7 @@ static void print_registers(const struct trap_frame *frame)
     printf("\n");
 }
 
-static bool inside(uint64_t address, uint64_t top, uint64_t size_bytes)
+static bool is_inside(uint64_t address, uint64_t top, uint64_t size_bytes)
 {
     return address <= top && top - address <= size_bytes;
 }
@@ -92,9 +92,9 @@ static bool inside(uint64_t address, uint64_t top, uint64_t size_bytes)
 // Prints what the stack pointer shows: a fault in a handler, or a stack overflow.
 static void print_stack(const struct hart *hart, uint64_t sp)
 {
-    if (inside(sp, hart->trap_stack_top, HART_TRAP_STACK_BYTES)) {
+    if (is_inside(sp, hart->trap_stack_top, HART_TRAP_STACK_BYTES)) {
         printf("  inside a trap: sp lies in the trap stack\n");
-    } else if (!inside(sp, hart->stack_top, HART_STACK_BYTES)) {
+    } else if (!is_inside(sp, hart->stack_top, HART_STACK_BYTES)) {
         printf("  sp is outside this hart's stack (%" PRIx64 " to %" PRIx64 "): overflow?\n",
                hart->stack_top - HART_STACK_BYTES, hart->stack_top);
     }

@@ -53,7 +53,7 @@ static void write_character(char character)
 }
 
 // True if this call took the lock, false if the hart holds it already or has waited too long.
-static bool lock(void)
+static bool lock_output(void)
 {
     unsigned self = hart_index() + 1;
 
@@ -85,7 +85,7 @@ static void write_text(const char *text, size_t size_bytes)
 void console_write(const char *text, size_t size_bytes)
 {
     uint64_t saved = irq_save();
-    bool taken = lock();
+    bool taken = lock_output();
 
     write_text(text, size_bytes);
     if (taken) {
@@ -98,7 +98,7 @@ void console_write(const char *text, size_t size_bytes)
 void console_last_words(const char *text, size_t size_bytes)
 {
     irq_disable();
-    lock();
+    lock_output();
     write_text(text, size_bytes);
 }
 
@@ -116,7 +116,7 @@ void console_flush(void)
 }
 
 // The C library's output, one character a call.
-static int put(char character, FILE *stream)
+static int put_character(char character, FILE *stream)
 {
     uint64_t saved = irq_save();
     unsigned index = hart_index();
@@ -131,14 +131,14 @@ static int put(char character, FILE *stream)
     return (unsigned char)character;
 }
 
-static int flush(FILE *stream)
+static int flush_stream(FILE *stream)
 {
     (void)stream;
     console_flush();
     return 0;
 }
 
-static FILE console = FDEV_SETUP_STREAM(put, NULL, flush, _FDEV_SETUP_WRITE);
+static FILE console = FDEV_SETUP_STREAM(put_character, NULL, flush_stream, _FDEV_SETUP_WRITE);
 
 FILE *const stdin = &console;
 FILE *const stdout = &console;

@@ -28,7 +28,7 @@ static uint64_t read_settled(volatile uint64_t *ddtp)
     return value;
 }
 
-static bool pass(uint64_t base)
+static bool pass_through(uint64_t base)
 {
     volatile uint64_t *ddtp = (volatile uint64_t *)(uintptr_t)(base + DDTP);
     uint64_t value = read_settled(ddtp);
@@ -58,12 +58,12 @@ bool iommu_open(const struct machine *machine, const struct pci_function *functi
     bool all = true;
 
     for (uint32_t i = 0; i < machine->iommu_count; i++) {
-        all = pass(machine->iommus[i].base) && all;
+        all = pass_through(machine->iommus[i].base) && all;
     }
     for (unsigned i = 0; i < count; i++) {
         if (is_iommu(&functions[i])) {
             pci_decode(&functions[i]);
-            all = pass(functions[i].bars[0].base) && all;
+            all = pass_through(functions[i].bars[0].base) && all;
         }
     }
     return all;

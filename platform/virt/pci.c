@@ -50,14 +50,14 @@ struct scan {
     unsigned depth; // levels in use
 };
 
-static void report(const struct pci_function *f, const char *what, uint64_t value)
+static void report_function(const struct pci_function *f, const char *what, uint64_t value)
 {
     printf("note: pci %02x:%02x.%u (%04x:%04x): %s (%" PRIu64 "); left out\n", f->bus, f->device,
            f->function, f->vendor, f->device_id, what, value);
 }
 
 // The first address of `size` bytes, aligned to it, as the bus sees it; false if it does not fit.
-static bool take(struct space *space, uint64_t size, uint64_t *bus_address)
+static bool take_space(struct space *space, uint64_t size, uint64_t *bus_address)
 {
     uint64_t start = (space->next + size - 1) & ~(size - 1);
     uint64_t end = space->window.bus + space->window.size;
@@ -71,7 +71,7 @@ static bool take(struct space *space, uint64_t size, uint64_t *bus_address)
 }
 
 // Asks a BAR for its size by writing ones (PCI 3.0 §6.2.5.1). Decoding is off meanwhile.
-static struct pci_bar measure(const struct pci_function *f, unsigned index, unsigned bar_count)
+static struct pci_bar measure_bar(const struct pci_function *f, unsigned index, unsigned bar_count)
 {
     unsigned offset = PCI_BAR0 + 4 * index;
     struct pci_bar bar = {0, 0, 0};
@@ -106,7 +106,7 @@ static struct pci_bar measure(const struct pci_function *f, unsigned index, unsi
 // which no window covers.
 static void set_aside(const struct pci_function *f, unsigned index, struct pci_bar *bar)
 {
-    report(f, "a BAR of this many bytes fits into no window of the PCI host", bar->size);
+    report_function(f, "a BAR of this many bytes fits into no window of the PCI host", bar->size);
     pci_config_write32(f, PCI_BAR0 + 4 * index, UINT32_MAX);
     if ((bar->flags & PCI_BAR_64) != 0) {
         pci_config_write32(f, PCI_BAR0 + 4 * index + 4, UINT32_MAX);
@@ -114,23 +114,23 @@ static void set_aside(const struct pci_function *f, unsigned index, struct pci_b
     bar->size = 0;
 }
 
-static bool place(struct scan *scan, const struct pci_bar *bar, struct space **space,
-                  uint64_t *address)
+static bool place_bar(struct scan *scan, const struct pci_bar *bar, struct space **space,
+                      uint64_t *address)
 {
     bool high = (bar->flags & PCI_BAR_64) != 0;
     bool first = scan->depth == 1;
 
     *space = &scan->space64;
-    if (high && first && take(*space, bar->size, address)) {
+    if (high && first && take_space(*space, bar->size, address)) {
         return true;
     }
     *space = &scan->space32;
-    if (take(*space, bar->size, address)) {
+    if (take_space(*space, bar->size, address)) {
         return true;
     }
     *space = &scan->space64;
     return high && !first && (bar->flags & PCI_BAR_PREFETCHABLE) != 0 &&
-           scan->levels[scan->depth - 1].wide && take(*space, bar->size, address);
+           scan->levels[scan->depth - 1].wide && take_space(*space, bar->size, address);
 }
 
 // Sizes and places the BARs of a function. A note reports one that fits nowhere.
@@ -143,11 +143,11 @@ static void assign_bars(struct scan *scan, struct pci_function *f)
         struct space *space;
         uint64_t address = 0;
 
-        *bar = measure(f, i, bar_count);
+        *bar = measure_bar(f, i, bar_count);
         if (bar->size == 0 || (bar->flags & PCI_BAR_IO) != 0) {
             continue;
         }
-        if (!place(scan, bar, &space, &address)) {
+        if (!place_bar(scan, bar, &space, &address)) {
             set_aside(f, i, bar);
             i += (bar->flags & PCI_BAR_64) != 0;
             continue;
@@ -222,7 +222,8 @@ static void enter_bridge(struct scan *scan, const struct pci_function *bridge)
     uint32_t kind = pci_config_read16(bridge, PCI_BRIDGE_PREFETCHABLE) & 0xf;
 
     if (scan->depth == PCI_DEPTH_LIMIT || scan->bus_highest == scan->host->bus_last) {
-        report(bridge, "no bus number or depth left for the bus behind it", scan->bus_highest);
+        report_function(bridge, "no bus number or depth left for the bus behind it",
+                        scan->bus_highest);
         return;
     }
     scan->bus_highest++;
@@ -251,7 +252,8 @@ static void leave_bridge(struct scan *scan)
 }
 
 // Reads the function's header; false if nothing answers there.
-static bool identify(const struct scan *scan, const struct level *level, struct pci_function *f)
+static bool identify_function(const struct scan *scan, const struct level *level,
+                              struct pci_function *f)
 {
     uint32_t slot = level->next;
     uint64_t offset = (uint64_t)(level->bus - scan->host->bus_first) << 20;
@@ -282,7 +284,7 @@ static bool next_function(const struct scan *scan, struct level *level, struct p
     while (!found && level->next < PCI_BUS_FUNCTIONS) {
         uint32_t place = level->next;
 
-        found = identify(scan, level, f);
+        found = identify_function(scan, level, f);
         if (found ? place % 8 != 0 || (pci_config_read8(f, PCI_HEADER_TYPE) & 0x80) != 0
                   : place % 8 != 0) {
             level->next++;
@@ -301,7 +303,7 @@ static void take_over_bus(const struct scan *scan, struct level level)
 
     while (next_function(scan, &level, &f)) {
         if (!pci_take_over(&f)) {
-            report(&f, "it does not reach power state D0", 0);
+            report_function(&f, "it does not reach power state D0", 0);
         }
     }
 }

@@ -9,7 +9,7 @@
 // The list is in bytes 0x40 to 0xff, at least four bytes each: more entries are a loop.
 #define PCI_CAPABILITY_LIMIT 48
 
-static inline void order(void)
+static inline void order_access(void)
 {
     fence(iorw, iorw);
 }
@@ -18,9 +18,9 @@ uint8_t pci_config_read8(const struct pci_function *function, unsigned offset)
 {
     uint8_t value;
 
-    order();
+    order_access();
     value = *(volatile uint8_t *)(function->config + offset);
-    order();
+    order_access();
     return value;
 }
 
@@ -28,9 +28,9 @@ uint16_t pci_config_read16(const struct pci_function *function, unsigned offset)
 {
     uint16_t value;
 
-    order();
+    order_access();
     value = *(volatile uint16_t *)(function->config + offset);
-    order();
+    order_access();
     return value;
 }
 
@@ -38,31 +38,31 @@ uint32_t pci_config_read32(const struct pci_function *function, unsigned offset)
 {
     uint32_t value;
 
-    order();
+    order_access();
     value = *(volatile uint32_t *)(function->config + offset);
-    order();
+    order_access();
     return value;
 }
 
 void pci_config_write8(const struct pci_function *function, unsigned offset, uint8_t value)
 {
-    order();
+    order_access();
     *(volatile uint8_t *)(function->config + offset) = value;
-    order();
+    order_access();
 }
 
 void pci_config_write16(const struct pci_function *function, unsigned offset, uint16_t value)
 {
-    order();
+    order_access();
     *(volatile uint16_t *)(function->config + offset) = value;
-    order();
+    order_access();
 }
 
 void pci_config_write32(const struct pci_function *function, unsigned offset, uint32_t value)
 {
-    order();
+    order_access();
     *(volatile uint32_t *)(function->config + offset) = value;
-    order();
+    order_access();
 }
 
 unsigned pci_find_capability(const struct pci_function *function, uint8_t id)
@@ -82,7 +82,7 @@ unsigned pci_find_capability(const struct pci_function *function, uint8_t id)
     return 0;
 }
 
-static void allow(const struct pci_function *function, uint16_t bits)
+static void allow_access(const struct pci_function *function, uint16_t bits)
 {
     uint16_t command = pci_config_read16(function, PCI_COMMAND);
 
@@ -94,12 +94,12 @@ static void allow(const struct pci_function *function, uint16_t bits)
 
 void pci_decode(const struct pci_function *function)
 {
-    allow(function, PCI_COMMAND_MEMORY);
+    allow_access(function, PCI_COMMAND_MEMORY);
 }
 
 void pci_enable(const struct pci_function *function)
 {
-    allow(function, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    allow_access(function, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
 void pci_disable(const struct pci_function *function)

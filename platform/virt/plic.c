@@ -24,7 +24,8 @@ static volatile uint32_t *enable_word(const struct wired_controller *controller,
                                           (uintptr_t)word * 4);
 }
 
-static volatile uint32_t *priority(const struct wired_controller *controller, unsigned source)
+static volatile uint32_t *priority_register(const struct wired_controller *controller,
+                                            unsigned source)
 {
     return wired_register(controller, 4 * (uintptr_t)source);
 }
@@ -37,7 +38,7 @@ static uint64_t plic_extent(uint32_t context)
 static const char *plic_init(const struct wired_controller *controller)
 {
     for (unsigned source = 1; source <= controller->source_count; source++) {
-        *priority(controller, source) = 0;
+        *priority_register(controller, source) = 0;
     }
     return NULL;
 }
@@ -91,13 +92,13 @@ static void plic_disconnect(const struct wired_controller *controller, unsigned 
                 ~(1U << source % 32);
         }
     }
-    *priority(controller, source) = 0;
+    *priority_register(controller, source) = 0;
 }
 
 static void plic_connect(const struct wired_controller *controller, unsigned source,
                          uint32_t context)
 {
-    *priority(controller, source) = 1;
+    *priority_register(controller, source) = 1;
     *enable_word(controller, context, source / 32) |= 1U << source % 32;
 }
 

@@ -56,7 +56,7 @@ void machine_exit(int code)
     hart_park();
 }
 
-static _Noreturn void fail(const char *what, uint64_t value, const char *hint)
+static _Noreturn void fail_start(const char *what, uint64_t value, const char *hint)
 {
     printf("start: %s (value %" PRIu64 "; %s)\n", what, value, hint);
     machine_exit(1);
@@ -72,7 +72,7 @@ static void init_harts(uint64_t boot_id)
     }
     error = harts_init(boot_id, ids, the_machine.hart_count);
     if (error != NULL) {
-        fail(error, boot_id, "look at /cpus in the device tree");
+        fail_start(error, boot_id, "look at /cpus in the device tree");
     }
     if (hart_count() < the_machine.hart_count) {
         printf("note: %" PRIu32 " harts, %u of them are used\n", the_machine.hart_count,
@@ -80,8 +80,8 @@ static void init_harts(uint64_t boot_id)
     }
     if (!sbi_has(SBI_EXTENSION_HSM) || !sbi_has(SBI_EXTENSION_IPI) ||
         !sbi_has(SBI_EXTENSION_TIME)) {
-        fail("the firmware lacks the SBI extension HSM, IPI or TIME", 0,
-             "use OpenSBI 0.7 or later");
+        fail_start("the firmware lacks the SBI extension HSM, IPI or TIME", 0,
+                   "use OpenSBI 0.7 or later");
     }
 }
 
@@ -90,8 +90,8 @@ static void init_memory(void)
     struct machine_span span = machine_free_memory(&the_machine, (uint64_t)(uintptr_t)image_end);
 
     if (span.size == 0) {
-        fail("no free memory after the image", (uint64_t)(uintptr_t)image_end,
-             "give the machine more memory");
+        fail_start("no free memory after the image", (uint64_t)(uintptr_t)image_end,
+                   "give the machine more memory");
     }
     for (uint32_t i = 0; i < the_machine.memory_count; i++) {
         const struct machine_span *other = &the_machine.memory[i];
@@ -113,7 +113,8 @@ static void init_interrupts(void)
     unsigned unserved = 0;
 
     if (error != NULL) {
-        fail(error, the_machine.wired_count, "look at plic, aplic and imsics in the device tree");
+        fail_start(error, the_machine.wired_count,
+                   "look at plic, aplic and imsics in the device tree");
     }
     for (unsigned index = 0; index < hart_count(); index++) {
         if (!imsic_serves(index) && !wired_serves(index)) {
@@ -136,15 +137,15 @@ static int split_arguments(const char *line, char *argv[START_WORD_LIMIT + 1])
     int count = 1;
 
     if (size > sizeof(copy)) {
-        fail("the kernel command line is too long", size, "at most 4095 characters");
+        fail_start("the kernel command line is too long", size, "at most 4095 characters");
     }
     memcpy(copy, line, size);
     argv[0] = name;
     next += strspn(next, " \t\n");
     while (*next != 0) {
         if (count == START_WORD_LIMIT) {
-            fail("the kernel command line has too many words", START_WORD_LIMIT,
-                 "at most 63 after the program's name");
+            fail_start("the kernel command line has too many words", START_WORD_LIMIT,
+                       "at most 63 after the program's name");
         }
         argv[count] = next;
         count++;
@@ -167,11 +168,11 @@ void start(uint64_t boot_id, const void *dtb)
 
     console_init(&the_machine);
     if (error != NULL) {
-        fail(error, (uint64_t)(uintptr_t)dtb, "the value is the device tree's address");
+        fail_start(error, (uint64_t)(uintptr_t)dtb, "the value is the device tree's address");
     }
     error = timer_init(the_machine.timebase_hz);
     if (error != NULL) {
-        fail(error, the_machine.timebase_hz, "timebase-frequency in /cpus");
+        fail_start(error, the_machine.timebase_hz, "timebase-frequency in /cpus");
     }
     init_harts(boot_id);
     init_memory();

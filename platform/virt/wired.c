@@ -154,7 +154,7 @@ static const struct wired_controller *controller_of(struct machine_interrupt irq
     return &wired.controllers[irq.wired];
 }
 
-static uint64_t lock(void)
+static uint64_t lock_routes(void)
 {
     uint64_t saved = irq_save();
 
@@ -166,7 +166,7 @@ static uint64_t lock(void)
     return saved;
 }
 
-static void unlock(uint64_t saved)
+static void unlock_routes(uint64_t saved)
 {
     fence(io, rw);
     atomic_flag_clear_explicit(&wired.routing, memory_order_release);
@@ -177,13 +177,13 @@ void wired_attach(struct machine_interrupt irq, void (*handler)(void *arg), void
 {
     const struct wired_controller *controller = controller_of(irq);
     struct wired_handler *place = &controller->table->handlers[irq.source];
-    uint64_t saved = lock();
+    uint64_t saved = lock_routes();
 
     controller->kind->configure(controller, irq.source, irq.trigger);
     place->arg = arg;
     place->function = handler;
     fence(rw, orw); // the table before the enable
-    unlock(saved);
+    unlock_routes(saved);
 }
 
 void wired_route(struct machine_interrupt irq, unsigned hart_index)
@@ -194,19 +194,19 @@ void wired_route(struct machine_interrupt irq, unsigned hart_index)
     if (!wired_reaches(irq, hart_index)) {
         panic("interrupts: the source's controller does not reach that hart");
     }
-    saved = lock();
+    saved = lock_routes();
     controller->kind->disconnect(controller, irq.source);
     controller->kind->connect(controller, irq.source, controller->contexts[hart_index]);
-    unlock(saved);
+    unlock_routes(saved);
 }
 
 void wired_disable(struct machine_interrupt irq)
 {
     const struct wired_controller *controller = controller_of(irq);
-    uint64_t saved = lock();
+    uint64_t saved = lock_routes();
 
     controller->kind->disconnect(controller, irq.source);
-    unlock(saved);
+    unlock_routes(saved);
 }
 
 void wired_detach(struct machine_interrupt irq)

@@ -21,6 +21,7 @@ API = (
 NO_USER = "for other kernels"
 # Folders whose files have a header each; the head of a function of external linkage.
 OWN_HEADERS = ("bench/", "platform/riscv64/", "platform/virt/")
+STATIC = re.compile(r"static [^=;(]*?\b([a-z0-9]+)\(")  # one word
 FUNCTION = r"^(?!static|typedef)\w[\w\s*]*?\b(\w+)\([^;{]*\)"
 
 
@@ -83,3 +84,12 @@ def check_owners(sources: Sequence[Text]) -> Iterator[Finding]:
             own = file in ("", f"{source.path.stem}.c")
             if source.path.suffix == ".h" and not own and file not in source.text:
                 yield source.name, 1, f"declares {name} of {file}, and does not name that file"
+
+
+def check_statics(sources: Sequence[Text]) -> Iterator[Finding]:
+    """The name of a static function can be found by grep: it is noun_verb."""
+    for source in sources:
+        if source.name.startswith(("engine/", "runtime/", *OWN_HEADERS)):
+            for number, line in enumerate(source.code, 1):
+                if match := STATIC.match(line):
+                    yield source.name, number, f"{match[1]}: a static function is noun_verb"
