@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The table of harts, their start through SBI HSM and the runs of harts_run().
-// A run: hart 0 publishes the work and a new run word (release) and sends IPIs; each hart sees
-// the word (acquire), runs, counts itself out (acq_rel); the last one wakes hart 0. The word holds
-// the number of harts too, so that a hart that is late and no part of a run never reads more.
+// A run: hart 0 publishes the work and a new run word and sends IPIs; each hart sees the word, runs
+// and counts itself out; the last one wakes hart 0. The word holds the number of harts too, so that
+// a hart that is late and no part of a run never reads more.
 #include "harts.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "board.h"
@@ -39,10 +38,10 @@ static unsigned started = 1; // harts 0 to started - 1 run
 static struct {
     void (*function)(void *arg, unsigned index);
     void *arg;
-    atomic_ulong word;   // number of the run << RUN_COUNT_BITS | number of harts; 0: none yet
-    atomic_uint running; // harts still in it
-    atomic_uint asked;   // secondaries whose start the firmware has confirmed
-    atomic_uint alive;   // those that have gone on after that
+    uint64_t word;    // number of the run << RUN_COUNT_BITS | number of harts; 0: none yet
+    uint32_t running; // harts still in it
+    uint32_t asked;   // secondaries whose start the firmware has confirmed
+    uint32_t alive;   // those that have gone on after that
 } run;
 
 // Called from assembly and from trap_entry.S only.
@@ -128,7 +127,7 @@ static struct sbi_result request_start(const struct hart *hart, uint64_t deadlin
 static int start_hart(struct hart *hart)
 {
     uint64_t deadline_ns = time_now_ns() + HART_START_TIMEOUT_NS;
-    unsigned alive = atomic_load(&run.alive);
+    unsigned alive = __atomic_load_n(&run.alive, __ATOMIC_SEQ_CST);
     struct sbi_result result;
 
     if (hart->stack_top == 0) {
@@ -141,16 +140,16 @@ static int start_hart(struct hart *hart)
         hart->stack_top = (uint64_t)(uintptr_t)(stack + HART_STACK_BYTES);
         hart->trap_stack_top = hart->stack_top + HART_TRAP_STACK_BYTES;
     }
-    hart->work_seen = atomic_load(&run.word);
-    atomic_thread_fence(memory_order_seq_cst);
+    hart->work_seen = __atomic_load_n(&run.word, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     result = request_start(hart, deadline_ns);
     if (result.error != 0) {
         printf("harts: hart %u (id %" PRIu64 ") does not start: %s\n", hart->index, hart->id,
                sbi_error_text(result.error));
         return -2;
     }
-    atomic_store(&run.asked, hart->index); // pairs with the load in hart_main
-    while (atomic_load(&run.alive) == alive) {
+    __atomic_store_n(&run.asked, hart->index, __ATOMIC_SEQ_CST); // pairs with the load in hart_main
+    while (__atomic_load_n(&run.alive, __ATOMIC_SEQ_CST) == alive) {
         if (time_now_ns() > deadline_ns) {
             printf("harts: hart %u (id %" PRIu64 ") was started and said nothing for %llu ns\n",
                    hart->index, hart->id, HART_START_TIMEOUT_NS);
@@ -176,17 +175,19 @@ int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void 
     }
     run.function = function;
     run.arg = arg;
-    atomic_store(&run.running, count);
-    number = (atomic_load(&run.word) >> RUN_COUNT_BITS) + 1;
-    atomic_store(&run.word, number << RUN_COUNT_BITS | count); // pairs with the load in hart_main
+    __atomic_store_n(&run.running, count, __ATOMIC_SEQ_CST);
+    number = (__atomic_load_n(&run.word, __ATOMIC_SEQ_CST) >> RUN_COUNT_BITS) + 1;
+    // Pairs with the load in hart_main.
+    __atomic_store_n(&run.word, number << RUN_COUNT_BITS | count, __ATOMIC_SEQ_CST);
     for (unsigned index = 1; index < count; index++) {
         hart_send_ipi(index);
     }
     function(arg, 0);
-    atomic_fetch_sub(&run.running, 1);
+    __atomic_fetch_sub(&run.running, 1, __ATOMIC_SEQ_CST);
 
     irq_disable();
-    while (atomic_load(&run.running) != 0) { // bounded by the functions of the other harts
+    while (__atomic_load_n(&run.running, __ATOMIC_SEQ_CST) != 0) {
+        // Bounded by the functions of the other harts.
         hart_wait();
         irq_enable();
         irq_disable();
@@ -204,11 +205,12 @@ void hart_main(void)
     csr_set(sie, CSR_SIE_SOFTWARE);
     // OpenSBI (seen in 1.9, two sockets with IMSICs) may raise a software interrupt of M-mode again
     // after the start and handle it for ever. Such a hart never leaves this loop.
-    while (atomic_load(&run.asked) < self->index) { // bounded by the firmware's answer to hart 0
+    while (__atomic_load_n(&run.asked, __ATOMIC_SEQ_CST) <
+           self->index) { // bounded by the firmware's answer to hart 0
     }
-    atomic_fetch_add(&run.alive, 1);
+    __atomic_fetch_add(&run.alive, 1, __ATOMIC_SEQ_CST);
     for (;;) {
-        uint64_t word = atomic_load(&run.word);
+        uint64_t word = __atomic_load_n(&run.word, __ATOMIC_SEQ_CST);
 
         if (word == self->work_seen) {
             hart_wait();
@@ -223,7 +225,7 @@ void hart_main(void)
         irq_enable();
         run.function(run.arg, self->index);
         irq_disable();
-        if (atomic_fetch_sub(&run.running, 1) == 1) {
+        if (__atomic_fetch_sub(&run.running, 1, __ATOMIC_SEQ_CST) == 1) {
             hart_send_ipi(0);
         }
     }

@@ -3,7 +3,6 @@
 // holds the lock goes on printing; one that waits too long prints without it.
 #include "console.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -22,7 +21,7 @@ enum { UART_TRANSMIT = 0, UART_LINE_STATUS = 5, UART_LINE_STATUS_THRE = 0x20 };
 
 static volatile uint8_t *uart;
 static unsigned uart_shift;
-static atomic_uint owner; // hart index + 1; 0: free
+static uint32_t owner; // hart index + 1; 0: free
 
 // A hart's unfinished line. Written by that hart with interrupts off.
 static struct {
@@ -60,7 +59,8 @@ static bool lock_output(void)
     for (unsigned long i = 0; i < CONSOLE_LOCK_SPINS; i++) {
         unsigned expected = 0;
 
-        if (atomic_compare_exchange_strong(&owner, &expected, self)) {
+        if (__atomic_compare_exchange_n(&owner, &expected, self, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST)) {
             // The lock orders only memory: the fences keep uses of the port inside it.
             fence(rw, io);
             return true;
@@ -90,7 +90,7 @@ void console_write(const char *text, size_t size_bytes)
     write_text(text, size_bytes);
     if (taken) {
         fence(io, rw);
-        atomic_store(&owner, 0);
+        __atomic_store_n(&owner, 0, __ATOMIC_SEQ_CST);
     }
     irq_restore(saved);
 }

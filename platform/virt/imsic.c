@@ -4,7 +4,6 @@
 // RISC-V Advanced Interrupt Architecture 1.0, chapter 3.
 #include "imsic.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 
 #include "csr.h"
@@ -37,8 +36,8 @@ static struct {
     unsigned identity_count; // highest in use, 0: no IMSIC
     volatile uint32_t *file[HART_LIMIT];
     struct imsic_handler *handlers[HART_LIMIT]; // identity_count + 1 each
-    atomic_ulong unexpected;
-    atomic_ulong empty;
+    uint64_t unexpected;
+    uint64_t empty;
 } imsic;
 
 #define CSR_TEXT_(number) #number
@@ -55,13 +54,13 @@ static void write_register(uint64_t select, uint64_t value)
 static void count_empty(void *arg)
 {
     (void)arg;
-    atomic_fetch_add_explicit(&imsic.empty, 1, memory_order_relaxed);
+    __atomic_fetch_add(&imsic.empty, 1, __ATOMIC_RELAXED);
 }
 
 static void count_unexpected(void *arg)
 {
     (void)arg;
-    atomic_fetch_add_explicit(&imsic.unexpected, 1, memory_order_relaxed);
+    __atomic_fetch_add(&imsic.unexpected, 1, __ATOMIC_RELAXED);
 }
 
 // Called by trap_entry.S. The write claims: it clears the pending bit of the identity that the read
@@ -197,10 +196,10 @@ void imsic_detach(unsigned hart_index, const struct imsic_message *message)
 
 uint64_t imsic_unexpected_count(void)
 {
-    return atomic_load_explicit(&imsic.unexpected, memory_order_relaxed);
+    return __atomic_load_n(&imsic.unexpected, __ATOMIC_RELAXED);
 }
 
 uint64_t imsic_empty_count(void)
 {
-    return atomic_load_explicit(&imsic.empty, memory_order_relaxed);
+    return __atomic_load_n(&imsic.empty, __ATOMIC_RELAXED);
 }

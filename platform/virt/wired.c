@@ -2,7 +2,6 @@
 // Threads route sources under a lock. The interrupt paths of the kinds read a table without a lock.
 #include "wired.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 
 #include "csr.h"
@@ -15,23 +14,23 @@
 static struct {
     struct wired_controller controllers[MACHINE_WIRED_LIMIT];
     unsigned count; // 0: not set up
-    atomic_flag routing;
-    atomic_ulong unexpected;
-    atomic_ulong empty;
+    bool routing;
+    uint64_t unexpected;
+    uint64_t empty;
 } wired;
 
 // The handler of a source that has none.
 static void count_unexpected(void *arg)
 {
     (void)arg;
-    atomic_fetch_add_explicit(&wired.unexpected, 1, memory_order_relaxed);
+    __atomic_fetch_add(&wired.unexpected, 1, __ATOMIC_RELAXED);
 }
 
 // Source 0: nothing was pending.
 static void count_empty(void *arg)
 {
     (void)arg;
-    atomic_fetch_add_explicit(&wired.empty, 1, memory_order_relaxed);
+    __atomic_fetch_add(&wired.empty, 1, __ATOMIC_RELAXED);
 }
 
 // ---- Start-up ---------------------------------------------------------------------------------
@@ -158,7 +157,7 @@ static uint64_t lock_routes(void)
 {
     uint64_t saved = irq_save();
 
-    while (atomic_flag_test_and_set_explicit(&wired.routing, memory_order_acquire)) {
+    while (__atomic_test_and_set(&wired.routing, __ATOMIC_ACQUIRE)) {
         // Bounded: the owner of the lock runs the few lines below with interrupts off.
     }
     // The lock orders only memory: the fences keep register accesses inside it.
@@ -169,7 +168,7 @@ static uint64_t lock_routes(void)
 static void unlock_routes(uint64_t saved)
 {
     fence(io, rw);
-    atomic_flag_clear_explicit(&wired.routing, memory_order_release);
+    __atomic_clear(&wired.routing, __ATOMIC_RELEASE);
     irq_restore(saved);
 }
 
@@ -225,10 +224,10 @@ bool wired_pending(struct machine_interrupt irq)
 
 uint64_t wired_unexpected_count(void)
 {
-    return atomic_load_explicit(&wired.unexpected, memory_order_relaxed);
+    return __atomic_load_n(&wired.unexpected, __ATOMIC_RELAXED);
 }
 
 uint64_t wired_empty_count(void)
 {
-    return atomic_load_explicit(&wired.empty, memory_order_relaxed);
+    return __atomic_load_n(&wired.empty, __ATOMIC_RELAXED);
 }

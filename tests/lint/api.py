@@ -86,10 +86,12 @@ def check_owners(sources: Sequence[Text]) -> Iterator[Finding]:
                 yield source.name, 1, f"declares {name} of {file}, and does not name that file"
 
 
-def check_statics(sources: Sequence[Text]) -> Iterator[Finding]:
-    """The name of a static function can be found by grep: it is noun_verb."""
+def check_habits(sources: Sequence[Text]) -> Iterator[Finding]:
+    """A static function is noun_verb, which grep finds; atomics are the compiler's builtins."""
     for source in sources:
         if source.name.startswith(("engine/", "runtime/", *OWN_HEADERS)):
             for number, line in enumerate(source.code, 1):
                 if match := STATIC.match(line):
                     yield source.name, number, f"{match[1]}: a static function is noun_verb"
+                if "stdatomic.h" in line:
+                    yield source.name, number, "atomics are __atomic builtins, their order named"

@@ -384,7 +384,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     sources = find_sources()
     findings = [finding for source in sources for finding in check_source(source)]
-    findings += [*api.check(sources), *api.check_owners(sources), *api.check_statics(sources)]
+    findings += [*api.check(sources), *api.check_owners(sources), *api.check_habits(sources)]
     findings += check_headers(sources, options.cc)
     library = ROOT / "build" / "libnvme.a"
     if library.is_file():
