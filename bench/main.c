@@ -194,7 +194,7 @@ static void run_point(uint32_t number, uint32_t repetition)
         worker_prepare(&bench.workers[i], &run, &bench.storage.queues[i], i,
                        bench.buffers + (size_t)i * point->iodepth * point->bs);
     }
-    if (harts_run(run.harts, run_worker, &run) != 0) {
+    if (!harts_run(run.harts, run_worker, &run)) {
         bench.failed = true;
         return;
     }

@@ -270,7 +270,7 @@ bool job_run(struct job *job)
         return false;
     }
     begin_ns = time_now_ns();
-    if (harts_run(job->worker_count, run_on_hart, job) != 0) {
+    if (!harts_run(job->worker_count, run_on_hart, job)) {
         printf("error: harts: not all %" PRIu32 " started\n", job->worker_count);
         return false;
     }

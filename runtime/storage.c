@@ -211,7 +211,7 @@ bool storage_survey(struct storage *storage, const struct storage_config *config
 /* Runs a function in a thread of every hart that may take a trap for the storage. */
 static void run_on_harts(struct storage *storage, void (*function)(void *arg, unsigned index))
 {
-    if (harts_run(storage_harts(storage), function, storage) != 0) {
+    if (!harts_run(storage_harts(storage), function, storage)) {
         panic("harts that worked do not return");
     }
 }

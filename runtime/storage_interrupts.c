@@ -314,7 +314,7 @@ static void start_irq_hart(void *arg, unsigned index)
 bool storage_start_irq_harts(struct storage *storage)
 {
     if (storage_harts(storage) > owner_count(storage) &&
-        harts_run(storage_harts(storage), start_irq_hart, storage) != 0) {
+        !harts_run(storage_harts(storage), start_irq_hart, storage)) {
         printf("error: harts: one that takes interrupts does not start\n");
         return false;
     }

@@ -123,8 +123,8 @@ static struct sbi_result request_start(const struct hart *hart, uint64_t deadlin
     }
 }
 
-// 0, or -2 with the reason printed.
-static int start_hart(struct hart *hart)
+// False: the reason was printed.
+static bool start_hart(struct hart *hart)
 {
     uint64_t deadline_ns = time_now_ns() + HART_START_TIMEOUT_NS;
     unsigned alive = __atomic_load_n(&run.alive, __ATOMIC_SEQ_CST);
@@ -135,7 +135,7 @@ static int start_hart(struct hart *hart)
 
         if (stack == NULL) {
             printf("harts: no memory for the stack of hart %u\n", hart->index);
-            return -2;
+            return false;
         }
         hart->stack_top = (uint64_t)(uintptr_t)(stack + HART_STACK_BYTES);
         hart->trap_stack_top = hart->stack_top + HART_TRAP_STACK_BYTES;
@@ -146,31 +146,31 @@ static int start_hart(struct hart *hart)
     if (result.error != 0) {
         printf("harts: hart %u (id %" PRIu64 ") does not start: %s\n", hart->index, hart->id,
                sbi_error_text(result.error));
-        return -2;
+        return false;
     }
     __atomic_store_n(&run.asked, hart->index, __ATOMIC_SEQ_CST); // pairs with the load in hart_main
     while (__atomic_load_n(&run.alive, __ATOMIC_SEQ_CST) == alive) {
         if (time_now_ns() > deadline_ns) {
             printf("harts: hart %u (id %" PRIu64 ") was started and said nothing for %llu ns\n",
                    hart->index, hart->id, HART_START_TIMEOUT_NS);
-            return -2;
+            return false;
         }
         timer_pause(HART_LOOK_NS);
     }
-    return 0;
+    return true;
 }
 
-int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
+bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
 {
     uint64_t number;
 
     if (count == 0 || count > count_of_harts) {
-        return -1;
+        printf("harts: %u harts are to run, there are %u\n", count, count_of_harts);
+        return false;
     }
     for (; started < count; started++) {
-        int error = start_hart(&harts[started]);
-        if (error != 0) {
-            return error;
+        if (!start_hart(&harts[started])) {
+            return false;
         }
     }
     run.function = function;
@@ -193,7 +193,7 @@ int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void 
         irq_disable();
     }
     irq_enable();
-    return 0;
+    return true;
 }
 
 // A secondary's life. It sleeps with interrupts off between the look and wfi, so that the IPI of a

@@ -90,7 +90,7 @@ __attribute__((noreturn)) void hart_park(void);
 /// Runs function(arg, index) on harts 0 to count - 1 at once, interrupts on, each on its own stack,
 /// and returns 0 when all have returned. Hart 0 only, not nested. The first call that needs a hart
 /// starts it. -1: count is 0 or above hart_count(). -2: a hart did not start; an error was printed.
-int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg);
+bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg);
 
 /// Attaches the calling hart's handler of inter-processor interrupts; NULL: none. It runs in the
 /// trap. It may run without a send, because the platform wakes harts the same way. Two sends may

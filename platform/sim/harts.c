@@ -309,29 +309,29 @@ static void hart_main(void)
     }
 }
 
-static int start_hart(struct hart *hart)
+static bool start_hart(struct hart *hart)
 {
     uint8_t *stack = heap_take(STACK_BYTES, 16);
 
     if (stack == NULL) {
         printf("harts: no memory for the stack of hart %u\n", hart->index);
-        return -2;
+        return false;
     }
     hart->stack = context_prepare(stack + STACK_BYTES, hart_main);
     hart->work_seen = run.round;
     hart->now_steps = the_harts.self->now_steps;
     hart->running = true;
-    return 0;
+    return true;
 }
 
-int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
+bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
 {
     if (count == 0 || count > the_harts.count) {
-        return -1;
+        return false;
     }
     for (unsigned i = 1; i < count; i++) {
-        if (!the_harts.all[i].running && start_hart(&the_harts.all[i]) != 0) {
-            return -2;
+        if (!the_harts.all[i].running && !start_hart(&the_harts.all[i])) {
+            return false;
         }
     }
     run.function = function;
@@ -351,7 +351,7 @@ int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void 
         irq_disable();
     }
     irq_enable();
-    return 0;
+    return true;
 }
 
 void hart_attach_ipi(void (*handler)(void *arg), void *arg)

@@ -82,8 +82,8 @@ uint64_t hart_idle_ns(unsigned index);
 /// A turn of a loop that waits for memory: the other harts go on.
 void hart_relax(void);
 
-/// Runs function(arg, index) on harts 0 to count - 1 at once; 0 when all have returned.
-int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg);
+/// Runs function(arg, index) on harts 0 to count - 1 at once; true when all have returned.
+bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg);
 
 /// Handler of inter-processor interrupts for the calling hart; NULL: none.
 void hart_attach_ipi(void (*handler)(void *arg), void *arg);

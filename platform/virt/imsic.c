@@ -144,7 +144,7 @@ const char *imsic_init(const struct machine *machine)
     if (error != NULL) {
         return error;
     }
-    if (harts_run(hart_count(), open_file, NULL) != 0) {
+    if (!harts_run(hart_count(), open_file, NULL)) {
         return "imsic: a hart did not start";
     }
     // The firmware sends IPIs unless every hart has a file.

@@ -117,8 +117,7 @@ const char *wired_init(const struct machine *machine)
         }
     }
     wired.count = machine->wired_count;
-    return harts_run(hart_count(), open_hart, NULL) == 0 ? NULL
-                                                         : "interrupts: a hart did not start";
+    return harts_run(hart_count(), open_hart, NULL) ? NULL : "interrupts: a hart did not start";
 }
 
 // ---- Routing ----------------------------------------------------------------------------------

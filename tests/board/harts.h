@@ -6,6 +6,7 @@
 #ifndef HARTQ_HARTS_H
 #define HARTQ_HARTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "hart_layout.h"
@@ -19,6 +20,6 @@ struct hart {
 struct hart *hart_self(void);
 unsigned hart_count(void);
 uint64_t hart_id(unsigned index);
-int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg);
+bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg);
 
 #endif

@@ -111,7 +111,7 @@ uint64_t hart_id(unsigned index)
     return 3 + 2 * (uint64_t)index;
 }
 
-int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
+bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
 {
     unsigned self = board.self;
 
@@ -119,7 +119,7 @@ int harts_run(unsigned count, void (*function)(void *arg, unsigned index), void 
         function(arg, board.self);
     }
     board.self = self;
-    return 0;
+    return true;
 }
 
 void trap_attach_external(unsigned index, void (*handler)(void))

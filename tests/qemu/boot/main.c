@@ -153,7 +153,7 @@ static void check_harts(void)
 {
     unsigned wrong = 0;
 
-    check(harts_run(hart_count(), visit, (void *)"hello") == 0, "harts: all run");
+    check(harts_run(hart_count(), visit, (void *)"hello"), "harts: all run");
     for (unsigned round = 1; round < ROUNDS; round++) {
         harts_run(hart_count(), visit, NULL);
     }
@@ -161,8 +161,8 @@ static void check_harts(void)
         wrong += visits[i] != ROUNDS ? 1 : 0;
     }
     check(wrong == 0, "harts: each ran every round, knows its index, interrupts on");
-    check(harts_run(hart_count() + 1, visit, NULL) == -1, "harts: too many are refused");
-    check(harts_run(1, visit, NULL) == 0, "harts: one alone runs");
+    check(!harts_run(hart_count() + 1, visit, NULL), "harts: too many are refused");
+    check(harts_run(1, visit, NULL), "harts: one alone runs");
 }
 
 static void ipi_taken(void *arg)

@@ -68,7 +68,7 @@ static void test_waits(void)
     }
     slow.buffer = take_pages(PAGE_BYTES);
     slow.lingers = slow.ended = false;
-    check(harts_run(selftest.storage.queue_count, post_and_leave, NULL) == 0, "harts did not run");
+    check(harts_run(selftest.storage.queue_count, post_and_leave, NULL), "harts did not run");
     while (!slow.lingers) {
         if (time_now_ns() - start_ns > WAIT_LIMIT_NS) {
             give_up("a request did not end");
@@ -123,8 +123,7 @@ static void test_answers(void)
     }
     slow.buffer = take_pages(PAGE_BYTES);
     slow.ended = false;
-    check(harts_run(selftest.storage.queue_count, post_and_be_deaf, NULL) == 0,
-          "harts did not run");
+    check(harts_run(selftest.storage.queue_count, post_and_be_deaf, NULL), "harts did not run");
     while ((nvme_queue_closed(last->engine) & NVME_CLOSED_CYCLE) == 0) {
         if (time_now_ns() - start_ns > WAIT_LIMIT_NS) {
             give_up("no cycle began");
@@ -208,7 +207,7 @@ static void test_polled_after(void)
     registers =
         (volatile uint32_t *)(uintptr_t)selftest.storage.controllers[0].function->bars[0].base;
     registers[NVME_REG_CC / sizeof(uint32_t)] = 0; // the device dies
-    check(harts_run(OWNERS, poll_dead_device, NULL) == 0, "harts did not run");
+    check(harts_run(OWNERS, poll_dead_device, NULL), "harts did not run");
     check(ended[0] == 1 && ended[1] == 1, "requests ended %" PRIu32 " and %" PRIu32 " times",
           ended[0], ended[1]);
     (void)storage_close(&selftest.storage);

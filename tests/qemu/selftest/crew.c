@@ -76,7 +76,7 @@ void crew_run(const struct crew *crew)
         workloads[i].end_ns = crew->runtime_ns != 0 ? time_now_ns() + crew->runtime_ns : 0;
     }
     atomic_store(&at_work, count);
-    check(harts_run(harts_wanted, run_member, &copy) == 0, "harts did not run");
+    check(harts_run(harts_wanted, run_member, &copy), "harts did not run");
     for (uint32_t i = 0; i < count; i++) {
         workload_check(&workloads[i]);
     }

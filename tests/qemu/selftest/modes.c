@@ -141,7 +141,7 @@ static void run_counted(uint32_t owners)
         return;
     }
     buffer = take_pages(PAGE_BYTES);
-    check(harts_run(owners, come_by, NULL) == 0, "harts did not run");
+    check(harts_run(owners, come_by, NULL), "harts did not run");
     for (uint32_t round = 0; round < ROUNDS; round++) {
         enum nvme_mode before = round % 2 == 0 ? NVME_MODE_POLL : NVME_MODE_HYBRID;
         uint64_t told;
@@ -221,9 +221,9 @@ static void test_started_late(void)
         return;
     }
     late_buffer = take_pages(PAGE_BYTES);
-    check(harts_run(2, poll_last, NULL) == 0, "harts did not run");
-    check(harts_run(2, start_last, NULL) == 0, "harts did not run");
-    check(harts_run(2, read_last, NULL) == 0, "harts did not run");
+    check(harts_run(2, poll_last, NULL), "harts did not run");
+    check(harts_run(2, start_last, NULL), "harts did not run");
+    check(harts_run(2, read_last, NULL), "harts did not run");
     close_storage();
 }
 

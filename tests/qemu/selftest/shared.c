@@ -75,7 +75,7 @@ static void run_irq_hart(uint32_t owners, uint32_t irq_hart)
         return;
     }
     // Nothing of a former life answers for the hart that has the line.
-    check(harts_run(test_harts(), forget_ipis, NULL) == 0, "harts did not run");
+    check(harts_run(test_harts(), forget_ipis, NULL), "harts did not run");
     storage_hart_start(&selftest.storage.queues[0]);
     crew.helper_has_lines = irq_hart >= selftest.storage.queue_count;
     check_lines(irq_hart);
@@ -132,7 +132,7 @@ static void test_alone(void)
     if (!open_storage(&config)) {
         return;
     }
-    check(harts_run(config.harts, work_alone, take_pages(PAGE_BYTES)) == 0, "harts did not run");
+    check(harts_run(config.harts, work_alone, take_pages(PAGE_BYTES)), "harts did not run");
     nvme_queue_count(selftest.storage.queues[0].engine, &idle);
     nvme_queue_count(selftest.storage.queues[config.harts - 1].engine, &busy);
     printf("note alone: %" PRIu64 " interrupts, %" PRIu64 " of an owner without requests\n",

@@ -163,7 +163,7 @@ static void test_dead(void)
     }
     stop_controllers();
     count = selftest.storage.queue_count;
-    check(harts_run(count, run_batch, NULL) == 0, "harts did not run");
+    check(harts_run(count, run_batch, NULL), "harts did not run");
     for (uint32_t i = 0; i < count; i++) {
         check_batch(&batches[i]);
         check(batches[i].timeouts == REQUESTS, "%" PRIu32 " time-outs", batches[i].timeouts);
