@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The S-mode control and status registers this platform uses, and one-instruction accessors.
-// RISC-V Privileged Architecture 20211203, chapter 4. sstatus is written only through irq.h.
+/*
+ * The S-mode control and status registers this platform uses, and one-instruction accessors.
+ * RISC-V Privileged Architecture 20211203, chapter 4. sstatus is written only through irq.h.
+ */
 #ifndef HARTQ_CSR_H
 #define HARTQ_CSR_H
 
@@ -8,12 +10,12 @@
 
 #define CSR_SSTATUS_SIE (1UL << 1)
 
-// Bits of sie and sip.
+/* Bits of sie and sip. */
 #define CSR_SIE_SOFTWARE (1UL << 1)
 #define CSR_SIE_TIMER (1UL << 5)
 #define CSR_SIE_EXTERNAL (1UL << 9)
 
-/// Reads CSR `name` (a token such as sepc).
+/* Reads CSR `name` (a token such as sepc). */
 #define csr_read(name)                                                                             \
     __extension__({                                                                                \
         uint64_t csr_value;                                                                        \
@@ -21,17 +23,17 @@
         csr_value;                                                                                 \
     })
 
-/// Writes CSR `name`.
+/* Writes CSR `name`. */
 #define csr_write(name, value)                                                                     \
     __asm__ volatile("csrw " #name ", %0" ::"rK"((uint64_t)(value)) : "memory")
 
-/// Sets, or clears, the given bits of CSR `name`.
+/* Sets, or clears, the given bits of CSR `name`. */
 #define csr_set(name, bits)                                                                        \
     __asm__ volatile("csrs " #name ", %0" ::"rK"((uint64_t)(bits)) : "memory")
 #define csr_clear(name, bits)                                                                      \
     __asm__ volatile("csrc " #name ", %0" ::"rK"((uint64_t)(bits)) : "memory")
 
-/// The time counter, in ticks of the machine's timebase.
+/* The time counter, in ticks of the machine's timebase. */
 static inline uint64_t csr_time(void)
 {
     uint64_t ticks;

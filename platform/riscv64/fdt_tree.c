@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Device-tree walking, from the outside in: tokens, nodes, properties, values.
-// All reads use load32() and the token reader, which check the bounds. tree_open() walks the
-// structure once, so later walks end at its END token. They are bounded anyway: every token moves
-// the offset forward.
+/*
+ * Device-tree walking, from the outside in: tokens, nodes, properties, values.
+ * All reads use load32() and the token reader, which check the bounds. tree_open() walks the
+ * structure once, so later walks end at its END token. They are bounded anyway: every token moves
+ * the offset forward.
+ */
 #include "fdt_tree.h"
 
 #include <string.h>
@@ -18,11 +20,11 @@ enum {
     FDT_END = 9,
 };
 
-// One token of the structure block.
+/* One token of the structure block. */
 struct token {
     uint32_t kind;
-    uint32_t offset; // of the token
-    uint32_t next;   // of the one after it
+    uint32_t offset; /* of the token */
+    uint32_t next;   /* of the one after it */
     struct tree_property property;
 };
 
@@ -31,7 +33,7 @@ static uint32_t load_be32(const uint8_t *bytes)
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-// Length of the string at `offset`, or -1 if no NUL comes before `end`.
+/* Length of the string at `offset`, or -1 if no NUL comes before `end`. */
 static int64_t string_length(const struct tree *tree, uint32_t offset, uint32_t end)
 {
     const uint8_t *nul;
@@ -65,7 +67,7 @@ static bool read_property(const struct tree *tree, uint32_t offset, struct token
     return true;
 }
 
-// Reads the token at `offset`; false at the end of the structure or if it is malformed.
+/* Reads the token at `offset`; false at the end of the structure or if it is malformed. */
 static bool read_token(const struct tree *tree, uint32_t offset, struct token *token)
 {
     int64_t length;
@@ -93,7 +95,7 @@ static bool read_token(const struct tree *tree, uint32_t offset, struct token *t
     }
 }
 
-// One root, balanced, properties before children, END at the end.
+/* One root, balanced, properties before children, END at the end. */
 static const char *check_structure(const struct tree *tree)
 {
     struct token token;
@@ -126,7 +128,7 @@ static const char *check_structure(const struct tree *tree)
     return depth == 0 && root_seen ? NULL : "device tree: it ends inside a node";
 }
 
-// True if [offset, offset + size) lies in the blob after the header.
+/* True if [offset, offset + size) lies in the blob after the header. */
 static bool block_fits(const struct tree *tree, uint32_t offset, uint32_t size)
 {
     return offset >= FDT_HEADER_BYTES && offset <= tree->size_bytes &&
@@ -243,7 +245,7 @@ tree_node tree_next_sibling(const struct tree *tree, tree_node node)
             depth++;
         } else if (token.kind == FDT_END_NODE) {
             if (depth == 0) {
-                return TREE_NONE; // the parent ends here
+                return TREE_NONE; /* the parent ends here */
             }
             depth--;
         }
@@ -290,7 +292,7 @@ const char *tree_name(const struct tree *tree, tree_node node)
     return (const char *)tree->blob + node + 4;
 }
 
-// The property called `name`, or, if that is NULL, number `index`.
+/* The property called `name`, or, if that is NULL, number `index`. */
 static bool find_property(const struct tree *tree, tree_node node, const char *name, unsigned index,
                           struct tree_property *property)
 {

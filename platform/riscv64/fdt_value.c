@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Properties, their values, and searches for nodes by them. It uses the walks of fdt_tree.c, and
-// reads the blob only inside a property that those walks have bounded.
+/*
+ * Properties, their values, and searches for nodes by them. It uses the walks of fdt_tree.c, and
+ * reads the blob only inside a property that those walks have bounded.
+ */
 #include <string.h>
 
 #include "fdt_value.h"
@@ -116,7 +118,9 @@ tree_node tree_find_phandle(const struct tree *tree, uint32_t phandle)
     return node;
 }
 
-// True if the node's name is `wanted` (not terminated). Without an '@' the unit address may differ.
+/*
+ * True if the node's name is `wanted` (not terminated). Without an '@' the unit address may differ.
+ */
 static bool name_matches(const char *name, const char *wanted, size_t length)
 {
     if (strncmp(name, wanted, length) != 0) {
@@ -125,8 +129,10 @@ static bool name_matches(const char *name, const char *wanted, size_t length)
     return name[length] == 0 || (name[length] == '@' && memchr(wanted, '@', length) == NULL);
 }
 
-// The value of the alias whose name is the first `length` bytes of `name`; NULL: no such absolute
-// path.
+/*
+ * The value of the alias whose name is the first `length` bytes of `name`; NULL: no such absolute
+ * path.
+ */
 static const char *find_alias(const struct tree *tree, const char *name, size_t length)
 {
     tree_node aliases = tree_find_path(tree, "/aliases");
@@ -142,7 +148,7 @@ static const char *find_alias(const struct tree *tree, const char *name, size_t 
     return NULL;
 }
 
-// Follows a path down from `node`, until it ends or its options begin.
+/* Follows a path down from `node`, until it ends or its options begin. */
 static tree_node walk_path(const struct tree *tree, tree_node node, const char *path)
 {
     while (node != TREE_NONE && *path != 0 && *path != ':') {

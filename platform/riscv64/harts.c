@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The table of harts, their start through SBI HSM and the runs of harts_run().
-// A run: hart 0 publishes the work and a new run word and sends IPIs; each hart sees the word, runs
-// and counts itself out; the last one wakes hart 0. The word holds the number of harts too, so that
-// a hart that is late and no part of a run never reads more.
+/*
+ * The table of harts, their start through SBI HSM and the runs of harts_run().
+ * A run: hart 0 publishes the work and a new run word and sends IPIs; each hart sees the word, runs
+ * and counts itself out; the last one wakes hart 0. The word holds the number of harts too, so that
+ * a hart that is late and no part of a run never reads more.
+ */
 #include "harts.h"
 
 #include <inttypes.h>
@@ -22,33 +24,35 @@ _Static_assert(offsetof(struct hart, stack_top) == HART_STACK_TOP, "hart_layout.
 _Static_assert(offsetof(struct hart, id) == HART_ID, "hart_layout.h");
 _Static_assert(sizeof(harts) == 1UL << HART_ARRAY_SHIFT, "hart_layout.h");
 
-// The time that a hart may take to start, and the period of hart 0's looks. Hart 0 sleeps in
-// between: an emulator that runs the harts in turn (-icount) would starve the starting hart.
+/*
+ * The time that a hart may take to start, and the period of hart 0's looks. Hart 0 sleeps in
+ * between: an emulator that runs the harts in turn (-icount) would starve the starting hart.
+ */
 #define HART_START_TIMEOUT_NS 10000000000ULL
 #define HART_LOOK_NS 100000ULL
 
 _Alignas(64) struct hart harts[HART_LIMIT];
 
 static unsigned count_of_harts = 1;
-static unsigned started = 1; // harts 0 to started - 1 run
+static unsigned started = 1; /* harts 0 to started - 1 run */
 
 #define RUN_COUNT_BITS 8
 
-// The current run. Written by hart 0 while no hart is in one.
+/* The current run. Written by hart 0 while no hart is in one. */
 static struct {
     void (*function)(void *arg, unsigned index);
     void *arg;
-    uint64_t word;    // number of the run << RUN_COUNT_BITS | number of harts; 0: none yet
-    uint32_t running; // harts still in it
-    uint32_t asked;   // secondaries whose start the firmware has confirmed
-    uint32_t alive;   // those that have gone on after that
+    uint64_t word;    /* number of the run << RUN_COUNT_BITS | number of harts; 0: none yet */
+    uint32_t running; /* harts still in it */
+    uint32_t asked;   /* secondaries whose start the firmware has confirmed */
+    uint32_t alive;   /* those that have gone on after that */
 } run;
 
-// Called from assembly and from trap_entry.S only.
+/* Called from assembly and from trap_entry.S only. */
 _Noreturn void hart_main(void);
 void hart_ipi_interrupt(void);
 extern const char boot_secondary_entry[];
-extern uint32_t boot_arrivals; // boot.S
+extern uint32_t boot_arrivals; /* boot.S */
 
 const char *harts_init(uint64_t boot_id, const uint64_t *ids, unsigned count)
 {
@@ -107,8 +111,10 @@ void hart_park(void)
     }
 }
 
-// OpenSBI (seen in 1.1) answers "invalid parameter" for a hart that is still inside the firmware:
-// ask again until the deadline.
+/*
+ * OpenSBI (seen in 1.1) answers "invalid parameter" for a hart that is still inside the firmware:
+ * ask again until the deadline.
+ */
 static struct sbi_result request_start(const struct hart *hart, uint64_t deadline_ns)
 {
     struct sbi_result result;
@@ -123,7 +129,7 @@ static struct sbi_result request_start(const struct hart *hart, uint64_t deadlin
     }
 }
 
-// False: the reason was printed.
+/* False: the reason was printed. */
 static bool start_hart(struct hart *hart)
 {
     uint64_t deadline_ns = time_now_ns() + HART_START_TIMEOUT_NS;
@@ -148,7 +154,8 @@ static bool start_hart(struct hart *hart)
                sbi_error_text(result.error));
         return false;
     }
-    __atomic_store_n(&run.asked, hart->index, __ATOMIC_SEQ_CST); // pairs with the load in hart_main
+    __atomic_store_n(&run.asked, hart->index,
+                     __ATOMIC_SEQ_CST); /* pairs with the load in hart_main */
     while (__atomic_load_n(&run.alive, __ATOMIC_SEQ_CST) == alive) {
         if (time_now_ns() > deadline_ns) {
             printf("harts: hart %u (id %" PRIu64 ") was started and said nothing for %llu ns\n",
@@ -177,7 +184,7 @@ bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void
     run.arg = arg;
     __atomic_store_n(&run.running, count, __ATOMIC_SEQ_CST);
     number = (__atomic_load_n(&run.word, __ATOMIC_SEQ_CST) >> RUN_COUNT_BITS) + 1;
-    // Pairs with the load in hart_main.
+    /* Pairs with the load in hart_main. */
     __atomic_store_n(&run.word, number << RUN_COUNT_BITS | count, __ATOMIC_SEQ_CST);
     for (unsigned index = 1; index < count; index++) {
         hart_send_ipi(index);
@@ -187,7 +194,7 @@ bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void
 
     irq_disable();
     while (__atomic_load_n(&run.running, __ATOMIC_SEQ_CST) != 0) {
-        // Bounded by the functions of the other harts.
+        /* Bounded by the functions of the other harts. */
         hart_wait();
         irq_enable();
         irq_disable();
@@ -196,17 +203,21 @@ bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void
     return true;
 }
 
-// A secondary's life. It sleeps with interrupts off between the look and wfi, so that the IPI of a
-// new run is not lost; a run it is no part of is only noted.
+/*
+ * A secondary's life. It sleeps with interrupts off between the look and wfi, so that the IPI of a
+ * new run is not lost; a run it is no part of is only noted.
+ */
 void hart_main(void)
 {
     struct hart *self = hart_self();
 
     csr_set(sie, CSR_SIE_SOFTWARE);
-    // OpenSBI (seen in 1.9, two sockets with IMSICs) may raise a software interrupt of M-mode again
-    // after the start and handle it for ever. Such a hart never leaves this loop.
+    /*
+     * OpenSBI (seen in 1.9, two sockets with IMSICs) may raise a software interrupt of M-mode again
+     * after the start and handle it for ever. Such a hart never leaves this loop.
+     */
     while (__atomic_load_n(&run.asked, __ATOMIC_SEQ_CST) <
-           self->index) { // bounded by the firmware's answer to hart 0
+           self->index) { /* bounded by the firmware's answer to hart 0 */
     }
     __atomic_fetch_add(&run.alive, 1, __ATOMIC_SEQ_CST);
     for (;;) {
@@ -259,14 +270,18 @@ void hart_set_ipi_sender(void (*send)(unsigned index))
 
 void hart_send_ipi(unsigned index)
 {
-    // The sender's earlier accesses, of devices too, come before the interrupt, which may itself be
-    // a store to a device. Pairs with the fence in hart_take_ipi.
+    /*
+     * The sender's earlier accesses, of devices too, come before the interrupt, which may itself be
+     * a store to a device. Pairs with the fence in hart_take_ipi.
+     */
     __asm__ volatile("fence iorw, iorw" ::: "memory");
     ipi_sender(index);
 }
 
-// Called by trap_entry.S. Clears the pending bit first: a later send makes a new interrupt. A
-// pending external interrupt is handled first, for the same reason as in timer_interrupt().
+/*
+ * Called by trap_entry.S. Clears the pending bit first: a later send makes a new interrupt. A
+ * pending external interrupt is handled first, for the same reason as in timer_interrupt().
+ */
 void hart_ipi_interrupt(void)
 {
     csr_clear(sip, CSR_SIE_SOFTWARE);
@@ -280,8 +295,10 @@ void hart_take_ipi(void)
 {
     struct hart *self = hart_self();
 
-    // The handler looks for its work after the pending bit was cleared, which is an output (o). A
-    // sender that is too late for the look finds the bit clear and sets it again.
+    /*
+     * The handler looks for its work after the pending bit was cleared, which is an output (o). A
+     * sender that is too late for the look finds the bit clear and sets it again.
+     */
     __asm__ volatile("fence iorw, iorw" ::: "memory");
     if (self->ipi_handler != NULL) {
         self->ipi_handler(self->ipi_arg);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A bump allocator over one span. It zeroes memory, because memory survives a warm reset.
+/*
+ * A bump allocator over one span. It zeroes memory, because memory survives a warm reset.
+ */
 #include "heap.h"
 
 #include <string.h>

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The engine's port to a bare S-mode hart: coherent DMA, addresses used as they are, no paging.
-// Only engine/nvme_hal.h includes it, after its prototypes; the contract of each function is there.
-// Fences: RISC-V Unprivileged ISA 20191213, chapter 14 (RVWMO).
+/*
+ * The engine's port to a bare S-mode hart: coherent DMA, addresses used as they are, no paging.
+ * Only engine/nvme_hal.h includes it, after its prototypes; the contract of each function is there.
+ * Fences: RISC-V Unprivileged ISA 20191213, chapter 14 (RVWMO).
+ */
 #ifndef HARTQ_NVME_PORT_H
 #define HARTQ_NVME_PORT_H
 
@@ -23,26 +25,28 @@ static inline void hal_mmio_write32(volatile void *address, uint32_t value)
     *(volatile uint32_t *)address = value;
 }
 
-// Memory before the doorbell. Pairs with the device's fetch after the doorbell.
+/* Memory before the doorbell. Pairs with the device's fetch after the doorbell. */
 static inline void hal_before_doorbell(void)
 {
     __asm__ volatile("fence rw, o" ::: "memory");
 }
 
-// The phase before the rest. Pairs with the device's writes: data, then entry.
+/* The phase before the rest. Pairs with the device's writes: data, then entry. */
 static inline void hal_after_phase(void)
 {
     __asm__ volatile("fence r, rw" ::: "memory");
 }
 
-// The register before memory. Pairs with the device's last write before it changed the register.
+/* The register before memory. Pairs with the device's last write before it changed the register. */
 static inline void hal_after_mmio_read(void)
 {
     __asm__ volatile("fence i, rw" ::: "memory");
 }
 
-// The read pushes posted writes to the device. The fence keeps the last look after the read, both
-// a look at memory and one at a register, such as the line's level.
+/*
+ * The read pushes posted writes to the device. The fence keeps the last look after the read, both
+ * a look at memory and one at a register, such as the line's level.
+ */
 static inline void hal_arm_before_look(const volatile void *address)
 {
     (void)*(const volatile uint32_t *)address;
@@ -89,7 +93,7 @@ static inline void hal_irq_restore(unsigned long state)
     irq_restore(state);
 }
 
-// As hart_index() of harts.h, which does not compile as C++.
+/* As hart_index() of harts.h, which does not compile as C++. */
 static inline uint32_t hal_hart(void)
 {
     uint32_t index;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The ecall convention and the few functions used: SBI 2.0, chapters 3 to 10.
-// Arguments a0..a2, function a6, extension a7; error in a0, value in a1. All else is preserved.
+/*
+ * The ecall convention and the few functions used: SBI 2.0, chapters 3 to 10.
+ * Arguments a0..a2, function a6, extension a7; error in a0, value in a1. All else is preserved.
+ */
 #include "sbi.h"
 
 #include <stddef.h>
@@ -41,7 +43,7 @@ struct sbi_result sbi_hart_start(uint64_t hart_id, uint64_t entry, uint64_t argu
 
 struct sbi_result sbi_send_ipi(uint64_t hart_id)
 {
-    return call_sbi(SBI_EXTENSION_IPI, SBI_IPI_SEND, 1, hart_id, 0); // mask, its base
+    return call_sbi(SBI_EXTENSION_IPI, SBI_IPI_SEND, 1, hart_id, 0); /* mask, its base */
 }
 
 void sbi_set_timer(uint64_t deadline_ticks)
@@ -56,7 +58,7 @@ void sbi_console_write(char character)
 
 void sbi_shutdown(void)
 {
-    call_sbi(SBI_EXTENSION_RESET, SBI_RESET_SYSTEM, 0, 0, 0); // shutdown, no reason
+    call_sbi(SBI_EXTENSION_RESET, SBI_RESET_SYSTEM, 0, 0, 0); /* shutdown, no reason */
 }
 
 const char *sbi_error_text(int64_t error)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The tick-to-nanosecond scale, the periodic timer and the wake-up. The firmware has one deadline
-// per hart, the earlier of the two. sie.STIE is set only while a hart has one, so that a hart
-// without a timer never wakes for it.
+/*
+ * The tick-to-nanosecond scale, the periodic timer and the wake-up. The firmware has one deadline
+ * per hart, the earlier of the two. sie.STIE is set only while a hart has one, so that a hart
+ * without a timer never wakes for it.
+ */
 #include "timer.h"
 
 #include <stddef.h>
@@ -16,7 +18,7 @@ struct time_scale time_scale;
 
 static uint64_t timebase;
 
-// Called from trap_entry.S only.
+/* Called from trap_entry.S only. */
 void timer_interrupt(void);
 
 const char *timer_init(uint64_t timebase_hz)
@@ -28,7 +30,7 @@ const char *timer_init(uint64_t timebase_hz)
         return "the timebase frequency is 0 or above 1 GHz";
     }
     rest = NS_PER_SECOND % timebase_hz;
-    for (unsigned bit = 0; bit < 64; bit++) { // long division: rest * 2^64 / timebase_hz
+    for (unsigned bit = 0; bit < 64; bit++) { /* long division: rest * 2^64 / timebase_hz */
         rest <<= 1;
         fraction <<= 1;
         if (rest >= timebase_hz) {
@@ -42,7 +44,7 @@ const char *timer_init(uint64_t timebase_hz)
     return NULL;
 }
 
-// Rounded up; at least one tick. Whole seconds are computed apart, so that nothing overflows.
+/* Rounded up; at least one tick. Whole seconds are computed apart, so that nothing overflows. */
 static uint64_t ticks_from_ns(uint64_t ns)
 {
     uint64_t seconds = ns / NS_PER_SECOND;
@@ -52,13 +54,13 @@ static uint64_t ticks_from_ns(uint64_t ns)
     return ticks == 0 ? 1 : ticks;
 }
 
-// The earlier deadline. 0 means none, as at first, and counts as the latest.
+/* The earlier deadline. 0 means none, as at first, and counts as the latest. */
 static uint64_t earlier_of(uint64_t left_ticks, uint64_t right_ticks)
 {
     return left_ticks - 1 < right_ticks - 1 ? left_ticks : right_ticks;
 }
 
-// Sets the next deadline in the firmware, which clears a pending one.
+/* Sets the next deadline in the firmware, which clears a pending one. */
 static void set_next(struct hart *self)
 {
     uint64_t next_ticks = earlier_of(self->timer_deadline_ticks, self->timer_wake_ticks);
@@ -128,10 +130,12 @@ void timer_pause(uint64_t delay_ns)
     irq_restore(saved);
 }
 
-// Called by trap_entry.S. The next deadline is set before the handler, which may stop the timer. A
-// pending external interrupt is handled first (Privileged Architecture 20211203 §4.1.3; QEMU 7.2
-// without AIA takes the lowest number). Else the watchdog would find its entry at the tick and call
-// the interrupt lost. It is handled once, then the tick: neither can starve the other.
+/*
+ * Called by trap_entry.S. The next deadline is set before the handler, which may stop the timer. A
+ * pending external interrupt is handled first (Privileged Architecture 20211203 §4.1.3; QEMU 7.2
+ * without AIA takes the lowest number). Else the watchdog would find its entry at the tick and call
+ * the interrupt lost. It is handled once, then the tick: neither can starve the other.
+ */
 void timer_interrupt(void)
 {
     struct hart *self = hart_self();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The fatal half of trap handling: print the fault, then end with status 1. It never hangs: a fault
-// inside the dump prints one plain line, a fault inside that one calls the firmware.
-// The fast half is in trap_entry.S. Causes: RISC-V Privileged Architecture 20211203, table 4.2.
+/*
+ * The fatal half of trap handling: print the fault, then end with status 1. It never hangs: a fault
+ * inside the dump prints one plain line, a fault inside that one calls the firmware.
+ * The fast half is in trap_entry.S. Causes: RISC-V Privileged Architecture 20211203, table 4.2.
+ */
 #include "trap.h"
 
 #include <inttypes.h>
@@ -18,7 +20,7 @@
 
 _Static_assert(sizeof(struct trap_frame) == TRAP_FRAME_BYTES, "trap_entry.S writes this frame");
 
-// Called from trap_entry.S only.
+/* Called from trap_entry.S only. */
 _Noreturn void trap_fatal(const struct trap_frame *frame);
 _Noreturn void trap_canary_lost(void);
 _Noreturn void trap_unexpected(void);
@@ -29,7 +31,7 @@ static void panic_unattached(void)
     panic("external interrupt without a handler (trap_attach_external was not called)");
 }
 
-// The value of tp if it did not point into harts[]; written by trap_entry.S.
+/* The value of tp if it did not point into harts[]; written by trap_entry.S. */
 uint64_t trap_lost_tp = UINT64_MAX;
 
 void trap_attach_external(unsigned index, void (*handler)(void))
@@ -89,7 +91,7 @@ static bool is_inside(uint64_t address, uint64_t top, uint64_t size_bytes)
     return address <= top && top - address <= size_bytes;
 }
 
-// Prints what the stack pointer shows: a fault in a handler, or a stack overflow.
+/* Prints what the stack pointer shows: a fault in a handler, or a stack overflow. */
 static void print_stack(const struct hart *hart, uint64_t sp)
 {
     if (is_inside(sp, hart->trap_stack_top, HART_TRAP_STACK_BYTES)) {
@@ -103,7 +105,7 @@ static void print_stack(const struct hart *hart, uint64_t sp)
     }
 }
 
-// First fault: full dump. Second (in the dump): one line without printf. Third: firmware.
+/* First fault: full dump. Second (in the dump): one line without printf. Third: firmware. */
 static void count_fault(struct hart *hart)
 {
     static const char again[] = "\nfault while printing a fault\nexit 1\n";

@@ -1,24 +1,30 @@
 // SPDX-License-Identifier: MIT
-// Traps: the handler of external interrupts, and the end of a faulty program.
-// Interrupts run on the hart's trap stack with interrupts off and never nest. Every exception is
-// fatal: this platform has no user mode, no paging and no emulation.
+/*
+ * Traps: the handler of external interrupts, and the end of a faulty program.
+ * Interrupts run on the hart's trap stack with interrupts off and never nest. Every exception is
+ * fatal: this platform has no user mode, no paging and no emulation.
+ */
 #ifndef HARTQ_TRAP_H
 #define HARTQ_TRAP_H
 
 #include <stdint.h>
 
-/// The saved x1..x31; x[0] is x1 (ra), x[1] is x2 (sp).
+/* The saved x1..x31; x[0] is x1 (ra), x[1] is x2 (sp). */
 struct trap_frame {
     uint64_t x[31];
     uint64_t unused;
 };
 
-/// Routes the external interrupt of hart `index` to `handler`, which runs in the trap with
-/// interrupts off and may not wait; NULL: an external interrupt is fatal. Before that hart sets
-/// sie.SEIE.
+/*
+ * Routes the external interrupt of hart `index` to `handler`, which runs in the trap with
+ * interrupts off and may not wait; NULL: an external interrupt is fatal. Before that hart sets
+ * sie.SEIE.
+ */
 void trap_attach_external(unsigned index, void (*handler)(void));
 
-/// Ends the program after one of our own mistakes: prints message, hart and caller, exit status 1.
+/*
+ * Ends the program after one of our own mistakes: prints message, hart and caller, exit status 1.
+ */
 __attribute__((noreturn)) void panic(const char *message);
 
 #endif

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The advanced platform-level interrupt controller in direct delivery: a domain of S-mode whose
-// sources the firmware has delegated to it. RISC-V Advanced Interrupt Architecture 1.0, sections
-// 4.5 (registers), 4.7 (pending bits) and 4.8.1 (interrupt delivery control, IDC).
-//
-// The pending bit of a level source is a copy of the level: a claim does not clear it, and a line
-// that stays high cannot be lost. QEMU (7.2 to 11.1, hw/intc/riscv_aplic.c) latches it: a rising
-// level sets it, a claim copies the level, a falling level leaves it. So a level source is claimed
-// after its handler. By the specification that has no effect; under QEMU it clears the latch with
-// the line. Claimed before, each interrupt would come twice. An edge source is claimed first, since
-// an edge during its handler is another interrupt.
+/*
+ * The advanced platform-level interrupt controller in direct delivery: a domain of S-mode whose
+ * sources the firmware has delegated to it. RISC-V Advanced Interrupt Architecture 1.0, sections
+ * 4.5 (registers), 4.7 (pending bits) and 4.8.1 (interrupt delivery control, IDC).
+ *
+ * The pending bit of a level source is a copy of the level: a claim does not clear it, and a line
+ * that stays high cannot be lost. QEMU (7.2 to 11.1, hw/intc/riscv_aplic.c) latches it: a rising
+ * level sets it, a claim copies the level, a falling level leaves it. So a level source is claimed
+ * after its handler. By the specification that has no effect; under QEMU it clears the latch with
+ * the line. Claimed before, each interrupt would come twice. An edge source is claimed first, since
+ * an edge during its handler is another interrupt.
+ */
 #include <stddef.h>
 
 #include "fence.h"
@@ -16,16 +18,16 @@
 
 enum {
     APLIC_DOMAINCFG = 0,
-    APLIC_SOURCECFG = 0x0004, // of source 1
+    APLIC_SOURCECFG = 0x0004, /* of source 1 */
     APLIC_SETIP = 0x1c00,
     APLIC_SETIENUM = 0x1edc,
     APLIC_CLRIE = 0x1f00,
     APLIC_CLRIENUM = 0x1fdc,
-    APLIC_TARGET = 0x3004, // of source 1
+    APLIC_TARGET = 0x3004, /* of source 1 */
     APLIC_IDC = 0x4000,
     APLIC_IDC_STRIDE = 32,
 
-    // Words of an IDC.
+    /* Words of an IDC. */
     IDC_DELIVERY = 0,
     IDC_FORCE = 1,
     IDC_THRESHOLD = 2,
@@ -58,8 +60,10 @@ static uint64_t aplic_extent(uint32_t context)
     return APLIC_IDC + ((uint64_t)context + 1) * APLIC_IDC_STRIDE;
 }
 
-// Makes all sources level sources early: QEMU 7.2 sets the pending bit of a high line when it
-// rises, not when the source becomes active.
+/*
+ * Makes all sources level sources early: QEMU 7.2 sets the pending bit of a high line when it
+ * rises, not when the source becomes active.
+ */
 static const char *aplic_init(const struct wired_controller *controller)
 {
     volatile uint32_t *domain = wired_register(controller, APLIC_DOMAINCFG);
@@ -79,7 +83,7 @@ static const char *aplic_init(const struct wired_controller *controller)
     return NULL;
 }
 
-// Delivers every priority and forces no interrupt.
+/* Delivers every priority and forces no interrupt. */
 static volatile uint32_t *aplic_open(const struct wired_controller *controller, uint32_t context)
 {
     volatile uint32_t *idc =
@@ -95,7 +99,7 @@ static unsigned read_identity(const volatile uint32_t *place)
 {
     unsigned source = *place >> TOP_IDENTITY_SHIFT & TOP_IDENTITY_MASK;
 
-    fence(i, iorw); // the handler's accesses come after the claim
+    fence(i, iorw); /* the handler's accesses come after the claim */
     return source;
 }
 
@@ -104,7 +108,9 @@ static void call_handler(const struct wired_table *table, unsigned source)
     table->handlers[source].function(table->handlers[source].arg);
 }
 
-// Called by trap_entry.S. The claim may return another source than TOPI did; its handler runs too.
+/*
+ * Called by trap_entry.S. The claim may return another source than TOPI did; its handler runs too.
+ */
 static void aplic_interrupt(void)
 {
     const volatile uint32_t *idc = hart_self()->interrupt_controller;
@@ -123,7 +129,7 @@ static void aplic_interrupt(void)
     }
 }
 
-// A missing or unknown trigger means level, active high, as PCI interrupts are.
+/* A missing or unknown trigger means level, active high, as PCI interrupts are. */
 static void aplic_configure(const struct wired_controller *controller, unsigned source,
                             uint32_t trigger)
 {

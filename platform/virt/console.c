@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Lines, their lock and the port. A hart that prints takes the lock. A hart that faults while it
-// holds the lock goes on printing; one that waits too long prints without it.
+/*
+ * Lines, their lock and the port. A hart that prints takes the lock. A hart that faults while it
+ * holds the lock goes on printing; one that waits too long prints without it.
+ */
 #include "console.h"
 
 #include <stdbool.h>
@@ -11,19 +13,19 @@
 #include "irq.h"
 #include "sbi.h"
 
-// Waits are bounded: a console that hangs must not hang the program.
+/* Waits are bounded: a console that hangs must not hang the program. */
 #define CONSOLE_LOCK_SPINS 50000000UL
 #define CONSOLE_READY_SPINS 1000000UL
 #define CONSOLE_LINE_BYTES 240
 
-// Registers of the 16550 (National Semiconductor PC16550D, section 8).
+/* Registers of the 16550 (National Semiconductor PC16550D, section 8). */
 enum { UART_TRANSMIT = 0, UART_LINE_STATUS = 5, UART_LINE_STATUS_THRE = 0x20 };
 
 static volatile uint8_t *uart;
 static unsigned uart_shift;
-static uint32_t owner; // hart index + 1; 0: free
+static uint32_t owner; /* hart index + 1; 0: free */
 
-// A hart's unfinished line. Written by that hart with interrupts off.
+/* A hart's unfinished line. Written by that hart with interrupts off. */
 static struct {
     char text[CONSOLE_LINE_BYTES];
     uint32_t used;
@@ -51,7 +53,7 @@ static void write_character(char character)
     uart[UART_TRANSMIT << uart_shift] = (uint8_t)character;
 }
 
-// True if this call took the lock, false if the hart holds it already or has waited too long.
+/* True if this call took the lock, false if the hart holds it already or has waited too long. */
 static bool lock_output(void)
 {
     unsigned self = hart_index() + 1;
@@ -61,7 +63,7 @@ static bool lock_output(void)
 
         if (__atomic_compare_exchange_n(&owner, &expected, self, false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST)) {
-            // The lock orders only memory: the fences keep uses of the port inside it.
+            /* The lock orders only memory: the fences keep uses of the port inside it. */
             fence(rw, io);
             return true;
         }
@@ -115,7 +117,7 @@ void console_flush(void)
     irq_restore(saved);
 }
 
-// The C library's output, one character a call.
+/* The C library's output, one character a call. */
 static int put_character(char character, FILE *stream)
 {
     uint64_t saved = irq_save();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// IMSIC, S-mode files. A hart reaches its own file through siselect, sireg and stopei, the others
-// only by storing a message. The trap path writes stopei and nothing else.
-// RISC-V Advanced Interrupt Architecture 1.0, chapter 3.
+/*
+ * IMSIC, S-mode files. A hart reaches its own file through siselect, sireg and stopei, the others
+ * only by storing a message. The trap path writes stopei and nothing else.
+ * RISC-V Advanced Interrupt Architecture 1.0, chapter 3.
+ */
 #include "imsic.h"
 
 #include <stddef.h>
@@ -12,7 +14,7 @@
 #include "heap.h"
 #include "trap.h"
 
-// CSRs by number: an assembler accepts their names only with an extension in -march.
+/* CSRs by number: an assembler accepts their names only with an extension in -march. */
 #define SISELECT 0x150
 #define SIREG 0x151
 #define STOPEI 0x15c
@@ -21,21 +23,21 @@
 enum {
     EIDELIVERY = 0x70,
     EITHRESHOLD = 0x72,
-    EIE0 = 0xc0, // 64 identities in each even register
+    EIE0 = 0xc0, /* 64 identities in each even register */
     IDENTITY_IPI = 1,
-    IDENTITY_LIMIT = 256, // more are not used
+    IDENTITY_LIMIT = 256, /* more are not used */
 };
 
-// The handler of one hart's identity. Threads write it, before the first message is sent.
+/* The handler of one hart's identity. Threads write it, before the first message is sent. */
 struct imsic_handler {
     void (*function)(void *arg);
     void *arg;
 };
 
 static struct {
-    unsigned identity_count; // highest in use, 0: no IMSIC
+    unsigned identity_count; /* highest in use, 0: no IMSIC */
     volatile uint32_t *file[HART_LIMIT];
-    struct imsic_handler *handlers[HART_LIMIT]; // identity_count + 1 each
+    struct imsic_handler *handlers[HART_LIMIT]; /* identity_count + 1 each */
     uint64_t unexpected;
     uint64_t empty;
 } imsic;
@@ -50,7 +52,7 @@ static void write_register(uint64_t select, uint64_t value)
         : "memory");
 }
 
-// Identity 0 of each hart: nothing was pending.
+/* Identity 0 of each hart: nothing was pending. */
 static void count_empty(void *arg)
 {
     (void)arg;
@@ -63,9 +65,11 @@ static void count_unexpected(void *arg)
     __atomic_fetch_add(&imsic.unexpected, 1, __ATOMIC_RELAXED);
 }
 
-// Called by trap_entry.S. The write claims: it clears the pending bit of the identity that the read
-// returned. The fence keeps the handler's loads after the message, which the device sent after its
-// data.
+/*
+ * Called by trap_entry.S. The write claims: it clears the pending bit of the identity that the read
+ * returned. The fence keeps the handler's loads after the message, which the device sent after its
+ * data.
+ */
 static void imsic_interrupt(void)
 {
     const struct imsic_handler *handlers = hart_self()->interrupt_controller;
@@ -106,7 +110,7 @@ static void open_file(void *arg, unsigned index)
     csr_set(sie, CSR_SIE_EXTERNAL);
 }
 
-// Sets each hart's file and the table of its handlers. NULL, or an error phrase.
+/* Sets each hart's file and the table of its handlers. NULL, or an error phrase. */
 static const char *find_files(const struct machine *machine)
 {
     for (uint32_t i = 0; i < machine->hart_count; i++) {
@@ -147,7 +151,7 @@ const char *imsic_init(const struct machine *machine)
     if (!harts_run(hart_count(), open_file, NULL)) {
         return "imsic: a hart did not start";
     }
-    // The firmware sends IPIs unless every hart has a file.
+    /* The firmware sends IPIs unless every hart has a file. */
     for (unsigned index = 0; index < hart_count(); index++) {
         if (imsic.file[index] == NULL) {
             return NULL;
@@ -177,7 +181,7 @@ bool imsic_attach(unsigned hart_index, void (*handler)(void *arg), void *arg,
         if (handlers[identity].function == count_unexpected) {
             handlers[identity].arg = arg;
             handlers[identity].function = handler;
-            // Before the message can be sent.
+            /* Before the message can be sent. */
             fence(rw, orw);
             *message = (struct imsic_message){
                 .address = (uint64_t)(uintptr_t)imsic.file[hart_index],

@@ -6,17 +6,17 @@
 
 #include "timer.h"
 
-// The device-directory-table pointer: its mode decides about each device's accesses.
+/* The device-directory-table pointer: its mode decides about each device's accesses. */
 #define DDTP 0x10
 #define DDTP_MODE 0xfu
 #define DDTP_BUSY 0x10u
-#define MODE_OFF 0u  // all are refused: the state after reset
-#define MODE_BARE 1u // all pass unchanged; above: tables
+#define MODE_OFF 0u  /* all are refused: the state after reset */
+#define MODE_BARE 1u /* all pass unchanged; above: tables */
 
-#define IOMMU_CLASS 0x0806 // base class and subclass
+#define IOMMU_CLASS 0x0806 /* base class and subclass */
 #define IOMMU_BUSY_TIMEOUT_NS 50000000ULL
 
-// Reads the register after the IOMMU has finished the last write, or after a time-out.
+/* Reads the register after the IOMMU has finished the last write, or after a time-out. */
 static uint64_t read_settled(volatile uint64_t *ddtp)
 {
     uint64_t start_ns = time_now_ns();
@@ -69,8 +69,10 @@ bool iommu_open(const struct machine *machine, const struct pci_function *functi
     return all;
 }
 
-// QEMU (10.0 and 11.1, hw/riscv/virt.c) removes the machine's own IOMMU from the device tree if
-// there is another on PCI. It still refuses every function's accesses, but its address is unknown.
+/*
+ * QEMU (10.0 and 11.1, hw/riscv/virt.c) removes the machine's own IOMMU from the device tree if
+ * there is another on PCI. It still refuses every function's accesses, but its address is unknown.
+ */
 const char *iommu_hint(const struct machine *machine, const struct pci_function *functions,
                        unsigned count)
 {

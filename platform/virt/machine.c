@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// From the device tree to struct machine, part by part: harts, console, IOMMUs. Memory is in
-// machine_memory.c, PCI hosts are in machine_pci.c, interrupts in machine_interrupts.c. Devicetree
-// Specification 0.4, chapters 2 and 3; the bindings of ns16550a and riscv,iommu.
+/*
+ * From the device tree to struct machine, part by part: harts, console, IOMMUs. Memory is in
+ * machine_memory.c, PCI hosts are in machine_pci.c, interrupts in machine_interrupts.c. Devicetree
+ * Specification 0.4, chapters 2 and 3; the bindings of ns16550a and riscv,iommu.
+ */
 #include "machine.h"
 
 #include <string.h>
@@ -9,7 +11,7 @@
 #include "fdt_value.h"
 #include "machine_internal.h"
 
-// All harts share one clock, so the first timebase-frequency is valid for all.
+/* All harts share one clock, so the first timebase-frequency is valid for all. */
 static bool read_timebase(const struct tree *tree, tree_node cpus, struct machine *out)
 {
     struct tree_property timebase;
@@ -49,8 +51,10 @@ static const char *read_harts(const struct tree *tree, struct machine *out)
     return read_timebase(tree, cpus, out) ? NULL : "harts: /cpus has no timebase-frequency";
 }
 
-// Translates by one bus: its ranges map its own addresses to its parent's. Without ranges, or with
-// empty ones, both are the same.
+/*
+ * Translates by one bus: its ranges map its own addresses to its parent's. Without ranges, or with
+ * empty ones, both are the same.
+ */
 static bool translate_once(const struct tree *tree, tree_node bus, uint64_t *base, uint64_t size)
 {
     struct tree_property ranges;
@@ -86,7 +90,8 @@ bool machine_translate(const struct tree *tree, tree_node node, uint64_t *base, 
 {
     tree_node bus = tree_parent(tree, node);
 
-    while (bus != TREE_NONE && translate_once(tree, bus, base, size)) { // a tree has a depth limit
+    while (bus != TREE_NONE &&
+           translate_once(tree, bus, base, size)) { /* a tree has a depth limit */
         bus = tree_parent(tree, bus);
     }
     return bus == TREE_NONE;
@@ -117,7 +122,7 @@ tree_node machine_find_device(const struct tree *tree, tree_node after, const ch
     return node;
 }
 
-// The console is the device stdout-path names if that is a 16550, else the first 16550.
+/* The console is the device stdout-path names if that is a 16550, else the first 16550. */
 static const char *read_console(const struct tree *tree, struct machine *out, tree_node *console)
 {
     tree_node chosen = tree_find_path(tree, "/chosen");
@@ -138,7 +143,9 @@ static const char *read_console(const struct tree *tree, struct machine *out, tr
     return machine_read_device(tree, uart, &out->uart);
 }
 
-// An IOMMU that cannot be read is left out: its devices fail later, when they cannot reach memory.
+/*
+ * An IOMMU that cannot be read is left out: its devices fail later, when they cannot reach memory.
+ */
 static void read_iommus(const struct tree *tree, struct machine *out)
 {
     tree_node node = TREE_NONE;

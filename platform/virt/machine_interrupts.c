@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Interrupts in the device tree: the controllers, which harts they reach in S-mode, and what a
-// device's interrupt is. Devicetree Specification 0.4, section 2.4; the bindings of riscv,cpu-intc,
-// sifive,plic-1.0.0, riscv,aplic and riscv,imsics; the IEEE 1275 PCI bus binding, where a unit
-// address of three cells has the device in bits 15:11 of the first.
-//
-// What QEMU's `virt` has (trees of 7.2.22, 10.0.13 and 11.1.3):
-//   aia=          without          aplic                      aplic-imsic
-//   wires to      a PLIC           an APLIC for M-mode, one   the same, both without harts: they
-//                                  for S-mode below it        forward wires as messages
-//   S-mode files  none             none                       an IMSIC
-// Each socket has its own controllers, which reach only its harts. The IMSIC is one node with a reg
-// entry per socket. PCI is wired to the last socket, some other devices to the first.
-// Interrupts of an APLIC have a second cell, 4: level, active high. Those of the PLIC have none.
+/*
+ * Interrupts in the device tree: the controllers, which harts they reach in S-mode, and what a
+ * device's interrupt is. Devicetree Specification 0.4, section 2.4; the bindings of riscv,cpu-intc,
+ * sifive,plic-1.0.0, riscv,aplic and riscv,imsics; the IEEE 1275 PCI bus binding, where a unit
+ * address of three cells has the device in bits 15:11 of the first.
+ *
+ * What QEMU's `virt` has (trees of 7.2.22, 10.0.13 and 11.1.3):
+ *   aia=          without          aplic                      aplic-imsic
+ *   wires to      a PLIC           an APLIC for M-mode, one   the same, both without harts: they
+ *                                  for S-mode below it        forward wires as messages
+ *   S-mode files  none             none                       an IMSIC
+ * Each socket has its own controllers, which reach only its harts. The IMSIC is one node with a reg
+ * entry per socket. PCI is wired to the last socket, some other devices to the first.
+ * Interrupts of an APLIC have a second cell, 4: level, active high. Those of the PLIC have none.
+ */
 #include <string.h>
 
 #include "fdt_value.h"
@@ -21,13 +23,15 @@
 enum {
     CAUSE_S_EXTERNAL = 9,
     PCI_ADDRESS_CELLS = 3,
-    FILE_SHIFT = 12, // an interrupt file is a page
+    FILE_SHIFT = 12, /* an interrupt file is a page */
     GUEST_BITS_MAX = 7,
 };
 
-// ---- Controllers and harts --------------------------------------------------------------------
+/*
+ * ---- Controllers and harts --------------------------------------------------------------------
+ */
 
-// The hart of the tree whose interrupt controller has this phandle, NULL if there is none.
+/* The hart of the tree whose interrupt controller has this phandle, NULL if there is none. */
 static struct machine_hart *hart_of_controller(const struct tree *tree, uint32_t phandle,
                                                struct machine *out)
 {
@@ -46,8 +50,10 @@ static struct machine_hart *hart_of_controller(const struct tree *tree, uint32_t
     return NULL;
 }
 
-// interrupts-extended has pairs (a hart's controller, cause). *hart is the hart that pair n
-// interrupts in S-mode, or NULL. False after the last pair.
+/*
+ * interrupts-extended has pairs (a hart's controller, cause). *hart is the hart that pair n
+ * interrupts in S-mode, or NULL. False after the last pair.
+ */
 static bool reached_hart(const struct tree *tree, const struct tree_property *pairs, uint32_t n,
                          struct machine *out, struct machine_hart **hart)
 {
@@ -61,7 +67,7 @@ static bool reached_hart(const struct tree *tree, const struct tree_property *pa
     return true;
 }
 
-// True if the node's first pair is of S-mode, as all are then.
+/* True if the node's first pair is of S-mode, as all are then. */
 static bool is_supervisor(const struct tree *tree, tree_node node)
 {
     struct tree_property pairs;
@@ -71,7 +77,7 @@ static bool is_supervisor(const struct tree *tree, tree_node node)
            tree_cell(&pairs, 1, &cause) && cause == CAUSE_S_EXTERNAL;
 }
 
-// Notes the harts that a controller reaches. A hart that two of them reach takes the first.
+/* Notes the harts that a controller reaches. A hart that two of them reach takes the first. */
 static void read_contexts(const struct tree *tree, tree_node node, struct machine *out)
 {
     struct tree_property pairs;
@@ -112,8 +118,10 @@ static const char *read_wired(const struct tree *tree, tree_node node, enum mach
     return error;
 }
 
-// The address of file n: the reg entries follow one another, each with whole harts. The binding's
-// group bits describe the same addresses and are not needed.
+/*
+ * The address of file n: the reg entries follow one another, each with whole harts. The binding's
+ * group bits describe the same addresses and are not needed.
+ */
 static uint64_t file_address(const struct tree *tree, tree_node node, uint64_t offset,
                              uint64_t file_bytes)
 {
@@ -180,9 +188,11 @@ const char *machine_read_controllers(const struct tree *tree, struct machine *ou
     return error;
 }
 
-// ---- Interrupts of devices --------------------------------------------------------------------
+/*
+ * ---- Interrupts of devices --------------------------------------------------------------------
+ */
 
-// The interrupt whose specifier begins at a cell of a property. False: it ends early.
+/* The interrupt whose specifier begins at a cell of a property. False: it ends early. */
 static bool read_specifier(const struct tree_property *property, uint32_t at, uint32_t cells,
                            uint32_t phandle, const struct machine *machine,
                            struct machine_interrupt *out)
@@ -225,8 +235,10 @@ struct machine_interrupt machine_read_interrupt(const struct tree *tree, tree_no
     return found;
 }
 
-// interrupt-map: (PCI address 3 cells, pin, controller, the controller's own address and interrupt
-// cells).
+/*
+ * interrupt-map: (PCI address 3 cells, pin, controller, the controller's own address and interrupt
+ * cells).
+ */
 const char *machine_read_interrupt_map(const struct tree *tree, tree_node node,
                                        const struct machine *machine, struct machine_pci *out)
 {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Memory in the device tree: ranges, reservations, free memory.
-// Devicetree Specification 0.4, sections 3.4 and 3.5.
+/*
+ * Memory in the device tree: ranges, reservations, free memory.
+ * Devicetree Specification 0.4, sections 3.4 and 3.5.
+ */
 #include <string.h>
 
 #include "fdt_value.h"
@@ -12,7 +14,7 @@ static const char *add_memory(struct machine *out, uint64_t base, uint64_t size)
     if (size == 0) {
         return NULL;
     }
-    // The nodes of several sockets follow one another: they are one range.
+    /* The nodes of several sockets follow one another: they are one range. */
     for (uint32_t i = 0; i < out->memory_count && base + size > base; i++) {
         struct machine_span *span = &out->memory[i];
 
@@ -53,7 +55,7 @@ static const char *read_memory(const struct tree *tree, struct machine *out)
     return out->memory_count != 0 ? NULL : "memory: the device tree names none";
 }
 
-// Joins spans [index] and [index + 1], with the gap between them.
+/* Joins spans [index] and [index + 1], with the gap between them. */
 static void join_reserved(struct machine *out, uint32_t index)
 {
     struct machine_span *span = &out->reserved[index];
@@ -65,7 +67,7 @@ static void join_reserved(struct machine *out, uint32_t index)
     memmove(span + 1, span + 2, (out->reserved_count - index - 1) * sizeof(*span));
 }
 
-// The two neighbours with the smallest gap; spans that touch or overlap have none.
+/* The two neighbours with the smallest gap; spans that touch or overlap have none. */
 static uint32_t find_nearest(const struct machine *out)
 {
     uint32_t nearest = 0;
@@ -83,7 +85,7 @@ static uint32_t find_nearest(const struct machine *out)
     return nearest;
 }
 
-// Inserts the span in order. If the array is full, the two nearest spans are joined.
+/* Inserts the span in order. If the array is full, the two nearest spans are joined. */
 static const char *add_reserved(struct machine *out, uint64_t base, uint64_t size)
 {
     uint32_t at = out->reserved_count;
@@ -130,7 +132,7 @@ const char *machine_read_memory(const struct tree *tree, struct machine *out)
     return error != NULL ? error : read_reserved(tree, out);
 }
 
-// The end of the reserved span that contains `address`, or 0.
+/* The end of the reserved span that contains `address`, or 0. */
 static uint64_t reserved_until(const struct machine *machine, uint64_t address)
 {
     for (uint32_t i = 0; i < machine->reserved_count; i++) {
@@ -143,7 +145,7 @@ static uint64_t reserved_until(const struct machine *machine, uint64_t address)
     return 0;
 }
 
-// Free bytes from `start` to the next reserved span or to `end`; 0 if start itself is taken.
+/* Free bytes from `start` to the next reserved span or to `end`; 0 if start itself is taken. */
 static uint64_t free_from(const struct machine *machine, uint64_t start, uint64_t end)
 {
     if (start >= end || reserved_until(machine, start) != 0) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// PCI host bridges in the device tree. IEEE 1275 PCI bus binding: a child address is three cells,
-// the first of which names the space (bits 25:24: 2 = 32-bit, 3 = 64-bit memory).
+/*
+ * PCI host bridges in the device tree. IEEE 1275 PCI bus binding: a child address is three cells,
+ * the first of which names the space (bits 25:24: 2 = 32-bit, 3 = 64-bit memory).
+ */
 #include "fdt_value.h"
 #include "machine.h"
 #include "machine_internal.h"
@@ -11,7 +13,7 @@ enum {
     PCI_SPACE_MEMORY64 = 3,
 };
 
-// The windows of the tree. A window of kind 3 below 4 GiB can serve as either of ours.
+/* The windows of the tree. A window of kind 3 below 4 GiB can serve as either of ours. */
 struct windows {
     struct machine_window kind2, kind3_low, kind3_high;
 };
@@ -23,7 +25,9 @@ static void keep_larger(struct machine_window *kept, struct machine_window windo
     }
 }
 
-// ranges: (space, bus address 2 cells, CPU address, size 2 cells). The largest window of each kind.
+/*
+ * ranges: (space, bus address 2 cells, CPU address, size 2 cells). The largest window of each kind.
+ */
 static const char *read_windows(const struct tree *tree, tree_node node, struct windows *out)
 {
     struct tree_property ranges;
@@ -76,8 +80,10 @@ static const char *choose_windows(const struct tree *tree, tree_node node, struc
     return error;
 }
 
-// The engine gives the device CPU addresses, so the host must not translate them. An entry of
-// dma-ranges is (bus address 3 cells, CPU address, size 2 cells); no entry means the identity.
+/*
+ * The engine gives the device CPU addresses, so the host must not translate them. An entry of
+ * dma-ranges is (bus address 3 cells, CPU address, size 2 cells); no entry means the identity.
+ */
 static bool dma_is_identity(const struct tree *tree, tree_node node,
                             const struct machine_span *span)
 {
@@ -107,7 +113,9 @@ static bool dma_is_identity(const struct tree *tree, tree_node node,
     return false;
 }
 
-// The nearest property of the host and the buses above it decides; without one RISC-V is coherent.
+/*
+ * The nearest property of the host and the buses above it decides; without one RISC-V is coherent.
+ */
 static bool dma_is_coherent(const struct tree *tree, tree_node node)
 {
     struct tree_property property;
@@ -148,7 +156,7 @@ static const char *read_host(const struct tree *tree, tree_node node, const stru
 {
     struct tree_property buses;
     const char *error = machine_read_device(tree, node, &out->ecam);
-    uint64_t bus_count = out->ecam.size >> 20; // 1 MiB each; the first is the range's first
+    uint64_t bus_count = out->ecam.size >> 20; /* 1 MiB each; the first is the range's first */
 
     if (error != NULL) {
         return error;

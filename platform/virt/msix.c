@@ -3,7 +3,7 @@
 
 enum {
     CAPABILITY_MSIX = 0x11,
-    CONTROL = 2, // offsets inside the capability
+    CONTROL = 2, /* offsets inside the capability */
     TABLE = 4,
     ENTRY_WORDS = 4,
     ENTRY_ADDRESS_LOW = 0,
@@ -14,8 +14,8 @@ enum {
 
 #define CONTROL_ENABLE 0x8000u
 #define CONTROL_MASK_ALL 0x4000u
-#define CONTROL_SIZE 0x07ffu // vectors - 1
-#define TABLE_BAR 7u         // the rest is the offset
+#define CONTROL_SIZE 0x07ffu /* vectors - 1 */
+#define TABLE_BAR 7u         /* the rest is the offset */
 #define ENTRY_MASKED 1u
 
 bool msix_enable(const struct pci_function *function, struct msix *msix)
@@ -47,7 +47,7 @@ bool msix_enable(const struct pci_function *function, struct msix *msix)
     for (uint32_t vector = 0; vector < found.vector_count; vector++) {
         msix_mask(&found, vector, true);
     }
-    (void)found.table[ENTRY_CONTROL]; // pushes the masks, which may be posted
+    (void)found.table[ENTRY_CONTROL]; /* pushes the masks, which may be posted */
     control = (uint16_t)(control & ~CONTROL_MASK_ALL);
     pci_config_write16(function, at + CONTROL, (uint16_t)(control | CONTROL_ENABLE));
     (void)pci_config_read16(function, at + CONTROL);

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The scan, depth first with an explicit stack of buses. Each function found takes the next
-// addresses, so the addresses behind a bridge are contiguous. The bridge's window is what was
-// allocated between entering and leaving it, rounded to 1 MiB. 64-bit BARs of the first bus prefer
-// the 64-bit window. Behind bridges a BAR uses it if the 32-bit window is full, the BAR is
-// prefetchable and every bridge above it has a 64-bit prefetchable window.
+/*
+ * The scan, depth first with an explicit stack of buses. Each function found takes the next
+ * addresses, so the addresses behind a bridge are contiguous. The bridge's window is what was
+ * allocated between entering and leaving it, rounded to 1 MiB. 64-bit BARs of the first bus prefer
+ * the 64-bit window. Behind bridges a BAR uses it if the 32-bit window is full, the BAR is
+ * prefetchable and every bridge above it has a 64-bit prefetchable window.
+ */
 #include "pci.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#define PCI_DEPTH_LIMIT 16 // buses below one another
+#define PCI_DEPTH_LIMIT 16 /* buses below one another */
 #define PCI_BRIDGE_GRAIN (1ULL << 20)
-#define PCI_BRIDGE_WIDE 1u // low bits of the prefetchable base: it has upper 32 bits
+#define PCI_BRIDGE_WIDE 1u /* low bits of the prefetchable base: it has upper 32 bits */
 #define PCI_CONFIG_BYTES 4096
-#define PCI_BUS_FUNCTIONS 256 // 32 devices of 8 functions
+#define PCI_BUS_FUNCTIONS 256 /* 32 devices of 8 functions */
 
 enum {
     PCI_VENDOR = 0x00,
@@ -23,31 +25,31 @@ enum {
     PCI_DEVICE_ROM = 0x30,
 };
 
-// A window and its next free address, in bus addresses.
+/* A window and its next free address, in bus addresses. */
 struct space {
     struct machine_window window;
     uint64_t next;
 };
 
-// A bus being scanned; bridge is the function that leads to it (config 0: the host).
+/* A bus being scanned; bridge is the function that leads to it (config 0: the host). */
 struct level {
     struct pci_function bridge;
     uint64_t start32, start64;
-    bool wide; // its bridges pass on 64-bit addresses
+    bool wide; /* its bridges pass on 64-bit addresses */
     uint32_t bus;
-    uint32_t next; // device * 8 + function to look at next
+    uint32_t next; /* device * 8 + function to look at next */
 };
 
-// The scan's state.
+/* The scan's state. */
 struct scan {
     const struct machine_pci *host;
     struct space space32, space64;
     struct pci_function *functions;
     unsigned capacity;
     unsigned count;
-    uint32_t bus_highest; // number assigned last
+    uint32_t bus_highest; /* number assigned last */
     struct level levels[PCI_DEPTH_LIMIT];
-    unsigned depth; // levels in use
+    unsigned depth; /* levels in use */
 };
 
 static void report_function(const struct pci_function *f, const char *what, uint64_t value)
@@ -56,7 +58,9 @@ static void report_function(const struct pci_function *f, const char *what, uint
            f->function, f->vendor, f->device_id, what, value);
 }
 
-// The first address of `size` bytes, aligned to it, as the bus sees it; false if it does not fit.
+/*
+ * The first address of `size` bytes, aligned to it, as the bus sees it; false if it does not fit.
+ */
 static bool take_space(struct space *space, uint64_t size, uint64_t *bus_address)
 {
     uint64_t start = (space->next + size - 1) & ~(size - 1);
@@ -70,7 +74,7 @@ static bool take_space(struct space *space, uint64_t size, uint64_t *bus_address
     return true;
 }
 
-// Asks a BAR for its size by writing ones (PCI 3.0 §6.2.5.1). Decoding is off meanwhile.
+/* Asks a BAR for its size by writing ones (PCI 3.0 §6.2.5.1). Decoding is off meanwhile. */
 static struct pci_bar measure_bar(const struct pci_function *f, unsigned index, unsigned bar_count)
 {
     unsigned offset = PCI_BAR0 + 4 * index;
@@ -83,7 +87,7 @@ static struct pci_bar measure_bar(const struct pci_function *f, unsigned index, 
     if ((low & 1) != 0) {
         mask = low & ~3u;
         bar.flags = PCI_BAR_IO;
-        bar.size = (~mask & 0xffff) + 1; // the upper half may be hard-wired to 0
+        bar.size = (~mask & 0xffff) + 1; /* the upper half may be hard-wired to 0 */
         pci_config_write32(f, offset, 0);
         return bar;
     }
@@ -98,12 +102,14 @@ static struct pci_bar measure_bar(const struct pci_function *f, unsigned index, 
         mask |= 0xffffffff00000000;
     }
     pci_config_write32(f, offset, 0);
-    bar.size = mask == 0 ? 0 : mask & (~mask + 1); // the lowest writable bit
+    bar.size = mask == 0 ? 0 : mask & (~mask + 1); /* the lowest writable bit */
     return bar;
 }
 
-// A single BAR cannot be turned off. One without a place goes to the top of its address space,
-// which no window covers.
+/*
+ * A single BAR cannot be turned off. One without a place goes to the top of its address space,
+ * which no window covers.
+ */
 static void set_aside(const struct pci_function *f, unsigned index, struct pci_bar *bar)
 {
     report_function(f, "a BAR of this many bytes fits into no window of the PCI host", bar->size);
@@ -133,7 +139,7 @@ static bool place_bar(struct scan *scan, const struct pci_bar *bar, struct space
            scan->levels[scan->depth - 1].wide && take_space(*space, bar->size, address);
 }
 
-// Sizes and places the BARs of a function. A note reports one that fits nowhere.
+/* Sizes and places the BARs of a function. A note reports one that fits nowhere. */
 static void assign_bars(struct scan *scan, struct pci_function *f)
 {
     unsigned bar_count = f->header_type == 1 ? 2 : PCI_BAR_COUNT;
@@ -161,8 +167,10 @@ static void assign_bars(struct scan *scan, struct pci_function *f)
     }
 }
 
-// Each bridge rotates the pin by the device number behind it (Bridge 1.2 §9.1). Then the host's
-// interrupt-map decides.
+/*
+ * Each bridge rotates the pin by the device number behind it (Bridge 1.2 §9.1). Then the host's
+ * interrupt-map decides.
+ */
 static struct machine_interrupt pin_interrupt(const struct scan *scan, const struct pci_function *f)
 {
     uint32_t pin = pci_config_read8(f, PCI_INTERRUPT_PIN);
@@ -178,7 +186,7 @@ static struct machine_interrupt pin_interrupt(const struct scan *scan, const str
     return machine_pci_interrupt(scan->host, device, pin);
 }
 
-// Writes base and limit of a bridge's memory window; an empty one is base above limit.
+/* Writes base and limit of a bridge's memory window; an empty one is base above limit. */
 static void set_window(const struct pci_function *bridge, uint64_t start, uint64_t end)
 {
     uint32_t base = (uint32_t)(start >> 16) & 0xfff0;
@@ -191,21 +199,21 @@ static void set_window(const struct pci_function *bridge, uint64_t start, uint64
     pci_config_write32(bridge, PCI_BRIDGE_MEMORY, limit << 16 | base);
 }
 
-// As above, for the prefetchable window (Bridge 1.2 §3.2.5.9 and 3.2.5.10).
+/* As above, for the prefetchable window (Bridge 1.2 §3.2.5.9 and 3.2.5.10). */
 static void set_prefetchable(const struct pci_function *bridge, uint64_t start, uint64_t end)
 {
     uint32_t base = (uint32_t)(start >> 16) & 0xfff0;
     uint32_t limit = (uint32_t)((end - 1) >> 16) & 0xfff0;
 
     if (start == end) {
-        return; // pci_take_over() has closed it
+        return; /* pci_take_over() has closed it */
     }
     pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_BASE_UPPER, (uint32_t)(start >> 32));
     pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER, (uint32_t)((end - 1) >> 32));
     pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE, limit << 16 | base);
 }
 
-// Advances to the next possible start of a bridge's window, at most to the end of ours.
+/* Advances to the next possible start of a bridge's window, at most to the end of ours. */
 static uint64_t round_up(struct space *space)
 {
     uint64_t end = space->window.bus + space->window.size;
@@ -215,7 +223,7 @@ static uint64_t round_up(struct space *space)
     return space->next;
 }
 
-// Gives the bus behind a bridge a number and makes it the next to scan.
+/* Gives the bus behind a bridge a number and makes it the next to scan. */
 static void enter_bridge(struct scan *scan, const struct pci_function *bridge)
 {
     struct level *level = &scan->levels[scan->depth];
@@ -239,7 +247,7 @@ static void enter_bridge(struct scan *scan, const struct pci_function *bridge)
     pci_config_write8(bridge, PCI_BRIDGE_SUBORDINATE, (uint8_t)scan->host->bus_last);
 }
 
-// Ends a bus: its bridge gets the last bus number and a window over the memory behind it.
+/* Ends a bus: its bridge gets the last bus number and a window over the memory behind it. */
 static void leave_bridge(struct scan *scan)
 {
     struct level *level = &scan->levels[scan->depth - 1];
@@ -251,7 +259,7 @@ static void leave_bridge(struct scan *scan)
     scan->depth--;
 }
 
-// Reads the function's header; false if nothing answers there.
+/* Reads the function's header; false if nothing answers there. */
 static bool identify_function(const struct scan *scan, const struct level *level,
                               struct pci_function *f)
 {
@@ -275,8 +283,10 @@ static bool identify_function(const struct scan *scan, const struct level *level
     return true;
 }
 
-// The next function of the level's bus. Then the level advances to the next function of a
-// multi-function device, else to the next device. False: the bus has no more.
+/*
+ * The next function of the level's bus. Then the level advances to the next function of a
+ * multi-function device, else to the next device. False: the bus has no more.
+ */
 static bool next_function(const struct scan *scan, struct level *level, struct pci_function *f)
 {
     bool found = false;
@@ -296,7 +306,7 @@ static bool next_function(const struct scan *scan, struct level *level, struct p
     return found;
 }
 
-// Takes over all functions of a bus before any gets addresses: an old mapping could collide.
+/* Takes over all functions of a bus before any gets addresses: an old mapping could collide. */
 static void take_over_bus(const struct scan *scan, struct level level)
 {
     struct pci_function f;
@@ -311,7 +321,7 @@ static void take_over_bus(const struct scan *scan, struct level level)
 static void add_function(struct scan *scan, struct pci_function *f)
 {
     if (!pci_take_over(f)) {
-        return; // the note was printed
+        return; /* the note was printed */
     }
     pci_config_write32(f, f->header_type == 1 ? PCI_BRIDGE_ROM : PCI_DEVICE_ROM, 0);
     assign_bars(scan, f);
@@ -325,7 +335,7 @@ static void add_function(struct scan *scan, struct pci_function *f)
     }
 }
 
-// Adds a host's functions to those of the hosts before it.
+/* Adds a host's functions to those of the hosts before it. */
 static void scan_host(struct scan *scan, const struct machine_pci *host)
 {
     scan->host = host;
@@ -334,7 +344,7 @@ static void scan_host(struct scan *scan, const struct machine_pci *host)
     scan->bus_highest = host->bus_first;
     scan->depth = 1;
     scan->levels[0] = (struct level){.wide = true, .bus = host->bus_first};
-    while (scan->depth != 0) { // each step moves on in one of 256 buses
+    while (scan->depth != 0) { /* each step moves on in one of 256 buses */
         struct level *level = &scan->levels[scan->depth - 1];
         struct pci_function f;
 
@@ -353,7 +363,7 @@ static void scan_host(struct scan *scan, const struct machine_pci *host)
 
 unsigned pci_scan(const struct machine *machine, struct pci_function *functions, unsigned capacity)
 {
-    static struct scan scan; // the levels are too large for a stack
+    static struct scan scan; /* the levels are too large for a stack */
 
     scan = (struct scan){.functions = functions, .capacity = capacity};
     if (machine->pci_error != NULL) {

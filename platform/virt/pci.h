@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// PCI Express over ECAM: finds every function behind every bridge, numbers the buses, assigns
-// memory BARs and bridge windows, and finds the interrupt of a function's pin.
-// Functions are left off; pci_enable() turns one on. I/O space and expansion ROMs are not used.
-// One module: pci.c scans, pci_config.c accesses a function, pci_take_over.c quiets it.
-// PCI Local Bus 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3, PCI Express 3.0 §7.2.2.
+/*
+ * PCI Express over ECAM: finds every function behind every bridge, numbers the buses, assigns
+ * memory BARs and bridge windows, and finds the interrupt of a function's pin.
+ * Functions are left off; pci_enable() turns one on. I/O space and expansion ROMs are not used.
+ * One module: pci.c scans, pci_config.c accesses a function, pci_take_over.c quiets it.
+ * PCI Local Bus 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3, PCI Express 3.0 §7.2.2.
+ */
 #ifndef HARTQ_PCI_H
 #define HARTQ_PCI_H
 
@@ -14,29 +16,29 @@
 
 #define PCI_BAR_COUNT 6
 
-#define PCI_BAR_IO 1u // not assigned: base is 0
-#define PCI_BAR_64 2u // occupies the next BAR too
+#define PCI_BAR_IO 1u /* not assigned: base is 0 */
+#define PCI_BAR_64 2u /* occupies the next BAR too */
 #define PCI_BAR_PREFETCHABLE 4u
 
-/// A base address register. size 0: absent.
+/* A base address register. size 0: absent. */
 struct pci_bar {
-    uint64_t base; // the CPU's address
+    uint64_t base; /* the CPU's address */
     uint64_t size;
     uint32_t flags;
 };
 
-/// A function as pci_scan() found it and set it up.
+/* A function as pci_scan() found it and set it up. */
 struct pci_function {
     uint8_t bus, device, function;
-    uint8_t header_type; // 0: device, 1: bridge
+    uint8_t header_type; /* 0: device, 1: bridge */
     uint16_t vendor, device_id;
-    uint32_t class_code; // class, subclass, programming interface: 0x010802 is NVMe
+    uint32_t class_code; /* class, subclass, programming interface: 0x010802 is NVMe */
     struct pci_bar bars[PCI_BAR_COUNT];
-    struct machine_interrupt irq; // of its INTx pin; source 0: none
-    uintptr_t config;             // its 4 KiB of configuration space
+    struct machine_interrupt irq; /* of its INTx pin; source 0: none */
+    uintptr_t config;             /* its 4 KiB of configuration space */
 };
 
-/// Offsets and bits of the configuration registers that programs need.
+/* Offsets and bits of the configuration registers that programs need. */
 enum pci_register {
     PCI_COMMAND = 0x04,
     PCI_STATUS = 0x06,
@@ -62,23 +64,29 @@ enum pci_register {
 #define PCI_STATUS_INTERRUPT 0x0008u
 #define PCI_STATUS_CAPABILITIES 0x0010u
 
-/// Scans and assigns, host by host. Writes up to `capacity` functions, bridges included, in bus
-/// order, and returns how many there are. If more than `capacity`, the rest was set up but not
-/// written. A note reports a host that cannot be used, a BAR that fits nowhere (then its size is
-/// 0) and a bus without a number. Called once, on hart 0.
+/*
+ * Scans and assigns, host by host. Writes up to `capacity` functions, bridges included, in bus
+ * order, and returns how many there are. If more than `capacity`, the rest was set up but not
+ * written. A note reports a host that cannot be used, a BAR that fits nowhere (then its size is
+ * 0) and a bus without a number. Called once, on hart 0.
+ */
 unsigned pci_scan(const struct machine *machine, struct pci_function *functions, unsigned capacity);
 
-/// Takes a function over from an earlier user: decoding, bus mastering, MSI and MSI-X off, a bridge
-/// forwards no bus, power state D0 (after 10 ms if it was another). False: it does not reach D0.
+/*
+ * Takes a function over from an earlier user: decoding, bus mastering, MSI and MSI-X off, a bridge
+ * forwards no bus, power state D0 (after 10 ms if it was another). False: it does not reach D0.
+ */
 bool pci_take_over(const struct pci_function *function);
 
-/// pci_decode() turns memory decoding on and allows INTx. pci_enable() also turns bus mastering on:
-/// a device that an earlier user left running must have stopped first. pci_disable() turns all off.
+/*
+ * pci_decode() turns memory decoding on and allows INTx. pci_enable() also turns bus mastering on:
+ * a device that an earlier user left running must have stopped first. pci_disable() turns all off.
+ */
 void pci_decode(const struct pci_function *function);
 void pci_enable(const struct pci_function *function);
 void pci_disable(const struct pci_function *function);
 
-/// Configuration space at a byte offset that is a multiple of the width.
+/* Configuration space at a byte offset that is a multiple of the width. */
 uint8_t pci_config_read8(const struct pci_function *function, unsigned offset);
 uint16_t pci_config_read16(const struct pci_function *function, unsigned offset);
 uint32_t pci_config_read32(const struct pci_function *function, unsigned offset);
@@ -86,7 +94,7 @@ void pci_config_write8(const struct pci_function *function, unsigned offset, uin
 void pci_config_write16(const struct pci_function *function, unsigned offset, uint16_t value);
 void pci_config_write32(const struct pci_function *function, unsigned offset, uint32_t value);
 
-/// Offset of the capability with this id (0x11: MSI-X), 0 if the function has none.
+/* Offset of the capability with this id (0x11: MSI-X), 0 if the function has none. */
 unsigned pci_find_capability(const struct pci_function *function, uint8_t id);
 
 #endif

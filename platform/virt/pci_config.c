@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// One function's configuration space: accesses, capabilities, on and off.
-// ECAM is memory-mapped I/O of the access's own width (PCI Express 3.0 §7.2.2). Each access has a
-// fence on both sides: this space, the functions' BARs and memory are separate regions, and only
-// fences order accesses to different regions (RISC-V Unprivileged ISA 20191213, §2.7).
+/*
+ * One function's configuration space: accesses, capabilities, on and off.
+ * ECAM is memory-mapped I/O of the access's own width (PCI Express 3.0 §7.2.2). Each access has a
+ * fence on both sides: this space, the functions' BARs and memory are separate regions, and only
+ * fences order accesses to different regions (RISC-V Unprivileged ISA 20191213, §2.7).
+ */
 #include "fence.h"
 #include "pci.h"
 
-// The list is in bytes 0x40 to 0xff, at least four bytes each: more entries are a loop.
+/* The list is in bytes 0x40 to 0xff, at least four bytes each: more entries are a loop. */
 #define PCI_CAPABILITY_LIMIT 48
 
 static inline void order_access(void)
@@ -89,7 +91,7 @@ static void allow_access(const struct pci_function *function, uint16_t bits)
     command = (uint16_t)(command & ~PCI_COMMAND_INTX_OFF);
     command = (uint16_t)(command | bits);
     pci_config_write16(function, PCI_COMMAND, command);
-    (void)pci_config_read16(function, PCI_COMMAND); // pushes the write
+    (void)pci_config_read16(function, PCI_COMMAND); /* pushes the write */
 }
 
 void pci_decode(const struct pci_function *function)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Turns off what an earlier user left on in a function: firmware, a boot loader, a crashed kernel.
-// PCI Local Bus 3.0 §6.8 (MSI and MSI-X), PCI-to-PCI Bridge 1.2 §3.2.5, PCI Power
-// Management 1.2 §3.2.4 (states) and §5.6.1 (the wait).
+/*
+ * Turns off what an earlier user left on in a function: firmware, a boot loader, a crashed kernel.
+ * PCI Local Bus 3.0 §6.8 (MSI and MSI-X), PCI-to-PCI Bridge 1.2 §3.2.5, PCI Power
+ * Management 1.2 §3.2.4 (states) and §5.6.1 (the wait).
+ */
 #include "pci.h"
 #include "timer.h"
 
@@ -9,13 +11,13 @@ enum {
     CAPABILITY_POWER = 0x01,
     CAPABILITY_MSI = 0x05,
     CAPABILITY_MSIX = 0x11,
-    POWER_STATUS = 4, // offsets inside a capability
+    POWER_STATUS = 4, /* offsets inside a capability */
     MESSAGE_CONTROL = 2,
 };
 
-#define POWER_STATE 0x0003u       // 0: D0, 3: D3hot
-#define POWER_PME 0x8100u         // enable, and status, which a 1 would clear
-#define POWER_WAIT_NS 10000000ULL // from D3hot to D0, before the next access
+#define POWER_STATE 0x0003u       /* 0: D0, 3: D3hot */
+#define POWER_PME 0x8100u         /* enable, and status, which a 1 would clear */
+#define POWER_WAIT_NS 10000000ULL /* from D3hot to D0, before the next access */
 #define MSI_ENABLE 0x0001u
 #define MSIX_ENABLE 0x8000u
 
@@ -35,7 +37,7 @@ static bool power_up(const struct pci_function *function)
     pci_config_write16(function, at + POWER_STATUS,
                        (uint16_t)(status & ~(POWER_STATE | POWER_PME)));
     while (time_now_ns() - start_ns < POWER_WAIT_NS) {
-        // Configuration space must not be touched meanwhile.
+        /* Configuration space must not be touched meanwhile. */
     }
     return (pci_config_read16(function, at + POWER_STATUS) & POWER_STATE) == 0;
 }
@@ -51,14 +53,16 @@ static void clear_control(const struct pci_function *function, uint8_t capabilit
     }
 }
 
-// A stale bus number could answer for a bus of another bridge. A stale upper half would open a
-// window that is written as closed.
+/*
+ * A stale bus number could answer for a bus of another bridge. A stale upper half would open a
+ * window that is written as closed.
+ */
 static void close_bridge(const struct pci_function *bridge)
 {
     pci_config_write8(bridge, PCI_BRIDGE_PRIMARY, 0);
     pci_config_write8(bridge, PCI_BRIDGE_SECONDARY, 0);
     pci_config_write8(bridge, PCI_BRIDGE_SUBORDINATE, 0);
-    pci_config_write16(bridge, PCI_BRIDGE_IO, 0x00f0); // base above limit: closed
+    pci_config_write16(bridge, PCI_BRIDGE_IO, 0x00f0); /* base above limit: closed */
     pci_config_write32(bridge, PCI_BRIDGE_IO_UPPER, 0);
     pci_config_write32(bridge, PCI_BRIDGE_MEMORY, 0x0000fff0);
     pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE, 0x0000fff0);
@@ -73,7 +77,7 @@ bool pci_take_over(const struct pci_function *function)
     if (!power_up(function)) {
         return false;
     }
-    pci_disable(function); // a function that left D3hot may have been reset
+    pci_disable(function); /* a function that left D3hot may have been reset */
     clear_control(function, CAPABILITY_MSI, MSI_ENABLE);
     clear_control(function, CAPABILITY_MSIX, MSIX_ENABLE);
     if (function->header_type == 1) {

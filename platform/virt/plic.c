@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The platform-level interrupt controller, PLIC 1.0.0: priorities at 0, pending bits at 0x1000,
-// enable bits at 0x2000, contexts at 0x200000. One claim per trap.
-// Enables never change between claim and complete: QEMU drops the completion of a source that is
-// not enabled (hw/intc/sifive_plic.c, seen in 7.2), and the specification leaves it open.
+/*
+ * The platform-level interrupt controller, PLIC 1.0.0: priorities at 0, pending bits at 0x1000,
+ * enable bits at 0x2000, contexts at 0x200000. One claim per trap.
+ * Enables never change between claim and complete: QEMU drops the completion of a source that is
+ * not enabled (hw/intc/sifive_plic.c, seen in 7.2), and the specification leaves it open.
+ */
 #include <stddef.h>
 
 #include "fence.h"
@@ -43,7 +45,7 @@ static const char *plic_init(const struct wired_controller *controller)
     return NULL;
 }
 
-// The context has every source off and lets every priority through.
+/* The context has every source off and lets every priority through. */
 static volatile uint32_t *plic_open(const struct wired_controller *controller, uint32_t context)
 {
     volatile uint32_t *claim = wired_register(
@@ -52,17 +54,19 @@ static volatile uint32_t *plic_open(const struct wired_controller *controller, u
     for (unsigned word = 0; word <= controller->source_count / 32; word++) {
         *enable_word(controller, context, word) = 0;
     }
-    *(claim - 1) = 0; // the threshold
+    *(claim - 1) = 0; /* the threshold */
     return claim;
 }
 
-// Called by trap_entry.S. The fences keep the handler's accesses between claim and complete.
-// Nothing else orders the PLIC, the device and memory, which another hart may see at its next
-// claim. The complete of source 0 names no source and is ignored.
+/*
+ * Called by trap_entry.S. The fences keep the handler's accesses between claim and complete.
+ * Nothing else orders the PLIC, the device and memory, which another hart may see at its next
+ * claim. The complete of source 0 names no source and is ignored.
+ */
 static void plic_interrupt(void)
 {
     const struct hart *self = hart_self();
-    volatile int32_t *claim = self->interrupt_controller; // signed: an index without extension
+    volatile int32_t *claim = self->interrupt_controller; /* signed: an index without extension */
     uint64_t source = (uint64_t)(int64_t)*claim;
 
     fence(i, iorw);
@@ -75,7 +79,7 @@ static void plic_interrupt(void)
     *claim = (int32_t)source;
 }
 
-// The machine configures the gateways.
+/* The machine configures the gateways. */
 static void plic_configure(const struct wired_controller *controller, unsigned source,
                            uint32_t trigger)
 {

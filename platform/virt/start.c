@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// From boot.S to main(): reads the tree, then starts console, time, harts, heap and interrupt
-// controller, because each needs the one before. It splits the kernel command line into argv and
-// ends the machine with main's status. An error prints what, value and hint; the status is 1.
+/*
+ * From boot.S to main(): reads the tree, then starts console, time, harts, heap and interrupt
+ * controller, because each needs the one before. It splits the kernel command line into argv and
+ * ends the machine with main's status. An error prints what, value and hint; the status is 1.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,16 +23,16 @@
 
 #define START_WORD_LIMIT 64
 #define START_LINE_BYTES 4096
-#define START_DTB_LIMIT_BYTES (1UL << 21) // the size the header may claim; QEMU makes 1 MiB
-#define START_TEST_PASS 0x5555U           // sifive,test: finisher values
+#define START_DTB_LIMIT_BYTES (1UL << 21) /* the size the header may claim; QEMU makes 1 MiB */
+#define START_TEST_PASS 0x5555U           /* sifive,test: finisher values */
 #define START_TEST_FAIL 0x3333U
 
 int main(int argc, char **argv);
 
-// Called from boot.S only.
+/* Called from boot.S only. */
 _Noreturn void start(uint64_t boot_id, const void *dtb);
 
-extern char image_end[]; // link.ld
+extern char image_end[]; /* link.ld */
 
 static struct machine the_machine;
 
@@ -48,7 +50,7 @@ void machine_exit(int code)
     console_flush();
     console_last_words(text, (size_t)size);
     if (the_machine.test.size != 0) {
-        fence(iorw, o); // the text is written before the machine ends
+        fence(iorw, o); /* the text is written before the machine ends */
         *(volatile uint32_t *)(uintptr_t)the_machine.test.base =
             status == 0 ? START_TEST_PASS : status << 16 | START_TEST_FAIL;
     }
@@ -104,8 +106,10 @@ static void init_memory(void)
     heap_init((uintptr_t)span.base, (uintptr_t)(span.base + span.size));
 }
 
-// Uses messages if the machine has them, else wires: a hart's external interrupt has one source. A
-// note names a hart without either: it works, and gets IPIs from other harts.
+/*
+ * Uses messages if the machine has them, else wires: a hart's external interrupt has one source. A
+ * note names a hart without either: it works, and gets IPIs from other harts.
+ */
 static void init_interrupts(void)
 {
     bool messages = the_machine.imsic_identities != 0;
@@ -127,7 +131,7 @@ static void init_interrupts(void)
     }
 }
 
-// Splits the command line at blanks into argv, in place in a copy. The number of words.
+/* Splits the command line at blanks into argv, in place in a copy. The number of words. */
 static int split_arguments(const char *line, char *argv[START_WORD_LIMIT + 1])
 {
     static char copy[START_LINE_BYTES];

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Threads route sources under a lock. The interrupt paths of the kinds read a table without a lock.
+/*
+ * Threads route sources under a lock. The interrupt paths of the kinds read a table without a lock.
+ */
 #include "wired.h"
 
 #include <stddef.h>
@@ -13,29 +15,31 @@
 
 static struct {
     struct wired_controller controllers[MACHINE_WIRED_LIMIT];
-    unsigned count; // 0: not set up
+    unsigned count; /* 0: not set up */
     bool routing;
     uint64_t unexpected;
     uint64_t empty;
 } wired;
 
-// The handler of a source that has none.
+/* The handler of a source that has none. */
 static void count_unexpected(void *arg)
 {
     (void)arg;
     __atomic_fetch_add(&wired.unexpected, 1, __ATOMIC_RELAXED);
 }
 
-// Source 0: nothing was pending.
+/* Source 0: nothing was pending. */
 static void count_empty(void *arg)
 {
     (void)arg;
     __atomic_fetch_add(&wired.empty, 1, __ATOMIC_RELAXED);
 }
 
-// ---- Start-up ---------------------------------------------------------------------------------
+/*
+ * ---- Start-up ---------------------------------------------------------------------------------
+ */
 
-// Stores the context of each hart that controller `number` reaches. False: one lies outside.
+/* Stores the context of each hart that controller `number` reaches. False: one lies outside. */
 static bool find_contexts(const struct machine *machine, unsigned number)
 {
     struct wired_controller *controller = &wired.controllers[number];
@@ -87,7 +91,7 @@ static const char *init_controller(const struct machine *machine, unsigned numbe
     return controller->kind->init(controller);
 }
 
-// On each hart, for the controller that reaches it.
+/* On each hart, for the controller that reaches it. */
 static void open_hart(void *arg, unsigned index)
 {
     struct hart *hart = hart_self();
@@ -120,7 +124,9 @@ const char *wired_init(const struct machine *machine)
     return harts_run(hart_count(), open_hart, NULL) ? NULL : "interrupts: a hart did not start";
 }
 
-// ---- Routing ----------------------------------------------------------------------------------
+/*
+ * ---- Routing ----------------------------------------------------------------------------------
+ */
 
 bool wired_usable(struct machine_interrupt irq)
 {
@@ -157,9 +163,9 @@ static uint64_t lock_routes(void)
     uint64_t saved = irq_save();
 
     while (__atomic_test_and_set(&wired.routing, __ATOMIC_ACQUIRE)) {
-        // Bounded: the owner of the lock runs the few lines below with interrupts off.
+        /* Bounded: the owner of the lock runs the few lines below with interrupts off. */
     }
-    // The lock orders only memory: the fences keep register accesses inside it.
+    /* The lock orders only memory: the fences keep register accesses inside it. */
     fence(rw, io);
     return saved;
 }
@@ -180,7 +186,7 @@ void wired_attach(struct machine_interrupt irq, void (*handler)(void *arg), void
     controller->kind->configure(controller, irq.source, irq.trigger);
     place->arg = arg;
     place->function = handler;
-    fence(rw, orw); // the table before the enable
+    fence(rw, orw); /* the table before the enable */
     unlock_routes(saved);
 }
 
