@@ -16,7 +16,7 @@ from sim import profile
 
 DESCRIPTION = "Measure polling, interrupts and hybrid mode on QEMU, interleaved and repeated."
 REPETITIONS_MAX = 1000
-MODELLED_RUNTIME_MS, MODELLED_RAMP_MS = 50, 10  # no noise to wait out
+MODELLED_RUNTIME_MS, MODELLED_RAMP_MS = 50, 50  # no noise to wait out; hybrid mode learns
 EPILOG = """\
 examples:
   scripts/bench.py                                     the default matrix, under 4 minutes

@@ -10,7 +10,7 @@ MODES = ("poll", "irq", "hybrid")
 DEPTHS = (1, 4, 16, 64)
 LOADED_DEPTH = 32
 LOADS = (10, 50, 80)  # per cent of polling's IOPS at LOADED_DEPTH, Poisson
-TIMES = ("runtime=100ms", "ramp_time=20ms")
+TIMES = ("runtime=200ms", "ramp_time=60ms")  # hybrid mode learns meanwhile
 LEFT_OUT = (
     "caches, but for one miss at each new completion entry",
     "contention of harts for memory and buses",

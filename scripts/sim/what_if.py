@@ -16,7 +16,8 @@ LOADS = (10, 30, 50, 70, 90)  # per cent of polling's IOPS at LOADED_DEPTH
 LOADED_DEPTH = 32
 PAYS_LEAST = 0.03  # a lead over interrupts that is worth a hart
 TAIL_MOST = 2.5  # medians
-REQUESTS = 1000  # of a window at depth 1, at least
+WINDOW_US_MIN, LEARNING_US = 30_000, 60_000  # hybrid mode learns in the ramp
+REQUESTS = 500  # of a window at depth 1, at least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +45,11 @@ def scaled(figures: dict[str, profile.Value], latency_us: int) -> dict[str, prof
 
 def _records(name: str, latency_us: int, *words: str) -> dict[tuple[int, str], dict]:
     """By depth or rate, and mode."""
-    window_us = max(10_000, REQUESTS * latency_us)
+    window_us = max(WINDOW_US_MIN, REQUESTS * latency_us)
     machine = SimMachine(name, overrides=scaled(profile.load(name), latency_us))
     found = {}
     for record in run.records(machine, f"completion={run.joined(MODES)}",
-                              f"runtime={window_us}us", f"ramp_time={window_us // 4}us", *words):
+                              f"runtime={window_us}us", f"ramp_time={LEARNING_US}us", *words):
         options = record["job options"]
         at = int(options.get("rate_iops", 0)) or int(options["iodepth"])
         found[at, options["completion"]] = record

@@ -133,6 +133,14 @@ class Profiles(unittest.TestCase):
                 found = simulation.records(SimMachine(f"sim:{name}"), "runtime=1ms")
                 self.assertEqual(len(found), 1)
 
+    def test_a_device_may_hold_interrupts_back(self) -> None:
+        """Fewer of them for the same requests."""
+        told = []
+        for name in ("sim:tlc", "sim:outoforder+messages+tlc+coalescing"):
+            (found,) = simulation.records(SimMachine(name), "completion=irq", "iodepth=64")
+            told.append(found["counters"]["interrupts"] / found["read"]["total_ios"])
+        self.assertLess(told[1], told[0] / 4)
+
     def test_an_unknown_part_is_named(self) -> None:
         """With those that there are."""
         with self.assertRaisesRegex(Exception, "no part 'slow'.*inorder"):

@@ -235,6 +235,7 @@ static void start(struct model *model)
 
     model->pending_count = 0;
     model->starts++;
+    model->timing.random.state = model->timing.seed; /* each life has the same draws: modes pair */
     model_check_status_barrier(model);
     if (model->ready) {
         world_find("CC.EN is set before CSTS.RDY has fallen");
