@@ -9,9 +9,11 @@
 #include "profile.h"
 #include "world.h"
 
-// From the ninth look at the same entry on looks are joined: nothing can have come before the next
-// event. What the hart is charged is a whole number of looks.
-enum { LOOKS_APART = 8 };
+// Looks at the same entry are joined after so many: nothing can have come before the next event.
+// What the hart is charged is a whole number of looks. A thread that polls with interrupts on reads
+// no clock in between. With interrupts off it is hybrid mode's, which ends its spin by the clock: a
+// step of this length is small beside the shortest spin.
+enum { LOOKS_APART_ON = 8, LOOKS_APART_OFF = 4, SPIN_STEP_NS = 125 };
 
 // The device of a register; *offset is the register's. NULL: plain memory.
 static struct model *find_device(const volatile void *address, uint32_t *offset)
@@ -102,22 +104,39 @@ void bus_read_ordered(void)
     world_after_mmio_read();
 }
 
-// Counts a look that costs so much. In a thread with interrupts on, which polls and reads no clock
-// in between, many are joined until the next event or the next hart, whichever comes first.
+// The time up to which looks may be joined.
+static uint64_t join_until(const struct hart *self)
+{
+    uint64_t until_steps = hart_horizon();
+    uint64_t step_steps = self->now_steps + (SPIN_STEP_NS << HART_STEPS_SHIFT);
+
+    if (self->interrupts_on) {
+        return self->looks < LOOKS_APART_ON || until_steps == HART_NEVER ? 0 : until_steps;
+    }
+    if (self->in_trap || self->looks < LOOKS_APART_OFF) {
+        return 0;
+    }
+    return until_steps < step_steps ? until_steps : step_steps;
+}
+
+// Counts a look that costs so much, with those that are joined to it.
 static void count_look(struct hart *self, const volatile void *address, uint64_t value,
                        uint32_t cost)
 {
     uint64_t look_steps = cost * the_harts.instruction_steps;
-    uint64_t until_steps = hart_horizon();
+    uint64_t until_steps;
 
     hart_charge(cost);
     if (self->looked != address || self->looked_value != value) {
         self->looked = address;
         self->looked_value = value;
         self->looks = 0;
-    } else if (++self->looks >= LOOKS_APART && self->interrupts_on && until_steps != HART_NEVER &&
-               until_steps > self->now_steps + look_steps) {
-        hart_charge((uint32_t)((until_steps - self->now_steps) / look_steps) * cost);
+    } else {
+        self->looks++;
+        until_steps = join_until(self);
+        if (until_steps > self->now_steps + look_steps) {
+            hart_charge((uint32_t)((until_steps - self->now_steps) / look_steps) * cost);
+        }
     }
     hart_sync();
 }

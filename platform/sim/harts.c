@@ -134,6 +134,7 @@ static void take_traps(struct hart *self)
         uint64_t pending = self->pending & self->enabled;
 
         self->interrupts_on = false;
+        self->in_trap = true;
         hart_charge(COST_TRAP);
         hart_delay(the_profile.trap_ns);
         if ((pending & CSR_SIE_EXTERNAL) != 0) {
@@ -144,6 +145,7 @@ static void take_traps(struct hart *self)
         } else {
             timer_interrupt();
         }
+        self->in_trap = false;
         self->interrupts_on = true;
         give_way();
     }

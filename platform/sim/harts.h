@@ -25,6 +25,7 @@ struct hart {
     uint64_t instructions; // charged so far
     uint32_t index;        // programs may play another hart
     bool interrupts_on;
+    bool in_trap;
     bool asleep;
     bool running;     // it has been started
     uint64_t pending; // CSR_SIE_ bits
