@@ -120,33 +120,42 @@ def _open_rows(result: dict) -> list[list[str]]:
     ]
 
 
+def _model_row(name: str, machine: dict) -> tuple[str, list[str]]:
+    """A machine in a sentence and as a row."""
+    points, low = machine["points"], model.LOADS[0]
+    iops = {depth: {mode: model.at(points, mode, depth)["iops"] for mode in model.MODES}
+            for depth in model.DEPTHS}
+    loaded = {mode: model.at(points, mode, model.LOADED_DEPTH, low) for mode in model.MODES}
+    kept = min(each["hybrid"] / max(each["poll"], each["irq"]) for each in iops.values())
+    leads = {depth: each["poll"] / each["irq"] - 1 for depth, each in iops.items()}
+    paid = [depth for depth, lead in leads.items() if lead >= model.PAYS_LEAST]
+    idle = model.at(points, "irq", model.DEPTHS[0])["idle"]
+    where = f"by {model.PAYS_LEAST:.0%} or more " + (
+        f"at depth {', '.join(map(str, paid))}" if paid else "nowhere")
+    sentence = (
+        f"{name}: polling leads interrupts {where}; at depth {model.DEPTHS[0]} interrupts give "
+        f"{leads[model.DEPTHS[0]]:.0%} away and leave {idle:.0%} of the hart idle")
+    return sentence, [
+        f"{name} ({', '.join(machine['parts'])})", *(f"{1 + lead:.2f}" for lead in leads.values()),
+        f"{kept:.2f}", f"{loaded['irq']['latency_ns'] / loaded['poll']['latency_ns']:.2f}",
+        f"{loaded['hybrid']['idle'] / loaded['irq']['idle']:.2f}"]
+
+
 def modelled(result: dict) -> list[Section]:
     """The modes on machines that are not here; nothing without."""
     found = result.get("modelled")
     if not found:
         return []
-    low = model.LOADS[0]
+    load = f"load {model.LOADS[0]} %"
     head = ("machine", *(f"polling / interrupts, depth {depth}" for depth in model.DEPTHS),
-            "interrupts' idle time, depth 1", "hybrid / the better, least",
-            f"interrupts' / polling's latency, load {low} %",
-            f"hybrid's / interrupts' idle time, load {low} %")
-    rows = []
-    for name, machine in found["machines"].items():
-        points = machine["points"]
-        iops = {depth: {mode: model.at(points, mode, depth)["iops"] for mode in model.MODES}
-                for depth in model.DEPTHS}
-        loaded = {mode: model.at(points, mode, model.LOADED_DEPTH, low) for mode in model.MODES}
-        kept = min(each["hybrid"] / max(each["poll"], each["irq"]) for each in iops.values())
-        rows.append([
-            f"{name} ({', '.join(machine['parts'])})",
-            *(f"{each['poll'] / each['irq']:.2f}" for each in iops.values()),
-            f"{model.at(points, 'irq', 1)['idle']:.0%}", f"{kept:.2f}",
-            f"{loaded['irq']['latency_ns'] / loaded['poll']['latency_ns']:.2f}",
-            f"{loaded['hybrid']['idle'] / loaded['irq']['idle']:.2f}"])
+            "hybrid / the better, least", f"latency, interrupts / polling, {load}",
+            f"idle time, hybrid / interrupts, {load}")
+    sentences, rows = zip(*(_model_row(*each) for each in found["machines"].items()))
     lines = [
-        "A machine in virtual time, the same on every host: no noise, and no measurement either. "
-        f"{MODEL_CHECK}",
-        f"It leaves out: {'; '.join(found['left_out'])}."]
+        *sentences,
+        "These machines run in virtual time, the same on every host. There is no noise, and no "
+        f"measurement either. {MODEL_CHECK}",
+        f"left out: {'; '.join(found['left_out'])}"]
     return [Section("Modelled, not measured: other machines", lines, [Table(head, rows)])]
 
 

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Sequence
 from cli.table import lay_out
 from sim import profile, run
 from sim.machine import SimMachine
+from sim.section import LOADED_DEPTH, MODES, PAYS_LEAST
 
-MODES = ("poll", "irq", "hybrid")
 LATENCIES_US = (2, 5, 10, 20, 40, 80, 160, 320)
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
 LOADS = (10, 30, 50, 70, 90)  # per cent of polling's IOPS at LOADED_DEPTH
-LOADED_DEPTH = 32
-PAYS_LEAST = 0.03  # a lead over interrupts that is worth a hart
 TAIL_MOST = 2.5  # medians
 WINDOW_US_MIN, LEARNING_US = 30_000, 60_000  # hybrid mode learns in the ramp
 REQUESTS = 500  # of a window at depth 1, at least
