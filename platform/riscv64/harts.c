@@ -154,8 +154,8 @@ static bool start_hart(struct hart *hart)
                sbi_error_text(result.error));
         return false;
     }
-    __atomic_store_n(&run.asked, hart->index,
-                     __ATOMIC_SEQ_CST); /* pairs with the load in hart_main */
+    /* Pairs with the load in hart_main. */
+    __atomic_store_n(&run.asked, hart->index, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&run.alive, __ATOMIC_SEQ_CST) == alive) {
         if (time_now_ns() > deadline_ns) {
             printf("harts: hart %u (id %" PRIu64 ") was started and said nothing for %llu ns\n",
@@ -216,8 +216,8 @@ void hart_main(void)
      * OpenSBI (seen in 1.9, two sockets with IMSICs) may raise a software interrupt of M-mode again
      * after the start and handle it for ever. Such a hart never leaves this loop.
      */
-    while (__atomic_load_n(&run.asked, __ATOMIC_SEQ_CST) <
-           self->index) { /* bounded by the firmware's answer to hart 0 */
+    while (__atomic_load_n(&run.asked, __ATOMIC_SEQ_CST) < self->index) {
+        /* Bounded by the firmware's answer to hart 0. */
     }
     __atomic_fetch_add(&run.alive, 1, __ATOMIC_SEQ_CST);
     for (;;) {

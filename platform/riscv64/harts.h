@@ -93,8 +93,9 @@ __attribute__((noreturn)) void hart_park(void);
 
 /*
  * Runs function(arg, index) on harts 0 to count - 1 at once, interrupts on, each on its own stack,
- * and returns 0 when all have returned. Hart 0 only, not nested. The first call that needs a hart
- * starts it. -1: count is 0 or above hart_count(). -2: a hart did not start; an error was printed.
+ * and returns true when all have returned. Hart 0 only, not nested. The first call that needs a
+ * hart starts it. False, with the reason printed: count is 0 or above hart_count(), or a hart did
+ * not start.
  */
 bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg);
 
