@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from analysis.comparisons import Ratios
 from analysis.intervals import Estimate, estimate, marked, paired_ratio
-from analysis.series import MODE_NAMES, Modes
+from analysis.series import MODE_NAMES, Modes, main_loops
 from measure.modes import USABLE as MODES
 from results import repetitions
 from results.histogram import END_TEXT, LAST_NS
@@ -19,27 +19,31 @@ from results.histogram import END_TEXT, LAST_NS
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """A metric: which figure of a repetition it is, and how it is written."""
+    """A metric: the figures of a repetition that make it, their sum, and how it is written."""
 
     name: str
-    figure: str
+    figures: tuple[str, ...]
     digits: int = 0
     of_figure: Callable[[float], float] = float
 
 
-IOPS = Quantity("IOPS", "iops")
-BUSY = Quantity("hart busy, %", "idle_fraction", of_figure=lambda idle: 100 * (1 - idle))
-VCPU = Quantity("vCPU us per I/O", "vcpu_us_per_io", 1)
-DEVICE = Quantity("device us per I/O", "device_us_per_io", 1)
-P50 = Quantity("p50 us", "p50_ns", of_figure=lambda ns: ns / 1000)
-P99 = Quantity("p99 us", "p99_ns", of_figure=lambda ns: ns / 1000)
-QUANTITIES = (IOPS, BUSY, VCPU, DEVICE, P50, P99)
+IOPS = Quantity("IOPS", ("iops",))
+HOST = Quantity("host CPU us per I/O", ("vcpu_us_per_io", "device_us_per_io"), 1)
+VCPU, DEVICE = (Quantity(f"of it {name}", HOST.figures[i : i + 1], 1)
+                for i, name in enumerate(("vCPU", "device")))
+BUSY = Quantity("hart busy, %", ("idle_fraction",), of_figure=lambda idle: 100 * (1 - idle))
+P50 = Quantity("p50 us", ("p50_ns",), of_figure=lambda ns: ns / 1000)
+P99 = Quantity("p99 us", ("p99_ns",), of_figure=lambda ns: ns / 1000)
+QUANTITIES = (IOPS, HOST, BUSY, P50, P99)
+ALL = (IOPS, HOST, VCPU, DEVICE, BUSY, P50, P99)
+LOCK = "QEMU's lock, %"
 
 
 def values(job: dict, quantity: Quantity) -> dict[int, float]:
     """By repetition; empty unless all have it."""
-    found = repetitions.values(job, quantity.figure)
-    return {number: quantity.of_figure(value) for number, value in found.items()}
+    found = [repetitions.values(job, name) for name in quantity.figures]
+    return {number: quantity.of_figure(sum(each[number] for each in found))
+            for number in found[0] if all(found)}
 
 
 def value(job: dict, quantity: Quantity) -> Estimate | None:
@@ -85,6 +89,28 @@ def latency_text(job: dict) -> str:
     return "/".join(map(text, found))
 
 
+def lock_text(job: dict) -> str:
+    """The share of the time, in per cent, that the vCPUs were blocked."""
+    blocked = job["hartq"]["host_blocked_fraction"]
+    return "-" if blocked is None else f"{100 * blocked:.0f}"
+
+
+def cost_table(result: dict) -> tuple[list[str], list[list[str]]]:
+    """Head and rows, by depth: interrupts over polling in IOPS and host CPU, and who waits for
+    QEMU's lock; first one command per doorbell, then the whole depth."""
+    head, columns = ["queue depth"], []
+    for series, modes in main_loops(result).items():
+        for quantity in (IOPS, HOST):
+            head.append(f"{series.batch_text()}: {quantity.name.removesuffix(' us per I/O')}")
+            columns.append({depth: marked(ratio) for depth, ratio
+                            in over(modes, "irq", "poll", quantity).items()})
+        head.append(f"{LOCK}: polling, interrupts")
+        columns.append({depth: ", ".join(lock_text(modes[mode][depth]) for mode in ("poll", "irq"))
+                        for depth in columns[-1]})
+    depths = sorted({depth for column in columns for depth in column})
+    return head, [[str(d), *(column.get(d, "-") for column in columns)] for d in depths]
+
+
 def ratio_rows(modes: Modes, mode: str, other: str) -> list[list[str]]:
     """A row per depth: every quantity over the other's, `=` where there is no sure difference."""
     columns = [over(modes, mode, other, quantity) for quantity in QUANTITIES]
@@ -96,7 +122,8 @@ def figure_rows(modes: Modes) -> list[list[str]]:
     """A row per depth and mode: the values themselves."""
     depths = sorted({depth for mode in MODES for depth in modes.get(mode, {})})
     return [
-        [str(depth), MODE_NAMES[mode], *(value_text(job, quantity) for quantity in QUANTITIES)]
+        [str(depth), MODE_NAMES[mode], *(value_text(job, quantity) for quantity in ALL),
+         lock_text(job)]
         for depth in depths
         for mode in MODES
         if (job := modes.get(mode, {}).get(depth))]

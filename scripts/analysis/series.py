@@ -47,13 +47,14 @@ class Series:
 
     def workload(self) -> str:
         """All but how interrupts are delivered."""
-        return f"{size_text(self.bs)} {self.rw}, {harts_text(self.harts)}, {self._batch()}"
+        return f"{size_text(self.bs)} {self.rw}, {harts_text(self.harts)}, {self.batch_text()}"
 
     def way(self) -> str:
         """All but what is read or written."""
-        return f"{self._batch()}, {harts_text(self.harts)}, {self.delivery}"
+        return f"{self.batch_text()}, {harts_text(self.harts)}, {self.delivery}"
 
-    def _batch(self) -> str:
+    def batch_text(self) -> str:
+        """How many commands share a doorbell."""
         return f"batch {self.batch}" if self.batch else "batch = depth"
 
 
@@ -89,6 +90,14 @@ def all_series(result: dict) -> dict[Series, Modes]:
     return {
         series: {mode: dict(sorted(depths.items())) for mode, depths in found[series].items()}
         for series in order}
+
+
+def main_loops(result: dict) -> dict[Series, Modes]:
+    """The series that answers the question, and the same with the whole depth as a batch."""
+    found = all_series(result)
+    main = next(iter(found), None)
+    wanted = [main, dataclasses.replace(main, batch=0)] if main else []
+    return {series: found[series] for series in wanted if series in found}
 
 
 def closed_jobs(result: dict, but: Collection[str] = ()) -> list[dict]:

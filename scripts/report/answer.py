@@ -1,4 +1,4 @@
-"""What a result says: three questions, each a sentence and a table, then what else there is."""
+"""What a result says: four questions, each a sentence and a table, then what else there is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from analysis import metrics
 from analysis.comparisons import brief, paired, stopping
 from analysis.host_noise import noise_lines
 from analysis.intervals import CONFIDENCE_WANTED, interval_ranks, marked, ratio_of
-from analysis.series import MODE_NAMES, Modes, Series, all_series, offered_text, open_jobs
+from analysis.series import MODE_NAMES, Modes, Series, all_series, main_loops, offered_text
+from analysis.series import open_jobs
 from cli.table import lay_out
 from sim import section as model
 
@@ -56,12 +57,31 @@ def _stopping(modes: Modes) -> Section:
     return Section("At which queue depth does polling stop paying?", depth + lines, tables)
 
 
+def _host_cpu(result: dict) -> Section:
+    """What an I/O takes of the host, and how long a hart waits for QEMU's lock meanwhile."""
+    lines = []
+    for series, modes in main_loops(result).items():
+        ratios = metrics.over(modes, "irq", "poll", metrics.HOST)
+        locks = [blocked for job in modes.get("poll", {}).values()
+                 if (blocked := job["hartq"]["host_blocked_fraction"]) is not None]
+        if ratios:
+            lines.append(f"{series.batch_text()}: host CPU per I/O, interrupts / polling: "
+                         + brief(ratios, "more", "less"))
+        if locks:
+            lines.append(f"{series.batch_text()}: a hart that polls waits for QEMU's lock, which "
+                         f"every doorbell takes, {100 * min(locks):.0f} to "
+                         f"{100 * max(locks):.0f} % of the time")
+    head, rows = metrics.cost_table(result)
+    return Section("What does an I/O cost the host?", lines,
+                   [Table(head, rows, "interrupts / polling")] * bool(rows))
+
+
 def _hybrid(modes: Modes) -> Section:
     (over_poll, first), (over_irq, second) = (
         _compared(modes, "hybrid", other) for other in ("poll", "irq"))
     tables = first + second
     if tables:
-        head = (tables[0].head[0], "mode", *tables[0].head[1:])
+        head = (tables[0].head[0], "mode", *(each.name for each in metrics.ALL), metrics.LOCK)
         tables.append(Table(head, metrics.figure_rows(modes), "the figures, mode by mode", True))
     return Section("What does hybrid cost?", over_poll + over_irq, tables)
 
@@ -81,9 +101,9 @@ def _raw_ring(modes: Modes) -> Section:
 
 
 def questions(result: dict) -> list[Section]:
-    """The three that a result alone can answer."""
+    """The four that a result alone can answer."""
     modes = next(iter(all_series(result).values()), {})
-    return [_stopping(modes), _hybrid(modes), _raw_ring(modes)]
+    return [_stopping(modes), _host_cpu(result), _hybrid(modes), _raw_ring(modes)]
 
 
 def _other_rows(found: dict[Series, Modes]) -> list[list[str]]:
@@ -160,7 +180,7 @@ def modelled(result: dict) -> list[Section]:
 
 
 def rest(result: dict) -> list[Section]:
-    """What there is besides the three questions."""
+    """What there is besides the four questions."""
     found = all_series(result)
     over = [f"{MODE_NAMES[mode]} over {MODE_NAMES[other]}" for mode, other in PAIRS]
     names = [MODE_NAMES[mode] for mode in metrics.MODES]

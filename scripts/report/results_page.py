@@ -12,6 +12,7 @@ import json
 import sys
 from pathlib import Path
 
+from analysis import metrics
 from analysis.comparisons import paired
 from analysis.intervals import Estimate, marked, ratio_of
 from analysis.series import MAIN, Series, all_series, open_jobs
@@ -107,7 +108,8 @@ def page(folder: Path) -> str:
     result, peers = map(json.loads, texts)
     return PAGES.get_template("results.md.j2").render(
         peers=peers, linux=linux_rows(peers), instructions=instruction_rows(result),
-        modes=mode_rows(result), ways=way_rows(result), loads=load_rows(result),
+        costs=metrics.cost_table(result), modes=mode_rows(result), ways=way_rows(result),
+        loads=load_rows(result),
         faults=fault_rows(result), on=result["environment"], options=result["global options"])
 
 

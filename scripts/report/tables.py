@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from analysis import metrics
 from analysis.intervals import ratio_of
-from analysis.metrics import latency_text
 from analysis.series import all_series, open_jobs, size_text
 from cli.table import lay_out
 
 NAMING = ("rw", "bs", "harts", "delivery", "QD", "batch")
-COLUMNS = (*NAMING, "mode", "IOPS", "interval", "p50/p99 us", "busy %", "irq/IO", "of raw",
-           "cpu us/IO")
-OPEN_COLUMNS = (*NAMING, "offered", "mode", "IOPS", "interval", "p50/p99 us", "idle", "irq/IO",
-                "idle over irq's")
+MEASURED = ("mode", "IOPS", "interval", "host us/IO", "p50/p99 us")
+COLUMNS = (*NAMING, *MEASURED, "busy %", "lock %", "irq/IO", "of raw")
+OPEN_COLUMNS = (*NAMING, "offered", *MEASURED, "idle", "lock %", "irq/IO", "idle over irq's")
 HIDDEN_MAX = 4  # of the first columns, those that never change are left out
 
 
@@ -23,17 +22,16 @@ def _cells(job: dict) -> list[str]:
     opened = bool(mine["rate_iops"])
     low, high = mine["iops_interval"]
     raw, idle = ratio_of(job, "ratio_to_raw"), ratio_of(job, "idle_ratio_to_irq")
-    cpu_us = sum((mine["host_cpu_us_per_io"] or {}).values())
+    host = metrics.value(job, metrics.HOST)
     return [
         options["rw"], size_text(int(options["bs"])).replace(" ", ""), str(mine["harts"]),
         mine["delivery"], options["iodepth"], str(mine["batch"]),
         *([f"{mine['offered_iops']:,}"] if opened else []),
         mine["completion"], f"{mine['iops_median']:,.0f}", f"{low:,.0f}-{high:,.0f}",
-        latency_text(job),
+        f"{host.median:.1f}" if host else "-", metrics.latency_text(job),
         f"{mine['idle_fraction']:.2f}" if opened else f"{100 * (1 - mine['idle_fraction']):.0f}",
-        f"{mine['interrupts_per_io']:.2f}",
-        *([f"{idle}" if idle else ""] if opened else
-          [f"{raw.median:.2f}" if raw else "", f"{cpu_us:.1f}" if cpu_us else ""]),
+        metrics.lock_text(job), f"{mine['interrupts_per_io']:.2f}",
+        f"{idle or ''}" if opened else f"{raw.median:.2f}" if raw else "",
     ]
 
 

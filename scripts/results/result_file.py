@@ -26,8 +26,8 @@ CSV_FIELDS = (
     "instructions_per_io", "interrupts_per_io", "sq_doorbells_per_io", "cq_doorbells_per_io",
     "completions_per_reap", "polls_per_io", "idle_polls_per_io", "in_flight_mean",
     "in_flight_least", "latencies_beyond", "idle_fraction", "missed_interrupts",
-    "spurious_interrupts", "late", "host_steal_fraction", "host_steal_fraction_worst",
-    "stalls_over_10ms",
+    "spurious_interrupts", "late", "host_blocked_fraction", "host_steal_fraction",
+    "host_steal_fraction_worst", "stalls_over_10ms",
 )
 CSV_RATIOS = (*(f"ratio_to_{mode}" for mode in COMPARED), "idle_ratio_to_irq")
 
