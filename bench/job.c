@@ -101,13 +101,15 @@ const char *job_completion_word(enum job_completion completion)
     return completion_words[completion];
 }
 
-enum nvme_mode job_queue_mode(enum job_completion completion)
+enum nvme_mode job_queue_mode(const struct job_point *point)
 {
-    switch (completion) {
+    switch (point->completion) {
     case JOB_IRQ:
         return NVME_MODE_INTERRUPT;
     case JOB_HYBRID:
         return NVME_MODE_HYBRID;
+    case JOB_RAW:
+        return point->raw_wait == RAW_SLEEP ? NVME_MODE_INTERRUPT : NVME_MODE_POLL;
     default:
         return NVME_MODE_POLL;
     }

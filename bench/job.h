@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "nvme.h"
+#include "raw.h"
 
 enum {
     JOB_LISTS = 7,        /* options that take a list */
@@ -54,7 +55,10 @@ struct job_point {
     uint32_t numjobs;
     uint32_t rate_iops; /* of each hart; 0: the closed loop */
     enum job_process process;
-    bool skipped; /* the machine cannot do it; a message was printed once */
+    bool skipped;                 /* the machine cannot do it; a message was printed once */
+    bool tried;                   /* completion=raw: raw_iops and raw_wait are those of this boot */
+    uint64_t raw_iops[RAW_WAITS]; /* of each way to wait; 0: the machine does not have it */
+    enum raw_wait raw_wait;       /* the fastest */
 };
 
 /* A run of the program. */
@@ -98,8 +102,8 @@ const char *job_rw_word(enum job_rw rw);
 const char *job_completion_word(enum job_completion completion);
 const char *job_process_word(enum job_process process);
 
-/* The engine's queue mode for a completion mode of the bench. */
-enum nvme_mode job_queue_mode(enum job_completion completion);
+/* The mode that a point's queues are opened in. */
+enum nvme_mode job_queue_mode(const struct job_point *point);
 
 /* A name such as randread-4k-qd32-b1-poll; several harts add their number, the open loop its
  * rate: randread-4k-qd32-b1-h4-r5000-poisson-irq. */

@@ -14,9 +14,13 @@
 #include "heap.h"
 #include "raw.h"
 #include "report.h"
+#include "timer.h"
 #include "workload.h"
 
 enum { BUFFER_ALIGNMENT = 4096 };
+
+#define NS_PER_SECOND UINT64_C(1000000000)
+#define WAIT_LEAST_NS UINT64_C(5000000)
 
 /* The program's state. Workers are large, and their number depends on the machine. */
 static struct {
@@ -107,7 +111,7 @@ static bool open_storage(const struct job_point *point)
 {
     struct storage_config config = {
         .harts = point->numjobs,
-        .mode = job_queue_mode(point->completion),
+        .mode = job_queue_mode(point),
         .irq_off = point->completion == JOB_HYBRID, /* workload_run() */
         .timeout_ns = bench.job.timeout_ns,
         .controller = bench.job.controller,
@@ -175,13 +179,11 @@ static void say_errors(const struct run *run)
     }
 }
 
-/* Runs an open point on all harts and reports it. */
-static void run_point(uint32_t number, uint32_t repetition)
+static struct run describe_run(uint32_t number, uint32_t repetition)
 {
-    const struct job_point *point = &bench.job.points[number];
-    struct run run = {
+    return (struct run){
         .job = &bench.job,
-        .point = point,
+        .point = &bench.job.points[number],
         .point_number = number,
         .repetition = repetition,
         .ramp_ticks = worker_ticks_from_ns(bench.job.ramp_ns),
@@ -189,18 +191,95 @@ static void run_point(uint32_t number, uint32_t repetition)
         .begin_ticks = UINT64_MAX,
         .harts = bench.storage.queue_count,
     };
+}
 
-    for (uint32_t i = 0; i < run.harts; i++) {
-        worker_prepare(&bench.workers[i], &run, &bench.storage.queues[i], i,
+/* Everything is open: works on all harts. */
+static bool run_harts(struct run *run)
+{
+    const struct job_point *point = run->point;
+
+    for (uint32_t i = 0; i < run->harts; i++) {
+        worker_prepare(&bench.workers[i], run, &bench.storage.queues[i], i,
                        bench.buffers + (size_t)i * point->iodepth * point->bs);
     }
-    if (!harts_run(run.harts, run_worker, &run)) {
+    return harts_run(run->harts, run_worker, run);
+}
+
+static void run_point(uint32_t number, uint32_t repetition)
+{
+    struct run run = describe_run(number, repetition);
+
+    if (!run_harts(&run)) {
         bench.failed = true;
         return;
     }
     report_point(&run, bench.workers, bench.storage.delivery);
     storage_print_missed(&bench.storage);
     say_errors(&run);
+}
+
+/* What all harts have reached together; 0 if one of them has failed. */
+static uint64_t iops_of(const struct run *run)
+{
+    uint64_t completions = 0;
+    uint64_t ticks = 1;
+
+    for (uint32_t i = 0; i < run->harts; i++) {
+        const struct worker *worker = &bench.workers[i];
+        const struct window_edge *begin = &worker->window.begin;
+        const struct window_edge *end = &worker->window.end;
+
+        if (worker->errors != 0) {
+            return 0;
+        }
+        completions += end->counters.completions - begin->counters.completions;
+        ticks = end->ticks - begin->ticks > ticks ? end->ticks - begin->ticks : ticks;
+    }
+    return completions * NS_PER_SECOND / time_ns_from_ticks(ticks);
+}
+
+/* Measures one way to wait for as long as a ramp. False: the machine does not have it. */
+static bool measure_wait(uint32_t number, enum raw_wait wait)
+{
+    struct job_point *point = &bench.job.points[number];
+    struct run run;
+
+    /* Who takes a shared line is not who waits. The delivery is that of the way tried before. */
+    if (wait == RAW_SLEEP && strcmp(bench.storage.delivery, "shared") == 0) {
+        return false;
+    }
+    point->raw_wait = wait;
+    if (!open_point(point)) {
+        return false;
+    }
+    run = describe_run(number, 0);
+    run.quiet = true;
+    run.ramp_ticks = 0;
+    run.runtime_ticks =
+        worker_ticks_from_ns(bench.job.ramp_ns > WAIT_LEAST_NS ? bench.job.ramp_ns : WAIT_LEAST_NS);
+    if (run_harts(&run)) {
+        point->raw_iops[wait] = iops_of(&run);
+    }
+    bench.failed |= !storage_close(&bench.storage);
+    return true;
+}
+
+/* Once per boot: the host, whose threads these are, is another in each. */
+static void choose_wait(uint32_t number)
+{
+    struct job_point *point = &bench.job.points[number];
+    enum raw_wait best = RAW_SPIN;
+
+    if (measure_wait(number, RAW_SPIN)) {
+        for (uint32_t wait = RAW_SPIN + 1; wait < RAW_WAITS; wait++) {
+            if (measure_wait(number, (enum raw_wait)wait) &&
+                point->raw_iops[wait] > point->raw_iops[best]) {
+                best = (enum raw_wait)wait;
+            }
+        }
+    }
+    point->raw_wait = best;
+    point->tried = true;
 }
 
 static void measure_point(uint32_t number, uint32_t repetition)
@@ -210,6 +289,9 @@ static void measure_point(uint32_t number, uint32_t repetition)
 
     if (point->skipped) {
         return;
+    }
+    if (point->completion == JOB_RAW && !point->tried) {
+        choose_wait(number);
     }
     if (!open_point(point)) {
         job_name(point, name);

@@ -4,66 +4,54 @@
  */
 #include "raw.h"
 
-#include "nvme_bench.h"
+#include "harts.h"
+#include "irq.h"
 #include "nvme_hal.h"
 #include "timer.h"
+#include "worker.h"
 #include "workload.h"
 
 enum { COMPLETIONS_PER_CLOCK = 64 };
 
-/* A queue's rings and its commands in flight. */
-struct probe {
-    struct nvme_ring ring;
-    uint32_t free;
-    uint32_t in_flight;
-    uint32_t unclocked; /* completions since the last look at the clock */
-};
+#define PACE_NS UINT64_C(1000) /* from one look to the next */
 
-/* Takes the rings and gives their commands different ids. */
-static bool take_ring(struct worker *worker, struct probe *probe)
+static const char *const wait_words[RAW_WAITS] = {"spin", "paced", "sleep"};
+
+const char *raw_wait_word(enum raw_wait wait)
 {
-    enum nvme_error error = nvme_queue_enter_raw(worker->queue->engine, &probe->ring);
-
-    if (error != NVME_OK) {
-        worker_fail(worker, error, 0);
-        return false;
-    }
-    for (uint32_t i = 0; i < probe->ring.depth_entries; i++) {
-        struct nvme_command *command = &probe->ring.sq[i];
-
-        command->cdw0 = (command->cdw0 & 0xffff) | i << 16;
-    }
-    probe->free = worker->run->point->iodepth;
-    return true;
+    return wait_words[wait];
 }
 
 /* Posts all free entries, in groups of at most a batch, with one doorbell each. */
-static void post_free(struct worker *worker, struct probe *probe)
+static void post_free(struct worker *worker)
 {
-    struct nvme_ring *ring = &probe->ring;
+    struct raw *raw = &worker->raw;
+    struct nvme_ring *ring = &raw->ring;
+    uint32_t free = worker->run->point->iodepth - raw->in_flight;
     uint32_t batch = worker->run->point->batch;
 
-    while (probe->free != 0) {
-        uint32_t count = probe->free < batch ? probe->free : batch;
+    while (free != 0) {
+        uint32_t count = free < batch ? free : batch;
         uint32_t tail = ring->sq_tail + count;
 
         ring->sq_tail = tail >= ring->depth_entries ? tail - ring->depth_entries : tail;
         hal_before_doorbell();
         hal_mmio_write32(ring->sq_doorbell, ring->sq_tail);
-        probe->free -= count;
-        probe->in_flight += count;
-        worker->raw_counters.posts += count;
-        worker->raw_counters.sq_doorbells++;
+        free -= count;
+        raw->in_flight += count;
+        raw->counters.posts += count;
+        raw->counters.sq_doorbells++;
     }
 }
 
 /* One reap. Returns how many completions were consumed. */
-static uint32_t reap_ring(struct worker *worker, struct probe *probe)
+static uint32_t reap_ring(struct worker *worker)
 {
-    struct nvme_ring *ring = &probe->ring;
+    struct raw *raw = &worker->raw;
+    struct nvme_ring *ring = &raw->ring;
     uint32_t count = 0;
 
-    worker->raw_counters.reap_calls++;
+    raw->counters.reap_calls++;
     while (count < worker->loop.complete_max) {
         uint32_t status = hal_dma_load32(&ring->cq[ring->cq_head].status);
 
@@ -83,31 +71,80 @@ static uint32_t reap_ring(struct worker *worker, struct probe *probe)
     if (count != 0) {
         hal_before_doorbell();
         hal_mmio_write32(ring->cq_doorbell, ring->cq_head);
-        probe->free += count;
-        probe->in_flight -= count;
-        worker->raw_counters.completions += count;
-        worker->raw_counters.reaps++;
-        worker->raw_counters.cq_doorbells++;
+        raw->in_flight -= count;
+        raw->counters.completions += count;
+        raw->counters.reaps++;
+        raw->counters.cq_doorbells++;
     }
     return count;
 }
 
-/* Reaps until `wanted` completions have come. False: the device no longer answers. */
-static bool wait_for_completions(struct worker *worker, struct probe *probe, uint32_t wanted)
+/* In the trap. It looks again behind the doorbell, as engine/interrupt.c does and says why. */
+static void take_interrupt(void *arg)
 {
+    struct worker *worker = arg;
+    uint64_t before = worker->raw.counters.completions;
+
+    worker->raw.counters.interrupts++;
+    while (reap_ring(worker) != 0) {
+        /* Bounded: no more than iodepth commands are in flight. */
+    }
+    worker->raw.counters.spurious += worker->raw.counters.completions == before;
+}
+
+/* One look; behind an empty one nothing touches the ring for a while. */
+static uint32_t look_paced(struct worker *worker)
+{
+    uint32_t count = reap_ring(worker);
+    uint64_t until_ticks;
+
+    if (count == 0) {
+        until_ticks = csr_time() + worker_ticks_from_ns(PACE_NS);
+        while (csr_time() < until_ticks) {
+            /* Bounded: a microsecond. */
+        }
+    }
+    return count;
+}
+
+/*
+ * Sleeps until an interrupt, whose handler reaps. The watchdog's tick ends a sleep too: it finds
+ * what an interrupt was lost for.
+ */
+static uint32_t look_asleep(struct worker *worker)
+{
+    uint64_t before = worker->raw.counters.completions;
+
+    storage_sleep();
+    if (worker->raw.counters.completions == before) {
+        reap_ring(worker);
+    }
+    return (uint32_t)(worker->raw.counters.completions - before);
+}
+
+typedef uint32_t look_function(struct worker *worker);
+
+static look_function *const looks[RAW_WAITS] = {reap_ring, look_paced, look_asleep};
+
+/* Empty looks between two readings of the clock: a sleep is long anyway. */
+static const uint32_t looks_per_clock[RAW_WAITS] = {WORKER_IDLE_POLLS, WORKER_IDLE_POLLS, 1};
+
+/* Waits until `wanted` completions have come. False: the device no longer answers. */
+static bool wait_for_completions(struct worker *worker, uint32_t wanted)
+{
+    struct raw *raw = &worker->raw;
+    enum raw_wait way = worker->run->point->raw_wait;
+    look_function *look = looks[way];
+    uint64_t before = raw->counters.completions;
     uint64_t since_ns = 0;
     uint32_t empty = 0;
-    uint32_t count = 0;
 
-    while (count < wanted) {
-        uint32_t consumed = reap_ring(worker, probe);
-
-        count += consumed;
-        if (consumed != 0) {
+    while (raw->counters.completions - before < wanted) {
+        if (look(worker) != 0) {
             continue;
         }
         worker->loop.idle_polls++;
-        if (++empty == WORKER_IDLE_POLLS) {
+        if (++empty == looks_per_clock[way]) {
             uint64_t now_ns = time_now_ns();
 
             empty = 0;
@@ -118,32 +155,57 @@ static bool wait_for_completions(struct worker *worker, struct probe *probe, uin
             }
         }
     }
-    worker->window.ios_left -= count;
-    probe->unclocked += count;
-    if (probe->unclocked >= COMPLETIONS_PER_CLOCK || worker->window.ios_left <= 0) {
-        probe->unclocked = 0;
+    worker->window.ios_left -= (int64_t)(raw->counters.completions - before);
+    if (raw->counters.completions - raw->clocked >= COMPLETIONS_PER_CLOCK ||
+        worker->window.ios_left <= 0) {
+        raw->clocked = raw->counters.completions;
         worker_reaped(worker, csr_time(), 0);
     }
     return true;
 }
 
+/* Takes the rings and gives their commands different ids. */
+static bool take_ring(struct worker *worker)
+{
+    struct nvme_ring *ring = &worker->raw.ring;
+    enum nvme_error error = storage_enter_raw(worker->queue, ring, take_interrupt, worker);
+
+    if (error != NVME_OK) {
+        worker_fail(worker, error, 0);
+        return false;
+    }
+    for (uint32_t i = 0; i < ring->depth_entries; i++) {
+        struct nvme_command *command = &ring->sq[i];
+
+        command->cdw0 = (command->cdw0 & 0xffff) | i << 16;
+    }
+    return true;
+}
+
+static uint32_t least_of(uint32_t left, uint32_t right)
+{
+    return left < right ? left : right;
+}
+
+/* Interrupts are off except in storage_sleep(): a look and a trap never meet. */
 void raw_run(struct worker *worker)
 {
-    struct probe probe = {0};
+    struct raw *raw = &worker->raw;
     bool alive;
 
+    storage_hart_start(worker->queue);
     workload_fill_ring(worker);
-    alive = take_ring(worker, &probe);
+    irq_disable();
+    alive = take_ring(worker);
     window_start(worker);
     while (alive && !worker->window.stop) {
-        post_free(worker, &probe);
-        alive = wait_for_completions(worker, &probe,
-                                     worker->loop.complete_min < probe.in_flight
-                                         ? worker->loop.complete_min
-                                         : probe.in_flight);
+        post_free(worker);
+        alive = wait_for_completions(worker, least_of(worker->loop.complete_min, raw->in_flight));
     }
-    if (alive && probe.in_flight != 0) {
-        wait_for_completions(worker, &probe, probe.in_flight);
+    if (alive && raw->in_flight != 0) {
+        wait_for_completions(worker, raw->in_flight);
     }
+    irq_enable();
     window_finish(worker);
+    storage_hart_stop(worker->queue);
 }

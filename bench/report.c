@@ -157,6 +157,21 @@ static void print_head(const struct run *run, const char *delivery, uint64_t run
            run->harts, runtime_ns);
 }
 
+/* How the harts waited, and the IOPS of each way before. */
+static void print_raw(const struct job_point *point)
+{
+    const char *comma = "";
+
+    printf(",\"raw_wait\":\"%s\",\"raw_waits\":{", raw_wait_word(point->raw_wait));
+    for (uint32_t i = 0; i < RAW_WAITS; i++) {
+        if (point->raw_iops[i] != 0) {
+            printf("%s\"%s\":%" PRIu64, comma, raw_wait_word((enum raw_wait)i), point->raw_iops[i]);
+            comma = ",";
+        }
+    }
+    printf("}");
+}
+
 void report_point(const struct run *run, const struct worker *workers, const char *delivery)
 {
     static struct merged merged;
@@ -185,6 +200,9 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     if (job_verifies(run->job)) {
         printf(",\"verify\":{\"blocks\":%" PRIu64 ",\"failed\":%" PRIu64 "}", merged.verified,
                merged.verify_failed);
+    }
+    if (run->point->completion == JOB_RAW) {
+        print_raw(run->point);
     }
     printf(",\"errors\":%" PRIu64 "}\n", merged.errors);
 }

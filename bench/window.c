@@ -34,7 +34,7 @@ static void take_edge(const struct worker *worker, struct window_edge *edge)
     uint64_t saved = irq_save();
 
     if (worker->run->point->completion == JOB_RAW) {
-        edge->counters = worker->raw_counters;
+        edge->counters = worker->raw.counters;
     } else {
         nvme_queue_count(worker->queue->engine, &edge->counters);
     }
@@ -51,7 +51,9 @@ static void announce_window(struct worker *worker)
     struct run *run = worker->run;
     uint64_t begin_ticks;
 
-    printf("#begin %" PRIu32 " %" PRIu32 "\n", run->point_number, run->repetition);
+    if (!run->quiet) {
+        printf("#begin %" PRIu32 " %" PRIu32 "\n", run->point_number, run->repetition);
+    }
     begin_ticks = csr_time() + worker_ticks_from_ns(MARGIN_NS);
     __atomic_store_n(&run->begin_ticks, begin_ticks, __ATOMIC_RELEASE);
     worker->window.event_ticks = begin_ticks;
@@ -99,7 +101,7 @@ static void end_window(struct worker *worker, uint64_t now_ticks, uint32_t count
     worker->window.phase = WINDOW_OVER;
     worker->window.latency = worker->window.ramp;
     worker->window.stop = true;
-    if (worker->index == 0) {
+    if (worker->index == 0 && !worker->run->quiet) {
         printf("#end %" PRIu32 " %" PRIu32 "\n", worker->run->point_number,
                worker->run->repetition);
     }

@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "loopback.h"
 #include "open_loop.h"
+#include "raw.h"
 #include "storage.h"
 #include "verify.h"
 #include "window.h"
@@ -30,6 +31,7 @@ struct run {
     uint32_t repetition;
     uint64_t ramp_ticks;
     uint64_t runtime_ticks;
+    bool quiet;           /* it prints nothing */
     uint64_t begin_ticks; /* of the window; UINT64_MAX until hart 0 stores it (release) */
     uint32_t ready;       /* harts that have reached the barrier */
     uint32_t harts;
@@ -48,8 +50,8 @@ struct worker {
     struct open_loop open_loop; /* with rate_iops */
     struct window window;
     struct verify verify;
-    struct loopback loopback;          /* of completion=loopback */
-    struct nvme_counters raw_counters; /* of completion=raw, which does its own counting */
+    struct loopback loopback; /* of completion=loopback */
+    struct raw raw;           /* of completion=raw */
 };
 
 /* Ticks of the machine's clock; whole microseconds only. */

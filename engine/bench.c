@@ -5,11 +5,15 @@
 #include "nvme_bench.h"
 #include "nvme_internal.h"
 
-/* True for an idle poll queue, whose rings nothing else reads. */
 static bool is_idle(const struct nvme_queue *queue)
 {
-    return queue->state == NVME_QUEUE_OPEN && !queue->interrupts &&
-           nvme_queue_outstanding(queue) == 0;
+    return queue->state == NVME_QUEUE_OPEN && nvme_queue_outstanding(queue) == 0;
+}
+
+/* True if the queue interrupts its owner's hart only, whenever an entry comes. */
+static bool interrupts_owner(const struct nvme_queue *queue)
+{
+    return nvme_queue_mode_load(queue) == NVME_MODE_INTERRUPT && !nvme_queue_shares(queue);
 }
 
 static void describe_ring(const struct nvme_queue *queue, struct nvme_ring *ring)
@@ -29,7 +33,7 @@ static void describe_ring(const struct nvme_queue *queue, struct nvme_ring *ring
 
 enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue, struct nvme_ring *ring)
 {
-    if (!is_idle(queue)) {
+    if (!is_idle(queue) || (queue->interrupts && !interrupts_owner(queue))) {
         return NVME_ERR_STATE;
     }
     nvme_queue_enter_state(queue, NVME_QUEUE_RAW);
@@ -40,7 +44,8 @@ enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue, struct nvme_ring 
 enum nvme_error nvme_queue_enter_loopback(struct nvme_queue *queue, volatile uint32_t doorbells[2],
                                           struct nvme_ring *ring)
 {
-    if (!is_idle(queue)) {
+    /* Nothing else reads the rings of an idle poll queue. */
+    if (!is_idle(queue) || queue->interrupts) {
         return NVME_ERR_STATE;
     }
     doorbells[0] = queue->sq_tail_rung;

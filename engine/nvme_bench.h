@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * For measuring only: the rings of a poll queue without the engine, or the engine without a device.
+ * For measuring only: the rings of a queue without the engine, or the engine without a device.
  * The bench uses it; a kernel does not need it. Rules R1 to R15 are those of nvme.h.
  */
 #ifndef NVME_BENCH_H
@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* The rings of an idle poll queue. The user begins at sq_tail, cq_head and phase. */
+/* The rings of an idle queue. The user begins at sq_tail, cq_head and phase. */
 struct nvme_ring {
     struct nvme_command *sq;
     volatile struct nvme_completion *cq;
@@ -28,10 +28,13 @@ struct nvme_ring {
 /*
  * Raw ring: gives the rings to the caller, to measure the device without the engine. Then the queue
  * can only be closed. The close does not look at the completion ring, so the caller must have
- * consumed every completion of its commands.
+ * consumed every completion of its commands. An interrupt queue goes on to interrupt, but the
+ * engine looks at it no more: its line, which has no other queue, or its vector needs another
+ * handler.
  * Parameters: ring: written on NVME_OK.
- * Context: the owner (R1), not in done().
- * Errors: NVME_ERR_STATE: requests are outstanding, or it is no open poll queue.
+ * Context: the owner (R1), not in done(). Interrupts are off if the queue has any (R3).
+ * Errors: NVME_ERR_STATE: requests are outstanding, the queue is not open or in hybrid mode, or
+ *   harts share its line.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue,
                                                       struct nvme_ring *ring);
@@ -45,7 +48,7 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue,
  * Parameters: doorbells: submission tail and completion head; the caller's, valid until the queue
  *   is closed. ring: written on NVME_OK.
  * Context: the owner (R1), not in done(). The caller also answers there.
- * Errors: as nvme_queue_enter_raw.
+ * Errors: NVME_ERR_STATE: requests are outstanding, or it is no open poll queue.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_queue_enter_loopback(struct nvme_queue *queue,
                                                            volatile uint32_t doorbells[2],

@@ -340,6 +340,17 @@ static void take_interrupts(void)
     irq_disable();
 }
 
+static inline void sleep_once(void)
+{
+    timer_wait();
+    take_interrupts();
+}
+
+void storage_sleep(void)
+{
+    sleep_once();
+}
+
 /*
  * tests/spin/wait.pml is the model. A poll of an owner that is awake accesses no CSR: one access
  * costs as much as the rest of the poll (QEMU 7.2).
@@ -352,8 +363,7 @@ void storage_wait(struct storage_queue *queue)
         /* Interrupts stay off: in a storm the watchdog's tick reaps the queue too. */
         poll_queue(queue);
     } else if (nvme_queue_arm(queue->engine)) {
-        timer_wait();
-        take_interrupts();
+        sleep_once();
         return;
     } else if (mode == NVME_MODE_HYBRID || queue->controller->shared) {
         nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);

@@ -157,6 +157,22 @@ void storage_line_start(struct storage *storage);
 void storage_wait(struct storage_queue *queue);
 
 /*
+ * nvme_queue_enter_raw(). The interrupts of a queue that has any call handler(arg) in the trap, not
+ * the engine, until the storage is closed.
+ * Context: the owner hart, interrupts off.
+ */
+struct nvme_ring;
+enum nvme_error storage_enter_raw(struct storage_queue *queue, struct nvme_ring *ring,
+                                  void (*handler)(void *arg), void *arg);
+
+/*
+ * Sleeps until an interrupt, which is pending or comes, and takes it. A queue that the engine does
+ * not look at is waited for so.
+ * Context: an owner hart, interrupts off; they are off on return.
+ */
+void storage_sleep(void);
+
+/*
  * Attaches the handler of another kind of device to an open line. The hart that takes the line
  * calls handler(arg) in the trap, after each claim. NULL detaches it; a call that is under way on
  * that hart goes on. Detach a handler before you attach another. False: no such line.

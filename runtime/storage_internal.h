@@ -83,6 +83,10 @@ void storage_mask_vectors(const struct storage *storage);
  */
 bool storage_connect_vector(struct storage_queue *queue, uint16_t vector);
 
+/* Aims a masked vector at a handler on the queue's hart. False: no identity is free. */
+bool storage_aim_vector(struct storage_queue *queue, uint16_t vector, void (*handler)(void *arg),
+                        void *arg);
+
 /* Context: the queue's hart, or any before the vector was unmasked. */
 void storage_disconnect_vector(struct storage_queue *queue);
 

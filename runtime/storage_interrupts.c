@@ -330,6 +330,17 @@ static void vector_handler(void *arg)
     nvme_vector_handle(queue->engine);
 }
 
+bool storage_aim_vector(struct storage_queue *queue, uint16_t vector, void (*handler)(void *arg),
+                        void *arg)
+{
+    if (!imsic_attach(queue->hart, handler, arg, &queue->message)) {
+        return false;
+    }
+    msix_set_message(&queue->controller->msix, vector, queue->message.address, queue->message.data);
+    queue->vector = vector;
+    return true;
+}
+
 bool storage_connect_vector(struct storage_queue *queue, uint16_t vector)
 {
     const struct msix *msix = &queue->controller->msix;
@@ -340,14 +351,12 @@ bool storage_connect_vector(struct storage_queue *queue, uint16_t vector)
                vector, msix->vector_count, vector + 1);
         return false;
     }
-    if (!imsic_attach(queue->hart, vector_handler, queue, &queue->message)) {
+    if (!storage_aim_vector(queue, vector, vector_handler, queue)) {
         printf("error: interrupt mode: hart %" PRIu32 " has no interrupt file or no free "
                "identity; hint: completion=poll\n",
                queue->hart);
         return false;
     }
-    msix_set_message(msix, vector, queue->message.address, queue->message.data);
-    queue->vector = vector;
     return true;
 }
 

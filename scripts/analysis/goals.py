@@ -38,6 +38,10 @@ class Goal:
         """One of VERDICTS."""
         return self.ratio.meets(self.least)
 
+    def has_bound(self) -> bool:
+        """A reference that is not faster bounds nothing, so it is no goal."""
+        return not (self.kind.endswith(MODE_NAMES["raw"]) and self.ratio.median >= 1)
+
     def __str__(self) -> str:
         """In words."""
         return (f"{self.verdict()}: {self.kind} {self.ratio}, goal {self.least:.2f}, at queue "
@@ -46,7 +50,7 @@ class Goal:
 
 def all_goals(result: dict) -> list[Goal]:
     """Every goal at every point that the result has data for."""
-    return [*_closed(result), *_open(result)]
+    return [*filter(Goal.has_bound, _closed(result)), *_open(result)]
 
 
 def lines(result: dict) -> list[str]:
@@ -63,7 +67,17 @@ def lines(result: dict) -> list[str]:
             told += _misses(found)
         else:
             told.append(str(found[0]))
-    return told
+    return told + _no_bounds(result)
+
+
+def _no_bounds(result: dict) -> list[str]:
+    """Where the raw ring is no bound: what it is held against is no slower."""
+    wheres: dict[str, list[int]] = {}
+    for goal in _closed(result):
+        if not goal.has_bound():
+            wheres.setdefault(goal.where, []).append(goal.depth)
+    return [f"not judged: polling over raw ring, raw ring is not faster at queue depth "
+            f"{', '.join(map(str, depths))}, {where}" for where, depths in wheres.items()]
 
 
 def _misses(found: list[Goal]) -> Iterator[str]:

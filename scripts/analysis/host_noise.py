@@ -67,8 +67,8 @@ def warnings(result: dict) -> list[str]:
     if max(waits.values(), default=0.0) >= WAIT_MAX:
         found.append(
             f"THE HOST WAS BUSY: QEMU's threads waited for a core ({_wait_text(waits)}). A polling "
-            "hart then takes time from the device it waits for: interrupts gain, and can pass the "
-            "raw ring, which is polled. Repeat it on an idle host.")
+            "hart then takes time from the device it waits for: interrupts gain. Repeat "
+            "it on an idle host.")
     if steal is not None and steal > STEAL_MAX:
         found.append(f"THE HOST WAS BUSY: its hypervisor took {100 * steal:.0f} % of its time.")
     off = [f"{factor:.2f} of their median in boot {boot}" for boot, factor in boots.items()

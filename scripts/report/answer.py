@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -94,9 +95,13 @@ def _raw_ring(modes: Modes) -> Section:
     rows = [[str(d), *(marked(each.get(d)) for each in shares.values())] for d in depths]
     medians = {name: [ratio.median for ratio in found.values()] for name, found in shares.items()}
     reached = [f"{name} {min(found):.2f} to {max(found):.2f}" for name, found in medians.items()]
+    waits = Counter(each["raw_wait"] for job in modes.get("raw", {}).values()
+                    for each in job["hartq"]["repetitions"] if "raw_wait" in each)
+    ways = ", ".join(f"{wait} in {count}" for wait, count in waits.most_common())
     return Section(
         "How far from the raw ring are we?",
-        [f"share of the raw ring over all queue depths: {', '.join(reached)}"] * bool(rows),
+        [f"share of the raw ring over all queue depths: {', '.join(reached)}"] * bool(rows)
+        + [f"its fastest way to wait, of {waits.total()} windows: {ways}"] * bool(ways),
         [Table(("queue depth", *(f"{name} / raw" for name in shares)), rows)] * bool(rows))
 
 

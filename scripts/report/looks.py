@@ -32,7 +32,7 @@ LOOKS = {
     ("hybrid", "per-hart"): Look("#009E73", "^", DASHES, "hybrid, per-hart", 0.99),
     ("hybrid", "shared"): Look("#7A6A00", "X", DASH_DOT, "hybrid, shared", 1.01),
     ("hybrid", "msix"): Look("#56B4E9", "P", DOTS, "hybrid, msix", 0.985),
-    ("raw", ""): Look("#333333", "", (0, (4, 3)), "raw ring (polled)"),
+    ("raw", ""): Look("#333333", "", (0, (4, 3)), "raw ring"),
     ("loopback", ""): Look("#777777", "", (0, (1, 1.3)), "loopback (engine against memory)"),
 }
 ON_TOP = ("irq", "hybrid", "poll")  # the last lies on top

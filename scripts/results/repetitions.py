@@ -43,5 +43,6 @@ def rows(windows: Iterable[Window]) -> list[dict[str, object]]:
             "idle_fraction": round(min(1.0, idle_of(each)), 6),
             **host_us(each),
             **latencies(each),
+            **({"raw_wait": each.record["raw_wait"]} if "raw_wait" in each.record else {}),
         }
         for each in sorted(windows, key=lambda window: window.repetition)]

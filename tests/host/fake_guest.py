@@ -88,7 +88,7 @@ def window(
             "spurious": 3 * irq, "late": 0, "missed": 0, "stale": 0, "malformed": 0,
         },
         "idle_polls": idle_polls, "idle_ns": [int(idle)] * harts,
-        **({} if mode == "raw" else {"stalls_over_10ms": 0}), "errors": 0,
+        **({"raw_wait": "sleep"} if mode == "raw" else {"stalls_over_10ms": 0}), "errors": 0,
         **({} if mode == "raw" or "rate_iops" in job else {"in_flight_least": depth}),
     }
 

@@ -65,6 +65,7 @@ class Answer(unittest.TestCase):
         self.assertIn("hybrid / polling: no significant difference", text)
         share = r"the raw ring over all queue depths: polling 0\.\d\d to 0\.9\d, interrupts"
         self.assertRegex(text, share)
+        self.assertIn("its fastest way to wait, of 24 windows: sleep in 24", text)
 
     def test_where_polling_stops_paying(self) -> None:
         for ratios, said in (
@@ -222,6 +223,20 @@ class Answer(unittest.TestCase):
             "not met: hybrid over interrupts 0.90 (0.80-0.90) at queue depth 2, batch 1, "
             "1 hart, per-hart",
         ])
+    def test_a_raw_ring_that_is_not_faster_bounds_nothing(self) -> None:
+        result = fake_result("1,32,64")
+        for job in result["jobs"]:
+            if job["hartq"]["ratio_to_raw"]:
+                median = {"1": 0.97, "32": 1.0, "64": 1.26}[job["job options"]["iodepth"]]
+                job["hartq"]["ratio_to_raw"] = {
+                    "median": median, "interval": [0.9, 1.3], "confidence": 0.97, "repetitions": 6,
+                }
+        held = [aim.depth for aim in goals.all_goals(result) if "over raw" in aim.kind]
+        self.assertEqual(held, [1])
+        self.assertIn("not judged: polling over raw ring, raw ring is not faster at queue depth "
+                      "32, 64, batch 1, 1 hart, per-hart", goals.lines(result))
+
+    def test_too_few_repetitions_judge_nothing(self) -> None:
         few = goals.lines(fake_result("1", repetitions=5))
         self.assertTrue(few[0].startswith("undecided, too few repetitions:"), few)
 

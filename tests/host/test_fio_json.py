@@ -135,6 +135,8 @@ class Ours(unittest.TestCase):
             mine = self.job(mode, windows)
             self.assertEqual(mine["stalls_over_10ms"], stalls, mode)
             self.assertEqual(mine["timeline"] is None, mode == "raw", mode)
+            waits = [each.get("raw_wait") for each in mine["repetitions"]]
+            self.assertEqual(waits, ["sleep" if mode == "raw" else None] * 6, mode)
 
     def test_polls(self) -> None:
         for mode, least in (("poll", 2.6), ("raw", 2.6), ("irq", 0), ("hybrid", None)):

@@ -116,7 +116,7 @@ class Plot(unittest.TestCase):
         thin = [line.look.label for line in lines if line.note]
         self.assertEqual(thin, ["interrupts, per-hart", "polling"], "of one delivery")
         self.assertEqual(labels, [
-            "raw ring (polled)", "interrupts, per-hart", "interrupts, msix",
+            "raw ring", "interrupts, per-hart", "interrupts, msix",
             "hybrid, per-hart", "hybrid, msix", "polling",
         ])
         name, (lines, _) = chart_data.scaling(chart_data.Source(result))

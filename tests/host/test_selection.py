@@ -30,7 +30,7 @@ class Selection(unittest.TestCase):
         panels = chart_data.peers(Source({}, peers={**about, "series": series}))[1]
         found = {name: [dot.name for dot in dots] for name, dots in panels.items()}
         self.assertEqual(found, {
-            "QD 1": ["hartq interrupts, msix", "raw ring (polled)"],
+            "QD 1": ["hartq interrupts, msix", "raw ring"],
             "QD 32": ["Linux x", "hartq interrupts, msix"],
             "QD 32, batch 16": ["Linux x"],
             "QD 128, batch 32": ["Linux x", "Linux x"],

@@ -178,15 +178,38 @@ def run_refused() -> None:
     check(any("rate_iops=100" in line and "hint" in line for line in console), "no hint", console)
 
 
-def run_raw() -> None:
+def judge_raw(record: dict) -> None:
+    """The fastest way to wait is measured, and does what its name says."""
+    shown, ways, wait = describe(record), record["raw_waits"], record["raw_wait"]
+    wanted = ["paced", "spin"] if record["delivery"] == "shared" else ["paced", "sleep", "spin"]
+    check(sorted(ways) == wanted, "not all ways", shown)
+    check(ways[wait] == max(ways.values()), "not the fastest way", shown)
+    counters = record["counters"]
+    check((counters["interrupts"] > 0) == (wait == "sleep"), "interrupts", shown)
+    check(any(record["idle_ns"]) == (wait == "sleep"), "idle", shown)
+    check(record["errors"] == 0 and total(record) > 0, "errors", shown)
+
+
+def run_raw(harts: int = 1, **fields: object) -> None:
     """Raw looks at the clock too rarely: it tells no timeline and no stalls, the rest do."""
-    records, _ = bench("iodepth=4 completion=raw,poll runtime=50ms ramp_time=5ms", harts=1)
+    records, _ = bench(
+        f"iodepth=1,32 iodepth_batch_submit=1,0 completion=raw,poll numjobs={harts} "
+        "runtime=50ms ramp_time=5ms repetitions=2",
+        harts=harts,
+        **fields,
+    )
+    check(len(records) == 12, f"{len(records)} records")
     for record in records:
         shown, raw = describe(record), record["job options"]["completion"] == "raw"
+        if raw:
+            judge_raw(record)
         check(("timeline" not in record) == raw, "timeline", shown)
         check(("stalls_over_10ms" not in record) == raw, "stalls", shown)
         looks = record["counters"]["reaps"] + record["idle_polls"]
-        check(record["counters"]["reap_calls"] == looks > 0, "looks", shown)
+        calls = record["counters"]["reap_calls"]
+        # In the trap a last look finds nothing.
+        asleep = record.get("raw_wait") == "sleep"
+        check(0 < looks < calls if asleep else 0 < looks == calls, "looks", shown)
         if not raw:
             check(sum(record["timeline"]["ios"]) == total(record), "not the sum", shown)
 
@@ -321,6 +344,8 @@ def cases() -> list[Case]:
         Case("closed loop, more parts than the controller takes", run_too_many_parts),
         Case("open loop, raw refused", run_refused),
         Case("raw", run_raw),
+        Case("raw, two harts, imsic", lambda: run_raw(2, irqchip="imsic")),
+        Case("raw, a shared line has no sleep", lambda: run_raw(2, controllers=1)),
         Case("loopback", run_loopback),
         Case("verify, every mode", run_verify),
         Case("verify, the null backing", run_verify_forgetful),

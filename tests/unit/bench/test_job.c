@@ -158,12 +158,23 @@ static void modes_are_innermost(void **state)
 
 static void queues_have_the_mode_of_a_completion(void **state)
 {
+    static const struct {
+        struct job_point point;
+        enum nvme_mode mode;
+    } cases[] = {
+        {{.completion = JOB_IRQ}, NVME_MODE_INTERRUPT},
+        {{.completion = JOB_HYBRID}, NVME_MODE_HYBRID},
+        {{.completion = JOB_POLL, .raw_wait = RAW_SLEEP}, NVME_MODE_POLL},
+        {{.completion = JOB_RAW, .raw_wait = RAW_SPIN}, NVME_MODE_POLL},
+        {{.completion = JOB_RAW, .raw_wait = RAW_PACED}, NVME_MODE_POLL},
+        {{.completion = JOB_RAW, .raw_wait = RAW_SLEEP}, NVME_MODE_INTERRUPT},
+        {{.completion = JOB_LOOPBACK}, NVME_MODE_POLL},
+    };
+
     (void)state;
-    assert_int_equal(job_queue_mode(JOB_IRQ), NVME_MODE_INTERRUPT);
-    assert_int_equal(job_queue_mode(JOB_HYBRID), NVME_MODE_HYBRID);
-    assert_int_equal(job_queue_mode(JOB_POLL), NVME_MODE_POLL);
-    assert_int_equal(job_queue_mode(JOB_RAW), NVME_MODE_POLL);
-    assert_int_equal(job_queue_mode(JOB_LOOPBACK), NVME_MODE_POLL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(job_queue_mode(&cases[i].point), cases[i].mode);
+    }
 }
 
 static void help_knows_the_open_loop(void **state)

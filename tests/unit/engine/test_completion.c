@@ -225,29 +225,48 @@ static void queue_with_requests_gives_no_raw_ring(void **state)
     fixture_finish(&fixture);
 }
 
-static void interrupt_queue_gives_no_raw_ring(void **state)
+static void hybrid_queue_gives_no_raw_ring(void **state)
 {
     struct fixture fixture;
     struct nvme_ring ring = {0};
 
     (void)state;
     fixture_init(&fixture);
-    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    fixture_start(&fixture, 1, NVME_MODE_HYBRID);
     assert_int_equal(nvme_queue_enter_raw(fixture.queues[0], &ring), NVME_ERR_STATE);
+    fixture_finish(&fixture);
+}
+
+static void raw_interrupt_queue_is_open_and_left_alone(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    struct nvme_ring ring = {0};
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    fixture_submit(&fixture, 0, &outcome);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    assert_int_equal(nvme_queue_enter_raw(fixture.queues[0], &ring), NVME_OK);
+    assert_int_equal(nvme_queue_closed(fixture.queues[0]), 0);
+    assert_int_equal(ring.cq_head, 1);
+    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
     fixture_finish(&fixture);
 }
 
 int main(void)
 {
-    struct CMUnitTest tests[6 + COUNT_OF(hostile_cases) + COUNT_OF(bent_cases)] = {
+    struct CMUnitTest tests[7 + COUNT_OF(hostile_cases) + COUNT_OF(bent_cases)] = {
         cmocka_unit_test(duplicate_entry_ends_its_request_once),
         cmocka_unit_test(late_entry_does_not_end_the_slots_next_request),
         cmocka_unit_test(out_of_order_completions_find_their_requests),
         cmocka_unit_test(raw_queue_tells_where_to_begin_and_can_only_be_closed),
         cmocka_unit_test(queue_with_requests_gives_no_raw_ring),
-        cmocka_unit_test(interrupt_queue_gives_no_raw_ring),
+        cmocka_unit_test(hybrid_queue_gives_no_raw_ring),
+        cmocka_unit_test(raw_interrupt_queue_is_open_and_left_alone),
     };
-    size_t count = 6;
+    size_t count = 7;
 
     ADD_CASES(tests, &count, hostile_entry_is_counted_and_ends_nobody, hostile_cases);
     ADD_CASES(tests, &count, bent_entry_ends_its_request, bent_cases);
