@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Registers and entries, and what they cost: see bus.h.
+/*
+ * Registers and entries, and what they cost: see bus.h.
+ */
 #include "bus.h"
 
 #include "cost.h"
@@ -9,13 +11,15 @@
 #include "profile.h"
 #include "world.h"
 
-// Looks at the same entry are joined after so many: nothing can have come before the next event.
-// What the hart is charged is a whole number of looks. A thread that polls with interrupts on reads
-// no clock in between. With interrupts off it is hybrid mode's, which ends its spin by the clock: a
-// step of this length is small beside the shortest spin.
+/*
+ * Looks at the same entry are joined after so many: nothing can have come before the next event.
+ * What the hart is charged is a whole number of looks. A thread that polls with interrupts on reads
+ * no clock in between. With interrupts off it is hybrid mode's, which ends its spin by the clock: a
+ * step of this length is small beside the shortest spin.
+ */
 enum { LOOKS_APART_ON = 8, LOOKS_APART_OFF = 4, SPIN_STEP_NS = 125 };
 
-// The device of a register; *offset is the register's. NULL: plain memory.
+/* The device of a register; *offset is the register's. NULL: plain memory. */
 static struct model *find_device(const volatile void *address, uint32_t *offset)
 {
     for (uint32_t i = 0; i < WORLD_MODELS_MAX && world.models[i] != NULL; i++) {
@@ -61,7 +65,7 @@ uint32_t bus_read(const volatile void *address)
     return model == NULL ? *(const volatile uint32_t *)address : model_register_read(model, offset);
 }
 
-// Doorbells alternate, submission and completion. What the commands or the entries of one share.
+/* Doorbells alternate, submission and completion. What the commands or the entries of one share. */
 static void charge_doorbell(struct hart *self, uint32_t offset)
 {
     bool is_head = (offset & sizeof(uint32_t)) != 0;
@@ -81,7 +85,7 @@ void bus_write(volatile void *address, uint32_t value)
     struct model *model = find_device(address, &offset);
 
     if (model == NULL) {
-        // Two dwords side by side: the submission's comes first.
+        /* Two dwords side by side: the submission's comes first. */
         charge_doorbell(hart_self(), (uint32_t)(uintptr_t)address);
         *(volatile uint32_t *)address = value;
         return;
@@ -104,7 +108,7 @@ void bus_read_ordered(void)
     world_after_mmio_read();
 }
 
-// The time up to which looks may be joined.
+/* The time up to which looks may be joined. */
 static uint64_t join_until(const struct hart *self)
 {
     uint64_t until_steps = hart_horizon();
@@ -119,7 +123,7 @@ static uint64_t join_until(const struct hart *self)
     return until_steps < step_steps ? until_steps : step_steps;
 }
 
-// Counts a look that costs so much, with those that are joined to it.
+/* Counts a look that costs so much, with those that are joined to it. */
 static void count_look(struct hart *self, const volatile void *address, uint64_t value,
                        uint32_t cost)
 {

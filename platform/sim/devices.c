@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// PCI, MSI-X and the IOMMU of a machine whose functions are the models: nothing is found, all of it
-// is known. See devices.h and the headers of platform/virt/.
+/*
+ * PCI, MSI-X and the IOMMU of a machine whose functions are the models: nothing is found, all of it
+ * is known. See devices.h and the headers of platform/virt/.
+ */
 #include "devices.h"
 
 #include "bus.h"
@@ -55,7 +57,7 @@ const struct machine *machine_get(void)
     return &the_machine;
 }
 
-// ---- PCI ---------------------------------------------------------------------------------------
+/* ---- PCI ---------------------------------------------------------------------------------- */
 
 static struct model *model_of(const struct pci_function *function)
 {
@@ -124,7 +126,7 @@ const char *iommu_hint(const struct machine *machine, const struct pci_function 
     return "";
 }
 
-// ---- MSI-X: the table is the device's place ----------------------------------------------------
+/* ---- MSI-X: the table is the device's place ----------------------------------------------- */
 
 static struct device *device_of(const struct msix *msix)
 {

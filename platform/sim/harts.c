@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Harts as coroutines, their order in virtual time, and the interrupts of the one that runs.
-// The earliest of the harts that are awake runs; events that are due before its time happen on its
-// stack. Between two points at which harts give way a hart's instructions cost time but nobody can
-// see where it is.
+/*
+ * Harts as coroutines, their order in virtual time, and the interrupts of the one that runs.
+ * The earliest of the harts that are awake runs; events that are due before its time happen on its
+ * stack. Between two points at which harts give way a hart's instructions cost time but nobody can
+ * see where it is.
+ */
 #include "harts.h"
 
 #include <stdio.h>
@@ -19,7 +21,7 @@ enum { STACK_BYTES = 256 * 1024 };
 
 struct harts the_harts;
 
-// The current call of harts_run.
+/* The current call of harts_run. */
 static struct {
     void (*function)(void *arg, unsigned index);
     void *arg;
@@ -46,7 +48,7 @@ void harts_init(unsigned count)
     }
 }
 
-// ---- who runs ----------------------------------------------------------------------------------
+/* ---- who runs ----------------------------------------------------------------------------- */
 
 static uint64_t event_steps(void)
 {
@@ -60,7 +62,9 @@ uint64_t hart_horizon(void)
     return steps < the_harts.others_steps ? steps : the_harts.others_steps;
 }
 
-// The earliest hart that is awake; NULL: all sleep. *next_steps is the time of the next after it.
+/*
+ * The earliest hart that is awake; NULL: all sleep. *next_steps is the time of the next after it.
+ */
 static struct hart *find_first(uint64_t *next_steps)
 {
     struct hart *first = NULL;
@@ -92,8 +96,8 @@ static void go_on_with(struct hart *hart)
     }
 }
 
-// Until the calling hart is awake and the earliest, and nothing is due before its time.
-static void give_way(void)
+/* Until the calling hart is awake and the earliest, and nothing is due before its time. */
+void hart_give_way(void)
 {
     struct hart *self = the_harts.self;
 
@@ -117,49 +121,13 @@ static void give_way(void)
     }
 }
 
-// ---- interrupts --------------------------------------------------------------------------------
-
-static void take_ipi(struct hart *self)
-{
-    hart_charge(COST_IPI);
-    if (self->ipi_handler != NULL) {
-        self->ipi_handler(self->ipi_arg);
-    }
-}
-
-// External interrupts come first, then IPIs, then the timer: as trap_entry.S and the handlers do.
-static void take_traps(struct hart *self)
-{
-    while (self->interrupts_on && (self->pending & self->enabled) != 0) {
-        uint64_t pending = self->pending & self->enabled;
-
-        self->interrupts_on = false;
-        self->in_trap = true;
-        hart_charge(COST_TRAP);
-        hart_delay(the_profile.trap_ns);
-        if ((pending & CSR_SIE_EXTERNAL) != 0) {
-            external_interrupt();
-        } else if ((pending & CSR_SIE_SOFTWARE) != 0) {
-            self->pending &= ~CSR_SIE_SOFTWARE;
-            take_ipi(self);
-        } else {
-            timer_interrupt();
-        }
-        self->in_trap = false;
-        self->interrupts_on = true;
-        give_way();
-    }
-}
-
 void hart_sync(void)
 {
     struct hart *self = the_harts.self;
 
     if (self->now_steps >= hart_horizon()) {
-        give_way();
-        if (self->interrupts_on && (self->pending & self->enabled) != 0) {
-            take_traps(self);
-        }
+        hart_give_way();
+        hart_take_traps();
     }
 }
 
@@ -182,71 +150,6 @@ void hart_raise(struct hart *hart, uint64_t pending)
 void hart_lower(struct hart *hart, uint64_t pending)
 {
     hart->pending &= ~pending;
-}
-
-static void charge_csr(void)
-{
-    hart_charge(COST_PROTECT);
-    hart_delay(the_profile.csr_ns);
-}
-
-uint64_t irq_save(void)
-{
-    uint64_t saved = the_harts.self->interrupts_on;
-
-    charge_csr();
-    the_harts.self->interrupts_on = false;
-    return saved;
-}
-
-void irq_restore(uint64_t saved)
-{
-    if (saved != 0) {
-        irq_enable();
-    }
-}
-
-void irq_enable(void)
-{
-    struct hart *self = the_harts.self;
-
-    charge_csr();
-    self->interrupts_on = true;
-    hart_sync();
-    take_traps(self);
-}
-
-void irq_disable(void)
-{
-    charge_csr();
-    the_harts.self->interrupts_on = false;
-}
-
-bool irq_enabled(void)
-{
-    return the_harts.self->interrupts_on;
-}
-
-// ---- what programs ask -------------------------------------------------------------------------
-
-uint64_t csr_read_sip(void)
-{
-    hart_charge(COST_CLOCK);
-    hart_sync();
-    return the_harts.self->pending;
-}
-
-uint64_t csr_read_instret(void)
-{
-    return the_harts.self->instructions;
-}
-
-uint64_t csr_time(void)
-{
-    hart_charge(COST_CLOCK);
-    hart_delay(the_profile.clock_ns);
-    the_harts.self->looks = 0; // a loop that reads the clock may end by it
-    return the_harts.self->now_steps >> HART_STEPS_SHIFT;
 }
 
 unsigned hart_count(void)
@@ -278,15 +181,15 @@ void hart_wait(void)
     hart_sync();
     if ((self->pending & self->enabled) == 0) {
         self->asleep = true;
-        give_way();
+        hart_give_way();
         hart_delay(the_profile.wake_ns);
     }
     self->idle_ticks += csr_time() - before;
 }
 
-// ---- work for all harts ------------------------------------------------------------------------
+/* ---- work for all harts ------------------------------------------------------------------- */
 
-// A secondary's life, as in platform/riscv64/harts.c. A call it is no part of is only noted.
+/* A secondary's life, as in platform/riscv64/harts.c. A call it is no part of is only noted. */
 static void hart_main(void)
 {
     struct hart *self = the_harts.self;

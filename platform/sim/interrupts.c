@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// From a controller's interrupt to a hart's handler: lines through a PLIC, messages through IMSICs.
-// Both reach the hart interrupt_ns after the device has raised them. See wired.h and imsic.h.
+/*
+ * From a controller's interrupt to a hart's handler: lines through a PLIC, messages through IMSICs.
+ * Both reach the hart interrupt_ns after the device has raised them. See wired.h and imsic.h.
+ */
 #include <stddef.h>
 
 #include "bus.h"
@@ -14,7 +16,7 @@
 
 enum { FIRST_SOURCE = 1, IDENTITIES = 64 };
 
-// What the identities of a hart call, and which have arrived.
+/* What the identities of a hart call, and which have arrived. */
 static struct {
     uint64_t arrived;
     struct {
@@ -28,7 +30,7 @@ static struct device *device_at(struct machine_interrupt irq)
     return &devices[irq.source - FIRST_SOURCE];
 }
 
-// ---- lines -------------------------------------------------------------------------------------
+/* ---- lines -------------------------------------------------------------------------------- */
 
 static void line_due(void *arg, uint64_t value)
 {
@@ -47,7 +49,7 @@ void device_raised(struct model_line *line)
     event_add(world.now_ns + the_profile.interrupt_ns, line_due, device, 0);
 }
 
-// The hart's first line that is pending; NULL: none, and the claim finds nothing.
+/* The hart's first line that is pending; NULL: none, and the claim finds nothing. */
 static struct device *claim_line(const struct hart *self)
 {
     for (uint32_t i = 0; i < device_count; i++) {
@@ -116,7 +118,7 @@ void wired_detach(struct machine_interrupt irq)
     device_at(irq)->handler = NULL;
 }
 
-// ---- messages ----------------------------------------------------------------------------------
+/* ---- messages ----------------------------------------------------------------------------- */
 
 static void message_due(void *arg, uint64_t identity)
 {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The engine's port to the simulated machine: what an instruction of the target would do, and what
-// it is charged. Included by engine/nvme_hal.h behind its prototypes, and by nothing else.
+/*
+ * The engine's port to the simulated machine: what an instruction of the target would do, and what
+ * it is charged. Included by engine/nvme_hal.h behind its prototypes, and by nothing else.
+ */
 #ifndef HARTQ_NVME_PORT_H
 #define HARTQ_NVME_PORT_H
 
@@ -13,7 +15,7 @@
 #include "timer.h"
 #include "trap.h"
 
-// Offset of the dword with the phase, and of the 64-bit load that holds it.
+/* Offset of the dword with the phase, and of the 64-bit load that holds it. */
 enum { PORT_ENTRY_BYTES = 16, PORT_PHASE_LOAD = 8, PORT_COMMAND_BYTES = 64 };
 
 static inline uint32_t hal_mmio_read32(const volatile void *address)
@@ -26,7 +28,7 @@ static inline void hal_mmio_write32(volatile void *address, uint32_t value)
     bus_write(address, value);
 }
 
-// The hosts' order is strong enough, and harts never run at the same time.
+/* The hosts' order is strong enough, and harts never run at the same time. */
 static inline void hal_before_doorbell(void)
 {
     __asm__ volatile("" ::: "memory");
@@ -68,7 +70,7 @@ static inline uint64_t hal_dma_address(void *context, const void *pointer)
     return (uint64_t)(uintptr_t)pointer;
 }
 
-// Of commands and lists before a doorbell: the place where a post is counted.
+/* Of commands and lists before a doorbell: the place where a post is counted. */
 static inline void hal_dma_clean(void *context, const void *pointer, size_t size)
 {
     (void)context;

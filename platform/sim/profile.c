@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Words to figures: see profile.h.
+/*
+ * Words to figures: see profile.h.
+ */
 #include "profile.h"
 
 #include <inttypes.h>
@@ -10,7 +12,7 @@
 
 #define PREFIX "sim."
 
-// A figure's name, its place, and the most it may be.
+/* A figure's name, its place, and the most it may be. */
 struct key {
     const char *name;
     size_t offset;
@@ -27,7 +29,7 @@ struct key {
     }
 #define SECOND UINT64_C(1000000000)
 
-// Fields of 64 bits.
+/* Fields of 64 bits. */
 static const struct key keys[] = {
     KEY(harts, 16),           KEY(instruction_ps, 1000000), KEY(clock_ns, SECOND),
     KEY(csr_ns, SECOND),      KEY(trap_ns, SECOND),         KEY(wake_ns, SECOND),
@@ -71,7 +73,7 @@ static bool refuse(const char *word, const char *why)
     return false;
 }
 
-// chance:ns,chance:ns,... with rising chances from 0 to MODEL_CHANCE_ALL and rising times.
+/* chance:ns,chance:ns,... with rising chances from 0 to MODEL_CHANCE_ALL and rising times. */
 static bool parse_quantiles(struct model_quantile *points, const char *word, const char *text)
 {
     unsigned count = 0;

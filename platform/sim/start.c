@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// From the host's main() to the program's: the profile's words, memory, harts, controllers. The
-// linker gives the host this main() (--wrap), which calls the program's.
+/*
+ * From the host's main() to the program's: the profile's words, memory, harts, controllers. The
+ * linker gives the host this main() (--wrap), which calls the program's.
+ */
 #define _DEFAULT_SOURCE
 
 #include "start.h"
@@ -18,7 +20,7 @@
 #include "trap.h"
 #include "world.h"
 
-// Of the heap, so that it is the same at every address that the host gives.
+/* Of the heap, so that it is the same at every address that the host gives. */
 enum { MEMORY_ALIGNMENT = 1 << 20 };
 
 int __wrap_main(int argc, char **argv);

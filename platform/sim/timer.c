@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The periodic timer and the wake-up: platform/riscv64/timer.c, with events for a firmware.
+/*
+ * The periodic timer and the wake-up: platform/riscv64/timer.c, with events for a firmware.
+ */
 #include "timer.h"
 
 #include "cost.h"
 #include "event.h"
 #include "harts.h"
 
-// An earlier setting may be on its way: only the last one counts.
+/* An earlier setting may be on its way: only the last one counts. */
 static void timer_due(void *arg, uint64_t ticks)
 {
     struct hart *hart = arg;
@@ -16,7 +18,7 @@ static void timer_due(void *arg, uint64_t ticks)
     }
 }
 
-// 0 is none: it comes last.
+/* 0 is none: it comes last. */
 static uint64_t earlier_of(uint64_t left_ticks, uint64_t right_ticks)
 {
     return left_ticks - 1 < right_ticks - 1 ? left_ticks : right_ticks;

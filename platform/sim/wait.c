@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What the port cannot see: hybrid mode's owner begins a new wait. No call of the port tells a new
-// wait from a look, so this one function is counted where it is called (--wrap of the linker).
+/*
+ * What the port cannot see: hybrid mode's owner begins a new wait. No call of the port tells a new
+ * wait from a look, so this one function is counted where it is called (--wrap of the linker).
+ */
 #include "cost.h"
 #include "harts.h"
 #include "nvme_internal.h"
