@@ -12,9 +12,8 @@
  *
  *   -DMASK               mask, reap once, open: nvme_irq_enter() and nvme_irq_exit(), mask_line
  *   -DSTORM              empty interrupts may close a controller's source, as they like;
- * its
- *                        owner polls meanwhile, and the watchdog opens it again at any time. In the
- *                        end both sources must be open. Another device interrupts once
+ *                        its owner polls meanwhile, and the watchdog opens it again at any time.
+ *                        In the end both sources must be open. Another device interrupts once
  *   -DPOSTED             register writes arrive later: of one device in order, of two in no order;
  *                        with MASK a read of each pushes them before the first one opens
  *

@@ -15,8 +15,8 @@
  *   -DBUG_B_FIRST    B is handled, then A masked
  *   -DBUG_B_ONCE     B is reaped once
  *   -DBUG_GIVE_UP    B stays busy for all passes and is left without an edge
- *   -DBUG_END_OPENS  the end of an interrupt that went on too long opens A in the midst of its
- * cycle
+ *   -DBUG_END_OPENS  the end of an interrupt that went on too long opens A in the midst of
+ *                    its cycle
  */
 #ifndef A_ENTRIES
 #define A_ENTRIES 1 /* on each queue of A */

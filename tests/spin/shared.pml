@@ -16,8 +16,8 @@
  *
  *   -DIRQ_HART_WITHOUT_QUEUE  it owns no queue
  *   -DUNMATCHED           an entry that nobody asked for comes once, on the last owner's queue
- *   -DLOST                the IRQ hart loses one interrupt; a watchdog that finds its entry must be
- * enough
+ *   -DLOST                the IRQ hart loses one interrupt; a watchdog that finds its entry must
+ *                         be enough
  *   -DDEAF                owner 1 never answers; the watchdogs of the others must be enough
  *
  *   -DBUG_OWNER_OPENS     the last owner writes INTMC itself: a claim may come just before it
@@ -25,8 +25,8 @@
  *   -DBUG_IPI_FIRST       the IRQ hart IPIs, then stores the set
  *   -DBUG_CLEAR_LATE      an owner takes its IPI back after its work instead of before
  *   -DBUG_COUNT           a number of owners and a cycle number instead of the set
- *   -DBUG_CLOSE_SILENT    a close takes the last bit of the set, and the IRQ hart does not end the
- * cycle
+ *   -DBUG_CLOSE_SILENT    a close takes the last bit of the set, and the IRQ hart does not
+ *                         end the cycle
  *   -DBUG_NO_REOPEN       the watchdog reaps, but makes the IRQ hart give no fresh edge
  *   -DBUG_ACTIVE_LATE     a queue becomes active after its doorbell: an empty cycle
  *   -DBUG_ANSWER_FIRST    an owner answers, then reaps: an empty cycle
