@@ -93,6 +93,20 @@ build/$(1).elf: $$(call objects,$$($(1)_SOURCES) $$(SHARED_SOURCES)) build/libnv
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
+# The loop that Linux runs beside fio in `make bench-peers`. The host's is for its test.
+LINUX_CC ?= riscv64-linux-gnu-gcc
+LOOP_SOURCES := $(wildcard scripts/linux/loop/*.[ch]) bench/histogram.c bench/histogram.h
+LOOP_CFLAGS := -std=gnu17 -O2 -g $(WARNINGS) -Ibench
+
+build/uring-loop: $(LOOP_SOURCES) Makefile
+	@mkdir -p $(@D)
+	$(call quiet,LD ) $(LINUX_CC) $(LOOP_CFLAGS) -static -Iplatform/riscv64 -o $@ \
+	    $(filter %.c,$^)
+
+build/host/uring-loop: $(LOOP_SOURCES) $(wildcard tests/linux/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call quiet,LD ) gcc $(LOOP_CFLAGS) $(SANITIZE) -Itests/linux -o $@ $(filter %.c,$^)
+
 # ---- the host's unit tests --------------------------------------------------------------------
 
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
@@ -201,7 +215,7 @@ build/clang/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call quiet,CC ) clang $(CLANG_CFLAGS) $(CLANG_LAYER_FLAGS) -MMD -MP -c -o $@ $<
 
-C_FOLDERS := $(wildcard engine platform runtime examples bench tests)
+C_FOLDERS := $(wildcard engine platform runtime examples bench scripts tests)
 C_FILES = $(shell find $(C_FOLDERS) -name '*.[ch]' | sort)
 SH_FILES := $(wildcard scripts/*.sh scripts/hooks/* .ci/run)
 PY_FILES = $(shell find scripts tests -name '*.py' | sort)
@@ -280,9 +294,9 @@ bench-quick: ## the same, coarser (45 seconds)
 	@scripts/setup.sh bench
 	@$(MAKE) run-bench PRESET=quick
 
-bench-peers: ## compare with Linux and fio on the same machine, in paired boots (11 minutes)
+bench-peers: ## compare with Linux, by fio and a bare loop, in paired boots (11 minutes)
 	@scripts/setup.sh peers
-	@$(MAKE) all
+	@$(MAKE) all build/uring-loop
 	@$(PYTHON) scripts/peers.py $(PEERS)
 	@[ ! -e results/latest/results.json ] || $(PYTHON) scripts/plot.py results/latest
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compare with Linux's nvme driver and fio on the same emulated machine, in paired boots.
+"""Compare with Linux's nvme driver, fio and a bare loop on the same machine, in paired boots.
 
 Writes results.json (ours), linux-*.json (fio's shape) and peers.json, prints ratios and goals.
 Ctrl-C keeps what was measured. Exit status: 0 done, 1 a guest failed or a package is missing,
@@ -205,6 +205,7 @@ def begin(options: argparse.Namespace) -> int:
     if options.dry_run:
         return STATUS_OK
     find_app(target.app)
+    find_app(linux_boot.LOOP)
     boot_machine(target, plan.ours(), plan.ours().sweeps[0], 0).argv()
     linux = linux_image.provide(options.image)
     heed_signals()

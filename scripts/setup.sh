@@ -98,6 +98,9 @@ check_peers() {
     need_command dpkg-deb dpkg
     need_command cpio cpio
     need_command fdtput device-tree-compiler
+    need_command riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
+    libc=$(riscv64-linux-gnu-gcc -print-file-name=libc.a 2>/dev/null)
+    [ -e "${libc:-missing}" ] || need 'libc.a for riscv64-linux-gnu' libc6-dev-riscv64-cross
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     [ -e "$keyring" ] || need "$keyring" debian-archive-keyring
 }

@@ -1,6 +1,6 @@
-"""Boots Linux on the bench's machine, runs fio in it and reads its answers from the console.
+"""Boots Linux on the bench's machine, runs fio and our loop and reads answers from the console.
 
-fio's JSON travels as base64 of gzip between `#begin NAME` and `#end NAME STATUS`, through
+An answer's JSON travels as base64 of gzip between `#begin NAME` and `#end NAME STATUS`, through
 /dev/kmsg: the serial line has no interrupt here, and the kernel's own output needs none.
 """
 
@@ -12,6 +12,7 @@ import dataclasses
 import gzip
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,8 +20,9 @@ from pathlib import Path
 from linux import image
 from measure.windows import GuestFailed
 from qemu.guest import STATUS_OK, Guest
-from qemu.machine import Machine
+from qemu.machine import BUILD, Machine
 
+LOOP = BUILD / "uring-loop"  # from linux/loop
 MEMORY_MIB = 1024
 BOOT_S = 12.0  # until the first fio, for the estimate only
 CALL_S = 1.5  # start of one fio, for the estimate only
@@ -77,6 +79,7 @@ def write_initrd(base: Path, modules: Sequence[str], jobs: dict[str, str], path:
         folder = Path(name)
         (folder / "init").write_text(first_program(modules, jobs), encoding="utf-8")
         (folder / "init").chmod(0o755)
+        shutil.copy(LOOP, folder / "uring-loop")
         (folder / "jobs").mkdir()
         for each, text in jobs.items():
             (folder / "jobs" / f"{each}.fio").write_text(text, encoding="utf-8")

@@ -1,11 +1,12 @@
-"""What is measured against Linux: the points, fio's engines over them, and ours.
+"""What is measured against Linux: the points, the ways to do I/O there, and ours.
 
+The loop (linux/loop) reads as our bench does. Its windows count IOPS and latencies at once.
 fio gets its best known configuration: registered files and fixed buffers, one thread, no map of
 blocks, its own statistics reduced (gtod_reduce) while IOPS are counted; latencies come from windows
 of their own. A reap takes all that is there; where commands are batched it waits for
-as many as a batch or, in a variant, for one: which is faster depends on the host. The block layer's
-accounting, merging and scheduler are off (boot.py). Pairs, engines and points take turns at being
-first.
+as many as a batch or, in a variant of the loop, for one: which is faster depends on the host. The
+block layer's accounting, merging and scheduler are off (boot.py). Pairs, engines and points take
+turns at being first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from measure.plan import Plan, Sweep, duration
 
 BS, RW = 4096, "randread"
 OURS = ("poll", "irq", "hybrid", "raw")
+LOOP = "loop"  # its commands go through io_uring_cmd
 DELIVERY = "msix"  # ours, on the machine that Linux runs on too
 
 
@@ -41,7 +43,7 @@ BEST_GOALS = {Point(32, 1): 8.0, Point(32, 16): 3.0, Point(128, 32): 4.0}
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-    """One way to do I/O with fio on Linux."""
+    """One way to do I/O on Linux: an engine of fio's, or `loop`, which is linux/loop."""
 
     ioengine: str
     mode: str  # poll or irq
@@ -57,15 +59,18 @@ class Engine:
     @property
     def title(self) -> str:
         """For people."""
-        found = "polled" if self.mode == "poll" else "interrupts"
+        found = {"poll": "polled", "irq": "interrupts"}.get(self.mode, self.mode)
         return f"Linux {self.ioengine}, {found}" + (f", min {self.least}" if self.least else "")
 
 
 BLOCK = ("filename=/dev/nvme0n1", "direct=1")
 FIXED = ("registerfiles=1", "fixedbufs=1")
+NG = ("filename=/dev/ng0n1", "cmd_type=nvme")
 WHOLE_BATCHES = (
+    Engine(LOOP, "poll", (*NG, "hipri=1")),
+    Engine(LOOP, "irq", NG),
     # The character device knows no page cache: fio's direct=1 is refused there.
-    Engine("io_uring_cmd", "poll", ("filename=/dev/ng0n1", "cmd_type=nvme", "hipri=1", *FIXED)),
+    Engine("io_uring_cmd", "poll", (*NG, "hipri=1", *FIXED)),
     Engine("io_uring", "poll", (*BLOCK, "hipri=1", *FIXED)),
     Engine("io_uring", "irq", (*BLOCK, *FIXED)),
     Engine("libaio", "irq", BLOCK),
@@ -74,7 +79,7 @@ WHOLE_BATCHES = (
 BATCHED = tuple(point for point in POINTS if point.batch > 1)
 ENGINES = (
     *WHOLE_BATCHES,
-    *(dataclasses.replace(engine, points=BATCHED, least=1) for engine in WHOLE_BATCHES[:3]),
+    *(dataclasses.replace(engine, points=BATCHED, least=1) for engine in WHOLE_BATCHES[:2]),
 )
 LINUX_POINTS = sum(len(engine.points) for engine in ENGINES)  # of one boot
 
@@ -101,8 +106,9 @@ class PeerPlan:
 
     def linux_s(self) -> float:
         """Estimated seconds of one boot of Linux."""
-        window_ms = self.linux_ms + self.latency_ms + 2 * self.linux_ramp_ms
-        return BOOT_S + len(ENGINES) * CALL_S + LINUX_POINTS * window_ms / 1e3
+        both_ms, fios = self.linux_ms + self.linux_ramp_ms, self.latency_ms + self.linux_ramp_ms
+        ms = sum(len(e.points) * (both_ms + fios * (e.ioengine != LOOP)) for e in ENGINES)
+        return BOOT_S + len(ENGINES) * CALL_S + ms / 1e3
 
     def seconds(self) -> float:
         """Estimated seconds of the whole run, the packages not counted."""
@@ -116,8 +122,8 @@ class PeerPlan:
             f"{duration(self.seconds())}; 4 KiB {RW}, one hart",
             f"      ours: {ours.points()} points of {self.ours_ms} ms ({', '.join(OURS)}; "
             f"{DELIVERY})",
-            f"      Linux: {LINUX_POINTS} points of {self.linux_ms} ms for IOPS and "
-            f"{self.latency_ms} ms for latency ({', '.join(e.name for e in ENGINES)})",
+            f"      Linux: {LINUX_POINTS} points of {self.linux_ms} ms, fio's with "
+            f"{self.latency_ms} ms more for latency ({', '.join(e.name for e in ENGINES)})",
             f"      points: {', '.join(map(str, POINTS))}"))
 
     def method(self) -> list[str]:
@@ -126,10 +132,10 @@ class PeerPlan:
         return [
             f"{self.boots} boot pairs, one window of each point in each",
             f"windows: ours {self.ours_ms} ms after {self.ours_ramp_ms} ms, IOPS and latency in "
-            f"one; Linux's {self.linux_ms} ms for IOPS (gtod_reduce=1) and {self.latency_ms} ms "
-            f"for latency, each after {self.linux_ramp_ms} ms",
-            f"fio's engines: {options}",
-            "batched, a reap of fio's waits for a whole batch, or for one (min 1)",
+            f"one; Linux's {self.linux_ms} ms after {self.linux_ramp_ms} ms, the loop's for both, "
+            f"fio's for IOPS (gtod_reduce=1) with {self.latency_ms} ms more for latency",
+            f"the loop (ours, in C) and fio's engines: {options}",
+            "batched, a reap waits for a whole batch, or for one (min 1)",
         ]
 
 
@@ -151,7 +157,7 @@ def job_name(point: Point, kind: str) -> str:
 
 
 def job_file(engine: Engine, plan: PeerPlan, boot: int = 0) -> str:
-    """fio's job file of one engine: each point twice, for IOPS and for latency."""
+    """The job file of one engine: each point twice with fio, for IOPS and for latency."""
     lines = [
         "[global]", f"rw={RW}", f"bs={BS}", "thread=1", "norandommap=1", "randrepeat=0",
         "time_based=1", f"ramp_time={plan.linux_ramp_ms}ms", f"ioengine={engine.ioengine}",
@@ -163,6 +169,8 @@ def job_file(engine: Engine, plan: PeerPlan, boot: int = 0) -> str:
         "lat": [f"runtime={plan.latency_ms}ms", "disable_slat=1", "disable_clat=1",
                 "clat_percentiles=0", "lat_percentiles=1"],
     }
+    if engine.ioengine == LOOP:
+        kinds = {"iops": kinds["iops"][:1]}
     for point in rotated(engine.points, boot):
         depth = [f"iodepth={point.depth}", f"iodepth_batch_submit={point.batch}",
                  f"iodepth_batch_complete_min={engine.least or point.batch}",

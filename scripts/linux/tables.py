@@ -11,8 +11,8 @@ HEAD = ("depth", "batch", "mode", "ratio", "goal", "ours", "IOPS", "p50 / p99 us
         "p50 / p99 us")
 TIMES = {  # column: side, name in us_per_io
     "hartq": ("ours", "all"), "raw ring": ("ours", "raw_ring"), "our hart": ("ours", "host_vcpu"),
-    "our device": ("ours", "host_device"), "Linux": ("peer", "all"), "fio's own": ("peer", "user"),
-    "Linux's kernel": ("peer", "kernel"),
+    "our device": ("ours", "host_device"), "Linux": ("peer", "all"),
+    "its program": ("peer", "user"), "Linux's kernel": ("peer", "kernel"),
 }
 TIME_HEAD = ("depth", "batch", "mode", *TIMES, "raw ring / Linux", "ours / raw ring")
 TIME_CAPTION = (

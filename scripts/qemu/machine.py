@@ -87,7 +87,7 @@ def find_app(app: str | Path) -> Path:
         with path.open("rb") as file:
             magic = file.read(len(ELF_MAGIC))
     except OSError as error:
-        raise UsageError(f"program: '{path}': {error.strerror}") from error
+        raise UsageError(f"program: '{path}': {error.strerror} (make builds it)") from error
     if magic != ELF_MAGIC:
         raise UsageError(f"program: '{path}' is not an ELF file (make all builds the programs)")
     return path

@@ -277,7 +277,7 @@ def peer_dot(each: dict, point: dict) -> PeerDot:
     if each["engine"] != "hartq":
         least = each.get("least") or 0
         return PeerDot(each["name"].removesuffix(f", min {least}"),
-                       other_look(0, "Linux, fio"), at, least > 0)
+                       other_look(0, "Linux"), at, least > 0)
     look = look_of(each["mode"], each["delivery"])
     return PeerDot(f"hartq {look.label}".replace("hartq raw", "raw"), look, at)
 

@@ -25,10 +25,14 @@ def fio_job(name: str, iops: float, bins: dict[str, int] | None = None) -> dict:
 
 def answer_of(engine: plan.Engine, iops: float) -> dict:
     """fio's answer to one job file, as many times more I/Os as the queue is deep."""
-    jobs = []
+    jobs, bins = [], {"2000": 90, "8000": 10}
     for point in engine.points:
-        jobs.append(fio_job(plan.job_name(point, "iops"), iops * point.depth))
-        jobs.append(fio_job(plan.job_name(point, "lat"), iops, {"2000": 90, "8000": 10}))
+        name = plan.job_name(point, "iops")
+        if engine.ioengine == plan.LOOP:
+            jobs.append(fio_job(name, iops * point.depth, bins))
+            continue
+        jobs.append(fio_job(name, iops * point.depth))
+        jobs.append(fio_job(plan.job_name(point, "lat"), iops, bins))
     head = dict(option.split("=") for option in engine.options)
     return {"fio version": "fio-3.39", "time": "Thu Jan  1 00:01:16 1970",
             "global options": {"ioengine": engine.ioengine, **head}, "jobs": jobs}

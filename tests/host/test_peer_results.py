@@ -122,7 +122,7 @@ class Results(unittest.TestCase):
         times = dict(zip(tables.TIME_HEAD, tables.time_rows([row])[0]))
         self.assertEqual((times["hartq"], times["raw ring"]),
                          ("2000.0 (2000.0-2000.0)", "1000.0 (1000.0-1000.0)"))
-        self.assertEqual((times["Linux"], times["fio's own"]),
+        self.assertEqual((times["Linux"], times["its program"]),
                          ("2500.0 (1250.0-5000.0)", "1000.0 (500.0-1000.0)"))
         self.assertEqual(tables.time_rows([{**row, "goal": None}]), [])
         self.assertIn("ours / raw ring", "\n".join(tables.lines([row])))

@@ -39,9 +39,8 @@ HOST_ONLY = (
     "tests/unit/",
     "tests/model/",
     "tests/board/",
-    "tests/sim/",
-    "tests/threads/",
-    "tests/fuzz/",
+    *(f"tests/{folder}/" for folder in ("sim", "threads", "fuzz", "linux")),
+    "scripts/linux/",
 )
 
 # Inside the engine some things have one home: (what, pattern, files, reason).
