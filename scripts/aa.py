@@ -214,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     find_app(target.app)
     find_app(other)
     sweeps, _ = runnable(SWEEPS)
-    plan = Plan(sweeps, options.boots, options.boots, RUNTIME_MS, RAMP_MS)
+    plan = Plan(sweeps, options.boots, RUNTIME_MS, RAMP_MS)
     print(f"three times {plan.describe()}", flush=True)
     heed_signals()
     targets = {**dict.fromkeys(SIDES, target), "B": Target("null", options.qemu, other)}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure polling, interrupts and hybrid mode on QEMU, interleaved and repeated.
+"""Measure polling, interrupts and hybrid mode on QEMU, interleaved, boot by boot.
 
 Writes results.json (in fio's shape), results.csv and a table. Ctrl-C keeps what was measured.
 Exit status: 0 done, 1 an interrupt was missed or the guest failed, 2 usage, 130 ended by a signal.
@@ -108,7 +108,7 @@ class Run:
         options = {
             "ioengine": "hartq", "direct": 1, "time_based": 1,
             "runtime": f"{plan.runtime_ms}ms", "ramp_time": f"{plan.ramp_ms}ms",
-            "repetitions": plan.repetitions, "boots": plan.boots,
+            "boots": plan.boots,
             "delivery": ",".join(sorted(plan.values("delivery"), key=DELIVERIES.index)),
         }
         if plan.preset:
@@ -144,7 +144,7 @@ def report(result: dict, out: Path) -> int:
     print()
     if main_series:
         print(f"{main_series.rw}, {size_text(main_series.bs)}, {main_series.harts} hart(s) unless "
-              "a column says otherwise; median and interval of the repetitions")
+              "a column says otherwise; median and interval of the boots")
     print(*tables.table(result), "", *answer.words(result), "", sep="\n")
     print(*goals.lines(result), *goals.missed_lines(result), sep="\n")
     faults = goals.faults(result)

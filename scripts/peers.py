@@ -145,7 +145,7 @@ class Run:
         options = {
             "ioengine": "hartq", "direct": 1, "time_based": 1, "rw": RW, "bs": BS,
             "runtime": f"{self.plan.ours_ms}ms", "ramp_time": f"{self.plan.ours_ramp_ms}ms",
-            "repetitions": self.plan.boots, "boots": self.plan.boots,
+            "boots": self.plan.boots,
         }
         if self.windows:
             ours = summary.build(self.windows, header, options, partial)

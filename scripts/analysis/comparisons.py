@@ -10,7 +10,7 @@ from typing import NamedTuple
 from analysis.intervals import STANDSTILL, Estimate, ratio_of, ratio_text
 from analysis.series import Modes
 
-RATIO_MIN = 1 / STANDSTILL  # a mode that stood still for whole repetitions
+RATIO_MIN = 1 / STANDSTILL  # a mode that stood still for whole boots
 NO_DIFFERENCE = "no significant difference"
 RUN_MIN = 3  # so many measured depths in a row are written as `1 to 8`
 Ratios = dict[int, Estimate]  # by depth
@@ -82,7 +82,7 @@ def brief(ratios: Ratios, more: str, less: str) -> str:
     if not ratios:
         return ""
     if not any(ratio.sure for ratio in ratios.values()):
-        return "too few repetitions to tell"
+        return "too few boots to tell"
     parts = []
     for verdict, word in ((1, more), (-1, less)):
         if depths := by_verdict(ratios, verdict):
@@ -100,7 +100,7 @@ def brief(ratios: Ratios, more: str, less: str) -> str:
 def stopping(ratios: Ratios) -> str:
     """At which depth polling stops paying."""
     if not any(ratio.sure for ratio in ratios.values()):
-        return "too few repetitions to tell"
+        return "too few boots to tell"
     if changes := crossovers(ratios):
         return ", ".join(
             ("" if each.first > 0 else "it starts paying at ")

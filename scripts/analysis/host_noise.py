@@ -53,8 +53,8 @@ def drift(result: dict) -> dict[int, float]:
         if job["hartq"].get("rate_iops"):
             continue
         middle = job["hartq"]["iops_median"]
-        for each in job["hartq"]["repetitions"]:
-            if each["iops"] > 0 and middle > 0 and "boot" in each:
+        for each in job["hartq"]["boots"]:
+            if each["iops"] > 0 and middle > 0:
                 logs.setdefault(each["boot"], []).append(math.log(each["iops"] / middle))
     if len(logs) < 2:
         return {}

@@ -1,6 +1,6 @@
-"""Medians with order-statistic intervals, and ratios of paired repetitions.
+"""Medians with order-statistic intervals, and ratios of paired boots.
 
-Repetitions on a shared host follow no known distribution; order statistics need none.
+Boots on a shared host follow no known distribution; order statistics need none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 CONFIDENCE_WANTED = 0.95
 RESAMPLES = 1000  # of a bootstrap
 STANDSTILL = 1e6  # what a ratio to nothing counts as: JSON has no infinity
-VERDICTS = ("met", "not excluded", "not met", "undecided, too few repetitions")
+VERDICTS = ("met", "not excluded", "not met", "undecided, too few boots")
 
 
 def ratio_text(value: float, form: str = ".2f") -> str:
@@ -49,7 +49,7 @@ class Estimate:
 
     @property
     def sure(self) -> bool:
-        """There are enough repetitions for a statement."""
+        """There are enough boots for a statement."""
         return self.confidence >= CONFIDENCE_WANTED
 
     def verdict(self) -> int:
@@ -62,7 +62,7 @@ class Estimate:
         """Of a ratio: what is said of every goal, one of VERDICTS. The median meets it, the
         interval does not exclude it, or neither; a median meets it however wide the interval."""
         if not self.sure:
-            return "undecided, too few repetitions"
+            return "undecided, too few boots"
         if self.median >= goal:
             return "met"
         return "not excluded" if self.high >= goal else "not met"
@@ -79,7 +79,7 @@ class Estimate:
             "median": round(self.median, 6),
             "interval": [round(self.low, 6), round(self.high, 6)],
             "confidence": round(self.confidence, 4),
-            "repetitions": self.count,
+            "boots": self.count,
         }
 
     @staticmethod
@@ -88,7 +88,7 @@ class Estimate:
         if not data:
             return None
         low, high = data["interval"]
-        return Estimate(data["median"], low, high, data["confidence"], data["repetitions"])
+        return Estimate(data["median"], low, high, data["confidence"], data["boots"])
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -107,9 +107,9 @@ def ratio(above: float, below: float) -> float:
 
 
 def paired_ratio(above: dict[int, float], below: dict[int, float]) -> Estimate | None:
-    """Ratio of two modes, repetition by repetition; None if no repetition has both.
+    """Ratio of two modes, boot by boot; None if no boot has both.
 
-    A repetition in which the other stood still counts: it is one that was won by any factor.
+    A boot in which the other stood still counts: it is one that was won by any factor.
     """
     ratios = [ratio(above[r], below[r]) for r in sorted(above) if r in below]
     return estimate(ratios) if ratios else None

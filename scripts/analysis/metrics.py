@@ -1,6 +1,6 @@
 """What a mode takes for its IOPS: the hart's time, the host's, latency and instructions.
 
-Each metric has a value in every repetition, so that two modes are compared pair by pair and a
+Each metric has a value in every boot, so that two modes are compared pair by pair and a
 mode's own value has an interval.
 """
 
@@ -13,13 +13,13 @@ from analysis.comparisons import Ratios
 from analysis.intervals import Estimate, estimate, marked, paired_ratio
 from analysis.series import MODE_NAMES, Modes, main_loops
 from measure.modes import USABLE as MODES
-from results import repetitions
+from results import boots
 from results.histogram import END_TEXT, LAST_NS
 
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """A metric: the figures of a repetition that make it, their sum, and how it is written."""
+    """A metric: the figures of a boot that make it, their sum, and how it is written."""
 
     name: str
     figures: tuple[str, ...]
@@ -40,14 +40,14 @@ LOCK = "QEMU's lock, %"
 
 
 def values(job: dict, quantity: Quantity) -> dict[int, float]:
-    """By repetition; empty unless all have it."""
-    found = [repetitions.values(job, name) for name in quantity.figures]
+    """By boot; empty unless all have it."""
+    found = [boots.values(job, name) for name in quantity.figures]
     return {number: quantity.of_figure(sum(each[number] for each in found))
             for number in found[0] if all(found)}
 
 
 def value(job: dict, quantity: Quantity) -> Estimate | None:
-    """A mode's own: median over repetitions and its interval."""
+    """A mode's own: median over boots and its interval."""
     found = values(job, quantity)
     return estimate(list(found.values())) if found else None
 
@@ -67,7 +67,7 @@ def value_text(job: dict | None, quantity: Quantity) -> str:
 
 
 def over(modes: Modes, mode: str, other: str, quantity: Quantity) -> Ratios:
-    """A mode's metric over another's at each depth, paired by repetition."""
+    """A mode's metric over another's at each depth, paired by boot."""
     mine, others = modes.get(mode, {}), modes.get(other, {})
     found = {depth: paired_ratio(values(job, quantity), values(others[depth], quantity))
              for depth, job in mine.items() if depth in others}
@@ -75,7 +75,7 @@ def over(modes: Modes, mode: str, other: str, quantity: Quantity) -> Ratios:
 
 
 def latency_text(job: dict) -> str:
-    """p50/p99 in microseconds, medians over repetitions; `-` for what was not measured."""
+    """p50/p99 in microseconds, medians over boots; `-` for what was not measured."""
     found = (value(job, quantity) for quantity in (P50, P99))
     beyond = job["hartq"].get("latencies_beyond")
 

@@ -11,7 +11,7 @@ from measure.modes import WAITING
 from measure.plan import COMPLETIONS, DELIVERIES
 from measure.windows import Key, Window, idle_of
 from qemu.host_cpu import CLASSES
-from results import fio, repetitions
+from results import boots, fio
 from results.result_file import COMPARED, REFERENCES
 
 
@@ -112,13 +112,13 @@ def idle_fractions(windows: list[Window]) -> list[float]:
 
 
 def ratios(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
-    """A mode against the others of its delivery, repetition by repetition."""
+    """A mode against the others of its delivery, boot by boot."""
 
     def ratio(mode: str, value: Callable[[Window], float]) -> dict[str, object] | None:
         if key.mode in (mode, *REFERENCES):
             return None
         mine, other = (
-            {window.repetition: value(window) for window in groups.get(each, [])}
+            {window.boot: value(window) for window in groups.get(each, [])}
             for each in (key, key._replace(mode=mode)))
         found = paired_ratio(mine, other)
         return found.as_json() if found else None
@@ -137,7 +137,7 @@ def reference_iops(key: Key, groups: dict[Key, list[Window]], mode: str) -> floa
 
 def timeline(windows: list[Window]) -> dict[str, object] | None:
     """IOPS over the time of each window, as far as the guest told; the last interval is shorter."""
-    told = [(w.repetition, w.record["runtime_ns"], w.record["timeline"])
+    told = [(w.boot, w.record["runtime_ns"], w.record["timeline"])
             for w in windows if w.record.get("timeline")]
     if not told:
         return None
@@ -150,8 +150,7 @@ def timeline(windows: list[Window]) -> dict[str, object] | None:
 
     return {
         "interval_ms": told[0][2]["interval_ns"] / 1e6,
-        "repetitions": [{"repetition": number, "iops": iops(ns, line)}
-                        for number, ns, line in told],
+        "boots": [{"boot": boot, "iops": iops(ns, line)} for boot, ns, line in told],
     }
 
 
@@ -188,7 +187,7 @@ def ours(key: Key, groups: dict[Key, list[Window]],
         "rate_iops": key.rate or None,
         "rate_percent": windows[0].percent or None,
         "offered_iops": key.rate * key.harts or None,
-        "repetitions": repetitions.rows(windows),
+        "boots": boots.rows(windows),
         "iops_median": round(whole.median, 1),
         "iops_interval": [round(whole.low, 1), round(whole.high, 1)],
         "interval_confidence": round(whole.confidence, 4),

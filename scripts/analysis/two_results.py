@@ -15,7 +15,7 @@ from analysis import host_noise
 from analysis.intervals import Estimate, paired_ratio, unpaired_ratio
 from measure import instructions
 from qemu.machine import UsageError
-from results import result_file
+from results import boots, result_file
 
 SAME = ("backing",)  # results that differ here answer different questions
 TOLD = ("qemu", "compiler", "host_cpu", "host_cores")  # these may differ, and it is said
@@ -38,18 +38,13 @@ class Difference(NamedTuple):
 
 
 def by_boot(job: dict, name: str = "iops") -> Boots:
-    """The median of each boot that knows it.
+    """A figure of each boot that knows it.
 
-    Boots are the samples: repetitions of one boot share where the host has put QEMU's threads. The
-    IOPS of an open loop are a share of those offered: a load in per cent of saturation is another
-    number in each run, whatever the build does.
+    The IOPS of an open loop are a share of those offered: a load in per cent of saturation is
+    another number in each run, whatever the build does.
     """
     offered = job["hartq"].get("offered_iops") if name == "iops" else None
-    boots: dict[int, list[float]] = {}
-    for each in job["hartq"]["repetitions"]:
-        if each.get(name) is not None:
-            boots.setdefault(each.get("boot", 0), []).append(each[name] / (offered or 1))
-    return {boot: statistics.median(values) for boot, values in sorted(boots.items())}
+    return {boot: value / (offered or 1) for boot, value in boots.known(job, name).items()}
 
 
 def ratio(before: Boots, now: Boots, paired: bool) -> Estimate | None:
@@ -105,9 +100,9 @@ def notes(first: dict, second: dict) -> list[str]:
             found.append(f"note: {text}")
     for which, result in (("A", first), ("B", second)):
         found += [f"note: {which} is a partial result"] * bool(result.get("partial"))
-        boots = max((len(by_boot(job)) for job in result["jobs"]), default=0)
-        if boots < BOOTS_MIN:
-            found.append(f"note: {which} has {boots} boots: its intervals are too narrow "
+        count = max((len(by_boot(job)) for job in result["jobs"]), default=0)
+        if count < BOOTS_MIN:
+            found.append(f"note: {which} has {count} boots: its intervals are too narrow "
                          f"(hint: --boots {BOOTS_MIN})")
         found += [f"note: {which}: {warning}" for warning in host_noise.warnings(result)]
     if names := set(points(first)) ^ set(points(second)):

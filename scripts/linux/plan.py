@@ -96,13 +96,13 @@ class PeerPlan:
     latency_ms: int
 
     def ours(self) -> Plan:
-        """Our bench's plan: a repetition in each boot, on Linux's machine."""
+        """Our bench's plan: a window of each point in each boot, on Linux's machine."""
         single = tuple(point.depth for point in POINTS if point.batch == 1)
         shapes = [(single, (1,))] + [((p.depth,), (p.batch,)) for p in POINTS if p.batch > 1]
         sweeps = tuple(
             Sweep(depths, batch, OURS, bs=(BS,), rw=(RW,), delivery=(DELIVERY,))
             for depths, batch in shapes)
-        return Plan(sweeps, self.boots, self.boots, self.ours_ms, self.ours_ramp_ms)
+        return Plan(sweeps, self.boots, self.ours_ms, self.ours_ramp_ms)
 
     def linux_s(self) -> float:
         """Estimated seconds of one boot of Linux."""

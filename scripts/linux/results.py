@@ -26,11 +26,11 @@ OURS = dict[tuple[str, Point], dict[int, Window]]
 
 
 def ours_per_boot(windows: Iterable[Window]) -> OURS:
-    """Our windows by mode, point and boot; a boot runs one repetition."""
+    """Our windows by mode, point and boot."""
     found: OURS = {}
     for window in windows:
         place = (window.key.mode, Point(window.key.depth, window.key.batch))
-        found.setdefault(place, {})[window.repetition] = window
+        found.setdefault(place, {})[window.boot] = window
     return found
 
 
@@ -63,7 +63,7 @@ def _numbers(found: PER_BOOT) -> dict:
     return {
         "iops_median": round(whole.median, 1),
         "iops_interval": [round(whole.low, 1), round(whole.high, 1)],
-        "repetitions": [{"boot": boot, "iops": round(iops, 1)} for boot, iops in found.items()],
+        "boots": [{"boot": boot, "iops": round(iops, 1)} for boot, iops in found.items()],
     }
 
 

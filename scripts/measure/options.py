@@ -14,8 +14,8 @@ from qemu.backing import BACKING_HELP
 from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT, UsageError
 from sim import profile
 
-DESCRIPTION = "Measure polling, interrupts and hybrid mode on QEMU, interleaved and repeated."
-REPETITIONS_MAX = 1000
+DESCRIPTION = "Measure polling, interrupts and hybrid mode on QEMU, interleaved, boot by boot."
+BOOTS_MAX = 1000
 MODELLED_RUNTIME_MS, MODELLED_RAMP_MS = 50, 50  # no noise to wait out; hybrid mode learns
 EPILOG = """\
 examples:
@@ -68,9 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--rate-process", "--rate_process", choices=PROCESSES,
         help=f"how arrivals are spread in time (default {PROCESSES[0]}; with --rate-iops)")
     add("--backing", default="null", metavar="WHERE", help=BACKING_HELP)
-    add("--repetitions", type=int, metavar="N",
-        help="measured windows per point, over all boots")
-    add("--boots", type=int, metavar="N", help="boots that share the repetitions")
+    add("--boots", type=int, metavar="N",
+        help=f"boots, 1 to {BOOTS_MAX}; each measures every point once; a verdict takes 6")
     add("--runtime", type=lambda text: parse_time_ms(text, "--runtime"), metavar="TIME",
         help="length of a window, such as 500ms, 2s, 1h; 2 is 2s")
     add("--ramp-time", "--ramp_time", type=lambda text: parse_time_ms(text, "--ramp-time", 0),
@@ -122,16 +121,12 @@ def make_plan(options: argparse.Namespace) -> Plan:
     if modelled:
         choose_modelled(options)
     given = {
-        "repetitions": options.repetitions, "boots": options.boots, "runtime_ms": options.runtime,
-        "ramp_ms": options.ramp_time, "process": options.rate_process,
+        "boots": options.boots, "runtime_ms": options.runtime, "ramp_ms": options.ramp_time,
+        "process": options.rate_process,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    repetitions = given.get("repetitions", preset.repetitions)
-    boots = given.setdefault("boots", min(repetitions, preset.boots))
-    if not 1 <= repetitions <= REPETITIONS_MAX:
-        raise UsageError(f"--repetitions: {repetitions} is out of range (1 to {REPETITIONS_MAX})")
-    if not 1 <= boots <= repetitions:
-        raise UsageError(f"--boots: {boots} is out of range (1 to the repetitions, {repetitions})")
+    if not 1 <= given.get("boots", preset.boots) <= BOOTS_MAX:
+        raise UsageError(f"--boots: {options.boots} is out of range (1 to {BOOTS_MAX})")
     chosen = chosen_sweeps(options)
     sweeps, dropped = runnable(chosen, HARTS_MAX if modelled else None)
     if options.rate_process and not any(rate for sweep in sweeps for rate in sweep.rate):

@@ -213,8 +213,7 @@ class Plan:
     """Everything that is to be run."""
 
     sweeps: tuple[Sweep, ...]
-    repetitions: int
-    boots: int
+    boots: int  # each visits every point once: the samples
     runtime_ms: int
     ramp_ms: int
     process: str = PROCESSES[0]  # how the arrivals of an open loop are spread
@@ -226,13 +225,8 @@ class Plan:
         return sum(sweep.points() for sweep in self.sweeps)
 
     def windows(self) -> int:
-        """Measured windows: one per point and repetition."""
-        return self.points() * self.repetitions
-
-    def repetitions_of_boot(self, boot: int) -> range:
-        """The numbers of the repetitions that a boot runs."""
-        begin, end = (self.repetitions * each // self.boots for each in (boot, boot + 1))
-        return range(begin, end)
+        """Measured windows: one per point and boot."""
+        return self.points() * self.boots
 
     def sweeps_of_boot(self, boot: int) -> tuple[Sweep, ...]:
         """In turn forwards and backwards, so that no delivery profits from its place."""
@@ -257,8 +251,8 @@ class Plan:
         plural = "s" if self.boots > 1 else ""
         depths = ", ".join(map(str, sorted(self.values("iodepth"))))
         lines = [
-            f"plan: {self.points()} points x {self.repetitions} repetitions of {self.runtime_ms} "
-            f"ms in {self.boots} boot{plural}, about {duration(self.seconds() + around_s)}",
+            f"plan: {self.points()} points of {self.runtime_ms} ms x {self.boots} boot{plural}, "
+            f"about {duration(self.seconds() + around_s)}",
             f"      {', '.join(self.values('completion'))}; queue depths {depths}; "
             f"delivery {', '.join(sorted(self.values('delivery'), key=DELIVERIES.index))}",
         ]
@@ -273,8 +267,7 @@ DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
 LOADS = (Rate(percent=10), Rate(percent=50), Rate(percent=80))  # of saturation
 PRESETS = {
     "quick": Plan(
-        (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), repetitions=6, boots=2, runtime_ms=200,
-        ramp_ms=30),
+        (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), boots=6, runtime_ms=200, ramp_ms=30),
     "default": Plan(
         (
             Sweep(DEPTHS),
@@ -283,7 +276,7 @@ PRESETS = {
             Sweep((32,), bs=(512, 16384, 131072)),
             Sweep((OPEN_DEPTH,), rate=LOADS),
         ),
-        repetitions=6, boots=6, runtime_ms=300, ramp_ms=50,
+        boots=6, runtime_ms=300, ramp_ms=50,
     ),
     "full": Plan(
         (
@@ -296,7 +289,7 @@ PRESETS = {
             Sweep((OPEN_DEPTH,), rate=LOADS),
             Sweep((1, 32, 128), completion=("loopback",)),
         ),
-        repetitions=12, boots=6, runtime_ms=500, ramp_ms=50,
+        boots=12, runtime_ms=500, ramp_ms=50,
     ),
 }
 
@@ -304,7 +297,7 @@ PRESETS = {
 def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
     """The guest's command line for one sweep of one boot.
 
-    The modes take turns at being first, so that none profits from its place in the repetition.
+    The modes take turns at being first, so that none profits from its place in the boot.
     """
     turn = boot % len(sweep.completion)
     (rate,) = sweep.rate
@@ -317,5 +310,5 @@ def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
     return [
         *(f"{name}={','.join(map(str, values))}" for name, values in lists.items()),
         f"runtime={plan.runtime_ms}ms", f"ramp_time={plan.ramp_ms}ms",
-        f"repetitions={len(plan.repetitions_of_boot(boot))}", f"randseed={boot + 1}", *load,
+        "repetitions=1", f"randseed={boot + 1}", *load,
     ]

@@ -50,7 +50,7 @@ def plans(sweeps: Iterable[Sweep]) -> list[Plan]:
             closed = Sweep(sweep.iodepth, sweep.batch, ("poll",), sweep.bs, sweep.rw)
             # One machine is enough: the backing of each is the same.
             found.setdefault(closed, dataclasses.replace(closed, delivery=(delivery,)))
-    return [Plan((sweep,), BOOTS, BOOTS, RUNTIME_MS, RAMP_MS) for sweep in found.values()]
+    return [Plan((sweep,), BOOTS, RUNTIME_MS, RAMP_MS) for sweep in found.values()]
 
 
 def measure_saturation(target: Target, sweeps: Iterable[Sweep]) -> Saturation:

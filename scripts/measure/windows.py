@@ -1,8 +1,8 @@
 """Runs the guest's bench program and turns its console into measured windows.
 
 The contract with bench/report.c: one JSON object a line; `hartq_banner` first, then one
-`hartq_bench` for each point and repetition, and `#begin POINT REPETITION`, `#end POINT REPETITION`
-at the edges of each measured window, where the host's CPU time is sampled.
+`hartq_bench` for each point, and `#begin POINT 0`, `#end POINT 0` at the edges of each measured
+window, where the host's CPU time is sampled. The 0 is a repetition: a boot visits a point once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
 COMPLAINTS_MAX = 10
 # Of a window, what is kept of host_cpu.Spent.
 SPENT = ("ran", "waited", "time_ns", "stolen_ticks", "core_ticks")
-EDGE = re.compile(r"#(begin|end) (\d+) (\d+)$")  # point, repetition
+EDGE = re.compile(r"#(begin|end) (\d+) 0$")  # point
 Edge = Callable[[int, bool, int], None]  # QEMU's process, whether a window begins, its point
 FIRMWARE_LINE = re.compile(r"^OpenSBI (v\S+)")
 
@@ -73,7 +73,6 @@ class Key(NamedTuple):
 class Window:
     """One point measured once."""
 
-    repetition: int
     record: dict  # the guest's line as it came
     host: host_cpu.Spent | None
     firmware: str = ""  # OpenSBI's version
@@ -115,7 +114,6 @@ class Window:
         return self.ios * 1e9 / self.record["runtime_ns"]
 
 
-
 def idle_of(window: Window) -> float:
     """The harts' share of a window that they slept, their mean."""
     return statistics.fmean(window.record["idle_ns"]) / window.record["runtime_ns"]
@@ -124,7 +122,6 @@ def idle_of(window: Window) -> float:
 def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine | SimMachine:
     """The machine for one sweep; its interrupt controller and controllers make the delivery."""
     harts = sweep.harts[0]
-    repetitions = len(plan.repetitions_of_boot(boot))
     delivery = sweep.delivery[0]
     buffers_bytes = harts * max(sweep.iodepth) * (max(sweep.bs) + PRP_LIST_BYTES)
     if target.modelled:
@@ -133,7 +130,7 @@ def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine
             controllers=min(harts, PRIVATE_LINES) if delivery == "per-hart" else 1,
             memory_mib=MODELLED_MEMORY_MIB + (buffers_bytes >> 20),
             messages=delivery == "msix", seed=boot + 1,
-            timeout_s=60 + sweep.points() * repetitions * plan.window_s() * MODELLED_SLOWNESS)
+            timeout_s=60 + sweep.points() * plan.window_s() * MODELLED_SLOWNESS)
     return Machine(
         app=target.app,
         arguments=guest_arguments(plan, sweep, boot),
@@ -142,7 +139,7 @@ def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine
         backing=target.backing,
         irqchip="imsic" if delivery == "msix" else "plic",
         controllers=min(harts, PRIVATE_LINES) if delivery == "per-hart" else 1,
-        timeout_s=60 + 4 * sweep.points() * repetitions * plan.window_s(),
+        timeout_s=60 + 4 * sweep.points() * plan.window_s(),
         qemu=target.qemu,
     )
 
@@ -166,7 +163,6 @@ class _Reader:
     def __init__(self, pid: int | None, plan: Plan, sweep: Sweep, boot: int) -> None:
         self._pid = pid
         self._sweep = sweep
-        self._first_repetition = plan.repetitions_of_boot(boot).start
         self._place = {"boot": boot, "sweep": plan.sweeps.index(sweep),
                        "percent": sweep.rate[0].percent}
         self._begin: host_cpu.Spent | None = None
@@ -194,8 +190,7 @@ class _Reader:
     def _window(self, text: str) -> Window:
         try:
             record = json.loads(text)
-            window = Window(self._first_repetition + record["repetition"], record, self._spent,
-                            self._firmware, **self._place)
+            window = Window(record, self._spent, self._firmware, **self._place)
             key, _ = window.key, window.iops
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
             raise GuestFailed(f"its line cannot be read: {error}\n  {text[:200]}") from error
@@ -235,7 +230,7 @@ def run_boot(target: Target, plan: Plan, sweep: Sweep, boot: int, windows: list[
         told = [*reader.complaints[:COMPLAINTS_MAX], "its last lines:"]
         tail = [f"  {text[:160]}" for text in result.tail]
         raise GuestFailed("\n".join([*words, *told, *tail]))
-    found, expected = len(windows) - before, sweep.points() * len(plan.repetitions_of_boot(boot))
+    found, expected = len(windows) - before, sweep.points()
     if found != expected:
         raise GuestFailed(f"the guest ended after {found} of {expected} windows")
 

@@ -29,7 +29,7 @@ CONTROLLERS_MAX = 30  # slots 1 to 30 of the root bus; slot 0 is the host bridge
 SOCKETS_MAX = 8
 IRQCHIPS = {"plic": "", "aplic": ",aia=aplic", "imsic": ",aia=aplic-imsic"}  # of -M virt
 PRIVATE_LINES = 4  # PCI interrupt lines of `virt`: controllers beyond share them
-TIMEOUT_MAX_S = 366 * 86400.0  # windows of an hour, every point in every repetition of a boot
+TIMEOUT_MAX_S = 366 * 86400.0  # windows of an hour, every point of a boot
 ELF_MAGIC = b"\x7fELF"
 ARGUMENTS_MAX_BYTES = 1024  # the kernel command line of the device tree, all words together
 

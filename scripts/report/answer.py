@@ -9,7 +9,7 @@ from typing import NamedTuple
 from analysis import metrics
 from analysis.comparisons import brief, paired, stopping
 from analysis.host_noise import noise_lines
-from analysis.intervals import CONFIDENCE_WANTED, interval_ranks, marked, ratio_of
+from analysis.intervals import marked, ratio_of
 from analysis.series import MODE_NAMES, Modes, Series, all_series, main_loops, offered_text
 from analysis.series import open_jobs
 from cli.table import lay_out
@@ -17,8 +17,8 @@ from sim import section as model
 
 NOT_MEASURED = "Not measured: make bench measures it."
 LEGEND = (
-    "Ratios are paired repetition by repetition: median and interval; = means no significant "
-    "difference, ? too few repetitions."
+    "Ratios are paired boot by boot: median and interval; = means no significant "
+    "difference, ? too few boots."
 )
 MODEL_CHECK = "make validate-sim lays its profile of QEMU over a measured run."
 STOPS = "polling stops paying at depth"
@@ -96,7 +96,7 @@ def _raw_ring(modes: Modes) -> Section:
     medians = {name: [ratio.median for ratio in found.values()] for name, found in shares.items()}
     reached = [f"{name} {min(found):.2f} to {max(found):.2f}" for name, found in medians.items()]
     waits = Counter(each["raw_wait"] for job in modes.get("raw", {}).values()
-                    for each in job["hartq"]["repetitions"] if "raw_wait" in each)
+                    for each in job["hartq"]["boots"] if "raw_wait" in each)
     ways = ", ".join(f"{wait} in {count}" for wait, count in waits.most_common())
     return Section(
         "How far from the raw ring are we?",
@@ -233,22 +233,15 @@ def false_differences(result: dict) -> list[str]:
 
 def sampling(result: dict) -> list[str]:
     """What an interval is made of, and what it does not cover."""
-    options = result["global options"]
-    rows = [job["hartq"]["repetitions"] for job in result["jobs"]]
-    count, boots = max(map(len, rows), default=0), {r.get("boot", 0) for each in rows for r in each}
-    if not count:
+    options, windows = result["global options"], [job["hartq"]["boots"] for job in result["jobs"]]
+    if not (count := max(map(len, windows), default=0)):
         return []
     told = [f"preset {options['preset']}"] if "preset" in options else []
-    told += [f"repetitions {count}", f"boots {len(boots)}"]
+    told.append(f"{count} boots, each a sample")
     if "runtime" in options:
         told.append(f"windows {options['runtime']} after a ramp of {options['ramp_time']}")
-    lines, confidence = [", ".join(told)], interval_ranks(len(boots))[1]
-    if len(boots) < count and confidence < CONFIDENCE_WANTED:
-        lines.append(
-            f"an interval takes repetitions as its samples ({100 * interval_ranks(count)[1]:.0f} "
-            "%), but those of a boot share where the host has put QEMU's threads; boot by boot the "
-            f"widest interval would have {100 * confidence:.0f} %")
-    return [*lines, "an interval holds for this run: another run, another host differ by more"]
+    return [", ".join(told),
+            "an interval holds for this run: another run, another host differ by more"]
 
 
 def notes(result: dict) -> list[str]:

@@ -187,15 +187,15 @@ def cost(source: Source) -> tuple[str, list[CostBar]]:
 
 @dataclasses.dataclass(frozen=True)
 class Timeline:
-    """IOPS of one mode in short intervals, its repetitions one after another."""
+    """IOPS of one mode in short intervals, its boots one after another."""
 
     look: Look
     interval_ms: float
-    repetitions: tuple[tuple[float, ...], ...]
+    boots: tuple[tuple[float, ...], ...]
 
     def gaps(self) -> int:
         """Intervals in which nothing completed."""
-        return sum(value <= 0 for each in self.repetitions for value in each)
+        return sum(value <= 0 for each in self.boots for value in each)
 
 
 def timeline(source: Source) -> tuple[str, list[Timeline]]:
@@ -215,7 +215,7 @@ def timeline(source: Source) -> tuple[str, list[Timeline]]:
         mine = job["hartq"]
         if place(job) != place(main) or mine.get("rate_iops") != main["hartq"].get("rate_iops"):
             continue
-        line = tuple(tuple(r["iops"]) for r in mine["timeline"]["repetitions"] if r["iops"])
+        line = tuple(tuple(r["iops"]) for r in mine["timeline"]["boots"] if r["iops"])
         if line:
             look = job_look(job)
             found.setdefault(look, Timeline(look, mine["timeline"]["interval_ms"], line))

@@ -170,16 +170,16 @@ def timeline(lines: Sequence[Timeline], title: str, footer: str) -> Figure:
     figure, panels = new_figure(title, footer, rows=len(lines), height_in=height)
     for axes, line in zip(panels, lines):
         _draw_time(axes, line)
-    highest = max(value for line in lines for each in line.repetitions for value in each)
+    highest = max(value for line in lines for each in line.boots for value in each)
     panels[0].set_ylim(0, 1.25 * highest or 1.0)
-    panels[-1].set_xlabel("measured time, s; grey lines: from one repetition to the next")
+    panels[-1].set_xlabel("measured time, s; grey lines: from one boot to the next")
     figure.supylabel("IOPS", fontsize=11)
     return figure
 
 
 def _draw_time(axes: Axes, line: Timeline) -> None:
     step, at = line.interval_ms / 1e3, 0.0
-    for values in line.repetitions:
+    for values in line.boots:
         edges = [at + step * index for index in range(len(values) + 1)]
         axes.stairs(values, edges, color=line.look.color, linewidth=1.1, baseline=None)
         for left, value in zip(edges, values):

@@ -74,8 +74,8 @@ def clear(folder: Path) -> None:
 def small_print(name: str, result: dict) -> str:
     """The line under a picture; `result` is results.json or, for the comparison, peers.json."""
     about = result["environment"]
-    counts = [len(job["hartq"]["repetitions"]) for job in result.get("jobs", [])]
-    samples = f"{max(counts)} repetitions" if counts else f"{about.get('pairs', 0)} boot pairs"
+    counts = [len(job["hartq"]["boots"]) for job in result.get("jobs", [])]
+    samples = f"{max(counts)} boots" if counts else f"{about.get('pairs', 0)} boot pairs"
     warnings = ["NOISY HOST"] * bool(counts and host_noise.warnings(result))
     warnings += ["PARTIAL RESULT"] * bool(result.get("partial"))
     return "; ".join([*warnings, PICTURES[name].points.format(samples), backing_text(about),

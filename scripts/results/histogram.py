@@ -1,7 +1,7 @@
 """Latency histograms in the shape of fio's json+ output: {nanoseconds of a bucket: samples}.
 
 A bucket's key is the middle of the latencies it holds (64 buckets per power of two: at most 0.78 %
-off). Everything here follows from the buckets, so harts and repetitions merge by adding.
+off). Everything here follows from the buckets, so harts and boots merge by adding.
 """
 
 from __future__ import annotations

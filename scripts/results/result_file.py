@@ -13,7 +13,7 @@ from typing import TextIO
 
 from measure.modes import REFERENCES
 from qemu.host_cpu import CLASSES
-from results import repetitions
+from results import boots
 
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
 BROKEN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)  # by foreign files
@@ -40,10 +40,10 @@ def csv_row(job: dict) -> dict[str, object]:
     row |= {name: options[name] for name in ("rw", "bs", "iodepth")}
     row |= {name: "" if mine[name] is None else mine[name] for name in CSV_FIELDS}
     row["iops_low"], row["iops_high"] = mine["iops_interval"]
-    row["repetitions"] = len(mine["repetitions"])
+    row["boots"] = len(mine["boots"])
     row["lat_mean_ns"] = latency["mean"]
-    for name in repetitions.PERCENTS:
-        found = repetitions.values(job, name)
+    for name in boots.PERCENTS:
+        found = boots.values(job, name)
         row[f"lat_{name}"] = statistics.median(found.values()) if found else ""
     for name in CSV_RATIOS:
         found = mine[name]

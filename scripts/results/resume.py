@@ -142,7 +142,7 @@ def _complete(plan: Plan, windows: list[Window]) -> list[Window]:
     """Those of boots that have all their windows."""
     counts = Counter((window.boot, window.sweep) for window in windows)
     whole = {(boot, number) for (boot, number), count in counts.items()
-             if count == plan.sweeps[number].points() * len(plan.repetitions_of_boot(boot))}
+             if count == plan.sweeps[number].points()}
     return [window for window in windows if (window.boot, window.sweep) in whole]
 
 

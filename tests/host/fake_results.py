@@ -25,17 +25,17 @@ ENVIRONMENT = {
 def fake_windows(
     words: list[str],
     ways: str = "",
-    first_repetition: int = 0,
+    first_boot: int = 0,
     delivery: str = "per-hart",
     percent: int = 0,
 ) -> list[Window]:
-    """The windows of one boot of the fake guest; `percent` is what its load was asked for as."""
+    """The fake guest's windows, each repetition a boot; `percent` is what its load was asked as."""
     told = fake_guest.lines(words, ways, delivery)
     records = [json.loads(text) for text in told if text.startswith('{"hartq_b')]
     share = dict.fromkeys(host_cpu.CLASSES, 1000000)
     spent = host_cpu.Spent(share, share, 100000000, stolen_ticks=1, core_ticks=20)
     return [
-        Window(first_repetition + r["repetition"], r, spent, percent=percent)
+        Window(r, spent, boot=first_boot + r["repetition"], percent=percent)
         for r in records
         if "hartq_bench" in r
     ]

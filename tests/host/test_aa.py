@@ -37,8 +37,8 @@ def sides(
             raw = job["hartq"]["completion"] == "raw"
             factor = host * (1.0 if raw else shift) if side == "B" else 1.0
             factor *= slow if side == "S" and job["jobname"] in slowed else 1.0
-            job["hartq"]["repetitions"] = [
-                {"repetition": i, "boot": i,
+            job["hartq"]["boots"] = [
+                {"boot": i,
                  "iops": 1e5 * factor * source.lognormvariate(0, spread)}
                 for i in range(8)
             ]
@@ -126,13 +126,13 @@ class Parts(unittest.TestCase):
         self.assertEqual([order[0] for order in orders].count("A"), 2)
 
     def test_choice_follows_the_seed(self) -> None:
-        plan = Plan((Sweep((1, 2, 4)), Sweep((8,), (0,))), 6, 6, 10, 10)
+        plan = Plan((Sweep((1, 2, 4)), Sweep((8,), (0,))), 6, 10, 10)
         chosen = aa.choose(plan, 1)
         self.assertEqual(chosen, aa.choose(plan, 1))
         self.assertNotEqual([chosen] * 9, [aa.choose(plan, seed) for seed in range(2, 11)])
         self.assertEqual([len(each) for each in chosen], [1, 0])
         self.assertLess(max(chosen[0]), 3)
-        self.assertEqual(aa.choose(Plan(aa.SWEEPS, 6, 6, 10, 10), 1)[-1], set(), "no raw")
+        self.assertEqual(aa.choose(Plan(aa.SWEEPS, 6, 10, 10), 1)[-1], set(), "no raw")
 
     def test_bad_arguments(self) -> None:
         for words in (["--boots", "5"], ["--slow", "0"], ["--slow", "91"]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import tempfile
 import unittest
@@ -76,7 +75,7 @@ class Answer(unittest.TestCase):
             (self.ratios(d32=2.0), "none found; last depth with a sure lead: 32 (the deepest"),
             (self.ratios(d1=1.0, d2=0.8, d4=0.7), "polling leads nowhere, interrupts from 2 on"),
             (self.ratios(d1=1.0), "none found; no significant difference at any depth"),
-            ({1: intervals.estimate([2.0] * 5)}, "too few repetitions"),
+            ({1: intervals.estimate([2.0] * 5)}, "too few boots"),
         ):
             self.assertIn(said, comparisons.stopping(ratios))
 
@@ -119,13 +118,13 @@ class Answer(unittest.TestCase):
         busy = metrics.over(modes, "hybrid", "irq", metrics.BUSY)[8]
         self.assertAlmostEqual(busy.median, (1 - 0.9 * 0.283) / (1 - 0.283), delta=0.02)
 
-    def test_costs_of_repetitions_that_kept_none(self) -> None:
+    def test_costs_of_boots_that_kept_none(self) -> None:
         result = fake_result("1,8")
         for job in result["jobs"]:
-            repetitions = job["hartq"]["repetitions"]
-            job["hartq"]["repetitions"] = [
-                {name: each[name] for name in ("repetition", "boot", "iops")}
-                for each in repetitions
+            boots = job["hartq"]["boots"]
+            job["hartq"]["boots"] = [
+                {name: each[name] for name in ("boot", "iops")}
+                for each in boots
             ]
         modes = next(iter(answer.all_series(result).values()))
         (row, _) = metrics.ratio_rows(modes, "hybrid", "poll")
@@ -148,13 +147,7 @@ class Answer(unittest.TestCase):
         (text,) = answer.false_differences(fake_result("1,2,4,8"))
         # 3 contests at each of 4 depths, wrong once in 32.
         self.assertRegex(text, r"^of 12 comparisons of two modes \d+ show .* 0\.4 would")
-        windows = fake_windows(fake_words("1"))
-        result = as_result([dataclasses.replace(w, boot=w.repetition // 3) for w in windows])
-        self.assertIn("repetitions 6, boots 2", answer.sampling(result)[0])
-        self.assertIn("boot by boot the widest interval would have 50 %",
-                      answer.sampling(result)[1])
-        result = as_result([dataclasses.replace(w, boot=w.repetition) for w in windows])
-        self.assertEqual(len(answer.sampling(result)), 2)
+        self.assertEqual(answer.sampling(fake_result("1"))[0], "6 boots, each a sample")
 
     def test_a_table_keeps_its_columns(self) -> None:
         result = fake_result("1")
@@ -203,7 +196,7 @@ class Answer(unittest.TestCase):
             (0.949, 0.95, 0.97, "not excluded"),
             (0.949, 9.0, 0.97, "not excluded"),
             (0.9, 0.949, 0.97, "not met"),
-            (0.96, 0.97, 0.9375, "undecided, too few repetitions"),
+            (0.96, 0.97, 0.9375, "undecided, too few boots"),
         ):
             ratio = intervals.Estimate(median, 0.85, high, confidence, 6)
             self.assertEqual(ratio.meets(0.95), said, (median, high))
@@ -215,7 +208,7 @@ class Answer(unittest.TestCase):
             if job["hartq"]["ratio_to_irq"]:
                 high = 0.9 if job["job options"]["iodepth"] == "2" else 0.96
                 job["hartq"]["ratio_to_irq"] = {
-                    "median": 0.9, "interval": [0.8, high], "confidence": 0.97, "repetitions": 6,
+                    "median": 0.9, "interval": [0.8, high], "confidence": 0.97, "boots": 6,
                 }
         found = [line for line in goals.lines(result) if "over interrupts" in line]
         self.assertEqual(found, [
@@ -229,16 +222,16 @@ class Answer(unittest.TestCase):
             if job["hartq"]["ratio_to_raw"]:
                 median = {"1": 0.97, "32": 1.0, "64": 1.26}[job["job options"]["iodepth"]]
                 job["hartq"]["ratio_to_raw"] = {
-                    "median": median, "interval": [0.9, 1.3], "confidence": 0.97, "repetitions": 6,
+                    "median": median, "interval": [0.9, 1.3], "confidence": 0.97, "boots": 6,
                 }
         held = [aim.depth for aim in goals.all_goals(result) if "over raw" in aim.kind]
         self.assertEqual(held, [1])
         self.assertIn("not judged: polling over raw ring, raw ring is not faster at queue depth "
                       "32, 64, batch 1, 1 hart, per-hart", goals.lines(result))
 
-    def test_too_few_repetitions_judge_nothing(self) -> None:
+    def test_too_few_boots_judge_nothing(self) -> None:
         few = goals.lines(fake_result("1", repetitions=5))
-        self.assertTrue(few[0].startswith("undecided, too few repetitions:"), few)
+        self.assertTrue(few[0].startswith("undecided, too few boots:"), few)
 
     def test_load_before_and_after(self) -> None:
         text = environment.header({**ENVIRONMENT, "host_load_after": [2.5, 1, 0.25]})
@@ -274,20 +267,19 @@ class Answer(unittest.TestCase):
         result = self.open_result(40000)
         self.assertEqual(len(tables.of_main_series(result)["jobs"]), len(result["jobs"]))
 
-    def test_slow_repetitions_without_a_percentile_are_not_left_out(self) -> None:
+    def test_slow_boots_without_a_percentile_are_not_left_out(self) -> None:
         job = fake_result("1")["jobs"][0]
-        for each in job["hartq"]["repetitions"][:2]:
+        for each in job["hartq"]["boots"][:2]:
             each["p99_ns"] = None
         self.assertEqual(metrics.values(job, metrics.P99), {})
 
     def test_a_host_that_drifts_is_said(self) -> None:
-        windows = fake_windows(fake_words("1,8"))
-        result = as_result([dataclasses.replace(w, boot=w.repetition // 2) for w in windows])
+        result = fake_result("1,8")
         self.assertEqual(host_noise.warnings(result), [])
         noise = "\n".join(host_noise.noise_lines(result))
         self.assertRegex(noise, r"boot by boot .* (0\.9|1\.0)\d, ")
         for job in result["jobs"]:
-            for each in job["hartq"]["repetitions"]:
+            for each in job["hartq"]["boots"]:
                 each["iops"] *= 0.6 if each["boot"] == 1 else 1.0
         self.assertRegex(host_noise.warnings(result)[0], r"DRIFTED: .* 0\.\d\d of .* in boot 1\.")
 
@@ -361,9 +353,9 @@ class Answer(unittest.TestCase):
             mounts.write_text(f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {folder} rw - tmpfs x rw\n")
             self.assertEqual(backing.filesystem(Path(folder, "disk.img"), mounts), "tmpfs")
             self.assertEqual(backing.filesystem(Path("/nowhere/x"), mounts), "ext4")
-            named = backing.backing_name(str(Path(folder, "disk.img")))
+            named = backing.parse_backing(str(Path(folder, "disk.img"))).name()
             self.assertRegex(named, r"^file:disk\.img( on \w+)?, aio=threads$")
-        self.assertEqual(backing.backing_name("ram:64m"), "ram:64m")
+        self.assertEqual(backing.parse_backing("ram:64m").name(), "ram:64m")
 
 
 if __name__ == "__main__":

@@ -76,18 +76,18 @@ class Stats(unittest.TestCase):
         self.assertEqual(intervals.estimate([0.9, 0.8, 0.7, 0.9, 0.8, 0.7]).verdict(), -1)
         self.assertEqual(intervals.estimate([0.9, 1.2, 1.3, 1.1, 1.2, 1.3]).verdict(), 0)
         three = intervals.estimate([2.0, 2.0, 2.0])
-        self.assertEqual(three.verdict(), 0, "three repetitions prove nothing")
+        self.assertEqual(three.verdict(), 0, "three boots prove nothing")
 
-    def test_ratio_is_paired_by_repetition(self) -> None:
+    def test_ratio_is_paired_by_boot(self) -> None:
         found = intervals.paired_ratio({0: 10.0, 1: 40.0, 2: 1.0}, {0: 5.0, 1: 20.0, 3: 9.0})
         self.assertEqual((found.median, found.low, found.high, found.count), (2.0, 2.0, 2.0, 2))
         self.assertIsNone(intervals.paired_ratio({0: 1.0}, {1: 1.0}))
 
     def test_a_stall_of_the_other_side_counts(self) -> None:
-        repetitions = {number: 10.0 for number in range(6)}
+        boots = {number: 10.0 for number in range(6)}
         stalled = {**{number: 10.0 for number in range(5)}, 5: 0.0}
-        won = intervals.paired_ratio(repetitions, stalled)
-        lost = intervals.paired_ratio(stalled, repetitions)
+        won = intervals.paired_ratio(boots, stalled)
+        lost = intervals.paired_ratio(stalled, boots)
         self.assertEqual((won.count, won.low, won.high), (6, 1.0, intervals.STANDSTILL))
         self.assertEqual((lost.count, lost.low, lost.high), (6, 0.0, 1.0))
         self.assertEqual(f"{won}", "1.00 (1.00-inf)")
@@ -121,7 +121,7 @@ class Results(unittest.TestCase):
         read, mine = job["read"], job["hartq"]
         self.assertEqual(sum(read["clat_ns"]["bins"].values()), read["total_ios"])
         self.assertEqual(read["bw"], round(read["iops"] * 4))
-        self.assertEqual(len(mine["repetitions"]), 6)
+        self.assertEqual(len(mine["boots"]), 6)
         low, high = mine["iops_interval"]
         self.assertTrue(low <= mine["iops_median"] <= high)
         spent_us = mine["host_cpu_us_per_io"]["vcpu"] * read["total_ios"]
@@ -160,7 +160,7 @@ class Results(unittest.TestCase):
             "poll", "irq", "hybrid", "raw", "poll-msix", "irq-msix", "hybrid-msix", "raw-msix",
             "r3000-irq-msix", "r3000-hybrid-msix",
         ])
-        self.assertEqual({len(job["hartq"]["repetitions"]) for job in jobs}, {6})
+        self.assertEqual({len(job["hartq"]["boots"]) for job in jobs}, {6})
         mine = [job["hartq"] for job in jobs]
         self.assertLess(mine[1]["ratio_to_poll"]["median"], 0.2, "per-hart's own polling")
         self.assertGreater(mine[5]["ratio_to_poll"]["median"], 0.3, "msix's own polling")
@@ -200,13 +200,13 @@ class Results(unittest.TestCase):
                 with self.assertRaises(ValueError):
                     result_file.load(Path(folder))
 
-    def test_table_of_a_point_without_repetitions_in_one_mode(self) -> None:
+    def test_table_of_a_point_without_boots_in_one_mode(self) -> None:
         windows = [w for w in fake_windows(
             ["rw=randrw", "bs=4096", "iodepth=4", "iodepth_batch_submit=0", "numjobs=2",
-             "completion=poll,irq", "runtime=50ms", "repetitions=2"]) if w.repetition == 0]
+             "completion=poll,irq", "runtime=50ms", "repetitions=2"]) if w.boot == 0]
         result = summary.build(windows, ENVIRONMENT, {}, True)
         self.assertIn("4", tables.table(result)[1])
-        self.assertTrue(any("too few repetitions" in line for line in answer.words(result)))
+        self.assertTrue(any("too few boots" in line for line in answer.words(result)))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Command(BenchTest):
     def test_quick(self) -> None:
         done = self.run_bench("--preset", "quick")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("plan: 20 points x 6 repetitions", done.stdout)
+        self.assertIn("plan: 20 points of 200 ms x 6 boots", done.stdout)
         self.assertIn("met: missed interrupts 0 in 10 points that take any, PLIC", done.stdout)
         self.assertIn("emulated: compare ratios, not absolute numbers", done.stdout)
         result = result_file.load(self.out)
@@ -88,7 +88,7 @@ class Command(BenchTest):
         (first,) = saturation.plans([plans.Sweep((8,), rate=(plans.Rate(percent=10),))])
         self.assertAlmostEqual(told("--rate-iops", "10%", "--no-instructions"),
                                alone + first.seconds(), delta=1)
-        done = self.run_bench("--rate-iops", "10%", "--repetitions", "1")
+        done = self.run_bench("--rate-iops", "10%", "--boots", "1")
         self.assertLess(done.stdout.index("plan: "), done.stdout.index("saturation: "))
 
     def test_a_guest_that_ignores_the_rate_fails(self) -> None:
@@ -124,8 +124,7 @@ class Command(BenchTest):
     def test_signals_keep_what_was_measured(self) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):
             process = subprocess.Popen(
-                self.bench("--iodepth", "1", "--runtime", "20ms", "--repetitions", "600",
-                             "--boots", "300"),
+                self.bench("--iodepth", "1", "--runtime", "20ms", "--boots", "600"),
                 env={**os.environ, "FAKE_GUEST": "slow"},
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )
@@ -181,9 +180,9 @@ class Command(BenchTest):
             (["--bs", "1000"], "--bs: 1000 is not a multiple of 512"),
             (["--bs", "512,8k", "--backing", "null:4k"], "less than a block"),
             (["--completion", "raw", "--rw", "rw"], "no point is left"),
-            (["--preset", "instructions", "--repetitions", "6"], "takes no --repetitions, --out"),
-            (["--repetitions", "0"], "--repetitions"),
-            (["--boots", "9"], "--boots"),
+            (["--preset", "instructions", "--boots", "6"], "takes no --boots, --out"),
+            (["--boots", "0"], "--boots: 0 is out of range (1 to 1000)"),
+            (["--boots", "1001"], "--boots: 1001 is out of range (1 to 1000)"),
             (["--backing", "/nowhere/disk.img"], "image"),
             (["--backing", str(qcow2)], "is no raw image but qcow2"),
             (["--out", str(self.qemu)], f"--out: {self.qemu} is not a folder"),
@@ -199,7 +198,7 @@ class Command(BenchTest):
 
     def test_progress_without_a_terminal(self) -> None:
         stream = io.StringIO()
-        plan = plans.Plan((plans.Sweep(),), 6, 1, 500, 50)
+        plan = plans.Plan((plans.Sweep(),), 6, 500, 50)
         with mock.patch.object(progress, "PLAIN_EVERY_S", 0.0), contextlib.redirect_stdout(stream):
             windows: list[mock.Mock] = []
             bar = progress.Progress(plan, stream, windows)

@@ -14,10 +14,10 @@ from analysis import intervals, two_results
 from qemu.machine import UsageError
 
 
-def with_repetitions(
+def with_boots(
     result: dict, factor: float, source: random.Random, spread: float, host: float = 1.0
 ) -> dict:
-    """The same result with other repetitions: 6 in 6 boots, with noise, the modes times a factor.
+    """The same result with other boots: 6, with noise, the modes times a factor.
 
     All of them, and the raw rings, times `host`.
     """
@@ -25,16 +25,16 @@ def with_repetitions(
     for job in made["jobs"]:
         mine = host * 1e5 * (1.0 if job["hartq"]["completion"] == "raw" else factor)
         job["hartq"]["iops_median"] = mine
-        job["hartq"]["repetitions"] = [
-            {"repetition": i, "boot": i, "iops": mine * source.lognormvariate(0, spread),
+        job["hartq"]["boots"] = [
+            {"boot": i, "iops": mine * source.lognormvariate(0, spread),
              "p99_ns": round(9000 / factor)} for i in range(6)
         ]
     return made
 
 
-def job(repetitions: list[dict]) -> dict:
+def job(boots: list[dict]) -> dict:
     """As far as by_boot() reads one."""
-    return {"hartq": {"repetitions": repetitions}}
+    return {"hartq": {"boots": boots}}
 
 
 class Bootstrap(unittest.TestCase):
@@ -67,8 +67,8 @@ class Differences(unittest.TestCase):
         self.source = random.Random(5)
 
     def sides(self, factor: float, spread: float, host: float = 1.0) -> tuple[dict, dict]:
-        first = with_repetitions(self.result, 1.0, self.source, spread)
-        return first, with_repetitions(self.result, factor, self.source, spread, host)
+        first = with_boots(self.result, 1.0, self.source, spread)
+        return first, with_boots(self.result, factor, self.source, spread, host)
 
     @staticmethod
     def told(first: dict, second: dict) -> list[str]:
@@ -89,20 +89,20 @@ class Differences(unittest.TestCase):
         for side in (first, second):
             side["pair"] = "x"
             for each in side["jobs"]:
-                for one in each["hartq"]["repetitions"]:
+                for one in each["hartq"]["boots"]:
                     one["iops"] *= 1 + one["boot"]
-        second["jobs"][0]["hartq"]["repetitions"].pop(2)
+        second["jobs"][0]["hartq"]["boots"].pop(2)
         for each in two_results.differences(first, second):
             if not each.name.endswith("raw"):
                 self.assertAlmostEqual(each.iops.low, each.iops.high)
                 self.assertAlmostEqual(each.iops.median, 0.8)
 
     def test_boots_are_the_samples(self) -> None:
-        repetitions = [{"repetition": i, "boot": i // 3, "iops": 1.0 + i} for i in range(12)]
-        self.assertEqual(two_results.by_boot(job(repetitions)), {0: 2.0, 1: 5.0, 2: 8.0, 3: 11.0})
-        self.assertEqual(list(two_results.by_boot(job(repetitions[::-1]))), [0, 1, 2, 3])
-        repetitions = [{"boot": i // 2, "p99_ns": i if i != 3 else None} for i in range(6)]
-        self.assertEqual(two_results.by_boot(job(repetitions), "p99_ns"), {0: 0.5, 1: 2, 2: 4.5})
+        boots = [{"boot": i, "iops": 1.0 + i} for i in range(4)]
+        self.assertEqual(two_results.by_boot(job(boots)), {0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0})
+        self.assertEqual(list(two_results.by_boot(job(boots[::-1]))), [0, 1, 2, 3])
+        boots = [{"boot": i, "p99_ns": i if i != 1 else None} for i in range(3)]
+        self.assertEqual(two_results.by_boot(job(boots), "p99_ns"), {0: 0, 2: 2})
 
     def test_the_hosts_speed_is_told(self) -> None:
         told = self.told(*self.sides(1.0, 0.01, host=0.5))
@@ -120,7 +120,7 @@ class Differences(unittest.TestCase):
 
     def test_a_point_that_stands_still_is_nothing_of_what_it_was(self) -> None:
         first, second = self.sides(1.0, 0.01)
-        for each in second["jobs"][1]["hartq"]["repetitions"]:
+        for each in second["jobs"][1]["hartq"]["boots"]:
             each["iops"] = 0.0
         name = second["jobs"][1]["jobname"]
         ratios = {each.name: each.iops for each in two_results.differences(first, second)}
@@ -130,16 +130,16 @@ class Differences(unittest.TestCase):
     def test_a_result_that_does_not_know_the_p99(self) -> None:
         first, second = self.sides(1.0, 0.01)
         for each in second["jobs"]:
-            for one in each["hartq"]["repetitions"]:
+            for one in each["hartq"]["boots"]:
                 one["p99_ns"] = None
         for each in two_results.differences(first, second):
             self.assertIsNone(each.p99)
             self.assertTrue(str(each).endswith(" -"))
 
-    def test_repetitions_have_the_p99_of_their_window(self) -> None:
+    def test_boots_have_the_p99_of_their_window(self) -> None:
         for each in fake_result("8")["jobs"]:
             whole = each["read"]["lat_ns"].get("percentile", {}).get("99.000000")
-            mine = [one["p99_ns"] for one in each["hartq"]["repetitions"]]
+            mine = [one["p99_ns"] for one in each["hartq"]["boots"]]
             self.assertEqual(len(mine), 6)
             if each["hartq"]["completion"] == "raw":
                 self.assertEqual((set(mine), whole), ({None}, None))
@@ -162,8 +162,8 @@ class Command(support.ScriptTest):
         return support.run_script("bench.py", "--compare", *words, *more)
 
     def test_table_without_a_verdict(self) -> None:
-        first = with_repetitions(fake_result(), 1.0, random.Random(1), 0.01)
-        second = with_repetitions(first, 0.7, random.Random(2), 0.01)
+        first = with_boots(fake_result(), 1.0, random.Random(1), 0.01)
+        second = with_boots(first, 0.7, random.Random(2), 0.01)
         done = self.compare(first, second)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertRegex(done.stdout, r"\nrandread-4096-qd1-b1-poll +0\.[67]\d\d \(0\.6.*\) +1\.4")
@@ -195,9 +195,9 @@ class Command(support.ScriptTest):
     def test_what_is_no_result_is_said_with_its_name(self) -> None:
         good = self.save("good", fake_result())
         for name, spoil, text in (
-            ("repetitions", lambda r: r["jobs"][0]["hartq"].pop("repetitions"),
-             "of another kind: 'repetitions'"),
-            ("words", lambda r: r["jobs"][0]["hartq"]["repetitions"][0].update(iops="9"),
+            ("boots", lambda r: r["jobs"][0]["hartq"].pop("boots"),
+             "of another kind: 'boots'"),
+            ("words", lambda r: r["jobs"][0]["hartq"]["boots"][0].update(iops="9"),
              "kind: unsup"),
             ("names", lambda r: r["jobs"][0].pop("jobname"), "of another kind: 'jobname'"),
             ("header", lambda r: r.pop("environment"), "of another kind: 'environment'"),
@@ -219,7 +219,7 @@ class Command(support.ScriptTest):
         self.assertIn(f"{self.folder / 'junk'}: not JSON", done.stderr)
 
     def test_few_boots_are_said(self) -> None:
-        result = fake_result()  # all repetitions in one boot
+        result = fake_result(repetitions=1)
         done = self.compare(result, result)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("note: A has 1 boots: its intervals are too narrow", done.stdout)
@@ -229,7 +229,7 @@ class Command(support.ScriptTest):
         self.assertIn("(A and B have 0 and 12 points)", done.stderr)
 
     def test_a_busy_host_is_told(self) -> None:
-        first = with_repetitions(fake_result(), 1.0, random.Random(1), 0.01)
+        first = with_boots(fake_result(), 1.0, random.Random(1), 0.01)
         second = copy.deepcopy(first)
         for each in second["jobs"]:
             each["hartq"]["host_wait_fraction"] = {"vcpu": 0.05, "device": 0.31}
@@ -238,7 +238,7 @@ class Command(support.ScriptTest):
         self.assertIn("device 31 % of the time", note)
 
     def test_another_host_is_told(self) -> None:
-        first = with_repetitions(fake_result(), 1.0, random.Random(1), 0.01)
+        first = with_boots(fake_result(), 1.0, random.Random(1), 0.01)
         second = copy.deepcopy(first)
         second["environment"]["qemu"] = "10.0"
         notes = two_results.notes(first, second)

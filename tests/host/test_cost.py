@@ -27,9 +27,9 @@ def job(form: str, depth: int, mode: str) -> dict:
 
 
 def host_us(each: dict) -> dict[int, float]:
-    """vCPU and device time per I/O, by repetition."""
-    return {r["repetition"]: r["vcpu_us_per_io"] + r["device_us_per_io"]
-            for r in each["hartq"]["repetitions"]}
+    """vCPU and device time per I/O, by boot."""
+    return {r["boot"]: r["vcpu_us_per_io"] + r["device_us_per_io"]
+            for r in each["hartq"]["boots"]}
 
 
 def blocked(each: dict) -> float:

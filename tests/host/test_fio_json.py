@@ -47,8 +47,8 @@ def paths(found: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
 class ByHand(unittest.TestCase):
     def setUp(self) -> None:
         windows = [
-            Window(0, record(300, 100, {"100": 290, "200": 10}), None),
-            Window(1, record(501, 200, {"100": 501}), None),
+            Window(record(300, 100, {"100": 290, "200": 10}), None, boot=0),
+            Window(record(501, 200, {"100": 501}), None, boot=1),
         ]
         (self.job,) = as_result(windows)["jobs"]
         self.read = self.job["read"]
@@ -68,7 +68,7 @@ class ByHand(unittest.TestCase):
 
     def test_the_extremes_hold_the_mean(self) -> None:
         for ios, low, high in ((500, 1666, 1667), (1000, 3333, 3334)):
-            few = [Window(0, record(ios, 300, {"5": ios}), None)]
+            few = [Window(record(ios, 300, {"5": ios}), None)]
             read = as_result(few)["jobs"][0]["read"]
             self.assertEqual((read["iops_min"], read["iops_max"]), (low, high))
 
@@ -135,7 +135,7 @@ class Ours(unittest.TestCase):
             mine = self.job(mode, windows)
             self.assertEqual(mine["stalls_over_10ms"], stalls, mode)
             self.assertEqual(mine["timeline"] is None, mode == "raw", mode)
-            waits = [each.get("raw_wait") for each in mine["repetitions"]]
+            waits = [each.get("raw_wait") for each in mine["boots"]]
             self.assertEqual(waits, ["sleep" if mode == "raw" else None] * 6, mode)
 
     def test_polls(self) -> None:

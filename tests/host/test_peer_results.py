@@ -27,7 +27,7 @@ def window(mode: str, iops: float) -> Window:
     read = {"total_ios": ios, "io_bytes": 0, "lat_ns": latency}
     idle = {"total_ios": 0, "io_bytes": 0, "lat_ns": {**latency, "bins": {}}}
     host = Spent({"vcpu": 10**9, "device": 10**8, "workers": 0}, {}, 10**9)
-    return Window(0, {"runtime_ns": 10**9, "read": read, "write": idle, "mode": mode}, host)
+    return Window({"runtime_ns": 10**9, "read": read, "write": idle, "mode": mode}, host)
 
 
 class Results(unittest.TestCase):
@@ -82,7 +82,7 @@ class Results(unittest.TestCase):
         row = results.comparison(point, "poll", ours, self.answers)
         self.assertEqual(row["ratio"]["interval"], [3.0, 3.0])
         self.assertEqual((row["peer"]["engine"], row["goal"]), ("io_uring", 2.0))
-        self.assertEqual(tables.cells(row)[4], "2: undecided, too few repetitions")
+        self.assertEqual(tables.cells(row)[4], "2: undecided, too few boots")
         self.assertEqual(row["ours"]["lat_p50_ns"], 5000)
         self.assertEqual(row["ours"]["us_per_io"]["host_vcpu"]["median"], round(1e6 / 1200, 6))
         best = results.comparison(point, "best", ours, self.answers)

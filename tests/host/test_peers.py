@@ -204,7 +204,7 @@ class Command(StandIn):
         found = json.loads((self.out / "peers.json").read_text())
         self.assertEqual(found["partial"], False)
         self.assertEqual(len(found["comparisons"]), 18)
-        self.assertEqual(found["comparisons"][0]["ratio"]["repetitions"], 2)
+        self.assertEqual(found["comparisons"][0]["ratio"]["boots"], 2)
         self.assertIn("2/2 boot pairs", done.stderr)
         self.assertEqual((found["retries"], found["linux"]["modules"]), ([], ["nvme"]))
         self.assertIn("rdinit=/init", " ".join(found["qemu_argv"]["linux"]))

@@ -143,10 +143,10 @@ class Plot(unittest.TestCase):
 
     def test_small_print_says_what_the_points_are(self) -> None:
         for name, said in (
-            ("iops", "median and interval of 6 repetitions"),
-            ("latency", "all of 6 repetitions together, no intervals"),
-            ("cpu", "medians of 6 repetitions, no intervals"),
-            ("cost", "instructions exact, events of 6 repetitions"),
+            ("iops", "median and interval of 6 boots"),
+            ("latency", "all of 6 boots together, no intervals"),
+            ("cpu", "medians of 6 boots, no intervals"),
+            ("cost", "instructions exact, events of 6 boots"),
         ):
             self.assertIn(said, (self.shared / f"{name}.svg").read_text(), name)
 

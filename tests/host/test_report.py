@@ -45,7 +45,7 @@ PEERS = {
                      "iops_interval": [7e5, 9e5]},
             "peer": {"name": "Linux io_uring", "engine": "io_uring", "iops_median": 1e5,
                      "iops_interval": [9e4, 1.1e5]},
-            "ratio": {"median": 8.0, "interval": [7.0, 9.0], "confidence": 0.97, "repetitions": 6},
+            "ratio": {"median": 8.0, "interval": [7.0, 9.0], "confidence": 0.97, "boots": 6},
         }
     ],
     "series": [{"name": "Linux io_uring", "mode": "poll", "engine": "io_uring", "batch": 1,

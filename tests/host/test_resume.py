@@ -18,7 +18,7 @@ from measure import environment, plan as plans
 from measure.windows import Target
 from results import result_file, resume
 
-PLAN = ("--completion", "poll,irq", "--iodepth", "1,8", "--repetitions", "6", "--boots", "3",
+PLAN = ("--completion", "poll,irq", "--iodepth", "1,8", "--boots", "6",
         "--runtime", "50ms", "--no-instructions")
 
 
@@ -55,19 +55,17 @@ class Resume(BenchTest):
         for keep in (9, 16, 0):
             with self.subTest(keep=keep):
                 before = self.cut_off(keep)
-                kept = (self.out / resume.WINDOWS_NAME).read_text().splitlines()[: keep // 8 * 8]
+                kept = (self.out / resume.WINDOWS_NAME).read_text().splitlines()[: keep // 4 * 4]
                 done = self.run_bench("--resume", "--no-instructions")
                 self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertIn(f"{keep // 8 * 8} of 24 windows are there", done.stdout)
+                self.assertIn(f"{keep // 4 * 4} of 24 windows are there", done.stdout)
                 result = result_file.load(self.out)
                 self.assertFalse(result["partial"])
                 names = [[job["jobname"] for job in each["jobs"]] for each in (before, result)]
                 self.assertEqual(*names)
                 for job in result["jobs"]:
-                    rows = job["hartq"]["repetitions"]
-                    self.assertEqual([r["repetition"] for r in rows], [*range(6)])
-                    self.assertEqual([r["boot"] for r in rows],
-                                     [0, 0, 1, 1, 2, 2])
+                    rows = job["hartq"]["boots"]
+                    self.assertEqual([r["boot"] for r in rows], [*range(6)])
                 lines = (self.out / resume.WINDOWS_NAME).read_text().splitlines()
                 self.assertEqual(lines[: len(kept)], kept)
                 self.assertEqual(len(lines), 24)
@@ -78,7 +76,7 @@ class Resume(BenchTest):
         path.write_text(path.read_text()[:-40])
         done = self.run_bench("--resume", "--no-instructions")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("16 of 24 windows are there", done.stdout)
+        self.assertIn("20 of 24 windows are there", done.stdout)
 
     def test_nothing_left_but_to_say_so(self) -> None:
         before = self.cut_off(24)
@@ -93,8 +91,8 @@ class Resume(BenchTest):
         self.run_plan()
         older = (self.out / result_file.JSON_NAME).read_text()
         beside = self.out.with_name("out.partial")
-        slow = ("--iodepth", "1,8", "--batch", "1,8", "--runtime", "50ms", "--boots", "1",
-                "--repetitions", "6", "--no-instructions")
+        slow = ("--iodepth", "1,8", "--batch", "1,8", "--runtime", "50ms", "--boots", "6",
+                "--no-instructions")
         process = subprocess.Popen(
             self.bench(*slow), env={**os.environ, "FAKE_GUEST": "slow"},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -106,7 +104,7 @@ class Resume(BenchTest):
         self.assertIn(f"hint: --out {beside}", self.refused())
         done = self.run_bench("--resume", "--no-instructions", "--out", str(beside))
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("24 of 72 windows are there", done.stdout)
+        self.assertIn("4 of 72 windows are there", done.stdout)
         self.assertFalse(result_file.load(beside)["partial"])
 
     def test_the_first_boot_moves_in(self) -> None:
@@ -115,7 +113,7 @@ class Resume(BenchTest):
         self.assertFalse(self.out.with_name("out.partial").exists())
 
     def test_a_plan_of_before_a_field_with_a_default(self) -> None:
-        plan = plans.Plan((plans.Sweep(),), 6, 1, 500, 50)
+        plan = plans.Plan((plans.Sweep(),), 6, 500, 50)
         data = dataclasses.asdict(plan)
         del data["preset"]
         self.assertEqual(resume._plan(data), plan)
@@ -155,8 +153,7 @@ class Resume(BenchTest):
         self.cut_off(8)
         result = (self.out / result_file.JSON_NAME).read_text()
         for old, new in (
-            ('"boots": 3', '"boots": 0'),
-            ('"repetitions": 6, "boots"', '"repetitions": "6", "boots"'),
+            ('"boots": 6, "runtime_ms"', '"boots": "6", "runtime_ms"'),
             ('"delivery": ["per-hart"]', '"delivery": []'),
             ('"saturation": []', '"saturation": [{}]'),
         ):
@@ -181,14 +178,14 @@ class Resume(BenchTest):
         (self.out / result_file.JSON_NAME).write_text(json.dumps(result))
 
     def test_command_lines_are_compared_without_paths(self) -> None:
-        plan = plans.Plan((plans.Sweep((1, 8)),), 6, 3, 300, 50)
+        plan = plans.Plan((plans.Sweep((1, 8)),), 3, 300, 50)
         one = Target(app=self.elf, qemu=str(self.qemu))
         (self.folder / "more").mkdir()
         moved = shutil.copy(self.elf, self.folder / "more" / "moved.elf")
         named = resume.command_lines_hash(plan, one)
         other = Target(one.backing, one.qemu, moved)
         self.assertEqual(named, resume.command_lines_hash(plan, other))
-        longer = plans.Plan(plan.sweeps, 6, 3, 301, 50)
+        longer = plans.Plan(plan.sweeps, 3, 301, 50)
         self.assertNotEqual(named, resume.command_lines_hash(longer, one))
 
     def test_a_program_that_changes_under_the_run(self) -> None:
@@ -197,7 +194,7 @@ class Resume(BenchTest):
         done = self.run_to_end("bench", *PLAN, also=grow)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("its program was built anew during the run", done.stderr)
-        self.assertIn("8 of 24 windows were kept", done.stdout)
+        self.assertIn("4 of 24 windows were kept", done.stdout)
 
     def test_a_write_that_is_cut_off_loses_nothing(self) -> None:
         self.cut_off(24)
@@ -219,7 +216,7 @@ class Resume(BenchTest):
         self.assertIn(f"No such file or directory (hint: --out {beside})", self.refused())
         done = self.run_bench("--resume", "--no-instructions", "--out", str(beside))
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("8 of 24 windows are there", done.stdout)
+        self.assertIn("4 of 24 windows are there", done.stdout)
 
     def test_complete_or_old_result(self) -> None:
         self.cut_off(8)

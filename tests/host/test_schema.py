@@ -28,18 +28,18 @@ BREAKS: dict[str, Callable[[dict], object]] = {
     "a bucket that is no latency": lambda r: r["jobs"][0]["read"]["clat_ns"]["bins"].update(x=1),
     "half an interval": lambda r: r["jobs"][0]["hartq"].update(iops_interval=[1.0]),
     "a share above 1": lambda r: r["jobs"][0]["hartq"].update(idle_fraction=1.5),
-    "a repetition that sleeps too long": lambda r: r["jobs"][0]["hartq"]["repetitions"][0].update(
+    "a boot that sleeps too long": lambda r: r["jobs"][0]["hartq"]["boots"][0].update(
         idle_fraction=1.5
     ),
-    "no repetitions": lambda r: r["jobs"][0]["hartq"].update(repetitions=[]),
+    "no boots": lambda r: r["jobs"][0]["hartq"].update(boots=[]),
     "resumed, but not when": lambda r: r["environment"].update(resumed=True),
-    "a p99 in words": lambda r: r["jobs"][0]["hartq"]["repetitions"][0].update(p99_ns="9 us"),
+    "a p99 in words": lambda r: r["jobs"][0]["hartq"]["boots"][0].update(p99_ns="9 us"),
     "a negative count": lambda r: r["jobs"][0]["hartq"].update(missed_interrupts=-1),
     "a ratio without its interval": lambda r: r["jobs"][0]["hartq"].update(
         ratio_to_raw={"median": 1.0}
     ),
     "a misspelt field": lambda r: r["jobs"][0]["hartq"].update(idel_fraction=0.5),
-    "a misspelt field of a repetition": lambda r: r["jobs"][0]["hartq"]["repetitions"][0].update(
+    "a misspelt field of a boot": lambda r: r["jobs"][0]["hartq"]["boots"][0].update(
         p99=5),
     "no ratio, not even null": lambda r: r["jobs"][0]["hartq"].pop("ratio_to_irq"),
     "a class of threads that is none": lambda r: r["jobs"][0]["hartq"].update(

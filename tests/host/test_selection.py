@@ -58,8 +58,8 @@ class Selection(unittest.TestCase):
             job["job options"]["bs"] = "512"
         result["jobs"] = large["jobs"] + result["jobs"]
         for job in result["jobs"]:
-            repetitions = [{"repetition": 0, "iops": [5.0, 0.0, 5.0]}]
-            job["hartq"]["timeline"] = {"interval_ms": 2.0, "repetitions": repetitions}
+            boots = [{"boot": 0, "iops": [5.0, 0.0, 5.0]}]
+            job["hartq"]["timeline"] = {"interval_ms": 2.0, "boots": boots}
         name, lines = chart_data.timeline(Source(result))
         self.assertEqual(name, "4 KiB randread, queue depth 32, batch 1, 1 hart")
         self.assertEqual([line.gaps() for line in lines], [1, 1, 1])

@@ -82,7 +82,7 @@ class SameEverywhere(unittest.TestCase):
     def test_bench_writes_the_same_result(self) -> None:
         """results.json of the command, once alone and once beside a busy host."""
         command = [sys.executable, str(SCRIPTS / "bench.py"), "--machine", "sim:tlc", "--iodepth",
-                   "1,8", "--completion", "poll,irq,hybrid", "--boots", "2", "--repetitions", "2"]
+                   "1,8", "--completion", "poll,irq,hybrid", "--boots", "4"]
         found = []
         for busy in (False, True):
             with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:

@@ -1,4 +1,4 @@
-"""What each repetition of a point came to: the samples of whoever compares modes, or results."""
+"""What each boot of a point came to: the samples of whoever compares modes, or results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from measure.windows import Window, idle_of
 from results import histogram
 from results.fio import DIRECTIONS, parts_of
 
-THREADS = ("vcpu", "device")  # of QEMU, whose time is told for each repetition
+THREADS = ("vcpu", "device")  # of QEMU, whose time is told for each boot
 PERCENTS = {"p50_ns": 50.0, "p99_ns": 99.0}
 
 
@@ -27,17 +27,22 @@ def host_us(window: Window) -> dict[str, float | None]:
         for name in THREADS}
 
 
+def known(job: dict, name: str) -> dict[int, float]:
+    """A figure by boot, of those that have it."""
+    found = {each["boot"]: each.get(name) for each in job["hartq"]["boots"]}
+    return {boot: found[boot] for boot in sorted(found) if found[boot] is not None}
+
+
 def values(job: dict, name: str) -> dict[int, float]:
-    """A figure by repetition; empty unless all have it: those without it are the slow ones."""
-    found = {each["repetition"]: each.get(name) for each in job["hartq"]["repetitions"]}
-    return {} if None in found.values() else found
+    """A figure by boot; empty unless all have it: those without it are the slow ones."""
+    found = known(job, name)
+    return found if len(found) == len(job["hartq"]["boots"]) else {}
 
 
 def rows(windows: Iterable[Window]) -> list[dict[str, object]]:
-    """In order of the repetitions."""
+    """In order of the boots."""
     return [
         {
-            "repetition": each.repetition,
             "boot": each.boot,
             "iops": round(each.iops, 1),
             "idle_fraction": round(min(1.0, idle_of(each)), 6),
@@ -45,4 +50,4 @@ def rows(windows: Iterable[Window]) -> list[dict[str, object]]:
             **latencies(each),
             **({"raw_wait": each.record["raw_wait"]} if "raw_wait" in each.record else {}),
         }
-        for each in sorted(windows, key=lambda window: window.repetition)]
+        for each in sorted(windows, key=lambda window: window.boot)]
