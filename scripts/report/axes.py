@@ -16,13 +16,12 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator  # noqa: E402
 from matplotlib.ticker import NullFormatter, NullLocator  # noqa: E402
 
-from report.looks import LOOKS, REFERENCES, Line, Point  # noqa: E402
+from report.looks import LOOKS, REFERENCES, Line  # noqa: E402
 
 WIDTH_IN, HEIGHT_IN, DPI = 7.0, 4.4, 120  # 840 pixels, read at half of that as well
 DECADES_FINE = 3.2  # up to here 2 and 5 have a tick as well
 TITLE_CHARS = 68  # as many as the width holds
 short_number = EngFormatter(sep="")  # 12500 as 12.5k
-NUMBERS_APART = 30  # pixels between points that have a number
 
 plt.rcParams.update({
     "font.size": 11, "axes.titlesize": 11, "axes.grid": True, "axes.axisbelow": True,
@@ -35,11 +34,11 @@ plt.rcParams.update({
 
 def new_figure(
     title: str, footer: str, panels: int = 1, rows: int = 1, height_in: float = HEIGHT_IN,
-    sharey: bool = True, widths: Sequence[float] | None = None,
+    sharex: bool | str | None = None, sharey: bool | str = True, widths: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """Panels beside or below one another, a bold title over them, small print under them."""
     figure, axes = plt.subplots(
-        rows, panels, sharex=rows > 1, sharey=sharey, squeeze=False, width_ratios=widths,
+        rows, panels, sharex=rows > 1 if sharex is None else sharex, sharey=sharey, squeeze=False, width_ratios=widths,
         figsize=(WIDTH_IN, height_in), layout="constrained",
     )
     low = 0.045 * HEIGHT_IN / height_in
@@ -64,13 +63,15 @@ def latency_text(us: float, _position: object = None) -> str:
     return f"{us / 1000:g} ms" if us >= 1000 else f"{us:g} us"
 
 
-def log_scale(axes: Axes, text: Callable[[float, object], str], room: float = 1.0) -> None:
+def log_scale(axes: Axes, text: Callable[[float, object], str], room: float = 1.0,
+              subs: Sequence[float] = ()) -> None:
     """A logarithmic y axis, ticks in words; `room` is what the top is multiplied by."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(low, high * room)
     fine = math.log10(high * room / low) <= DECADES_FINE
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if fine else (1.0,)))
+    subs = subs or ((1.0, 2.0, 5.0) if fine else (1.0,))
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
     axes.yaxis.set_major_formatter(FuncFormatter(text))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
@@ -104,14 +105,18 @@ def draw_lines(axes: Axes, lines: Sequence[Line], beside: Sequence[Line] = ()) -
     apart = max(0.1, math.log2(places[-1] / places[0]) / 7)
     for line in lines:
         look, points = line.look, line.points
+        xs = [point.at * look.dodge**apart for point in points]
         bars = [[max(0.0, point.iops - point.low) for point in points],
                 [max(0.0, point.high - point.iops) for point in points]]
         axes.errorbar(
-            [point.at * look.dodge**apart for point in points], [point.iops for point in points],
+            xs, [point.iops for point in points],
             yerr=bars if line.mode not in REFERENCES else None, color=look.color,
             marker=look.marker or None, linestyle=look.line, elinewidth=1.1, capsize=3,
             label=look.label,
         )
+        if hollow := [(x, point.iops) for x, point in zip(xs, points) if point.hollow]:
+            axes.plot(*zip(*hollow), look.marker, color=look.color, markerfacecolor="white",
+                      zorder=3)
 
 
 def top_legend(figure: Figure, panels: Sequence[Axes]) -> None:
@@ -130,18 +135,3 @@ def top_legend(figure: Figure, panels: Sequence[Axes]) -> None:
     engine.set(rect=(left, low, width, tall - room - title))
     figure.legend([found[name] for name in names], names, loc="upper left", ncol=3,
                   bbox_to_anchor=(0, 1 - title), borderaxespad=0.3, columnspacing=1.3)
-
-
-def number_points(axes: Axes, lines: Sequence[Line], x: Callable[[Point], float]) -> None:
-    """The place of each point beside it, but for points too near to one that has its number.
-
-    The figure must have been drawn: places on the page decide.
-    """
-    told: list[tuple[float, float]] = []
-    for line in sorted(lines, key=lambda line: -x(line.points[0])):  # numbers stand to the right
-        for point in line.points:
-            place = tuple(axes.transData.transform((x(point), point.iops)))
-            if all(math.dist(place, other) > NUMBERS_APART for other in told):
-                told.append(place)
-                axes.annotate(str(point.at), (x(point), point.iops), (6, -3), va="top",
-                              textcoords="offset points", fontsize=9, color=line.look.color)

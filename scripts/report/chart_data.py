@@ -10,9 +10,11 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from analysis import metrics
 from analysis.intervals import Estimate
-from analysis.series import Place, all_series, closed_jobs, harts_text, open_jobs, place
+from analysis.series import Place, all_series, closed_jobs, harts_text, main_loops, open_jobs, place
 from analysis.series import share_of_saturation, size_text
-from report.looks import MODE_ORDER, REFERENCES, Line, Look, Point, look_of, other_look
+from report import advice
+from report.looks import HOST_LOOK, IOPS_LOOK, MODE_ORDER, REFERENCES, Line, Look, Point, look_of
+from report.looks import other_look
 from report.pictures import backing_text
 from results import histogram
 from results.result_file import main_side
@@ -73,9 +75,9 @@ def job_look(job: dict) -> Look:
 def our_point(at: int, job: dict) -> Point:
     """A job of ours; `at` is its place on the x axis."""
     mine = job["hartq"]
-    busy = 100.0 * (1.0 - mine["idle_fraction"])
     curve = latency_curve(main_side(job))
-    return Point(at, mine["iops_median"], *mine["iops_interval"], busy, curve)
+    host = metrics.value(job, metrics.HOST)
+    return Point(at, mine["iops_median"], *mine["iops_interval"], host, curve)
 
 
 def lines_of(jobs: Iterable[dict], at: Callable[[Place], int]) -> list[Line]:
@@ -93,10 +95,24 @@ def lines_of(jobs: Iterable[dict], at: Callable[[Place], int]) -> list[Line]:
     return sorted(made, key=lambda line: MODE_ORDER.index(line.mode))
 
 
+def interrupts(source: Source) -> tuple[str, dict[str, list[Line]]]:
+    """Interrupts over polling in IOPS and in host CPU, by batch."""
+    panels: dict[str, list[Line]] = {}
+    found = advice.compared(source.result)
+    names = {each.batch_text(): each.workload() for each in main_loops(source.result)}
+    for what, look in ((advice.IRQ, IOPS_LOOK), (advice.HOST, HOST_LOOK)):
+        for name, ratios in found[what].items():
+            points = (Point(depth, each.median, each.low, each.high, hollow=not each.verdict())
+                      for depth, each in ratios.items())
+            panels.setdefault(names[name], []).append(Line(look, tuple(points)))
+    return advice.message(source.result), panels
+
+
 def iops(source: Source) -> tuple[str, list[Line]]:
     """The main workload's lines with each delivery, those of the whole depth as a batch, others'.
 
-    What takes no interrupts is drawn for the first delivery that has it.
+    Loopback, which has no device, would stretch the axis. What takes no interrupts is drawn for
+    the first delivery that has it.
     """
     found = all_series(source.result)
     main = next(iter(found), None)
@@ -110,7 +126,8 @@ def iops(source: Source) -> tuple[str, list[Line]]:
         note = "" if same else "batch = depth"
         jobs = [job for depths in modes.values() for job in depths.values()]
         for line in lines_of(jobs, lambda place: place.depth):
-            if not any((each.look, each.note) == (line.look, note) for each in lines):
+            if line.mode != "loopback" and not any(
+                    (each.look, each.note) == (line.look, note) for each in lines):
                 lines.append(dataclasses.replace(line, note=note))
     lines.sort(key=lambda line: MODE_ORDER.index(line.mode))
     return main.workload(), [*lines, *source.overlays]
@@ -122,24 +139,13 @@ def latency(source: Source) -> tuple[str, dict[int, list[tuple[Look, Point]]]]:
     panels: dict[int, list[tuple[Look, Point]]] = {}
     for line in lines:
         for point in line.points:
-            if point.latency and not line.note and line.mode != "loopback":
+            if point.latency and not line.note:
                 panels.setdefault(point.at, []).append((line.look, point))
     there = sorted(panels)
     shown = [depth for depth in PANEL_DEPTHS if depth in panels]
     if len(shown) < min(len(there), len(PANEL_DEPTHS)):
         shown = sorted({there[0], there[len(there) // 2], there[-1]})
     return workload, {depth: panels[depth] for depth in shown}
-
-
-def cpu(source: Source) -> tuple[str, list[Line]]:
-    """The lines whose busy time is known, and the raw ring."""
-    workload, lines = iops(source)
-    known = [
-        dataclasses.replace(line, points=points)
-        for line in lines
-        if not line.note and (points := tuple(p for p in line.points if p.busy is not None))
-    ]
-    return workload, known
 
 
 def scaling(source: Source) -> tuple[str, tuple[list[Line], int] | None]:
@@ -273,7 +279,7 @@ class PeerDot:
 
 def peer_dot(each: dict, point: dict) -> PeerDot:
     """A point of a line of peers.json."""
-    at = Point(point["iodepth"], point["iops_median"], *point["iops_interval"], None)
+    at = Point(point["iodepth"], point["iops_median"], *point["iops_interval"])
     if each["engine"] != "hartq":
         least = each.get("least") or 0
         return PeerDot(each["name"].removesuffix(f", min {least}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
@@ -12,12 +13,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from analysis.intervals import Estimate
 from analysis.series import size_text
-from report.axes import doubling_axis, draw_lines, latency_text, log_scale, new_figure
-from report.axes import number_points, places_of, short_number, ticks_at, top_legend
+from report.axes import HEIGHT_IN, doubling_axis, draw_lines, latency_text, log_scale, new_figure
+from report.axes import places_of, short_number, ticks_at, top_legend
 from report.chart_data import CostBar, LoadPoint, PeerDot, Timeline
-from report.looks import REFERENCES, Line, Look, Point, look_of
+from report.looks import Line, Look, Point
 
 NINES_MAX = 6
+RATIO_TICKS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
 LEGEND_ROOM = 2.2  # more room above the highest value, on a logarithmic axis
 PART_LOOKS = {
     "submit": ("#0072B2", ""), "reap": ("#56B4E9", "//"), "interrupt": ("#D55E00", "xx"),
@@ -30,19 +32,48 @@ SATURATED = 0.95  # of the offered load: what does less is full
 SMALL, RED, DARK, GREY = 9.5, "#CC0000", "#333333", "#666666"
 
 
+def interrupts(panels: dict[str, Sequence[Line]], title: str, footer: str) -> Figure:
+    """Ratios over queue depth, a panel per batch, with a line where both are alike."""
+    figure, places = new_figure(title, footer, len(panels), sharex=True)
+    every = [line for lines in panels.values() for line in lines]
+    for axes, (name, lines) in zip(places, panels.items()):
+        draw_lines(axes, lines, every)
+        doubling_axis(axes, every, "queue depth")
+        axes.axhline(1.0, color=DARK, linewidth=1.2, zorder=1.5)
+        axes.tick_params(axis="x", labelsize=10)
+        axes.set_title(name)
+    at = places_of(every)
+    places[0].set_xlim(at[0] / 1.3, at[-1] * 1.3)
+    places[0].set_ylabel("interrupts / polling")
+    log_scale(places[0], lambda ratio, _: f"{ratio:g}", subs=RATIO_TICKS)
+    top_legend(figure, places)
+    return figure
+
+
+def _host_line(line: Line) -> Line:
+    """The same line over what an I/O takes of the host's CPU."""
+    return dataclasses.replace(line, points=tuple(
+        dataclasses.replace(point, iops=point.host.median, low=point.host.low, high=point.host.high)
+        for point in line.points if point.host))
+
+
 def iops(lines: Sequence[Line], title: str, footer: str) -> Figure:
-    """IOPS over queue depth. Lines with a note have a panel of their own, as wide as needed."""
+    """IOPS over queue depth, and host CPU below. Lines with a note have panels of their own, as
+    wide as needed."""
     notes = list(dict.fromkeys(line.note for line in lines))
     groups = [[line for line in lines if line.note == note] for note in notes]
     widths = [1 + math.log2(max(places_of(group)) / min(places_of(group))) for group in groups]
-    figure, panels = new_figure(title, footer, len(groups), widths=widths)
-    for axes, note, group in zip(panels, notes, groups):
-        draw_lines(axes, group, lines)
-        doubling_axis(axes, group, "queue depth")
-        axes.set_title(note)
-    panels[0].set_ylabel("IOPS")
-    log_scale(panels[0], short_number)
-    top_legend(figure, panels[::-1])
+    figure, panels = new_figure(title, footer, len(groups), 2, 1.6 * HEIGHT_IN, "col", "row",
+                                widths)
+    for upper, lower, note, group in zip(panels, panels[len(groups):], notes, groups):
+        draw_lines(upper, group, lines)
+        draw_lines(lower, [host for line in group if (host := _host_line(line)).points], lines)
+        doubling_axis(lower, group, "queue depth")
+        upper.set_title(note)
+    for axes, name in ((panels[0], "IOPS"), (panels[len(groups)], "host CPU, us per I/O")):
+        axes.set_ylabel(name)
+        log_scale(axes, short_number)
+    top_legend(figure, panels[: len(groups)][::-1])
     return figure
 
 
@@ -98,29 +129,6 @@ def _draw_latency(axes: Axes, look: Look, point: Point) -> None:
     for nine in range(1, math.floor(xs[-1]) + 1) if look.marker else ():
         index = next(i for i, x in enumerate(xs) if x >= nine)
         axes.plot(xs[index], ys[index], look.marker, color=look.color)
-
-
-def cpu(lines: Sequence[Line], title: str, footer: str) -> Figure:
-    """IOPS against the hart's busy share, a point per depth, a line per mode."""
-    figure, (axes,) = new_figure(title, footer)
-    shown = [line for line in lines if line.mode not in REFERENCES]
-    for line in shown:
-        axes.plot([point.busy for point in line.points], [point.iops for point in line.points],
-                  color=line.look.color, marker=line.look.marker, linestyle=line.look.line,
-                  label=line.look.label, clip_on=False)
-    if rings := [p for line in lines if line.mode == "raw" for p in line.points]:
-        most, look = max(rings, key=lambda point: point.iops), look_of("raw", "")
-        axes.axhline(most.iops, color=look.color, linestyle=look.line, linewidth=1.0,
-                     label=f"highest raw ring, at depth {most.at}")
-    axes.set_xlim(0, 112)
-    ticks_at(axes, range(0, 101, 20), short_number)
-    axes.set_xlabel("hart busy, % (not in wfi); numbers are queue depths")
-    axes.set_ylabel("IOPS")
-    log_scale(axes, short_number)
-    top_legend(figure, [axes])
-    figure.draw_without_rendering()
-    number_points(axes, shown, lambda point: point.busy)
-    return figure
 
 
 def cost(bars: Sequence[CostBar], title: str, footer: str) -> Figure:

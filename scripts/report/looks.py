@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from analysis.intervals import Estimate
 from measure.modes import MODES, NAMES, REFERENCES, WAITING
 
 
@@ -35,6 +36,9 @@ LOOKS = {
     ("raw", ""): Look("#333333", "", (0, (4, 3)), "raw ring"),
     ("loopback", ""): Look("#777777", "", (0, (1, 1.3)), "loopback (engine against memory)"),
 }
+IOPS_LOOK = Look("#0072B2", "o", "-", "IOPS (above 1: interrupts are faster)", 0.97)
+HOST_LOOK = Look(
+    "#D55E00", "s", DASHES, "host CPU per I/O (below 1: interrupts are cheaper)", 1.03)
 ON_TOP = ("irq", "hybrid", "poll")  # the last lies on top
 MODE_ORDER = (*REFERENCES[::-1], *sorted(set(MODES) - {*REFERENCES, *ON_TOP}), *ON_TOP)
 OTHERS = (
@@ -67,9 +71,10 @@ class Point:
     iops: float
     low: float
     high: float
-    busy: float | None  # per cent of the harts' time
+    host: Estimate | None = None  # CPU, in us per I/O
     # (share of the samples at or below, latency in us), in order
     latency: tuple[tuple[float, float], ...] = ()
+    hollow: bool = False  # nothing is sure of it
 
 
 @dataclasses.dataclass(frozen=True)

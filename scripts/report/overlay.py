@@ -47,7 +47,7 @@ def fio_points(result: dict, series: Series) -> list[Point]:
                              "one (hint: run fio with --group_reporting)")
         seen.add((job["jobname"], depth))
         iops = sum(side["iops"] for side in sides)
-        point = found.setdefault(depth, Point(depth, iops, iops, iops, None))
+        point = found.setdefault(depth, Point(depth, iops, iops, iops))
         if not point.latency:
             main = max(sides, key=lambda side: side["total_ios"])
             found[depth] = dataclasses.replace(point, latency=latency_curve(main))

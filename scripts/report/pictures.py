@@ -22,15 +22,17 @@ class Picture(NamedTuple):
 
 WITH_INTERVALS = "median and interval of {}"
 PICTURES = {
+    "interrupts": Picture(
+        "Interrupts over polling", WITH_INTERVALS + "; hollow: no sure difference",
+        "At 1 both are alike. Interrupts are faster where IOPS are above it, and cheaper for the"
+        " host where host CPU is below it. On the left each command has a doorbell of its own; on"
+        " the right the whole depth shares one."),
     "iops": Picture(
-        "IOPS over queue depth", WITH_INTERVALS,
-        "How fast each mode is, and how far below the raw ring (dashed). Where the intervals"
+        "IOPS and host CPU", WITH_INTERVALS,
+        "How fast each mode is, and how far below the raw ring (dashed); below it what an I/O takes"
+        " of the host's CPU, in QEMU's vCPU and device threads. Where the intervals"
         " of two modes overlap, look at the paired ratios above. On the right, where measured, "
         "the whole depth is submitted with one doorbell."),
-    "cpu": Picture(
-        "IOPS over the hart's busy time", "medians of {}, no intervals",
-        "Upwards is faster, to the left is cheaper; a point is a queue depth. Polling occupies "
-        "the whole hart. A mode to the left of it at the same height does the same with less."),
     "latency": Picture(
         "Latency percentiles", "all of {} together, no intervals",
         "Each step to the right is ten times rarer. The level at 50 is the usual request, the "

@@ -22,12 +22,13 @@ from fake_results import as_result, fake_result, fake_windows, fake_words  # noq
 try:
     from matplotlib.text import Text
 
-    from report import axes, chart_data, charts, looks, overlay
+    from report import advice, axes, chart_data, charts, looks, overlay
     import plot
 except (ImportError, SystemExit):
     plot = None  # matplotlib is not there
 
-NAMES = ("iops.png", "iops.svg", "latency.png", "latency.svg", "cpu.png", "cpu.svg")
+NAMES = tuple(f"{name}.{kind}" for name in ("interrupts", "iops", "latency")
+              for kind in ("png", "svg"))
 
 
 def fio_json(percentiles: bool) -> dict:
@@ -145,7 +146,7 @@ class Plot(unittest.TestCase):
         for name, said in (
             ("iops", "median and interval of 6 boots"),
             ("latency", "all of 6 boots together, no intervals"),
-            ("cpu", "medians of 6 boots, no intervals"),
+            ("interrupts", "median and interval of 6 boots; hollow: no sure difference"),
             ("cost", "instructions exact, events of 6 boots"),
         ):
             self.assertIn(said, (self.shared / f"{name}.svg").read_text(), name)
@@ -155,32 +156,47 @@ class Plot(unittest.TestCase):
         whole = [w.replace("submit=1", "submit=0") for w in fake_words("16,32")]
         result = as_result([*windows, *fake_windows(whole)])
         figure = charts.iops(chart_data.iops(chart_data.Source(result))[1], "title", "footer")
-        left, right = figure.axes
-        self.assertEqual([each.get_title() for each in figure.axes], ["", "batch = depth"])
-        self.assertEqual(len(left.containers), 4)
-        self.assertEqual(len(right.containers), 4)
+        left, right, *below = figure.axes
+        self.assertEqual([each.get_title() for each in (left, right)], ["", "batch = depth"])
+        self.assertEqual([len(each.containers) for each in figure.axes], [4] * 4)
+        self.assertEqual([each.get_ylabel() for each in (left, below[0])],
+                         ["IOPS", "host CPU, us per I/O"])
         figure.draw_without_rendering()
         self.assertGreater(left.bbox.width, 2 * right.bbox.width, "six depths and two")
         axes.save(figure, {})
 
-    def test_numbers_do_not_touch(self) -> None:
-        figure, (panel,) = axes.new_figure("title", "footer")
-        panel.set(xlim=(0, 100), ylim=(0, 100))
-        points = [looks.Point(2**i, 50 + 3 * (i // 4), 0, 0, 50.0 + i % 4) for i in range(12)]
-        points.append(looks.Point(512, 80.0, 0, 0, 80.0))
+    def test_interrupts_over_polling(self) -> None:
+        windows = fake_windows(fake_words("1,2,4,8,16,32,64,128,256,512", modes="poll,irq"))
+        whole = [w.replace("submit=1", "submit=0") for w in fake_words("16,32", modes="poll,irq")]
+        result = as_result([*windows, *fake_windows(whole)])
+        message, panels = chart_data.interrupts(chart_data.Source(result))
+        self.assertEqual(message, advice.message(result))
+        self.assertEqual([*panels], ["4 KiB randread, 1 hart, batch 1",
+                                     "4 KiB randread, 1 hart, batch = depth"])
+        ratios = advice.compared(result)
+        for (name, what), line in zip(
+                [(n, w) for n in ("batch 1", "batch = depth") for w in (advice.IRQ, advice.HOST)],
+                [line for lines in panels.values() for line in lines]):
+            for point in line.points:
+                ratio = ratios[what][name][point.at]
+                self.assertEqual((point.iops, point.low, point.high),
+                                 (ratio.median, ratio.low, ratio.high))
+                self.assertEqual(point.hollow, ratio.verdict() == 0)
+        figure = charts.interrupts(panels, f"Interrupts over polling: {message}", "footer")
         figure.draw_without_rendering()
-        line = looks.Line(looks.look_of("poll", ""), tuple(points), "poll")
-        axes.number_points(panel, [line, line], lambda point: point.busy)
-        figure.draw_without_rendering()  # only now they know their places
-        self.assertEqual([panel.texts[0].get_text(), panel.texts[-1].get_text()], ["1", "512"])
-        boxes = [Text.get_window_extent(label) for label in panel.texts]
-        for i, box in enumerate(boxes):
-            self.assertFalse(any(box.overlaps(other) for other in boxes[:i]), panel.texts[i])
+        for panel in figure.axes:
+            self.assertTrue(any([*line.get_ydata()] == [1.0, 1.0] for line in panel.lines))
+            self.assertTrue(all(bars.has_yerr for bars in panel.containers))
+            boxes = [Text.get_window_extent(each) for each in panel.get_xticklabels()]
+            for i, box in enumerate(boxes):
+                self.assertFalse(any(box.overlaps(other) for other in boxes[:i]), i)
+        (legend,) = figure.legends
+        self.assertLess(legend.get_window_extent().x1, figure.bbox.width)
         axes.save(figure, {})
 
     def test_percentiles_do_not_touch(self) -> None:
         curve = tuple((1 - 10**-nine, 10.0 * nine) for nine in (0.1, 1, 2, 3, 4, 5, 5.2))
-        pairs = [(looks.look_of("poll", ""), looks.Point(1, 1, 1, 1, 1, curve))]
+        pairs = [(looks.look_of("poll", ""), looks.Point(1, 1, 1, 1, None, curve))]
         figure = charts.latency({1: pairs, 32: pairs, 128: pairs}, "title", "footer")
         figure.draw_without_rendering()
         for panel in figure.axes:
@@ -206,8 +222,8 @@ class Plot(unittest.TestCase):
 
     def test_same_result_same_pictures(self) -> None:
         result_file.save(fake_result("1,8,32,128"), self.folder)
-        self.draw(only="cpu", kinds="png svg")
-        for name in ("cpu.png", "cpu.svg"):
+        self.draw(only="interrupts", kinds="png svg")
+        for name in ("interrupts.png", "interrupts.svg"):
             self.assertEqual((self.folder / name).read_bytes(), (self.shared / name).read_bytes())
 
     def test_partial_results(self) -> None:
@@ -215,7 +231,7 @@ class Plot(unittest.TestCase):
         for keep in (("poll",), ("irq", "raw"), ("raw",), ("hybrid",)):
             jobs = [j for j in whole["jobs"] if j["hartq"]["completion"] in keep]
             result_file.save({**whole, "partial": True, "jobs": jobs[:1]}, self.folder)
-            status, out, err = self.draw(only="iops latency cpu")
+            status, out, err = self.draw(only="interrupts iops latency")
             self.assertEqual((status, err), (0, ""), keep)
             self.assertIn("Not measured: make bench", out)
             self.assertIn("PARTIAL", (self.folder / "iops.svg").read_text())
@@ -226,14 +242,11 @@ class Plot(unittest.TestCase):
 
     def test_fio_laid_over(self) -> None:
         result_file.save(fake_result("1,32"), self.folder)
-        for percentiles, pictures in ((True, "iops cpu"), (False, "iops latency")):
+        for percentiles, pictures in ((True, "iops"), (False, "iops latency")):
             other = self.folder / "linux.json"
             other.write_text(json.dumps(fio_json(percentiles)))
             self.assertEqual(self.draw(str(other), only=pictures)[0], 0)
             self.assertIn("linux", (self.folder / "iops.svg").read_text())
-            if "cpu" in pictures:
-                # fio's CPU is its thread's: something else than the hart's time outside wfi.
-                self.assertNotIn("linux", (self.folder / "cpu.svg").read_text())
         # Our own result has fio's shape.
         self.assertEqual(self.draw(str(self.folder / "results.json"), only="latency")[0], 0)
 

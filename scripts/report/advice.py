@@ -1,0 +1,115 @@
+"""What to do on this host, in one sentence, and the message of the first picture.
+
+Both come from the verdicts on interrupts over polling, in IOPS and in host CPU, and on hybrid mode
+over either: with one command per doorbell, and with the whole depth as a batch.
+"""
+
+from __future__ import annotations
+
+from analysis import host_noise, metrics
+from analysis.comparisons import Ratios, depths_text, factor_text, paired
+from analysis.series import main_loops
+
+LEAST_EFFECT = 0.03  # a median nearer to 1 is no difference, where the medians are all there is
+IRQ, HOST = "IOPS", "host CPU per I/O"  # of interrupts over polling
+POLL, POLL_HYBRID, IRQ_HYBRID = "polling", "hybrid / polling", "hybrid / interrupts"
+Found = dict[str, Ratios]  # by the words for the batch
+
+
+def compared(result: dict) -> dict[str, Found]:
+    """One mode over another, where both were measured: interrupts and polling in IOPS, interrupts
+    over polling in host CPU, hybrid over either in IOPS."""
+    loops = {series.batch_text(): modes for series, modes in main_loops(result).items()}
+    found = {
+        IRQ: {name: paired(modes, "irq", "poll") for name, modes in loops.items()},
+        HOST: {name: metrics.over(modes, "irq", "poll", metrics.HOST)
+               for name, modes in loops.items()},
+        POLL: {name: paired(modes, "poll", "irq") for name, modes in loops.items()},
+        POLL_HYBRID: {name: paired(modes, "hybrid", "poll") for name, modes in loops.items()},
+        IRQ_HYBRID: {name: paired(modes, "hybrid", "irq") for name, modes in loops.items()},
+    }
+    return {what: {name: ratios for name, ratios in each.items() if ratios}
+            for what, each in found.items()}
+
+
+def unsure(result: dict) -> str:
+    """Why the result has no sure verdict on interrupts and polling; empty if it has one."""
+    found = compared(result)
+    ratios = [each for what in (IRQ, HOST) for loop in found[what].values()
+              for each in loop.values()]
+    if host_noise.warnings(result):
+        return "the host was not quiet"
+    if not any(each.sure for each in ratios):
+        return "too few samples"
+    return "" if any(each.verdict() for each in ratios) else "every interval contains 1"
+
+
+class _Judge:
+    """Where a ratio is above or below 1: for certain, or where nothing is, by the median."""
+
+    def __init__(self, result: dict, figures: bool) -> None:
+        self.found, self.why, self._figures = compared(result), unsure(result), figures
+
+    def depths(self, ratios: Ratios, sign: int) -> list[int]:
+        """Those at which a ratio is above 1 or, with a sign of -1, below."""
+        return [depth for depth, each in ratios.items()
+                if (sign * (each.median - 1) > LEAST_EFFECT if self.why
+                    else sign * each.verdict() > 0)]
+
+    def where(self, words: str, what: str, sign: int) -> str:
+        """`IOPS count (batch 1: depth 1 to 8, x0.70 to x0.90)`; empty where it holds nowhere.
+
+        Without figures it tells only at which batch this holds for most depths, if not at every.
+        """
+        every = self.found[what]
+        places = {name: depths for name, ratios in every.items()
+                  if (depths := self.depths(ratios, sign))}
+        if self._figures and places:
+            told = (f"{name}: depth {depths_text(depths, every[name])}, "
+                    f"{factor_text(every[name], depths)}" for name, depths in places.items())
+            return f"{words} ({'; '.join(told)})"
+        most = [name for name, depths in places.items() if 2 * len(depths) > len(every[name])]
+        where = most[0] if most else "some depths"
+        return words + (f" at {where}" if most != [*every] else "") if places else ""
+
+    def mostly(self, what: str, above: str, below: str) -> str:
+        """`host CPU higher at batch 1, lower at batch = depth`: what holds at most depths."""
+        words = {}
+        for name, ratios in self.found[what].items():
+            most = [word for word, sign in ((above, 1), (below, -1))
+                    if 2 * len(self.depths(ratios, sign)) > len(ratios)]
+            words[name] = most[0] if most else "alike or mixed"
+        if len({*words.values()}) == 1:
+            return f"{what} {words.popitem()[1]}"
+        return f"{what} " + ", ".join(f"{word} at {name}" for name, word in words.items())
+
+
+def sentence(result: dict, figures: bool = True) -> str:
+    """`On this host: poll when ...; take interrupts when ...; hybrid ...`; empty where nothing was
+    measured that compares. `figures` are depths and factors."""
+    judge = _Judge(result, figures)
+    if not judge.found[IRQ]:
+        return ""
+    poll = judge.where("IOPS count", POLL, 1)
+    irq = " or ".join(filter(None, (judge.where("IOPS count", IRQ, 1),
+                                    judge.where("host CPU counts", HOST, -1))))
+    parts = [f"poll when {poll}" if poll else "polling is not faster",
+             f"take interrupts when {irq}" if irq else
+             "interrupts are neither faster nor cheaper for the host"]
+    if judge.found[POLL_HYBRID]:
+        slower = filter(None, (judge.where("than polling", POLL_HYBRID, -1),
+                               judge.where("than interrupts", IRQ_HYBRID, -1)))
+        parts.append("take hybrid mode when you cannot choose: it is "
+                     + (" and ".join(f"slower {each}" for each in slower) or "slower than neither"))
+    why = f"nothing is sure ({judge.why}); by the medians alone, " * bool(judge.why)
+    return f"On this host: {why}{'; '.join(parts)}."
+
+
+def message(result: dict) -> str:
+    """The first picture in a line."""
+    judge = _Judge(result, False)
+    if not judge.found[IRQ]:
+        return ""
+    parts = [judge.mostly(IRQ, "higher", "lower")]
+    parts += [judge.mostly(HOST, "higher", "lower")] * bool(judge.found[HOST])
+    return "; ".join(parts) + f" (not sure: {judge.why})" * bool(judge.why)
