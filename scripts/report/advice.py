@@ -40,7 +40,7 @@ def unsure(result: dict) -> str:
     if host_noise.warnings(result):
         return "the host was not quiet"
     if not any(each.sure for each in ratios):
-        return "too few samples"
+        return "too few boots"
     return "" if any(each.verdict() for each in ratios) else "every interval contains 1"
 
 

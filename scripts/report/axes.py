@@ -34,11 +34,13 @@ plt.rcParams.update({
 
 def new_figure(
     title: str, footer: str, panels: int = 1, rows: int = 1, height_in: float = HEIGHT_IN,
-    sharex: bool | str | None = None, sharey: bool | str = True, widths: Sequence[float] | None = None,
+    sharex: bool | str | None = None, sharey: bool | str = True,
+    widths: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """Panels beside or below one another, a bold title over them, small print under them."""
     figure, axes = plt.subplots(
-        rows, panels, sharex=rows > 1 if sharex is None else sharex, sharey=sharey, squeeze=False, width_ratios=widths,
+        rows, panels, sharex=rows > 1 if sharex is None else sharex, sharey=sharey, squeeze=False,
+        width_ratios=widths,
         figsize=(WIDTH_IN, height_in), layout="constrained",
     )
     low = 0.045 * HEIGHT_IN / height_in
