@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 
+from analysis import loads
 from analysis.intervals import estimate, paired_ratio
 from measure.modes import WAITING
 from measure.plan import COMPLETIONS, DELIVERIES
@@ -263,7 +264,7 @@ def build(windows: list[Window], environment: dict, options: dict, partial: bool
     counted = instructions["rows"] if instructions else []
     groups = group(windows)
     environment = {**environment, "steal_fraction": steal(windows)}
-    return {
+    result = {
         "fio version": f"hartq-{environment['commit']}",
         **stamp("machine" in environment),
         "global options": {name: str(value) for name, value in options.items()},
@@ -273,3 +274,5 @@ def build(windows: list[Window], environment: dict, options: dict, partial: bool
         "instructions": instructions,
         "jobs": [job(key, groups, environment, counted) for key in groups],
     }
+    knees = loads.as_json(result)
+    return {**result, "knees": knees} if knees else result

@@ -30,6 +30,7 @@ RAW_LACKS = (
 LOOPBACK_LACKS = "completions in memory come at once, there is no open loop"
 BOOT_S = 0.45  # QEMU's start, the guest's set-up, the files after it; for the estimate only
 WINDOW_EXTRA_S = 0.025  # between two windows: reap, print, next
+RAW_WAITS = 3  # ways to wait that raw tries once in a boot, for a ramp each
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -95,16 +96,16 @@ def _batches(depth: int, batches: Iterable[int]) -> tuple[int, ...]:
 
 def _lacks(mode: str, machine: Sweep, rw: str, bs: int, cores: int) -> str:
     """Why a mode has no points on a machine with one load; empty if it has."""
-    (harts,), (delivery,), (rate,) = machine.harts, machine.delivery, machine.rate
+    (harts,), (delivery,), open_loop = machine.harts, machine.delivery, any(machine.rate)
     if delivery == "shared" and harts == 1:
         return "a line that one hart has alone is per-hart delivery"
     if delivery == "per-hart" and harts > PRIVATE_LINES:
         return f"virt has {PRIVATE_LINES} lines, per-hart takes one for each hart"
     if mode in SPINNING and harts > cores:
         return f"they spin, and the host has {cores} core{'s' if cores > 1 else ''}"
-    if mode == "loopback" and rate:
+    if mode == "loopback" and open_loop:
         return LOOPBACK_LACKS
-    if mode == "raw" and (rate or rw in MIXED or bs > RAW_BLOCK_MAX):
+    if mode == "raw" and (open_loop or rw in MIXED or bs > RAW_BLOCK_MAX):
         return RAW_LACKS
     return ""
 
@@ -125,13 +126,15 @@ def _dropped_lines(dropped: Dropped) -> tuple[str, ...]:
 
 
 def _split_machines(sweep: Sweep) -> Iterator[Sweep]:
-    """One hart count, delivery and rate each; depths that have the same batches stay together."""
+    """One hart count and delivery each; depths that have the same batches stay together, and so do
+    the loads of an open loop."""
     depths = _groups(sweep.iodepth, lambda depth: _batches(depth, sweep.batch))
+    rates = _groups(sweep.rate, lambda rate: (bool(rate), bool(rate.percent)))
     for (batch, iodepth), harts, delivery, rate in itertools.product(
-            depths.items(), sweep.harts, sweep.delivery, sweep.rate):
+            depths.items(), sweep.harts, sweep.delivery, rates.values()):
         if batch:
             yield dataclasses.replace(sweep, iodepth=iodepth, batch=batch, harts=(harts,),
-                                      delivery=(delivery,), rate=(rate,))
+                                      delivery=(delivery,), rate=rate)
 
 
 def _split_modes(machine: Sweep, cores: int, dropped: Dropped) -> Iterator[Sweep]:
@@ -163,8 +166,8 @@ def host_cores() -> int:
 
 def runnable(sweeps: Iterable[Sweep],
              cores: int | None = None) -> tuple[tuple[Sweep, ...], tuple[str, ...]]:
-    """Sweeps of one machine each, and what was left out: one hart count, delivery and rate, no
-    batch above its depth. UsageError if nothing is left.
+    """Sweeps of one machine each, and what was left out: one hart count and delivery, no batch
+    above its depth. UsageError if nothing is left.
 
     Deliveries of one sweep stand side by side, so that the boots alternate between them.
     """
@@ -189,16 +192,16 @@ def with_rates(
     """
     result: list[Sweep] = []
     for sweep in sweeps:
-        (rate,) = sweep.rate
-        if not rate.percent:
+        if not any(rate.percent for rate in sweep.rate):
             result.append(sweep)
             continue
         for rw, bs, depth, batch in itertools.product(
                 sweep.rw, sweep.bs, sweep.iodepth, sweep.batch):
-            share = saturation[rw, bs, depth, batch or depth] * rate.percent / 100
-            fixed = Rate(max(1, round(share / sweep.harts[0])), rate.percent)
+            each = saturation[rw, bs, depth, batch or depth] / sweep.harts[0] / 100
+            fixed = {max(1, round(each * rate.percent)): rate.percent for rate in sweep.rate}
             result.append(dataclasses.replace(
-                sweep, rw=(rw,), bs=(bs,), iodepth=(depth,), batch=(batch,), rate=(fixed,)))
+                sweep, rw=(rw,), bs=(bs,), iodepth=(depth,), batch=(batch,),
+                rate=tuple(Rate(*pair) for pair in fixed.items())))
     return tuple(result)
 
 
@@ -239,7 +242,10 @@ class Plan:
     def seconds(self) -> float:
         """Estimated seconds of all boots."""
         boots = self.boots * sum(sweep.boots() for sweep in self.sweeps)
-        return self.windows() * self.window_s() + boots * BOOT_S
+        rings = self.boots * sum(dataclasses.replace(sweep, completion=("raw",)).points()
+                                 for sweep in self.sweeps if "raw" in sweep.completion)
+        return (self.windows() * self.window_s() + boots * BOOT_S
+                + rings * RAW_WAITS * (self.ramp_ms / 1e3 + WINDOW_EXTRA_S))
 
     def values(self, name: str) -> list:
         """All values of one list of the sweeps, each once, in order."""
@@ -264,7 +270,8 @@ class Plan:
 
 
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
-LOADS = (Rate(percent=10), Rate(percent=50), Rate(percent=80))  # of saturation
+# Of saturation, which the fastest mode reaches: up to the knee of each mode.
+LOADS = tuple(Rate(percent=percent) for percent in (10, 25, 40, 55, 70, 80, 90, 100))
 PRESETS = {
     "quick": Plan(
         (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), boots=6, runtime_ms=200, ramp_ms=30),
@@ -300,13 +307,13 @@ def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
     The modes take turns at being first, so that none profits from its place in the boot.
     """
     turn = boot % len(sweep.completion)
-    (rate,) = sweep.rate
     lists = {
         "rw": sweep.rw, "bs": sweep.bs, "iodepth": sweep.iodepth,
         "iodepth_batch_submit": sweep.batch, "numjobs": sweep.harts,
         "completion": sweep.completion[turn:] + sweep.completion[:turn],
     }
-    load = [f"rate_iops={rate.iops}", f"rate_process={plan.process}"] if rate else []
+    rates = ",".join(str(rate.iops) for rate in sweep.rate)
+    load = [f"rate_iops={rates}", f"rate_process={plan.process}"] if any(sweep.rate) else []
     return [
         *(f"{name}={','.join(map(str, values))}" for name, values in lists.items()),
         f"runtime={plan.runtime_ms}ms", f"ramp_time={plan.ramp_ms}ms",

@@ -1,4 +1,5 @@
-"""What an open loop's per cent are of: closed-loop IOPS, polled, on one hart, measured first."""
+"""What an open loop's per cent are of: closed-loop IOPS of the fastest mode on one hart, measured
+first."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from measure.modes import USABLE
 from measure.plan import Plan, Sweep
 from measure.windows import Target, Window, run_boot
 
@@ -38,16 +40,16 @@ def lines(saturation: Saturation) -> Iterator[str]:
     """What was found, for the console."""
     for of, iops in saturation.items():
         yield (f"saturation: {iops:,.0f} IOPS ({of.rw}, {of.bs} bytes, queue depth {of.iodepth}, "
-               f"batch {of.batch}, polled on one hart, the best of {BOOTS} boots)")
+               f"batch {of.batch}, the fastest mode on one hart, the best of {BOOTS} boots)")
 
 
 def plans(sweeps: Iterable[Sweep]) -> list[Plan]:
-    """What finds the saturations of loads in per cent: closed, polled and on one hart."""
+    """What finds the saturations of loads in per cent: closed, every mode, on one hart."""
     found: dict[Sweep, Sweep] = {}
     for sweep in sweeps:
         if any(rate.percent for rate in sweep.rate):
             delivery = "msix" if sweep.delivery == ("msix",) else "per-hart"
-            closed = Sweep(sweep.iodepth, sweep.batch, ("poll",), sweep.bs, sweep.rw)
+            closed = Sweep(sweep.iodepth, sweep.batch, USABLE, sweep.bs, sweep.rw)
             # One machine is enough: the backing of each is the same.
             found.setdefault(closed, dataclasses.replace(closed, delivery=(delivery,)))
     return [Plan((sweep,), BOOTS, RUNTIME_MS, RAMP_MS) for sweep in found.values()]

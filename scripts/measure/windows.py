@@ -154,7 +154,8 @@ def check_key(key: Key, sweep: Sweep) -> None:
     rates = [rate.iops for rate in sweep.rate]
     if key.rate not in rates:
         raise GuestFailed(
-            f"it says rate_iops={key.rate}, asked for was {rates[0]} (0 is a closed loop)")
+            f"it says rate_iops={key.rate}, asked for was {', '.join(map(str, rates))} (0 is a "
+            "closed loop)")
 
 
 class _Reader:
@@ -163,8 +164,8 @@ class _Reader:
     def __init__(self, pid: int | None, plan: Plan, sweep: Sweep, boot: int) -> None:
         self._pid = pid
         self._sweep = sweep
-        self._place = {"boot": boot, "sweep": plan.sweeps.index(sweep),
-                       "percent": sweep.rate[0].percent}
+        self._place = {"boot": boot, "sweep": plan.sweeps.index(sweep)}
+        self._percents = {rate.iops: rate.percent for rate in sweep.rate}
         self._begin: host_cpu.Spent | None = None
         self._spent: host_cpu.Spent | None = None
         self._firmware = ""
@@ -192,6 +193,7 @@ class _Reader:
             record = json.loads(text)
             window = Window(record, self._spent, self._firmware, **self._place)
             key, _ = window.key, window.iops
+            window = dataclasses.replace(window, percent=self._percents.get(key.rate, 0))
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
             raise GuestFailed(f"its line cannot be read: {error}\n  {text[:200]}") from error
         check_key(key, self._sweep)

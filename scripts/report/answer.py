@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from analysis import metrics
+from analysis import loads, metrics
 from analysis.comparisons import brief, paired, stopping
 from analysis.host_noise import noise_lines
-from analysis.intervals import marked, ratio_of
-from analysis.series import MODE_NAMES, Modes, Series, all_series, main_loops, offered_text
-from analysis.series import open_jobs
+from analysis.intervals import marked
+from analysis.series import MODE_NAMES, Modes, Series, all_series, main_loops
 from cli.table import lay_out
 from sim import section as model
 
@@ -136,15 +135,6 @@ def _instruction_rows(found: dict[Series, Modes]) -> list[list[str]]:
     ]
 
 
-def _open_rows(result: dict) -> list[list[str]]:
-    """A row for each load at which hybrid was measured: its idle time over that of interrupts."""
-    return [
-        [offered_text(result, job), job["hartq"]["delivery"], marked(ratio)]
-        for job in open_jobs(result)
-        if (ratio := ratio_of(job, "idle_ratio_to_irq"))
-    ]
-
-
 def _model_row(name: str, machine: dict) -> tuple[str, list[str]]:
     """A machine in a sentence and as a row."""
     points, low = machine["points"], model.LOADS[0]
@@ -192,12 +182,13 @@ def rest(result: dict) -> list[Section]:
     tables = {
         "Instructions per I/O, exact": Table(("queue depth", "batch", *names),
                                              _instruction_rows(found)),
-        "Open loop": Table(("load", "delivery", "idle time, hybrid / interrupts"),
-                           _open_rows(result)),
+        "Open loop": Table(loads.HEAD, loads.rows(result)),
         "The other workloads, paired": Table(
             ("workload", *over, STOPS), _other_rows(found), wordy=True),
     }
-    sections = [Section(title, tables=[table]) for title, table in tables.items() if table.rows]
+    lines = {"Open loop": loads.lines(result)}
+    sections = [Section(title, lines.get(title, ()), [table])
+                for title, table in tables.items() if table.rows]
     return sections + modelled(result)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from analysis import metrics
+from analysis import loads, metrics
 from analysis.intervals import Estimate
 from analysis.series import Place, all_series, closed_jobs, harts_text, main_loops, open_jobs, place
 from analysis.series import share_of_saturation, size_text
@@ -242,12 +242,13 @@ def blocksize(source: Source) -> tuple[str, list[Line]]:
 
 @dataclasses.dataclass(frozen=True)
 class LoadPoint:
-    """An offered load, what of it was done, and p50 and p99 in us (None: too few samples)."""
+    """An offered load: p50, p99 and the host's CPU time per I/O, in us (None: not known)."""
 
     offered: float
-    done: float
     share: float | None  # of the saturation
-    latency_us: tuple[Estimate | None, ...]
+    kept: bool
+    knee: bool  # the highest load that the mode keeps
+    figures: tuple[Estimate | None, ...]
 
 
 def openloop(source: Source) -> tuple[str, dict[Look, list[LoadPoint]]]:
@@ -256,11 +257,14 @@ def openloop(source: Source) -> tuple[str, dict[Look, list[LoadPoint]]]:
     if len({job["hartq"]["offered_iops"] for job in jobs}) < 2:
         return "", {}
     lines: dict[Look, list[LoadPoint]] = {}
+    knees = [knee.job for modes in loads.knees(source.result).values() for knee in modes.values()
+             if not knee.highest]
     for job in sorted(jobs, key=lambda job: job["hartq"]["offered_iops"]):
-        mine = job["hartq"]
-        latencies = tuple(metrics.value(job, each) for each in (metrics.P50, metrics.P99))
-        point = LoadPoint(mine["offered_iops"], mine["iops_median"],
-                          share_of_saturation(source.result, job), latencies)
+        figures = tuple(metrics.value(job, each)
+                        for each in (metrics.P50, metrics.P99, metrics.HOST))
+        point = LoadPoint(
+            job["hartq"]["offered_iops"], share_of_saturation(source.result, job),
+            loads.keeps(job), any(job is each for each in knees), figures)
         lines.setdefault(job_look(job), []).append(point)
     at, process = place(jobs[0]), source.result["global options"].get("rate_process", "linear")
     name = f"{size_text(at.bs)} {at.rw}, {process}, at most {at.depth} in flight, batch {at.batch}"

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from analysis.intervals import Estimate
+from analysis.loads import KEPT
 from analysis.series import size_text
 from report.axes import HEIGHT_IN, doubling_axis, draw_lines, latency_text, log_scale, new_figure
 from report.axes import places_of, short_number, ticks_at, top_legend
@@ -28,7 +29,6 @@ PART_LOOKS = {
 }
 BAR_IN, ROW_IN = 0.34, 1.25  # height that a bar, and a panel of time, need
 ON_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
-SATURATED = 0.95  # of the offered load: what does less is full
 SMALL, RED, DARK, GREY = 9.5, "#CC0000", "#333333", "#666666"
 
 
@@ -222,33 +222,27 @@ def blocksize(lines: Sequence[Line], title: str, footer: str) -> Figure:
 
 
 def openloop(lines: dict[Look, list[LoadPoint]], title: str, footer: str) -> Figure:
-    """Median and 99th percentile of the latency over the offered load."""
-    figure, panels = new_figure(title, footer, 2)
+    """Median and 99th percentile of the latency, and the host's CPU time, over the offered load."""
+    figure, panels = new_figure(title, footer, 3)
     every = [point for line in lines.values() for point in line]
     shares = {point.offered: point.share for point in every}
+    known = any(share is not None for share in shares.values())
 
     def load_text(offered: float, _position: object) -> str:
         share = shares.get(offered)
-        below = f"\n{100 * share:.0f} %" if share is not None else ""
-        return short_number(float(f"{offered:.3g}")) + below
+        return short_number(float(f"{offered:.3g}")) if share is None else f"{100 * share:.0f} %"
 
-    for index, (axes, name) in enumerate(zip(panels, ("median", "99th percentile"))):
+    for index, axes in enumerate(panels):
         for look, points in lines.items():
-            _draw_load(axes, look, [(p, us) for p in points if (us := p.latency_us[index])])
-        axes.set_title(name)
+            _draw_load(axes, look, [(p, y) for p in points if (y := p.figures[index])])
+        axes.set_title(("latency, median", "latency, 99th percentile", "host CPU per I/O")[index])
         ticks_at(axes, sorted(shares), load_text)
         axes.set_xlim(left=0)
-        known = any(share is not None for share in shares.values())
-        axes.set_xlabel("offered IOPS" + (", share of the saturation" if known else ""))
-    # What the rings mean, once: a number at each would cover its neighbours.
-    worst = min(point.done / point.offered for point in every)
-    if worst < SATURATED:
-        text = (f"red ring: less than {100 * SATURATED:.0f} % of the load\n"
-                f"got done, at worst {100 * worst:.0f} %")
-        panels[0].text(0.02, 0.98, text, transform=panels[0].transAxes, va="top", fontsize=SMALL,
-                       color=RED)
+        axes.set_xlabel("offered load, share of the saturation" if known else "offered IOPS")
+        log_scale(axes, latency_text)
+    panels[0].text(0.02, 0.98, f"diamond: the knee\nred ring: less than {100 * KEPT:.0f} % done",
+                   transform=panels[0].transAxes, va="top", fontsize=SMALL, color=DARK)
     panels[0].set_ylabel("latency from when it was due")
-    log_scale(panels[0], latency_text)
     top_legend(figure, panels)
     return figure
 
@@ -259,9 +253,12 @@ def _draw_load(axes: Axes, look: Look, known: Sequence[tuple[LoadPoint, Estimate
                         [us.high - us.median for _, us in known]], color=look.color,
                   marker=look.marker, linestyle=look.line, elinewidth=1.1, capsize=3,
                   label=look.label)
-    full = [(p.offered, us.median) for p, us in known if p.done < SATURATED * p.offered]
-    axes.plot([x for x, _ in full], [y for _, y in full], marker="o", markersize=13,
-              markerfacecolor="none", markeredgecolor=RED, linestyle="none")
+    for marker, size, color, chosen in (
+        ("o", 13, RED, [each for each in known if not each[0].kept]),
+        ("D", 12, look.color, [each for each in known if each[0].knee]),
+    ):
+        axes.plot([p.offered for p, _ in chosen], [us.median for _, us in chosen], marker=marker,
+                  markersize=size, markerfacecolor="none", markeredgecolor=color, linestyle="none")
 
 
 def peers(panels: dict[str, Sequence[PeerDot]], title: str, footer: str) -> Figure:

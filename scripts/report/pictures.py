@@ -57,7 +57,8 @@ PICTURES = {
     "openloop": Picture(
         "Open loop", WITH_INTERVALS,
         "Requests are due at times of their own, latency counts from then. Where a curve rises "
-        "steeply the mode cannot do more. Ringed points did less than was offered."),
+        "steeply the mode cannot do more; the diamond before is its knee. Ringed points did less"
+        " than was offered. To the right, the host's CPU time at the same load."),
     "peers": Picture(
         "hartq and Linux", WITH_INTERVALS + "; hollow: a reap waits for one",
         "The same emulated machine and backing, boots in turn: Linux's nvme driver with fio's "

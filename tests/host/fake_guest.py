@@ -104,18 +104,19 @@ def pause_parent(done: Path) -> None:
 def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Iterator[str]:
     """The console of one boot."""
     given = dict(word.split("=", 1) for word in words)
-    points = list(itertools.product(*(given[name].split(",") for name in NAMES)))
+    is_open = "rate_iops" in given and ways != "closed"
+    names = (*NAMES[:-1], "rate_iops", NAMES[-1]) if is_open else NAMES
+    points = list(itertools.product(*(given[name].split(",") for name in names)))
     repetitions, seed = int(given["repetitions"]), int(given.get("randseed", "1"))
     runtime_ns = int(given["runtime"].removesuffix("ms")) * 1000000
     bias = float(ways.removeprefix("bias=")) if ways.startswith("bias=") else 1.0
-    load = {name: given[name] for name in ("rate_iops", "rate_process") if name in given}
-    load = {} if ways == "closed" else load
+    load = {"rate_process": given["rate_process"]} if is_open and "rate_process" in given else {}
     yield "OpenSBI v1.1"
     yield json.dumps({"hartq_banner": 1, "points": len(points), "repetitions": repetitions})
     for count, (number, point) in enumerate(
         itertools.product(range(repetitions), range(len(points))), 1
     ):
-        job = dict(zip(NAMES, points[point])) | load
+        job = dict(zip(names, points[point])) | load
         chance = random.Random(f"{seed} {number} {points[point]}")
         name = f"{job['rw']}-{job['bs']}-qd{job['iodepth']}-b{job['iodepth_batch_submit']}"
         name += f"-r{job['rate_iops']}" if "rate_iops" in job else ""

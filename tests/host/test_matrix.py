@@ -30,7 +30,7 @@ class Matrix(ScriptTest):
     def test_default_is_what_the_bench_promises(self) -> None:
         preset = plans.PRESETS["default"]
         plan = self.plan_of(preset)
-        self.assertEqual((plan.points(), plan.boots), (72, 6))
+        self.assertEqual((plan.points(), plan.boots), (87, 6))
         self.assertLess(plan.seconds(), 240)
         self.assertLess(self.plan_of(plans.PRESETS["quick"]).seconds(), 45)
         for name in ("quick", "default", "full"):
@@ -47,7 +47,10 @@ class Matrix(ScriptTest):
         fixed = plans.with_rates(plan.sweeps, collections.defaultdict(lambda: 1000.0))
         self.assertAlmostEqual(plans.Plan(fixed, 6, 300, 50).seconds(), plan.seconds())
         (first,) = saturation.plans(plan.sweeps)
-        self.assertEqual((first.boots, first.windows()), (saturation.BOOTS, 2 * saturation.BOOTS))
+        self.assertEqual((first.boots, first.windows()), (saturation.BOOTS, 6 * saturation.BOOTS))
+        raw = plans.Plan((plans.Sweep((1, 8), completion=("raw",)),), 6, 300, 50)
+        ways_s = 6 * 2 * plans.RAW_WAITS * (0.05 + plans.WINDOW_EXTRA_S)
+        self.assertAlmostEqual(raw.seconds(), 12 * window_s + ways_s + 6 * plans.BOOT_S)
         self.assertEqual(plans.duration(185.4), "3 min 05 s")
         self.assertIn("about 1 min 17 s", plan.describe(60.0 - 0.001))
 
@@ -149,13 +152,24 @@ class Matrix(ScriptTest):
         closed = plans.guest_arguments(plan, plans.Sweep(), 0)
         self.assertFalse([word for word in closed if "rate" in word])
 
-    def test_saturation_is_measured_closed_polled_and_on_one_hart(self) -> None:
+    def test_loads_of_one_workload_share_a_boot(self) -> None:
+        rates = (plans.CLOSED, rate_of(10), rate_of(50), rate_of(100))
+        sweeps, _ = plans.runnable([plans.Sweep((8,), completion=("irq",), rate=rates)], 2)
+        self.assertEqual([sweep.rate for sweep in sweeps], [rates[:1], rates[1:]])
+        (_, found) = plans.with_rates(sweeps, {("randread", 4096, 8, 1): 4000.0})
+        words = plans.guest_arguments(plans.Plan((found,), 6, 500, 50), found, 0)
+        self.assertIn("rate_iops=400,2000,4000", words)
+        # Loads that round to one rate are one point: the guest has it once.
+        (_, found) = plans.with_rates(sweeps, {("randread", 4096, 8, 1): 2.0})
+        self.assertEqual([rate.iops for rate in found.rate], [1, 2])
+
+    def test_saturation_is_measured_closed_with_every_mode_on_one_hart(self) -> None:
         sweep = plans.Sweep((8,), harts=(1, 4), delivery=plans.DELIVERIES, rate=(rate_of(10),))
         sweeps, _ = plans.runnable([sweep], 2)
         (plan,) = saturation.plans(sweeps)
         (found,) = plan.sweeps
         self.assertEqual((found.completion, found.harts, found.rate, found.delivery),
-                         (("poll",), (1,), (plans.CLOSED,), ("per-hart",)))
+                         (("poll", "irq", "hybrid"), (1,), (plans.CLOSED,), ("per-hart",)))
         self.assertEqual(saturation.plans([plans.Sweep()]), [])
 
     def test_raw_has_no_mixed_workload(self) -> None:

@@ -213,9 +213,10 @@ class Plot(unittest.TestCase):
         _, lines = chart_data.openloop(chart_data.Source(as_result(windows)))
         for points in lines.values():
             for point in points:
-                p50 = point.latency_us[0]
+                p50, _, host = point.figures
                 self.assertLess(p50.low, p50.median)
                 self.assertLess(p50.median, p50.high)
+                self.assertGreater(host.median, 0)
         figure = charts.openloop(lines, "title", "footer")
         self.assertTrue(all(bars.has_yerr for each in figure.axes for bars in each.containers))
         axes.save(figure, {})

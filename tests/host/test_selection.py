@@ -6,6 +6,7 @@ import unittest
 
 from fake_results import as_result, fake_result, fake_windows, fake_words
 
+from analysis import loads
 from analysis.series import open_jobs
 from report import chart_data
 from report.chart_data import Source
@@ -84,6 +85,38 @@ class Selection(unittest.TestCase):
         _, lines = chart_data.openloop(Source(result))
         self.assertEqual([[p.offered for p in line] for line in lines.values()],
                          [[1000, 5000]] * 2)
+
+    def test_the_knee_is_the_highest_load_that_is_kept_with_all_below(self) -> None:
+        """By mode, of loads of 1000 to 4000: what share of each is done."""
+        done = {"poll": (1.0, 1.0, 1.0, 0.96), "irq": (1.0, 0.96, 0.94, 1.0), "hybrid": (0.5,) * 4}
+        windows = []
+        for load in range(4):
+            words = [*fake_words("32", modes=",".join(done)), f"rate_iops={1000 * (load + 1)}"]
+            for window in fake_windows(words):
+                wanted = 1000 * (load + 1) * done[window.key.mode][load]
+                side = window.record["read"]
+                side["total_ios"] = round(wanted * window.record["runtime_ns"] / 1e9)
+                windows.append(window)
+        saturation = [{"rw": "randread", "bs": 4096, "iodepth": 32, "batch": 1, "iops": 4000.0}]
+        result = as_result(windows, saturation=saturation)
+        found = {each["completion"]: (each["offered_iops"], each["highest"])
+                 for each in result["knees"]}
+        self.assertEqual(
+            found, {"poll": (4000, True), "irq": (2000, False), "hybrid": (None, False)})
+        _, lines = chart_data.openloop(Source(result))
+        marked = {look.label: [p.offered for p in points if p.knee]
+                  for look, points in lines.items()}
+        self.assertEqual(list(marked.values()), [[], [2000], []])
+        (told,) = loads.lines(result)
+        self.assertIn("polling 4,000 IOPS offered (100 % of saturation), the highest measured; "
+                      "interrupts 2,000 IOPS offered (50 % of saturation); "
+                      "hybrid below the least load", told)
+        rows = loads.rows(result)
+        self.assertEqual([row[-1] for row in rows],
+                         ["hybrid", "hybrid", "interrupts, hybrid", "hybrid"])
+        at = loads.HEAD.index("host CPU, interrupts / polling")
+        self.assertEqual([row[at] for row in rows], [
+            "1.00 (1.00-1.00) =", "1.04 (1.04-1.04)", "1.06 (1.06-1.06)", "0.96 (0.96-0.96)"])
 
 
 if __name__ == "__main__":
