@@ -23,10 +23,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import summary, two_results
-from cli import command
+from cli import command, errors
 from cli.signals import heed_signals
 from measure import environment
-from measure.option_values import parse_number
 from measure.plan import Plan, Sweep, runnable
 from measure.windows import Target, Window, run_boot
 from qemu.machine import ROOT, find_app
@@ -47,6 +46,7 @@ DIFFER_MOST = 0.05  # of the points of A and B
 FOUND_LEAST = 0.5  # of the slowed points: host noise may hide the others
 SLOW_PERCENT = 20
 PERIOD_S = 0.01
+SEED_MAX = 10**9
 SIDES = ("A", "B", "S")
 
 
@@ -194,16 +194,14 @@ def execute(test: Test, options: argparse.Namespace) -> int:
 @command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="aa.py", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.Parser(prog="aa.py", description=__doc__)
     add = parser.add_argument
-    add("--seed", type=int, default=1, metavar="N",
+    add("--seed", type=errors.number("--seed", 0, SEED_MAX), default=1, metavar="N",
         help="seed that chooses the slowed points (default 1)")
-    add("--boots", type=lambda text: parse_number(text, "--boots", 6, 100), default=BOOTS,
-        metavar="N", help=f"boots of each side (default {BOOTS})")
-    add("--slow", type=lambda text: parse_number(text, "--slow", 1, 90), default=SLOW_PERCENT,
-        metavar="PCT", help=f"share of the time that S is stopped (default {SLOW_PERCENT})")
+    add("--boots", type=errors.number("--boots", 6, 100), default=BOOTS, metavar="N",
+        help=f"boots of each side (default {BOOTS})")
+    add("--slow", type=errors.number("--slow", 1, 90), default=SLOW_PERCENT, metavar="PCT",
+        help=f"share of the time that S is stopped (default {SLOW_PERCENT})")
     add("--other", metavar="ELF", help="another build of the bench program, for B")
     add("--out", type=Path, default=ROOT / "results" / "aa", metavar="DIR",
         help="where the results go (default results/aa)")

@@ -19,13 +19,14 @@ from pathlib import Path
 
 from analysis import goals, summary
 from cli import command
+from cli.errors import number
 from cli.signals import Stopped, heed_signals
 from linux import boot as linux_boot, image as linux_image, results, tables
 from linux.image import say
 from linux.plan import BS, DEFAULT, ENGINES, QUICK, RW, PeerPlan, job_files
 from measure import environment
-from measure.option_values import parse_number
 from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
+from qemu.backing import BACKING_HELP
 from qemu.machine import ROOT, Machine, find_app
 from results import result_file
 
@@ -35,18 +36,15 @@ TRIES = 2  # of a boot of Linux
 INITRD = "initrd"
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> command.Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="peers.py", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Parser(prog="peers.py", description=__doc__)
     add = parser.add_argument
     add("--quick", action="store_true", help="3 pairs of short windows: a look, no verdict")
-    add("--boots", type=lambda text: parse_number(text, "--boots", 1, BOOTS_MAX), metavar="N",
+    add("--boots", type=number("--boots", 1, BOOTS_MAX), metavar="N",
         help=f"boot pairs, 1 to {BOOTS_MAX} (default {DEFAULT.boots}: 95 %% needs 6)")
     add("--backing", default="null", metavar="WHERE",
-        help="null[:SIZE], ram:SIZE or a raw image (default null); the same for both")
+        help=f"{BACKING_HELP}; the same for both")
     add("--out", type=Path, default=ROOT / "results" / "latest" / "peers", metavar="DIR",
         help="where the result goes (default results/latest/peers)")
     add("--image", type=Path, default=linux_image.CACHE, metavar="DIR",

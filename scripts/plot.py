@@ -6,7 +6,6 @@ Can draw results of fio (--output-format=json or json+) from any machine into th
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -76,12 +75,9 @@ def draw(source: chart_data.Source, folder: Path) -> list[str]:
 @command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="plot.py", description=__doc__, epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Parser(prog="plot.py", description=__doc__, epilog=EPILOG)
     parser.add_argument("dir", type=Path, metavar="DIR", help="a folder with a results.json")
-    parser.add_argument("fio", type=Path, nargs="*", metavar="fio.json",
+    parser.add_argument("fio", type=Path, nargs="*", default=[], metavar="fio.json",
                         help="results of fio to lay over")
     options = parser.parse_args(argv)
     if len(options.fio) > OVERLAYS_MAX:

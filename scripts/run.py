@@ -15,11 +15,13 @@ import sys
 from collections.abc import Sequence
 
 from cli import command
-from cli.errors import UsageError
+from cli.errors import UsageError, listed, number, parse_number
 from cli.signals import heed_signals
 from qemu.backing import BACKING_HELP
 from qemu.guest import STATUS_OK, STATUS_TIMEOUT, Line, Result, run_guest
-from qemu.machine import IRQCHIPS, QEMU_OLDEST, Machine, find_app, parse_properties
+from qemu.machine import (CONTROLLERS_MAX, HARTS_MAX, IRQCHIPS, MEMORY_MIB_MAX, MEMORY_MIB_MIN,
+                          QEMU_OLDEST, SLOT_MAX, SOCKETS_MAX, TIMEOUT_MAX_S, TIMEOUT_MIN_S, Machine,
+                          find_app, parse_properties)
 from sim import profile
 from sim.machine import SimMachine
 
@@ -72,39 +74,46 @@ exit status: 0 the guest succeeded, 1 it failed or printed nothing, 2 usage, 124
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def controllers(text: str) -> int | None:
+    """A number; None for auto."""
+    return None if text == "auto" else parse_number(text, "--controllers", 1, CONTROLLERS_MAX)
+
+
+def build_parser() -> command.Parser:
     """The command line of scripts/run.py; an option of Machine has the name of the field."""
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="run.py", description="Boot build/APP.elf on QEMU virt with NVMe controllers.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+        epilog=EXAMPLES)
     add = parser.add_argument
     add("app", metavar="APP",
         help="program: a name in build/ (hello, nvme, bench, ...) or a path to an ELF")
-    add("arguments", metavar="key=value", nargs="*",
+    add("arguments", metavar="key=value", nargs="*", default=[],
         help="the guest's arguments (kernel command line)")
     add("--machine", default="qemu", metavar="M",
         help="qemu, or sim[:PROFILE], a machine in virtual time on this host, for bench alone: "
         f"{', '.join(profile.names())} (default qemu; sim is sim:{profile.names()[0]})")
-    add("--harts", type=int, default=4, metavar="N", help="harts (default 4)")
-    add("--memory", type=int, default=256, dest="memory_mib", metavar="MIB",
+    add("--harts", type=number("--harts", 1, HARTS_MAX), default=4, metavar="N",
+        help=f"harts, 1 to {HARTS_MAX} (default 4)")
+    add("--memory", type=number("--memory", MEMORY_MIB_MIN, MEMORY_MIB_MAX), default=256,
+        dest="memory_mib", metavar="MIB",
         help="guest memory in MiB (default 256)")
     add("--backing", default="null", metavar="WHERE", help=BACKING_HELP)
-    add("--controllers", default="auto", metavar="N",
+    add("--controllers", type=controllers, metavar="N",
         help="NVMe controllers that share the namespace (default auto: min(harts, 4) with wires, "
         "1 with the IMSIC)")
     add("--irqchip", default="plic", choices=tuple(IRQCHIPS),
         help="interrupt controllers: plic has wires; aplic has wires of the advanced interrupt "
         "architecture, no messages; imsic has messages (default plic)")
-    add("--sockets", type=int, default=1, metavar="N",
+    add("--sockets", type=number("--sockets", 1, SOCKETS_MAX), default=1, metavar="N",
         help="sockets (NUMA nodes); each has a part of the harts and of the memory, and its own "
         "interrupt controllers; PCI is wired to the last of the first three (default 1)")
-    add("--lba", type=int, default=512, dest="lba_bytes", metavar="BYTES",
+    add("--lba", type=number("--lba", 512, 4096), default=512, dest="lba_bytes", metavar="BYTES",
         help="logical block size, 512 or 4096 (default 512)")
     add("--nvme", action="append", default=[], metavar="k=v,...",
         help="more properties of each nvme device (repeatable), such as mdts=5 or max_ioqpairs=2")
     add("--ns", action="append", default=[], dest="namespace", metavar="k=v,...",
         help="more properties of the nvme-ns device (repeatable), such as nsid=7")
-    add("--slots", metavar="S,...",
+    add("--slots", type=listed(parse_number, "--slots", 1, SLOT_MAX), metavar="S,...",
         help="PCI slot of each controller (default 1,2,3,...); on virt the interrupt line is the "
         "slot modulo 4")
     add("--no-disk", action="store_false", dest="attach",
@@ -117,7 +126,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--icount", action="store_true",
         help="count instructions exactly: -icount shift=0, one host thread")
     add("--gdb", action="store_true", help="wait for a debugger on port 1234, without time-out")
-    add("--timeout", type=float, default=60.0, dest="timeout_s", metavar="S",
+    add("--timeout", type=number("--timeout", TIMEOUT_MIN_S, TIMEOUT_MAX_S), default=60.0,
+        dest="timeout_s", metavar="S",
         help="seconds until QEMU is ended (default 60)")
     add("--firmware", action="store_true", help="show the firmware's banner too")
     add("--dry-run", action="store_true", help="print QEMU's command line and stop")
@@ -127,18 +137,10 @@ def build_parser() -> argparse.ArgumentParser:
 def machine_from(options: argparse.Namespace) -> Machine:
     """The Machine that the command line asks for."""
 
-    def whole(text: str, what: str) -> int:
-        if not re.fullmatch(r"[0-9]+", text):
-            raise UsageError(f"{what}: '{text}' is not a whole number")
-        return int(text)
-
     def properties(texts: list[str], what: str) -> dict[str, str]:
         return {k: v for text in texts for k, v in parse_properties(text, what).items()}
 
     given = {each.name: getattr(options, each.name) for each in dataclasses.fields(Machine)}
-    count, slots = given["controllers"], given["slots"]
-    given["controllers"] = None if count == "auto" else whole(count, "--controllers")
-    given["slots"] = [whole(slot, "--slots") for slot in slots.split(",")] if slots else None
     given["nvme"] = properties(options.nvme, "--nvme")
     given["namespace"] = properties(options.namespace, "--ns")
     try:
@@ -151,11 +153,8 @@ def machine_from(options: argparse.Namespace) -> Machine:
 def modelled_from(options: argparse.Namespace) -> SimMachine:
     """The machine in virtual time that the command line asks for."""
     name = options.machine if ":" in options.machine else f"sim:{profile.names()[0]}"
-    controllers = 1 if options.controllers == "auto" else options.controllers
-    if not str(controllers).isdigit():
-        raise UsageError(f"--controllers: '{controllers}' is not a whole number")
-    return SimMachine(name, options.app, options.arguments, options.harts, int(controllers),
-                      options.memory_mib, timeout_s=options.timeout_s)
+    return SimMachine(name, options.app, options.arguments, options.harts,
+                      options.controllers or 1, options.memory_mib, timeout_s=options.timeout_s)
 
 
 def report(result: Result) -> None:
@@ -179,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = build_parser().parse_intermixed_args(argv)
     heed_signals()
     if not re.fullmatch(r"qemu|sim(:.+)?", options.machine):
-        raise UsageError(f"--machine: '{options.machine}' is neither qemu nor sim[:PROFILE]")
+        raise UsageError(f"--machine: '{options.machine}' is unknown (qemu, sim or sim:PROFILE)")
     modelled = options.machine != "qemu"
     machine = modelled_from(options) if modelled else machine_from(options)
     if options.dry_run:

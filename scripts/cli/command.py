@@ -9,21 +9,45 @@ is a mistake of ours, and keeps its traceback.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
-from cli.errors import Failed
+from cli.errors import Failed, UsageError
 from cli.signals import Stopped
 
 STATUS_FAILED, STATUS_SIGNAL = 1, 128
 Main = Callable[..., int]
+ARGPARSE_SAYS = (  # and what we say
+    (r"^argument (\S+?)(/\S+)*: ", r"\1: "),
+    (r"invalid \w+ value: (.*)", r"\1 is not a number"),
+    (r"invalid choice: (.*) \(choose from (.*)\)", r"\1 is unknown (\2)"),
+    (r"expected one argument", "a value is missing"),
+    (r"expected (\d+) arguments", r"takes \1 values"),
+    (r"^unrecognized arguments: (.*)", r"arguments: '\1' is unknown"),
+    (r"^the following arguments are required: (.*)", r"arguments: \1 is missing"),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line without abbreviations; its errors are UsageErrors in the project's form."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+                         **options)
+
+    def error(self, message: str) -> NoReturn:
+        for theirs, ours in ARGPARSE_SAYS:
+            message = re.sub(theirs, ours, message)
+        raise UsageError(f"{message}; hint: {self.prog} --help")
 
 
 def _open_streams() -> None:

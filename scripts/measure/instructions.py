@@ -11,7 +11,6 @@ failed, 2 usage.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -169,9 +168,9 @@ def check_baseline(figures: Figures, compiler: str) -> list[str]:
     return complaints
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> command.Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="instructions.py", description=__doc__.splitlines()[0])
+    parser = command.Parser(prog="instructions.py", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--update", action="store_true", help="write the baseline instead of comparing with it")
     add("--detail", nargs="?", const=DETAIL_DEFAULT, metavar="PATTERN",

@@ -1,9 +1,8 @@
-"""Values of bench.py's command line: lists, sizes, times, rates; UsageError for bad ones."""
+"""Values of bench.py's command line: sizes, times, rates; UsageError for bad ones."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
 
 from cli.errors import UsageError, parse_size
 from measure.plan import BLOCK_MAX, BLOCK_UNIT, Rate
@@ -15,22 +14,7 @@ MS_PER_UNIT = {
 }
 TIME_MAX_MS = 3_600_000
 RATE_MAX = 10_000_000
-PERCENT_MAX = 200
-
-
-def listed(parse: Callable[..., Hashable], *known: object) -> Callable[[str], tuple]:
-    """The reader of a list such as `1,4,32`, each value once; parse(word, *known) reads one."""
-    return lambda text: tuple(dict.fromkeys(
-        parse(word.strip(), *known) for word in text.split(",")))
-
-
-def parse_number(word: str, what: str, low: int, high: int) -> int:
-    """A whole number in its range."""
-    if not re.fullmatch(r"[0-9]{1,18}", word):
-        raise UsageError(f"{what}: '{word}' is not a number")
-    if not low <= int(word) <= high:
-        raise UsageError(f"{what}: {word} is out of range ({low} to {high})")
-    return int(word)
+PERCENT_MAX = 200  # above 100 the queue fills: shows where latency leaves the flat part
 
 
 def parse_block(word: str, what: str) -> int:
@@ -43,18 +27,11 @@ def parse_block(word: str, what: str) -> int:
     return value
 
 
-def parse_word(word: str, what: str, known: Sequence[str]) -> str:
-    """A word that is known."""
-    if word not in known:
-        raise UsageError(f"{what}: '{word}' is unknown ({', '.join(known)})")
-    return word
-
-
 def parse_time_ms(text: str, what: str, least_ms: int = 1) -> int:
     """`500ms`, `2s`, `1h` or `2` (seconds, as fio) in milliseconds."""
     match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([a-z]*)", text.strip().lower())
     if not match or match[2] not in MS_PER_UNIT:
-        raise UsageError(f"{what}: '{text}' is not a time (such as 500ms, 2s, 5m or 1h)")
+        raise UsageError(f"{what}: '{text}' is not a time; hint: such as 500ms, 2s, 5m or 1h")
     value_ms = float(match[1]) * MS_PER_UNIT[match[2]]
     if not least_ms <= value_ms <= TIME_MAX_MS:
         raise UsageError(f"{what}: {text} is out of range ({least_ms}ms to 1h)")
@@ -69,8 +46,8 @@ def parse_rate(word: str, what: str) -> Rate:
     match = re.fullmatch(r"([0-9]{1,18})(?:([kKmM]?)|(%))", word)
     if not match:
         raise UsageError(
-            f"{what}: '{word}' is not a rate (I/Os per second of each hart, such as 5000, or "
-            "per cent of saturation, such as 10%)")
+            f"{what}: '{word}' is not a rate; hint: I/Os per second of each hart, such as 5000, or "
+            "per cent of saturation, such as 10%")
     percent = match[3] or ""
     value = int(match[1]) << {"": 0, "k": 10, "m": 20}[(match[2] or "").lower()]
     most = PERCENT_MAX if percent else RATE_MAX

@@ -6,12 +6,13 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from measure.option_values import (listed, parse_block, parse_number, parse_rate, parse_time_ms,
-                                   parse_word)
+from cli.command import Parser
+from cli.errors import UsageError, listed, number, parse_number, parse_word
+from measure.option_values import PERCENT_MAX, parse_block, parse_rate, parse_time_ms
 from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, OPEN_DEPTH, PRESETS, PROCESSES,
                           WORKLOADS, Plan, Sweep, runnable)
 from qemu.backing import BACKING_HELP
-from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT, UsageError
+from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT
 from sim import profile
 
 DESCRIPTION = "Measure polling, interrupts and hybrid mode on QEMU, interleaved, boot by boot."
@@ -35,11 +36,9 @@ counts from the due time, and --iodepth bounds the requests in flight.
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="bench.py", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="bench.py", description=DESCRIPTION, epilog=EPILOG)
     add = parser.add_argument
     add("--preset", choices=(*PRESETS, "instructions"), default="default",
         help="which points to measure (default: default); instructions: only count instructions")
@@ -63,12 +62,12 @@ def build_parser() -> argparse.ArgumentParser:
         f"(default {DELIVERIES[0]}; full measures each)")
     add("--rate-iops", "--rate_iops", type=listed(parse_rate, "--rate-iops"), metavar="N|P%,...",
         help="open loop: I/Os per second of each hart, or per cent of saturation for all harts "
-        "together; saturation is measured first; queue depth "
-        f"{OPEN_DEPTH} unless --iodepth is given")
+        f"together; saturation is measured first; up to {PERCENT_MAX}%%, above 100%% to see "
+        f"latency grow; queue depth {OPEN_DEPTH} unless --iodepth is given")
     add("--rate-process", "--rate_process", choices=PROCESSES,
         help=f"how arrivals are spread in time (default {PROCESSES[0]}; with --rate-iops)")
     add("--backing", default="null", metavar="WHERE", help=BACKING_HELP)
-    add("--boots", type=int, metavar="N",
+    add("--boots", type=number("--boots", 1, BOOTS_MAX), metavar="N",
         help=f"boots, 1 to {BOOTS_MAX}; each measures every point once; a verdict takes 6")
     add("--runtime", type=lambda text: parse_time_ms(text, "--runtime"), metavar="TIME",
         help="length of a window, such as 500ms, 2s, 1h; 2 is 2s")
@@ -125,12 +124,10 @@ def make_plan(options: argparse.Namespace) -> Plan:
         "process": options.rate_process,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    if not 1 <= given.get("boots", preset.boots) <= BOOTS_MAX:
-        raise UsageError(f"--boots: {options.boots} is out of range (1 to {BOOTS_MAX})")
     chosen = chosen_sweeps(options)
     sweeps, dropped = runnable(chosen, HARTS_MAX if modelled else None)
     if options.rate_process and not any(rate for sweep in sweeps for rate in sweep.rate):
         raise UsageError(
-            f"--rate-process: {options.rate_process} needs a load (name one with --rate-iops)")
+            f"--rate-process: {options.rate_process} needs a load; hint: name one with --rate-iops")
     name = options.preset if chosen == preset.sweeps else ""
     return dataclasses.replace(preset, sweeps=sweeps, dropped=dropped, preset=name, **given)

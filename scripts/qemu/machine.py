@@ -16,7 +16,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.errors import UsageError
+from cli.errors import UsageError, parse_number
 from qemu.backing import parse_backing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +25,12 @@ BUILD = ROOT / "build"
 QEMU_OLDEST = (7, 2)
 HARTS_MAX = 64
 MEMORY_MIB_MIN, MEMORY_MIB_MAX = 32, 65536
-CONTROLLERS_MAX = 30  # slots 1 to 30 of the root bus; slot 0 is the host bridge
+CONTROLLERS_MAX = 30  # of the root bus; slot 0 is the host bridge
 SOCKETS_MAX = 8
 IRQCHIPS = {"plic": "", "aplic": ",aia=aplic", "imsic": ",aia=aplic-imsic"}  # of -M virt
 PRIVATE_LINES = 4  # PCI interrupt lines of `virt`: controllers beyond share them
+SLOT_MAX = 31
+TIMEOUT_MIN_S = 0.1
 TIMEOUT_MAX_S = 366 * 86400.0  # windows of an hour, every point of a boot
 ELF_MAGIC = b"\x7fELF"
 ARGUMENTS_MAX_BYTES = 1024  # the kernel command line of the device tree, all words together
@@ -148,10 +150,9 @@ class Machine:
             ("--memory", self.memory_mib, MEMORY_MIB_MIN, MEMORY_MIB_MAX),
             ("--sockets", self.sockets, 1, SOCKETS_MAX),
             ("--controllers", count, 1 if self.attach else 0, CONTROLLERS_MAX),
-            ("--timeout", self.timeout_s, 0.1, TIMEOUT_MAX_S),
+            ("--timeout", self.timeout_s, TIMEOUT_MIN_S, TIMEOUT_MAX_S),
         ):
-            if not low <= value <= high:
-                raise UsageError(f"{what}: {value} is out of range ({low} to {high})")
+            parse_number(str(value), what, low, high)
         if self.irqchip not in IRQCHIPS:
             raise UsageError(f"--irqchip: '{self.irqchip}' is unknown ({', '.join(IRQCHIPS)})")
         if self.harts % self.sockets != 0:
@@ -162,9 +163,10 @@ class Machine:
             raise UsageError(f"--lba: {self.lba_bytes} is not supported (512 or 4096)")
         slots = self.slots if self.slots is not None else range(1, count + 1)
         if self.attach and (len(slots) != count or len(set(slots)) != count):
-            raise UsageError(f"--slots: {len(set(slots))} different slots for {count} controllers")
-        if any(not 1 <= slot <= 31 for slot in slots):
-            raise UsageError("--slots: a PCI slot is out of range (1 to 31)")
+            raise UsageError(f"--slots: {len(set(slots))} different slots for {count} controllers; "
+                             "hint: one slot for each of --controllers")
+        for slot in slots:
+            parse_number(str(slot), "--slots", 1, SLOT_MAX)
 
     def argv(self, backing_fd: int | None = None) -> list[str]:
         """QEMU's command line. `backing_fd` is what `open_backing` gave."""

@@ -7,7 +7,6 @@ of a ratio is above its limit.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import statistics
@@ -93,7 +92,7 @@ def lay_over(real: Points, model: Points) -> dict[str, float]:
 @command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
-    parser = argparse.ArgumentParser(prog="validate.py", description=__doc__.splitlines()[0])
+    parser = command.Parser(prog="validate.py", description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="sim:qemu", metavar="sim:NAME")
     parser.add_argument("--reference", type=Path, default=REFERENCE, metavar="FILE",
                         help="results.json of a measured run (default results/reference)")

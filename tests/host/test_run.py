@@ -151,7 +151,7 @@ class Usage(ScriptTest):
         self.refused("--controllers: 31", "--controllers", "31")
         self.refused("--controllers: 'two'", "--controllers", "two")
         self.refused("3 different slots for 2", "--controllers", "2", "--slots", "1,2,3")
-        self.refused("PCI slot", "--slots", "32")
+        self.refused("--slots: 32 is out of range (1 to 31)", "--slots", "32")
         self.refused("'junk' is not a property", "--nvme", "junk")
         self.refused("--qemu-arg", "--qemu-arg", "'")
 

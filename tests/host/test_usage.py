@@ -1,0 +1,49 @@
+"""What a command line is told that cannot work: a line with what, value and limit, and status 2."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import unittest
+
+from support import ScriptTest
+
+REFUSED = (
+    ("run.py", "x --harts two", "--harts: 'two' is not a number (1 to 64)"),
+    ("run.py", "x --harts -1", "--harts: -1 is out of range (1 to 64)"),
+    ("run.py", "x --harts", "--harts: a value is missing; hint: run.py --help"),
+    ("run.py", "x --irqchip pic",
+     "--irqchip: 'pic' is unknown ('plic', 'aplic', 'imsic'); hint: run.py --help"),
+    ("run.py", "x --har 2", "arguments: '--har 2' is unknown; hint: run.py --help"),
+    ("run.py", "--gdb", "arguments: APP is missing; hint: run.py --help"),
+    ("run.py", "x --timeout long", "--timeout: 'long' is not a number (0.1 to 31622400.0)"),
+    ("run.py", "x --slots 40", "--slots: 40 is out of range (1 to 31)"),
+    ("run.py", "x --slots 1,1", "--slots: '1,1' has a value twice; hint: name each value once"),
+    ("bench.py", "--preset fast",
+     "--preset: 'fast' is unknown ('quick', 'default', 'full', 'instructions'); "
+     "hint: bench.py --help"),
+    ("bench.py", "--compare a", "--compare: takes 2 values; hint: bench.py --help"),
+    ("bench.py", "--boots x", "--boots: 'x' is not a number (1 to 1000)"),
+    ("bench.py", "--iodepth=", "--iodepth: '' is not a number (1 to 1023)"),
+    ("bench.py", "--iodepth 1,,2", "--iodepth: '' is not a number (1 to 1023)"),
+    ("bench.py", "--iodepth 1,1",
+     "--iodepth: '1,1' has a value twice; hint: name each value once"),
+    ("aa.py", "--seed x", "--seed: 'x' is not a number (0 to 1000000000)"),
+    ("peers.py", "--boots x", "--boots: 'x' is not a number (1 to 100)"),
+    ("plot.py", "", "arguments: DIR is missing; hint: plot.py --help"),
+)
+
+
+class Usage(ScriptTest):
+    """The table."""
+
+    def test_each_is_refused_in_a_line(self) -> None:
+        for script, words, text in REFUSED:
+            main, said = importlib.import_module(script.removesuffix(".py")).main, io.StringIO()
+            with self.subTest(script=script, words=words), contextlib.redirect_stderr(said):
+                self.assertEqual((main(words.split()), said.getvalue()), (2, f"{script}: {text}\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
