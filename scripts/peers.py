@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import goals, summary
+from analysis import goals, host_noise, summary
 from cli import command
 from cli.errors import number
 from cli.signals import Stopped, heed_signals
@@ -75,6 +75,7 @@ class Run:
         self.retries: list[dict] = []  # boots of Linux that were run again
         self.argv: dict[str, list[str]] = {}  # QEMU's command lines, ours and Linux's
         self.faults: list[str] = []  # missed interrupts and errors in our windows
+        self.quiet = True  # the host
         self.missed: list[str] = []  # missed interrupts, including those that QEMU lost
         self.environment = environment.describe(target.qemu, [1], target.backing)
 
@@ -149,9 +150,11 @@ class Run:
             ours = summary.build(self.windows, header, options, partial)
             result_file.save(ours, self.out)
             self.faults, self.missed = goals.faults(ours), goals.missed_lines(ours)
+            self.quiet = not host_noise.warnings(ours)
         about = {
             "linux": self.linux, "environment": header, "partial": partial,
-            "method": self.plan.method(), "qemu_argv": self.argv, "retries": self.retries,
+            "host_quiet": self.quiet, "method": self.plan.method(), "qemu_argv": self.argv,
+            "retries": self.retries,
         }
         jobs = job_files(self.plan)
         files = {f"{name}.fio": text for name, text in jobs.items()}
@@ -165,7 +168,7 @@ def report(run: Run, result: dict) -> None:
     print(f"\nhartq and Linux in turn, {run.pairs} boot pairs: {linux['distribution']}, kernel "
           f"{linux['kernel']}, fio {linux['fio']}; one hart, AIA, medians and intervals of the "
           "paired ratios")
-    print(*tables.lines(result["comparisons"]), "", sep="\n")
+    print(*tables.lines(result["comparisons"], result["host_quiet"]), "", sep="\n")
     if run.retries:
         print(f"boots of Linux that were run a second time: {len(run.retries)}")
     print(*run.missed, *run.faults, sep="\n")

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from analysis import host_noise
 from analysis.comparisons import depths_text, factor_text, paired
 from analysis.intervals import VERDICTS, Estimate, ratio_of
 from analysis.series import MAIN, MODE_NAMES, all_series, offered_text, open_jobs, place
@@ -33,10 +34,11 @@ class Goal:
     ratio: Estimate
     where: str
     depth: int
+    quiet: bool = True  # the host
 
     def verdict(self) -> str:
         """One of VERDICTS."""
-        return self.ratio.meets(self.least)
+        return self.ratio.meets(self.least, self.quiet)
 
     def has_bound(self) -> bool:
         """A reference that is not faster bounds nothing, so it is no goal."""
@@ -49,8 +51,10 @@ class Goal:
 
 
 def all_goals(result: dict) -> list[Goal]:
-    """Every goal at every point that the result has data for."""
-    return [*filter(Goal.has_bound, _closed(result)), *_open(result)]
+    """Every goal at every point that the result has data for; on a quiet host it is judged."""
+    found = [*filter(Goal.has_bound, _closed(result)), *_open(result)]
+    quiet = not host_noise.warnings(result)
+    return [dataclasses.replace(goal, quiet=quiet) for goal in found]
 
 
 def lines(result: dict) -> list[str]:

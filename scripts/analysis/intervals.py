@@ -15,7 +15,9 @@ from collections.abc import Sequence
 CONFIDENCE_WANTED = 0.95
 RESAMPLES = 1000  # of a bootstrap
 STANDSTILL = 1e6  # what a ratio to nothing counts as: JSON has no infinity
-VERDICTS = ("met", "not excluded", "not met", "undecided, too few boots")
+LEAST_EFFECT = 0.03  # a median nearer to 1 is no difference: other builds, other places differ more
+UNQUIET = "undecided, the host was not quiet"
+VERDICTS = ("met for certain", "met by the median", "not met", UNQUIET, "undecided, too few boots")
 
 
 def ratio_text(value: float, form: str = ".2f") -> str:
@@ -54,18 +56,21 @@ class Estimate:
 
     def verdict(self) -> int:
         """Of a ratio: 1 above one, -1 below one, 0 no significant difference."""
-        if not self.sure or self.low <= 1.0 <= self.high:
+        near = abs(self.median - 1.0) < LEAST_EFFECT
+        if not self.sure or near or self.low <= 1.0 <= self.high:
             return 0
         return 1 if self.low > 1.0 else -1
 
-    def meets(self, goal: float) -> str:
-        """Of a ratio: what is said of every goal, one of VERDICTS. The median meets it, the
-        interval does not exclude it, or neither; a median meets it however wide the interval."""
+    def meets(self, goal: float, quiet: bool = True) -> str:
+        """Of a ratio: what is said of every goal, one of VERDICTS. The whole interval meets it, the
+        median does, or neither. Where the host was not `quiet`, nothing is said."""
+        if not quiet:
+            return UNQUIET
         if not self.sure:
             return "undecided, too few boots"
-        if self.median >= goal:
-            return "met"
-        return "not excluded" if self.high >= goal else "not met"
+        if self.low >= goal:
+            return "met for certain"
+        return "met by the median" if self.median >= goal else "not met"
 
     def __format__(self, form: str) -> str:
         """`1.20 (1.10-1.30)`, each number in the form, which is .2f where there is none."""

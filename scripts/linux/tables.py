@@ -41,11 +41,17 @@ def _side(side: dict) -> list[str]:
     return [side["name"], f"{side['iops_median']:,.0f}", " / ".join(latencies)]
 
 
-def cells(row: dict) -> list[str]:
+def judged(row: dict, quiet: bool) -> str:
+    """How a comparison's goal is met, where it has one; it is judged where the host was quiet."""
+    goal = row["goal"]
+    return f"{goal:g}: {Estimate.from_json(row['ratio']).meets(goal, quiet)}" if goal else ""
+
+
+def cells(row: dict, quiet: bool = True) -> list[str]:
     """A comparison under HEAD."""
-    ratio, goal = Estimate.from_json(row["ratio"]), row["goal"]
-    judged = f"{goal:g}: {ratio.meets(goal)}" if goal else ""
-    return [*_place(row), marked(ratio), judged, *_side(row["ours"]), *_side(row["peer"])]
+    ratio = Estimate.from_json(row["ratio"])
+    found = [*_place(row), marked(ratio), judged(row, quiet)]
+    return [*found, *_side(row["ours"]), *_side(row["peer"])]
 
 
 def time_rows(rows: Sequence[dict]) -> list[list[str]]:
@@ -59,8 +65,8 @@ def time_rows(rows: Sequence[dict]) -> list[list[str]]:
         if row["goal"]]
 
 
-def lines(rows: Sequence[dict]) -> list[str]:
+def lines(rows: Sequence[dict], quiet: bool = True) -> list[str]:
     """Both tables for a terminal."""
     times = lay_out(TIME_HEAD, time_rows(rows))
-    return [f"{CAPTION}:", *lay_out(HEAD, [cells(row) for row in rows]), "", f"{TIME_CAPTION}:",
-            *times]
+    found = lay_out(HEAD, [cells(row, quiet) for row in rows])
+    return [f"{CAPTION}:", *found, "", f"{TIME_CAPTION}:", *times]

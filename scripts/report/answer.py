@@ -16,8 +16,8 @@ from sim import section as model
 
 NOT_MEASURED = "Not measured: make bench measures it."
 LEGEND = (
-    "Ratios are paired boot by boot: median and interval; = means no significant "
-    "difference, ? too few boots."
+    "Ratios are paired boot by boot: median and interval; = means no significant difference (the "
+    "interval contains 1, or the median is nearer to 1 than 3 %), ? too few boots."
 )
 MODEL_CHECK = "make validate-sim lays its profile of QEMU over a measured run."
 STOPS = "polling stops paying at depth"

@@ -37,7 +37,8 @@ def render(name: str, result: dict, peers: dict, folder: Path | None = None) -> 
                   for each, path in drawn.items() if path.exists()},
         workload=next(iter(all_series(result)), "no closed loop was measured"),
         main=tables.of_main_series(result),
-        comparisons=answer.Table(linux_tables.HEAD, [linux_tables.cells(row) for row in rows],
+        comparisons=answer.Table(linux_tables.HEAD, [
+            linux_tables.cells(row, peers.get("host_quiet", True)) for row in rows],
                                  linux_tables.CAPTION),
         times=answer.Table(linux_tables.TIME_HEAD, linux_tables.time_rows(rows),
                            linux_tables.TIME_CAPTION))

@@ -17,6 +17,7 @@ from analysis.comparisons import paired
 from analysis.intervals import Estimate, marked, ratio_of
 from analysis.series import MAIN, Series, all_series, open_jobs
 from cli import command
+from linux.tables import judged
 from measure.modes import WAITING
 from report.page import PAGES
 
@@ -39,10 +40,10 @@ def linux_rows(peers: dict) -> Rows:
     """By depth and batch: polled, interrupts, the fastest of each, and how a goal is met."""
     rows: dict[tuple[int, int], dict[str, str]] = {}
     for each in peers["comparisons"]:
-        ratio, goal = Estimate.from_json(each["ratio"]), each["goal"]
-        judged = f"; goal {goal:g}: {ratio.meets(goal)}" if goal else ""
+        goal = judged(each, peers["host_quiet"])
         cells = rows.setdefault((each["batch"], each["iodepth"]), {})
-        cells[each["mode"]] = marked(ratio) + judged
+        ratio = marked(Estimate.from_json(each["ratio"]))
+        cells[each["mode"]] = ratio + f"; goal {goal}" * bool(goal)
     return [[f"{depth}, {batch}", *(cells.get(mode, "-") for mode in ("poll", "irq", "best"))]
             for (batch, depth), cells in sorted(rows.items())]
 
