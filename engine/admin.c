@@ -213,8 +213,8 @@ static enum nvme_error create_queue(struct nvme_controller *controller, uint8_t 
 enum nvme_error nvme_admin_create_cq(struct nvme_controller *controller,
                                      const struct nvme_queue *queue, uint16_t vector)
 {
-    uint64_t cdw11 = NVME_PUT(NVME_CREATE_CQ_IEN, queue->interrupts ? 1 : 0) |
-                     NVME_PUT(NVME_CREATE_CQ_IV, vector);
+    uint64_t cdw11 =
+        NVME_PUT(NVME_CREATE_CQ_IEN, queue->ien ? 1 : 0) | NVME_PUT(NVME_CREATE_CQ_IV, vector);
 
     return create_queue(controller, NVME_ADMIN_CREATE_CQ, queue, (uint32_t)cdw11);
 }

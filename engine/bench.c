@@ -33,7 +33,7 @@ static void describe_ring(const struct nvme_queue *queue, struct nvme_ring *ring
 
 enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue, struct nvme_ring *ring)
 {
-    if (!is_idle(queue) || (queue->interrupts && !interrupts_owner(queue))) {
+    if (!is_idle(queue) || (queue->ien && !interrupts_owner(queue))) {
         return NVME_ERR_STATE;
     }
     nvme_queue_enter_state(queue, NVME_QUEUE_RAW);
@@ -45,7 +45,7 @@ enum nvme_error nvme_queue_enter_loopback(struct nvme_queue *queue, volatile uin
                                           struct nvme_ring *ring)
 {
     /* Nothing else reads the rings of an idle poll queue. */
-    if (!is_idle(queue) || queue->interrupts) {
+    if (!is_idle(queue) || queue->ien) {
         return NVME_ERR_STATE;
     }
     doorbells[0] = queue->sq_tail_rung;

@@ -15,7 +15,7 @@ void nvme_controller_send_ipis(const struct nvme_controller *controller)
         const struct nvme_queue *queue = &controller->queues[i];
 
         if (__atomic_load_n(&queue->state, __ATOMIC_ACQUIRE) == NVME_QUEUE_OPEN &&
-            NVME_PEEK(&queue->interrupts)) {
+            NVME_PEEK(&queue->ien)) {
             config->send_ipi(config->hook_arg, queue->owner);
         }
     }

@@ -69,7 +69,7 @@ static uint32_t search_queues(struct nvme_controller *controller)
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         struct nvme_queue *queue = &controller->queues[i];
 
-        if (queue->interrupts && nvme_queue_ready(queue)) {
+        if (queue->ien && nvme_queue_ready(queue)) {
             found += nvme_queue_reap(queue, queue->depth_entries);
         }
     }
@@ -129,7 +129,8 @@ uint32_t nvme_vector_handle(struct nvme_queue *queue)
         found = nvme_queue_reap(queue, queue->depth_entries);
     }
     if (found == 0) {
-        nvme_source_empty(source, queue->id, nvme_source_moved(source, nvme_queue_useful(queue)));
+        nvme_source_empty(source, queue->id,
+                          nvme_source_progressed(source, nvme_queue_useful(queue)));
     } else if (source->checks != 0) {
         nvme_source_handled(source);
     }
@@ -294,7 +295,6 @@ static NVME_COLD uint32_t ipi_taken_dead(struct nvme_queue *queue)
 uint32_t nvme_queue_take_ipi(struct nvme_queue *queue)
 {
     /* A poll queue belongs to its thread, which may be reaping it. */
-    return queue->interrupts && !nvme_controller_live(queue->controller)
-               ? ipi_taken_dead(queue)
-               : nvme_shared_answer(queue);
+    return queue->ien && !nvme_controller_live(queue->controller) ? ipi_taken_dead(queue)
+                                                                  : nvme_shared_answer(queue);
 }

@@ -94,7 +94,7 @@ enum {
 
 #define NVME_WATCHDOG_PERIOD_NS UINT64_C(10000000)            /* 10 ms, see nvme_queue_watchdog */
 #define NVME_STORM_PERIOD_NS UINT64_C(100000000)              /* 100 ms: a storm is no longer */
-#define NVME_STORM_PARDON_NS UINT64_C(1000000000)             /* 1 s: end of a source's first one */
+#define NVME_STORM_FIRST_NS UINT64_C(1000000000)              /* 1 s: end of a source's first one */
 #define NVME_SPIN_MAX_DEFAULT_NS UINT64_C(200000)             /* 200 us, hybrid_spin_max_ns = 0 */
 #define NVME_COMMAND_TIMEOUT_DEFAULT_NS UINT64_C(30000000000) /* 30 s, command_timeout_ns = 0 */
 
@@ -173,7 +173,7 @@ enum nvme_event_kind {
     NVME_EVENT_LINE_STUCK,       /* INTx stays high: queues poll; value: doorbells tried, if any */
     NVME_EVENT_INTERRUPT_STORM,  /* value: empty interrupts in a row, limit: storms of this source
                                     so far; it is masked, its queues poll for a while */
-    NVME_EVENT_STORM_OVER,       /* value: storms so far; the source is enabled again */
+    NVME_EVENT_STORM_OVER,       /* value: storms so far; the source is open again */
     NVME_EVENT_ADMIN_FAILED,     /* value: opcode of the admin command, limit: its status field */
     NVME_EVENT_COMMAND_TIMEOUT,  /* value: command id, limit: the deadline in ms */
     NVME_EVENT_CONTROLLER_FATAL, /* value: CSTS */
@@ -474,7 +474,7 @@ enum nvme_closed {
     NVME_CLOSED_ADMIN = NVME_CLOSED_COMMAND | NVME_CLOSED_QUEUE,
 };
 
-/* The reasons that mask the queue's source, 0 if it is enabled. Context: any hart. */
+/* The reasons that mask the queue's source, 0 if it is open. Context: any hart. */
 uint32_t nvme_queue_closed(const struct nvme_queue *queue);
 
 /* A phrase for the lowest reason of a set, "open" for 0, never NULL. Context: any. */
@@ -488,7 +488,7 @@ uint32_t nvme_queue_outstanding(const struct nvme_queue *queue);
 
 /* Counters of a queue since open. The owner writes them; others may read old values. */
 struct nvme_counters {
-    uint64_t posts;       /* commands rung for; parts of a split request count each */
+    uint64_t posts;       /* announced by a doorbell; parts of a split request count each */
     uint64_t completions; /* entries consumed */
     uint64_t reaps;       /* calls of nvme_queue_reap that consumed at least one entry */
     uint64_t reap_calls;  /* all calls of nvme_queue_reap */
@@ -597,7 +597,7 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget);
  * outstanding, if completions lead to no new posts, or if sleep has been measured as cheaper.
  * Context: the owner, a thread, interrupts off.
  * Cost: interrupt mode: one load, no MMIO. Hybrid mode: one clock reading in 8 looks, and one
- *   register write when it changes between spinning (source masked) and sleep (source enabled).
+ *   register write when it changes between spinning (source masked) and sleep (source open).
  */
 bool nvme_queue_arm(struct nvme_queue *queue);
 
@@ -629,14 +629,14 @@ void nvme_irq_enter(struct nvme_controller *controller);
 void nvme_irq_exit(struct nvme_controller *controller, uint32_t found);
 
 /*
- * The handler of one INTx line. It reaps the queues that have been rung for, again and again until
- * a whole pass finds nothing. If it finds nothing at all, it searches every queue, admin too.
+ * The handler of one INTx line. It reaps the queues with a submission doorbell, again and again
+ * until a whole pass finds nothing. If it finds nothing at all, it searches every queue, admin too.
  * Returns the completions found; 0 is normal.
  * Edges: set mask_line where the interrupt controller latches edges only and device writes are
  * posted. A completion between the last look and the doorbell's arrival would make no edge there.
  * Storm: NVME_STORM_INTERRUPTS interrupts in a row, within NVME_STORM_PERIOD_NS and without
- * progress of any queue, mask the line; its queues poll. nvme_queue_watchdog enables it after
- * NVME_STORM_PARDON_NS, each further time after twice as long.
+ * progress of any queue, mask the line; its queues poll. nvme_queue_watchdog opens it after
+ * NVME_STORM_FIRST_NS, each further time after twice as long.
  * Shared line: masks it, sends an IPI to each owner with requests, and reaps the IRQ hart's
  * queues. The last owner to answer sends an IPI to the IRQ hart, which unmasks the line.
  * Another kind of device on the line: call both handlers until both find nothing, and

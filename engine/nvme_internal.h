@@ -220,7 +220,7 @@ static inline uint64_t nvme_queue_useful(const struct nvme_queue *queue)
     return nvme_queue_consumed(queue) - queue->counters.stale;
 }
 
-/* Commands posted since open, rung for or not. */
+/* Commands posted since open, announced by a doorbell or not. */
 static inline uint64_t nvme_queue_posted(const struct nvme_queue *queue)
 {
     return queue->sq_laps * queue->depth_entries + queue->sq_tail;
@@ -263,8 +263,8 @@ static inline bool nvme_queue_ready(const struct nvme_queue *queue)
 }
 
 /*
- * Moves the tail: the command at sq[sq_tail] is complete and may be rung for. The next entry is
- * free, because the command of a free slot was fetched long ago.
+ * Moves the tail: the command at sq[sq_tail] is complete, and a doorbell may announce it. The next
+ * entry is free, because the command of a free slot was fetched long ago.
  */
 static inline void nvme_queue_advance(struct nvme_queue *queue, uint64_t depth_entries)
 {

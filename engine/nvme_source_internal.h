@@ -74,13 +74,13 @@ static inline void nvme_source_pulse(struct nvme_source *source, uint32_t reason
 /* nvme_queue_mode() without a call. */
 static inline enum nvme_mode nvme_queue_mode_load(const struct nvme_queue *queue)
 {
-    return queue->interrupts ? (enum nvme_mode)NVME_PEEK(&queue->source->mode) : NVME_MODE_POLL;
+    return queue->ien ? (enum nvme_mode)NVME_PEEK(&queue->source->mode) : NVME_MODE_POLL;
 }
 
 /* True if the queue interrupts by a line that several harts share. */
 static inline bool nvme_queue_shares(const struct nvme_queue *queue)
 {
-    return queue->controller->config.shared && queue->interrupts;
+    return queue->controller->config.shared && queue->ien;
 }
 
 /*
@@ -89,7 +89,7 @@ static inline bool nvme_queue_shares(const struct nvme_queue *queue)
  */
 static inline bool nvme_queue_listed(const struct nvme_queue *queue)
 {
-    return queue->interrupts && (queue->source->message || !queue->controller->config.mask_line);
+    return queue->ien && (queue->source->message || !queue->controller->config.mask_line);
 }
 
 /* The queue's bit in the sets of struct nvme_cycle. */
@@ -148,13 +148,13 @@ NVME_COLD void nvme_source_handled(struct nvme_source *source);
 NVME_COLD void nvme_source_empty(struct nvme_source *source, uint16_t queue_id, bool progressed);
 
 /* True if `useful`, the completions of its queues, has changed since the last call. */
-NVME_COLD bool nvme_source_moved(struct nvme_source *source, uint64_t useful);
+NVME_COLD bool nvme_source_progressed(struct nvme_source *source, uint64_t useful);
 
 /* True if the queues of a line have ended commands, in any way, since the last call. */
 NVME_COLD bool nvme_line_progressed(struct nvme_controller *controller);
 
 /* Ends a storm if its time is over; then the wanted mode is in force again. */
-NVME_COLD void nvme_source_pardon(struct nvme_source *source, uint64_t now_ns);
+NVME_COLD void nvme_source_end_storm(struct nvme_source *source, uint64_t now_ns);
 
 /* ---- quirk.c -------------------------------------------------------------------------- */
 

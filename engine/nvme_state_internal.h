@@ -63,7 +63,7 @@ struct nvme_source {
     uint64_t openings;         /* how often the source was unmasked */
     uint64_t useful;           /* completions of its queues at the last empty interrupt */
     uint64_t streak_ns;        /* when the empty streak began */
-    uint64_t pardon_ns;        /* when the storm ends */
+    uint64_t storm_end_ns;     /* when the storm ends */
     uint32_t closed;           /* enum nvme_closed: why it is masked, 0 if it is open */
     uint32_t checks; /* NVME_CHECK_: what the end of an interrupt looks at, 0 if nothing */
     uint32_t queues; /* open ones with interrupts on */
@@ -83,7 +83,7 @@ struct nvme_source {
 struct nvme_cycle {
     uint64_t interrupts; /* of the line */
     uint64_t open;       /* queues with interrupts on */
-    uint64_t active;     /* those of them that have been rung for: members of the next cycle */
+    uint64_t active;     /* those of them on the active list: members of the next cycle */
     uint64_t members;    /* of this cycle, or of the last one */
     uint64_t waiting;    /* members that have not answered */
     uint64_t sleepers;   /* hybrid mode: their owners sleep and need the line open */
@@ -120,8 +120,8 @@ struct nvme_wait {
 };
 
 /*
- * The one test of the hot paths: ACTIVE means that a queue may be rung for and reaped. A queue that
- * is not away is open and, if it interrupts, on its source's list.
+ * The one test of the hot paths: an ACTIVE queue may be reaped, and its doorbells may be rung. A
+ * queue that is not away is open and, if it interrupts, on its source's list.
  */
 /* Below every budget, and above: nvme_queue_reap tests activity and budget by one comparison. */
 #define NVME_ACTIVITY_ACTIVE UINT32_C(0) /* on the active list */
@@ -139,9 +139,9 @@ struct nvme_queue {
     uint32_t sq_tail_rung;  /* the tail that the device knows */
     uint32_t depth_entries; /* of both rings */
     uint8_t state;          /* enum nvme_queue_state; other harts read it to send IPIs */
-    bool interrupts;        /* IEN */
+    bool ien;               /* its completion queue may interrupt */
     bool irq_protect;       /* calls turn the hart's interrupts off themselves */
-    bool away;              /* closed, closing, or nothing rung for in a while */
+    bool away;              /* not on the active list: not open, or idle */
     uint16_t id;            /* 0 admin, else index + 1 */
     uint32_t activity;      /* NVME_ACTIVITY_ */
 
@@ -176,7 +176,7 @@ struct nvme_queue {
     struct nvme_wait wait;
 
     /* A shared line: the owner writes, the IRQ hart reads after the cycle. */
-    uint64_t cycle_useful;     /* useful completions at the last answer */
+    uint64_t cycle_useful;     /* useful completions until the last answer */
     uint64_t cycle_progress;   /* between the last two answers */
     uint64_t asked_interrupts; /* seen_interrupts and seen_openings for the IRQ hart: */
     uint64_t asked_openings;   /* stable while cycle.overdue has the queue's bit */

@@ -54,7 +54,7 @@ static bool vector_is_free(const struct nvme_controller *controller, uint16_t ve
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
-        if (queue->interrupts && queue->source->vector == vector) {
+        if (queue->ien && queue->source->vector == vector) {
             return false;
         }
     }
@@ -127,9 +127,9 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     opened = &controller->queues[index];
     opened->owner = config->owner;
     opened->source = controller->config.msix ? &opened->vector_source : &controller->line;
-    NVME_POKE(&opened->interrupts,
+    NVME_POKE(&opened->ien,
               config->mode != NVME_MODE_POLL && (opened->source->closed & NVME_CLOSED_STUCK) == 0);
-    opened->irq_protect = opened->interrupts && !config->irq_off;
+    opened->irq_protect = opened->ien && !config->irq_off;
     nvme_queue_reset(opened, config->depth_entries != 0 ? config->depth_entries
                                                         : controller->info.depth_entries);
     irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
@@ -138,11 +138,11 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
         /* Before the source opens: its handler may run at once, also on another hart. */
         *queue = opened;
         nvme_queue_enter_state(opened, NVME_QUEUE_OPEN);
-        if (opened->interrupts) {
+        if (opened->ien) {
             nvme_source_connect(opened, config->vector, config->mode);
         }
     } else {
-        NVME_POKE(&opened->interrupts, false);
+        NVME_POKE(&opened->ien, false);
         opened->irq_protect = false;
     }
     nvme_admin_end(controller, NVME_CLOSED_QUEUE, irq);
@@ -227,7 +227,7 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
     if (error != NVME_ERR_STUCK) {
         nvme_queue_enter_state(queue, NVME_QUEUE_CLOSED);
     }
-    if (queue->interrupts) {
+    if (queue->ien) {
         nvme_source_disconnect(queue);
     }
     nvme_admin_end(controller, NVME_CLOSED_QUEUE, irq);

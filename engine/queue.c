@@ -2,9 +2,9 @@
 /*
  * Submission and completion rings: post, ring, reap.
  *
- * Only this file writes doorbells and uses their barriers. It sees commands and completions as
- * entries of rings, and requests only through request.c. NVMe Base 2.0, Queues; doorbell registers:
- * NVMe over PCIe Transport 1.0 §3.1.2.
+ * In the engine only this file writes doorbells and uses their barriers. It sees commands and
+ * completions as entries of rings, and requests only through request.c. NVMe Base 2.0, Queues;
+ * doorbell registers: NVMe over PCIe Transport 1.0 §3.1.2.
  */
 #include "nvme_internal.h"
 
@@ -16,7 +16,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
         (volatile uint8_t *)controller->config.registers + NVME_REG_DOORBELLS;
     void *cq = (void *)(uintptr_t)queue->cq;
 
-    /* Old entries may have any phase bit; the device's first lap writes 1. */
+    /* Old entries may have any phase bit; the device's first pass through the ring writes 1. */
     memset(cq, 0, cq_bytes);
     hal_dma_clean(controller->config.dma_context, cq, cq_bytes);
     queue->depth_entries = depth_entries;
@@ -51,7 +51,7 @@ void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state stat
 void nvme_queue_check_context(const struct nvme_queue *queue)
 {
     nvme_check_hart(queue->owner);
-    if (queue->interrupts && !hal_irq_is_off()) {
+    if (queue->ien && !hal_irq_is_off()) {
         hal_panic("a queue is reaped with interrupts on (R3)");
     }
 }
@@ -76,7 +76,7 @@ void nvme_queue_leave(struct nvme_queue *queue)
 
 /*
  * Puts a queue on the active list, before its first doorbell. False: it is not open, so it has no
- * doorbell, and commands that were not rung for end unfetched.
+ * doorbell, and commands without a doorbell end without being fetched.
  */
 static NVME_COLD bool activate_queue(struct nvme_queue *queue)
 {
@@ -126,7 +126,7 @@ void nvme_queue_ring_head_again(struct nvme_queue *queue)
     ring_cq(queue);
 }
 
-/* The first doorbell in a while, or none: a separate function, so that others need no frame. */
+/* Slow path of submit: the queue is not on the active list. So submit itself needs no frame. */
 static NVME_COLD void submit_slow(struct nvme_queue *queue)
 {
     unsigned long irq;
@@ -218,7 +218,7 @@ static NVME_INLINE void complete_entry(struct nvme_queue *queue, struct nvme_req
     }
 }
 
-/* Consumes new entries from `entry` up to `limit`, at least one away; returns the first left. */
+/* Consumes new entries from `entry` up to `limit`, at least one entry further. Returns the next. */
 static NVME_INLINE const volatile struct nvme_completion *
 reap_up_to(struct nvme_queue *queue, const volatile struct nvme_completion *entry,
            const volatile struct nvme_completion *limit)
@@ -316,7 +316,10 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
     nvme_request_end_all(queue, nvme_controller_failure(queue->controller));
 }
 
-/* Reaps a queue that is not active: again, a last time, or not at all. */
+/*
+ * Slow path of reap: no budget, or a queue that is not active. An open queue joins the active list
+ * and is reaped. A closing one is reaped off the list. Any other is not reaped.
+ */
 static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
 {
     uint64_t consumed;
@@ -381,7 +384,7 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
     /* These two store only the rare cases: reaps without a doorbell, calls without an entry. */
     counters->reaps += queue->counters.cq_doorbells;
     counters->reap_calls += counters->reaps;
-    if (queue->interrupts && !nvme_queue_shares(queue)) {
+    if (queue->ien && !nvme_queue_shares(queue)) {
         counters->interrupts += queue->source->interrupts;
         counters->spurious += queue->source->empty_interrupts;
     }

@@ -143,18 +143,18 @@ static void look_for_overdue(struct nvme_queue *queue, uint64_t now_ns)
 }
 
 /* Ends a storm whose time is over. Only the IRQ hart ends that of a shared line. */
-static void pardon_source(struct nvme_queue *queue, uint64_t now_ns)
+static void end_storm(struct nvme_queue *queue, uint64_t now_ns)
 {
     struct nvme_source *source = queue->source;
 
     if ((NVME_PEEK(&source->closed) & NVME_CLOSED_STORM) == 0 ||
-        now_ns < NVME_PEEK(&source->pardon_ns)) {
+        now_ns < NVME_PEEK(&source->storm_end_ns)) {
         return;
     }
     if (nvme_queue_shares(queue)) {
         nvme_shared_turn(queue);
     } else {
-        nvme_source_pardon(source, now_ns);
+        nvme_source_end_storm(source, now_ns);
     }
 }
 
@@ -188,7 +188,7 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
     if (!nvme_request_expired(queue, limit_ms, &cid)) {
         return NVME_OK;
     }
-    if (queue->interrupts) {
+    if (queue->ien) {
         /* No entry was seen, so no interrupt is missed: no interrupt has this number. */
         queue->seen = false;
         queue->seen_interrupts = UINT64_MAX;
@@ -219,8 +219,8 @@ static void look_at_live(struct nvme_queue *queue, uint64_t now_ns)
     }
     nvme_queue_check_context(queue);
     advance_clock(queue, now_ns);
-    if (queue->interrupts) {
-        pardon_source(queue, now_ns);
+    if (queue->ien) {
+        end_storm(queue, now_ns);
         look_for_overdue(queue, now_ns);
     }
     if (!nvme_request_any(queue)) {

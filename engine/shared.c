@@ -3,7 +3,7 @@
  * Shared delivery: one INTx line for the queues of several harts.
  *
  * The IRQ hart takes the line. An interrupt begins a cycle: the IRQ hart masks the line, chooses
- * the members (queues that have been rung for) and sends IPIs to their owners. Each owner reaps its
+ * the members (the active queues) and sends IPIs to their owners. Each owner reaps its
  * own queue and clears its bit in the set `waiting`. The last one sends an IPI to the IRQ hart,
  * which opens the line: an edge, if anything is left. No hart looks at another hart's ring. Only
  * the IRQ hart writes INTMS and INTMC, because an interrupt may come just before the last answer.
@@ -42,8 +42,8 @@ static bool is_waited_for(const struct nvme_queue *queue)
 }
 
 /*
- * The members of the next cycle: queues that have been rung for. After an empty cycle all of them,
- * admin too, because an entry that nobody asked for holds the line up like any other.
+ * The members of the next cycle: queues with a submission doorbell since they joined the active
+ * list. After an empty cycle all queues, admin too: an unrequested entry keeps the line asserted.
  */
 static uint64_t choose_members(struct nvme_controller *controller)
 {
@@ -90,7 +90,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     return found;
 }
 
-/* True if a member has progressed since the cycle before: by an answer, or by itself. */
+/* True if a member progressed since the cycle before: in its answer, or by its own polling. */
 static bool has_progress(const struct nvme_controller *controller)
 {
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
@@ -136,9 +136,9 @@ void nvme_shared_end(struct nvme_controller *controller)
 }
 
 /*
- * Answers owners that found an overdue entry. If the line was open all the time and no interrupt
- * came, the interrupt is missed. Else the IRQ hart was only slow, which the owner cannot know. The
- * line gets an edge if anything is left. An owner asks again only after its bit was cleared.
+ * Decides for owners that found an overdue entry. If the line was open all the time and no
+ * interrupt came, the interrupt is missed. Else the IRQ hart was only slow, which the owner cannot
+ * know. If anything is left, the line gets an edge. An owner asks again after its bit was cleared.
  */
 static void answer_overdue(struct nvme_controller *controller)
 {
@@ -166,13 +166,13 @@ static void answer_overdue(struct nvme_controller *controller)
 }
 
 /* Ends a cycle that all members have answered, and a storm whose time is over. */
-static void take_turn(struct nvme_controller *controller)
+static void finish_cycle(struct nvme_controller *controller)
 {
     struct nvme_source *line = &controller->line;
 
     nvme_shared_end(controller);
     if ((line->closed & NVME_CLOSED_STORM) != 0) {
-        nvme_source_pardon(line, hal_now_ns());
+        nvme_source_end_storm(line, hal_now_ns());
     }
     /* In poll mode the line stays closed; in hybrid mode it opens for an owner that sleeps. */
     if (line->mode == NVME_MODE_HYBRID && NVME_PEEK(&controller->cycle.sleepers) != 0) {
@@ -182,7 +182,7 @@ static void take_turn(struct nvme_controller *controller)
 
 void nvme_irq_take_ipi(struct nvme_controller *controller)
 {
-    take_turn(controller);
+    finish_cycle(controller);
     if ((controller->line.closed & NVME_CLOSED_CYCLE) == 0) {
         answer_overdue(controller);
     }
@@ -194,7 +194,7 @@ void nvme_shared_turn(const struct nvme_queue *queue)
     const struct nvme_config *config = &controller->config;
 
     if (queue->owner == config->irq_hart) {
-        take_turn(controller);
+        finish_cycle(controller);
     } else {
         config->send_ipi(config->hook_arg, config->irq_hart);
     }

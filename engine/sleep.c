@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Arming: nvme_queue_arm decides if the owner may sleep, and enables the source that wakes it.
+ * Arming: nvme_queue_arm decides if the owner may sleep, and opens the source that wakes it.
  *
  * hybrid.c decides when hybrid mode spins. tests/spin/sleepers.pml and wait.pml are the models.
  */
@@ -52,7 +52,7 @@ bool nvme_queue_arm(struct nvme_queue *queue)
     if (mode == NVME_MODE_POLL || !nvme_controller_live(queue->controller)) {
         return false;
     }
-    /* In interrupt mode the source is enabled all the time: no register write. wait.pml, SPIN. */
+    /* In interrupt mode the source is open all the time: no register write. wait.pml, SPIN. */
     if (mode == NVME_MODE_INTERRUPT) {
         return !nvme_queue_ready(queue);
     }

@@ -9,11 +9,12 @@
  */
 #include "nvme_internal.h"
 
-enum { PARDON_DOUBLINGS = 10 }; /* each storm lasts twice as long as the last, so many times */
+/* A storm lasts twice as long as the one before: at most this many doublings. */
+enum { STORM_DOUBLINGS = 10 };
 
 uint32_t nvme_queue_closed(const struct nvme_queue *queue)
 {
-    uint32_t closed = queue->interrupts ? NVME_PEEK(&queue->source->closed) : NVME_CLOSED_IDLE;
+    uint32_t closed = queue->ien ? NVME_PEEK(&queue->source->closed) : NVME_CLOSED_IDLE;
 
     return nvme_controller_live(queue->controller) ? closed : closed | NVME_CLOSED_FAILED;
 }
@@ -24,7 +25,7 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
     if (mode != NVME_MODE_POLL && mode != NVME_MODE_INTERRUPT && mode != NVME_MODE_HYBRID) {
         return NVME_ERR_CONFIG;
     }
-    /* A vector that cannot be masked is always enabled. */
+    /* A vector that cannot be masked is always open. */
     return mode == NVME_MODE_HYBRID && controller->config.msix &&
                    controller->config.vector_mask == NULL
                ? NVME_ERR_INTERRUPT
@@ -32,7 +33,7 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
 }
 
 /* Sets the mode in force. Sleeping owners of a shared line get an IPI. */
-static void put_in_force(struct nvme_source *source, enum nvme_mode mode)
+static void apply_mode(struct nvme_source *source, enum nvme_mode mode)
 {
     NVME_POKE(&source->mode, (uint8_t)mode);
     source->checks = mode == NVME_MODE_HYBRID ? (uint32_t)NVME_CHECK_HYBRID : 0;
@@ -41,7 +42,7 @@ static void put_in_force(struct nvme_source *source, enum nvme_mode mode)
     }
 }
 
-/* A source in a storm polls, whatever mode is wanted. */
+/* A source in a storm polls, regardless of the requested mode. */
 static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
 {
     source->wanted = (uint8_t)mode;
@@ -51,7 +52,7 @@ static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
         nvme_source_open(source, NVME_CLOSED_POLLED);
     }
     if ((source->closed & NVME_CLOSED_STORM) == 0) {
-        put_in_force(source, mode);
+        apply_mode(source, mode);
     }
 }
 
@@ -95,7 +96,7 @@ void nvme_source_disconnect(struct nvme_queue *queue)
         queue->counters.interrupts += source->interrupts;
         queue->counters.spurious += source->empty_interrupts;
     }
-    NVME_POKE(&queue->interrupts, false);
+    NVME_POKE(&queue->ien, false);
     queue->irq_protect = false;
 }
 
@@ -110,7 +111,7 @@ enum nvme_error nvme_queue_set_mode(struct nvme_queue *queue, enum nvme_mode mod
     if (queue->state != NVME_QUEUE_OPEN) {
         return NVME_ERR_STATE;
     }
-    if (!queue->interrupts) {
+    if (!queue->ien) {
         return mode == NVME_MODE_POLL ? NVME_OK : NVME_ERR_INTERRUPT;
     }
     if (mode == NVME_MODE_POLL && queue->controller->config.msix &&
@@ -149,12 +150,12 @@ void nvme_source_handled(struct nvme_source *source)
     }
 }
 
-bool nvme_source_moved(struct nvme_source *source, uint64_t useful)
+bool nvme_source_progressed(struct nvme_source *source, uint64_t useful)
 {
-    bool moved = useful != source->useful;
+    bool progressed = useful != source->useful;
 
     source->useful = useful;
-    return moved;
+    return progressed;
 }
 
 bool nvme_line_progressed(struct nvme_controller *controller)
@@ -170,9 +171,9 @@ bool nvme_line_progressed(struct nvme_controller *controller)
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
-        useful += queue->interrupts ? nvme_queue_useful(queue) : 0;
+        useful += queue->ien ? nvme_queue_useful(queue) : 0;
     }
-    return nvme_source_moved(&controller->line, useful);
+    return nvme_source_progressed(&controller->line, useful);
 }
 
 /* Counts an empty interrupt. True: NVME_STORM_INTERRUPTS in a row within NVME_STORM_PERIOD_NS. */
@@ -192,10 +193,10 @@ static bool is_storm(struct nvme_source *source, uint64_t now_ns)
 
 static void begin_storm(struct nvme_source *source, uint16_t queue_id, uint64_t now_ns)
 {
-    uint32_t doublings = source->storms < PARDON_DOUBLINGS ? source->storms : PARDON_DOUBLINGS;
+    uint32_t doublings = source->storms < STORM_DOUBLINGS ? source->storms : STORM_DOUBLINGS;
 
     source->storms++;
-    NVME_POKE(&source->pardon_ns, now_ns + (NVME_STORM_PARDON_NS << doublings));
+    NVME_POKE(&source->storm_end_ns, now_ns + (NVME_STORM_FIRST_NS << doublings));
     nvme_source_close(source, NVME_CLOSED_STORM);
     nvme_event_emit(&source->controller->config, &(struct nvme_event){
                                                      .kind = NVME_EVENT_INTERRUPT_STORM,
@@ -203,7 +204,7 @@ static void begin_storm(struct nvme_source *source, uint16_t queue_id, uint64_t 
                                                      .value = NVME_STORM_INTERRUPTS,
                                                      .limit = source->storms,
                                                  });
-    put_in_force(source, NVME_MODE_POLL);
+    apply_mode(source, NVME_MODE_POLL);
 }
 
 void nvme_source_empty(struct nvme_source *source, uint16_t queue_id, bool progressed)
@@ -227,13 +228,13 @@ void nvme_source_empty(struct nvme_source *source, uint16_t queue_id, bool progr
     }
 }
 
-void nvme_source_pardon(struct nvme_source *source, uint64_t now_ns)
+void nvme_source_end_storm(struct nvme_source *source, uint64_t now_ns)
 {
-    if ((source->closed & NVME_CLOSED_STORM) == 0 || now_ns < source->pardon_ns) {
+    if ((source->closed & NVME_CLOSED_STORM) == 0 || now_ns < source->storm_end_ns) {
         return;
     }
     nvme_event_emit(&source->controller->config,
                     &(struct nvme_event){.kind = NVME_EVENT_STORM_OVER, .value = source->storms});
-    put_in_force(source, (enum nvme_mode)source->wanted);
+    apply_mode(source, (enum nvme_mode)source->wanted);
     nvme_source_open(source, NVME_CLOSED_STORM);
 }

@@ -22,8 +22,8 @@
  *                        opened) before the next
  *   -DBUG_GIVE_UP        leaves a line that stays busy without an edge
  *   -DBUG_NO_READ        with POSTED and MASK: opens before all masks have arrived
- *   -DBUG_PARDON_FLAG    with STORM: the watchdog forgives the storm and does not open the source
- *   -DBUG_NO_PARDON      with STORM: the watchdog never forgives it
+ *   -DBUG_PARDON_FLAG    with STORM: the watchdog ends the storm and does not open the source
+ *   -DBUG_NO_PARDON      with STORM: the watchdog never ends it
  */
 #define CONTROLLERS 2
 #ifndef ENTRIES
@@ -218,10 +218,10 @@ inline handle(first, last)
 }
 
 #ifdef STORM
-/* nvme_source_pardon(): time has passed */
-inline pardon(c)
+/* nvme_source_end_storm(): time has passed */
+inline end_storm(c)
 {
-#ifdef BUG_PARDON_FLAG
+#ifdef BUG_STORM_FLAG
     closed[c] = closed[c] & ~CLOSED_STORM
 #else
     open_source(c, CLOSED_STORM)
@@ -246,9 +246,9 @@ active proctype hart()
     /* The queues poll, and sleep again once the storm is over. */
     :: in_storm(0) && posted[0] != taken[0] -> reap(0); found = false
     :: in_storm(1) && posted[1] != taken[1] -> reap(1); found = false
-#ifndef BUG_NO_PARDON
-    :: in_storm(0) -> pardon(0)
-    :: in_storm(1) -> pardon(1)
+#ifndef BUG_STORM_STAYS
+    :: in_storm(0) -> end_storm(0)
+    :: in_storm(1) -> end_storm(1)
 #endif
 #endif
     :: d_step { pending && !in_service -> pending = false; in_service = true } /* claim */

@@ -169,12 +169,12 @@ def cases() -> list[Case]:
         for kind in lines[1:]
         for bug in ((), ("MASK", "BUG_NO_READ"))
     ]
-    # A storm is forgiven without losing an entry, and closes nothing for good.
+    # A storm ends without losing an entry, and closes nothing for good.
     storm = ("STORM", "ENTRIES=2")
     ways: tuple[tuple[str, ...], ...] = ((), ("MASK",))
     found += [Case("line", (kind, *storm, *way), False) for kind in lines for way in ways]
     found += [
-        Case("line", (lines[1], *storm, bug), True) for bug in ("BUG_PARDON_FLAG", "BUG_NO_PARDON")
+        Case("line", (lines[1], *storm, bug), True) for bug in ("BUG_STORM_FLAG", "BUG_STORM_STAYS")
     ]
     found += [Case("wait", (), False)]
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]

@@ -131,8 +131,8 @@ inline end_cycle()
     open_source(LINE, CLOSED_CYCLE)
 }
 
-/* take_turn() */
-inline take_turn()
+/* finish_cycle() */
+inline finish_cycle()
 {
     if
     :: in_cycle && waiting == 0 -> end_cycle()
@@ -179,7 +179,7 @@ inline irq_hart_ipi_taken()
 #ifdef WAKE_IN_HANDLER
     leave_sleepers(IRQ_HART);
 #endif
-    take_turn()
+    finish_cycle()
 }
 
 /* ---- An owner -------------------------------------------------------------------------- */
@@ -227,7 +227,7 @@ inline arm_and_sleep(h)
     seen = polled;
 #endif
     if
-    :: h == IRQ_HART && seen -> take_turn()
+    :: h == IRQ_HART && seen -> finish_cycle()
 #ifndef BUG_NO_IPI
     :: h != IRQ_HART && seen -> ipi_taken[IRQ_HART] = true
 #endif

@@ -198,7 +198,7 @@ static void interrupt_for_nothing(uint32_t count)
     }
 }
 
-// Empty interrupts are forgiven up to the bound, and a completion begins the count anew. At the
+// Empty interrupts up to the bound are no storm, and a completion begins the count anew. At the
 // bound the line or the vector is masked for a while, it is said, and the queue goes on by polling.
 static void test_storm(void)
 {

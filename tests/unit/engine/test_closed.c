@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * source.c, recovery.c, shared.c: why a source is closed, and that no reason stays for good; storms
- * that are none, and those that are forgiven; IPIs that come to the owner of a poll queue.
+ * that are none, and storms that end; IPIs that come to the owner of a poll queue.
  */
 #include "fixture.h"
 #include "nvme_internal.h"
@@ -43,14 +43,14 @@ static void slow_interrupts_for_nothing_are_borne(void **state)
 }
 
 /* Each storm lasts twice as long as the one before; meanwhile the watchdog reaps. */
-static void storm_is_forgiven_by_the_watchdog(void **state)
+static void watchdog_ends_a_storm(void **state)
 {
     const struct fixture_source *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
 
     fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
-    for (uint64_t length_ms = NVME_STORM_PARDON_NS / MS; length_ms <= 4000; length_ms *= 2) {
+    for (uint64_t length_ms = NVME_STORM_FIRST_NS / MS; length_ms <= 4000; length_ms *= 2) {
         uint64_t waited_ms = 0;
 
         for (uint32_t i = 0; i <= NVME_STORM_INTERRUPTS; i++) {
@@ -111,7 +111,7 @@ static void watchdog_reaps_behind_every_reason_within_20_ms(void **state)
         fixture_start_on(&fixture, this, 1, NVME_MODE_INTERRUPT);
         nvme_source_close(fixture.queues[0]->source, reason);
         if (reason == NVME_CLOSED_STORM) {
-            fixture.queues[0]->source->pardon_ns = UINT64_MAX;
+            fixture.queues[0]->source->storm_end_ns = UINT64_MAX;
         }
         fixture_submit(&fixture, 0, &outcome);
         for (uint32_t i = 0; i < 2; i++) {
@@ -314,7 +314,7 @@ int main(void)
     static const CMUnitTestFunction on_each[] = {
         owner_that_is_faster_than_its_handler_makes_no_storm,
         slow_interrupts_for_nothing_are_borne,
-        storm_is_forgiven_by_the_watchdog,
+        watchdog_ends_a_storm,
         watchdog_reaps_behind_every_reason_within_20_ms,
         deadline_tells_why_the_source_is_closed,
     };

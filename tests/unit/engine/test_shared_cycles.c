@@ -110,20 +110,20 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
     harts_finish(&harts);
 }
 
-struct pardon_case {
+struct storm_case {
     const char *name;
     uint32_t watcher;
 };
 
-static const struct pardon_case pardon_cases[] = {
+static const struct storm_case storm_cases[] = {
     {"watchdog_of_irq_hart", 0},
     {"watchdog_of_an_owner", 1},
 };
 
 /* The line is the IRQ hart's to open, whoever's watchdog finds that the time is over. */
-static void storm_is_forgiven_by_irq_hart(void **state)
+static void irq_hart_ends_a_storm(void **state)
 {
-    const struct pardon_case *this = *state;
+    const struct storm_case *this = *state;
     struct harts harts;
     uint64_t waited_ms = 0;
 
@@ -134,12 +134,12 @@ static void storm_is_forgiven_by_irq_hart(void **state)
     harts_ipis(&harts);
     assert_int_equal(nvme_queue_closed(harts.fixture.queues[1]), NVME_CLOSED_STORM);
     while (nvme_queue_closed(harts.fixture.queues[1]) != 0) {
-        assert_true(waited_ms < NVME_STORM_PARDON_NS / MS);
+        assert_true(waited_ms < NVME_STORM_FIRST_NS / MS);
         harts_watchdog(&harts, this->watcher, 10);
         harts_deliver(&harts, harts.irq_hart);
         waited_ms += 10;
     }
-    assert_int_equal(waited_ms, NVME_STORM_PARDON_NS / MS);
+    assert_int_equal(waited_ms, NVME_STORM_FIRST_NS / MS);
     assert_false(harts_masked(&harts));
     assert_true(fixture_saw(&harts.fixture, NVME_EVENT_STORM_OVER));
     harts_settle(&harts);
@@ -290,7 +290,7 @@ static void shared_line_needs_ipis_and_excludes_vectors(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[9 + COUNT_OF(pardon_cases)] = {
+    struct CMUnitTest tests[9 + COUNT_OF(storm_cases)] = {
         cmocka_unit_test(empty_cycle_is_followed_by_one_that_asks_all),
         cmocka_unit_test(stale_entry_of_an_idle_queue_is_found_by_its_owner),
         cmocka_unit_test(storm_masks_the_line_and_wakes_all_owners),
@@ -303,6 +303,6 @@ int main(void)
     };
     size_t count = 9;
 
-    ADD_CASES(tests, &count, storm_is_forgiven_by_irq_hart, pardon_cases);
+    ADD_CASES(tests, &count, irq_hart_ends_a_storm, storm_cases);
     return fixture_run("shared cycles", tests, count);
 }
