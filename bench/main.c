@@ -90,14 +90,15 @@ static bool check_namespace(const struct job_point *point)
     }
     if (point->completion == JOB_RAW && point->bs / ns->block_bytes > ns->max_blocks) {
         printf("error: bs=%" PRIu32
-               ": completion=raw knows no split, one command takes at most %" PRIu32 " bytes\n",
+               ": completion=raw cannot split a request, one command takes at most %" PRIu32
+               " bytes\n",
                point->bs, ns->max_blocks * ns->block_bytes);
         return false;
     }
     return !job_verifies(job) || verify_fits(job, point, size >> ns->block_shift, ns->block_bytes);
 }
 
-/* Commands of all requests of a queue at once; the last point has shown how they are split. */
+/* Commands in flight per queue; the split is known from the previous point. */
 static uint32_t commands_of(const struct job_point *point)
 {
     return point->iodepth * (bench.ns.max_blocks == 0 ? 1 : worker_commands(point, &bench.ns));
@@ -163,7 +164,7 @@ static bool open_point(const struct job_point *point)
     return false;
 }
 
-static void say_errors(const struct run *run)
+static void print_errors(const struct run *run)
 {
     for (uint32_t i = 0; i < run->harts; i++) {
         const struct worker *worker = &bench.workers[i];
@@ -174,7 +175,7 @@ static void say_errors(const struct run *run)
                    worker->status != 0 ? nvme_status_text(worker->status) : "");
             bench.failed = true;
         }
-        verify_say(worker);
+        verify_print(worker);
         bench.failed |= worker->verify.failed != 0;
     }
 }
@@ -215,7 +216,7 @@ static void run_point(uint32_t number, uint32_t repetition)
     }
     report_point(&run, bench.workers, bench.storage.delivery);
     storage_print_missed(&bench.storage);
-    say_errors(&run);
+    print_errors(&run);
 }
 
 /* What all harts have reached together; 0 if one of them has failed. */

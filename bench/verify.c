@@ -230,7 +230,7 @@ void verify_read_back(struct worker *worker)
     }
 }
 
-static void say_failure(const struct verify_failure *failure)
+static void print_failure(const struct verify_failure *failure)
 {
     const struct stamp *found = &failure->found;
 
@@ -251,12 +251,12 @@ static void say_failure(const struct verify_failure *failure)
     }
 }
 
-void verify_say(const struct worker *worker)
+void verify_print(const struct worker *worker)
 {
     const struct verify *verify = &worker->verify;
 
     for (uint64_t i = 0; i < verify->failed && i < VERIFY_FAILURES_KEPT; i++) {
-        say_failure(&verify->failures[i]);
+        print_failure(&verify->failures[i]);
     }
     if (verify->failed != 0) {
         printf("error: verify: hart %" PRIu32 ": %" PRIu64 " of %" PRIu64 " blocks failed%s\n",

@@ -55,6 +55,6 @@ void verify_run(struct worker *worker);
 void verify_read_back(struct worker *worker);
 
 /* Prints the first failures of a hart. Context: hart 0, after the point. */
-void verify_say(const struct worker *worker);
+void verify_print(const struct worker *worker);
 
 #endif

@@ -21,7 +21,7 @@
 enum { POLLS_PER_CLOCK = 256 };
 
 /* Polls after which pending interrupts are taken. */
-enum { POLLS_PER_DOOR = 16 };
+enum { POLLS_PER_INTERRUPT_CHECK = 16 };
 
 /* ---- Queues --------------------------------------------------------------------------- */
 
@@ -63,8 +63,6 @@ static bool open_queue(struct storage *storage, uint32_t index)
     error = nvme_queue_open(controller->engine, index / controllers, &config, &queue->engine);
     if (error != NVME_OK) {
         printf("error: queue %" PRIu32 ": %s (%d)\n", index, nvme_error_text(error), (int)error);
-    }
-    if (error != NVME_OK) {
         storage_disconnect_vector(queue);
         queue->engine = NULL;
         return false;
@@ -73,7 +71,7 @@ static bool open_queue(struct storage *storage, uint32_t index)
     return true;
 }
 
-/* How many queues a controller can give a vector: one less than it has, 0 is the admin queue's. */
+/* Queues of a controller that can have a vector; vector 0 is the admin queue's. */
 static uint32_t queues_of_vectors(const struct storage *storage)
 {
     uint32_t smallest = UINT32_MAX;
@@ -104,7 +102,7 @@ static uint32_t queues_granted(const struct storage *storage)
         smallest = info.queue_count < smallest ? info.queue_count : smallest;
     }
     if (smallest * storage->controller_count < wanted) {
-        printf("note: %" PRIu32 " queues wanted, %" PRIu32 " %s: so many harts do the work\n",
+        printf("note: %" PRIu32 " queues wanted, %" PRIu32 " %s: only that many harts do I/O\n",
                wanted, smallest * storage->controller_count,
                smallest == vectors ? "with an MSI-X vector" : "granted");
         return smallest * storage->controller_count;
@@ -212,7 +210,7 @@ bool storage_survey(struct storage *storage, const struct storage_config *config
 static void run_on_harts(struct storage *storage, void (*function)(void *arg, unsigned index))
 {
     if (!harts_run(storage_harts(storage), function, storage)) {
-        panic("harts that worked do not return");
+        panic("a hart did not return");
     }
 }
 
@@ -221,7 +219,7 @@ static void leave_sources(void *arg, unsigned index)
     storage_detach_hart(arg, index);
 }
 
-/* A cycle of a shared line may be under way: every owner answers it without waiting for its IPI. */
+/* Every owner answers a cycle of a shared line that has begun, without waiting for its IPI. */
 static void answer_cycle(void *arg, unsigned index)
 {
     (void)index;
@@ -268,8 +266,8 @@ static bool close_controller(struct storage *storage, uint32_t index)
 }
 
 /*
- * Closing is administration of every hart's controller, so no handler of another hart may run now
- * or later. A cycle may be under way: each owner answers it, so no time-out is needed.
+ * This hart administers the controllers of every hart, so first the handlers of all harts are
+ * detached. Each owner answers a cycle that has begun, so that it ends without a time-out.
  */
 bool storage_close(struct storage *storage)
 {
@@ -368,7 +366,7 @@ void storage_wait(struct storage_queue *queue)
     } else if (mode == NVME_MODE_HYBRID || queue->controller->shared) {
         nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
     }
-    if (mode == NVME_MODE_INTERRUPT || ++queue->waits % POLLS_PER_DOOR == 0) {
+    if (mode == NVME_MODE_INTERRUPT || ++queue->waits % POLLS_PER_INTERRUPT_CHECK == 0) {
         take_interrupts();
     }
 }

@@ -176,7 +176,7 @@ static enum nvme_error open_one_namespace(struct storage_controller *controller,
     return error;
 }
 
-static void say_flaw(struct storage_controller *controller, uint32_t nsid, enum nvme_error error)
+static void print_flaw(struct storage_controller *controller, uint32_t nsid, enum nvme_error error)
 {
     char flaw[NAMESPACE_FLAW_BYTES];
 
@@ -196,7 +196,7 @@ bool storage_open_namespace(struct storage *storage, struct storage_controller *
     if (nsid != 0) {
         error = open_one_namespace(controller, nsid);
         if (error != NVME_OK) {
-            say_flaw(controller, nsid, error);
+            print_flaw(controller, nsid, error);
         }
         return error == NVME_OK;
     }
@@ -205,7 +205,7 @@ bool storage_open_namespace(struct storage *storage, struct storage_controller *
         if (error == NVME_OK) {
             return true;
         }
-        say_flaw(controller, nsid, error);
+        print_flaw(controller, nsid, error);
     }
     if (error == NVME_ERR_NAMESPACE) {
         storage_note(controller, "is not used: it has no %sactive namespace; hint: -device nvme-ns",

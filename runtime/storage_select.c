@@ -36,7 +36,7 @@ static uint32_t count_candidates(const struct storage *storage)
 }
 
 /* Prints that there is no such controller, and the addresses of the others. */
-static void say_none(const struct storage *storage)
+static void print_none(const struct storage *storage)
 {
     char address[STORAGE_ADDRESS_BYTES];
 
@@ -58,7 +58,7 @@ static void say_none(const struct storage *storage)
 }
 
 /* Prints that no controller can be used. The next open prints the reasons again. */
-static void say_unusable(struct storage *storage)
+static void print_unusable(struct storage *storage)
 {
     if (storage->config.serial != NULL) {
         printf("error: serial=%s: no usable NVMe controller has it; hint: nvme identify lists "
@@ -156,7 +156,7 @@ bool storage_open_controllers(struct storage *storage)
     uint32_t found = count_candidates(storage);
 
     if (found == 0) {
-        say_none(storage);
+        print_none(storage);
         return false;
     }
     limit = limit == 0 || limit > STORAGE_CONTROLLERS_MAX ? STORAGE_CONTROLLERS_MAX : limit;
@@ -167,7 +167,7 @@ bool storage_open_controllers(struct storage *storage)
             return false;
         }
         if (storage->controller_count == 0) {
-            say_unusable(storage);
+            print_unusable(storage);
             return false;
         }
         if (storage->controller_count == limit) {
@@ -188,7 +188,7 @@ bool storage_visit_controllers(struct storage *storage, storage_visit *visit, vo
     bool good = true;
 
     if (count_candidates(storage) == 0) {
-        say_none(storage);
+        print_none(storage);
         return false;
     }
     for (uint32_t i = 0; i < storage->function_count; i++) {
