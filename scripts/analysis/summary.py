@@ -35,7 +35,7 @@ def _per_io(windows: list[Window], name: str) -> float:
 
 
 def host_time(windows: list[Window]) -> dict[str, dict[str, float] | None]:
-    """What QEMU's threads took of the host, over the windows that have a sample.
+    """What QEMU's threads used of the host's CPU time, over the windows that have a sample.
 
     Microseconds per I/O by thread class, and the share of the time that the vCPUs (their mean) and
     the device thread waited for a core. While a vCPU neither ran, waited nor slept it was blocked:
@@ -73,9 +73,9 @@ def _latencies(windows: list[Window]) -> list[dict]:
 
 
 def in_flight(windows: list[Window]) -> dict[str, float | None]:
-    """Requests in flight: the mean by Little's law, and the least that a wait began with.
+    """Requests in flight: the mean by Little's law, and the fewest in flight when a wait began.
 
-    In a closed loop both are all harts' queue depth; an open loop tells the first, raw none.
+    In a closed loop both are all harts' queue depth; an open loop reports only the first, raw none.
     """
     total_ns = sum(each["sum"] for each in _latencies(windows))
     runtime_ns = sum(window.record["runtime_ns"] for window in windows)
@@ -87,13 +87,13 @@ def in_flight(windows: list[Window]) -> dict[str, float | None]:
 
 
 def told_sum(found: Iterable[dict], name: str) -> int | None:
-    """A sum over what tells of it; None where nothing does: the raw ring."""
+    """Sum over the records that have the field; None if none has it: the raw ring."""
     told = [each[name] for each in found if name in each]
     return sum(told) if told else None
 
 
 def polls(mode: str, windows: list[Window]) -> dict[str, float | None]:
-    """Looks at the completion queue per I/O, all and those in vain.
+    """Looks at the completion queue per I/O: all, and those that found nothing.
 
     Interrupts need none; those of hybrid mode's waits awake are not counted.
     """
@@ -137,7 +137,7 @@ def reference_iops(key: Key, groups: dict[Key, list[Window]], mode: str) -> floa
 
 
 def timeline(windows: list[Window]) -> dict[str, object] | None:
-    """IOPS over the time of each window, as far as the guest told; the last interval is shorter."""
+    """IOPS over the time of each window, as reported by the guest; the last interval is shorter."""
     told = [(w.boot, w.record["runtime_ns"], w.record["timeline"])
             for w in windows if w.record.get("timeline")]
     if not told:
@@ -155,7 +155,7 @@ def timeline(windows: list[Window]) -> dict[str, object] | None:
     }
 
 
-# Hybrid mode's question is of the reap; what a shared line adds is of the interrupt.
+# Hybrid mode's arm counts as reap; a shared line's answer and end count as interrupt.
 PARTS = {"submit": ("submit",), "reap": ("arm", "reap"),
          "interrupt": ("interrupt", "answer", "end")}
 
@@ -223,7 +223,7 @@ def job_name(window: Window) -> str:
     """The guest's name for a point, which must be the same in every run.
 
     The guest knows neither which deliveries are measured beside it, nor that its load was asked for
-    as a share of a saturation that is another in each run.
+    as a share of a saturation that differs between runs.
     """
     key, name = window.key, window.record["jobname"]
     if window.percent:

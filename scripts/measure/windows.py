@@ -26,7 +26,7 @@ from sim.machine import SimMachine
 
 MEMORY_MIB = 128  # besides the buffers
 MODELLED_MEMORY_MIB = 256  # pages that are not touched cost nothing
-MODELLED_SLOWNESS = 20  # host time of a time-out, per virtual time
+MODELLED_SLOWNESS = 20  # host seconds allowed per virtual second
 PRP_LIST_BYTES = 4096  # of each request's slot, beside its buffer
 COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
 COMPLAINTS_MAX = 10
@@ -52,12 +52,12 @@ class Target:
 
     @property
     def modelled(self) -> bool:
-        """Whether it is the machine in virtual time: no host has a part in what it measures."""
+        """Whether it is the machine in virtual time: the host does not affect the figures."""
         return self.machine != "qemu"
 
 
 class Key(NamedTuple):
-    """A point: what windows have in common that are the same measurement."""
+    """The fields that identify a measured point."""
 
     rw: str
     bs: int
@@ -78,7 +78,7 @@ class Window:
     firmware: str = ""  # OpenSBI's version
     boot: int = 0
     sweep: int = 0  # its place in the plan
-    percent: int = 0  # of saturation, where its load was asked for so
+    percent: int = 0  # of saturation, if the load was given as a percentage
 
     def as_json(self) -> dict:
         """The form that windows.jsonl holds."""
@@ -172,7 +172,7 @@ class _Reader:
         self.complaints: list[str] = []
 
     def take(self, line: Line) -> Window | None:
-        """Act on one line, which may end a window; what is not ours passes by."""
+        """Act on one line, which may end a window; other lines are ignored."""
         if self._pid is None and line.text.startswith("#"):
             return None
         if line.text.startswith("#begin "):
@@ -206,8 +206,8 @@ def run_boot(target: Target, plan: Plan, sweep: Sweep, boot: int, windows: list[
              on_edge: Edge = lambda pid, begins, point: None) -> None:
     """Boot once; each window goes to the end of `windows` and to on_window() as it ends.
 
-    on_edge() is told each edge of a window as it comes. A boot during which we were stopped
-    (Ctrl-Z) is begun anew without its windows: nobody looked at their edges meanwhile.
+    on_edge() is called at each start and end of a window. A boot during which we were stopped
+    (Ctrl-Z) is restarted, because its windows' CPU times are invalid.
     Raises GuestFailed when the guest fails or stops early, UsageError when it could not start.
     """
     before = len(windows)

@@ -1,4 +1,4 @@
-"""A running guest: its console with the time of each line, its end and what that means.
+"""A running guest: its console with the time of each line, its end and its exit status.
 
     machine = Machine("selftest", ["only=prp"], harts=2, controllers=2, backing="ram:64m")
     result = run_guest(machine, lambda line: print(line.text))
@@ -55,7 +55,7 @@ class Line:
 class Result:
     """How a guest ended."""
 
-    status: int  # 0, 1, 2 or 124, as the command answers
+    status: int  # 0, 1, 2 or 124: the command's exit status
     guest_exit: int | None  # N of the guest's last `exit N`, None if it printed none
     qemu_status: int  # QEMU's exit status, negative for a signal
     tail: list[str]  # the last console lines
@@ -84,9 +84,9 @@ class Guest:
 
     def __enter__(self) -> Guest:
         backing_fd = None
-        self.machine.argv()  # judges every value before a backing is made
+        self.machine.argv()  # checks every option before a backing is made
         try:
-            # A backing of ours has no name, so that nothing stays behind whatever kills us.
+            # A backing of ours has no name: none stays behind, even if this process is killed.
             backing_fd = self.machine.open_backing()
             # QEMU dies when the thread that started it dies, however that happens.
             argv = ["setpriv", "--pdeathsig", "KILL", *self.machine.argv(backing_fd)]
@@ -143,7 +143,7 @@ class Guest:
         return b""
 
     def _left_s(self) -> float | None:
-        """Seconds to the deadline; None is for ever: a debugger may hold the guest for hours.
+        """Seconds to the deadline. None: no deadline, because a debugger may hold the guest.
 
         The time begins anew after a pause of ours.
         """
@@ -160,13 +160,13 @@ class Guest:
         return (end_ns - now_ns) / 1e9
 
     def _give_up(self) -> None:
-        """The time is up: of the guest, or of QEMU after the guest's last word."""
+        """The time is up: of the guest, or of QEMU after its `exit N`."""
         self._stayed = self._guest_exit is not None
         self._timed_out = not self._stayed
         self.stop()
 
     def stop(self) -> None:
-        """End QEMU now, kindly first. Does nothing if it has ended."""
+        """End QEMU now: SIGTERM, then SIGKILL. Does nothing if it has ended."""
         self._process.terminate()
         try:
             self._process.wait(STOP_GRACE_S)
@@ -189,7 +189,7 @@ class Guest:
                       reason, max(0, self._starts - 1))
 
     def _wait_end(self, timeout_s: float | None) -> bool:
-        """Wait for QEMU's end; False when the time is up. Its console has ended: it will soon."""
+        """Wait for QEMU's end, which should be soon: its console has ended. False: time-out."""
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         while self._process.poll() is None:
             if deadline_s is not None and time.monotonic() > deadline_s:
@@ -198,7 +198,7 @@ class Guest:
         return True
 
     def _verdict(self, qemu_status: int, stderr: str) -> tuple[int, str]:
-        """The status that the command answers with, and why in words."""
+        """The command's exit status, and the reason in words."""
         if self._timed_out:
             return STATUS_TIMEOUT, f"time-out after {self.machine.timeout_s:g} s"
         if qemu_status < 0:
@@ -209,7 +209,7 @@ class Guest:
         if self._guest_exit is None:
             how = ": it reset or powered off the machine" if qemu_status == 0 else ""
             return STATUS_FAILED, (
-                f"the guest ended without a word{how} (QEMU's status {qemu_status})")
+                f"the guest ended without `exit N`{how} (QEMU's status {qemu_status})")
         if self._guest_exit or qemu_status:
             return STATUS_FAILED, (
                 f"the guest failed: exit {self._guest_exit}, QEMU's status {qemu_status}")

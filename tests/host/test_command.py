@@ -124,12 +124,12 @@ class Run(ScriptTest):
         done = self.run_py(f"{start}; echo a; {start}; echo exit 0")
         self.assertEqual(done.returncode, 0)
         self.assertEqual(done.stderr,
-                         "run.py: the guest reset the machine: its firmware started 2 times\n"
-                         )
+                         "run.py: the guest reset the machine: its firmware started 2 times\n")
         done = self.run_py(f"{start}; echo a")
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(done.stderr, "run.py: the guest ended without a word: it reset or powered "
-                         "off the machine (QEMU's status 0)\n")
+        self.assertEqual(done.stderr,
+                         "run.py: the guest ended without `exit N`: it reset or powered off the "
+                         "machine (QEMU's status 0)\n")
 
     def test_time_that_we_were_stopped_is_not_the_guests(self) -> None:
         for pause, status in (("STOP", 0), ("WINCH", 124)):

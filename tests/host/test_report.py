@@ -1,4 +1,4 @@
-"""report.html: it says what is asked, holds all it needs, and loads in a browser without a word."""
+"""report.html: it says what is asked, holds all it needs, and loads in a browser quietly."""
 
 from __future__ import annotations
 

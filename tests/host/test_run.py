@@ -48,7 +48,7 @@ class ExitStatus(ScriptTest):
     def test_silent_guest(self) -> None:
         done = self.command(body="exit 0")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("without a word", done.stderr)
+        self.assertIn("without `exit N`", done.stderr)
 
     def test_qemu_that_stays_after_the_exit_line(self) -> None:
         for status in (0, 1):
