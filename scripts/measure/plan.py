@@ -301,16 +301,24 @@ PRESETS = {
 }
 
 
-def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
-    """The guest's command line for one sweep of one boot.
+def williams(count: int) -> list[list[int]]:
+    """Orders of 0 to count - 1: each is at each place, and follows each other one, equally often.
 
-    The modes take turns at being first, so that none profits from its place in the boot.
+    So neither the place nor what a mode leaves behind favours one. An odd count takes each order
+    backwards too.
     """
-    turn = boot % len(sweep.completion)
+    zigzag = [(index + 1) // 2 if index % 2 else -index // 2 for index in range(count)]
+    square = [[(row + each) % count for each in zigzag] for row in range(count)]
+    return square + [row[::-1] for row in square] * (count % 2)
+
+
+def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
+    """The guest's command line for one sweep of one boot, whose modes have an order of its own."""
+    orders = williams(len(sweep.completion))
     lists = {
         "rw": sweep.rw, "bs": sweep.bs, "iodepth": sweep.iodepth,
         "iodepth_batch_submit": sweep.batch, "numjobs": sweep.harts,
-        "completion": sweep.completion[turn:] + sweep.completion[:turn],
+        "completion": [sweep.completion[each] for each in orders[boot % len(orders)]],
     }
     rates = ",".join(str(rate.iops) for rate in sweep.rate)
     load = [f"rate_iops={rates}", f"rate_process={plan.process}"] if any(sweep.rate) else []

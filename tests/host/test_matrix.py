@@ -187,13 +187,22 @@ class Matrix(ScriptTest):
         with self.assertRaises(UsageError):
             plans.runnable([plans.Sweep(completion=("raw",), rw=("randrw",))])
 
-    def test_modes_take_turns(self) -> None:
-        sweep = plans.Sweep()
-        plan = plans.Plan((sweep,), 4, 500, 50)
-        first = {
-            plans.guest_arguments(plan, sweep, b)[5].split("=")[1].split(",")[0] for b in range(4)
-        }
-        self.assertEqual(first, {"poll", "irq", "hybrid", "raw"})
+    def test_modes_are_in_a_williams_square(self) -> None:
+        """Of the boots of `full`: each mode at each place, and after each other, equally often."""
+        self.assertEqual(plans.PRESETS["full"].boots, 12)
+        for count in (1, 2, 3, 4):
+            sweep = plans.Sweep(completion=tuple(MODES)[:count])
+            plan = plans.Plan((sweep,), 12, 500, 50)
+            words = [dict(word.split("=") for word in plans.guest_arguments(plan, sweep, boot))
+                     for boot in range(plan.boots)]
+            orders = [each["completion"].split(",") for each in words]
+            places = collections.Counter(place for row in orders for place in enumerate(row))
+            after = collections.Counter(pair for row in orders for pair in itertools.pairwise(row))
+            with self.subTest(count=count):
+                self.assertEqual(len(places), count * count)
+                self.assertEqual(len(after), count * (count - 1))
+                self.assertEqual({*places.values()}, {12 // count})
+                self.assertLessEqual({*after.values()}, {12 // count})
 
     def test_lists(self) -> None:
         blocks = errors.listed(option_values.parse_block, "--bs")
