@@ -73,6 +73,10 @@ static const struct option run_options[] = {
                     "most completions of one reap, 0 is all"),
     OPTION_TIME("runtime", struct job, runtime_ns, NS_PER_MS, NS_PER_HOUR, "measured time"),
     OPTION_TIME("ramp_time", struct job, ramp_ns, 0, NS_PER_HOUR, "time before it"),
+    OPTION_TIME("thinktime", struct job, thinktime_ns, 0, NS_PER_HOUR,
+                "pause before each burst of requests, 0 is no burst"),
+    OPTION_TIME("thinktime_iotime", struct job, thinktime_iotime_ns, 0, NS_PER_HOUR,
+                "length of a burst, with thinktime"),
     OPTION_UNSIGNED("number_ios", struct job, number_ios, 0, UINT32_MAX,
                     "requests of each hart that end the measured time, 0 is no such end"),
     OPTION_UNSIGNED("offset", struct job, offset, 0, TERABYTES, "first byte used"),
@@ -143,9 +147,9 @@ void job_name(const struct job_point *point, char name[JOB_NAME_BYTES])
         snprintf(rate, sizeof(rate), "-r%" PRIu32 "%s", point->rate_iops,
                  point->process == JOB_POISSON ? "-poisson" : "");
     }
-    snprintf(name, JOB_NAME_BYTES, "%s-%" PRIu32 "%s-qd%" PRIu32 "-b%" PRIu32 "%s%s-%s",
+    snprintf(name, JOB_NAME_BYTES, "%s-%" PRIu32 "%s-qd%" PRIu32 "-b%" PRIu32 "%s%s%s-%s",
              job_rw_word(point->rw), bs, unit, point->iodepth, point->batch, harts, rate,
-             job_completion_word(point->completion));
+             point->bursts ? "-step" : "", job_completion_word(point->completion));
 }
 
 static void print_help(const struct job *job)
@@ -237,6 +241,7 @@ static struct job_point point_at(const struct job *job, const struct list lists[
         .batch = (uint32_t)values[4]->batch,
         .rate_iops = (uint32_t)values[5]->rate_iops,
         .process = (enum job_process)job->rate_process,
+        .bursts = job->thinktime_ns != 0,
         .completion = (enum job_completion)values[6]->completion,
     };
     if (point.batch == 0) {

@@ -55,6 +55,7 @@ struct job_point {
     uint32_t numjobs;
     uint32_t rate_iops; /* of each hart; 0: the closed loop */
     enum job_process process;
+    bool bursts;                  /* with thinktime */
     bool skipped;                 /* the machine cannot do it; a message was printed once */
     bool tried;                   /* completion=raw: raw_iops and raw_wait are those of this boot */
     uint64_t raw_iops[RAW_WAITS]; /* of each way to wait; 0: the machine does not have it */
@@ -69,6 +70,8 @@ struct job {
     const char *lists[JOB_LISTS]; /* the text of each option */
     uint64_t runtime_ns;          /* of the measured window */
     uint64_t ramp_ns;             /* before it */
+    uint64_t thinktime_ns;        /* without requests before each burst; 0: one loop */
+    uint64_t thinktime_iotime_ns; /* of a burst */
     uint64_t number_ios;          /* ends a hart's window early; 0: never */
     uint64_t size;                /* bytes of the namespace in use, from offset; 0: the rest */
     uint64_t offset;              /* bytes */

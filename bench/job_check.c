@@ -87,6 +87,33 @@ static bool check_verify(const struct job *job, const struct list lists[JOB_LIST
     return true;
 }
 
+/* A pause and a burst belong together, and the window must have room for two of both. */
+static bool check_bursts(const struct job *job, const struct list *rates, bool reference)
+{
+    uint64_t cycle_ns = job->thinktime_ns + job->thinktime_iotime_ns;
+
+    if (cycle_ns == 0) {
+        return true;
+    }
+    if (job->thinktime_ns == 0 || job->thinktime_iotime_ns == 0) {
+        return job_refuse("thinktime", job->thinktime_ns == 0 ? "0" : "(a time)",
+                          "thinktime and thinktime_iotime go together: the pause and the burst; "
+                          "hint: thinktime=20ms thinktime_iotime=50ms");
+    }
+    if (job->runtime_ns < 2 * cycle_ns) {
+        return job_refuse("thinktime", "(a time)",
+                          "two pauses and two bursts do not fit into runtime; hint: a longer one");
+    }
+    for (uint32_t i = 0; i < rates->count; i++) {
+        reference = reference || rates->values[i].rate_iops != 0;
+    }
+    if (reference || job_verifies(job)) {
+        return job_refuse("thinktime", "(a time)",
+                          "only with rate_iops=0, verify=none and completion=poll,irq,hybrid");
+    }
+    return true;
+}
+
 bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
 {
     const struct list *modes = &lists[JOB_LISTS - 1];
@@ -104,5 +131,6 @@ bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
     }
     return (!raw || check_raw(job, lists)) &&
            (!job_verifies(job) || check_verify(job, lists, reference)) &&
-           (!reference || check_reference_rates(job, &lists[5])) && check_rates(job, &lists[5]);
+           (!reference || check_reference_rates(job, &lists[5])) && check_rates(job, &lists[5]) &&
+           check_bursts(job, &lists[5], reference);
 }

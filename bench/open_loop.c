@@ -63,6 +63,15 @@ static void sleep_until(struct worker *worker, uint64_t until_ticks)
     irq_restore(irq);
 }
 
+void open_loop_wait(struct worker *worker, uint64_t until_ticks)
+{
+    if (nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL) {
+        poll_until(worker, until_ticks);
+    } else {
+        sleep_until(worker, until_ticks);
+    }
+}
+
 /* Posts all due requests for which there is room. False: completions must come first. */
 static bool post_due(struct worker *worker, uint64_t now_ticks)
 {
@@ -82,20 +91,14 @@ void open_loop_run(struct worker *worker)
 {
     wait_until_function *wait_until =
         nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL ? poll_until : sleep_until;
-    const uint64_t look_ticks = worker_ticks_from_ns(WINDOW_LOOK_NS);
     uint64_t now_ticks = csr_time();
 
     pacing_start(&worker->open_loop.pacing, now_ticks, worker->index, worker->run->harts);
     while (!worker->window.stop) {
         bool can_post = post_due(worker, now_ticks);
-        /* The end of a timeline interval need not wake the hart. */
-        uint64_t until_ticks = worker->window.phase == WINDOW_MEASURE ? worker->window.end_ticks
-                                                                      : worker->window.event_ticks;
+        uint64_t until_ticks = window_wake_ticks(worker, now_ticks);
         uint32_t count;
 
-        if (until_ticks <= now_ticks) {
-            until_ticks = now_ticks + look_ticks; /* hart 0 has not set the start yet */
-        }
         if (can_post && worker->open_loop.pacing.next_ticks < until_ticks) {
             until_ticks = worker->open_loop.pacing.next_ticks;
         }

@@ -23,6 +23,9 @@ struct open_loop {
     bool starved;         /* no request was free, or the queue was full */
 };
 
+/* Waits until there is enough to collect, or until_ticks: polls or sleeps, by the queue's mode. */
+void open_loop_wait(struct worker *worker, uint64_t until_ticks);
+
 /* Runs until the worker stops. */
 void open_loop_run(struct worker *worker);
 

@@ -35,6 +35,8 @@ struct merged {
     uint64_t verified;
     uint64_t verify_failed;
     uint64_t timeline[TIMELINE_INTERVALS];
+    uint64_t bursts;
+    uint64_t burst_ios[TIMELINE_INTERVALS];
     uint32_t intervals; /* of timeline: those that a hart has begun */
 };
 
@@ -78,8 +80,10 @@ static void merge_worker(struct merged *merged, const struct worker *worker)
     }
     merged->verified += worker->verify.blocks;
     merged->verify_failed += worker->verify.failed;
+    merged->bursts += worker->bursts.count;
     for (uint32_t i = 0; i < TIMELINE_INTERVALS; i++) {
         merged->timeline[i] += worker->window.timeline.ios[i];
+        merged->burst_ios[i] += worker->bursts.ios[i];
     }
     merged->intervals = intervals > merged->intervals ? intervals : merged->intervals;
 }
@@ -149,6 +153,10 @@ static void print_head(const struct run *run, const char *delivery, uint64_t run
            "\",\"completion\":\"%s\"",
            job_rw_word(point->rw), point->bs, point->iodepth, point->batch, point->numjobs,
            job_completion_word(point->completion));
+    if (point->bursts) {
+        printf(",\"thinktime\":\"%" PRIu64 "us\",\"thinktime_iotime\":\"%" PRIu64 "us\"",
+               run->job->thinktime_ns / 1000, run->job->thinktime_iotime_ns / 1000);
+    }
     if (point->rate_iops != 0) {
         printf(",\"rate_iops\":\"%" PRIu32 "\",\"rate_process\":\"%s\"", point->rate_iops,
                job_process_word(point->process));
@@ -170,6 +178,18 @@ static void print_raw(const struct job_point *point)
         }
     }
     printf("}");
+}
+
+/* Completions of all bursts and harts, by the time since a burst began. */
+static void print_bursts(const struct job *job, const struct merged *merged)
+{
+    printf(",\"bursts\":{\"count\":%" PRIu64 ",\"interval_ns\":%" PRIu64 ",\"ios\":[",
+           merged->bursts,
+           time_ns_from_ticks(timeline_step(worker_ticks_from_ns(job->thinktime_iotime_ns))));
+    for (uint32_t i = 0; i < TIMELINE_INTERVALS; i++) {
+        printf("%s%" PRIu64, i == 0 ? "" : ",", merged->burst_ios[i]);
+    }
+    printf("]}");
 }
 
 void report_point(const struct run *run, const struct worker *workers, const char *delivery)
@@ -194,8 +214,12 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     printf("]");
     if (run->point->rate_iops != 0) {
         printf(",\"late_starts\":%" PRIu64, merged.late_starts);
-    } else if (run->point->completion != JOB_RAW && !job_verifies(run->job)) {
+    } else if (run->point->completion != JOB_RAW && !run->point->bursts &&
+               !job_verifies(run->job)) {
         printf(",\"in_flight_least\":%" PRIu32, merged.in_flight_least);
+    }
+    if (run->point->bursts) {
+        print_bursts(run->job, &merged);
     }
     if (job_verifies(run->job)) {
         printf(",\"verify\":{\"blocks\":%" PRIu64 ",\"failed\":%" PRIu64 "}", merged.verified,

@@ -15,6 +15,9 @@
 /* From the marker to the window: the marker's printing is over. */
 #define MARGIN_NS UINT64_C(500000)
 
+/* How often an idle hart checks if the start of the window is set. */
+#define LOOK_NS UINT64_C(100000)
+
 void window_start(struct worker *worker)
 {
     struct run *run = worker->run;
@@ -128,6 +131,18 @@ void window_step(struct worker *worker, uint64_t now_ticks, uint32_t count)
             worker->window.event_ticks = begin_ticks;
         }
     }
+}
+
+uint64_t window_wake_ticks(const struct worker *worker, uint64_t now_ticks)
+{
+    /* The end of a timeline interval need not wake the hart. */
+    uint64_t wake_ticks = worker->window.phase == WINDOW_MEASURE ? worker->window.end_ticks
+                                                                 : worker->window.event_ticks;
+
+    if (wake_ticks > now_ticks) {
+        return wake_ticks;
+    }
+    return now_ticks + worker_ticks_from_ns(LOOK_NS); /* hart 0 has not set the start yet */
 }
 
 void window_finish(struct worker *worker)

@@ -17,9 +17,6 @@
 #include "nvme.h"
 #include "timeline.h"
 
-/* How often an idle hart of the open loop checks if the start of the window is set. */
-#define WINDOW_LOOK_NS UINT64_C(100000)
-
 struct worker;
 
 /* The phase of a hart. */
@@ -65,6 +62,9 @@ void window_start(struct worker *worker);
  * found `count`. Not inline, because it is rare.
  */
 void window_step(struct worker *worker, uint64_t now_ticks, uint32_t count);
+
+/* When an idle hart has to look at the window again, after now_ticks. */
+uint64_t window_wake_ticks(const struct worker *worker, uint64_t now_ticks);
 
 /* Sets the edges that were not reached, because an error ended the loop early. */
 void window_finish(struct worker *worker);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bursts.h"
 #include "job.h"
 #include "loop.h"
 #include "loopback.h"
@@ -50,6 +51,7 @@ struct worker {
     struct open_loop open_loop; /* with rate_iops */
     struct window window;
     struct verify verify;
+    struct bursts bursts;     /* with thinktime */
     struct loopback loopback; /* of completion=loopback */
     struct raw raw;           /* of completion=raw */
 };

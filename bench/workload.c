@@ -76,8 +76,7 @@ __attribute__((always_inline)) static inline void collect(struct worker *worker)
     worker_reaped(worker, worker->loop.stamp_ticks, count);
 }
 
-/* All that is free, under one stamp. */
-static void post_all(struct worker *worker)
+void workload_post(struct worker *worker)
 {
     if (worker->loop.stamp_ticks == 0) {
         worker->loop.stamp_ticks = csr_time();
@@ -108,7 +107,7 @@ static void run_closed(struct worker *worker)
     flow_wait_function *wait = flow_wait_of(worker);
 
     while (!worker->window.stop) {
-        post_all(worker);
+        workload_post(worker);
         if (worker->loop.in_flight != 0) {
             wait(worker);
             collect(worker);
@@ -146,6 +145,8 @@ void workload_run(struct worker *worker)
         verify_run(worker);
         window_finish(worker);
         verify_read_back(worker);
+    } else if (worker->run->point->bursts) {
+        bursts_run(worker);
     } else if (worker->run->point->rate_iops == 0) {
         run_closed(worker);
     } else {
@@ -162,10 +163,10 @@ void workload_fill_ring(struct worker *worker)
     uint32_t complete_min = worker->loop.complete_min;
 
     /* A ring has one entry more than requests: one of them goes twice. */
-    post_all(worker);
+    workload_post(worker);
     wait_all(worker);
     worker->loop.free->next = NULL;
-    post_all(worker);
+    workload_post(worker);
     wait_all(worker);
     worker->loop.complete_min = complete_min;
 }

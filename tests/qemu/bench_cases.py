@@ -131,6 +131,28 @@ def run_overload(words: str) -> None:
         check(mean_ns > 0.9 * least_ns > 0, f"mean {mean_ns:.0f} ns", describe(record))
 
 
+def run_bursts(harts: int) -> None:
+    """The load step: whole bursts are counted by time, and nobody works in a pause."""
+    records, _ = bench(
+        f"iodepth=1,32 numjobs={harts} {MODES} runtime=150ms ramp_time=5ms thinktime=20ms "
+        "thinktime_iotime=20ms",
+        harts=harts,
+    )
+    check(len(records) == 6, f"{len(records)} records")
+    for record in records:
+        shown, bursts = describe(record), record["bursts"]
+        check(record["job options"]["thinktime"] == "20000us", "options", shown)
+        check(record["errors"] == 0 and total(record) > 0, "errors", shown)
+        check(0 < bursts["count"] <= 4 * harts, "bursts", shown)
+        # Those that lie across an edge of the window are not among them.
+        check(0 < sum(bursts["ios"]) <= total(record), "more in bursts than in all", shown)
+        check(bursts["interval_ns"] * len(bursts["ios"]) == 20_000_000, "intervals", shown)
+        polls = record["job options"]["completion"] == "poll"
+        # A window has at least three pauses of its own.
+        asleep = all(idle > 30_000_000 for idle in record["idle_ns"])
+        check(not any(record["idle_ns"]) if polls else asleep, "idle", shown)
+
+
 def run_closed() -> None:
     """Beside rate 0 the record knows no rate."""
     records, _ = bench("iodepth=2 rate_iops=0 runtime=50ms ramp_time=0", harts=1)
@@ -322,6 +344,8 @@ def cases() -> list[Case]:
             "open loop, overload, split requests",
             lambda: run_overload("iodepth=8 iodepth_batch_submit=4 bs=1m"),
         ),
+        Case("load step", lambda: run_bursts(1)),
+        Case("load step, two harts", lambda: run_bursts(2)),
         Case("closed loop", run_closed),
         Case(
             "closed loop, in flight is the depth",

@@ -177,6 +177,41 @@ static void queues_have_the_mode_of_a_completion(void **state)
     }
 }
 
+static void bursts_have_a_pause_and_a_name(void **state)
+{
+    char name[JOB_NAME_BYTES];
+    char said[SAID_BYTES];
+
+    (void)state;
+    assert_true(parse("thinktime=20ms thinktime_iotime=50ms runtime=200ms completion=irq", said));
+    assert_true(job.points[0].bursts);
+    assert_int_equal(job.thinktime_ns, 20000000);
+    assert_int_equal(job.thinktime_iotime_ns, 50000000);
+    job_name(&job.points[0], name);
+    assert_string_equal(name, "randread-4k-qd1-b1-step-irq");
+    assert_true(parse("thinktime=0 runtime=200ms", said));
+    assert_false(job.points[0].bursts);
+}
+
+static void bursts_that_cannot_be_are_refused(void **state)
+{
+    static const char *const cases[][2] = {
+        {"thinktime=20ms runtime=200ms", "go together"},
+        {"thinktime_iotime=20ms runtime=200ms", "go together"},
+        {"thinktime=60ms thinktime_iotime=50ms runtime=200ms", "do not fit"},
+        {"thinktime=20ms thinktime_iotime=50ms rate_iops=100", "rate_iops=0"},
+        {"thinktime=20ms thinktime_iotime=50ms completion=raw", "completion=poll"},
+        {"thinktime=20ms thinktime_iotime=50ms verify=1", "verify=none"},
+    };
+    char said[SAID_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_false(parse(cases[i][0], said));
+        assert_non_null(strstr(said, cases[i][1]));
+    }
+}
+
 static void help_knows_the_open_loop(void **state)
 {
     char said[SAID_BYTES];
@@ -193,6 +228,8 @@ int main(void)
     struct CMUnitTest tests[3 + COUNT_OF(refused_cases) + COUNT_OF(name_cases)] = {
         cmocka_unit_test(modes_are_innermost),
         cmocka_unit_test(queues_have_the_mode_of_a_completion),
+        cmocka_unit_test(bursts_have_a_pause_and_a_name),
+        cmocka_unit_test(bursts_that_cannot_be_are_refused),
         cmocka_unit_test(help_knows_the_open_loop),
     };
     size_t count = 3;
