@@ -26,7 +26,7 @@ from measure.plan import DELIVERIES, Plan, duration, with_rates
 from measure.progress import Progress
 from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
 from qemu.machine import ROOT, UsageError, find_app
-from report import answer, pictures, tables
+from report import advice, answer, pictures, tables
 from sim import section, what_if
 from results import result_file, resume
 
@@ -141,7 +141,7 @@ def shown(folder: Path) -> Path:
 def report(result: dict, out: Path) -> int:
     """Print table, answer, goals and faults; the return value is the exit status."""
     main_series = next(iter(all_series(result)), None)
-    print()
+    print("", *filter(None, [advice.sentence(result)]), "", sep="\n")
     if main_series:
         print(f"{main_series.rw}, {size_text(main_series.bs)}, {main_series.harts} hart(s) unless "
               "a column says otherwise; median and interval of the boots")

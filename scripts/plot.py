@@ -14,7 +14,7 @@ from pathlib import Path
 
 from analysis import goals
 from cli import command
-from report import answer
+from report import advice, answer
 from report.pictures import ANSWER, KINDS, PICTURES, REPORT, clear, small_print
 from results import result_file
 
@@ -100,7 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"plot.py: a field is missing or of another kind: {error}", file=sys.stderr)
         return 1
     judged = [*goals.lines(result), *goals.missed_lines(result)]
-    print(*answer.words(result), "", *judged, "", *answer.notes(result), sep="\n")
+    told = list(filter(None, [advice.sentence(result)]))
+    print(*told, *answer.words(result), "", *judged, "", *answer.notes(result), sep="\n")
     print(f"\nwritten: {', '.join([*written, ANSWER, REPORT])}")
     return 0
 

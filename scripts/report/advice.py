@@ -70,7 +70,7 @@ class _Judge:
             return f"{words} ({'; '.join(told)})"
         most = [name for name, depths in places.items() if 2 * len(depths) > len(every[name])]
         where = most[0] if most else "some depths"
-        return words + (f" at {where}" if most != [*every] else "") if places else ""
+        return words + (f" (at {where})" if most != [*every] else "") if places else ""
 
     def mostly(self, what: str, above: str, below: str) -> str:
         """`host CPU higher at batch 1, lower at batch = depth`: what holds at most depths."""

@@ -15,7 +15,7 @@ from analysis import goals, host_noise
 from analysis.series import all_series
 from linux import tables as linux_tables
 from measure.environment import header
-from report import answer, tables
+from report import advice, answer, tables
 from report.pictures import PICTURES
 
 PAGES = jinja2.Environment(
@@ -23,8 +23,8 @@ PAGES = jinja2.Environment(
     keep_trailing_newline=True, undefined=jinja2.StrictUndefined,
     autoescape=jinja2.select_autoescape(["html.j2"]),
 )
-PAGES.globals |= {"answer": answer, "goals": goals, "noise": host_noise, "points": tables,
-                  "header": header, "about": PICTURES}
+PAGES.globals |= {"advice": advice, "answer": answer, "goals": goals, "noise": host_noise,
+                  "points": tables, "header": header, "about": PICTURES}
 
 
 def render(name: str, result: dict, peers: dict, folder: Path | None = None) -> str:

@@ -1,4 +1,6 @@
-"""docs/results.md: the figures behind the README's claims, from results/reference alone.
+"""docs/results.md: the figures behind the README's claims, and the README's sentence of advice.
+
+Both come from results/reference alone.
 
     cd scripts && python3 -m report.results_page
 
@@ -9,7 +11,9 @@ is named above its table.
 from __future__ import annotations
 
 import json
+import re
 import sys
+import textwrap
 from pathlib import Path
 
 from analysis import metrics
@@ -19,10 +23,13 @@ from analysis.series import MAIN, Series, all_series, open_jobs
 from cli import command
 from linux.tables import judged
 from measure.modes import WAITING
+from report import advice
 from report.page import PAGES
+from results import result_file
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE, PAGE = ROOT / "results" / "reference", ROOT / "docs" / "results.md"
+README, ADVICE = ROOT / "README.md", re.compile(r"\*\*On this host: .*?\*\*", re.S)
 RESULTS, PEERS = "results.json", "peers/peers.json"
 
 MODES = {"poll": "polling", "irq": "interrupts", "hybrid": "hybrid, awake",
@@ -108,15 +115,24 @@ def page(folder: Path) -> str:
     texts = ((folder / name).read_text(encoding="utf-8") for name in (RESULTS, PEERS))
     result, peers = map(json.loads, texts)
     return PAGES.get_template("results.md.j2").render(
-        peers=peers, linux=linux_rows(peers), instructions=instruction_rows(result),
+        advice=advice.sentence(result), peers=peers, linux=linux_rows(peers),
+        instructions=instruction_rows(result),
         costs=metrics.cost_table(result), modes=mode_rows(result), ways=way_rows(result),
         loads=load_rows(result),
         faults=fault_rows(result), on=result["environment"], options=result["global options"])
 
 
+def advised(text: str, result: dict) -> str:
+    """The README with the sentence that the result gives, without its figures."""
+    told = textwrap.fill(f"**{advice.sentence(result, figures=False)}**", 100)
+    return ADVICE.sub(lambda _: told, text)
+
+
 @command.entry
 def main() -> int:
-    """Write the page."""
+    """Write the page and the sentence."""
+    README.write_text(advised(README.read_text(encoding="utf-8"), result_file.load(REFERENCE)),
+                      encoding="utf-8")
     PAGE.write_text(page(REFERENCE), encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)} written from {REFERENCE.relative_to(ROOT)}")
     return 0
