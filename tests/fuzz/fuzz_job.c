@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (job_parse(&job, count, words) && !job.help) {
         check(job.point_count >= 1 && job.point_count <= JOB_POINTS_MAX);
-        check(job.rwmixread <= 100 && job.rounds >= 1 && job.runtime_ns != 0);
+        check(job.rwmixread <= 100 && job.repetitions >= 1 && job.runtime_ns != 0);
         for (uint32_t i = 0; i < job.point_count; i++) {
             check_point(&job, i);
         }
