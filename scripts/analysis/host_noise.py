@@ -7,9 +7,11 @@ import statistics
 from collections.abc import Iterable
 
 from measure.environment import has_device_core
+from measure.windows import Window
 from results.histogram import END_TEXT
 
 WAIT_MAX = 0.10  # of the time, for a core: above it the host decides, not the machine
+SHORTEST_NS = 100_000_000  # of a window that tells: its edges are off by 1 ms
 STEAL_MAX = 0.05  # of the host's time, taken by its hypervisor
 DRIFT_MAX = 1.25  # a boot this far off the others, up or down, was measured on another host
 MOST = 0.9  # of the points: a median would hide the last minutes of a run
@@ -32,6 +34,14 @@ def host_waits(result: dict) -> dict[str, float]:
              if has_device_core(each["harts"], cores)]
     known = [wait for wait in waits if wait]
     return {name: most(w[name] for w in known) for name in ("vcpu", "device") if known}
+
+
+def waited(windows: Iterable[Window], cores: int | None) -> float:
+    """The same of one boot's windows, the worse of vCPU and device; 0 if it is not known."""
+    shares = [max(w.host.waited["vcpu"] / w.key.harts, w.host.waited["device"]) / w.host.time_ns
+              for w in windows
+              if w.host and w.host.time_ns >= SHORTEST_NS and has_device_core(w.key.harts, cores)]
+    return most(shares) if shares else 0.0
 
 
 def host_steal(result: dict) -> float | None:

@@ -21,6 +21,7 @@ WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")
 MIXED = ("randrw", "rw")  # not for raw: its ring is filled once
 DEPTH_MAX = 1023
 OPEN_DEPTH = 32  # of an open loop, unless the depth is given: the most that is in flight
+BOOTS_PER_REPEAT = 8
 BLOCK_UNIT = 512  # bytes of a logical block: a transfer is whole ones
 BLOCK_MAX = 1 << 20
 RAW_BLOCK_MAX = 512 << 10  # one command's most (MDTS 7 of QEMU): the raw ring does not split
@@ -235,6 +236,10 @@ class Plan:
         """In turn forwards and backwards, so that no delivery profits from its place."""
         return self.sweeps[:: -1 if boot % 2 else 1]
 
+    def repeats_most(self) -> int:
+        """So many boots of a sweep are measured again if the host was busy; one for each of 8."""
+        return -(-self.boots * len(self.sweeps) // BOOTS_PER_REPEAT)
+
     def window_s(self) -> float:
         """Estimated seconds from one window to the next."""
         return (self.runtime_ms + self.ramp_ms) / 1e3 + WINDOW_EXTRA_S
@@ -266,6 +271,8 @@ class Plan:
         if rates:
             lines.append(f"      open loop, {self.process}: {', '.join(rates)} (of each hart in "
                          "I/Os per second, % of saturation)")
+        lines.append(f"      boots whose threads wait for a core are measured again, at most "
+                     f"{self.repeats_most()}")
         return "\n".join([*lines, *(f"      left out: {text}" for text in self.dropped)])
 
 

@@ -231,6 +231,8 @@ def sampling(result: dict) -> list[str]:
     told.append(f"{count} boots, each a sample")
     if "runtime" in options:
         told.append(f"windows {options['runtime']} after a ramp of {options['ramp_time']}")
+    if again := result.get("repeated_boots"):
+        told.append(f"{len(again)} boots measured again because threads waited for a core")
     return [", ".join(told),
             "an interval holds for this run: another run, another host differ by more"]
 

@@ -44,6 +44,7 @@ class Resumed:
     saturation: Saturation
     windows: list[Window]  # of complete boots
     environment: dict  # of its beginning
+    repeated: list[dict]  # boots that were measured again
 
 
 def program_hash(target: Target) -> str:
@@ -163,7 +164,7 @@ def _resumed(result: dict, target: Target, folder: Path, build: Build) -> Resume
     # Reads all that the rest of the run reads at its end.
     build(windows, header, {}, True, as_json(saturation))
     plan.describe()
-    return Resumed(plan, saturation, windows, header)
+    return Resumed(plan, saturation, windows, header, result["repeated_boots"])
 
 
 def load(folder: Path, target: Target, build: Build) -> Resumed:

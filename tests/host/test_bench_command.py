@@ -17,7 +17,8 @@ from support import HUNG_S, SCRIPTS
 
 import bench
 from measure import plan as plans, progress, saturation
-from results import result_file
+from report import answer
+from results import result_file, resume
 
 
 class Command(BenchTest):
@@ -109,6 +110,35 @@ class Command(BenchTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(result_file.load(self.out)["environment"]["backing"], "^file:disk.img")
         self.assertNotIn(str(self.folder), (self.out / "results.json").read_text())
+
+    def test_a_busy_boot_is_measured_again(self) -> None:
+        """Once each, few in all, the calmer attempt counts, and all of it is told."""
+        also = """
+import dataclasses
+waits, real = iter((0.5, 0.2, 0.5, 0.7, *[0.5] * 10)), bench.run_boot
+bench.host_noise.waited = lambda windows, cores: next(waits)
+def run_boot(target, plan, sweep, boot, windows, **others):
+    before = len(windows)
+    real(target, plan, sweep, boot, windows, **others)
+    name = "first" if others else "again"
+    windows[before:] = [dataclasses.replace(w, firmware=name) for w in windows[before:]]
+bench.run_boot = run_boot
+"""
+        options = ("--iodepth", "1", "--completion", "poll,irq", "--no-instructions")
+        done = self.run_to_end("bench", *options, "--boots", "12", also=also)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("measured again, at most 2\n", done.stdout)
+        self.assertIn("boot 1: QEMU's threads waited 50 % of the time", done.stderr)
+        self.assertEqual(done.stderr.count("it is measured again"), 2)
+        result = result_file.load(self.out)
+        self.assertEqual(result["repeated_boots"], [
+            {"boot": 0, "sweep": 0, "wait_fractions": [0.5, 0.2]},
+            {"boot": 1, "sweep": 0, "wait_fractions": [0.5, 0.7]}])
+        kept = [each.firmware for each in resume.load_windows(self.out)]
+        self.assertEqual(kept, ["again"] * 2 + ["first"] * 22)
+        for job in result["jobs"]:
+            self.assertEqual([each["boot"] for each in job["hartq"]["boots"]], [*range(12)])
+        self.assertIn("2 boots measured again", answer.sampling(result)[0])
 
     def test_guest_that_dies(self) -> None:
         done = self.run_bench("--iodepth", "1,2", "--boots", "1", ways="die")

@@ -9,8 +9,10 @@ import unittest
 from fake_results import fake_windows, fake_words
 from support import ROOT
 
+from analysis import host_noise
 from analysis.intervals import ratio_of
 from analysis.series import place
+from qemu import host_cpu
 from results import boots, result_file
 
 
@@ -53,6 +55,22 @@ class Boots(unittest.TestCase):
                     self.assertEqual(told.count, len(again))
                     ratios += 1
         self.assertGreater(ratios, 100)
+
+
+class Waited(unittest.TestCase):
+    def test_share_of_the_time_that_a_boot_waited_for_a_core(self) -> None:
+        """At nine points of ten; not of short windows, nor where harts take every core."""
+        (window,) = fake_windows(fake_words("8", 1, harts=2, modes="irq"))
+        spent = host_cpu.Spent(window.host.ran, {"vcpu": 60_000_000, "device": 20_000_000}, 10**8)
+        window = dataclasses.replace(window, host=spent)
+        self.assertAlmostEqual(host_noise.waited([window] * 10, 4), 0.3)
+        calm = dataclasses.replace(window, host=dataclasses.replace(
+            spent, waited={"vcpu": 0, "device": 5_000_000}))
+        self.assertAlmostEqual(host_noise.waited([window] + [calm] * 9, 4), 0.05)
+        self.assertEqual(host_noise.waited([window], 2), 0.0, "the harts take all cores")
+        short = dataclasses.replace(window, host=dataclasses.replace(spent, time_ns=10**7))
+        self.assertEqual(host_noise.waited([short], 4), 0.0)
+        self.assertEqual(host_noise.waited([dataclasses.replace(window, host=None)], 4), 0.0)
 
 
 if __name__ == "__main__":
