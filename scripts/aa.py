@@ -215,8 +215,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     plan = Plan(sweeps, options.boots, RUNTIME_MS, RAMP_MS)
     print(f"three times {plan.describe()}", flush=True)
     heed_signals()
-    targets = {**dict.fromkeys(SIDES, target), "B": Target("null", options.qemu, other)}
-    return execute(Test(plan, targets, choose(plan, options.seed), options.slow), options)
+    targets = {**dict.fromkeys(SIDES, target), "B": Target("null", options.qemu, app=other)}
+    with result_file.reserved(options.out):
+        return execute(Test(plan, targets, choose(plan, options.seed), options.slow), options)
 
 
 if __name__ == "__main__":

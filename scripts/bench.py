@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -216,7 +215,7 @@ def other_options(options: argparse.Namespace, known: Sequence[str]) -> list[str
 def count_instructions(options: argparse.Namespace) -> int:
     """The preset that is another program; nothing but the emulator can be chosen."""
     if other := other_options(options, ("preset", "qemu")):
-        raise UsageError(f"--preset instructions: takes no {', '.join(other)} (--qemu alone)")
+        raise UsageError(f"--preset instructions: takes no {', '.join(other)}; hint: --qemu alone")
     return instructions.main(["--qemu", options.qemu] if options.qemu else [])
 
 
@@ -224,7 +223,7 @@ def go_on(options: argparse.Namespace) -> int:
     """The rest of a run that was ended early; its own options hold."""
     if other := other_options(options, ("resume", "out", "backing", "qemu", "no_instructions")):
         raise UsageError(
-            f"--resume: takes no {', '.join(other)}: the plan is that of the run which goes on")
+            f"--resume: takes no {', '.join(other)}; hint: the plan is that of the first run")
     target = Target(options.backing, options.qemu)
     old = resume.load(options.out, target, summary.build)
     left, count = old.plan.windows() - len(old.windows), not options.no_instructions
@@ -237,24 +236,10 @@ def go_on(options: argparse.Namespace) -> int:
     return execute(run, count)
 
 
-def check_out(folder: Path) -> None:
-    """UsageError, before anything is measured, for a folder that cannot be written to."""
-    place = folder.resolve()
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir():
-        raise UsageError(f"--out: {place} is not a folder")
-    # An older result stays until a boot is complete; the new one begins in another folder.
-    for each in (place, place.parent)[: 1 + (place / result_file.JSON_NAME).exists()]:
-        if not os.access(each, os.W_OK | os.X_OK):
-            raise UsageError(f"--out: {each} cannot be written to by this user")
-
-
 def begin(options: argparse.Namespace) -> int:
     """Check everything, show the plan, find saturation if it is asked for, run it."""
     target = Target(options.backing, options.qemu, machine=options.machine)
     plan = make_plan(options)
-    check_out(options.out)
     check_backing(target, plan)
     count = not options.no_instructions and not target.modelled
     around_s = sum(each.seconds() for each in saturation.plans(plan.sweeps)) + COUNT_S * count
@@ -307,7 +292,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if other := other_options(options, ("what_if",)):
             raise UsageError(f"--what-if: takes no {', '.join(other)}")
         return answer_what_if(options.what_if)
-    return go_on(options) if options.resume else begin(options)
+    if options.resume:
+        return go_on(options)
+    # An older result stays until a boot is complete; the new one begins in a folder next to it.
+    older = (options.out / result_file.JSON_NAME).exists()
+    with result_file.reserved(options.out, *[options.out.resolve().parent] * older):
+        return begin(options)
 
 
 if __name__ == "__main__":

@@ -216,7 +216,9 @@ def begin(options: argparse.Namespace) -> int:
 @command.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command; the return value is the exit status."""
-    return begin(build_parser().parse_args(argv))
+    options = build_parser().parse_args(argv)
+    with result_file.reserved(options.out):
+        return begin(options)
 
 
 if __name__ == "__main__":

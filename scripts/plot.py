@@ -2,6 +2,7 @@
 """Draw a result of bench.py as PNG and SVG and write its report. Needs no QEMU.
 
 Can draw results of fio (--output-format=json or json+) from any machine into the same pictures.
+Exit status: 0 done, 1 a module is missing or a file was not written, 2 usage or not a result.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from analysis import goals
 from cli import command
+from cli.errors import UsageError
 from report import advice, answer
 from report.pictures import ANSWER, KINDS, PICTURES, REPORT, clear, small_print
 from results import result_file
@@ -28,9 +30,9 @@ except ImportError as missing:
     if __name__ == "__main__" and sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON):
         clean = {name: value for name, value in os.environ.items() if name[:6] != "PYTHON"}
         os.execve(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv], clean)
-    sys.exit(f"plot.py: {missing} (scripts/setup.sh plot installs what is missing)")
+    sys.exit(f"plot.py: {missing}; hint: scripts/setup.sh plot installs what is missing")
 except OSError as error:
-    sys.exit(f"plot.py: {error} (hint: MPLCONFIGDIR=DIR names a folder for matplotlib)")
+    sys.exit(f"plot.py: {error}; hint: MPLCONFIGDIR=DIR names a folder for matplotlib")
 
 OVERLAYS_MAX = 8
 PEERS = "peers/peers.json"  # made by make bench-peers in a result's folder
@@ -85,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = result_file.load(options.dir)
         if "environment" not in result:
-            raise ValueError(f"{options.dir}: not a result of bench.py (name fio's after it)")
+            raise ValueError(f"{options.dir}: not a result of bench.py; hint: name fio's after DIR")
         others = [overlay(index, path, result) for index, path in enumerate(options.fio)]
         folder = options.dir if options.dir.is_dir() else options.dir.parent
         peers = load_peers(folder)
@@ -94,11 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             text = page.render(name, result, peers, folder)
             (folder / name).write_text(text, encoding="utf-8")
     except ValueError as error:
-        print(f"plot.py: {error}", file=sys.stderr)
-        return 1
+        raise UsageError(str(error)) from error
     except result_file.BROKEN as error:
-        print(f"plot.py: a field is missing or of another kind: {error}", file=sys.stderr)
-        return 1
+        raise UsageError(f"a field is missing or of another kind: {error}") from error
     judged = [*goals.lines(result), *goals.missed_lines(result)]
     told = list(filter(None, [advice.sentence(result)]))
     print(*told, *answer.words(result), "", *judged, "", *answer.notes(result), sep="\n")

@@ -68,15 +68,15 @@ def find_archive() -> str:
     for uri in run(words, dict(os.environ)).split():
         if uri.rstrip("/").endswith("/debian"):
             return uri
-    raise Unavailable("peers: this system's apt knows no archive of Debian (name one: "
-                      f"{ARCHIVE_VARIABLE}=http://HOST/debian; its keys are those of {KEYRING})")
+    raise Unavailable("peers: this system's apt knows no archive of Debian; hint: name one: "
+                      f"{ARCHIVE_VARIABLE}=http://HOST/debian; its keys are those of {KEYRING}")
 
 
 def configure(root: Path) -> dict[str, str]:
     """Write apt's private configuration; the environment that makes apt use it."""
     archive = find_archive()
     if not KEYRING.is_file():
-        raise Unavailable(f"peers: {KEYRING} is missing (install debian-archive-keyring)")
+        raise Unavailable(f"peers: {KEYRING} is missing; hint: install debian-archive-keyring")
     for name in ("etc/apt", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "debs"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "status").touch()

@@ -180,7 +180,7 @@ def runnable(sweeps: Iterable[Sweep],
             result.update(dict.fromkeys(_split_modes(machine, cores, dropped)))
     if not result:
         why = "; ".join(_dropped_lines(dropped)) or "a batch is at most its depth"
-        raise UsageError(f"plan: no point is left ({why}; hint: other --harts, other lists)")
+        raise UsageError(f"plan: no point is left: {why}; hint: other --harts, other lists")
     return tuple(result), _dropped_lines(dropped)
 
 
@@ -259,18 +259,21 @@ class Plan:
     def describe(self, around_s: float = 0.0) -> str:
         """A few lines that say what will be done, and what will not; `around_s` is for what comes
         before and after the boots."""
-        plural = "s" if self.boots > 1 else ""
+        points, boots = (f"{count} {noun}{'s' * (count != 1)}" for count, noun in
+                         ((self.points(), "point"), (self.boots, "boot")))
         depths = ", ".join(map(str, sorted(self.values("iodepth"))))
         lines = [
-            f"plan: {self.points()} points of {self.runtime_ms} ms x {self.boots} boot{plural}, "
-            f"about {duration(self.seconds() + around_s)}",
+            f"plan: {points} of {self.runtime_ms} ms x {boots}, about "
+            f"{duration(self.seconds() + around_s)}",
             f"      {', '.join(self.values('completion'))}; queue depths {depths}; "
             f"delivery {', '.join(sorted(self.values('delivery'), key=DELIVERIES.index))}",
         ]
         rates = [str(rate) for rate in self.values("rate") if rate]
         if rates:
+            past = any(rate.percent > 100 for rate in self.values("rate"))
             lines.append(f"      open loop, {self.process}: {', '.join(rates)} (of each hart in "
-                         "I/Os per second, % of saturation)")
+                         "I/Os per second, % of saturation"
+                         f"{'; above 100% latency grows' * past})")
         lines.append(f"      boots whose threads wait for a core are measured again, at most "
                      f"{self.repeats_most()}")
         return "\n".join([*lines, *(f"      left out: {text}" for text in self.dropped)])

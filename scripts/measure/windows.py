@@ -243,4 +243,5 @@ def check_backing(target: Target, plan: Plan) -> None:
     block = max(block for sweep in plan.sweeps for block in sweep.bs)
     if size is not None and size < block:
         raise UsageError(
-            f"--backing: {target.backing} has {size} bytes, less than a block (--bs {block})")
+            f"--backing: {target.backing} has {size} bytes, less than a block of {block}; "
+            "hint: a smaller --bs")

@@ -38,6 +38,7 @@ OPTIONS = {
     "format": ("raw", *WRITABLE),
 }
 SIZED = ("null", "ram", "tmpfs", "disk")
+CHOICES = "null, ram:SIZE, tmpfs:SIZE, disk:SIZE"
 BACKING_HELP = (
     "null[:SIZE]: no data, writes are dropped (default null:1g); ram:SIZE: host memory; "
     "tmpfs:SIZE: a file in /dev/shm; disk:SIZE: a file in build/, past the page cache; these are "
@@ -75,8 +76,8 @@ def unnamed(folder: Path) -> BinaryIO:
         return tempfile.TemporaryFile(dir=folder)
     except OSError as error:
         raise UsageError(
-            f"--backing: {folder}: no file can be made there: {error.strerror} (choose another "
-            "backing: null, ram:SIZE, tmpfs:SIZE, disk:SIZE or an image elsewhere)") from error
+            f"--backing: {folder}: no file can be made there: {error.strerror}; hint: "
+            f"{CHOICES} or an image elsewhere") from error
 
 
 _made: dict[tuple[Path, int], BinaryIO] = {}  # by folder and size: these need no more space
@@ -100,7 +101,8 @@ def temporary(folder: Path, size_bytes: int, written: bool) -> BinaryIO:
             os.fsync(file.fileno())
     except OSError as error:
         file.close()
-        raise UsageError(f"--backing: no image of {size_bytes} bytes: {error.strerror}") from error
+        raise UsageError(f"--backing: no image of {size_bytes} bytes: {error.strerror}; hint: "
+                         "choose a smaller one") from error
     _made[folder, size_bytes] = file
     return file
 
@@ -114,8 +116,8 @@ def check_format(path: Path, wanted: str) -> None:
     if found in WRITABLE:
         use = f"{path.name},format={found} uses it as one"
     raise UsageError(
-        f"image: '{path}' is no {wanted or 'raw'} image but {found}, which writing would destroy "
-        f"({use}; {path.name},format=raw overwrites it)")
+        f"image: '{path}' is no {wanted or 'raw'} image but {found}, which writing would destroy; "
+        f"hint: {use}; {path.name},format=raw overwrites it")
 
 
 def check_image(path: Path, lba_bytes: int, wanted: str) -> None:
@@ -124,24 +126,24 @@ def check_image(path: Path, lba_bytes: int, wanted: str) -> None:
         status = path.stat()
     except OSError as error:
         raise UsageError(
-            f"image: '{path}': {error.strerror} (null, ram:SIZE, tmpfs:SIZE and disk:SIZE need no "
-            f"file; make one with: truncate -s 128M {shlex.quote(str(path))})") from error
+            f"image: '{path}': {error.strerror}; hint: {CHOICES} need no file; make one "
+            f"with: truncate -s 128M {shlex.quote(str(path))}") from error
     if not stat.S_ISREG(status.st_mode):
-        raise UsageError(f"image: '{path}' is not a regular file")
+        raise UsageError(f"image: '{path}' is not a regular file; hint: {CHOICES} or an image")
     if not os.access(path, os.R_OK | os.W_OK):
-        raise UsageError(f"image: '{path}' cannot be read and written by this user")
+        raise UsageError(f"image: '{path}' cannot be read and written; hint: chmod u+rw")
     try:
         os.fsencode(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"image: {str(path)!r} is not UTF-8, as QEMU wants it (rename it)") from error
+            f"image: {str(path)!r} is not UTF-8, as QEMU needs it; hint: rename it") from error
     check_format(path, wanted)
     if wanted not in ("", "raw"):
         return  # its size is not the backing's
     if status.st_size == 0 or status.st_size % lba_bytes:
         raise UsageError(
             f"image: '{path}' has {status.st_size} bytes, not a multiple of the LBA size "
-            f"{lba_bytes} (change it with truncate -s, or choose --lba)")
+            f"{lba_bytes}; hint: change it with truncate -s, or choose --lba")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +187,7 @@ class Backing:
         elif self.kind == "file" and self.direct and not takes_direct(self.place):
             raise UsageError(
                 f"image: '{self.place}': its filesystem ({filesystem(Path(self.place))}) refuses "
-                "cache=none (O_DIRECT); leave it out, or put the image on a disk")
+                "cache=none (O_DIRECT); hint: leave it out, or put the image on a disk")
 
     def _check_space(self, folder: Path, size: int) -> None:
         try:
@@ -195,18 +197,18 @@ class Backing:
         if size > free and (folder, size) not in _made:
             raise UsageError(
                 f"--backing: {self.kind}:{self.place}: {folder} has room for {max(0, free) >> 20} "
-                "MiB (choose a smaller one, or an image elsewhere: --backing FILE)")
+                "MiB; hint: choose a smaller one, or an image elsewhere: --backing FILE")
         memory = filesystem(folder) in IN_MEMORY
         if self.kind == "tmpfs" and not memory:
-            raise UsageError(f"--backing: tmpfs: {folder} is no tmpfs (use an image: FILE)")
+            raise UsageError(f"--backing: tmpfs: {folder} is no tmpfs; hint: use an image: FILE")
         if self.kind == "disk" and memory:
-            raise UsageError(f"--backing: disk: {folder.name}/ lies in memory, not on a disk (name "
-                             "an image on one: FILE,cache=none)")
+            raise UsageError(f"--backing: disk: {folder.name}/ lies in memory, not on a disk; "
+                             "hint: name an image on one: FILE,cache=none")
         if self.direct:
             with unnamed(folder) as file:
                 if not takes_direct(f"/proc/self/fd/{file.fileno()}"):
                     raise UsageError(f"--backing: {self.kind}: {filesystem(folder)} refuses "
-                                     "cache=none (O_DIRECT; leave it out)")
+                                     "cache=none (O_DIRECT); hint: leave it out")
 
     def open(self, lba_bytes: int) -> int | None:
         """A new descriptor of the file without a name, which the caller closes; None for others."""
@@ -257,19 +259,19 @@ def parse_backing(text: str) -> Backing:
     for key, value in given.items():
         if value not in OPTIONS[key]:
             known = ", ".join(OPTIONS[key])
-            raise UsageError(f"--backing: {key}={value} is unknown (of {known})")
+            raise UsageError(f"--backing: {key}={value} is unknown ({known})")
     kind, separator, place = rest.partition(":")
     if kind not in SIZED or (not separator and kind != "null"):
         kind, place = "file", rest
     elif separator and not place:
-        raise UsageError(f"--backing: {rest} wants a size (such as {kind}:64m)")
+        raise UsageError(f"--backing: {rest} has no size; hint: such as {kind}:64m")
     if given and kind in ("null", "ram"):
-        raise UsageError(f"--backing: {rest} takes no {', '.join(given)} (files do, and tmpfs:SIZE "
-                         "and disk:SIZE)")
+        raise UsageError(f"--backing: {rest} takes no {', '.join(given)}; hint: files do, and "
+                         "tmpfs:SIZE and disk:SIZE")
     if "format" in given and kind != "file":
-        raise UsageError(f"--backing: {rest} takes no format (an image of yours does: FILE)")
+        raise UsageError(f"--backing: {rest} takes no format; hint: an image of yours does: FILE")
     direct = given.get("cache", "none" if kind == "disk" else "writeback") == "none"
     aio = given.get("aio", "threads")
     if aio == "native" and not direct:
-        raise UsageError("--backing: aio=native needs cache=none (add it, or use aio=threads)")
+        raise UsageError("--backing: aio=native needs cache=none; hint: add it, or use aio=threads")
     return Backing(kind, place, aio, direct, given.get("format", ""))

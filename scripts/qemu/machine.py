@@ -32,6 +32,7 @@ PRIVATE_LINES = 4  # PCI interrupt lines of `virt`: controllers beyond share the
 SLOT_MAX = 31
 TIMEOUT_MIN_S = 0.1
 TIMEOUT_MAX_S = 366 * 86400.0  # windows of an hour, every point of a boot
+APP_HINT = "a name in build/, which make all fills, or the path of an ELF"
 ELF_MAGIC = b"\x7fELF"
 ARGUMENTS_MAX_BYTES = 1024  # the kernel command line of the device tree, all words together
 
@@ -42,7 +43,8 @@ def parse_properties(text: str, what: str) -> dict[str, str]:
     for item in text.split(","):
         key, separator, value = item.partition("=")
         if not (key and separator and value):
-            raise UsageError(f"{what}: '{item}' is not a property (key=value, joined by commas)")
+            raise UsageError(
+                f"{what}: '{item}' is not a property; hint: key=value, joined by commas")
         properties[key] = value
     return properties
 
@@ -57,8 +59,8 @@ def find_qemu(path: str | None = None) -> tuple[str, str]:
     found = shutil.which(path)
     if not found:
         raise UsageError(
-            f"QEMU: '{path}' is not an executable (install it with scripts/setup.sh, "
-            "or name one with --qemu or $QEMU)")
+            f"QEMU: '{path}' is not an executable; hint: install it with scripts/setup.sh, "
+            "or name one with --qemu or $QEMU")
     try:
         answer = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=20,
                                 errors="replace", check=False, stdin=subprocess.DEVNULL)
@@ -67,31 +69,32 @@ def find_qemu(path: str | None = None) -> tuple[str, str]:
     match = re.search(r"QEMU emulator version ((\d+)\.(\d+)[^\s,]*)", answer.stdout)
     if not match:
         raise UsageError(
-            f"QEMU: '{found} --version' does not look like QEMU's (wants qemu-system-riscv64)")
+            f"QEMU: '{found} --version' does not look like QEMU's; hint: qemu-system-riscv64")
     if (int(match[2]), int(match[3])) < QEMU_OLDEST:
         oldest = ".".join(map(str, QEMU_OLDEST))
         raise UsageError(
-            f"QEMU: {found} is version {match[1]}, older than {oldest} (install a newer "
-            "one and name it with --qemu or $QEMU)")
+            f"QEMU: {found} is version {match[1]}, older than {oldest}; hint: install a "
+            "newer one and name it with --qemu or $QEMU")
     return found, match[1]
 
 
 def find_app(app: str | Path) -> Path:
     """The program's ELF: a name below build/ or a path; UsageError unless an ELF file is there."""
-    path = Path(app)
-    if path.suffix != ".elf" and len(path.parts) == 1:
-        path = BUILD / f"{app}.elf"
+    path, built = Path(app), BUILD / f"{app}.elf"
+    is_name = path.suffix != ".elf" and path.name == str(app)
+    if is_name and (built.is_file() or not path.is_file()):
+        path = built
         if not path.is_file():
-            built = sorted(elf.stem for elf in BUILD.glob("*.elf"))
-            there = f"built: {', '.join(built)}" if built else "nothing is built: make all"
-            raise UsageError(f"program: build/{app}.elf does not exist ({there})")
+            there = ", ".join(sorted(elf.stem for elf in BUILD.glob("*.elf")))
+            raise UsageError(f"program: build/{app}.elf does not exist; hint: "
+                             + (f"one of {there}" if there else "make all"))
     try:
         with path.open("rb") as file:
             magic = file.read(len(ELF_MAGIC))
     except OSError as error:
-        raise UsageError(f"program: '{path}': {error.strerror} (make builds it)") from error
+        raise UsageError(f"program: '{path}': {error.strerror}; hint: {APP_HINT}") from error
     if magic != ELF_MAGIC:
-        raise UsageError(f"program: '{path}' is not an ELF file (make all builds the programs)")
+        raise UsageError(f"program: '{path}' is not an ELF program; hint: {APP_HINT}")
     return path
 
 
@@ -100,12 +103,12 @@ def check_arguments(words: Sequence[str]) -> str:
     for word in words:
         if not word or not re.fullmatch(r"[!-~]+", word):
             raise UsageError(
-                f"argument: {word!r} cannot travel on the kernel command line (printable "
-                "ASCII without spaces only)")
+                f"argument: {word!r} cannot travel on the kernel command line; hint: "
+                "printable ASCII without spaces")
     line = " ".join(words)
     if len(line) > ARGUMENTS_MAX_BYTES:
         raise UsageError(
-            f"arguments: {len(line)} bytes are too many (at most {ARGUMENTS_MAX_BYTES})")
+            f"arguments: {len(line)} bytes are too many (1 to {ARGUMENTS_MAX_BYTES})")
     return line
 
 
@@ -157,10 +160,10 @@ class Machine:
             raise UsageError(f"--irqchip: '{self.irqchip}' is unknown ({', '.join(IRQCHIPS)})")
         if self.harts % self.sockets != 0:
             raise UsageError(
-                f"--sockets: {self.harts} harts cannot be divided by {self.sockets} sockets (as "
-                "many harts in each)")
+                f"--sockets: {self.harts} harts cannot be divided by {self.sockets} sockets; "
+                "hint: as many harts in each")
         if self.lba_bytes not in (512, 4096):
-            raise UsageError(f"--lba: {self.lba_bytes} is not supported (512 or 4096)")
+            raise UsageError(f"--lba: {self.lba_bytes} is unknown (512 or 4096)")
         slots = self.slots if self.slots is not None else range(1, count + 1)
         if self.attach and (len(slots) != count or len(set(slots)) != count):
             raise UsageError(f"--slots: {len(set(slots))} different slots for {count} controllers; "

@@ -12,6 +12,8 @@ from report.chart_data import latency_curve
 from report.looks import Line, Point, other_look
 from results import result_file
 
+FIO_HINT = "fio --output-format=json+ --output=FILE writes one"
+
 
 def fio_workload(options: dict) -> tuple[str, int, int, int]:
     """A job's rw, bs, batch and threads; fio's defaults where it does not say."""
@@ -44,7 +46,7 @@ def fio_points(result: dict, series: Series) -> list[Point]:
             continue
         if series.harts > 1 and (job["jobname"], depth) in seen:
             raise ValueError(f"job {job['jobname']}: fio reports its {series.harts} clones one by "
-                             "one (hint: run fio with --group_reporting)")
+                             "one; hint: run fio with --group_reporting")
         seen.add((job["jobname"], depth))
         iops = sum(side["iops"] for side in sides)
         point = found.setdefault(depth, Point(depth, iops, iops, iops))
@@ -59,7 +61,7 @@ def overlay(index: int, path: Path, ours: dict) -> Line:
     series = next(iter(all_series(ours)), None)
     if series is None:
         raise ValueError(f"{path}: there is no closed loop to lay it over")
-    points = fio_points(result_file.load(path), series)
+    points = fio_points(result_file.load(path, FIO_HINT), series)
     if not points:
         raise ValueError(f"{path}: no job of {series.workload()} did any I/O")
     return Line(other_look(index, path.stem), tuple(points))

@@ -7,10 +7,12 @@ import csv
 import json
 import os
 import statistics
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from cli.errors import UsageError
 from measure.modes import REFERENCES
 from qemu.host_cpu import CLASSES
 from results import boots
@@ -76,6 +78,29 @@ def whole(path: Path) -> Iterator[TextIO]:
         raise
 
 
+@contextlib.contextmanager
+def reserved(*folders: Path) -> Iterator[None]:
+    """Make folders before anything is measured, and remove those that stay empty.
+
+    UsageError if one cannot be made, or takes no file: access rights do not tell (root, /proc).
+    """
+    new: list[Path] = []
+    try:
+        for folder in map(Path.resolve, folders):
+            try:
+                new += [each for each in (folder, *folder.parents) if not each.exists()]
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as error:
+                raise UsageError(f"--out: {folder} takes no file: {error.strerror}; "
+                                 "hint: name another folder") from error
+        yield
+    finally:
+        for each in new:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+
+
 def save(result: dict, folder: Path) -> None:
     """Write results.json and results.csv; each is whole at any moment."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,15 +114,15 @@ def save(result: dict, folder: Path) -> None:
             writer.writerows(rows)
 
 
-def load(folder: Path) -> dict:
-    """Read results.json back; ValueError in words if it is not one."""
+def load(folder: Path, hint: str = "make bench writes one") -> dict:
+    """Read results.json back; ValueError in words, with the hint, if it is not one."""
     path = folder / JSON_NAME if folder.is_dir() else folder
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror} (make bench writes one)") from error
+        raise ValueError(f"{path}: {error.strerror}; hint: {hint}") from error
     except ValueError as error:  # of JSON or of UTF-8
-        raise ValueError(f"{path}: not JSON ({error})") from error
+        raise ValueError(f"{path}: not JSON: {error}; hint: {hint}") from error
     if not isinstance(result, dict) or not isinstance(result.get("jobs"), list):
-        raise ValueError(f"{path}: has no `jobs`: neither hartq's nor fio's JSON")
+        raise ValueError(f"{path}: has no `jobs`; hint: {hint}")
     return result

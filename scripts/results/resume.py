@@ -103,7 +103,7 @@ def beside(folder: Path) -> Path:
 def _hint(folder: Path) -> str:
     """A hint where another part of a run lies; empty if nowhere."""
     other = beside(folder)
-    return f" (hint: --out {other})" if (other / WINDOWS_NAME).exists() else ""
+    return f"; hint: --out {other}" if (other / WINDOWS_NAME).exists() else ""
 
 
 def load_windows(folder: Path) -> list[Window]:
@@ -121,8 +121,8 @@ def load_windows(folder: Path) -> list[Window]:
             _ = window.key, window.iops
         except result_file.BROKEN as error:
             raise UsageError(
-                f"--resume: {path}, line {number} is no window: {type(error).__name__}: {error} "
-                "(hint: measure anew)") from error
+                f"--resume: {path}, line {number} is no window: {type(error).__name__}: {error}; "
+                "hint: measure anew") from error
     return windows
 
 
@@ -157,8 +157,8 @@ def _resumed(result: dict, target: Target, folder: Path, build: Build) -> Resume
         if before.get(name) != now[name]:
             raise UsageError(
                 f"--resume: {name} was {before.get(name, 'not kept')}, is {now[name]}: a result is "
-                f"of one build, host, QEMU and backing (hint: "
-                f"{hint.format(commit=header.get('commit'))}, or measure anew into another --out)")
+                f"of one build, host, QEMU and backing; hint: "
+                f"{hint.format(commit=header.get('commit'))}, or measure anew into another --out")
     windows = _complete(plan, load_windows(folder))
     saturation = from_json(result["saturation"])
     # Reads all that the rest of the run reads at its end.
@@ -184,5 +184,5 @@ def load(folder: Path, target: Target, build: Build) -> Resumed:
         return _resumed(result, target, folder, build)
     except result_file.BROKEN as error:
         raise UsageError(
-            f"--resume: {folder} does not say how to go on: {type(error).__name__}: {error} (hint: "
-            "measure anew)") from error
+            f"--resume: {folder} does not say how to go on: {type(error).__name__}: {error}; hint: "
+            "measure anew") from error

@@ -16,10 +16,10 @@ APPS = {"bench": "sim-bench", "instructions": "sim-instructions"}
 def find_program(app: str) -> Path:
     """The program that APP is on this machine. UsageError if there is none."""
     if app not in APPS:
-        raise UsageError(f"--machine sim runs {' and '.join(APPS)}, not '{app}'")
+        raise UsageError(f"program: '{app}' is unknown to --machine sim ({', '.join(APPS)})")
     path = BUILD / APPS[app]
     if not path.is_file():
-        raise UsageError(f"program: build/{APPS[app]} does not exist (hint: make sim-programs)")
+        raise UsageError(f"program: build/{APPS[app]} does not exist; hint: make sim-programs")
     return path
 
 
@@ -51,7 +51,8 @@ class SimMachine:
     def argv(self, _backing_fd: int | None = None) -> list[str]:
         """The command line."""
         check_arguments(list(self.arguments))
-        return [str(find_program(self.app)), *profile.words(self.figures()), *self.arguments]
+        words = profile.words(self.figures())  # a wrong name is told before a missing program
+        return [str(find_program(self.app)), *words, *self.arguments]
 
     def open_backing(self) -> None:
         """There is none: the namespace is empty."""

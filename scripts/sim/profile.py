@@ -37,11 +37,11 @@ def load(text: str) -> dict[str, Value]:
     """The figures of `sim:NAME` or `sim:PART+PART`; later parts win. UsageError: none such."""
     tables = _tables()
     figures: dict[str, Value] = {}
-    for part in parts(text):
-        if part not in tables["parts"]:
+    for part in parts(text) if text.startswith(PREFIX) else [text]:
+        if part == text or part not in tables["parts"]:
             raise UsageError(
-                f"--machine: {text}: there is no part '{part}' (profiles: {', '.join(names())}; "
-                f"parts, joined by +: {', '.join(tables['parts'])})")
+                f"machine: {text}: '{part}' is unknown; hint: {PREFIX}NAME, of "
+                f"{', '.join(names())}, or parts joined by +: {', '.join(tables['parts'])}")
         figures |= tables["parts"][part]
     return figures
 

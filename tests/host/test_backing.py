@@ -62,8 +62,8 @@ class Parsing(ScriptTest):
             ("disk:1m,format=qcow2", "takes no format"),
             ("d.img,format=vmkd", "format=vmkd is unknown"),
             ("disk:1m,aio=threads,aio=native", "not a size"),
-            ("tmpfs:", "wants a size"),
-            ("null:", "wants a size"),
+            ("tmpfs:", "has no size"),
+            ("null:", "has no size"),
         ):
             with self.assertRaisesRegex(UsageError, words, msg=text):
                 parse_backing(text).check(512)

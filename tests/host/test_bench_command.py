@@ -215,8 +215,8 @@ bench.run_boot = run_boot
             (["--boots", "1001"], "--boots: 1001 is out of range (1 to 1000)"),
             (["--backing", "/nowhere/disk.img"], "image"),
             (["--backing", str(qcow2)], "is no raw image but qcow2"),
-            (["--out", str(self.qemu)], f"--out: {self.qemu} is not a folder"),
-            (["--out", str(self.qemu / "x")], f"--out: {self.qemu} is not a folder"),
+            (["--out", str(self.qemu)], f"--out: {self.qemu} takes no file: File exists"),
+            (["--out", str(self.qemu / "x")], f"--out: {self.qemu}/x takes no file: Not a dir"),
             (["--qemu", "/nowhere/qemu"], "QEMU"),
         ):
             done = self.run_bench(*options)

@@ -204,6 +204,15 @@ class Matrix(ScriptTest):
                 self.assertEqual({*places.values()}, {12 // count})
                 self.assertLessEqual({*after.values()}, {12 // count})
 
+    def test_a_plan_in_words(self) -> None:
+        sweep = plans.Sweep(completion=("irq",))
+        self.assertIn("plan: 1 point of 500 ms x 1 boot, ",
+                      plans.Plan((sweep,), 1, 500, 50).describe())
+        for percent in (100, 101):
+            text = plans.Plan((plans.Sweep(rate=(rate_of(percent),)),), 2, 500, 50).describe()
+            self.assertIn("plan: 4 points of 500 ms x 2 boots, ", text)
+            self.assertEqual("above 100% latency grows)" in text, percent > 100)
+
     def test_lists(self) -> None:
         blocks = errors.listed(option_values.parse_block, "--bs")
         self.assertEqual(blocks("4k,512"), (4096, 512))

@@ -264,7 +264,7 @@ class Plot(unittest.TestCase):
             path.write_text(json.dumps(other))
             result_file.save(ours, self.folder)
             status, _, err = self.draw(str(path))
-            self.assertEqual(status, 1)
+            self.assertEqual(status, 2)
             self.assertIn("no job of 4 KiB randread, 1 hart, batch 1 did any I/O", err)
 
     def test_fio_s_clones_are_not_taken_for_one(self) -> None:
@@ -287,11 +287,11 @@ class Plot(unittest.TestCase):
         self.assertEqual(len(found[0].latency), 2)
 
     def test_what_is_not_a_result(self) -> None:
-        self.assertEqual(self.draw()[0], 1)
+        self.assertEqual(self.draw()[0], 2)
         for text in ("{}", "not json", json.dumps(fio_json(True))):
             (self.folder / "results.json").write_text(text)
             status, _, err = self.draw()
-            self.assertEqual(status, 1)
+            self.assertEqual(status, 2)
             self.assertTrue(err.startswith("plot.py: "))
 
     def test_curve_ends_where_samples_are_few(self) -> None:

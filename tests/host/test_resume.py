@@ -213,7 +213,7 @@ class Resume(BenchTest):
                "os._exit(9) if f.name == 'out' else real(w, f)")
         done = self.run_to_end("bench", *PLAN, also=die)
         self.assertEqual(done.returncode, 9, done.stderr)
-        self.assertIn(f"No such file or directory (hint: --out {beside})", self.refused())
+        self.assertIn(f"No such file or directory; hint: --out {beside}", self.refused())
         done = self.run_bench("--resume", "--no-instructions", "--out", str(beside))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("4 of 24 windows are there", done.stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -11,7 +12,7 @@ import time
 from typing import Any
 from unittest import mock
 
-from support import HUNG_S, SCRIPTS, ScriptTest
+from support import HUNG_S, ROOT, SCRIPTS, ScriptTest
 
 from cli.errors import parse_size
 from qemu import guest
@@ -164,7 +165,7 @@ class Usage(ScriptTest):
     def test_images(self) -> None:
         image = self.folder / "disk.img"
         self.refused("No such file", "--backing", str(image))
-        self.refused("not a regular file", "--backing", str(self.folder))
+        self.refused("not a regular file; hint: null, ram:SIZE", "--backing", str(self.folder))
         image.write_bytes(b"")
         self.refused("0 bytes", "--backing", str(image))
         image.write_bytes(b"x" * 1000)
@@ -177,13 +178,19 @@ class Usage(ScriptTest):
         self.refused("too many", "x" * 2000)
 
     def test_unknown_program(self) -> None:
-        with self.assertRaisesRegex(UsageError, r"build/nothing\.elf does not exist \(.*\)"):
+        with self.assertRaisesRegex(UsageError, r"build/nothing\.elf does not exist; hint: "):
             Machine("nothing").argv()
 
     def test_not_an_elf_file(self) -> None:
         for content in (b"", b"#!/bin/sh\n"):
             self.elf.write_bytes(content)
-            self.refused("is not an ELF file")
+            self.refused("is not an ELF program")
+
+    def test_a_file_that_is_no_program(self) -> None:
+        for app, words in (("README.md", "'README.md' is not an ELF program; hint: "),
+                           ("/", "'/': Is a directory; hint: ")):
+            with contextlib.chdir(ROOT), self.assertRaisesRegex(UsageError, f"^program: {words}"):
+                Machine(app).argv()
 
     def test_qemu(self) -> None:
         for qemu, words in (

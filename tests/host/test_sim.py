@@ -143,7 +143,7 @@ class Profiles(unittest.TestCase):
 
     def test_an_unknown_part_is_named(self) -> None:
         """With those that there are."""
-        with self.assertRaisesRegex(Exception, "no part 'slow'.*inorder"):
+        with self.assertRaisesRegex(Exception, "'slow' is unknown.*inorder"):
             profile.load("sim:slow+tlc")
 
     def test_every_figure_of_a_machine_has_its_source(self) -> None:

@@ -7,8 +7,12 @@ import importlib
 import io
 import unittest
 
-from support import ScriptTest
+from support import ROOT, ScriptTest
 
+from sim import profile
+
+SIM = (f"machine: {{}} is unknown; hint: sim:NAME, of {', '.join(profile.names())}, or parts "
+       f"joined by +: {', '.join(profile._tables()['parts'])}")
 REFUSED = (
     ("run.py", "x --harts two", "--harts: 'two' is not a number (1 to 64)"),
     ("run.py", "x --harts -1", "--harts: -1 is out of range (1 to 64)"),
@@ -31,6 +35,15 @@ REFUSED = (
      "--iodepth: '1,1' has a value twice; hint: name each value once"),
     ("aa.py", "--seed x", "--seed: 'x' is not a number (0 to 1000000000)"),
     ("peers.py", "--boots x", "--boots: 'x' is not a number (1 to 100)"),
+    ("run.py", "bench --machine sim:foo --dry-run", SIM.format("sim:foo: 'foo'")),
+    ("bench.py", "--what-if qemu", SIM.format("qemu: 'qemu'")),
+    ("plot.py", "nosuch", "nosuch: No such file or directory; hint: make bench writes one"),
+    ("plot.py", "results/reference nosuch.json", "nosuch.json: No such file or directory; "
+     "hint: fio --output-format=json+ --output=FILE writes one"),
+    ("plot.py", "docs", "docs/results.json: No such file or directory; "
+     "hint: make bench writes one"),
+    ("plot.py", "README.md", "README.md: not JSON: Expecting value: line 1 column 1 (char 0); "
+     "hint: make bench writes one"),
     ("plot.py", "", "arguments: DIR is missing; hint: plot.py --help"),
 )
 
@@ -41,7 +54,8 @@ class Usage(ScriptTest):
     def test_each_is_refused_in_a_line(self) -> None:
         for script, words, text in REFUSED:
             main, said = importlib.import_module(script.removesuffix(".py")).main, io.StringIO()
-            with self.subTest(script=script, words=words), contextlib.redirect_stderr(said):
+            with self.subTest(script=script, words=words), contextlib.redirect_stderr(said), \
+                 contextlib.chdir(ROOT):
                 self.assertEqual((main(words.split()), said.getvalue()), (2, f"{script}: {text}\n"))
 
 
