@@ -26,7 +26,7 @@ from measure.windows import GuestFailed, Target, Window, boot_machine, check_bac
 from qemu.machine import ROOT, UsageError, find_app
 from report import advice, answer, pictures, tables
 from sim import section, what_if
-from results import result_file, resume
+from results import fio_files, result_file, resume
 
 STATUS_OK, STATUS_FAILED, STATUS_STOPPED = 0, 1, 130
 MODELLING_PRESETS = ("default", "full")
@@ -150,6 +150,7 @@ class Run:
         result_file.save(result, self.folder)
         resume.save_windows(self.windows, self.folder)
         pictures.clear(self.folder)
+        fio_files.clear(self.folder)
         return result
 
 
@@ -172,7 +173,8 @@ def report(result: dict, out: Path) -> int:
     print(*faults, sep="\n", end="\n" if faults else "")
     print(*host_noise.noise_lines(result), sep="\n")
     print(f"\n{environment.header(result['environment'])}")
-    print(f"written: {shown(out)}/{result_file.JSON_NAME}, {result_file.CSV_NAME}")
+    print(f"written: {shown(out)}/{result_file.JSON_NAME}, {result_file.CSV_NAME}, "
+          f"{fio_files.FOLDER}/")
     return STATUS_FAILED if faults else STATUS_OK
 
 
@@ -195,6 +197,7 @@ def execute(run: Run, count: bool) -> int:
     if result is None:
         print("bench.py: nothing was measured, nothing was written", file=sys.stderr)
         return status
+    fio_files.save(result, run.folder)
     verdict = report(result, run.folder)
     if why:
         kept = f"{len(run.windows)} of {run.plan.windows()} windows"

@@ -32,6 +32,7 @@ class Command(BenchTest):
         self.assertIn("emulated: compare ratios, not absolute numbers", done.stdout)
         result = result_file.load(self.out)
         self.assertEqual((len(result["jobs"]), result["partial"]), (20, False))
+        self.assertEqual(len(list(self.out.glob("fio/*/*.json"))), 20, "a file per point")
         self.assertEqual(result["global options"]["preset"], "quick")
         self.assertEqual(result["environment"]["opensbi"], "v1.1")
         self.assertNotIn(str(self.folder), (self.out / "results.json").read_text())
