@@ -4,7 +4,7 @@
 # their sources below build/. Variables for the user:
 #   CROSS=riscv64-unknown-elf-   QEMU=qemu-system-riscv64   PYTHON=python3   HOST_CCS="gcc clang"
 #   PEERS=--quick (bench-peers: options of scripts/peers.py)
-#   APP=hello (make debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (sim, fuzz)
+#   APP=hello (run, debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (sim, fuzz)
 #   BOARD=virt (a folder of platform/; make clean first)
 
 .DEFAULT_GOAL := help
@@ -54,16 +54,26 @@ ENGINE_SOURCES := $(wildcard engine/*.c)
 SHARED_SOURCES := $(wildcard platform/riscv64/*.c platform/riscv64/*.S $(BOARD_FOLDER)/*.c \
     $(BOARD_FOLDER)/*.S runtime/*.c)
 
-# NAME_SOURCES makes build/NAME.elf; a program without sources is not built.
-minimal_SOURCES := $(wildcard examples/minimal.c)
-hello_SOURCES := $(wildcard examples/hello.c)
-nvme_SOURCES := $(wildcard examples/nvme*.c)
+# NAME_SOURCES makes build/NAME.elf; a program without sources is not built. An example is a program
+# of examples/NAME.c and any examples/NAME_*.c.
+EXAMPLES := $(foreach p,$(basename $(notdir $(wildcard examples/*.c))),\
+    $(if $(findstring _,$(p)),,$(p)))
+$(foreach p,$(EXAMPLES),$(eval $(p)_SOURCES := $(wildcard examples/$(p).c examples/$(p)_*.c)))
 bench_SOURCES := $(wildcard bench/*.c)
 selftest_SOURCES := $(wildcard tests/qemu/selftest/*.c)
 boot_SOURCES := $(wildcard tests/qemu/boot/*.c)
 instructions_SOURCES := $(wildcard tests/qemu/instructions/*.c)
-PROGRAMS := $(foreach p,minimal hello nvme bench selftest boot instructions,\
-    $(if $($(p)_SOURCES),$(p)))
+PROGRAMS := $(foreach p,$(EXAMPLES) bench selftest boot instructions,$(if $($(p)_SOURCES),$(p)))
+
+ifeq ($(wildcard $(BOARD_FOLDER)/link.ld),)
+$(error BOARD=$(BOARD) is no board; there is: $(patsubst platform/%/link.ld,%,\
+    $(wildcard platform/*/link.ld)))
+endif
+ifneq ($(filter run debug,$(MAKECMDGOALS)),)
+ifeq ($(filter $(APP),$(PROGRAMS)),)
+$(error APP=$(APP) is no program; there are: $(PROGRAMS))
+endif
+endif
 
 TARGET_SOURCES := $(ENGINE_SOURCES) $(SHARED_SOURCES) $(foreach p,$(PROGRAMS),$($(p)_SOURCES))
 objects = $(patsubst %,build/%.o,$(basename $(1)))
@@ -277,20 +287,20 @@ compile-commands: ## write compile_commands.json for editors: compiles every pro
 	@scripts/setup.sh compile-commands
 	@bear --output compile_commands.json -- $(MAKE) --always-make all
 
-run: ## boot the hello example and show the disk image before and after
+run: ## boot APP (hello) and show the disk image before and after
 	@scripts/setup.sh run
-	@$(MAKE) build/hello.elf
-	@rm -f build/hello.img
-	@truncate -s 128M build/hello.img
-	@echo "build/hello.img before:" && od -A x -t x1z -v -N 64 build/hello.img
-	@$(PYTHON) scripts/run.py hello --backing build/hello.img
-	@echo "build/hello.img after:" && od -A x -t x1z -v -N 64 build/hello.img
+	@$(MAKE) build/$(APP).elf
+	@rm -f build/$(APP).img
+	@truncate -s 128M build/$(APP).img
+	@echo "build/$(APP).img before:" && od -A x -t x1z -v -N 64 build/$(APP).img
+	@$(PYTHON) scripts/run.py $(APP) --backing build/$(APP).img
+	@echo "build/$(APP).img after:" && od -A x -t x1z -v -N 64 build/$(APP).img
 
 bench: ## measure polling against interrupts and draw the plots (4 minutes)
 	@scripts/setup.sh bench
 	@$(MAKE) run-bench PRESET=default
 
-bench-quick: ## the same, coarser (45 seconds)
+bench-quick: ## the same with fewer points (45 seconds)
 	@scripts/setup.sh bench
 	@$(MAKE) run-bench PRESET=quick
 
@@ -304,7 +314,7 @@ run-bench: all sim-programs
 	@$(PYTHON) scripts/bench.py --preset $(PRESET)
 	@$(PYTHON) scripts/plot.py results/latest
 
-bench-aa: ## test the method: compare a build with itself, and slowed down (5 minutes)
+bench-aa: ## check that equal builds compare equal and a slowed one is found (5 minutes)
 	@scripts/setup.sh bench
 	@$(MAKE) all
 	@$(PYTHON) scripts/aa.py
@@ -343,7 +353,7 @@ threads: ## run the engine on threads under the thread sanitizer for SECONDS (60
 	@$(MAKE) build/threads
 	@build/threads --seed $$(date +%s) --seconds $(SECONDS)
 
-check: ## check format, layering, limits and words; compile twice; analyse
+check: ## check format, layering, limits, wording; compile with GCC and clang; analyse
 	@scripts/setup.sh test
 	@$(MAKE) run-tests SUITES=check
 
@@ -367,7 +377,7 @@ model: ## check the models of tests/spin/ exhaustively with SPIN
 	@scripts/setup.sh test
 	@$(PYTHON) tests/spin/run.py
 
-instructions: ## count instructions per I/O exactly; DETAIL=1: by function; UPDATE=1: keep
+instructions: ## count instructions per I/O; DETAIL=1: by function; UPDATE=1: save as baseline
 	@scripts/setup.sh run
 	@$(MAKE) run-instructions
 
@@ -398,7 +408,7 @@ size: build/libnvme.a build/host/size ## print the bytes of the engine and of a 
 	@build/host/size
 
 .PHONY: validate-sim
-validate-sim: sim-programs ## lay the machine in virtual time over the measured reference run
+validate-sim: sim-programs ## compare the simulated machine with the reference run
 	@cd scripts && $(PYTHON) -m sim.validate
 
 debug: build/$(APP).elf ## boot APP (hello) and wait for gdb-multiarch on port 1234

@@ -36,6 +36,19 @@ class Counting(ScriptTest):
         self.assertEqual(count_last_line("Killed\n", 0), (0, 1))
 
 
+class Make(ScriptTest):
+    """A wrong name is answered with the right ones."""
+
+    def test_what_there_is_is_named(self) -> None:
+        for goal, name, known in (("run", "APP", "hello"), ("debug", "APP", "nvme"),
+                                  ("run", "BOARD", "virt")):
+            with self.subTest(goal=goal, name=name):
+                done = subprocess.run(["make", "-n", goal, f"{name}=nosuch"], cwd=ROOT,
+                                      capture_output=True, text=True, check=False)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertRegex(done.stderr, f"{name}=nosuch.*{known}")
+
+
 class Style(ScriptTest):
     """Each rule of the style check finds what it is for."""
 
