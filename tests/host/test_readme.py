@@ -46,8 +46,8 @@ class Readme(unittest.TestCase):
             with self.subTest(name=name):
                 self.assertTrue((ROOT / name).exists() or name.startswith("results/"), name)
 
-    def test_rooms_are_there(self) -> None:
-        table = README[README.index("| room | contents |") :].split("\n\n")[0]
+    def test_folders_are_there(self) -> None:
+        table = README[README.index("| folder | contents |") :].split("\n\n")[0]
         named = {name for name in re.findall(r"^\| \[?([a-z]+)/", table, re.M)}
         there = {
             path.name for path in ROOT.iterdir()
