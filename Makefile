@@ -304,7 +304,7 @@ bench-quick: ## the same with fewer points (45 seconds)
 	@scripts/setup.sh bench
 	@$(MAKE) run-bench PRESET=quick
 
-bench-peers: ## compare with Linux, by fio and a bare loop, in paired boots (11 minutes)
+bench-peers: ## compare with Linux, by fio and a bare loop, in paired boots (12 minutes)
 	@scripts/setup.sh peers
 	@$(MAKE) all build/uring-loop
 	@$(PYTHON) scripts/peers.py $(PEERS)

@@ -23,7 +23,9 @@ from cli.errors import number
 from cli.signals import Stopped, heed_signals
 from linux import boot as linux_boot, image as linux_image, results, tables
 from linux.image import say
-from linux.plan import BS, DEFAULT, ENGINES, QUICK, RW, PeerPlan, job_files
+from linux.plan import (
+    BS, DEFAULT, ENGINES, LOOP, QUICK, RW, PeerPlan, count_files, job_files,
+)
 from measure import environment
 from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
 from qemu.backing import BACKING_HELP
@@ -74,6 +76,7 @@ class Run:
         self.pairs = 0
         self.retries: list[dict] = []  # boots of Linux that were run again
         self.argv: dict[str, list[str]] = {}  # QEMU's command lines, ours and Linux's
+        self.instructions: list[dict] = []  # of Linux's loop
         self.faults: list[str] = []  # missed interrupts and errors in our windows
         self.quiet = True  # the host
         self.missed: list[str] = []  # missed interrupts, including those that QEMU lost
@@ -120,12 +123,27 @@ class Run:
                 self.retries.append({"boot": boot, "why": reason})
                 say(f"boot {boot + 1} of Linux is tried again: {reason}")
 
+    def count(self, machine: Machine, folder: Path) -> None:
+        """The instructions of Linux's loop; a boot that fails costs that table only."""
+        jobs = count_files(self.plan)
+        linux_boot.write_initrd(self.image / "base.cpio", self.linux["modules"], jobs,
+                                folder / INITRD)
+        machine = dataclasses.replace(
+            machine, icount=True, arguments=(*machine.arguments, *linux_boot.COUNTING))
+        try:
+            linux_boot.run_linux(machine, jobs, lambda name, answer: self.instructions.extend(
+                results.counted(name.removeprefix(f"{LOOP}-"), answer)))
+        except GuestFailed as failed:
+            say(f"Linux's instructions are not counted: {str(failed).splitlines()[0]}")
+
     def measure(self) -> None:
         """All pairs, ours and Linux taking turns at being first."""
         begin_s = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="hartq-peers-") as name:
             folder = Path(name)
             machine = self.machine(folder)
+            if self.plan.counts:
+                self.count(machine, folder)
             for boot in range(self.plan.boots):
                 steps = [lambda: self.boot_ours(boot),
                          lambda: self.boot_linux(machine, folder, boot)]
@@ -154,7 +172,7 @@ class Run:
         about = {
             "linux": self.linux, "environment": header, "partial": partial,
             "host_quiet": self.quiet, "method": self.plan.method(), "qemu_argv": self.argv,
-            "retries": self.retries,
+            "retries": self.retries, "instructions": self.instructions,
         }
         jobs = job_files(self.plan)
         files = {f"{name}.fio": text for name, text in jobs.items()}
@@ -168,7 +186,8 @@ def report(run: Run, result: dict) -> None:
     print(f"\nhartq and Linux in turn, {run.pairs} boot pairs: {linux['distribution']}, kernel "
           f"{linux['kernel']}, fio {linux['fio']}; one hart, AIA, medians and intervals of the "
           "paired ratios")
-    print(*tables.lines(result["comparisons"], result["host_quiet"]), "", sep="\n")
+    print(*tables.lines(result["comparisons"], result["instructions"], result["host_quiet"]),
+          sep="\n")
     if run.retries:
         print(f"boots of Linux that were run a second time: {len(run.retries)}")
     print(*run.missed, *run.faults, sep="\n")

@@ -30,6 +30,8 @@ COMMAND_LINE = (
     "console=ttyS0", "earlycon=sbi", "loglevel=4", "printk.devkmsg=on", "printk.time=0",
     "panic=1", "rdinit=/init",
 )
+# Linux's driver of the firmware's counters stops them; without it programs read `instret`.
+COUNTING = ("initcall_blacklist=pmu_sbi_devinit",)
 WIRED = re.compile(r"^(serial|uart|rtc)@")
 INTERRUPT_PROPERTIES = ("interrupts", "interrupts-extended", "interrupt-parent")
 

@@ -81,6 +81,8 @@ ENGINES = (
     *WHOLE_BATCHES,
     *(dataclasses.replace(engine, points=BATCHED, least=1) for engine in WHOLE_BATCHES[:2]),
 )
+COUNT_POINTS = (Point(1, 1), Point(32, 32))  # the groups that `make instructions` counts too
+COUNT_S, COUNT_WINDOWS = 35.0, 100
 LINUX_POINTS = sum(len(engine.points) for engine in ENGINES)  # of one boot
 
 
@@ -94,6 +96,7 @@ class PeerPlan:
     linux_ms: int
     linux_ramp_ms: int
     latency_ms: int
+    counts: bool = True  # the loop's instructions, in a boot of its own
 
     def ours(self) -> Plan:
         """Our bench's plan: a window of each point in each boot, on Linux's machine."""
@@ -112,7 +115,7 @@ class PeerPlan:
 
     def seconds(self) -> float:
         """Estimated seconds of the whole run, the packages not counted."""
-        return self.ours().seconds() + self.boots * self.linux_s()
+        return self.ours().seconds() + self.boots * self.linux_s() + COUNT_S * self.counts
 
     def describe(self) -> str:
         """What will be done, in a few lines."""
@@ -124,7 +127,8 @@ class PeerPlan:
             f"{DELIVERY})",
             f"      Linux: {LINUX_POINTS} points of {self.linux_ms} ms, fio's with "
             f"{self.latency_ms} ms more for latency ({', '.join(e.name for e in ENGINES)})",
-            f"      points: {', '.join(map(str, POINTS))}"))
+            f"      points: {', '.join(map(str, POINTS))}",
+            *["      Linux's instructions, in a boot of their own"] * self.counts))
 
     def method(self) -> list[str]:
         """What was chosen for this run; docs/benchmarking.md has the rest."""
@@ -142,7 +146,7 @@ class PeerPlan:
 DEFAULT = PeerPlan(6, ours_ms=1000, ours_ramp_ms=150, linux_ms=1000, linux_ramp_ms=150,
                    latency_ms=400)
 QUICK = PeerPlan(3, ours_ms=300, ours_ramp_ms=100, linux_ms=300, linux_ramp_ms=100,
-                 latency_ms=150)
+                 latency_ms=150, counts=False)
 
 
 def rotated(items: Sequence, boot: int) -> tuple:
@@ -183,3 +187,11 @@ def job_file(engine: Engine, plan: PeerPlan, boot: int = 0) -> str:
 def job_files(plan: PeerPlan, boot: int = 0) -> dict[str, str]:
     """All of one boot by name, in the order in which they run."""
     return {engine.name: job_file(engine, plan, boot) for engine in rotated(ENGINES, boot)}
+
+
+def count_files(plan: PeerPlan) -> dict[str, str]:
+    """The loop's job files that count instructions."""
+    loops = [dataclasses.replace(engine, options=(*engine.options, f"count={COUNT_WINDOWS}"),
+                                 points=COUNT_POINTS)
+             for engine in WHOLE_BATCHES if engine.ioengine == LOOP]
+    return {engine.name: job_file(engine, plan) for engine in loops}

@@ -15,11 +15,13 @@ from pathlib import Path
 from analysis.intervals import Estimate, estimate, paired_ratio
 from linux.fio_answers import PER_BOOT, Answers, fio_results
 from linux.plan import BEST_GOALS, BS, DELIVERY, ENGINES, POINTS, RW, SAME_MODE_GOALS, Point
+from measure import instructions
 from measure.windows import Window
 from results import result_file
 from results.fio import direction
 
 PEERS_NAME = "peers.json"
+PARTS = ("submit", "interrupt", "reap")
 JOBS_FOLDER = "jobs"  # what was run, as it was run
 MODES = ("poll", "irq", "hybrid")
 OURS = dict[tuple[str, Point], dict[int, Window]]
@@ -162,6 +164,18 @@ def series(windows: list[Window], answers: Answers) -> list[dict]:
             add(key, point, answers.rates(engine, point))
     names = ("name", "mode", "engine", "delivery", "least", "batch")
     return [{**dict(zip(names, key)), "points": points} for key, points in lines.items()]
+
+
+def counted(mode: str, answer: dict) -> list[dict]:
+    """Instructions for an I/O: those of Linux by part, and hartq's as the baseline has them."""
+    figures = json.loads(instructions.BASELINE.read_text(encoding="utf-8"))["figures"]
+    rows = []
+    for job in answer["jobs"]:
+        row = {"completion": mode, "iodepth": job["iodepth"], "batch": job["batch"], "bs": BS}
+        ours = figures.get(instructions.name_of({**row, "delivery": DELIVERY, "queues": 1}), {})
+        rows.append({**row, **{part: job[part] / job["batch"] for part in (*PARTS, "median")},
+                     "hartq": sum(ours.values()) / job["batch"]})
+    return rows
 
 
 def save(folder: Path, about: dict, windows: list[Window], answers: Answers,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from analysis.intervals import Estimate, marked
 from cli.table import lay_out
+from linux.results import PARTS
 
 HEAD = ("depth", "batch", "mode", "ratio", "goal", "ours", "IOPS", "p50 / p99 us", "Linux", "IOPS",
         "p50 / p99 us")
@@ -19,6 +20,13 @@ TIMES = {  # column: side, name in us_per_io
     "our device": ("ours", "host_device"), "Linux": ("peer", "all"),
     "its program": ("peer", "user"), "Linux's kernel": ("peer", "kernel"),
 }
+COUNT_HEAD = ("depth", "batch", "mode", "submit", "interrupt", "reap", "sum", "median", "hartq",
+              "Linux / hartq")
+COUNT_CAPTION = (
+    "instructions per I/O of Linux's loop, of program, system calls and kernel, under -icount: the "
+    "window with the fewest of 100, and the median; an interrupt during the submitting call counts "
+    "there; sleep and waiting are not counted. hartq: the committed counts of make instructions"
+)
 TIME_HEAD = ("depth", "batch", "mode", *TIMES, "raw ring / Linux", "ours / raw ring")
 TIME_CAPTION = (
     "us per I/O where there is a goal, and what the raw ring of the same boots reaches: our path "
@@ -65,8 +73,21 @@ def time_rows(rows: Sequence[dict]) -> list[list[str]]:
         if row["goal"]]
 
 
-def lines(rows: Sequence[dict], quiet: bool = True) -> list[str]:
-    """Both tables for a terminal."""
+def count_rows(rows: Sequence[dict]) -> list[list[str]]:
+    """Instructions under COUNT_HEAD."""
+    found = []
+    for row in rows:
+        parts = [row[part] for part in PARTS]
+        whole, ours = sum(parts), row["hartq"]
+        figures = [f"{each:,.0f}" for each in (*parts, whole, row["median"], ours)]
+        found.append([str(row["iodepth"]), str(row["batch"]), row["completion"], *figures,
+                      f"{whole / ours:.1f}" if ours else "-"])
+    return found
+
+
+def lines(rows: Sequence[dict], counts: Sequence[dict], quiet: bool = True) -> list[str]:
+    """The tables for a terminal."""
+    more = [f"{COUNT_CAPTION}:", *lay_out(COUNT_HEAD, count_rows(counts)), ""] if counts else []
     times = lay_out(TIME_HEAD, time_rows(rows))
     found = lay_out(HEAD, [cells(row, quiet) for row in rows])
-    return [f"{CAPTION}:", *found, "", f"{TIME_CAPTION}:", *times]
+    return [f"{CAPTION}:", *found, "", f"{TIME_CAPTION}:", *times, "", *more]

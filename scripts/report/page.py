@@ -41,4 +41,7 @@ def render(name: str, result: dict, peers: dict, folder: Path | None = None) -> 
             linux_tables.cells(row, peers.get("host_quiet", True)) for row in rows],
                                  linux_tables.CAPTION),
         times=answer.Table(linux_tables.TIME_HEAD, linux_tables.time_rows(rows),
-                           linux_tables.TIME_CAPTION))
+                           linux_tables.TIME_CAPTION),
+        counts=answer.Table(linux_tables.COUNT_HEAD,
+                            linux_tables.count_rows(peers.get("instructions", [])),
+                            linux_tables.COUNT_CAPTION))

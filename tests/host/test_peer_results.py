@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import unittest
 
 from fake_fio import answer_of
 
 from linux import fio_answers, plan, results, tables
 from linux.plan import Point
+from measure import instructions
 from measure.windows import Window
 from qemu.host_cpu import Spent
 
@@ -116,6 +118,22 @@ class Results(unittest.TestCase):
             self.assertTrue(ring.startswith(f"{raw / 200:.2f} ("), ring)
             self.assertTrue(share.startswith(f"{mine / raw:.2f} ("), share)
 
+    def test_instructions_are_for_an_io(self) -> None:
+        answer = {"jobs": [{"iodepth": depth, "batch": depth, "submit": 64 * depth, "reap": depth,
+                            "interrupt": 0, "median": 70 * depth} for depth in (1, 32, 2)]}
+        rows = results.counted("poll", answer)
+        whole = json.loads(instructions.BASELINE.read_text())["figures"]
+        known = "poll, msix, 1 queue, depth {0}, batch {0}, 4096 bytes"
+        for row, depth in zip(rows, (1, 32)):
+            ours = sum(whole[known.format(depth)].values()) / depth
+            self.assertEqual((row["submit"], row["reap"], row["hartq"]), (64, 1, ours))
+        cells = tables.count_rows(rows)
+        self.assertEqual(cells[0][3:8], ["64", "0", "1", "65", "70"])
+        self.assertEqual(cells[0][-1], f"{65 / rows[0]['hartq']:.1f}")
+        self.assertEqual((rows[2]["hartq"], cells[2][-1]), (0, "-"))
+        self.assertIn("instructions per I/O of Linux's loop", "\n".join(tables.lines([], rows)))
+        self.assertNotIn("instructions", "\n".join(tables.lines([], [])))
+
     def test_time_and_fio_are_told(self) -> None:
         point = Point(1, 1)
         ours = ours_of({"poll": {0: 500.0}, "raw": {0: 1000.0}}, point)
@@ -126,7 +144,7 @@ class Results(unittest.TestCase):
         self.assertEqual((times["Linux"], times["its program"]),
                          ("2500.0 (1250.0-5000.0)", "1000.0 (500.0-1000.0)"))
         self.assertEqual(tables.time_rows([{**row, "goal": None}]), [])
-        text = "\n".join(tables.lines([row]))
+        text = "\n".join(tables.lines([row], []))
         for words in ("ours / raw ring", "a system call for each command", "latency runs from"):
             self.assertIn(words, text)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from support import HUNG_S, ROOT
 
-from linux import fio_answers, plan
+from linux import fio_answers, plan, results
 
 LOOP = ROOT / "build" / "host" / "uring-loop"
 HEAD = "[global]\nioengine=loop\nfilename=none\nramp_time=1ms\nruntime=5ms\n"
@@ -70,10 +70,18 @@ class Loop(unittest.TestCase):
                                        delta=1 + 1e-3 * read["iops"])
                 self.assertEqual(answers.latency(engine, point)["N"], read["total_ios"])
 
+    def test_instructions_are_counted_by_group(self) -> None:
+        """The stand-in's counter goes on by one with each look."""
+        for text in plan.count_files(plan.DEFAULT).values():
+            answer = self.answer(text.replace("/dev/ng0n1", "none"))
+            for point, job in zip(plan.COUNT_POINTS, answer["jobs"], strict=True):
+                self.assertEqual((job["iodepth"], job["batch"]), point)
+                self.assertEqual([job[part] for part in (*results.PARTS, "median")], [1, 0, 1, 2])
+
     def test_what_it_refuses(self) -> None:
         for line, why in (("iodepth=0", "batches"), ("iodepth=257", "limit"),
                           ("rw=write", "no such"), ("runtime=5", "unit"), ("hipri=2", "hipri"),
-                          ("iodepth_batch_submit=2", "batches")):
+                          ("iodepth_batch_submit=2", "batches"), ("count=1001", "limit")):
             done = self.run_loop(f"{HEAD}[a]\n{line}\n")
             self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stderr, f"uring-loop: .*{why}")

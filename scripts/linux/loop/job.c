@@ -85,6 +85,8 @@ static void option_take(struct job *job, const char *line)
         job->runtime_ms = number_parse(line, value, "ms", 1000000);
     } else if (option_is(line, "iodepth_batch_complete_max=", &value)) {
         (void)number_parse(line, value, "", JOB_DEPTH_MAX); /* a reap takes all that is there */
+    } else if (option_is(line, "count=", &value)) {
+        job->count = number_parse(line, value, "", COUNT_WINDOWS_MAX);
     } else if (option_is(line, "hipri=", &value)) {
         job->mode = mode_parse(line, value);
     } else if (option_is(line, "filename=", &value)) {

@@ -12,6 +12,7 @@ enum {
     JOB_DEPTH_MAX = 256,
     JOB_COUNT_MAX = 32,
     JOB_NAME_BYTES = 64,
+    COUNT_WINDOWS_MAX = 1000,
     JOB_BLOCK_BYTES = 4096, /* of each read: the only size */
 };
 
@@ -31,6 +32,7 @@ struct job {
     uint32_t least; /* completions that a wait asks for */
     uint32_t ramp_ms;
     uint32_t runtime_ms;
+    uint32_t count; /* 0, or windows in which instructions are counted instead of time */
 };
 
 /* Ends the program with an error message: what, and which text or device. Never returns. */

@@ -6,10 +6,12 @@
  * It does what hartq's bench does, step by step: a group of `batch` commands whenever it fits, a
  * wait for `least` completions when none does, and one look at the clock per reap. A latency begins
  * at the look before its group and ends at the look after its reap: the code that counts it is the
- * bench's. Where hartq's doorbell is a store, a group is a system call here.
+ * bench's. Where hartq's doorbell is a store, a group is a system call here. With count=N it counts
+ * instructions instead: see windows_count().
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -22,6 +24,18 @@
 
 #define TIMEBASE "/proc/device-tree/cpus/timebase-frequency"
 #define NS_PER_SECOND UINT64_C(1000000000)
+
+enum {
+    SPIN_TURNS = 100000, /* the device looks 500 ns after the doorbell: 500 instructions */
+};
+
+/* Instructions of a group. */
+struct counts {
+    uint64_t submit;
+    uint64_t interrupt;
+    uint64_t reap;
+    uint64_t sum;
+};
 
 static const char *const HIPRI[] = {"0", "1", "hybrid"}; /* by enum job_mode */
 
@@ -89,6 +103,15 @@ static void reads_run(uint64_t end_ticks)
     }
 }
 
+/* Reaps all that is in flight. A call that polls may return with less than it was asked for. */
+static void reads_end(void)
+{
+    while (loop.in_flight != 0) {
+        ring_enter(&loop.ring, 0, loop.in_flight);
+        completions_take();
+    }
+}
+
 static uint64_t ticks_of_ms(uint32_t ms)
 {
     return ms * UINT64_C(1000000) / time_scale.whole;
@@ -152,10 +175,70 @@ static void job_run(void)
     reads_run(begin_ticks + ticks_of_ms(loop.job->runtime_ms));
     getrusage(RUSAGE_SELF, &to);
     window_print(loop.stamp_ticks - begin_ticks, &from, &to);
-    while (loop.in_flight != 0) {
-        ring_enter(&loop.ring, 0, loop.in_flight);
-        completions_take();
+    reads_end();
+}
+
+/*
+ * Spins for SPIN_TURNS; the instructions that this hart executes meanwhile: its own, and those of
+ * the interrupts that it takes.
+ */
+static uint64_t instructions_spin(void)
+{
+    uint64_t begin = csr_read(instret);
+
+    for (uint32_t turn = 0; turn < SPIN_TURNS; turn++) {
+        __asm__ volatile("" : : "r"(turn));
     }
+    return csr_read(instret) - begin;
+}
+
+/* A window: the call that submits a group, what interrupts then cause, the calls that reap it. */
+static void window_count(struct counts *counts, uint64_t spin)
+{
+    uint64_t begin = csr_read(instret);
+
+    group_post(loop.job->batch);
+    ring_enter(&loop.ring, loop.job->batch, 0);
+    counts->submit = csr_read(instret) - begin;
+    counts->interrupt = instructions_spin() - spin;
+    begin = csr_read(instret);
+    reads_end();
+    counts->reap = csr_read(instret) - begin;
+    counts->sum = counts->submit + counts->interrupt + counts->reap;
+}
+
+static int counts_compare(const void *left, const void *right)
+{
+    uint64_t a = ((const struct counts *)left)->sum, b = ((const struct counts *)right)->sum;
+
+    return (a > b) - (a < b);
+}
+
+/*
+ * Counts `count` windows and prints that with the least instructions, and the median of all. The
+ * hart never sleeps in one, because a clock that jumps would count: the device ends the commands
+ * while it spins. An interrupt may come during the submitting call too.
+ */
+static void windows_count(void)
+{
+    static struct counts counts[COUNT_WINDOWS_MAX];
+    uint32_t count = loop.job->count;
+    uint64_t spin = UINT64_MAX;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t empty = instructions_spin();
+
+        spin = empty < spin ? empty : spin;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        window_count(&counts[i], spin);
+    }
+    qsort(counts, count, sizeof(*counts), counts_compare);
+    printf(
+        "{\"jobname\": \"%s\", \"error\": 0, \"iodepth\": %u, \"batch\": %u, \"submit\": %" PRIu64
+        ", \"interrupt\": %" PRIu64 ", \"reap\": %" PRIu64 ", \"median\": %" PRIu64 "}",
+        loop.job->name, loop.job->depth, loop.job->batch, counts[0].submit, counts[0].interrupt,
+        counts[0].reap, counts[count / 2].sum);
 }
 
 static bool loop_open(const struct job *job)
@@ -204,7 +287,11 @@ int main(int argc, char **argv)
            JOB_BLOCK_BYTES, jobs[0].device);
     for (uint32_t i = 0; i < count && loop_open(&jobs[i]); i++) {
         printf("%s", comma);
-        job_run();
+        if (jobs[i].count != 0) {
+            windows_count();
+        } else {
+            job_run();
+        }
         ring_close(&loop.ring);
         comma = ",\n";
     }
