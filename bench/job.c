@@ -77,6 +77,8 @@ static const struct option run_options[] = {
                 "pause before each burst of requests, 0 is no burst"),
     OPTION_TIME("thinktime_iotime", struct job, thinktime_iotime_ns, 0, NS_PER_HOUR,
                 "length of a burst, with thinktime"),
+    OPTION_UNSIGNED("writer_iodepth", struct job, writer_iodepth, 0, JOB_IODEPTH_MAX,
+                    "writes of 128 KiB in flight beside, on the last hart if there are several"),
     OPTION_UNSIGNED("number_ios", struct job, number_ios, 0, UINT32_MAX,
                     "requests of each hart that end the measured time, 0 is no such end"),
     OPTION_UNSIGNED("offset", struct job, offset, 0, TERABYTES, "first byte used"),
@@ -149,7 +151,10 @@ void job_name(const struct job_point *point, char name[JOB_NAME_BYTES])
     }
     snprintf(name, JOB_NAME_BYTES, "%s-%" PRIu32 "%s-qd%" PRIu32 "-b%" PRIu32 "%s%s%s-%s",
              job_rw_word(point->rw), bs, unit, point->iodepth, point->batch, harts, rate,
-             point->bursts ? "-step" : "", job_completion_word(point->completion));
+             point->writers != 0 ? "-beside"
+             : point->bursts     ? "-step"
+                                 : "",
+             job_completion_word(point->completion));
 }
 
 static void print_help(const struct job *job)
@@ -241,6 +246,7 @@ static struct job_point point_at(const struct job *job, const struct list lists[
         .batch = (uint32_t)values[4]->batch,
         .rate_iops = (uint32_t)values[5]->rate_iops,
         .process = (enum job_process)job->rate_process,
+        .writers = (uint32_t)job->writer_iodepth,
         .bursts = job->thinktime_ns != 0,
         .completion = (enum job_completion)values[6]->completion,
     };

@@ -6,6 +6,7 @@
 #define HARTQ_BENCH_JOB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "nvme.h"
@@ -17,7 +18,8 @@ enum {
     JOB_POINTS_MAX = 512, /* points of one run */
     JOB_HARTS_MAX = 64,
     JOB_IODEPTH_MAX = 1023,
-    JOB_NAME_BYTES = 64,
+    JOB_WRITER_BS = 131072, /* bytes of a request of writer_iodepth */
+    JOB_NAME_BYTES = 80,
 };
 
 /* The direction and the order of the requests. */
@@ -55,6 +57,7 @@ struct job_point {
     uint32_t numjobs;
     uint32_t rate_iops; /* of each hart; 0: the closed loop */
     enum job_process process;
+    uint32_t writers;             /* writes in flight beside, of one hart; 0: none */
     bool bursts;                  /* with thinktime */
     bool skipped;                 /* the machine cannot do it; a message was printed once */
     bool tried;                   /* completion=raw: raw_iops and raw_wait are those of this boot */
@@ -72,6 +75,7 @@ struct job {
     uint64_t ramp_ns;             /* before it */
     uint64_t thinktime_ns;        /* without requests before each burst; 0: one loop */
     uint64_t thinktime_iotime_ns; /* of a burst */
+    uint64_t writer_iodepth;      /* writes in flight beside the requests */
     uint64_t number_ios;          /* ends a hart's window early; 0: never */
     uint64_t size;                /* bytes of the namespace in use, from offset; 0: the rest */
     uint64_t offset;              /* bytes */
@@ -104,6 +108,24 @@ static inline bool job_verifies(const struct job *job)
 const char *job_rw_word(enum job_rw rw);
 const char *job_completion_word(enum job_completion completion);
 const char *job_process_word(enum job_process process);
+
+/* Bytes of the largest request of a point. */
+static inline uint32_t job_largest_bs(const struct job_point *point)
+{
+    return point->writers != 0 && point->bs < JOB_WRITER_BS ? JOB_WRITER_BS : point->bs;
+}
+
+/* The most requests of a hart. */
+static inline uint32_t job_hart_requests(const struct job_point *point)
+{
+    return point->iodepth + point->writers;
+}
+
+/* The most bytes of their buffers. */
+static inline size_t job_hart_bytes(const struct job_point *point)
+{
+    return (size_t)point->iodepth * point->bs + (size_t)point->writers * JOB_WRITER_BS;
+}
 
 /* The mode that a point's queues are opened in. */
 enum nvme_mode job_queue_mode(const struct job_point *point);

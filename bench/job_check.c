@@ -114,6 +114,34 @@ static bool check_bursts(const struct job *job, const struct list *rates, bool r
     return true;
 }
 
+/* Only reads have a latency of their own beside writes; both kinds are posted one by one. */
+static bool check_writers(const struct job *job, const struct list lists[JOB_LISTS], bool reference)
+{
+    bool others = reference || job_verifies(job) || job->thinktime_ns != 0;
+
+    for (uint32_t i = 0; i < lists[0].count; i++) {
+        others =
+            others || (lists[0].values[i].rw != JOB_READ && lists[0].values[i].rw != JOB_RANDREAD);
+    }
+    for (uint32_t i = 0; i < lists[3].count; i++) {
+        others = others || lists[3].values[i].iodepth + job->writer_iodepth > JOB_IODEPTH_MAX;
+    }
+    for (uint32_t i = 0; i < lists[4].count; i++) {
+        others = others || lists[4].values[i].batch != 1;
+    }
+    for (uint32_t i = 0; i < lists[5].count; i++) {
+        others = others || lists[5].values[i].rate_iops != 0;
+    }
+    if (job->writer_iodepth != 0 && others) {
+        return job_refuse(
+            "writer_iodepth", "(a number)",
+            "only beside rw=read,randread, iodepth_batch_submit=1, rate_iops=0, "
+            "verify=none, thinktime=0 and completion=poll,irq,hybrid; with iodepth at "
+            "most 1023");
+    }
+    return true;
+}
+
 bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
 {
     const struct list *modes = &lists[JOB_LISTS - 1];
@@ -132,5 +160,5 @@ bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
     return (!raw || check_raw(job, lists)) &&
            (!job_verifies(job) || check_verify(job, lists, reference)) &&
            (!reference || check_reference_rates(job, &lists[5])) && check_rates(job, &lists[5]) &&
-           check_bursts(job, &lists[5], reference);
+           check_bursts(job, &lists[5], reference) && check_writers(job, lists, reference);
 }

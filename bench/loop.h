@@ -22,6 +22,7 @@ struct request {
     uint64_t start_ticks; /* when its group was posted; open loop: its due time */
     uint8_t *buffer;
     bool write;
+    bool is_writer; /* of writer_iodepth */
 };
 
 /* Its hart writes it. */
@@ -36,6 +37,7 @@ struct loop {
     uint64_t idle_polls;
     uint64_t stamp_ticks; /* time of the last reap, for the next group; 0: stale */
     struct pattern pattern;
+    struct pattern writer_pattern; /* of writer_iodepth */
     struct request requests[JOB_IODEPTH_MAX];
     struct nvme_io ios[JOB_IODEPTH_MAX]; /* the group being posted */
 };

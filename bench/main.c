@@ -40,7 +40,7 @@ static bool take_memory(void)
 
     for (uint32_t i = 0; i < bench.job.point_count; i++) {
         const struct job_point *point = &bench.job.points[i];
-        size_t needed = (size_t)point->numjobs * point->iodepth * point->bs;
+        size_t needed = point->numjobs * job_hart_bytes(point);
 
         bytes = needed > bytes ? needed : bytes;
         workers = point->numjobs > workers ? point->numjobs : workers;
@@ -82,7 +82,7 @@ static bool check_namespace(const struct job_point *point)
                point->bs, job->offset, ns->block_bytes);
         return false;
     }
-    if (size < point->bs || size > capacity || job->offset > capacity - size) {
+    if (size < job_largest_bs(point) || size > capacity || job->offset > capacity - size) {
         printf("error: offset=%" PRIu64 " size=%" PRIu64 " bs=%" PRIu32
                ": the namespace has %" PRIu64 " bytes\n",
                job->offset, job->size, point->bs, capacity);
@@ -101,7 +101,8 @@ static bool check_namespace(const struct job_point *point)
 /* Commands in flight per queue; the split is known from the previous point. */
 static uint32_t commands_of(const struct job_point *point)
 {
-    return point->iodepth * (bench.ns.max_blocks == 0 ? 1 : worker_commands(point, &bench.ns));
+    return job_hart_requests(point) *
+           (bench.ns.max_blocks == 0 ? 1 : worker_commands(point, &bench.ns));
 }
 
 /*
@@ -201,7 +202,7 @@ static bool run_harts(struct run *run)
 
     for (uint32_t i = 0; i < run->harts; i++) {
         worker_prepare(&bench.workers[i], run, &bench.storage.queues[i], i,
-                       bench.buffers + (size_t)i * point->iodepth * point->bs);
+                       bench.buffers + i * job_hart_bytes(point));
     }
     return harts_run(run->harts, run_worker, run);
 }

@@ -153,6 +153,9 @@ static void print_head(const struct run *run, const char *delivery, uint64_t run
            "\",\"completion\":\"%s\"",
            job_rw_word(point->rw), point->bs, point->iodepth, point->batch, point->numjobs,
            job_completion_word(point->completion));
+    if (point->writers != 0) {
+        printf(",\"writer_iodepth\":\"%" PRIu32 "\"", point->writers);
+    }
     if (point->bursts) {
         printf(",\"thinktime\":\"%" PRIu64 "us\",\"thinktime_iotime\":\"%" PRIu64 "us\"",
                run->job->thinktime_ns / 1000, run->job->thinktime_iotime_ns / 1000);
@@ -203,7 +206,7 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     }
     print_head(run, delivery, merged.runtime_ns);
     print_direction("read", &merged, 0, run->point->bs);
-    print_direction("write", &merged, 1, run->point->bs);
+    print_direction("write", &merged, 1, run->point->writers != 0 ? JOB_WRITER_BS : run->point->bs);
     print_counters(&merged.counters);
     print_times(run, &merged);
     printf(",\"idle_polls\":%" PRIu64 ",\"idle_ns\":[", merged.idle_polls);
@@ -215,7 +218,7 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     if (run->point->rate_iops != 0) {
         printf(",\"late_starts\":%" PRIu64, merged.late_starts);
     } else if (run->point->completion != JOB_RAW && !run->point->bursts &&
-               !job_verifies(run->job)) {
+               run->point->writers == 0 && !job_verifies(run->job)) {
         printf(",\"in_flight_least\":%" PRIu32, merged.in_flight_least);
     }
     if (run->point->bursts) {

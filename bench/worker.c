@@ -21,7 +21,7 @@ uint64_t worker_ticks_from_ns(uint64_t ns)
 uint32_t worker_commands(const struct job_point *point, const struct nvme_namespace *ns)
 {
     uint64_t most_bytes = (uint64_t)ns->max_blocks << ns->block_shift;
-    uint64_t parts = (point->bs + most_bytes - 1) / most_bytes;
+    uint64_t parts = (job_largest_bs(point) + most_bytes - 1) / most_bytes;
 
     return parts < NVME_SPLIT_WINDOW ? (uint32_t)parts : NVME_SPLIT_WINDOW;
 }
@@ -30,15 +30,21 @@ uint32_t worker_commands(const struct job_point *point, const struct nvme_namesp
 static void prepare_requests(struct worker *worker, uint8_t *memory)
 {
     const struct job_point *point = worker->run->point;
+    bool last = worker->index + 1 == worker->run->harts;
+    uint32_t writers = last ? point->writers : 0;
+    uint32_t count = (writers != 0 && worker->index != 0 ? 0 : point->iodepth) + writers;
 
-    for (uint32_t i = 0; i < point->iodepth; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         struct request *request = &worker->loop.requests[i];
+        bool is_writer = i < writers;
 
         *request = (struct request){
             .worker = worker,
             .next = worker->loop.free,
-            .buffer = memory + (size_t)i * point->bs,
+            .buffer = memory,
+            .is_writer = is_writer,
         };
+        memory += is_writer ? JOB_WRITER_BS : point->bs;
         worker->loop.free = request;
     }
 }
@@ -64,6 +70,12 @@ static void prepare_pattern(struct worker *worker)
         .mixed = point->rw == JOB_READWRITE || point->rw == JOB_RANDRW,
         .writes = point->rw == JOB_WRITE || point->rw == JOB_RANDWRITE,
         .in_order = point->rw < JOB_RANDREAD,
+    };
+    worker->loop.writer_pattern = (struct pattern){
+        .positions = size / JOB_WRITER_BS,
+        .first_block = worker->loop.pattern.first_block,
+        .blocks = JOB_WRITER_BS >> ns->block_shift,
+        .in_order = true,
     };
     if (job_verifies(job)) {
         /* Each hart knows what its own part must hold. */

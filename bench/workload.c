@@ -11,6 +11,7 @@
  */
 #include "workload.h"
 
+#include "beside.h"
 #include "flow.h"
 #include "harts.h"
 #include "irq.h"
@@ -145,6 +146,8 @@ void workload_run(struct worker *worker)
         verify_run(worker);
         window_finish(worker);
         verify_read_back(worker);
+    } else if (worker->run->point->writers != 0) {
+        beside_run(worker);
     } else if (worker->run->point->bursts) {
         bursts_run(worker);
     } else if (worker->run->point->rate_iops == 0) {

@@ -153,6 +153,23 @@ def run_bursts(harts: int) -> None:
         check(not any(record["idle_ns"]) if polls else asleep, "idle", shown)
 
 
+def run_beside(harts: int, **fields: object) -> None:
+    """A reader at depth 1 beside large writes: both get on, each with latencies of its own."""
+    words = f"iodepth=1 numjobs={harts} {MODES} runtime=100ms ramp_time=5ms size=64m"
+    records, _ = bench(f"{words} writer_iodepth=8", harts=harts, **fields)
+    check(len(records) == 3, f"{len(records)} records")
+    for record in records:
+        shown = describe(record)
+        check(record["errors"] == 0, "errors", shown)
+        for name, size, depth in (("read", 4096, max(1, harts - 1)), ("write", 131072, 8)):
+            side, ios = record[name], record[name]["total_ios"]
+            check(side["io_bytes"] == size * ios > 0, f"bytes of a {name}", shown)
+            check(side["lat_ns"]["N"] == ios, f"latencies of a {name}", shown)
+            # Little's law; what is in flight at the window's edges is off by one of each.
+            busy = side["lat_ns"]["sum"] / record["runtime_ns"]
+            check(busy < depth + 1, f"{busy:.1f} of a {name} in flight", shown)
+
+
 def run_closed() -> None:
     """Beside rate 0 the record knows no rate."""
     records, _ = bench("iodepth=2 rate_iops=0 runtime=50ms ramp_time=0", harts=1)
@@ -346,6 +363,9 @@ def cases() -> list[Case]:
         ),
         Case("load step", lambda: run_bursts(1)),
         Case("load step, two harts", lambda: run_bursts(2)),
+        Case("reader beside a writer, one hart", lambda: run_beside(1)),
+        Case("reader beside a writer, two harts, imsic", lambda: run_beside(2, irqchip="imsic")),
+        Case("reader beside a writer, split", lambda: run_beside(1, nvme={"mdts": "2"})),
         Case("closed loop", run_closed),
         Case(
             "closed loop, in flight is the depth",

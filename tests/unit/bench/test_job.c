@@ -212,6 +212,48 @@ static void bursts_that_cannot_be_are_refused(void **state)
     }
 }
 
+static void writer_needs_room_and_a_name(void **state)
+{
+    char name[JOB_NAME_BYTES];
+    char said[SAID_BYTES];
+
+    (void)state;
+    assert_true(parse("writer_iodepth=8 iodepth=2 bs=512 numjobs=2 completion=irq", said));
+    assert_int_equal(job.points[0].writers, 8);
+    assert_int_equal(job_largest_bs(&job.points[0]), 131072);
+    assert_int_equal(job_hart_requests(&job.points[0]), 10);
+    assert_int_equal(job_hart_bytes(&job.points[0]), 2 * 512 + 8 * 131072);
+    job_name(&job.points[0], name);
+    assert_string_equal(name, "randread-512-qd2-b1-h2-beside-irq");
+    assert_true(parse("iodepth=2 bs=1m", said));
+    assert_int_equal(job_largest_bs(&job.points[0]), 1 << 20);
+    assert_int_equal(job_hart_bytes(&job.points[0]), 2 << 20);
+}
+
+static void writer_that_cannot_be_is_refused(void **state)
+{
+    static const char *const beside[] = {
+        "rw=randrw",
+        "rw=write",
+        "iodepth=4 iodepth_batch_submit=4",
+        "verify=1",
+        "completion=raw",
+        "thinktime=20ms thinktime_iotime=50ms",
+        "iodepth=1020",
+        "completion=loopback",
+        "rate_iops=100",
+    };
+    char line[SAID_BYTES];
+    char said[SAID_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
+        snprintf(line, sizeof(line), "writer_iodepth=8 %s", beside[i]);
+        assert_false(parse(line, said));
+        assert_non_null(strstr(said, "writer_iodepth"));
+    }
+}
+
 static void help_knows_the_open_loop(void **state)
 {
     char said[SAID_BYTES];
@@ -230,6 +272,8 @@ int main(void)
         cmocka_unit_test(queues_have_the_mode_of_a_completion),
         cmocka_unit_test(bursts_have_a_pause_and_a_name),
         cmocka_unit_test(bursts_that_cannot_be_are_refused),
+        cmocka_unit_test(writer_needs_room_and_a_name),
+        cmocka_unit_test(writer_that_cannot_be_is_refused),
         cmocka_unit_test(help_knows_the_open_loop),
     };
     size_t count = 3;
