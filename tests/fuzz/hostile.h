@@ -12,7 +12,7 @@
 #include "model.h"
 #include "tape.h"
 
-/* A new world with the device in it, the same one each time: its medium takes long to make. */
+/* A new world with the device in it, the same one each time: its backing takes long to make. */
 struct model *hostile_start(struct tape *tape);
 
 /* One more step of the device; it also takes them by itself. */

@@ -62,7 +62,7 @@ void model_free(struct model *model)
         model_close_cq(model, i);
     }
     for (uint32_t i = 0; i < MODEL_NAMESPACES; i++) {
-        kept_give(model->namespaces[i].medium);
+        kept_give(model->namespaces[i].backing);
     }
     kept_give(model->pending);
     kept_give(model->flights);
@@ -80,27 +80,27 @@ void model_set_namespace(struct model *model, uint32_t nsid, uint8_t block_shift
 {
     struct model_namespace *ns = &model->namespaces[nsid - 1];
 
-    kept_give(ns->medium);
+    kept_give(ns->backing);
     *ns = (struct model_namespace){
         .active = true,
         .block_shift = block_shift,
         .block_count = block_count,
-        .medium_bytes = (size_t)block_count << block_shift,
+        .backing_bytes = (size_t)block_count << block_shift,
     };
-    ns->medium = kept_take(sizeof(uint64_t), ns->medium_bytes);
+    ns->backing = kept_take(sizeof(uint64_t), ns->backing_bytes);
     /* Eight bytes at once: the lowest three bits of their addresses are all that differs. */
-    for (size_t i = 0; i < ns->medium_bytes; i += sizeof(uint64_t)) {
+    for (size_t i = 0; i < ns->backing_bytes; i += sizeof(uint64_t)) {
         uint64_t word = model_pattern(i) * UINT64_C(0x0101010101010101);
 
         word ^= UINT64_C(0x0706050403020100);
-        memcpy(ns->medium + i, &word, sizeof(word));
+        memcpy(ns->backing + i, &word, sizeof(word));
     }
 }
 
 void model_set_empty_namespace(struct model *model, uint32_t nsid, uint8_t block_shift,
                                uint64_t block_count)
 {
-    kept_give(model->namespaces[nsid - 1].medium);
+    kept_give(model->namespaces[nsid - 1].backing);
     model->namespaces[nsid - 1] = (struct model_namespace){
         .active = true,
         .block_shift = block_shift,

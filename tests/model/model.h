@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * An NVMe controller in memory: registers, queues, an independent PRP walker, a medium.
+ * An NVMe controller in memory: registers, queues, an independent PRP walker, a backing.
  *
  * It serves the unchanged engine through nvme_port.h and judges it meanwhile: what the driver
  * does wrong is a finding of the world (world.h) and fails the test. Tests set the knobs before
@@ -37,7 +37,7 @@ struct model_cap {
     bool nvm;
 };
 
-/* One namespace. block_count may exceed the medium: what lies beyond must not be touched. */
+/* One namespace. block_count may exceed the backing: what lies beyond must not be touched. */
 struct model_namespace {
     bool active;
     uint8_t block_shift;
@@ -52,8 +52,8 @@ struct model_namespace {
     uint8_t uuid[16];    /* in the list of descriptors only */
     uint8_t command_set; /* there too */
     uint64_t block_count;
-    uint8_t *medium;
-    size_t medium_bytes;
+    uint8_t *backing;
+    size_t backing_bytes;
     uint32_t flushes;
 };
 
@@ -311,11 +311,11 @@ struct model *model_new_bare(void);
 /* Detaches and frees. */
 void model_free(struct model *model);
 
-/* Gives namespace nsid a medium of this many blocks, filled with a pattern of its address. */
+/* Gives namespace nsid a backing of this many blocks, filled with a pattern of its address. */
 void model_set_namespace(struct model *model, uint32_t nsid, uint8_t block_shift,
                          uint64_t block_count);
 
-/* The byte that model_set_namespace puts at this address of the medium. */
+/* The byte that model_set_namespace puts at this address of the backing. */
 uint8_t model_pattern(uint64_t address);
 
 /* Adds an error by LBA. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * I/O commands: read, write, flush on a byte-exact medium.
+ * I/O commands: read, write, flush on a byte-exact backing.
  */
 #include <string.h>
 
@@ -33,7 +33,7 @@ static uint16_t find_fault(const struct model *model, uint8_t opcode, uint64_t l
     return 0;
 }
 
-/* Moves the data, page by page, between the host and the medium. */
+/* Moves the data, page by page, between the host and the backing. */
 static void move(struct model *model, struct model_namespace *ns,
                  const struct nvme_command *command, uint8_t opcode)
 {
@@ -44,8 +44,8 @@ static void move(struct model *model, struct model_namespace *ns,
     uint8_t *host;
     uint32_t bytes;
 
-    if (at + size > ns->medium_bytes) {
-        world_find("the test's medium is too small for block %#llx", (unsigned long long)lba);
+    if (at + size > ns->backing_bytes) {
+        world_find("the test's backing is too small for block %#llx", (unsigned long long)lba);
         return;
     }
     model_prp_begin(&walk, model->page_bytes, command->prp1, command->prp2, size);
@@ -53,9 +53,9 @@ static void move(struct model *model, struct model_namespace *ns,
     while (model_prp_next(&walk, &host, &bytes)) {
         if (opcode == NVME_CMD_READ) {
             model_note_written(model, host, bytes);
-            memcpy(host, ns->medium + at, bytes);
+            memcpy(host, ns->backing + at, bytes);
         } else {
-            memcpy(ns->medium + at, host, bytes);
+            memcpy(ns->backing + at, host, bytes);
         }
         at += bytes;
     }
@@ -80,7 +80,7 @@ static struct model_answer transfer(struct model *model, struct model_namespace 
     if (fault != 0) {
         return status(fault);
     }
-    if (ns->medium != NULL) {
+    if (ns->backing != NULL) {
         move(model, ns, command, opcode);
     }
     return status(0);

@@ -148,7 +148,7 @@ static void prepare(struct sim_controller *controller)
     if (controller->busy == NULL) {
         abort();
     }
-    memcpy(controller->shadow, controller->model->namespaces[0].medium, bytes);
+    memcpy(controller->shadow, controller->model->namespaces[0].backing, bytes);
     for (uint32_t i = 0; i < SIM_QUEUES; i++) {
         controller->queues[i] = (struct sim_queue){.controller = controller, .index = i};
     }

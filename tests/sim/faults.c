@@ -346,7 +346,7 @@ static bool prepare_failing_parts(struct sim_controller *controller)
     return sim_fault_on(controller->sim, 22) || prepare_media_errors(controller);
 }
 
-/* Not tried: what needs abort, shadow doorbells, asynchronous events, a real medium. */
+/* Not tried: what needs abort, shadow doorbells, asynchronous events, a real drive. */
 const struct sim_fault sim_faults[SIM_FAULTS + 1] = {
     [1] = {"entry fields written after the phase", NULL, inject_torn, true},
     [2] = {"entry rewritten between two reads", NULL, inject_rewritten, false},

@@ -10,8 +10,8 @@
 #define MS UINT64_C(1000000)
 
 enum {
-    SETTLE_ROUNDS = 3000,
-    LOST_ROUNDS = 10, /* of the watchdog, until a lost interrupt is found */
+    SETTLE_TURNS = 3000,
+    LOST_TURNS = 10, /* of the watchdog, until a lost interrupt is found */
 };
 
 /* A command that is never answered, an admin command, or one without room for its entry. */
@@ -173,7 +173,7 @@ static bool serve(struct sim *sim)
 /* As long as there is anything to do without the watchdog. */
 static void serve_all(struct sim *sim)
 {
-    for (uint32_t i = 0; i < SETTLE_ROUNDS && sim_good(sim) && serve(sim); i++) {
+    for (uint32_t i = 0; i < SETTLE_TURNS && sim_good(sim) && serve(sim); i++) {
         /* Bounded: each turn ends a request or an interrupt. */
     }
 }
@@ -211,7 +211,7 @@ void sim_settle(struct sim *sim)
             } else {
                 serve_all(sim);
             }
-            if (++turns == (controller->may_fail ? SETTLE_ROUNDS : LOST_ROUNDS)) {
+            if (++turns == (controller->may_fail ? SETTLE_TURNS : LOST_TURNS)) {
                 sim_fail(sim, "controller %u: %u requests never end, watched or not", i,
                          outstanding(controller));
             }

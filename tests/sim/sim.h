@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A simulation: harts, controllers and interrupt lines driven by one seed against the unchanged
- * engine, every byte compared with a shadow copy of the medium.
+ * engine, every byte compared with a shadow copy of the backing.
  *
  * harts.c IPIs those that share a line, controller.c brings controllers up and down, workload.c
  * posts and judges what ends, schedule.c lets the device and time go on, interrupts.c serves, waits
@@ -64,7 +64,7 @@ struct sim_request {
     uint64_t pattern; /* of the data to write */
 };
 
-/* One controller with its line, its medium's shadow and what is known of its health. */
+/* One controller with its line, its backing's shadow and what is known of its health. */
 struct sim_controller {
     struct sim *sim;
     struct model *model;

@@ -172,7 +172,7 @@ static void check_data(struct sim_request *request)
     struct sim *sim = request->sim;
     struct sim_controller *controller = request->queue->controller;
     size_t at = (size_t)request->lba << sim->block_shift;
-    const uint8_t *medium = controller->model->namespaces[0].medium + at;
+    const uint8_t *backing = controller->model->namespaces[0].backing + at;
 
     sim->bytes += request->size_bytes;
     if (request->opcode == NVME_CMD_READ) {
@@ -181,8 +181,8 @@ static void check_data(struct sim_request *request)
         }
     } else if (request->opcode == NVME_CMD_WRITE) {
         memcpy(controller->shadow + at, request->buffer, request->size_bytes);
-        if (memcmp(medium, request->buffer, request->size_bytes) != 0) {
-            sim_fail(sim, "a write that ended is not on the medium: block %llu",
+        if (memcmp(backing, request->buffer, request->size_bytes) != 0) {
+            sim_fail(sim, "a write that ended is not on the backing: block %llu",
                      (unsigned long long)request->lba);
         }
     }
@@ -197,7 +197,7 @@ static void check_failed_write(struct sim_request *request)
     size_t at = (size_t)request->lba << sim->block_shift;
 
     for (size_t i = 0; i < request->size_bytes; i += block_bytes) {
-        const uint8_t *now = controller->model->namespaces[0].medium + at + i;
+        const uint8_t *now = controller->model->namespaces[0].backing + at + i;
 
         if (memcmp(now, request->buffer + i, block_bytes) != 0 &&
             memcmp(now, controller->shadow + at + i, block_bytes) != 0) {
@@ -379,8 +379,8 @@ void sim_check_media(struct sim *sim)
         if (controller->lost) {
             continue; /* it may still write, and its queues' counts went with them */
         }
-        if (memcmp(controller->shadow, controller->model->namespaces[0].medium, bytes) != 0) {
-            sim_fail(sim, "controller %u: the medium is not what was written", i);
+        if (memcmp(controller->shadow, controller->model->namespaces[0].backing, bytes) != 0) {
+            sim_fail(sim, "controller %u: the backing is not what was written", i);
         }
         if (controller->counts_exact && (controller->stale != controller->stale_sent ||
                                          controller->malformed != controller->malformed_sent)) {

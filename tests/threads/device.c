@@ -133,7 +133,7 @@ static uint16_t execute_io(struct device *device, const struct nvme_command *com
     if (lba >= DEVICE_BLOCKS || count > DEVICE_BLOCKS - lba) {
         return STATUS_LBA_RANGE;
     }
-    move(command, device->medium + (lba << DEVICE_BLOCK_SHIFT), count << DEVICE_BLOCK_SHIFT,
+    move(command, device->backing + (lba << DEVICE_BLOCK_SHIFT), count << DEVICE_BLOCK_SHIFT,
          opcode == NVME_CMD_READ);
     return 0;
 }
@@ -356,13 +356,13 @@ struct device *device_start(void)
     if (device == NULL || place == DEVICES) {
         abort();
     }
-    device->medium = calloc(DEVICE_BLOCKS, 1 << DEVICE_BLOCK_SHIFT);
+    device->backing = calloc(DEVICE_BLOCKS, 1 << DEVICE_BLOCK_SHIFT);
     device->hung = calloc(DEVICE_HUNG, sizeof(*device->hung));
     device->registers[0] = (uint32_t)cap;
     device->registers[1] = (uint32_t)(cap >> 32);
     device->registers[NVME_REG_VS / 4] = 0x10400;
     devices[place] = device;
-    if (device->medium == NULL || device->hung == NULL ||
+    if (device->backing == NULL || device->hung == NULL ||
         pthread_create(&device->thread, NULL, run, device) != 0) {
         abort();
     }
@@ -376,7 +376,7 @@ void device_stop(struct device *device)
     for (uint32_t i = 0; i < DEVICES; i++) {
         devices[i] = devices[i] == device ? NULL : devices[i];
     }
-    free(device->medium);
+    free(device->backing);
     free(device->hung);
     free(device);
 }

@@ -63,7 +63,7 @@ struct device {
 
     /* The device's own. */
     pthread_t thread;
-    uint8_t *medium;
+    uint8_t *backing;
     struct device_ring sqs[DEVICE_QUEUES];
     struct device_ring cqs[DEVICE_QUEUES];
     struct nvme_command *hung; /* not answered: touched once more before RDY falls */

@@ -22,7 +22,7 @@
 #define FUNCTION_LIMIT 32
 #define WAIT_LIMIT_NS 2000000000ULL
 #define TICK_NS 1000000ULL
-#define ROUNDS 200
+#define TURNS 200
 
 static unsigned failures;
 
@@ -154,13 +154,13 @@ static void check_harts(void)
     unsigned wrong = 0;
 
     check(harts_run(hart_count(), visit, (void *)"hello"), "harts: all run");
-    for (unsigned round = 1; round < ROUNDS; round++) {
+    for (unsigned turn = 1; turn < TURNS; turn++) {
         harts_run(hart_count(), visit, NULL);
     }
     for (unsigned i = 0; i < hart_count(); i++) {
-        wrong += visits[i] != ROUNDS ? 1 : 0;
+        wrong += visits[i] != TURNS ? 1 : 0;
     }
-    check(wrong == 0, "harts: each ran every round, knows its index, interrupts on");
+    check(wrong == 0, "harts: each ran every turn, knows its index, interrupts on");
     check(!harts_run(hart_count() + 1, visit, NULL), "harts: too many are refused");
     check(harts_run(1, visit, NULL), "harts: one alone runs");
 }

@@ -72,7 +72,7 @@ static uint32_t blocks_of(uint32_t bytes)
     return (bytes + data.block_bytes - 1) / data.block_bytes;
 }
 
-// Every size at every offset, somewhere on the medium.
+// Every size at every offset, somewhere in the namespace.
 static void test_offsets(void)
 {
     if (!begin(0)) {

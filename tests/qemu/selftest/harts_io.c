@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Several queues at once: one per hart, or all on one hart, each on its own region of the medium.
+// Several queues at once: one per hart, or all on one hart, each on its own region of the backing.
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -199,7 +199,7 @@ static void test_warm(void)
     bool ok = warm_prepare() && warm_open();
 
     memset(requests, 0, sizeof(requests));
-    for (uint32_t round = 0; ok && round < 3; round++) {
+    for (uint32_t turn = 0; ok && turn < 3; turn++) {
         warm_abandon(requests, buffer);
         ok = warm_open();
         if (ok && selftest.mode == NVME_MODE_INTERRUPT) {

@@ -6,7 +6,7 @@
 #include "irq.h"
 #include "selftest.h"
 
-enum { ROUNDS = 20, DEPTH = 8 };
+enum { TURNS = 20, DEPTH = 8 };
 // What a device may say of a command whose queue is deleted; type and code.
 enum { STATUS_MASK = 0x7ff, STATUS_SQ_DELETED = 0x008 };
 
@@ -21,7 +21,7 @@ static bool write_and_read(uint32_t key)
     pattern_fill(buffer, bytes, key);
     ok = transfer(queue, NVME_CMD_WRITE, key, 1, buffer) &&
          transfer(queue, NVME_CMD_READ, key, 1, buffer) &&
-         check(pattern_check(buffer, bytes, key) == bytes, "round %" PRIu32, key);
+         check(pattern_check(buffer, bytes, key) == bytes, "turn %" PRIu32, key);
     heap_release(mark);
     return ok;
 }
@@ -31,11 +31,11 @@ static void test_controllers(void)
 {
     struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH};
 
-    for (uint32_t round = 0; round < ROUNDS; round++) {
+    for (uint32_t turn = 0; turn < TURNS; turn++) {
         if (!open_storage(&config)) {
             return;
         }
-        write_and_read(round);
+        write_and_read(turn);
         close_storage();
     }
 }
@@ -74,11 +74,11 @@ static void test_queues(void)
     if (!open_storage(&config)) {
         return;
     }
-    for (uint32_t round = 0; round < ROUNDS; round++) {
-        if (!reopen(&selftest.storage.queues[0], NVME_DEPTH_MIN + round % (DEPTH - 1))) {
+    for (uint32_t turn = 0; turn < TURNS; turn++) {
+        if (!reopen(&selftest.storage.queues[0], NVME_DEPTH_MIN + turn % (DEPTH - 1))) {
             break;
         }
-        write_and_read(round);
+        write_and_read(turn);
     }
     close_storage();
 }

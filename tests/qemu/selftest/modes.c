@@ -19,7 +19,7 @@ enum {
     READS = 40,
     TOLD_MIN = READS / 2,   // interrupts that are waited for
     READS_MAX = 10 * READS, // until then: a busy host lets the watchdog be first at some
-    ROUNDS = 6,
+    TURNS = 6,
     CHANGES_MIN = 3,
     CHANGES_PER_HOLD = 16, // no multiple of MODES: every mode is held now and then
 };
@@ -142,8 +142,8 @@ static void run_counted(uint32_t owners)
     }
     buffer = take_pages(PAGE_BYTES);
     check(harts_run(owners, come_by, NULL), "harts did not run");
-    for (uint32_t round = 0; round < ROUNDS; round++) {
-        enum nvme_mode before = round % 2 == 0 ? NVME_MODE_POLL : NVME_MODE_HYBRID;
+    for (uint32_t turn = 0; turn < TURNS; turn++) {
+        enum nvme_mode before = turn % 2 == 0 ? NVME_MODE_POLL : NVME_MODE_HYBRID;
         uint64_t told;
 
         check(nvme_queue_set_mode(queue->engine, before) == NVME_OK, "mode %d", (int)before);

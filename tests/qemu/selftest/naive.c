@@ -11,7 +11,7 @@
 #include "wired.h"
 #include "workload.h"
 
-enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, ROUNDS_MAX = 40 };
+enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, ATTEMPTS_MAX = 40 };
 
 static struct workload workload;
 
@@ -74,7 +74,7 @@ static void test_naive(void)
     struct storage_queue *queue = &selftest.storage.queues[0];
     struct nvme_counters counters;
     uint64_t served;
-    uint32_t rounds = 0;
+    uint32_t attempts = 0;
 
     if (!open_storage(&config)) {
         return;
@@ -87,14 +87,14 @@ static void test_naive(void)
     check(counters.missed == 0, "the engine's handler missed %" PRIu64, counters.missed);
     served = workload.ended;
     attach_naive(queue);
-    while (naive.lost == 0 && rounds < ROUNDS_MAX) {
-        rounds++;
+    while (naive.lost == 0 && attempts < ATTEMPTS_MAX) {
+        attempts++;
         run(queue);
     }
     printf("note naive: %" PRIu64 " requests, %" PRIu64 " interrupts, lost %" PRIu64 " in %" PRIu32
-           " rounds\n",
-           workload.ended - served, naive.interrupts, naive.lost, rounds);
-    check(naive.lost != 0, "the naive handler lost nothing in %" PRIu32 " rounds", rounds);
+           " attempts\n",
+           workload.ended - served, naive.interrupts, naive.lost, attempts);
+    check(naive.lost != 0, "the naive handler lost nothing in %" PRIu32 " attempts", attempts);
     workload_check(&workload);
     close_storage();
 }

@@ -177,7 +177,7 @@ static void test_depths(void)
     }
 }
 
-// Wants a medium that answers at once: QEMU's threads for a file take most of the time of others.
+// Wants a backing that answers at once: QEMU's threads for a file take most of the time of others.
 static void test_deep(void)
 {
     static const uint32_t depths[] = {1023, 1024, 1025, 2048, 4096};

@@ -12,7 +12,7 @@
 enum {
     DEPTH = 16,
     DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
-    ROUNDS = 10,
+    TURNS = 10,
     ROUND_REQUESTS = 60,
     ALONE_TOLD = 200,       // interrupts of the one owner that are waited for
     ALONE_READS_MAX = 2000, // until then: a busy host lets the watchdog be first at some
@@ -166,16 +166,16 @@ static void test_ipis(void)
 {
     uint32_t owners = test_harts() - 1;
 
-    for (uint32_t round = 0; round < 2; round++) {
+    for (uint32_t turn = 0; turn < 2; turn++) {
         struct storage_config config = {.harts = owners,
                                         .depth_entries = DEPTH_ENTRIES,
                                         .controllers_max = 1,
-                                        .line_hart = round * (owners + 1)};
+                                        .line_hart = turn * (owners + 1)};
         struct crew crew = load();
 
         ipis = 0;
         crew.helper = ipi_all;
-        crew.helper_has_lines = round != 0;
+        crew.helper_has_lines = turn != 0;
         if (!open_storage(&config)) {
             return;
         }
@@ -194,7 +194,7 @@ static void test_reopen(void)
     struct storage_config config = {
         .harts = test_harts(), .depth_entries = DEPTH_ENTRIES, .controllers_max = 1};
 
-    for (uint32_t round = 0; round < ROUNDS; round++) {
+    for (uint32_t turn = 0; turn < TURNS; turn++) {
         if (!open_storage(&config)) {
             return;
         }

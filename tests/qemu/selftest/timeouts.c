@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Devices that do not answer: every request ends once, on its owner's hart, with a reason; nothing
 // hangs, and the device can be opened again. QEMU finishes what it has begun when it is disabled,
-// so requests of a slow medium end well at that moment; those it never heard of time out.
+// so requests of a slow backing end well at that moment; those it never heard of time out.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -171,7 +171,7 @@ static void test_dead(void)
     end();
 }
 
-// A medium far slower than the deadline. Wants a throttled backing.
+// A backing far slower than the deadline. Wants a throttled backing.
 static void test_slow(void)
 {
     if (!begin(1)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A random mix of reads, writes and flushes on one queue, checked against a shadow of the medium.
+// A random mix of reads, writes and flushes on one queue, checked against a shadow of the backing.
 //
 // A queue's workload owns a region of blocks. The shadow holds each block's generation; a block
 // takes one request at a time. Every callback checks its data and posts the next request, in the

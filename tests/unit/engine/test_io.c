@@ -198,7 +198,7 @@ static void submit_and_wait(struct nvme_queue *queue, const struct outcome *outc
     }
 }
 
-/* Reads at block 1, then writes that back, changed: the medium is compared byte by byte. */
+/* Reads at block 1, then writes that back, changed: the backing is compared byte by byte. */
 static void data_is_moved_byte_by_byte_and_nothing_beside_it(void **state)
 {
     const struct data_case *this = *state;
@@ -210,19 +210,19 @@ static void data_is_moved_byte_by_byte_and_nothing_beside_it(void **state)
     uint8_t *buffer = pages + PAGE + this->offset;
     uint64_t lba = this->blocks < BLOCKS ? 1 : 0;
     uint64_t start = lba << this->block_shift;
-    const uint8_t *medium;
+    const uint8_t *backing;
 
     fixture_init(&fixture);
     world.paging = this->paging;
     model_set_namespace(fixture.model, 1, this->block_shift, this->blocks + lba + 1);
     fixture_start(&fixture, 1, NVME_MODE_POLL);
-    medium = fixture.model->namespaces[0].medium;
+    backing = fixture.model->namespaces[0].backing;
     assert_int_equal(nvme_read(fixture.queues[0], &fixture.ns, lba, this->blocks, buffer,
                                outcome_callback(&read)),
                      NVME_OK);
     submit_and_wait(fixture.queues[0], &read);
     outcome_check_ok(&read, bytes);
-    assert_memory_equal(buffer, medium + start, bytes);
+    assert_memory_equal(buffer, backing + start, bytes);
     assert_int_equal(buffer[-1], 0xee);
     assert_int_equal(buffer[bytes], 0xee);
     for (uint32_t i = 0; i < bytes; i++) {
@@ -235,9 +235,9 @@ static void data_is_moved_byte_by_byte_and_nothing_beside_it(void **state)
                      NVME_OK);
     submit_and_wait(fixture.queues[0], &write);
     outcome_check_ok(&write, bytes);
-    assert_memory_equal(buffer, medium + start, bytes);
-    assert_true(lba == 0 || medium[start - 1] == model_pattern(start - 1));
-    assert_int_equal(medium[start + bytes], model_pattern(start + bytes));
+    assert_memory_equal(buffer, backing + start, bytes);
+    assert_true(lba == 0 || backing[start - 1] == model_pattern(start - 1));
+    assert_int_equal(backing[start + bytes], model_pattern(start + bytes));
     fixture_free(pages);
     fixture_finish(&fixture);
 }

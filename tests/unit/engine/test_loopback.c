@@ -7,7 +7,7 @@
 #include "nvme_bench.h"
 
 enum {
-    ROUNDS = 3 * FIXTURE_DEPTH + 1,
+    TURNS = 3 * FIXTURE_DEPTH + 1,
 };
 #define MS UINT64_C(1000000)
 
@@ -85,7 +85,7 @@ static void loopback_queue_works_without_its_device(void **state)
     assert_int_equal(device.doorbells[1], 3);
     nvme_queue_count(queue, &before);
     memset(fixture_block, 0, BLOCK);
-    for (uint32_t i = 1; i <= ROUNDS; i++) {
+    for (uint32_t i = 1; i <= TURNS; i++) {
         fixture_post(&fixture, 1, &outcome);
         nvme_queue_submit(queue);
         assert_int_equal(device.doorbells[0], (3 + i) % FIXTURE_DEPTH);
@@ -95,11 +95,11 @@ static void loopback_queue_works_without_its_device(void **state)
         assert_int_equal(device.doorbells[1], (3 + i) % FIXTURE_DEPTH);
     }
     nvme_queue_count(queue, &after);
-    assert_int_equal(outcome.count, ROUNDS);
+    assert_int_equal(outcome.count, TURNS);
     assert_int_equal(outcome.result.error, NVME_OK);
-    assert_int_equal(after.sq_doorbells - before.sq_doorbells, ROUNDS);
-    assert_int_equal(after.cq_doorbells - before.cq_doorbells, ROUNDS);
-    assert_int_equal(after.completions - before.completions, ROUNDS);
+    assert_int_equal(after.sq_doorbells - before.sq_doorbells, TURNS);
+    assert_int_equal(after.cq_doorbells - before.cq_doorbells, TURNS);
+    assert_int_equal(after.completions - before.completions, TURNS);
     assert_int_equal(after.malformed + after.stale, 0);
     assert_int_equal(fixture_block[1], 0);
     fixture_finish(&fixture);

@@ -158,7 +158,7 @@ static void larger_pages_are_used_when_both_sides_have_them(void **state)
     nvme_queue_submit(fixture.queues[0]);
     nvme_queue_reap(fixture.queues[0], 1);
     outcome_check_ok(&outcome, 512000);
-    assert_memory_equal(buffer + 4, fixture.model->namespaces[0].medium, 512000);
+    assert_memory_equal(buffer + 4, fixture.model->namespaces[0].backing, 512000);
     fixture_free(buffer);
     fixture_finish(&fixture);
 }

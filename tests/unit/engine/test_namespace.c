@@ -362,7 +362,7 @@ static void each_namespace_has_its_own_blocks(void **state)
     (void)state;
     fixture_init(&fixture);
     model_set_namespace(fixture.model, 3, 12, BLOCKS);
-    memset(fixture.model->namespaces[2].medium, 0x33, 4096);
+    memset(fixture.model->namespaces[2].backing, 0x33, 4096);
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     assert_int_equal(nvme_namespace_open(fixture.controller, 3, &other), NVME_OK);
     assert_int_equal(nvme_read(fixture.queues[0], &other, 0, 1, buffer, outcome_callback(&outcome)),

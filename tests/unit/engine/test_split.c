@@ -74,7 +74,7 @@ static void split_keeps_its_window_and_ends_once(void **state)
     }
     outcome_check_ok(&outcome, bytes);
     assert_int_equal(others.count, this->occupied);
-    assert_memory_equal(buffer + 4, fixture.model->namespaces[0].medium + 3 * BLOCK, bytes);
+    assert_memory_equal(buffer + 4, fixture.model->namespaces[0].backing + 3 * BLOCK, bytes);
     assert_int_equal(buffer[4 + bytes], 0xee);
     fixture_free(buffer);
     fixture_finish(&fixture);
