@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from analysis import metrics
-from analysis.intervals import marked, paired_ratio, ratio_of
+from analysis.intervals import Estimate, marked, paired_ratio, ratio_of
 from analysis.series import MODE_NAMES, offered_text, open_jobs, place
 from measure.modes import USABLE as MODES
 
@@ -67,6 +67,18 @@ def lines(result: dict) -> list[str]:
 
     return [f"knee, {where}, {delivery}: " + "; ".join(text(*each) for each in modes.items())
             for (where, delivery), modes in knees(result).items()]
+
+
+def host_ratios(result: dict) -> dict[str, Estimate]:
+    """Host CPU of interrupts over polling at each load of the first place that both keep."""
+    found = {}
+    for offered, modes in next(iter(_by_load(result).values()), {}).items():
+        irq, poll = (metrics.values(job, metrics.HOST) if (job := modes.get(mode)) and keeps(job)
+                     else {} for mode in ("irq", "poll"))
+        percent = next(iter(modes.values()))["hartq"]["rate_percent"]
+        if ratio := paired_ratio(irq, poll):
+            found[f"{percent} % of saturation" if percent else f"{offered:,} IOPS"] = ratio
+    return found
 
 
 def rows(result: dict) -> list[list[str]]:

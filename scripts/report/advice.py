@@ -6,11 +6,11 @@ over either: with one command per doorbell, and with the whole depth as a batch.
 
 from __future__ import annotations
 
-from analysis import host_noise, metrics
+from analysis import host_noise, loads, metrics
 from analysis.comparisons import Ratios, depths_text, factor_text, paired
+from analysis.intervals import LEAST_EFFECT, Estimate, ratio_text
 from analysis.series import main_loops
 
-LEAST_EFFECT = 0.03  # a median nearer to 1 is no difference, where the medians are all there is
 IRQ, HOST = "IOPS", "host CPU per I/O"  # of interrupts over polling
 POLL, POLL_HYBRID, IRQ_HYBRID = "polling", "hybrid / polling", "hybrid / interrupts"
 Found = dict[str, Ratios]  # by the words for the batch
@@ -41,7 +41,7 @@ def unsure(result: dict) -> str:
         return "the host was not quiet"
     if not any(each.sure for each in ratios):
         return "too few boots"
-    return "" if any(each.verdict() for each in ratios) else "every interval contains 1"
+    return "" if any(each.verdict() for each in ratios) else "no difference is certain"
 
 
 class _Judge:
@@ -50,11 +50,21 @@ class _Judge:
     def __init__(self, result: dict, figures: bool) -> None:
         self.found, self.why, self._figures = compared(result), unsure(result), figures
 
+    def sign(self, ratio: Estimate) -> int:
+        """1 above 1, -1 below, 0 neither."""
+        off = ratio.median - 1
+        return (off > LEAST_EFFECT) - (off < -LEAST_EFFECT) if self.why else ratio.verdict()
+
     def depths(self, ratios: Ratios, sign: int) -> list[int]:
         """Those at which a ratio is above 1 or, with a sign of -1, below."""
-        return [depth for depth, each in ratios.items()
-                if (sign * (each.median - 1) > LEAST_EFFECT if self.why
-                    else sign * each.verdict() > 0)]
+        return [depth for depth, each in ratios.items() if self.sign(each) == sign]
+
+    def light(self, ratios: dict[str, Estimate]) -> str:
+        """The loads at which interrupts take less host CPU; empty where they do at none."""
+        told = [f"{load}, host CPU x{ratio_text(each.median)}" for load, each in ratios.items()
+                if self.sign(each) < 0]
+        return "the load is light" * bool(told) + (
+            f" ({'; '.join(told)})" if told and self._figures else "")
 
     def where(self, words: str, what: str, sign: int) -> str:
         """`IOPS count (batch 1: depth 1 to 8, x0.70 to x0.90)`; empty where it holds nowhere.
@@ -92,7 +102,8 @@ def sentence(result: dict, figures: bool = True) -> str:
         return ""
     poll = judge.where("IOPS count", POLL, 1)
     irq = " or ".join(filter(None, (judge.where("IOPS count", IRQ, 1),
-                                    judge.where("host CPU counts", HOST, -1))))
+                                    judge.where("host CPU counts", HOST, -1),
+                                    judge.light(loads.host_ratios(result)))))
     parts = [f"poll when {poll}" if poll else "polling is not faster",
              f"take interrupts when {irq}" if irq else
              "interrupts are neither faster nor cheaper for the host"]

