@@ -3,8 +3,8 @@
     @command.entry
     def main(argv: Sequence[str] | None = None) -> int:
 
-Status: 2 usage, 1 it failed, 128 + N ended by signal N, as a shell has it. What is not named here
-is a mistake of ours, and keeps its traceback.
+Status: 2 usage, 1 it failed, 128 + N ended by signal N, as a shell has it. Any other
+exception is a mistake of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _open_streams() -> None:
 
 
 def _drop(stream: TextIO) -> None:
-    """Whoever read it left, or it takes no more: what is still buffered goes to /dev/null."""
+    """Send what is still buffered to /dev/null: its reader is gone, or it is full."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
@@ -86,7 +86,7 @@ def _words(error: Exception) -> str:
 
 
 def _flush(name: str) -> int:
-    """Write what is buffered, and heed that it cannot be."""
+    """Write what is buffered; the status says if that failed."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

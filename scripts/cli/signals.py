@@ -1,9 +1,9 @@
-"""Ctrl-C and its kin: heeded where a script waits for its guest, and nowhere else.
+"""Ctrl-C and other signals: they take effect where a script waits for its guest, nowhere else.
 
 A signal handler that raises can raise inside a fork hook or a finalizer, where Python drops the
-exception, and the run would go on as if nobody had asked it to end. Here the handler does nothing:
-the signal's number goes into a pipe (signal.set_wakeup_fd), and who waits looks at the pipe too.
-Ctrl-Z cannot be heeded before it works; that the process goes on again is noticed, and counted.
+exception, and the run would go on. Here the handler does nothing: the signal's number goes into a
+pipe (signal.set_wakeup_fd), and each wait reads the pipe too. Ctrl-Z stops the process at once;
+when the process continues, the next wait counts it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_pipe: list[int] = []  # the end to read from, once signals are heeded
+_pipe: list[int] = []  # the end to read from, after heed_signals()
 _pauses = 0
 
 
@@ -27,9 +27,9 @@ class Stopped(BaseException):
 
 
 def heed_signals() -> None:
-    """From now on a signal of SIGNALS makes the next wait raise. On the main thread.
+    """From now on a signal of SIGNALS makes the next wait raise. Call it on the main thread.
 
-    Whatever does not wait is not disturbed, so that what is being saved is saved whole.
+    Code that does not wait is not interrupted, so a file is saved whole.
     """
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
@@ -40,7 +40,7 @@ def heed_signals() -> None:
 
 
 def pauses() -> int:
-    """How often the process has been stopped (Ctrl-Z) and went on, as far as waits have noticed."""
+    """How often the process was stopped (Ctrl-Z) and continued, as far as waits have seen."""
     return _pauses
 
 

@@ -314,7 +314,7 @@ PRESETS = {
 def williams(count: int) -> list[list[int]]:
     """Orders of 0 to count - 1: each is at each place, and follows each other one, equally often.
 
-    So neither the place nor what a mode leaves behind favours one. An odd count takes each order
+    So neither its place nor the mode before it favours a mode. An odd count takes each order
     backwards too.
     """
     zigzag = [(index + 1) // 2 if index % 2 else -index // 2 for index in range(count)]

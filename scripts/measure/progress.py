@@ -19,7 +19,7 @@ BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} windows, {elapsed} done, {remaining} le
 
 
 def live_text(window: Window) -> str:
-    """The point that was just measured, and what it came to."""
+    """The point that was just measured, and its result."""
     busy = 100.0 * (1.0 - min(1.0, idle_of(window)))
     return f"{window.record['jobname']:30} {window.iops:9,.0f} IOPS, {busy:3.0f} % busy"
 
@@ -28,7 +28,7 @@ class Progress:
     """A bar with the time left; plain lines where there is no terminal."""
 
     def __init__(self, plan: Plan, stream: TextIO, windows: Sequence[Window]) -> None:
-        """Of a plan's windows those are done that `windows` has, and will have."""
+        """`windows` holds the finished windows of the plan and grows during the run."""
         self._stream = stream
         self._total = plan.windows()
         self._windows = windows

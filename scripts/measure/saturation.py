@@ -11,7 +11,7 @@ from measure.modes import USABLE
 from measure.plan import Plan, Sweep
 from measure.windows import Target, Window, run_boot
 
-BOOTS, RUNTIME_MS, RAMP_MS = 3, 400, 100  # the best boot counts: where threads stood badly, less
+BOOTS, RUNTIME_MS, RAMP_MS = 3, 400, 100  # the best boot counts: a badly placed thread only slows
 
 
 class Workload(NamedTuple):

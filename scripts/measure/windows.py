@@ -24,10 +24,10 @@ from qemu.guest import STATUS_OK, Guest, Line
 from qemu.machine import PRIVATE_LINES, Machine, UsageError
 from sim.machine import SimMachine
 
-MEMORY_MIB = 128  # besides the buffers
+MEMORY_MIB = 128  # in addition to the buffers
 MODELLED_MEMORY_MIB = 256  # pages that are not touched cost nothing
 MODELLED_SLOWNESS = 20  # host seconds allowed per virtual second
-PRP_LIST_BYTES = 4096  # of each request's slot, beside its buffer
+PRP_LIST_BYTES = 4096  # of each request's slot, in addition to its buffer
 COMPLAINT = re.compile(r"^(error|skipped|panic|bench):")
 COMPLAINTS_MAX = 10
 # Of a window, what is kept of host_cpu.Spent.

@@ -1,4 +1,4 @@
-"""The backing of the drive: what --backing names, made, checked and told to QEMU.
+"""The backing of the drive: what --backing names, made, checked and passed to QEMU.
 
     null[:SIZE]         reads nothing and drops writes: no backing at all, the path alone
     ram:SIZE            a memory file, new at each boot
@@ -7,8 +7,8 @@
     FILE[,OPTION]       an image of the user's, raw unless format= says otherwise
 
 An OPTION is aio=threads|native|io_uring, cache=none|writeback or, of FILE, format=raw|qcow2|...;
-one that is given twice is a part of the name. A temporary image has no name: it is gone when the
-process that made it is, whatever ends that, and serves all its boots until then.
+an option given twice is part of the file's name. A temporary image has no name. It serves all boots
+of the process that made it, and disappears when that process ends for any reason.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from cli import signals
 from qemu.machine import Machine
 
 FIRMWARE = "OpenSBI v"  # its first line, once per start of the machine
-END_STEP_S = 0.01  # between two looks whether QEMU has ended
+END_STEP_S = 0.01  # between two checks whether QEMU has ended
 STDERR_MAX_BYTES = 64 * 1024
 STOP_GRACE_S = 3.0
 EXIT_GRACE_S = 10.0  # after the guest's `exit N`: QEMU 11.1.3 sometimes does not notice its end
@@ -80,13 +80,13 @@ class Guest:
         self._timed_out = False
         self._stayed = False  # QEMU did not end after the guest's exit, and was stopped
         self._pauses = signals.pauses()
-        self.paused = False  # we were stopped (Ctrl-Z) meanwhile: times mean nothing
+        self.paused = False  # we were stopped (Ctrl-Z) meanwhile: the times are not valid
 
     def __enter__(self) -> Guest:
         backing_fd = None
         self.machine.argv()  # checks every option before a backing is made
         try:
-            # A backing of ours has no name: none stays behind, even if this process is killed.
+            # Our backing has no name: it is removed even if this process is killed.
             backing_fd = self.machine.open_backing()
             # QEMU dies when the thread that started it dies, however that happens.
             argv = ["setpriv", "--pdeathsig", "KILL", *self.machine.argv(backing_fd)]
@@ -218,7 +218,7 @@ class Guest:
 
 def run_guest(machine: Machine, on_line: Callable[[Line], None] = lambda line: None,
               by_line: bool = False) -> Result:
-    """Boot, pass each console line to `on_line`, wait for the end. Leaves nothing behind.
+    """Boot, pass each console line to `on_line`, wait for the end. Nothing keeps running.
 
     `by_line`: the time begins anew with each line, so that a slow host is no time-out.
     """

@@ -1,11 +1,11 @@
 """Host CPU time of QEMU's threads, in classes, and what the hypervisor took, from /proc.
 
-A thread's own time (schedstat, in nanoseconds) goes when it ends, and the workers that do file I/O
-come and go. What ended threads have spent stays in the process's CPU clock: the difference between
-that and the living threads is the workers', too.
+The kernel drops a thread's own time (schedstat, in nanoseconds) when the thread ends, and the
+workers that do file I/O come and go. The process's CPU clock keeps the time of ended threads: the
+difference between it and the living threads belongs to the workers.
 
-On a host that is itself a guest, its hypervisor gives cores to others: steal. A thread that has no
-core for that reason waits for none as its own kernel sees it.
+On a host that is itself a guest, the hypervisor gives cores to others: steal. The host's kernel
+does not count this as waiting for a core.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 CLASSES = ("vcpu", "device", "workers")
-SKEW_NS = 1000000  # threads go on while one after the other is read
+SKEW_NS = 1000000  # threads keep running while they are read one by one
 # Of /proc/stat's first line: user, nice, system, idle, iowait, irq, softirq, steal. What follows is
 # contained in these.
 CORE_COLUMNS = 8

@@ -1,6 +1,6 @@
 """What kind of disk image a file is, by its magic number: only a raw one is the disk itself.
 
-Written to as if it were raw, any other loses its header, and with it all that it holds.
+Another kind loses its header, and so all its data, if it is written to as raw.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAGICS = (
     (0, b"#!/bin/sh\n#V2.0 Format", "cloop"),
     (-512, b"koly", "dmg"),
 )
-# Those that QEMU can write to without being told more; the rest has to be converted.
+# QEMU writes to these without further options; the others have to be converted.
 WRITABLE = ("qcow2", "qcow", "qed", "vmdk", "vdi", "vhdx", "vpc", "parallels")
 
 

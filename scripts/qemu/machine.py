@@ -1,4 +1,4 @@
-"""The machine a hartq program runs on: QEMU's command line, and every value in it judged first.
+"""The machine a hartq program runs on: checks every value, then makes QEMU's command line.
 
 The one place that knows how QEMU `virt`, its NVMe controllers and their backing are written down.
 Bad values raise UsageError with one line of text; guest.py starts what this describes.
@@ -136,7 +136,7 @@ class Machine:
     qemu_args: Sequence[str] = ()  # as QEMU takes them, after everything else
 
     def controller_count(self) -> int:
-        """How many controllers `auto` comes to."""
+        """How many controllers there are; `auto` is resolved."""
         if not self.attach:
             return 0
         if self.controllers is not None:
@@ -196,7 +196,7 @@ class Machine:
         return argv + self._disk(backing_fd) + list(self.qemu_args)
 
     def open_backing(self) -> int | None:
-        """The file without a name behind the controllers; the caller closes it. None: no such."""
+        """The unnamed file of the namespace; the caller closes it. None if the backing has none."""
         return parse_backing(self.backing).open(self.lba_bytes)
 
     def _nodes(self) -> list[str]:
