@@ -10,16 +10,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import goals, host_noise, summary, two_results
+from analysis import comparisons, goals, host_noise, summary, two_results
 from analysis.series import all_series, size_text
 from cli import command
 from cli.errors import Failed
 from cli.signals import Stopped, heed_signals
 from measure import environment, instructions, saturation
-from measure.options import build_parser, make_plan
+from measure.options import BOOTS_MAX, build_parser, make_plan
 from measure.plan import DELIVERIES, Plan, Sweep, duration, with_rates
 from measure.progress import Progress
 from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
@@ -83,6 +84,31 @@ class Run:
                     self.move_in()
         finally:
             progress.close()
+
+    def measure_all(self) -> None:
+        """The planned boots, then those that --until-ci adds; it is said why they end."""
+        begin_s = time.monotonic()
+        self.measure()
+        while self.plan.until_ci and not (why := self.enough(time.monotonic() - begin_s)):
+            self.plan = dataclasses.replace(self.plan, boots=self.plan.boots + 1)
+            self.measure()
+        if self.plan.until_ci:
+            print(f"--until-ci {self.plan.until_ci}: {why}", flush=True)
+
+    def enough(self, spent_s: float) -> str:
+        """Why no boot is to be added; empty if one is."""
+        found = comparisons.widest(self.save(partial=True))
+        if not found:
+            return "polling and interrupts share no point"
+        depth, ratio = found
+        text = (f"after {self.plan.boots} boots the widest interval of polling / interrupts is "
+                f"{ratio}, {ratio.width_percent:.0f} %, at queue depth {depth}")
+        if ratio.sure and ratio.width_percent <= self.plan.until_ci:
+            return text
+        next_s = self.plan.seconds() / self.plan.boots
+        if spent_s + next_s > self.plan.budget_ms / 1e3 or self.plan.boots >= BOOTS_MAX:
+            return f"the budget is over; {text}"
+        return ""
 
     def repeat_if_busy(self, sweep: Sweep, boot: int) -> None:
         """Measure the last boot again, once, if its threads waited for a core: the calmer counts.
@@ -182,7 +208,7 @@ def execute(run: Run, count: bool) -> int:
     """Measure and report; a run that ends early reports its windows so far."""
     status, why = STATUS_OK, ""
     try:
-        run.measure()
+        run.measure_all()
         if count:
             run.count()
         if run.plan.preset in MODELLING_PRESETS and not run.target.modelled:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from analysis.intervals import STANDSTILL, Estimate, ratio_of, ratio_text
-from analysis.series import Modes
+from analysis.series import Modes, all_series
 
 RATIO_MIN = 1 / STANDSTILL  # a mode that stood still for whole boots
 NO_DIFFERENCE = "no significant difference"
@@ -20,6 +20,13 @@ def paired(modes: Modes, mode: str, other: str) -> Ratios:
     """Paired ratio of one mode's IOPS to another's at each depth."""
     ratios = {d: ratio_of(job, f"ratio_to_{other}") for d, job in modes.get(mode, {}).items()}
     return {depth: ratio for depth, ratio in ratios.items() if ratio}
+
+
+def widest(result: dict) -> tuple[int, Estimate] | None:
+    """Depth and ratio of the least certain of the main ratios: polling over interrupts."""
+    modes = next(iter(all_series(result).values()), {})
+    return max(paired(modes, "poll", "irq").items(), default=None,
+               key=lambda each: (not each[1].sure, each[1].width_percent))
 
 
 class Crossover(NamedTuple):

@@ -54,6 +54,11 @@ class Estimate:
         """There are enough boots for a statement."""
         return self.confidence >= CONFIDENCE_WANTED
 
+    @property
+    def width_percent(self) -> float:
+        """Of the interval, in per cent of the median."""
+        return 100 * (self.high - self.low) / self.median if self.median else 100 * STANDSTILL
+
     def verdict(self) -> int:
         """Of a ratio: 1 above one, -1 below one, 0 no significant difference."""
         near = abs(self.median - 1.0) < LEAST_EFFECT

@@ -17,6 +17,7 @@ from sim import profile
 
 DESCRIPTION = "Measure polling, interrupts and hybrid mode on QEMU, interleaved, boot by boot."
 BOOTS_MAX = 1000
+BUDGET = "10m"
 MODELLED_RUNTIME_MS, MODELLED_RAMP_MS = 50, 50  # no noise to wait out; hybrid mode learns
 EPILOG = """\
 examples:
@@ -26,6 +27,7 @@ examples:
   scripts/bench.py --rw randwrite --backing ram:256m --iodepth 1,32 --bs 4k,128k
   scripts/bench.py --harts 1,2,4,8 --iodepth 32 --batch 32 --delivery per-hart,shared,msix
   scripts/bench.py --rate-iops 10%,50%,80% --rate-process poisson
+  scripts/bench.py --until-ci 10 --budget 20m          boots until the intervals are narrow
 backings with a latency: a file in memory and one on disk, served by QEMU's worker threads
   scripts/bench.py --backing tmpfs:256m --iodepth 1,4,32,128 --out results/tmpfs
   scripts/bench.py --backing disk:256m --iodepth 1,4,32,128 --out results/disk
@@ -69,6 +71,11 @@ def build_parser() -> Parser:
     add("--backing", default="null", metavar="WHERE", help=BACKING_HELP)
     add("--boots", type=number("--boots", 1, BOOTS_MAX), metavar="N",
         help=f"boots, 1 to {BOOTS_MAX}; each measures every point once; a verdict takes 6")
+    add("--until-ci", type=lambda text: parse_number(text, "--until-ci", 1, 100), metavar="P",
+        help="add boots until the interval of polling over interrupts is no wider than P per cent "
+        "of its median at any depth, or --budget is over")
+    add("--budget", type=lambda text: parse_time_ms(text, "--budget"), metavar="TIME",
+        help=f"no boot is added that would end later (default {BUDGET}; with --until-ci)")
     add("--runtime", type=lambda text: parse_time_ms(text, "--runtime"), metavar="TIME",
         help="length of a window, such as 500ms, 2s, 1h; 2 is 2s")
     add("--ramp-time", "--ramp_time", type=lambda text: parse_time_ms(text, "--ramp-time", 0),
@@ -121,7 +128,8 @@ def make_plan(options: argparse.Namespace) -> Plan:
         choose_modelled(options)
     given = {
         "boots": options.boots, "runtime_ms": options.runtime, "ramp_ms": options.ramp_time,
-        "process": options.rate_process,
+        "process": options.rate_process, "until_ci": options.until_ci,
+        "budget_ms": options.budget,
     }
     given = {name: value for name, value in given.items() if value is not None}
     chosen = chosen_sweeps(options)
@@ -129,5 +137,12 @@ def make_plan(options: argparse.Namespace) -> Plan:
     if options.rate_process and not any(rate for sweep in sweeps for rate in sweep.rate):
         raise UsageError(
             f"--rate-process: {options.rate_process} needs a load; hint: name one with --rate-iops")
+    if options.until_ci:
+        given.setdefault("budget_ms", parse_time_ms(BUDGET, "--budget"))
+        if not any({"poll", "irq"} <= {*each.completion} and not any(each.rate) for each in sweeps):
+            raise UsageError("--until-ci: takes polling and interrupts in a closed loop "
+                             "(hint: --completion poll,irq)")
+    elif options.budget:
+        raise UsageError("--budget: is for --until-ci (name the width with it)")
     name = options.preset if chosen == preset.sweeps else ""
     return dataclasses.replace(preset, sweeps=sweeps, dropped=dropped, preset=name, **given)

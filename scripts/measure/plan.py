@@ -223,6 +223,8 @@ class Plan:
     process: str = PROCESSES[0]  # how the arrivals of an open loop are spread
     dropped: tuple[str, ...] = ()  # what was asked for and does not exist
     preset: str = ""  # whose sweeps these are, whole
+    until_ci: int = 0  # per cent; boots are added until no main ratio's interval is wider; 0: none
+    budget_ms: int = 0  # of all boots, where boots are added
 
     def points(self) -> int:
         """Points of all sweeps."""
@@ -274,6 +276,9 @@ class Plan:
             lines.append(f"      open loop, {self.process}: {', '.join(rates)} (of each hart in "
                          "I/Os per second, % of saturation"
                          f"{'; above 100% latency grows' * past})")
+        if self.until_ci:
+            lines.append(f"      boots are added until the intervals of polling / interrupts are "
+                         f"within {self.until_ci} %, or {duration(self.budget_ms / 1e3)} are over")
         lines.append(f"      boots whose threads wait for a core are measured again, at most "
                      f"{self.repeats_most()}")
         return "\n".join([*lines, *(f"      left out: {text}" for text in self.dropped)])

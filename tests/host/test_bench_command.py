@@ -16,6 +16,7 @@ from bench_command import BenchTest
 from support import HUNG_S, SCRIPTS
 
 import bench
+from analysis.intervals import ratio_of
 from measure import plan as plans, progress, saturation
 from report import answer
 from results import result_file, resume
@@ -141,6 +142,33 @@ bench.run_boot = run_boot
             self.assertEqual([each["boot"] for each in job["hartq"]["boots"]], [*range(12)])
         self.assertIn("2 boots measured again", answer.sampling(result)[0])
 
+    def test_boots_are_added_until_the_interval_is_narrow(self) -> None:
+        options = ("--iodepth", "8", "--completion", "poll,irq", "--no-instructions")
+        done = self.run_bench(*options, "--until-ci", "9")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("added until the intervals of polling / interrupts are within 9 %, or 10 min "
+                      "00 s are over", done.stdout)
+        boots, width = re.search(r"--until-ci 9: after (\d+) boots the widest .* (\d+) %, at queue "
+                                 "depth 8", done.stdout).groups()
+        self.assertGreater(int(boots), 6)
+        self.assertLessEqual(int(width), 9)
+        result = result_file.load(self.out)
+        self.assertEqual(result["global options"]["boots"], boots)
+        for job in result["jobs"]:
+            self.assertEqual([row["boot"] for row in job["hartq"]["boots"]], [*range(int(boots))])
+        (ratio,) = (found for job in result["jobs"] if (found := ratio_of(job, "ratio_to_irq")))
+        self.assertLessEqual(100 * (ratio.high - ratio.low) / ratio.median, 9)
+
+    def test_boots_are_added_until_the_budget_is_over(self) -> None:
+        """By a clock that jumps a minute at each look."""
+        also = ("import itertools, types; "
+                "bench.time = types.SimpleNamespace(monotonic=itertools.count(0, 60).__next__)")
+        options = ("--iodepth", "8", "--completion", "poll,irq", "--no-instructions")
+        done = self.run_to_end("bench", *options, "--until-ci", "1", "--budget", "170s", also=also)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("--until-ci 1: the budget is over; after 8 boots the widest", done.stdout)
+        self.assertFalse(result_file.load(self.out)["partial"])
+
     def test_guest_that_dies(self) -> None:
         done = self.run_bench("--iodepth", "1,2", "--boots", "1", ways="die")
         self.assertEqual(done.returncode, 1)
@@ -212,6 +240,9 @@ bench.run_boot = run_boot
             (["--bs", "512,8k", "--backing", "null:4k"], "less than a block"),
             (["--completion", "raw", "--rw", "rw"], "no point is left"),
             (["--preset", "instructions", "--boots", "6"], "takes no --boots, --out"),
+            (["--until-ci", "0"], "--until-ci: 0 is out of range (1 to 100)"),
+            (["--until-ci", "9", "--completion", "poll"], "takes polling and interrupts"),
+            (["--budget", "5m"], "--budget: is for --until-ci"),
             (["--boots", "0"], "--boots: 0 is out of range (1 to 1000)"),
             (["--boots", "1001"], "--boots: 1001 is out of range (1 to 1000)"),
             (["--backing", "/nowhere/disk.img"], "image"),
