@@ -25,7 +25,7 @@ static void entry_on_a_queue_without_requests_does_not_hold_the_line(void **stat
     fixture_finish(&fixture);
 }
 
-/* A queue that has been idle for a while is not looked at until it is rung for again. */
+/* A queue that has been idle for a while is not looked at before its next doorbell. */
 static void idle_queue_comes_back_with_its_next_doorbell(void **state)
 {
     struct fixture fixture;

@@ -28,7 +28,7 @@ static enum nvme_error loop_back(struct stand_in *this, struct nvme_queue *queue
     return error;
 }
 
-/* Completes what has been rung for. */
+/* Completes the commands that a doorbell announced. */
 static void answer(struct stand_in *this)
 {
     struct nvme_ring *ring = &this->ring;

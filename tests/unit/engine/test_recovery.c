@@ -150,7 +150,7 @@ static void every_request_of_every_queue_ends_once_on_its_owner(void **state)
     fixture_drop(&fixture);
 }
 
-/* What was posted before the failure and not rung for is not rung for any more. */
+/* A command without a doorbell before the failure gets none after it. */
 static void failed_controller_takes_no_doorbell(void **state)
 {
     struct fixture fixture;

@@ -36,7 +36,7 @@ static uint32_t empty_cycle(struct harts *harts)
     return ipis;
 }
 
-/* Whoever holds the line up without having been rung for is found by the next cycle. */
+/* A queue without a doorbell that keeps the line asserted is found by the next cycle. */
 static void empty_cycle_is_followed_by_one_that_asks_all(void **state)
 {
     struct nvme_completion entry = {.status = 0x7777};
