@@ -155,9 +155,13 @@ class Bench(BenchTest):
 
         return limit
 
+    def files(self) -> dict[str, bytes]:
+        """What the result's folder holds, by path."""
+        return {str(path): path.read_bytes() for path in self.out.rglob("*") if path.is_file()}
+
     def test_a_full_disk(self) -> None:
         self.assertEqual(self.run_bench(*self.ONE).returncode, 0)
-        before = {path.name: path.read_bytes() for path in self.out.iterdir()}
+        before = self.files()
         done = subprocess.run(
             self.bench(*self.ONE), preexec_fn=self.limited(20000), capture_output=True, text=True,
             timeout=HUNG_S, check=False,
@@ -165,7 +169,7 @@ class Bench(BenchTest):
         self.assertEqual(done.returncode, 1)
         self.assertNotIn("Traceback", done.stderr)
         self.assertRegex(done.stderr, r"bench\.py: .*/\w+\.jsonl?: File too large\n$")
-        self.assertEqual({path.name: path.read_bytes() for path in self.out.iterdir()}, before)
+        self.assertEqual(self.files(), before)
         self.assertEqual([path.name for path in (self.folder / "out.partial").iterdir()], [])
 
     def test_a_reader_that_leaves(self) -> None:
