@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from measure.modes import NAMES
+from measure.plan import shape_of_options
 
 MODE_NAMES = NAMES
 
@@ -103,7 +104,13 @@ def main_loops(result: dict) -> dict[Series, Modes]:
 def closed_jobs(result: dict, but: Collection[str] = ()) -> list[dict]:
     """The jobs of ours that kept their queue full, without those of some modes."""
     return [job for job in result["jobs"] if (mine := job.get("hartq"))
-            and not mine.get("rate_iops") and mine["completion"] not in but]
+            and not mine.get("rate_iops") and mine["completion"] not in but
+            and shape_of(job) == "steady"]
+
+
+def shape_of(job: dict) -> str:
+    """Whether its load is steady, a step, or beside a writer; of another program it is steady."""
+    return shape_of_options(job["job options"]) if job.get("hartq") else "steady"
 
 
 def open_jobs(result: dict) -> list[dict]:

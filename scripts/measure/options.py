@@ -10,7 +10,7 @@ from cli.command import Parser
 from cli.errors import UsageError, listed, number, parse_number, parse_word
 from measure.option_values import PERCENT_MAX, parse_block, parse_rate, parse_time_ms
 from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, OPEN_DEPTH, PRESETS, PROCESSES,
-                          WORKLOADS, Plan, Sweep, runnable)
+                          SHAPES, WORKLOADS, Plan, Sweep, runnable)
 from qemu.backing import BACKING_HELP
 from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT
 from sim import profile
@@ -68,6 +68,9 @@ def build_parser() -> Parser:
         f"latency grow; queue depth {OPEN_DEPTH} unless --iodepth is given")
     add("--rate-process", "--rate_process", choices=PROCESSES,
         help=f"how arrivals are spread in time (default {PROCESSES[0]}; with --rate-iops)")
+    add("--shape", type=listed(parse_word, "--shape", tuple(SHAPES)), metavar="S,...",
+        help="course of the load: steady; step, bursts after pauses; beside, 128 KiB writes beside "
+        "the reads, on the last hart if there are several (default steady)")
     add("--backing", default="null", metavar="WHERE", help=BACKING_HELP)
     add("--boots", type=number("--boots", 1, BOOTS_MAX), metavar="N",
         help=f"boots, 1 to {BOOTS_MAX}; each measures every point once; a verdict takes 6")
@@ -101,7 +104,7 @@ def build_parser() -> Parser:
 def chosen_sweeps(options: argparse.Namespace) -> tuple[Sweep, ...]:
     """The preset's sweeps, or one sweep of the lists that were given."""
     sweeps = PRESETS[options.preset].sweeps
-    names = ("iodepth", "batch", "bs", "rw", "harts", "rate")
+    names = ("iodepth", "batch", "bs", "rw", "harts", "rate", "shape")
     given = {**vars(options), "rate": options.rate_iops}
     lists = {name: given[name] for name in names if given[name] is not None}
     if "rate" in lists:

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from measure.modes import MEASURED, MODES, SPINNING
+from measure.modes import MEASURED, MODES, REFERENCES, SPINNING, USABLE
 from qemu.machine import PRIVATE_LINES, UsageError
 
 COMPLETIONS = tuple(MODES)
@@ -28,10 +28,24 @@ RAW_BLOCK_MAX = 512 << 10  # one command's most (MDTS 7 of QEMU): the raw ring d
 RAW_LACKS = (
     f"the raw ring has no open loop, no mix of reads and writes, and no block above "
     f"{RAW_BLOCK_MAX >> 10}k")
+# The course of a load, and the guest's words for it.
+SHAPES = {
+    "steady": (),
+    "step": ("thinktime=20ms", "thinktime_iotime=50ms"),  # pauses and bursts
+    "beside": ("writer_iodepth=8",),  # large writes beside the reads
+}
+WRITER_BYTES = 8 << 17  # buffers of these
+SHAPE_LACKS = "a load step and a reader beside a writer are of a mode's closed loop"
 LOOPBACK_LACKS = "completions in memory come at once, there is no open loop"
 BOOT_S = 0.45  # QEMU's start, the guest's set-up, the files after it; for the estimate only
 WINDOW_EXTRA_S = 0.025  # between two windows: reap, print, next
 RAW_WAITS = 3  # ways to wait that raw tries once in a boot, for a ramp each
+
+
+def shape_of_options(options: dict) -> str:
+    """The word of SHAPES that the options of a job of the guest tell of."""
+    named = {"thinktime": "step", "writer_iodepth": "beside"}
+    return next((word for name, word in named.items() if name in options), "steady")
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -66,6 +80,7 @@ class Sweep:
     harts: tuple[int, ...] = (1,)
     delivery: tuple[str, ...] = DELIVERIES[:1]
     rate: tuple[Rate, ...] = (CLOSED,)
+    shape: tuple[str, ...] = ("steady",)
 
     def points(self) -> int:
         """How many points the product has."""
@@ -104,6 +119,8 @@ def _lacks(mode: str, machine: Sweep, rw: str, bs: int, cores: int) -> str:
         return f"virt has {PRIVATE_LINES} lines, per-hart takes one for each hart"
     if mode in SPINNING and harts > cores:
         return f"they spin, and the host has {cores} core{'s' if cores > 1 else ''}"
+    if machine.shape != ("steady",) and (open_loop or mode in REFERENCES):
+        return SHAPE_LACKS
     if mode == "loopback" and open_loop:
         return LOOPBACK_LACKS
     if mode == "raw" and (open_loop or rw in MIXED or bs > RAW_BLOCK_MAX):
@@ -131,11 +148,11 @@ def _split_machines(sweep: Sweep) -> Iterator[Sweep]:
     the loads of an open loop."""
     depths = _groups(sweep.iodepth, lambda depth: _batches(depth, sweep.batch))
     rates = _groups(sweep.rate, lambda rate: (bool(rate), bool(rate.percent)))
-    for (batch, iodepth), harts, delivery, rate in itertools.product(
-            depths.items(), sweep.harts, sweep.delivery, rates.values()):
+    for (batch, iodepth), harts, delivery, rate, shape in itertools.product(
+            depths.items(), sweep.harts, sweep.delivery, rates.values(), sweep.shape):
         if batch:
             yield dataclasses.replace(sweep, iodepth=iodepth, batch=batch, harts=(harts,),
-                                      delivery=(delivery,), rate=rate)
+                                      delivery=(delivery,), rate=rate, shape=(shape,))
 
 
 def _split_modes(machine: Sweep, cores: int, dropped: Dropped) -> Iterator[Sweep]:
@@ -309,6 +326,8 @@ PRESETS = {
             Sweep((1, 32), bs=(512, 16384, 65536, 262144, 1048576)),
             Sweep((1, 32), rw=("randwrite", "randrw", "read", "write")),
             Sweep((OPEN_DEPTH,), rate=LOADS),
+            Sweep((1, 32), completion=USABLE, shape=("step",)),
+            Sweep((1,), completion=USABLE, harts=(1, 2), shape=("beside",)),
             Sweep((1, 32, 128), completion=("loopback",)),
         ),
         boots=12, runtime_ms=500, ramp_ms=50,
@@ -340,5 +359,5 @@ def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
     return [
         *(f"{name}={','.join(map(str, values))}" for name, values in lists.items()),
         f"runtime={plan.runtime_ms}ms", f"ramp_time={plan.ramp_ms}ms",
-        "repetitions=1", f"randseed={boot + 1}", *load,
+        "repetitions=1", f"randseed={boot + 1}", *load, *SHAPES[sweep.shape[0]],
     ]

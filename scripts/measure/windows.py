@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from cli.errors import Failed
-from measure.plan import BLOCK_UNIT, Plan, Sweep, guest_arguments
+from measure.plan import BLOCK_UNIT, WRITER_BYTES, Plan, Sweep, guest_arguments, shape_of_options
 from qemu import host_cpu
 from qemu.backing import parse_backing
 from qemu.guest import STATUS_OK, Guest, Line
@@ -65,6 +65,7 @@ class Key(NamedTuple):
     rate: int  # of each hart in an open loop, 0 where the loop is closed
     depth: int
     batch: int
+    shape: str  # a word of measure.plan.SHAPES
     delivery: str
     mode: str
 
@@ -99,8 +100,8 @@ class Window:
         return Key(
             rw=job["rw"], bs=int(job["bs"]), harts=int(job["numjobs"]),
             rate=int(job.get("rate_iops", 0)), depth=depth,
-            batch=int(job["iodepth_batch_submit"]) or depth, delivery=self.record["delivery"],
-            mode=job["completion"],
+            batch=int(job["iodepth_batch_submit"]) or depth, shape=shape_of_options(job),
+            delivery=self.record["delivery"], mode=job["completion"],
         )
 
     @property
@@ -124,6 +125,7 @@ def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine
     harts = sweep.harts[0]
     delivery = sweep.delivery[0]
     buffers_bytes = harts * max(sweep.iodepth) * (max(sweep.bs) + PRP_LIST_BYTES)
+    buffers_bytes += harts * WRITER_BYTES * (sweep.shape == ("beside",))
     if target.modelled:
         return SimMachine(
             target.machine, str(target.app), guest_arguments(plan, sweep, boot), harts,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from analysis import loads, metrics
+from analysis import loads, metrics, shapes
 from analysis.comparisons import brief, paired, stopping
 from analysis.host_noise import noise_lines
 from analysis.intervals import marked
@@ -183,6 +183,9 @@ def rest(result: dict) -> list[Section]:
         "Instructions per I/O, exact": Table(("queue depth", "batch", *names),
                                              _instruction_rows(found)),
         "Open loop": Table(loads.HEAD, loads.rows(result)),
+        "Load step": Table(shapes.STEP_HEAD, shapes.step_rows(result)),
+        "A reader beside a writer of 128 KiB": Table(
+            shapes.BESIDE_HEAD, shapes.beside_rows(result)),
         "The other workloads, paired": Table(
             ("workload", *over, STOPS), _other_rows(found), wordy=True),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable
 
 from measure.windows import Window, idle_of
@@ -9,12 +10,15 @@ from results import histogram
 from results.fio import DIRECTIONS, parts_of
 
 THREADS = ("vcpu", "device")  # of QEMU, whose time is told for each boot
+BACK_SHARE, BACK_INTERVALS = 0.95, 3  # of the rate; so many in a row
 PERCENTS = {"p50_ns": 50.0, "p99_ns": 99.0}
 
 
 def latencies(window: Window) -> dict[str, int | None]:
     """Percentiles of one window; None where too few samples lie above."""
-    sides = (part for name in DIRECTIONS for part in parts_of([window], name))
+    # Beside a writer the reader's count: who waits for a write does not wait for an answer.
+    names = DIRECTIONS[:1] if window.key.shape == "beside" else DIRECTIONS
+    sides = (part for name in names for part in parts_of([window], name))
     bins = histogram.merge(side["lat_ns"]["bins"] for side in sides)
     return {name: histogram.percentile(bins, percent) for name, percent in PERCENTS.items()}
 
@@ -25,6 +29,31 @@ def host_us(window: Window) -> dict[str, float | None]:
     return {
         f"{name}_us_per_io": round(known.ran[name] / window.ios / 1e3, 4) if known else None
         for name in THREADS}
+
+
+def back_ns(bursts: dict) -> int | None:
+    """How long after a burst began the rate was back; None if it never was.
+
+    It is back with the first interval that has BACK_SHARE of the rate, as have most of the
+    BACK_INTERVALS from there on. The rate is that of the burst's second half.
+    """
+    ios = bursts["ios"]
+    least = BACK_SHARE * statistics.fmean(ios[len(ios) // 2 :])
+    for begin, count in enumerate(ios):
+        if count >= least > 0 and statistics.median(ios[begin:][:BACK_INTERVALS]) >= least:
+            return begin * bursts["interval_ns"]
+    return None
+
+
+def told(window: Window) -> dict[str, object]:
+    """What only some points have."""
+    found = {name: window.record[name] for name in ("raw_wait",) if name in window.record}
+    if window.key.shape == "step":
+        found["back_ns"] = back_ns(window.record["bursts"])
+    if window.key.shape == "beside":
+        reads = window.record["read"]["total_ios"]
+        found["reader_iops"] = round(reads * 1e9 / window.record["runtime_ns"], 1)
+    return found
 
 
 def known(job: dict, name: str) -> dict[int, float]:
@@ -48,6 +77,6 @@ def rows(windows: Iterable[Window]) -> list[dict[str, object]]:
             "idle_fraction": round(min(1.0, idle_of(each)), 6),
             **host_us(each),
             **latencies(each),
-            **({"raw_wait": each.record["raw_wait"]} if "raw_wait" in each.record else {}),
+            **told(each),
         }
         for each in sorted(windows, key=lambda window: window.boot)]

@@ -78,7 +78,12 @@ def window(
     bs = int(job["bs"])
     latency_ns = 0.0 if mode == "raw" else depth / iops * 1e9
     reaps, idle_polls = int(ios / per_reap), 0 if irq else ios * 2
+    writes = round(ios * 0.3) if "writer_iodepth" in job else writes
+    # Hybrid needs three intervals to be back at its rate, interrupts one, polling none.
+    slow = {"hybrid": 3, "irq": 1}.get(mode, 0)
+    bursts = {"count": 5, "interval_ns": 1000000, "ios": [30] * slow + [60] * (50 - slow)}
     return {
+        **({"bursts": bursts} if "thinktime" in job else {}),
         "delivery": delivery, "harts": harts, "runtime_ns": runtime_ns,
         "read": side(chance, ios - writes, bs, latency_ns),
         "write": side(chance, writes, bs, latency_ns),
@@ -111,12 +116,13 @@ def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Itera
     runtime_ns = int(given["runtime"].removesuffix("ms")) * 1000000
     bias = float(ways.removeprefix("bias=")) if ways.startswith("bias=") else 1.0
     load = {"rate_process": given["rate_process"]} if is_open and "rate_process" in given else {}
+    shape = {name: given[name] for name in ("thinktime", "writer_iodepth") if name in given}
     yield "OpenSBI v1.1"
     yield json.dumps({"hartq_banner": 1, "points": len(points), "repetitions": repetitions})
     for count, (number, point) in enumerate(
         itertools.product(range(repetitions), range(len(points))), 1
     ):
-        job = dict(zip(names, points[point])) | load
+        job = dict(zip(names, points[point])) | load | shape
         chance = random.Random(f"{seed} {number} {points[point]}")
         name = f"{job['rw']}-{job['bs']}-qd{job['iodepth']}-b{job['iodepth_batch_submit']}"
         name += f"-r{job['rate_iops']}" if "rate_iops" in job else ""

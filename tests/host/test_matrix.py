@@ -77,7 +77,7 @@ class Matrix(ScriptTest):
             points = [
                 point for sweep in plans.runnable(preset.sweeps, 64)[0] for point in
                 itertools.product(sweep.rw, sweep.bs, sweep.harts, sweep.rate, sweep.delivery,
-                                  sweep.completion,
+                                  sweep.completion, sweep.shape,
                                   ((d, b or d) for d in sweep.iodepth for b in sweep.batch))
             ]
             self.assertEqual(len(points), len(set(points)), name)

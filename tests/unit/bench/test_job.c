@@ -267,7 +267,7 @@ static void help_knows_the_open_loop(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[3 + COUNT_OF(refused_cases) + COUNT_OF(name_cases)] = {
+    struct CMUnitTest tests[7 + COUNT_OF(refused_cases) + COUNT_OF(name_cases)] = {
         cmocka_unit_test(modes_are_innermost),
         cmocka_unit_test(queues_have_the_mode_of_a_completion),
         cmocka_unit_test(bursts_have_a_pause_and_a_name),
@@ -276,7 +276,7 @@ int main(void)
         cmocka_unit_test(writer_that_cannot_be_is_refused),
         cmocka_unit_test(help_knows_the_open_loop),
     };
-    size_t count = 3;
+    size_t count = 7;
 
     ADD_CASES(tests, &count, refusal_says_why, refused_cases);
     ADD_CASES(tests, &count, points_have_names, name_cases);
