@@ -3,7 +3,7 @@
 # Programs are ELF files in build/, one per folder or file named below. Objects have the paths of
 # their sources below build/. Variables for the user:
 #   CROSS=riscv64-unknown-elf-   QEMU=qemu-system-riscv64   PYTHON=python3   HOST_CCS="gcc clang"
-#   PEERS=--quick (bench-peers: options of scripts/peers.py)
+#   PEERS=--quick (bench-peers: options of scripts/peers.py)   DEBIAN_SUITE=trixie (its Linux)
 #   APP=hello (run, debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (sim, fuzz)
 #   BOARD=virt (a folder of platform/; make clean first)
 

@@ -171,7 +171,8 @@ class Run:
             self.quiet = not host_noise.warnings(ours)
         about = {
             "linux": self.linux, "environment": header, "partial": partial,
-            "host_quiet": self.quiet, "method": self.plan.method(), "qemu_argv": self.argv,
+            "host_quiet": self.quiet, "qemu_argv": self.argv,
+            "method": [*self.plan.method(), *self.answers.lacking()],
             "retries": self.retries, "instructions": self.instructions,
         }
         jobs = job_files(self.plan)
@@ -190,7 +191,7 @@ def report(run: Run, result: dict) -> None:
           sep="\n")
     if run.retries:
         print(f"boots of Linux that were run a second time: {len(run.retries)}")
-    print(*run.missed, *run.faults, sep="\n")
+    print(*run.answers.lacking(), *run.missed, *run.faults, sep="\n")
     print(environment.header(result["environment"]))
     print(f"written: {run.out}/{results.PEERS_NAME}, results.json, linux-*.json")
 

@@ -43,6 +43,12 @@ class Answers:
         for job in answer["jobs"]:
             self.jobs.setdefault((engine, job["jobname"]), {})[boot] = job
 
+    def lacking(self) -> list[str]:
+        """What the kernel has refused: an answer came, without a job."""
+        known = {engine for engine, _ in self.jobs}
+        return [f"{name} is not measured: this kernel refuses it (hybrid polling needs Linux 6.13)"
+                for name in self.heads if name not in known]
+
     def of(self, engine: Engine, point: Point, kind: str) -> dict[int, dict]:
         """The jobs of a point by boot; `kind` is iops or lat."""
         return dict(sorted(self.jobs.get((engine.name, job_name(point, kind)), {}).items()))

@@ -1,8 +1,9 @@
-"""Linux's kernel and an initramfs with its nvme driver and fio, from Debian 13's riscv64 packages.
+"""Linux's kernel and an initramfs with its nvme driver and fio, from Debian's riscv64 packages.
 
-apt runs in a private configuration below build/peers: nothing of the system's own sources, lists
-or packages is read or changed; Debian's archive key signs what comes. A second call finds
-everything in build/peers and needs no network.
+They are those of Debian 13, or of $DEBIAN_SUITE, whose kernel may be newer. apt runs in a private
+configuration below build/peers: nothing of the system's own sources, lists or packages is read or
+changed; Debian's archive key signs what comes. A second call finds everything there and needs no
+network.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from pathlib import Path
 
 from qemu.machine import BUILD, UsageError
 
-CACHE = BUILD / "peers"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-SUITE, ARCH = "trixie", "riscv64"
+SUITE, ARCH = os.environ.get("DEBIAN_SUITE") or "trixie", "riscv64"
+CACHE = BUILD / ("peers" if SUITE == "trixie" else f"peers-{SUITE}")
 ARCHIVE_VARIABLE = "DEBIAN_ARCHIVE"  # names an archive where the system's apt knows none
 KERNEL = "linux-image-riscv64"  # a package that depends on the current kernel's
 FIO, BUSYBOX = "fio", "busybox-static"
@@ -98,7 +99,8 @@ def run(words: Sequence[str], environment: dict[str, str] | None = None,
             f"peers: {words[0]} does not run: {error} (scripts/setup.sh peers)") from error
     if done.returncode or "Failed to fetch" in done.stderr:
         lines = [*done.stderr.splitlines(), "it gives no reason"]
-        why = next((line for line in lines if line[:2] in ("E:", "W:")), lines[0])
+        why = next((line for word in ("E:", "W:") for line in lines if line.startswith(word)),
+                   lines[0])
         network = " (a first run needs the network, later runs do not)" if environment else ""
         raise Unavailable(f"peers: {' '.join(words[:2])}: {why}{network}")
     return done.stdout
@@ -196,7 +198,7 @@ def build(root: Path) -> dict:
     shutil.rmtree(root / "debs")
     (fio,) = (deb.name.split("_")[1] for deb in debs if deb.name.startswith(f"{FIO}_"))
     manifest = {"kernel": kernel.name.partition("-")[2], "fio": fio.replace("%3a", ":"),
-                "distribution": f"Debian 13 ({SUITE}), {ARCH}", "modules": modules}
+                "distribution": f"Debian {SUITE}, {ARCH}", "modules": modules}
     (root / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
 

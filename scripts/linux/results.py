@@ -141,7 +141,7 @@ def comparison(point: Point, mode: str, ours: OURS, answers: Answers) -> dict | 
 def comparisons(windows: list[Window], answers: Answers) -> list[dict]:
     """All points, mode by mode: the same mode first, best against best last."""
     ours = ours_per_boot(windows)
-    rows = (comparison(p, mode, ours, answers) for mode in ("poll", "irq", "best") for p in POINTS)
+    rows = (comparison(p, mode, ours, answers) for mode in (*MODES, "best") for p in POINTS)
     return [row for row in rows if row]
 
 

@@ -110,7 +110,8 @@ class Packages(unittest.TestCase):
 
     def test_no_network(self) -> None:
         fake = self.folder / "apt-get"
-        fake.write_text("#!/bin/sh\necho 'E: Could not resolve host' >&2\nexit 100\n")
+        fake.write_text(
+            "#!/bin/sh\nprintf 'W: unread\\nE: Could not resolve host\\n' >&2\nexit 100\n")
         fake.chmod(0o755)
         keyring = self.folder / "keyring"
         keyring.touch()
@@ -204,12 +205,13 @@ class Command(StandIn):
         self.assertEqual(done.returncode, 0, done.stderr)
         found = json.loads((self.out / "peers.json").read_text())
         self.assertEqual(found["partial"], False)
-        self.assertEqual(len(found["comparisons"]), 18)
+        self.assertEqual(len(found["comparisons"]), 24)
         self.assertEqual(found["comparisons"][0]["ratio"]["boots"], 2)
         self.assertIn("2/2 boot pairs", done.stderr)
         self.assertEqual((found["retries"], found["linux"]["modules"]), ([], ["nvme"]))
         self.assertIn("rdinit=/init", " ".join(found["qemu_argv"]["linux"]))
         self.assertNotIn(str(self.folder), json.dumps(found))
+        self.assertNotIn("6.13", json.dumps(found["method"]), "nothing was refused")
         names = {path.name for path in (self.out / "jobs").iterdir()}
         self.assertEqual(names, {"init", *(f"{each.name}.fio" for each in plan.ENGINES)})
         self.assertRegex(done.stdout, r"\n +32 +1 +best +[\d.]+ \(.* 8: undecided, (too|the) ")
@@ -229,6 +231,18 @@ class Command(StandIn):
             self.assertEqual([each["completion"] for each in found], modes)
             self.assertEqual("under -icount" in done.stdout, bool(modes))
             self.assertEqual("are not counted: Linux" in done.stderr, not modes)
+
+    def test_a_kernel_without_hybrid_polling_is_told(self) -> None:
+        lines = [line for e in plan.ENGINES for line in console(
+            e.name, {"jobs": []} if e.mode == "hybrid" else answer_of(e, 100.0))]
+        (self.folder / "linux").write_text("\n".join([*lines, "exit 0", ""]))
+        done = self.run_peers("--boots", "1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads((self.out / "peers.json").read_text())
+        words = "loop-hybrid is not measured: this kernel refuses it"
+        self.assertIn(words, done.stdout)
+        self.assertIn(words, "\n".join(found["method"]))
+        self.assertEqual({each["mode"] for each in found["comparisons"]}, {"poll", "irq", "best"})
 
     def test_tree_of_a_backing_without_a_name(self) -> None:
         machine = Machine(self.elf, backing="ram:1m", irqchip="imsic", qemu=str(self.qemu))
@@ -269,7 +283,7 @@ class Command(StandIn):
         self.assertIn("partial:", out)
         found = json.loads((self.out / "peers.json").read_text())
         self.assertTrue(found["partial"])
-        self.assertEqual(len(found["comparisons"]), 18)
+        self.assertEqual(len(found["comparisons"]), 24)
 
     def test_ended_before_a_pair_the_older_result_stays(self) -> None:
         run = mock.Mock(pairs=0, out=self.out, faults=0, windows=[1])

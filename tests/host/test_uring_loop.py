@@ -52,6 +52,8 @@ class Loop(unittest.TestCase):
                 continue
             text = plan.job_file(engine, plan.PeerPlan(1, 1, 1, 5, 1, 1))
             answer = self.answer(text.replace("/dev/ng0n1", "none"))
+            if engine.mode == "hybrid" and not answer["jobs"]:
+                continue  # this kernel has none
             self.assertEqual([job["jobname"] for job in answer["jobs"]],
                              [plan.job_name(point, "iops") for point in engine.points])
             answers = fio_answers.Answers()
@@ -61,7 +63,8 @@ class Loop(unittest.TestCase):
                 self.assertEqual(options["iodepth"], str(point.depth))
                 self.assertEqual(options["iodepth_batch_complete_min"],
                                  str(engine.least or point.batch))
-                self.assertEqual(options["hipri"], str(int(engine.mode == "poll")))
+                hipri = {"poll": "1", "irq": "0"}.get(engine.mode, engine.mode)
+                self.assertEqual(options["hipri"], hipri)
                 self.assertEqual(read["total_ios"], sum(read["lat_ns"]["bins"].values()))
                 self.assertEqual(read["io_bytes"], 4096 * read["total_ios"])
                 self.assertEqual(read["total_ios"] % point.batch, 0, "no-operations end at once")
