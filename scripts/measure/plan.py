@@ -310,7 +310,7 @@ PRESETS = {
     "default": Plan(
         (
             Sweep(DEPTHS),
-            Sweep((32, 128), (8, 0)),
+            Sweep((4, 16, 32, 128), (0,)),
             Sweep((1, 32, 128), completion=("loopback",)),
             Sweep((32,), bs=(512, 16384, 131072)),
             Sweep((OPEN_DEPTH,), rate=LOADS),
