@@ -23,7 +23,7 @@ from analysis.series import MAIN, Series, all_series, open_jobs
 from cli import command
 from linux.tables import judged
 from measure.modes import WAITING
-from report import advice
+from report import advice, runs
 from report.page import PAGES
 from results import result_file
 
@@ -35,7 +35,6 @@ RESULTS, PEERS = "results.json", "peers/peers.json"
 MODES = {"poll": "polling", "irq": "interrupts", "hybrid": "hybrid, awake",
          "hybrid asleep": "hybrid, asleep"}
 DELIVERIES = {"per-hart": "dedicated INTx", "shared": "shared INTx", "msix": "MSI-X"}
-PAIRS = (("poll", "irq"), ("hybrid", "poll"), ("hybrid", "irq"), ("poll", "raw"))
 DEPTHS = (1, 4, 32, 128, 512)  # a column each, where there are many rows
 PHASES = ("submit", "arm", "interrupt", "answer", "end", "reap")  # of a row of instructions
 COUNTS = ("missed_interrupts", "errors", "stale", "malformed", "late", "spurious_interrupts")
@@ -72,7 +71,7 @@ def instruction_rows(result: dict) -> Rows:
 def mode_rows(result: dict) -> Rows:
     """By depth: the modes over one another, and how busy the hart is."""
     modes = all_series(result)[Series(*MAIN, harts=1, batch=1)]
-    ratios = [paired(modes, *pair) for pair in PAIRS]
+    ratios = [paired(modes, *pair) for pair in runs.PAIRS]
     busy = [{depth: f"{100 * (1 - job['hartq']['idle_fraction']):.0f} %"
              for depth, job in modes.get(mode, {}).items()} for mode in ("irq", "hybrid")]
     depths = sorted({depth for jobs in modes.values() for depth in jobs})
@@ -114,7 +113,11 @@ def page(folder: Path) -> str:
     """The whole page, from the files in the folder of a result."""
     texts = ((folder / name).read_text(encoding="utf-8") for name in (RESULTS, PEERS))
     result, peers = map(json.loads, texts)
+    told = runs.load(folder, runs.compact(result, peers))
+    modes = [name for name in runs.last(told)["ratios"] if name not in runs.LINUX.values()]
     return PAGES.get_template("results.md.j2").render(
+        runs=told, moved=(modes, runs.rows(told, modes)),
+        linux_moved=runs.rows(told, list(runs.LINUX.values())),
         advice=advice.sentence(result), peers=peers, linux=linux_rows(peers),
         instructions=instruction_rows(result),
         costs=metrics.cost_table(result), modes=mode_rows(result), ways=way_rows(result),
@@ -130,7 +133,9 @@ def advised(text: str, result: dict) -> str:
 
 @command.entry
 def main() -> int:
-    """Write the page and the sentence."""
+    """Keep the run, write the page and the sentence."""
+    texts = ((REFERENCE / name).read_text(encoding="utf-8") for name in (RESULTS, PEERS))
+    runs.keep(REFERENCE, runs.compact(*map(json.loads, texts)))
     README.write_text(advised(README.read_text(encoding="utf-8"), result_file.load(REFERENCE)),
                       encoding="utf-8")
     PAGE.write_text(page(REFERENCE), encoding="utf-8")

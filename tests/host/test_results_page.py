@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import support
 
-from report import results_page
+from report import results_page, runs
 
 BUILD = support.ROOT / "build"
 TEXT = results_page.PAGE.read_text(encoding="utf-8")
@@ -36,6 +37,37 @@ class ResultsPage(unittest.TestCase):
                 data = re.sub(rf'"{field}": [\d.]+', f'"{field}": 7', changed.read_text())
                 changed.write_text(data)
                 self.assertNotEqual(results_page.page(Path(folder)), TEXT)
+
+    def test_the_reference_is_among_the_runs(self) -> None:
+        result, peers = (json.loads((results_page.REFERENCE / name).read_text())
+                         for name in (results_page.RESULTS, results_page.PEERS))
+        now = runs.compact(result, peers)
+        kept = results_page.REFERENCE / runs.FOLDER / runs.name_of(now)
+        self.assertEqual(json.loads(kept.read_text()), now, "make results keeps the run")
+        jobs = {job["jobname"]: job["hartq"] for job in result["jobs"]}
+        for depth in (1, 32, 512):
+            each = jobs[f"randread-4k-qd{depth}-b1-poll"]["ratio_to_irq"]
+            self.assertEqual(now["ratios"]["polling / interrupts"][str(depth)],
+                             [round(value, 3) for value in (each["median"], *each["interval"])])
+
+    def test_the_page_has_the_range_over_all_runs(self) -> None:
+        files = [json.loads(path.read_text()) for path
+                 in sorted((results_page.REFERENCE / runs.FOLDER).glob("*.json"))]
+        self.assertGreater(len(files), 4)
+        medians = [each["ratios"]["polling / interrupts"]["4"][0] for each in files]
+        told = f"{min(medians):.2f} to {max(medians):.2f} in {len(files)}"
+        self.assertIn(f"| 4 | {medians[-1]:.2f}; {told} |", TEXT)
+        now = files[-1]
+        told = {str(at): {"ratios": {"a": {"1": [value]}}} for at, value in enumerate((5, 9, 2, 3))}
+        self.assertEqual(runs.range_text(told, "a", "1"), "3.00; 2.00 to 9.00 in 4")
+        self.assertEqual(runs.range_text({"x": told["1"]}, "a", "1"), "9.00; one run")
+        self.assertEqual(runs.range_text(told, "b", "1"), "-")
+        with tempfile.TemporaryDirectory() as folder:
+            later = {**now, "date": "2099-01-01 00:00:00 UTC"}
+            runs.keep(Path(folder), now)
+            runs.keep(Path(folder), later)
+            self.assertEqual(list(runs.load(Path(folder), later)),
+                             [runs.name_of(now), runs.name_of(later)])
 
     def test_each_table_names_its_source(self) -> None:
         parts = re.split(r"^#+ .*$", TEXT, flags=re.M)
