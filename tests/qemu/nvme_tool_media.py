@@ -113,9 +113,9 @@ def choice() -> None:
         nvme("verify seed=2 controller=00:02.0 serial=y", "^verified", **machine)
         there = "controller=00:03.0: no NVMe controller has this address; .* 00:01.0 00:02.0"
         nvme("crc controller=00:03.0", f"error: {there}", status=1, **machine)
-        nvme("crc serial=z", "error: serial=z: no NVMe controller", status=1, **machine)
+        nvme("crc serial=z", "error: serial=z: no usable NVMe controller", status=1, **machine)
         other = "crc controller=00:01.0 serial=y"
-        nvme(other, "error: serial=y: no NVMe controller", status=1, **machine)
+        nvme(other, "error: serial=y: no usable NVMe controller", status=1, **machine)
         nvme("identify serial=y", "^controller 0 at PCI 00:02.0", **machine)
 
 
