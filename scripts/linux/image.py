@@ -122,7 +122,10 @@ def fetch(root: Path) -> list[Path]:
     if not kernels:
         raise Unavailable(f"peers: {KERNEL} depends on no kernel in Debian {SUITE}")
     uris = run(["apt-get", "install", "-qq", "-y", "--print-uris", FIO, BUSYBOX], environment, root)
-    names = [kernels[0], *package_names(uris)]
+    # Later suites have the kernel and its modules in packages of their own.
+    parts = run(["apt-cache", "depends", "--important", kernels[0]], environment, root)
+    names = [kernels[0], *re.findall(r"Depends: (linux-(?:binary|modules)-\S+)", parts),
+             *package_names(uris)]
     say(f"fetching {len(names)} packages, about 155 MB: {kernels[0]}, {FIO} and its libraries")
     run(["apt-get", "download", "-q", *names], environment, root / "debs")
     return sorted((root / "debs").glob("*.deb"))
@@ -182,6 +185,15 @@ def write_base(tree: Path, archive: Path) -> list[str]:
     return list(modules)
 
 
+def find_kernel(tree: Path) -> tuple[Path, str]:
+    """The kernel's file and release: in boot/, in later suites beside its modules."""
+    found = [(path, path.name.partition("-")[2]) for path in (tree / "boot").glob("vmlinu[xz]-*")]
+    found += [(path, path.parent.name) for path in (tree / "usr/lib/modules").glob("*/vmlinuz")]
+    if not found:
+        raise Unavailable("peers: the kernel's packages have no kernel")
+    return found[0]
+
+
 def build(root: Path) -> dict:
     """Fetch, unpack and pack; what is there afterwards."""
     tree = root / "tree"
@@ -191,13 +203,13 @@ def build(root: Path) -> dict:
     say("unpacking")
     for deb in debs:
         run(["dpkg-deb", "-x", str(deb), str(tree)])
-    (kernel,) = sorted((tree / "boot").glob("vmlinu[xz]-*"))[:1]
+    kernel, release = find_kernel(tree)
     shutil.copyfile(kernel, root / "vmlinux")
     modules = write_base(tree, root / "base.cpio")
     shutil.rmtree(tree)
     shutil.rmtree(root / "debs")
     (fio,) = (deb.name.split("_")[1] for deb in debs if deb.name.startswith(f"{FIO}_"))
-    manifest = {"kernel": kernel.name.partition("-")[2], "fio": fio.replace("%3a", ":"),
+    manifest = {"kernel": release, "fio": fio.replace("%3a", ":"),
                 "distribution": f"Debian {SUITE}, {ARCH}", "modules": modules}
     (root / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest

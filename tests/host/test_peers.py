@@ -144,6 +144,16 @@ class Packages(unittest.TestCase):
         uris = "'http://x/f.deb' fio_3_riscv64.deb 1 S\n'http://x/p.deb' python3_3_all.deb 1 S\n"
         self.assertEqual(image.package_names(uris), ["fio"])
 
+    def test_where_the_kernel_is(self) -> None:
+        with self.assertRaisesRegex(image.Unavailable, "no kernel"):
+            image.find_kernel(self.folder)
+        for name in ("usr/lib/modules/7.2-riscv64/vmlinuz", "boot/vmlinux-6.12-riscv64"):
+            path = self.folder / name
+            path.parent.mkdir(parents=True)
+            path.touch()
+            release = "7.2-riscv64" if "7.2" in name else "6.12-riscv64"
+            self.assertEqual(image.find_kernel(self.folder), (path, release))
+
     def test_what_the_image_contains(self) -> None:
         tree = self.folder / "tree"
         library = f"usr/lib/{image.LIBRARIES}/libc.so"
