@@ -2,6 +2,7 @@
 /*
  * Checks combinations of a job's options.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "job_internal.h"
@@ -10,6 +11,15 @@ bool job_refuse(const char *key, const char *text, const char *why)
 {
     printf("error: %s=%s: %s\n", key, text, why);
     return false;
+}
+
+/* The same for a value that is no list. */
+static bool refuse_value(const char *key, uint64_t value, const char *unit, const char *why)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%" PRIu64 "%s", value, unit);
+    return job_refuse(key, text, why);
 }
 
 static bool is_mix(unsigned rw_word)
@@ -96,20 +106,21 @@ static bool check_bursts(const struct job *job, const struct list *rates, bool r
         return true;
     }
     if (job->thinktime_ns == 0 || job->thinktime_iotime_ns == 0) {
-        return job_refuse("thinktime", job->thinktime_ns == 0 ? "0" : "(a time)",
-                          "thinktime and thinktime_iotime go together: the pause and the burst; "
-                          "hint: thinktime=20ms thinktime_iotime=50ms");
+        return refuse_value("thinktime", job->thinktime_ns / 1000, "us",
+                            "thinktime and thinktime_iotime go together: the pause and the burst; "
+                            "hint: thinktime=20ms thinktime_iotime=50ms");
     }
     if (job->runtime_ns < 2 * cycle_ns) {
-        return job_refuse("thinktime", "(a time)",
-                          "two pauses and two bursts do not fit into runtime; hint: a longer one");
+        return refuse_value(
+            "thinktime", job->thinktime_ns / 1000, "us",
+            "two pauses and two bursts do not fit into runtime; hint: a longer one");
     }
     for (uint32_t i = 0; i < rates->count; i++) {
         reference = reference || rates->values[i].rate_iops != 0;
     }
     if (reference || job_verifies(job)) {
-        return job_refuse("thinktime", "(a time)",
-                          "only with rate_iops=0, verify=none and completion=poll,irq,hybrid");
+        return refuse_value("thinktime", job->thinktime_ns / 1000, "us",
+                            "only with rate_iops=0, verify=none and completion=poll,irq,hybrid");
     }
     return true;
 }
@@ -133,8 +144,8 @@ static bool check_writers(const struct job *job, const struct list lists[JOB_LIS
         others = others || lists[5].values[i].rate_iops != 0;
     }
     if (job->writer_iodepth != 0 && others) {
-        return job_refuse(
-            "writer_iodepth", "(a number)",
+        return refuse_value(
+            "writer_iodepth", job->writer_iodepth, "",
             "only beside rw=read,randread, iodepth_batch_submit=1, rate_iops=0, "
             "verify=none, thinktime=0 and completion=poll,irq,hybrid; with iodepth at "
             "most 1023");

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from analysis import metrics
 from analysis.intervals import ratio_of
-from analysis.series import all_series, open_jobs, size_text
+from analysis.series import all_series, open_jobs, shape_of, size_text
 from cli.table import lay_out
 
 NAMING = ("rw", "bs", "harts", "delivery", "QD", "batch")
@@ -22,9 +22,10 @@ def _cells(job: dict) -> list[str]:
     opened = bool(mine["rate_iops"])
     low, high = mine["iops_interval"]
     raw, idle = ratio_of(job, "ratio_to_raw"), ratio_of(job, "idle_ratio_to_irq")
-    host = metrics.value(job, metrics.HOST)
+    host, shape = metrics.value(job, metrics.HOST), shape_of(job)
     return [
-        options["rw"], size_text(int(options["bs"])).replace(" ", ""), str(mine["harts"]),
+        options["rw"] + f", {shape}" * (shape != "steady"),
+        size_text(int(options["bs"])).replace(" ", ""), str(mine["harts"]),
         mine["delivery"], options["iodepth"], str(mine["batch"]),
         *([f"{mine['offered_iops']:,}"] if opened else []),
         mine["completion"], f"{mine['iops_median']:,.0f}", f"{low:,.0f}-{high:,.0f}",

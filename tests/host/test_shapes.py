@@ -11,7 +11,7 @@ from analysis.series import all_series, closed_jobs
 from measure import plan as plans
 from measure.windows import Target, boot_machine
 from qemu.machine import UsageError
-from report import answer
+from report import answer, tables
 from results import boots
 
 
@@ -37,6 +37,10 @@ class Shapes(unittest.TestCase):
         self.assertEqual([row["mode"] for row in rows], ["polling", "interrupts", "hybrid"])
         self.assertEqual([row[shapes.BACK.name] for row in rows], ["0.0", "1.0", "3.0"])
         self.assertIn("Load step:", answer.words(result))
+        both = fake_windows(fake_words("8", modes="poll"))
+        both += fake_windows([*fake_words("8", modes="poll"), "thinktime=20000us"])
+        told = tables.table(as_result(both))
+        self.assertEqual(["randread, step" in line for line in told], [False] * 3 + [True])
 
     def test_latencies_beside_a_writer_are_the_readers(self) -> None:
         windows = fake_windows([*fake_words("1", modes="irq"), "writer_iodepth=8"])
