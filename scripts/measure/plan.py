@@ -315,7 +315,7 @@ PRESETS = {
             Sweep((32,), bs=(512, 16384, 131072)),
             Sweep((OPEN_DEPTH,), rate=LOADS),
         ),
-        boots=6, runtime_ms=300, ramp_ms=50,
+        boots=6, runtime_ms=270, ramp_ms=50,
     ),
     "full": Plan(
         (
