@@ -223,14 +223,15 @@ def blocksize(lines: Sequence[Line], title: str, footer: str) -> Figure:
 
 def openloop(lines: dict[Look, list[LoadPoint]], title: str, footer: str) -> Figure:
     """Median and 99th percentile of the latency, and the host's CPU time, over the offered load."""
-    figure, panels = new_figure(title, footer, 3)
+    figure, panels = new_figure(title, footer, 3, sharey=False)
+    panels[1].sharey(panels[0])
     every = [point for line in lines.values() for point in line]
     shares = {point.offered: point.share for point in every}
     known = any(share is not None for share in shares.values())
 
     def load_text(offered: float, _position: object) -> str:
         share = shares.get(offered)
-        return short_number(float(f"{offered:.3g}")) if share is None else f"{100 * share:.0f} %"
+        return short_number(float(f"{offered:.3g}")) if share is None else f"{100 * share:.0f}"
 
     for index, axes in enumerate(panels):
         for look, points in lines.items():
@@ -238,10 +239,11 @@ def openloop(lines: dict[Look, list[LoadPoint]], title: str, footer: str) -> Fig
         axes.set_title(("latency, median", "latency, 99th percentile", "host CPU per I/O")[index])
         ticks_at(axes, sorted(shares), load_text)
         axes.set_xlim(left=0)
-        axes.set_xlabel("offered load, share of the saturation" if known else "offered IOPS")
         log_scale(axes, latency_text)
-    panels[0].text(0.02, 0.98, f"diamond: the knee\nred ring: less than {100 * KEPT:.0f} % done",
-                   transform=panels[0].transAxes, va="top", fontsize=SMALL, color=DARK)
+    panels[1].tick_params(labelleft=False)
+    panels[1].set_xlabel("offered load, % of saturation" if known else "offered IOPS")
+    panels[2].text(0.98, 0.98, f"diamond: the knee\nred ring: not\n{100 * KEPT:.0f} % done",
+                   transform=panels[2].transAxes, ha="right", va="top", fontsize=SMALL, color=DARK)
     panels[0].set_ylabel("latency from when it was due")
     top_legend(figure, panels)
     return figure
