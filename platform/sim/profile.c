@@ -10,45 +10,58 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harts.h"
+
 #define PREFIX "sim."
 
-/* A figure's name, its place, and the most it may be. */
+/* A figure's name, its place and size there, and the most it may be. */
 struct key {
     const char *name;
     size_t offset;
+    size_t size;
     uint64_t most;
 };
 
-#define KEY(field, limit)                                                                          \
+#define KEY_AT(label, field, limit)                                                                \
     {                                                                                              \
-        .name = #field, .offset = offsetof(struct profile, field), .most = (limit)                 \
+        .name = #label, .offset = offsetof(struct profile, field),                                 \
+        .size = sizeof(((struct profile *)NULL)->field), .most = (limit)                           \
     }
-#define TIMING(field, limit)                                                                       \
-    {                                                                                              \
-        .name = #field, .offset = offsetof(struct profile, timing.field), .most = (limit)          \
-    }
+#define KEY(field, limit) KEY_AT(field, field, limit)
+#define TIMING(field, limit) KEY_AT(field, timing.field, limit)
 #define SECOND UINT64_C(1000000000)
 
-/* Fields of 64 bits. */
 static const struct key keys[] = {
-    KEY(harts, 16),           KEY(instruction_ps, 1000000), KEY(clock_ns, SECOND),
-    KEY(csr_ns, SECOND),      KEY(trap_ns, SECOND),         KEY(wake_ns, SECOND),
-    KEY(ipi_ns, SECOND),      KEY(entry_ns, SECOND),        KEY(program_post, 10000),
-    KEY(program_reap, 10000), KEY(read_ns, SECOND),         KEY(write_ns, SECOND),
-    KEY(posted_ns, SECOND),   KEY(interrupt_ns, SECOND),    KEY(controllers, WORLD_MODELS_MAX),
-    KEY(memory_mib, 16384),   KEY(namespace_mib, 1 << 20),  KEY(block_shift, 12),
-    KEY(units, MODEL_UNITS),  KEY(coalesce_entries, 256),   TIMING(fetch_ns, SECOND),
-    TIMING(gap_ns, SECOND),   TIMING(ring_ns, SECOND),      TIMING(tell_ns, SECOND),
-    TIMING(block_ps, SECOND), TIMING(coalesce_ns, SECOND),  TIMING(seed, UINT64_MAX),
-};
-
-static const struct {
-    const char *name;
-    size_t offset;
-} flags[] = {
-    {"messages", offsetof(struct profile, messages)},
-    {"edges", offsetof(struct profile, edges)},
-    {"passes", offsetof(struct profile, timing.passes)},
+    KEY(harts, HART_LIMIT),
+    KEY(instruction_ps, 1000000),
+    KEY(clock_ns, SECOND),
+    KEY(csr_ns, SECOND),
+    KEY(trap_ns, SECOND),
+    KEY(wake_ns, SECOND),
+    KEY(ipi_ns, SECOND),
+    KEY(entry_ns, SECOND),
+    KEY(program_post, 10000),
+    KEY(program_reap, 10000),
+    KEY(read_ns, SECOND),
+    KEY(write_ns, SECOND),
+    KEY(posted_ns, SECOND),
+    KEY(interrupt_ns, SECOND),
+    KEY(messages, 1),
+    KEY(edges, 1),
+    KEY(memory_mib, 16384),
+    KEY(controllers, WORLD_MODELS_MAX),
+    KEY(block_shift, 12),
+    KEY(namespace_mib, 1 << 20),
+    TIMING(passes, 1),
+    TIMING(fetch_ns, SECOND),
+    TIMING(gap_ns, SECOND),
+    TIMING(ring_ns, SECOND),
+    TIMING(tell_ns, SECOND),
+    TIMING(units, MODEL_UNITS),
+    TIMING(block_ps, SECOND),
+    TIMING(seed, UINT64_MAX),
+    TIMING(coalesce_ns, SECOND),
+    TIMING(coalesce_entries, 256),
 };
 
 struct profile the_profile = {
@@ -58,9 +71,9 @@ struct profile the_profile = {
     .memory_mib = 256,
     .namespace_mib = 1024,
     .block_shift = 9,
-    .units = 1,
     .timing =
         {
+            .units = 1,
             .read = {{0, 10000}, {MODEL_CHANCE_ALL, 10000}},
             .write = {{0, 10000}, {MODEL_CHANCE_ALL, 10000}},
             .seed = 1,
@@ -107,6 +120,18 @@ static bool parse_number(const char *word, const char *text, uint64_t most, uint
     return true;
 }
 
+/* Fields are of 8, 4 or 1 byte, a bool among them. */
+static void store(uint8_t *field, size_t size, uint64_t value)
+{
+    uint32_t half = (uint32_t)value;
+    uint8_t byte = (uint8_t)value;
+    const void *source = size == sizeof(value)  ? (const void *)&value
+                         : size == sizeof(half) ? (const void *)&half
+                                                : (const void *)&byte;
+
+    memcpy(field, source, size);
+}
+
 static bool parse_word(struct profile *profile, const char *word)
 {
     const char *name = word + sizeof(PREFIX) - 1;
@@ -123,15 +148,7 @@ static bool parse_word(struct profile *profile, const char *word)
             if (!parse_number(word, text, keys[i].most, &value)) {
                 return false;
             }
-            memcpy((uint8_t *)profile + keys[i].offset, &value, sizeof(value));
-            return true;
-        }
-    }
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-        if (strlen(flags[i].name) == size && strncmp(flags[i].name, name, size) == 0) {
-            bool on = strcmp(text, "1") == 0;
-
-            memcpy((uint8_t *)profile + flags[i].offset, &on, sizeof(on));
+            store((uint8_t *)profile + keys[i].offset, keys[i].size, value);
             return true;
         }
     }
@@ -152,12 +169,10 @@ bool profile_parse(struct profile *profile, int *argc, char **argv)
     *argc = kept;
     argv[kept] = NULL;
     if (profile->harts == 0 || profile->instruction_ps == 0 || profile->controllers == 0 ||
-        profile->units == 0 || profile->block_shift < 9) {
+        profile->timing.units == 0 || profile->block_shift < 9) {
         return refuse(PREFIX,
                       "harts, instruction_ps, controllers, units or block_shift is too small");
     }
-    profile->timing.units = (uint32_t)profile->units;
-    profile->timing.coalesce_entries = (uint32_t)profile->coalesce_entries;
     profile->timing.unit_blocks = 4096U >> profile->block_shift;
     return true;
 }

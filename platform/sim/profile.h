@@ -36,8 +36,6 @@ struct profile {
     uint64_t memory_mib;
     uint64_t namespace_mib;
     uint64_t block_shift;
-    uint64_t units;
-    uint64_t coalesce_entries;
     struct model_timing timing; /* of each */
 };
 
