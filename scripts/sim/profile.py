@@ -27,6 +27,11 @@ def names() -> list[str]:
     return list(_tables()["profiles"])
 
 
+def devices() -> list[str]:
+    """The parts that are devices with a distribution of latencies."""
+    return [name for name, figures in _tables()["parts"].items() if "read" in figures]
+
+
 def parts(text: str) -> list[str]:
     """The parts of `sim:NAME` or `sim:PART+PART`, whether they exist or not."""
     name = text.removeprefix(PREFIX)

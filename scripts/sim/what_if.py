@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+from cli.errors import UsageError
 from cli.table import lay_out
 from sim import profile, run
 from sim.machine import SimMachine
@@ -41,10 +42,19 @@ def scaled(figures: dict[str, profile.Value], latency_us: int) -> dict[str, prof
                      for share, ns in points]}
 
 
+def device_of(name: str) -> dict[str, profile.Value]:
+    """The profile's figures. UsageError if its device's latency is no distribution."""
+    figures = profile.load(name)
+    if "read" not in figures or figures.get("passes"):
+        raise UsageError(f"--what-if: {name} has no device with a latency of its own; hint: add "
+                         f"one of {', '.join(profile.devices())}")
+    return figures
+
+
 def _records(name: str, latency_us: int, *words: str) -> dict[tuple[int, str], dict]:
     """By depth or rate, and mode."""
     window_us = max(WINDOW_US_MIN, REQUESTS * latency_us)
-    machine = SimMachine(name, overrides=scaled(profile.load(name), latency_us))
+    machine = SimMachine(name, overrides=scaled(device_of(name), latency_us))
     found = {}
     for record in run.records(machine, f"completion={run.joined(MODES)}",
                               f"runtime={window_us}us", f"ramp_time={LEARNING_US}us", *words):

@@ -12,12 +12,15 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import jsonschema
 from support import ROOT, SCRIPTS
 
+import bench
 from measure import instructions
-from report import answer
+from report import answer, pictures, what_if as picture
+from qemu.machine import HARTS_MAX
 from sim import profile, run as simulation, section, validate, what_if
 from sim.machine import SimMachine
 
@@ -115,6 +118,20 @@ class Harts(unittest.TestCase):
                     self.assertEqual(row["counters"]["missed"] + row["errors"], 0)
                     self.assertGreater(row["read"]["total_ios"], 100)
 
+    def test_as_many_harts_as_the_scripts_allow(self) -> None:
+        """32 of them do I/O, 64 there may be."""
+        (row,) = rows(run(str(PROGRAM), "sim.harts=32", "sim.messages=1", "numjobs=32",
+                          "completion=irq", "runtime=2ms", "ramp_time=1ms"), "hartq_bench")
+        self.assertEqual((row["harts"], row["errors"]), (32, 0))
+        run(str(PROGRAM), f"sim.harts={HARTS_MAX}", "runtime=1ms")
+
+    def test_a_flag_is_a_number_too(self) -> None:
+        """Not any word that is not 1."""
+        for word in ("sim.messages=yes", "sim.edges=2", "sim.passes="):
+            done = subprocess.run([PROGRAM, word], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f"{word}: a whole number, at most 1", done.stdout)
+
     def test_a_word_that_is_no_figure_is_named(self) -> None:
         """And nothing runs."""
         done = subprocess.run([PROGRAM, "sim.nothing=1"], capture_output=True, text=True,
@@ -190,6 +207,25 @@ class Answers(unittest.TestCase):
         figures = {"read": [[0, 50], [0.5, 100], [0.99, 200], [1, 90000]]}
         self.assertEqual(what_if.scaled(figures, 8)["read"],
                          [[0, 4000], [0.5, 8000], [0.99, 16000], [1, 20000]])
+
+    def test_what_if_answers(self) -> None:
+        """The whole command, at fewer places and in short runs."""
+        short = {"LATENCIES_US": (5, 80), "DEPTHS": (1, 8), "LOADS": (20, 80), "REQUESTS": 20,
+                 "WINDOW_US_MIN": 2000, "LEARNING_US": 5000}
+        with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder, \
+             contextlib.ExitStack() as stack, contextlib.redirect_stdout(io.StringIO()) as told:
+            for module in (what_if, picture):
+                for name in short.keys() & vars(module).keys():
+                    stack.enter_context(mock.patch.object(module, name, short[name]))
+            stack.enter_context(mock.patch.object(bench, "ROOT", Path(folder)))
+            self.assertEqual(bench.main(["--what-if", "sim:optane"]), 0)
+            names = sorted(path.name for path in Path(folder).glob("results/what-if/*"))
+        self.assertEqual(names, sorted(f"optane.{kind}" for kind in pictures.KINDS))
+        rows = told.getvalue().splitlines()[2:4]
+        self.assertRegex(rows[0], r"^ *5 us +up to \d+ +\+\d")
+        self.assertRegex(rows[1], r"^ *80 us +nowhere")
+        leads = [float(row.split("%")[0].split()[-1]) for row in rows]
+        self.assertGreater(leads[0], 2 * leads[1])  # a quick device leaves polling more to save
 
     def test_polling_pays_up_to_where_its_lead_ends(self) -> None:
         """Later leads do not count."""

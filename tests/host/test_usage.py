@@ -13,6 +13,8 @@ from sim import profile
 
 SIM = (f"machine: {{}} is unknown; hint: sim:NAME, of {', '.join(profile.names())}, or parts "
        f"joined by +: {', '.join(profile._tables()['parts'])}")
+NO_DEVICE = ("--what-if: {} has no device with a latency of its own; hint: add one of "
+             f"{', '.join(profile.devices())}")
 REFUSED = (
     ("run.py", "x --harts two", "--harts: 'two' is not a number (1 to 64)"),
     ("run.py", "x --harts -1", "--harts: -1 is out of range (1 to 64)"),
@@ -37,6 +39,8 @@ REFUSED = (
     ("peers.py", "--boots x", "--boots: 'x' is not a number (1 to 100)"),
     ("run.py", "bench --machine sim:foo --dry-run", SIM.format("sim:foo: 'foo'")),
     ("bench.py", "--what-if qemu", SIM.format("qemu: 'qemu'")),
+    ("bench.py", "--what-if sim:qemu", NO_DEVICE.format("sim:qemu")),
+    ("bench.py", "--what-if sim:inorder+line", NO_DEVICE.format("sim:inorder+line")),
     ("plot.py", "nosuch", "nosuch: No such file or directory; hint: make bench writes one"),
     ("plot.py", "results/reference nosuch.json", "nosuch.json: No such file or directory; "
      "hint: fio --output-format=json+ --output=FILE writes one"),
