@@ -5,7 +5,6 @@
 #include "event.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 
 #include "world.h"
 
@@ -43,11 +42,12 @@ void event_add(uint64_t at_ns, event_action *act, void *arg, uint64_t value)
         .arg = arg,
         .value = value,
     };
-    uint32_t place = ++count;
+    uint32_t place = count + 1;
 
-    if (count > EVENTS_MAX) {
-        abort();
+    if (count == EVENTS_MAX) {
+        world_panic("more than EVENTS_MAX (tests/model/event.h) events are to come");
     }
+    count++;
     while (place > 1 && is_before(&event, &heap[place / 2])) {
         heap[place] = heap[place / 2];
         place /= 2;

@@ -223,7 +223,7 @@ static void fetch(struct model *model, uint32_t id)
         const struct nvme_command *ring = world_host(sq->address);
 
         if (model->pending_count == MODEL_PENDING) {
-            abort();
+            world_panic("more than MODEL_PENDING (tests/model/model.h) commands are unanswered");
         }
         *pending = (struct model_pending){
             .command = ring[sq->head],

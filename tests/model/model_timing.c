@@ -7,8 +7,6 @@
  * command. A device that works in passes has one event for each of those. Whole numbers only: a
  * seed gives the same times on every host.
  */
-#include <stdlib.h>
-
 #include "event.h"
 #include "kept.h"
 #include "model_internal.h"
@@ -152,7 +150,7 @@ void model_begin_flight(struct model *model, const struct model_pending *pending
     uint32_t place = model->flight_free;
 
     if (place == MODEL_PENDING) {
-        abort();
+        world_panic("more than MODEL_PENDING (tests/model/model.h) commands are in flight");
     }
     model->flight_free = model->flights[place].next;
     model->flights[place].pending = *pending;

@@ -133,7 +133,7 @@ _Noreturn void world_panic(const char *reason)
         panic_reason = reason;
         longjmp(panic_jump, 1);
     }
-    fprintf(stderr, "hal_panic: %s\n", reason);
+    fprintf(stderr, "panic: %s\n", reason);
     abort();
 }
 

@@ -48,6 +48,26 @@ static void a_new_world_has_no_events(void **state)
     assert_true(event_next_ns == UINT64_MAX);
 }
 
+static void add_too_many(void *arg)
+{
+    for (uint32_t i = 0; i <= EVENTS_MAX; i++) {
+        event_add(0, append, arg, 0);
+    }
+}
+
+static void too_many_events_are_named(void **state)
+{
+    uint64_t number = 0;
+    const char *reason;
+
+    (void)state;
+    world_reset();
+    reason = world_catch_panic(add_too_many, &number);
+    assert_non_null(reason);
+    assert_non_null(strstr(reason, "EVENTS_MAX"));
+    world_reset();
+}
+
 /* ---- Times ------------------------------------------------------------------------------- */
 
 static const struct model_timing steady = {
@@ -222,10 +242,11 @@ int main(void)
     static struct CMUnitTest tests[32] = {
         cmocka_unit_test(events_run_in_order),
         cmocka_unit_test(a_new_world_has_no_events),
+        cmocka_unit_test(too_many_events_are_named),
         cmocka_unit_test(services_are_distributed),
         cmocka_unit_test(a_reset_forgets_what_flies),
     };
-    size_t count = 4;
+    size_t count = 5;
 
     ADD_CASES(tests, &count, four_reads_take, time_cases);
     ADD_CASES(tests, &count, interrupts_are_held_back, coalesce_cases);
