@@ -8,14 +8,10 @@
 #include "event.h"
 #include "harts.h"
 
-/* An earlier setting may be on its way: only the last one counts. */
-static void timer_due(void *arg, uint64_t ticks)
+static void timer_due(void *arg, uint64_t value)
 {
-    struct hart *hart = arg;
-
-    if (hart->timer_set_ticks == ticks) {
-        hart_raise(hart, CSR_SIE_TIMER);
-    }
+    (void)value;
+    hart_raise(arg, CSR_SIE_TIMER);
 }
 
 /* 0 is none: it comes last. */
@@ -31,13 +27,14 @@ static void set_next(struct hart *self)
     hart_charge(COST_SBI);
     self->timer_set_ticks = next_ticks;
     hart_lower(self, CSR_SIE_TIMER);
+    event_drop(timer_due, self);
     if (next_ticks == 0) {
         self->enabled &= ~CSR_SIE_TIMER;
         return;
     }
     self->enabled |= CSR_SIE_TIMER;
     hart_sync();
-    event_add(next_ticks, timer_due, self, next_ticks);
+    event_add(next_ticks, timer_due, self, 0);
 }
 
 void timer_start(uint64_t period_ns, void (*handler)(void *arg), void *arg)

@@ -33,6 +33,24 @@ static bool is_before(const struct event *a, const struct event *b)
     return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
 }
 
+/* Puts an event into a place that is free, then where it belongs. */
+static void settle(uint32_t place, struct event event)
+{
+    for (; place > 1 && is_before(&event, &heap[place / 2]); place /= 2) {
+        heap[place] = heap[place / 2];
+    }
+    for (uint32_t child = 2 * place; child <= count; child = 2 * place) {
+        child += child < count && is_before(&heap[child + 1], &heap[child]);
+        if (!is_before(&heap[child], &event)) {
+            break;
+        }
+        heap[place] = heap[child];
+        place = child;
+    }
+    heap[place] = event;
+    event_next_ns = heap[1].at_ns;
+}
+
 void event_add(uint64_t at_ns, event_action *act, void *arg, uint64_t value)
 {
     struct event event = {
@@ -42,43 +60,41 @@ void event_add(uint64_t at_ns, event_action *act, void *arg, uint64_t value)
         .arg = arg,
         .value = value,
     };
-    uint32_t place = count + 1;
 
     if (count == EVENTS_MAX) {
         world_panic("more than EVENTS_MAX (tests/model/event.h) events are to come");
     }
-    count++;
-    while (place > 1 && is_before(&event, &heap[place / 2])) {
-        heap[place] = heap[place / 2];
-        place /= 2;
-    }
-    heap[place] = event;
-    event_next_ns = heap[1].at_ns;
+    settle(++count, event);
 }
 
-/* Takes the first event out of the heap. */
-static struct event take(void)
+/* Takes an event out of the heap: the last one fills its place. */
+static struct event take(uint32_t place)
 {
-    struct event first = heap[1];
-    const struct event *last = &heap[count--];
-    uint32_t place = 1;
+    struct event taken = heap[place];
+    struct event last = heap[count--];
 
-    for (uint32_t child = 2; child <= count; child = 2 * place) {
-        child += child < count && is_before(&heap[child + 1], &heap[child]);
-        if (!is_before(&heap[child], last)) {
-            break;
-        }
-        heap[place] = heap[child];
-        place = child;
+    if (place <= count) {
+        settle(place, last);
     }
-    heap[place] = *last;
-    event_next_ns = count != 0 ? heap[1].at_ns : UINT64_MAX;
-    return first;
+    if (count == 0) {
+        event_next_ns = UINT64_MAX;
+    }
+    return taken;
+}
+
+void event_drop(event_action *act, const void *arg)
+{
+    for (uint32_t place = 1; place <= count; place++) {
+        if (heap[place].act == act && heap[place].arg == arg) {
+            take(place);
+            return;
+        }
+    }
 }
 
 void event_run(void)
 {
-    struct event event = take();
+    struct event event = take(1);
 
     if (event.at_ns > world.now_ns) {
         world.now_ns = event.at_ns;

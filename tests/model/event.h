@@ -22,6 +22,9 @@ void event_reset(void);
 /* Adds an event. A moment that is past is now. */
 void event_add(uint64_t at_ns, event_action *act, void *arg, uint64_t value);
 
+/* Takes out an event that was added with these, if there is one. */
+void event_drop(event_action *act, const void *arg);
+
 /* Moves the world's clock to the next event, and does what it says. There is one. */
 void event_run(void);
 

@@ -48,6 +48,40 @@ static void a_new_world_has_no_events(void **state)
     assert_true(event_next_ns == UINT64_MAX);
 }
 
+static void note_moment(void *arg, uint64_t value)
+{
+    uint64_t *moment_ns = arg;
+
+    (void)value;
+    *moment_ns = world.now_ns;
+}
+
+/* Each in turn: the last one fills its place in the heap, and moves up or down from there. */
+static void a_dropped_event_does_not_run(void **state)
+{
+    static const uint64_t delays_ns[] = {10, 50, 20, 60, 70, 90, 30};
+
+    (void)state;
+    for (size_t dropped = 0; dropped <= COUNT_OF(delays_ns); dropped++) {
+        uint64_t moments_ns[COUNT_OF(delays_ns) + 1] = {0};
+        uint64_t begin_ns;
+
+        world_reset();
+        begin_ns = world.now_ns;
+        for (size_t i = 0; i < COUNT_OF(delays_ns); i++) {
+            event_add(begin_ns + delays_ns[i], note_moment, &moments_ns[i], 0);
+        }
+        event_drop(append, &moments_ns[0]); /* there is none such */
+        event_drop(note_moment, &moments_ns[dropped]);
+        while (event_next_ns != UINT64_MAX) {
+            event_run();
+        }
+        for (size_t i = 0; i < COUNT_OF(delays_ns); i++) {
+            assert_int_equal(moments_ns[i], i == dropped ? 0 : begin_ns + delays_ns[i]);
+        }
+    }
+}
+
 static void add_too_many(void *arg)
 {
     for (uint32_t i = 0; i <= EVENTS_MAX; i++) {
@@ -242,11 +276,12 @@ int main(void)
     static struct CMUnitTest tests[32] = {
         cmocka_unit_test(events_run_in_order),
         cmocka_unit_test(a_new_world_has_no_events),
+        cmocka_unit_test(a_dropped_event_does_not_run),
         cmocka_unit_test(too_many_events_are_named),
         cmocka_unit_test(services_are_distributed),
         cmocka_unit_test(a_reset_forgets_what_flies),
     };
-    size_t count = 5;
+    size_t count = 6;
 
     ADD_CASES(tests, &count, four_reads_take, time_cases);
     ADD_CASES(tests, &count, interrupts_are_held_back, coalesce_cases);
