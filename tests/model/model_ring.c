@@ -217,7 +217,7 @@ static void fetch(struct model *model, uint32_t id)
     struct model_sq *sq = &model->sqs[id];
 
     while (sq->head != sq->tail) {
-        bool flies = model->timing.on && id != 0;
+        bool flies = model->timing.on && id != 0 && model->hang_next == 0;
         struct model_pending fetched;
         struct model_pending *pending = flies ? &fetched : &model->pending[model->pending_count];
         const struct nvme_command *ring = world_host(sq->address);

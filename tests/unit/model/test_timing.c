@@ -224,6 +224,26 @@ static void a_reset_forgets_what_flies(void **state)
     fixture_drop(&fixture);
 }
 
+/* It stays where the watchdog finds it; the others take their time. */
+static void a_timed_command_may_hang(void **state)
+{
+    struct outcome outcomes[2] = {0};
+    struct fixture fixture;
+
+    (void)state;
+    start(&fixture, &steady, NVME_MODE_POLL);
+    fixture.model->hang_next = 1;
+    fixture_post(&fixture, 0, &outcomes[0]);
+    fixture_submit(&fixture, 0, &outcomes[1]);
+    while (event_next_ns != UINT64_MAX) {
+        event_run();
+    }
+    nvme_queue_reap(fixture.queues[0], UINT32_MAX);
+    assert_int_equal(outcomes[0].count, 0);
+    assert_int_equal(outcomes[1].count, 1);
+    fixture_drop(&fixture);
+}
+
 /* ---- Interrupts -------------------------------------------------------------------------- */
 
 struct coalesce_case {
@@ -280,8 +300,9 @@ int main(void)
         cmocka_unit_test(too_many_events_are_named),
         cmocka_unit_test(services_are_distributed),
         cmocka_unit_test(a_reset_forgets_what_flies),
+        cmocka_unit_test(a_timed_command_may_hang),
     };
-    size_t count = 6;
+    size_t count = 7;
 
     ADD_CASES(tests, &count, four_reads_take, time_cases);
     ADD_CASES(tests, &count, interrupts_are_held_back, coalesce_cases);
