@@ -101,7 +101,7 @@ struct model_cq {
     uint8_t *loaded;               /* per entry: dwords that the driver has read */
     struct model_written *written; /* per entry */
     uint32_t held;                 /* of the entries: those that no interrupt has told of yet */
-    uint32_t holds;                /* interrupts that were held back and sent */
+    uint32_t holds;                /* ended so far: sent, or all consumed before */
     uint32_t seen_entry;           /* whose status was loaded last */
     uint64_t seen_at_barrier;      /* world.phase_barriers at that time */
 };

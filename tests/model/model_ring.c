@@ -45,6 +45,7 @@ void model_open_cq(struct model *model, uint32_t id, uint64_t address, uint32_t 
         .phase = 1,
         .loaded = allocate(entries, 1),
         .written = allocate(entries, sizeof(struct model_written)),
+        .holds = model->cqs[id].holds + 1, /* what was held back of an older one has gone */
         .seen_entry = UINT32_MAX,
     };
     model->cq_end = id >= model->cq_end ? id + 1 : model->cq_end;
@@ -72,7 +73,7 @@ void model_close_cq(struct model *model, uint32_t id)
 
     free(cq->loaded);
     free(cq->written);
-    *cq = (struct model_cq){.doorbells = cq->doorbells};
+    *cq = (struct model_cq){.doorbells = cq->doorbells, .holds = cq->holds};
 }
 
 void model_memory_cleaned(struct model *model, const void *pointer, size_t size)
@@ -308,6 +309,7 @@ static void ring_cq(struct model *model, uint32_t id, uint32_t value)
     cq->head = value;
     held -= given;
     cq->held = cq->held < held ? cq->held : held;
+    cq->holds += cq->held == 0;
     model_interrupt_rung(model, cq);
 }
 

@@ -291,6 +291,44 @@ static void interrupts_are_held_back(void **state)
     fixture_finish(&fixture);
 }
 
+struct group_case {
+    const char *name;
+    bool starts_over; /* with a new queue; else it polls */
+};
+
+static const struct group_case group_cases[] = {
+    {"entries_that_were_polled_take_their_wait_along", false},
+    {"a_queue_that_is_gone_takes_its_wait_along", true},
+};
+
+static void a_new_group_waits_anew(void **state)
+{
+    const struct group_case *this = *state;
+    struct model_timing timing = steady;
+    struct outcome outcome = {0};
+    struct fixture fixture;
+    uint64_t begin_ns;
+
+    timing.coalesce_entries = COMMANDS;
+    timing.coalesce_ns = 4 * SERVICE;
+    start(&fixture, &timing, NVME_MODE_INTERRUPT);
+    fixture_submit(&fixture, 0, &outcome);
+    event_run(); /* it ends, and begins to wait */
+    if (this->starts_over) {
+        fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    } else {
+        nvme_queue_reap(fixture.queues[0], UINT32_MAX);
+    }
+    begin_ns = world.now_ns;
+    fixture_submit(&fixture, 0, &outcome);
+    while (!model_level(fixture.model)) {
+        event_run();
+    }
+    assert_int_equal(world.now_ns - begin_ns, FETCH + SERVICE + TELL + timing.coalesce_ns);
+    assert_int_equal(fixture_interrupts(&fixture), 1);
+    fixture_finish(&fixture);
+}
+
 int main(void)
 {
     static struct CMUnitTest tests[32] = {
@@ -306,5 +344,6 @@ int main(void)
 
     ADD_CASES(tests, &count, four_reads_take, time_cases);
     ADD_CASES(tests, &count, interrupts_are_held_back, coalesce_cases);
+    ADD_CASES(tests, &count, a_new_group_waits_anew, group_cases);
     return fixture_run("timing", tests, count);
 }
