@@ -15,8 +15,8 @@
 #include "timer.h"
 #include "trap.h"
 
-/* Offset of the dword with the phase, and of the 64-bit load that holds it. */
-enum { PORT_ENTRY_BYTES = 16, PORT_PHASE_LOAD = 8, PORT_COMMAND_BYTES = 64 };
+/* An entry, the place of the 64-bit load of its phase; a command, the index of its MPTR. */
+enum { PORT_ENTRY_BYTES = 16, PORT_PHASE_LOAD = 8, PORT_COMMAND_BYTES = 64, PORT_MPTR = 2 };
 
 static inline uint32_t hal_mmio_read32(const volatile void *address)
 {
@@ -70,12 +70,14 @@ static inline uint64_t hal_dma_address(void *context, const void *pointer)
     return (uint64_t)(uintptr_t)pointer;
 }
 
-/* Of commands and lists before a doorbell: the place where a post is counted. */
+/*
+ * Of data, lists and commands before a doorbell: the place where a post is counted. A list may be
+ * as long as a command. It has an address where a command has MPTR, which is 0.
+ */
 static inline void hal_dma_clean(void *context, const void *pointer, size_t size)
 {
     (void)context;
-    (void)pointer;
-    if (size == PORT_COMMAND_BYTES) {
+    if (size == PORT_COMMAND_BYTES && ((const uint64_t *)pointer)[PORT_MPTR] == 0) {
         bus_posted();
     }
 }

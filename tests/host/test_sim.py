@@ -59,6 +59,15 @@ class Costs(unittest.TestCase):
                 counted = sum(parts.values())
                 self.assertLess(abs(now / counted - 1), SHARE_MOST, f"{now} of {counted}")
 
+    def test_a_list_is_no_command(self) -> None:
+        """One of 8 entries is as long: 36 KiB cost what lies between 32 and 40 KiB."""
+        spent = []
+        for size in ("32k", "36k", "40k"):
+            words = ("sim.read=0:0,1000000:0", SLOW, f"bs={size}", "runtime=500ms")
+            (row,) = rows(run(str(PROGRAM), *words), "hartq_bench")
+            spent.append(row["runtime_ns"] / row["read"]["total_ios"])
+        self.assertAlmostEqual(spent[1] / ((spent[0] + spent[2]) / 2), 1, delta=0.005)
+
 
 class SameEverywhere(unittest.TestCase):
     """One seed, one result."""
@@ -80,7 +89,6 @@ class SameEverywhere(unittest.TestCase):
         first, second = (run(str(PROGRAM), spread, f"sim.seed={seed}", *self.WORDS)
                          for seed in "12")
         self.assertNotEqual(first, second)
-
 
     def test_bench_writes_the_same_result(self) -> None:
         """results.json of the command, once alone and once beside a busy host."""
