@@ -69,6 +69,34 @@ class Costs(unittest.TestCase):
         self.assertAlmostEqual(spent[1] / ((spent[0] + spent[2]) / 2), 1, delta=0.005)
 
 
+class Times(unittest.TestCase):
+    """At depth 1, where instructions take next to no time."""
+
+    SERVICE_NS = 50_000
+    FIGURES = {"write_ns": 1000, "fetch_ns": 20_000, "tell_ns": 7000, "entry_ns": 500,
+               "clock_ns": 200, "interrupt_ns": 5000, "trap_ns": 900, "wake_ns": 1700,
+               "read_ns": 300}
+    # How often each lies on the way of a request; the others are not on it.
+    ALWAYS = {"write_ns": 2, "posted_ns": 1, "fetch_ns": 1, "tell_ns": 1, "entry_ns": 1}
+    WAYS = {"poll": {**ALWAYS, "clock_ns": 1},
+            "irq": {**ALWAYS, "clock_ns": 2, "interrupt_ns": 1, "trap_ns": 1, "wake_ns": 1}}
+
+    def test_a_request_takes_what_its_figures_add_up_to(self) -> None:
+        """A posted write too: what it takes to arrive is waited for once."""
+        service = f"sim.read=0:{self.SERVICE_NS},1000000:{self.SERVICE_NS}"
+        for completion, way in self.WAYS.items():
+            for posted_ns in (0, 3000):
+                with self.subTest(completion, posted_ns=posted_ns):
+                    figures = self.FIGURES | {"posted_ns": posted_ns}
+                    words = [f"sim.{name}={value}" for name, value in figures.items()]
+                    (row,) = rows(run(str(PROGRAM), "sim.instruction_ps=1", "sim.messages=1",
+                                      service, *words, f"completion={completion}",
+                                      "runtime=20ms"), "hartq_bench")
+                    expected = sum(times * figures[name] for name, times in way.items())
+                    self.assertAlmostEqual(simulation.latency_of(row),
+                                           self.SERVICE_NS + expected, delta=5)
+
+
 class SameEverywhere(unittest.TestCase):
     """One seed, one result."""
 
