@@ -186,20 +186,27 @@ SIMULATED_SOURCES := $(ENGINE_SOURCES) $(wildcard runtime/*.c platform/sim/*.[cS
 # The machine starts before the program (start.c); whether hybrid mode begins a wait is counted
 # where its decision is called (wait.c).
 SIMULATED_LDFLAGS := -Wl,--wrap=main -Wl,--wrap=nvme_hybrid_spin
-build/host/simulated/%.o: %.c Makefile
-	@mkdir -p $(@D)
-	$(call quiet,CC ) $(firstword $(HOST_CCS)) $(SIMULATED_CFLAGS) -MMD -MP -c -o $@ $<
-build/host/simulated/%.o: %.S Makefile
-	@mkdir -p $(@D)
-	$(call quiet,CC ) $(firstword $(HOST_CCS)) -c -o $@ $<
-build/sim-bench: $(patsubst %,build/host/simulated/%.o,$(basename $(SIMULATED_SOURCES) \
-    $(bench_SOURCES)))
-build/sim-instructions: $(patsubst %,build/host/simulated/%.o,$(basename $(SIMULATED_SOURCES) \
-    $(instructions_SOURCES)))
-.PHONY: sim-programs
+# $(1) the end of the programs' names, $(2) the compiler
+define simulated_build
+build/host/simulated$(1)/%.o: %.c Makefile
+	@mkdir -p $$(@D)
+	$$(call quiet,CC ) $(2) $$(SIMULATED_CFLAGS) -MMD -MP -c -o $$@ $$<
+build/host/simulated$(1)/%.o: %.S Makefile
+	@mkdir -p $$(@D)
+	$$(call quiet,CC ) $(2) -c -o $$@ $$<
+build/sim-bench$(1): $$(patsubst %,build/host/simulated$(1)/%.o,$$(basename \
+    $$(SIMULATED_SOURCES) $$(bench_SOURCES)))
+build/sim-instructions$(1): $$(patsubst %,build/host/simulated$(1)/%.o,$$(basename \
+    $$(SIMULATED_SOURCES) $$(instructions_SOURCES)))
+build/sim-bench$(1) build/sim-instructions$(1):
+	$$(call quiet,LD ) $(2) $$(SIMULATED_LDFLAGS) -o $$@ $$^
+endef
+$(eval $(call simulated_build,,$(firstword $(HOST_CCS))))
+# The second compiler, with a sanitizer: for the tests alone, as its program is slower.
+$(eval $(call simulated_build,-checked,clang -fsanitize=undefined -fno-sanitize-recover=all))
+.PHONY: sim-programs sim-checked
 sim-programs: build/sim-bench build/sim-instructions
-build/sim-bench build/sim-instructions:
-	$(call quiet,LD ) $(firstword $(HOST_CCS)) $(SIMULATED_LDFLAGS) -o $@ $^
+sim-checked: build/sim-bench-checked
 
 # ---- the second compiler, and the checkers ------------------------------------------------------
 
@@ -240,8 +247,8 @@ check-format:
 	@$(call only_version,clang-format,14) clang-format --dry-run -Werror $(C_FILES)
 check-layering: build/libnvme.a
 	@$(PYTHON) tests/lint/run.py --cc $(TARGET_CC) --nm $(CROSS)nm
-check-gcc: all
-check-clang: $(CLANG_OBJECTS)
+check-gcc: all sim-programs
+check-clang: $(CLANG_OBJECTS) sim-checked
 check-clang-tidy:
 	@$(MAKE) -k $(TIDIED)
 # If clang's object is out of date, by a header too, so is clang-tidy's answer.

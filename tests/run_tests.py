@@ -151,7 +151,10 @@ def builds(suite: str) -> list[Step]:
         "sim": [("simulation build", "build/sim")],
         "threads": [("threads build", "build/threads")],
         "fuzz": [("fuzz targets build", "fuzz-targets")],
-        "scripts": [("simulated machine build", "sim-programs")],
+        "scripts": [
+            ("simulated machine build", "sim-programs"),
+            ("simulated machine build, checked", "sim-checked"),
+        ],
         "qemu": [("programs build", "all")],
         "qemu-full": [("programs build", "all")],
     }

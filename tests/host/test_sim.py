@@ -118,6 +118,14 @@ class SameEverywhere(unittest.TestCase):
                          for seed in "12")
         self.assertNotEqual(first, second)
 
+    def test_another_compiler_computes_the_same(self) -> None:
+        """clang's build, which ends at undefined behaviour: every profile, and several harts."""
+        machines = [profile.words(profile.load(f"sim:{name}")) for name in profile.names()]
+        for words in (*machines, ["sim.harts=4", "numjobs=4"]):
+            with self.subTest(words):
+                self.assertEqual(run(str(PROGRAM), *words, *self.WORDS),
+                                 run(f"{PROGRAM}-checked", *words, *self.WORDS))
+
     def test_bench_writes_the_same_result(self) -> None:
         """results.json of the command, once alone and once beside a busy host."""
         command = [sys.executable, str(SCRIPTS / "bench.py"), "--machine", "sim:tlc", "--iodepth",
