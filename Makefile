@@ -266,7 +266,7 @@ check-cppcheck:
 	    --enable=warning,performance,portability --suppress=constStatement \
 	    --suppress=arrayIndexOutOfBoundsCond --cppcheck-build-dir=build/cppcheck \
 	    -D__riscv -D__riscv_xlen=64 $(filter -I%,$(PROGRAM_FLAGS)) \
-	    $(filter %.c,$(TARGET_SOURCES))
+	    -Itests/model $(filter %.c,$(TARGET_SOURCES)) $(wildcard platform/sim/*.c)
 check-shell:
 	@shellcheck $(SH_FILES)
 check-mutants:
