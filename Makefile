@@ -284,7 +284,7 @@ check-python:
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
-all: $(PROGRAMS:%=build/%.elf) build/libnvme.a ## build every program into build/
+all: $(PROGRAMS:%=build/%.elf) build/libnvme.a ## build every program of the guest into build/
 
 setup: ## install what the build, the bench and the tests need, and the commit hook
 	@scripts/setup.sh test

@@ -2,7 +2,7 @@
 /*
  * How many instructions a hart is charged for what it does, by the counts of `make instructions`
  * (tests/qemu/instructions/baseline.json, GCC 12.2). The engine does not know: the port charges
- * where the engine calls it, the board for its own work. tests/host/test_sim_cost.py compares what
+ * where the engine calls it, the board for its own work. tests/host/test_sim.py compares what
  * tests/qemu/instructions is charged on this machine with that baseline.
  */
 #ifndef HARTQ_SIM_COST_H

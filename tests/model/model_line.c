@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * INTx: one bit per controller, OR-ed on a line, seen by one of three interrupt controllers; and
+ * INTx: one bit per controller, OR-ed on a line, seen by one of four interrupt controllers; and
  * MSI-X messages. The bit is what the specification says, or what QEMU's count of busy queues makes
  * of it (tests/qemu shows the real one).
  */
