@@ -182,7 +182,8 @@ build/threads: $(patsubst %.c,build/host/threads/%.o,$(ENGINE_SOURCES) \
 SIMULATED_CFLAGS := -std=c17 -O2 -g $(WARNINGS) -Iplatform/sim -Iengine -Iruntime \
     -Iplatform/riscv64 -Iplatform/virt -Itests/model
 SIMULATED_SOURCES := $(ENGINE_SOURCES) $(wildcard runtime/*.c platform/sim/*.[cS] \
-    tests/model/model*.c) platform/riscv64/heap.c $(addprefix tests/model/,event.c kept.c world.c)
+    tests/model/model*.c) $(addprefix platform/riscv64/,heap.c hart_timer.c) \
+    $(addprefix tests/model/,event.c kept.c world.c)
 # The machine starts before the program (start.c); whether hybrid mode begins a wait is counted
 # where its decision is called (wait.c).
 SIMULATED_LDFLAGS := -Wl,--wrap=main -Wl,--wrap=nvme_hybrid_spin

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tick-to-nanosecond scale, the periodic timer and the wake-up. The firmware has one deadline
- * per hart, the earlier of the two. sie.STIE is set only while a hart has one, so that a hart
- * without a timer never wakes for it.
+ * The tick-to-nanosecond scale, and the deadline of a hart in the firmware. sie.STIE is set only
+ * while a hart has one, so that a hart without a timer never wakes for it.
  */
 #include "timer.h"
 
 #include <stddef.h>
 
+#include "hart_timer.h"
 #include "harts.h"
 #include "irq.h"
 #include "sbi.h"
@@ -44,8 +44,8 @@ const char *timer_init(uint64_t timebase_hz)
     return NULL;
 }
 
-/* Rounded up; at least one tick. Whole seconds are computed apart, so that nothing overflows. */
-static uint64_t ticks_from_ns(uint64_t ns)
+/* Whole seconds are computed apart, so that nothing overflows. */
+uint64_t timer_ticks_from_ns(uint64_t ns)
 {
     uint64_t seconds = ns / NS_PER_SECOND;
     uint64_t ticks = (ns % NS_PER_SECOND * timebase + NS_PER_SECOND - 1) / NS_PER_SECOND;
@@ -54,64 +54,14 @@ static uint64_t ticks_from_ns(uint64_t ns)
     return ticks == 0 ? 1 : ticks;
 }
 
-/* The earlier deadline. 0 means none, as at first, and counts as the latest. */
-static uint64_t earlier_of(uint64_t left_ticks, uint64_t right_ticks)
+void timer_set(uint64_t ticks)
 {
-    return left_ticks - 1 < right_ticks - 1 ? left_ticks : right_ticks;
-}
-
-/* Sets the next deadline in the firmware, which clears a pending one. */
-static void set_next(struct hart *self)
-{
-    uint64_t next_ticks = earlier_of(self->timer_deadline_ticks, self->timer_wake_ticks);
-
-    self->timer_set_ticks = next_ticks;
-    sbi_set_timer(next_ticks == 0 ? UINT64_MAX : next_ticks);
-    if (next_ticks != 0) {
+    sbi_set_timer(ticks == 0 ? UINT64_MAX : ticks);
+    if (ticks != 0) {
         csr_set(sie, CSR_SIE_TIMER);
     } else {
         csr_clear(sie, CSR_SIE_TIMER);
     }
-}
-
-void timer_start(uint64_t period_ns, void (*handler)(void *arg), void *arg)
-{
-    struct hart *self = hart_self();
-    uint64_t saved = irq_save();
-
-    self->timer_handler = handler;
-    self->timer_arg = arg;
-    self->timer_period_ticks = ticks_from_ns(period_ns);
-    self->timer_deadline_ticks = csr_time() + self->timer_period_ticks;
-    set_next(self);
-    irq_restore(saved);
-}
-
-void timer_stop(void)
-{
-    struct hart *self = hart_self();
-    uint64_t saved = irq_save();
-
-    self->timer_handler = NULL;
-    self->timer_deadline_ticks = 0;
-    self->timer_wake_ticks = 0;
-    set_next(self);
-    irq_restore(saved);
-}
-
-void timer_wake_at(uint64_t ticks)
-{
-    hart_self()->timer_wake_ticks = ticks == 0 ? 1 : ticks;
-}
-
-void timer_wait(void)
-{
-    struct hart *self = hart_self();
-
-    if (earlier_of(self->timer_wake_ticks, self->timer_set_ticks) != self->timer_set_ticks) {
-        set_next(self);
-    }
-    hart_wait();
 }
 
 void timer_pause(uint64_t delay_ns)
@@ -121,7 +71,7 @@ void timer_pause(uint64_t delay_ns)
     if ((csr_read(sie) & CSR_SIE_TIMER) != 0) {
         hart_wait();
     } else {
-        sbi_set_timer(csr_time() + ticks_from_ns(delay_ns));
+        sbi_set_timer(csr_time() + timer_ticks_from_ns(delay_ns));
         csr_set(sie, CSR_SIE_TIMER);
         hart_wait();
         csr_clear(sie, CSR_SIE_TIMER);
@@ -131,33 +81,15 @@ void timer_pause(uint64_t delay_ns)
 }
 
 /*
- * Called by trap_entry.S. The next deadline is set before the handler, which may stop the timer. A
- * pending external interrupt is handled first (Privileged Architecture 20211203 §4.1.3; QEMU 7.2
- * without AIA takes the lowest number). Else the watchdog would find its entry at the tick and call
- * the interrupt lost. It is handled once, then the tick: neither can starve the other.
+ * Called by trap_entry.S. A pending external interrupt is handled first (Privileged Architecture
+ * 20211203 §4.1.3; QEMU 7.2 without AIA takes the lowest number). Else the watchdog would find its
+ * entry at the tick and call the interrupt lost. It is handled once, then the tick: neither can
+ * starve the other.
  */
 void timer_interrupt(void)
 {
-    struct hart *self = hart_self();
-    bool is_tick;
-    uint64_t now_ticks;
-
     if ((csr_read(sip) & csr_read(sie) & CSR_SIE_EXTERNAL) != 0) {
-        self->external();
+        hart_self()->external();
     }
-    now_ticks = csr_time();
-    is_tick = self->timer_deadline_ticks != 0 && now_ticks >= self->timer_deadline_ticks;
-    if (is_tick) {
-        self->timer_deadline_ticks += self->timer_period_ticks;
-        if (self->timer_deadline_ticks <= now_ticks) {
-            self->timer_deadline_ticks = now_ticks + self->timer_period_ticks;
-        }
-    }
-    if (now_ticks >= self->timer_wake_ticks) {
-        self->timer_wake_ticks = 0;
-    }
-    set_next(self);
-    if (is_tick && self->timer_handler != NULL) {
-        self->timer_handler(self->timer_arg);
-    }
+    timer_tick(csr_time());
 }

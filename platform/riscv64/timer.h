@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Time in nanoseconds; per hart a periodic timer and a wake-up (SBI 2.0 chapter 6).
+ * Time in nanoseconds; per hart a periodic timer and a wake-up (SBI 2.0 chapter 6), of which
+ * hart_timer.c has what is the same on every machine.
  * ns = ticks * whole + high(ticks * fraction): exact when the timebase divides a gigahertz, as
  * 10 MHz does; otherwise at most 1 ns short. Good for 584 years.
  */
