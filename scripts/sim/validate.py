@@ -1,8 +1,8 @@
 """How far the machine in virtual time is off, laid over a measured run on QEMU.
 
-The profile `qemu` was fitted to absolute figures of one run; what is asked of it is the ratios of
-the modes, at depths and batches that the fit has not seen. Exit status: 0, or 1 if the median error
-of a ratio is above its limit.
+The profile `qemu` was fitted to absolute figures at a few of these points. Judged are the ratios of
+the modes and the idle share of interrupts, at all of them. Polling's IOPS are shown, not judged.
+Exit status: 0, or 1 if the median error of a column is above its limit.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def error_of(name: str, here: float, there: float) -> float:
 
 
 def lay_over(real: Points, model: Points) -> dict[str, float]:
-    """Print both and the error; the median of each column's."""
+    """Print both, and how far off a column is; the median error of each."""
     errors: dict[str, list[float]] = {name: [] for name in COLUMNS}
     print(f"{'depth':>5} {'batch':>5}  {'poll IOPS':>19}  "
           + "  ".join(f"{name:>20}" for name in COLUMNS))
