@@ -139,9 +139,8 @@ void nvme_shared_end(struct nvme_controller *controller)
  * Decides for owners that found an overdue entry. If the line was open all the time and no
  * interrupt came, the interrupt is missed. Else the IRQ hart was only slow, which the owner cannot
  * know. If anything is left, the line gets an edge. An owner asks again after its bit was cleared.
- * was_open: false if this IPI has opened the line. The interrupt of that edge is still to come.
  */
-static void answer_overdue(struct nvme_controller *controller, bool was_open)
+static void answer_overdue(struct nvme_controller *controller)
 {
     struct nvme_source *line = &controller->line;
     struct nvme_cycle *cycle = &controller->cycle;
@@ -154,7 +153,7 @@ static void answer_overdue(struct nvme_controller *controller, bool was_open)
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
-        if (was_open && (asked >> i & 1) != 0 && queue->asked_interrupts == cycle->interrupts &&
+        if ((asked >> i & 1) != 0 && queue->asked_interrupts == cycle->interrupts &&
             queue->asked_openings == line->openings) {
             missed |= UINT64_C(1) << i;
         }
@@ -183,11 +182,16 @@ static void finish_cycle(struct nvme_controller *controller)
 
 void nvme_irq_take_ipi(struct nvme_controller *controller)
 {
-    bool was_open = (controller->line.closed & NVME_CLOSED_CYCLE) == 0;
+    struct nvme_cycle *cycle = &controller->cycle;
 
+    if (controller->line.closed == 0) {
+        answer_overdue(controller);
+        return;
+    }
     finish_cycle(controller);
-    if ((controller->line.closed & NVME_CLOSED_CYCLE) == 0) {
-        answer_overdue(controller, was_open);
+    /* The opening makes an edge for what owners have found meanwhile: nothing is missed yet. */
+    if (NVME_PEEK(&cycle->overdue) != 0) {
+        __atomic_store_n(&cycle->overdue, 0, __ATOMIC_RELEASE);
     }
 }
 

@@ -111,6 +111,24 @@ void harts_watchdog(struct harts *harts, uint32_t queue, uint64_t ms)
     nvme_queue_watchdog(harts->fixture.queues[queue], world.now_ns);
 }
 
+static void hold_up(struct model_line *line)
+{
+    struct fixture *fixture = (void *)((char *)line - offsetof(struct fixture, line));
+    struct harts *harts = (void *)((char *)fixture - offsetof(struct harts, fixture));
+    uint32_t hart = world.hart;
+
+    line->raised = NULL;
+    harts_watchdog(harts, harts->slow_queue, 10);
+    harts_watchdog(harts, harts->slow_queue, 10);
+    world.hart = hart;
+}
+
+void harts_open_slowly(struct harts *harts, uint32_t queue)
+{
+    harts->slow_queue = queue;
+    harts->fixture.line.raised = hold_up;
+}
+
 uint32_t harts_ipis(struct harts *harts)
 {
     uint32_t ipis = 0;

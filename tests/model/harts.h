@@ -21,6 +21,7 @@ struct harts {
     uint32_t count;
     uint32_t irq_hart;
     uint32_t owners[FIXTURE_QUEUES]; /* by queue */
+    uint32_t slow_queue;             /* of harts_open_slowly() */
     struct outcome outcomes[FIXTURE_QUEUES];
 };
 
@@ -42,7 +43,7 @@ void harts_post(struct harts *harts, uint32_t queue);
 /* The device ends all that is pending. */
 void harts_answer(struct harts *harts);
 
-/* The same behind a post, for one queue. */
+/* The same after a post, for one queue. */
 void harts_complete(struct harts *harts, uint32_t queue);
 
 /* The IRQ hart takes the claim and runs its handler; false if none is pending. */
@@ -57,6 +58,12 @@ void harts_ipi_irq_hart(struct harts *harts);
 
 /* The owner watchdogs its queue after so many milliseconds. */
 void harts_watchdog(struct harts *harts, uint32_t queue, uint64_t ms);
+
+/*
+ * The IRQ hart is held up in its next INTMC write that finds an entry: meanwhile the owner's
+ * watchdog runs twice, finds the line open, and the entry without an interrupt.
+ */
+void harts_open_slowly(struct harts *harts, uint32_t queue);
 
 /* IPIs recorded since the last call, as a number with a decimal digit per hart, hart 0 last. */
 uint32_t harts_ipis(struct harts *harts);

@@ -321,7 +321,9 @@ end:
     :: atomic { ipi_taken[IRQ_HART] -> ipi_taken[IRQ_HART] = false }; /* nvme_irq_take_ipi() */
         if
 #ifndef BUG_OWNER_OPENS
-        :: in_cycle && waiting == 0 -> judge_cycle(); end_cycle()
+        :: in_cycle && waiting == 0 -> judge_cycle(); end_cycle();
+            reopen = false /* the end has made the edge */
+        :: in_cycle && waiting != 0 -> reopen = false /* the end will make it */
 #endif
         :: !in_cycle && reopen -> reopen = false;
             close_source(LINE, CLOSED_WATCHDOG);

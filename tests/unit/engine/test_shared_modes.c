@@ -93,7 +93,7 @@ struct change_case {
     const char *name;
     enum nvme_mode from;
     enum nvme_mode to;
-    bool masked; /* behind the cycle */
+    bool masked; /* after the cycle */
 };
 
 static const struct change_case change_cases[] = {
@@ -152,6 +152,28 @@ static void line_is_shut_while_nobody_sleeps_and_opened_for_who_does(void **stat
     assert_int_equal(cycle_of(&harts, 1), 1); /* awake by its answer: closed again */
     assert_true(harts_masked(&harts));
     assert_int_equal(harts.outcomes[1].count, 3);
+    harts_finish(&harts);
+}
+
+static void entry_that_the_opening_for_a_sleeper_announces_is_not_missed(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start(&harts, NVME_MODE_HYBRID);
+    harts_post(&harts, 1);
+    cycle_of(&harts, 1);
+    harts_post(&harts, 1);
+    sleep_on(&harts, 1);
+    assert_true(harts_masked(&harts));
+    harts_answer(&harts);
+    harts_open_slowly(&harts, 1);
+    harts_ipi_irq_hart(&harts);
+    assert_null(harts.fixture.line.raised);
+    harts_watchdog(&harts, 1, 10);
+    assert_int_equal(fixture_counters(harts.fixture.queues[1]).missed, 0);
+    (void)harts_settle(&harts);
+    assert_int_equal(harts.outcomes[1].count, 2);
     harts_finish(&harts);
 }
 
@@ -335,9 +357,10 @@ static void sleeper_of_another_mode_opens_nothing(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[9 + COUNT_OF(change_cases)] = {
+    struct CMUnitTest tests[10 + COUNT_OF(change_cases)] = {
         cmocka_unit_test(polled_line_stays_masked_and_opens_with_what_waits),
         cmocka_unit_test(line_is_shut_while_nobody_sleeps_and_opened_for_who_does),
+        cmocka_unit_test(entry_that_the_opening_for_a_sleeper_announces_is_not_missed),
         cmocka_unit_test(irq_hart_that_sleeps_opens_the_line_itself),
         cmocka_unit_test(one_that_sleeps_keeps_the_line_open_for_all),
         cmocka_unit_test(owner_without_requests_sleeps_and_keeps_nobody_from_polling),
@@ -346,7 +369,7 @@ int main(void)
         cmocka_unit_test(entry_that_comes_while_it_lies_down_keeps_it_awake),
         cmocka_unit_test(sleeper_of_another_mode_opens_nothing),
     };
-    size_t count = 9;
+    size_t count = 10;
 
     ADD_CASES(tests, &count, change_amid_a_cycle_takes_effect_at_its_end, change_cases);
     return fixture_run("shared modes", tests, count);
