@@ -21,7 +21,7 @@ const char *nvme_error_text(enum nvme_error error)
         [-NVME_ERR_NAMESPACE] = "no such active namespace",
         [-NVME_ERR_UNSUPPORTED] = "the device needs a feature that the engine lacks",
         [-NVME_ERR_INTERRUPT] = "this interrupt line already serves another hart",
-        [-NVME_ERR_IDENTIFY] = "the device describes itself in contradictory context",
+        [-NVME_ERR_IDENTIFY] = "the device describes itself in contradictory terms",
         [-NVME_ERR_DEVICE] = "the device ended the command with an error status",
         [-NVME_ERR_TIMEOUT] = "the device did not answer before the deadline",
         [-NVME_ERR_FATAL] = "the controller reports a fatal error",
