@@ -324,6 +324,9 @@ void fixture_add_cases(struct CMUnitTest *tests, size_t *count, CMUnitTestFuncti
         const char *at = (const char *)cases + i * case_bytes;
         struct CMUnitTest *test = &tests[(*count)++];
 
+        if (test->name != NULL) {
+            fail_msg("a case would overwrite the test %s: count the listed tests", test->name);
+        }
         memcpy(&test->name, at, sizeof(test->name));
         test->test_func = function;
         test->setup_func = NULL;
@@ -334,5 +337,10 @@ void fixture_add_cases(struct CMUnitTest *tests, size_t *count, CMUnitTestFuncti
 
 int fixture_run(const char *group, const struct CMUnitTest *tests, size_t count)
 {
+    for (size_t i = 0; i < count; i++) {
+        if (tests[i].name == NULL) {
+            fail_msg("%s: test %zu of %zu has no name: count the listed tests", group, i, count);
+        }
+    }
     return _cmocka_run_group_tests(group, tests, count, NULL, NULL);
 }

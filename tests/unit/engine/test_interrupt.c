@@ -27,7 +27,7 @@ static void no_interrupt_is_lost(void **state)
         nvme_irq_handle(&fixture.controller, 1);
         model_step(fixture.model, turn % 3); /* before complete */
         model_line_complete(&fixture.line);
-        model_step(fixture.model, turn % 2); /* behind it */
+        model_step(fixture.model, turn % 2); /* after it */
         fixture_interrupts(&fixture);
         assert_false(model_level(fixture.model));
     }
@@ -311,7 +311,7 @@ static void line_of_two_controllers_is_reaped_as_one(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[12 + FIXTURE_LINES] = {
+    struct CMUnitTest tests[13 + FIXTURE_LINES] = {
         cmocka_unit_test(handler_reaps_every_queue_and_writes_no_mask),
         cmocka_unit_test(spurious_interrupt_rings_nothing_and_is_counted),
         cmocka_unit_test(admin_entry_that_nobody_awaits_does_not_hold_the_line),
@@ -326,7 +326,7 @@ int main(void)
         cmocka_unit_test(admin_command_amid_io_loses_no_interrupt),
         cmocka_unit_test(line_of_two_controllers_is_reaped_as_one),
     };
-    size_t count = 12;
+    size_t count = 13;
 
     fixture_add_cases(tests, &count, no_interrupt_is_lost, fixture_sources, FIXTURE_LINES,
                       sizeof(fixture_sources[0]));

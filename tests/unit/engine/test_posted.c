@@ -107,7 +107,7 @@ static const struct line_case pair_cases[] = {
     {"two_mask_wire", MODEL_LINE_EDGE_WIRE, true, true, false},
 };
 
-/* Those of the first controller arrive before those of the second, or behind them. */
+/* Those of the first controller arrive before those of the second, or after them. */
 static void line_of_two_is_masked_as_a_whole(void **state)
 {
     const struct line_case *this = *state;
@@ -149,7 +149,7 @@ static void line_of_two_is_masked_as_a_whole(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[32];
+    struct CMUnitTest tests[32] = {0};
     size_t count = 0;
 
     ADD_CASES(tests, &count, entry_behind_the_last_look_is_told_of, line_cases);

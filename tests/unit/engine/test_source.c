@@ -137,7 +137,7 @@ static void change_mode(void *arg, struct nvme_result result)
     set_mode(changer->fixture, changer->mode);
 }
 
-/* Inside the handler, between entries of one reap: what comes behind it is polled. */
+/* Inside the handler, between entries of one reap: what comes after it is polled. */
 static void handler_may_stop_its_own_interrupts(void **state)
 {
     const struct fixture_source *this = *state;
@@ -233,7 +233,7 @@ static void failed_controller_arms_nothing(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[9 * FIXTURE_SOURCES];
+    struct CMUnitTest tests[9 * FIXTURE_SOURCES] = {0};
     static const CMUnitTestFunction on_each[] = {
         no_completion_is_lost_by_a_change,
         polled_queue_raises_no_interrupt_and_has_it_when_it_opens,

@@ -192,7 +192,8 @@ static void watchdog_reads_a_register_once_per_half_period_at_most(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT_OF(missed_cases) + COUNT_OF(edge_cases) + COUNT_OF(cost_cases)];
+    struct CMUnitTest tests[COUNT_OF(missed_cases) + COUNT_OF(edge_cases) + COUNT_OF(cost_cases)] =
+        {0};
     size_t count = 0;
 
     ADD_CASES(tests, &count, recovery_leaves_a_line_that_tells_of_the_next_completion, edge_cases);

@@ -235,7 +235,7 @@ static void bar_goes_where_its_bridges_let_it(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT_OF(window_cases)];
+    struct CMUnitTest tests[COUNT_OF(window_cases)] = {0};
     size_t count = 0;
 
     ADD_CASES(tests, &count, bar_goes_where_its_bridges_let_it, window_cases);
