@@ -78,7 +78,7 @@ flow_wait_function *flow_wait_of(const struct worker *worker)
     if (worker->run->point->completion == JOB_LOOPBACK) {
         return wait_answering;
     }
-    return nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL ? wait_polling : wait_sleeping;
+    return job_queue_mode(worker->run->point) == NVME_MODE_POLL ? wait_polling : wait_sleeping;
 }
 
 void flow_wait(struct worker *worker)

@@ -63,13 +63,14 @@ static void sleep_until(struct worker *worker, uint64_t until_ticks)
     irq_restore(irq);
 }
 
+static wait_until_function *wait_until_of(const struct worker *worker)
+{
+    return job_queue_mode(worker->run->point) == NVME_MODE_POLL ? poll_until : sleep_until;
+}
+
 void open_loop_wait(struct worker *worker, uint64_t until_ticks)
 {
-    if (nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL) {
-        poll_until(worker, until_ticks);
-    } else {
-        sleep_until(worker, until_ticks);
-    }
+    wait_until_of(worker)(worker, until_ticks);
 }
 
 /* Posts all due requests for which there is room. False: completions must come first. */
@@ -89,8 +90,7 @@ static bool post_due(struct worker *worker, uint64_t now_ticks)
 
 void open_loop_run(struct worker *worker)
 {
-    wait_until_function *wait_until =
-        nvme_queue_mode(worker->queue->engine) == NVME_MODE_POLL ? poll_until : sleep_until;
+    wait_until_function *wait_until = wait_until_of(worker);
     uint64_t now_ticks = csr_time();
 
     pacing_start(&worker->open_loop.pacing, now_ticks, worker->index, worker->run->harts);

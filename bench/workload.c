@@ -132,14 +132,14 @@ static void start_loopback(struct worker *worker)
  */
 void workload_run(struct worker *worker)
 {
-    bool closed_door = nvme_queue_mode(worker->queue->engine) == NVME_MODE_HYBRID;
+    bool interrupts_off = job_queue_mode(worker->run->point) == NVME_MODE_HYBRID;
 
     storage_hart_start(worker->queue);
     if (worker->run->point->completion == JOB_LOOPBACK) {
         start_loopback(worker);
     }
     window_start(worker);
-    if (closed_door) {
+    if (interrupts_off) {
         irq_disable();
     }
     if (job_verifies(worker->run->job)) {
