@@ -46,7 +46,7 @@ static bool take_memory(void)
         workers = point->numjobs > workers ? point->numjobs : workers;
     }
     if (bytes + workers * sizeof(struct worker) + 2 * BUFFER_ALIGNMENT > heap_left()) {
-        printf("error: numjobs * iodepth * bs takes %zu bytes, %zu are left; hint: run.py "
+        printf("error: the buffers take %zu bytes, %zu are left; hint: run.py "
                "--memory, or smaller values\n",
                bytes, heap_left());
         return false;
@@ -246,7 +246,7 @@ static bool measure_wait(uint32_t number, enum raw_wait wait)
     struct job_point *point = &bench.job.points[number];
     struct run run;
 
-    /* Who takes a shared line is not who waits. The delivery is that of the way tried before. */
+    /* A shared line may interrupt another hart. `delivery` is known from the spin before. */
     if (wait == RAW_SLEEP && strcmp(bench.storage.delivery, "shared") == 0) {
         return false;
     }
@@ -266,7 +266,7 @@ static bool measure_wait(uint32_t number, enum raw_wait wait)
     return true;
 }
 
-/* Once per boot: the host, whose threads these are, is another in each. */
+/* Once per boot, because boots differ. */
 static void choose_wait(uint32_t number)
 {
     struct job_point *point = &bench.job.points[number];

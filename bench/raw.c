@@ -79,7 +79,7 @@ static uint32_t reap_ring(struct worker *worker)
     return count;
 }
 
-/* In the trap. It looks again behind the doorbell, as engine/interrupt.c does and says why. */
+/* In the trap. It looks again after the doorbell, as engine/interrupt.c does, which says why. */
 static void take_interrupt(void *arg)
 {
     struct worker *worker = arg;
@@ -92,7 +92,7 @@ static void take_interrupt(void *arg)
     worker->raw.counters.spurious += worker->raw.counters.completions == before;
 }
 
-/* One look; behind an empty one nothing touches the ring for a while. */
+/* One look. After an empty one nothing touches the ring for PACE_NS. */
 static uint32_t look_paced(struct worker *worker)
 {
     uint32_t count = reap_ring(worker);

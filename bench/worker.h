@@ -62,7 +62,7 @@ uint64_t worker_ticks_from_ns(uint64_t ns);
 /* The most commands of one request in the queue at once: more than one if it is split. */
 uint32_t worker_commands(const struct job_point *point, const struct nvme_namespace *ns);
 
-/* Prepares a hart's share, on hart 0 before the start. `memory` has iodepth buffers. */
+/* Prepares a hart's share, on hart 0 before the start. `memory` has job_hart_bytes(). */
 void worker_prepare(struct worker *worker, struct run *run, struct storage_queue *queue,
                     uint32_t index, uint8_t *memory);
 

@@ -92,10 +92,10 @@ enum {
     NVME_PAGE_DEFAULT = 4096,            /* bytes, nvme_config.page_bytes = 0 */
 };
 
-#define NVME_WATCHDOG_PERIOD_NS UINT64_C(10000000)            /* 10 ms, see nvme_queue_watchdog */
-#define NVME_STORM_PERIOD_NS UINT64_C(100000000)              /* 100 ms: a storm is no longer */
-#define NVME_STORM_FIRST_NS UINT64_C(1000000000)              /* 1 s: end of a source's first one */
-#define NVME_SPIN_MAX_DEFAULT_NS UINT64_C(200000)             /* 200 us, hybrid_spin_max_ns = 0 */
+#define NVME_WATCHDOG_PERIOD_NS UINT64_C(10000000) /* 10 ms, see nvme_queue_watchdog */
+#define NVME_STORM_PERIOD_NS UINT64_C(100000000)   /* 100 ms: a storm's interrupts come in it */
+#define NVME_STORM_FIRST_NS UINT64_C(1000000000)   /* 1 s: how long a first storm lasts */
+#define NVME_SPIN_MAX_DEFAULT_NS UINT64_C(200000)  /* 200 us, hybrid_spin_max_ns = 0 */
 #define NVME_COMMAND_TIMEOUT_DEFAULT_NS UINT64_C(30000000000) /* 30 s, command_timeout_ns = 0 */
 
 /* ---- Errors --------------------------------------------------------------------------- */

@@ -15,8 +15,9 @@
 /* Not part of the hot path: not inlined there, and placed apart. */
 #define NVME_COLD __attribute__((cold, noinline))
 
-/* Part of the hot path: always inlined. */
+/* Hot, but out of line. */
 #define NVME_NOINLINE __attribute__((noinline))
+/* Part of the hot path: always inlined. */
 #define NVME_INLINE inline __attribute__((always_inline))
 
 /* For a value that one hart writes while others read it: untorn, without order. */

@@ -88,7 +88,7 @@ struct nvme_cycle {
     uint64_t waiting;    /* members that have not answered */
     uint64_t sleepers;   /* hybrid mode: their owners sleep and need the line open */
     uint64_t overdue;    /* owners that found an overdue entry ask the IRQ hart */
-    uint64_t missed;     /* of these, interrupt missed; until the owner counts it */
+    uint64_t missed;     /* owners whose interrupt was missed, until they count it */
     bool progressed;     /* a cycle was not empty since the last nvme_line_progressed() */
 };
 

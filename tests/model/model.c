@@ -141,7 +141,7 @@ static void follow_enable(struct model *model)
     }
 }
 
-/* A driver that has seen RDY change may use memory only behind a barrier. */
+/* A driver that has seen RDY change may use memory only after a barrier. */
 static void note_ready_told(struct model *model)
 {
     if (model->ready != model->told_ready) {

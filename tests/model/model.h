@@ -133,7 +133,7 @@ struct model_timing {
     uint64_t block_ps; /* of the link, for each block, in picoseconds */
     uint32_t units;    /* that work at the same time, 1 .. MODEL_UNITS; a block belongs to one */
     uint32_t unit_blocks;                        /* that lie together on one of them */
-    uint32_t coalesce_entries;                   /* entries behind one interrupt; 0 or 1: one */
+    uint32_t coalesce_entries;                   /* entries after one interrupt; 0 or 1: one */
     uint64_t coalesce_ns;                        /* the longest that an interrupt is held back */
     struct model_quantile read[MODEL_QUANTILES]; /* chances rise from 0 to MODEL_CHANCE_ALL */
     struct model_quantile write[MODEL_QUANTILES];
@@ -243,7 +243,7 @@ struct model {
     bool irq_hart_masks;        /* a line of several harts: only the IRQ hart writes its mask */
     uint32_t irq_hart;          /* whose it is then, as world.hart */
     bool line_broken;           /* redundant doorbells do not lower it */
-    bool stops_late;            /* behind EN = 0 it moves data until RDY falls */
+    bool stops_late;            /* after EN = 0 it moves data until RDY falls */
     bool stop_leaks;            /* as QEMU: entries left at EN = 0 raise pending_extra */
     uint16_t admin_status[256]; /* status by admin opcode, 0 = as usual */
     /* Changes the next entry of an I/O queue, its phase too; runs once. */

@@ -39,7 +39,7 @@ void model_end_pending_of(struct model *model, uint32_t sqid);
 /* model_timing.c: a command was fetched from an I/O queue of a device with a timing. */
 void model_begin_flight(struct model *model, const struct model_pending *pending);
 
-/* model.c: a doorbell, or EN = 1, behind a change of RDY. */
+/* model.c: a doorbell, or EN = 1, after a change of RDY. */
 void model_check_status_barrier(struct model *model);
 
 /* model_cache.c: what a driver for a machine without coherent DMA must do. */

@@ -4,7 +4,7 @@
  * way for a while. Writes to one device arrive in order, at the latest before a read of it comes
  * back; nothing orders writes to two devices.
  *
- * A write is judged as of its issue: by the hart and behind the barriers that there were then.
+ * A write is judged as of its issue: by the hart and after the barriers that there were then.
  */
 #include "model_internal.h"
 

@@ -70,7 +70,7 @@ static const struct refused_case refused_cases[] = {
     {"raw_of_an_open_loop_in_a_list",
      "rate_iops=0,5000 completion=raw",
      {"rate_iops=0,5000", "only 0", "hint"}},
-    {"verify_with_limit",
+    {"verify_with_raw",
      "verify=crc32c completion=poll,raw",
      {"verify=crc32c", "completion=raw", "hint"}},
     {"verify_with_loopback",

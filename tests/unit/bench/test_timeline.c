@@ -11,7 +11,7 @@ enum {
     RUNTIME = STEP * TIMELINE_INTERVALS,
 };
 
-/* A reap as worker_reaped() does it: only the first behind an interval's end is told. */
+/* A reap as worker_reaped() does it: only the first after an interval's end is told. */
 static void reap(struct timeline *timeline, uint64_t now_ticks, uint64_t *total, uint64_t count)
 {
     if (now_ticks >= timeline->next_ticks) {

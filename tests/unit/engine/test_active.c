@@ -95,5 +95,5 @@ int main(void)
 
     fixture_add_cases(tests, &count, line_that_stays_busy_leaves_the_trap_and_comes_back,
                       fixture_sources, FIXTURE_LINES, sizeof(fixture_sources[0]));
-    return fixture_run("activity", tests, count);
+    return fixture_run("active", tests, count);
 }

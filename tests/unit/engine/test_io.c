@@ -115,7 +115,7 @@ static void closed_queue_takes_nothing(void **state)
 struct opcode_case {
     const char *name;
     uint8_t opcode;
-    uint32_t before; /* good requests in the batch, the odd one behind them */
+    uint32_t before; /* good requests in the batch, the odd one after them */
 };
 
 static const struct opcode_case opcode_cases[] = {

@@ -90,7 +90,7 @@ static void stuck_line_is_repaired_or_given_up(void **state)
 struct late_case {
     const char *name;
     enum device device;
-    uint64_t falls_ns; /* behind the first look */
+    uint64_t falls_ns; /* after the first look */
     bool stuck;
 };
 

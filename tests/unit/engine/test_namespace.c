@@ -318,7 +318,7 @@ static void descriptors_that_do_not_fit_are_skipped(void **state)
     check_bytes(info.eui64, sizeof(info.eui64), 0);
     check_bytes(info.nguid, sizeof(info.nguid), 0x44);
 
-    /* 80 of 4 + 47, the last ends 16 before the page: an identifier of 16 would end 4 behind it. */
+    /* 80 of 4 + 47, the last ends 16 before the page: an identifier of 16 would end 4 after it. */
     memset(&info, 0, sizeof(info));
     for (at = 0; at < 80 * 51; at += 51) {
         page[at] = 99;

@@ -124,7 +124,7 @@ static void ipi_that_is_not_owed_does_nothing(void **state)
     assert_int_equal(harts.outcomes[1].count, 2);
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 2);
     assert_int_equal(nvme_queue_close(harts.fixture.queues[1]), NVME_OK);
-    assert_int_equal(harts_ipi(&harts, 1), 0); /* behind the close */
+    assert_int_equal(harts_ipi(&harts, 1), 0); /* after the close */
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).interrupts, 2);
     harts_finish(&harts);
 }
@@ -180,7 +180,7 @@ static const struct kind_case kind_cases[] = {
     {"edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS},
 };
 
-/* An entry behind an answer is told of by the edge at the end of the cycle. */
+/* An entry after an answer is announced by the edge at the end of the cycle. */
 static void entry_behind_the_answer_has_an_edge(void **state)
 {
     const struct kind_case *this = *state;

@@ -149,7 +149,7 @@ static void interrupts_of_unmatched_entries_are_spurious_and_reach_the_storm_bou
     flood(&fixture, this->unmatched, 4);
     assert_int_equal(take_interrupt(&fixture), 1);
     outcome_check_ok(&outcome, BLOCK);
-    /* The first behind a completion may have been for it. */
+    /* The first after a completion may have been for it. */
     for (uint32_t i = 0; i <= NVME_STORM_INTERRUPTS; i++) {
         uint64_t spurious = fixture_counters(fixture.queues[0]).spurious;
 
@@ -170,7 +170,7 @@ static void interrupts_of_unmatched_entries_are_spurious_and_reach_the_storm_bou
 struct last_case {
     const char *name;
     uint32_t budget;
-    uint32_t unmatched; /* entries behind the second completion */
+    uint32_t unmatched; /* entries after the second completion */
     uint32_t found;     /* requests ended within the budget */
 };
 
