@@ -315,10 +315,8 @@ void storage_hart_start(struct storage_queue *queue)
 
 void storage_hart_stop(struct storage_queue *queue)
 {
+    (void)queue;
     timer_stop();
-    if (!queue->controller->shared) {
-        hart_attach_ipi(NULL, NULL);
-    }
 }
 
 /* One poll. It reads the clock now and then, even if completions come all the time. */

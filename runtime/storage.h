@@ -132,9 +132,9 @@ bool storage_survey(struct storage *storage, const struct storage_config *config
                     storage_visit *visit, void *arg);
 
 /*
- * Start and stop the watchdog's timer and the hart's IPIs, around its work. Before stop the caller
- * waits until no request is outstanding. The hart answers IPIs of a shared line until the storage
- * is closed.
+ * Start and stop the watchdog's timer around the hart's work. Start also attaches the handler of
+ * IPIs, which stays until the storage is closed: the hart may have a shared line of another queue.
+ * Before stop the caller waits until no request is outstanding.
  * Context: the owner hart.
  */
 void storage_hart_start(struct storage_queue *queue);
