@@ -81,15 +81,14 @@ struct nvme_source {
  * tests/spin/shared.pml is the model.
  */
 struct nvme_cycle {
-    uint64_t interrupts; /* of the line */
-    uint64_t open;       /* queues with interrupts on */
-    uint64_t active;     /* those of them on the active list: members of the next cycle */
-    uint64_t members;    /* of this cycle, or of the last one */
-    uint64_t waiting;    /* members that have not answered */
-    uint64_t sleepers;   /* hybrid mode: their owners sleep and need the line open */
-    uint64_t overdue;    /* owners that found an overdue entry ask the IRQ hart */
-    uint64_t missed;     /* owners whose interrupt was missed, until they count it */
-    bool progressed;     /* a cycle was not empty since the last nvme_line_progressed() */
+    uint64_t open;     /* queues with interrupts on */
+    uint64_t active;   /* those of them on the active list: members of the next cycle */
+    uint64_t members;  /* of this cycle, or of the last one */
+    uint64_t waiting;  /* members that have not answered */
+    uint64_t sleepers; /* hybrid mode: their owners sleep and need the line open */
+    uint64_t overdue;  /* owners that found an overdue entry ask the IRQ hart */
+    uint64_t missed;   /* owners whose interrupt was missed, until they count it */
+    bool progressed;   /* a cycle was not empty since the last nvme_line_progressed() */
 };
 
 #define NVME_CHECK_EMPTY_STREAK NVME_BITS(15, 0) /* empty interrupts in a row */
@@ -176,15 +175,13 @@ struct nvme_queue {
     struct nvme_wait wait;
 
     /* A shared line: the owner writes, the IRQ hart reads after the cycle. */
-    uint64_t cycle_useful;     /* useful completions until the last answer */
-    uint64_t cycle_progress;   /* between the last two answers */
-    uint64_t asked_interrupts; /* seen_interrupts and seen_openings for the IRQ hart: */
-    uint64_t asked_openings;   /* stable while cycle.overdue has the queue's bit */
+    uint64_t cycle_useful;   /* useful completions until the last answer */
+    uint64_t cycle_progress; /* between the last two answers */
+    uint64_t asked_openings; /* seen_openings: stable while cycle.overdue has the queue's bit */
 
     /* The watchdog: the owner writes. */
     uint64_t watchdog_ns;      /* time of the last call, 0 before the first */
     uint64_t seen_ns;          /* when the watchdog found an entry ready */
-    uint64_t seen_interrupts;  /* of the source at that time */
     uint64_t seen_openings;    /* of the source at that time */
     uint64_t seen_completions; /* nvme_queue_consumed at that time: identifies the entry */
     bool seen;                 /* an entry was found ready, its interrupt is awaited */

@@ -40,7 +40,6 @@ static void ask_irq_hart(struct nvme_queue *queue)
     uint64_t bit = nvme_queue_bit(queue);
 
     if ((__atomic_load_n(&controller->cycle.overdue, __ATOMIC_ACQUIRE) & bit) == 0) {
-        queue->asked_interrupts = queue->seen_interrupts;
         queue->asked_openings = queue->seen_openings;
         __atomic_fetch_or(&controller->cycle.overdue, bit, __ATOMIC_RELEASE);
     }
@@ -52,40 +51,26 @@ static void ask_irq_hart(struct nvme_queue *queue)
 }
 
 /*
- * Reaps a queue without an interrupt, with its line masked. Otherwise an entry between the last
- * look and the head doorbell would have no edge. Only the IRQ hart masks a shared line, so the
- * owner asks it. A vector sends a message for a later entry, and its owner may not touch the line.
+ * Reaps a queue without an interrupt. An entry between the last look and the head doorbell has no
+ * edge, so the line is closed and opened. Only the IRQ hart does that to a shared line: the owner
+ * asks it. A vector sends a message for a later entry, and its owner may not touch the line.
  */
 static void reap_outside_handler(struct nvme_queue *queue)
 {
-    struct nvme_controller *controller = queue->controller;
-
+    nvme_queue_reap(queue, queue->depth_entries);
     if (nvme_queue_shares(queue)) {
-        nvme_queue_reap(queue, queue->depth_entries);
         ask_irq_hart(queue);
-    } else if (queue->source->message) {
-        nvme_queue_reap(queue, queue->depth_entries);
-    } else {
-        nvme_source_close(&controller->line, NVME_CLOSED_WATCHDOG);
-        nvme_queue_reap(queue, queue->depth_entries);
-        nvme_source_open(&controller->line, NVME_CLOSED_WATCHDOG);
+    } else if (!queue->source->message) {
+        nvme_source_pulse(&queue->controller->line, NVME_CLOSED_WATCHDOG);
     }
 }
 
-/* The interrupts of the queue's source; of a shared line the count that the IRQ hart publishes. */
-static uint64_t count_interrupts(const struct nvme_queue *queue)
-{
-    return nvme_queue_shares(queue) ? NVME_PEEK(&queue->controller->cycle.interrupts)
-                                    : queue->source->interrupts;
-}
-
-/* True if the interrupt of the seen entry has come since, or its source was closed. */
+/* True if the source is closed, or was since the entry was seen: by an interrupt, or another. */
 static bool is_late(const struct nvme_queue *queue)
 {
     const struct nvme_source *source = queue->source;
 
-    return count_interrupts(queue) != queue->seen_interrupts || NVME_PEEK(&source->closed) != 0 ||
-           NVME_PEEK(&source->openings) != queue->seen_openings;
+    return NVME_PEEK(&source->closed) != 0 || NVME_PEEK(&source->openings) != queue->seen_openings;
 }
 
 /* Counts a missed interrupt that the IRQ hart has found for this queue. */
@@ -136,7 +121,6 @@ static void look_for_overdue(struct nvme_queue *queue, uint64_t now_ns)
     if (nvme_queue_ready(queue)) {
         queue->seen = true;
         queue->seen_ns = now_ns;
-        queue->seen_interrupts = count_interrupts(queue);
         queue->seen_openings = NVME_PEEK(&queue->source->openings);
         queue->seen_completions = nvme_queue_consumed(queue);
     }
@@ -189,9 +173,9 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
         return NVME_OK;
     }
     if (queue->ien) {
-        /* No entry was seen, so no interrupt is missed: no interrupt has this number. */
+        /* No entry was seen, so no interrupt is missed: no opening has this number. */
         queue->seen = false;
-        queue->seen_interrupts = UINT64_MAX;
+        queue->seen_openings = UINT64_MAX;
         reap_outside_handler(queue);
     } else {
         nvme_queue_reap(queue, queue->depth_entries);

@@ -66,7 +66,6 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     uint32_t found = 0;
 
     nvme_source_check_admin(&controller->line);
-    NVME_POKE(&cycle->interrupts, cycle->interrupts + 1);
     if ((controller->line.closed & NVME_CLOSED_CYCLE) != 0) {
         /* The end of the cycle opens the line, which makes a new edge. */
         return 0;
@@ -136,9 +135,9 @@ void nvme_shared_end(struct nvme_controller *controller)
 }
 
 /*
- * Decides for owners that found an overdue entry. If the line was open all the time and no
- * interrupt came, the interrupt is missed. Else the IRQ hart was only slow, which the owner cannot
- * know. If anything is left, the line gets an edge. An owner asks again after its bit was cleared.
+ * Decides for owners that found an overdue entry. If the line was open all the time, no interrupt
+ * came: it is missed. Else the IRQ hart was only slow, which the owner cannot know. If anything is
+ * left, the line gets an edge. An owner asks again after its bit was cleared.
  */
 static void answer_overdue(struct nvme_controller *controller)
 {
@@ -153,8 +152,7 @@ static void answer_overdue(struct nvme_controller *controller)
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
-        if ((asked >> i & 1) != 0 && queue->asked_interrupts == cycle->interrupts &&
-            queue->asked_openings == line->openings) {
+        if ((asked >> i & 1) != 0 && queue->asked_openings == line->openings) {
             missed |= UINT64_C(1) << i;
         }
     }
