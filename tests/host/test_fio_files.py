@@ -69,12 +69,15 @@ class Files(unittest.TestCase):
         loaded = [*fake_words("8", 2, modes="irq"), "rate_iops=900"]
         windows = [*fake_windows(words), *fake_windows(words, delivery="msix"),
                    *fake_windows(whole), *fake_windows(loaded),
-                   *fake_windows(loaded[:-1] + ["rate_iops=50"], percent=10)]
+                   *fake_windows(loaded[:-1] + ["rate_iops=50"], percent=10),
+                   *(window for word in ("thinktime=20000us", "writer_iodepth=8")
+                     for window in fake_windows([*loaded[:-1], word]))]
         fio_files.save(as_result(windows), self.folder)
         self.assertEqual({name: len(rows) for name, rows in curves(self.folder).items()}, {
             "4096-b1-poll-per-hart": 2, "4096-b1-irq-per-hart": 2, "4096-b1-poll-msix": 2,
             "4096-b1-irq-msix": 2, "4096-bdepth-poll-per-hart": 1, "4096-bdepth-irq-per-hart": 1,
-            "4096-b1-r900-irq-per-hart": 1, "4096-b1-r10%-irq-per-hart": 1})
+            "4096-b1-r900-irq-per-hart": 1, "4096-b1-r10%-irq-per-hart": 1,
+            "4096-b1-step-irq-per-hart": 1, "4096-b1-beside-irq-per-hart": 1})
 
     def test_an_older_result_leaves_nothing(self) -> None:
         for modes in ("poll,irq", "irq"):
