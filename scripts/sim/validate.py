@@ -18,9 +18,10 @@ from cli import command
 from qemu.machine import ROOT
 from sim import run
 from sim.machine import SimMachine
+from sim.section import MODES
 
 REFERENCE = ROOT / "results" / "reference" / "results.json"
-MODES = ("poll", "irq", "hybrid")
+SHAPED = {"rate_iops", "thinktime", "writer_iodepth"}  # options of a load of another kind
 LIMITS = {"irq / poll": 0.15, "hybrid / poll": 0.15, "irq idle": 0.15}  # of the median error
 COLUMNS = tuple(LIMITS)
 
@@ -29,12 +30,12 @@ Points = dict[Place, dict[str, tuple[float, float]]]  # by mode: IOPS, idle shar
 
 
 def measured(path: Path) -> Points:
-    """The closed loop of 4 KiB reads on one hart with a line of its own."""
+    """The steady closed loop of 4 KiB reads on one hart with a line of its own."""
     points: Points = {}
     for job in json.loads(path.read_text(encoding="utf-8"))["jobs"]:
         mine, options = job["hartq"], job["job options"]
         if (mine["delivery"], mine["harts"], options["rw"], options["bs"]) == (
-                "per-hart", 1, "randread", "4096") and not mine.get("rate_iops"):
+                "per-hart", 1, "randread", "4096") and not SHAPED & options.keys():
             place = int(options["iodepth"]), mine["batch"]
             idle = mine["idle_fraction"]
             idle = statistics.fmean(idle) if isinstance(idle, list) else idle

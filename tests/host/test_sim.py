@@ -19,8 +19,9 @@ from support import ROOT, SCRIPTS
 
 import bench
 from measure import instructions
-from report import answer, pictures, what_if as picture
+from measure.modes import USABLE
 from qemu.machine import HARTS_MAX
+from report import answer, pictures, what_if as picture
 from sim import profile, run as simulation, section, validate, what_if
 from sim.machine import SimMachine
 
@@ -219,6 +220,21 @@ class Profiles(unittest.TestCase):
         with contextlib.redirect_stdout(io.StringIO()) as told:
             status = validate.main([])
         self.assertEqual(status, 0, told.getvalue())
+
+    def test_only_a_steady_closed_loop_is_laid_over_the_model(self) -> None:
+        """A load of another kind at the same place changes nothing."""
+        self.assertEqual(section.MODES, USABLE)
+        result = json.loads(validate.REFERENCE.read_text(encoding="utf-8"))
+        wanted = validate.measured(validate.REFERENCE)
+        for job in [*result["jobs"]]:
+            for word in ("rate_iops", "thinktime", "writer_iodepth"):
+                options = {**job["job options"], word: "1"}
+                mine = {**job["hartq"], "iops_median": 1.0}
+                result["jobs"].append({"job options": options, "hartq": mine})
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(result, file)
+            file.flush()
+            self.assertEqual(validate.measured(Path(file.name)), wanted)
 
     def test_devices_do_what_their_sources_say(self) -> None:
         """Within 5 %: the P4800X at depth 1 and 16, the 970 EVO Plus at depth 128."""
