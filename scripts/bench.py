@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure polling, interrupts and hybrid mode on QEMU, interleaved, boot by boot.
 
-Writes results.json (in fio's shape), results.csv and a table. Ctrl-C keeps what was measured.
+Writes results.json (in fio's shape), results.csv, fio/, a table. Ctrl-C keeps what was measured.
 Exit status: 0 done, 1 an interrupt was missed or the guest failed, 2 usage, 130 ended by a signal.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import comparisons, goals, host_noise, summary, two_results
-from analysis.series import all_series, size_text
+from analysis.series import all_series, harts_text, size_text
 from cli import command
 from cli.errors import Failed
 from cli.signals import Stopped, heed_signals
@@ -32,6 +32,12 @@ from results import fio_files, result_file, resume
 STATUS_OK, STATUS_FAILED, STATUS_STOPPED = 0, 1, 130
 MODELLING_PRESETS = ("default", "full")
 COUNT_S = 8.0  # the four boots that count instructions, for the estimate only
+MODEL_S = 5.0  # the modelled section, likewise
+
+
+def models(plan: Plan, target: Target) -> bool:
+    """Whether a run has the modelled section."""
+    return plan.preset in MODELLING_PRESETS and not target.modelled
 
 
 class Run:
@@ -191,8 +197,8 @@ def report(result: dict, out: Path) -> int:
     main_series = next(iter(all_series(result)), None)
     print("", *filter(None, [advice.sentence(result)]), "", sep="\n")
     if main_series:
-        print(f"{main_series.rw}, {size_text(main_series.bs)}, {main_series.harts} hart(s) unless "
-              "a column says otherwise; median and interval of the boots")
+        print(f"{main_series.rw}, {size_text(main_series.bs)}, {harts_text(main_series.harts)} "
+              "unless a column says otherwise; median and interval of the boots")
     print(*tables.table(result), "", *answer.words(result), "", sep="\n")
     print(*goals.lines(result), *goals.missed_lines(result), sep="\n")
     faults = goals.faults(result)
@@ -211,7 +217,7 @@ def execute(run: Run, count: bool) -> int:
         run.measure_all()
         if count:
             run.count()
-        if run.plan.preset in MODELLING_PRESETS and not run.target.modelled:
+        if models(run.plan, run.target):
             run.model()
     except Stopped:
         status, why = STATUS_STOPPED, "ended by a signal"
@@ -256,7 +262,8 @@ def go_on(options: argparse.Namespace) -> int:
     target = Target(options.backing, options.qemu)
     old = resume.load(options.out, target, summary.build)
     left, count = old.plan.windows() - len(old.windows), not options.no_instructions
-    left_s = old.plan.seconds() * left / old.plan.windows() + COUNT_S * count
+    left_s = (old.plan.seconds() * left / old.plan.windows() + COUNT_S * count
+              + MODEL_S * models(old.plan, target))
     print(old.plan.describe())
     print(f"      {len(old.windows)} of {old.plan.windows()} windows are there, {left} to go, "
           f"about {duration(left_s)}", flush=True)
@@ -271,7 +278,8 @@ def begin(options: argparse.Namespace) -> int:
     plan = make_plan(options)
     check_backing(target, plan)
     count = not options.no_instructions and not target.modelled
-    around_s = sum(each.seconds() for each in saturation.plans(plan.sweeps)) + COUNT_S * count
+    around_s = (sum(each.seconds() for each in saturation.plans(plan.sweeps)) + COUNT_S * count
+                + MODEL_S * models(plan, target))
     if options.dry_run:
         print(plan.describe(around_s))
         return STATUS_OK

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 from cli.command import Parser
 from cli.errors import UsageError, listed, number, parse_number, parse_word
 from measure.option_values import PERCENT_MAX, parse_block, parse_rate, parse_time_ms
 from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, OPEN_DEPTH, PRESETS, PROCESSES,
-                          SHAPES, WORKLOADS, Plan, Sweep, runnable)
+                          RAW_LACKS, SHAPES, WORKLOADS, Plan, Sweep, runnable)
 from qemu.backing import BACKING_HELP
 from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT
 from sim import profile
@@ -38,15 +40,28 @@ counts from the due time, and --iodepth bounds the requests in flight.
 """
 
 
+def preset_text(name: str) -> str:
+    """`quick (24 points, 1 min)`: what it measures on this host."""
+    sweeps, _ = runnable(PRESETS[name].sweeps)
+    plan = dataclasses.replace(PRESETS[name], sweeps=sweeps)
+    return f"{name} ({plan.points()} points, {math.ceil(plan.seconds() / 60)} min)"
+
+
+def time_of(what: str, least_ms: int = 1) -> Callable[[str], int]:
+    """The reader of a time, for add_argument(type=)."""
+    return lambda text: parse_time_ms(text, what, least_ms)
+
+
 def build_parser() -> Parser:
     """The command line."""
     parser = Parser(prog="bench.py", description=DESCRIPTION, epilog=EPILOG)
     add = parser.add_argument
     add("--preset", choices=(*PRESETS, "instructions"), default="default",
-        help="which points to measure (default: default); instructions: only count instructions")
+        help=f"which points to measure (default: default): {', '.join(map(preset_text, PRESETS))}; "
+        "instructions: only count instructions")
     add("--completion", type=listed(parse_word, "--completion", COMPLETIONS), metavar="M,...",
-        help=f"modes, of {', '.join(COMPLETIONS)}; raw is the bare ring without the engine (not "
-        "for rw and randrw)")
+        help=f"modes, of {', '.join(COMPLETIONS)}; raw is the bare ring without the engine; "
+        f"{RAW_LACKS}")
     add("--iodepth", type=listed(parse_number, "--iodepth", 1, DEPTH_MAX), metavar="N,...",
         help=f"queue depths, 1 to {DEPTH_MAX}")
     add("--batch", "--iodepth_batch_submit", type=listed(parse_number, "--batch", 0, DEPTH_MAX),
@@ -74,15 +89,15 @@ def build_parser() -> Parser:
     add("--backing", default="null", metavar="WHERE", help=BACKING_HELP)
     add("--boots", type=number("--boots", 1, BOOTS_MAX), metavar="N",
         help=f"boots, 1 to {BOOTS_MAX}; each measures every point once; a verdict takes 6")
-    add("--until-ci", type=lambda text: parse_number(text, "--until-ci", 1, 100), metavar="P",
+    add("--until-ci", type=number("--until-ci", 1, 100), metavar="P",
         help="add boots until the interval of polling over interrupts is no wider than P per cent "
         "of its median at any depth, or --budget is over")
-    add("--budget", type=lambda text: parse_time_ms(text, "--budget"), metavar="TIME",
+    add("--budget", type=time_of("--budget"), metavar="TIME",
         help=f"no boot is added that would end later (default {BUDGET}; with --until-ci)")
-    add("--runtime", type=lambda text: parse_time_ms(text, "--runtime"), metavar="TIME",
+    add("--runtime", type=time_of("--runtime"), metavar="TIME",
         help="length of a window, such as 500ms, 2s, 1h; 2 is 2s")
-    add("--ramp-time", "--ramp_time", type=lambda text: parse_time_ms(text, "--ramp-time", 0),
-        metavar="TIME", help="unmeasured time before each window")
+    add("--ramp-time", "--ramp_time", type=time_of("--ramp-time", 0), metavar="TIME",
+        help="unmeasured time before each window")
     add("--out", type=Path, default=ROOT / "results" / "latest", metavar="DIR",
         help="where the result goes (default results/latest)")
     add("--resume", action="store_true", help="continue the run in --out that was ended early")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
@@ -91,6 +92,13 @@ class Command(BenchTest):
         (first,) = saturation.plans([plans.Sweep((8,), rate=(plans.Rate(percent=10),))])
         self.assertAlmostEqual(told("--rate-iops", "10%", "--no-instructions"),
                                alone + first.seconds(), delta=1)
+        done = self.run_bench("--dry-run", "--preset", "default")
+        preset = plans.PRESETS["default"]
+        sweeps, _ = plans.runnable(preset.sweeps)
+        around_s = sum(each.seconds() for each in saturation.plans(sweeps))
+        around_s += bench.COUNT_S + bench.MODEL_S
+        whole_s = dataclasses.replace(preset, sweeps=sweeps).seconds() + around_s
+        self.assertIn(f"about {plans.duration(whole_s)}\n", done.stdout)
         done = self.run_bench("--rate-iops", "10%", "--boots", "1")
         self.assertLess(done.stdout.index("plan: "), done.stdout.index("saturation: "))
 
@@ -141,6 +149,12 @@ bench.run_boot = run_boot
         for job in result["jobs"]:
             self.assertEqual([each["boot"] for each in job["hartq"]["boots"]], [*range(12)])
         self.assertIn("2 boots measured again", answer.sampling(result)[0])
+
+    def test_one_boot_in_eight_is_measured_again_at_most(self) -> None:
+        """Of those of all sweeps together, rounded up."""
+        for sweeps, boots, most in ((1, 1, 1), (1, 8, 1), (1, 9, 2), (3, 6, 3), (10, 12, 15)):
+            plan = plans.Plan((plans.Sweep(),) * sweeps, boots, 500, 50)
+            self.assertEqual(plan.repeats_most(), most, (sweeps, boots))
 
     def test_boots_are_added_until_the_interval_is_narrow(self) -> None:
         options = ("--iodepth", "8", "--completion", "poll,irq", "--no-instructions")

@@ -37,6 +37,23 @@ class Matrix(ScriptTest):
         for name in ("quick", "default", "full"):
             self.assertIn("hybrid", self.plan_of(plans.PRESETS[name]).values("completion"))
 
+    def test_presets_offer_eight_loads(self) -> None:
+        """Up to all of saturation, with the modes that have an open loop."""
+        for name, count in (("quick", 0), ("default", 8), ("full", 8)):
+            rates = [rate for rate in self.plan_of(plans.PRESETS[name]).values("rate") if rate]
+            with self.subTest(name):
+                self.assertEqual(len(rates), count)
+                self.assertEqual([rate.percent for rate in rates[-1:]], [100] * bool(count))
+                self.assertEqual(rates, sorted(rates))
+
+    def test_help_tells_what_a_preset_is(self) -> None:
+        text = " ".join(options.build_parser().format_help().split())
+        for name, preset in plans.PRESETS.items():
+            sweeps, _ = plans.runnable(preset.sweeps)
+            plan = dataclasses.replace(preset, sweeps=sweeps)
+            self.assertIn(f"{name} ({plan.points()} points, ", text)
+        self.assertIn(plans.RAW_LACKS, text)
+
     def test_estimate_counts_every_boot(self) -> None:
         window_s = 0.35 + plans.WINDOW_EXTRA_S
         closed = plans.Sweep((1, 8), completion=("poll",))
