@@ -62,7 +62,7 @@ PICTURES = {
     "peers": Picture(
         "hartq and Linux", WITH_INTERVALS + "; hollow: a reap waits for one",
         "The same emulated machine and backing, boots in turn: Linux's nvme driver with fio's "
-        "engines, and hartq."),
+        "engines and a bare loop, and hartq."),
 }
 KINDS = {"png": {"Software": None}, "svg": {"Date": None}}  # metadata that would differ each time
 ANSWER, REPORT = "answer.md", "report.html"
