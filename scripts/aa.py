@@ -26,13 +26,13 @@ from analysis import summary, two_results
 from cli import command, errors
 from cli.signals import heed_signals
 from measure import environment
+from measure.modes import USABLE as MODES
 from measure.plan import Plan, Sweep, runnable
 from measure.windows import Target, Window, run_boot
 from qemu.machine import ROOT, find_app
 from results import result_file
 
 STATUS_OK, STATUS_FAILED = 0, 1
-MODES = ("poll", "irq", "hybrid")
 DEPTHS = (1, 4, 16, 32, 64, 128)
 RAW = ("raw",)  # shows the host's speed; never slowed
 SWEEPS = (

@@ -86,7 +86,7 @@ def rows(result: dict) -> list[list[str]]:
 
     def over(modes: dict[str, dict], mode: str, quantity: metrics.Quantity) -> str:
         found = [metrics.values(modes[each], quantity) for each in (mode, "poll") if each in modes]
-        return marked(paired_ratio(*found) if len(found) == 2 else None) or "-"
+        return marked(paired_ratio(*found) if len(found) == 2 else None)
 
     return [
         [offered_text(result, next(iter(modes.values()))), delivery,

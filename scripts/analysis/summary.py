@@ -10,10 +10,11 @@ from analysis import loads
 from analysis.intervals import estimate, paired_ratio
 from measure.modes import WAITING
 from measure.plan import COMPLETIONS, DELIVERIES
-from measure.windows import Key, Window, idle_of
+from measure.windows import Key, Window
 from qemu.host_cpu import CLASSES
 from results import boots, fio
 from results.result_file import COMPARED, REFERENCES
+from sim.run import idle_of
 
 
 def group(windows: Iterable[Window]) -> dict[Key, list[Window]]:
@@ -126,7 +127,8 @@ def ratios(key: Key, groups: dict[Key, list[Window]]) -> dict[str, object]:
 
     return {
         **{f"ratio_to_{mode}": ratio(mode, lambda w: w.iops) for mode in COMPARED},
-        "idle_ratio_to_irq": ratio("irq", idle_of) if key.mode == "hybrid" else None,
+        "idle_ratio_to_irq":
+            ratio("irq", lambda w: idle_of(w.record)) if key.mode == "hybrid" else None,
     }
 
 

@@ -46,7 +46,8 @@ class Answers:
     def lacking(self) -> list[str]:
         """What the kernel has refused: an answer came, without a job."""
         known = {engine for engine, _ in self.jobs}
-        return [f"{name} is not measured: this kernel refuses it (hybrid polling needs Linux 6.13)"
+        return [f"{name} is not measured: this kernel refuses it"
+                + " (hybrid polling needs Linux 6.13)" * ("hybrid" in name)
                 for name in self.heads if name not in known]
 
     def of(self, engine: Engine, point: Point, kind: str) -> dict[int, dict]:

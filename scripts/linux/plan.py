@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from linux.boot import BOOT_S, CALL_S
+from measure.modes import USABLE
 from measure.plan import Plan, Sweep, duration
 
 BS, RW = 4096, "randread"
-OURS = ("poll", "irq", "hybrid", "raw")
+OURS = (*USABLE, "raw")
 LOOP = "loop"  # its commands go through io_uring_cmd
 DELIVERY = "msix"  # ours, on the machine that Linux runs on too
 

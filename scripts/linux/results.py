@@ -16,14 +16,14 @@ from analysis.intervals import Estimate, estimate, paired_ratio
 from linux.fio_answers import PER_BOOT, Answers, fio_results
 from linux.plan import BEST_GOALS, BS, DELIVERY, ENGINES, POINTS, RW, SAME_MODE_GOALS, Point
 from measure import instructions
+from measure.modes import USABLE as MODES
 from measure.windows import Window
-from results import result_file
+from results import boots, result_file
 from results.fio import direction
 
 PEERS_NAME = "peers.json"
 PARTS = ("submit", "interrupt", "reap")
 JOBS_FOLDER = "jobs"  # what was run, as it was run
-MODES = ("poll", "irq", "hybrid")
 OURS = dict[tuple[str, Point], dict[int, Window]]
 
 
@@ -95,10 +95,10 @@ def our_side(point: Point, ours: OURS, best: PER_BOOT, chosen: dict[str, int]) -
     mode = next(iter(chosen))
     windows = list(ours[mode, point].values())
     raw = rates(ours, "raw", point)
-    host = {name: [w.host.ran[name] / w.ios / 1e3 for w in windows if w.host and w.ios]
-            for name in ("vcpu", "device")}
-    times = {"all": _times(rates(ours, mode, point)), "raw_ring": _times(raw),
-             "host_vcpu": host["vcpu"], "host_device": host["device"]}
+    spent = [boots.host_us(window) for window in windows]
+    host = {f"host_{name}": [us for each in spent if (us := each[f"{name}_us_per_io"]) is not None]
+            for name in boots.THREADS}
+    times = {"all": _times(rates(ours, mode, point)), "raw_ring": _times(raw), **host}
     return {
         **_side(f"hartq, {mode}, {DELIVERY}", best, chosen, direction(windows, "read")["lat_ns"],
                 times),

@@ -111,18 +111,18 @@ def by_function(window: Counter[int], figure: int, symbols: Symbols) -> list[tup
 
 
 def details_of(rows: Sequence[dict[str, Any]], parts: Sequence[str], windows:
-               Sequence[Counter[int]], symbols: Symbols, repeats: int = WINDOWS) -> list[Detail]:
-    """The windows in the order of the rows; each row has its parts `repeats` times over.
+               Sequence[Counter[int]], symbols: Symbols) -> list[Detail]:
+    """The windows in the order of the rows; each row has its parts WINDOWS times over.
 
     ValueError when there are more or fewer.
     """
-    expected = repeats * sum(part in row for row in rows for part in parts)
+    expected = WINDOWS * sum(part in row for row in rows for part in parts)
     if len(windows) != expected:
         raise ValueError(f"the log has {len(windows)} windows, {expected} were measured")
     details, left = [], iter(windows)
     for row in rows:
         mine = [part for part in parts if part in row]
-        repeated = list(itertools.islice(left, repeats * len(mine)))
+        repeated = list(itertools.islice(left, WINDOWS * len(mine)))
         for index, part in enumerate(mine):
             shortest = min(repeated[index :: len(mine)], key=Counter.total)
             details.append(Detail(row, part, by_function(shortest, row[part], symbols)))

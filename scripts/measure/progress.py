@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from measure.plan import Plan
-from measure.windows import Window, idle_of
+from measure.windows import Window
+from sim.run import idle_of
 
 try:
     from tqdm import tqdm
@@ -20,7 +21,7 @@ BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} windows, {elapsed} done, {remaining} le
 
 def live_text(window: Window) -> str:
     """The point that was just measured, and its result."""
-    busy = 100.0 * (1.0 - min(1.0, idle_of(window)))
+    busy = 100.0 * (1.0 - min(1.0, idle_of(window.record)))
     return f"{window.record['jobname']:30} {window.iops:9,.0f} IOPS, {busy:3.0f} % busy"
 
 

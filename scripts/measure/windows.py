@@ -11,7 +11,6 @@ import dataclasses
 import json
 import os
 import re
-import statistics
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from qemu import host_cpu
 from qemu.backing import parse_backing
 from qemu.guest import STATUS_OK, Guest, Line
 from qemu.machine import PRIVATE_LINES, Machine, UsageError
+from sim import run
 from sim.machine import SimMachine
 
 MEMORY_MIB = 128  # in addition to the buffers
@@ -107,17 +107,12 @@ class Window:
     @property
     def ios(self) -> int:
         """I/Os completed in the window."""
-        return self.record["read"]["total_ios"] + self.record["write"]["total_ios"]
+        return run.ios_of(self.record)
 
     @property
     def iops(self) -> float:
         """I/Os per second."""
-        return self.ios * 1e9 / self.record["runtime_ns"]
-
-
-def idle_of(window: Window) -> float:
-    """The harts' share of a window that they slept, their mean."""
-    return statistics.fmean(window.record["idle_ns"]) / window.record["runtime_ns"]
+        return run.iops_of(self.record)
 
 
 def boot_machine(target: Target, plan: Plan, sweep: Sweep, boot: int) -> Machine | SimMachine:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator  # noqa: E402
 from matplotlib.ticker import NullFormatter, NullLocator  # noqa: E402
 
-from report.looks import LOOKS, REFERENCES, Line  # noqa: E402
+from report.looks import LOOKS, REFERENCES, Line, Look  # noqa: E402
 
 WIDTH_IN, HEIGHT_IN, DPI = 7.0, 4.4, 120  # 840 pixels, read at half of that as well
 DECADES_FINE = 3.2  # up to here 2 and 5 have a tick as well
@@ -100,6 +100,16 @@ def doubling_axis(
     axes.set_xlabel(name)
 
 
+def draw_curve(axes: Axes, look: Look, xs: Sequence[float], ys: Sequence[float],
+               intervals: Sequence[tuple[float, float]] | None) -> None:
+    """Medians, a line through them, and their intervals."""
+    bars = None if intervals is None else [
+        [max(0.0, y - low) for y, (low, _) in zip(ys, intervals)],
+        [max(0.0, high - y) for y, (_, high) in zip(ys, intervals)]]
+    axes.errorbar(xs, ys, yerr=bars, color=look.color, marker=look.marker or None,
+                  linestyle=look.line, elinewidth=1.1, capsize=3, label=look.label)
+
+
 def draw_lines(axes: Axes, lines: Sequence[Line], beside: Sequence[Line] = ()) -> None:
     """Lines with their intervals. Those of one place stand apart: the dodges are made for an axis
     of seven doublings, whose ends `beside` may have."""
@@ -108,14 +118,9 @@ def draw_lines(axes: Axes, lines: Sequence[Line], beside: Sequence[Line] = ()) -
     for line in lines:
         look, points = line.look, line.points
         xs = [point.at * look.dodge**apart for point in points]
-        bars = [[max(0.0, point.iops - point.low) for point in points],
-                [max(0.0, point.high - point.iops) for point in points]]
-        axes.errorbar(
-            xs, [point.iops for point in points],
-            yerr=bars if line.mode not in REFERENCES else None, color=look.color,
-            marker=look.marker or None, linestyle=look.line, elinewidth=1.1, capsize=3,
-            label=look.label,
-        )
+        intervals = [(point.low, point.high) for point in points]
+        draw_curve(axes, look, xs, [point.iops for point in points],
+                   intervals if line.mode not in REFERENCES else None)
         if hollow := [(x, point.iops) for x, point in zip(xs, points) if point.hollow]:
             axes.plot(*zip(*hollow), look.marker, color=look.color, markerfacecolor="white",
                       zorder=3)

@@ -12,6 +12,7 @@ from analysis import loads, metrics
 from analysis.intervals import Estimate
 from analysis.series import Place, all_series, closed_jobs, harts_text, main_loops, open_jobs, place
 from analysis.series import share_of_saturation, size_text
+from analysis.summary import PARTS
 from report import advice
 from report.looks import HOST_LOOK, IOPS_LOOK, MODE_ORDER, REFERENCES, Line, Look, Point, look_of
 from report.looks import other_look
@@ -21,7 +22,6 @@ from results.result_file import main_side
 
 PANEL_DEPTHS = (1, 32, 128)
 COST_POINTS = ((1, 1), (32, 32))  # depth, batch: those that `make instructions` counts
-PARTS = ("submit", "reap", "interrupt")
 EVENTS = {"submission doorbells": "sq_doorbells_per_io",
           "completion doorbells": "cq_doorbells_per_io", "interrupts": "interrupts_per_io"}
 USUAL_DEPTH, USUAL_BS = 32, 4096  # of the pictures over time and block size, or the nearest

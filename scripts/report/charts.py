@@ -14,8 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from analysis.intervals import Estimate
 from analysis.loads import KEPT
 from analysis.series import size_text
-from report.axes import HEIGHT_IN, doubling_axis, draw_lines, latency_text, log_scale, new_figure
-from report.axes import places_of, short_number, ticks_at, top_legend
+from report.axes import HEIGHT_IN, doubling_axis, draw_curve, draw_lines, latency_text, log_scale
+from report.axes import new_figure, places_of, short_number, ticks_at, top_legend
 from report.chart_data import CostBar, LoadPoint, PeerDot, Timeline
 from report.looks import Line, Look, Point
 
@@ -250,11 +250,8 @@ def openloop(lines: dict[Look, list[LoadPoint]], title: str, footer: str) -> Fig
 
 
 def _draw_load(axes: Axes, look: Look, known: Sequence[tuple[LoadPoint, Estimate]]) -> None:
-    axes.errorbar([p.offered for p, _ in known], [us.median for _, us in known],
-                  yerr=[[us.median - us.low for _, us in known],
-                        [us.high - us.median for _, us in known]], color=look.color,
-                  marker=look.marker, linestyle=look.line, elinewidth=1.1, capsize=3,
-                  label=look.label)
+    draw_curve(axes, look, [p.offered for p, _ in known], [us.median for _, us in known],
+               [(us.low, us.high) for _, us in known])
     for marker, size, color, chosen in (
         ("o", 13, RED, [each for each in known if not each[0].kept]),
         ("D", 12, look.color, [each for each in known if each[0].knee]),

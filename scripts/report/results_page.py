@@ -10,6 +10,7 @@ is named above its table.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -21,22 +22,23 @@ from analysis.comparisons import paired
 from analysis.intervals import Estimate, marked, ratio_of
 from analysis.series import MAIN, Series, all_series, open_jobs
 from cli import command
+from linux.results import PEERS_NAME
 from linux.tables import judged
+from measure.instructions import PARTS
 from measure.modes import WAITING
 from report import advice, runs
+from qemu.machine import ROOT
 from report.page import PAGES
 from results import result_file
 
-ROOT = Path(__file__).resolve().parents[2]
 REFERENCE, PAGE = ROOT / "results" / "reference", ROOT / "docs" / "results.md"
 README, ADVICE = ROOT / "README.md", re.compile(r"\*\*On this host: .*?\*\*", re.S)
-RESULTS, PEERS = "results.json", "peers/peers.json"
+PEERS = f"peers/{PEERS_NAME}"
 
 MODES = {"poll": "polling", "irq": "interrupts", "hybrid": "hybrid, awake",
          "hybrid asleep": "hybrid, asleep"}
 DELIVERIES = {"per-hart": "dedicated INTx", "shared": "shared INTx", "msix": "MSI-X"}
 DEPTHS = (1, 4, 32, 128, 512)  # a column each, where there are many rows
-PHASES = ("submit", "arm", "interrupt", "answer", "end", "reap")  # of a row of instructions
 COUNTS = ("missed_interrupts", "errors", "stale", "malformed", "late", "spurious_interrupts")
 
 Rows = list[list[str]]
@@ -60,7 +62,7 @@ def instruction_rows(result: dict) -> Rows:
     for row in result["instructions"]["rows"]:
         depth, delivery = row["iodepth"], row["delivery"] if "interrupt" in row else ""
         if row["bs"] == MAIN[1]:
-            submit, *others = (row[phase] / depth for phase in PHASES if phase in row)
+            submit, *others = (row[phase] / depth for phase in PARTS if phase in row)
             name = ", ".join(filter(None, (MODES[row["completion"]], DELIVERIES.get(delivery))))
             counts = [f"{each:.0f}" for each in (submit, sum(others), submit + sum(others))]
             rows.setdefault((row["completion"], depth, delivery),
@@ -109,10 +111,15 @@ def fault_rows(result: dict) -> Rows:
             for delivery, mine in found.items()]
 
 
+@functools.lru_cache
+def read(folder: Path) -> tuple[dict, dict]:
+    """The result in a folder, and its comparison with Linux."""
+    return result_file.load(folder), json.loads((folder / PEERS).read_text(encoding="utf-8"))
+
+
 def page(folder: Path) -> str:
     """The whole page, from the files in the folder of a result."""
-    texts = ((folder / name).read_text(encoding="utf-8") for name in (RESULTS, PEERS))
-    result, peers = map(json.loads, texts)
+    result, peers = read(folder)
     told = runs.load(folder, runs.compact(result, peers))
     modes = [name for name in runs.last(told)["ratios"] if name not in runs.LINUX.values()]
     return PAGES.get_template("results.md.j2").render(
@@ -134,10 +141,9 @@ def advised(text: str, result: dict) -> str:
 @command.entry
 def main() -> int:
     """Keep the run, write the page and the sentence."""
-    texts = ((REFERENCE / name).read_text(encoding="utf-8") for name in (RESULTS, PEERS))
-    runs.keep(REFERENCE, runs.compact(*map(json.loads, texts)))
-    README.write_text(advised(README.read_text(encoding="utf-8"), result_file.load(REFERENCE)),
-                      encoding="utf-8")
+    result, peers = read(REFERENCE)
+    runs.keep(REFERENCE, runs.compact(result, peers))
+    README.write_text(advised(README.read_text(encoding="utf-8"), result), encoding="utf-8")
     PAGE.write_text(page(REFERENCE), encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)} written from {REFERENCE.relative_to(ROOT)}")
     return 0

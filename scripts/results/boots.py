@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
-from measure.windows import Window, idle_of
+from measure.windows import Window
 from results import histogram
 from results.fio import DIRECTIONS, parts_of
+from sim.run import idle_of
 
 THREADS = ("vcpu", "device")  # of QEMU, whose time is told for each boot
 BACK_SHARE, BACK_INTERVALS = 0.95, 3  # of the rate; so many in a row
@@ -74,7 +75,7 @@ def rows(windows: Iterable[Window]) -> list[dict[str, object]]:
         {
             "boot": each.boot,
             "iops": round(each.iops, 1),
-            "idle_fraction": round(min(1.0, idle_of(each)), 6),
+            "idle_fraction": round(min(1.0, idle_of(each.record)), 6),
             **host_us(each),
             **latencies(each),
             **told(each),

@@ -51,7 +51,7 @@ def load(text: str) -> dict[str, Value]:
     return figures
 
 
-def _word(name: str, value: Value) -> str:
+def _word(value: Value) -> str:
     if isinstance(value, list):
         return ",".join(f"{round(share * CHANCES)}:{ns}" for share, ns in value)
     return str(value)
@@ -63,4 +63,4 @@ def words(figures: Mapping[str, Value]) -> list[str]:
     if "link_mb" in known:
         megabytes = known.pop("link_mb")
         known["block_ps"] = round(BLOCK_BYTES * 1e6 / megabytes) if megabytes else 0
-    return [f"sim.{name}={_word(name, value)}" for name, value in known.items()]
+    return [f"sim.{name}={_word(value)}" for name, value in known.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 from collections.abc import Sequence
 
@@ -26,15 +27,19 @@ def records(machine: SimMachine, *words: str) -> list[dict]:
             if line.startswith('{"hartq_bench"')]
 
 
+def ios_of(record: dict) -> int:
+    """I/Os completed in a window, on this machine or on QEMU's."""
+    return record["read"]["total_ios"] + record["write"]["total_ios"]
+
+
 def iops_of(record: dict) -> float:
-    """I/Os per second of virtual time."""
-    ios = record["read"]["total_ios"] + record["write"]["total_ios"]
-    return ios * 1e9 / record["runtime_ns"]
+    """I/Os per second."""
+    return ios_of(record) * 1e9 / record["runtime_ns"]
 
 
 def idle_of(record: dict) -> float:
     """The harts' share of the window that they slept, their mean."""
-    return sum(record["idle_ns"]) / len(record["idle_ns"]) / record["runtime_ns"]
+    return statistics.fmean(record["idle_ns"]) / record["runtime_ns"]
 
 
 def latency_of(record: dict) -> float:

@@ -88,12 +88,12 @@ class Windows(ScriptTest):
         longer = log(0x10, 0x14, 0x20, 0x20, 0x20, 0x20, 0x18, 0x1C)
         reap = log(0x10, 0x38, 0x1C)
         rows = [{"batch": 1, "submit": 6, "reap": 2}, {"batch": 1, "reap": 2}]
-        windows = self.found([*longer, *reap, *WINDOW, *reap, *reap, *reap])
-        found = detail.details_of(rows, ("submit", "reap"), windows, SYMBOLS, repeats=2)
+        windows = self.found([*longer, *reap, *WINDOW, *reap, *longer, *reap, *reap * 3])
+        found = detail.details_of(rows, ("submit", "reap"), windows, SYMBOLS)
         self.assertEqual([each.part for each in found], ["submit", "reap", "reap"])
         self.assertEqual([dict(each.functions).get(detail.REST) for each in found], [None] * 3)
-        with self.assertRaisesRegex(ValueError, "6 windows, 9 were measured"):
-            detail.details_of(rows, ("submit", "reap"), windows, SYMBOLS, repeats=3)
+        with self.assertRaisesRegex(ValueError, "8 windows, 9 were measured"):
+            detail.details_of(rows, ("submit", "reap"), windows[1:], SYMBOLS)
 
 
 class Arguments(ScriptTest):

@@ -42,6 +42,15 @@ class Results(unittest.TestCase):
                 factor = 2.0 if engine.name == "io_uring-poll" else 1.0
                 self.answers.add(engine.name, boot, answer_of(engine, iops * factor))
 
+    def test_what_a_kernel_refuses_is_told(self) -> None:
+        """With the version that it takes, where that is why."""
+        self.answers.add("libaio-irq", 0, {"jobs": []})
+        self.assertEqual(self.answers.lacking(), [])
+        answers = fio_answers.Answers()
+        for name in ("libaio-irq", "loop-hybrid"):
+            answers.add(name, 0, {"jobs": []})
+        self.assertEqual(["6.13" in line for line in answers.lacking()], [False, True])
+
     def test_merge_of_boots(self) -> None:
         files = fio_answers.fio_results(self.answers)
         iops, latency = files["linux-io_uring-irq.json"]["jobs"][:2]
@@ -86,7 +95,7 @@ class Results(unittest.TestCase):
         self.assertEqual((row["peer"]["engine"], row["goal"]), ("io_uring", 2.0))
         self.assertEqual(tables.cells(row)[4], "2: undecided, too few boots")
         self.assertEqual(row["ours"]["lat_p50_ns"], 5000)
-        self.assertEqual(row["ours"]["us_per_io"]["host_vcpu"]["median"], round(1e6 / 1200, 6))
+        self.assertEqual(row["ours"]["us_per_io"]["host_vcpu"]["median"], round(1e6 / 1200, 4))
         best = results.comparison(point, "best", ours, self.answers)
         self.assertEqual((best["ours"]["completion"], best["goal"]), ("poll", None))
         self.assertIsNone(results.comparison(Point(4, 1), "irq", ours, self.answers))

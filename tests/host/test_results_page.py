@@ -12,6 +12,7 @@ from pathlib import Path
 import support
 
 from report import results_page, runs
+from results import result_file
 
 BUILD = support.ROOT / "build"
 TEXT = results_page.PAGE.read_text(encoding="utf-8")
@@ -25,11 +26,11 @@ class ResultsPage(unittest.TestCase):
     def test_a_figure_that_moves_moves_the_page(self) -> None:
         for name, field in (
             (results_page.PEERS, "median"),
-            (results_page.RESULTS, "missed_interrupts"),
-            (results_page.RESULTS, "submit"),
+            (result_file.JSON_NAME, "missed_interrupts"),
+            (result_file.JSON_NAME, "submit"),
         ):
             with self.subTest(field=field), tempfile.TemporaryDirectory(dir=BUILD) as folder:
-                for each in (results_page.PEERS, results_page.RESULTS):
+                for each in (results_page.PEERS, result_file.JSON_NAME):
                     path = Path(folder) / each
                     path.parent.mkdir(exist_ok=True)
                     shutil.copy(results_page.REFERENCE / each, path)
@@ -39,8 +40,7 @@ class ResultsPage(unittest.TestCase):
                 self.assertNotEqual(results_page.page(Path(folder)), TEXT)
 
     def test_the_reference_is_among_the_runs(self) -> None:
-        result, peers = (json.loads((results_page.REFERENCE / name).read_text())
-                         for name in (results_page.RESULTS, results_page.PEERS))
+        result, peers = results_page.read(results_page.REFERENCE)
         now = runs.compact(result, peers)
         kept = results_page.REFERENCE / runs.FOLDER / runs.name_of(now)
         self.assertEqual(json.loads(kept.read_text()), now, "make results keeps the run")
