@@ -27,9 +27,11 @@ from measure.windows import GuestFailed, Target, Window, boot_machine, check_bac
 from qemu.machine import ROOT, UsageError, find_app
 from report import advice, answer, pictures, tables
 from sim import section, what_if
+from sim.machine import check_options
 from results import fio_files, result_file, resume
 
 STATUS_OK, STATUS_FAILED, STATUS_STOPPED = 0, 1, 130
+QEMU_ONLY = ("--backing", "--qemu")  # options that a machine in virtual time has no use for
 MODELLING_PRESETS = ("default", "full")
 COUNT_S = 8.0  # the four boots that count instructions, for the estimate only
 MODEL_S = 5.0  # the modelled section, likewise
@@ -234,29 +236,24 @@ def execute(run: Run, count: bool) -> int:
     if why:
         kept = f"{len(run.windows)} of {run.plan.windows()} windows"
         print(f"partial: {kept} were kept; plot.py draws them")
-        print(f"to go on: scripts/bench.py --resume --out {shown(run.folder)}")
+        if not run.target.modelled:  # such a run takes seconds: it begins anew
+            print(f"to go on: scripts/bench.py --resume --out {shown(run.folder)}")
     if run.folder != run.out:
         print(f"the older result stays in {shown(run.out)}: the first boot was not complete")
     return status or verdict
 
 
-def other_options(options: argparse.Namespace, known: Sequence[str]) -> list[str]:
-    """The given options that are not among the known ones."""
-    usual = vars(build_parser().parse_args([]))
-    return [f"--{name.replace('_', '-')}" for name, value in vars(options).items()
-            if name not in known and value != usual[name]]
-
-
 def count_instructions(options: argparse.Namespace) -> int:
     """The preset that is another program; nothing but the emulator can be chosen."""
-    if other := other_options(options, ("preset", "qemu")):
+    if other := build_parser().given(options, ("preset", "qemu")):
         raise UsageError(f"--preset instructions: takes no {', '.join(other)}; hint: --qemu alone")
     return instructions.main(["--qemu", options.qemu] if options.qemu else [])
 
 
 def go_on(options: argparse.Namespace) -> int:
     """The rest of a run that was ended early; its own options hold."""
-    if other := other_options(options, ("resume", "out", "backing", "qemu", "no_instructions")):
+    known = ("resume", "out", "backing", "qemu", "no_instructions")
+    if other := build_parser().given(options, known):
         raise UsageError(
             f"--resume: takes no {', '.join(other)}; hint: the plan is that of the first run")
     target = Target(options.backing, options.qemu)
@@ -275,6 +272,9 @@ def go_on(options: argparse.Namespace) -> int:
 def begin(options: argparse.Namespace) -> int:
     """Check everything, show the plan, find saturation if it is asked for, run it."""
     target = Target(options.backing, options.qemu, machine=options.machine)
+    if target.modelled:
+        qemus = [each for each in build_parser().given(options, ()) if each in QEMU_ONLY]
+        check_options(options.machine, qemus)
     plan = make_plan(options)
     check_backing(target, plan)
     count = not options.no_instructions and not target.modelled
@@ -322,11 +322,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.preset == "instructions":
         return count_instructions(options)
     if options.compare:
-        if other := other_options(options, ("compare",)):
+        if other := build_parser().given(options, ("compare",)):
             raise UsageError(f"--compare: takes no {', '.join(other)}")
         return two_results.run(*options.compare)
     if options.what_if:
-        if other := other_options(options, ("what_if",)):
+        if other := build_parser().given(options, ("what_if",)):
             raise UsageError(f"--what-if: takes no {', '.join(other)}")
         return answer_what_if(options.what_if)
     if options.resume:

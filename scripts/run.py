@@ -23,7 +23,7 @@ from qemu.machine import (CONTROLLERS_MAX, HARTS_MAX, IRQCHIPS, MEMORY_MIB_MAX, 
                           QEMU_OLDEST, SLOT_MAX, SOCKETS_MAX, TIMEOUT_MAX_S, TIMEOUT_MIN_S, Machine,
                           find_app, parse_properties)
 from sim import profile
-from sim.machine import SimMachine
+from sim.machine import SimMachine, check_options
 
 
 class ConsolePrinter:
@@ -72,6 +72,8 @@ inject-error.0.errno=5' \\
 exit status: 0 the guest succeeded, 1 it failed or printed nothing, 2 usage, 124 time-out,
 128 + N ended by signal N
 """
+# What the machine in virtual time heeds.
+MODELLED = ("machine", "harts", "memory_mib", "controllers", "timeout_s", "dry_run")
 
 
 def controllers(text: str) -> int | None:
@@ -152,6 +154,7 @@ def machine_from(options: argparse.Namespace) -> Machine:
 
 def modelled_from(options: argparse.Namespace) -> SimMachine:
     """The machine in virtual time that the command line asks for."""
+    check_options(options.machine, build_parser().given(options, MODELLED))
     name = options.machine if ":" in options.machine else f"sim:{profile.names()[0]}"
     return SimMachine(name, options.app, options.arguments, options.harts,
                       options.controllers or 1, options.memory_mib, timeout_s=options.timeout_s)

@@ -17,7 +17,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -48,6 +48,12 @@ class Parser(argparse.ArgumentParser):
         for theirs, ours in ARGPARSE_SAYS:
             message = re.sub(theirs, ours, message)
         raise UsageError(f"{message}; hint: {self.prog} --help")
+
+    def given(self, options: argparse.Namespace, known: Sequence[str]) -> list[str]:
+        """The options that differ from their defaults, but for those with a known destination."""
+        return [action.option_strings[0] for action in self._actions
+                if action.option_strings and action.dest not in known
+                and getattr(options, action.dest, action.default) != action.default]
 
 
 def _open_streams() -> None:

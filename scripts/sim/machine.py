@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.errors import UsageError
-from qemu.machine import BUILD, check_arguments
+from qemu.machine import BUILD, ROOT, check_arguments
 from sim import profile
 
 APPS = {"bench": "sim-bench", "instructions": "sim-instructions"}
@@ -21,6 +21,13 @@ def find_program(app: str) -> Path:
     if not path.is_file():
         raise UsageError(f"program: build/{APPS[app]} does not exist; hint: make sim-programs")
     return path
+
+
+def check_options(machine: str, unheeded: Sequence[str]) -> None:
+    """UsageError if options were given that only QEMU heeds."""
+    if unheeded:
+        raise UsageError(f"--machine: {machine} takes no {', '.join(unheeded)}; hint: "
+                         f"{profile.FILE.relative_to(ROOT)} has its figures")
 
 
 @dataclasses.dataclass

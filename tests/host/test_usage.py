@@ -15,6 +15,7 @@ SIM = (f"machine: {{}} is unknown; hint: sim:NAME, of {', '.join(profile.names()
        f"joined by +: {', '.join(profile._tables()['parts'])}")
 NO_DEVICE = ("--what-if: {} has no device with a latency of its own; hint: add one of "
              f"{', '.join(profile.devices())}")
+SIM_TAKES = "--machine: {}; hint: platform/sim/profiles.toml has its figures"
 REFUSED = (
     ("run.py", "x --harts two", "--harts: 'two' is not a number (1 to 64)"),
     ("run.py", "x --harts -1", "--harts: -1 is out of range (1 to 64)"),
@@ -38,6 +39,10 @@ REFUSED = (
     ("aa.py", "--seed x", "--seed: 'x' is not a number (0 to 1000000000)"),
     ("peers.py", "--boots x", "--boots: 'x' is not a number (1 to 100)"),
     ("run.py", "bench --machine sim:foo --dry-run", SIM.format("sim:foo: 'foo'")),
+    ("run.py", "bench --machine sim --backing ram:1m --icount --lba 4096 --dry-run",
+     SIM_TAKES.format("sim takes no --backing, --lba, --icount")),
+    ("bench.py", "--machine sim:tlc --backing ram:1m --dry-run",
+     SIM_TAKES.format("sim:tlc takes no --backing")),
     ("bench.py", "--what-if qemu", SIM.format("qemu: 'qemu'")),
     ("bench.py", "--what-if sim:qemu", NO_DEVICE.format("sim:qemu")),
     ("bench.py", "--what-if sim:inorder+line", NO_DEVICE.format("sim:inorder+line")),
