@@ -417,7 +417,7 @@ size: build/libnvme.a build/host/size ## print the bytes of the engine and of a 
 
 .PHONY: validate-sim
 validate-sim: sim-programs ## compare the simulated machine with the reference run
-	@cd scripts && $(PYTHON) -m sim.validate
+	@$(PYTHON) tests/sim/validate.py
 
 debug: build/$(APP).elf ## boot APP (hello) and wait for gdb-multiarch on port 1234
 	@$(PYTHON) scripts/run.py --gdb $(APP) --backing ram:64m

@@ -18,11 +18,12 @@ import jsonschema
 from support import ROOT, SCRIPTS
 
 import bench
+import validate
 from measure import instructions
 from measure.modes import USABLE
 from qemu.machine import HARTS_MAX
 from report import answer, pictures, what_if as picture
-from sim import profile, run as simulation, section, validate, what_if
+from sim import profile, run as simulation, section, what_if
 from sim.machine import SimMachine
 
 PROGRAM = ROOT / "build" / "sim-bench"

@@ -14,11 +14,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli import command
-from qemu.machine import ROOT
-from sim import run
-from sim.machine import SimMachine
-from sim.section import MODES
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from cli import command  # noqa: E402
+from sim import run  # noqa: E402
+from sim.machine import SimMachine  # noqa: E402
+from sim.section import MODES  # noqa: E402
 
 REFERENCE = ROOT / "results" / "reference" / "results.json"
 SHAPED = {"rate_iops", "thinktime", "writer_iodepth"}  # options of a load of another kind
