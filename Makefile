@@ -390,7 +390,7 @@ instructions: ## count instructions per I/O; DETAIL=1: by function; UPDATE=1: sa
 	@$(MAKE) run-instructions
 
 run-instructions: all
-	@cd scripts && $(PYTHON) -m measure.instructions $(if $(filter 1,$(DETAIL)),--detail) \
+	@$(PYTHON) tests/qemu/instruction_counts.py $(if $(filter 1,$(DETAIL)),--detail) \
 	    $(if $(filter 1,$(UPDATE)),--update)
 
 coverage: ## measure line and branch coverage of the engine by the unit tests

@@ -20,7 +20,8 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = ROOT / "scripts"
 sys.path[:0] = [str(SCRIPTS), str(ROOT / "tests")]
-sys.path += [str(ROOT / "tests" / "sim")]  # last: `sim` and `qemu` are the scripts' packages
+# Last: their neighbours have names of the scripts'.
+sys.path += [str(ROOT / "tests" / name) for name in ("sim", "qemu")]
 (ROOT / "build").mkdir(exist_ok=True)  # the scripts' scratch
 
 HUNG_S = 600  # ends a test that hangs, and judges none: 100 times what the slowest needs

@@ -1,4 +1,4 @@
-"""scripts/measure/instruction_detail.py on a small recorded log."""
+"""tests/qemu/instruction_detail.py on a small recorded log."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from support import ScriptTest
 
-from measure import instruction_detail as detail
-from measure import instructions
+import instruction_counts as counts
+import instruction_detail as detail
 
 NM = """\
 0000000000000200 a limit
@@ -108,5 +108,5 @@ class Arguments(ScriptTest):
     def test_default_pattern_leaves_many_queues_out(self) -> None:
         row = {"completion": "irq", "delivery": "msix", "iodepth": 1, "batch": 1, "bs": 4096}
         for queues, shown in ((1, True), (2, True), (8, False)):
-            name = instructions.name_of(row | {"queues": queues})
-            self.assertEqual(bool(instructions.re.search(instructions.DETAIL_DEFAULT, name)), shown)
+            name = counts.name_of(row | {"queues": queues})
+            self.assertEqual(bool(counts.re.search(counts.DETAIL_DEFAULT, name)), shown)

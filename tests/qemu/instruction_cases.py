@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-from measure import instruction_detail  # noqa: E402
+import instruction_detail  # noqa: E402
 from measure import instructions  # noqa: E402
 
 

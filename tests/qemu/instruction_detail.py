@@ -13,13 +13,16 @@ import itertools
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qemu.machine import ROOT, find_qemu
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
+
+from qemu.machine import ROOT, find_qemu  # noqa: E402
 
 ELF = ROOT / "build" / "instructions.elf"
 CROSS = os.environ.get("CROSS", "riscv64-unknown-elf-")
