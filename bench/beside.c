@@ -55,11 +55,8 @@ void beside_run(struct worker *worker)
     while (!worker->window.stop) {
         post_free(worker);
         if (worker->loop.in_flight != 0) {
-            uint32_t count;
-
             wait(worker);
-            count = flow_take(worker);
-            worker_reaped(worker, worker->loop.stamp_ticks, count);
+            flow_collect(worker);
         }
     }
 }

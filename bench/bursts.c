@@ -26,15 +26,6 @@ static void pause_until(struct worker *worker, uint64_t until_ticks)
     }
 }
 
-/* Collects what has ended; returns how many. */
-static uint32_t collect_ended(struct worker *worker)
-{
-    uint32_t count = flow_take(worker);
-
-    worker_reaped(worker, worker->loop.stamp_ticks, count);
-    return count;
-}
-
 /* The closed loop until end_ticks; then nothing is in flight. */
 static void run_burst(struct worker *worker, uint64_t begin_ticks, uint64_t end_ticks)
 {
@@ -50,7 +41,7 @@ static void run_burst(struct worker *worker, uint64_t begin_ticks, uint64_t end_
 
         workload_post(worker);
         wait(worker);
-        count = collect_ended(worker);
+        count = flow_collect(worker);
         if (worker->loop.stamp_ticks >= timeline->next_ticks) {
             timeline_pass(timeline, worker->loop.stamp_ticks, total);
         }
@@ -59,7 +50,7 @@ static void run_burst(struct worker *worker, uint64_t begin_ticks, uint64_t end_
     timeline_end(timeline, total);
     while (worker->loop.in_flight != 0) {
         wait(worker);
-        collect_ended(worker);
+        flow_collect(worker);
     }
 }
 

@@ -76,6 +76,15 @@ static inline uint32_t flow_take(struct worker *worker)
     return count;
 }
 
+/* Once per reap: takes what has ended and counts it; returns how many. */
+__attribute__((always_inline)) static inline uint32_t flow_collect(struct worker *worker)
+{
+    uint32_t count = flow_take(worker);
+
+    worker_reaped(worker, worker->loop.stamp_ticks, count);
+    return count;
+}
+
 /* True if there is enough to collect. Parts of split requests count, so it may be early. */
 static inline bool flow_is_enough(const struct worker *worker)
 {

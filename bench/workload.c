@@ -69,14 +69,6 @@ static bool post_group(struct worker *worker)
     return flow_send(worker, count) == count;
 }
 
-/* In the loop itself: once per reap, at depth 1 once per request. */
-__attribute__((always_inline)) static inline void collect(struct worker *worker)
-{
-    uint32_t count = flow_take(worker);
-
-    worker_reaped(worker, worker->loop.stamp_ticks, count);
-}
-
 void workload_post(struct worker *worker)
 {
     if (worker->loop.stamp_ticks == 0) {
@@ -99,7 +91,7 @@ static void wait_all(struct worker *worker)
     worker->loop.complete_min = 1;
     while (worker->loop.in_flight != 0) {
         flow_wait(worker);
-        collect(worker);
+        flow_collect(worker);
     }
 }
 
@@ -111,7 +103,7 @@ static void run_closed(struct worker *worker)
         workload_post(worker);
         if (worker->loop.in_flight != 0) {
             wait(worker);
-            collect(worker);
+            flow_collect(worker);
         }
     }
 }
