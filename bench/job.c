@@ -58,13 +58,13 @@ static const struct option value_options[JOB_LISTS] = {
 static const struct option_table value_table = {value_options, JOB_LISTS};
 
 static const struct option run_options[] = {
-    OPTION_STRING("rw", struct job, lists[0], LIST_BYTES_MAX, ""),
-    OPTION_STRING("numjobs", struct job, lists[1], LIST_BYTES_MAX, ""),
-    OPTION_STRING("bs", struct job, lists[2], LIST_BYTES_MAX, ""),
-    OPTION_STRING("iodepth", struct job, lists[3], LIST_BYTES_MAX, ""),
-    OPTION_STRING("iodepth_batch_submit", struct job, lists[4], LIST_BYTES_MAX, ""),
-    OPTION_STRING("rate_iops", struct job, lists[5], LIST_BYTES_MAX, ""),
-    OPTION_STRING("completion", struct job, lists[6], LIST_BYTES_MAX, ""),
+    OPTION_STRING("rw", struct job, lists[JOB_LIST_RW], LIST_BYTES_MAX, ""),
+    OPTION_STRING("numjobs", struct job, lists[JOB_LIST_NUMJOBS], LIST_BYTES_MAX, ""),
+    OPTION_STRING("bs", struct job, lists[JOB_LIST_BS], LIST_BYTES_MAX, ""),
+    OPTION_STRING("iodepth", struct job, lists[JOB_LIST_IODEPTH], LIST_BYTES_MAX, ""),
+    OPTION_STRING("iodepth_batch_submit", struct job, lists[JOB_LIST_BATCH], LIST_BYTES_MAX, ""),
+    OPTION_STRING("rate_iops", struct job, lists[JOB_LIST_RATE], LIST_BYTES_MAX, ""),
+    OPTION_STRING("completion", struct job, lists[JOB_LIST_COMPLETION], LIST_BYTES_MAX, ""),
     OPTION_WORD("rate_process", struct job, rate_process, process_words,
                 "gaps between the starts of rate_iops: equal, or exponential"),
     OPTION_UNSIGNED("iodepth_batch_complete_min", struct job, complete_min, 0, JOB_IODEPTH_MAX,
@@ -198,7 +198,7 @@ static bool parse_list(const char *key, const char *text, struct list *list)
     for (const char *next = text; next != NULL;) {
         size_t length = strcspn(next, ",");
 
-        if (list->count == JOB_LIST_MAX) {
+        if (list->count == JOB_VALUES_MAX) {
             return job_refuse(key, text, "more than 16 values");
         }
         if (!parse_value(key, next, length, &list->values[list->count++])) {
@@ -233,22 +233,24 @@ static struct job_point point_at(const struct job *job, const struct list lists[
 {
     const struct value *values[JOB_LISTS];
     struct job_point point;
+    unsigned rw;
 
     for (uint32_t i = JOB_LISTS; i-- > 0;) {
         values[i] = &lists[i].values[position % lists[i].count];
         position /= lists[i].count;
     }
+    rw = values[JOB_LIST_RW]->rw;
     point = (struct job_point){
-        .rw = values[0]->rw > JOB_RANDRW ? JOB_READWRITE : (enum job_rw)values[0]->rw,
-        .numjobs = (uint32_t)values[1]->numjobs,
-        .bs = (uint32_t)values[2]->bs,
-        .iodepth = (uint32_t)values[3]->iodepth,
-        .batch = (uint32_t)values[4]->batch,
-        .rate_iops = (uint32_t)values[5]->rate_iops,
+        .rw = rw > JOB_RANDRW ? JOB_READWRITE : (enum job_rw)rw,
+        .numjobs = (uint32_t)values[JOB_LIST_NUMJOBS]->numjobs,
+        .bs = (uint32_t)values[JOB_LIST_BS]->bs,
+        .iodepth = (uint32_t)values[JOB_LIST_IODEPTH]->iodepth,
+        .batch = (uint32_t)values[JOB_LIST_BATCH]->batch,
+        .rate_iops = (uint32_t)values[JOB_LIST_RATE]->rate_iops,
         .process = (enum job_process)job->rate_process,
         .writers = (uint32_t)job->writer_iodepth,
         .bursts = job->thinktime_ns != 0,
-        .completion = (enum job_completion)values[6]->completion,
+        .completion = (enum job_completion)values[JOB_LIST_COMPLETION]->completion,
     };
     if (point.batch == 0) {
         point.batch = point.iodepth;
@@ -269,7 +271,7 @@ static bool build_points(struct job *job, const struct list lists[JOB_LISTS])
                (int)COMBINATIONS_MAX);
         return false;
     }
-    job->mode_count = lists[JOB_LISTS - 1].count;
+    job->mode_count = lists[JOB_LIST_COMPLETION].count;
     for (uint64_t position = 0; position < product; position++) {
         struct job_point point = point_at(job, lists, position);
 

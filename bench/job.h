@@ -13,13 +13,24 @@
 #include "raw.h"
 
 enum {
-    JOB_LISTS = 7,        /* options that take a list */
-    JOB_LIST_MAX = 16,    /* values of one list */
+    JOB_VALUES_MAX = 16,  /* of one list */
     JOB_POINTS_MAX = 512, /* points of one run */
     JOB_HARTS_MAX = 64,
     JOB_IODEPTH_MAX = 1023,
     JOB_WRITER_BS = 131072, /* bytes of a request of writer_iodepth */
     JOB_NAME_BYTES = 80,
+};
+
+/* The options that take a list; outermost loop first. */
+enum job_list {
+    JOB_LIST_RW,
+    JOB_LIST_NUMJOBS,
+    JOB_LIST_BS,
+    JOB_LIST_IODEPTH,
+    JOB_LIST_BATCH,
+    JOB_LIST_RATE,
+    JOB_LIST_COMPLETION,
+    JOB_LISTS,
 };
 
 /* The direction and the order of the requests. */

@@ -27,18 +27,25 @@ static bool is_mix(unsigned rw_word)
     return rw_word == JOB_READWRITE || rw_word >= JOB_RANDRW;
 }
 
-/* The reference modes measure the highest speed, so they have no rate. */
-static bool check_reference_rates(const struct job *job, const struct list *rates)
+static bool has_rate(const struct list lists[JOB_LISTS])
 {
+    const struct list *rates = &lists[JOB_LIST_RATE];
+
     for (uint32_t i = 0; i < rates->count; i++) {
         if (rates->values[i].rate_iops != 0) {
-            return job_refuse(
-                "rate_iops", job->lists[5],
-                "completion=raw and completion=loopback are what device and engine can do "
-                "at most, only 0 goes with them; hint: completion=poll,irq,hybrid");
+            return true;
         }
     }
-    return true;
+    return false;
+}
+
+/* The reference modes measure the highest speed, so they have no rate. */
+static bool check_reference_rates(const struct job *job, const struct list lists[JOB_LISTS])
+{
+    return !has_rate(lists) ||
+           job_refuse("rate_iops", job->lists[JOB_LIST_RATE],
+                      "completion=raw and completion=loopback are what device and engine can do "
+                      "at most, only 0 goes with them; hint: completion=poll,irq,hybrid");
 }
 
 /* The raw ring cannot mix directions at random: its commands are prepared. */
@@ -48,7 +55,7 @@ static bool check_raw(const struct job *job, const struct list lists[JOB_LISTS])
 
     for (uint32_t i = 0; i < rw->count; i++) {
         if (is_mix(rw->values[i].rw)) {
-            return job_refuse("rw", job->lists[0],
+            return job_refuse("rw", job->lists[JOB_LIST_RW],
                               "completion=raw replays commands that were built once: its mix would "
                               "be chance; hint: only reads or only writes, or completion=poll,irq");
         }
@@ -57,22 +64,21 @@ static bool check_raw(const struct job *job, const struct list lists[JOB_LISTS])
 }
 
 /* A rate must give a start in the window; a rate process needs a rate. */
-static bool check_rates(const struct job *job, const struct list *rates)
+static bool check_rates(const struct job *job, const struct list lists[JOB_LISTS])
 {
-    bool open_loop = false;
+    const struct list *rates = &lists[JOB_LIST_RATE];
 
     for (uint32_t i = 0; i < rates->count; i++) {
         uint64_t rate_iops = rates->values[i].rate_iops;
 
-        open_loop = open_loop || rate_iops != 0;
         if (rate_iops != 0 && rate_iops < (1000 * NS_PER_MS - 1) / job->runtime_ns + 1) {
             return job_refuse(
-                "rate_iops", job->lists[5],
+                "rate_iops", job->lists[JOB_LIST_RATE],
                 "a gap is longer than runtime, at most one request would be measured; "
                 "hint: a longer runtime, or a higher rate");
         }
     }
-    if (job->rate_process != JOB_LINEAR && !open_loop) {
+    if (job->rate_process != JOB_LINEAR && !has_rate(lists)) {
         return job_refuse("rate_process", job_process_word((enum job_process)job->rate_process),
                           "the closed loop has no gaps; hint: rate_iops=1 to 10000000");
     }
@@ -89,16 +95,11 @@ static bool check_verify(const struct job *job, const struct list lists[JOB_LIST
                           "completion=raw and completion=loopback move no data of their own; hint: "
                           "completion=poll,irq,hybrid");
     }
-    for (uint32_t i = 0; i < lists[5].count; i++) {
-        if (lists[5].values[i].rate_iops != 0) {
-            return job_refuse("verify", word, "only with rate_iops=0, the closed loop");
-        }
-    }
-    return true;
+    return !has_rate(lists) || job_refuse("verify", word, "only with rate_iops=0, the closed loop");
 }
 
 /* A pause and a burst belong together, and the window must have room for two of both. */
-static bool check_bursts(const struct job *job, const struct list *rates, bool reference)
+static bool check_bursts(const struct job *job, const struct list lists[JOB_LISTS], bool reference)
 {
     uint64_t cycle_ns = job->thinktime_ns + job->thinktime_iotime_ns;
 
@@ -115,10 +116,7 @@ static bool check_bursts(const struct job *job, const struct list *rates, bool r
             "thinktime", job->thinktime_ns / 1000, "us",
             "two pauses and two bursts do not fit into runtime; hint: a longer one");
     }
-    for (uint32_t i = 0; i < rates->count; i++) {
-        reference = reference || rates->values[i].rate_iops != 0;
-    }
-    if (reference || job_verifies(job)) {
+    if (reference || has_rate(lists) || job_verifies(job)) {
         return refuse_value("thinktime", job->thinktime_ns / 1000, "us",
                             "only with rate_iops=0, verify=none and completion=poll,irq,hybrid");
     }
@@ -128,20 +126,19 @@ static bool check_bursts(const struct job *job, const struct list *rates, bool r
 /* Only reads have a latency of their own beside writes; both kinds are posted one by one. */
 static bool check_writers(const struct job *job, const struct list lists[JOB_LISTS], bool reference)
 {
-    bool others = reference || job_verifies(job) || job->thinktime_ns != 0;
+    const struct list *rw = &lists[JOB_LIST_RW];
+    const struct list *depths = &lists[JOB_LIST_IODEPTH];
+    const struct list *batches = &lists[JOB_LIST_BATCH];
+    bool others = reference || has_rate(lists) || job_verifies(job) || job->thinktime_ns != 0;
 
-    for (uint32_t i = 0; i < lists[0].count; i++) {
-        others =
-            others || (lists[0].values[i].rw != JOB_READ && lists[0].values[i].rw != JOB_RANDREAD);
+    for (uint32_t i = 0; i < rw->count; i++) {
+        others = others || (rw->values[i].rw != JOB_READ && rw->values[i].rw != JOB_RANDREAD);
     }
-    for (uint32_t i = 0; i < lists[3].count; i++) {
-        others = others || lists[3].values[i].iodepth + job->writer_iodepth > JOB_IODEPTH_MAX;
+    for (uint32_t i = 0; i < depths->count; i++) {
+        others = others || depths->values[i].iodepth + job->writer_iodepth > JOB_IODEPTH_MAX;
     }
-    for (uint32_t i = 0; i < lists[4].count; i++) {
-        others = others || lists[4].values[i].batch != 1;
-    }
-    for (uint32_t i = 0; i < lists[5].count; i++) {
-        others = others || lists[5].values[i].rate_iops != 0;
+    for (uint32_t i = 0; i < batches->count; i++) {
+        others = others || batches->values[i].batch != 1;
     }
     if (job->writer_iodepth != 0 && others) {
         return refuse_value(
@@ -155,7 +152,7 @@ static bool check_writers(const struct job *job, const struct list lists[JOB_LIS
 
 bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
 {
-    const struct list *modes = &lists[JOB_LISTS - 1];
+    const struct list *modes = &lists[JOB_LIST_COMPLETION];
     bool raw = false;
     bool reference = false;
 
@@ -164,12 +161,13 @@ bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
         reference = reference || modes->values[i].completion >= JOB_RAW;
         for (uint32_t j = 0; j < i; j++) {
             if (modes->values[i].completion == modes->values[j].completion) {
-                return job_refuse("completion", job->lists[JOB_LISTS - 1], "a value comes twice");
+                return job_refuse("completion", job->lists[JOB_LIST_COMPLETION],
+                                  "a value comes twice");
             }
         }
     }
     return (!raw || check_raw(job, lists)) &&
            (!job_verifies(job) || check_verify(job, lists, reference)) &&
-           (!reference || check_reference_rates(job, &lists[5])) && check_rates(job, &lists[5]) &&
-           check_bursts(job, &lists[5], reference) && check_writers(job, lists, reference);
+           (!reference || check_reference_rates(job, lists)) && check_rates(job, lists) &&
+           check_bursts(job, lists, reference) && check_writers(job, lists, reference);
 }

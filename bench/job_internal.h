@@ -22,7 +22,7 @@ struct value {
 
 /* The values of one list; only its own field of each is used. */
 struct list {
-    struct value values[JOB_LIST_MAX];
+    struct value values[JOB_VALUES_MAX];
     uint32_t count;
 };
 
