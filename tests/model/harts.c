@@ -38,9 +38,9 @@ void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, en
     fixture_start(fixture, 0, mode);
     harts->count = count;
     for (uint32_t i = 0; i < count; i++) {
-        struct nvme_queue_config config = {.owner = owners[i], .mode = mode};
+        struct nvme_queue_config config = {.owner = owners != NULL ? owners[i] : i, .mode = mode};
 
-        harts->owners[i] = owners[i];
+        harts->owners[i] = config.owner;
         assert_int_equal(nvme_queue_open(fixture->controller, i, &config, &fixture->queues[i]),
                          NVME_OK);
     }
@@ -48,6 +48,12 @@ void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, en
     assert_false(model_level(fixture->model));
     fixture->model->line->pending = false; /* an edge of the start */
     harts_ipis(harts);
+}
+
+void harts_start_three(struct harts *harts, enum nvme_mode mode)
+{
+    harts_init(harts, MODEL_LINE_EDGE, 0);
+    harts_start(harts, HARTS_QUEUES, NULL, mode);
 }
 
 void harts_finish(struct harts *harts)

@@ -12,7 +12,8 @@
 #include "fixture.h"
 
 enum {
-    HARTS_NONE = FIXTURE_QUEUES - 1, /* a hart without a queue, where the test has three owners */
+    HARTS_QUEUES = 3,                /* where the test has three owners */
+    HARTS_NONE = FIXTURE_QUEUES - 1, /* a hart without a queue then */
 };
 
 /* One controller, its owners and what became of a request of each. */
@@ -31,8 +32,14 @@ void harts_init(struct harts *harts, enum model_line_kind kind, uint32_t irq_har
 /* Another one, on the same line. */
 void harts_init_more(struct harts *harts, struct model_line *line, uint32_t irq_hart);
 
-/* Opens `count` queues on the owners named; nothing is pending then, no IPI is recorded. */
+/*
+ * Opens `count` queues on the owners named; NULL: queue i on hart i. Nothing is pending then, no
+ * IPI is recorded.
+ */
 void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, enum nvme_mode mode);
+
+/* Both with three owners, on a latched line of hart 0. */
+void harts_start_three(struct harts *harts, enum nvme_mode mode);
 
 /* Ends everything as fixture_finish. */
 void harts_finish(struct harts *harts);

@@ -6,21 +6,15 @@
  */
 #include "harts.h"
 
-enum {
-    QUEUES = 3,
-};
-
-static const uint32_t three_owners[QUEUES] = {0, 1, 2};
-
 /* ---- A cycle ---------------------------------------------------------------------------- */
 
 struct cycle_case {
     const char *name;
     uint32_t irq_hart;
-    uint32_t owners[QUEUES];
+    uint32_t owners[HARTS_QUEUES];
     uint32_t count;
-    uint32_t ipis;          /* of the interrupt, as harts_ipis() */
-    uint32_t order[QUEUES]; /* of the answers; the IRQ hart's own queues answer before */
+    uint32_t ipis;                /* of the interrupt, as harts_ipis() */
+    uint32_t order[HARTS_QUEUES]; /* of the answers; the IRQ hart's own queues answer before */
     uint32_t answers;
 };
 
@@ -86,12 +80,6 @@ static void cycle_asks_each_owner_once_and_irq_hart_opens_the_line(void **state)
     harts_finish(&harts);
 }
 
-static void start(struct harts *harts)
-{
-    harts_init(harts, MODEL_LINE_EDGE, 0);
-    harts_start(harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
-}
-
 /* An IPI is a hint: what it is for is in memory, and is done once. */
 static void ipi_that_is_not_owed_does_nothing(void **state)
 {
@@ -99,7 +87,7 @@ static void ipi_that_is_not_owed_does_nothing(void **state)
     uint32_t writes;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     harts_complete(&harts, 1);
     harts_post(&harts, 2);
     writes = fixture_mask_writes(&harts.fixture);
@@ -154,7 +142,7 @@ static void answer_amid_the_interrupt_counts(void **state)
     harts.fixture.config.send_ipi = answer_at_once;
     quick = &harts;
     harts.outcomes[1].count = 1; /* nobody is quick while the queues open */
-    harts_start(&harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
+    harts_start(&harts, HARTS_QUEUES, NULL, NVME_MODE_INTERRUPT);
     harts.outcomes[1].count = 0;
     harts_complete(&harts, 1);
     assert_true(harts_claim(&harts));
@@ -187,7 +175,7 @@ static void entry_behind_the_answer_has_an_edge(void **state)
     struct harts harts;
 
     harts_init(&harts, this->kind, 0);
-    harts_start(&harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
+    harts_start(&harts, HARTS_QUEUES, NULL, NVME_MODE_INTERRUPT);
     harts_complete(&harts, 1);
     harts_post(&harts, 2);
     assert_true(harts_claim(&harts));
@@ -211,7 +199,7 @@ static void interrupt_amid_a_cycle_changes_nothing(void **state)
     uint32_t writes;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     harts_complete(&harts, 1);
     harts_claim(&harts);
     harts_complete(&harts, 2); /* active from now on, but no member */
@@ -239,7 +227,7 @@ static void queue_without_requests_is_not_asked(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     harts_complete(&harts, 1);
     harts_claim(&harts);
     assert_int_equal(harts_ipis(&harts), 10);
@@ -262,7 +250,7 @@ static void owner_that_was_faster_than_its_ipi_answers_empty(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     harts_complete(&harts, 1);
     world.hart = 1;
     assert_int_equal(nvme_queue_reap(harts.fixture.queues[1], 1), 1);

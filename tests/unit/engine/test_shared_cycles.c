@@ -7,18 +7,6 @@
 
 #define MS UINT64_C(1000000)
 
-enum {
-    QUEUES = 3,
-};
-
-static const uint32_t three_owners[QUEUES] = {0, 1, 2};
-
-static void start(struct harts *harts)
-{
-    harts_init(harts, MODEL_LINE_EDGE, 0);
-    harts_start(harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
-}
-
 /* ---- Cycles that find nothing ------------------------------------------------------------ */
 
 static uint32_t empty_cycle(struct harts *harts)
@@ -28,7 +16,7 @@ static uint32_t empty_cycle(struct harts *harts)
     harts->fixture.line.pending = true;
     assert_true(harts_claim(harts));
     ipis = harts_ipis(harts);
-    for (uint32_t i = 0; i < QUEUES; i++) {
+    for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
         harts_ipi(harts, i);
     }
     harts_ipis(harts);
@@ -43,7 +31,7 @@ static void empty_cycle_is_followed_by_one_that_asks_all(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     harts_post(&harts, 1);
     assert_int_equal(empty_cycle(&harts), 10);
     assert_int_equal(empty_cycle(&harts), 110);
@@ -66,7 +54,7 @@ static void stale_entry_of_an_idle_queue_is_found_by_its_owner(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     model_post_entry(harts.fixture.model, 3, entry);
     assert_int_equal(harts_settle(&harts), 2);
     assert_false(model_level(harts.fixture.model));
@@ -79,7 +67,7 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     harts_post(&harts, 1);
     for (uint32_t i = 1; i < NVME_STORM_INTERRUPTS; i++) {
         empty_cycle(&harts);
@@ -96,7 +84,7 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
     assert_true(harts_masked(&harts));
     assert_int_equal(fixture_event(&harts.fixture, NVME_EVENT_INTERRUPT_STORM).value,
                      NVME_STORM_INTERRUPTS);
-    for (uint32_t i = 0; i < QUEUES; i++) {
+    for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
         assert_int_equal(nvme_queue_mode(harts.fixture.queues[i]), NVME_MODE_POLL);
         assert_false(nvme_queue_arm(harts.fixture.queues[i]));
     }
@@ -127,7 +115,7 @@ static void irq_hart_ends_a_storm(void **state)
     struct harts harts;
     uint64_t waited_ms = 0;
 
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     for (uint32_t i = 0; i < NVME_STORM_INTERRUPTS; i++) {
         empty_cycle(&harts);
     }
@@ -143,7 +131,7 @@ static void irq_hart_ends_a_storm(void **state)
     assert_false(harts_masked(&harts));
     assert_true(fixture_saw(&harts.fixture, NVME_EVENT_STORM_OVER));
     harts_settle(&harts);
-    for (uint32_t i = 0; i < QUEUES; i++) {
+    for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
         assert_int_equal(nvme_queue_mode(harts.fixture.queues[i]), NVME_MODE_INTERRUPT);
         harts_complete(&harts, i);
         assert_int_equal(harts_settle(&harts), 1);
@@ -158,7 +146,7 @@ static void owners_that_get_on_by_themselves_are_no_storm(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     for (uint32_t i = 0; i < 2 * NVME_STORM_INTERRUPTS; i++) {
         harts_complete(&harts, 1);
         world.hart = 1;
@@ -177,7 +165,7 @@ static void close_waits_for_the_owners_answer(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     harts_complete(&harts, 1);
     harts_complete(&harts, 2);
     harts_claim(&harts);
@@ -204,7 +192,7 @@ static void controller_is_not_closed_amid_a_cycle(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     harts_complete(&harts, 1);
     world.hart = 1;
     assert_int_equal(nvme_queue_reap(harts.fixture.queues[1], 1), 1);
@@ -226,7 +214,7 @@ static void reopened_queue_begins_anew(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     harts_complete(&harts, 1);
     harts_settle(&harts);
     world.hart = 0;
@@ -256,7 +244,7 @@ static void poll_queue_is_neither_asked_nor_waited_for(void **state)
 
     (void)state;
     harts_init(&harts, MODEL_LINE_EDGE, 0);
-    harts_start(&harts, 2, three_owners, NVME_MODE_INTERRUPT);
+    harts_start(&harts, 2, NULL, NVME_MODE_INTERRUPT);
     assert_int_equal(
         nvme_queue_open(harts.fixture.controller, 2, &config, &harts.fixture.queues[2]), NVME_OK);
     harts_ipis(&harts);

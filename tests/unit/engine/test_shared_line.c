@@ -6,17 +6,11 @@
 
 #define MS UINT64_C(1000000)
 
-enum {
-    QUEUES = 3,
-};
-
-static const uint32_t three_owners[QUEUES] = {0, 1, 2};
-
 static void start(struct harts *harts)
 {
     harts_init(harts, MODEL_LINE_EDGE, 0);
     harts->fixture.config.command_timeout_ns = 1000 * MS;
-    harts_start(harts, QUEUES, three_owners, NVME_MODE_INTERRUPT);
+    harts_start(harts, HARTS_QUEUES, NULL, NVME_MODE_INTERRUPT);
 }
 
 /* ---- The watchdog -------------------------------------------------------------------------- */
@@ -181,8 +175,7 @@ static void deadline_is_no_missed_interrupt(void **state)
     struct nvme_queue *queue;
 
     (void)state;
-    harts_init(&harts, MODEL_LINE_EDGE, 0);
-    harts_start(&harts, QUEUES, three_owners, NVME_MODE_HYBRID);
+    harts_start_three(&harts, NVME_MODE_HYBRID);
     queue = harts.fixture.queues[1];
     harts_complete(&harts, 1);
     harts.fixture.line.pending = false;
@@ -211,7 +204,7 @@ static void deadline_is_no_missed_interrupt(void **state)
 struct failure_case {
     const char *name;
     uint32_t finder;
-    uint32_t order[QUEUES]; /* in which the IPIs of the failure come */
+    uint32_t order[HARTS_QUEUES]; /* in which the IPIs of the failure come */
 };
 
 static const struct failure_case failure_cases[] = {
@@ -230,7 +223,7 @@ static void failure_amid_a_cycle_ends_each_request_once(void **state)
     start(&harts);
     harts_complete(&harts, 2);
     harts.fixture.model->hang_next = 3;
-    for (uint32_t i = 0; i < QUEUES; i++) {
+    for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
         harts_post(&harts, i);
     }
     harts_claim(&harts);
@@ -245,14 +238,14 @@ static void failure_amid_a_cycle_ends_each_request_once(void **state)
     world.hart = 0;
     assert_int_equal(nvme_controller_close(harts.fixture.controller), NVME_ERR_BUSY);
     writes = fixture_mask_writes(&harts.fixture);
-    for (uint32_t i = 0; i < QUEUES; i++) {
+    for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
         harts_ipi(&harts, this->order[i]);
         harts_ipi(&harts, this->order[i]);
     }
     harts_ipi_irq_hart(&harts);
     assert_int_equal(harts.outcomes[2].count, 2);
     harts.outcomes[2].count--;
-    for (uint32_t i = 0; i < QUEUES; i++) {
+    for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
         outcome_check_error(&harts.outcomes[i], NVME_ERR_TIMEOUT);
     }
     assert_false(nvme_queue_arm(harts.fixture.queues[1]));

@@ -5,12 +5,9 @@
 #include "harts.h"
 
 enum {
-    QUEUES = 3,
     STEPS = 3000,
     BUSY_REQUESTS = 14,
 };
-
-static const uint32_t three_owners[QUEUES] = {0, 1, 2};
 
 struct mixed_case {
     const char *name;
@@ -32,13 +29,13 @@ static const struct mixed_case mixed_cases[] = {
 /* The second one is the IRQ hart's alone unless both are shared. */
 static void start_mixed(struct harts both[2], const struct mixed_case *on)
 {
-    static const uint32_t private_owners[QUEUES] = {0};
+    static const uint32_t private_owners[HARTS_QUEUES] = {0};
 
     harts_init(&both[0], on->kind, 0);
     harts_init_more(&both[1], &both[0].fixture.line, 0);
     both[1].fixture.config.shared = on->both_shared;
-    harts_start(&both[0], QUEUES, three_owners, NVME_MODE_INTERRUPT);
-    harts_start(&both[1], QUEUES, on->both_shared ? three_owners : private_owners,
+    harts_start(&both[0], HARTS_QUEUES, NULL, NVME_MODE_INTERRUPT);
+    harts_start(&both[1], HARTS_QUEUES, on->both_shared ? NULL : private_owners,
                 NVME_MODE_INTERRUPT);
 }
 
@@ -78,13 +75,13 @@ static void no_entry_of_two_controllers_is_lost(void **state)
 {
     const struct mixed_case *this = *state;
     struct harts both[2];
-    uint32_t posted[2][QUEUES] = {{0}};
+    uint32_t posted[2][HARTS_QUEUES] = {{0}};
     uint32_t seed = 1;
 
     start_mixed(both, this);
     for (uint32_t i = 0; i < STEPS; i++) {
         struct harts *harts = &both[seed >> 16 & 1];
-        uint32_t queue = (seed >> 17) % QUEUES;
+        uint32_t queue = (seed >> 17) % HARTS_QUEUES;
 
         device_goes_on = &both[seed >> 24 & 1];
         world.meanwhile[WORLD_AT_DOORBELL] = (seed >> 25 & 1) != 0 ? device_meanwhile : NULL;
@@ -110,9 +107,9 @@ static void no_entry_of_two_controllers_is_lost(void **state)
             harts_answer(&both[1]);
             settle_mixed(both);
         }
-        for (uint32_t k = 0; i % 100 == 99 && k < 2 * QUEUES; k++) {
-            assert_int_equal(both[k / QUEUES].outcomes[k % QUEUES].count,
-                             posted[k / QUEUES][k % QUEUES]);
+        for (uint32_t k = 0; i % 100 == 99 && k < 2 * HARTS_QUEUES; k++) {
+            assert_int_equal(both[k / HARTS_QUEUES].outcomes[k % HARTS_QUEUES].count,
+                             posted[k / HARTS_QUEUES][k % HARTS_QUEUES]);
         }
         seed = seed * 1664525 + 1013904223;
     }
@@ -192,7 +189,7 @@ static void idle_controller_beside_a_busy_one_is_no_storm(void **state)
     start_mixed(both, this);
     for (uint32_t busy_one = 0; busy_one < 2; busy_one++) {
         for (uint32_t i = 0; i < 2 * NVME_STORM_INTERRUPTS; i++) {
-            harts_complete(&both[busy_one], i % QUEUES);
+            harts_complete(&both[busy_one], i % HARTS_QUEUES);
             settle_mixed(both);
         }
     }

@@ -6,18 +6,9 @@
 #include "harts.h"
 
 enum {
-    QUEUES = 3,
     LOOK_NS = 50000,
     LOOKS_MAX = 100,
 };
-
-static const uint32_t three_owners[QUEUES] = {0, 1, 2};
-
-static void start(struct harts *harts, enum nvme_mode mode)
-{
-    harts_init(harts, MODEL_LINE_EDGE, 0);
-    harts_start(harts, QUEUES, three_owners, mode);
-}
 
 static bool arm(struct harts *harts, uint32_t queue)
 {
@@ -63,12 +54,12 @@ static void polled_line_stays_masked_and_opens_with_what_waits(void **state)
     uint32_t writes;
 
     (void)state;
-    start(&harts, NVME_MODE_INTERRUPT);
+    harts_start_three(&harts, NVME_MODE_INTERRUPT);
     harts_post(&harts, 1);
     harts_set_mode(&harts, NVME_MODE_POLL);
     assert_true(harts_masked(&harts));
     assert_int_equal(harts_ipis(&harts), 111);
-    for (uint32_t i = 0; i < QUEUES; i++) {
+    for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
         assert_int_equal(nvme_queue_mode(harts.fixture.queues[i]), NVME_MODE_POLL);
         assert_false(arm(&harts, i));
     }
@@ -109,7 +100,7 @@ static void change_amid_a_cycle_takes_effect_at_its_end(void **state)
     const struct change_case *this = *state;
     struct harts harts;
 
-    start(&harts, this->from);
+    harts_start_three(&harts, this->from);
     harts_complete(&harts, 1);
     harts_claim(&harts);
     harts_set_mode(&harts, this->to);
@@ -132,7 +123,7 @@ static void line_is_shut_while_nobody_sleeps_and_opened_for_who_does(void **stat
     struct harts harts;
 
     (void)state;
-    start(&harts, NVME_MODE_HYBRID);
+    harts_start_three(&harts, NVME_MODE_HYBRID);
     harts_post(&harts, 1);
     assert_false(arm(&harts, 1));
     assert_int_equal(cycle_of(&harts, 1), 1); /* INTMS, and it stays so */
@@ -160,7 +151,7 @@ static void entry_that_the_opening_for_a_sleeper_announces_is_not_missed(void **
     struct harts harts;
 
     (void)state;
-    start(&harts, NVME_MODE_HYBRID);
+    harts_start_three(&harts, NVME_MODE_HYBRID);
     harts_post(&harts, 1);
     cycle_of(&harts, 1);
     harts_post(&harts, 1);
@@ -182,7 +173,7 @@ static void irq_hart_that_sleeps_opens_the_line_itself(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts, NVME_MODE_HYBRID);
+    harts_start_three(&harts, NVME_MODE_HYBRID);
     harts_post(&harts, 1);
     cycle_of(&harts, 1);
     assert_true(harts_masked(&harts));
@@ -202,7 +193,7 @@ static void one_that_sleeps_keeps_the_line_open_for_all(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts, NVME_MODE_HYBRID);
+    harts_start_three(&harts, NVME_MODE_HYBRID);
     harts.fixture.model->hang_next = 1;
     harts_post(&harts, 1);
     sleep_on(&harts, 1);
@@ -235,7 +226,7 @@ static void owner_without_requests_sleeps_and_keeps_nobody_from_polling(void **s
     struct harts harts;
 
     (void)state;
-    start(&harts, NVME_MODE_HYBRID);
+    harts_start_three(&harts, NVME_MODE_HYBRID);
     harts_post(&harts, 1);
     cycle_of(&harts, 1);
     assert_true(arm(&harts, 2));
@@ -252,7 +243,7 @@ static void owner_that_sleeps_amid_a_cycle_is_seen_at_its_end(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts, NVME_MODE_HYBRID);
+    harts_start_three(&harts, NVME_MODE_HYBRID);
     harts_post(&harts, 1);
     cycle_of(&harts, 1);
     harts_post(&harts, 1);
@@ -289,7 +280,7 @@ static void owner_that_sleeps_amid_the_interrupt_is_seen_at_its_end(void **state
     struct harts harts;
 
     (void)state;
-    start(&harts, NVME_MODE_HYBRID);
+    harts_start_three(&harts, NVME_MODE_HYBRID);
     harts_complete(&harts, 0);
     world.meanwhile[WORLD_AT_PHASE] = lie_down_now;
     world.meanwhile_arg = &harts;
@@ -316,7 +307,7 @@ static void entry_that_comes_while_it_lies_down_keeps_it_awake(void **state)
     (void)state;
     harts_init(&harts, MODEL_LINE_EDGE, 0);
     harts.fixture.config.hybrid_spin_max_ns = 1; /* the first look at the clock ends it */
-    harts_start(&harts, QUEUES, three_owners, NVME_MODE_HYBRID);
+    harts_start(&harts, HARTS_QUEUES, NULL, NVME_MODE_HYBRID);
     harts_post(&harts, 1);
     world.meanwhile[WORLD_AT_NOW] = complete_now;
     world.meanwhile_arg = &harts;
@@ -334,7 +325,7 @@ static void sleeper_of_another_mode_opens_nothing(void **state)
     struct harts harts;
 
     (void)state;
-    start(&harts, NVME_MODE_HYBRID);
+    harts_start_three(&harts, NVME_MODE_HYBRID);
     harts.fixture.model->hang_next = 1;
     harts_post(&harts, 2);
     sleep_on(&harts, 2);
