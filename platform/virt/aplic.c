@@ -157,13 +157,6 @@ static void aplic_connect(const struct wired_controller *controller, unsigned so
     *wired_register(controller, APLIC_SETIENUM) = source;
 }
 
-static bool aplic_pending(const struct wired_controller *controller, unsigned source)
-{
-    uint32_t word = *wired_register(controller, APLIC_SETIP + (uintptr_t)source / 32 * 4);
-
-    return (word >> source % 32 & 1) != 0;
-}
-
 const struct wired_kind aplic_kind = {
     .extent = aplic_extent,
     .init = aplic_init,
@@ -172,5 +165,5 @@ const struct wired_kind aplic_kind = {
     .configure = aplic_configure,
     .connect = aplic_connect,
     .disconnect = aplic_disconnect,
-    .pending = aplic_pending,
+    .pending = APLIC_SETIP,
 };

@@ -106,13 +106,6 @@ static void plic_connect(const struct wired_controller *controller, unsigned sou
     *enable_word(controller, context, source / 32) |= 1U << source % 32;
 }
 
-static bool plic_pending(const struct wired_controller *controller, unsigned source)
-{
-    uint32_t word = *wired_register(controller, PLIC_PENDING + (uintptr_t)source / 32 * 4);
-
-    return (word >> source % 32 & 1) != 0;
-}
-
 const struct wired_kind plic_kind = {
     .extent = plic_extent,
     .init = plic_init,
@@ -121,5 +114,5 @@ const struct wired_kind plic_kind = {
     .configure = plic_configure,
     .connect = plic_connect,
     .disconnect = plic_disconnect,
-    .pending = plic_pending,
+    .pending = PLIC_PENDING,
 };

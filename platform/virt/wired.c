@@ -223,8 +223,9 @@ void wired_detach(struct machine_interrupt irq)
 bool wired_pending(struct machine_interrupt irq)
 {
     const struct wired_controller *controller = controller_of(irq);
+    uintptr_t offset = controller->kind->pending + irq.source / 32 * 4;
 
-    return controller->kind->pending(controller, irq.source);
+    return (*wired_register(controller, offset) >> irq.source % 32 & 1) != 0;
 }
 
 uint64_t wired_unexpected_count(void)

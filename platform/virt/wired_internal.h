@@ -61,7 +61,7 @@ struct wired_kind {
     void (*connect)(const struct wired_controller *controller, unsigned source, uint32_t context);
     /* Turns a source off. */
     void (*disconnect)(const struct wired_controller *controller, unsigned source);
-    bool (*pending)(const struct wired_controller *controller, unsigned source);
+    uintptr_t pending; /* offset of the registers with a pending bit per source */
 };
 
 extern const struct wired_kind plic_kind;
