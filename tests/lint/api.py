@@ -89,12 +89,12 @@ def check_owners(sources: Sequence[Text]) -> Iterator[Finding]:
 def check_habits(sources: Sequence[Text]) -> Iterator[Finding]:
     """A static function is noun_verb, which grep finds; one style of atomics and of comments."""
     for source in sources:
+        for number, line in enumerate(source.lines, 1):
+            if source.path.suffix in (".c", ".h") and re.search(r"(^|\s)//(?! SPDX|$)", line):
+                yield source.name, number, "a comment is /* */"
         if source.name.startswith(("engine/", "runtime/", *OWN_HEADERS)):
             for number, line in enumerate(source.code, 1):
                 if match := STATIC.match(line):
                     yield source.name, number, f"{match[1]}: a static function is noun_verb"
-                is_c = source.path.suffix in (".c", ".h")
-                if is_c and re.search(r"//(?! SPDX)", source.lines[number - 1]):
-                    yield source.name, number, "a comment is /* */"
                 if "stdatomic.h" in line:
                     yield source.name, number, "atomics are __atomic builtins, their order named"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Mistakes on purpose, to see what the platform says of them: each must end the machine with status
-// 1 and a dump that names it, on the hart and in the context it happened in.
+/*
+ * Mistakes on purpose, to see what the platform says of them: each must end the machine with status
+ * 1 and a dump that names it, on the hart and in the context it happened in.
+ */
 #include "faults.h"
 
 #include <stddef.h>
@@ -10,7 +12,7 @@
 #include "harts.h"
 #include "trap.h"
 
-// An address nothing answers at, unknown to the compiler.
+/* An address nothing answers at, unknown to the compiler. */
 static volatile uintptr_t nowhere = 0x18;
 
 static void fault_on_secondary(void *arg, unsigned index)

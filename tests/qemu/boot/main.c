@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The platform checks itself: machine, PCI, harts, IPIs, timer, wfi, PLIC, heap - no NVMe.
-// Prints what it found and one `ok` or `FAIL` line per check; exit status 0 or 1.
-// Words of the command line: trap=NAME provokes a fault (faults.c), exit=N ends with status N.
+/*
+ * The platform checks itself: machine, PCI, harts, IPIs, timer, wfi, PLIC, heap - no NVMe. Prints
+ * what it found and one `ok` or `FAIL` line per check; exit status 0 or 1. Words of the command
+ * line: trap=NAME provokes a fault (faults.c), exit=N ends with status N.
+ */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -71,7 +73,7 @@ static void print_machine(const struct machine *m)
     }
 }
 
-// True if two BARs of the list overlap.
+/* True if two BARs of the list overlap. */
 static bool bars_overlap(const struct pci_function *functions, unsigned count)
 {
     const unsigned bars = count * PCI_BAR_COUNT;
@@ -106,7 +108,7 @@ static void print_function(const struct pci_function *f)
     }
 }
 
-// Through BAR 0 of an NVMe controller the version register answers, which proves the whole way.
+/* Through BAR 0 of an NVMe controller the version register answers, which proves the whole way. */
 static void check_pci(void)
 {
     static struct pci_function functions[FUNCTION_LIMIT];
@@ -170,7 +172,7 @@ static void ipi_taken(void *arg)
     atomic_fetch_add((atomic_uint *)arg, 1);
 }
 
-// What the IPI is about is in memory: the platform wakes harts by the same interrupt.
+/* What the IPI is about is in memory: the platform wakes harts by the same interrupt. */
 static atomic_uint mail[HART_LIMIT];
 
 static void read_mail(void *arg)
@@ -195,8 +197,7 @@ static void tick(void *arg)
     atomic_fetch_add((atomic_uint *)arg, 1);
 }
 
-// Each hart writes to its successor, IPIs it and waits for its own mail, asleep; the timer bounds
-// the wait if the IPI is lost.
+/* Each hart mails and IPIs its successor and sleeps until its own mail; the timer bounds it. */
 static void ring(void *arg, unsigned index)
 {
     unsigned next = (index + 1) % hart_count();
@@ -228,7 +229,7 @@ static void check_ipis(void)
     check(missing == 0, "ipi: every hart was ipi_taken once by its neighbour and woke from wfi");
 }
 
-// A pending interrupt ends wfi although interrupts are off, and is taken only after irq_enable.
+/* A pending interrupt ends wfi although interrupts are off, and is taken only after irq_enable. */
 static void check_wait(void)
 {
     bool early;
@@ -243,10 +244,10 @@ static void check_wait(void)
     check(!early && atomic_load(&ipis[0]) == 1, "wfi: wakes with interrupts off, taken afterwards");
 }
 
-// The console's own interrupt (16550: transmitter empty, IER bit 1) is one that can be made here.
+/* The console's own interrupt (16550: transmitter empty, IER bit 1) can be made here. */
 enum { UART_IER = 1, UART_IER_TRANSMIT = 2 };
 
-static atomic_uint uart_hart; // index + 1 of the hart that took it
+static atomic_uint uart_hart; /* index + 1 of the hart that took it */
 
 static volatile uint8_t *uart_ier(void)
 {
@@ -262,7 +263,7 @@ static void uart_interrupt(void *arg)
     atomic_store(&uart_hart, hart_index() + 1);
 }
 
-// Hart 0 makes the interrupt; each hart in turn is the one it is routed to.
+/* Hart 0 makes the interrupt; each hart in turn is the one it is routed to. */
 static void check_wires(void)
 {
     struct machine_interrupt irq = machine_get()->uart_interrupt;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// See timers.h. Times are only bounded from below, and loosely from above: the host may be busy.
+/* See timers.h. Times are only bounded from below, and loosely from above: the host may be busy. */
 #include "timers.h"
 
 #include <stdatomic.h>
@@ -19,7 +19,7 @@ static void tick(void *arg)
     atomic_fetch_add((atomic_uint *)arg, 1);
 }
 
-// Ten ticks, asleep between them.
+/* Ten ticks, asleep between them. */
 static void count_ticks(void *arg, unsigned index)
 {
     (void)arg;
@@ -56,7 +56,7 @@ static void check_period(void (*check)(bool passed, const char *what))
     check(atomic_load(&ticks[0]) == after, "timer: no tick after timer_stop");
 }
 
-// Sleeps until the tick of the clock has come, with interrupts off. Returns the number of sleeps.
+/* Sleeps until the tick of the clock, with interrupts off. Returns the number of sleeps. */
 static unsigned sleep_until(uint64_t ticks_then)
 {
     unsigned sleeps = 0;
@@ -70,14 +70,14 @@ static unsigned sleep_until(uint64_t ticks_then)
     return sleeps;
 }
 
-// What a hart has seen: of wake-ups alone, of wake-ups beside a period.
+/* What a hart has seen: of wake-ups alone, of wake-ups beside a period. */
 struct seen {
     unsigned sleeps;
-    uint64_t past_ns; // of a sleep whose wake-up was past
+    uint64_t past_ns; /* of a sleep whose wake-up was past */
     unsigned long_ticks;
     unsigned short_ticks;
     uint64_t short_ns;
-    uint64_t far_ns; // until three more ticks of a short one
+    uint64_t far_ns; /* until three more ticks of a short one */
 };
 
 static struct seen seen[HART_LIMIT];
@@ -100,7 +100,7 @@ static void wake_up(void *arg, unsigned index)
     timer_wait();
     self->past_ns = time_now_ns() - start_ns;
 
-    // A long period hears nothing of wake-ups, and a short one loses nothing by them.
+    /* A long period hears nothing of wake-ups, and a short one loses nothing by them. */
     atomic_store(&ticks[index], 0);
     timer_start(LONG_NS, tick, &ticks[index]);
     start_ns = time_now_ns();

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-/*
- * Sorts and prints what measure.c counted. Nothing here runs inside a counted window.
- */
+/* Sorts and prints what measure.c counted. Nothing of it runs in a counted window. */
 #include "figures.h"
 
 #include <inttypes.h>

@@ -95,10 +95,7 @@ static bool run_product(void)
     return true;
 }
 
-/*
- * Every mode, batch and size on a line that all harts share. Not closed: a cycle would need all
- * harts.
- */
+/* Modes, batches and sizes on a line that all harts share: a cycle would need all of them. */
 static bool run_shared(void)
 {
     /* Who polls, or waits awake, does so alone; an interrupt is answered by all. */

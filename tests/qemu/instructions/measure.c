@@ -255,9 +255,7 @@ bool measure_hybrid(const struct setup *setup)
 
     record.errors = 0;
     fill_ios(setup, queue->ns);
-    /*
-     * Two waits are not like the others: the first ends none, the second begins the first interval.
-     */
+    /* Two waits are unlike the others: the first ends no interval, the second begins the first. */
     for (unsigned i = 0; i < 2; i++) {
         prepare_wait(queue, setup, &learned);
         (void)nvme_queue_arm(queue->engine);

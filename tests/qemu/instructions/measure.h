@@ -27,10 +27,7 @@ bool measure_plain(const struct setup *setup);
  */
 bool measure_hybrid(const struct setup *setup);
 
-/*
- * Interrupts, a request on each of two queues whose harts share a line; this hart is the IRQ hart
- * and both owners.
- */
+/* Interrupts, a request on each of two queues of a shared line; this hart is all harts of it. */
 bool measure_shared(const struct setup *setup);
 
 #endif

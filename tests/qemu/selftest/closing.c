@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Closing while other harts are in handlers, and what is left behind: no handler of a closed
-// storage runs, whatever comes.
+/* Closing while other harts are in handlers: then no handler of the storage runs. */
 #include <inttypes.h>
 
 #include "crew.h"
@@ -12,9 +11,9 @@
 enum { DEPTH = 8, OWNERS = 2 };
 #define LINGER_NS (100 * NS_PER_MS)
 
-// ---- A handler of another hart ---------------------------------------------------------------
+/* ---- A handler of another hart ------------------------------------------------------------ */
 
-// The last hart's request. It lingers in done(), in the trap.
+/* The last hart's request. It lingers in done(), in the trap. */
 static struct {
     void *buffer;
     volatile bool lingers;
@@ -35,7 +34,7 @@ static void linger(void *arg, struct nvme_result result)
     slow.ended = true;
 }
 
-// Posts and goes away with interrupts off: the handler runs when this hart idles, out of cycles.
+/* Posts and goes away with interrupts off: the handler runs when this hart idles, out of cycles. */
 static void post_and_leave(void *arg, unsigned index)
 {
     struct storage_queue *queue = &selftest.storage.queues[index];
@@ -78,7 +77,7 @@ static void test_waits(void)
     check(slow.ended, "closing did not wait for the handler");
 }
 
-// ---- An IPI that its owner does not take -----------------------------------------------------
+/* ---- An IPI that its owner does not take -------------------------------------------------- */
 
 static void note_end(void *arg, struct nvme_result result)
 {
@@ -88,7 +87,7 @@ static void note_end(void *arg, struct nvme_result result)
     slow.ended = true;
 }
 
-// Posts and takes no IPI from now on.
+/* Posts and takes no IPI from now on. */
 static void post_and_be_deaf(void *arg, unsigned index)
 {
     struct storage_queue *queue = &selftest.storage.queues[index];
@@ -106,7 +105,7 @@ static void post_and_be_deaf(void *arg, unsigned index)
     storage_hart_stop(queue);
 }
 
-// The cycle of a shared line waits for that hart; closing does not, and has no time limit.
+/* The cycle of a shared line waits for that hart; closing does not, and has no time limit. */
 static void test_answers(void)
 {
     struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH};
@@ -118,7 +117,7 @@ static void test_answers(void)
     }
     last = &selftest.storage.queues[selftest.storage.queue_count - 1];
     if (!last->controller->shared || last->hart == last->controller->irq_hart) {
-        close_storage(); // nobody takes an IPI here
+        close_storage(); /* nobody takes an IPI here */
         return;
     }
     slow.buffer = take_pages(PAGE_BYTES);
@@ -134,7 +133,7 @@ static void test_answers(void)
     check(slow.ended, "closing left a request behind");
 }
 
-// ---- What is left behind ---------------------------------------------------------------------
+/* ---- What is left behind ------------------------------------------------------------------ */
 
 static void test_forgets(void)
 {
@@ -150,7 +149,7 @@ static void test_forgets(void)
     }
 }
 
-// ---- A polled life after it ------------------------------------------------------------------
+/* ---- A polled life after it --------------------------------------------------------------- */
 
 static uint32_t indices[OWNERS];
 static volatile uint32_t ended[OWNERS];
@@ -165,7 +164,7 @@ static void count_end(void *arg, struct nvme_result result)
     ended[*index]++;
 }
 
-// Polls with interrupts on. Hart 0 finds the deadline, disables the controller and IPIs.
+/* Polls with interrupts on. Hart 0 finds the deadline, disables the controller and IPIs. */
 static void poll_dead_device(void *arg, unsigned index)
 {
     struct storage_queue *queue = &selftest.storage.queues[index];
@@ -185,7 +184,7 @@ static void poll_dead_device(void *arg, unsigned index)
     storage_hart_stop(queue);
 }
 
-// A handler of the closed storage would reap hart 1's poll queue in a trap, amid its own reap.
+/* A handler of the closed storage would reap hart 1's poll queue in a trap, amid its own reap. */
 static void test_polled_after(void)
 {
     struct storage_config config = {.harts = OWNERS,
@@ -206,7 +205,7 @@ static void test_polled_after(void)
     }
     registers =
         (volatile uint32_t *)(uintptr_t)selftest.storage.controllers[0].function->bars[0].base;
-    registers[NVME_REG_CC / sizeof(uint32_t)] = 0; // the device dies
+    registers[NVME_REG_CC / sizeof(uint32_t)] = 0; /* the device dies */
     check(harts_run(OWNERS, poll_dead_device, NULL), "harts did not run");
     check(ended[0] == 1 && ended[1] == 1, "requests ended %" PRIu32 " and %" PRIu32 " times",
           ended[0], ended[1]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// See crew.h.
+/* See crew.h. */
 #include "crew.h"
 
 #include <stdatomic.h>
@@ -22,7 +22,7 @@ struct workload *crew_member(uint32_t index)
     return &workloads[index];
 }
 
-// The queue is empty, its owner's part in cycles and modes is not over.
+/* The queue is empty, its owner's part in cycles and modes is not over. */
 static void linger(struct workload *workload)
 {
     irq_disable();

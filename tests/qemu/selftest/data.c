@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Reads and writes of every shape: what is written comes back, and nothing beside it is touched.
-// Neither end of a transfer is believed: a guard page stands on both sides of every buffer, and the
-// blocks beside every write are read again.
+/*
+ * Reads and writes of every shape: what is written comes back, and nothing beside it is touched.
+ * Neither end of a transfer is believed: a guard page stands on both sides of every buffer, and the
+ * blocks beside every write are read again.
+ */
 #include <inttypes.h>
 
 #include "selftest.h"
 
 enum { ARENA_BYTES = 12 << 20, DEPTH = 32 };
 
-// The two arenas, and the queue they are used on.
+/* The two arenas, and the queue they are used on. */
 static struct {
     struct storage_queue *queue;
     uint8_t *out, *in;
     uint32_t block_bytes;
-    uint32_t max_blocks; // of one command
+    uint32_t max_blocks; /* of one command */
     uint64_t block_count;
     uint64_t random;
 } data;
@@ -36,7 +38,7 @@ static bool begin(uint32_t max_transfer_bytes)
     return true;
 }
 
-// Writes a pattern from a guarded buffer, reads it into another, compares everything.
+/* Writes a pattern from a guarded buffer, reads it into another, compares everything. */
 static bool round_trip(uint64_t lba, uint32_t blocks, uint32_t offset)
 {
     size_t bytes = (size_t)blocks * data.block_bytes;
@@ -63,7 +65,7 @@ static bool round_trip(uint64_t lba, uint32_t blocks, uint32_t offset)
 static const uint32_t offsets[] = {0,    4,    8,    252,  256,  508,  512,  516,
                                    2044, 2048, 2052, 3584, 3588, 3840, 4088, 4092};
 
-// Bytes, rounded up to blocks: around one, two and three pages, and where a list gets long.
+/* Bytes, rounded up to blocks: around one, two and three pages, and where a list gets long. */
 static const uint32_t sizes[] = {1,    512,   1024,  3584,  4096,  4608,   7680,
                                  8192, 12288, 12800, 32768, 66048, 131072, 262144};
 
@@ -72,7 +74,7 @@ static uint32_t blocks_of(uint32_t bytes)
     return (bytes + data.block_bytes - 1) / data.block_bytes;
 }
 
-// Every size at every offset, somewhere in the namespace.
+/* Every size at every offset, somewhere in the namespace. */
 static void test_offsets(void)
 {
     if (!begin(0)) {
@@ -83,7 +85,7 @@ static void test_offsets(void)
             uint32_t blocks = blocks_of(sizes[j]);
             uint64_t lba = random_next(&data.random) % (data.block_count - blocks + 1);
 
-            // The long ones at a quarter of the offsets: lists do not depend on the low bits.
+            /* The long ones at a quarter of the offsets: lists do not depend on the low bits. */
             if (sizes[j] > 16384 && i % 4 != 3) {
                 continue;
             }
@@ -95,7 +97,7 @@ static void test_offsets(void)
     close_storage();
 }
 
-// The same blocks, a command each that needs no split.
+/* The same blocks, a command each that needs no split. */
 static bool transfer_pieces(uint8_t opcode, uint64_t lba, uint32_t blocks, uint8_t *buffer)
 {
     for (uint32_t done = 0; done < blocks;) {
@@ -110,7 +112,7 @@ static bool transfer_pieces(uint8_t opcode, uint64_t lba, uint32_t blocks, uint8
     return true;
 }
 
-// One side is split, the other is not: a split that errs in the same way twice is seen.
+/* One side is split, the other is not: a split that errs in the same way twice is seen. */
 static void split_trip(uint64_t lba, uint32_t blocks, uint32_t offset)
 {
     size_t bytes = (size_t)blocks * data.block_bytes;
@@ -130,7 +132,7 @@ static void split_trip(uint64_t lba, uint32_t blocks, uint32_t offset)
           "a split read of %" PRIu32 " blocks", blocks);
 }
 
-// Around the largest command and above it, more parts than the window holds included.
+/* Around the largest command and above it, more parts than the window holds included. */
 static void test_split(void)
 {
     uint32_t limit;
@@ -154,9 +156,11 @@ static void test_split(void)
     close_storage();
 }
 
-// One long command, or as many as MDTS asks for: counted. Without MDTS its PRP lists are chained,
-// at 2 MiB and more. QEMU 7.2 fails what has more than 1024 pages (the host's IOV_MAX); 10.0.13
-// refuses an MDTS that allows that.
+/*
+ * One long command, or as many as MDTS asks for: counted. Without MDTS its PRP lists are chained,
+ * at 2 MiB and more. QEMU 7.2 fails what has more than 1024 pages (the host's IOV_MAX); 10.0.13
+ * refuses an MDTS that allows that.
+ */
 static void test_chained(void)
 {
     struct nvme_controller_info info;
@@ -184,7 +188,7 @@ static void test_chained(void)
     close_storage();
 }
 
-// The first and the last block, alone and in company.
+/* The first and the last block, alone and in company. */
 static void test_ends(void)
 {
     if (!begin(0)) {
@@ -197,7 +201,7 @@ static void test_ends(void)
     close_storage();
 }
 
-// A write between two others changes neither.
+/* A write between two others changes neither. */
 static void test_neighbours(void)
 {
     static const uint32_t counts[] = {1, 2, 7, 8, 9, 64};
@@ -224,7 +228,7 @@ static void test_neighbours(void)
     close_storage();
 }
 
-// One buffer for every read, at an odd place: each read must replace all of its data.
+/* One buffer for every read, at an odd place: each read must replace all of its data. */
 static void test_one_buffer(void)
 {
     struct guarded one;

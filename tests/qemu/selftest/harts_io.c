@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Several queues at once: one per hart, or all on one hart, each on its own region of the backing.
+/* Several queues at once, one per hart or all on one, each on its own region of the backing. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -10,7 +10,7 @@
 #include "timer.h"
 #include "wired.h"
 
-// Requests in flight, and entries enough for all their parts where MDTS splits them.
+/* Requests in flight, and entries enough for all their parts where MDTS splits them. */
 enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, REQUESTS = 600 };
 
 static void test_shadow(void)
@@ -24,7 +24,7 @@ static void test_shadow(void)
     close_storage();
 }
 
-// Fewer queues granted than wanted: fewer harts do the work, and it is said.
+/* Fewer queues granted than wanted: fewer harts do the work, and it is said. */
 static void test_granted(void)
 {
     struct storage_config config = {.harts = test_harts(), .depth_entries = 5};
@@ -42,10 +42,12 @@ static void test_granted(void)
     close_storage();
 }
 
-// ---- Several controllers, one hart -----------------------------------------------------------
+/* ---- Several controllers, one hart -------------------------------------------------------- */
 
-// With several lines on one hart its controller serves the lowest source first: under load the
-// others wait, pending, for longer than a period. They are not missed, so the watchdog looks later.
+/*
+ * With several lines on one hart its controller serves the lowest source first: under load the
+ * others wait, pending, for longer than a period. They are not missed, so the watchdog looks later.
+ */
 static void watch_all(void *arg)
 {
     (void)arg;
@@ -80,7 +82,7 @@ static uint64_t sum_ended(void)
     return sum;
 }
 
-// True if every queue may sleep. In hybrid mode one that may not is reaped by its owner.
+/* True if every queue may sleep. In hybrid mode one that may not is reaped by its owner. */
 static bool arm_all(void)
 {
     bool asleep = true;
@@ -98,7 +100,7 @@ static bool arm_all(void)
     return asleep;
 }
 
-// As storage_wait() with interrupts off, for every queue of the storage at once.
+/* As storage_wait() with interrupts off, for every queue of the storage at once. */
 static void wait_all(void)
 {
     if (!test_interrupts()) {
@@ -114,7 +116,7 @@ static void wait_all(void)
     irq_disable();
 }
 
-// Runs workloads on every queue of the storage from hart 0.
+/* Runs workloads on every queue of the storage from hart 0. */
 static void run_spread(uint32_t depth, uint64_t requests, uint64_t runtime_ns)
 {
     uint32_t count = selftest.storage.queue_count;
@@ -148,7 +150,7 @@ static void run_spread(uint32_t depth, uint64_t requests, uint64_t runtime_ns)
     }
 }
 
-// Every controller of the machine, driven by one hart, several queues on each.
+/* Every controller of the machine, driven by one hart, several queues on each. */
 static void test_one_hart(void)
 {
     struct storage_config config = {
@@ -161,7 +163,7 @@ static void test_one_hart(void)
     close_storage();
 }
 
-// Two controllers on one interrupt line, under load: nothing is lost on either.
+/* Two controllers on one interrupt line, under load: nothing is lost on either. */
 static void test_shared_line(void)
 {
     struct storage_config config = {.harts = 2, .depth_entries = DEPTH_ENTRIES, .spread = true};
@@ -186,7 +188,7 @@ static void test_shared_line(void)
     close_storage();
 }
 
-// Queue depth 32, each completion posted again by itself, for as long as `runtime` says.
+/* Queue depth 32, each completion posted again by itself, for as long as `runtime` says. */
 static void test_soak(void)
 {
     struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH_ENTRIES};

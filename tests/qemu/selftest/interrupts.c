@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Interrupt mode: sleep that ends by the interrupt alone, the storm bound, spurious interrupts.
+/* Interrupt mode: sleep that ends by the interrupt alone, the storm bound, spurious interrupts. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,18 +12,19 @@
 #include "timer.h"
 
 enum { READS = 500, OVERSLEEP_READS = 1000, DEPTH = 16, QUIET_TICKS = 10, FEW_WAKES = 2 };
-#define RESCUE_NS (NS_PER_S / 4) // between two looks for a lost wake-up
+#define RESCUE_NS (NS_PER_S / 4) /* between two looks for a lost wake-up */
 
-// Written in ticks of hart 0.
+/* Written in ticks of hart 0. */
 static struct {
     uint32_t count;
-    uint64_t interrupts; // at the last tick
-    bool ready;          // at the last tick
+    uint64_t interrupts; /* at the last tick */
+    bool ready;          /* at the last tick */
 } rescue;
 
-// An entry that is ready at two ticks with no interrupt between has lost its own. Only QEMU's IMSIC
-// loses messages (imsic.h): the watchdog finds them. Else reaped here, or nothing would move
-// again.
+/*
+ * An entry that is ready at two ticks with no interrupt between has lost its own. Only QEMU's IMSIC
+ * loses messages (imsic.h): the watchdog finds them. Else reaped here, or nothing would move again.
+ */
 static void look_for_lost(void *arg)
 {
     struct storage_queue *queue = arg;
@@ -42,7 +43,7 @@ static void look_for_lost(void *arg)
     rescue.interrupts = counters.interrupts;
 }
 
-// One read at a time with no watchdog: only the interrupt ends the sleep.
+/* One read at a time with no watchdog: only the interrupt ends the sleep. */
 static void test_wake(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -75,7 +76,7 @@ static void test_wake(void)
            counters.spurious);
     check(rescue.count == 0 || queue->vector != 0, "%" PRIu32 " sleeps ended by the timer only",
           rescue.count);
-    // That it sleeps at all is for interrupt.quiet: on a busy host the device may be first.
+    /* That it sleeps at all is for interrupt.quiet: on a busy host the device may be first. */
     check(idle_ns < start_ns, "idle %" PRIu64 " ns of %" PRIu64, idle_ns, start_ns);
     check(counters.completions == READS, "%" PRIu64 " completions", counters.completions);
     check(counters.interrupts != 0 && counters.interrupts - counters.spurious <= READS,
@@ -83,11 +84,11 @@ static void test_wake(void)
     close_storage();
 }
 
-// ---- A request that has ended before the sleep -----------------------------------------------
+/* ---- A request that has ended before the sleep -------------------------------------------- */
 
 struct stamped {
     volatile uint32_t ends;
-    uint64_t idle_ns; // of this hart when it ended
+    uint64_t idle_ns; /* of this hart when it ended */
 };
 
 static void stamp_done(void *arg, struct nvme_result result)
@@ -99,9 +100,11 @@ static void stamp_done(void *arg, struct nvme_result result)
     stamped->ends++;
 }
 
-// The interrupt may come between the last look at what is waited for and the sleep; then there must
-// be no sleep. Idle time is booked when a sleep ends, so any that is booked after the callback is
-// time slept for nothing.
+/*
+ * The interrupt may come between the last look at what is waited for and the sleep; then there must
+ * be no sleep. Idle time is booked when a sleep ends, so any that is booked after the callback is
+ * time slept for nothing.
+ */
 static void test_oversleep(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -128,9 +131,9 @@ static void test_oversleep(void)
     close_storage();
 }
 
-// ---- Nothing to do ---------------------------------------------------------------------------
+/* ---- Nothing to do ------------------------------------------------------------------------ */
 
-static volatile uint64_t tick_ns[2]; // the last tick's time, and the longest gap
+static volatile uint64_t tick_ns[2]; /* the last tick's time, and the longest gap */
 static volatile uint32_t ticks;
 
 static void tick(void *arg)
@@ -146,7 +149,7 @@ static void tick(void *arg)
     ticks++;
 }
 
-// A sleeping hart with nothing to wait for is woken by the watchdog's tick and by nothing else.
+/* A sleeping hart with nothing to wait for is woken by the watchdog's tick and by nothing else. */
 static void test_quiet(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -181,7 +184,7 @@ static void test_quiet(void)
     close_storage();
 }
 
-// ---- Storm -----------------------------------------------------------------------------------
+/* ---- Storm -------------------------------------------------------------------------------- */
 
 static void interrupt_for_nothing(uint32_t count)
 {
@@ -198,8 +201,10 @@ static void interrupt_for_nothing(uint32_t count)
     }
 }
 
-// Empty interrupts up to the bound are no storm, and a completion begins the count anew. At the
-// bound the line or the vector is masked for a while, it is said, and the queue goes on by polling.
+/*
+ * Empty interrupts up to the bound are no storm, and a completion begins the count anew. At the
+ * bound the line or the vector is masked for a while, it is said, and the queue goes on by polling.
+ */
 static void test_storm(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -212,12 +217,12 @@ static void test_storm(void)
     }
     buffer = take_pages(PAGE_BYTES);
     for (uint32_t i = 0; i < 3; i++) {
-        // An interrupt of the line may still come for what was done before: leave room for some.
+        /* An interrupt of the line may still come for what was done before: leave room for some. */
         interrupt_for_nothing(NVME_STORM_INTERRUPTS - 8);
         check(nvme_queue_mode(queue->engine) == NVME_MODE_INTERRUPT, "masked too early");
         transfer(queue, NVME_CMD_READ, i, 1, buffer);
     }
-    // The first behind a completion may have been for it.
+    /* The first behind a completion may have been for it. */
     interrupt_for_nothing(NVME_STORM_INTERRUPTS + 1);
     check(nvme_queue_mode(queue->engine) == NVME_MODE_POLL, "not masked at the bound");
     check(event_seen(NVME_EVENT_INTERRUPT_STORM), "not said");
@@ -232,8 +237,7 @@ static void test_storm(void)
     close_storage();
 }
 
-// The owner reaps its queue with interrupts off, so each interrupt finds nothing behind it. That
-// is no storm, for the queue has got on.
+/* The owner reaps with interrupts off, so they find nothing: no storm, the queue progresses. */
 static void test_forestalled(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -267,7 +271,7 @@ static void test_forestalled(void)
     nvme_queue_count(queue->engine, &counters);
     printf("note forestalled: %" PRIu64 " interrupts, %" PRIu64 " empty\n", counters.interrupts,
            counters.spurious);
-    // An APLIC forgets an interrupt whose line has fallen.
+    /* An APLIC forgets an interrupt whose line has fallen. */
     check(counters.spurious >= 2 * NVME_STORM_INTERRUPTS ||
               (queue->vector == 0 && machine_get()->wired[irq->wired].kind == MACHINE_APLIC),
           "only %" PRIu64 " interrupts found nothing", counters.spurious);

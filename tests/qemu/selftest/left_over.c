@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Bring-up on a controller that somebody else left behind: enabled, with completions that nobody
-// took, and with memory full of old phase bits. Interrupt mode must work afterwards, or be
-// given up in words.
+/*
+ * Bring-up on a controller that somebody else left behind: enabled, with completions that nobody
+ * took, and with memory full of old phase bits. Interrupt mode must work afterwards, or be given up
+ * in words.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,9 +18,9 @@
 
 enum { DEPTH = 16, READS = 200, REGION_ALIGNMENT = 65536 };
 
-// ---- After a reset with completions left over --------------------------------------------------
+/* ---- After a reset with completions left over ----------------------------------------------- */
 
-// Interrupt-mode I/O on a freshly opened queue, and what bring-up said of the line.
+/* Interrupt-mode I/O on a freshly opened queue, and what bring-up said of the line. */
 static void check_interrupts(struct storage_queue *queue, const char *what)
 {
     struct nvme_controller_info info;
@@ -41,7 +43,7 @@ static void check_interrupts(struct storage_queue *queue, const char *what)
           counters.spurious);
 }
 
-// Leaves `count` admin completions in the ring and clears CC.EN.
+/* Leaves `count` admin completions in the ring and clears CC.EN. */
 static bool leave_over(uint32_t count)
 {
     const struct pci_function *function = raw_find();
@@ -74,17 +76,17 @@ static void test_reset(void)
     }
 }
 
-// ---- A warm boot: enabled, completions untaken, old phase bits ----------------------------------
+/* ---- A warm boot: enabled, completions untaken, old phase bits ------------------------------- */
 
-// A controller opened without the kernel's storage, so that it can be opened over itself.
+/* A controller opened without the kernel's storage, so that it can be opened over itself. */
 static struct {
     const struct pci_function *function;
     struct nvme_config config;
     struct nvme_memory memory;
     struct nvme_controller *controller;
     struct nvme_namespace ns;
-    struct storage_controller place; // not shared
-    struct storage_queue queue;      // as the helpers want it
+    struct storage_controller place; /* not shared */
+    struct storage_queue queue;      /* as the helpers want it */
 } warm;
 
 static void warm_bus_master(void *arg)
@@ -105,7 +107,7 @@ static void warm_handler(void *arg)
     nvme_irq_handle(&warm.controller, 1);
 }
 
-// Regions full of ones: every phase bit is set.
+/* Regions full of ones: every phase bit is set. */
 static bool warm_prepare(void)
 {
     warm.function = raw_find();
@@ -143,7 +145,7 @@ static bool warm_open(void)
     enum nvme_error error;
     uint32_t nsid = 0;
 
-    // As a boot's scan does: a controller that runs is cut off from memory.
+    /* As a boot's scan does: a controller that runs is cut off from memory. */
     pci_disable(warm.function);
     pci_decode(warm.function);
     error = nvme_controller_open(&warm.config, &warm.memory, &warm.controller);
@@ -159,7 +161,7 @@ static bool warm_open(void)
     }
     warm.queue.ns = &warm.ns;
     warm.queue.controller = &warm.place;
-    warm.queue.storage = &selftest.storage; // closed: IPIs find nothing
+    warm.queue.storage = &selftest.storage; /* closed: IPIs find nothing */
     if (check(error == NVME_OK, "open: %s", nvme_error_text(error)) &&
         selftest.mode == NVME_MODE_INTERRUPT) {
         wired_attach(warm.function->irq, warm_handler, NULL);
@@ -169,7 +171,7 @@ static bool warm_open(void)
     return error == NVME_OK;
 }
 
-// Completions arrive that nobody takes; then the program forgets the controller.
+/* Completions arrive that nobody takes; then the program forgets the controller. */
 static void warm_abandon(struct request *requests, uint8_t *buffer)
 {
     uint64_t start_ns = time_now_ns();
@@ -190,7 +192,7 @@ static void warm_abandon(struct request *requests, uint8_t *buffer)
     irq_enable();
 }
 
-// Opened over itself several times; the ring's memory is never cleaned by the test.
+/* Opened over itself several times; the ring's memory is never cleaned by the test. */
 static void test_warm(void)
 {
     static struct request requests[DEPTH];
@@ -223,7 +225,7 @@ static void test_warm(void)
     heap_release(mark);
 }
 
-// ---- PCI functions that an earlier user left on ----------------------------------------------
+/* ---- PCI functions that an earlier user left on ------------------------------------------- */
 
 enum { POWER = 0x01, MSI = 0x05, MSIX = 0x11, POWER_STATUS = 4, CONTROL = 2 };
 
@@ -235,7 +237,7 @@ static const struct {
 
 enum { LEFTOVERS = sizeof(leftovers) / sizeof(leftovers[0]) };
 
-// Everything on; the power state last.
+/* Everything on; the power state last. */
 static void leave_on(const struct pci_function *f)
 {
     pci_config_write16(f, PCI_COMMAND, 0x0007);
@@ -276,7 +278,7 @@ static void check_taken_over(const struct pci_function *f)
     }
 }
 
-// The same place, device and BARs.
+/* The same place, device and BARs. */
 static bool is_same(const struct pci_function *a, const struct pci_function *b)
 {
     for (uint32_t i = 0; i < PCI_BAR_COUNT; i++) {
@@ -299,7 +301,7 @@ static void test_functions(void)
     }
     close_storage();
     count = selftest.storage.function_count;
-    for (uint32_t i = count; i-- != 0;) { // what lies behind a bridge before the bridge
+    for (uint32_t i = count; i-- != 0;) { /* what lies behind a bridge before the bridge */
         leave_on(&selftest.storage.functions[i]);
     }
     check(pci_scan(machine_get(), found, STORAGE_FUNCTIONS_MAX) == count, "other functions");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening and closing, again and again: nothing is lost, nothing leaks, closed is closed.
+/* Opening and closing, again and again: nothing is lost, nothing leaks, closed is closed. */
 #include <inttypes.h>
 
 #include "heap.h"
@@ -7,7 +7,7 @@
 #include "selftest.h"
 
 enum { TURNS = 20, DEPTH = 8 };
-// What a device may say of a command whose queue is deleted; type and code.
+/* What a device may say of a command whose queue is deleted; type and code. */
 enum { STATUS_MASK = 0x7ff, STATUS_SQ_DELETED = 0x008 };
 
 static bool write_and_read(uint32_t key)
@@ -26,7 +26,7 @@ static bool write_and_read(uint32_t key)
     return ok;
 }
 
-// Controllers: the storage's close checks the heap each time.
+/* Controllers: the storage's close checks the heap each time. */
 static void test_controllers(void)
 {
     struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH};
@@ -40,14 +40,14 @@ static void test_controllers(void)
     }
 }
 
-// Closes hart 0's queue and opens it again with another depth.
+/* Closes hart 0's queue and opens it again with another depth. */
 static bool reopen(struct storage_queue *queue, uint32_t depth_entries)
 {
     struct nvme_queue_config config = {
         .depth_entries = depth_entries, .mode = selftest.mode, .vector = queue->vector};
     enum nvme_error error;
 
-    // The watchdog's tick may not come while the handle is between two lives.
+    /* The watchdog's tick may not come while the handle is between two lives. */
     storage_hart_stop(queue);
     error = nvme_queue_close(queue->engine);
     if (!check(error == NVME_OK, "close: %s", nvme_error_text(error))) {
@@ -83,7 +83,7 @@ static void test_queues(void)
     close_storage();
 }
 
-// A queue that is closed with requests outstanding ends each of them once.
+/* A queue that is closed with requests outstanding ends each of them once. */
 static void test_close_busy(void)
 {
     static struct request requests[DEPTH - 1];
@@ -102,7 +102,7 @@ static void test_close_busy(void)
         check(nvme_read(queue->engine, queue->ns, i, 1, buffer + (size_t)i * PAGE_BYTES,
                         request_callback(&requests[i])) == NVME_OK,
               "post %" PRIu32, i);
-        // Half of them are not rung for: the device does not know them.
+        /* Half of them are not rung for: the device does not know them. */
         if (i < DEPTH / 2) {
             nvme_queue_submit(queue->engine);
         }
@@ -121,7 +121,7 @@ static void test_close_busy(void)
     }
 }
 
-// A controller with requests outstanding is not closed; when they have ended it is.
+/* A controller with requests outstanding is not closed; when they have ended it is. */
 static void test_controller_busy(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -146,7 +146,7 @@ static void test_controller_busy(void)
     close_storage();
 }
 
-// Two owners cannot share one line: refused in words, and the first one goes on.
+/* Two owners cannot share one line: refused in words, and the first one goes on. */
 static void test_second_owner(void)
 {
     struct storage_config config = {.depth_entries = DEPTH};
@@ -154,7 +154,7 @@ static void test_second_owner(void)
     struct nvme_queue *none = NULL;
     enum nvme_error error;
 
-    // Spread over one controller: it has two queues, of which this opens the second itself.
+    /* Spread over one controller: it has two queues, of which this opens the second itself. */
     config.harts = 2;
     config.spread = true;
     config.controllers_max = 1;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The engine tested on the machine it runs on: many commands per boot, one line per test.
-// Options: test=GROUP or GROUP.WHAT, or several with commas between, completion=, harts=, seed=,
-// runtime=.
-// Exit status 1 if a test failed or none ran.
+/*
+ * The engine tested on the machine it runs on: many commands per boot, one line per test. Options:
+ * test=GROUP or GROUP.WHAT, or several with commas between, completion=, harts=, seed=, runtime=.
+ * Exit status 1 if a test failed or none ran.
+ */
 #include "selftest.h"
 
 #include <inttypes.h>
@@ -23,7 +24,7 @@ enum { DETAILS_MAX = 5, DETAIL_BYTES = 200 };
 struct selftest selftest = {
     .test = "all", .completion = MODE_ALL, .seed = 1, .runtime_ns = 2 * NS_PER_S};
 
-// The index of a word is its enum test_modes.
+/* The index of a word is its enum test_modes. */
 static const char *const completions[] = {"none",        "poll",       "irq", "both", "hybrid",
                                           "poll+hybrid", "irq+hybrid", "all", NULL};
 
@@ -42,12 +43,12 @@ static const struct test *const groups[] = {
     naive_tests, closing_tests, select_tests,       timeout_tests, reset_tests,
 };
 
-// The running test.
+/* The running test. */
 static struct {
     char name[64];
     atomic_uint failures;
     const char *skipped;
-    char first[DETAIL_BYTES]; // what failed first
+    char first[DETAIL_BYTES]; /* what failed first */
 } running;
 
 static unsigned passed, failed, skipped;
@@ -85,7 +86,7 @@ void give_up(const char *why)
     machine_exit(1);
 }
 
-// What the machine has to interrupt with. Known before the first test opens anything.
+/* What the machine has to interrupt with. Known before the first test opens anything. */
 static bool has_line, has_plic, has_lines, has_vectors;
 
 uint32_t test_harts(void)
@@ -98,7 +99,7 @@ bool test_interrupts(void)
     return selftest.mode != NVME_MODE_POLL;
 }
 
-// Opens once, as widely as the machine allows, to know it and to tell of it.
+/* Opens once, as widely as the machine allows, to know it and to tell of it. */
 static bool survey(void)
 {
     const struct storage_controller *first = &selftest.storage.controllers[0];
@@ -121,7 +122,7 @@ static bool survey(void)
     return storage_close(&selftest.storage);
 }
 
-// Why a test cannot be done here, or NULL.
+/* Why a test cannot be done here, or NULL. */
 static const char *lacks(const struct test *test)
 {
     if ((test->wants & WANTS_LINE) != 0 && !has_line) {
@@ -160,7 +161,7 @@ static void run_test(const struct test *test, enum nvme_mode mode)
     }
 }
 
-// One word of test=: a test's name or its group's, or `all`.
+/* One word of test=: a test's name or its group's, or `all`. */
 static bool names(const char *word, size_t size, const struct test *test)
 {
     if (size == 3 && strncmp(word, "all", size) == 0) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Modes that change under load, in all directions: no request is lost, none ends twice, no
-// interrupt is missed. Whoever may change a mode does: each owner its own queue's, the IRQ hart
-// those of its line.
+/*
+ * Modes that change under load, in all directions: no request is lost, none ends twice, no
+ * interrupt is missed. Whoever may change a mode does: each owner its own queue's, the IRQ hart
+ * those of its line.
+ */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,24 +14,24 @@
 #include "timer.h"
 
 enum {
-    DEPTH = 8, // few enough that owners sleep now and then
+    DEPTH = 8, /* few enough that owners sleep now and then */
     DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
     TURNS_PER_CHANGE = 5,
     MODES = 3,
     READS = 40,
-    TOLD_MIN = READS / 2,   // interrupts that are waited for
-    READS_MAX = 10 * READS, // until then: a busy host lets the watchdog be first at some
+    TOLD_MIN = READS / 2,   /* interrupts that are waited for */
+    READS_MAX = 10 * READS, /* until then: a busy host lets the watchdog be first at some */
     TURNS = 6,
     CHANGES_MIN = 3,
-    CHANGES_PER_HOLD = 16, // no multiple of MODES: every mode is held now and then
+    CHANGES_PER_HOLD = 16, /* no multiple of MODES: every mode is held now and then */
 };
 #define HOLD_NS                                                                                    \
-    (30 * NS_PER_MS) // long enough for the watchdog to find what an interrupt did not tell
+    (30 * NS_PER_MS) /* long enough for the watchdog to find what an interrupt did not tell */
 
 static atomic_uint changes, turns;
 static atomic_uint_fast64_t hold_until_ns;
 
-// The next mode for one of the queues, if it is this hart's to decide.
+/* The next mode for one of the queues, if it is this hart's to decide. */
 static void change(void)
 {
     unsigned number = atomic_fetch_add(&turns, 1);
@@ -100,9 +102,9 @@ static void test_done(void)
     run((struct crew){.done = change_hook});
 }
 
-// ---- What a mode does ------------------------------------------------------------------------
+/* ---- What a mode does --------------------------------------------------------------------- */
 
-// On a shared line its owner answers IPIs from now on.
+/* On a shared line its owner answers IPIs from now on. */
 static void come_by(void *arg, unsigned index)
 {
     (void)arg;
@@ -112,7 +114,7 @@ static void come_by(void *arg, unsigned index)
     }
 }
 
-// Interrupts of some reads, one at a time, until `enough` have come.
+/* Interrupts of some reads, one at a time, until `enough` have come. */
 static uint64_t count_reads(struct storage_queue *queue, uint8_t *buffer, uint32_t reads,
                             uint64_t enough)
 {
@@ -127,8 +129,10 @@ static uint64_t count_reads(struct storage_queue *queue, uint8_t *buffer, uint32
     return after.interrupts - before.interrupts;
 }
 
-// A polled source is silent, from an opened one comes what is due. On a line of one owner, on a
-// vector, and on a line of several, with one at work.
+/*
+ * A polled source is silent, from an opened one comes what is due. On a line of one owner, on a
+ * vector, and on a line of several, with one at work.
+ */
 static void run_counted(uint32_t owners)
 {
     struct storage_config config = {
@@ -148,7 +152,7 @@ static void run_counted(uint32_t owners)
 
         check(nvme_queue_set_mode(queue->engine, before) == NVME_OK, "mode %d", (int)before);
         told = count_reads(queue, buffer, READS, UINT64_MAX);
-        // One may be pending from before.
+        /* One may be pending from before. */
         check(before != NVME_MODE_POLL || told <= 1, "polled, and %" PRIu64 " interrupts", told);
         check(nvme_queue_set_mode(queue->engine, NVME_MODE_INTERRUPT) == NVME_OK, "irq");
         told = count_reads(queue, buffer, READS_MAX, TOLD_MIN);
@@ -166,7 +170,7 @@ static void test_counted(void)
     }
 }
 
-// ---- A hart that starts while its source is polled -------------------------------------------
+/* ---- A hart that starts while its source is polled ---------------------------------------- */
 
 static uint8_t *late_buffer;
 
@@ -196,7 +200,7 @@ static void start_last(void *arg, unsigned index)
     }
 }
 
-// Without its part in the cycles of the line, and without a tick, it would sleep for ever.
+/* Without its part in the cycles of the line, and without a tick, it would sleep for ever. */
 static void read_last(void *arg, unsigned index)
 {
     struct storage_queue *queue = &selftest.storage.queues[1];

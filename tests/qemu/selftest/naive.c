@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A handler as drivers often have it - claim, reap, head doorbell, complete - against the engine's
-// own, under the same load. On a PLIC that latches edges the naive one loses an interrupt whenever
-// a completion comes between its last look and its doorbell; the engine's loses none.
+/*
+ * A handler as drivers often have it - claim, reap, head doorbell, complete - against the engine's
+ * own, under the same load. On a PLIC that latches edges the naive one loses an interrupt whenever
+ * a completion comes between its last look and its doorbell; the engine's loses none.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -15,11 +17,11 @@ enum { DEPTH = 32, DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1, ATTEMPTS_MAX =
 
 static struct workload workload;
 
-// Written in traps of hart 0.
+/* Written in traps of hart 0. */
 static struct {
     uint64_t interrupts;
-    uint64_t lost;   // entries that stood ready for a whole period with no interrupt in it
-    uint64_t before; // interrupts at the last tick that found an entry ready
+    uint64_t lost;   /* entries that stood ready for a whole period with no interrupt in it */
+    uint64_t before; /* interrupts at the last tick that found an entry ready */
     bool ready;
 } naive;
 
@@ -31,8 +33,10 @@ static void naive_handler(void *arg)
     nvme_queue_reap(queue->engine, DEPTH_ENTRIES);
 }
 
-// Stands in for the watchdog, which would hide the loss: an entry that is ready at two ticks with
-// no interrupt between them has lost its interrupt. Served here, or nothing would move again.
+/*
+ * Stands in for the watchdog, which would hide the loss: an entry that is ready at two ticks with
+ * no interrupt between them has lost its interrupt. Served here, or nothing would move again.
+ */
 static void naive_tick(void *arg)
 {
     struct storage_queue *queue = arg;
@@ -47,7 +51,7 @@ static void naive_tick(void *arg)
     naive.before = naive.interrupts;
 }
 
-// The load, for one runtime, on a queue whose handler is attached.
+/* The load, for one runtime, on a queue whose handler is attached. */
 static void run(struct storage_queue *queue)
 {
     workload.end_ns = time_now_ns() + selftest.runtime_ns;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A device of another kind on an interrupt line of ours: QEMU's `edu` (docs/specs/edu), which
-// interrupts when it is told to. Neither loses an interrupt to the other, however both mix.
+/*
+ * A device of another kind on an interrupt line of ours: QEMU's `edu` (docs/specs/edu), which
+ * interrupts when it is told to. Neither loses an interrupt to the other, however both mix.
+ */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -19,16 +21,16 @@ enum {
     SWAPS_MIN = 1000,
     IDLE_RAISES = 4 * NVME_STORM_INTERRUPTS,
 };
-#define TELL_LIMIT_NS (2 * NS_PER_S) // of patience: far above any honest answer
+#define TELL_LIMIT_NS (2 * NS_PER_S) /* of patience: far above any honest answer */
 
-// Interrupts raised and told of; at most one is under way. `wrong`: told of with another reason.
+/* Interrupts raised and told of; at most one is under way. `wrong`: told of with another reason. */
 static struct {
     const struct pci_function *function;
     atomic_uint_fast64_t raised, told;
     uint64_t wrong;
 } edu;
 
-static atomic_uint_fast64_t swaps; // of the handler
+static atomic_uint_fast64_t swaps; /* of the handler */
 
 static volatile uint32_t *edu_register(uint32_t offset)
 {
@@ -54,7 +56,7 @@ static bool edu_handler(void *arg)
     return true;
 }
 
-// Raises the next one unless one is under way. Any hart, any context.
+/* Raises the next one unless one is under way. Any hart, any context. */
 static void edu_raise(void)
 {
     uint_fast64_t number = atomic_load(&edu.told);
@@ -64,7 +66,7 @@ static void edu_raise(void)
     }
 }
 
-// Raises one and waits until it, or one that was under way, has been told of.
+/* Raises one and waits until it, or one that was under way, has been told of. */
 static bool edu_await(void)
 {
     uint64_t before = atomic_load(&edu.told);
@@ -91,7 +93,7 @@ static const struct pci_function *find_edu(void)
     return NULL;
 }
 
-// Opens the storage and puts the other device on its line.
+/* Opens the storage and puts the other device on its line. */
 static bool begin(uint32_t owners)
 {
     struct storage_config config = {.harts = owners, .depth_entries = DEPTH_ENTRIES};
@@ -142,7 +144,7 @@ static void raise_all(void)
     }
 }
 
-// In done() its entry still holds the line up: no edge tells of the other device then.
+/* In done() its entry still holds the line up: no edge tells of the other device then. */
 static void raise_hook(struct workload *workload)
 {
     (void)workload;
@@ -155,8 +157,7 @@ static bool was_raised(const struct workload *workload)
     return atomic_load(&edu.told) >= RAISED_MIN;
 }
 
-// Owners, one or several, and a hart beside them raise one interrupt after the other, in the midst
-// of the work.
+/* Owners and a hart beside them raise one interrupt after the other, amid the work. */
 static void test_busy(void)
 {
     const uint32_t owners[] = {1, test_harts() - 1};
@@ -175,7 +176,7 @@ static void test_busy(void)
     }
 }
 
-// The other device's handler goes and comes as fast as it can, while the line is in use.
+/* The other device's handler goes and comes as fast as it can, while the line is in use. */
 static void swap_all(void)
 {
     while (crew_busy()) {
@@ -191,7 +192,7 @@ static bool was_swapped(const struct workload *workload)
     return atomic_load(&swaps) >= SWAPS_MIN;
 }
 
-// Another hart may be between claim and complete then: the source must stay enabled for it.
+/* Another hart may be between claim and complete then: the source must stay enabled for it. */
 static void test_swap(void)
 {
     if (!begin(1)) {
@@ -215,7 +216,7 @@ static void raise_some(void *arg, unsigned index)
     }
 }
 
-// Interrupts of the other device alone are no storm of ours.
+/* Interrupts of the other device alone are no storm of ours. */
 static void test_idle(void)
 {
     if (!begin(1)) {

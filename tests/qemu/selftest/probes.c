@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What the machine does to a driver that does not mask: lost levels and doorbells that consume
-// nothing, by hand. The engine must be right for every behaviour, so each is told, not judged; what
-// is judged is that the engine's cure works on it.
+/*
+ * What the machine does to a driver that does not mask: lost levels and doorbells that consume
+ * nothing, by hand. The engine must be right for every behaviour, so each is told, not judged; what
+ * is judged is that the engine's cure works on it.
+ */
 #include <stdio.h>
 
 #include "irq.h"
@@ -11,7 +13,7 @@
 
 enum { REPAIRS_MAX = 16 };
 
-// Opens the first controller by hand with its line routed to hart 0 and interrupts off.
+/* Opens the first controller by hand with its line routed to hart 0 and interrupts off. */
 static bool begin(struct raw *raw, uint64_t *saved)
 {
     const struct pci_function *function = raw_find();
@@ -41,7 +43,7 @@ static void end(struct raw *raw, uint64_t saved)
     irq_restore(saved);
 }
 
-// Two completions, one consumed between claim and complete: is the second ever told of?
+/* Two completions, one consumed between claim and complete: is the second ever told of? */
 static void lose_level(struct raw *raw)
 {
     uint32_t source = raw->function->irq.source;
@@ -57,7 +59,7 @@ static void lose_level(struct raw *raw)
     check(raw_level(raw), "an entry is left and the line is low");
 }
 
-// The engine's cure: closing and opening the mask makes a fresh edge; a real PLIC needs none.
+/* The engine's cure: closing and opening the mask makes a fresh edge; a real PLIC needs none. */
 static void test_lost_level(void)
 {
     struct raw raw;
@@ -83,7 +85,7 @@ static void test_lost_level(void)
     end(&raw, saved);
 }
 
-// A line that falls before it is claimed: stays pending or not. Both are normal.
+/* A line that falls before it is claimed: stays pending or not. Both are normal. */
 static void test_falling_line(void)
 {
     struct raw raw;
@@ -110,9 +112,9 @@ static void test_falling_line(void)
     end(&raw, saved);
 }
 
-// ---- A head doorbell that consumes nothing ----------------------------------------------------
+/* ---- A head doorbell that consumes nothing ------------------------------------------------- */
 
-// True if the line falls when the queue is empty, as it should.
+/* True if the line falls when the queue is empty, as it should. */
 static bool line_falls(struct raw *raw)
 {
     raw_identify(raw);
@@ -121,7 +123,7 @@ static bool line_falls(struct raw *raw)
     return !raw_level(raw);
 }
 
-// The count of the device is too low: a completion that is left over at a reset adds one to it.
+/* The count of the device is too low: a completion that is left over at a reset adds one to it. */
 static bool mend(const struct pci_function *function)
 {
     for (uint32_t i = 0; i < REPAIRS_MAX; i++) {
@@ -141,7 +143,7 @@ static bool mend(const struct pci_function *function)
     return false;
 }
 
-// A line that stays high for ever cannot be used: the engine says so, and polls.
+/* A line that stays high for ever cannot be used: the engine says so, and polls. */
 static void check_stuck(void)
 {
     struct storage_config config = {.depth_entries = 8};

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One queue's rules: batches, doorbells, back-pressure, every depth, callbacks that post, and what
-// is refused by us or by the device.
+/* A queue: batches, doorbells, back-pressure, depths, callbacks that post, refusals. */
 #include <inttypes.h>
 
 #include "irq.h"
@@ -8,11 +7,11 @@
 
 enum { BATCH = 31, BAD_OPCODE = 0x7c };
 
-// A depth that leaves 6 bits of generation, and requests that take every slot through all of them.
+/* A depth that leaves 6 bits of generation, and requests that use every value in each slot. */
 enum { WRAP_DEPTH = 1024, WRAP_COUNT = 65536 + 4096 };
 
 static struct storage_queue *queue;
-static uint8_t *buffer; // one block and more
+static uint8_t *buffer; /* one block and more */
 
 static bool begin(uint32_t depth_entries)
 {
@@ -40,9 +39,9 @@ static struct nvme_counters count(void)
     return counters;
 }
 
-// ---- Batches and back-pressure ---------------------------------------------------------------
+/* ---- Batches and back-pressure ------------------------------------------------------------ */
 
-// N posts, one doorbell; nothing reaches the device before it.
+/* N posts, one doorbell; nothing reaches the device before it. */
 static void test_batch(void)
 {
     static struct request requests[BATCH];
@@ -74,8 +73,10 @@ static void test_batch(void)
     close_storage();
 }
 
-// A queue of N entries takes N - 1 requests; the next is refused, runs no callback, and all is well
-// again when one has ended. With post_many the refused one is named.
+/*
+ * A queue of N entries takes N - 1 requests; the next is refused, runs no callback, and all is well
+ * again when one has ended. With post_many the refused one is named.
+ */
 static void test_full(void)
 {
     static struct request requests[BATCH + 1];
@@ -107,11 +108,11 @@ static void test_full(void)
     close_storage();
 }
 
-// ---- Depths and callbacks that post ----------------------------------------------------------
+/* ---- Depths and callbacks that post ------------------------------------------------------- */
 
-// Keeps `left` requests coming: each completion posts the next one.
+/* Keeps `left` requests coming: each completion posts the next one. */
 struct chain {
-    uint32_t left; // to be posted
+    uint32_t left; /* to be posted */
     volatile uint32_t ended;
     uint32_t errors;
 };
@@ -126,15 +127,15 @@ static void chain_done(void *arg, struct nvme_result result)
         chain->left--;
         chain->errors += nvme_read(queue->engine, queue->ns, chain->ended % 4096, 1, buffer,
                                    (struct nvme_callback){chain_done, chain}) != NVME_OK;
-        nvme_queue_submit(queue->engine); // does nothing inside done(): the reap rings
+        nvme_queue_submit(queue->engine); /* does nothing inside done(): the reap rings */
     }
 }
 
-// Fills the queue and keeps it full for `total` requests.
+/* Fills the queue and keeps it full for `total` requests. */
 static void run_chain(uint32_t total)
 {
     struct chain chain = {.left = total};
-    uint64_t saved = irq_save(); // no completion before all are posted
+    uint64_t saved = irq_save(); /* no completion before all are posted */
 
     while (chain.left != 0) {
         if (nvme_read(queue->engine, queue->ns, 0, 1, buffer,
@@ -150,7 +151,7 @@ static void run_chain(uint32_t total)
           "%" PRIu32 " of %" PRIu32 " ended, %" PRIu32 " errors", chain.ended, total, chain.errors);
 }
 
-// One depth, long enough to wrap both rings; MQES may cut it.
+/* One depth, long enough to wrap both rings; MQES may cut it. */
 static void run_depth(uint32_t depth)
 {
     struct nvme_controller_info info;
@@ -177,7 +178,7 @@ static void test_depths(void)
     }
 }
 
-// Wants a backing that answers at once: QEMU's threads for a file take most of the time of others.
+/* Wants a backing that answers at once: with a file, QEMU's threads take most of the time. */
 static void test_deep(void)
 {
     static const uint32_t depths[] = {1023, 1024, 1025, 2048, 4096};
@@ -187,7 +188,7 @@ static void test_deep(void)
     }
 }
 
-// The generations of the command ids wrap.
+/* The generations of the command ids wrap. */
 static void test_generations(void)
 {
     if (!begin(WRAP_DEPTH)) {
@@ -213,13 +214,13 @@ static void test_flush(void)
     close_storage();
 }
 
-// ---- What is refused -------------------------------------------------------------------------
+/* ---- What is refused ---------------------------------------------------------------------- */
 
 struct refusal {
     const char *what;
     uint64_t lba;
     uint32_t blocks;
-    uint32_t offset; // of the buffer
+    uint32_t offset; /* of the buffer */
     enum nvme_error error;
 };
 
@@ -234,7 +235,7 @@ static void check_refused(const struct refusal *refusal, struct nvme_callback ca
     check(error == refusal->error, "write, %s: %s", refusal->what, nvme_error_text(error));
 }
 
-// What cannot be right is refused before it is posted, and no callback runs.
+/* What cannot be right is refused before it is posted, and no callback runs. */
 static void test_validation(void)
 {
     struct request request = {0};
@@ -290,7 +291,7 @@ static void check_status(const struct nvme_command *command, void *data, uint16_
           request.result.bytes_done);
 }
 
-// The device's own refusals arrive with their status, and the queue goes on.
+/* The device's own refusals arrive with their status, and the queue goes on. */
 static void test_status(void)
 {
     struct nvme_command command = {.cdw0 = BAD_OPCODE};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// See raw.h.
+/* See raw.h. */
 #include "raw.h"
 
 #include "harts.h"
@@ -9,7 +9,7 @@
 #include "timer.h"
 
 #define NVME_CLASS 0x010802u
-#define READY_LIMIT_NS (10 * NS_PER_S) // of patience
+#define READY_LIMIT_NS (10 * NS_PER_S) /* of patience */
 
 enum { PLIC_CONTEXTS = 0x200000, PLIC_CONTEXT_BYTES = 0x1000, PLIC_CLAIM = 4 };
 
@@ -20,7 +20,7 @@ static void fence(void)
 
 const struct pci_function *raw_find(void)
 {
-    // The storage has scanned if anything was opened before; else this does.
+    /* The storage has scanned if anything was opened before; else this does. */
     struct storage *storage = &selftest.storage;
     struct storage_config config = {.harts = 1, .depth_entries = 2};
 
@@ -124,7 +124,7 @@ bool raw_await(const struct raw *raw, uint32_t count)
         }
     }
     fence();
-    // QEMU writes an entry and raises its interrupt under the lock that a register access takes.
+    /* QEMU writes an entry and raises its interrupt under the lock that a register access takes. */
     (void)raw_read(raw, NVME_REG_CSTS);
     return true;
 }
@@ -144,7 +144,7 @@ bool raw_level(const struct raw *raw)
     return (pci_config_read16(raw->function, PCI_STATUS) & PCI_STATUS_INTERRUPT) != 0;
 }
 
-// Hart 0's S-mode context of its PLIC.
+/* Hart 0's S-mode context of its PLIC. */
 static volatile uint32_t *claim_register(void)
 {
     const struct machine *machine = machine_get();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The machine is reset during I/O and boots again; memory and the controllers' state survive. Every
-// boot works first, then posts and resets; the last one ends. QEMU must be allowed to reboot.
+/*
+ * The machine is reset during I/O and boots again; memory and the controllers' state survive. Every
+ * boot works first, then posts and resets; the last one ends. QEMU must be allowed to reboot.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -12,9 +14,9 @@
 enum { DEPTH = 32, READS = 200, RESETS = 4 };
 
 #define NOTE_MAGIC UINT64_C(0x68617274712d7273)
-#define TEST_RESET 0x7777u // sifive,test: reset
+#define TEST_RESET 0x7777u /* sifive,test: reset */
 
-// What the next boot must know. In the middle of memory, which nothing uses.
+/* What the next boot must know. In the middle of memory, which nothing uses. */
 struct note {
     uint64_t magic;
     uint64_t resets;
@@ -40,7 +42,7 @@ static _Noreturn void reset_machine(void)
     give_up("the machine was not reset");
 }
 
-// Fills the queue, takes nothing; every second time the device is given no time either.
+/* Fills the queue, takes nothing; every second time the device is given no time either. */
 static void leave_in_flight(uint64_t resets)
 {
     struct storage_queue *queue = &selftest.storage.queues[0];
@@ -61,7 +63,7 @@ static void leave_in_flight(uint64_t resets)
     reset_machine();
 }
 
-// Interrupt-mode reads, and what bring-up said of the line.
+/* Interrupt-mode reads, and what bring-up said of the line. */
 static void check_after(uint64_t resets)
 {
     struct storage_queue *queue = &selftest.storage.queues[0];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Controllers that cannot be brought up stand in front of those that can: they hide none of them.
+/* Controllers that cannot be brought up stand in front of the others and hide none of them. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,21 +13,21 @@
 
 enum { BAD = 4, BAR_BYTES = 16384, FIRST_DEVICE = 27 };
 
-// Memory in place of registers. CAP: MQES 2048, contiguous queues, TO 500 ms, the NVM command set.
+/* Memory for registers. CAP: MQES 2048, contiguous queues, TO 500 ms, NVM command set. */
 static void make_registers(unsigned kind, struct pci_bar *bar)
 {
     uint32_t *registers = take_pages(BAR_BYTES);
 
-    memset(registers, kind == 1 ? 0xff : 0, BAR_BYTES); // nothing answers; nothing is supported
+    memset(registers, kind == 1 ? 0xff : 0, BAR_BYTES); /* nothing answers; nothing is supported */
     if (kind == 3) {
-        registers[0] = 0x010107ff; // never ready
+        registers[0] = 0x010107ff; /* never ready */
         registers[1] = 0x00000020;
     }
     bar->base = (uint64_t)(uintptr_t)registers;
     bar->size = kind == 0 ? 0 : BAR_BYTES;
 }
 
-// Puts BAD functions in front of all; they share the configuration space of a controller.
+/* Puts BAD functions in front of all; they share the configuration space of a controller. */
 static bool put_in_front(const struct pci_function *saved, uint32_t count)
 {
     struct storage *storage = &selftest.storage;
@@ -79,7 +79,7 @@ static void test_bad_in_front(void)
     heap_release(mark);
 }
 
-// A hart that the line of a controller cannot go to; test_harts(): there is none.
+/* A hart that the line of a controller cannot go to; test_harts(): there is none. */
 static uint32_t find_unreached(void)
 {
     const struct storage *storage = &selftest.storage;
@@ -97,7 +97,7 @@ static uint32_t find_unreached(void)
     return hart;
 }
 
-// Sockets: an interrupt controller reaches its own harts alone.
+/* Sockets: an interrupt controller reaches its own harts alone. */
 static void test_unreached(void)
 {
     struct storage_config config = {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Lines that go to another hart than the owners of the queues on them: the IRQ hart elsewhere,
-// IPIs without a cause, controllers that are opened and closed again.
+/*
+ * Lines that go to another hart than the owners of the queues on them: the IRQ hart elsewhere, IPIs
+ * without a cause, controllers that are opened and closed again.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -14,8 +16,8 @@ enum {
     DEPTH_ENTRIES = DEPTH * WORKLOAD_SPAN_MAX + 1,
     TURNS = 10,
     ROUND_REQUESTS = 60,
-    ALONE_TOLD = 200,       // interrupts of the one owner that are waited for
-    ALONE_READS_MAX = 2000, // until then: a busy host lets the watchdog be first at some
+    ALONE_TOLD = 200,       /* interrupts of the one owner that are waited for */
+    ALONE_READS_MAX = 2000, /* until then: a busy host lets the watchdog be first at some */
 };
 #define IPI_PAUSE_NS UINT64_C(20000)
 
@@ -34,8 +36,8 @@ static struct crew load(void)
                          .enough = selftest.mode == NVME_MODE_INTERRUPT ? was_told : NULL};
 }
 
-// ---- The IRQ hart elsewhere
-// --------------------------------------------------------------------------
+/* ---- The IRQ hart elsewhere */
+/* ----------------------------------------------------------------------- */
 
 static void check_lines(uint32_t irq_hart)
 {
@@ -45,7 +47,7 @@ static void check_lines(uint32_t irq_hart)
     }
 }
 
-// In interrupt mode nothing but interrupts moves a workload: each owner has had its share.
+/* In interrupt mode nothing but interrupts moves a workload: each owner has had its share. */
 static void check_shares(void)
 {
     for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
@@ -64,7 +66,7 @@ static void forget_ipis(void *arg, unsigned index)
     hart_attach_ipi(NULL, NULL);
 }
 
-// All lines go to hart `irq_hart`; where it owns no queue it only sleeps and answers.
+/* All lines go to hart `irq_hart`; where it owns no queue it only sleeps and answers. */
 static void run_irq_hart(uint32_t owners, uint32_t irq_hart)
 {
     struct storage_config config = {
@@ -74,7 +76,7 @@ static void run_irq_hart(uint32_t owners, uint32_t irq_hart)
     if (!open_storage(&config)) {
         return;
     }
-    // Nothing of a former life answers for the hart that has the line.
+    /* Nothing of a former life answers for the hart that has the line. */
     check(harts_run(test_harts(), forget_ipis, NULL), "harts did not run");
     storage_hart_start(&selftest.storage.queues[0]);
     crew.helper_has_lines = irq_hart >= selftest.storage.queue_count;
@@ -93,7 +95,7 @@ static void test_irq_hart(void)
     run_irq_hart(count - 1, count - 1);
 }
 
-// ---- Owners without requests -----------------------------------------------------------------
+/* ---- Owners without requests -------------------------------------------------------------- */
 
 static void read_until_told(struct storage_queue *queue, uint8_t *buffer)
 {
@@ -105,7 +107,7 @@ static void read_until_told(struct storage_queue *queue, uint8_t *buffer)
     }
 }
 
-// Only the last owner works, one request at a time; the others take IPIs and nothing else.
+/* Only the last owner works, one request at a time; the others take IPIs and nothing else. */
 static void work_alone(void *arg, unsigned index)
 {
     struct storage_queue *queue = &selftest.storage.queues[index];
@@ -121,8 +123,7 @@ static void work_alone(void *arg, unsigned index)
     }
 }
 
-// A cycle asks owners that have requests. The others are asked behind a cycle that found nothing,
-// and such are few.
+/* A cycle asks owners with requests. The rare cycle that found nothing asks the others. */
 static void test_alone(void)
 {
     struct storage_config config = {
@@ -143,7 +144,7 @@ static void test_alone(void)
     close_storage();
 }
 
-// ---- IPIs without a cause -------------------------------------------------------------------
+/* ---- IPIs without a cause ---------------------------------------------------------------- */
 
 static uint64_t ipis;
 
@@ -161,7 +162,7 @@ static void ipi_all(void)
     }
 }
 
-// One hart IPIs all the others in a loop, itself too; once as a bystander, once as the IRQ hart.
+/* One hart IPIs all the others in a loop, itself too; once as a bystander, once as the IRQ hart. */
 static void test_ipis(void)
 {
     uint32_t owners = test_harts() - 1;
@@ -186,9 +187,9 @@ static void test_ipis(void)
     }
 }
 
-// ---- Opened and closed -----------------------------------------------------------------------
+/* ---- Opened and closed -------------------------------------------------------------------- */
 
-// One controller for all, again and again, closed as soon as the last owner has ended.
+/* One controller for all, again and again, closed as soon as the last owner has ended. */
 static void test_reopen(void)
 {
     struct storage_config config = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What every test needs: storage in the test's mode, requests that are waited for, patterns.
+/* What every test needs: storage in the test's mode, requests that are waited for, patterns. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,10 +10,10 @@
 #include "selftest.h"
 #include "timer.h"
 
-enum { MANY_OWNERS = 16, LOST_MESSAGES_MAX = 3 }; // of one storage
+enum { MANY_OWNERS = 16, LOST_MESSAGES_MAX = 3 }; /* of one storage */
 #define GUARD_KEY UINT32_C(0x5eed6a4d)
 #define LOOK_GAP_NS                                                                                \
-    (UINT64_C(2) * NVME_WATCHDOG_PERIOD_NS) // of patience between two looks, at most
+    (UINT64_C(2) * NVME_WATCHDOG_PERIOD_NS) /* of patience between two looks, at most */
 
 uint64_t random_next(uint64_t *state)
 {
@@ -24,7 +24,7 @@ uint64_t random_next(uint64_t *state)
     return z ^ z >> 31;
 }
 
-// ---- Storage ---------------------------------------------------------------------------------
+/* ---- Storage ------------------------------------------------------------------------------ */
 
 bool open_storage(const struct storage_config *wanted)
 {
@@ -41,7 +41,7 @@ bool open_storage(const struct storage_config *wanted)
     return true;
 }
 
-// A message that QEMU has lost is no fault of ours: the watchdog has found it. Such are few.
+/* A message that QEMU has lost is no fault of ours: the watchdog has found it. Such are few. */
 static void check_missed(const struct nvme_counters *sum)
 {
     if (sum->missed == 0) {
@@ -53,8 +53,7 @@ static void check_missed(const struct nvme_counters *sum)
         return;
     }
     if (sum->missed * 100 <= sum->interrupts && selftest.storage.queue_count > MANY_OWNERS) {
-        // So many harts share the host's cores that the IRQ hart may not run for a period of the
-        // watchdog.
+        /* With so many harts the host may stop the IRQ hart for a period of the watchdog. */
         printf("note %" PRIu64 " interrupts of %" PRIu64 " came too late to tell\n", sum->missed,
                sum->interrupts);
         return;
@@ -112,7 +111,7 @@ void *take_pages(size_t size_bytes)
     return pages;
 }
 
-// ---- Requests --------------------------------------------------------------------------------
+/* ---- Requests ----------------------------------------------------------------------------- */
 
 static void request_done(void *arg, struct nvme_result result)
 {
@@ -141,7 +140,7 @@ void wait_count(struct storage_queue *queue, const volatile uint32_t *count, uin
 {
     struct patience patience = {0};
     uint32_t seen = *count;
-    uint64_t saved = irq_save(); // from the look to the sleep no interrupt may come
+    uint64_t saved = irq_save(); /* from the look to the sleep no interrupt may come */
 
     while (*count < target) {
         storage_wait(queue);
@@ -184,7 +183,7 @@ bool transfer(struct storage_queue *queue, uint8_t opcode, uint64_t lba, uint32_
                  request.result.bytes_done, request.ends);
 }
 
-// ---- Patterns --------------------------------------------------------------------------------
+/* ---- Patterns ----------------------------------------------------------------------------- */
 
 static uint32_t pattern_word(uint32_t key, size_t index)
 {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Devices that do not answer: every request ends once, on its owner's hart, with a reason; nothing
-// hangs, and the device can be opened again. QEMU finishes what it has begun when it is disabled,
-// so requests of a slow backing end well at that moment; those it never heard of time out.
+/*
+ * Devices that do not answer: every request ends once, on its owner's hart, with a reason; nothing
+ * hangs, and the device can be opened again. QEMU finishes what it has begun when it is disabled,
+ * so requests of a slow backing end well at that moment; those it never heard of time out.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -12,19 +14,19 @@
 
 enum { REQUESTS = 24, HARTS_MAX = 16 };
 #define DEADLINE_NS NS_PER_S
-#define LATEST_NS (8 * NS_PER_S) // of patience: the deadline, its scan, the reset
+#define LATEST_NS (8 * NS_PER_S) /* of patience: the deadline, its scan, the reset */
 
-// One hart's requests. `stray` counts callbacks on another hart.
+/* One hart's requests. `stray` counts callbacks on another hart. */
 static struct batch {
     struct request requests[REQUESTS];
     uint8_t *buffer;
     volatile uint32_t ended;
     uint32_t stray;
     uint32_t timeouts;
-    uint64_t end_ns; // all have ended
+    uint64_t end_ns; /* all have ended */
 } batches[HARTS_MAX];
 
-// Before the first post of any hart, which may end the requests of all on its controller.
+/* Before the first post of any hart, which may end the requests of all on its controller. */
 static uint64_t begin_ns;
 
 struct member {
@@ -48,7 +50,7 @@ static void member_done(void *arg, struct nvme_result result)
 static void wait_ends(struct storage_queue *queue, const struct batch *batch)
 {
     struct patience patience = {0};
-    uint64_t saved = irq_save(); // from the look to the sleep no interrupt may come
+    uint64_t saved = irq_save(); /* from the look to the sleep no interrupt may come */
 
     while (batch->ended < REQUESTS) {
         storage_wait(queue);
@@ -59,7 +61,7 @@ static void wait_ends(struct storage_queue *queue, const struct batch *batch)
     irq_restore(saved);
 }
 
-// Posts everything behind one doorbell and waits until all have ended.
+/* Posts everything behind one doorbell and waits until all have ended. */
 static void run_batch(void *arg, unsigned index)
 {
     struct storage_queue *queue = &selftest.storage.queues[index];
@@ -98,7 +100,7 @@ static void check_batch(struct batch *batch)
           (batch->end_ns - begin_ns) / NS_PER_MS);
 }
 
-// Until the controllers have stopped: the requests may end before that.
+/* Until the controllers have stopped: the requests may end before that. */
 static void wait_disabled(void)
 {
     struct patience patience = {0};
@@ -127,7 +129,7 @@ static bool begin(uint32_t harts_wanted)
     return true;
 }
 
-// What must hold of every device afterwards: a flush on a newly opened controller.
+/* What must hold of every device afterwards: a flush on a newly opened controller. */
 static void end(void)
 {
     struct storage_config config = {.harts = selftest.storage.queue_count, .depth_entries = 8};
@@ -153,7 +155,7 @@ static void stop_controllers(void)
     }
 }
 
-// Controllers that are switched off behind the engine's back: doorbells fall into the void.
+/* Controllers that are switched off behind the engine's back: doorbells fall into the void. */
 static void test_dead(void)
 {
     uint32_t count;
@@ -171,7 +173,7 @@ static void test_dead(void)
     end();
 }
 
-// A backing far slower than the deadline. Wants a throttled backing.
+/* A backing far slower than the deadline. Wants a throttled backing. */
 static void test_slow(void)
 {
     if (!begin(1)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// See workload.h.
+/* See workload.h. */
 #include "workload.h"
 
 #include <inttypes.h>
@@ -10,11 +10,11 @@
 #include "selftest.h"
 #include "timer.h"
 
-enum { BEYOND_MAX = 100000 }; // posts after the end: by then it will never be enough
+enum { BEYOND_MAX = 100000 }; /* posts after the end: by then it will never be enough */
 
 static void post_next(struct workload_slot *slot);
 
-// The data of a block: its place and generation, so that neither a wrong block nor an old one fits.
+/* The data of a block: place and generation tell a wrong block and an old one. */
 static uint32_t block_key(const struct workload *workload, uint32_t block)
 {
     return (uint32_t)(workload->region + block) * 4099 + workload->generation[block] * 1000003;
@@ -59,7 +59,7 @@ static void slot_done(void *arg, struct nvme_result result)
     post_next(slot);
 }
 
-// Takes free blocks for a slot. There are many more blocks than slots: a few tries are enough.
+/* Takes free blocks for a slot. There are many more blocks than slots: a few tries are enough. */
 static bool choose_blocks(struct workload_slot *slot)
 {
     struct workload *workload = slot->workload;
@@ -83,7 +83,7 @@ static bool choose_blocks(struct workload_slot *slot)
     return false;
 }
 
-// One request in 16 is a flush, the rest are reads and writes in equal parts.
+/* One request in 16 is a flush, the rest are reads and writes in equal parts. */
 static void choose(struct workload_slot *slot)
 {
     struct workload *workload = slot->workload;
@@ -104,8 +104,10 @@ static void choose(struct workload_slot *slot)
     }
 }
 
-// True once a workload that is out of time has had its part: a host with fewer cores than the guest
-// has harts may let one of them run only after the end.
+/*
+ * True once a workload that is out of time has had its part: a host with fewer cores than the guest
+ * has harts may let one of them run only after the end.
+ */
 static bool has_taken_part(struct workload *workload)
 {
     return workload->posted != 0 && (workload->enough == NULL || workload->enough(workload) ||
@@ -190,7 +192,7 @@ void workload_wait(struct workload *workload)
 {
     struct patience patience = {0};
     uint64_t seen = 0;
-    uint64_t saved = irq_save(); // from the look to the sleep no interrupt may come
+    uint64_t saved = irq_save(); /* from the look to the sleep no interrupt may come */
 
     while (workload->in_flight != 0) {
         storage_wait(workload->queue);
