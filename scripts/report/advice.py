@@ -13,23 +13,21 @@ from analysis.series import main_loops
 
 IRQ, HOST = "IOPS", "host CPU per I/O"  # of interrupts over polling
 POLL, POLL_HYBRID, IRQ_HYBRID = "polling", "hybrid / polling", "hybrid / interrupts"
+IOPS_PAIRS = {IRQ: ("irq", "poll"), POLL: ("poll", "irq"), POLL_HYBRID: ("hybrid", "poll"),
+              IRQ_HYBRID: ("hybrid", "irq")}
 Found = dict[str, Ratios]  # by the words for the batch
 
 
 def compared(result: dict) -> dict[str, Found]:
-    """One mode over another, where both were measured: interrupts and polling in IOPS, interrupts
-    over polling in host CPU, hybrid over either in IOPS."""
-    loops = {series.batch_text(): modes for series, modes in main_loops(result).items()}
-    found = {
-        IRQ: {name: paired(modes, "irq", "poll") for name, modes in loops.items()},
-        HOST: {name: metrics.over(modes, "irq", "poll", metrics.HOST)
-               for name, modes in loops.items()},
-        POLL: {name: paired(modes, "poll", "irq") for name, modes in loops.items()},
-        POLL_HYBRID: {name: paired(modes, "hybrid", "poll") for name, modes in loops.items()},
-        IRQ_HYBRID: {name: paired(modes, "hybrid", "irq") for name, modes in loops.items()},
-    }
-    return {what: {name: ratios for name, ratios in each.items() if ratios}
-            for what, each in found.items()}
+    """One mode over another, where both were measured: in IOPS, and interrupts over polling in
+    host CPU."""
+    found: dict[str, Found] = {what: {} for what in (HOST, *IOPS_PAIRS)}
+    for series, modes in main_loops(result).items():
+        ratios = {what: paired(modes, *pair) for what, pair in IOPS_PAIRS.items()}
+        ratios[HOST] = metrics.over(modes, "irq", "poll", metrics.HOST)
+        for what, each in ratios.items():
+            found[what] |= {series.batch_text(): each} if each else {}
+    return found
 
 
 def unsure(result: dict) -> str:
@@ -82,11 +80,11 @@ class _Judge:
         where = most[0] if most else "some depths"
         return words + (f" (at {where})" if most != [*every] else "") if places else ""
 
-    def mostly(self, what: str, above: str, below: str) -> str:
+    def mostly(self, what: str) -> str:
         """`host CPU higher at batch 1, lower at batch = depth`: what holds at most depths."""
         words = {}
         for name, ratios in self.found[what].items():
-            most = [word for word, sign in ((above, 1), (below, -1))
+            most = [word for word, sign in (("higher", 1), ("lower", -1))
                     if 2 * len(self.depths(ratios, sign)) > len(ratios)]
             words[name] = most[0] if most else "alike or mixed"
         if len({*words.values()}) == 1:
@@ -121,6 +119,5 @@ def message(result: dict) -> str:
     judge = _Judge(result, False)
     if not judge.found[IRQ]:
         return ""
-    parts = [judge.mostly(IRQ, "higher", "lower")]
-    parts += [judge.mostly(HOST, "higher", "lower")] * bool(judge.found[HOST])
+    parts = [judge.mostly(what) for what in (IRQ, HOST) if judge.found[what]]
     return "; ".join(parts) + f" (not sure: {judge.why})" * bool(judge.why)
