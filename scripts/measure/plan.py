@@ -93,7 +93,7 @@ class Sweep:
         return len(self.rw) * len(self.bs) * len(self.iodepth) * len(self.batch)
 
 
-def _groups(values: Iterable, key: Callable) -> dict:
+def groups(values: Iterable, key: Callable) -> dict:
     """Tuples of the values that have the same key, by that key; all in order."""
     found: dict = {}
     for value in values:
@@ -128,14 +128,11 @@ def _lacks(mode: str, machine: Sweep, rw: str, bs: int, cores: int) -> str:
     return ""
 
 
-Dropped = dict[str, list[tuple[str, int, str]]]  # mode, harts, delivery by the reason
-
-
-def _dropped_lines(dropped: Dropped) -> tuple[str, ...]:
-    """What is left out, a line for each reason."""
+def _dropped_lines(dropped: Iterable[tuple[str, str, int, str]]) -> tuple[str, ...]:
+    """What is left out (reason, mode, harts, delivery), a line for each reason."""
     found = []
-    for why, lost in dropped.items():
-        modes, harts, deliveries = (list(dict.fromkeys(each)) for each in zip(*lost))
+    for why, lost in groups(dropped, lambda each: each[0]).items():
+        _, modes, harts, deliveries = (list(dict.fromkeys(each)) for each in zip(*lost))
         names = ", ".join(sorted(deliveries, key=DELIVERIES.index))
         where = f"on {', '.join(map(str, harts))} hart{'s' if harts != [1] else ''}"
         text = "raw" if why == RAW_LACKS else f"{', '.join(modes)} {where}, {names}"
@@ -146,8 +143,8 @@ def _dropped_lines(dropped: Dropped) -> tuple[str, ...]:
 def _split_machines(sweep: Sweep) -> Iterator[Sweep]:
     """One hart count and delivery each; depths that have the same batches stay together, and so do
     the loads of an open loop."""
-    depths = _groups(sweep.iodepth, lambda depth: _batches(depth, sweep.batch))
-    rates = _groups(sweep.rate, lambda rate: (bool(rate), bool(rate.percent)))
+    depths = groups(sweep.iodepth, lambda depth: _batches(depth, sweep.batch))
+    rates = groups(sweep.rate, lambda rate: (bool(rate), bool(rate.percent)))
     for (batch, iodepth), harts, delivery, rate, shape in itertools.product(
             depths.items(), sweep.harts, sweep.delivery, rates.values(), sweep.shape):
         if batch:
@@ -155,24 +152,21 @@ def _split_machines(sweep: Sweep) -> Iterator[Sweep]:
                                       delivery=(delivery,), rate=rate, shape=(shape,))
 
 
-def _split_modes(machine: Sweep, cores: int, dropped: Dropped) -> Iterator[Sweep]:
-    """Workloads and blocks that have the same modes stay together."""
+def _split_modes(machine: Sweep, cores: int, dropped: list) -> Iterator[Sweep]:
+    """Workloads and blocks that have the same modes stay together; what is lost is added to
+    `dropped`."""
 
     def modes(rw: str, bs: int) -> tuple[str, ...]:
-        kept = []
-        for mode in machine.completion:
-            if why := _lacks(mode, machine, rw, bs, cores):
-                lost = (mode, machine.harts[0], machine.delivery[0])
-                dropped.setdefault(why, []).append(lost)
-            else:
-                kept.append(mode)
-        return tuple(kept)
+        lacks = {mode: _lacks(mode, machine, rw, bs, cores) for mode in machine.completion}
+        dropped.extend((why, mode, *machine.harts, *machine.delivery)
+                       for mode, why in lacks.items() if why)
+        return tuple(mode for mode, why in lacks.items() if not why)
 
     def blocks_by_modes(rw: str) -> tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]:
-        return tuple(_groups(machine.bs, lambda bs: modes(rw, bs)).items())
+        return tuple(groups(machine.bs, lambda bs: modes(rw, bs)).items())
 
-    for groups, rw in _groups(machine.rw, blocks_by_modes).items():
-        for completion, bs in groups:
+    for parts, rw in groups(machine.rw, blocks_by_modes).items():
+        for completion, bs in parts:
             if completion:
                 yield dataclasses.replace(machine, rw=rw, bs=bs, completion=completion)
 
@@ -191,7 +185,7 @@ def runnable(sweeps: Iterable[Sweep],
     """
     cores = host_cores() if cores is None else cores
     result: dict[Sweep, None] = {}
-    dropped: Dropped = {}
+    dropped: list[tuple[str, str, int, str]] = []
     for sweep in sweeps:
         for machine in _split_machines(sweep):
             result.update(dict.fromkeys(_split_modes(machine, cores, dropped)))
