@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from analysis import host_noise
 from analysis.comparisons import depths_text, factor_text, paired
@@ -13,6 +14,7 @@ from analysis.series import MAIN, MODE_NAMES, all_series, offered_text, open_job
 from analysis.series import share_of_saturation
 from measure.environment import has_device_core
 from measure.modes import WAITING
+from measure.plan import groups
 from results.result_file import FAULTS
 
 DEEPEST = 1 << 30
@@ -34,7 +36,7 @@ class Goal:
     ratio: Estimate
     where: str
     depth: int
-    quiet: bool = True  # the host
+    quiet: bool  # the host
 
     def verdict(self) -> str:
         """One of VERDICTS."""
@@ -52,18 +54,14 @@ class Goal:
 
 def all_goals(result: dict) -> list[Goal]:
     """Every goal at every point that the result has data for; on a quiet host it is judged."""
-    found = [*filter(Goal.has_bound, _closed(result)), *_open(result)]
-    quiet = not host_noise.warnings(result)
-    return [dataclasses.replace(goal, quiet=quiet) for goal in found]
+    return [goal for goal in _held(result) if goal.has_bound()]
 
 
 def lines(result: dict) -> list[str]:
     """A line for each goal, and one for each series that misses it."""
-    kinds: dict[tuple[str, float], list[Goal]] = {}
-    for goal in all_goals(result):
-        kinds.setdefault((goal.kind, goal.least), []).append(goal)
-    told = []
-    for (kind, least), found in kinds.items():
+    told, every = [], _held(result)
+    judged = filter(Goal.has_bound, every)
+    for (kind, least), found in groups(judged, lambda goal: (goal.kind, goal.least)).items():
         said = [goal.verdict() for goal in found]
         counts = ", ".join(f"{word} at {said.count(word)}" for word in VERDICTS if word in said)
         if len(found) > 1:
@@ -71,33 +69,29 @@ def lines(result: dict) -> list[str]:
             told += _misses(found)
         else:
             told.append(str(found[0]))
-    return told + _no_bounds(result)
+    unbound = groups(itertools.filterfalse(Goal.has_bound, every), lambda goal: goal.where)
+    return told + [f"not judged: polling over raw ring, raw ring is not faster at queue depth "
+                   f"{', '.join(str(goal.depth) for goal in found)}, {where}"
+                   for where, found in unbound.items()]
 
 
-def _no_bounds(result: dict) -> list[str]:
-    """Where the raw ring is no bound: what it is held against is no slower."""
-    wheres: dict[str, list[int]] = {}
-    for goal in _closed(result):
-        if not goal.has_bound():
-            wheres.setdefault(goal.where, []).append(goal.depth)
-    return [f"not judged: polling over raw ring, raw ring is not faster at queue depth "
-            f"{', '.join(map(str, depths))}, {where}" for where, depths in wheres.items()]
-
-
-def _misses(found: list[Goal]) -> Iterator[str]:
+def _misses(found: Sequence[Goal]) -> Iterator[str]:
     """The depths at which one goal is not met, a line for each series."""
-    wheres: dict[str, dict[int, Estimate]] = {}
-    for goal in found:
-        if goal.verdict() == "not met":
-            wheres.setdefault(goal.where, {})[goal.depth] = goal.ratio
-    for where, ratios in wheres.items():
-        measured = {goal.depth for goal in found if goal.where == where}
-        text = factor_text(ratios, list(ratios)) if len(ratios) > 1 else f"{ratios[min(ratios)]}"
-        yield (f"not met: {found[0].kind} {text} at queue depth {depths_text(ratios, measured)}, "
-               f"{where}")
+    for where, mine in groups(found, lambda goal: goal.where).items():
+        if ratios := {goal.depth: goal.ratio for goal in mine if goal.verdict() == "not met"}:
+            (first, *more) = ratios
+            text = factor_text(ratios, [first, *more]) if more else f"{ratios[first]}"
+            yield (f"not met: {mine[0].kind} {text} at queue depth "
+                   f"{depths_text(ratios, {goal.depth for goal in mine})}, {where}")
 
 
-def _closed(result: dict) -> Iterator[Goal]:
+def _held(result: dict) -> list[Goal]:
+    """Every goal at every point, those without a bound too."""
+    quiet = not host_noise.warnings(result)
+    return [Goal(*each, quiet) for each in (*_closed(result), *_open(result))]
+
+
+def _closed(result: dict) -> Iterator[tuple]:
     """One mode against another, where a core of the host is left to the device."""
     cores = result["environment"].get("host_cores")
     found = {series: modes for series, modes in all_series(result).items()
@@ -107,18 +101,18 @@ def _closed(result: dict) -> Iterator[Goal]:
             for depth, ratio in paired(modes, mode, other).items():
                 if low <= depth <= high:
                     kind = f"{MODE_NAMES[mode]} over {MODE_NAMES[other]}"
-                    yield Goal(kind, least, ratio, series.way(), depth)
+                    yield kind, least, ratio, series.way(), depth
 
 
-def _open(result: dict) -> Iterator[Goal]:
+def _open(result: dict) -> Iterator[tuple]:
     """Hybrid's idle time against that of interrupts, where the load is light."""
     for job in open_jobs(result):
         ratio, mine = ratio_of(job, "idle_ratio_to_irq"), job["hartq"]
         share = share_of_saturation(result, job)
         if ratio and (share is None or share <= IDLE_SHARE_MAX):
             where = f"{offered_text(result, job)}, harts {mine['harts']}, {mine['delivery']}"
-            yield Goal("hybrid's idle time over that of interrupts", IDLE_GOAL, ratio, where,
-                       place(job).depth)
+            yield ("hybrid's idle time over that of interrupts", IDLE_GOAL, ratio, where,
+                   place(job).depth)
 
 
 def loses_messages(result: dict) -> bool:
