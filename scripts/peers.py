@@ -32,7 +32,7 @@ from qemu.backing import BACKING_HELP
 from qemu.machine import ROOT, Machine, find_app
 from results import result_file
 
-STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_STOPPED = 0, 1, 2, 130
+STATUS_OK, STATUS_FAILED, STATUS_STOPPED = 0, 1, 130
 BOOTS_MAX = 100
 TRIES = 2  # of a boot of Linux
 INITRD = "initrd"

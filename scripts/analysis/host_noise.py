@@ -49,8 +49,8 @@ def host_steal(result: dict) -> float | None:
     shares = [job["hartq"].get("host_steal_fraction") for job in result["jobs"]]
     known = [share for share in shares if share is not None]
     whole = result["environment"].get("steal_fraction")
-    return max([*([most(known)] if known else []), *([whole] if whole is not None else [])],
-               default=None)
+    told = [most(known) if known else None, whole]
+    return max((each for each in told if each is not None), default=None)
 
 
 def drift(result: dict) -> dict[int, float]:
@@ -58,17 +58,13 @@ def drift(result: dict) -> dict[int, float]:
 
     1 in every boot is a host that stayed the same; fewer than two boots say nothing.
     """
-    logs: dict[int, list[float]] = {}
-    for job in result["jobs"]:
-        if job["hartq"].get("rate_iops"):
-            continue
-        middle = job["hartq"]["iops_median"]
-        for each in job["hartq"]["boots"]:
-            if each["iops"] > 0 and middle > 0:
-                logs.setdefault(each["boot"], []).append(math.log(each["iops"] / middle))
-    if len(logs) < 2:
-        return {}
-    return {boot: math.exp(statistics.fmean(found)) for boot, found in sorted(logs.items())}
+    factors: dict[int, list[float]] = {}
+    for mine in (job["hartq"] for job in result["jobs"] if not job["hartq"].get("rate_iops")):
+        for each in mine["boots"]:
+            if each["iops"] > 0 and mine["iops_median"] > 0:
+                factors.setdefault(each["boot"], []).append(each["iops"] / mine["iops_median"])
+    return {boot: statistics.geometric_mean(found)
+            for boot, found in sorted(factors.items()) if len(factors) > 1}
 
 
 def warnings(result: dict) -> list[str]:
@@ -107,10 +103,8 @@ def beyond(result: dict) -> list[str]:
 def noise_lines(result: dict) -> list[str]:
     """Whether the host had a core for each of QEMU's threads, and stayed the same."""
     found, waits, boots = warnings(result), host_waits(result), drift(result)
-    if result["jobs"] and not any(
-        has_device_core(job["hartq"]["harts"], result["environment"].get("host_cores"))
-        for job in result["jobs"]
-    ):
+    fewest = min((job["hartq"]["harts"] for job in result["jobs"]), default=0)
+    if not has_device_core(fewest, result["environment"].get("host_cores")):
         found.append("no point leaves a core of the host to the device: harts and device compete")
     elif waits and max(waits.values()) < WAIT_MAX:
         found.append(f"QEMU's threads waited little for a core of the host ({_wait_text(waits)})")

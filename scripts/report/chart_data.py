@@ -13,6 +13,7 @@ from analysis.intervals import Estimate
 from analysis.series import Place, all_series, closed_jobs, harts_text, main_loops, open_jobs, place
 from analysis.series import share_of_saturation, size_text
 from analysis.summary import PARTS
+from measure.plan import groups
 from report import advice
 from report.looks import HOST_LOOK, IOPS_LOOK, MODE_ORDER, REFERENCES, Line, Look, Point, look_of
 from report.looks import other_look
@@ -38,12 +39,10 @@ class Source:
 
 def widest(
     jobs: Iterable[dict], same: Callable[[dict], Hashable], axis: Callable[[dict], Hashable]
-) -> list[dict]:
+) -> Sequence[dict]:
     """The jobs of the group that has most places on the axis; the first of equals."""
-    groups: dict[Hashable, list[dict]] = {}
-    for job in jobs:
-        groups.setdefault(same(job), []).append(job)
-    return max(groups.values(), key=lambda group: len({axis(j) for j in group}), default=[])
+    return max(groups(jobs, same).values(), key=lambda group: len({axis(j) for j in group}),
+               default=())
 
 
 def cumulative(bins: histogram.Bins) -> tuple[tuple[float, float], ...]:

@@ -26,6 +26,7 @@ from linux.results import PEERS_NAME
 from linux.tables import judged
 from measure.instructions import PARTS
 from measure.modes import WAITING
+from measure.plan import groups
 from report import advice, runs
 from qemu.machine import ROOT
 from report.page import PAGES
@@ -102,9 +103,7 @@ def load_rows(result: dict) -> Rows:
 
 def fault_rows(result: dict) -> Rows:
     """By delivery: how many points, and the sums of COUNTS over them."""
-    found: dict[str, list[dict]] = {}
-    for job in result["jobs"]:
-        found.setdefault(job["hartq"]["delivery"], []).append(job["hartq"])
+    found = groups((job["hartq"] for job in result["jobs"]), lambda mine: mine["delivery"])
     return [[DELIVERIES[delivery], str(len(mine)),
              str(sum(each["completion"] in WAITING for each in mine)),
              *(f"{sum(each.get(name) or 0 for each in mine):,}" for name in COUNTS)]
