@@ -400,7 +400,9 @@ struct nvme_queue_config {
     uint32_t owner;         /* the owner hart, in the caller's numbering; given to send_ipi */
     uint32_t depth_entries; /* 0 = the controller's; else NVME_DEPTH_MIN up to that */
     enum nvme_mode mode;
-    bool irq_off;    /* every call on the queue is made with the owner's interrupts off: posts and
+    bool clocked; /* while the last submission doorbell may be unfetched, nvme_queue_submit leaves
+                        the next one to nvme_queue_reap or nvme_queue_arm; for slow doorbells */
+    bool irq_off; /* every call on the queue is made with the owner's interrupts off: posts and
                         nvme_queue_submit do not turn them off themselves */
     uint16_t vector; /* 0 with INTx and for a poll queue; else an MSI-X vector, 1 or more, that no
                         other queue has and that the caller has aimed at the owner */
@@ -569,8 +571,8 @@ NVME_WARN_UNUSED enum nvme_error nvme_passthrough(struct nvme_queue *queue,
                                                   struct nvme_callback callback);
 
 /*
- * Rings the submission doorbell once for all requests posted since the last ring. In done() of this
- * queue it does nothing: nvme_queue_reap rings at its end.
+ * Rings the submission doorbell once for all requests posted since the last ring; a clocked one may
+ * wait. In done() of this queue it does nothing: nvme_queue_reap rings at its end.
  * Context: as nvme_read. Cost: one barrier and one MMIO write, or nothing.
  */
 void nvme_queue_submit(struct nvme_queue *queue);
@@ -596,8 +598,9 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget);
  * waits, at most hybrid_spin_max_ns. It does not spin if that mean is longer, if nothing is
  * outstanding, if completions lead to no new posts, or if sleep has been measured as cheaper.
  * Context: the owner, a thread, interrupts off.
- * Cost: interrupt mode: one load, no MMIO. Hybrid mode: one clock reading in 8 looks, and one
- *   register write when it changes between spinning (source masked) and sleep (source open).
+ * Cost: a clocked doorbell that has waited. Interrupt mode: one load, no MMIO. Hybrid mode: one
+ *   clock reading in 8 looks, and one register write when it changes between spinning (source
+ *   masked) and sleep (source open).
  */
 bool nvme_queue_arm(struct nvme_queue *queue);
 

@@ -200,6 +200,9 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries);
 /* Writes the current completion head again. Only quirk.c uses it, for a device that needs it. */
 void nvme_queue_ring_head_again(struct nvme_queue *queue);
 
+/* Writes the submission doorbell of an active queue of a live controller. */
+void nvme_queue_ring(struct nvme_queue *queue);
+
 /* Publishes the state, and the owner with it, for a hart that sends IPIs to owners. */
 void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state state);
 
@@ -225,6 +228,16 @@ static inline uint64_t nvme_queue_useful(const struct nvme_queue *queue)
 static inline uint64_t nvme_queue_posted(const struct nvme_queue *queue)
 {
     return queue->sq_laps * queue->depth_entries + queue->sq_tail;
+}
+
+/* Those of them that a doorbell has announced. */
+static inline uint64_t nvme_queue_rung(const struct nvme_queue *queue)
+{
+    uint64_t tail = queue->sq_tail;
+    uint64_t rung = queue->sq_tail_rung;
+
+    return nvme_queue_posted(queue) -
+           (tail >= rung ? tail - rung : tail + queue->depth_entries - rung);
 }
 
 /* True while the queue is reaped: in done(), or in a trap during the reap. */

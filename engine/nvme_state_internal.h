@@ -140,6 +140,7 @@ struct nvme_queue {
     uint8_t state;          /* enum nvme_queue_state; other harts read it to send IPIs */
     bool ien;               /* its completion queue may interrupt */
     bool irq_protect;       /* calls turn the hart's interrupts off themselves */
+    bool clocked;           /* see struct nvme_queue_config */
     bool away;              /* not on the active list: not open, or idle */
     uint16_t id;            /* 0 admin, else index + 1 */
     uint32_t activity;      /* NVME_ACTIVITY_ */

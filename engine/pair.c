@@ -130,6 +130,7 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     NVME_POKE(&opened->ien,
               config->mode != NVME_MODE_POLL && (opened->source->closed & NVME_CLOSED_STUCK) == 0);
     opened->irq_protect = opened->ien && !config->irq_off;
+    opened->clocked = config->clocked;
     nvme_queue_reset(opened, config->depth_entries != 0 ? config->depth_entries
                                                         : controller->info.depth_entries);
     irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
@@ -232,6 +233,22 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
     }
     nvme_admin_end(controller, NVME_CLOSED_QUEUE, irq);
     return error;
+}
+
+void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *counters)
+{
+    *counters = queue->counters;
+    counters->completions = nvme_queue_consumed(queue);
+    /* These two store only the rare cases: reaps without a doorbell, calls without an entry. */
+    counters->reaps += queue->counters.cq_doorbells;
+    counters->reap_calls += counters->reaps;
+    if (queue->ien && !nvme_queue_shares(queue)) {
+        counters->interrupts += queue->source->interrupts;
+        counters->spurious += queue->source->empty_interrupts;
+    }
+    /* Found by the IRQ hart, and not yet counted by the watchdog. */
+    counters->missed += (NVME_PEEK(&queue->controller->cycle.missed) & nvme_queue_bit(queue)) != 0;
+    counters->posts = nvme_queue_rung(queue);
 }
 
 /* Searches identifiers one by one, within a bound, for a device without the list of namespaces. */

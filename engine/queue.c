@@ -113,6 +113,20 @@ static inline void ring_sq(struct nvme_queue *queue)
     }
 }
 
+/*
+ * True if a clocked doorbell may wait for the next reap: the last one is not known to be fetched,
+ * and a command in flight will make an entry. SQHD is in the entry before the head, which the
+ * device writes only after the next head doorbell. tests/spin/doorbell.pml is the model.
+ */
+static inline bool may_wait(const struct nvme_queue *queue)
+{
+    const volatile struct nvme_completion *next =
+        queue->cq_next == queue->cq ? queue->cq_end : queue->cq_next;
+
+    return NVME_GET(NVME_CQE_SQHD, nvme_queue_load(queue, next - 1)) != queue->sq_tail_rung &&
+           nvme_queue_rung(queue) != nvme_queue_useful(queue);
+}
+
 static inline void ring_cq(struct nvme_queue *queue)
 {
     /* Our loads of the entries before the device may write them again. */
@@ -121,12 +135,20 @@ static inline void ring_cq(struct nvme_queue *queue)
     queue->counters.cq_doorbells++;
 }
 
+NVME_COLD void nvme_queue_ring(struct nvme_queue *queue)
+{
+    ring_sq(queue);
+}
+
 void nvme_queue_ring_head_again(struct nvme_queue *queue)
 {
     ring_cq(queue);
 }
 
-/* Slow path of submit: the queue is not on the active list. So submit itself needs no frame. */
+/*
+ * Slow path of submit: a queue that is not on the active list, or has a clocked doorbell. So submit
+ * itself needs no frame.
+ */
 static NVME_COLD void submit_slow(struct nvme_queue *queue)
 {
     unsigned long irq;
@@ -135,8 +157,8 @@ static NVME_COLD void submit_slow(struct nvme_queue *queue)
         return;
     }
     irq = queue->irq_protect ? hal_irq_save() : 0;
-    if (activate_queue(queue)) {
-        ring_sq(queue);
+    if (queue->activity == NVME_ACTIVITY_ACTIVE ? !may_wait(queue) : activate_queue(queue)) {
+        nvme_queue_ring(queue);
     }
     if (queue->irq_protect) {
         hal_irq_restore(irq);
@@ -147,7 +169,7 @@ void nvme_queue_submit(struct nvme_queue *queue)
 {
     unsigned long irq;
 
-    if (queue->activity != NVME_ACTIVITY_ACTIVE) {
+    if (queue->activity != NVME_ACTIVITY_ACTIVE || queue->clocked) {
         submit_slow(queue);
         return;
     }
@@ -371,24 +393,4 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
         end_failed(queue);
     }
     return (uint32_t)(consumed - queue->unmatched);
-}
-
-void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *counters)
-{
-    uint64_t tail = queue->sq_tail;
-    uint64_t rung = queue->sq_tail_rung;
-    uint64_t waiting = tail >= rung ? tail - rung : tail + queue->depth_entries - rung;
-
-    *counters = queue->counters;
-    counters->completions = nvme_queue_consumed(queue);
-    /* These two store only the rare cases: reaps without a doorbell, calls without an entry. */
-    counters->reaps += queue->counters.cq_doorbells;
-    counters->reap_calls += counters->reaps;
-    if (queue->ien && !nvme_queue_shares(queue)) {
-        counters->interrupts += queue->source->interrupts;
-        counters->spurious += queue->source->empty_interrupts;
-    }
-    /* Found by the IRQ hart, and not yet counted by the watchdog. */
-    counters->missed += (NVME_PEEK(&queue->controller->cycle.missed) & nvme_queue_bit(queue)) != 0;
-    counters->posts = queue->sq_laps * queue->depth_entries + tail - waiting;
 }

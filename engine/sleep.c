@@ -45,12 +45,28 @@ static bool arm_hybrid(struct nvme_queue *queue)
     return !nvme_queue_ready(queue);
 }
 
+/* True if commands of an active queue wait for a doorbell. */
+static bool has_unrung(const struct nvme_queue *queue)
+{
+    return queue->activity == NVME_ACTIVITY_ACTIVE && queue->sq_tail != queue->sq_tail_rung;
+}
+
+/* A clocked doorbell does not wait for an owner that sleeps. */
+static NVME_COLD bool ring_and_arm(struct nvme_queue *queue)
+{
+    nvme_queue_ring(queue);
+    return nvme_queue_arm(queue);
+}
+
 bool nvme_queue_arm(struct nvme_queue *queue)
 {
     enum nvme_mode mode = nvme_queue_mode_load(queue);
 
     if (mode == NVME_MODE_POLL || !nvme_controller_live(queue->controller)) {
         return false;
+    }
+    if (queue->clocked && has_unrung(queue)) {
+        return ring_and_arm(queue);
     }
     /* In interrupt mode the source is open all the time: no register write. wait.pml, SPIN. */
     if (mode == NVME_MODE_INTERRUPT) {

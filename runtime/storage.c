@@ -43,6 +43,7 @@ static bool open_queue(struct storage *storage, uint32_t index)
     struct storage_queue *queue = &storage->queues[index];
     struct nvme_queue_config config = {
         .mode = storage->config.mode,
+        .clocked = storage->config.clocked,
         .irq_off = storage->config.irq_off,
     };
     enum nvme_error error;

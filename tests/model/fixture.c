@@ -130,7 +130,7 @@ enum nvme_error fixture_open(struct fixture *fixture)
 
 void fixture_start(struct fixture *fixture, uint32_t count, enum nvme_mode mode)
 {
-    struct nvme_queue_config config = {.mode = mode};
+    struct nvme_queue_config config = {.mode = mode, .clocked = fixture->clocked};
 
     assert_int_equal(fixture_open(fixture), NVME_OK);
     assert_int_equal(nvme_namespace_open(fixture->controller, 1, &fixture->ns), NVME_OK);

@@ -57,6 +57,7 @@ struct fixture {
     uint32_t event_count;
     uint32_t ipis[FIXTURE_QUEUES]; /* by owner */
     uint32_t bus_masters;          /* calls of the hook */
+    bool clocked;                  /* of the queues that fixture_start opens */
     uint32_t level_looks;
     uint32_t vector_masks; /* calls of the hook */
 };

@@ -237,6 +237,7 @@ bool sim_queue_open(struct sim_queue *queue)
     struct nvme_queue_config config = {
         .owner = queue->owner,
         .mode = choose_mode(controller),
+        .clocked = random_chance(random, 500),
     };
     enum nvme_error error;
 

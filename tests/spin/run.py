@@ -126,6 +126,15 @@ def mode_cases() -> list[Case]:
     return found
 
 
+def doorbell_cases() -> list[Case]:
+    """A clocked submission doorbell, with a device that tells its head and one that does not."""
+    good = ((), ("ARMS",), ("LIES",), ("ARMS", "LIES"))
+    bad = (("ARMS", "BUG_ARM_SILENT"), ("BUG_REAP_SILENT",), ("LIES", "BUG_HEAD_ALONE"))
+    return [Case("doorbell", defines, False) for defines in good] + [
+        Case("doorbell", defines, True) for defines in bad
+    ]
+
+
 def sleepers_cases() -> list[Case]:
     """Hybrid mode in shared delivery."""
     two = ("HARTS=2",)
@@ -178,7 +187,7 @@ def cases() -> list[Case]:
     ]
     found += [Case("wait", (), False)]
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]
-    found += shared_cases() + mixed_cases() + sleepers_cases() + mode_cases()
+    found += shared_cases() + mixed_cases() + sleepers_cases() + mode_cases() + doorbell_cases()
     found += [Case("failure", (), False)]
     found += [
         Case("failure", (bug,), True)
