@@ -27,6 +27,7 @@ enum {
 static const char *const rw_words[] = {"read",      "write",  "rw",        "randread",
                                        "randwrite", "randrw", "readwrite", NULL};
 static const char *const completion_words[] = {"poll", "irq", "hybrid", "raw", "loopback", NULL};
+static const char *const doorbell_words[] = {"each", "clocked", NULL};
 static const char *const process_words[] = {"linear", "poisson", NULL};
 /* fio names the checksum; every other word is on. */
 static const char *const verify_words[] = {"none", "crc32c", "0", "1", NULL};
@@ -71,6 +72,8 @@ static const struct option run_options[] = {
                     "completions to wait for before posting again, 0 is iodepth_batch_submit"),
     OPTION_UNSIGNED("iodepth_batch_complete_max", struct job, complete_max, 0, JOB_IODEPTH_MAX,
                     "most completions of one reap, 0 is all"),
+    OPTION_WORD("doorbell", struct job, doorbell, doorbell_words,
+                "submission doorbell: at each submit, or once the one before is fetched"),
     OPTION_TIME("runtime", struct job, runtime_ns, NS_PER_MS, NS_PER_HOUR, "measured time"),
     OPTION_TIME("ramp_time", struct job, ramp_ns, 0, NS_PER_HOUR, "time before it"),
     OPTION_TIME("thinktime", struct job, thinktime_ns, 0, NS_PER_HOUR,

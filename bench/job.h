@@ -99,6 +99,7 @@ struct job {
     const char *controller; /* PCI address of the one to use; NULL: any */
     const char *serial;     /* serial number of those to use; NULL: any */
     unsigned rate_process;  /* enum job_process, of all points */
+    unsigned doorbell;      /* index of the word */
     unsigned verify;        /* index of the word; see job_verifies() */
     bool help;
 };

@@ -153,6 +153,9 @@ static void print_head(const struct run *run, const char *delivery, uint64_t run
            "\",\"completion\":\"%s\"",
            job_rw_word(point->rw), point->bs, point->iodepth, point->batch, point->numjobs,
            job_completion_word(point->completion));
+    if (run->job->doorbell != 0) {
+        printf(",\"doorbell\":\"clocked\"");
+    }
     if (point->writers != 0) {
         printf(",\"writer_iodepth\":\"%" PRIu32 "\"", point->writers);
     }
