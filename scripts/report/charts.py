@@ -229,8 +229,15 @@ def openloop(lines: dict[Look, list[LoadPoint]], title: str, footer: str) -> Fig
     shares = {point.offered: point.share for point in every}
     known = any(share is not None for share in shares.values())
 
+    named: list[float] = []
+    for offered in sorted(shares, reverse=True):
+        if not named or named[-1] - offered > named[0] / (9 if known else 4):  # else texts touch
+            named.append(offered)
+
     def load_text(offered: float, _position: object) -> str:
         share = shares.get(offered)
+        if offered not in named:
+            return ""
         return short_number(float(f"{offered:.3g}")) if share is None else f"{100 * share:.0f}"
 
     for index, axes in enumerate(panels):

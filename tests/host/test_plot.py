@@ -208,7 +208,8 @@ class Plot(unittest.TestCase):
         axes.save(figure, {})
 
     def test_open_loop_has_intervals(self) -> None:
-        windows = [w for rate in (1000, 5000) for w in fake_windows(
+        rates = [600 * percent for percent in (10, 25, 40, 55, 70, 80, 90, 100)]
+        windows = [w for rate in rates for w in fake_windows(
             [*fake_words("32", modes="irq,hybrid"), f"rate_iops={rate}"])]
         _, lines = chart_data.openloop(chart_data.Source(as_result(windows)))
         for points in lines.values():
@@ -219,6 +220,13 @@ class Plot(unittest.TestCase):
                 self.assertGreater(host.median, 0)
         figure = charts.openloop(lines, "title", "footer")
         self.assertTrue(all(bars.has_yerr for each in figure.axes for bars in each.containers))
+        figure.draw_without_rendering()
+        for panel in figure.axes:
+            texts = [each for each in panel.get_xticklabels() if each.get_text()]
+            self.assertEqual(texts[-1].get_text(), "60k")
+            boxes = [Text.get_window_extent(each) for each in texts]
+            for i, box in enumerate(boxes):
+                self.assertFalse(any(box.overlaps(other) for other in boxes[:i]), i)
         axes.save(figure, {})
 
     def test_same_result_same_pictures(self) -> None:
