@@ -169,7 +169,9 @@ static void begin_wait(struct nvme_queue *queue, uint64_t consumed, uint64_t pos
         if (wait->from_ns != 0) {
             uint64_t end_ns = wait->slept ? hal_now_ns() : wait->look_ns;
 
-            wait->mean_ns = update_mean(wait->mean_ns, end_ns - wait->from_ns);
+            /* Bounded: a wait may have lasted through another mode, or a host that slept. */
+            wait->mean_ns =
+                update_mean(wait->mean_ns, clamp_value(0, end_ns - wait->from_ns, 2 * max_ns));
         }
         wait->closed_loop_share =
             update_mean(wait->closed_loop_share, posted != wait->posted ? SHARE_ALL : 0);

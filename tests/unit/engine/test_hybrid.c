@@ -82,6 +82,25 @@ static void owner_learns_again(void **state)
     owner_finish(&owner);
 }
 
+/* One long wait is one sample: an hour in another mode, or of a host that slept. */
+static void hour_in_another_mode_is_soon_forgotten(void **state)
+{
+    struct owner owner;
+
+    owner_start(&owner, *state, 20 * US);
+    owner.depth = 1;
+    owner_run(&owner, 100);
+    while (!nvme_queue_arm(owner.queue)) {
+        world_advance(LOOK_NS);
+    }
+    assert_int_equal(nvme_queue_set_mode(owner.queue, NVME_MODE_INTERRUPT), NVME_OK);
+    world_advance(UINT64_C(3600000000) * US);
+    assert_int_equal(nvme_queue_set_mode(owner.queue, NVME_MODE_HYBRID), NVME_OK);
+    owner_run(&owner, 12);
+    assert_int_equal(owner_interrupts(&owner, 500), 0);
+    owner_finish(&owner);
+}
+
 static void nothing_outstanding_is_nothing_to_spin_for(void **state)
 {
     struct owner owner;
@@ -265,11 +284,12 @@ static void entry_at_the_last_look_is_taken_awake(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[9 * COUNT_OF(fixture_deliveries) + COUNT_OF(budget_cases)] = {0};
+    struct CMUnitTest tests[10 * COUNT_OF(fixture_deliveries) + COUNT_OF(budget_cases)] = {0};
     static const CMUnitTestFunction on_each[] = {
         completions_that_come_soon_are_polled,
         completions_that_come_late_are_slept_for,
         owner_learns_again,
+        hour_in_another_mode_is_soon_forgotten,
         nothing_outstanding_is_nothing_to_spin_for,
         unmatched_entry_does_not_look_like_an_end,
         completions_that_lead_to_no_posts_are_slept_for,
