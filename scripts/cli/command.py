@@ -91,8 +91,9 @@ def _words(error: Exception) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
-def _flush(name: str) -> int:
-    """Write what is buffered; the status says if that failed."""
+def _flush(name: str, status: int) -> int:
+    """Write what is buffered; the status says if that failed. After a failure nothing is said: it
+    may have been the same one."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -100,7 +101,8 @@ def _flush(name: str) -> int:
         return STATUS_SIGNAL + signal.SIGPIPE
     except OSError as error:
         _drop(sys.stdout)
-        _say(f"{name}: standard output: {_words(error)}")
+        if status == 0:
+            _say(f"{name}: standard output: {_words(error)}")
         return STATUS_FAILED
     return 0
 
@@ -135,7 +137,7 @@ def entry(main: Main) -> Main:
         try:
             status = _guarded(name, lambda: main(*arguments))
         finally:  # argparse ends by SystemExit
-            lost = _flush(name)
+            lost = _flush(name, status)
         return status or lost
 
     return run

@@ -78,10 +78,11 @@ class Run(ScriptTest):
 
     def test_output_that_has_no_space(self) -> None:
         with open("/dev/full", "w", encoding="ascii") as full:
-            for options in (["--firmware"], ["--dry-run"]):
-                done = self.run_py("echo a; echo exit 0", *options, stdout=full)
-                self.assertEqual(done.returncode, 1)
-                self.assertRegex(done.stderr, r"^run\.py: .*No space left on device\n$")
+            for option in ("--firmware", "--dry-run"):
+                for env in ({"PYTHONUNBUFFERED": ""}, {"PYTHONUNBUFFERED": "1"}):
+                    done = self.run_py("echo a; echo exit 0", option, stdout=full, env=env)
+                    self.assertEqual(done.returncode, 1)
+                    self.assertRegex(done.stderr, r"^run\.py: .*No space left on device\n$")
 
     def test_streams_that_are_closed(self) -> None:
         for body, status in (("echo exit 0", 0), ("echo exit 1", 1)):
