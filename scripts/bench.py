@@ -21,7 +21,7 @@ from cli.errors import Failed
 from cli.signals import Stopped, heed_signals
 from measure import environment, instructions, saturation
 from measure.options import BOOTS_MAX, build_parser, make_plan
-from measure.plan import DELIVERIES, Plan, Sweep, duration, with_rates
+from measure.plan import DELIVERIES, DOORBELLS, Plan, Sweep, duration, with_rates
 from measure.progress import Progress
 from measure.windows import GuestFailed, Target, Window, boot_machine, check_backing, run_boot
 from qemu.machine import ROOT, UsageError, find_app
@@ -169,6 +169,8 @@ class Run:
             options["preset"] = plan.preset
         if any(plan.values("rate")):
             options["rate_process"] = plan.process
+        if plan.doorbell != DOORBELLS[0]:
+            options["doorbell"] = plan.doorbell
         header = {**self.environment, "opensbi": self.windows[-1].firmware}
         if not self.target.modelled:
             header["host_load_after"] = environment.load_averages()
@@ -292,7 +294,7 @@ def begin(options: argparse.Namespace) -> int:
     print(plan.describe(around_s), flush=True)
     heed_signals()
     try:
-        found = saturation.measure_saturation(target, plan.sweeps)
+        found = saturation.measure_saturation(target, plan)
     except (Stopped, GuestFailed) as error:
         print(f"bench.py: saturation was not found: {error}", file=sys.stderr)
         return STATUS_STOPPED if isinstance(error, Stopped) else STATUS_FAILED

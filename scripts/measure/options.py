@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cli.command import Parser
 from cli.errors import UsageError, listed, number, parse_number, parse_word
 from measure.option_values import PERCENT_MAX, parse_block, parse_rate, parse_time_ms
-from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, OPEN_DEPTH, PRESETS, PROCESSES,
-                          RAW_LACKS, SHAPES, WORKLOADS, Plan, Sweep, runnable)
+from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, DOORBELLS, OPEN_DEPTH, PRESETS,
+                          PROCESSES, RAW_LACKS, SHAPES, WORKLOADS, Plan, Sweep, runnable)
 from qemu.backing import BACKING_HELP
 from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT
 from sim import profile
@@ -83,6 +83,9 @@ def build_parser() -> Parser:
         f"latency grow; queue depth {OPEN_DEPTH} unless --iodepth is given")
     add("--rate-process", "--rate_process", choices=PROCESSES,
         help=f"how arrivals are spread in time (default {PROCESSES[0]}; with --rate-iops)")
+    add("--doorbell", choices=DOORBELLS,
+        help="submission doorbell: at each submit, or clocked, once the one before is fetched; "
+        f"raw has no clocked one and is left out (default {DOORBELLS[0]})")
     add("--shape", type=listed(parse_word, "--shape", tuple(SHAPES)), metavar="S,...",
         help="course of the load: steady; step, bursts after pauses; beside, 128 KiB writes beside "
         "the reads, on the last hart if there are several (default steady)")
@@ -130,6 +133,15 @@ def chosen_sweeps(options: argparse.Namespace) -> tuple[Sweep, ...]:
     return tuple(dataclasses.replace(sweep, **over) for sweep in sweeps)
 
 
+def without_raw(sweeps: Iterable[Sweep]) -> tuple[Sweep, ...]:
+    """The sweeps for a clocked doorbell. UsageError if only raw is asked for."""
+    left = [dataclasses.replace(sweep, completion=tuple(m for m in sweep.completion if m != "raw"))
+            for sweep in sweeps]
+    if not (left := [sweep for sweep in left if sweep.completion]):
+        raise UsageError("--doorbell: clocked is not for raw (hint: --completion poll,irq)")
+    return tuple(left)
+
+
 def choose_modelled(options: argparse.Namespace) -> None:
     """What a machine in virtual time has by default: its own delivery, and short windows."""
     if options.delivery is None and profile.load(options.machine).get("messages"):
@@ -147,10 +159,13 @@ def make_plan(options: argparse.Namespace) -> Plan:
     given = {
         "boots": options.boots, "runtime_ms": options.runtime, "ramp_ms": options.ramp_time,
         "process": options.rate_process, "until_ci": options.until_ci,
+        "doorbell": options.doorbell,
         "budget_ms": options.budget,
     }
     given = {name: value for name, value in given.items() if value is not None}
     chosen = chosen_sweeps(options)
+    if options.doorbell == "clocked":
+        chosen = without_raw(chosen)
     sweeps, dropped = runnable(chosen, HARTS_MAX if modelled else None)
     if options.rate_process and not any(rate for sweep in sweeps for rate in sweep.rate):
         raise UsageError(

@@ -20,6 +20,7 @@ PROCESSES = ("linear", "poisson")
 WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")
 MIXED = ("randrw", "rw")  # not for raw: its ring is filled once
 DEPTH_MAX = 1023
+DOORBELLS = ("each", "clocked")
 OPEN_DEPTH = 32  # of an open loop, unless the depth is given: the most that is in flight
 BOOTS_PER_REPEAT = 8
 BLOCK_UNIT = 512  # bytes of a logical block: a transfer is whole ones
@@ -232,6 +233,7 @@ class Plan:
     runtime_ms: int
     ramp_ms: int
     process: str = PROCESSES[0]  # how the arrivals of an open loop are spread
+    doorbell: str = DOORBELLS[0]  # when a submission rings, but for raw
     dropped: tuple[str, ...] = ()  # what was asked for and does not exist
     preset: str = ""  # whose sweeps these are, whole
     until_ci: int = 0  # per cent; boots are added until no main ratio's interval is wider; 0: none
@@ -287,6 +289,8 @@ class Plan:
             lines.append(f"      open loop, {self.process}: {', '.join(rates)} (of each hart in "
                          "I/Os per second, % of saturation"
                          f"{'; above 100% latency grows' * past})")
+        if self.doorbell != DOORBELLS[0]:
+            lines.append(f"      submission doorbell {self.doorbell}")
         if self.until_ci:
             lines.append(f"      boots are added until the intervals of polling / interrupts are "
                          f"within {self.until_ci} %, or {duration(self.budget_ms / 1e3)} are over")
@@ -350,8 +354,9 @@ def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
     }
     rates = ",".join(str(rate.iops) for rate in sweep.rate)
     load = [f"rate_iops={rates}", f"rate_process={plan.process}"] if any(sweep.rate) else []
+    doorbell = [f"doorbell={plan.doorbell}"] * (plan.doorbell != DOORBELLS[0])
     return [
         *(f"{name}={','.join(map(str, values))}" for name, values in lists.items()),
         f"runtime={plan.runtime_ms}ms", f"ramp_time={plan.ramp_ms}ms",
-        "repetitions=1", f"randseed={boot + 1}", *load, *SHAPES[sweep.shape[0]],
+        "repetitions=1", f"randseed={boot + 1}", *load, *doorbell, *SHAPES[sweep.shape[0]],
     ]

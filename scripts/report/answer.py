@@ -231,6 +231,8 @@ def sampling(result: dict) -> list[str]:
     if not (count := max(map(len, windows), default=0)):
         return []
     told = [f"preset {options['preset']}"] if "preset" in options else []
+    if "doorbell" in options:
+        told.append(f"submission doorbell {options['doorbell']}")
     told.append(f"{count} boots, each a sample")
     if "runtime" in options:
         told.append(f"windows {options['runtime']} after a ramp of {options['ramp_time']}")

@@ -116,7 +116,8 @@ def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Itera
     runtime_ns = int(given["runtime"].removesuffix("ms")) * 1000000
     bias = float(ways.removeprefix("bias=")) if ways.startswith("bias=") else 1.0
     load = {"rate_process": given["rate_process"]} if is_open and "rate_process" in given else {}
-    shape = {name: given[name] for name in ("thinktime", "writer_iodepth") if name in given}
+    shape = {name: given[name] for name in ("thinktime", "writer_iodepth", "doorbell")
+             if name in given}
     yield "OpenSBI v1.1"
     yield json.dumps({"hartq_banner": 1, "points": len(points), "repetitions": repetitions})
     for count, (number, point) in enumerate(

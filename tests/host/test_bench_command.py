@@ -80,6 +80,18 @@ class Command(BenchTest):
         self.assertEqual(names, {"r10%", "r700"})
         self.assertEqual(result["global options"]["rate_process"], "poisson")
 
+    def test_clocked_doorbell(self) -> None:
+        done = self.run_bench("--rate-iops", "10%", "--doorbell", "clocked")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("submission doorbell clocked", done.stdout)
+        result = result_file.load(self.out)
+        self.assertEqual(result["global options"]["doorbell"], "clocked")
+        self.assertTrue(all(job["job options"]["doorbell"] == "clocked" and
+                            job["hartq"]["completion"] != "raw" for job in result["jobs"]))
+        done = self.run_bench("--doorbell", "clocked", "--completion", "raw")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--doorbell: clocked is not for raw", done.stderr)
+
     def test_the_plan_comes_first_with_the_time_of_all_parts(self) -> None:
         def told(*options: str) -> int:
             done = self.run_bench("--dry-run", "--iodepth", "8", *options)
