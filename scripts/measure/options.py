@@ -167,6 +167,8 @@ def make_plan(options: argparse.Namespace) -> Plan:
     if options.doorbell == "clocked":
         chosen = without_raw(chosen)
     sweeps, dropped = runnable(chosen, HARTS_MAX if modelled else None)
+    if options.doorbell == "clocked":
+        dropped += ("raw: its ring has no clocked doorbell",)
     if options.rate_process and not any(rate for sweep in sweeps for rate in sweep.rate):
         raise UsageError(
             f"--rate-process: {options.rate_process} needs a load; hint: name one with --rate-iops")

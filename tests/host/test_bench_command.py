@@ -84,6 +84,7 @@ class Command(BenchTest):
         done = self.run_bench("--rate-iops", "10%", "--doorbell", "clocked")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("submission doorbell clocked", done.stdout)
+        self.assertIn("left out: raw: its ring has no clocked doorbell", done.stdout)
         result = result_file.load(self.out)
         self.assertEqual(result["global options"]["doorbell"], "clocked")
         self.assertTrue(all(job["job options"]["doorbell"] == "clocked" and
