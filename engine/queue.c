@@ -48,57 +48,6 @@ void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state stat
     hal_before_doorbell();
 }
 
-void nvme_queue_check_context(const struct nvme_queue *queue)
-{
-    nvme_check_hart(queue->owner);
-    if (queue->ien && !hal_irq_is_off()) {
-        hal_panic("a queue is reaped with interrupts on (R3)");
-    }
-}
-
-void nvme_queue_leave(struct nvme_queue *queue)
-{
-    struct nvme_queue **link = &queue->source->active;
-    bool present = !queue->away;
-
-    queue->activity = NVME_ACTIVITY_TAKEN;
-    queue->away = true;
-    if (present && nvme_queue_shares(queue)) {
-        __atomic_fetch_and(&queue->controller->cycle.active, ~nvme_queue_bit(queue),
-                           __ATOMIC_RELAXED);
-    } else if (present && nvme_queue_listed(queue)) {
-        while (*link != queue) {
-            link = &(*link)->next_active;
-        }
-        *link = queue->next_active;
-    }
-}
-
-/*
- * Puts a queue on the active list, before its first doorbell. False: it is not open, so it has no
- * doorbell, and commands without a doorbell end without being fetched.
- */
-static NVME_COLD bool activate_queue(struct nvme_queue *queue)
-{
-    if (queue->state != NVME_QUEUE_OPEN) {
-        return false;
-    }
-    if (queue->id != 0) { /* the admin queue has no source of its own */
-        nvme_queue_check_context(queue);
-    }
-    if (queue->id != 0 && nvme_queue_shares(queue)) {
-        /* Before the doorbell, whose barrier keeps it so; pairs with nvme_shared_begin(). */
-        __atomic_fetch_or(&queue->controller->cycle.active, nvme_queue_bit(queue),
-                          __ATOMIC_RELAXED);
-    } else if (nvme_queue_listed(queue)) {
-        queue->next_active = queue->source->active;
-        queue->source->active = queue;
-    }
-    queue->activity = NVME_ACTIVITY_ACTIVE;
-    queue->away = false;
-    return true;
-}
-
 /* The caller has checked that the controller is live: a failed one gets no doorbells. */
 static inline void ring_sq(struct nvme_queue *queue)
 {
@@ -157,7 +106,7 @@ static NVME_COLD void submit_slow(struct nvme_queue *queue)
         return;
     }
     irq = queue->irq_protect ? hal_irq_save() : 0;
-    if (queue->activity == NVME_ACTIVITY_ACTIVE ? !may_wait(queue) : activate_queue(queue)) {
+    if (queue->activity == NVME_ACTIVITY_ACTIVE ? !may_wait(queue) : nvme_queue_activate(queue)) {
         nvme_queue_ring(queue);
     }
     if (queue->irq_protect) {
@@ -352,7 +301,7 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
     if (nvme_queue_is_reaping(queue)) {
         hal_panic("nvme_queue_reap is nested, or on two harts at once (R5)");
     }
-    if (activate_queue(queue)) {
+    if (nvme_queue_activate(queue)) {
         return nvme_queue_reap(queue, budget);
     }
     if (queue->state != NVME_QUEUE_CLOSING) {

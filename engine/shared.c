@@ -71,7 +71,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
         return 0;
     }
     nvme_source_close(&controller->line, NVME_CLOSED_CYCLE);
-    /* The claim, a device read, before the look at who is active: activate_queue() in queue.c. */
+    /* The claim, a device read, before the look at who is active: nvme_queue_activate(). */
     hal_after_mmio_read();
     cycle->members = choose_members(controller);
     __atomic_store_n(&cycle->waiting, cycle->members, __ATOMIC_RELEASE);
