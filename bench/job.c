@@ -27,7 +27,7 @@ enum {
 static const char *const rw_words[] = {"read",      "write",  "rw",        "randread",
                                        "randwrite", "randrw", "readwrite", NULL};
 static const char *const completion_words[] = {"poll", "irq", "hybrid", "raw", "loopback", NULL};
-static const char *const doorbell_words[] = {"each", "clocked", NULL};
+static const char *const doorbell_words[] = {"each", "clocked", NULL}; /* enum job_doorbell */
 static const char *const process_words[] = {"linear", "poisson", NULL};
 /* fio names the checksum; every other word is on. */
 static const char *const verify_words[] = {"none", "crc32c", "0", "1", NULL};
@@ -35,6 +35,7 @@ static const char *const verify_words[] = {"none", "crc32c", "0", "1", NULL};
 static const struct value value_defaults = {
     .rw = JOB_RANDREAD,
     .completion = JOB_POLL,
+    .doorbell = JOB_CLOCKED,
     .bs = 4096,
     .iodepth = 1,
     .batch = 1,
@@ -52,6 +53,8 @@ static const struct option value_options[JOB_LISTS] = {
                     "most requests per doorbell, 0: iodepth; a list"),
     OPTION_UNSIGNED("rate_iops", struct value, rate_iops, 0, RATE_MAX,
                     "requests started per second and hart, 0 is the closed loop; a list"),
+    OPTION_WORD("doorbell", struct value, doorbell, doorbell_words,
+                "submission doorbell: at each submit, or once the one before is fetched; a list"),
     OPTION_WORD(
         "completion", struct value, completion, completion_words,
         "how completions are found; raw is the bare device, loopback the bare engine; a list"),
@@ -65,6 +68,7 @@ static const struct option run_options[] = {
     OPTION_STRING("iodepth", struct job, lists[JOB_LIST_IODEPTH], LIST_BYTES_MAX, ""),
     OPTION_STRING("iodepth_batch_submit", struct job, lists[JOB_LIST_BATCH], LIST_BYTES_MAX, ""),
     OPTION_STRING("rate_iops", struct job, lists[JOB_LIST_RATE], LIST_BYTES_MAX, ""),
+    OPTION_STRING("doorbell", struct job, lists[JOB_LIST_DOORBELL], LIST_BYTES_MAX, ""),
     OPTION_STRING("completion", struct job, lists[JOB_LIST_COMPLETION], LIST_BYTES_MAX, ""),
     OPTION_WORD("rate_process", struct job, rate_process, process_words,
                 "gaps between the starts of rate_iops: equal, or exponential"),
@@ -72,8 +76,6 @@ static const struct option run_options[] = {
                     "completions to wait for before posting again, 0 is iodepth_batch_submit"),
     OPTION_UNSIGNED("iodepth_batch_complete_max", struct job, complete_max, 0, JOB_IODEPTH_MAX,
                     "most completions of one reap, 0 is all"),
-    OPTION_WORD("doorbell", struct job, doorbell, doorbell_words,
-                "submission doorbell: at each submit, or once the one before is fetched"),
     OPTION_TIME("runtime", struct job, runtime_ns, NS_PER_MS, NS_PER_HOUR, "measured time"),
     OPTION_TIME("ramp_time", struct job, ramp_ns, 0, NS_PER_HOUR, "time before it"),
     OPTION_TIME("thinktime", struct job, thinktime_ns, 0, NS_PER_HOUR,
@@ -108,6 +110,11 @@ const char *job_rw_word(enum job_rw rw)
 const char *job_completion_word(enum job_completion completion)
 {
     return completion_words[completion];
+}
+
+const char *job_doorbell_word(enum job_doorbell doorbell)
+{
+    return doorbell_words[doorbell];
 }
 
 enum nvme_mode job_queue_mode(const struct job_point *point)
@@ -152,12 +159,12 @@ void job_name(const struct job_point *point, char name[JOB_NAME_BYTES])
         snprintf(rate, sizeof(rate), "-r%" PRIu32 "%s", point->rate_iops,
                  point->process == JOB_POISSON ? "-poisson" : "");
     }
-    snprintf(name, JOB_NAME_BYTES, "%s-%" PRIu32 "%s-qd%" PRIu32 "-b%" PRIu32 "%s%s%s-%s",
+    snprintf(name, JOB_NAME_BYTES, "%s-%" PRIu32 "%s-qd%" PRIu32 "-b%" PRIu32 "%s%s%s-%s%s",
              job_rw_word(point->rw), bs, unit, point->iodepth, point->batch, harts, rate,
              point->writers != 0 ? "-beside"
              : point->bursts     ? "-step"
                                  : "",
-             job_completion_word(point->completion));
+             job_completion_word(point->completion), point->doorbell == JOB_EACH ? "-each" : "");
 }
 
 static void print_help(const struct job *job)
@@ -204,6 +211,7 @@ static bool parse_list(const char *key, const char *text, struct list *list)
         if (list->count == JOB_VALUES_MAX) {
             return job_refuse(key, text, "more than 16 values");
         }
+        list->values[list->count] = value_defaults;
         if (!parse_value(key, next, length, &list->values[list->count++])) {
             return false;
         }
@@ -223,7 +231,8 @@ static bool is_new_point(const struct job *job, const struct job_point *point)
 
         if (old->rw == point->rw && old->numjobs == point->numjobs && old->bs == point->bs &&
             old->iodepth == point->iodepth && old->batch == point->batch &&
-            old->rate_iops == point->rate_iops && old->completion == point->completion) {
+            old->rate_iops == point->rate_iops && old->doorbell == point->doorbell &&
+            old->completion == point->completion) {
             return false;
         }
     }
@@ -253,6 +262,7 @@ static struct job_point point_at(const struct job *job, const struct list lists[
         .process = (enum job_process)job->rate_process,
         .writers = (uint32_t)job->writer_iodepth,
         .bursts = job->thinktime_ns != 0,
+        .doorbell = (enum job_doorbell)values[JOB_LIST_DOORBELL]->doorbell,
         .completion = (enum job_completion)values[JOB_LIST_COMPLETION]->completion,
     };
     if (point.batch == 0) {
@@ -274,7 +284,7 @@ static bool build_points(struct job *job, const struct list lists[JOB_LISTS])
                (int)COMBINATIONS_MAX);
         return false;
     }
-    job->mode_count = lists[JOB_LIST_COMPLETION].count;
+    job->mode_count = lists[JOB_LIST_DOORBELL].count * lists[JOB_LIST_COMPLETION].count;
     for (uint64_t position = 0; position < product; position++) {
         struct job_point point = point_at(job, lists, position);
 

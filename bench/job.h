@@ -29,6 +29,7 @@ enum job_list {
     JOB_LIST_IODEPTH,
     JOB_LIST_BATCH,
     JOB_LIST_RATE,
+    JOB_LIST_DOORBELL,
     JOB_LIST_COMPLETION,
     JOB_LISTS,
 };
@@ -52,6 +53,12 @@ enum job_completion {
     JOB_LOOPBACK, /* the engine alone, without the device: see loopback.h */
 };
 
+/* When a submission doorbell is rung. */
+enum job_doorbell {
+    JOB_EACH,    /* at each submit */
+    JOB_CLOCKED, /* once the one before is fetched: clocked of struct nvme_queue_config */
+};
+
 /* The arrival process of the open loop. */
 enum job_process {
     JOB_LINEAR,
@@ -62,6 +69,7 @@ enum job_process {
 struct job_point {
     enum job_rw rw;
     enum job_completion completion;
+    enum job_doorbell doorbell;
     uint32_t bs; /* bytes */
     uint32_t iodepth;
     uint32_t batch; /* iodepth_batch_submit: most requests per doorbell, 1 .. iodepth */
@@ -80,7 +88,7 @@ struct job_point {
 struct job {
     struct job_point points[JOB_POINTS_MAX];
     uint32_t point_count;
-    uint32_t mode_count;          /* neighbouring points that differ only in completion */
+    uint32_t mode_count;          /* neighbours that differ only in doorbell and completion */
     const char *lists[JOB_LISTS]; /* the text of each option */
     uint64_t runtime_ns;          /* of the measured window */
     uint64_t ramp_ns;             /* before it */
@@ -99,7 +107,6 @@ struct job {
     const char *controller; /* PCI address of the one to use; NULL: any */
     const char *serial;     /* serial number of those to use; NULL: any */
     unsigned rate_process;  /* enum job_process, of all points */
-    unsigned doorbell;      /* index of the word */
     unsigned verify;        /* index of the word; see job_verifies() */
     bool help;
 };
@@ -116,9 +123,10 @@ static inline bool job_verifies(const struct job *job)
     return (job->verify & 1) != 0;
 }
 
-/* The words of rw=, completion= and rate_process=. */
+/* The words of rw=, completion=, doorbell= and rate_process=. */
 const char *job_rw_word(enum job_rw rw);
 const char *job_completion_word(enum job_completion completion);
+const char *job_doorbell_word(enum job_doorbell doorbell);
 const char *job_process_word(enum job_process process);
 
 /* Bytes of the largest request of a point. */
@@ -143,7 +151,7 @@ static inline size_t job_hart_bytes(const struct job_point *point)
 enum nvme_mode job_queue_mode(const struct job_point *point);
 
 /* A name such as randread-4k-qd32-b1-poll; several harts add their number, the open loop its
- * rate: randread-4k-qd32-b1-h4-r5000-poisson-irq. */
+ * rate: randread-4k-qd32-b1-h4-r5000-poisson-irq. Another doorbell than clocked ends it: -each. */
 void job_name(const struct job_point *point, char name[JOB_NAME_BYTES]);
 
 #endif

@@ -150,6 +150,23 @@ static bool check_writers(const struct job *job, const struct list lists[JOB_LIS
     return true;
 }
 
+/* A point that comes twice is left out: its neighbours would be compared with another point. */
+static bool check_twins(const struct job *job, const struct list lists[JOB_LISTS],
+                        enum job_list number, const char *key)
+{
+    const struct list *list = &lists[number];
+
+    for (uint32_t i = 1; i < list->count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (list->values[i].completion == list->values[j].completion &&
+                list->values[i].doorbell == list->values[j].doorbell) {
+                return job_refuse(key, job->lists[number], "a value comes twice");
+            }
+        }
+    }
+    return true;
+}
+
 bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
 {
     const struct list *modes = &lists[JOB_LIST_COMPLETION];
@@ -159,14 +176,10 @@ bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
     for (uint32_t i = 0; i < modes->count; i++) {
         raw = raw || modes->values[i].completion == JOB_RAW;
         reference = reference || modes->values[i].completion >= JOB_RAW;
-        for (uint32_t j = 0; j < i; j++) {
-            if (modes->values[i].completion == modes->values[j].completion) {
-                return job_refuse("completion", job->lists[JOB_LIST_COMPLETION],
-                                  "a value comes twice");
-            }
-        }
     }
-    return (!raw || check_raw(job, lists)) &&
+    return check_twins(job, lists, JOB_LIST_COMPLETION, "completion") &&
+           check_twins(job, lists, JOB_LIST_DOORBELL, "doorbell") &&
+           (!raw || check_raw(job, lists)) &&
            (!job_verifies(job) || check_verify(job, lists, reference)) &&
            (!reference || check_reference_rates(job, lists)) && check_rates(job, lists) &&
            check_bursts(job, lists, reference) && check_writers(job, lists, reference);

@@ -13,6 +13,7 @@
 struct value {
     unsigned rw;
     unsigned completion;
+    unsigned doorbell;
     uint64_t bs;
     uint64_t iodepth;
     uint64_t batch;

@@ -114,7 +114,7 @@ static bool open_storage(const struct job_point *point)
     struct storage_config config = {
         .harts = point->numjobs,
         .mode = job_queue_mode(point),
-        .clocked = bench.job.doorbell != 0,
+        .clocked = point->doorbell == JOB_CLOCKED,
         .irq_off = point->completion == JOB_HYBRID, /* workload_run() */
         .timeout_ns = bench.job.timeout_ns,
         .controller = bench.job.controller,

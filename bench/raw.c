@@ -22,29 +22,56 @@ const char *raw_wait_word(enum raw_wait wait)
     return wait_words[wait];
 }
 
-/* Posts all free entries, in groups of at most a batch, with one doorbell each. */
+/* Rings for what is posted, if anything is. */
+static void ring_tail(struct raw *raw)
+{
+    if (raw->unrung != 0) {
+        hal_before_doorbell();
+        hal_mmio_write32(raw->ring.sq_doorbell, raw->ring.sq_tail);
+        raw->unrung = 0;
+        raw->counters.sq_doorbells++;
+    }
+}
+
+/*
+ * True if the device has fetched all that was rung, or has nothing of it left to complete: what
+ * engine/queue.c asks of a clocked doorbell. `tail` is the one that was rung last.
+ */
+static bool is_fetched(const struct raw *raw, uint32_t tail)
+{
+    const struct nvme_ring *ring = &raw->ring;
+    uint32_t next = ring->cq_head == 0 ? ring->depth_entries : ring->cq_head;
+
+    return raw->in_flight == 0 ||
+           NVME_GET(NVME_CQE_SQHD, hal_dma_load32(&ring->cq[next - 1].sq)) == tail;
+}
+
+/* Posts all free entries, in groups of at most a batch; each rings as its rule says. */
 static void post_free(struct worker *worker)
 {
     struct raw *raw = &worker->raw;
     struct nvme_ring *ring = &raw->ring;
     uint32_t free = worker->run->point->iodepth - raw->in_flight;
     uint32_t batch = worker->run->point->batch;
+    bool clocked = worker->run->point->doorbell == JOB_CLOCKED;
 
     while (free != 0) {
         uint32_t count = free < batch ? free : batch;
         uint32_t tail = ring->sq_tail + count;
+        bool waits = clocked && (raw->unrung != 0 || !is_fetched(raw, ring->sq_tail));
 
         ring->sq_tail = tail >= ring->depth_entries ? tail - ring->depth_entries : tail;
-        hal_before_doorbell();
-        hal_mmio_write32(ring->sq_doorbell, ring->sq_tail);
         free -= count;
         raw->in_flight += count;
+        raw->unrung += count;
         raw->counters.posts += count;
-        raw->counters.sq_doorbells++;
+        if (!waits) {
+            ring_tail(raw);
+        }
     }
 }
 
-/* One reap. Returns how many completions were consumed. */
+/* One reap, which also rings what has waited. Returns how many completions were consumed. */
 static uint32_t reap_ring(struct worker *worker)
 {
     struct raw *raw = &worker->raw;
@@ -76,6 +103,7 @@ static uint32_t reap_ring(struct worker *worker)
         raw->counters.reaps++;
         raw->counters.cq_doorbells++;
     }
+    ring_tail(raw);
     return count;
 }
 
@@ -115,6 +143,7 @@ static uint32_t look_asleep(struct worker *worker)
 {
     uint64_t before = worker->raw.counters.completions;
 
+    ring_tail(&worker->raw);
     storage_sleep();
     if (worker->raw.counters.completions == before) {
         reap_ring(worker);

@@ -3,8 +3,8 @@
  * The raw ring: measures the device with almost no software.
  *
  * The engine builds the command of every submission entry once; then the loop only moves tail and
- * head. It has no command ids, PRPs, callbacks or latencies. Depth, batch, doorbells and the order
- * of post and reap are those of workload.c.
+ * head. It has no command ids, PRPs, callbacks or latencies. Depth, batch, the doorbell's rule and
+ * the order of post and reap are those of workload.c and of the engine.
  *
  * A hart that looks all the time may slow the device down, above all that of an emulator. So a hart
  * can wait in three ways. main.c measures the fastest: no mode has another.
@@ -30,6 +30,7 @@ enum raw_wait {
 struct raw {
     struct nvme_ring ring;
     uint32_t in_flight;
+    uint32_t unrung; /* of them: posted since the last doorbell */
     struct nvme_counters counters;
     uint64_t clocked; /* completions at the last look at the clock */
 };

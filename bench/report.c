@@ -150,12 +150,9 @@ static void print_head(const struct run *run, const char *delivery, uint64_t run
            run->point_number, run->repetition, name);
     printf(",\"job options\":{\"rw\":\"%s\",\"bs\":\"%" PRIu32 "\",\"iodepth\":\"%" PRIu32
            "\",\"iodepth_batch_submit\":\"%" PRIu32 "\",\"numjobs\":\"%" PRIu32
-           "\",\"completion\":\"%s\"",
+           "\",\"doorbell\":\"%s\",\"completion\":\"%s\"",
            job_rw_word(point->rw), point->bs, point->iodepth, point->batch, point->numjobs,
-           job_completion_word(point->completion));
-    if (run->job->doorbell != 0) {
-        printf(",\"doorbell\":\"clocked\"");
-    }
+           job_doorbell_word(point->doorbell), job_completion_word(point->completion));
     if (point->writers != 0) {
         printf(",\"writer_iodepth\":\"%" PRIu32 "\"", point->writers);
     }

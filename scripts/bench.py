@@ -164,13 +164,12 @@ class Run:
             "runtime": f"{plan.runtime_ms}ms", "ramp_time": f"{plan.ramp_ms}ms",
             "boots": plan.boots,
             "delivery": ",".join(sorted(plan.values("delivery"), key=DELIVERIES.index)),
+            "doorbell": ",".join(sorted(plan.values("doorbell"), key=DOORBELLS.index)),
         }
         if plan.preset:
             options["preset"] = plan.preset
         if any(plan.values("rate")):
             options["rate_process"] = plan.process
-        if plan.doorbell != DOORBELLS[0]:
-            options["doorbell"] = plan.doorbell
         header = {**self.environment, "opensbi": self.windows[-1].firmware}
         if not self.target.modelled:
             header["host_load_after"] = environment.load_averages()

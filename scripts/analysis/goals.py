@@ -7,10 +7,10 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from analysis import host_noise
+from analysis import doorbells, host_noise, metrics
 from analysis.comparisons import depths_text, factor_text, paired
-from analysis.intervals import VERDICTS, Estimate, ratio_of
-from analysis.series import MAIN, MODE_NAMES, all_series, offered_text, open_jobs, place
+from analysis.intervals import VERDICTS, Estimate, paired_ratio, ratio_of
+from analysis.series import MAIN, MODE_NAMES, Series, all_series, offered_text, open_jobs, place
 from analysis.series import share_of_saturation
 from measure.environment import has_device_core
 from measure.modes import WAITING
@@ -19,8 +19,12 @@ from results.result_file import FAULTS
 
 DEEPEST = 1 << 30
 GOALS = (  # mode, other mode, first and last depth, least ratio
-    ("poll", "raw", 1, 1, 0.95), ("poll", "raw", 32, DEEPEST, 0.90),
+    ("poll", "raw", 1, DEEPEST, 0.95),
     ("hybrid", "poll", 1, DEEPEST, 0.95), ("hybrid", "irq", 1, DEEPEST, 0.95),
+)
+EACH_GOALS = {32: 1.1, 128: 1.5}  # by depth: polling, clocked, of the raw ring that rings each
+LIMITS = (  # of polling, clocked: what, depth, most
+    (metrics.DOORBELLS, 32, 0.15), (metrics.LOCK_US, 1, 3.0), (metrics.LOCK_US, 32, 0.3),
 )
 IDLE_GOAL = 0.8  # of what interrupts leave idle
 IDLE_SHARE_MAX = 0.105  # of saturation: the load that the goal is for, 10 % and its rounding
@@ -37,10 +41,17 @@ class Goal:
     where: str
     depth: int
     quiet: bool  # the host
+    at_most: bool = False  # the figure, which is no ratio then
 
     def verdict(self) -> str:
         """One of VERDICTS."""
+        if self.at_most:
+            return self.ratio.below(self.least, self.quiet)
         return self.ratio.meets(self.least, self.quiet)
+
+    def text(self) -> str:
+        """What it asks for."""
+        return f"goal at most {self.least:g}" if self.at_most else f"goal {self.least:.2f}"
 
     def has_bound(self) -> bool:
         """A reference that is not faster bounds nothing, so it is no goal."""
@@ -48,7 +59,7 @@ class Goal:
 
     def __str__(self) -> str:
         """In words."""
-        return (f"{self.verdict()}: {self.kind} {self.ratio}, goal {self.least:.2f}, at queue "
+        return (f"{self.verdict()}: {self.kind} {self.ratio}, {self.text()}, at queue "
                 f"depth {self.depth}, {self.where}")
 
 
@@ -61,11 +72,11 @@ def lines(result: dict) -> list[str]:
     """A line for each goal, and one for each series that misses it."""
     told, every = [], _held(result)
     judged = filter(Goal.has_bound, every)
-    for (kind, least), found in groups(judged, lambda goal: (goal.kind, goal.least)).items():
+    for (kind, _), found in groups(judged, lambda goal: (goal.kind, goal.least)).items():
         said = [goal.verdict() for goal in found]
         counts = ", ".join(f"{word} at {said.count(word)}" for word in VERDICTS if word in said)
         if len(found) > 1:
-            told.append(f"{kind}, goal {least:.2f}, {len(found)} points: {counts}")
+            told.append(f"{kind}, {found[0].text()}, {len(found)} points: {counts}")
             told += _misses(found)
         else:
             told.append(str(found[0]))
@@ -88,20 +99,54 @@ def _misses(found: Sequence[Goal]) -> Iterator[str]:
 def _held(result: dict) -> list[Goal]:
     """Every goal at every point, those without a bound too."""
     quiet = not host_noise.warnings(result)
-    return [Goal(*each, quiet) for each in (*_closed(result), *_open(result))]
+    return [*(Goal(*each, quiet) for each in (*_closed(result), *_ruled(result), *_open(result))),
+            *(Goal(*each, quiet, at_most=True) for each in _limited(result))]
+
+
+def _is_main(result: dict, series: Series) -> bool:
+    """The main workload at batch 1, where a core of the host is left to the device."""
+    return series.batch == 1 and _is_judged(result, series)
+
+
+def _is_judged(result: dict, series: Series) -> bool:
+    cores = result["environment"].get("host_cores")
+    return (series.rw, series.bs) == MAIN and has_device_core(series.harts, cores)
 
 
 def _closed(result: dict) -> Iterator[tuple]:
-    """One mode against another, where a core of the host is left to the device."""
-    cores = result["environment"].get("host_cores")
+    """One mode against another."""
     found = {series: modes for series, modes in all_series(result).items()
-             if (series.rw, series.bs) == MAIN and has_device_core(series.harts, cores)}
+             if _is_judged(result, series)}
     for mode, other, low, high, least in GOALS:
         for series, modes in found.items():
             for depth, ratio in paired(modes, mode, other).items():
                 if low <= depth <= high:
                     kind = f"{MODE_NAMES[mode]} over {MODE_NAMES[other]}"
                     yield kind, least, ratio, series.way(), depth
+
+
+def _ruled(result: dict) -> Iterator[tuple]:
+    """The clocked doorbell against the raw ring that rings at each submit."""
+    both = doorbells.measured(result)
+    if not both or not _is_main(result, both.series):
+        return
+    clocked, each = both.clocked.get("poll", {}), both.each.get("raw", {})
+    for depth, least in EACH_GOALS.items():
+        if depth in clocked and depth in each:
+            ratio = paired_ratio(*(metrics.values(jobs[depth], metrics.IOPS)
+                                   for jobs in (clocked, each)))
+            kind = "polling, clocked, over the raw ring that rings each"
+            yield kind, least, ratio, both.series.way(), depth
+
+
+def _limited(result: dict) -> Iterator[tuple]:
+    """What polling takes per I/O in the main series, where its doorbell is clocked."""
+    for series, modes in list(all_series(result).items())[:1]:
+        if _is_main(result, series) and series.doorbell == doorbells.RULES[0]:
+            for quantity, depth, most in LIMITS:
+                job = modes.get("poll", {}).get(depth)
+                if job and (figure := metrics.value(job, quantity)):
+                    yield f"{quantity.name}, polling", most, figure, series.way(), depth
 
 
 def _open(result: dict) -> Iterator[tuple]:

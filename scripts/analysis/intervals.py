@@ -77,6 +77,11 @@ class Estimate:
             return "met for certain"
         return "met by the median" if self.median >= goal else "not met"
 
+    def below(self, limit: float, quiet: bool = True) -> str:
+        """The same of a figure that is to be at most `limit`."""
+        return dataclasses.replace(
+            self, median=-self.median, low=-self.high, high=-self.low).meets(-limit, quiet)
+
     def __format__(self, form: str) -> str:
         """`1.20 (1.10-1.30)`, each number in the form, which is .2f where there is none."""
         found = (self.median, self.low, self.high)

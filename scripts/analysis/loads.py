@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from analysis import metrics
 from analysis.intervals import Estimate, marked, paired_ratio, ratio_of
-from analysis.series import MODE_NAMES, offered_text, open_jobs, place
+from analysis.series import MODE_NAMES, offered_text, open_jobs, place, rule_text
 from measure.modes import USABLE as MODES
 
 KEPT = 0.95  # of the offered load: a mode that does less does not keep it
@@ -89,9 +89,9 @@ def rows(result: dict) -> list[list[str]]:
         return marked(paired_ratio(*found) if len(found) == 2 else None)
 
     return [
-        [offered_text(result, next(iter(modes.values()))), delivery,
+        [offered_text(result, next(iter(modes.values()))), delivery + rule_text(at.doorbell),
          marked(ratio_of(modes["hybrid"], "idle_ratio_to_irq")) if "hybrid" in modes else "-",
          *(over(modes, mode, quantity) for quantity in (metrics.HOST, metrics.P99)
            for mode in MODES[1:]),
          ", ".join(MODE_NAMES[mode] for mode, job in modes.items() if not keeps(job)) or "-"]
-        for (_, delivery), loads in _by_load(result).items() for modes in loads.values()]
+        for (at, delivery), loads in _by_load(result).items() for modes in loads.values()]

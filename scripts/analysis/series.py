@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from measure.modes import NAMES
-from measure.plan import shape_of_options
+from measure.plan import DOORBELLS, doorbell_of_options, shape_of_options
 
 MODE_NAMES = NAMES
 
@@ -20,17 +20,19 @@ class Place(NamedTuple):
     depth: int
     batch: int
     harts: int
+    doorbell: str
 
     def __str__(self) -> str:
         return (f"{size_text(self.bs)} {self.rw}, queue depth {self.depth}, batch {self.batch}, "
-                f"{harts_text(self.harts)}")
+                f"{harts_text(self.harts)}{rule_text(self.doorbell)}")
 
 
 def place(job: dict) -> Place:
     """Where a job stands."""
     options, mine = job["job options"], job["hartq"]
     return Place(
-        options["rw"], int(options["bs"]), int(options["iodepth"]), mine["batch"], mine["harts"])
+        options["rw"], int(options["bs"]), int(options["iodepth"]), mine["batch"], mine["harts"],
+        doorbell_of_options(options))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,21 +44,29 @@ class Series:
     harts: int
     batch: int
     delivery: str = "per-hart"
+    doorbell: str = DOORBELLS[0]
 
     def __str__(self) -> str:
         return f"{self.workload()}, {self.delivery}"
 
     def workload(self) -> str:
         """All but how interrupts are delivered."""
-        return f"{size_text(self.bs)} {self.rw}, {harts_text(self.harts)}, {self.batch_text()}"
+        return (f"{size_text(self.bs)} {self.rw}, {harts_text(self.harts)}, {self.batch_text()}"
+                + rule_text(self.doorbell))
 
     def way(self) -> str:
         """All but what is read or written."""
-        return f"{self.batch_text()}, {harts_text(self.harts)}, {self.delivery}"
+        return (f"{self.batch_text()}, {harts_text(self.harts)}, {self.delivery}"
+                + rule_text(self.doorbell))
 
     def batch_text(self) -> str:
         """How many commands share a doorbell."""
         return f"batch {self.batch}" if self.batch else "batch = depth"
+
+
+def rule_text(doorbell: str) -> str:
+    """`, doorbell each`; nothing of the rule that is usual."""
+    return "" if doorbell == DOORBELLS[0] else f", doorbell {doorbell}"
 
 
 def harts_text(harts: int) -> str:
@@ -77,7 +87,8 @@ def size_text(size: int) -> str:
 
 
 def all_series(result: dict) -> dict[Series, Modes]:
-    """The closed-loop jobs by series; the largest first: the one that answers the question.
+    """The closed-loop jobs by series; the largest first, and of equals the usual doorbell: the one
+    that answers the question.
 
     A batch that equals its depth belongs to `batch = depth`, but for depth 1.
     """
@@ -85,12 +96,19 @@ def all_series(result: dict) -> dict[Series, Modes]:
     for job in closed_jobs(result):
         at, mine = place(job), job["hartq"]
         batch = 0 if at.batch == at.depth > 1 else at.batch
-        modes = found.setdefault(Series(at.rw, at.bs, at.harts, batch, mine["delivery"]), {})
+        series = Series(at.rw, at.bs, at.harts, batch, mine["delivery"], at.doorbell)
+        modes = found.setdefault(series, {})
         modes.setdefault(mine["completion"], {})[at.depth] = job
-    order = sorted(found, key=lambda f: -len({d for m in found[f].values() for d in m}))
+    order = sorted(found, key=lambda f: (-len({d for m in found[f].values() for d in m}),
+                                         f.doorbell != DOORBELLS[0]))
     return {
         series: {mode: dict(sorted(depths.items())) for mode, depths in found[series].items()}
         for series in order}
+
+
+def main_rule(result: dict) -> str:
+    """The doorbell of the series that answers the question."""
+    return next((series.doorbell for series in all_series(result)), DOORBELLS[0])
 
 
 def main_loops(result: dict) -> dict[Series, Modes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis import metrics
-from analysis.series import MODE_NAMES, place, shape_of
+from analysis.series import MODE_NAMES, place, rule_text, shape_of
 
 BACK = metrics.Quantity("ms back to 0.95 of the rate", ("back_ns",), 1, lambda ns: ns / 1e6)
 READER = metrics.Quantity("reads per second", ("reader_iops",))
@@ -16,16 +16,20 @@ def _cells(job: dict, quantities: tuple[metrics.Quantity, ...]) -> list[str]:
     return [metrics.value_text(job, each) or "-" for each in quantities]
 
 
+def _way(job: dict) -> str:
+    return job["hartq"]["delivery"] + rule_text(place(job).doorbell)
+
+
 def step_rows(result: dict) -> list[list[str]]:
     """A row for each load step, by STEP_HEAD."""
-    return [[str(place(job).depth), job["hartq"]["delivery"],
+    return [[str(place(job).depth), _way(job),
              MODE_NAMES[job["hartq"]["completion"]], *_cells(job, (BACK, metrics.BUSY))]
             for job in result["jobs"] if shape_of(job) == "step"]
 
 
 def beside_rows(result: dict) -> list[list[str]]:
     """A row for each reader beside a writer, by BESIDE_HEAD."""
-    return [[str(place(job).harts), job["hartq"]["delivery"],
+    return [[str(place(job).harts), _way(job),
              MODE_NAMES[job["hartq"]["completion"]],
              *_cells(job, (READER, metrics.P50, metrics.P99)),
              f"{job['write']['bw'] * 1024 / 1e6:,.0f}", *_cells(job, (metrics.HOST,))]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from analysis import loads
 from analysis.intervals import estimate, paired_ratio
 from measure.modes import WAITING
-from measure.plan import COMPLETIONS, DELIVERIES
+from measure.plan import COMPLETIONS, DELIVERIES, doorbell_of_options
 from measure.windows import Key, Window
 from qemu.host_cpu import CLASSES
 from results import boots, fio
@@ -169,7 +169,7 @@ def counted_instructions(key: Key, rows: Iterable[dict]) -> dict[str, float] | N
     mine = {"completion": key.mode, "delivery": key.delivery, "queues": 1, "iodepth": key.depth,
             "batch": key.batch, "bs": key.bs}
     for row in rows:
-        if mine.items() <= row.items():
+        if mine.items() <= row.items() and doorbell_of_options(row) == key.doorbell:
             return {part: round(sum(row.get(name, 0) for name in names) / key.batch, 2)
                     for part, names in PARTS.items()}
     return None

@@ -56,9 +56,15 @@ def ratio(before: Boots, now: Boots, paired: bool) -> Estimate | None:
     return unpaired_ratio(list(now.values()), list(before.values()))
 
 
+def name_of(job: dict) -> str:
+    """The name of a point; a result that does not name its doorbell rang each."""
+    name, mode = job["jobname"], f"-{job['hartq']['completion']}"
+    return name if "doorbell" in job["job options"] else name.replace(mode, f"{mode}-each")
+
+
 def points(result: dict) -> dict[str, dict]:
     """The job of each point, by its name."""
-    return {job["jobname"]: job for job in result["jobs"]}
+    return {name_of(job): job for job in result["jobs"]}
 
 
 def differences(first: dict, second: dict) -> list[Difference]:

@@ -17,12 +17,13 @@ from typing import NamedTuple
 
 from linux.boot import BOOT_S, CALL_S
 from measure.modes import USABLE
-from measure.plan import Plan, Sweep, duration
+from measure.plan import DOORBELLS, Plan, Sweep, duration
 
 BS, RW = 4096, "randread"
 OURS = (*USABLE, "raw")
 LOOP = "loop"  # its commands go through io_uring_cmd
 DELIVERY = "msix"  # ours, on the machine that Linux runs on too
+DOORBELL = DOORBELLS[0]  # ours
 
 
 class Point(NamedTuple):
@@ -105,7 +106,8 @@ class PeerPlan:
         single = tuple(point.depth for point in POINTS if point.batch == 1)
         shapes = [(single, (1,))] + [((p.depth,), (p.batch,)) for p in POINTS if p.batch > 1]
         sweeps = tuple(
-            Sweep(depths, batch, OURS, bs=(BS,), rw=(RW,), delivery=(DELIVERY,))
+            Sweep(depths, batch, OURS, bs=(BS,), rw=(RW,), delivery=(DELIVERY,),
+                  doorbell=(DOORBELL,))
             for depths, batch in shapes)
         return Plan(sweeps, self.boots, self.ours_ms, self.ours_ramp_ms)
 
@@ -128,7 +130,7 @@ class PeerPlan:
             f"plan: {self.boots} boot pairs, ours and Linux in turn, about "
             f"{duration(self.seconds())}; 4 KiB {RW}, one hart",
             f"      ours: {ours.points()} points of {self.ours_ms} ms ({', '.join(OURS)}; "
-            f"{DELIVERY})",
+            f"{DELIVERY}, doorbell {DOORBELL})",
             f"      Linux: {LINUX_POINTS} points of {self.linux_ms} ms, fio's with "
             f"{self.latency_ms} ms more for latency ({', '.join(e.name for e in ENGINES)})",
             f"      points: {', '.join(map(str, POINTS))}",

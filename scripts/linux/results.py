@@ -14,7 +14,8 @@ from pathlib import Path
 
 from analysis.intervals import Estimate, estimate, paired_ratio
 from linux.fio_answers import PER_BOOT, Answers, fio_results
-from linux.plan import BEST_GOALS, BS, DELIVERY, ENGINES, POINTS, RW, SAME_MODE_GOALS, Point
+from linux.plan import BEST_GOALS, BS, DELIVERY, DOORBELL, ENGINES, POINTS, RW, SAME_MODE_GOALS
+from linux.plan import Point
 from measure import instructions
 from measure.modes import USABLE as MODES
 from measure.windows import Window
@@ -100,8 +101,8 @@ def our_side(point: Point, ours: OURS, best: PER_BOOT, chosen: dict[str, int]) -
             for name in boots.THREADS}
     times = {"all": _times(rates(ours, mode, point)), "raw_ring": _times(raw), **host}
     return {
-        **_side(f"hartq, {mode}, {DELIVERY}", best, chosen, direction(windows, "read")["lat_ns"],
-                times),
+        **_side(f"hartq, {mode}, {DELIVERY}, {DOORBELL}", best, chosen,
+                direction(windows, "read")["lat_ns"], times),
         "completion": mode, "delivery": DELIVERY, "share_of_raw": _json(paired_ratio(best, raw)),
     }
 

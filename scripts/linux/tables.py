@@ -11,7 +11,8 @@ from linux.results import PARTS
 HEAD = ("depth", "batch", "mode", "ratio", "goal", "ours", "IOPS", "p50 / p99 us", "Linux", "IOPS",
         "p50 / p99 us")
 CAPTION = (
-    "a batch of 1 is a system call for each command on Linux, a store for each in hartq; latency "
+    "a batch of 1 is a system call for each command on Linux, a store at most in hartq, whose "
+    "doorbell is clocked where its name says so; latency "
     "runs from a look at the clock before the commands are prepared to the look after the reap "
     "that finds them, in hartq and the loop; fio prepares first, and looks for each command"
 )

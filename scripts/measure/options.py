@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from cli.command import Parser
@@ -29,6 +29,7 @@ examples:
   scripts/bench.py --rw randwrite --backing ram:256m --iodepth 1,32 --bs 4k,128k
   scripts/bench.py --harts 1,2,4,8 --iodepth 32 --batch 32 --delivery per-hart,shared,msix
   scripts/bench.py --rate-iops 10%,50%,80% --rate-process poisson
+  scripts/bench.py --doorbell each,clocked --iodepth 1,32,128   both rules in the same boots
   scripts/bench.py --until-ci 10 --budget 20m          boots until the intervals are narrow
 backings with a latency: a file in memory and one on disk, served by QEMU's worker threads
   scripts/bench.py --backing tmpfs:256m --iodepth 1,4,32,128 --out results/tmpfs
@@ -83,9 +84,9 @@ def build_parser() -> Parser:
         f"latency grow; queue depth {OPEN_DEPTH} unless --iodepth is given")
     add("--rate-process", "--rate_process", choices=PROCESSES,
         help=f"how arrivals are spread in time (default {PROCESSES[0]}; with --rate-iops)")
-    add("--doorbell", choices=DOORBELLS,
-        help="submission doorbell: at each submit, or clocked, once the one before is fetched; "
-        f"raw has no clocked one and is left out (default {DOORBELLS[0]})")
+    add("--doorbell", type=listed(parse_word, "--doorbell", DOORBELLS), metavar="D,...",
+        help="submission doorbell: each, at each submit; clocked, once the one before is fetched "
+        f"(default {DOORBELLS[0]}; default and full measure both at some depths)")
     add("--shape", type=listed(parse_word, "--shape", tuple(SHAPES)), metavar="S,...",
         help="course of the load: steady; step, bursts after pauses; beside, 128 KiB writes beside "
         "the reads, on the last hart if there are several (default steady)")
@@ -128,18 +129,11 @@ def chosen_sweeps(options: argparse.Namespace) -> tuple[Sweep, ...]:
     if "rate" in lists:
         lists.setdefault("iodepth", (OPEN_DEPTH,))
     if lists:  # of the first delivery alone, unless more are asked for
-        sweeps = (dataclasses.replace(sweeps[0], delivery=DELIVERIES[:1], **lists),)
-    over = {name: given[name] for name in ("completion", "delivery") if given[name] is not None}
+        sweeps = (dataclasses.replace(sweeps[0], delivery=DELIVERIES[:1], doorbell=DOORBELLS[:1],
+                                      **lists),)
+    over = {name: given[name] for name in ("completion", "delivery", "doorbell")
+            if given[name] is not None}
     return tuple(dataclasses.replace(sweep, **over) for sweep in sweeps)
-
-
-def without_raw(sweeps: Iterable[Sweep]) -> tuple[Sweep, ...]:
-    """The sweeps for a clocked doorbell. UsageError if only raw is asked for."""
-    left = [dataclasses.replace(sweep, completion=tuple(m for m in sweep.completion if m != "raw"))
-            for sweep in sweeps]
-    if not (left := [sweep for sweep in left if sweep.completion]):
-        raise UsageError("--doorbell: clocked is not for raw (hint: --completion poll,irq)")
-    return tuple(left)
 
 
 def choose_modelled(options: argparse.Namespace) -> None:
@@ -159,16 +153,11 @@ def make_plan(options: argparse.Namespace) -> Plan:
     given = {
         "boots": options.boots, "runtime_ms": options.runtime, "ramp_ms": options.ramp_time,
         "process": options.rate_process, "until_ci": options.until_ci,
-        "doorbell": options.doorbell,
         "budget_ms": options.budget,
     }
     given = {name: value for name, value in given.items() if value is not None}
     chosen = chosen_sweeps(options)
-    if options.doorbell == "clocked":
-        chosen = without_raw(chosen)
     sweeps, dropped = runnable(chosen, HARTS_MAX if modelled else None)
-    if options.doorbell == "clocked":
-        dropped += ("raw: its ring has no clocked doorbell",)
     if options.rate_process and not any(rate for sweep in sweeps for rate in sweep.rate):
         raise UsageError(
             f"--rate-process: {options.rate_process} needs a load; hint: name one with --rate-iops")

@@ -20,7 +20,7 @@ PROCESSES = ("linear", "poisson")
 WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")
 MIXED = ("randrw", "rw")  # not for raw: its ring is filled once
 DEPTH_MAX = 1023
-DOORBELLS = ("each", "clocked")
+DOORBELLS = ("clocked", "each")  # when a submission rings; the first is the default
 OPEN_DEPTH = 32  # of an open loop, unless the depth is given: the most that is in flight
 BOOTS_PER_REPEAT = 8
 BLOCK_UNIT = 512  # bytes of a logical block: a transfer is whole ones
@@ -47,6 +47,11 @@ def shape_of_options(options: dict) -> str:
     """The word of SHAPES that the options of a job of the guest tell of."""
     named = {"thinktime": "step", "writer_iodepth": "beside"}
     return next((word for name, word in named.items() if name in options), "steady")
+
+
+def doorbell_of_options(options: dict) -> str:
+    """The rule of the doorbell in a job's options; older results have none: they rang each."""
+    return options.get("doorbell", "each")
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -82,6 +87,7 @@ class Sweep:
     delivery: tuple[str, ...] = DELIVERIES[:1]
     rate: tuple[Rate, ...] = (CLOSED,)
     shape: tuple[str, ...] = ("steady",)
+    doorbell: tuple[str, ...] = DOORBELLS[:1]
 
     def points(self) -> int:
         """How many points the product has."""
@@ -233,7 +239,6 @@ class Plan:
     runtime_ms: int
     ramp_ms: int
     process: str = PROCESSES[0]  # how the arrivals of an open loop are spread
-    doorbell: str = DOORBELLS[0]  # when a submission rings, but for raw
     dropped: tuple[str, ...] = ()  # what was asked for and does not exist
     preset: str = ""  # whose sweeps these are, whole
     until_ci: int = 0  # per cent; boots are added until no main ratio's interval is wider; 0: none
@@ -281,7 +286,8 @@ class Plan:
             f"plan: {points} of {self.runtime_ms} ms x {boots}, about "
             f"{duration(self.seconds() + around_s)}",
             f"      {', '.join(self.values('completion'))}; queue depths {depths}; "
-            f"delivery {', '.join(sorted(self.values('delivery'), key=DELIVERIES.index))}",
+            f"delivery {', '.join(sorted(self.values('delivery'), key=DELIVERIES.index))}; "
+            f"doorbell {', '.join(sorted(self.values('doorbell'), key=DOORBELLS.index))}",
         ]
         rates = [str(rate) for rate in self.values("rate") if rate]
         if rates:
@@ -289,8 +295,6 @@ class Plan:
             lines.append(f"      open loop, {self.process}: {', '.join(rates)} (of each hart in "
                          "I/Os per second, % of saturation"
                          f"{'; above 100% latency grows' * past})")
-        if self.doorbell != DOORBELLS[0]:
-            lines.append(f"      submission doorbell {self.doorbell}")
         if self.until_ci:
             lines.append(f"      boots are added until the intervals of polling / interrupts are "
                          f"within {self.until_ci} %, or {duration(self.budget_ms / 1e3)} are over")
@@ -300,6 +304,7 @@ class Plan:
 
 
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+RULED_DEPTHS = (1, 8, 32, 128)  # where both rules of the doorbell are measured, side by side
 # Of saturation, which the fastest mode reaches: up to the knee of each mode.
 LOADS = tuple(Rate(percent=percent) for percent in (10, 25, 40, 55, 70, 80, 90, 100))
 PRESETS = {
@@ -307,18 +312,21 @@ PRESETS = {
         (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), boots=6, runtime_ms=200, ramp_ms=30),
     "default": Plan(
         (
-            Sweep(DEPTHS),
+            Sweep(RULED_DEPTHS, doorbell=DOORBELLS),
+            Sweep(tuple(depth for depth in DEPTHS if depth not in RULED_DEPTHS)),
             Sweep((4, 16, 32, 128), (0,)),
             Sweep((1, 32, 128), completion=("loopback",)),
             Sweep((32,), bs=(512, 16384, 131072)),
             Sweep((OPEN_DEPTH,), rate=LOADS),
         ),
-        boots=6, runtime_ms=270, ramp_ms=50,
+        boots=6, runtime_ms=240, ramp_ms=50,
     ),
     "full": Plan(
         (
-            Sweep((*DEPTHS, 256, 512), delivery=("per-hart", "msix")),
-            Sweep((4, 8, 16, 32, 64, 128, 512), (2, 8, 32, 0)),
+            Sweep(RULED_DEPTHS, doorbell=DOORBELLS),
+            Sweep((2, 4, 16, 64, 256, 512)),
+            Sweep((*DEPTHS, 256, 512), delivery=("msix",)),
+            Sweep((4, 16, 32, 64, 128, 512), (2, 8, 32, 0)),
             Sweep((1, 32, 128), harts=(2, 4, 8), delivery=DELIVERIES),
             Sweep((32, 128), (0,), harts=(2, 4, 8), delivery=DELIVERIES),
             Sweep((1, 32), bs=(512, 16384, 65536, 262144, 1048576)),
@@ -350,13 +358,13 @@ def guest_arguments(plan: Plan, sweep: Sweep, boot: int) -> list[str]:
     lists = {
         "rw": sweep.rw, "bs": sweep.bs, "iodepth": sweep.iodepth,
         "iodepth_batch_submit": sweep.batch, "numjobs": sweep.harts,
+        "doorbell": sweep.doorbell[:: -1 if boot % 2 else 1],
         "completion": [sweep.completion[each] for each in orders[boot % len(orders)]],
     }
     rates = ",".join(str(rate.iops) for rate in sweep.rate)
     load = [f"rate_iops={rates}", f"rate_process={plan.process}"] if any(sweep.rate) else []
-    doorbell = [f"doorbell={plan.doorbell}"] * (plan.doorbell != DOORBELLS[0])
     return [
         *(f"{name}={','.join(map(str, values))}" for name, values in lists.items()),
         f"runtime={plan.runtime_ms}ms", f"ramp_time={plan.ramp_ms}ms",
-        "repetitions=1", f"randseed={boot + 1}", *load, *doorbell, *SHAPES[sweep.shape[0]],
+        "repetitions=1", f"randseed={boot + 1}", *load, *SHAPES[sweep.shape[0]],
     ]

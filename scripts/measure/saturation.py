@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from measure.modes import USABLE
-from measure.plan import DOORBELLS, Plan, Sweep
+from measure.plan import Plan, Sweep
 from measure.windows import Target, Window, run_boot
 
 BOOTS, RUNTIME_MS, RAMP_MS = 3, 400, 100  # the best boot counts: a badly placed thread only slows
@@ -43,23 +43,23 @@ def lines(saturation: Saturation) -> Iterator[str]:
                f"batch {of.batch}, the fastest mode on one hart, the best of {BOOTS} boots)")
 
 
-def plans(sweeps: Iterable[Sweep], doorbell: str = DOORBELLS[0]) -> list[Plan]:
+def plans(sweeps: Iterable[Sweep]) -> list[Plan]:
     """What finds the saturations of loads in per cent: closed, every mode, on one hart."""
     found: dict[Sweep, Sweep] = {}
     for sweep in sweeps:
         if any(rate.percent for rate in sweep.rate):
             delivery = "msix" if sweep.delivery == ("msix",) else "per-hart"
-            closed = Sweep(sweep.iodepth, sweep.batch, USABLE, sweep.bs, sweep.rw)
+            closed = Sweep(sweep.iodepth, sweep.batch, USABLE, sweep.bs, sweep.rw,
+                           doorbell=sweep.doorbell)
             # One machine is enough: the backing of each is the same.
             found.setdefault(closed, dataclasses.replace(closed, delivery=(delivery,)))
-    return [Plan((sweep,), BOOTS, RUNTIME_MS, RAMP_MS, doorbell=doorbell)
-            for sweep in found.values()]
+    return [Plan((sweep,), BOOTS, RUNTIME_MS, RAMP_MS) for sweep in found.values()]
 
 
 def measure_saturation(target: Target, of: Plan) -> Saturation:
     """A few windows for each workload that has a load in per cent; nothing if there is none."""
     windows: list[Window] = []
-    for plan in plans(of.sweeps, of.doorbell):
+    for plan in plans(of.sweeps):
         for boot in range(plan.boots):
             run_boot(target, plan, plan.sweeps[0], boot, windows)
     saturation: Saturation = {}

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from cli.errors import Failed
-from measure.plan import BLOCK_UNIT, WRITER_BYTES, Plan, Sweep, guest_arguments, shape_of_options
+from measure.plan import BLOCK_UNIT, WRITER_BYTES, Plan, Sweep, doorbell_of_options
+from measure.plan import guest_arguments, shape_of_options
 from qemu import host_cpu
 from qemu.backing import parse_backing
 from qemu.guest import STATUS_OK, Guest, Line
@@ -66,6 +67,7 @@ class Key(NamedTuple):
     depth: int
     batch: int
     shape: str  # a word of measure.plan.SHAPES
+    doorbell: str  # of measure.plan.DOORBELLS
     delivery: str
     mode: str
 
@@ -101,7 +103,8 @@ class Window:
             rw=job["rw"], bs=int(job["bs"]), harts=int(job["numjobs"]),
             rate=int(job.get("rate_iops", 0)), depth=depth,
             batch=int(job["iodepth_batch_submit"]) or depth, shape=shape_of_options(job),
-            delivery=self.record["delivery"], mode=job["completion"],
+            doorbell=doorbell_of_options(job), delivery=self.record["delivery"],
+            mode=job["completion"],
         )
 
     @property

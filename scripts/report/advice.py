@@ -61,7 +61,7 @@ class _Judge:
         """The loads at which interrupts take less host CPU; empty where they do at none."""
         told = [f"{load}, host CPU x{ratio_text(each.median)}" for load, each in ratios.items()
                 if self.sign(each) < 0]
-        return "the load is light" * bool(told) + (
+        return "the load is below saturation" * bool(told) + (
             f" ({'; '.join(told)})" if told and self._figures else "")
 
     def where(self, words: str, what: str, sign: int) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from analysis import loads, metrics, shapes
+from analysis import doorbells, loads, metrics, shapes
 from analysis.comparisons import brief, paired, stopping
 from analysis.host_noise import noise_lines
 from analysis.intervals import marked
@@ -104,10 +104,19 @@ def _raw_ring(modes: Modes) -> Section:
         [Table(("queue depth", *(f"{name} / raw" for name in shares)), rows)] * bool(rows))
 
 
+def _doorbells(result: dict) -> list[Section]:
+    """Nothing where only one rule was measured."""
+    if not (both := doorbells.measured(result)):
+        return []
+    table = Table(doorbells.HEAD, doorbells.rows(both), "ratios are clocked / each")
+    return [Section("What does a clocked doorbell give?", doorbells.lines(both), [table])]
+
+
 def questions(result: dict) -> list[Section]:
-    """The four that a result alone can answer."""
+    """The four that a result alone can answer, and a fifth where it can."""
     modes = next(iter(all_series(result).values()), {})
-    return [_stopping(modes), _host_cpu(result), _hybrid(modes), _raw_ring(modes)]
+    return [_stopping(modes), _host_cpu(result), _hybrid(modes), _raw_ring(modes),
+            *_doorbells(result)]
 
 
 def _other_rows(found: dict[Series, Modes]) -> list[list[str]]:

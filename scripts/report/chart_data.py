@@ -8,15 +8,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from analysis import loads, metrics
+from analysis import doorbells as rules, loads, metrics
 from analysis.intervals import Estimate
 from analysis.series import Place, all_series, closed_jobs, harts_text, main_loops, open_jobs, place
-from analysis.series import share_of_saturation, size_text
+from analysis.series import rule_text, share_of_saturation, size_text
 from analysis.summary import PARTS
 from measure.plan import groups
 from report import advice
-from report.looks import HOST_LOOK, IOPS_LOOK, MODE_ORDER, REFERENCES, Line, Look, Point, look_of
-from report.looks import other_look
+from report.looks import HOST_LOOK, IOPS_LOOK, MODE_ORDER, REFERENCES, RULE_LOOKS, Line, Look
+from report.looks import Point, look_of, other_look
 from report.pictures import backing_text
 from results import histogram
 from results.result_file import main_side
@@ -107,6 +107,34 @@ def interrupts(source: Source) -> tuple[str, dict[str, list[Line]]]:
     return advice.message(source.result), panels
 
 
+def _estimates(found: dict[int, Estimate]) -> tuple[Point, ...]:
+    return tuple(Point(depth, each.median, each.low, each.high) for depth, each in found.items())
+
+
+def doorbells(source: Source) -> tuple[str, dict[str, list[Line]]]:
+    """By what is shown: ratios of clocked over each, then figures of both; where both are there."""
+    both = rules.measured(source.result)
+    if not both:
+        return "", {}
+    panels: dict[str, list[Line]] = {}
+    for mode in MODE_ORDER:
+        look = look_of(mode, both.series.delivery)
+        for quantity in (metrics.IOPS, metrics.HOST):
+            points = _estimates(both.over(mode, quantity))
+            name = f"{quantity.name.removesuffix(' us per I/O')}, clocked / each"
+            panels.setdefault(name, []).extend([Line(look, points)] * bool(points))
+        for quantity in (metrics.LOCK_US, metrics.DOORBELLS):
+            for rule, modes in zip(rules.RULES, both[1:]):
+                found = {depth: value for depth, job in modes.get(mode, {}).items()
+                         if depth in both.each.get(mode, {})
+                         and (value := metrics.value(job, quantity))}
+                style = RULE_LOOKS[rule]
+                ruled = dataclasses.replace(look, line=style[0], label=look.label + style[1])
+                panels.setdefault(quantity.name, []).extend(
+                    [Line(ruled, _estimates(found))] * bool(found))
+    return both.series.workload(), panels
+
+
 def iops(source: Source) -> tuple[str, list[Line]]:
     """The main workload's lines with each delivery, those of the whole depth as a batch, others'.
 
@@ -151,12 +179,13 @@ def scaling(source: Source) -> tuple[str, tuple[list[Line], int] | None]:
     """IOPS over harts of the workload that has most hart counts, and the host's cores."""
     jobs = closed_jobs(source.result, ("loopback",))
     jobs.sort(key=lambda job: place(job)[:4], reverse=True)
-    jobs = widest(jobs, lambda job: place(job)[:4], lambda job: place(job).harts)
+    jobs = widest(jobs, lambda job: place(job)._replace(harts=0), lambda job: place(job).harts)
     if len({place(job).harts for job in jobs}) < 2:
         return "", None
     lines = lines_of(jobs, lambda place: place.harts)
-    where = str(place(jobs[0])).rpartition(", ")[0]
-    return where, (lines, source.result["environment"]["host_cores"])
+    at = place(jobs[0])
+    where = f"{size_text(at.bs)} {at.rw}, queue depth {at.depth}, batch {at.batch}"
+    return where + rule_text(at.doorbell), (lines, source.result["environment"]["host_cores"])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,6 +50,22 @@ def interrupts(panels: dict[str, Sequence[Line]], title: str, footer: str) -> Fi
     return figure
 
 
+def doorbells(panels: dict[str, Sequence[Line]], title: str, footer: str) -> Figure:
+    """Ratios over queue depth, with a line where both rules are alike; below the figures."""
+    figure, places = new_figure(title, footer, 2, 2, 1.6 * HEIGHT_IN, sharey=False)
+    every = [line for lines in panels.values() for line in lines]
+    for index, (axes, (name, lines)) in enumerate(zip(places, panels.items())):
+        draw_lines(axes, lines, every)
+        doubling_axis(axes, every, "queue depth" if index > 1 else "")
+        axes.set_title(name)
+        if index < 2:
+            axes.axhline(1.0, color=DARK, linewidth=1.2, zorder=1.5)
+        if index != 2:  # a mode may wait 0 us for the lock
+            log_scale(axes, lambda value, _: f"{value:g}")
+    top_legend(figure, places[2:])
+    return figure
+
+
 def _host_line(line: Line) -> Line:
     """The same line over what an I/O takes of the host's CPU."""
     return dataclasses.replace(line, points=tuple(

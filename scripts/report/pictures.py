@@ -27,6 +27,12 @@ PICTURES = {
         "At 1 both are alike. Interrupts are faster where IOPS are above it, and cheaper for the"
         " host where host CPU is below it. On the left each command has a doorbell of its own; on"
         " the right the whole depth shares one."),
+    "doorbells": Picture(
+        "Clocked doorbell", WITH_INTERVALS,
+        "A clocked doorbell waits while the one before is not fetched, so that commands share it."
+        " Above: clocked over each, a doorbell at each submit; above 1 clocked is faster, or takes"
+        " more of the host. Below: how long a hart waits for QEMU's lock, and how many doorbells"
+        " an I/O takes; dotted: each."),
     "iops": Picture(
         "IOPS and host CPU", WITH_INTERVALS,
         "How fast each mode is, and how far below the raw ring (dashed); below it what an I/O takes"

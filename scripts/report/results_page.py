@@ -17,10 +17,10 @@ import sys
 import textwrap
 from pathlib import Path
 
-from analysis import metrics
+from analysis import doorbells, metrics
 from analysis.comparisons import paired
 from analysis.intervals import Estimate, marked, ratio_of
-from analysis.series import MAIN, Series, all_series, open_jobs
+from analysis.series import MAIN, Series, all_series, main_rule, open_jobs
 from cli import command
 from linux.results import PEERS_NAME
 from linux.tables import judged
@@ -73,7 +73,7 @@ def instruction_rows(result: dict) -> Rows:
 
 def mode_rows(result: dict) -> Rows:
     """By depth: the modes over one another, and how busy the hart is."""
-    modes = all_series(result)[Series(*MAIN, harts=1, batch=1)]
+    modes = all_series(result)[Series(*MAIN, harts=1, batch=1, doorbell=main_rule(result))]
     ratios = [paired(modes, *pair) for pair in runs.PAIRS]
     busy = [{depth: f"{100 * (1 - job['hartq']['idle_fraction']):.0f} %"
              for depth, job in modes.get(mode, {}).items()} for mode in ("irq", "hybrid")]
@@ -85,7 +85,8 @@ def mode_rows(result: dict) -> Rows:
 def way_rows(result: dict) -> Rows:
     """By batch, harts and delivery: polling over interrupts at DEPTHS."""
     found = {series: paired(modes, "poll", "irq") for series, modes in all_series(result).items()
-             if (series.rw, series.bs) == MAIN and series.batch < 2}
+             if (series.rw, series.bs, series.doorbell) == (*MAIN, main_rule(result))
+             and series.batch < 2}
     names = list(DELIVERIES)
     order = sorted(found, key=lambda s: (not s.batch, s.harts, names.index(s.delivery)))
     return [[f"{each.harts}, {each.batch or 'the depth'}, {DELIVERIES[each.delivery]}",
@@ -120,13 +121,16 @@ def page(folder: Path) -> str:
     """The whole page, from the files in the folder of a result."""
     result, peers = read(folder)
     told = runs.load(folder, runs.compact(result, peers))
+    both = doorbells.measured(result)
     modes = [name for name in runs.last(told)["ratios"] if name not in runs.LINUX.values()]
     return PAGES.get_template("results.md.j2").render(
-        runs=told, moved=(modes, runs.rows(told, modes)),
+        runs=told, ruled=sum(each.get("doorbell") == doorbells.RULES[0] for each in told.values()),
+        moved=(modes, runs.rows(told, modes)),
         linux_moved=runs.rows(told, list(runs.LINUX.values())),
         advice=advice.sentence(result), peers=peers, linux=linux_rows(peers),
         instructions=instruction_rows(result),
-        costs=metrics.cost_table(result), modes=mode_rows(result), ways=way_rows(result),
+        costs=metrics.cost_table(result), doorbells=(doorbells.HEAD, both and doorbells.rows(both)),
+        modes=mode_rows(result), ways=way_rows(result),
         loads=load_rows(result),
         faults=fault_rows(result), on=result["environment"], options=result["global options"])
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from analysis import metrics
 from analysis.comparisons import Ratios, paired
 from analysis.intervals import Estimate
-from analysis.series import MAIN, MODE_NAMES, Series, all_series
+from analysis.series import MAIN, MODE_NAMES, Series, all_series, main_rule
 from results import result_file
 
 FOLDER = "runs"
@@ -26,7 +26,8 @@ Runs = dict[str, dict]  # by the name of the file
 
 def compact(result: dict, peers: dict) -> dict:
     """The environment in brief, and {ratio: {point: [median, low, high]}}."""
-    modes = all_series(result)[Series(*MAIN, harts=1, batch=1)]
+    rule = main_rule(result)
+    modes = all_series(result)[Series(*MAIN, harts=1, batch=1, doorbell=rule)]
     found: dict[str, Ratios] = {
         **{f"{MODE_NAMES[mode]} / {MODE_NAMES[other]}": paired(modes, mode, other)
            for mode, other in PAIRS},
@@ -36,6 +37,7 @@ def compact(result: dict, peers: dict) -> dict:
         found.setdefault(LINUX[row["mode"]], {})[at] = ratio
     return {
         **{name: result["environment"][name] for name in ABOUT},
+        "doorbell": rule,
         "boots": max(len(job["hartq"]["boots"]) for job in result["jobs"]),
         "ratios": {name: {str(at): [round(value, 3) for value in (r.median, r.low, r.high)]
                           for at, r in ratios.items()} for name, ratios in found.items()}}

@@ -8,12 +8,13 @@ from analysis import metrics
 from analysis.intervals import ratio_of
 from analysis.series import all_series, open_jobs, shape_of, size_text
 from cli.table import lay_out
+from measure.plan import doorbell_of_options
 
-NAMING = ("rw", "bs", "harts", "delivery", "QD", "batch")
+NAMING = ("rw", "bs", "harts", "delivery", "doorbell", "QD", "batch")
 MEASURED = ("mode", "IOPS", "interval", "host us/IO", "p50/p99 us")
 COLUMNS = (*NAMING, *MEASURED, "busy %", "lock %", "irq/IO", "of raw")
 OPEN_COLUMNS = (*NAMING, "offered", *MEASURED, "idle", "lock %", "irq/IO", "idle over irq's")
-HIDDEN_MAX = 4  # of the first columns, those that never change are left out
+HIDDEN_MAX = 5  # of the first columns, those that never change are left out
 
 
 def _cells(job: dict) -> list[str]:
@@ -26,7 +27,7 @@ def _cells(job: dict) -> list[str]:
     return [
         options["rw"] + f", {shape}" * (shape != "steady"),
         size_text(int(options["bs"])).replace(" ", ""), str(mine["harts"]),
-        mine["delivery"], options["iodepth"], str(mine["batch"]),
+        mine["delivery"], doorbell_of_options(options), options["iodepth"], str(mine["batch"]),
         *([f"{mine['offered_iops']:,}"] if opened else []),
         mine["completion"], f"{mine['iops_median']:,.0f}", f"{low:,.0f}-{high:,.0f}",
         f"{host.median:.1f}" if host else "-", metrics.latency_text(job),

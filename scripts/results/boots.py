@@ -32,6 +32,20 @@ def host_us(window: Window) -> dict[str, float | None]:
         for name in THREADS}
 
 
+def blocked_us(window: Window) -> float | None:
+    """Microseconds per I/O in which its vCPUs neither ran, waited for a core nor slept: QEMU's
+    lock. At least 0; None where they were not sampled."""
+    if not window.ios or not (host := window.host):
+        return None
+    other_ns = host.ran["vcpu"] + host.waited["vcpu"] + sum(window.record["idle_ns"])
+    return round(max(0.0, host.time_ns * window.key.harts - other_ns) / window.ios / 1e3, 4)
+
+
+def doorbells_per_io(window: Window) -> float:
+    """Submission doorbells."""
+    return round(window.record["counters"]["sq_doorbells"] / max(1, window.ios), 4)
+
+
 def back_ns(bursts: dict) -> int | None:
     """How long after a burst began the rate was back; None if it never was.
 
@@ -77,6 +91,8 @@ def rows(windows: Iterable[Window]) -> list[dict[str, object]]:
             "iops": round(each.iops, 1),
             "idle_fraction": round(min(1.0, idle_of(each.record)), 6),
             **host_us(each),
+            "blocked_us_per_io": blocked_us(each),
+            "sq_doorbells_per_io": doorbells_per_io(each),
             **latencies(each),
             **told(each),
         }

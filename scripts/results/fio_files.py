@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from measure.plan import shape_of_options
+from measure.plan import DOORBELLS, doorbell_of_options, shape_of_options
 from results.result_file import whole
 
 FOLDER = "fio"
@@ -18,13 +18,15 @@ HEAD = ("fio version", "timestamp", "timestamp_ms", "time", "global options")
 
 def place(job: dict) -> Path:
     """`4096-b1-poll-per-hart/randread-32-1.json`: the place of a job; `bdepth` is a batch of the
-    whole depth, `r10%` a load; a load that is not steady has its shape (`step`, `beside`)."""
+    whole depth, `r10%` a load; a load that is not steady has its shape (`step`, `beside`), a
+    doorbell that is not clocked its rule (`each`)."""
     options, mine = job["job options"], job["hartq"]
     depth, shape = int(options["iodepth"]), shape_of_options(options)
+    doorbell = doorbell_of_options(options)
     load = f"r{mine['rate_percent']}%" if mine["rate_percent"] else f"r{mine['rate_iops']}"
     parts = (options["bs"], "bdepth" if mine["batch"] == depth > 1 else f"b{mine['batch']}",
              *[load] * bool(mine["rate_iops"]), *[shape] * (shape != "steady"),
-             mine["completion"], mine["delivery"])
+             *[doorbell] * (doorbell != DOORBELLS[0]), mine["completion"], mine["delivery"])
     return Path("-".join(parts), f"{options['rw']}-{depth}-{options['numjobs']}.json")
 
 

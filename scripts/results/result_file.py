@@ -14,6 +14,7 @@ from typing import TextIO
 
 from cli.errors import UsageError
 from measure.modes import REFERENCES
+from measure.plan import doorbell_of_options
 from qemu.host_cpu import CLASSES
 from results import boots
 
@@ -40,6 +41,7 @@ def csv_row(job: dict) -> dict[str, object]:
     latency = main_side(job)["lat_ns"]
     row: dict[str, object] = {"jobname": job["jobname"]}
     row |= {name: options[name] for name in ("rw", "bs", "iodepth")}
+    row["doorbell"] = doorbell_of_options(options)
     row |= {name: "" if mine[name] is None else mine[name] for name in CSV_FIELDS}
     row["iops_low"], row["iops_high"] = mine["iops_interval"]
     row["boots"] = len(mine["boots"])

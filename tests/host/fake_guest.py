@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SUB_BUCKETS = 64
-NAMES = ("rw", "bs", "iodepth", "iodepth_batch_submit", "numjobs", "completion")
+NAMES = ("rw", "bs", "iodepth", "iodepth_batch_submit", "numjobs", "doorbell", "completion")
+EACH_SLOWER = 0.6  # without a batch, where every command has a doorbell
 
 
 def bucket(latency_ns: int) -> int:
@@ -62,6 +63,8 @@ def window(
     woken = bias * (0.35 + 0.65 * depth / (depth + 8))
     factor = {"raw": 1.0, "poll": 0.94, "hybrid": 0.93, "irq": woken}
     iops = limit * factor[job["completion"]] * chance.lognormvariate(0, 0.05)
+    each = job["doorbell"] == "each"
+    iops *= EACH_SLOWER if each and batch < depth else 1
     ios = int(iops * runtime_ns / 1e9)
     mode = job["completion"]
     irq = mode in ("irq", "hybrid")
@@ -89,7 +92,8 @@ def window(
         "write": side(chance, writes, bs, latency_ns),
         "counters": {
             "posts": ios, "completions": ios, "reaps": reaps, "reap_calls": reaps + idle_polls,
-            "sq_doorbells": ios // batch, "cq_doorbells": reaps, "interrupts": reaps * irq,
+            "sq_doorbells": ios // (batch if each else max(batch, depth // 2)),
+            "cq_doorbells": reaps, "interrupts": reaps * irq,
             "spurious": 3 * irq, "late": 0, "missed": 0, "stale": 0, "malformed": 0,
         },
         "idle_polls": idle_polls, "idle_ns": [int(idle)] * harts,
@@ -110,25 +114,27 @@ def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Itera
     """The console of one boot."""
     given = dict(word.split("=", 1) for word in words)
     is_open = "rate_iops" in given and ways != "closed"
-    names = (*NAMES[:-1], "rate_iops", NAMES[-1]) if is_open else NAMES
+    names = (*NAMES[:-2], "rate_iops", *NAMES[-2:]) if is_open else NAMES
+    given.setdefault("doorbell", "clocked")
     points = list(itertools.product(*(given[name].split(",") for name in names)))
     repetitions, seed = int(given["repetitions"]), int(given.get("randseed", "1"))
     runtime_ns = int(given["runtime"].removesuffix("ms")) * 1000000
     bias = float(ways.removeprefix("bias=")) if ways.startswith("bias=") else 1.0
     load = {"rate_process": given["rate_process"]} if is_open and "rate_process" in given else {}
-    shape = {name: given[name] for name in ("thinktime", "writer_iodepth", "doorbell")
-             if name in given}
+    shape = {name: given[name] for name in ("thinktime", "writer_iodepth") if name in given}
     yield "OpenSBI v1.1"
     yield json.dumps({"hartq_banner": 1, "points": len(points), "repetitions": repetitions})
     for count, (number, point) in enumerate(
         itertools.product(range(repetitions), range(len(points))), 1
     ):
         job = dict(zip(names, points[point])) | load | shape
-        chance = random.Random(f"{seed} {number} {points[point]}")
+        drawn = tuple(word for word in points[point] if word != "clocked")
+        chance = random.Random(f"{seed} {number} {drawn}")
         name = f"{job['rw']}-{job['bs']}-qd{job['iodepth']}-b{job['iodepth_batch_submit']}"
         name += f"-r{job['rate_iops']}" if "rate_iops" in job else ""
         record = {"hartq_bench": 1, "point": point, "repetition": number}
-        record |= {"jobname": f"{name}-{job['completion']}", "job options": job}
+        record |= {"jobname": f"{name}-{job['completion']}" + "-each" * (job["doorbell"] == "each"),
+                   "job options": job}
         record |= window(chance, job, runtime_ns, bias, delivery)
         last = count == repetitions * len(points)
         record["counters"]["missed"] = int(ways == "missed" and last)

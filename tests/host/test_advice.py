@@ -88,7 +88,8 @@ class Sentence(unittest.TestCase):
                 for each in mine["boots"]:
                     each["vcpu_us_per_io"] *= 0.5
                     each["device_us_per_io"] *= 0.5
-        self.assertIn("the load is light (1,000 IOPS, host CPU x0.5", advice.sentence(result))
+        self.assertIn("the load is below saturation (1,000 IOPS, host CPU x0.5",
+                      advice.sentence(result))
         self.assertNotIn("900,000", advice.sentence(result), "no mode keeps it")
 
     def test_what_was_not_measured_is_not_said(self) -> None:

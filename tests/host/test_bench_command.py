@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import io
 import os
@@ -80,18 +81,34 @@ class Command(BenchTest):
         self.assertEqual(names, {"r10%", "r700"})
         self.assertEqual(result["global options"]["rate_process"], "poisson")
 
-    def test_clocked_doorbell(self) -> None:
-        done = self.run_bench("--rate-iops", "10%", "--doorbell", "clocked")
+    def test_both_rules_of_the_doorbell(self) -> None:
+        done = self.run_bench("--iodepth", "1,32", "--batch", "1", "--doorbell", "each,clocked")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("submission doorbell clocked", done.stdout)
-        self.assertIn("left out: raw: its ring has no clocked doorbell", done.stdout)
+        self.assertIn("doorbell clocked, each\n", done.stdout)
+        self.assertIn("What does a clocked doorbell give?", done.stdout)
+        self.assertRegex(done.stdout, r"goal at most 0\.15, at queue depth 32")
+        self.assertIn("polling, clocked, over the raw ring that rings each", done.stdout)
         result = result_file.load(self.out)
-        self.assertEqual(result["global options"]["doorbell"], "clocked")
-        self.assertTrue(all(job["job options"]["doorbell"] == "clocked" and
-                            job["hartq"]["completion"] != "raw" for job in result["jobs"]))
-        done = self.run_bench("--doorbell", "clocked", "--completion", "raw")
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("--doorbell: clocked is not for raw", done.stderr)
+        self.assertEqual(result["global options"]["doorbell"], "clocked,each")
+        rules = [(job["job options"]["doorbell"], job["hartq"]["completion"])
+                 for job in result["jobs"]]
+        self.assertEqual({rules.count(each) for each in rules}, {2})
+        self.assertEqual(len({*rules}), 8)
+        # A ratio never mixes the rules: in this host each is slower by the same factor throughout.
+        for job in result["jobs"]:
+            if found := job["hartq"]["ratio_to_raw"]:
+                self.assertGreater(found["median"], 0.3)
+        with (self.out / result_file.CSV_NAME).open(encoding="utf-8") as source:
+            self.assertEqual([row["doorbell"] for row in csv.DictReader(source)],
+                             [rule for rule, _ in rules])
+
+    def test_one_rule_is_clocked_unless_another_is_asked_for(self) -> None:
+        for asked, rule in ((), "clocked"), (("--doorbell", "each"), "each"):
+            done = self.run_bench("--iodepth", "8", "--rate-iops", "10%", *asked)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            jobs = result_file.load(self.out)["jobs"]
+            self.assertEqual({job["job options"]["doorbell"] for job in jobs}, {rule})
+        self.assertIn("doorbell each", done.stdout)
 
     def test_the_plan_comes_first_with_the_time_of_all_parts(self) -> None:
         def told(*options: str) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fake_results import as_result, fake_windows, fake_words
 
+from analysis.series import main_rule
 from results import fio_files, result_file
 from report.results_page import REFERENCE
 
@@ -55,9 +56,10 @@ class Files(unittest.TestCase):
             self.assertEqual(len(keys), len({*keys}), name)
             self.assertEqual(len({each["bs"] for each in rows}), 1, name)
         ours = {job["jobname"]: job["read"]["iops"] for job in result["jobs"]}
+        rule = "each-" * (main_rule(result) == "each")
         for depth in (1, 32, 128):
             for mode in ("poll", "irq"):
-                (mine,) = [each for each in found[f"4096-b1-{mode}-per-hart"]
+                (mine,) = [each for each in found[f"4096-b1-{rule}{mode}-per-hart"]
                            if each["key"] == ("randread", str(depth), "1")]
                 self.assertEqual(mine["iops"], ours[f"randread-4k-qd{depth}-b1-{mode}"])
                 self.assertGreater(mine["lat"], 0)

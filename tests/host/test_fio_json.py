@@ -32,7 +32,7 @@ def record(ios: int, runtime_ms: int, bins: dict[str, int], rw: str = "read") ->
         rw: {"total_ios": ios, "io_bytes": ios * 4096, "lat_ns": latency},
         **{other: {"total_ios": 0, "io_bytes": 0, "lat_ns": {"min": 0, "max": 0, "bins": {}}}
            for other in ("read", "write") if other != rw},
-        "counters": {}, "idle_ns": [0], "idle_polls": 0, "errors": 0,
+        "counters": {"sq_doorbells": ios}, "idle_ns": [0], "idle_polls": 0, "errors": 0,
     }
 
 

@@ -28,7 +28,8 @@ def window(mode: str, iops: float) -> Window:
     latency = {"min": 5000, "max": 5000, "sum": 5000 * ios, "bins": {"5000": ios}}
     read = {"total_ios": ios, "io_bytes": 0, "lat_ns": latency}
     idle = {"total_ios": 0, "io_bytes": 0, "lat_ns": {**latency, "bins": {}}}
-    host = Spent({"vcpu": 10**9, "device": 10**8, "workers": 0}, {}, 10**9)
+    host = Spent({"vcpu": 10**9, "device": 10**8, "workers": 0},
+                 {"vcpu": 0, "device": 0, "workers": 0}, 10**9)
     return Window({"runtime_ns": 10**9, "read": read, "write": idle, "mode": mode}, host)
 
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 import backing_cases
 import bench_cases
+import doorbell_cases
 from cli import command
 import instruction_cases
 import machines
@@ -44,6 +45,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     """Everything there is."""
     listed = [Job(case.name, case.run) for case in selftest_cases.cases(full, seed)]
     listed += [Job(f"bench {case.name}", case.run) for case in bench_cases.cases()]
+    listed += [Job(f"bench {case.name}", case.run) for case in doorbell_cases.cases()]
     listed += [Job(case.name, case.run) for case in backing_cases.cases()]
     listed += [Job(case.name, case.run) for case in throttle_cases.cases()]
     listed += [Job(case.name, case.run) for case in instruction_cases.cases()]

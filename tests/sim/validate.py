@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from cli import command  # noqa: E402
+from measure.plan import doorbell_of_options  # noqa: E402
 from sim import run  # noqa: E402
 from sim.machine import SimMachine  # noqa: E402
 from sim.section import MODES  # noqa: E402
@@ -27,7 +28,7 @@ SHAPED = {"rate_iops", "thinktime", "writer_iodepth"}  # options of a load of an
 LIMITS = {"irq / poll": 0.15, "hybrid / poll": 0.15, "irq idle": 0.15}  # of the median error
 COLUMNS = tuple(LIMITS)
 
-Place = tuple[int, int]  # depth, batch
+Place = tuple[int, int, str]  # depth, batch, rule of the doorbell
 Points = dict[Place, dict[str, tuple[float, float]]]  # by mode: IOPS, idle share
 
 
@@ -38,7 +39,7 @@ def measured(path: Path) -> Points:
         mine, options = job["hartq"], job["job options"]
         if (mine["delivery"], mine["harts"], options["rw"], options["bs"]) == (
                 "per-hart", 1, "randread", "4096") and not SHAPED & options.keys():
-            place = int(options["iodepth"]), mine["batch"]
+            place = int(options["iodepth"]), mine["batch"], doorbell_of_options(options)
             idle = mine["idle_fraction"]
             idle = statistics.fmean(idle) if isinstance(idle, list) else idle
             points.setdefault(place, {})[mine["completion"]] = mine["iops_median"], idle
@@ -48,10 +49,11 @@ def measured(path: Path) -> Points:
 def modelled(profile: str, places: Sequence[Place]) -> Points:
     """The same on the machine in virtual time."""
     points: Points = {}
-    for depth, batch in places:
+    for depth, batch, rule in places:
         words = (f"iodepth={depth}", f"iodepth_batch_submit={batch}",
+                 f"doorbell={rule}",
                  f"completion={run.joined(MODES)}", "runtime=100ms", "ramp_time=50ms")
-        points[depth, batch] = {
+        points[depth, batch, rule] = {
             record["job options"]["completion"]: (run.iops_of(record), run.idle_of(record))
             for record in run.records(SimMachine(profile), *words)}
     return points
@@ -74,16 +76,16 @@ def error_of(name: str, here: float, there: float) -> float:
 def lay_over(real: Points, model: Points) -> dict[str, float]:
     """Print both, and how far off a column is; the median error of each."""
     errors: dict[str, list[float]] = {name: [] for name in COLUMNS}
-    print(f"{'depth':>5} {'batch':>5}  {'poll IOPS':>19}  "
+    print(f"{'depth':>5} {'batch':>5} {'doorbell':>8}  {'poll IOPS':>19}  "
           + "  ".join(f"{name:>20}" for name in COLUMNS))
-    print(f"{'':>11}  {'measured':>9} {'modelled':>9}  "
+    print(f"{'':>20}  {'measured':>9} {'modelled':>9}  "
           + "  ".join(f"{'measured':>9}{'modelled':>11}" for _ in COLUMNS))
     for place, point in real.items():
         there, here = figures(point), figures(model[place])
         for name in COLUMNS:
             errors[name].append(abs(error_of(name, here[name], there[name])))
         rates = point["poll"][0], model[place]["poll"][0]
-        print(f"{place[0]:5} {place[1]:5}  {rates[0]:9,.0f} {rates[1]:9,.0f}  "
+        print(f"{place[0]:5} {place[1]:5} {place[2]:>8}  {rates[0]:9,.0f} {rates[1]:9,.0f}  "
               + "  ".join(f"{there[name]:9.2f}{here[name]:11.2f}" for name in COLUMNS))
     medians = {name: statistics.median(found) for name, found in errors.items()}
     for name in COLUMNS:

@@ -85,6 +85,9 @@ static const struct refused_case refused_cases[] = {
     {"process_of_a_closed_loop",
      "rate_process=poisson",
      {"rate_process=poisson", "no gaps", "rate_iops"}},
+    {"doorbell_twice", "doorbell=each,clocked,each", {"doorbell=each,clocked,each", "twice", ""}},
+    {"completion_twice", "completion=irq,poll,irq", {"completion=irq,poll,irq", "twice", ""}},
+    {"unknown_doorbell", "doorbell=each,rarely", {"rarely", "each", "clocked"}},
     {"unknown_process", "rate_iops=100 rate_process=poison", {"poison", "poisson", "linear"}},
 };
 
@@ -122,8 +125,11 @@ static const struct name_case name_cases[] = {
     {"slowest", "rate_iops=1", 1, "randread-4k-qd1-b1-r1-poll"},
     {"fastest_and_longest_name",
      "rw=randwrite bs=16777215 iodepth=1023 iodepth_batch_submit=0 numjobs=8 rate_iops=10000000 "
-     "rate_process=poisson completion=hybrid",
-     1, "randwrite-16777215-qd1023-b1023-h8-r10000000-poisson-hybrid"},
+     "rate_process=poisson completion=hybrid doorbell=each",
+     1, "randwrite-16777215-qd1023-b1023-h8-r10000000-poisson-hybrid-each"},
+    {"doorbells_make_points", "doorbell=clocked,each completion=poll,irq iodepth=1,8", 8,
+     "randread-4k-qd8-b1-irq-each"},
+    {"clocked_is_the_default", "doorbell=clocked", 1, "randread-4k-qd1-b1-poll"},
     {"rates_make_points", "rate_iops=0,100,200 completion=poll,irq", 6,
      "randread-4k-qd1-b1-r200-irq"},
     {"same_rate_twice_is_one_point", "rate_iops=100,100", 1, "randread-4k-qd1-b1-r100-poll"},
@@ -154,6 +160,24 @@ static void modes_are_innermost(void **state)
         assert_int_equal(job.points[i].completion, i % 2 == 0 ? JOB_IRQ : JOB_HYBRID);
         assert_int_equal(job.points[i].process, JOB_POISSON);
     }
+}
+
+/* Rules of the doorbell too: they are compared with each other. */
+static void doorbells_stay_beside_the_modes(void **state)
+{
+    char said[SAID_BYTES];
+
+    (void)state;
+    assert_true(parse("iodepth=1,8 doorbell=clocked,each completion=irq,hybrid", said));
+    assert_int_equal(job.mode_count, 4);
+    assert_int_equal(job.point_count, 8);
+    for (uint32_t i = 0; i < job.point_count; i++) {
+        assert_int_equal(job.points[i].iodepth, i < 4 ? 1 : 8);
+        assert_int_equal(job.points[i].doorbell, i % 4 < 2 ? JOB_CLOCKED : JOB_EACH);
+        assert_int_equal(job.points[i].completion, i % 2 == 0 ? JOB_IRQ : JOB_HYBRID);
+    }
+    assert_true(parse("", said));
+    assert_int_equal(job.points[0].doorbell, JOB_CLOCKED);
 }
 
 static void queues_have_the_mode_of_a_completion(void **state)
@@ -267,8 +291,9 @@ static void help_knows_the_open_loop(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[7 + COUNT_OF(refused_cases) + COUNT_OF(name_cases)] = {
+    struct CMUnitTest tests[8 + COUNT_OF(refused_cases) + COUNT_OF(name_cases)] = {
         cmocka_unit_test(modes_are_innermost),
+        cmocka_unit_test(doorbells_stay_beside_the_modes),
         cmocka_unit_test(queues_have_the_mode_of_a_completion),
         cmocka_unit_test(bursts_have_a_pause_and_a_name),
         cmocka_unit_test(bursts_that_cannot_be_are_refused),
@@ -276,7 +301,7 @@ int main(void)
         cmocka_unit_test(writer_that_cannot_be_is_refused),
         cmocka_unit_test(help_knows_the_open_loop),
     };
-    size_t count = 7;
+    size_t count = 8;
 
     ADD_CASES(tests, &count, refusal_says_why, refused_cases);
     ADD_CASES(tests, &count, points_have_names, name_cases);
