@@ -173,7 +173,9 @@ def counted(mode: str, answer: dict) -> list[dict]:
     rows = []
     for job in answer["jobs"]:
         row = {"completion": mode, "iodepth": job["iodepth"], "batch": job["batch"], "bs": BS}
-        ours = figures.get(instructions.name_of({**row, "delivery": DELIVERY, "queues": 1}), {})
+        name = instructions.name_of({**row, "delivery": DELIVERY, "queues": 1,
+                                     "doorbell": DOORBELL})
+        ours = figures.get(name, {})
         rows.append({**row, **{part: job[part] / job["batch"] for part in (*PARTS, "median")},
                      "hartq": sum(ours.values()) / job["batch"]})
     return rows

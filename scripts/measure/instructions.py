@@ -11,6 +11,7 @@ from typing import Any
 
 from cli.errors import Failed
 from cli.table import lay_out
+from measure.plan import doorbell_of_options
 from qemu.guest import run_guest
 from qemu.machine import ROOT, Machine
 
@@ -30,8 +31,9 @@ Figures = dict[str, dict[str, int]]
 def name_of(row: dict[str, Any]) -> str:
     """The configuration in words: the key of the baseline."""
     queues = f"{row['queues']} queue{'' if row['queues'] == 1 else 's'}"
+    rule = doorbell_of_options(row)
     return (f"{row['completion']}, {row['delivery']}, {queues}, depth {row['iodepth']}, "
-            f"batch {row['batch']}, {row['bs']} bytes")
+            f"batch {row['batch']}, {row['bs']} bytes" + f", {rule}" * (rule != "each"))
 
 
 def counts(row: dict[str, Any]) -> dict[str, int]:
@@ -69,12 +71,12 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         "instructions per I/O (arm: hybrid mode's question that begins a wait, once per batch;\n"
         "interrupt: trap, claim, reap and return; on a shared line also the answer of another\n"
         "owner to its one read, without its trap, and the IRQ hart's IPI at the end)")
-    names = ("completion", "delivery", "queues", "iodepth", "batch", "bs")
+    names = ("completion", "delivery", "queues", "iodepth", "batch", "bs", "doorbell")
     cells = []
     for row in rows:
         each = {part: count / row["batch"] for part, count in counts(row).items()}
         cells.append([
-            *(str(row[name]) for name in names),
+            *(str(row[name]) for name in names[:-1]), doorbell_of_options(row),
             *(f"{each[part]:.1f}" if part in each else "" for part in PARTS),
             f"{sum(each.values()):.1f}", str(row.get("interrupt", "")),
             "contaminated" if contaminated(row) else ""])

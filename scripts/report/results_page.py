@@ -20,13 +20,13 @@ from pathlib import Path
 from analysis import doorbells, metrics
 from analysis.comparisons import paired
 from analysis.intervals import Estimate, marked, ratio_of
-from analysis.series import MAIN, Series, all_series, main_rule, open_jobs
+from analysis.series import MAIN, Series, all_series, main_rule, open_jobs, rule_text
 from cli import command
 from linux.results import PEERS_NAME
 from linux.tables import judged
 from measure.instructions import PARTS
 from measure.modes import WAITING
-from measure.plan import groups
+from measure.plan import doorbell_of_options, groups
 from report import advice, runs
 from qemu.machine import ROOT
 from report.page import PAGES
@@ -59,14 +59,16 @@ def linux_rows(peers: dict) -> Rows:
 
 def instruction_rows(result: dict) -> Rows:
     """Of a 4 KiB read: to submit, to complete, and both; a delivery only where it is taken."""
-    rows: dict[tuple[str, int, str], list[str]] = {}
+    rows: dict[tuple[str, int, str, str], list[str]] = {}
     for row in result["instructions"]["rows"]:
+        rule = doorbell_of_options(row)
         depth, delivery = row["iodepth"], row["delivery"] if "interrupt" in row else ""
         if row["bs"] == MAIN[1]:
             submit, *others = (row[phase] / depth for phase in PARTS if phase in row)
             name = ", ".join(filter(None, (MODES[row["completion"]], DELIVERIES.get(delivery))))
+            name += rule_text(rule)
             counts = [f"{each:.0f}" for each in (submit, sum(others), submit + sum(others))]
-            rows.setdefault((row["completion"], depth, delivery),
+            rows.setdefault((row["completion"], depth, delivery, rule),
                             [name, f"{depth}, {row['batch']}", *counts])
     return list(rows.values())
 

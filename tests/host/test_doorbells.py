@@ -6,9 +6,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from fake_results import as_result, fake_windows, fake_words
+from fake_results import ENVIRONMENT, as_result, fake_windows, fake_words
 
-from analysis import doorbells, goals, metrics, two_results
+from analysis import doorbells, goals, metrics, summary, two_results
 from analysis.series import all_series, main_rule, place
 from measure import plan as plans
 from report import answer, chart_data, runs
@@ -66,6 +66,16 @@ class Series(unittest.TestCase):
             if found := job["hartq"]["ratio_to_raw"]:
                 mine = job["hartq"]["iops_median"] / job["hartq"]["raw_iops"]
                 self.assertAlmostEqual(found["median"], mine, delta=0.15)
+
+    def test_instructions_are_those_of_the_rule(self) -> None:
+        point = {"completion": "poll", "delivery": "per-hart", "queues": 1, "iodepth": 1,
+                 "batch": 1, "bs": 4096, "reap": 100}
+        counted = {"compiler": "", "rows": [{**point, "submit": 20},
+                                            {**point, "submit": 50, "doorbell": "clocked"}]}
+        windows = fake_windows([*fake_words("1", modes="poll"), "doorbell=clocked,each"])
+        result = summary.build(windows, ENVIRONMENT, {}, False, None, counted)
+        self.assertEqual([job["hartq"]["instructions_per_io"] for job in result["jobs"]],
+                         [150, 120])
 
     def test_a_result_that_does_not_tell_rang_each(self) -> None:
         result = of_old(ruled(rules="each"))

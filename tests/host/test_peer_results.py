@@ -133,7 +133,7 @@ class Results(unittest.TestCase):
                             "interrupt": 0, "median": 70 * depth} for depth in (1, 32, 2)]}
         rows = results.counted("poll", answer)
         whole = json.loads(instructions.BASELINE.read_text())["figures"]
-        known = "poll, msix, 1 queue, depth {0}, batch {0}, 4096 bytes"
+        known = "poll, msix, 1 queue, depth {0}, batch {0}, 4096 bytes, clocked"
         for row, depth in zip(rows, (1, 32)):
             ours = sum(whole[known.format(depth)].values()) / depth
             self.assertEqual((row["submit"], row["reap"], row["hartq"]), (64, 1, ours))

@@ -57,7 +57,8 @@ class Costs(unittest.TestCase):
         self.assertEqual(set(charged), set(baseline))
         for name, parts in baseline.items():
             with self.subTest(name):
-                now = sum(charged[name][part] for part in parts)
+                # The first window is another: it activates the queue, which is not charged.
+                now = sum(charged[name][f"{part}_median"] for part in parts)
                 counted = sum(parts.values())
                 self.assertLess(abs(now / counted - 1), SHARE_MOST, f"{now} of {counted}")
 

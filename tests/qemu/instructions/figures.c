@@ -35,6 +35,9 @@ void print_figures(const struct setup *setup, const char *delivery)
     printf("{\"hartq_instructions\":1,\"completion\":\"%s\",\"delivery\":\"%s\",\"queues\":%" PRIu32
            ",\"iodepth\":%" PRIu32 ",\"batch\":%" PRIu32 ",\"bs\":%" PRIu32,
            mode, delivery, setup->queues, setup->batch, setup->batch, setup->bytes);
+    if (setup->clocked) {
+        printf(",\"doorbell\":\"clocked\"");
+    }
     for (unsigned part = 0; part < PARTS; part++) {
         if (figures[part][0] != 0) {
             sort(figures[part]);

@@ -19,6 +19,7 @@ struct setup {
     uint32_t batch;  /* requests posted, rung for and reaped at once */
     uint32_t bytes;  /* of each request */
     bool asleep;     /* hybrid mode: its policy is to sleep, as in interrupt mode */
+    bool clocked;    /* the doorbell; nothing is in flight, so that it rings at once */
 };
 
 /* What is counted apart. */
