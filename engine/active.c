@@ -18,6 +18,7 @@ void nvme_queue_leave(struct nvme_queue *queue)
     bool present = !queue->away;
 
     queue->activity = NVME_ACTIVITY_TAKEN;
+    queue->slow = false;
     queue->away = true;
     if (present && nvme_queue_shares(queue)) {
         __atomic_fetch_and(&queue->controller->cycle.active, ~nvme_queue_bit(queue),
@@ -46,7 +47,7 @@ NVME_COLD bool nvme_queue_activate(struct nvme_queue *queue)
         queue->next_active = queue->source->active;
         queue->source->active = queue;
     }
-    queue->activity = NVME_ACTIVITY_ACTIVE;
+    nvme_queue_set_active(queue);
     queue->away = false;
     return true;
 }

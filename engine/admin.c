@@ -192,6 +192,16 @@ enum nvme_error nvme_admin_queue_count(struct nvme_controller *controller, uint3
     return error;
 }
 
+enum nvme_error nvme_admin_doorbell_buffers(struct nvme_controller *controller)
+{
+    struct nvme_command command = {.cdw0 = NVME_ADMIN_DOORBELL_BUFFER_CONFIG};
+    struct nvme_result result;
+
+    /* PRP1 is the first page, PRP2 the second: what a buffer of two pages has. */
+    return nvme_admin_execute(controller, &command, controller->shadow_pages,
+                              2 * controller->info.page_bytes, &result);
+}
+
 /* Create I/O Completion Queue and Create I/O Submission Queue share dword 10 and PRP1. */
 static enum nvme_error create_queue(struct nvme_controller *controller, uint8_t opcode,
                                     const struct nvme_queue *queue, uint32_t cdw11)

@@ -33,7 +33,8 @@ static void describe_ring(const struct nvme_queue *queue, struct nvme_ring *ring
 
 enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue, struct nvme_ring *ring)
 {
-    if (!is_idle(queue) || (queue->ien && !interrupts_owner(queue))) {
+    if (!is_idle(queue) || (queue->ien && !interrupts_owner(queue)) ||
+        queue->shadow_sq.place != NULL) {
         return NVME_ERR_STATE;
     }
     nvme_queue_enter_state(queue, NVME_QUEUE_RAW);
@@ -50,6 +51,9 @@ enum nvme_error nvme_queue_enter_loopback(struct nvme_queue *queue, volatile uin
     }
     doorbells[0] = queue->sq_tail_rung;
     doorbells[1] = nvme_queue_head(queue);
+    /* Joins the active list again as a queue without shadow doorbells. */
+    queue->shadow_sq.place = NULL;
+    nvme_queue_leave(queue);
     /* The next open sets the device's doorbells again: nvme_queue_reset(). */
     queue->sq_doorbell = (volatile uint8_t *)&doorbells[0];
     queue->cq_doorbell = (volatile uint8_t *)&doorbells[1];

@@ -102,6 +102,32 @@ static enum nvme_error enable_controller(struct nvme_controller *controller)
     return wait_status(controller, NVME_CSTS_RDY, NVME_CSTS_RDY, controller->ready_timeout_ns);
 }
 
+/*
+ * Shadow doorbells, if they are wanted. CC.EN = 0 ends them, and only this path sets it to 1. A
+ * device without them, or with a stride that does not fit into a page, has its registers.
+ */
+static enum nvme_error configure_shadow(struct nvme_controller *controller)
+{
+    struct nvme_controller_info *info = &controller->info;
+    size_t end = (2 * (size_t)info->queue_count + 1) * controller->doorbell_stride + 4;
+    bool offered = info->shadow_doorbells;
+    enum nvme_error error = NVME_OK;
+
+    info->shadow_doorbells = false;
+    if (controller->shadow_pages == NULL) {
+        return NVME_OK;
+    }
+    if (offered && end <= info->page_bytes) {
+        error = nvme_admin_doorbell_buffers(controller);
+        info->shadow_doorbells = error == NVME_OK;
+    }
+    if (!info->shadow_doorbells) {
+        nvme_event_emit(&controller->config,
+                        &(struct nvme_event){.kind = NVME_EVENT_NO_SHADOW, .value = offered});
+    }
+    return error == NVME_ERR_DEVICE ? NVME_OK : error;
+}
+
 /* Steps 6 and 7: Identify Controller, then the number of queues. */
 static enum nvme_error configure_controller(struct nvme_controller *controller)
 {
@@ -112,7 +138,10 @@ static enum nvme_error configure_controller(struct nvme_controller *controller)
     }
     nvme_quirk_check_line(controller);
     error = nvme_identify_controller_decode(controller->identify_page, &controller->info);
-    return error == NVME_OK ? nvme_queue_negotiate(controller) : error;
+    if (error == NVME_OK) {
+        error = nvme_queue_negotiate(controller);
+    }
+    return error == NVME_OK ? configure_shadow(controller) : error;
 }
 
 /* Sets a queue closed, with the controller's line as its source. */

@@ -4,7 +4,7 @@
  *
  * One walk allots every part in order. Without memory it measures, with the given regions it
  * assigns, so the two cannot disagree. Ordinary memory: controller, queues, slots, split records.
- * DMA memory: rings, the Identify page, PRP lists.
+ * DMA memory: rings, the Identify page, shadow doorbells, PRP lists.
  */
 #include "nvme_internal.h"
 
@@ -57,10 +57,14 @@ static void take_all(struct cursor *ordinary, struct cursor *dma, const struct n
     struct nvme_queue *queues =
         take_bytes(ordinary, config->queue_count * sizeof(*queues), NVME_ORDINARY_ALIGNMENT);
     uint8_t *page = take_bytes(dma, layout->page_bytes, layout->page_bytes);
+    uint8_t *shadow = config->shadow_doorbells
+                          ? take_bytes(dma, 2 * (size_t)layout->page_bytes, layout->page_bytes)
+                          : NULL;
     struct nvme_queue queue = take_queue(ordinary, dma, layout, NVME_ADMIN_DEPTH);
 
     if (controller != NULL) {
         controller->identify_page = page;
+        controller->shadow_pages = shadow;
         controller->queues = queues;
         controller->admin = queue;
     }

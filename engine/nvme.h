@@ -180,6 +180,7 @@ enum nvme_event_kind {
     NVME_EVENT_REMOVED,          /* value: CSTS */
     NVME_EVENT_DISABLED,         /* the failed controller no longer touches memory */
     NVME_EVENT_DISABLE_TIMEOUT,  /* value: CSTS; its requests stay owned by the device */
+    NVME_EVENT_NO_SHADOW,        /* shadow doorbells are not in force; value: 1 if offered */
     NVME_EVENT_BLOCK_SIZE,       /* value: bytes of a block, limit: of a command (at most 64 KiB) */
 };
 
@@ -216,6 +217,7 @@ struct nvme_config {
                                     0 = NVME_SPIN_MAX_DEFAULT_NS */
     bool msix;                   /* MSI-X is on: each interrupt queue has its own vector, INTx and
                                     INTMS are not used */
+    bool shadow_doorbells;       /* Doorbell Buffer Config, if offered; needs coherent DMA */
     bool mask_line;              /* nvme_irq_handle masks the line while it runs: see there. The
                                     same for all controllers of a line */
     bool shared;       /* shared INTx: the line interrupts hart `irq_hart`, for queues of any
@@ -312,6 +314,7 @@ struct nvme_controller_info {
     uint32_t shutdown_timeout_ms;    /* RTD3E, 1 s .. 127.5 s; not told: command_timeout_ns */
     bool volatile_write_cache;       /* a flush has something to do */
     bool more_controllers;           /* CMIC: the subsystem may have more of them */
+    bool shadow_doorbells;           /* in force: wanted, and the device takes them */
     bool line_stuck;                 /* INTx cannot be used: queues poll */
     uint32_t line_repairs;           /* redundant doorbells that freed a stuck line */
     struct nvme_memory memory_bytes; /* the sizes in use; pointers NULL */
@@ -490,20 +493,19 @@ uint32_t nvme_queue_outstanding(const struct nvme_queue *queue);
 
 /* Counters of a queue since open. The owner writes them; others may read old values. */
 struct nvme_counters {
-    uint64_t posts;       /* announced by a doorbell; parts of a split request count each */
-    uint64_t completions; /* entries consumed */
-    uint64_t reaps;       /* calls of nvme_queue_reap that consumed at least one entry */
-    uint64_t reap_calls;  /* all calls of nvme_queue_reap */
-    uint64_t sq_doorbells;
+    uint64_t posts;        /* announced by a doorbell; parts of a split request count each */
+    uint64_t completions;  /* entries consumed */
+    uint64_t reaps;        /* calls of nvme_queue_reap that consumed at least one entry */
+    uint64_t reap_calls;   /* all calls of nvme_queue_reap */
+    uint64_t sq_doorbells; /* written registers; shadow doorbells leave some out */
     uint64_t cq_doorbells;
-    uint64_t interrupts; /* of the queue's source; of a shared line the cycles that this owner has
-                            answered */
+    uint64_t rerings;    /* shadow ones: nothing moved, so the watchdog wrote unasked registers */
+    uint64_t interrupts; /* of the queue's source; of a shared line: cycles that it has answered */
     uint64_t spurious;   /* of these, without a completion on any queue of the line */
     uint64_t late;       /* the watchdog found an entry whose interrupt was delayed or masked */
     uint64_t missed;     /* the watchdog found an entry whose interrupt never came */
     uint64_t stale;      /* entries whose command id was not outstanding: ignored */
-    uint64_t malformed;  /* entries with a wrong SQID or SQHD; the request that their command id
-                            names ends all the same */
+    uint64_t malformed;  /* entries with a wrong SQID or SQHD; their requests end all the same */
 };
 
 /* Copies the counters. Context: any hart. */

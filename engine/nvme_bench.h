@@ -34,7 +34,7 @@ struct nvme_ring {
  * Parameters: ring: written on NVME_OK.
  * Context: the owner (R1), not in done(). Interrupts are off if the queue has any (R3).
  * Errors: NVME_ERR_STATE: requests are outstanding, the queue is not open or in hybrid mode, or
- *   harts share its line.
+ *   harts share its line, or it has shadow doorbells, which the caller does not know.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue,
                                                       struct nvme_ring *ring);

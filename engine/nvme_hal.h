@@ -41,6 +41,14 @@ static inline void hal_mmio_write32(volatile void *address, uint32_t value);
 static inline void hal_before_doorbell(void);
 
 /*
+ * Stores a shadow doorbell, in memory that device and hart both see at once. Earlier accesses of
+ * memory come before the store; later loads and register writes come after it (RISC-V: fence rw,w,
+ * the store, fence w,or). Pairs with a device that stores its event index and then looks at the
+ * shadow doorbell once more.
+ */
+static inline void hal_shadow_store32(volatile void *address, uint32_t value);
+
+/*
  * After a completion's phase bit was seen to be new. Loads of the other fields of the entry and
  * loads and stores of the data come after the load of the phase (RISC-V: fence r,rw). Pairs
  * with the device, which writes data first, then the entry.
@@ -136,6 +144,7 @@ static inline void nvme_hal_is_complete(void)
     (void)&hal_mmio_read32;
     (void)&hal_mmio_write32;
     (void)&hal_before_doorbell;
+    (void)&hal_shadow_store32;
     (void)&hal_after_phase;
     (void)&hal_after_mmio_read;
     (void)&hal_arm_before_look;

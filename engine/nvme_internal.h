@@ -250,6 +250,9 @@ enum nvme_error nvme_admin_identify(struct nvme_controller *controller, enum nvm
 enum nvme_error nvme_admin_queue_count(struct nvme_controller *controller, uint32_t wanted,
                                        uint32_t *granted);
 
+/* Doorbell Buffer Config: shadow doorbells in controller->shadow_pages, event indexes behind. */
+enum nvme_error nvme_admin_doorbell_buffers(struct nvme_controller *controller);
+
 /* Create and delete the device's side of an I/O queue pair. */
 enum nvme_error nvme_admin_create_cq(struct nvme_controller *controller,
                                      const struct nvme_queue *queue, uint16_t vector);

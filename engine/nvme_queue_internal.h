@@ -58,7 +58,20 @@ static inline uint64_t nvme_queue_rung(const struct nvme_queue *queue)
 /* True while the queue is reaped: in done(), or in a trap during the reap. */
 static inline bool nvme_queue_is_reaping(const struct nvme_queue *queue)
 {
-    return queue->activity == NVME_ACTIVITY_TAKEN && !queue->away;
+    return queue->activity == NVME_ACTIVITY_TAKEN && !queue->away && !queue->slow;
+}
+
+/* True if the queue may be reaped, and its doorbells may be rung. */
+static inline bool nvme_queue_is_active(const struct nvme_queue *queue)
+{
+    return queue->activity == NVME_ACTIVITY_ACTIVE || queue->slow;
+}
+
+/* Makes it so. */
+static inline void nvme_queue_set_active(struct nvme_queue *queue)
+{
+    queue->slow = queue->shadow_sq.place != NULL;
+    queue->activity = queue->slow ? NVME_ACTIVITY_TAKEN : NVME_ACTIVITY_ACTIVE;
 }
 
 /* Dwords 2 and 3 of an entry: SQ head and id; command id, phase, status. One load. */
@@ -95,6 +108,28 @@ static inline void nvme_queue_advance(struct nvme_queue *queue, uint64_t depth_e
         queue->sq_laps++;
     }
     queue->sq_tail = tail;
+}
+
+/* ---- shadow.c: shadow doorbells ------------------------------------------------------- */
+
+/* Sets the two places of a queue that is being opened, with 0 in them; or none. */
+void nvme_shadow_reset(struct nvme_queue *queue);
+
+/* Ring as ring_sq() and ring_cq() in queue.c do, the latter after at least one completion. */
+void nvme_shadow_ring_sq(struct nvme_queue *queue);
+void nvme_shadow_ring_cq(struct nvme_queue *queue);
+
+/*
+ * For the watchdog, while commands are outstanding. If nothing was rung or completed since the last
+ * call, writes the registers that the device has not asked for, and counts it.
+ */
+void nvme_shadow_ring_again(struct nvme_queue *queue);
+
+/* True if the host must write the register: `event` is passed on the way from `from` to `to`. */
+static inline bool nvme_shadow_passes(uint32_t event, uint32_t from, uint32_t to)
+{
+    /* Modulo 2^32: also for a ring that wraps. The same value again is a whole lap. */
+    return event - from <= to - from - 1;
 }
 
 /* ---- active.c: the active list --------------------------------------------------------- */

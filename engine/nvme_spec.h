@@ -88,6 +88,7 @@ enum nvme_admin_opcode {
     NVME_ADMIN_CREATE_CQ = 0x05,    /* §5.4 */
     NVME_ADMIN_IDENTIFY = 0x06,     /* §5.17 */
     NVME_ADMIN_SET_FEATURES = 0x09, /* §5.27 */
+    NVME_ADMIN_DOORBELL_BUFFER_CONFIG = 0x7c,
 };
 
 /* I/O command opcodes of the NVM command set. */
@@ -223,7 +224,9 @@ struct nvme_identify_controller {
     uint32_t ver;
     uint32_t rtd3r;
     uint32_t rtd3e; /* longest orderly shutdown in us, 0 = not told */
-    uint8_t reserved_92[512 - 92];
+    uint8_t reserved_92[256 - 92];
+    uint16_t oacs; /* optional admin commands */
+    uint8_t reserved_258[512 - 258];
     uint8_t sqes; /* log2 of the entry size: smallest in 3:0, largest in 7:4 */
     uint8_t cqes;
     uint16_t maxcmd;
@@ -245,6 +248,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, mdts) == 77, "MDTS"
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cntlid) == 78, "CNTLID");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, ver) == 80, "VER");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, rtd3e) == 88, "RTD3E");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, oacs) == 256, "OACS");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sqes) == 512, "SQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cqes) == 513, "CQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, nn) == 516, "NN");
@@ -252,6 +256,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, vwc) == 525, "VWC")
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, subnqn) == 768, "SUBNQN");
 
 #define NVME_CMIC_CONTROLLERS NVME_BITS(1, 1)
+#define NVME_OACS_DOORBELL_BUFFER NVME_BITS(8, 8)
 
 /* Identify Namespace, the fields that are decoded. NVM 1.0b §4.1.5.1. */
 struct nvme_identify_namespace {

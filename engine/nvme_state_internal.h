@@ -45,6 +45,13 @@ struct nvme_split {
     uint32_t in_flight;        /* parts that the device owns */
 };
 
+/* A doorbell of a queue in the Shadow Doorbell buffer. The owner writes it. */
+struct nvme_shadow {
+    volatile uint8_t *place; /* of its entry; NULL: the register is the only doorbell */
+    uint32_t value;          /* last stored there */
+    uint32_t written;        /* last written to the register */
+};
+
 /* The state of a queue. */
 enum nvme_queue_state {
     NVME_QUEUE_CLOSED,  /* no queue pair on the device */
@@ -142,6 +149,7 @@ struct nvme_queue {
     bool irq_protect;       /* calls turn the hart's interrupts off themselves */
     bool clocked;           /* see struct nvme_queue_config */
     bool away;              /* not on the active list: not open, or idle */
+    bool slow;              /* active, TAKEN all the same: shadow doorbells take the slow paths */
     uint16_t id;            /* 0 admin, else index + 1 */
     uint32_t activity;      /* NVME_ACTIVITY_ */
 
@@ -174,6 +182,9 @@ struct nvme_queue {
     struct nvme_queue *next_active;
     struct nvme_source vector_source;
     struct nvme_wait wait;
+    struct nvme_shadow shadow_sq;
+    struct nvme_shadow shadow_cq;
+    uint64_t shadow_progress; /* doorbells and completions at the watchdog's last look */
 
     /* A shared line: the owner writes, the IRQ hart reads after the cycle. */
     uint64_t cycle_useful;   /* useful completions until the last answer */
@@ -215,6 +226,7 @@ struct nvme_controller {
     struct nvme_cycle cycle;   /* of a shared line */
     struct nvme_result admin_result;
     uint8_t *identify_page; /* DMA memory for admin data, a page */
+    uint8_t *shadow_pages;  /* Shadow Doorbell buffer, EventIdx buffer; NULL if not wanted */
     struct nvme_queue admin;
     struct nvme_queue *queues; /* config.queue_count of them */
 };

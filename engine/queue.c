@@ -2,9 +2,9 @@
 /*
  * Submission and completion rings: post, ring, reap.
  *
- * In the engine only this file writes doorbells and uses their barriers. It sees commands and
- * completions as entries of rings, and requests only through request.c. NVMe Base 2.0, Queues;
- * doorbell registers: NVMe over PCIe Transport 1.0 §3.1.2.
+ * In the engine only this file and shadow.c write doorbells and use their barriers. It sees
+ * commands and completions as entries of rings, and requests only through request.c. NVMe Base 2.0,
+ * Queues; doorbell registers: NVMe over PCIe Transport 1.0 §3.1.2.
  */
 #include "nvme_internal.h"
 
@@ -36,6 +36,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     queue->watchdog_ns = 0;
     queue->cycle_useful = 0;
     memset(&queue->counters, 0, sizeof(queue->counters));
+    nvme_shadow_reset(queue);
     nvme_request_init(queue, depth_entries);
 }
 
@@ -86,7 +87,11 @@ static inline void ring_cq(struct nvme_queue *queue)
 
 NVME_COLD void nvme_queue_ring(struct nvme_queue *queue)
 {
-    ring_sq(queue);
+    if (queue->shadow_sq.place != NULL) {
+        nvme_shadow_ring_sq(queue);
+    } else {
+        ring_sq(queue);
+    }
 }
 
 void nvme_queue_ring_head_again(struct nvme_queue *queue)
@@ -95,8 +100,8 @@ void nvme_queue_ring_head_again(struct nvme_queue *queue)
 }
 
 /*
- * Slow path of submit: a queue that is not on the active list, or has a clocked doorbell. So submit
- * itself needs no frame.
+ * Slow path of submit: a queue that is not on the active list, or has a clocked or a shadow
+ * doorbell. So submit itself needs no frame.
  */
 static NVME_COLD void submit_slow(struct nvme_queue *queue)
 {
@@ -106,7 +111,8 @@ static NVME_COLD void submit_slow(struct nvme_queue *queue)
         return;
     }
     irq = queue->irq_protect ? hal_irq_save() : 0;
-    if (queue->activity == NVME_ACTIVITY_ACTIVE ? !may_wait(queue) : nvme_queue_activate(queue)) {
+    if (nvme_queue_is_active(queue) ? !queue->clocked || !may_wait(queue)
+                                    : nvme_queue_activate(queue)) {
         nvme_queue_ring(queue);
     }
     if (queue->irq_protect) {
@@ -278,7 +284,7 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
     uint64_t unmatched = queue->unmatched;
 
     if (nvme_controller_state_load(queue->controller) != NVME_CONTROLLER_FAILED) {
-        queue->activity = NVME_ACTIVITY_ACTIVE;
+        nvme_queue_set_active(queue);
         return;
     }
     reap_cold(queue, queue->depth_entries);
@@ -287,9 +293,33 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
     nvme_request_end_all(queue, nvme_controller_failure(queue->controller));
 }
 
+/* The reap of an active queue with shadow doorbells. */
+static NVME_COLD uint32_t reap_shadow(struct nvme_queue *queue, uint32_t budget)
+{
+    uint64_t consumed;
+
+    queue->slow = false;
+    queue->unmatched = 0;
+    consumed = reap_cold(queue, budget);
+    if (nvme_controller_live(queue->controller)) {
+        if (consumed != 0) {
+            nvme_shadow_ring_cq(queue);
+        } else {
+            queue->counters.reap_calls++;
+        }
+        nvme_shadow_ring_sq(queue);
+        nvme_queue_set_active(queue);
+    } else {
+        queue->counters.reaps += consumed != 0;
+        end_failed(queue);
+    }
+    return (uint32_t)(consumed - queue->unmatched);
+}
+
 /*
- * Slow path of reap: no budget, or a queue that is not active. An open queue joins the active list
- * and is reaped. A closing one is reaped off the list. Any other is not reaped.
+ * Slow path of reap: no budget, shadow doorbells, or a queue that is not active. An open queue
+ * joins the active list and is reaped. A closing one is reaped off the list. Any other is not
+ * reaped.
  */
 static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
 {
@@ -301,6 +331,9 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
     if (nvme_queue_is_reaping(queue)) {
         hal_panic("nvme_queue_reap is nested, or on two harts at once (R5)");
     }
+    if (queue->slow) {
+        return reap_shadow(queue, budget);
+    }
     if (nvme_queue_activate(queue)) {
         return nvme_queue_reap(queue, budget);
     }
@@ -311,7 +344,11 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
     queue->unmatched = 0;
     consumed = reap_cold(queue, budget);
     if (consumed != 0 && nvme_controller_live(queue->controller)) {
-        ring_cq(queue);
+        if (queue->shadow_cq.place != NULL) {
+            nvme_shadow_ring_cq(queue);
+        } else {
+            ring_cq(queue);
+        }
     }
     queue->away = true;
     return (uint32_t)(consumed - queue->unmatched);

@@ -211,6 +211,7 @@ static void look_at_live(struct nvme_queue *queue, uint64_t now_ns)
         nvme_queue_leave(queue);
         return;
     }
+    nvme_shadow_ring_again(queue);
     error = check_device(controller, &event);
     if (error == NVME_OK) {
         error = check_deadlines(queue, &event);

@@ -48,7 +48,7 @@ static bool arm_hybrid(struct nvme_queue *queue)
 /* True if commands of an active queue wait for a doorbell. */
 static bool has_unrung(const struct nvme_queue *queue)
 {
-    return queue->activity == NVME_ACTIVITY_ACTIVE && queue->sq_tail != queue->sq_tail_rung;
+    return nvme_queue_is_active(queue) && queue->sq_tail != queue->sq_tail_rung;
 }
 
 /* A clocked doorbell does not wait for an owner that sleeps. */

@@ -130,6 +130,7 @@ const char *nvme_event_text(enum nvme_event_kind kind)
         [NVME_EVENT_REMOVED] = "controller removed: CSTS",
         [NVME_EVENT_DISABLED] = "failed controller disabled",
         [NVME_EVENT_DISABLE_TIMEOUT] = "failed controller cannot be disabled: CSTS",
+        [NVME_EVENT_NO_SHADOW] = "no shadow doorbells, registers are used: 1 if offered",
         [NVME_EVENT_BLOCK_SIZE] = "a block is larger than a command: bytes of each",
     };
 

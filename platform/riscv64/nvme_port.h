@@ -31,6 +31,14 @@ static inline void hal_before_doorbell(void)
     __asm__ volatile("fence rw, o" ::: "memory");
 }
 
+/* Both fences pair with the device: its event index, then its look at the shadow doorbell. */
+static inline void hal_shadow_store32(volatile void *address, uint32_t value)
+{
+    __asm__ volatile("fence rw, w" ::: "memory");
+    *(volatile uint32_t *)address = value;
+    __asm__ volatile("fence w, or" ::: "memory");
+}
+
 /* The phase before the rest. Pairs with the device's writes: data, then entry. */
 static inline void hal_after_phase(void)
 {

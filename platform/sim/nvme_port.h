@@ -34,6 +34,12 @@ static inline void hal_before_doorbell(void)
     __asm__ volatile("" ::: "memory");
 }
 
+static inline void hal_shadow_store32(volatile void *address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+    __asm__ volatile("" ::: "memory");
+}
+
 static inline void hal_after_phase(void)
 {
     bus_entry_found();

@@ -43,7 +43,7 @@ admin
 memory
 io split
 queue
-active
+active shadow
 hybrid identify request prp status
 """
 # The packages of scripts/: each imports those before it only. The commands may import all.

@@ -227,6 +227,8 @@ static void stop(struct model *model)
     }
     model->interrupt_mask = 0;
     model->shut_down = false;
+    model->shadow_page = 0;
+    model->event_page = 0;
 }
 
 static void start(struct model *model)

@@ -234,6 +234,7 @@ struct model {
     bool admin_silent;          /* admin commands are fetched and never answered */
     bool delete_drops;          /* Delete SQ forgets commands instead of aborting them */
     bool delete_finishes;       /* Delete SQ completes them first */
+    struct random shadow_wakes; /* falls asleep and awakes by chance; state 0: as told */
     uint32_t hang_next;         /* that many I/O commands will never be answered */
     uint32_t pending_extra;     /* QEMU's count of pending queues is too high by this */
     bool counts_pending;        /* the line follows a count of busy queues, as QEMU's */
@@ -264,16 +265,18 @@ struct model {
     uint8_t write_cache;
     uint8_t cmic;
     uint16_t cntlid;
-    bool without_descriptors;                            /* their list is refused */
-    uint32_t namespace_count;                            /* NN */
-    uint32_t granted;                                    /* I/O queue pairs */
+    bool shadow_offered, shadow_deaf, shadow_awake; /* OACS; looks at none; looks all the time */
+    bool without_descriptors;                       /* their list is refused */
+    uint32_t namespace_count;                       /* NN */
+    uint32_t granted;                               /* I/O queue pairs */
     struct model_namespace namespaces[MODEL_NAMESPACES]; /* nsid - 1 */
     struct model_fault faults[MODEL_FAULTS];
 
     /* State and logs. */
     struct model_sq sqs[MODEL_QUEUES];
     struct model_cq cqs[MODEL_QUEUES];
-    struct model_pending *pending; /* oldest first */
+    uint64_t shadow_page, event_page; /* Doorbell Buffer Config, or 0 */
+    struct model_pending *pending;    /* oldest first */
     uint32_t pending_count;
     struct model_timing timing;
     struct model_flight *flights; /* with a timing: commands on their way */
@@ -330,7 +333,8 @@ void model_step_one(struct model *model, uint32_t index);
 /* Ends pending command number `index` with a status, moving no data. */
 void model_fail_one(struct model *model, uint32_t index, uint16_t status);
 
-/* True if a completion queue has no room: the device waits. */
+/* Entries of a completion queue that were not given back; and if there is room for more. */
+uint32_t model_cq_held(const struct model *model, uint32_t cqid);
 bool model_cq_full(const struct model *model, uint32_t cqid);
 
 /* I/O commands take their time from now on. Before nvme_controller_open. */
@@ -345,6 +349,9 @@ void model_finish_late(struct model *model);
 
 /* Puts an entry into a completion queue as the device would, whatever it says. */
 void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion entry);
+
+/* It looks at its shadow doorbells all the time; or only when it is asked to. */
+void model_shadow_set_awake(struct model *model, bool awake);
 
 /* Doorbell writes of a queue so far, and the value of the last one. */
 uint32_t model_doorbell_count(const struct model *model, uint32_t queue_id, bool is_cq);
@@ -385,6 +392,8 @@ void model_line_complete(struct model_line *line);
 uint32_t model_register_read(struct model *model, uint32_t offset);
 void model_register_write(struct model *model, uint32_t offset, uint32_t value);
 void model_completion_loaded(struct model *model, const volatile void *address, size_t size);
+void model_shadow_stored(struct model *model);
+bool model_is_event_index(const struct model *model, const volatile void *address);
 void model_memory_cleaned(struct model *model, const void *pointer, size_t size);
 void model_memory_invalidated(struct model *model, const void *pointer, size_t size);
 

@@ -60,6 +60,7 @@ static struct model_answer identify_controller(struct model *model,
         .cntlid = model->cntlid,
         .ver = model->version,
         .rtd3e = model->rtd3e,
+        .oacs = model->shadow_offered ? (uint16_t)NVME_OACS_DOORBELL_BUFFER : 0,
         .sqes = model->sqes,
         .cqes = model->cqes,
         .nn = model->namespace_count,
@@ -221,6 +222,7 @@ static struct model_answer create_cq(struct model *model, const struct nvme_comm
         error = STATUS_INVALID_VECTOR;
     }
     if (error == 0) {
+        model_check_shadow_emptied(model, id, true);
         model_open_cq(model, id, command->prp1,
                       (uint32_t)NVME_GET(NVME_QUEUE_SIZE, command->cdw10) + 1,
                       (command->cdw11 & NVME_CREATE_CQ_IEN) != 0 ? vector : MODEL_NO_VECTOR);
@@ -238,6 +240,7 @@ static struct model_answer create_sq(struct model *model, const struct nvme_comm
         error = STATUS_INVALID_CQ;
     }
     if (error == 0) {
+        model_check_shadow_emptied(model, id, false);
         model_open_sq(model, id, command->prp1,
                       (uint32_t)NVME_GET(NVME_QUEUE_SIZE, command->cdw10) + 1, cqid);
     }
@@ -251,6 +254,7 @@ static struct model_answer delete_sq(struct model *model, const struct nvme_comm
     if (id == 0 || id >= MODEL_QUEUES || !model->sqs[id].exists) {
         return status(STATUS_INVALID_QUEUE);
     }
+    model_look_at_tail(model, id);
     model_end_pending_of(model, id);
     model_close_sq(model, id);
     return status(0);
@@ -268,7 +272,8 @@ static struct model_answer delete_cq(struct model *model, const struct nvme_comm
             return status(STATUS_INVALID_DELETION);
         }
     }
-    if (model->cqs[id].interrupts && !model->cqs[id].unseen &&
+    model_look_at_head(model, id);
+    if (model->cqs[id].interrupts && !model->shadow_deaf && !model->cqs[id].unseen &&
         model->cqs[id].head != model->cqs[id].tail) {
         world_find("CQ %u is deleted with entries left: its line stays high on QEMU", id);
     }
@@ -290,6 +295,9 @@ struct model_answer model_execute_admin(struct model *model, const struct nvme_c
         return identify(model, command);
     case NVME_ADMIN_SET_FEATURES:
         return set_features(model, command);
+    case NVME_ADMIN_DOORBELL_BUFFER_CONFIG:
+        return model->shadow_offered ? model_configure_shadow(model, command)
+                                     : status(STATUS_INVALID_OPCODE);
     case NVME_ADMIN_CREATE_CQ:
         return create_cq(model, command);
     case NVME_ADMIN_CREATE_SQ:

@@ -5,6 +5,8 @@
  * ring is cleaned before it is handed over. Other cleaning is checked where the device reads:
  * model_prp.c.
  */
+#include <string.h>
+
 #include "model_internal.h"
 
 void model_note_written(struct model *model, const uint8_t *host, uint32_t bytes)
@@ -58,5 +60,21 @@ void model_check_emptied(const struct nvme_completion *ring, uint32_t entries)
 {
     if (!world.coherent && !world_was_ever_cleaned(ring, entries * sizeof(*ring))) {
         world_find("a completion ring is handed over without being cleaned");
+    }
+}
+
+void model_memory_cleaned(struct model *model, const void *pointer, size_t size)
+{
+    for (uint32_t id = 0; id < MODEL_QUEUES; id++) {
+        struct model_sq *sq = &model->sqs[id];
+        uintptr_t start = sq->exists ? (uintptr_t)world_host(sq->address) : 0;
+        uintptr_t at = (uintptr_t)pointer;
+        uint32_t entry = (uint32_t)((at - start) / sizeof(struct nvme_command));
+
+        if (sq->exists && at >= start && entry < sq->entries &&
+            size >= sizeof(struct nvme_command)) {
+            memcpy(&sq->shadow[entry], pointer, sizeof(struct nvme_command));
+            sq->clean_epoch[entry] = world.doorbell_barriers;
+        }
     }
 }

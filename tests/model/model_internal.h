@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Between the model's files: registers (model.c), rings (model_ring.c), commands (model_pending.c,
- * model_admin.c, model_io.c), data (model_prp.c), the line (model_line.c), the way there
- * (model_posted.c), time (model_timing.c).
+ * model_admin.c, model_io.c), data (model_prp.c), doorbells in memory (model_shadow.c), the line
+ * (model_line.c), the way there (model_posted.c), time (model_timing.c).
  */
 #ifndef MODEL_INTERNAL_H
 #define MODEL_INTERNAL_H
@@ -35,6 +35,19 @@ void model_ring_doorbell(struct model *model, uint32_t offset, uint32_t value);
 void model_answer(struct model *model, const struct model_pending *pending,
                   struct model_answer answer);
 void model_end_pending_of(struct model *model, uint32_t sqid);
+
+/* A tail, a head: of a doorbell, or of a shadow doorbell that the device looked at. */
+void model_move_tail(struct model *model, uint32_t id, uint32_t value);
+void model_move_head(struct model_cq *cq, uint32_t value);
+
+/* model_shadow.c. The looks do nothing without a shadow doorbell, and if the device is deaf. */
+void model_look_at_tail(struct model *model, uint32_t id);
+void model_look_at_head(struct model *model, uint32_t id);
+bool model_has_shadow(const struct model *model, uint32_t id);
+uint32_t model_shadow_value(const struct model *model, uint32_t id, bool is_cq);
+struct model_answer model_configure_shadow(struct model *model, const struct nvme_command *command);
+void model_check_shadow_emptied(const struct model *model, uint32_t id, bool is_cq);
+void model_shadow_tell_head(struct model *model, uint32_t id);
 
 /* model_timing.c: a command was fetched from an I/O queue of a device with a timing. */
 void model_begin_flight(struct model *model, const struct model_pending *pending);

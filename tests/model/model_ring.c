@@ -76,22 +76,6 @@ void model_close_cq(struct model *model, uint32_t id)
     *cq = (struct model_cq){.doorbells = cq->doorbells, .holds = cq->holds};
 }
 
-void model_memory_cleaned(struct model *model, const void *pointer, size_t size)
-{
-    for (uint32_t id = 0; id < MODEL_QUEUES; id++) {
-        struct model_sq *sq = &model->sqs[id];
-        uintptr_t start = sq->exists ? (uintptr_t)world_host(sq->address) : 0;
-        uintptr_t at = (uintptr_t)pointer;
-        uint32_t entry = (uint32_t)((at - start) / sizeof(struct nvme_command));
-
-        if (sq->exists && at >= start && entry < sq->entries &&
-            size >= sizeof(struct nvme_command)) {
-            memcpy(&sq->shadow[entry], pointer, sizeof(struct nvme_command));
-            sq->clean_epoch[entry] = world.doorbell_barriers;
-        }
-    }
-}
-
 /* Checks a load by its last dword: status first, a barrier, then each other dword once. */
 static void check_load(struct model_cq *cq, uint32_t entry, uint32_t dword)
 {
@@ -128,11 +112,18 @@ void model_completion_loaded(struct model *model, const volatile void *address, 
     }
 }
 
-bool model_cq_full(const struct model *model, uint32_t cqid)
+uint32_t model_cq_held(const struct model *model, uint32_t cqid)
 {
     const struct model_cq *cq = &model->cqs[cqid];
+    bool looks = model_has_shadow(model, cqid) && !model->shadow_deaf;
+    uint32_t head = looks ? model_shadow_value(model, cqid, true) : cq->head;
 
-    return (cq->tail + 1) % cq->entries == cq->head;
+    return (cq->tail + cq->entries - head) % cq->entries;
+}
+
+bool model_cq_full(const struct model *model, uint32_t cqid)
+{
+    return model_cq_held(model, cqid) == model->cqs[cqid].entries - 1;
 }
 
 static void bend(struct model *model, uint32_t cqid, struct nvme_completion *entry)
@@ -152,6 +143,10 @@ void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion
     struct nvme_completion *slot = (struct nvme_completion *)world_host(cq->address) + cq->tail;
     bool was_empty = cq->head == cq->tail;
 
+    if (model_has_shadow(model, cqid)) {
+        model_shadow_tell_head(model, cqid);
+        model_look_at_head(model, cqid);
+    }
     if (model_cq_full(model, cqid)) {
         world_find("completion queue %u overflows", cqid);
         return;
@@ -193,12 +188,15 @@ static void check_command(const struct model *model, struct model_sq *sq, uint32
                           const struct nvme_command *command)
 {
     uint32_t cid = (uint32_t)NVME_GET(NVME_CDW0_CID, command->cdw0);
+    /* The tail is newer than the write of a register that is still on its way. */
+    bool by_memory = model_has_shadow(model, (uint32_t)(sq - model->sqs)) &&
+                     world.shadow_barriers > sq->clean_epoch[entry];
 
     if (world.coherent) {
         /* What the hart has stored is there. */
     } else if (memcmp(&sq->shadow[entry], command, sizeof(*command)) != 0) {
         world_find("a command was changed after it was cleaned for the device");
-    } else if (sq->clean_epoch[entry] == world.doorbell_barriers) {
+    } else if (sq->clean_epoch[entry] == world.doorbell_barriers && !by_memory) {
         world_find("a doorbell without a barrier after the command it rings for");
     }
     if ((command->cdw0 & (NVME_CDW0_FUSE | NVME_CDW0_PSDT)) != 0 || command->mptr != 0) {
@@ -265,6 +263,13 @@ static void run(struct model *model, uint32_t id)
     }
 }
 
+void model_move_tail(struct model *model, uint32_t id, uint32_t value)
+{
+    model->sqs[id].tail = value;
+    fetch(model, id);
+    run(model, id);
+}
+
 static void ring_sq(struct model *model, uint32_t id, uint32_t value)
 {
     struct model_sq *sq = &model->sqs[id];
@@ -273,13 +278,27 @@ static void ring_sq(struct model *model, uint32_t id, uint32_t value)
         world_find("SQ %u: tail %u of %u entries", id, value, sq->entries);
         return;
     }
+    if (model_has_shadow(model, id) && !model->shadow_deaf) {
+        model_look_at_tail(model, id);
+        return;
+    }
     if (value == sq->tail) {
         world_find("SQ %u: a doorbell that adds nothing", id);
     }
-    sq->tail = value;
     model->timing.waiting_rings++;
-    fetch(model, id);
-    run(model, id);
+    model_move_tail(model, id, value);
+}
+
+void model_move_head(struct model_cq *cq, uint32_t value)
+{
+    uint32_t held = (cq->tail + cq->entries - value) % cq->entries;
+
+    if (!world.coherent) {
+        model_check_given_back(cq, value);
+    }
+    cq->head = value;
+    cq->held = cq->held < held ? cq->held : held;
+    cq->holds += cq->held == 0;
 }
 
 static void ring_cq(struct model *model, uint32_t id, uint32_t value)
@@ -288,6 +307,13 @@ static void ring_cq(struct model *model, uint32_t id, uint32_t value)
     uint32_t held = (cq->tail + cq->entries - cq->head) % cq->entries;
     uint32_t given = (value + cq->entries - cq->head) % cq->entries;
 
+    if (model_has_shadow(model, id) && !model->shadow_deaf) {
+        model_look_at_head(model, id);
+        /* QEMU goes by the register till it posts the next entry. */
+        cq->head = model->counts_pending ? value : cq->head;
+        model_interrupt_rung(model, cq);
+        return;
+    }
     if (world.loads != 0) {
         world_find("CQ %u: a head doorbell without a barrier after the entries were read", id);
     }
@@ -303,13 +329,7 @@ static void ring_cq(struct model *model, uint32_t id, uint32_t value)
             model->pending_extra--;
         }
     }
-    if (!world.coherent) {
-        model_check_given_back(cq, value);
-    }
-    cq->head = value;
-    held -= given;
-    cq->held = cq->held < held ? cq->held : held;
-    cq->holds += cq->held == 0;
+    model_move_head(cq, value);
     model_interrupt_rung(model, cq);
 }
 
@@ -331,6 +351,10 @@ void model_ring_doorbell(struct model *model, uint32_t offset, uint32_t value)
     if (is_cq ? !model->cqs[id].exists : !model->sqs[id].exists) {
         world_find("a doorbell of %s %u, which does not exist", is_cq ? "CQ" : "SQ", id);
         return;
+    }
+    if (model_has_shadow(model, id) && !model->posted &&
+        value != model_shadow_value(model, id, is_cq)) {
+        world_find("the doorbell of %s %u is not its shadow", is_cq ? "CQ" : "SQ", id);
     }
     model_check_status_barrier(model);
     world_note(model, is_cq ? "CQ doorbell" : "SQ doorbell", id, value, 0);

@@ -24,6 +24,11 @@ static inline void hal_before_doorbell(void)
     world_before_doorbell();
 }
 
+static inline void hal_shadow_store32(volatile void *address, uint32_t value)
+{
+    world_shadow_store(address, value);
+}
+
 static inline void hal_after_phase(void)
 {
     world_after_phase();

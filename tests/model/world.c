@@ -258,6 +258,19 @@ void world_before_doorbell(void)
     world.loads = 0;
 }
 
+void world_shadow_store(volatile void *address, uint32_t value)
+{
+    world_before_doorbell();
+    world.shadow_barriers = world.doorbell_barriers;
+    *(volatile uint32_t *)address = value;
+    for (int i = 0; i < WORLD_MODELS_MAX; i++) {
+        if (world.models[i] != NULL) {
+            model_shadow_stored(world.models[i]);
+        }
+    }
+    meanwhile(WORLD_AT_SHADOW);
+}
+
 void world_after_phase(void)
 {
     meanwhile(WORLD_AT_PHASE);
@@ -272,6 +285,11 @@ void world_after_mmio_read(void)
 
 void world_dma_loaded(const volatile void *address, size_t size)
 {
+    for (int i = 0; i < WORLD_MODELS_MAX; i++) {
+        if (world.models[i] != NULL && model_is_event_index(world.models[i], address)) {
+            return;
+        }
+    }
     world.loads++;
     world.last_load = address;
     world.last_load_bytes = size;

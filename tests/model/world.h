@@ -38,6 +38,7 @@ enum world_moment {
     WORLD_AT_NOW,              /* hal_now_ns, before the clock is read: this hart slept */
     WORLD_AT_IRQ_SAVE,         /* hal_irq_save, interrupts still on */
     WORLD_AT_DOORBELL,         /* hal_before_doorbell */
+    WORLD_AT_SHADOW,           /* hal_shadow_store32, the value is there */
     WORLD_AT_REGISTER_BARRIER, /* hal_after_mmio_read */
     WORLD_AT_RELAX,            /* hal_relax */
     WORLD_AT_PHASE,            /* hal_after_phase: the status dword was loaded, the rest not */
@@ -86,6 +87,7 @@ struct world {
     uintptr_t invalidated_start; /* by the last one */
     uintptr_t invalidated_end;
     uint64_t doorbell_barriers; /* also the epoch of what was made visible before them */
+    uint64_t shadow_barriers;   /* doorbell_barriers at the last hal_shadow_store32 */
     uint64_t phase_barriers;
     uint64_t register_barriers;
     const volatile void *last_load;
@@ -143,6 +145,7 @@ void world_detach(struct model *model);
 uint32_t world_mmio_read(const volatile void *address);
 void world_mmio_write(volatile void *address, uint32_t value);
 void world_before_doorbell(void);
+void world_shadow_store(volatile void *address, uint32_t value);
 void world_after_phase(void);
 void world_after_mmio_read(void);
 void world_dma_loaded(const volatile void *address, size_t size);

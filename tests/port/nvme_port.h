@@ -22,6 +22,11 @@ static inline void hal_before_doorbell(void)
 {
 }
 
+static inline void hal_shadow_store32(volatile void *address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+}
+
 static inline void hal_after_phase(void)
 {
 }

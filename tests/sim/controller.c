@@ -60,28 +60,27 @@ static void on_vector_mask(void *arg, uint16_t vector, bool masked)
     model_vector_mask(controller->model, vector, masked);
 }
 
-/* What a device may be like without being at fault. */
 static void choose_model(struct sim_controller *controller)
 {
     static const uint32_t mqes[] = {1, 2, 7, 30, 63, 2047};
     static const uint8_t mdts[] = {0, 1, 1, 2, 3, 5, 7};
     struct random *random = &controller->sim->random;
-    struct model *model = model_new_bare();
-    bool large = controller->sim->block_count == LARGE_BLOCKS;
+    struct model *model = controller->model = model_new_bare();
 
-    controller->model = model;
     model->on_demand = true;
     model->cap.mqes = RANDOM_ONE(random, mqes);
     model->cap.stride = random_below(random, 4);
     model->cap.timeout_units = random_between(random, 1, 20);
     model->ready_delay_ns = random_below(random, 100) * MS;
-    model->mdts = large ? 0 : RANDOM_ONE(random, mdts);
+    model->mdts = controller->sim->block_count == LARGE_BLOCKS ? 0 : RANDOM_ONE(random, mdts);
     model->delete_drops = random_chance(random, 200);
     model->delete_finishes = random_chance(random, 300);
     model->stops_late = random_chance(random, 500);
     model->counts_pending = random_chance(random, 500);
     model->granted = random_between(random, 1, 8);
     model->posted = controller->sim->posted;
+    model->shadow_offered = random_chance(random, 700);
+    model->shadow_wakes = *random;
     model->line = &controller->sim->lines[controller->line];
     model_set_namespace(model, 1, (uint8_t)controller->sim->block_shift,
                         controller->sim->block_count);
@@ -106,6 +105,7 @@ static void choose_config(struct sim_controller *controller)
         .max_transfer_bytes = large ? 4 << 20 : RANDOM_ONE(random, limits),
         .command_timeout_ns = random_between(random, 1000, 5000) * MS,
         .hybrid_spin_max_ns = RANDOM_ONE(random, spins_ns),
+        .shadow_doorbells = random_chance(random, 500),
         .mask_line = controller->sim->masks[controller->line],
         .hook_arg = controller,
         .send_ipi = sim_ipi,

@@ -34,7 +34,7 @@ static struct sim_queue *queue_with_room(struct sim_controller *controller)
         return NULL;
     }
     sim_submit(queue);
-    held = (cq->tail + cq->entries - cq->head) % cq->entries;
+    held = model_cq_held(controller->model, queue->index + 1);
     return held + nvme_queue_outstanding(queue->engine) + 2 < cq->entries ? queue : NULL;
 }
 
@@ -313,6 +313,26 @@ static bool prepare_small_queues(struct sim_controller *controller)
     return true;
 }
 
+/* ---- 12, 13: shadow doorbells ------------------------------------------------------------- */
+
+/* Event indexes wrap all the time. */
+static bool prepare_wraps(struct sim_controller *controller)
+{
+    controller->config.shadow_doorbells = true;
+    controller->model->shadow_offered = true;
+    return prepare_small_queues(controller);
+}
+
+/* It reads registers only and asks for none: the watchdog has to ring. */
+static bool prepare_deaf(struct sim_controller *controller)
+{
+    controller->config.shadow_doorbells = true;
+    controller->model->shadow_offered = true;
+    controller->model->shadow_deaf = true;
+    controller->interrupts_lost = true; /* what they would tell of waits for the watchdog */
+    return true;
+}
+
 /* A reap that finds nothing must ring nothing: the model says so if it does. */
 static bool inject_empty_reap(struct sim_controller *controller)
 {
@@ -346,7 +366,7 @@ static bool prepare_failing_parts(struct sim_controller *controller)
     return sim_fault_on(controller->sim, 22) || prepare_media_errors(controller);
 }
 
-/* Not tried: what needs abort, shadow doorbells, asynchronous events, a real drive. */
+/* Not tried: what needs abort, asynchronous events, a real drive. */
 const struct sim_fault sim_faults[SIM_FAULTS + 1] = {
     [1] = {"entry fields written after the phase", NULL, inject_torn, true},
     [2] = {"entry rewritten between two reads", NULL, inject_rewritten, false},
@@ -359,8 +379,8 @@ const struct sim_fault sim_faults[SIM_FAULTS + 1] = {
     [9] = {"abort", NULL, NULL, false},
     [10] = {"DMA after release", NULL, NULL, false},
     [11] = {"resets with I/O in flight", NULL, inject_reset, false},
-    [12] = {"shadow doorbells", NULL, NULL, false},
-    [13] = {"event index wraps", NULL, NULL, false},
+    [12] = {"shadow doorbells that the device never looks at", prepare_deaf, NULL, false},
+    [13] = {"event index wraps", prepare_wraps, NULL, false},
     [14] = {"asynchronous events in a reset", NULL, NULL, false},
     [15] = {"a device that lies about itself", sim_prepare_lies, NULL, true},
     [16] = {"transfers above MDTS, chained lists", always, NULL, false},

@@ -102,7 +102,6 @@ void sim_any_interrupt(struct sim *sim)
 static void check_sleep(struct sim_queue *queue)
 {
     struct sim_controller *controller = queue->controller;
-    const struct model_cq *cq = &controller->model->cqs[queue->index + 1];
     bool pending;
 
     if (random_chance(&controller->sim->random, 500)) {
@@ -113,7 +112,8 @@ static void check_sleep(struct sim_queue *queue)
                                       : controller->sim->lines[controller->line].pending;
     /* A cycle, or the IRQ hart opening the line, is under way as long as there are IPIs. */
     pending |= controller->config.shared && controller->sim->ipi_taken != 0;
-    if (cq->head != cq->tail && !pending && !controller->interrupts_lost && !controller->may_fail) {
+    if (model_cq_held(controller->model, queue->index + 1) != 0 && !pending &&
+        !controller->interrupts_lost && !controller->may_fail) {
         sim_fail(controller->sim, "controller %u, queue %u: its owner sleeps beside an entry",
                  (uint32_t)(controller - controller->sim->controllers), queue->index);
     }

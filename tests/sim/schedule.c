@@ -211,7 +211,8 @@ void sim_settle(struct sim *sim)
             } else {
                 serve_all(sim);
             }
-            if (++turns == (controller->may_fail ? SETTLE_TURNS : LOST_TURNS)) {
+            if (++turns == (controller->may_fail || controller->model->shadow_deaf ? SETTLE_TURNS
+                                                                                   : LOST_TURNS)) {
                 sim_fail(sim, "controller %u: %u requests never end, watched or not", i,
                          outstanding(controller));
             }

@@ -135,6 +135,26 @@ def doorbell_cases() -> list[Case]:
     ]
 
 
+def shadow_cases() -> list[Case]:
+    """Shadow doorbells, over more than a wrap of the ring."""
+    sizes = ((), ("DEPTH=2",), ("DEPTH=4", "COMMANDS=9"))
+    # The watchdog mends a device that does not keep to the protocol.
+    mended = (("WATCHDOG",), ("DEAF", "WATCHDOG"), ("BUG_DEVICE_LOOK", "WATCHDOG"))
+    good = (*sizes, *mended)
+    bugs = (
+        "BUG_NO_FENCE",
+        "BUG_DEVICE_FENCE",
+        "BUG_DEVICE_LOOK",
+        "BUG_ONE_LATE",
+        "BUG_BEHIND",
+        "BUG_NO_WRAP",
+        "DEAF",
+    )
+    return [Case("shadow", defines, False) for defines in good] + [
+        Case("shadow", (bug,), True) for bug in bugs
+    ]
+
+
 def sleepers_cases() -> list[Case]:
     """Hybrid mode in shared delivery."""
     two = ("HARTS=2",)
@@ -188,6 +208,7 @@ def cases() -> list[Case]:
     found += [Case("wait", (), False)]
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]
     found += shared_cases() + mixed_cases() + sleepers_cases() + mode_cases() + doorbell_cases()
+    found += shadow_cases()
     found += [Case("failure", (), False)]
     found += [
         Case("failure", (bug,), True)

@@ -51,6 +51,11 @@ static inline void hal_before_doorbell(void)
     port_order.release = port_drop != PORT_DROP_BEFORE_DOORBELL;
 }
 
+static inline void hal_shadow_store32(volatile void *address, uint32_t value)
+{
+    __atomic_store_n((volatile uint32_t *)address, value, __ATOMIC_SEQ_CST);
+}
+
 static inline void hal_after_phase(void)
 {
     if (port_drop != PORT_DROP_AFTER_PHASE) {
