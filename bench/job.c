@@ -28,6 +28,7 @@ static const char *const rw_words[] = {"read",      "write",  "rw",        "rand
                                        "randwrite", "randrw", "readwrite", NULL};
 static const char *const completion_words[] = {"poll", "irq", "hybrid", "raw", "loopback", NULL};
 static const char *const doorbell_words[] = {"each", "clocked", NULL}; /* enum job_doorbell */
+static const char *const post_words[] = {"loop", "callback", NULL};
 static const char *const process_words[] = {"linear", "poisson", NULL};
 /* fio names the checksum; every other word is on. */
 static const char *const verify_words[] = {"none", "crc32c", "0", "1", NULL};
@@ -76,6 +77,8 @@ static const struct option run_options[] = {
                     "completions to wait for before posting again, 0 is iodepth_batch_submit"),
     OPTION_UNSIGNED("iodepth_batch_complete_max", struct job, complete_max, 0, JOB_IODEPTH_MAX,
                     "most completions of one reap, 0 is all"),
+    OPTION_WORD("post", struct job, post, post_words,
+                "who posts the next request: the loop, or its callback, which takes no latencies"),
     OPTION_TIME("runtime", struct job, runtime_ns, NS_PER_MS, NS_PER_HOUR, "measured time"),
     OPTION_TIME("ramp_time", struct job, ramp_ns, 0, NS_PER_HOUR, "time before it"),
     OPTION_TIME("thinktime", struct job, thinktime_ns, 0, NS_PER_HOUR,
@@ -163,6 +166,7 @@ void job_name(const struct job_point *point, char name[JOB_NAME_BYTES])
              job_rw_word(point->rw), bs, unit, point->iodepth, point->batch, harts, rate,
              point->writers != 0 ? "-beside"
              : point->bursts     ? "-step"
+             : point->callback   ? "-callback"
                                  : "",
              job_completion_word(point->completion), point->doorbell == JOB_EACH ? "-each" : "");
 }
@@ -262,6 +266,7 @@ static struct job_point point_at(const struct job *job, const struct list lists[
         .process = (enum job_process)job->rate_process,
         .writers = (uint32_t)job->writer_iodepth,
         .bursts = job->thinktime_ns != 0,
+        .callback = job->post != 0,
         .doorbell = (enum job_doorbell)values[JOB_LIST_DOORBELL]->doorbell,
         .completion = (enum job_completion)values[JOB_LIST_COMPLETION]->completion,
     };

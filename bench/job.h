@@ -78,6 +78,7 @@ struct job_point {
     enum job_process process;
     uint32_t writers;             /* writes in flight beside, of one hart; 0: none */
     bool bursts;                  /* with thinktime */
+    bool callback;                /* with post=callback */
     bool skipped;                 /* the machine cannot do it; a message was printed once */
     bool tried;                   /* completion=raw: raw_iops and raw_wait are those of this boot */
     uint64_t raw_iops[RAW_WAITS]; /* of each way to wait; 0: the machine does not have it */
@@ -108,6 +109,7 @@ struct job {
     const char *serial;     /* serial number of those to use; NULL: any */
     unsigned rate_process;  /* enum job_process, of all points */
     unsigned verify;        /* index of the word; see job_verifies() */
+    unsigned post;          /* 1: done() posts the next request */
     bool help;
 };
 
@@ -128,6 +130,12 @@ const char *job_rw_word(enum job_rw rw);
 const char *job_completion_word(enum job_completion completion);
 const char *job_doorbell_word(enum job_doorbell doorbell);
 const char *job_process_word(enum job_process process);
+
+/* True if its loop takes no latencies, and counts requests alone. */
+static inline bool job_only_counts(const struct job_point *point)
+{
+    return point->completion == JOB_RAW || point->callback;
+}
 
 /* Bytes of the largest request of a point. */
 static inline uint32_t job_largest_bs(const struct job_point *point)

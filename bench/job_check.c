@@ -150,6 +150,27 @@ static bool check_writers(const struct job *job, const struct list lists[JOB_LIS
     return true;
 }
 
+/* One request after another, in the steady closed loop, in one direction. */
+static bool check_callback(const struct job *job, const struct list lists[JOB_LISTS],
+                           bool reference)
+{
+    const struct list *rw = &lists[JOB_LIST_RW];
+    const struct list *batches = &lists[JOB_LIST_BATCH];
+    bool others = reference || has_rate(lists) || job_verifies(job) || job->thinktime_ns != 0 ||
+                  job->writer_iodepth != 0;
+
+    for (uint32_t i = 0; i < rw->count; i++) {
+        others = others || is_mix(rw->values[i].rw);
+    }
+    for (uint32_t i = 0; i < batches->count; i++) {
+        others = others || batches->values[i].batch != 1;
+    }
+    return job->post == 0 || !others ||
+           job_refuse("post", "callback",
+                      "only with iodepth_batch_submit=1, rate_iops=0, verify=none, thinktime=0, "
+                      "writer_iodepth=0, completion=poll,irq,hybrid; only reads or only writes");
+}
+
 /* A point that comes twice is left out: its neighbours would be compared with another point. */
 static bool check_twins(const struct job *job, const struct list lists[JOB_LISTS],
                         enum job_list number, const char *key)
@@ -182,5 +203,6 @@ bool job_check_lists(const struct job *job, const struct list lists[JOB_LISTS])
            (!raw || check_raw(job, lists)) &&
            (!job_verifies(job) || check_verify(job, lists, reference)) &&
            (!reference || check_reference_rates(job, lists)) && check_rates(job, lists) &&
-           check_bursts(job, lists, reference) && check_writers(job, lists, reference);
+           check_bursts(job, lists, reference) && check_writers(job, lists, reference) &&
+           check_callback(job, lists, reference);
 }

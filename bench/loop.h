@@ -28,6 +28,7 @@ struct request {
 /* Its hart writes it. */
 struct loop {
     struct request *volatile finished; /* the callbacks add; in interrupt mode in the trap */
+    uint32_t ended; /* post=callback: requests, not counted yet; written as `finished` is */
     struct request *free;
     uint32_t in_flight;
     uint32_t in_flight_least; /* closed loop: the fewest at the start of a wait of the window */

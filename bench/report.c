@@ -24,7 +24,7 @@ void report_banner(const struct storage *storage, const struct job *job)
 /* All harts of a point: reads, writes. */
 struct merged {
     struct histogram directions[2];
-    uint64_t raw_ios[2]; /* of the raw ring, which takes no latencies */
+    uint64_t counted_ios[2]; /* of a loop that takes no latencies */
     struct nvme_counters counters;
     uint64_t runtime_ns;
     uint64_t idle_polls;
@@ -56,6 +56,20 @@ static void add_counters(struct nvme_counters *sum, const struct nvme_counters *
     memcpy(sum, values[0], sizeof(values[0]));
 }
 
+/* Requests of a loop that takes no latencies. The raw ring, whose are commands, has no timeline. */
+static uint64_t counted_ios(const struct worker *worker)
+{
+    uint64_t sum = 0;
+
+    if (worker->run->point->completion == JOB_RAW) {
+        return worker->window.end.counters.completions - worker->window.begin.counters.completions;
+    }
+    for (uint32_t i = 0; i < TIMELINE_INTERVALS; i++) {
+        sum += worker->window.timeline.ios[i];
+    }
+    return sum;
+}
+
 static void merge_worker(struct merged *merged, const struct worker *worker)
 {
     enum job_rw rw = worker->run->point->rw;
@@ -65,9 +79,8 @@ static void merge_worker(struct merged *merged, const struct worker *worker)
     for (uint32_t i = 0; i < 2; i++) {
         histogram_merge(&merged->directions[i], &worker->window.measured[i]);
     }
-    if (worker->run->point->completion == JOB_RAW) {
-        merged->raw_ios[rw == JOB_WRITE || rw == JOB_RANDWRITE] +=
-            worker->window.end.counters.completions - worker->window.begin.counters.completions;
+    if (job_only_counts(worker->run->point)) {
+        merged->counted_ios[rw == JOB_WRITE || rw == JOB_RANDWRITE] += counted_ios(worker);
     }
     add_counters(&merged->counters, &worker->window.begin.counters, &worker->window.end.counters);
     merged->runtime_ns = runtime_ns > merged->runtime_ns ? runtime_ns : merged->runtime_ns;
@@ -92,7 +105,7 @@ static void print_direction(const char *name, const struct merged *merged, uint3
                             uint32_t bs)
 {
     const struct histogram *histogram = &merged->directions[direction];
-    uint64_t ios = histogram->count + merged->raw_ios[direction];
+    uint64_t ios = histogram->count + merged->counted_ios[direction];
     const char *comma = "";
 
     printf(",\"%s\":{\"total_ios\":%" PRIu64 ",\"io_bytes\":%" PRIu64
@@ -156,6 +169,9 @@ static void print_head(const struct run *run, const char *delivery, uint64_t run
     if (point->writers != 0) {
         printf(",\"writer_iodepth\":\"%" PRIu32 "\"", point->writers);
     }
+    if (point->callback) {
+        printf(",\"post\":\"callback\"");
+    }
     if (point->bursts) {
         printf(",\"thinktime\":\"%" PRIu64 "us\",\"thinktime_iotime\":\"%" PRIu64 "us\"",
                run->job->thinktime_ns / 1000, run->job->thinktime_iotime_ns / 1000);
@@ -217,8 +233,8 @@ void report_point(const struct run *run, const struct worker *workers, const cha
     printf("]");
     if (run->point->rate_iops != 0) {
         printf(",\"late_starts\":%" PRIu64, merged.late_starts);
-    } else if (run->point->completion != JOB_RAW && !run->point->bursts &&
-               run->point->writers == 0 && !job_verifies(run->job)) {
+    } else if (!job_only_counts(run->point) && !run->point->bursts && run->point->writers == 0 &&
+               !job_verifies(run->job)) {
         printf(",\"in_flight_least\":%" PRIu32, merged.in_flight_least);
     }
     if (run->point->bursts) {

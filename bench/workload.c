@@ -12,6 +12,7 @@
 #include "workload.h"
 
 #include "beside.h"
+#include "callback.h"
 #include "flow.h"
 #include "harts.h"
 #include "irq.h"
@@ -140,6 +141,8 @@ void workload_run(struct worker *worker)
         verify_read_back(worker);
     } else if (worker->run->point->writers != 0) {
         beside_run(worker);
+    } else if (worker->run->point->callback) {
+        callback_run(worker);
     } else if (worker->run->point->bursts) {
         bursts_run(worker);
     } else if (worker->run->point->rate_iops == 0) {

@@ -89,7 +89,8 @@ def build_parser() -> Parser:
         f"(default {DOORBELLS[0]}; default and full measure both at some depths)")
     add("--shape", type=listed(parse_word, "--shape", tuple(SHAPES)), metavar="S,...",
         help="course of the load: steady; step, bursts after pauses; beside, 128 KiB writes beside "
-        "the reads, on the last hart if there are several (default steady)")
+        "the reads, on the last hart if there are several; callback, a request's callback posts "
+        "the next one (default steady)")
     add("--backing", default="null", metavar="WHERE", help=BACKING_HELP)
     add("--boots", type=number("--boots", 1, BOOTS_MAX), metavar="N",
         help=f"boots, 1 to {BOOTS_MAX}; each measures every point once; a verdict takes 6")

@@ -34,9 +34,10 @@ SHAPES = {
     "steady": (),
     "step": ("thinktime=20ms", "thinktime_iotime=50ms"),  # pauses and bursts
     "beside": ("writer_iodepth=8",),  # large writes beside the reads
+    "callback": ("post=callback",),  # the callback of a request posts the next one
 }
 WRITER_BYTES = 8 << 17  # buffers of these
-SHAPE_LACKS = "a load step and a reader beside a writer are of a mode's closed loop"
+SHAPE_LACKS = "a load of another shape than steady is of a mode's closed loop"
 LOOPBACK_LACKS = "completions in memory come at once, there is no open loop"
 BOOT_S = 0.45  # QEMU's start, the guest's set-up, the files after it; for the estimate only
 WINDOW_EXTRA_S = 0.025  # between two windows: reap, print, next
@@ -45,7 +46,7 @@ RAW_WAITS = 3  # ways to wait that raw tries once in a boot, for a ramp each
 
 def shape_of_options(options: dict) -> str:
     """The word of SHAPES that the options of a job of the guest tell of."""
-    named = {"thinktime": "step", "writer_iodepth": "beside"}
+    named = {"thinktime": "step", "writer_iodepth": "beside", "post": "callback"}
     return next((word for name, word in named.items() if name in options), "steady")
 
 

@@ -118,7 +118,7 @@ def doorbells(source: Source) -> tuple[str, dict[str, list[Line]]]:
         return "", {}
     panels: dict[str, list[Line]] = {}
     for mode in MODE_ORDER:
-        look = look_of(mode, both.series.delivery)
+        look = dataclasses.replace(look_of(mode, both.series.delivery), line="-")
         for quantity in (metrics.IOPS, metrics.HOST):
             points = _estimates(both.over(mode, quantity))
             name = f"{quantity.name.removesuffix(' us per I/O')}, clocked / each"

@@ -79,7 +79,8 @@ def window(
     writes = {"r": 0, "w": ios}.get(job["rw"].replace("rand", "")[0], 0)
     writes = round(ios * 0.3) if job["rw"].endswith("rw") else writes
     bs = int(job["bs"])
-    latency_ns = 0.0 if mode == "raw" else depth / iops * 1e9
+    counts = mode == "raw" or "post" in job
+    latency_ns = 0.0 if counts else depth / iops * 1e9
     reaps, idle_polls = int(ios / per_reap), 0 if irq else ios * 2
     writes = round(ios * 0.3) if "writer_iodepth" in job else writes
     # Hybrid needs three intervals to be back at its rate, interrupts one, polling none.
@@ -98,7 +99,7 @@ def window(
         },
         "idle_polls": idle_polls, "idle_ns": [int(idle)] * harts,
         **({"raw_wait": "sleep"} if mode == "raw" else {"stalls_over_10ms": 0}), "errors": 0,
-        **({} if mode == "raw" or "rate_iops" in job else {"in_flight_least": depth}),
+        **({} if counts or "rate_iops" in job else {"in_flight_least": depth}),
     }
 
 
@@ -121,7 +122,7 @@ def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Itera
     runtime_ns = int(given["runtime"].removesuffix("ms")) * 1000000
     bias = float(ways.removeprefix("bias=")) if ways.startswith("bias=") else 1.0
     load = {"rate_process": given["rate_process"]} if is_open and "rate_process" in given else {}
-    shape = {name: given[name] for name in ("thinktime", "writer_iodepth") if name in given}
+    shape = {name: given[name] for name in ("thinktime", "writer_iodepth", "post") if name in given}
     yield "OpenSBI v1.1"
     yield json.dumps({"hartq_banner": 1, "points": len(points), "repetitions": repetitions})
     for count, (number, point) in enumerate(

@@ -57,6 +57,24 @@ class Shapes(unittest.TestCase):
                          [round(each, 1) for each in reads])
         self.assertIn("A reader beside a writer of 128 KiB:", answer.words(result))
 
+    def test_a_callback_that_posts_has_no_latencies(self) -> None:
+        result = self.result("post=callback")
+        self.assertEqual(closed_jobs(result), [])
+        self.assertEqual(goals.faults(result), [])
+        for job in result["jobs"]:
+            self.assertGreater(job["hartq"]["iops_median"], 0)
+            self.assertEqual({boot["p99_ns"] for boot in job["hartq"]["boots"]}, {None})
+        both = fake_windows(fake_words("8", modes="poll"))
+        both += fake_windows([*fake_words("8", modes="poll"), "post=callback"])
+        told = tables.table(as_result(both))
+        self.assertEqual(["randread, callback" in line for line in told],
+                         [False, True, False, False])
+        sweeps, dropped = plans.runnable([plans.Sweep((8,), shape=("callback",))], 2)
+        self.assertEqual(sweeps[0].completion, ("poll", "irq", "hybrid"))
+        self.assertIn(plans.SHAPE_LACKS, dropped[0])
+        words = plans.guest_arguments(plans.Plan(sweeps, 1, 10, 10), sweeps[0], 0)
+        self.assertIn("post=callback", words)
+
     def test_they_are_no_closed_loop_of_a_depth(self) -> None:
         for word in ("thinktime=20000us", "writer_iodepth=8"):
             result = self.result(word)
@@ -81,7 +99,7 @@ class Shapes(unittest.TestCase):
 
     def test_full_measures_them(self) -> None:
         found = {word for sweep in plans.PRESETS["full"].sweeps for word in sweep.shape}
-        self.assertEqual(found, set(plans.SHAPES))
+        self.assertEqual(found, set(plans.SHAPES) - {"callback"})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The bench under both rules of the submission doorbell, in one boot."""
+"""The bench under both rules of the submission doorbell, and what posts in done()."""
 
 from __future__ import annotations
 
@@ -29,6 +29,28 @@ def run_doorbells() -> None:
         check(clocked < 0.7, f"{mode}, clocked: {clocked:.3f} doorbells for a command at depth 32")
 
 
+def run_callback() -> None:
+    """The callback posts: on the doorbell of the reap, in every mode, split requests too."""
+    records, _ = bench(
+        "post=callback iodepth=1,32 bs=4k,1m rw=randwrite doorbell=each,clocked "
+        "completion=poll,irq,hybrid numjobs=2 runtime=60ms ramp_time=5ms",
+        harts=2,
+    )
+    check(len(records) == 24, f"{len(records)} records")
+    for record in records:
+        shown, options = describe(record), record["job options"]
+        counters, ios = record["counters"], total(record)
+        check(options["post"] == "callback", "options", shown)
+        check(record["errors"] == 0 and record["write"]["total_ios"] == ios > 0, "errors", shown)
+        check(sum(record["timeline"]["ios"]) == ios, "the timeline is not the sum", shown)
+        check(record["write"]["lat_ns"]["N"] == 0, "latencies", shown)
+        reaps = counters["reaps"] + 2
+        check(counters["sq_doorbells"] <= reaps, "more doorbells than reaps", shown)
+
+
 def cases() -> list[Case]:
     """All of them."""
-    return [Case("doorbells, each and clocked", run_doorbells)]
+    return [
+        Case("doorbells, each and clocked", run_doorbells),
+        Case("doorbells, the callback posts", run_callback),
+    ]
