@@ -100,6 +100,7 @@ static const struct option run_options[] = {
                 "deadline of a command"),
     OPTION_STRING("controller", struct job, controller, 7, "PCI address: 00:02.0"),
     OPTION_STRING("serial", struct job, serial, 20, "serial number of the controllers"),
+    OPTION_FLAG("shadow", struct job, shadow, "1: shadow doorbells, if the device offers them"),
     OPTION_FLAG("help", struct job, help, "1 prints this"),
 };
 static const struct option_table run_table = {run_options,

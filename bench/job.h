@@ -110,6 +110,7 @@ struct job {
     unsigned rate_process;  /* enum job_process, of all points */
     unsigned verify;        /* index of the word; see job_verifies() */
     unsigned post;          /* 1: done() posts the next request */
+    bool shadow;            /* shadow doorbells, if the device offers them */
     bool help;
 };
 

@@ -115,6 +115,7 @@ static bool open_storage(const struct job_point *point)
         .harts = point->numjobs,
         .mode = job_queue_mode(point),
         .clocked = point->doorbell == JOB_CLOCKED,
+        .shadow_doorbells = bench.job.shadow,
         .irq_off = point->completion == JOB_HYBRID, /* workload_run() */
         .timeout_ns = bench.job.timeout_ns,
         .controller = bench.job.controller,

@@ -13,12 +13,15 @@
 void report_banner(const struct storage *storage, const struct job *job)
 {
     const struct nvme_namespace *ns = &storage->controllers[0].ns;
+    struct nvme_controller_info info;
 
+    nvme_controller_describe(storage->controllers[0].engine, &info);
     printf("{\"hartq_banner\":1,\"controllers\":%" PRIu32 ",\"block_count\":%" PRIu64
            ",\"block_bytes\":%" PRIu32 ",\"delivery\":\"%s\",\"points\":%" PRIu32
-           ",\"repetitions\":%" PRIu64 "}\n",
+           ",\"repetitions\":%" PRIu64 "%s}\n",
            storage->controller_count, ns->block_count, ns->block_bytes, storage->delivery,
-           job->point_count, job->repetitions);
+           job->point_count, job->repetitions,
+           info.shadow_doorbells ? ",\"shadow_doorbells\":true" : "");
 }
 
 /* All harts of a point: reads, writes. */
@@ -130,9 +133,10 @@ static void print_counters(const struct nvme_counters *counters)
            counters->posts, counters->completions, counters->reaps, counters->reap_calls,
            counters->sq_doorbells, counters->cq_doorbells);
     printf(",\"interrupts\":%" PRIu64 ",\"spurious\":%" PRIu64 ",\"late\":%" PRIu64
-           ",\"missed\":%" PRIu64 ",\"stale\":%" PRIu64 ",\"malformed\":%" PRIu64 "}",
+           ",\"missed\":%" PRIu64 ",\"stale\":%" PRIu64 ",\"malformed\":%" PRIu64
+           ",\"rerings\":%" PRIu64 "}",
            counters->interrupts, counters->spurious, counters->late, counters->missed,
-           counters->stale, counters->malformed);
+           counters->stale, counters->malformed, counters->rerings);
 }
 
 /*
@@ -166,6 +170,9 @@ static void print_head(const struct run *run, const char *delivery, uint64_t run
            "\",\"doorbell\":\"%s\",\"completion\":\"%s\"",
            job_rw_word(point->rw), point->bs, point->iodepth, point->batch, point->numjobs,
            job_doorbell_word(point->doorbell), job_completion_word(point->completion));
+    if (run->job->shadow) {
+        printf(",\"shadow\":\"1\"");
+    }
     if (point->writers != 0) {
         printf(",\"writer_iodepth\":\"%" PRIu32 "\"", point->writers);
     }

@@ -36,6 +36,7 @@ struct storage_config {
     uint32_t depth_entries;      /* of each queue: iodepth + 1 */
     enum nvme_mode mode;         /* of all queues */
     bool clocked;                /* see struct nvme_queue_config */
+    bool shadow_doorbells;       /* see struct nvme_config */
     bool irq_off;                /* see struct nvme_queue_config: the owners' loops keep them off */
     uint32_t max_transfer_bytes; /* see struct nvme_config */
     uint64_t timeout_ns;         /* see struct nvme_config.command_timeout_ns */

@@ -96,6 +96,7 @@ static enum storage_step open_engine(struct storage *storage, struct storage_con
         .depth_entries = storage->config.depth_entries,
         .max_transfer_bytes = storage->config.max_transfer_bytes,
         .command_timeout_ns = storage->config.timeout_ns,
+        .shadow_doorbells = storage->config.shadow_doorbells,
         .shared = controller->shared,
         .irq_hart = controller->irq_hart,
         .msix = controller->msix.vector_count != 0,

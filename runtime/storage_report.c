@@ -106,11 +106,12 @@ void storage_print_banner(const struct storage *storage)
     nvme_controller_describe(storage->controllers[0].engine, &info);
     printf("nvme: %s %s, %" PRIu32 " controller%s, namespace %" PRIu32 ": %" PRIu64
            " blocks of %" PRIu32 " bytes, %" PRIu32 " queue%s of %" PRIu32
-           " entries, completion %s, delivery %s\n",
+           " entries, completion %s, delivery %s%s\n",
            info.model, info.firmware, storage->controller_count,
            storage->controller_count == 1 ? "" : "s", ns->nsid, ns->block_count, ns->block_bytes,
            storage->queue_count, storage->queue_count == 1 ? "" : "s", info.depth_entries,
-           modes[nvme_queue_mode(storage->queues[0].engine)], storage->delivery);
+           modes[nvme_queue_mode(storage->queues[0].engine)], storage->delivery,
+           info.shadow_doorbells ? ", shadow doorbells" : "");
 }
 
 void storage_count(const struct storage *storage, struct nvme_counters *sum)
@@ -132,5 +133,6 @@ void storage_count(const struct storage *storage, struct nvme_counters *sum)
         sum->missed += one.missed;
         sum->stale += one.stale;
         sum->malformed += one.malformed;
+        sum->rerings += one.rerings;
     }
 }
