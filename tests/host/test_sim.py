@@ -229,7 +229,7 @@ class Profiles(unittest.TestCase):
         result = json.loads(validate.REFERENCE.read_text(encoding="utf-8"))
         wanted = validate.measured(validate.REFERENCE)
         for job in [*result["jobs"]]:
-            for word in ("rate_iops", "thinktime", "writer_iodepth"):
+            for word in sorted(validate.SHAPED):
                 options = {**job["job options"], word: "1"}
                 mine = {**job["hartq"], "iops_median": 1.0}
                 result["jobs"].append({"job options": options, "hartq": mine})
