@@ -26,7 +26,7 @@ static void describe_ring(const struct nvme_queue *queue, struct nvme_ring *ring
         .depth_entries = queue->depth_entries,
         .sq_tail = (uint32_t)queue->sq_tail,
         .cq_head = nvme_queue_head(queue),
-        .phase = queue->phase != 0,
+        .phase = (queue->expected & NVME_CQE_IN_HIGH(NVME_CQE_PHASE)) != 0,
         .queue_id = queue->id,
     };
 }

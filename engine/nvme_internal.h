@@ -184,7 +184,7 @@ static inline void nvme_request_release(struct nvme_queue *queue, struct nvme_re
     queue->free = request;
 }
 
-/* The outstanding request with this command id, or NULL: the 16 bits come from the device. */
+/* The outstanding request with this command id, or NULL. The 32 bits come from the device. */
 static inline struct nvme_request *nvme_request_find(struct nvme_request *requests,
                                                      uint64_t slot_mask, uint64_t cid)
 {

@@ -13,7 +13,7 @@
  * Added to nvme_request.cid while no command of the slot is outstanding. An id of the device has 16
  * bits and cannot equal it. The bit is above the carry of a generation that wraps.
  */
-#define NVME_CID_IDLE UINT64_C(0x100000)
+#define NVME_CID_IDLE UINT64_C(0x100000000)
 
 /*
  * One slot: a command that the device may own. Only the queue's owner writes it. A post and a
@@ -159,9 +159,8 @@ struct nvme_queue {
     volatile uint8_t *cq_doorbell;
     const volatile struct nvme_completion *cq_next; /* the entry at the head */
     const volatile struct nvme_completion *cq_end;
-    uint64_t phase;                /* NVME_CQE_PHASE, in the high dword, or 0: of a new entry */
-    uint64_t own_sq;               /* both in the high dword; dword 2 of an entry is valid if */
-    uint64_t sq_count;             /* own_sq <= dword 2 < own_sq + sq_count */
+    uint64_t expected;             /* dwords 2 and 3 of a new entry: its SQID and its phase */
+    uint64_t sq_count;             /* in the high dword: an SQHD is below it */
     uint64_t slot_mask;            /* the slot part of a command id: 2^n - 1 */
     uint64_t cid_step;             /* one generation, plus NVME_CID_IDLE */
     struct nvme_request *requests; /* slot_mask + 1; those from slot_count on are never issued */

@@ -26,8 +26,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     queue->cq_laps = 0;
     queue->cq_next = queue->cq;
     queue->cq_end = queue->cq + depth_entries;
-    queue->phase = NVME_CQE_IN_HIGH(NVME_CQE_PHASE);
-    queue->own_sq = NVME_CQE_IN_HIGH(NVME_PUT(NVME_CQE_SQID, queue->id));
+    queue->expected = NVME_CQE_IN_HIGH(NVME_CQE_PHASE) | NVME_PUT(NVME_CQE_SQID, queue->id);
     queue->sq_count = NVME_CQE_IN_HIGH(depth_entries);
     queue->page_mask = controller->info.page_bytes - 1;
     queue->sq_doorbell = doorbells + 2 * (size_t)queue->id * controller->doorbell_stride;
@@ -148,69 +147,83 @@ static inline void end_request(struct nvme_queue *queue, struct nvme_request *re
     request->done(request->arg, result);
 }
 
-/* Ends a request whose status field is not 0. Type and code 0 mean success. */
-static NVME_COLD void end_with_status(struct nvme_queue *queue, struct nvme_request *request,
-                                      uint64_t status, uint32_t dw0)
+/* Ends a request with the status field of its entry. Type and code 0 mean success. */
+static void end_with_status(struct nvme_queue *queue, struct nvme_request *request, uint16_t status,
+                            uint32_t dw0)
 {
-    uint16_t field = (uint16_t)NVME_GET(NVME_CQE_STATUS, status >> 32);
     struct nvme_result result = {.dw0 = dw0};
 
-    if ((field & (NVME_STATUS_TYPE | NVME_STATUS_CODE)) == 0) {
+    if ((status & (NVME_STATUS_TYPE | NVME_STATUS_CODE)) == 0) {
         result.bytes_done = request->size_bytes;
     } else {
         result.error = NVME_ERR_DEVICE;
-        result.status = field;
+        result.status = status;
     }
     end_request(queue, request, result);
 }
 
-/*
- * Completes one entry, which was copied out of the ring and is not trusted. An entry whose command
- * id names no outstanding request is counted and dropped.
- */
-static NVME_INLINE void complete_entry(struct nvme_queue *queue, struct nvme_request *request,
-                                       uint64_t status, uint64_t dw0_dw1)
+/* Before done(). Not for a write: its buffer may share a cache line with data of the hart. */
+static inline void take_data(const struct nvme_queue *queue, const struct nvme_request *request)
 {
+    if (request->buffer != NULL) {
+        hal_dma_invalidate(queue->controller->config.dma_context, request->buffer,
+                           request->size_bytes);
+    }
+}
+
+/*
+ * Completes an entry whose status field is not 0, or whose command id names no outstanding request:
+ * that one is counted and dropped.
+ */
+static NVME_COLD void complete_odd(struct nvme_queue *queue, uint64_t dwords, uint64_t dw0_dw1)
+{
+    struct nvme_request *request =
+        nvme_request_find(queue->requests, queue->slot_mask, (uint16_t)(dwords >> 32));
+
     if (request == NULL) {
         queue->counters.stale++;
         queue->unmatched++;
         return;
     }
-    /* Not for a write: its buffer may share a cache line with data of the hart. */
-    if (request->buffer != NULL) {
-        hal_dma_invalidate(queue->controller->config.dma_context, request->buffer,
-                           request->size_bytes);
-    }
-    if (status >> (32 + 17) == 0) {
-        /* As two words: member by member GCC 12 masks each of them once more. */
-        union {
-            struct nvme_result result;
-            __extension__ unsigned __int128 words;
-        } ok = {.words = (__extension__(unsigned __int128)(dw0_dw1 << 32 | request->size_bytes))
-                         << 64};
-
-        end_request(queue, request, ok.result);
-    } else {
-        end_with_status(queue, request, status, (uint32_t)dw0_dw1);
-    }
+    take_data(queue, request);
+    end_with_status(queue, request, (uint16_t)NVME_GET(NVME_CQE_STATUS, dwords >> 32),
+                    (uint32_t)dw0_dw1);
 }
 
-/* Consumes new entries from `entry` up to `limit`, at least one entry further. Returns the next. */
+/* Completes a request with success: status field 0. */
+static NVME_INLINE void complete_success(struct nvme_queue *queue, struct nvme_request *request,
+                                         uint64_t dw0_dw1)
+{
+    /* As two words: member by member GCC 12 masks each of them once more. */
+    union {
+        struct nvme_result result;
+        __extension__ unsigned __int128 words;
+    } ok = {.words = (__extension__(unsigned __int128)(dw0_dw1 << 32 | request->size_bytes)) << 64};
+
+    take_data(queue, request);
+    end_request(queue, request, ok.result);
+}
+
+/*
+ * Consumes new entries from `entry` up to `limit`, at least one entry further. Returns the next. An
+ * entry was copied out of the ring and is not trusted: one test finds the request of its command
+ * id, with status 0.
+ */
 static NVME_INLINE const volatile struct nvme_completion *
 reap_up_to(struct nvme_queue *queue, const volatile struct nvme_completion *entry,
            const volatile struct nvme_completion *limit)
 {
-    const uint64_t own_sq = queue->own_sq;
+    const uint64_t expected = queue->expected;
     const uint64_t sq_count = queue->sq_count;
-    const uint64_t phase = queue->phase;
     struct nvme_request *const requests = queue->requests;
     const uint64_t slot_mask = queue->slot_mask;
 
     do {
-        uint64_t status = nvme_queue_load(queue, entry);
+        uint64_t dwords = nvme_queue_load(queue, entry) ^ expected;
+        struct nvme_request *request;
         uint64_t dw0_dw1;
 
-        if (!nvme_entry_is_new(status, phase)) {
+        if (!nvme_entry_is_new(dwords)) {
             break;
         }
         /* The device wrote data, then the entry: read them in the opposite order. */
@@ -218,11 +231,15 @@ reap_up_to(struct nvme_queue *queue, const volatile struct nvme_completion *entr
         dw0_dw1 = hal_dma_load64(&entry->dw0);
         entry++;
         /* Our SQID, and an SQHD inside the ring. The command id proves the rest. */
-        if (__builtin_expect((status << 32) - own_sq >= sq_count, 0)) {
+        if (__builtin_expect(dwords << 32 >= sq_count, 0)) {
             queue->counters.malformed++;
         }
-        complete_entry(queue, nvme_request_find(requests, slot_mask, (uint16_t)(status >> 32)),
-                       status, dw0_dw1);
+        request = nvme_request_find(requests, slot_mask, dwords >> 32);
+        if (__builtin_expect(request != NULL, 1)) {
+            complete_success(queue, request, dw0_dw1);
+        } else {
+            complete_odd(queue, dwords, dw0_dw1);
+        }
     } while (entry != limit);
     return entry;
 }
@@ -250,7 +267,7 @@ static NVME_COLD uint64_t reap_wrapped(struct nvme_queue *queue, uint64_t budget
     do {
         queue->cq_next = queue->cq;
         queue->cq_laps++;
-        queue->phase ^= NVME_CQE_IN_HIGH(NVME_CQE_PHASE);
+        queue->expected ^= NVME_CQE_IN_HIGH(NVME_CQE_PHASE);
         if (consumed < budget) {
             consumed += reap_segment(queue, budget - consumed);
         }

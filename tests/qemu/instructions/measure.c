@@ -81,7 +81,7 @@ static bool wait_for_device(const struct storage_queue *queue, uint32_t count)
 {
     const struct nvme_queue *engine = queue->engine;
     uint32_t last = nvme_queue_head(engine) + count - 1;
-    uint32_t phase = (uint32_t)(engine->phase >> 32);
+    uint32_t phase = (uint32_t)(engine->expected >> 32);
     uint64_t deadline = time_now_ns() + DEVICE_TIMEOUT_NS;
 
     if (last >= engine->depth_entries) {

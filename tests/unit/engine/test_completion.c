@@ -19,6 +19,8 @@ static const struct hostile_case hostile_cases[] = {
     {"cid_of_a_slot_beyond_the_depth_is_stale", 1U << 16 | 1, FIXTURE_DEPTH - 1, false},
     {"cid_0xffff_is_stale", 1U << 16 | 1, 0xffff, false},
     {"cid_of_another_generation_is_stale", 1U << 16 | 1, 0xaaa0, false},
+    {"cid_of_an_idle_slot_with_status_bit_3_is_stale", 1U << 16 | 1, 5 | 1U << 20, false},
+    {"cid_of_an_idle_slot_with_all_status_bits_is_stale", 1U << 16 | 1, 5 | 0xfffe0000, false},
     {"stale_cid_of_another_sq_is_both", 2U << 16 | 1, 5, true},
 };
 
