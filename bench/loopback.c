@@ -34,7 +34,7 @@ void loopback_complete(struct loopback *device)
         /* Dwords 0 and 1 are 0 in a ring that never held anything but reads and writes. */
         cq[cq_tail].sq = sq_id | sq_head;
         cq[cq_tail].status = cid | phase;
-        if (++cq_tail == depth_entries) {
+        if (++cq_tail == device->ring.cq_depth_entries) {
             cq_tail = 0;
             phase ^= (uint32_t)NVME_CQE_PHASE;
         }

@@ -17,7 +17,10 @@
 #include "timer.h"
 #include "workload.h"
 
-enum { BUFFER_ALIGNMENT = 4096 };
+enum {
+    BUFFER_ALIGNMENT = 4096,
+    CQ_SURPLUS = 64, /* entries: a late completion doorbell for 33 of them */
+};
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 #define WAIT_LEAST_NS UINT64_C(5000000)
@@ -114,6 +117,7 @@ static bool open_storage(const struct job_point *point)
     struct storage_config config = {
         .harts = point->numjobs,
         .mode = job_queue_mode(point),
+        .cq_surplus = point->doorbell == JOB_CLOCKED ? CQ_SURPLUS : 0,
         .clocked = point->doorbell == JOB_CLOCKED,
         .shadow_doorbells = bench.job.shadow,
         .irq_off = point->completion == JOB_HYBRID, /* workload_run() */

@@ -40,7 +40,7 @@ static void ring_tail(struct raw *raw)
 static bool is_fetched(const struct raw *raw, uint32_t tail)
 {
     const struct nvme_ring *ring = &raw->ring;
-    uint32_t next = ring->cq_head == 0 ? ring->depth_entries : ring->cq_head;
+    uint32_t next = ring->cq_head == 0 ? ring->cq_depth_entries : ring->cq_head;
 
     return raw->in_flight == 0 ||
            NVME_GET(NVME_CQE_SQHD, hal_dma_load32(&ring->cq[next - 1].sq)) == tail;
@@ -71,6 +71,18 @@ static void post_free(struct worker *worker)
     }
 }
 
+/* Gives the consumed entries back, if more are owed than may be. */
+static void ring_head(struct raw *raw, uint32_t count)
+{
+    raw->owed += count;
+    if (raw->owed > raw->late) {
+        hal_before_doorbell();
+        hal_mmio_write32(raw->ring.cq_doorbell, raw->ring.cq_head);
+        raw->owed = 0;
+        raw->counters.cq_doorbells++;
+    }
+}
+
 /* One reap, which also rings what has waited. Returns how many completions were consumed. */
 static uint32_t reap_ring(struct worker *worker)
 {
@@ -90,18 +102,16 @@ static uint32_t reap_ring(struct worker *worker)
             worker_fail(worker, NVME_ERR_DEVICE, (uint16_t)NVME_GET(NVME_CQE_STATUS, status));
         }
         count++;
-        if (++ring->cq_head == ring->depth_entries) {
+        if (++ring->cq_head == ring->cq_depth_entries) {
             ring->cq_head = 0;
             ring->phase ^= 1;
         }
     }
     if (count != 0) {
-        hal_before_doorbell();
-        hal_mmio_write32(ring->cq_doorbell, ring->cq_head);
         raw->in_flight -= count;
         raw->counters.completions += count;
         raw->counters.reaps++;
-        raw->counters.cq_doorbells++;
+        ring_head(raw, count);
     }
     ring_tail(raw);
     return count;
@@ -202,6 +212,10 @@ static bool take_ring(struct worker *worker)
     if (error != NVME_OK) {
         worker_fail(worker, error, 0);
         return false;
+    }
+    /* As in nvme_queue_reset(): what interrupts gives back at once. */
+    if (worker->run->point->raw_wait != RAW_SLEEP) {
+        worker->raw.late = (ring->cq_depth_entries - ring->depth_entries) / 2;
     }
     for (uint32_t i = 0; i < ring->depth_entries; i++) {
         struct nvme_command *command = &ring->sq[i];

@@ -31,6 +31,8 @@ struct raw {
     struct nvme_ring ring;
     uint32_t in_flight;
     uint32_t unrung; /* of them: posted since the last doorbell */
+    uint32_t owed;   /* completions consumed since the last head doorbell */
+    uint32_t late;   /* so many may be */
     struct nvme_counters counters;
     uint64_t clocked; /* completions at the last look at the clock */
 };

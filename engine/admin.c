@@ -207,12 +207,13 @@ static enum nvme_error create_queue(struct nvme_controller *controller, uint8_t 
                                     const struct nvme_queue *queue, uint32_t cdw11)
 {
     bool is_sq = opcode == NVME_ADMIN_CREATE_SQ;
+    uint32_t entries = is_sq ? queue->depth_entries : queue->cq_depth_entries;
     const void *ring = is_sq ? (const void *)queue->sq : (const void *)(uintptr_t)queue->cq;
     struct nvme_command command = {
         .cdw0 = opcode,
         .prp1 = hal_dma_address(controller->config.dma_context, ring),
-        .cdw10 = (uint32_t)(NVME_PUT(NVME_QUEUE_ID, queue->id) |
-                            NVME_PUT(NVME_QUEUE_SIZE, queue->depth_entries - 1)),
+        .cdw10 =
+            (uint32_t)(NVME_PUT(NVME_QUEUE_ID, queue->id) | NVME_PUT(NVME_QUEUE_SIZE, entries - 1)),
         .cdw11 = cdw11 | (uint32_t)NVME_QUEUE_PC,
     };
     struct nvme_result result;

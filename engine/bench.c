@@ -24,6 +24,7 @@ static void describe_ring(const struct nvme_queue *queue, struct nvme_ring *ring
         .sq_doorbell = queue->sq_doorbell,
         .cq_doorbell = queue->cq_doorbell,
         .depth_entries = queue->depth_entries,
+        .cq_depth_entries = queue->cq_depth_entries,
         .sq_tail = (uint32_t)queue->sq_tail,
         .cq_head = nvme_queue_head(queue),
         .phase = (queue->expected & NVME_CQE_IN_HIGH(NVME_CQE_PHASE)) != 0,

@@ -30,7 +30,8 @@ static void *take_bytes(struct cursor *cursor, size_t bytes, size_t alignment)
 
 /* Allots the parts of one queue, for its largest depth. */
 static struct nvme_queue take_queue(struct cursor *ordinary, struct cursor *dma,
-                                    const struct nvme_layout *layout, uint32_t depth)
+                                    const struct nvme_layout *layout, uint32_t depth,
+                                    uint32_t cq_depth)
 {
     struct nvme_queue queue = {0};
     size_t slots = depth - 1;
@@ -38,12 +39,13 @@ static struct nvme_queue take_queue(struct cursor *ordinary, struct cursor *dma,
     size_t list = layout->list_stride_bytes;
 
     queue.depth_limit = depth;
+    queue.cq_depth_limit = cq_depth;
     queue.list_stride_bytes = list;
     queue.requests =
         take_bytes(ordinary, table * sizeof(struct nvme_request), NVME_ORDINARY_ALIGNMENT);
     queue.splits = take_bytes(ordinary, slots * sizeof(struct nvme_split), NVME_ORDINARY_ALIGNMENT);
     queue.sq = take_bytes(dma, depth * sizeof(struct nvme_command), layout->page_bytes);
-    queue.cq = take_bytes(dma, depth * sizeof(struct nvme_completion), layout->page_bytes);
+    queue.cq = take_bytes(dma, cq_depth * sizeof(struct nvme_completion), layout->page_bytes);
     queue.lists = take_bytes(dma, slots * list, layout->page_bytes);
     return queue;
 }
@@ -60,7 +62,7 @@ static void take_all(struct cursor *ordinary, struct cursor *dma, const struct n
     uint8_t *shadow = config->shadow_doorbells
                           ? take_bytes(dma, 2 * (size_t)layout->page_bytes, layout->page_bytes)
                           : NULL;
-    struct nvme_queue queue = take_queue(ordinary, dma, layout, NVME_ADMIN_DEPTH);
+    struct nvme_queue queue = take_queue(ordinary, dma, layout, NVME_ADMIN_DEPTH, NVME_ADMIN_DEPTH);
 
     if (controller != NULL) {
         controller->identify_page = page;
@@ -72,7 +74,7 @@ static void take_all(struct cursor *ordinary, struct cursor *dma, const struct n
         size_t ordinary_before = ordinary->used;
         size_t dma_before = dma->used;
 
-        queue = take_queue(ordinary, dma, layout, layout->depth_entries);
+        queue = take_queue(ordinary, dma, layout, layout->depth_entries, layout->cq_depth_entries);
         if (controller != NULL) {
             queues[i] = queue;
         }
@@ -93,6 +95,10 @@ static enum nvme_error check_config(const struct nvme_config *config)
     }
     if (config->queue_count < 1 || config->queue_count > NVME_QUEUES_MAX ||
         config->depth_entries < NVME_DEPTH_MIN || config->depth_entries > NVME_DEPTH_MAX) {
+        return NVME_ERR_CONFIG;
+    }
+    if (config->cq_depth_entries != 0 && (config->cq_depth_entries < config->depth_entries ||
+                                          config->cq_depth_entries > NVME_CQ_DEPTH_MAX)) {
         return NVME_ERR_CONFIG;
     }
     if (page != 0 && (page < PAGE_MIN || (page & (page - 1)) != 0)) {
@@ -138,6 +144,11 @@ static enum nvme_error read_cap(const struct nvme_config *config, struct nvme_la
     layout->page_bytes = (uint32_t)page;
     layout->depth_entries =
         config->depth_entries < depth_limit ? config->depth_entries : depth_limit;
+    layout->cq_depth_entries =
+        config->cq_depth_entries < depth_limit ? config->cq_depth_entries : depth_limit;
+    if (layout->cq_depth_entries < layout->depth_entries) {
+        layout->cq_depth_entries = layout->depth_entries;
+    }
     return NVME_OK;
 }
 
@@ -202,8 +213,8 @@ static bool rings_contiguous(const struct nvme_config *config, const struct nvme
 
     return is_contiguous(config->dma_context, queue->sq, depth * sizeof(struct nvme_command),
                          page_bytes) &&
-           is_contiguous(config->dma_context, queue->cq, depth * sizeof(struct nvme_completion),
-                         page_bytes);
+           is_contiguous(config->dma_context, queue->cq,
+                         queue->cq_depth_limit * sizeof(struct nvme_completion), page_bytes);
 }
 
 static enum nvme_error check_regions(const struct nvme_config *config,

@@ -83,6 +83,7 @@ extern "C" {
 enum {
     NVME_DEPTH_MIN = 2,                  /* entries; a queue of N entries holds N - 1 requests */
     NVME_DEPTH_MAX = 4096,               /* entries; leaves a command id 4 bits of generation */
+    NVME_CQ_DEPTH_MAX = 65536,           /* entries; the specification's limit */
     NVME_QUEUES_MAX = 64,                /* I/O queue pairs per controller */
     NVME_ADMIN_DEPTH = 32,               /* entries of the admin queue */
     NVME_SPLIT_WINDOW = 8,               /* parts of one split request in flight */
@@ -209,6 +210,10 @@ struct nvme_config {
                                     4096 or more; 0 = NVME_PAGE_DEFAULT */
     uint32_t queue_count;        /* I/O queue pairs wanted, 1 .. NVME_QUEUES_MAX */
     uint32_t depth_entries;      /* of each, NVME_DEPTH_MIN .. NVME_DEPTH_MAX; iodepth + 1 */
+    uint32_t cq_depth_entries;   /* of each completion ring, up to NVME_CQ_DEPTH_MAX; 0 =
+                                    depth_entries, else that or more. A poll queue rings its
+                                    completion doorbell late, for over half of the surplus.
+                                    Cut to what MQES allows */
     uint32_t max_transfer_bytes; /* most bytes of one command, below MDTS; sizes the PRP lists;
                                     0 = NVME_TRANSFER_DEFAULT, else page .. 64 MiB */
     uint64_t command_timeout_ns; /* deadline of I/O and admin commands;

@@ -18,7 +18,8 @@ struct nvme_ring {
     volatile struct nvme_completion *cq;
     volatile void *sq_doorbell;
     volatile void *cq_doorbell;
-    uint32_t depth_entries;
+    uint32_t depth_entries;    /* of the submission ring */
+    uint32_t cq_depth_entries; /* of the completion ring */
     uint32_t sq_tail;
     uint32_t cq_head;
     uint32_t phase;    /* of the next completion: 0 or 1 */

@@ -79,6 +79,7 @@ struct nvme_layout {
     uint64_t cap;
     uint32_t page_bytes; /* CC.MPS */
     uint32_t depth_entries;
+    uint32_t cq_depth_entries;
     uint32_t max_transfer_bytes;
     size_t list_stride_bytes;
     size_t queue_ordinary_bytes;

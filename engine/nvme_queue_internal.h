@@ -9,7 +9,10 @@
 
 /* ---- queue.c: rings, doorbells, reaping ---------------------------------------------- */
 
-/* Empties the rings, zeroes the completion ring, sets phase, head and tail. */
+/*
+ * Empties the rings, zeroes the completion ring, sets phase, head and tail. The completion ring is
+ * larger by the surplus that the ring memory holds.
+ */
 void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries);
 
 /* Writes the current completion head again. Only quirk.c uses it, for a device that needs it. */
@@ -21,7 +24,7 @@ void nvme_queue_ring(struct nvme_queue *queue);
 /* Publishes the state, and the owner with it, for a hart that sends IPIs to owners. */
 void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state state);
 
-/* The completion queue's head, 0 .. depth_entries - 1. */
+/* The completion queue's head, 0 .. cq_depth_entries - 1. */
 static inline uint32_t nvme_queue_head(const struct nvme_queue *queue)
 {
     return (uint32_t)(queue->cq_next - queue->cq);
@@ -30,7 +33,7 @@ static inline uint32_t nvme_queue_head(const struct nvme_queue *queue)
 /* Entries consumed since open. */
 static inline uint64_t nvme_queue_consumed(const struct nvme_queue *queue)
 {
-    return queue->cq_laps * queue->depth_entries + nvme_queue_head(queue);
+    return queue->cq_laps * queue->cq_depth_entries + nvme_queue_head(queue);
 }
 
 /* Those of them that ended a command. */

@@ -143,7 +143,7 @@ struct nvme_queue {
     uint64_t page_mask;     /* CC.MPS in bytes - 1 */
     size_t sq_tail;         /* next free entry of the ring */
     uint32_t sq_tail_rung;  /* the tail that the device knows */
-    uint32_t depth_entries; /* of both rings */
+    uint32_t depth_entries; /* of the submission ring */
     uint8_t state;          /* enum nvme_queue_state; other harts read it to send IPIs */
     bool ien;               /* its completion queue may interrupt */
     bool irq_protect;       /* calls turn the hart's interrupts off themselves */
@@ -166,6 +166,8 @@ struct nvme_queue {
     struct nvme_request *requests; /* slot_mask + 1; those from slot_count on are never issued */
     struct nvme_counters counters;
     uint64_t unmatched; /* entries of this reap that ended no request */
+    uint64_t head_left; /* further entries that may be consumed without a head doorbell */
+    uint64_t head_late; /* how many that are after a head doorbell; 0: each reap rings */
 
     /* Cold. */
     uint8_t *lists; /* PRP list memory, list_stride_bytes per slot */
@@ -176,7 +178,9 @@ struct nvme_queue {
     uint32_t owner;
     uint64_t sq_laps;           /* how often the tail has wrapped: gives the number of posts */
     uint64_t cq_laps;           /* how often the head has wrapped: gives the completions */
-    uint32_t depth_limit;       /* entries that the ring memory holds */
+    uint32_t cq_depth_entries;  /* of the completion ring */
+    uint32_t depth_limit;       /* entries that the memory of the submission ring holds */
+    uint32_t cq_depth_limit;    /* and of the completion ring */
     struct nvme_source *source; /* the controller's line, or the queue's own */
     struct nvme_queue *next_active;
     struct nvme_source vector_source;

@@ -11,7 +11,8 @@
 void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
 {
     struct nvme_controller *controller = queue->controller;
-    size_t cq_bytes = depth_entries * sizeof(struct nvme_completion);
+    uint32_t surplus = queue->cq_depth_limit - queue->depth_limit;
+    size_t cq_bytes = (depth_entries + surplus) * sizeof(struct nvme_completion);
     volatile uint8_t *doorbells =
         (volatile uint8_t *)controller->config.registers + NVME_REG_DOORBELLS;
     void *cq = (void *)(uintptr_t)queue->cq;
@@ -20,12 +21,16 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     memset(cq, 0, cq_bytes);
     hal_dma_clean(controller->config.dma_context, cq, cq_bytes);
     queue->depth_entries = depth_entries;
+    queue->cq_depth_entries = depth_entries + surplus;
+    /* An INTx line is high while a head is owed. See "Rings cannot overflow" in DESIGN.md. */
+    queue->head_late = queue->ien ? 0 : surplus / 2;
+    queue->head_left = queue->head_late;
     queue->sq_tail = 0;
     queue->sq_tail_rung = 0;
     queue->sq_laps = 0;
     queue->cq_laps = 0;
     queue->cq_next = queue->cq;
-    queue->cq_end = queue->cq + depth_entries;
+    queue->cq_end = queue->cq + queue->cq_depth_entries;
     queue->expected = NVME_CQE_IN_HIGH(NVME_CQE_PHASE) | NVME_PUT(NVME_CQE_SQID, queue->id);
     queue->sq_count = NVME_CQE_IN_HIGH(depth_entries);
     queue->page_mask = controller->info.page_bytes - 1;
@@ -384,8 +389,12 @@ uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
     consumed = reap_entries(queue, budget);
     if (nvme_controller_live(queue->controller)) {
         /* An empty pass rings nothing: a head doorbell without an entry is an error. */
-        if (consumed != 0) {
+        if (consumed > queue->head_left) {
             ring_cq(queue);
+            queue->head_left = queue->head_late;
+        } else if (consumed != 0) {
+            queue->head_left -= consumed;
+            queue->counters.reaps++;
         } else {
             queue->counters.reap_calls++;
         }

@@ -34,6 +34,7 @@ enum {
 struct storage_config {
     uint32_t harts;              /* queues wanted, one per hart, 1 .. hart_count() */
     uint32_t depth_entries;      /* of each queue: iodepth + 1 */
+    uint32_t cq_surplus;         /* by which the completion ring is larger */
     enum nvme_mode mode;         /* of all queues */
     bool clocked;                /* see struct nvme_queue_config */
     bool shadow_doorbells;       /* see struct nvme_config */

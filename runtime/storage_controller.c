@@ -94,6 +94,7 @@ static enum storage_step open_engine(struct storage *storage, struct storage_con
         .page_bytes = DMA_PAGE,
         .queue_count = queues_each(storage, controllers),
         .depth_entries = storage->config.depth_entries,
+        .cq_depth_entries = storage->config.depth_entries + storage->config.cq_surplus,
         .max_transfer_bytes = storage->config.max_transfer_bytes,
         .command_timeout_ns = storage->config.timeout_ns,
         .shadow_doorbells = storage->config.shadow_doorbells,

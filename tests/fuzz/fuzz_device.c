@@ -299,6 +299,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .hook_arg = &fuzz,
         .vector_mask = mask_vector,
     };
+    if (queues % 2 != 0) {
+        fuzz.config.cq_depth_entries = fuzz.config.depth_entries + 10;
+    }
     for (uint32_t i = 0; i < REQUESTS; i++) {
         fuzz.requests[i].fuzz = &fuzz;
     }

@@ -29,7 +29,7 @@ LINE_MAX = 100
 FUNCTION_LINES_MAX = 60
 FILE_LINES_MAX = 400
 # nvme.h is the engine's manual too: two thirds of it are words.
-FILE_LINES_EXCEPTIONS = {"engine/nvme.h": 690}
+FILE_LINES_EXCEPTIONS = {"engine/nvme.h": 710}
 PARAMETERS_MAX = 6
 WORKERS = 2
 

@@ -55,9 +55,9 @@ static void on_vector_mask(void *arg, uint16_t vector, bool masked)
 
     if (vector == 0 || vector > SIM_QUEUES) {
         sim_fail(controller->sim, "vector %u is masked, which no queue has", vector);
-        return;
+    } else {
+        model_vector_mask(controller->model, vector, masked);
     }
-    model_vector_mask(controller->model, vector, masked);
 }
 
 static void choose_model(struct sim_controller *controller)
@@ -93,15 +93,16 @@ static void choose_config(struct sim_controller *controller)
     static const uint64_t spins_ns[] = {0, 1, 5 * MS, 40 * MS}; /* time goes in steps of 10 ms */
     struct random *random = &controller->sim->random;
     bool large = controller->sim->block_count == LARGE_BLOCKS;
+    uint32_t depth = large ? 5 : RANDOM_ONE(random, depths);
 
     controller->config = (struct nvme_config){
         .registers = controller->model->bar,
         .registers_size_bytes = controller->model->bar_bytes,
-        /* QEMU's, where it counts as QEMU does. */
-        .pci_vendor = controller->model->counts_pending ? 0x1b36 : 0x144d,
+        .pci_vendor = controller->model->counts_pending ? 0x1b36 : 0x144d, /* 0x1b36: QEMU's */
         .pci_device = controller->model->counts_pending ? 0x0010 : 0xa808,
         .queue_count = random_between(random, 1, SIM_QUEUES),
-        .depth_entries = large ? 5 : RANDOM_ONE(random, depths),
+        .depth_entries = depth,
+        .cq_depth_entries = depth + 4 * random_between(random, 0, 10),
         .max_transfer_bytes = large ? 4 << 20 : RANDOM_ONE(random, limits),
         .command_timeout_ns = random_between(random, 1000, 5000) * MS,
         .hybrid_spin_max_ns = RANDOM_ONE(random, spins_ns),
@@ -194,12 +195,11 @@ static void give_memory(struct sim *sim)
 
 void sim_controllers_prepare(struct sim *sim)
 {
-    static const enum world_paging pagings[] = {WORLD_IDENTITY, WORLD_PAGED};
     static const enum model_line_kind kinds[] = {MODEL_LINE_LEVEL, MODEL_LINE_EDGE,
                                                  MODEL_LINE_EDGE_CLEARS, MODEL_LINE_EDGE_WIRE};
     bool large = sim_fault_on(sim, 16) && random_chance(&sim->random, 100);
 
-    world.paging = RANDOM_ONE(&sim->random, pagings);
+    world.paging = random_below(&sim->random, 2) == 0 ? WORLD_IDENTITY : WORLD_PAGED;
     sim->controller_count =
         large || random_chance(&sim->random, 500) ? 1 : random_between(&sim->random, 2, 3);
     sim->block_shift = large || random_chance(&sim->random, 300) ? 12 : 9;

@@ -155,6 +155,15 @@ def shadow_cases() -> list[Case]:
     ]
 
 
+def head_cases() -> list[Case]:
+    """A late completion doorbell, for several surpluses."""
+    good = ((), ("SURPLUS=1",), ("SURPLUS=3",), ("SURPLUS=4", "DEPTH=2"), ("SURPLUS=0",))
+    bugs = ("BUG_SUBMIT_FIRST", "BUG_FORGETS", "BUG_IN_CALLBACK")
+    return [Case("head", defines, False) for defines in good] + [
+        Case("head", (bug,), True) for bug in bugs
+    ]
+
+
 def sleepers_cases() -> list[Case]:
     """Hybrid mode in shared delivery."""
     two = ("HARTS=2",)
@@ -208,7 +217,7 @@ def cases() -> list[Case]:
     found += [Case("wait", (), False)]
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]
     found += shared_cases() + mixed_cases() + sleepers_cases() + mode_cases() + doorbell_cases()
-    found += shadow_cases()
+    found += shadow_cases() + head_cases()
     found += [Case("failure", (), False)]
     found += [
         Case("failure", (bug,), True)

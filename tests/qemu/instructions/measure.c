@@ -84,8 +84,8 @@ static bool wait_for_device(const struct storage_queue *queue, uint32_t count)
     uint32_t phase = (uint32_t)(engine->expected >> 32);
     uint64_t deadline = time_now_ns() + DEVICE_TIMEOUT_NS;
 
-    if (last >= engine->depth_entries) {
-        last -= engine->depth_entries;
+    if (last >= engine->cq_depth_entries) {
+        last -= engine->cq_depth_entries;
         phase ^= (uint32_t)NVME_CQE_PHASE;
     }
     while ((hal_dma_load32(&engine->cq[last].status) & NVME_CQE_PHASE) != phase) {
