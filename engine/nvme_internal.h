@@ -166,6 +166,12 @@ bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uin
 /* The slots of a queue of this depth, rounded up to a power of two, - 1. */
 uint32_t nvme_request_slot_mask(uint32_t depth_entries);
 
+/*
+ * Ends the request of an entry whose status field is not 0, or counts and drops an entry whose
+ * command id names no outstanding request. `dwords`: 2 and 3 XOR queue->expected.
+ */
+void nvme_request_end_odd(struct nvme_queue *queue, uint64_t dwords, uint64_t dw0_dw1);
+
 /* Takes a slot; its command id is valid from here on. The caller has checked that one is free. */
 static inline struct nvme_request *nvme_request_acquire(struct nvme_queue *queue, uint64_t clock_ms)
 {
@@ -183,6 +189,24 @@ static inline void nvme_request_release(struct nvme_queue *queue, struct nvme_re
     request->cid += queue->cid_step;
     request->next_free = queue->free;
     queue->free = request;
+}
+
+/* The slot first: done() may post again, and then finds it free. */
+static inline void nvme_request_end(struct nvme_queue *queue, struct nvme_request *request,
+                                    struct nvme_result result)
+{
+    nvme_request_release(queue, request);
+    request->done(request->arg, result);
+}
+
+/* Before done(). Not for a write: its buffer may share a cache line with data of the hart. */
+static inline void nvme_request_take_data(const struct nvme_queue *queue,
+                                          const struct nvme_request *request)
+{
+    if (request->buffer != NULL) {
+        hal_dma_invalidate(queue->controller->config.dma_context, request->buffer,
+                           request->size_bytes);
+    }
 }
 
 /* The outstanding request with this command id, or NULL. The 32 bits come from the device. */

@@ -144,57 +144,6 @@ void nvme_queue_submit(struct nvme_queue *queue)
     hal_irq_restore(irq);
 }
 
-/* The slot first: done() may post again, and then finds it free. */
-static inline void end_request(struct nvme_queue *queue, struct nvme_request *request,
-                               struct nvme_result result)
-{
-    nvme_request_release(queue, request);
-    request->done(request->arg, result);
-}
-
-/* Ends a request with the status field of its entry. Type and code 0 mean success. */
-static void end_with_status(struct nvme_queue *queue, struct nvme_request *request, uint16_t status,
-                            uint32_t dw0)
-{
-    struct nvme_result result = {.dw0 = dw0};
-
-    if ((status & (NVME_STATUS_TYPE | NVME_STATUS_CODE)) == 0) {
-        result.bytes_done = request->size_bytes;
-    } else {
-        result.error = NVME_ERR_DEVICE;
-        result.status = status;
-    }
-    end_request(queue, request, result);
-}
-
-/* Before done(). Not for a write: its buffer may share a cache line with data of the hart. */
-static inline void take_data(const struct nvme_queue *queue, const struct nvme_request *request)
-{
-    if (request->buffer != NULL) {
-        hal_dma_invalidate(queue->controller->config.dma_context, request->buffer,
-                           request->size_bytes);
-    }
-}
-
-/*
- * Completes an entry whose status field is not 0, or whose command id names no outstanding request:
- * that one is counted and dropped.
- */
-static NVME_COLD void complete_odd(struct nvme_queue *queue, uint64_t dwords, uint64_t dw0_dw1)
-{
-    struct nvme_request *request =
-        nvme_request_find(queue->requests, queue->slot_mask, (uint16_t)(dwords >> 32));
-
-    if (request == NULL) {
-        queue->counters.stale++;
-        queue->unmatched++;
-        return;
-    }
-    take_data(queue, request);
-    end_with_status(queue, request, (uint16_t)NVME_GET(NVME_CQE_STATUS, dwords >> 32),
-                    (uint32_t)dw0_dw1);
-}
-
 /* Completes a request with success: status field 0. */
 static NVME_INLINE void complete_success(struct nvme_queue *queue, struct nvme_request *request,
                                          uint64_t dw0_dw1)
@@ -205,8 +154,8 @@ static NVME_INLINE void complete_success(struct nvme_queue *queue, struct nvme_r
         __extension__ unsigned __int128 words;
     } ok = {.words = (__extension__(unsigned __int128)(dw0_dw1 << 32 | request->size_bytes)) << 64};
 
-    take_data(queue, request);
-    end_request(queue, request, ok.result);
+    nvme_request_take_data(queue, request);
+    nvme_request_end(queue, request, ok.result);
 }
 
 /*
@@ -243,7 +192,7 @@ reap_up_to(struct nvme_queue *queue, const volatile struct nvme_completion *entr
         if (__builtin_expect(request != NULL, 1)) {
             complete_success(queue, request, dw0_dw1);
         } else {
-            complete_odd(queue, dwords, dw0_dw1);
+            nvme_request_end_odd(queue, dwords, dw0_dw1);
         }
     } while (entry != limit);
     return entry;

@@ -76,8 +76,7 @@ void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error)
         struct nvme_request *request = &queue->requests[i];
 
         if (is_outstanding(request)) {
-            nvme_request_release(queue, request);
-            request->done(request->arg, result);
+            nvme_request_end(queue, request, result);
         }
     }
 }
@@ -93,4 +92,34 @@ bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uin
         }
     }
     return false;
+}
+
+/* Ends a request with the status field of its entry. Type and code 0 mean success. */
+static void end_with_status(struct nvme_queue *queue, struct nvme_request *request, uint16_t status,
+                            uint32_t dw0)
+{
+    struct nvme_result result = {.dw0 = dw0};
+
+    if ((status & (NVME_STATUS_TYPE | NVME_STATUS_CODE)) == 0) {
+        result.bytes_done = request->size_bytes;
+    } else {
+        result.error = NVME_ERR_DEVICE;
+        result.status = status;
+    }
+    nvme_request_end(queue, request, result);
+}
+
+NVME_COLD void nvme_request_end_odd(struct nvme_queue *queue, uint64_t dwords, uint64_t dw0_dw1)
+{
+    struct nvme_request *request =
+        nvme_request_find(queue->requests, queue->slot_mask, (uint16_t)(dwords >> 32));
+
+    if (request == NULL) {
+        queue->counters.stale++;
+        queue->unmatched++;
+        return;
+    }
+    nvme_request_take_data(queue, request);
+    end_with_status(queue, request, (uint16_t)NVME_GET(NVME_CQE_STATUS, dwords >> 32),
+                    (uint32_t)dw0_dw1);
 }
