@@ -11,7 +11,7 @@ from fake_results import as_result, fake_result, fake_windows, fake_words
 
 from analysis import metrics
 from qemu import host_cpu
-from report import answer, results_page, tables
+from report import answer, tables
 from results import result_file
 
 REFERENCE = result_file.load(support.ROOT / "results" / "reference")
@@ -24,6 +24,13 @@ def job(form: str, depth: int, mode: str) -> dict:
     (found,) = [each for each in REFERENCE["jobs"]
                 if each["jobname"] == form.format(depth, mode)]
     return found
+
+
+def ringing(depth: int, mode: str) -> dict:
+    """A point at batch 1 with a doorbell for each request; an older reference has no other."""
+    names = {each["jobname"] for each in REFERENCE["jobs"]}
+    form = f"{BATCH_1}-each"
+    return job(form if form.format(depth, mode) in names else BATCH_1, depth, mode)
 
 
 def host_us(each: dict) -> dict[int, float]:
@@ -54,12 +61,12 @@ class Reference(unittest.TestCase):
                 self.assertAlmostEqual(float(cell.split()[0]), ratio, delta=0.02)
 
     def test_batches_make_interrupts_cheaper(self) -> None:
-        """More than polling: from the figures alone, and as the report has them."""
+        """More than polling, and than a doorbell for each request: from the figures alone."""
         for depth in (32, 128):
             alone, whole = (
-                statistics.median(host_us(job(form, depth, "irq")).values())
-                / statistics.median(host_us(job(form, depth, "poll")).values())
-                for form in (BATCH_1, WHOLE))
+                statistics.median(host_us(irq).values()) / statistics.median(host_us(poll).values())
+                for irq, poll in ([ringing(depth, mode) for mode in ("irq", "poll")],
+                                  [job(WHOLE, depth, mode) for mode in ("irq", "poll")]))
             self.assertLess(whole, alone)
         lines = "\n".join(answer.questions(REFERENCE)[1].lines)
         for name in ("batch 1", "batch = depth"):
@@ -73,11 +80,9 @@ class Reference(unittest.TestCase):
     def test_a_doorbell_per_request_blocks_a_hart_that_polls(self) -> None:
         self.assertLess(job(BATCH_1, 32, "loopback")["hartq"]["host_blocked_fraction"], 0.02)
         for depth in (1, 32, 128):
-            poll = job(BATCH_1, depth, "poll")["hartq"]["host_blocked_fraction"]
+            poll = ringing(depth, "poll")["hartq"]["host_blocked_fraction"]
             self.assertGreater(poll, 0.1, depth)
-            text = f"{100 * poll:.0f}"
-            self.assertIn(f"| {text}, ", results_page.page(results_page.REFERENCE))
-            self.assertIn(text, "\n".join(tables.table(REFERENCE)))
+            self.assertIn(f"{100 * poll:.0f}", "\n".join(tables.table(REFERENCE)))
 
 
 class Made(unittest.TestCase):
