@@ -220,7 +220,7 @@ static void fall_asleep(void *arg)
     model_shadow_set_awake(arg, false);
 }
 
-/* Between the store and the look at the event index: it looked last, so it needs no ring. */
+/* Just after the store it has looked last, and needs no ring. Just before, it asks for one. */
 static void device_that_falls_asleep_misses_nothing(void **state)
 {
     struct fixture fixture;
@@ -230,14 +230,37 @@ static void device_that_falls_asleep_misses_nothing(void **state)
     start_poll(&fixture);
     for (uint32_t turn = 1; turn <= LAPS; turn++) {
         model_shadow_set_awake(fixture.model, true);
-        world.meanwhile[WORLD_AT_SHADOW] = fall_asleep;
+        fixture_submit(&fixture, 0, &outcome); /* its event index is old now */
+        world.meanwhile[turn % 2 != 0 ? WORLD_AT_SHADOW : WORLD_AT_DOORBELL] = fall_asleep;
         world.meanwhile_arg = fixture.model;
         fixture_submit(&fixture, 0, &outcome);
-        assert_int_equal(fixture.model->sqs[1].fetched, 2 * turn - 1);
+        assert_int_equal(fixture.model->sqs[1].fetched, 3 * turn - 1);
         fixture_submit(&fixture, 0, &outcome);
-        assert_int_equal(fixture.model->sqs[1].fetched, 2 * turn);
+        assert_int_equal(fixture.model->sqs[1].fetched, 3 * turn);
         model_step(fixture.model, UINT32_MAX);
-        assert_int_equal(nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH), 2);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH), 3);
+    }
+    fixture_finish(&fixture);
+}
+
+/* The device asks for the first of several heads behind one entry. An empty reap rings nothing. */
+static void later_heads_are_not_rung(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    start_poll(&fixture);
+    for (uint32_t turn = 1; turn <= LAPS; turn++) {
+        fixture_submit(&fixture, 0, &outcome);
+        fixture_submit(&fixture, 0, &outcome);
+        model_step(fixture.model, UINT32_MAX);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 0);
+        assert_true(heads(&fixture) <= turn + 1);
+        assert_int_equal(fixture_counters(fixture.queues[0]).reaps, 2 * turn);
+        assert_int_equal(fixture_counters(fixture.queues[0]).reap_calls, 3 * turn);
     }
     fixture_finish(&fixture);
 }
@@ -252,10 +275,12 @@ static void line_gets_each_head(void **state)
     fixture.model->counts_pending = true;
     for (uint32_t turn = 1; turn <= LAPS; turn++) {
         fixture_submit(&fixture, 0, &outcome);
+        fixture_submit(&fixture, 0, &outcome);
         model_step(fixture.model, UINT32_MAX);
-        assert_int_equal(fixture_interrupts(&fixture), 1);
-        assert_int_equal(outcome.count, turn);
-        assert_int_equal(heads(&fixture), turn);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
+        assert_int_equal(outcome.count, 2 * turn);
+        assert_int_equal(heads(&fixture), 2 * turn);
         assert_false(model_level(fixture.model));
     }
     fixture_finish(&fixture);
@@ -338,7 +363,7 @@ int main(void)
 {
     static enum nvme_mode interrupt = NVME_MODE_INTERRUPT;
     static enum nvme_mode hybrid = NVME_MODE_HYBRID;
-    struct CMUnitTest tests[11 + FIXTURE_LINES] = {
+    struct CMUnitTest tests[12 + FIXTURE_LINES] = {
         cmocka_unit_test(event_index_is_right_over_the_full_wrap),
         cmocka_unit_test(not_wanted_costs_no_memory_and_no_command),
         cmocka_unit_test(device_without_them_gets_registers),
@@ -350,8 +375,9 @@ int main(void)
         {"nothing_stays_unrung_in_interrupt_mode", nothing_stays_unrung, NULL, NULL, &interrupt},
         {"nothing_stays_unrung_in_hybrid_mode", nothing_stays_unrung, NULL, NULL, &hybrid},
         cmocka_unit_test(reap_rings_for_what_done_posts),
+        cmocka_unit_test(later_heads_are_not_rung),
     };
-    size_t count = 11;
+    size_t count = 12;
 
     fixture_add_cases(tests, &count, line_gets_each_head, fixture_sources, FIXTURE_LINES,
                       sizeof(fixture_sources[0]));
