@@ -58,7 +58,7 @@ static void wait_sleeping(struct worker *worker)
     uint64_t irq = irq_save();
 
     while (!flow_is_enough(worker)) {
-        storage_wait(worker->queue);
+        storage_wait(worker->queue, NVME_WAIT_BLOCKED);
     }
     irq_restore(irq);
 }

@@ -51,14 +51,18 @@ static void poll_until(struct worker *worker, uint64_t until_ticks)
              (polls % WORKER_OPEN_POLLS != 0 || csr_time() < until_ticks));
 }
 
-/* Sleeps, or spins if the engine decides so, until there is enough or the next request is due. */
+/*
+ * Sleeps until there is enough or the next request is due. Requests come by themselves, so in
+ * hybrid mode the hart spins only if all of them are in flight.
+ */
 static void sleep_until(struct worker *worker, uint64_t until_ticks)
 {
     uint64_t irq = irq_save();
+    enum nvme_wait_kind kind = worker->open_loop.starved ? NVME_WAIT_BLOCKED : NVME_WAIT_IDLE;
 
     timer_wake_at(until_ticks);
     while (!flow_is_enough(worker) && csr_time() < until_ticks) {
-        storage_wait(worker->queue);
+        storage_wait(worker->queue, kind);
     }
     irq_restore(irq);
 }

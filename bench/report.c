@@ -134,9 +134,13 @@ static void print_counters(const struct nvme_counters *counters)
            counters->sq_doorbells, counters->cq_doorbells);
     printf(",\"interrupts\":%" PRIu64 ",\"spurious\":%" PRIu64 ",\"late\":%" PRIu64
            ",\"missed\":%" PRIu64 ",\"stale\":%" PRIu64 ",\"malformed\":%" PRIu64
-           ",\"rerings\":%" PRIu64 "}",
+           ",\"rerings\":%" PRIu64,
            counters->interrupts, counters->spurious, counters->late, counters->missed,
            counters->stale, counters->malformed, counters->rerings);
+    printf(",\"waits_spun\":%" PRIu64 ",\"waits_slept\":%" PRIu64 ",\"empty_looks\":%" PRIu64
+           ",\"policy_switches\":%" PRIu64 "}",
+           counters->waits_spun, counters->waits_slept, counters->empty_looks,
+           counters->policy_switches);
 }
 
 /*

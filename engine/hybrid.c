@@ -1,216 +1,130 @@
 // SPDX-License-Identifier: MIT
 /*
- * Hybrid mode's decision for one queue: wait for the next completion awake, and for how long, or
- * asleep. engine/DESIGN.md gives the reasons.
- *
- * A *wait* lasts from an empty queue to the next completion. An *interval* is a number of
- * completions under one *policy*, awake or asleep. *Probes* measure the cost of a completion under
- * the other policy. It depends on the host: a hart that spins may delay the device (a thread of an
- * emulator) or its own sibling, and one that sleeps takes time to wake.
+ * Hybrid mode's decision for a blocked owner: it waits for the next completion awake or asleep.
+ * Longer waits are measured, in time per completion; a *probe* measures the other way. DESIGN.md.
  */
 #include "nvme_internal.h"
 
 enum {
-    LOOKS_PER_CLOCK = 8, /* looks of a spinning owner between two clock readings */
-    LEARN_SHIFT = 3,     /* a new sample counts for an eighth */
-    SHARE_ALL = 1024,    /* closed_loop_share: the share of completions that led to a post */
-    SHARE_MIN = 768,     /* fewer: requests arrive by themselves, some at the same moment */
-    INTERVAL_MIN_COMPLETIONS = 32, /* at least; one clock reading for so many */
-    INTERVALS_TO_PROBE_MIN = 8,    /* under the policy, then one probe */
-    INTERVALS_TO_PROBE_MAX = 512,  /* doubled up to this while probes change nothing */
-    COST_SHIFT = 4,                /* costs are in sixteenths of a nanosecond per completion */
-    TAKE_UP_SHIFT = 4,             /* awake is taken up if better by a sixteenth */
-    KEEP_SHIFT = 5,                /* and kept if better by a thirty-second */
+    LOOKS_FREE = 16,     /* of a wait awake, without clock and decision; of the later ones */
+    LOOKS_PER_CLOCK = 8, /* one in so many reads the clock */
+    LEARNED_MAX = 128,   /* waits; then each of them counts half */
+    WAITS_MIN = 4,       /* to see that a way is lost */
+    PHASE_WAITS = 16,    /* of a probe, and of the time between two, at least */
+    SPACING_MAX = 256,   /* probes that would fit between two, doubled while they change nothing */
 };
 
-/* The shortest interval: the host needs time to settle after a change of policy. */
-#define INTERVAL_MIN_NS UINT64_C(2000000)
+#define PROBE_NS UINT64_C(500000) /* at least: devices and hosts fluctuate */
 
-static uint64_t clamp_value(uint64_t low, uint64_t value, uint64_t high)
+/* True if a completion costs more than numerator / denominator of what it costs there. */
+static bool costs_more(const struct nvme_learned *here, const struct nvme_learned *there,
+                       uint64_t numerator, uint64_t denominator)
 {
-    return value < low ? low : value > high ? high : value;
+    return here->time_ns * there->completions * denominator >
+           there->time_ns * here->completions * numerator;
 }
 
-/* Moves a mean towards a sample. */
-static uint64_t update_mean(uint64_t mean, uint64_t sample)
+static void forget_part(struct nvme_learned *way, uint32_t shift)
 {
-    return mean - (mean >> LEARN_SHIFT) + (sample >> LEARN_SHIFT);
+    way->time_ns >>= shift;
+    way->completions >>= shift;
+    way->waits >>= shift;
 }
 
-void nvme_hybrid_begin(struct nvme_queue *queue)
+/* Ends a probe, or begins one. A hart that spins is lost to others: a 32nd must be gained by it. */
+static void change_phase(struct nvme_queue *queue)
 {
-    queue->wait = (struct nvme_wait){
-        .mean_ns = queue->controller->config.hybrid_spin_max_ns / 2,
-        .closed_loop_share = SHARE_ALL,
-        .intervals_to_probe = INTERVALS_TO_PROBE_MIN,
-        .probe_spacing = INTERVALS_TO_PROBE_MIN,
-        .awake = true,
-    };
-}
+    struct nvme_wait *wait = &queue->wait;
 
-bool nvme_hybrid_outstanding(const struct nvme_queue *queue)
-{
-    return nvme_queue_posted(queue) != nvme_queue_useful(queue);
-}
-
-/*
- * True if completions come soon, if they lead to new posts, and if the policy is to be awake. If
- * they lead to no posts, requests arrive by themselves, and sleeping delays none.
- */
-bool nvme_hybrid_worth(const struct nvme_queue *queue)
-{
-    const struct nvme_wait *wait = &queue->wait;
-
-    return wait->awake != wait->probe && wait->closed_loop_share >= SHARE_MIN &&
-           wait->mean_ns <= queue->controller->config.hybrid_spin_max_ns;
-}
-
-/*
- * The better policy by these costs; 0 is not known. Awake takes the whole hart: it must be clearly
- * better to be chosen, and somewhat better to be kept.
- */
-static bool prefers_awake(bool policy, uint64_t awake, uint64_t asleep)
-{
-    if (awake == 0 || asleep == 0) {
-        return policy;
-    }
-    return awake + (awake >> (policy ? KEEP_SHIFT : TAKE_UP_SHIFT)) < asleep;
-}
-
-/*
- * Chooses the policy and the time of the next probe. One good probe may be chance, so the next
- * comes soon. After a bad one the next comes later than the last time.
- */
-static void choose_policy(struct nvme_wait *wait, uint64_t sample)
-{
-    bool policy = wait->awake;
-    bool awake = prefers_awake(policy, wait->cost[true], wait->cost[false]);
-    bool promised = wait->probe && prefers_awake(policy, policy ? wait->cost[true] : sample,
-                                                 policy ? sample : wait->cost[false]) != policy;
-
-    if (awake != policy || promised) {
-        wait->awake = awake;
-        wait->probe_spacing = INTERVALS_TO_PROBE_MIN;
-    } else if (wait->probe) {
-        wait->probe_spacing =
-            (uint32_t)clamp_value(0, (uint64_t)wait->probe_spacing * 2, INTERVALS_TO_PROBE_MAX);
-    } else {
-        return;
-    }
-    wait->intervals_to_probe = wait->probe_spacing;
-}
-
-static NVME_COLD void end_interval(struct nvme_wait *wait, uint64_t consumed, uint64_t now_ns)
-{
-    uint64_t *cost = &wait->cost[wait->awake != wait->probe];
-    uint64_t sample =
-        ((now_ns - wait->interval_start_ns) << COST_SHIFT) / (consumed - wait->interval_consumed);
-    uint64_t known = *cost != 0 ? *cost : sample;
-
-    /* Bounded: the hart may have been stopped meanwhile. */
-    sample = clamp_value(1, sample, 2 * known);
-    *cost = wait->probe ? (known + sample + 1) / 2 : update_mean(known, sample) + 1;
-    choose_policy(wait, sample);
+    wait->probe = !wait->probe;
     if (wait->probe) {
-        wait->probe = false;
-    } else if (--wait->intervals_to_probe == 0) {
-        wait->probe = true;
-        wait->intervals_to_probe = wait->probe_spacing;
-    }
-    wait->interval_start_ns = now_ns;
-    wait->interval_consumed = consumed;
-}
-
-/* True if a probe has taken twice as long as the policy would: it has lost. */
-static bool is_lost(const struct nvme_wait *wait, uint64_t completions, uint64_t interval_ns)
-{
-    return wait->probe && interval_ns > INTERVAL_MIN_NS / 2 &&
-           interval_ns << COST_SHIFT > 2 * completions * wait->cost[wait->awake];
-}
-
-/*
- * Counts a wait that has ended with completions. An interval is work without a pause.
- */
-static void count_interval(struct nvme_queue *queue, uint64_t consumed)
-{
-    struct nvme_wait *wait = &queue->wait;
-    uint64_t completions = consumed - wait->interval_consumed;
-    uint64_t now_ns;
-
-    if (wait->interval_start_ns != 0 && completions < wait->interval_look) {
-        return;
-    }
-    now_ns = hal_now_ns();
-    if (wait->interval_start_ns == 0) {
-        wait->interval_start_ns = now_ns;
-        wait->interval_consumed = consumed;
-    } else if (now_ns - wait->interval_start_ns >= INTERVAL_MIN_NS ||
-               is_lost(wait, completions, now_ns - wait->interval_start_ns)) {
-        end_interval(wait, consumed, now_ns);
+        wait->phase_min_ns = PROBE_NS;
+        forget_part(&wait->ways[nvme_hybrid_awake(wait)], 2);
     } else {
-        wait->interval_look = completions + INTERVAL_MIN_COMPLETIONS;
-        return;
+        wait->spacing = wait->spacing < SPACING_MAX ? 2 * wait->spacing : SPACING_MAX;
+        if (costs_more(&wait->ways[false], &wait->ways[true], 33, 32) != wait->awake) {
+            wait->awake = !wait->awake;
+            wait->spacing = wait->spacing / 8 + 1;
+            queue->counters.policy_switches++;
+        }
+        wait->phase_min_ns = wait->phase_ns * wait->spacing;
     }
-    /* A bad probe is expensive: look at it early. */
-    wait->interval_look = wait->probe ? INTERVAL_MIN_COMPLETIONS / 4 : INTERVAL_MIN_COMPLETIONS;
+    wait->reference = wait->ways[wait->awake];
+    wait->phase_ns = 0;
+    wait->waits = 0;
 }
 
-/*
- * Begins a wait after something was consumed or posted. The earlier waits decide if it spins, and
- * for how long.
- */
-static void begin_wait(struct nvme_queue *queue, uint64_t consumed, uint64_t posted)
+/* True if the way costs much more than the other one, or something else than it did. */
+static bool is_over(const struct nvme_wait *wait, const struct nvme_learned *way)
 {
-    uint64_t max_ns = queue->controller->config.hybrid_spin_max_ns;
+    return (wait->waits >= PHASE_WAITS && wait->phase_ns >= wait->phase_min_ns) ||
+           (wait->waits >= WAITS_MIN &&
+            (costs_more(way, &wait->reference, 3, 2) ||
+             (!wait->probe && costs_more(&wait->reference, way, 3, 2))));
+}
+
+/* A wait has ended that was asleep or had more than the free looks. */
+static NVME_COLD void end_wait(struct nvme_queue *queue, uint64_t consumed)
+{
     struct nvme_wait *wait = &queue->wait;
-    bool outstanding = nvme_hybrid_outstanding(queue);
+    bool awake = nvme_hybrid_awake(wait);
+    struct nvme_learned *way = &wait->ways[awake];
+    uint64_t now_ns = hal_now_ns();
+    uint64_t time_ns = now_ns - wait->from_ns;
+    uint64_t bound_ns = way->waits != 0 ? 4 * way->time_ns / way->waits : time_ns;
 
-    if (consumed != wait->consumed) {
-        if (wait->from_ns != 0) {
-            uint64_t end_ns = wait->slept ? hal_now_ns() : wait->look_ns;
-
-            /* Bounded: a wait may have lasted through another mode, or a host that slept. */
-            wait->mean_ns =
-                update_mean(wait->mean_ns, clamp_value(0, end_ns - wait->from_ns, 2 * max_ns));
+    queue->counters.waits_slept += wait->slept;
+    queue->counters.waits_spun += awake && !wait->slept;
+    if (wait->from_ns != 0) {
+        /* It may have lasted through another mode, or a host that slept. */
+        time_ns = time_ns < bound_ns ? time_ns : bound_ns;
+        way->time_ns += time_ns;
+        way->completions += consumed - wait->from_consumed;
+        if (++way->waits == LEARNED_MAX) {
+            forget_part(way, 1);
         }
-        wait->closed_loop_share =
-            update_mean(wait->closed_loop_share, posted != wait->posted ? SHARE_ALL : 0);
-        count_interval(queue, consumed);
+        wait->waits++;
+        wait->phase_ns += time_ns;
+        if (is_over(wait, way)) {
+            change_phase(queue);
+            now_ns = 0; /* the first wait of a phase has the work of the last one */
+        }
     }
-    if (!outstanding) {
-        wait->interval_start_ns = 0;
+    wait->from_ns = now_ns;
+    wait->from_consumed = consumed;
+}
+
+/* True while the owner should spin: at most twice as long as a wait asleep. */
+static NVME_COLD bool spin_longer(struct nvme_queue *queue)
+{
+    const struct nvme_learned *asleep = &queue->wait.ways[false];
+    uint64_t max_ns = queue->controller->config.hybrid_spin_max_ns;
+    uint64_t twice_ns = asleep->waits != 0 ? 2 * asleep->time_ns / asleep->waits : max_ns;
+    uint64_t now_ns = hal_now_ns();
+
+    if (queue->wait.until_ns == 0) {
+        queue->wait.until_ns = now_ns + (twice_ns < max_ns ? twice_ns : max_ns);
     }
-    wait->consumed = consumed;
-    wait->posted = posted;
-    wait->looks = 0;
-    wait->slept = false;
-    wait->spins = outstanding && nvme_hybrid_worth(queue);
-    /* Not shorter than a sleep costs; longer than the mean, so that most waits end in it. */
-    wait->budget_ns = clamp_value(max_ns / 4, 4 * wait->mean_ns, max_ns);
-    wait->from_ns = outstanding && !wait->spins ? hal_now_ns() : 0;
+    return now_ns < queue->wait.until_ns;
 }
 
 bool nvme_hybrid_spin(struct nvme_queue *queue)
 {
     struct nvme_wait *wait = &queue->wait;
     uint64_t consumed = nvme_queue_consumed(queue);
-    uint64_t posted = nvme_queue_posted(queue);
-    uint64_t now_ns;
 
-    if (consumed != wait->consumed || posted != wait->posted) {
-        begin_wait(queue, consumed, posted);
+    if (consumed != wait->consumed) {
+        queue->counters.empty_looks += wait->looks;
+        if (wait->looks > LOOKS_FREE || !nvme_hybrid_awake(wait)) {
+            end_wait(queue, consumed);
+        }
+        wait->consumed = consumed;
+        wait->looks = 0;
+        wait->until_ns = 0;
+        wait->slept = false;
     }
-    /* After a sleep, which a tick may have ended too, the budget is spent. */
-    if (!wait->spins || wait->slept) {
+    if (!nvme_hybrid_awake(wait) || wait->slept) {
         return false;
     }
-    if (++wait->looks % LOOKS_PER_CLOCK != 0) {
-        return true;
-    }
-    now_ns = hal_now_ns();
-    if (wait->from_ns == 0) {
-        wait->from_ns = now_ns;
-    }
-    wait->look_ns = now_ns;
-    return now_ns - wait->from_ns < wait->budget_ns;
+    return ++wait->looks <= LOOKS_FREE || wait->looks % LOOKS_PER_CLOCK != 0 || spin_longer(queue);
 }

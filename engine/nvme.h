@@ -504,13 +504,17 @@ struct nvme_counters {
     uint64_t reap_calls;   /* all calls of nvme_queue_reap */
     uint64_t sq_doorbells; /* written registers; shadow doorbells leave some out */
     uint64_t cq_doorbells;
-    uint64_t rerings;    /* shadow ones: nothing moved, so the watchdog wrote unasked registers */
-    uint64_t interrupts; /* of the queue's source; of a shared line: cycles that it has answered */
-    uint64_t spurious;   /* of these, without a completion on any queue of the line */
-    uint64_t late;       /* the watchdog found an entry whose interrupt was delayed or masked */
-    uint64_t missed;     /* the watchdog found an entry whose interrupt never came */
-    uint64_t stale;      /* entries whose command id was not outstanding: ignored */
-    uint64_t malformed;  /* entries with a wrong SQID or SQHD; their requests end all the same */
+    uint64_t rerings;     /* shadow ones: nothing moved, so the watchdog wrote unasked registers */
+    uint64_t interrupts;  /* of the queue's source; of a shared line: cycles that it has answered */
+    uint64_t spurious;    /* of these, without a completion on any queue of the line */
+    uint64_t late;        /* the watchdog found an entry whose interrupt was delayed or masked */
+    uint64_t missed;      /* the watchdog found an entry whose interrupt never came */
+    uint64_t stale;       /* entries whose command id was not outstanding: ignored */
+    uint64_t malformed;   /* entries with a wrong SQID or SQHD; their requests end all the same */
+    uint64_t waits_spun;  /* hybrid mode, blocked: waits awake beyond the first looks, */
+    uint64_t waits_slept; /* and waits asleep */
+    uint64_t empty_looks; /* of waits awake */
+    uint64_t policy_switches; /* between awake and asleep; probes do not count */
 };
 
 /* Copies the counters. Context: any hart. */
@@ -596,20 +600,25 @@ void nvme_queue_submit(struct nvme_queue *queue);
  */
 uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget);
 
+/* What the owner waits for. Only hybrid mode asks. */
+enum nvme_wait_kind {
+    NVME_WAIT_BLOCKED, /* its loop cannot go on without a completion: it may spin */
+    NVME_WAIT_IDLE,    /* nothing depends on a completion, or none is due: it sleeps at once */
+};
+
 /*
  * The last look before sleep: turn interrupts off, call nvme_queue_arm, wfi if it returned true,
  * turn interrupts on. True: nothing is ready, and the next completion will interrupt. False: reap
- * the queue, then ask again. In interrupt mode with a line or vector of one owner the reap can be
- * left out: the interrupt is pending. Always false for a queue that polls.
- * Hybrid mode returns false while spinning is worth it: up to four times the mean of the recent
- * waits, at most hybrid_spin_max_ns. It does not spin if that mean is longer, if nothing is
- * outstanding, if completions lead to no new posts, or if sleep has been measured as cheaper.
+ * the queue, then ask again. If nvme_queue_closed returns 0 and one hart owns the line or vector,
+ * the reap can be left out: the interrupt is pending. Always false for a queue that polls.
+ * Hybrid mode returns false for a blocked owner while spinning is worth it, at most
+ * hybrid_spin_max_ns in a wait. Probes measure if a completion takes less time awake or asleep.
  * Context: the owner, a thread, interrupts off.
- * Cost: a clocked doorbell that has waited. Interrupt mode: one load, no MMIO. Hybrid mode: one
- *   clock reading in 8 looks, and one register write when it changes between spinning (source
- *   masked) and sleep (source open).
+ * Cost: a clocked doorbell that has waited. Interrupt mode: one load, no MMIO. Hybrid mode: no
+ *   clock in the first 16 looks of a wait, then one reading in 8, and one register write when it
+ *   changes between spinning (source masked) and sleep (source open).
  */
-bool nvme_queue_arm(struct nvme_queue *queue);
+bool nvme_queue_arm(struct nvme_queue *queue, enum nvme_wait_kind kind);
 
 /*
  * The watchdog (R13): finds lost interrupts, expired commands and dead controllers. An expired

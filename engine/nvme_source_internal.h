@@ -109,16 +109,6 @@ static inline void nvme_source_check_admin(const struct nvme_source *source)
     }
 }
 
-/* Removes an owner that is awake from the sleepers of a shared line. */
-static inline void nvme_source_wake(struct nvme_queue *queue)
-{
-    if (queue->wait.listed) {
-        __atomic_fetch_and(&queue->controller->cycle.sleepers, ~nvme_queue_bit(queue),
-                           __ATOMIC_RELAXED);
-        queue->wait.listed = false;
-    }
-}
-
 /* ---- source.c -------------------------------------------------------------------------- */
 
 /* NVME_ERR_CONFIG: no such mode. NVME_ERR_INTERRUPT: the embedder cannot mask vectors. */
@@ -135,7 +125,7 @@ void nvme_source_disconnect(struct nvme_queue *queue);
 /* Ends the empty streak: earlier interrupts no longer count towards a storm. */
 static inline void nvme_source_end_streak(struct nvme_source *source)
 {
-    source->checks &= (uint32_t)(NVME_CHECK_HYBRID | NVME_CHECK_ADMIN);
+    source->checks &= (uint32_t)NVME_CHECK_ADMIN;
 }
 
 /* The end of an interrupt that was handled, if the source has checks. */
@@ -166,18 +156,15 @@ void nvme_quirk_check_line(struct nvme_controller *controller);
 
 /* ---- hybrid.c ------------------------------------------------------------------------- */
 
-/* Forgets what the queue has learned. */
-void nvme_hybrid_begin(struct nvme_queue *queue);
-
-/* True if requests are outstanding: the device owes completions. */
-bool nvme_hybrid_outstanding(const struct nvme_queue *queue);
-
-/* True if the owner should spin in the next wait. */
-bool nvme_hybrid_worth(const struct nvme_queue *queue);
+/* True if the owner stays awake in this wait. */
+static inline bool nvme_hybrid_awake(const struct nvme_wait *wait)
+{
+    return wait->awake != wait->probe;
+}
 
 /*
- * True if an owner that has found nothing should look again and not sleep. Begins a wait if
- * anything was consumed or posted since the last call.
+ * True if a blocked owner that has found nothing should look again and not sleep. Begins a wait if
+ * anything was consumed since the last call.
  */
 bool nvme_hybrid_spin(struct nvme_queue *queue);
 

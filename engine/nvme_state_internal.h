@@ -84,45 +84,45 @@ struct nvme_source {
 
 /*
  * A line that several harts share. A set has a bit per queue index. The IRQ hart writes the fields;
- * owners also change `active`, `waiting`, `sleepers`, `overdue` and `missed`, atomically.
+ * owners also change `active`, `waiting`, `overdue` and `missed`, atomically.
  * tests/spin/shared.pml is the model.
  */
 struct nvme_cycle {
-    uint64_t open;     /* queues with interrupts on */
-    uint64_t active;   /* those of them on the active list: members of the next cycle */
-    uint64_t members;  /* of this cycle, or of the last one */
-    uint64_t waiting;  /* members that have not answered */
-    uint64_t sleepers; /* hybrid mode: their owners sleep and need the line open */
-    uint64_t overdue;  /* owners that found an overdue entry ask the IRQ hart */
-    uint64_t missed;   /* owners whose interrupt was missed, until they count it */
-    bool progressed;   /* a cycle was not empty since the last nvme_line_progressed() */
+    uint64_t open;    /* queues with interrupts on */
+    uint64_t active;  /* those of them on the active list: members of the next cycle */
+    uint64_t members; /* of this cycle, or of the last one */
+    uint64_t waiting; /* members that have not answered */
+    uint64_t overdue; /* owners that found an overdue entry ask the IRQ hart */
+    uint64_t missed;  /* owners whose interrupt was missed, until they count it */
+    bool progressed;  /* a cycle was not empty since the last nvme_line_progressed() */
 };
 
 #define NVME_CHECK_EMPTY_STREAK NVME_BITS(15, 0) /* empty interrupts in a row */
-#define NVME_CHECK_HYBRID NVME_BITS(16, 16)      /* closed where polling is worth it */
 #define NVME_CHECK_ADMIN NVME_BITS(31, 31)       /* administered: no interrupt may come */
 
-/* The statistics of an owner in hybrid mode, and its present wait. See hybrid.c. */
+/* What recent waits in one way have cost, with the work after them. */
+struct nvme_learned {
+    uint64_t time_ns;
+    uint64_t completions;
+    uint64_t waits; /* 0: nothing is known */
+};
+
+/* What a blocked owner in hybrid mode has learned, and its present wait. See hybrid.c. */
 struct nvme_wait {
-    uint64_t mean_ns;           /* of the longer waits */
-    uint64_t closed_loop_share; /* the share of completions that led to a post, in 1024ths */
-    uint64_t consumed;          /* completions when this wait began */
-    uint64_t posted;            /* posts when this wait began */
-    uint64_t from_ns;           /* start of the wait, 0: not timed yet */
-    uint64_t look_ns;           /* last clock reading of a spinning owner */
-    uint64_t budget_ns;         /* how long to spin */
-    uint32_t looks;
-    bool spins;
-    bool slept;
-    bool listed; /* among the sleepers of a shared line */
-    bool awake;  /* the policy: spin if the other conditions hold */
-    bool probe;  /* this interval tries the other policy */
-    uint32_t intervals_to_probe;
-    uint32_t probe_spacing;     /* intervals */
-    uint64_t interval_start_ns; /* 0: none */
-    uint64_t interval_consumed; /* at its start */
-    uint64_t interval_look;     /* completions of it at which the clock is looked at */
-    uint64_t cost[2];           /* of a completion asleep [0] and awake [1], 0: not known */
+    uint64_t consumed; /* completions when this wait began */
+    uint64_t until_ns; /* when to stop spinning, 0: the clock was not read yet */
+    uint32_t looks;    /* empty ones of this wait */
+    bool slept;        /* in this wait */
+    bool awake;        /* the policy, */
+    bool probe;        /* and the other way is tried */
+    uint32_t waits;    /* of this phase: a probe, or the time between two */
+    uint32_t spacing;  /* of probes, in their length */
+    uint64_t phase_ns; /* time of these waits */
+    uint64_t phase_min_ns;
+    uint64_t from_ns; /* when the last wait that was timed had ended, 0: none */
+    uint64_t from_consumed;
+    struct nvme_learned ways[2];   /* asleep [false], awake [true] */
+    struct nvme_learned reference; /* the policy's at the start of the phase */
 };
 
 /*

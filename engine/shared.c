@@ -18,9 +18,6 @@ static NVME_INLINE bool answer_cycle(struct nvme_queue *queue, uint32_t *found)
     uint32_t reaped = 0;
     uint64_t useful;
 
-    /* It is awake: in hybrid mode the end of this cycle need not open the line for it. */
-    nvme_source_wake(queue);
-
     if (nvme_queue_ready(queue)) {
         reaped = nvme_queue_reap(queue, queue->depth_entries);
     }
@@ -101,15 +98,6 @@ static bool has_progress(const struct nvme_controller *controller)
     return false;
 }
 
-/* Hybrid mode: the line stays closed while no owner sleeps. Pairs with arm_shared() in sleep.c. */
-static void close_unless_asleep(struct nvme_controller *controller)
-{
-    nvme_source_close(&controller->line, NVME_CLOSED_POLLED);
-    if (__atomic_fetch_or(&controller->cycle.sleepers, 0, __ATOMIC_ACQ_REL) != 0) {
-        nvme_source_open(&controller->line, NVME_CLOSED_POLLED);
-    }
-}
-
 static void end_cycle(struct nvme_controller *controller)
 {
     struct nvme_source *line = &controller->line;
@@ -119,9 +107,6 @@ static void end_cycle(struct nvme_controller *controller)
         controller->cycle.progressed = true;
     } else {
         nvme_source_empty(line, 0, false);
-    }
-    if (line->mode == NVME_MODE_HYBRID) {
-        close_unless_asleep(controller);
     }
     nvme_source_open(line, NVME_CLOSED_CYCLE);
 }
@@ -171,10 +156,6 @@ static void finish_cycle(struct nvme_controller *controller)
     nvme_shared_end(controller);
     if ((line->closed & NVME_CLOSED_STORM) != 0) {
         nvme_source_end_storm(line, hal_now_ns());
-    }
-    /* In poll mode the line stays closed; in hybrid mode it opens for an owner that sleeps. */
-    if (line->mode == NVME_MODE_HYBRID && NVME_PEEK(&controller->cycle.sleepers) != 0) {
-        nvme_source_open(line, NVME_CLOSED_POLLED);
     }
 }
 

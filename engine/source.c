@@ -36,7 +36,7 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
 static void apply_mode(struct nvme_source *source, enum nvme_mode mode)
 {
     NVME_POKE(&source->mode, (uint8_t)mode);
-    source->checks = mode == NVME_MODE_HYBRID ? (uint32_t)NVME_CHECK_HYBRID : 0;
+    source->checks = 0;
     if (source->controller->config.shared) {
         nvme_controller_send_ipis(source->controller);
     }
@@ -45,6 +45,10 @@ static void apply_mode(struct nvme_source *source, enum nvme_mode mode)
 /* A source in a storm polls, regardless of the requested mode. */
 static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
 {
+    /* A shared line has one mask for all owners: no owner can close it for itself. */
+    if (mode == NVME_MODE_HYBRID && source->controller->config.shared) {
+        mode = NVME_MODE_INTERRUPT;
+    }
     source->wanted = (uint8_t)mode;
     if (mode == NVME_MODE_POLL) {
         nvme_source_close(source, NVME_CLOSED_POLLED);
@@ -69,7 +73,7 @@ void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mo
         queue->counters.interrupts -= source->interrupts;
         queue->counters.spurious -= source->empty_interrupts;
     }
-    nvme_hybrid_begin(queue);
+    queue->wait = (struct nvme_wait){.awake = true, .spacing = 1};
     enter_mode(source, mode);
     nvme_source_open(source, NVME_CLOSED_IDLE);
 }
@@ -86,8 +90,6 @@ void nvme_source_disconnect(struct nvme_queue *queue)
     if (nvme_queue_shares(queue)) {
         queue->controller->cycle.open &= ~nvme_queue_bit(queue);
         queue->cycle_progress = 0;
-        __atomic_fetch_and(&queue->controller->cycle.sleepers, ~nvme_queue_bit(queue),
-                           __ATOMIC_RELAXED);
         __atomic_fetch_and(&queue->controller->cycle.overdue, ~nvme_queue_bit(queue),
                            __ATOMIC_RELAXED);
         __atomic_fetch_and(&queue->controller->cycle.missed, ~nvme_queue_bit(queue),
@@ -132,21 +134,9 @@ enum nvme_mode nvme_queue_mode(const struct nvme_queue *queue)
 
 void nvme_source_handled(struct nvme_source *source)
 {
-    int32_t checks;
-
     nvme_source_end_streak(source);
-    checks = (int32_t)source->checks; /* the sign is NVME_CHECK_ADMIN: one test for both */
-    if (checks <= 0) {
-        if (checks < 0) {
-            nvme_source_check_admin(source);
-        }
-        return;
-    }
-    for (const struct nvme_queue *queue = source->active; queue != NULL;
-         queue = queue->next_active) {
-        if (nvme_hybrid_worth(queue)) {
-            nvme_source_close(source, NVME_CLOSED_POLLED);
-        }
+    if (source->checks != 0) {
+        nvme_source_check_admin(source);
     }
 }
 

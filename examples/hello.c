@@ -29,7 +29,8 @@ static void wait_all(struct storage_queue *queue)
     nvme_queue_submit(queue->engine); /* one doorbell for all posts */
     irq_disable();
     while (left > 0) {
-        storage_wait(queue); /* sleeps in wfi until an interrupt; its handler runs */
+        /* Sleeps in wfi until an interrupt; its handler runs. */
+        storage_wait(queue, NVME_WAIT_BLOCKED);
     }
     irq_enable();
 }

@@ -220,7 +220,7 @@ static void wait(struct worker *worker)
 {
     irq_disable();
     if (worker->active != 0 && (worker->ready == NULL || worker->stalled)) {
-        storage_wait(worker->queue);
+        storage_wait(worker->queue, NVME_WAIT_BLOCKED);
     }
     irq_enable();
 }

@@ -352,17 +352,20 @@ void storage_sleep(void)
  * tests/spin/wait.pml is the model. A poll of an owner that is awake accesses no CSR: one access
  * costs as much as the rest of the poll (QEMU 7.2).
  */
-void storage_wait(struct storage_queue *queue)
+void storage_wait(struct storage_queue *queue, enum nvme_wait_kind kind)
 {
     enum nvme_mode mode = nvme_queue_mode(queue->engine);
 
     if (mode == NVME_MODE_POLL) {
         /* Interrupts stay off: in a storm the watchdog's tick reaps the queue too. */
         poll_queue(queue);
-    } else if (nvme_queue_arm(queue->engine)) {
+    } else if (nvme_queue_arm(queue->engine, kind)) {
         sleep_once();
         return;
-    } else if (mode == NVME_MODE_HYBRID || queue->controller->shared) {
+    } else if (nvme_queue_closed(queue->engine) == 0 && !queue->controller->shared) {
+        take_interrupts(); /* one is pending */
+        return;
+    } else {
         nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
     }
     if (mode == NVME_MODE_INTERRUPT || ++queue->waits % POLLS_PER_INTERRUPT_CHECK == 0) {

@@ -157,7 +157,7 @@ void storage_line_start(struct storage *storage);
  * on, only the watchdog's next tick would find such a completion.
  * Context: the owner hart, interrupts off; they are off on return.
  */
-void storage_wait(struct storage_queue *queue);
+void storage_wait(struct storage_queue *queue, enum nvme_wait_kind kind);
 
 /*
  * nvme_queue_enter_raw(). The interrupts of a queue that has any call handler(arg) in the trap, not

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the port cannot see: hybrid mode's owner begins a new wait. No call of the port tells a new
- * wait from a look, so this one function is counted where it is called (--wrap of the linker).
+ * What the port cannot see: hybrid mode begins a new wait, or has timed one. No call of the port
+ * tells it from a look, so this one function is counted where it is called (--wrap of the linker).
  */
 #include "cost.h"
 #include "harts.h"
@@ -12,9 +12,15 @@ bool __wrap_nvme_hybrid_spin(struct nvme_queue *queue);
 
 bool __wrap_nvme_hybrid_spin(struct nvme_queue *queue)
 {
-    if (nvme_queue_consumed(queue) != queue->wait.consumed ||
-        nvme_queue_posted(queue) != queue->wait.posted) {
+    bool spins;
+    uint64_t from_ns = queue->wait.from_ns;
+
+    if (nvme_queue_consumed(queue) != queue->wait.consumed) {
         hart_charge(COST_WAIT);
     }
-    return __real_nvme_hybrid_spin(queue);
+    spins = __real_nvme_hybrid_spin(queue);
+    if (queue->wait.from_ns != from_ns) {
+        hart_charge(COST_TIMED);
+    }
+    return spins;
 }

@@ -202,7 +202,7 @@ static void act(struct fuzz *fuzz)
         break;
     case 8:
         nvme_queue_count(queue, &counters);
-        (void)nvme_queue_arm(queue);
+        (void)nvme_queue_arm(queue, NVME_WAIT_BLOCKED);
         break;
     case 9:
         (void)!nvme_queue_set_mode(queue, choose_mode(fuzz));

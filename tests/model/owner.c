@@ -60,8 +60,11 @@ static void turn(struct owner *owner)
     world_advance(OWNER_LOOK_NS);
     owner_answer(owner);
     owner->looks++;
-    if (!nvme_queue_arm(owner->queue)) {
-        owner->spun = true;
+    if (!nvme_queue_arm(owner->queue, owner->kind)) {
+        owner->spun = nvme_queue_closed(owner->queue) != 0;
+        if (!owner->spun) {
+            fixture_interrupts(&owner->fixture);
+        }
         nvme_queue_reap(owner->queue, FIXTURE_DEPTH);
         return;
     }

@@ -26,6 +26,7 @@ struct owner {
     uint64_t wake_ns;               /* knob: what a sleep adds; 30 us */
     uint64_t drag_ns;               /* knob: what each request is later if the hart spins */
     uint32_t depth;                 /* knob: what done() keeps in flight; 0: it posts nothing */
+    enum nvme_wait_kind kind;       /* knob: NVME_WAIT_BLOCKED */
     uint64_t due_ns[FIXTURE_DEPTH]; /* of each request, a ring */
     uint32_t posted;
     uint32_t answered;

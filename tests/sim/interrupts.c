@@ -132,10 +132,11 @@ static bool wait_once(struct sim_queue *queue, uint32_t budget)
     sim->in_handler = true;
     if (mode == NVME_MODE_POLL) {
         nvme_queue_reap(queue->engine, budget);
-        if (nvme_queue_mode(queue->engine) == NVME_MODE_POLL && nvme_queue_arm(queue->engine)) {
+        if (nvme_queue_mode(queue->engine) == NVME_MODE_POLL &&
+            nvme_queue_arm(queue->engine, NVME_WAIT_BLOCKED)) {
             sim_fail(sim, "a queue that polls can be armed");
         }
-    } else if (nvme_queue_arm(queue->engine)) {
+    } else if (nvme_queue_arm(queue->engine, NVME_WAIT_BLOCKED)) {
         check_sleep(queue);
         sleeps = true;
     } else if (mode == NVME_MODE_HYBRID) {

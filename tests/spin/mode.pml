@@ -6,7 +6,7 @@
  *
  * One hart with a thread and a handler, one source, a device that posts ENTRIES completions when it
  * likes. The thread and done() change the mode as they like; in hybrid mode the thread spins or
- * sleeps and the handler closes the source or not, as they like. A thread that sleeps for good, or
+ * sleeps as it likes. A thread that sleeps for good, or
  * looks for good at an entry that its handler is to take, is an invalid end state.
  *
  *   -DLINE                a line: INTMS and INTMC in front of a latch of rising edges
@@ -191,10 +191,6 @@ inline handle()
 #else
     reap();
 #endif
-    if
-    :: mode == HYBRID -> begin_polling() /* nvme_source_handled(): completions come soon */
-    :: true
-    fi
 }
 
 inline take_interrupts()
@@ -211,9 +207,8 @@ inline take_interrupts()
 inline arm()
 {
     if
-    :: ready -> begin_polling()
-    :: true -> begin_polling() /* worth spinning */
-    :: !ready ->
+    :: true -> begin_polling() /* awake */
+    :: true -> /* asleep: an entry that is ready has its interrupt */
 #ifdef BUG_LOOK_THEN_OPEN
         asleep = !ready;
         end_polling()

@@ -164,25 +164,6 @@ def head_cases() -> list[Case]:
     ]
 
 
-def sleepers_cases() -> list[Case]:
-    """Hybrid mode in shared delivery."""
-    two = ("HARTS=2",)
-    three = ("HARTS=3", "STRAYS=0", "ENTRIES=1", "IRQ_HART_ENTRIES=0")
-    kinds = ((*two, "STRAYS=0"), (*two, "ENTRIES=1"), three)
-    bugs = (
-        "BUG_CLOSE_AFTER_LOOK",
-        "BUG_FLAG_FIRST",
-        "BUG_NO_IPI",
-        "BUG_NO_LOOK",
-        "BUG_OPEN_IN_CYCLE",
-    )
-    return [
-        Case("sleepers", (*kind, *way), False)
-        for kind in kinds
-        for way in ((), ("WAKE_IN_HANDLER",))
-    ] + [Case("sleepers", (*two, bug), True) for bug in bugs]
-
-
 def cases() -> list[Case]:
     """Everything that is checked. A new model is a line here and a file in tests/spin/."""
     lines = ("LINE_LEVEL", "LINE_EDGE", "LINE_EDGE_CLEARS")
@@ -216,7 +197,7 @@ def cases() -> list[Case]:
     ]
     found += [Case("wait", (), False)]
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]
-    found += shared_cases() + mixed_cases() + sleepers_cases() + mode_cases() + doorbell_cases()
+    found += shared_cases() + mixed_cases() + mode_cases() + doorbell_cases()
     found += shadow_cases() + head_cases()
     found += [Case("failure", (), False)]
     found += [

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Waiting without losing the wake-up: storage_wait() (runtime/storage.c) around nvme_queue_arm()
- * (engine/queue.c), and the thread that calls it in a loop.
+ * (engine/sleep.c), and the thread that calls it in a loop.
  *
  * The device posts ENTRIES completions one after the other, each with an interrupt; the thread
  * waits until all of them have run their callbacks. wfi ends when an interrupt is pending, whether

@@ -233,7 +233,7 @@ static void wait_for_interrupt(struct hart *hart)
     hart->irq_off = true;
     if (mode == NVME_MODE_POLL) {
         nvme_queue_reap(hart->queue, NVME_DEPTH_MAX);
-    } else if (nvme_queue_arm(hart->queue)) {
+    } else if (nvme_queue_arm(hart->queue, NVME_WAIT_BLOCKED)) {
         for (uint32_t i = 0; i < WAIT_YIELDS && !is_pending(hart); i++) {
             sched_yield();
         }

@@ -122,7 +122,7 @@ static uint64_t count_reap(const struct storage_queue *queue, enum nvme_mode mod
 {
     uint64_t before = count_instructions();
 
-    if (mode == NVME_MODE_HYBRID && nvme_queue_arm(queue->engine)) {
+    if (mode == NVME_MODE_HYBRID && nvme_queue_arm(queue->engine, NVME_WAIT_BLOCKED)) {
         record.errors++;
     }
     nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
@@ -150,7 +150,7 @@ static uint64_t count_arm(const struct storage_queue *queue, bool *asleep)
 
     queue->engine->sq_tail_rung = (uint32_t)queue->engine->sq_tail;
     count = count_instructions();
-    *asleep = nvme_queue_arm(queue->engine);
+    *asleep = nvme_queue_arm(queue->engine, NVME_WAIT_BLOCKED);
     count = count_instructions() - count;
     queue->engine->sq_tail_rung = rung;
     return count;
@@ -238,17 +238,15 @@ static bool finish(const struct storage_queue *queue, const struct setup *setup)
 }
 
 /* Posts a batch without ringing. The waits have taught a policy, always in the same way. */
-static void prepare_wait(const struct storage_queue *queue, const struct setup *setup,
-                         const struct nvme_wait *learned)
+static void prepare_wait(const struct storage_queue *queue, const struct setup *setup)
 {
     struct nvme_wait *wait = &queue->engine->wait;
     uint32_t posted;
 
     wait->awake = !setup->asleep;
     wait->probe = false;
-    wait->intervals_to_probe = UINT32_MAX;
-    wait->mean_ns = learned->mean_ns;
-    wait->closed_loop_share = learned->closed_loop_share;
+    wait->waits = 0;
+    wait->ways[wait->awake] = (struct nvme_learned){UINT32_MAX, 1, 1};
     record.finished = NULL;
     record.errors +=
         nvme_post_many(queue->engine, queue->ns, ios, setup->batch, &posted) != NVME_OK;
@@ -257,14 +255,13 @@ static void prepare_wait(const struct storage_queue *queue, const struct setup *
 bool measure_hybrid(const struct setup *setup)
 {
     const struct storage_queue *queue = &storage.queues[0];
-    const struct nvme_wait learned = queue->engine->wait;
     bool asleep;
 
     record.errors = 0;
     fill_ios(setup, queue->ns);
-    /* Two waits are unlike the others: the first ends no interval, the second begins the first. */
+    /* Two waits are unlike the others: the first is not timed, nor the second awake. */
     for (unsigned i = 0; i < 2; i++) {
-        prepare_wait(queue, setup, &learned);
+        prepare_wait(queue, setup);
         (void)count_arm(queue, &asleep);
         nvme_queue_submit(queue->engine);
         if (!finish(queue, setup)) {
@@ -277,7 +274,7 @@ bool measure_hybrid(const struct setup *setup)
         if (!finish(queue, setup)) {
             return false;
         }
-        prepare_wait(queue, setup, &learned);
+        prepare_wait(queue, setup);
         figures[ARM][window] = count_arm(queue, &asleep);
         record.errors += asleep != setup->asleep;
         nvme_queue_submit(queue->engine);

@@ -27,7 +27,7 @@ static void linger(struct workload *workload)
 {
     irq_disable();
     while (crew_busy()) {
-        storage_wait(workload->queue);
+        storage_wait(workload->queue, NVME_WAIT_BLOCKED);
         workload_turn(workload);
     }
     irq_enable();

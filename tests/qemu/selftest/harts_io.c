@@ -90,7 +90,7 @@ static bool arm_all(void)
     for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
         struct nvme_queue *queue = selftest.storage.queues[i].engine;
 
-        if (!nvme_queue_arm(queue)) {
+        if (!nvme_queue_arm(queue, NVME_WAIT_BLOCKED)) {
             asleep = false;
             if (selftest.mode == NVME_MODE_HYBRID) {
                 nvme_queue_reap(queue, DEPTH_ENTRIES);
@@ -105,7 +105,7 @@ static void wait_all(void)
 {
     if (!test_interrupts()) {
         for (uint32_t i = 0; i < selftest.storage.queue_count; i++) {
-            storage_wait(&selftest.storage.queues[i]);
+            storage_wait(&selftest.storage.queues[i], NVME_WAIT_BLOCKED);
         }
         return;
     }

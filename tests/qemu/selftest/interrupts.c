@@ -28,7 +28,7 @@ static struct {
 static void look_for_lost(void *arg)
 {
     struct storage_queue *queue = arg;
-    bool ready = !nvme_queue_arm(queue->engine);
+    bool ready = !nvme_queue_arm(queue->engine, NVME_WAIT_BLOCKED);
     struct nvme_counters counters;
 
     nvme_queue_count(queue->engine, &counters);
@@ -168,7 +168,7 @@ static void test_quiet(void)
     idle_ns = hart_idle_ns(0);
     irq_disable();
     while (ticks < QUIET_TICKS) {
-        storage_wait(queue);
+        storage_wait(queue, NVME_WAIT_BLOCKED);
         wakes++;
     }
     irq_enable();

@@ -40,7 +40,7 @@ static void naive_handler(void *arg)
 static void naive_tick(void *arg)
 {
     struct storage_queue *queue = arg;
-    bool ready = !nvme_queue_arm(queue->engine);
+    bool ready = !nvme_queue_arm(queue->engine, NVME_WAIT_BLOCKED);
 
     if (ready && naive.ready && naive.interrupts == naive.before) {
         naive.lost++;

@@ -143,7 +143,7 @@ void wait_count(struct storage_queue *queue, const volatile uint32_t *count, uin
     uint64_t saved = irq_save(); /* from the look to the sleep no interrupt may come */
 
     while (*count < target) {
-        storage_wait(queue);
+        storage_wait(queue, NVME_WAIT_BLOCKED);
         if (*count != seen) {
             seen = *count;
             patience = (struct patience){0};

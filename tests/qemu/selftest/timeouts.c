@@ -53,7 +53,7 @@ static void wait_ends(struct storage_queue *queue, const struct batch *batch)
     uint64_t saved = irq_save(); /* from the look to the sleep no interrupt may come */
 
     while (batch->ended < REQUESTS) {
-        storage_wait(queue);
+        storage_wait(queue, NVME_WAIT_BLOCKED);
         if (patience_spend(&patience) > LATEST_NS) {
             give_up("requests outlive their deadline");
         }
@@ -107,7 +107,7 @@ static void wait_disabled(void)
 
     irq_disable();
     while (!event_seen(NVME_EVENT_DISABLED) && patience_spend(&patience) < WAIT_LIMIT_NS) {
-        storage_wait(&selftest.storage.queues[0]);
+        storage_wait(&selftest.storage.queues[0], NVME_WAIT_BLOCKED);
     }
     irq_enable();
     check(event_seen(NVME_EVENT_COMMAND_TIMEOUT), "the time-out is not said");

@@ -195,7 +195,7 @@ void workload_wait(struct workload *workload)
     uint64_t saved = irq_save(); /* from the look to the sleep no interrupt may come */
 
     while (workload->in_flight != 0) {
-        storage_wait(workload->queue);
+        storage_wait(workload->queue, NVME_WAIT_BLOCKED);
         workload_turn(workload);
         if (workload->ended != seen) {
             seen = workload->ended;

@@ -135,7 +135,7 @@ static void arm_rings(void **state)
     start(&fixture, *mode, true);
     submit_one_by_one(&fixture, REQUESTS, &outcome);
     assert_int_equal(fetched(&fixture), 1);
-    while (!nvme_queue_arm(fixture.queues[0])) {
+    while (!nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED)) {
         world_advance(LOOK_NS);
         assert_true(++looks < 100);
     }

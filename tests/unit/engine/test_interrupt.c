@@ -172,7 +172,7 @@ static void storm_masks_the_line_at_its_bound_and_not_before(void **state)
     nvme_irq_handle(&fixture.controller, 1);
     assert_int_equal(fixture.model->interrupt_mask, 1);
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_POLL);
-    assert_false(nvme_queue_arm(fixture.queues[0]));
+    assert_false(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
     assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).value,
                      NVME_STORM_INTERRUPTS);
     outcome = (struct outcome){0};
@@ -234,12 +234,12 @@ static void arm_says_whether_sleeping_is_safe(void **state)
     fixture.model->on_demand = true;
     fixture_submit(&fixture, 0, &outcome);
     reads = world.register_reads;
-    assert_true(nvme_queue_arm(fixture.queues[0]));
+    assert_true(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
     model_step(fixture.model, 1);
-    assert_false(nvme_queue_arm(fixture.queues[0]));
+    assert_false(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
     assert_int_equal(world.register_reads, reads);
     fixture_interrupts(&fixture);
-    assert_true(nvme_queue_arm(fixture.queues[0]));
+    assert_true(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
     outcome_check_ok(&outcome, BLOCK);
     fixture_finish(&fixture);
 }
@@ -249,7 +249,7 @@ static void poll_queue_is_never_armed(void **state)
     struct fixture fixture;
 
     (void)state;
-    assert_false(nvme_queue_arm(fixture_poll_queue(&fixture)));
+    assert_false(nvme_queue_arm(fixture_poll_queue(&fixture), NVME_WAIT_BLOCKED));
     fixture_finish(&fixture);
 }
 

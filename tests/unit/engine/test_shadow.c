@@ -308,7 +308,7 @@ static void nothing_stays_unrung(void **state)
             for (uint32_t i = 0; i < REQUESTS; i++) {
                 fixture_submit(&fixture, 0, &outcome);
             }
-            while (!nvme_queue_arm(fixture.queues[0])) {
+            while (!nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED)) {
                 nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH);
                 world_advance(LOOK_NS);
                 assert_true(++looks < 100);

@@ -86,7 +86,7 @@ static void storm_masks_the_line_and_wakes_all_owners(void **state)
                      NVME_STORM_INTERRUPTS);
     for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
         assert_int_equal(nvme_queue_mode(harts.fixture.queues[i]), NVME_MODE_POLL);
-        assert_false(nvme_queue_arm(harts.fixture.queues[i]));
+        assert_false(nvme_queue_arm(harts.fixture.queues[i], NVME_WAIT_BLOCKED));
     }
     assert_int_equal(fixture_counters(harts.fixture.queues[1]).spurious, NVME_STORM_INTERRUPTS);
     empty_cycle(&harts); /* one that was pending: stays masked, says nothing more */

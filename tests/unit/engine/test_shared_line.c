@@ -248,7 +248,7 @@ static void failure_amid_a_cycle_ends_each_request_once(void **state)
     for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
         outcome_check_error(&harts.outcomes[i], NVME_ERR_TIMEOUT);
     }
-    assert_false(nvme_queue_arm(harts.fixture.queues[1]));
+    assert_false(nvme_queue_arm(harts.fixture.queues[1], NVME_WAIT_BLOCKED));
     assert_int_equal(fixture_mask_writes(&harts.fixture), writes); /* nothing opens the line */
     assert_int_equal(nvme_controller_close(harts.fixture.controller), NVME_ERR_TIMEOUT);
     fixture_drop(&harts.fixture);

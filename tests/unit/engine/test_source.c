@@ -17,7 +17,7 @@ static void set_mode(struct fixture *fixture, enum nvme_mode mode)
 /* As an owner waits: what is pending is taken, and where it may not sleep it reaps. */
 static void wait_once(struct fixture *fixture)
 {
-    if (!nvme_queue_arm(fixture->queues[0])) {
+    if (!nvme_queue_arm(fixture->queues[0], NVME_WAIT_BLOCKED)) {
         nvme_queue_reap(fixture->queues[0], FIXTURE_DEPTH);
     }
     fixture_interrupts(fixture);
@@ -72,7 +72,7 @@ static void polled_queue_raises_no_interrupt_and_has_it_when_it_opens(void **sta
     assert_true(fixture_masked(&fixture, 0));
     fixture_submit(&fixture, 0, &outcome);
     assert_int_equal(fixture_interrupts(&fixture), 0);
-    assert_false(nvme_queue_arm(fixture.queues[0]));
+    assert_false(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
     set_mode(&fixture, NVME_MODE_INTERRUPT);
     assert_false(fixture_masked(&fixture, 0));
     assert_int_equal(fixture_interrupts(&fixture), 1);
@@ -179,7 +179,7 @@ static void callback_of_a_poller_may_open_the_source(void **state)
     fixture_finish(&fixture);
 }
 
-static void hybrid_from_a_callback_is_polled_behind_the_handler(void **state)
+static void hybrid_from_a_callback_leaves_the_source_to_the_owner(void **state)
 {
     const struct fixture_source *this = *state;
     struct fixture fixture;
@@ -190,10 +190,11 @@ static void hybrid_from_a_callback_is_polled_behind_the_handler(void **state)
     nvme_queue_submit(fixture.queues[0]);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     assert_int_equal(changer.count, 1);
-    assert_true(fixture_masked(&fixture, 0));
+    assert_false(fixture_masked(&fixture, 0));
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_HYBRID);
-    /* Nothing is outstanding: it sleeps. */
-    assert_true(nvme_queue_arm(fixture.queues[0]));
+    assert_false(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
+    assert_true(fixture_masked(&fixture, 0));
+    assert_true(nvme_queue_arm(fixture.queues[0], NVME_WAIT_IDLE));
     assert_false(fixture_masked(&fixture, 0));
     fixture_finish(&fixture);
 }
@@ -225,7 +226,7 @@ static void failed_controller_arms_nothing(void **state)
     set_mode(&fixture, NVME_MODE_POLL);
     nvme_controller_disable(fixture.controller, NVME_ERR_FATAL);
     set_mode(&fixture, NVME_MODE_HYBRID);
-    assert_false(nvme_queue_arm(fixture.queues[0]));
+    assert_false(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
     assert_int_equal(fixture.model->interrupt_mask, 0); /* EN = 0 cleared it: not written since */
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_FATAL);
     fixture_drop(&fixture);
@@ -241,7 +242,7 @@ int main(void)
         admin_command_leaves_a_polled_source_closed,
         handler_may_stop_its_own_interrupts,
         callback_of_a_poller_may_open_the_source,
-        hybrid_from_a_callback_is_polled_behind_the_handler,
+        hybrid_from_a_callback_leaves_the_source_to_the_owner,
         closed_queue_has_no_mode_to_change,
         failed_controller_arms_nothing,
     };

@@ -96,7 +96,7 @@ static void storm_masks_its_vector_at_the_bound_and_not_before(void **state)
     assert_int_equal(fixture_event(&fixture, NVME_EVENT_INTERRUPT_STORM).queue_id, 2);
     assert_int_equal(nvme_queue_mode(fixture.queues[1]), NVME_MODE_POLL);
     assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_INTERRUPT);
-    assert_false(nvme_queue_arm(fixture.queues[1]));
+    assert_false(nvme_queue_arm(fixture.queues[1], NVME_WAIT_BLOCKED));
     /* No mode brings it back before its time. */
     assert_int_equal(nvme_queue_set_mode(fixture.queues[1], NVME_MODE_POLL), NVME_OK);
     assert_int_equal(nvme_queue_set_mode(fixture.queues[1], NVME_MODE_INTERRUPT), NVME_OK);
@@ -152,12 +152,12 @@ static void messages_of_polled_entries_are_no_storm(void **state)
             fixture.model->on_demand = true;
             fixture_post_with(&fixture, 0, again);
             nvme_queue_submit(fixture.queues[0]);
-            assert_false(nvme_queue_arm(fixture.queues[0]));
+            assert_false(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
             model_step(fixture.model, 1);
-            assert_false(nvme_queue_arm(fixture.queues[0]));
+            assert_false(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
             assert_int_equal(nvme_queue_reap(fixture.queues[0], 1), 1);
         }
-        assert_true(nvme_queue_arm(fixture.queues[0]));
+        assert_true(nvme_queue_arm(fixture.queues[0], NVME_WAIT_IDLE));
         assert_true(fixture_interrupts(&fixture) <= 1);
         assert_int_equal(nvme_queue_mode(fixture.queues[0]), NVME_MODE_HYBRID);
     }
@@ -209,7 +209,7 @@ static void entry_behind_a_closed_vector_is_late_and_reaped(void **state)
         fixture.model->on_demand = true;
         assert_int_equal(nvme_queue_set_mode(fixture.queues[0], modes[i]), NVME_OK);
         fixture_submit(&fixture, 0, &outcome);
-        assert_false(nvme_queue_arm(fixture.queues[0]));
+        assert_false(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
         assert_true(fixture_masked(&fixture, 0));
         model_step(fixture.model, 1);
         run_watchdog(&fixture);
