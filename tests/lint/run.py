@@ -88,7 +88,7 @@ RETIRED = {
     "watchdog": r"nvme_queue_watch",
     "nvme_queue_submit": r"nvme_submit",
     "runtime/": r"kernel/\w*",
-    "policy, probe, interval, closed_loop_share": r"habits?|trials?|epochs?|LINKED_\w+",
+    "policy, probe, interval": r"habits?|trials?|epochs?|LINKED_\w+",
     "enter_raw, enter_loopback": r"nvme_queue_(lend|divert)",
     "raw, loopback, repetitions": r"completion=(limit|null)|JOB_(LIMIT|NULL)|device limit|rounds=",
 }
