@@ -273,8 +273,12 @@ static NVME_COLD uint32_t reap_shadow(struct nvme_queue *queue, uint32_t budget)
     queue->unmatched = 0;
     consumed = reap_cold(queue, budget);
     if (nvme_controller_live(queue->controller)) {
-        if (consumed != 0) {
+        if (consumed > queue->head_left) {
             nvme_shadow_ring_cq(queue);
+            queue->head_left = queue->head_late;
+        } else if (consumed != 0) {
+            queue->head_left -= consumed;
+            queue->counters.reaps++;
         } else {
             queue->counters.reap_calls++;
         }

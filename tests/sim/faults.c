@@ -309,7 +309,11 @@ static bool always(struct sim_controller *controller)
 
 static bool prepare_small_queues(struct sim_controller *controller)
 {
-    controller->config.depth_entries = random_between(random_of(controller), 2, 4);
+    struct nvme_config *config = &controller->config;
+    uint32_t surplus = config->cq_depth_entries - config->depth_entries;
+
+    config->depth_entries = random_between(random_of(controller), 2, 4);
+    config->cq_depth_entries = config->depth_entries + surplus;
     return true;
 }
 

@@ -119,6 +119,31 @@ static void watchdog_leaves_a_device_that_works(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- A larger completion ring --------------------------------------------------------------- */
+
+/* One head, stored or rung, for over half of the surplus. */
+static void late_head_is_stored_late(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.model->shadow_offered = true;
+    fixture.config.shadow_doorbells = true;
+    fixture.config.cq_depth_entries = FIXTURE_DEPTH + 2 * 3;
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->on_demand = true;
+    for (uint32_t turn = 1; turn <= LAPS; turn++) {
+        fixture_submit(&fixture, 0, &outcome);
+        model_step(fixture.model, UINT32_MAX);
+        assert_int_equal(nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH), 1);
+        assert_int_equal(model_doorbell_count(fixture.model, 1, true), turn / 4);
+        assert_int_equal(fixture_counters(fixture.queues[0]).reaps, turn);
+    }
+    fixture_finish(&fixture);
+}
+
 /* ---- Its life -------------------------------------------------------------------------------- */
 
 /* The places of a queue start from 0 each time it is opened: the model looks at them. */
@@ -195,14 +220,15 @@ static void next_open_configures_again(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[5 + FIXTURE_DELIVERIES] = {
+    struct CMUnitTest tests[6 + FIXTURE_DELIVERIES] = {
         cmocka_unit_test(watchdog_rings_a_device_that_never_looks),
         cmocka_unit_test(watchdog_rings_the_head_too),
         cmocka_unit_test(watchdog_leaves_a_device_that_works),
         cmocka_unit_test(queue_that_is_opened_again_starts_anew),
         cmocka_unit_test(next_open_configures_again),
+        cmocka_unit_test(late_head_is_stored_late),
     };
-    size_t count = 5;
+    size_t count = 6;
 
     fixture_add_cases(tests, &count, close_gives_every_entry_back, fixture_deliveries,
                       FIXTURE_DELIVERIES, sizeof(fixture_deliveries[0]));
