@@ -49,7 +49,7 @@ struct nvme_split {
 struct nvme_shadow {
     volatile uint8_t *place; /* of its entry; NULL: the register is the only doorbell */
     uint32_t value;          /* last stored there */
-    uint32_t written;        /* last written to the register */
+    bool behind;             /* the register was not written for it */
 };
 
 /* The state of a queue. */

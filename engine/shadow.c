@@ -40,7 +40,7 @@ static void write_register(struct nvme_shadow *shadow, volatile uint8_t *doorbel
 {
     hal_before_doorbell();
     hal_mmio_write32(doorbell, shadow->value);
-    shadow->written = shadow->value;
+    shadow->behind = false;
 }
 
 /* Stores the doorbell. True if the device asks for the register. */
@@ -50,6 +50,7 @@ static bool store_value(const struct nvme_queue *queue, struct nvme_shadow *shad
 
     hal_shadow_store32(shadow->place, value);
     shadow->value = value;
+    shadow->behind = true;
     return nvme_shadow_passes(hal_dma_load32(event_index(queue, shadow)), before, value);
 }
 
@@ -89,11 +90,11 @@ void nvme_shadow_ring_again(struct nvme_queue *queue)
         return;
     }
     if (progress == queue->shadow_progress) {
-        if (queue->shadow_cq.written != queue->shadow_cq.value) {
+        if (queue->shadow_cq.behind) {
             write_register(&queue->shadow_cq, queue->cq_doorbell);
             late = true;
         }
-        if (queue->shadow_sq.written != queue->shadow_sq.value) {
+        if (queue->shadow_sq.behind) {
             write_register(&queue->shadow_sq, queue->sq_doorbell);
             late = true;
         }

@@ -150,9 +150,10 @@ def shadow_cases() -> list[Case]:
         "BUG_NO_WRAP",
         "DEAF",
     )
-    return [Case("shadow", defines, False) for defines in good] + [
-        Case("shadow", (bug,), True) for bug in bugs
-    ]
+    found = [Case("shadow", defines, False) for defines in good]
+    found += [Case("shadow", (bug,), True) for bug in bugs]
+    lap = ("BUG_DEVICE_LOOK", "WATCHDOG", "BUG_BY_VALUE")
+    return [*found, Case("shadow", lap, True)]
 
 
 def head_cases() -> list[Case]:

@@ -18,6 +18,7 @@
  *   -DBUG_ONE_LATE       the register is written one command later
  *   -DBUG_BEHIND         an event index at the old tail does not count, one at the new tail does
  *   -DBUG_NO_WRAP        the comparison does not know that the ring wraps
+ *   -DBUG_BY_VALUE       the watchdog goes by the register's value, which a lap later is the same
  */
 #ifndef DEPTH
 #define DEPTH 3
@@ -36,6 +37,7 @@ byte posted;
 byte fetched;
 byte tail;    /* as the hart stored it last */
 byte written; /* to the register last */
+bool behind;  /* the tail was stored, and the register not written for it */
 bool rung;    /* the register was written, the device has not noticed */
 
 #define AHEAD(from, to) ((to + DEPTH - from) % DEPTH)
@@ -71,6 +73,7 @@ active proctype hart()
         before = tail;
         posted++;
         tail = posted % DEPTH;
+        behind = true;
         !hart_stores; /* one at a time */
         atomic { hart_store = tail; hart_stores = true }
 #ifndef BUG_NO_FENCE
@@ -80,6 +83,7 @@ active proctype hart()
         :: PASSES(before, tail) ->
             !hart_stores; /* the fence before the register */
             written = tail;
+            behind = false;
             rung = true
         :: else
         fi
@@ -122,12 +126,18 @@ end:
     od
 }
 
+#ifdef BUG_BY_VALUE
+#define BEHIND (written != tail)
+#else
+#define BEHIND behind
+#endif
+
 #ifdef WATCHDOG
 active proctype watchdog()
 {
 end:
     do
-    :: timeout && fetched < posted && written != tail -> written = tail; rung = true
+    :: timeout && fetched < posted && BEHIND -> written = tail; behind = false; rung = true
     od
 }
 #endif
