@@ -17,6 +17,9 @@ void nvme_queue_leave(struct nvme_queue *queue)
     struct nvme_queue **link = &queue->source->active;
     bool present = !queue->away;
 
+    if (queue->ien) {
+        nvme_source_set_late(queue, false);
+    }
     queue->activity = NVME_ACTIVITY_TAKEN;
     queue->slow = false;
     queue->away = true;
@@ -46,6 +49,7 @@ NVME_COLD bool nvme_queue_activate(struct nvme_queue *queue)
     } else if (nvme_queue_listed(queue)) {
         queue->next_active = queue->source->active;
         queue->source->active = queue;
+        nvme_source_set_late(queue, (queue->source->closed & NVME_CLOSED_POLLED) != 0);
     }
     nvme_queue_set_active(queue);
     queue->away = false;

@@ -211,8 +211,8 @@ struct nvme_config {
     uint32_t queue_count;        /* I/O queue pairs wanted, 1 .. NVME_QUEUES_MAX */
     uint32_t depth_entries;      /* of each, NVME_DEPTH_MIN .. NVME_DEPTH_MAX; iodepth + 1 */
     uint32_t cq_depth_entries;   /* of each completion ring, up to NVME_CQ_DEPTH_MAX; 0 =
-                                    depth_entries, else that or more. A poll queue rings its
-                                    completion doorbell late, for over half of the surplus.
+                                    depth_entries, else that or more. A queue that polls rings
+                                    its completion doorbell late, for half of the surplus.
                                     Cut to what MQES allows */
     uint32_t max_transfer_bytes; /* most bytes of one command, below MDTS; sizes the PRP lists;
                                     0 = NVME_TRANSFER_DEFAULT, else page .. 64 MiB */

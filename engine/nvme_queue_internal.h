@@ -18,6 +18,9 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries);
 /* Writes the current completion head again. Only quirk.c uses it, for a device that needs it. */
 void nvme_queue_ring_head_again(struct nvme_queue *queue);
 
+/* Writes the completion doorbell of a live controller. Entries are owed. */
+void nvme_queue_give_back(struct nvme_queue *queue);
+
 /* Writes the submission doorbell of an active queue of a live controller. */
 void nvme_queue_ring(struct nvme_queue *queue);
 
@@ -145,7 +148,7 @@ static inline bool nvme_shadow_passes(uint32_t event, uint32_t from, uint32_t to
  */
 void nvme_queue_check_context(const struct nvme_queue *queue);
 
-/* Takes the queue off the active list, until its next doorbell. */
+/* Takes the queue off the active list, until its next doorbell. Gives entries back first. */
 void nvme_queue_leave(struct nvme_queue *queue);
 
 /*

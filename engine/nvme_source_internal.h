@@ -62,6 +62,19 @@ static inline void nvme_source_open(struct nvme_source *source, uint32_t reasons
     nvme_source_change(source, source->closed & ~reasons);
 }
 
+/*
+ * Head doorbells may be late, or not. A queue may owe entries only while its source is closed: they
+ * hold a line high, and a controller may hold a message back for them.
+ */
+static inline void nvme_source_set_late(struct nvme_queue *queue, bool late)
+{
+    if (queue->head_left != queue->head_late) {
+        nvme_queue_give_back(queue);
+    }
+    queue->head_late = late ? (queue->cq_depth_entries - queue->depth_entries) / 2 : 0;
+    queue->head_left = queue->head_late;
+}
+
 /* Makes an edge if an entry is left. Nothing if the source is closed for another reason. */
 static inline void nvme_source_pulse(struct nvme_source *source, uint32_t reason)
 {
@@ -121,6 +134,10 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
  */
 void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mode mode);
 void nvme_source_disconnect(struct nvme_queue *queue);
+
+/* Closes a source whose owner polls, and opens it again. Not for a shared line. */
+void nvme_source_poll(struct nvme_source *source);
+void nvme_source_unpoll(struct nvme_source *source);
 
 /* Ends the empty streak: earlier interrupts no longer count towards a storm. */
 static inline void nvme_source_end_streak(struct nvme_source *source)

@@ -22,7 +22,6 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     hal_dma_clean(controller->config.dma_context, cq, cq_bytes);
     queue->depth_entries = depth_entries;
     queue->cq_depth_entries = depth_entries + surplus;
-    /* An INTx line is high while a head is owed. See "Rings cannot overflow" in DESIGN.md. */
     queue->head_late = queue->ien ? 0 : surplus / 2;
     queue->head_left = queue->head_late;
     queue->sq_tail = 0;
@@ -101,6 +100,13 @@ NVME_COLD void nvme_queue_ring(struct nvme_queue *queue)
 void nvme_queue_ring_head_again(struct nvme_queue *queue)
 {
     ring_cq(queue);
+}
+
+NVME_COLD void nvme_queue_give_back(struct nvme_queue *queue)
+{
+    if (nvme_controller_live(queue->controller)) {
+        ring_cq(queue);
+    }
 }
 
 /*

@@ -18,11 +18,11 @@ static bool arm_hybrid(struct nvme_queue *queue, enum nvme_wait_kind kind)
         wait->from_ns = 0; /* a pause teaches nothing */
     } else if ((nvme_hybrid_awake(wait) && nvme_queue_ready(queue)) || nvme_hybrid_spin(queue)) {
         if ((queue->source->closed & NVME_CLOSED_POLLED) == 0) {
-            nvme_source_close(queue->source, NVME_CLOSED_POLLED);
+            nvme_source_poll(queue->source);
         }
         return false;
     }
-    nvme_source_open(queue->source, NVME_CLOSED_POLLED);
+    nvme_source_unpoll(queue->source);
     wait->slept = !nvme_queue_ready(queue);
     return wait->slept;
 }

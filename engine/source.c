@@ -42,6 +42,22 @@ static void apply_mode(struct nvme_source *source, enum nvme_mode mode)
     }
 }
 
+void nvme_source_poll(struct nvme_source *source)
+{
+    nvme_source_close(source, NVME_CLOSED_POLLED);
+    for (struct nvme_queue *queue = source->active; queue != NULL; queue = queue->next_active) {
+        nvme_source_set_late(queue, true);
+    }
+}
+
+void nvme_source_unpoll(struct nvme_source *source)
+{
+    for (struct nvme_queue *queue = source->active; queue != NULL; queue = queue->next_active) {
+        nvme_source_set_late(queue, false);
+    }
+    nvme_source_open(source, NVME_CLOSED_POLLED);
+}
+
 /* A source in a storm polls, regardless of the requested mode. */
 static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
 {
@@ -51,9 +67,9 @@ static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
     }
     source->wanted = (uint8_t)mode;
     if (mode == NVME_MODE_POLL) {
-        nvme_source_close(source, NVME_CLOSED_POLLED);
+        nvme_source_poll(source);
     } else {
-        nvme_source_open(source, NVME_CLOSED_POLLED);
+        nvme_source_unpoll(source);
     }
     if ((source->closed & NVME_CLOSED_STORM) == 0) {
         apply_mode(source, mode);

@@ -42,8 +42,8 @@ disable
 admin
 memory
 io split
-queue
-active shadow
+queue active
+shadow
 hybrid identify request prp status
 """
 # The packages of scripts/: each imports those before it only. The commands may import all.

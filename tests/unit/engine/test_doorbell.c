@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * queue.c, sleep.c: a clocked submission doorbell, and a late completion doorbell. The model
- * fetches as soon as it is rung, and the driver learns of it by the SQHD of an entry.
+ * queue.c, sleep.c: a clocked submission doorbell. The model fetches as soon as it is rung, and the
+ * driver learns of it by the SQHD of an entry.
  */
 #include "fixture.h"
 
@@ -200,154 +200,11 @@ static void wrong_head_stops_nothing(void **state)
     }
 }
 
-/* ---- A late completion doorbell ------------------------------------------------------------ */
-
-enum { SURPLUS = 8, LATE = SURPLUS / 2 };
-
-/* A queue whose completion ring has `entries`, with the model's limit as it is. */
-static void start_with_entries(struct fixture *fixture, uint32_t entries, enum nvme_mode mode)
-{
-    fixture_init(fixture);
-    fixture->config.cq_depth_entries = entries;
-    fixture_start(fixture, 1, mode);
-    fixture->model->on_demand = true;
-}
-
-static uint64_t head_doorbells(const struct fixture *fixture)
-{
-    return model_doorbell_count(fixture->model, 1, true);
-}
-
-/* Over many laps: the head is rung for the first entry that half of the surplus has no room for. */
-static void poll_queue_rings_its_head_late(void **state)
-{
-    struct fixture fixture;
-    struct outcome outcome = {0};
-    uint64_t owed = 0;
-    uint64_t rung = 0;
-
-    (void)state;
-    start_with_entries(&fixture, FIXTURE_DEPTH + SURPLUS, NVME_MODE_POLL);
-    for (uint32_t turn = 0; turn < 20 * FIXTURE_DEPTH; turn++) {
-        uint32_t count = 1 + turn % (FIXTURE_DEPTH - 1);
-
-        submit_one_by_one(&fixture, count, &outcome);
-        model_step(fixture.model, UINT32_MAX);
-        assert_int_equal(reap(&fixture), count);
-        owed += count;
-        if (owed > LATE) {
-            owed = 0;
-            rung++;
-        }
-        assert_int_equal(head_doorbells(&fixture), rung);
-        assert_int_equal(reap(&fixture), 0);
-        assert_int_equal(head_doorbells(&fixture), rung);
-    }
-    assert_int_equal(fixture_counters(fixture.queues[0]).reaps, 20 * FIXTURE_DEPTH);
-    assert_int_equal(fixture_counters(fixture.queues[0]).reap_calls, 40 * FIXTURE_DEPTH);
-    fixture_finish(&fixture);
-}
-
-/* As many entries as can be owed, and a full queue: the model finds a ring that is too small. */
-static void full_queue_has_room_behind_a_late_head(void **state)
-{
-    struct fixture fixture;
-    struct outcome outcome = {0};
-
-    (void)state;
-    start_with_entries(&fixture, FIXTURE_DEPTH + SURPLUS, NVME_MODE_POLL);
-    for (uint32_t turn = 1; turn <= 3 * FIXTURE_DEPTH; turn++) {
-        submit_one_by_one(&fixture, LATE, &outcome);
-        model_step(fixture.model, UINT32_MAX);
-        assert_int_equal(reap(&fixture), LATE);
-        assert_int_equal(head_doorbells(&fixture), turn - 1);
-        submit_one_by_one(&fixture, FIXTURE_DEPTH - 1, &outcome);
-        model_step(fixture.model, UINT32_MAX);
-        assert_int_equal(reap(&fixture), FIXTURE_DEPTH - 1);
-        assert_int_equal(head_doorbells(&fixture), turn);
-    }
-    fixture_finish(&fixture);
-}
-
-struct head_case {
-    const char *name;
-    uint32_t entries;
-    uint32_t mqes; /* 0's based */
-    enum nvme_mode mode;
-    uint32_t late; /* entries consumed without a doorbell */
-};
-
-static const struct head_case head_cases[] = {
-    {"without_a_surplus_each_reap_rings", 0, 255, NVME_MODE_POLL, 0},
-    {"equal_rings_ring_each", FIXTURE_DEPTH, 255, NVME_MODE_POLL, 0},
-    {"surplus_of_one_is_no_use", FIXTURE_DEPTH + 1, 255, NVME_MODE_POLL, 0},
-    {"surplus_of_two_is_one_reap", FIXTURE_DEPTH + 2, 255, NVME_MODE_POLL, 1},
-    {"large_surplus", 4 * FIXTURE_DEPTH, 255, NVME_MODE_POLL, 24},
-    {"surplus_is_cut_to_mqes", 4 * FIXTURE_DEPTH, FIXTURE_DEPTH + 3, NVME_MODE_POLL, 2},
-    {"no_surplus_is_left", 4 * FIXTURE_DEPTH, FIXTURE_DEPTH - 1, NVME_MODE_POLL, 0},
-    {"depth_is_cut_too", 4 * FIXTURE_DEPTH, FIXTURE_DEPTH - 2, NVME_MODE_POLL, 0},
-    {"interrupt_queue_rings_each", 4 * FIXTURE_DEPTH, 255, NVME_MODE_INTERRUPT, 0},
-    {"hybrid_queue_rings_each", 4 * FIXTURE_DEPTH, 255, NVME_MODE_HYBRID, 0},
-};
-
-static void head_is_late_by_half_of_the_surplus(void **state)
-{
-    const struct head_case *this = *state;
-    struct fixture fixture;
-    struct outcome outcome = {0};
-
-    fixture_init(&fixture);
-    fixture.model->cap.mqes = this->mqes;
-    fixture.config.cq_depth_entries = this->entries;
-    fixture_start(&fixture, 1, this->mode);
-    for (uint32_t entry = 1; entry <= 10 * FIXTURE_DEPTH; entry++) {
-        fixture_submit(&fixture, 0, &outcome);
-        assert_int_equal(reap(&fixture), 1);
-        assert_int_equal(head_doorbells(&fixture), entry / (this->late + 1));
-    }
-    fixture_finish(&fixture);
-}
-
-static void shallower_queue_keeps_the_surplus(void **state)
-{
-    struct nvme_queue_config config = {.mode = NVME_MODE_POLL, .depth_entries = 2};
-    struct fixture fixture;
-    struct outcome outcome = {0};
-
-    (void)state;
-    start_with_entries(&fixture, FIXTURE_DEPTH + SURPLUS, NVME_MODE_POLL);
-    fixture.model->on_demand = false;
-    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
-    assert_int_equal(nvme_queue_open(fixture.controller, 0, &config, &fixture.queues[0]), NVME_OK);
-    assert_int_equal(fixture.model->cqs[1].entries, 2 + SURPLUS);
-    for (uint32_t entry = 1; entry <= 3 * FIXTURE_DEPTH; entry++) {
-        fixture_submit(&fixture, 0, &outcome);
-        assert_int_equal(reap(&fixture), 1);
-    }
-    fixture_finish(&fixture);
-}
-
-static void completion_ring_of_a_wrong_size_is_refused(void **state)
-{
-    static const uint32_t wrong[] = {1, FIXTURE_DEPTH - 1, NVME_CQ_DEPTH_MAX + 1, UINT32_MAX};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
-        struct fixture fixture;
-        struct nvme_memory needed;
-
-        fixture_init(&fixture);
-        fixture.config.cq_depth_entries = wrong[i];
-        assert_int_equal(nvme_memory_needed(&fixture.config, &needed), NVME_ERR_CONFIG);
-        fixture_drop(&fixture);
-    }
-}
-
 int main(void)
 {
     static enum nvme_mode interrupt = NVME_MODE_INTERRUPT;
     static enum nvme_mode hybrid = NVME_MODE_HYBRID;
-    struct CMUnitTest tests[12 + COUNT_OF(head_cases)] = {
+    const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_submit_rings_at_once),
         cmocka_unit_test(clocked_submits_wait_for_the_reap),
         cmocka_unit_test(clocked_submit_of_one_request_rings_at_once),
@@ -356,13 +213,7 @@ int main(void)
         {"arm_rings_in_hybrid_mode", arm_rings, NULL, NULL, &hybrid},
         cmocka_unit_test(handler_rings),
         cmocka_unit_test(wrong_head_stops_nothing),
-        cmocka_unit_test(poll_queue_rings_its_head_late),
-        cmocka_unit_test(full_queue_has_room_behind_a_late_head),
-        cmocka_unit_test(shallower_queue_keeps_the_surplus),
-        cmocka_unit_test(completion_ring_of_a_wrong_size_is_refused),
     };
-    size_t count = 12;
 
-    ADD_CASES(tests, &count, head_is_late_by_half_of_the_surplus, head_cases);
-    return fixture_run("doorbell", tests, count);
+    return fixture_run("doorbell", tests, COUNT_OF(tests));
 }
