@@ -14,8 +14,7 @@ from pathlib import Path
 
 from analysis.intervals import Estimate, estimate, paired_ratio
 from linux.fio_answers import PER_BOOT, Answers, fio_results
-from linux.plan import BEST_GOALS, BS, DELIVERY, DOORBELL, ENGINES, POINTS, RW, SAME_MODE_GOALS
-from linux.plan import Point
+from linux.plan import BS, DELIVERY, DOORBELL, ENGINES, GOALS, POINTS, RW, Point
 from measure import instructions
 from measure.modes import USABLE as MODES
 from measure.windows import Window
@@ -128,14 +127,13 @@ def comparison(point: Point, mode: str, ours: OURS, answers: Answers) -> dict | 
     ratio = paired_ratio(mine, theirs)
     if ratio is None:
         return None
-    goals = BEST_GOALS if mode == "best" else SAME_MODE_GOALS
     return {
         "iodepth": point.depth, "batch": point.batch, "bs": BS, "rw": RW, "mode": mode,
         "ours": our_side(point, ours, mine, my_chosen),
         "peer": peer_side(point, answers, theirs, chosen),
         "ratio": ratio.as_json(),
         "raw_ratio": _json(paired_ratio(rates(ours, "raw", point), theirs)),
-        "goal": goals.get(point),
+        "goal": GOALS.get(mode, {}).get(point),
     }
 
 
@@ -189,7 +187,7 @@ def save(folder: Path, about: dict, windows: list[Window], answers: Answers,
     """
     (folder / JOBS_FOLDER).mkdir(parents=True, exist_ok=True)
     rows = comparisons(windows, answers)
-    result = {**about, "comparisons": rows, "series": series(windows, answers)}
+    result = {**about, "doorbell": DOORBELL, "comparisons": rows, "series": series(windows, answers)}
     files = {f"{JOBS_FOLDER}/{name}": text for name, text in jobs.items()}
     for name, each in {**fio_results(answers), PEERS_NAME: result}.items():
         files[name] = json.dumps(each, indent=1) + "\n"

@@ -93,8 +93,8 @@ class Results(unittest.TestCase):
                         "irq": {0: 10.0}}, point)
         row = results.comparison(point, "poll", ours, self.answers)
         self.assertEqual(row["ratio"]["interval"], [3.0, 3.0])
-        self.assertEqual((row["peer"]["engine"], row["goal"]), ("io_uring", 2.0))
-        self.assertEqual(tables.cells(row)[4], "2: undecided, too few boots")
+        self.assertEqual((row["peer"]["engine"], row["goal"]), ("io_uring", 1.5))
+        self.assertEqual(tables.cells(row)[4], "1.5: undecided, too few boots")
         self.assertEqual(row["ours"]["lat_p50_ns"], 5000)
         self.assertEqual(row["ours"]["us_per_io"]["host_vcpu"]["median"], round(1e6 / 1200, 4))
         best = results.comparison(point, "best", ours, self.answers)
@@ -116,8 +116,8 @@ class Results(unittest.TestCase):
         for boot in range(6):
             answers.add("io_uring-poll", boot, answer_of(plan.ENGINES[1], 200.0))
         for mine, raw, judged in (
-            (400.0, 420.0, "2: met for certain"), (360.0, 400.0, "2: not met"),
-            (300.0, 390.0, "2: not met"),
+            (400.0, 420.0, "1.5: met for certain"), (290.0, 400.0, "1.5: not met"),
+            (240.0, 390.0, "1.5: not met"),
         ):
             ours = ours_of({"poll": dict.fromkeys(range(6), mine),
                             "raw": dict.fromkeys(range(6), raw)}, point)
