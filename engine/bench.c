@@ -54,6 +54,7 @@ enum nvme_error nvme_queue_enter_loopback(struct nvme_queue *queue, volatile uin
     doorbells[1] = nvme_queue_head(queue);
     /* Joins the active list again as a queue without shadow doorbells. */
     queue->shadow_sq.place = NULL;
+    queue->shadow_cq.place = NULL;
     nvme_queue_leave(queue);
     /* The next open sets the device's doorbells again: nvme_queue_reset(). */
     queue->sq_doorbell = (volatile uint8_t *)&doorbells[0];

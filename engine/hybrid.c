@@ -71,7 +71,9 @@ static NVME_COLD void end_wait(struct nvme_queue *queue, uint64_t consumed)
     struct nvme_learned *way = &wait->ways[awake];
     uint64_t now_ns = hal_now_ns();
     uint64_t time_ns = now_ns - wait->from_ns;
-    uint64_t bound_ns = way->waits != 0 ? 4 * way->time_ns / way->waits : time_ns;
+    uint64_t completions = consumed - wait->from_consumed;
+    uint64_t bound_ns =
+        way->completions != 0 ? (4 * way->time_ns / way->completions + 1) * completions : time_ns;
 
     queue->counters.waits_slept += wait->slept;
     queue->counters.waits_spun += awake && !wait->slept;
@@ -79,7 +81,7 @@ static NVME_COLD void end_wait(struct nvme_queue *queue, uint64_t consumed)
         /* It may have lasted through another mode, or a host that slept. */
         time_ns = time_ns < bound_ns ? time_ns : bound_ns;
         way->time_ns += time_ns;
-        way->completions += consumed - wait->from_consumed;
+        way->completions += completions;
         if (++way->waits == LEARNED_MAX) {
             forget_part(way, 1);
         }

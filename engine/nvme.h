@@ -261,7 +261,7 @@ struct nvme_queue;
 
 /*
  * Says how much memory nvme_controller_open will need for this configuration. The sizes grow with
- * queue_count * depth_entries and max_transfer_bytes.
+ * queue_count * (depth_entries + cq_depth_entries) and max_transfer_bytes.
  * Parameters: needed: only its two sizes are written.
  * Context: any hart, a thread. Cost: two register reads (CAP).
  * Errors: NVME_ERR_CONFIG: a value is out of range. NVME_ERR_UNSUPPORTED: no NVM command set, or
@@ -272,9 +272,9 @@ NVME_WARN_UNUSED enum nvme_error nvme_memory_needed(const struct nvme_config *co
 
 /*
  * Brings a controller up in the specification's order: reset, bus mastering, admin queue, enable,
- * Identify Controller, Number of Queues. Works after a warm boot too. INTMS masks its interrupt
- * until an interrupt queue is opened. After a failure the controller is disabled, and the regions
- * are the caller's again, but for NVME_ERR_STUCK.
+ * Identify Controller, Doorbell Buffer Config if wanted, Number of Queues. Works after a warm boot
+ * too. INTMS masks its interrupt until an interrupt queue is opened. After a failure the controller
+ * is disabled, and the regions are the caller's again, but for NVME_ERR_STUCK.
  * Parameters: config: copied. memory: R8. controller: on NVME_OK a handle in memory->ordinary.
  * Context: administration (R6).
  * Cost: waits at most CAP.TO for each change of RDY, and command_timeout_ns for each command.
@@ -399,7 +399,7 @@ NVME_WARN_UNUSED enum nvme_error nvme_namespace_open(struct nvme_controller *con
 enum nvme_mode {
     NVME_MODE_POLL,      /* the owner reaps the queue; it raises no interrupt */
     NVME_MODE_INTERRUPT, /* the interrupt handler reaps it */
-    NVME_MODE_HYBRID,    /* the owner reaps it while completions come soon, else it sleeps until an
+    NVME_MODE_HYBRID,    /* the owner reaps it while that costs less, else it sleeps until an
                             interrupt: see nvme_queue_arm */
 };
 
@@ -453,7 +453,8 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_close(struct nvme_queue *queue);
  * to the line: it changes for all interrupt queues of the controller, and owners that sleep get an
  * IPI. It is for other kernels: the programs of this repository keep the mode that they open with.
  * Context: the owner, a thread or done(). Of a shared line: the IRQ hart, for any queue.
- * Cost: one or two register writes, and an IPI for each owner of a shared line.
+ * Cost: one or two register writes, late completion doorbells, and an IPI for each owner of a
+ *   shared line.
  * Errors: NVME_ERR_STATE: the queue is not open. NVME_ERR_CONFIG: no such mode.
  *   NVME_ERR_INTERRUPT: it was opened to poll, or its vector cannot be masked.
  */
@@ -592,8 +593,8 @@ void nvme_queue_submit(struct nvme_queue *queue);
 
 /*
  * Reaps: consumes up to `budget` completions and runs their callbacks. Then it rings the completion
- * head doorbell if it consumed any, and the submission doorbell for new posts. On a failed
- * controller it ends the requests. Returns how many completions ended a command.
+ * doorbell if it consumed any, unless it may be late, and the submission doorbell for new posts. On
+ * a failed controller it ends the requests. Returns how many completions ended a command.
  * Parameters: budget: entries; 0 does nothing, the queue's depth reaps all.
  * Context: the owner (R1), interrupts off for an interrupt queue (R3), not in done() (R5).
  * Cost: at most two MMIO writes; of an empty queue one load.
@@ -615,8 +616,9 @@ enum nvme_wait_kind {
  * hybrid_spin_max_ns in a wait. Probes measure if a completion takes less time awake or asleep.
  * Context: the owner, a thread, interrupts off.
  * Cost: a clocked doorbell that has waited. Interrupt mode: one load, no MMIO. Hybrid mode: no
- *   clock in the first 16 looks of a wait, then one reading in 8, and one register write when it
- *   changes between spinning (source masked) and sleep (source open).
+ *   clock in the first 16 looks of a wait, then one reading in 8, and one at the end of a longer
+ *   wait; one register write when it changes between spinning (source masked) and sleep (source
+ *   open), and late completion doorbells before it sleeps.
  */
 bool nvme_queue_arm(struct nvme_queue *queue, enum nvme_wait_kind kind);
 

@@ -115,8 +115,8 @@ static inline bool hal_irq_is_off(void);
 
 /*
  * Monotonic time in nanoseconds, the same on every hart to within a microsecond, from any
- * origin. Used for deadlines and storms, and in one of 8 looks of hybrid mode; never for each I/O
- * command.
+ * origin. Used for deadlines and storms, and by hybrid mode in one of 8 looks and at the end of a
+ * longer wait; else never for each I/O command.
  */
 static inline uint64_t hal_now_ns(void);
 

@@ -148,7 +148,7 @@ static inline bool nvme_shadow_passes(uint32_t event, uint32_t from, uint32_t to
  */
 void nvme_queue_check_context(const struct nvme_queue *queue);
 
-/* Takes the queue off the active list, until its next doorbell. Gives entries back first. */
+/* Takes the queue off the active list, until its next doorbell. Then no line waits for its head. */
 void nvme_queue_leave(struct nvme_queue *queue);
 
 /*

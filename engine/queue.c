@@ -77,7 +77,7 @@ static inline bool may_wait(const struct nvme_queue *queue)
         queue->cq_next == queue->cq ? queue->cq_end : queue->cq_next;
 
     return NVME_GET(NVME_CQE_SQHD, nvme_queue_load(queue, next - 1)) != queue->sq_tail_rung &&
-           nvme_queue_rung(queue) != nvme_queue_useful(queue);
+           nvme_queue_rung(queue) > nvme_queue_useful(queue);
 }
 
 static inline void ring_cq(struct nvme_queue *queue)
@@ -104,7 +104,13 @@ void nvme_queue_ring_head_again(struct nvme_queue *queue)
 
 NVME_COLD void nvme_queue_give_back(struct nvme_queue *queue)
 {
-    if (nvme_controller_live(queue->controller)) {
+    if (!nvme_controller_live(queue->controller)) {
+        return;
+    }
+    queue->counters.reaps--; /* nvme_queue_count() takes each head doorbell for one */
+    if (queue->shadow_cq.place != NULL) {
+        nvme_shadow_ring_cq(queue);
+    } else {
         ring_cq(queue);
     }
 }

@@ -13,18 +13,23 @@
 static bool arm_hybrid(struct nvme_queue *queue, enum nvme_wait_kind kind)
 {
     struct nvme_wait *wait = &queue->wait;
+    bool sleeps;
 
     if (kind == NVME_WAIT_IDLE) {
         wait->from_ns = 0; /* a pause teaches nothing */
-    } else if ((nvme_hybrid_awake(wait) && nvme_queue_ready(queue)) || nvme_hybrid_spin(queue)) {
+        nvme_source_unpoll(queue->source);
+        return !nvme_queue_ready(queue);
+    }
+    if ((nvme_hybrid_awake(wait) && nvme_queue_ready(queue)) || nvme_hybrid_spin(queue)) {
         if ((queue->source->closed & NVME_CLOSED_POLLED) == 0) {
             nvme_source_poll(queue->source);
         }
         return false;
     }
     nvme_source_unpoll(queue->source);
-    wait->slept = !nvme_queue_ready(queue);
-    return wait->slept;
+    sleeps = !nvme_queue_ready(queue);
+    wait->slept = wait->slept || sleeps;
+    return sleeps;
 }
 
 /* True if commands of an active queue wait for a doorbell. */

@@ -200,6 +200,40 @@ static void wrong_head_stops_nothing(void **state)
     }
 }
 
+/*
+ * The device ends a command that no doorbell has announced: then more have ended than were
+ * announced. Its SQHD says that it has fetched nothing.
+ */
+static void command_that_ends_unannounced_stops_nothing(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint16_t head = FIXTURE_DEPTH - 1;
+    uint32_t cid;
+
+    (void)state;
+    start(&fixture, NVME_MODE_INTERRUPT, true);
+    fixture.model->bend = tell_wrong_head;
+    fixture.model->bend_arg = &head;
+    submit_one_by_one(&fixture, 2, &outcome);
+    cid = ((const struct nvme_command *)world_host(fixture.model->sqs[1].address))[1].cdw0 >> 16;
+    model_post_entry(fixture.model, 1,
+                     (struct nvme_completion){.sq = 1U << 16 | head, .status = cid});
+    model_step(fixture.model, UINT32_MAX);
+    fixture_interrupts(&fixture);
+    assert_int_equal(outcome.count, 2);
+    /* The reap has announced the second one too: the device ends it again. */
+    model_step(fixture.model, UINT32_MAX);
+    fixture_interrupts(&fixture);
+    assert_int_equal(fixture_counters(fixture.queues[0]).stale, 1);
+    submit_one_by_one(&fixture, 1, &outcome);
+    model_step(fixture.model, UINT32_MAX);
+    fixture_interrupts(&fixture);
+    assert_int_equal(outcome.count, 3);
+    fixture.model->bend = NULL;
+    fixture_finish(&fixture);
+}
+
 int main(void)
 {
     static enum nvme_mode interrupt = NVME_MODE_INTERRUPT;
@@ -213,6 +247,7 @@ int main(void)
         {"arm_rings_in_hybrid_mode", arm_rings, NULL, NULL, &hybrid},
         cmocka_unit_test(handler_rings),
         cmocka_unit_test(wrong_head_stops_nothing),
+        cmocka_unit_test(command_that_ends_unannounced_stops_nothing),
     };
 
     return fixture_run("doorbell", tests, COUNT_OF(tests));

@@ -86,37 +86,70 @@ static void full_queue_has_room_behind_a_late_head(void **state)
     fixture_finish(&fixture);
 }
 
+struct late_case {
+    const char *name;
+    bool vectors;
+    bool shadow; /* doorbells */
+};
+
+static const struct late_case late_cases[] = {
+    {"line", false, false},
+    {"vector", true, false},
+    {"line_with_shadow_doorbells", false, true},
+    {"vector_with_shadow_doorbells", true, true},
+};
+
+static struct nvme_queue *start_late(struct fixture *fixture, const struct late_case *this,
+                                     enum nvme_mode mode)
+{
+    fixture_init(fixture);
+    if (this->vectors) {
+        fixture_use_vectors(fixture);
+    }
+    fixture->model->shadow_offered = this->shadow;
+    fixture->config.shadow_doorbells = this->shadow;
+    fixture->config.cq_depth_entries = FIXTURE_DEPTH + SURPLUS;
+    fixture_start(fixture, 1, mode);
+    return fixture->queues[0];
+}
+
+/* The register of a head may be left out if the device reads it from memory. */
+static void check_heads(const struct fixture *fixture, const struct late_case *this, uint64_t count)
+{
+    if (!this->shadow) {
+        assert_int_equal(head_doorbells(fixture), count);
+        assert_int_equal(fixture->model->cqs[1].head, fixture->model->cqs[1].tail);
+    }
+}
+
 /*
  * A queue that may interrupt owes entries only while its source is closed because the owner polls.
  * `end` opens it, or takes the queue off the list; then the line is low and nothing is owed.
  */
-static void nothing_is_owed(struct fixture *fixture, void (*end)(struct nvme_queue *))
+static void nothing_is_owed(const struct late_case *this, void (*end)(struct nvme_queue *))
 {
+    struct fixture fixture;
     struct outcome outcome = {0};
-    struct nvme_queue *queue;
+    struct nvme_queue *queue = start_late(&fixture, this, NVME_MODE_INTERRUPT);
 
-    fixture->config.cq_depth_entries = FIXTURE_DEPTH + SURPLUS;
-    fixture_start(fixture, 1, NVME_MODE_INTERRUPT);
-    queue = fixture->queues[0];
     assert_int_equal(nvme_queue_set_mode(queue, NVME_MODE_POLL), NVME_OK);
-    for (uint32_t turn = 0; turn < 3 * FIXTURE_DEPTH; turn++) {
-        uint64_t before;
-
-        /* The first request makes it active; the mode was changed before. */
-        fixture_submit(fixture, 0, &outcome);
-        before = head_doorbells(fixture);
-        assert_int_equal(reap(fixture), 1);
-        assert_int_equal(head_doorbells(fixture), before);
+    for (uint32_t turn = 1; turn <= 3 * FIXTURE_DEPTH; turn++) {
+        fixture_submit(&fixture, 0, &outcome);
+        assert_int_equal(reap(&fixture), 1);
+        if (!this->shadow) {
+            assert_int_equal(head_doorbells(&fixture), turn - 1);
+        }
         end(queue);
-        assert_int_equal(head_doorbells(fixture), before + 1);
-        assert_int_equal(fixture->model->cqs[1].head, fixture->model->cqs[1].tail);
+        check_heads(&fixture, this, turn);
         end(queue);
-        assert_int_equal(head_doorbells(fixture), before + 1);
+        check_heads(&fixture, this, turn);
         assert_int_equal(nvme_queue_set_mode(queue, NVME_MODE_INTERRUPT), NVME_OK);
-        assert_int_equal(fixture_counters(queue).interrupts, 0);
+        assert_int_equal(fixture_counters(queue).reaps, turn);
+        /* A vector sends the message that it held back; a line is low. */
+        assert_true(fixture_interrupts(&fixture) <= this->vectors);
         assert_int_equal(nvme_queue_set_mode(queue, NVME_MODE_POLL), NVME_OK);
     }
-    fixture_finish(fixture);
+    fixture_finish(&fixture);
 }
 
 static void end_by_mode(struct nvme_queue *queue)
@@ -133,56 +166,37 @@ static void end_by_watchdog(struct nvme_queue *queue)
 
 static void queue_gives_back_before_its_source_opens(void **state)
 {
-    const struct fixture_source *source = *state;
-    struct fixture fixture;
-
-    fixture_init(&fixture);
-    if (source->vectors) {
-        fixture_use_vectors(&fixture);
-    }
-    nothing_is_owed(&fixture, end_by_mode);
+    nothing_is_owed(*state, end_by_mode);
 }
 
 static void queue_gives_back_before_it_leaves_the_list(void **state)
 {
-    const struct fixture_source *source = *state;
-    struct fixture fixture;
-
-    fixture_init(&fixture);
-    if (source->vectors) {
-        fixture_use_vectors(&fixture);
-    }
-    nothing_is_owed(&fixture, end_by_watchdog);
+    nothing_is_owed(*state, end_by_watchdog);
 }
 
 /* A hybrid owner that is awake owes entries, and gives them back when it arms. */
 static void hybrid_owner_gives_back_before_it_sleeps(void **state)
 {
-    const struct fixture_source *source = *state;
+    const struct late_case *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
+    struct nvme_queue *queue = start_late(&fixture, this, NVME_MODE_HYBRID);
     uint32_t looks = 0;
 
-    fixture_init(&fixture);
-    if (source->vectors) {
-        fixture_use_vectors(&fixture);
-    }
-    fixture.config.cq_depth_entries = FIXTURE_DEPTH + SURPLUS;
-    fixture_start(&fixture, 1, NVME_MODE_HYBRID);
     fixture.model->on_demand = true;
     submit(&fixture, 2, &outcome);
-    assert_false(nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED));
+    assert_false(nvme_queue_arm(queue, NVME_WAIT_BLOCKED));
     model_step(fixture.model, 1);
     assert_int_equal(reap(&fixture), 1);
-    assert_int_equal(head_doorbells(&fixture), 0);
-    while (!nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED)) {
+    while (!nvme_queue_arm(queue, NVME_WAIT_BLOCKED)) {
         world_advance(LOOK_NS);
         assert_true(++looks < 100);
     }
-    assert_int_equal(head_doorbells(&fixture), 1);
+    check_heads(&fixture, this, 1);
     model_step(fixture.model, UINT32_MAX);
     assert_int_equal(fixture_interrupts(&fixture), 1);
     assert_int_equal(outcome.count, 2);
+    assert_int_equal(fixture_counters(queue).reaps, 2);
     fixture_finish(&fixture);
 }
 
@@ -262,7 +276,7 @@ static void completion_ring_of_a_wrong_size_is_refused(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[4 + COUNT_OF(head_cases) + 3 * FIXTURE_DELIVERIES] = {
+    struct CMUnitTest tests[4 + COUNT_OF(head_cases) + 3 * COUNT_OF(late_cases)] = {
         cmocka_unit_test(poll_queue_rings_its_head_late),
         cmocka_unit_test(full_queue_has_room_behind_a_late_head),
         cmocka_unit_test(shallower_queue_keeps_the_surplus),
@@ -271,8 +285,8 @@ int main(void)
     size_t count = 4;
 
     ADD_CASES(tests, &count, head_is_late_by_half_of_the_surplus, head_cases);
-    ADD_CASES(tests, &count, queue_gives_back_before_its_source_opens, fixture_deliveries);
-    ADD_CASES(tests, &count, queue_gives_back_before_it_leaves_the_list, fixture_deliveries);
-    ADD_CASES(tests, &count, hybrid_owner_gives_back_before_it_sleeps, fixture_deliveries);
+    ADD_CASES(tests, &count, queue_gives_back_before_its_source_opens, late_cases);
+    ADD_CASES(tests, &count, queue_gives_back_before_it_leaves_the_list, late_cases);
+    ADD_CASES(tests, &count, hybrid_owner_gives_back_before_it_sleeps, late_cases);
     return fixture_run("head", tests, count);
 }

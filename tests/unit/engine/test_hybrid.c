@@ -137,6 +137,24 @@ static void idle_owner_sleeps_at_once(void **state)
     owner_finish(&owner);
 }
 
+/* A pause is no wait of a blocked owner: without a completion in between it still spins. */
+static void owner_that_turns_blocked_spins(void **state)
+{
+    struct owner owner;
+    struct nvme_counters counters;
+
+    owner_start(&owner, *state, 20 * US);
+    learn(&owner);
+    post_in_vain(&owner);
+    assert_false(nvme_queue_arm(owner.queue, NVME_WAIT_BLOCKED));
+    counters = fixture_counters(owner.queue);
+    assert_true(nvme_queue_arm(owner.queue, NVME_WAIT_IDLE));
+    assert_false(nvme_queue_arm(owner.queue, NVME_WAIT_BLOCKED));
+    assert_in_range(looks_in_vain(&owner), LOOKS_FREE, 10000);
+    assert_int_equal(fixture_counters(owner.queue).waits_slept, counters.waits_slept);
+    owner_finish(&owner);
+}
+
 /* Who stops being blocked opens the source that it has closed. */
 static void idle_after_blocked_opens_the_source(void **state)
 {
@@ -238,12 +256,13 @@ static void owner_spins_within_bounds(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[7 * COUNT_OF(fixture_deliveries) + COUNT_OF(budget_cases)] = {0};
+    struct CMUnitTest tests[8 * COUNT_OF(fixture_deliveries) + COUNT_OF(budget_cases)] = {0};
     static const CMUnitTestFunction on_each[] = {
         completions_of_the_first_looks_are_polled,
         first_looks_read_no_clock,
         source_is_closed_awake_and_open_asleep,
         idle_owner_sleeps_at_once,
+        owner_that_turns_blocked_spins,
         idle_after_blocked_opens_the_source,
         entry_at_the_last_look_has_its_interrupt,
         counters_tell_how_waits_ended,

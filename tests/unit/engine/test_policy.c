@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* hybrid.c: whether to wait awake or asleep, learned from what completions cost either way. */
+#include "nvme_internal.h"
 #include "owner.h"
 
 #define US OWNER_US
@@ -147,14 +148,41 @@ static void hour_in_another_mode_is_soon_forgotten(void **state)
     owner_finish(&owner);
 }
 
+/*
+ * Short waits are not timed, and a timed one may follow many. Its time is bounded by what all their
+ * completions cost, not by one wait: else awake looks cheaper than it is.
+ */
+static void wait_after_many_short_ones_counts_whole(void **state)
+{
+    struct owner owner;
+    const struct nvme_learned *awake;
+    uint64_t learned_ns;
+    uint64_t began_ns;
+
+    owner_start(&owner, *state, 20 * US);
+    owner.depth = 1;
+    owner_run(&owner, 3000);
+    awake = &owner.queue->wait.ways[true];
+    learned_ns = awake->time_ns;
+    owner.latency_ns = 0;
+    began_ns = world.now_ns;
+    owner_run(&owner, 10000);
+    owner.latency_ns = 20 * US;
+    owner_run(&owner, 2);
+    assert_in_range(awake->time_ns - learned_ns, (world.now_ns - began_ns) / 2,
+                    world.now_ns - began_ns);
+    owner_finish(&owner);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[4 * COUNT_OF(fixture_deliveries) + COUNT_OF(policy_cases)] = {0};
+    struct CMUnitTest tests[5 * COUNT_OF(fixture_deliveries) + COUNT_OF(policy_cases)] = {0};
     static const CMUnitTestFunction on_each[] = {
         policy_follows_its_cost,
         probes_become_rarer,
         pauses_teach_nothing,
         hour_in_another_mode_is_soon_forgotten,
+        wait_after_many_short_ones_counts_whole,
     };
     size_t count = 0;
 
