@@ -186,7 +186,8 @@ SIMULATED_SOURCES := $(ENGINE_SOURCES) $(wildcard runtime/*.c platform/sim/*.[cS
     $(addprefix tests/model/,event.c kept.c world.c)
 # The machine starts before the program (start.c); whether hybrid mode begins a wait is counted
 # where its decision is called (wait.c).
-SIMULATED_LDFLAGS := -Wl,--wrap=main -Wl,--wrap=nvme_hybrid_spin
+SIMULATED_LDFLAGS := -Wl,--wrap=main -Wl,--wrap=nvme_hybrid_spin \
+    -Wl,--wrap=nvme_queue_submit -Wl,--wrap=nvme_queue_reap
 # $(1) the end of the programs' names, $(2) the compiler
 define simulated_build
 build/host/simulated$(1)/%.o: %.c Makefile
@@ -416,7 +417,7 @@ size: build/libnvme.a build/host/size ## print the bytes of the engine and of a 
 	@build/host/size
 
 .PHONY: validate-sim
-validate-sim: sim-programs ## compare the simulated machine with the reference run
+validate-sim: sim-programs ## compare the simulated machine with the run that it was fitted to
 	@$(PYTHON) tests/sim/validate.py
 
 debug: build/$(APP).elf ## boot APP (hello) and wait for gdb-multiarch on port 1234

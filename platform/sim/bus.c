@@ -65,17 +65,13 @@ uint32_t bus_read(const volatile void *address)
     return model == NULL ? *(const volatile uint32_t *)address : model_register_read(model, offset);
 }
 
-/* Doorbells alternate, submission and completion. What the commands or the entries of one share. */
+/* Doorbells alternate, submission and completion. The raw ring counts no posts and no entries. */
 static void charge_doorbell(struct hart *self, uint32_t offset)
 {
     bool is_head = (offset & sizeof(uint32_t)) != 0;
     uint32_t *shared = is_head ? &self->entries : &self->posts;
 
-    if (*shared == 0) {
-        hart_charge(COST_RAW_RING);
-    } else {
-        hart_charge(is_head ? COST_REAPED + (uint32_t)the_profile.program_reap : COST_SUBMIT);
-    }
+    hart_charge(*shared == 0 ? COST_RAW_RING : COST_RING);
     *shared = 0;
 }
 

@@ -11,10 +11,11 @@
 enum cost {
     COST_POST = 41,       /* a command, its slot and its place in the ring */
     COST_PAGE = 10,       /* an address of a buffer or of an entry of its list */
-    COST_SUBMIT = 69,     /* what a doorbell's commands share: the call, the doorbell */
+    COST_SUBMIT = 60,     /* what the commands of a submit share: the call */
+    COST_RING = 9,        /* a doorbell of either kind */
     COST_PROTECT = 2,     /* interrupts off, and the same again for on */
     COST_LOOK = 39,       /* a look at an entry, with what is done with one that is new */
-    COST_REAPED = 45,     /* what the entries of one head doorbell share */
+    COST_REAPED = 36,     /* what the entries of one reap share */
     COST_REGISTER = 6,    /* a register's access, the decision included */
     COST_NOW = 14,        /* the time in nanoseconds */
     COST_CLOCK = 2,       /* the time counter */
