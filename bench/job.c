@@ -51,7 +51,7 @@ static const struct option value_options[JOB_LISTS] = {
     OPTION_UNSIGNED("iodepth", struct value, iodepth, 1, JOB_IODEPTH_MAX,
                     "requests in flight per hart; a list"),
     OPTION_UNSIGNED("iodepth_batch_submit", struct value, batch, 0, JOB_IODEPTH_MAX,
-                    "most requests per doorbell, 0: iodepth; a list"),
+                    "most requests of a submit, 0: iodepth; a list"),
     OPTION_UNSIGNED("rate_iops", struct value, rate_iops, 0, RATE_MAX,
                     "requests started per second and hart, 0 is the closed loop; a list"),
     OPTION_WORD("doorbell", struct value, doorbell, doorbell_words,

@@ -72,7 +72,7 @@ struct job_point {
     enum job_doorbell doorbell;
     uint32_t bs; /* bytes */
     uint32_t iodepth;
-    uint32_t batch; /* iodepth_batch_submit: most requests per doorbell, 1 .. iodepth */
+    uint32_t batch; /* iodepth_batch_submit: most requests of a submit, 1 .. iodepth */
     uint32_t numjobs;
     uint32_t rate_iops; /* of each hart; 0: the closed loop */
     enum job_process process;

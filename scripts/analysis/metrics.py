@@ -99,7 +99,7 @@ def lock_text(job: dict) -> str:
 
 def cost_table(result: dict) -> tuple[list[str], list[list[str]]]:
     """Head and rows, by depth: interrupts over polling in IOPS and host CPU, and who waits for
-    QEMU's lock; first one command per doorbell, then the whole depth."""
+    QEMU's lock; first commands one by one, then the whole depth."""
     head, columns = ["queue depth"], []
     for series, modes in main_loops(result).items():
         for quantity in (IOPS, HOST):

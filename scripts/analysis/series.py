@@ -60,7 +60,7 @@ class Series:
                 + rule_text(self.doorbell))
 
     def batch_text(self) -> str:
-        """How many commands share a doorbell."""
+        """How many commands are submitted at once."""
         return f"batch {self.batch}" if self.batch else "batch = depth"
 
 

@@ -96,10 +96,13 @@ def told_sum(found: Iterable[dict], name: str) -> int | None:
 def polls(mode: str, windows: list[Window]) -> dict[str, float | None]:
     """Looks at the completion queue per I/O: all, and those that found nothing.
 
-    Interrupts need none; those of hybrid mode's waits awake are not counted.
+    Interrupts need none. Of hybrid mode those in vain are known, while it is awake, and its waits.
     """
     if mode == "hybrid":
-        return {"polls_per_io": None, "idle_polls_per_io": None}
+        return {"polls_per_io": None, "idle_polls_per_io": _per_io(windows, "empty_looks"),
+                "waits_spun_per_io": _per_io(windows, "waits_spun"),
+                "waits_slept_per_io": _per_io(windows, "waits_slept"),
+                "policy_switches": counter(windows, "policy_switches")}
     return {
         "polls_per_io": _per_io(windows, "reap_calls") if mode not in WAITING else 0.0,
         "idle_polls_per_io": _per_io(windows, "idle_polls"),

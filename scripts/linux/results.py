@@ -187,7 +187,8 @@ def save(folder: Path, about: dict, windows: list[Window], answers: Answers,
     """
     (folder / JOBS_FOLDER).mkdir(parents=True, exist_ok=True)
     rows = comparisons(windows, answers)
-    result = {**about, "doorbell": DOORBELL, "comparisons": rows, "series": series(windows, answers)}
+    result = {**about, "doorbell": DOORBELL, "comparisons": rows,
+              "series": series(windows, answers)}
     files = {f"{JOBS_FOLDER}/{name}": text for name, text in jobs.items()}
     for name, each in {**fio_results(answers), PEERS_NAME: result}.items():
         files[name] = json.dumps(each, indent=1) + "\n"

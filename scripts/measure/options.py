@@ -23,7 +23,7 @@ BUDGET = "10m"
 MODELLED_RUNTIME_MS, MODELLED_RAMP_MS = 50, 50  # no noise to wait out; hybrid mode learns
 EPILOG = """\
 examples:
-  scripts/bench.py                                     the default matrix, under 4 minutes
+  scripts/bench.py                                     the default matrix, about 4 minutes
   scripts/bench.py --preset quick --out results/try
   scripts/bench.py --completion irq,raw --iodepth 32 --batch 1 --runtime 10s --boots 1
   scripts/bench.py --rw randwrite --backing ram:256m --iodepth 1,32 --bs 4k,128k
@@ -66,7 +66,7 @@ def build_parser() -> Parser:
     add("--iodepth", type=listed(parse_number, "--iodepth", 1, DEPTH_MAX), metavar="N,...",
         help=f"queue depths, 1 to {DEPTH_MAX}")
     add("--batch", "--iodepth_batch_submit", type=listed(parse_number, "--batch", 0, DEPTH_MAX),
-        metavar="N,...", help="commands per doorbell; 0: the depth")
+        metavar="N,...", help="commands of a submit; 0: the depth")
     add("--bs", type=listed(parse_block, "--bs"), metavar="SIZE,...",
         help="block sizes, such as 512,4k,1m")
     add("--rw", type=listed(parse_word, "--rw", WORKLOADS), metavar="W,...",
@@ -85,18 +85,19 @@ def build_parser() -> Parser:
     add("--rate-process", "--rate_process", choices=PROCESSES,
         help=f"how arrivals are spread in time (default {PROCESSES[0]}; with --rate-iops)")
     add("--doorbell", type=listed(parse_word, "--doorbell", DOORBELLS), metavar="D,...",
-        help="submission doorbell: each, at each submit; clocked, once the one before is fetched "
-        f"(default {DOORBELLS[0]}; default and full measure both at some depths)")
+        help="submission doorbell: each, at each submit; clocked, once the one before is fetched; "
+        "polled, the completion doorbell is then late too "
+        f"(default {DOORBELLS[0]}; the presets default and full measure both at some depths)")
     add("--shape", type=listed(parse_word, "--shape", tuple(SHAPES)), metavar="S,...",
         help="course of the load: steady; step, bursts after pauses; beside, 128 KiB writes beside "
         "the reads, on the last hart if there are several; callback, a request's callback posts "
-        "the next one (default steady)")
+        "the next one, at batch 1 and without latencies (default steady)")
     add("--backing", default="null", metavar="WHERE", help=BACKING_HELP)
     add("--boots", type=number("--boots", 1, BOOTS_MAX), metavar="N",
         help=f"boots, 1 to {BOOTS_MAX}; each measures every point once; a verdict takes 6")
     add("--until-ci", type=number("--until-ci", 1, 100), metavar="P",
         help="add boots until the interval of polling over interrupts is no wider than P per cent "
-        "of its median at any depth, or --budget is over")
+        "of its median at any depth of the main workload, or --budget is over")
     add("--budget", type=time_of("--budget"), metavar="TIME",
         help=f"no boot is added that would end later (default {BUDGET}; with --until-ci)")
     add("--runtime", type=time_of("--runtime"), metavar="TIME",

@@ -38,6 +38,7 @@ SHAPES = {
 }
 WRITER_BYTES = 8 << 17  # buffers of these
 SHAPE_LACKS = "a load of another shape than steady is of a mode's closed loop"
+CALLBACK_LACKS = "a callback posts the next request at batch 1, all of them reads or all writes"
 LOOPBACK_LACKS = "completions in memory come at once, there is no open loop"
 BOOT_S = 0.45  # QEMU's start, the guest's set-up, the files after it; for the estimate only
 WINDOW_EXTRA_S = 0.025  # between two windows: reap, print, next
@@ -129,6 +130,10 @@ def _lacks(mode: str, machine: Sweep, rw: str, bs: int, cores: int) -> str:
         return f"they spin, and the host has {cores} core{'s' if cores > 1 else ''}"
     if machine.shape != ("steady",) and (open_loop or mode in REFERENCES):
         return SHAPE_LACKS
+    if machine.shape == ("callback",) and (rw in MIXED or set(machine.batch) != {1}):
+        return CALLBACK_LACKS
+    if mode == "hybrid" and delivery == "shared":
+        return "on a shared line hybrid mode is interrupt mode"
     if mode == "loopback" and open_loop:
         return LOOPBACK_LACKS
     if mode == "raw" and (open_loop or rw in MIXED or bs > RAW_BLOCK_MAX):

@@ -1,7 +1,7 @@
 """What to do on this host, in one sentence, and the message of the first picture.
 
 Both come from the verdicts on interrupts over polling, in IOPS and in host CPU, and on hybrid mode
-over either: with one command per doorbell, and with the whole depth as a batch.
+over either: with commands submitted one by one, and with the whole depth as a batch.
 """
 
 from __future__ import annotations

@@ -216,7 +216,8 @@ def cost(source: Source) -> tuple[str, list[CostBar]]:
     if not bars:
         return "", []
     at = place(jobs[0])
-    return f"{size_text(at.bs)} {at.rw}, {harts_text(at.harts)}", list(bars.values())
+    name = f"{size_text(at.bs)} {at.rw}, {harts_text(at.harts)}{rule_text(at.doorbell)}"
+    return name, list(bars.values())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,7 +266,7 @@ def blocksize(source: Source) -> tuple[str, list[Line]]:
     if not lines:
         return "", []
     at = place(jobs[0])
-    return f"{at.rw}, queue depth {at.depth}, batch {at.batch}", lines
+    return f"{at.rw}, queue depth {at.depth}, batch {at.batch}{rule_text(at.doorbell)}", lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,7 +297,8 @@ def openloop(source: Source) -> tuple[str, dict[Look, list[LoadPoint]]]:
         lines.setdefault(job_look(job), []).append(point)
     at, process = place(jobs[0]), source.result["global options"].get("rate_process", "linear")
     name = f"{size_text(at.bs)} {at.rw}, {process}, at most {at.depth} in flight, batch {at.batch}"
-    return name + (f", {harts_text(at.harts)}" if at.harts > 1 else ""), lines
+    harts = f", {harts_text(at.harts)}" if at.harts > 1 else ""
+    return name + harts + rule_text(at.doorbell), lines
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,8 +25,8 @@ PICTURES = {
     "interrupts": Picture(
         "Interrupts over polling", WITH_INTERVALS + "; hollow: no sure difference",
         "At 1 both are alike. Interrupts are faster where IOPS are above it, and cheaper for the"
-        " host where host CPU is below it. On the left each command has a doorbell of its own; on"
-        " the right the whole depth shares one."),
+        " host where host CPU is below it. On the left commands are submitted one by one; on the"
+        " right the whole depth at once."),
     "doorbells": Picture(
         "Clocked doorbell", WITH_INTERVALS,
         "A clocked doorbell waits while the one before is not fetched, so that commands share it."

@@ -126,7 +126,7 @@ def page(folder: Path) -> str:
     both = doorbells.measured(result)
     modes = [name for name in runs.last(told)["ratios"] if name not in runs.LINUX.values()]
     return PAGES.get_template("results.md.j2").render(
-        runs=told, ruled=sum(each.get("doorbell") == doorbells.RULES[0] for each in told.values()),
+        runs=told,
         moved=(modes, runs.rows(told, modes)),
         linux_moved=runs.rows(told, list(runs.LINUX.values())),
         advice=advice.sentence(result), peers=peers, linux=linux_rows(peers),

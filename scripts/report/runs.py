@@ -1,7 +1,7 @@
 """The runs that were once the reference, a compact file each: what moves a figure from run to run.
 
 results/reference/runs/DATE-COMMIT.json holds the main ratios of one run, of its boots. `make
-results` adds that of the reference; a range is of the medians of all runs.
+results` adds that of the reference; a range is of the medians of all runs with one doorbell rule.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from pathlib import Path
 from analysis import metrics
 from analysis.comparisons import Ratios, paired
 from analysis.intervals import Estimate
-from analysis.series import MAIN, MODE_NAMES, Series, all_series, main_rule
+from analysis.series import MAIN, MODE_NAMES, Modes, Series, all_series, main_rule, rule_text
+from cli.errors import UsageError
+from linux.results import PEERS_NAME
 from results import result_file
 
 FOLDER = "runs"
@@ -21,26 +23,45 @@ HOST = "host CPU, interrupts / polling"
 LINUX = {mode: f"hartq / Linux, {word}" for mode, word in
          (("poll", "polled"), ("irq", "interrupts"), ("best", "fastest"))}
 ABOUT = ("date", "commit", "qemu", "host_cpu", "host_cores", "backing")
+EACH = "each"  # the rule of the runs before there was another
 Runs = dict[str, dict]  # by the name of the file
 
 
+def _ratios(modes: Modes) -> dict[str, Ratios]:
+    return {**{f"{MODE_NAMES[mode]} / {MODE_NAMES[other]}": paired(modes, mode, other)
+               for mode, other in PAIRS},
+            HOST: metrics.over(modes, "irq", "poll", metrics.HOST)}
+
+
+def _rounded(found: dict[str, Ratios]) -> dict:
+    return {name: {str(at): [round(value, 3) for value in (r.median, r.low, r.high)]
+                   for at, r in ratios.items()} for name, ratios in found.items()}
+
+
 def compact(result: dict, peers: dict) -> dict:
-    """The environment in brief, and {ratio: {point: [median, low, high]}}."""
+    """The environment in brief, and {ratio: {point: [median, low, high]}} by doorbell rule."""
     rule = main_rule(result)
-    modes = all_series(result)[Series(*MAIN, harts=1, batch=1, doorbell=rule)]
-    found: dict[str, Ratios] = {
-        **{f"{MODE_NAMES[mode]} / {MODE_NAMES[other]}": paired(modes, mode, other)
-           for mode, other in PAIRS},
-        HOST: metrics.over(modes, "irq", "poll", metrics.HOST)}
+    if peers.get("doorbell", EACH) != rule:
+        raise UsageError(f"{PEERS_NAME} was measured with doorbell={peers.get('doorbell', EACH)}, "
+                         f"{result_file.JSON_NAME} with {rule}; hint: run peers.py anew")
+    everything = all_series(result)
+    of_rule = {each: _ratios(modes) for each in (rule, EACH)
+               if (modes := everything.get(Series(*MAIN, harts=1, batch=1, doorbell=each)))}
     for row in peers.get("comparisons", []):
         at, ratio = f"{row['iodepth']}, {row['batch']}", Estimate.from_json(row["ratio"])
-        found.setdefault(LINUX[row["mode"]], {})[at] = ratio
+        of_rule[rule].setdefault(LINUX[row["mode"]], {})[at] = ratio
     return {
         **{name: result["environment"][name] for name in ABOUT},
         "doorbell": rule,
         "boots": max(len(job["hartq"]["boots"]) for job in result["jobs"]),
-        "ratios": {name: {str(at): [round(value, 3) for value in (r.median, r.low, r.high)]
-                          for at, r in ratios.items()} for name, ratios in found.items()}}
+        "ratios": _rounded(of_rule.pop(rule)),
+        **{each: _rounded(found) for each, found in of_rule.items()}}
+
+
+def ratios_of(run: dict, rule: str) -> dict:
+    """A run's ratios with a doorbell rule; older files name none: they rang at each submit."""
+    found: dict = run["ratios"] if run.get("doorbell", EACH) == rule else run.get(rule, {})
+    return found
 
 
 def name_of(run: dict) -> str:
@@ -68,9 +89,9 @@ def keep(folder: Path, now: dict) -> None:
         sink.write(json.dumps(now) + "\n")
 
 
-def range_text(runs: Runs, ratio: str, at: str) -> str:
+def range_text(runs: Runs, ratio: str, at: str, rule: str) -> str:
     """`1.44; 1.18 to 1.95 in 5`: the last run's median, the least and greatest of all runs."""
-    found = [run["ratios"].get(ratio, {}).get(at) for run in runs.values()]
+    found = [ratios_of(run, rule).get(ratio, {}).get(at) for run in runs.values()]
     if not found[-1]:
         return "-"
     medians = [each[0] for each in found if each]
@@ -79,6 +100,9 @@ def range_text(runs: Runs, ratio: str, at: str) -> str:
 
 
 def rows(runs: Runs, ratios: list[str]) -> list[list[str]]:
-    """By the points of the last run: each ratio and its range."""
-    points = dict.fromkeys(at for ratio in ratios for at in last(runs)["ratios"].get(ratio, {}))
-    return [[at, *(range_text(runs, ratio, at) for ratio in ratios)] for at in points]
+    """By the rules and points of the last run: each ratio and its range."""
+    rules = dict.fromkeys((last(runs).get("doorbell", EACH), EACH))
+    points = dict.fromkeys((at, rule) for rule in rules for ratio in ratios
+                           for at in ratios_of(last(runs), rule).get(ratio, {}))
+    return [[at + rule_text(rule), *(range_text(runs, ratio, at, rule) for ratio in ratios)]
+            for at, rule in points]

@@ -95,6 +95,8 @@ def window(
             "posts": ios, "completions": ios, "reaps": reaps, "reap_calls": reaps + idle_polls,
             "sq_doorbells": ios // (batch if each else max(batch, depth // 2)),
             "cq_doorbells": reaps, "interrupts": reaps * irq,
+            **({"empty_looks": 3 * ios, "waits_spun": ios, "waits_slept": 0, "policy_switches": 2}
+               if mode == "hybrid" else {}),
             "spurious": 3 * irq, "late": 0, "missed": 0, "stale": 0, "malformed": 0,
         },
         "idle_polls": idle_polls, "idle_ns": [int(idle)] * harts,

@@ -11,7 +11,7 @@ from support import ROOT
 
 from analysis import host_noise
 from analysis.intervals import ratio_of
-from analysis.series import place
+from analysis.series import place, shape_of
 from qemu import host_cpu
 from results import boots, result_file
 
@@ -42,7 +42,7 @@ class Boots(unittest.TestCase):
         by_mode: dict[tuple, dict[str, dict]] = {}
         for job in jobs:
             mine = job["hartq"]
-            where = (place(job), mine["delivery"], mine["rate_iops"])
+            where = (place(job), mine["delivery"], mine["rate_iops"], shape_of(job))
             by_mode.setdefault(where, {})[mine["completion"]] = job
         ratios = 0
         for modes in by_mode.values():

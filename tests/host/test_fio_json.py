@@ -143,7 +143,9 @@ class Ours(unittest.TestCase):
             mine = self.job(mode)
             if least is None:
                 self.assertIsNone(mine["polls_per_io"])
-                self.assertIsNone(mine["idle_polls_per_io"])
+                self.assertEqual((mine["idle_polls_per_io"], mine["waits_spun_per_io"],
+                                  mine["waits_slept_per_io"]), (3.0, 1.0, 0.0))
+                self.assertGreater(mine["policy_switches"], 1)
                 continue
             self.assertAlmostEqual(mine["polls_per_io"], least, 0, mode)
             reaps = 1 / mine["completions_per_reap"] if least else 0
