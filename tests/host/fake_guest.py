@@ -75,7 +75,7 @@ def window(
         ios = int(iops * runtime_ns / 1e9)
     per_reap = min(depth, {"irq": 4, "hybrid": depth}.get(mode, 1.5))
     free = (1 - load if "rate_iops" in job else 0.8 / depth**0.5) * chance.uniform(0.98, 1.02)
-    idle = {"irq": min(1.0, free), "hybrid": min(1.0, 0.9 * free)}.get(mode, 0.0) * runtime_ns
+    idle = {"irq": min(1.0, free), "hybrid": min(1.0, 0.95 * free)}.get(mode, 0.0) * runtime_ns
     writes = {"r": 0, "w": ios}.get(job["rw"].replace("rand", "")[0], 0)
     writes = round(ios * 0.3) if job["rw"].endswith("rw") else writes
     bs = int(job["bs"])

@@ -115,9 +115,9 @@ class Answer(unittest.TestCase):
                 self.assertEqual(len(row), 1 + len(metrics.QUANTITIES))
                 for cell in row[1:]:
                     self.assertRegex(cell, r"^[\d.]+ \([\d.]+-[\d.]+\)( =)?$")
-        # The fake guest's hybrid sleeps nine tenths of what its interrupts do, 0.8 / sqrt(8).
+        # The fake guest's hybrid sleeps 0.95 of what its interrupts do, 0.8 / sqrt(8).
         busy = metrics.over(modes, "hybrid", "irq", metrics.BUSY)[8]
-        self.assertAlmostEqual(busy.median, (1 - 0.9 * 0.283) / (1 - 0.283), delta=0.02)
+        self.assertAlmostEqual(busy.median, (1 - 0.95 * 0.283) / (1 - 0.283), delta=0.02)
 
     def test_costs_of_boots_that_kept_none(self) -> None:
         result = fake_result("1,8")

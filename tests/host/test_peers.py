@@ -224,7 +224,7 @@ class Command(StandIn):
         self.assertNotIn("6.13", json.dumps(found["method"]), "nothing was refused")
         names = {path.name for path in (self.out / "jobs").iterdir()}
         self.assertEqual(names, {"init", *(f"{each.name}.fio" for each in plan.ENGINES)})
-        self.assertRegex(done.stdout, r"\n +32 +1 +best +[\d.]+ \(.* 8: undecided, (too|the) ")
+        self.assertRegex(done.stdout, r"\n +32 +1 +best +[\d.]+ \(.* 9: undecided, (too|the) ")
 
     def test_instructions_have_a_boot_of_their_own(self) -> None:
         counts = {"iodepth": 1, "batch": 1, "submit": 9, "interrupt": 0, "reap": 1, "median": 10}
