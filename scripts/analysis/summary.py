@@ -98,12 +98,13 @@ def polls(mode: str, windows: list[Window]) -> dict[str, float | None]:
 
     Interrupts need none. Of hybrid mode those in vain are known, while it is awake, and its waits.
     """
+    waits = {"waits_spun_per_io": _per_io(windows, "waits_spun"),
+             "waits_slept_per_io": _per_io(windows, "waits_slept"),
+             "policy_switches": counter(windows, "policy_switches")}
     if mode == "hybrid":
-        return {"polls_per_io": None, "idle_polls_per_io": _per_io(windows, "empty_looks"),
-                "waits_spun_per_io": _per_io(windows, "waits_spun"),
-                "waits_slept_per_io": _per_io(windows, "waits_slept"),
-                "policy_switches": counter(windows, "policy_switches")}
+        return {"polls_per_io": None, "idle_polls_per_io": _per_io(windows, "empty_looks"), **waits}
     return {
+        **dict.fromkeys(waits),
         "polls_per_io": _per_io(windows, "reap_calls") if mode not in WAITING else 0.0,
         "idle_polls_per_io": _per_io(windows, "idle_polls"),
     }

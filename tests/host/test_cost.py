@@ -68,7 +68,10 @@ class Reference(unittest.TestCase):
     def test_blocked_is_what_is_left_of_the_time(self) -> None:
         for each in REFERENCE["jobs"]:
             told = each["hartq"]["host_blocked_fraction"]
-            self.assertAlmostEqual(told, max(0.0, blocked(each)), delta=0.03, msg=each["jobname"])
+            # Below 0 each window counts as 0, which its job's totals cannot tell.
+            whole = each["hartq"]["harts"] == 1 and not each["hartq"]["rate_iops"]
+            self.assertAlmostEqual(told, max(0.0, blocked(each)), delta=0.02 if whole else 0.06,
+                                   msg=each["jobname"])
 
     def test_a_doorbell_per_request_blocks_a_hart_that_polls(self) -> None:
         """More than one without a device, which has no doorbell."""
