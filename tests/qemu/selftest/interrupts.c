@@ -168,7 +168,7 @@ static void test_quiet(void)
     idle_ns = hart_idle_ns(0);
     irq_disable();
     while (ticks < QUIET_TICKS) {
-        storage_wait(queue, NVME_WAIT_BLOCKED);
+        storage_wait(queue, NVME_WAIT_IDLE);
         wakes++;
     }
     irq_enable();
