@@ -77,7 +77,7 @@ static inline bool may_wait(const struct nvme_queue *queue)
         queue->cq_next == queue->cq ? queue->cq_end : queue->cq_next;
 
     return NVME_GET(NVME_CQE_SQHD, nvme_queue_load(queue, next - 1)) != queue->sq_tail_rung &&
-           nvme_queue_rung(queue) > nvme_queue_useful(queue);
+           nvme_queue_rung(queue) != nvme_queue_useful(queue);
 }
 
 static inline void ring_cq(struct nvme_queue *queue)
@@ -102,17 +102,23 @@ void nvme_queue_ring_head_again(struct nvme_queue *queue)
     ring_cq(queue);
 }
 
+/* The completion doorbell of a queue of either kind. */
+static NVME_COLD void ring_head(struct nvme_queue *queue)
+{
+    if (queue->shadow_cq.place != NULL) {
+        nvme_shadow_ring_cq(queue);
+    } else {
+        ring_cq(queue);
+    }
+}
+
 NVME_COLD void nvme_queue_give_back(struct nvme_queue *queue)
 {
     if (!nvme_controller_live(queue->controller)) {
         return;
     }
     queue->counters.reaps--; /* nvme_queue_count() takes each head doorbell for one */
-    if (queue->shadow_cq.place != NULL) {
-        nvme_shadow_ring_cq(queue);
-    } else {
-        ring_cq(queue);
-    }
+    ring_head(queue);
 }
 
 /*
@@ -276,17 +282,16 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
     nvme_request_end_all(queue, nvme_controller_failure(queue->controller));
 }
 
-/* The reap of an active queue with shadow doorbells. */
-static NVME_COLD uint32_t reap_shadow(struct nvme_queue *queue, uint32_t budget)
+/*
+ * The end of a reap: doorbells, and the queue is active again. With a constant `shadow` each caller
+ * has only its own.
+ */
+static NVME_INLINE uint32_t end_reap(struct nvme_queue *queue, uint64_t consumed, bool shadow)
 {
-    uint64_t consumed;
-
-    queue->slow = false;
-    queue->unmatched = 0;
-    consumed = reap_cold(queue, budget);
     if (nvme_controller_live(queue->controller)) {
+        /* An empty pass rings nothing: a head doorbell without an entry is an error. */
         if (consumed > queue->head_left) {
-            nvme_shadow_ring_cq(queue);
+            (shadow ? nvme_shadow_ring_cq : ring_cq)(queue);
             queue->head_left = queue->head_late;
         } else if (consumed != 0) {
             queue->head_left -= consumed;
@@ -294,13 +299,25 @@ static NVME_COLD uint32_t reap_shadow(struct nvme_queue *queue, uint32_t budget)
         } else {
             queue->counters.reap_calls++;
         }
-        nvme_shadow_ring_sq(queue);
-        nvme_queue_set_active(queue);
+        (shadow ? nvme_shadow_ring_sq : ring_sq)(queue);
+        if (shadow) {
+            nvme_queue_set_active(queue);
+        } else {
+            queue->activity = NVME_ACTIVITY_ACTIVE;
+        }
     } else {
         queue->counters.reaps += consumed != 0;
         end_failed(queue);
     }
     return (uint32_t)(consumed - queue->unmatched);
+}
+
+/* The reap of an active queue with shadow doorbells. */
+static NVME_COLD uint32_t reap_shadow(struct nvme_queue *queue, uint32_t budget)
+{
+    queue->slow = false;
+    queue->unmatched = 0;
+    return end_reap(queue, reap_cold(queue, budget), true);
 }
 
 /*
@@ -331,11 +348,7 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
     queue->unmatched = 0;
     consumed = reap_cold(queue, budget);
     if (consumed != 0 && nvme_controller_live(queue->controller)) {
-        if (queue->shadow_cq.place != NULL) {
-            nvme_shadow_ring_cq(queue);
-        } else {
-            ring_cq(queue);
-        }
+        ring_head(queue);
     }
     queue->away = true;
     return (uint32_t)(consumed - queue->unmatched);
@@ -343,31 +356,11 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
 
 uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)
 {
-    uint64_t consumed;
-
     /* Not active, or no budget. */
     if (queue->activity >= budget) {
         return reap_slow(queue, budget);
     }
     queue->activity = NVME_ACTIVITY_TAKEN;
     queue->unmatched = 0;
-    consumed = reap_entries(queue, budget);
-    if (nvme_controller_live(queue->controller)) {
-        /* An empty pass rings nothing: a head doorbell without an entry is an error. */
-        if (consumed > queue->head_left) {
-            ring_cq(queue);
-            queue->head_left = queue->head_late;
-        } else if (consumed != 0) {
-            queue->head_left -= consumed;
-            queue->counters.reaps++;
-        } else {
-            queue->counters.reap_calls++;
-        }
-        ring_sq(queue);
-        queue->activity = NVME_ACTIVITY_ACTIVE;
-    } else {
-        queue->counters.reaps += consumed != 0;
-        end_failed(queue);
-    }
-    return (uint32_t)(consumed - queue->unmatched);
+    return end_reap(queue, reap_entries(queue, budget), false);
 }

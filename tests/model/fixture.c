@@ -183,6 +183,18 @@ void fixture_submit(struct fixture *fixture, uint32_t queue, struct outcome *out
     nvme_queue_submit(fixture->queues[queue]);
 }
 
+void fixture_submit_each(struct fixture *fixture, uint32_t count, struct outcome *outcome)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        fixture_submit(fixture, 0, outcome);
+    }
+}
+
+uint32_t fixture_reap(struct fixture *fixture)
+{
+    return nvme_queue_reap(fixture->queues[0], FIXTURE_DEPTH);
+}
+
 void fixture_finish(struct fixture *fixture)
 {
     assert_int_equal(nvme_controller_close(fixture->controller), NVME_OK);

@@ -114,6 +114,10 @@ void fixture_post_with(struct fixture *fixture, uint32_t queue, struct nvme_call
 /* As above, and rings for all posted commands. */
 void fixture_submit(struct fixture *fixture, uint32_t queue, struct outcome *outcome);
 
+/* Submits so many requests one by one on queue 0, and reaps all that it has. */
+void fixture_submit_each(struct fixture *fixture, uint32_t count, struct outcome *outcome);
+uint32_t fixture_reap(struct fixture *fixture);
+
 /* Closes the controller, which must succeed, and ends as fixture_drop. */
 void fixture_finish(struct fixture *fixture);
 

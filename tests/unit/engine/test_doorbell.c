@@ -18,18 +18,6 @@ static void start(struct fixture *fixture, enum nvme_mode mode, bool clocked)
     fixture->model->on_demand = true;
 }
 
-static void submit_one_by_one(struct fixture *fixture, uint32_t count, struct outcome *outcome)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        fixture_submit(fixture, 0, outcome);
-    }
-}
-
-static uint32_t reap(struct fixture *fixture)
-{
-    return nvme_queue_reap(fixture->queues[0], FIXTURE_DEPTH);
-}
-
 static uint64_t doorbells(const struct fixture *fixture)
 {
     return model_doorbell_count(fixture->model, 1, false);
@@ -49,10 +37,10 @@ static void each_submit_rings_at_once(void **state)
 
     (void)state;
     start(&fixture, NVME_MODE_POLL, false);
-    submit_one_by_one(&fixture, REQUESTS, &outcome);
+    fixture_submit_each(&fixture, REQUESTS, &outcome);
     assert_int_equal(doorbells(&fixture), REQUESTS);
     model_step(fixture.model, UINT32_MAX);
-    assert_int_equal(reap(&fixture), REQUESTS);
+    assert_int_equal(fixture_reap(&fixture), REQUESTS);
     fixture_finish(&fixture);
 }
 
@@ -65,15 +53,15 @@ static void clocked_submits_wait_for_the_reap(void **state)
     (void)state;
     start(&fixture, NVME_MODE_POLL, true);
     for (uint32_t turn = 1; turn <= 3 * FIXTURE_DEPTH; turn++) {
-        submit_one_by_one(&fixture, REQUESTS, &outcome);
+        fixture_submit_each(&fixture, REQUESTS, &outcome);
         assert_int_equal(doorbells(&fixture), 2 * turn - 1);
         assert_int_equal(fetched(&fixture), (turn - 1) * REQUESTS + 1);
         assert_int_equal(fixture_counters(fixture.queues[0]).posts, fetched(&fixture));
-        assert_int_equal(reap(&fixture), 0);
+        assert_int_equal(fixture_reap(&fixture), 0);
         assert_int_equal(doorbells(&fixture), 2 * turn);
         assert_int_equal(fetched(&fixture), turn * REQUESTS);
         model_step(fixture.model, UINT32_MAX);
-        assert_int_equal(reap(&fixture), REQUESTS);
+        assert_int_equal(fixture_reap(&fixture), REQUESTS);
         assert_int_equal(doorbells(&fixture), 2 * turn);
         assert_int_equal(outcome.count, turn * REQUESTS);
     }
@@ -89,10 +77,10 @@ static void clocked_submit_of_one_request_rings_at_once(void **state)
     (void)state;
     start(&fixture, NVME_MODE_POLL, true);
     for (uint32_t turn = 1; turn <= 3 * FIXTURE_DEPTH; turn++) {
-        submit_one_by_one(&fixture, 1, &outcome);
+        fixture_submit_each(&fixture, 1, &outcome);
         assert_int_equal(doorbells(&fixture), turn);
         model_step(fixture.model, UINT32_MAX);
-        assert_int_equal(reap(&fixture), 1);
+        assert_int_equal(fixture_reap(&fixture), 1);
     }
     fixture_finish(&fixture);
 }
@@ -104,21 +92,21 @@ static void entry_that_tells_of_the_fetch_lets_the_next_submit_ring(void **state
 
     (void)state;
     start(&fixture, NVME_MODE_POLL, true);
-    submit_one_by_one(&fixture, REQUESTS, &outcome);
-    assert_int_equal(reap(&fixture), 0);
+    fixture_submit_each(&fixture, REQUESTS, &outcome);
+    assert_int_equal(fixture_reap(&fixture), 0);
     for (uint32_t turn = 1; turn <= 3 * FIXTURE_DEPTH; turn++) {
         model_step(fixture.model, 1);
-        assert_int_equal(reap(&fixture), 1);
-        submit_one_by_one(&fixture, 1, &outcome);
+        assert_int_equal(fixture_reap(&fixture), 1);
+        fixture_submit_each(&fixture, 1, &outcome);
         assert_int_equal(doorbells(&fixture), 2 + turn);
         assert_int_equal(fetched(&fixture), REQUESTS + turn);
     }
-    submit_one_by_one(&fixture, 1, &outcome);
+    fixture_submit_each(&fixture, 1, &outcome);
     assert_int_equal(fetched(&fixture), REQUESTS + 3 * FIXTURE_DEPTH);
-    assert_int_equal(reap(&fixture), 0);
+    assert_int_equal(fixture_reap(&fixture), 0);
     assert_int_equal(fetched(&fixture), REQUESTS + 3 * FIXTURE_DEPTH + 1);
     model_step(fixture.model, UINT32_MAX);
-    assert_int_equal(reap(&fixture), REQUESTS + 1);
+    assert_int_equal(fixture_reap(&fixture), REQUESTS + 1);
     fixture_finish(&fixture);
 }
 
@@ -133,7 +121,7 @@ static void arm_rings(void **state)
     uint32_t looks = 0;
 
     start(&fixture, *mode, true);
-    submit_one_by_one(&fixture, REQUESTS, &outcome);
+    fixture_submit_each(&fixture, REQUESTS, &outcome);
     assert_int_equal(fetched(&fixture), 1);
     while (!nvme_queue_arm(fixture.queues[0], NVME_WAIT_BLOCKED)) {
         world_advance(LOOK_NS);
@@ -155,7 +143,7 @@ static void handler_rings(void **state)
 
     (void)state;
     start(&fixture, NVME_MODE_INTERRUPT, true);
-    submit_one_by_one(&fixture, REQUESTS, &outcome);
+    fixture_submit_each(&fixture, REQUESTS, &outcome);
     model_step(fixture.model, UINT32_MAX);
     fixture_interrupts(&fixture);
     assert_int_equal(outcome.count, 1);
@@ -188,7 +176,7 @@ static void wrong_head_stops_nothing(void **state)
         fixture.model->bend = tell_wrong_head;
         fixture.model->bend_arg = &head;
         for (uint32_t turn = 1; turn <= 2 * FIXTURE_DEPTH; turn++) {
-            submit_one_by_one(&fixture, 3, &outcome);
+            fixture_submit_each(&fixture, 3, &outcome);
             model_step(fixture.model, UINT32_MAX);
             fixture_interrupts(&fixture);
             model_step(fixture.model, UINT32_MAX);
@@ -198,40 +186,6 @@ static void wrong_head_stops_nothing(void **state)
         fixture.model->bend = NULL;
         fixture_finish(&fixture);
     }
-}
-
-/*
- * The device ends a command that no doorbell has announced: then more have ended than were
- * announced. Its SQHD says that it has fetched nothing.
- */
-static void command_that_ends_unannounced_stops_nothing(void **state)
-{
-    struct fixture fixture;
-    struct outcome outcome = {0};
-    uint16_t head = FIXTURE_DEPTH - 1;
-    uint32_t cid;
-
-    (void)state;
-    start(&fixture, NVME_MODE_INTERRUPT, true);
-    fixture.model->bend = tell_wrong_head;
-    fixture.model->bend_arg = &head;
-    submit_one_by_one(&fixture, 2, &outcome);
-    cid = ((const struct nvme_command *)world_host(fixture.model->sqs[1].address))[1].cdw0 >> 16;
-    model_post_entry(fixture.model, 1,
-                     (struct nvme_completion){.sq = 1U << 16 | head, .status = cid});
-    model_step(fixture.model, UINT32_MAX);
-    fixture_interrupts(&fixture);
-    assert_int_equal(outcome.count, 2);
-    /* The reap has announced the second one too: the device ends it again. */
-    model_step(fixture.model, UINT32_MAX);
-    fixture_interrupts(&fixture);
-    assert_int_equal(fixture_counters(fixture.queues[0]).stale, 1);
-    submit_one_by_one(&fixture, 1, &outcome);
-    model_step(fixture.model, UINT32_MAX);
-    fixture_interrupts(&fixture);
-    assert_int_equal(outcome.count, 3);
-    fixture.model->bend = NULL;
-    fixture_finish(&fixture);
 }
 
 int main(void)
@@ -247,7 +201,6 @@ int main(void)
         {"arm_rings_in_hybrid_mode", arm_rings, NULL, NULL, &hybrid},
         cmocka_unit_test(handler_rings),
         cmocka_unit_test(wrong_head_stops_nothing),
-        cmocka_unit_test(command_that_ends_unannounced_stops_nothing),
     };
 
     return fixture_run("doorbell", tests, COUNT_OF(tests));

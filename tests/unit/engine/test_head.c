@@ -18,18 +18,6 @@ static void start_with_entries(struct fixture *fixture, uint32_t entries, enum n
     fixture->model->on_demand = true;
 }
 
-static void submit(struct fixture *fixture, uint32_t count, struct outcome *outcome)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        fixture_submit(fixture, 0, outcome);
-    }
-}
-
-static uint32_t reap(struct fixture *fixture)
-{
-    return nvme_queue_reap(fixture->queues[0], FIXTURE_DEPTH);
-}
-
 static uint64_t head_doorbells(const struct fixture *fixture)
 {
     return model_doorbell_count(fixture->model, 1, true);
@@ -48,16 +36,16 @@ static void poll_queue_rings_its_head_late(void **state)
     for (uint32_t turn = 0; turn < 20 * FIXTURE_DEPTH; turn++) {
         uint32_t count = 1 + turn % (FIXTURE_DEPTH - 1);
 
-        submit(&fixture, count, &outcome);
+        fixture_submit_each(&fixture, count, &outcome);
         model_step(fixture.model, UINT32_MAX);
-        assert_int_equal(reap(&fixture), count);
+        assert_int_equal(fixture_reap(&fixture), count);
         owed += count;
         if (owed > LATE) {
             owed = 0;
             rung++;
         }
         assert_int_equal(head_doorbells(&fixture), rung);
-        assert_int_equal(reap(&fixture), 0);
+        assert_int_equal(fixture_reap(&fixture), 0);
         assert_int_equal(head_doorbells(&fixture), rung);
     }
     assert_int_equal(fixture_counters(fixture.queues[0]).reaps, 20 * FIXTURE_DEPTH);
@@ -74,13 +62,13 @@ static void full_queue_has_room_behind_a_late_head(void **state)
     (void)state;
     start_with_entries(&fixture, FIXTURE_DEPTH + SURPLUS, NVME_MODE_POLL);
     for (uint32_t turn = 1; turn <= 3 * FIXTURE_DEPTH; turn++) {
-        submit(&fixture, LATE, &outcome);
+        fixture_submit_each(&fixture, LATE, &outcome);
         model_step(fixture.model, UINT32_MAX);
-        assert_int_equal(reap(&fixture), LATE);
+        assert_int_equal(fixture_reap(&fixture), LATE);
         assert_int_equal(head_doorbells(&fixture), turn - 1);
-        submit(&fixture, FIXTURE_DEPTH - 1, &outcome);
+        fixture_submit_each(&fixture, FIXTURE_DEPTH - 1, &outcome);
         model_step(fixture.model, UINT32_MAX);
-        assert_int_equal(reap(&fixture), FIXTURE_DEPTH - 1);
+        assert_int_equal(fixture_reap(&fixture), FIXTURE_DEPTH - 1);
         assert_int_equal(head_doorbells(&fixture), turn);
     }
     fixture_finish(&fixture);
@@ -135,7 +123,7 @@ static void nothing_is_owed(const struct late_case *this, void (*end)(struct nvm
     assert_int_equal(nvme_queue_set_mode(queue, NVME_MODE_POLL), NVME_OK);
     for (uint32_t turn = 1; turn <= 3 * FIXTURE_DEPTH; turn++) {
         fixture_submit(&fixture, 0, &outcome);
-        assert_int_equal(reap(&fixture), 1);
+        assert_int_equal(fixture_reap(&fixture), 1);
         if (!this->shadow) {
             assert_int_equal(head_doorbells(&fixture), turn - 1);
         }
@@ -184,10 +172,10 @@ static void hybrid_owner_gives_back_before_it_sleeps(void **state)
     uint32_t looks = 0;
 
     fixture.model->on_demand = true;
-    submit(&fixture, 2, &outcome);
+    fixture_submit_each(&fixture, 2, &outcome);
     assert_false(nvme_queue_arm(queue, NVME_WAIT_BLOCKED));
     model_step(fixture.model, 1);
-    assert_int_equal(reap(&fixture), 1);
+    assert_int_equal(fixture_reap(&fixture), 1);
     while (!nvme_queue_arm(queue, NVME_WAIT_BLOCKED)) {
         world_advance(LOOK_NS);
         assert_true(++looks < 100);
@@ -233,7 +221,7 @@ static void head_is_late_by_half_of_the_surplus(void **state)
     fixture_start(&fixture, 1, this->mode);
     for (uint32_t entry = 1; entry <= 10 * FIXTURE_DEPTH; entry++) {
         fixture_submit(&fixture, 0, &outcome);
-        assert_int_equal(reap(&fixture), 1);
+        assert_int_equal(fixture_reap(&fixture), 1);
         assert_int_equal(head_doorbells(&fixture), entry / (this->late + 1));
     }
     fixture_finish(&fixture);
@@ -253,7 +241,7 @@ static void shallower_queue_keeps_the_surplus(void **state)
     assert_int_equal(fixture.model->cqs[1].entries, 2 + SURPLUS);
     for (uint32_t entry = 1; entry <= 3 * FIXTURE_DEPTH; entry++) {
         fixture_submit(&fixture, 0, &outcome);
-        assert_int_equal(reap(&fixture), 1);
+        assert_int_equal(fixture_reap(&fixture), 1);
     }
     fixture_finish(&fixture);
 }
