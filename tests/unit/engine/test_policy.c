@@ -53,6 +53,8 @@ static const struct policy_case policy_cases[] = {
 static void cheaper_policy_is_kept(void **state)
 {
     const struct policy_case *this = *state;
+    /* Polling a slow device is many looks. */
+    uint32_t count = this->latency_ns < 1000 * US ? 10000 : 400;
     uint64_t poll, interrupt, hybrid;
     struct owner owner;
 
@@ -61,10 +63,10 @@ static void cheaper_policy_is_kept(void **state)
     owner.drag_ns = this->drag_ns;
     owner.depth = this->depth;
     owner_run(&owner, 4000);
-    assert_in_range(slept_share(&owner, 10000), this->least, this->most);
-    hybrid = time_in_mode(&owner, NVME_MODE_HYBRID, 10000);
-    poll = time_in_mode(&owner, NVME_MODE_POLL, 10000);
-    interrupt = time_in_mode(&owner, NVME_MODE_INTERRUPT, 10000);
+    assert_in_range(slept_share(&owner, count), this->least, this->most);
+    hybrid = time_in_mode(&owner, NVME_MODE_HYBRID, count);
+    poll = time_in_mode(&owner, NVME_MODE_POLL, count);
+    interrupt = time_in_mode(&owner, NVME_MODE_INTERRUPT, count);
     assert_true(hybrid * 97 / 100 <= (poll < interrupt ? poll : interrupt));
     owner_finish(&owner);
 }
