@@ -10,11 +10,11 @@ from analysis.comparisons import Ratios, brief
 from analysis.intervals import marked, paired_ratio
 from analysis.series import MODE_NAMES, Modes, Series, all_series
 from measure.modes import MODES
+from measure.plan import DOORBELLS
 
-RULES = ("clocked", "each")
 HEAD = ("queue depth", "mode", "IOPS", "host CPU",
-        *(f"{what}: {rule}" for what in ("QEMU's lock us per I/O", "doorbells per I/O")
-          for rule in RULES))
+        *(f"{what}: {rule}" for what in (metrics.LOCK_US.name, metrics.DOORBELLS.name)
+          for rule in DOORBELLS))
 
 
 class Both(NamedTuple):
@@ -37,8 +37,8 @@ def measured(result: dict) -> Both | None:
     """The first series that has both rules; None where only one was measured."""
     found = all_series(result)
     for series, modes in found.items():
-        other = dataclasses.replace(series, doorbell=RULES[1])
-        if series.doorbell == RULES[0] and other in found:
+        other = dataclasses.replace(series, doorbell=DOORBELLS[1])
+        if series.doorbell == DOORBELLS[0] and other in found:
             return Both(series, modes, found[other])
     return None
 

@@ -35,7 +35,7 @@ BUSY = Quantity("hart busy, %", ("idle_fraction",), of_figure=lambda idle: 100 *
 P50 = Quantity("p50 us", ("p50_ns",), of_figure=lambda ns: ns / 1000)
 P99 = Quantity("p99 us", ("p99_ns",), of_figure=lambda ns: ns / 1000)
 LOCK_US = Quantity("QEMU's lock us per I/O", ("blocked_us_per_io",), 2)
-DOORBELLS = Quantity("doorbells per I/O", ("sq_doorbells_per_io",), 3)
+DOORBELLS = Quantity("submission doorbells per I/O", ("sq_doorbells_per_io",), 3)
 QUANTITIES = (IOPS, HOST, BUSY, P50, P99)
 ALL = (IOPS, HOST, VCPU, DEVICE, BUSY, P50, P99)
 LOCK = "QEMU's lock, %"

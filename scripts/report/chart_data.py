@@ -13,7 +13,7 @@ from analysis.intervals import Estimate
 from analysis.series import Place, all_series, closed_jobs, harts_text, main_loops, open_jobs, place
 from analysis.series import rule_text, share_of_saturation, size_text
 from analysis.summary import PARTS
-from measure.plan import groups
+from measure.plan import DOORBELLS, groups
 from report import advice
 from report.looks import HOST_LOOK, IOPS_LOOK, MODE_ORDER, REFERENCES, RULE_LOOKS, Line, Look
 from report.looks import Point, look_of, other_look
@@ -124,7 +124,7 @@ def doorbells(source: Source) -> tuple[str, dict[str, list[Line]]]:
             name = f"{quantity.name.removesuffix(' us per I/O')}, clocked / each"
             panels.setdefault(name, []).extend([Line(look, points)] * bool(points))
         for quantity in (metrics.LOCK_US, metrics.DOORBELLS):
-            for rule, modes in zip(rules.RULES, both[1:]):
+            for rule, modes in zip(DOORBELLS, both[1:]):
                 found = {depth: value for depth, job in modes.get(mode, {}).items()
                          if depth in both.each.get(mode, {})
                          and (value := metrics.value(job, quantity))}

@@ -139,7 +139,7 @@ class Goals(unittest.TestCase):
         found = {(goal.kind, goal.depth): goal for goal in goals.all_goals(result)
                  if goal.at_most}
         self.assertEqual([key[1] for key in found], [32, 1, 32])
-        goal = found["doorbells per I/O, polling", 32]
+        goal = found["submission doorbells per I/O, polling", 32]
         self.assertEqual(goal.verdict(), "met for certain")
         self.assertIn("goal at most 0.15", str(goal))
         for boot in result["jobs"][0]["hartq"]["boots"]:
