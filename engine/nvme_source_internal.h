@@ -64,7 +64,7 @@ static inline void nvme_source_open(struct nvme_source *source, uint32_t reasons
 
 /*
  * Head doorbells may be late, or not. A queue may owe entries only while its source is closed: they
- * hold a line high, and a controller may hold a message back for them.
+ * hold a line high, and a controller may hold a message back for them. tests/spin/owed.pml.
  */
 static inline void nvme_source_set_late(struct nvme_queue *queue, bool late)
 {

@@ -165,6 +165,17 @@ def head_cases() -> list[Case]:
     ]
 
 
+def owed_cases() -> list[Case]:
+    """Entries that are owed while a source is closed, on a line and on a vector."""
+    bugs = ("BUG_OWES_OPEN", "BUG_OWES_AWAY", "BUG_STAYS_LATE", "BUG_JOINS_LATE")
+    found = []
+    for source in ("LINE", "VECTOR"):
+        # The wrong order costs an interrupt for nothing, but loses nothing.
+        found += [Case("owed", (source, *way), False) for way in ((), ("BUG_OPEN_FIRST",))]
+        found += [Case("owed", (source, bug), True) for bug in bugs]
+    return found
+
+
 def cases() -> list[Case]:
     """Everything that is checked. A new model is a line here and a file in tests/spin/."""
     lines = ("LINE_LEVEL", "LINE_EDGE", "LINE_EDGE_CLEARS")
@@ -199,7 +210,7 @@ def cases() -> list[Case]:
     found += [Case("wait", (), False)]
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]
     found += shared_cases() + mixed_cases() + mode_cases() + doorbell_cases()
-    found += shadow_cases() + head_cases()
+    found += shadow_cases() + head_cases() + owed_cases()
     found += [Case("failure", (), False)]
     found += [
         Case("failure", (bug,), True)
