@@ -66,6 +66,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nvme_event.h"
 #include "nvme_spec.h"
 
 #ifdef __cplusplus
@@ -162,40 +163,6 @@ struct nvme_callback {
     NVME_ALIGNED_16 nvme_done *done;
     void *arg;
 };
-
-/* ---- Events: what the caller may want to print ---------------------------------------- */
-
-enum nvme_event_kind {
-    NVME_EVENT_MEMORY_SMALL,     /* value: bytes given, limit: bytes needed */
-    NVME_EVENT_DEPTH_REDUCED,    /* value: entries wanted, limit: what CAP.MQES allows */
-    NVME_EVENT_QUEUES_REDUCED,   /* value: queues wanted, limit: queues granted */
-    NVME_EVENT_PAGE_SIZE,        /* value: smallest page of the device, limit: of the port */
-    NVME_EVENT_LINE_REPAIRED,    /* value: redundant doorbells that freed a stuck INTx line */
-    NVME_EVENT_LINE_STUCK,       /* INTx stays high: queues poll; value: doorbells tried, if any */
-    NVME_EVENT_INTERRUPT_STORM,  /* value: empty interrupts in a row, limit: storms of this source
-                                    so far; it is masked, its queues poll for a while */
-    NVME_EVENT_STORM_OVER,       /* value: storms so far; the source is open again */
-    NVME_EVENT_ADMIN_FAILED,     /* value: opcode of the admin command, limit: its status field */
-    NVME_EVENT_COMMAND_TIMEOUT,  /* value: command id, limit: the deadline in ms */
-    NVME_EVENT_CONTROLLER_FATAL, /* value: CSTS */
-    NVME_EVENT_REMOVED,          /* value: CSTS */
-    NVME_EVENT_DISABLED,         /* the failed controller no longer touches memory */
-    NVME_EVENT_DISABLE_TIMEOUT,  /* value: CSTS; its requests stay owned by the device */
-    NVME_EVENT_NO_SHADOW,        /* shadow doorbells are not in force; value: 1 if offered */
-    NVME_EVENT_BLOCK_SIZE,       /* value: bytes of a block, limit: of a command (at most 64 KiB) */
-};
-
-/* One event. Given to the hook by pointer, valid during the call only. */
-struct nvme_event {
-    enum nvme_event_kind kind;
-    uint16_t queue_id; /* 0 admin, else I/O queue; 0 too when no queue is concerned */
-    uint16_t closed;   /* COMMAND_TIMEOUT of an I/O queue: nvme_queue_closed() at that moment */
-    uint64_t value;    /* see the kind */
-    uint64_t limit;    /* see the kind */
-};
-
-/* A phrase for an event's kind, never NULL. Context: any. */
-const char *nvme_event_text(enum nvme_event_kind kind);
 
 /* ---- Configuration -------------------------------------------------------------------- */
 

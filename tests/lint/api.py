@@ -15,6 +15,7 @@ Finding = tuple[str, int, str]
 PROGRAMS = ("bench/", "runtime/", "examples/")
 API = (
     ("engine/nvme.h", "nvme_", PROGRAMS),
+    ("engine/nvme_event.h", "nvme_", PROGRAMS),
     ("engine/nvme_bench.h", "nvme_", PROGRAMS),
     (rooms.PORT_HEADER[0], "hal_", ("engine/", *PROGRAMS)),
 )
