@@ -178,7 +178,8 @@ build/threads: $(patsubst %.c,build/host/threads/%.o,$(ENGINE_SOURCES) \
     $(wildcard tests/threads/*.c))
 	$(call quiet,LD ) $(firstword $(HOST_CCS)) -fsanitize=thread -o $@ $^ -lpthread
 
-# The bench, and the counts of instructions, on a machine in virtual time. The device is the tests'.
+# The bench, the counts of instructions and the nvme tool, on a machine in virtual time. Its device
+# is the tests'.
 SIMULATED_CFLAGS := -std=c17 -O2 -g $(WARNINGS) -Iplatform/sim -Iengine -Iruntime \
     -Iplatform/riscv64 -Iplatform/virt -Itests/model
 SIMULATED_SOURCES := $(ENGINE_SOURCES) $(wildcard runtime/*.c platform/sim/*.[cS] \
@@ -200,14 +201,16 @@ build/sim-bench$(1): $$(patsubst %,build/host/simulated$(1)/%.o,$$(basename \
     $$(SIMULATED_SOURCES) $$(bench_SOURCES)))
 build/sim-instructions$(1): $$(patsubst %,build/host/simulated$(1)/%.o,$$(basename \
     $$(SIMULATED_SOURCES) $$(instructions_SOURCES)))
-build/sim-bench$(1) build/sim-instructions$(1):
+build/sim-nvme$(1): $$(patsubst %,build/host/simulated$(1)/%.o,$$(basename \
+    $$(SIMULATED_SOURCES) $$(nvme_SOURCES)))
+build/sim-bench$(1) build/sim-instructions$(1) build/sim-nvme$(1):
 	$$(call quiet,LD ) $(2) $$(SIMULATED_LDFLAGS) -o $$@ $$^
 endef
 $(eval $(call simulated_build,,$(firstword $(HOST_CCS))))
 # The second compiler, with a sanitizer: for the tests alone, as its program is slower.
 $(eval $(call simulated_build,-checked,clang -fsanitize=undefined -fno-sanitize-recover=all))
 .PHONY: sim-programs sim-checked
-sim-programs: build/sim-bench build/sim-instructions
+sim-programs: build/sim-bench build/sim-instructions build/sim-nvme
 sim-checked: build/sim-bench-checked
 
 # ---- the second compiler, and the checkers ------------------------------------------------------

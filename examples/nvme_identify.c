@@ -46,7 +46,8 @@ static void print_namespace(struct nvme_controller *controller, uint32_t nsid)
 
     printf("  namespace %-6" PRIu32 " ", nsid);
     if (error != NVME_OK) {
-        printf("not usable: %s\n", nvme_error_text(error));
+        printf("not usable: %s\n",
+               error == NVME_ERR_NAMESPACE ? NAMESPACE_WITHOUT_BLOCKS : nvme_error_text(error));
         return;
     }
     /* The block size of an unusable namespace may be any. */

@@ -13,6 +13,9 @@
 
 #include "nvme.h"
 
+/* Why a namespace of the list cannot be used that Identify Namespace does not describe. */
+#define NAMESPACE_WITHOUT_BLOCKS "it has no blocks (NSZE is 0)"
+
 /* Room for every text of namespace_view_write_flaw. */
 enum { NAMESPACE_FLAW_BYTES = 96 };
 

@@ -36,7 +36,7 @@ static bool check_config(const struct storage_config *config)
     return true;
 }
 
-static bool open_queue(struct storage *storage, uint32_t index)
+static enum storage_step open_queue(struct storage *storage, uint32_t index)
 {
     uint32_t controllers = storage->controller_count;
     struct storage_controller *controller = &storage->controllers[index % controllers];
@@ -57,55 +57,43 @@ static bool open_queue(struct storage *storage, uint32_t index)
     config.owner = queue->hart;
     if (config.mode != NVME_MODE_POLL && controller->msix.vector_count != 0) {
         if (!storage_connect_vector(queue, (uint16_t)(index / controllers + 1))) {
-            return false;
+            return STORAGE_FAILED;
         }
         config.vector = queue->vector;
     }
     error = nvme_queue_open(controller->engine, index / controllers, &config, &queue->engine);
     if (error != NVME_OK) {
-        printf("error: queue %" PRIu32 ": %s (%d)\n", index, nvme_error_text(error), (int)error);
+        storage_print_events(storage);
+        storage_pass(storage, controller, index / controllers, error);
         storage_disconnect_vector(queue);
         queue->engine = NULL;
-        return false;
+        return STORAGE_PASSED;
     }
     storage->queue_count++;
-    return true;
+    return STORAGE_TAKEN;
 }
 
-/* Queues of a controller that can have a vector; vector 0 is the admin queue's. */
-static uint32_t queues_of_vectors(const struct storage *storage)
-{
-    uint32_t smallest = UINT32_MAX;
-
-    for (uint32_t i = 0; i < storage->controller_count; i++) {
-        uint32_t vectors = storage->controllers[i].msix.vector_count;
-
-        /* If a controller has no vector for a queue, opening the first queue reports it. */
-        if (vectors > 1 && vectors - 1 < smallest) {
-            smallest = vectors - 1;
-        }
-    }
-    return smallest;
-}
-
-/* How many queues all controllers grant together, at most the number wanted. */
+/* How many queues all controllers have together, at most the number wanted. */
 static uint32_t queues_granted(const struct storage *storage)
 {
     uint32_t wanted = storage->config.harts;
-    uint32_t vectors =
-        storage->config.mode == NVME_MODE_POLL ? UINT32_MAX : queues_of_vectors(storage);
-    uint32_t smallest = vectors;
+    uint32_t smallest = UINT32_MAX;
+    bool lacks_vectors = false;
 
     for (uint32_t i = 0; i < storage->controller_count; i++) {
-        struct nvme_controller_info info;
+        const struct storage_controller *controller = &storage->controllers[i];
+        uint32_t queues = storage_queues_of(storage, controller);
 
-        nvme_controller_describe(storage->controllers[i].engine, &info);
-        smallest = info.queue_count < smallest ? info.queue_count : smallest;
+        if (queues < smallest) {
+            smallest = queues;
+            lacks_vectors = storage->config.mode != NVME_MODE_POLL &&
+                            queues + 1 == controller->msix.vector_count;
+        }
     }
     if (smallest * storage->controller_count < wanted) {
         printf("note: %" PRIu32 " queues wanted, %" PRIu32 " %s: only that many harts do I/O\n",
                wanted, smallest * storage->controller_count,
-               smallest == vectors ? "with an MSI-X vector" : "granted");
+               lacks_vectors ? "with an MSI-X vector" : "granted");
         return smallest * storage->controller_count;
     }
     return wanted;
@@ -141,21 +129,34 @@ static bool connect_lines(struct storage *storage)
     return true;
 }
 
+/* STORAGE_PASSED: a controller does not give what it granted, and is marked. */
+static enum storage_step open_queues(struct storage *storage)
+{
+    enum storage_step step = STORAGE_TAKEN;
+    uint32_t wanted = queues_granted(storage);
+
+    while (step == STORAGE_TAKEN && storage->queue_count < wanted) {
+        step = open_queue(storage, storage->queue_count);
+    }
+    return step;
+}
+
+/* Each turn opens what the turn before has not passed over. */
 static bool open_all(struct storage *storage)
 {
-    uint32_t wanted;
+    enum storage_step step;
 
-    if (!storage_open_controllers(storage)) {
-        return false;
-    }
-    storage->delivery = delivery_word(storage);
-    wanted = queues_granted(storage);
-    while (storage->queue_count < wanted) {
-        if (!open_queue(storage, storage->queue_count)) {
+    do {
+        if (!storage_open_controllers(storage)) {
             return false;
         }
-    }
-    return connect_lines(storage) && storage_start_irq_harts(storage);
+        storage->delivery = delivery_word(storage);
+        step = open_queues(storage);
+        if (step == STORAGE_PASSED) {
+            (void)storage_close(storage);
+        }
+    } while (step == STORAGE_PASSED);
+    return step == STORAGE_TAKEN && connect_lines(storage) && storage_start_irq_harts(storage);
 }
 
 /* Resets the storage and scans PCI once. False: an error was printed. */
@@ -169,6 +170,7 @@ static bool begin_open(struct storage *storage, const struct storage_config *con
     storage->queue_count = 0;
     storage->line_count = 0;
     memset(storage->queues, 0, sizeof(storage->queues));
+    memset(storage->passed, 0, sizeof(storage->passed));
     storage->delivery = "none";
     storage->heap_mark = heap_mark();
     if (!check_config(config)) {

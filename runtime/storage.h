@@ -105,8 +105,9 @@ struct storage {
     struct pci_function functions[STORAGE_FUNCTIONS_MAX];
     uint32_t function_count;
     size_t heap_mark;
-    bool told[STORAGE_FUNCTIONS_MAX]; /* a note gave the reason; kept from open to open */
-    const char *delivery;             /* "per-hart", "shared" or "msix" */
+    bool passed[STORAGE_FUNCTIONS_MAX]; /* over, since it cannot be used; by this open */
+    bool told[STORAGE_FUNCTIONS_MAX];   /* a note gave the reason; kept from open to open */
+    const char *delivery;               /* "per-hart", "shared" or "msix" */
 };
 
 /*

@@ -207,7 +207,13 @@ bool storage_open_namespace(struct storage *storage, struct storage_controller *
         if (error == NVME_OK) {
             return true;
         }
-        print_flaw(controller, nsid, error);
+        if (error == NVME_ERR_NAMESPACE) {
+            storage_note(controller,
+                         "has a namespace %" PRIu32 " that is not used: " NAMESPACE_WITHOUT_BLOCKS,
+                         nsid);
+        } else {
+            print_flaw(controller, nsid, error);
+        }
     }
     if (error == NVME_ERR_NAMESPACE) {
         storage_note(controller, "is not used: it has no %sactive namespace; hint: -device nvme-ns",

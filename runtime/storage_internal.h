@@ -9,9 +9,18 @@
 
 /*
  * Brings up the first controller that can be used and every other that shows the same namespace, at
- * most one per hart. A note names each controller that is left out. False: an error was printed.
+ * most one per hart, but for those in storage->passed. A note names each controller that is left
+ * out. False: an error was printed.
  */
 bool storage_open_controllers(struct storage *storage);
+
+/* The I/O queues that a controller can have: granted, and with a vector if it needs one. */
+uint32_t storage_queues_of(const struct storage *storage,
+                           const struct storage_controller *controller);
+
+/* Passes over an open controller whose I/O queue `index` could not be opened. */
+void storage_pass(struct storage *storage, struct storage_controller *controller, uint32_t index,
+                  enum nvme_error error);
 
 /* As storage_survey(), after the PCI scan. */
 bool storage_visit_controllers(struct storage *storage, storage_visit *visit, void *arg);

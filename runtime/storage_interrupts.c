@@ -343,14 +343,6 @@ bool storage_aim_vector(struct storage_queue *queue, uint16_t vector, void (*han
 
 bool storage_connect_vector(struct storage_queue *queue, uint16_t vector)
 {
-    const struct msix *msix = &queue->controller->msix;
-
-    if (vector >= msix->vector_count) {
-        printf("error: interrupt mode: needs MSI-X vector %u, the controller has %" PRIu32
-               "; hint: --nvme msix_qsize=%u, or completion=poll\n",
-               vector, msix->vector_count, vector + 1);
-        return false;
-    }
     if (!storage_aim_vector(queue, vector, vector_handler, queue)) {
         printf("error: interrupt mode: hart %" PRIu32 " has no interrupt file or no free "
                "identity; hint: completion=poll\n",

@@ -49,7 +49,10 @@ static void print_event(uint32_t controller, const struct nvme_event *event)
     const char *second = names != NULL ? strstr(names, ", ") : NULL;
 
     printf("note: nvme %" PRIu32 " queue %u: ", controller, event->queue_id);
-    if (names == NULL) {
+    if (event->kind == NVME_EVENT_ADMIN_FAILED) {
+        printf("admin command refused: opcode 0x%02" PRIx64 ", status 0x%" PRIx64 " %s",
+               event->value, event->limit, nvme_status_text((uint16_t)event->limit));
+    } else if (names == NULL) {
         printf("%s", text);
     } else if (second == NULL) {
         printf("%s %" PRIu64, text, event->value);

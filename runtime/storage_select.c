@@ -110,6 +110,39 @@ static bool is_door(struct storage *storage, struct storage_controller *controll
     return true;
 }
 
+uint32_t storage_queues_of(const struct storage *storage,
+                           const struct storage_controller *controller)
+{
+    uint32_t vectors = controller->msix.vector_count;
+    struct nvme_controller_info info;
+
+    nvme_controller_describe(controller->engine, &info);
+    /* Without a vector table the queues share the line; vector 0 is the admin queue's. */
+    if (storage->config.mode == NVME_MODE_POLL || vectors == 0 || vectors - 1 >= info.queue_count) {
+        return info.queue_count;
+    }
+    return vectors - 1;
+}
+
+/* True if the controller can have a queue, else prints a note. */
+static bool has_queues(const struct storage *storage, struct storage_controller *controller)
+{
+    struct nvme_controller_info info;
+
+    if (storage_queues_of(storage, controller) != 0) {
+        return true;
+    }
+    nvme_controller_describe(controller->engine, &info);
+    if (info.queue_count == 0) {
+        storage_note(controller, "is not used: it grants no I/O queue; it can still be "
+                                 "administered: nvme identify");
+    } else {
+        storage_note(controller, "is not used: interrupts need MSI-X vector 1, it has 1 vector; "
+                                 "hint: --nvme msix_qsize=2, or completion=poll");
+    }
+    return false;
+}
+
 /* Brings up the controller of functions[index] and keeps it if it can be used. */
 static enum storage_step try_controller(struct storage *storage, uint32_t index,
                                         uint32_t controllers)
@@ -122,8 +155,8 @@ static enum storage_step try_controller(struct storage *storage, uint32_t index,
     controller->quiet = storage->told[index];
     step = storage_open_controller(storage, controllers);
     if (step == STORAGE_TAKEN &&
-        !(has_serial(storage, controller) && storage_open_namespace(storage, controller) &&
-          is_door(storage, controller))) {
+        !(has_serial(storage, controller) && has_queues(storage, controller) &&
+          storage_open_namespace(storage, controller) && is_door(storage, controller))) {
         storage_close_last(storage);
         step = STORAGE_PASSED;
     }
@@ -131,27 +164,36 @@ static enum storage_step try_controller(struct storage *storage, uint32_t index,
     return step;
 }
 
+void storage_pass(struct storage *storage, struct storage_controller *controller, uint32_t index,
+                  enum nvme_error error)
+{
+    size_t function = (size_t)(controller->function - storage->functions);
+
+    storage_note(controller, "is not used: I/O queue %" PRIu32 ": %s (%d)", index + 1,
+                 nvme_error_text(error), (int)error);
+    storage->passed[function] = true;
+    storage->told[function] = true;
+}
+
 /* Tries up to `limit` controllers. It marks unusable ones, which the next call leaves out. */
-static bool try_controllers(struct storage *storage, uint32_t limit,
-                            bool passed[STORAGE_FUNCTIONS_MAX])
+static bool try_controllers(struct storage *storage, uint32_t limit)
 {
     for (uint32_t i = 0; i < storage->function_count && storage->controller_count < limit; i++) {
         enum storage_step step = STORAGE_PASSED;
 
-        if (!passed[i] && is_candidate(storage, i)) {
+        if (!storage->passed[i] && is_candidate(storage, i)) {
             step = try_controller(storage, i, limit);
         }
         if (step == STORAGE_FAILED) {
             return false;
         }
-        passed[i] = step == STORAGE_PASSED;
+        storage->passed[i] = step == STORAGE_PASSED;
     }
     return true;
 }
 
 bool storage_open_controllers(struct storage *storage)
 {
-    bool passed[STORAGE_FUNCTIONS_MAX] = {false};
     uint32_t limit = storage->config.controllers_max;
     uint32_t found = count_candidates(storage);
 
@@ -163,7 +205,7 @@ bool storage_open_controllers(struct storage *storage)
     limit = found < limit ? found : limit;
     limit = storage->config.harts < limit ? storage->config.harts : limit;
     for (;;) {
-        if (!try_controllers(storage, limit, passed)) {
+        if (!try_controllers(storage, limit)) {
             return false;
         }
         if (storage->controller_count == 0) {

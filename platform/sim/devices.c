@@ -47,6 +47,7 @@ void devices_init(void)
         model->line = &devices[i].line;
         devices[i].model = model;
         devices[i].line_hart = HART_LIMIT;
+        devices[i].vector_count = VECTORS;
         devices[i].line.kind = profile->edges ? MODEL_LINE_EDGE : MODEL_LINE_LEVEL;
         devices[i].line.raised = device_raised;
     }
@@ -142,7 +143,7 @@ bool msix_enable(const struct pci_function *function, struct msix *msix)
         device->model->vectors[vector] = (struct model_vector){.masked = true};
     }
     msix->table = (volatile uint32_t *)(uintptr_t)device;
-    msix->vector_count = VECTORS;
+    msix->vector_count = device->vector_count;
     return true;
 }
 

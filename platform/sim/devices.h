@@ -17,6 +17,7 @@ struct device {
     uint32_t line_hart; /* HART_LIMIT: goes nowhere */
     void (*handler)(void *arg);
     void *arg;
+    uint32_t vector_count; /* of its MSI-X table */
     struct {
         uint32_t hart;
         uint32_t identity;

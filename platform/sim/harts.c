@@ -32,8 +32,17 @@ static struct {
 
 static void (*ipi_sender)(unsigned index);
 
-void harts_init(unsigned count)
+static void hart_main(void);
+
+/* The stacks are taken now: a program may release what it has taken later. */
+bool harts_init(unsigned count)
 {
+    uint8_t *stacks = heap_take((size_t)count * STACK_BYTES, 16);
+
+    if (stacks == NULL) {
+        printf("harts: no memory for %u stacks\n", count);
+        return false;
+    }
     the_harts.count = count;
     the_harts.self = &the_harts.all[0];
     the_harts.others_steps = HART_NEVER;
@@ -44,8 +53,11 @@ void harts_init(unsigned count)
             .asleep = i != 0,
             .running = i == 0,
             .enabled = CSR_SIE_SOFTWARE | CSR_SIE_EXTERNAL,
+            .stack =
+                i == 0 ? NULL : context_prepare(stacks + (size_t)(i + 1) * STACK_BYTES, hart_main),
         };
     }
+    return true;
 }
 
 /* ---- who runs ----------------------------------------------------------------------------- */
@@ -214,19 +226,11 @@ static void hart_main(void)
     }
 }
 
-static bool start_hart(struct hart *hart)
+static void start_hart(struct hart *hart)
 {
-    uint8_t *stack = heap_take(STACK_BYTES, 16);
-
-    if (stack == NULL) {
-        printf("harts: no memory for the stack of hart %u\n", hart->index);
-        return false;
-    }
-    hart->stack = context_prepare(stack + STACK_BYTES, hart_main);
     hart->work_seen = run.round;
     hart->now_steps = the_harts.self->now_steps;
     hart->running = true;
-    return true;
 }
 
 bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void *arg)
@@ -235,8 +239,8 @@ bool harts_run(unsigned count, void (*function)(void *arg, unsigned index), void
         return false;
     }
     for (unsigned i = 1; i < count; i++) {
-        if (!the_harts.all[i].running && !start_hart(&the_harts.all[i])) {
-            return false;
+        if (!the_harts.all[i].running) {
+            start_hart(&the_harts.all[i]);
         }
     }
     run.function = function;

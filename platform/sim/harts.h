@@ -102,8 +102,8 @@ void hart_set_ipi_sender(void (*send)(unsigned index));
 
 /* ---- for the other files of this board ---------------------------------------------------- */
 
-/* Hart 0 runs from now on, on the program's own stack. */
-void harts_init(unsigned count);
+/* Hart 0 runs from now on, on the program's own stack. False: an error was printed. */
+bool harts_init(unsigned count);
 
 /* The calling hart has done so many instructions. */
 static inline void hart_charge(uint32_t instructions)

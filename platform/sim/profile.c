@@ -143,6 +143,10 @@ static bool parse_word(struct profile *profile, const char *word)
         return parse_quantiles(*name == 'r' ? profile->timing.read : profile->timing.write, word,
                                text);
     }
+    if (strncmp(name, "flaws=", size + 1) == 0) {
+        profile->flaws = text;
+        return true;
+    }
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (strlen(keys[i].name) == size && strncmp(keys[i].name, name, size) == 0) {
             if (!parse_number(word, text, keys[i].most, &value)) {

@@ -37,6 +37,7 @@ struct profile {
     uint64_t namespace_mib;
     uint64_t block_shift;
     struct model_timing timing; /* of each */
+    const char *flaws;          /* see flaws.h; NULL: none */
 };
 
 /*

@@ -13,6 +13,7 @@
 
 #include "board.h"
 #include "devices.h"
+#include "flaws.h"
 #include "harts.h"
 #include "heap.h"
 #include "profile.h"
@@ -75,8 +76,13 @@ int __wrap_main(int argc, char **argv)
     if (!profile_parse(&the_profile, &argc, argv) || !take_memory(the_profile.memory_mib << 20)) {
         machine_exit(2);
     }
-    harts_init((unsigned)the_profile.harts);
+    if (!harts_init((unsigned)the_profile.harts)) {
+        machine_exit(2);
+    }
     devices_init();
+    if (!flaws_apply(the_profile.flaws)) {
+        machine_exit(2);
+    }
     irq_enable();
     machine_exit(__real_main(argc, argv));
 }

@@ -166,7 +166,7 @@ static uint32_t read_status(struct model *model)
     note_ready_told(model);
     csts |= model->ready ? (uint32_t)NVME_CSTS_RDY : 0;
     csts |= model->fatal || (model->fatal_when_ready && model->ready) ? (uint32_t)NVME_CSTS_CFS : 0;
-    if (model->shut_down && !model->shutdown_never) {
+    if (model->shut_down && !model->shutdown_never && world.now_ns >= model->shut_down_at_ns) {
         csts |= (uint32_t)NVME_PUT(NVME_CSTS_SHST, NVME_CSTS_SHST_COMPLETE);
     }
     return csts;
@@ -294,6 +294,7 @@ static void write_cc(struct model *model, uint32_t value)
     }
     if (NVME_GET(NVME_CC_SHN, value) == NVME_CC_SHN_NORMAL && (value & NVME_CC_EN) != 0) {
         model->shut_down = true;
+        model->shut_down_at_ns = world.now_ns + model->shutdown_delay_ns;
     }
     model_update_line(model);
 }

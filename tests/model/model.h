@@ -218,11 +218,11 @@ struct model {
     bool bus_master;             /* it can reach memory */
     bool told_ready;             /* RDY as the driver read it last */
     uint64_t ready_told_barrier; /* world.register_barriers when it read a change; else not */
-    uint64_t change_at_ns;       /* when RDY follows EN */
+    uint64_t change_at_ns, shut_down_at_ns; /* when RDY follows EN, SHST follows SHN */
     bool shut_down;
 
     /* Knobs of behaviour. */
-    uint64_t ready_delay_ns;
+    uint64_t ready_delay_ns, shutdown_delay_ns;
     bool ready_never;           /* RDY stays 0 after EN = 1 */
     bool stop_never;            /* RDY stays 1 after EN = 0 */
     bool shutdown_never;        /* SHST never says complete */

@@ -56,6 +56,8 @@ from nvme_tool_media import (
     one_disk,
     two_disks,
     unusable,
+    vectors_in_front,
+    without_blocks,
 )
 from nvme_tool_machines import (
     behind_bridge,
@@ -237,6 +239,8 @@ def cases(full: bool) -> list[Case]:
         ("one disk, two doors", one_disk),
         ("disks are chosen", choice),
         ("empty controller in front", empty_in_front),
+        ("namespace without blocks", without_blocks),
+        ("controller without vectors in front", vectors_in_front),
         ("eleven controllers", many_controllers),
     ]
     listed += [(f"two disks, {kind}", part(two_disks, kind, "plic")) for kind in TWINS]

@@ -37,7 +37,7 @@ def small_table() -> None:
             crc(f"bs=1m completion={completion} harts=4", *fewer, **machine)
         nvme("crc count=8 completion=poll harts=4", " 4 queues of", **machine)
     none = {"irqchip": "imsic", "harts": 1, "nvme": {"msix_qsize": "1"}}
-    refusal = "error: interrupt mode: needs MSI-X vector 1, the controller has 1; hint: .*qsize=2"
+    refusal = "00:01.0 is not used: interrupts need MSI-X vector 1, it has 1 .*; hint: .*qsize=2"
     nvme("crc count=8 completion=irq", refusal, status=1, **none)
 
 

@@ -146,6 +146,34 @@ def unusable(kind: str) -> None:
         check(not any(path.read_bytes()), "the namespace was written")
 
 
+def null(size: int) -> Arguments:
+    """A block node that holds nothing, `n`."""
+    return ["-blockdev", f"driver=null-co,node-name=n,size={size}"]
+
+
+def without_blocks() -> None:
+    """A namespace of the list with NSZE 0 is said to be so, and the next is used."""
+    first, second = "nvme-ns,drive=n,bus=c,nsid=1", "nvme-ns,drive=disk0,bus=c,nsid=2"
+    arguments = [*null(0), *devices("nvme,id=c,serial=x,addr=1", first, second)]
+    machine = {"attach": False, "qemu_args": arguments}
+    why = "it has no blocks .NSZE is 0"
+    note = f"note: nvme at 00:01.0 has a namespace 1 that is not used: {why}"
+    crc("harts=2", note, "namespace 2:", harts=2, backing=shared_image(), **machine)
+    listed = (f"namespace 1 +not usable: {why}", "namespace 2 +[0-9]+ blocks", "2 active")
+    nvme("identify", *listed, note, **machine)
+    nvme("crc nsid=1", "namespace 1 .* no such active namespace", status=1, **machine)
+
+
+def vectors_in_front() -> None:
+    """A controller without a vector for a queue does not hide the next; polled it is used."""
+    both = devices("nvme,serial=x,drive=n,msix_qsize=1,addr=1", "nvme,serial=y,drive=disk0,addr=2")
+    machine = {"attach": False, "irqchip": "imsic", "harts": 2, "qemu_args": [*null(MIB), *both]}
+    note = "note: nvme at 00:01.0 is not used: interrupts need MSI-X vector 1, it has 1"
+    for completion in ("irq", "hybrid"):
+        crc(f"harts=2 completion={completion}", note, "1 controller,", **machine)
+    nvme("crc harts=2 completion=poll", "1 controller, namespace 1: 2048 blocks", **machine)
+
+
 def empty_in_front() -> None:
     """A controller without namespaces does not hide the next; identify describes both."""
     arguments = devices("nvme,serial=x,addr=1", "nvme,serial=y,drive=disk0,addr=2")
