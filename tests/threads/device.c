@@ -34,7 +34,7 @@ static void set_register(struct device *device, uint32_t offset, uint32_t value)
     __atomic_store_n(&device->registers[offset / 4], value, __ATOMIC_RELEASE);
 }
 
-static uint32_t sq_doorbell(uint32_t id)
+uint32_t device_sq_doorbell(uint32_t id)
 {
     return NVME_REG_DOORBELLS + id * 8;
 }
@@ -74,6 +74,9 @@ void device_write(volatile void *address, uint32_t value, bool release)
         __atomic_exchange_n((volatile uint32_t *)address, value, __ATOMIC_RELEASE);
     } else {
         __atomic_exchange_n((volatile uint32_t *)address, value, __ATOMIC_RELAXED);
+    }
+    if (offset >= NVME_REG_DOORBELLS) {
+        __atomic_fetch_add(&device->writes[(offset - NVME_REG_DOORBELLS) / 4], 1, __ATOMIC_RELAXED);
     }
 }
 
@@ -140,13 +143,14 @@ static uint16_t execute_io(struct device *device, const struct nvme_command *com
 
 /* ---- Admin commands ------------------------------------------------------------------- */
 
-static void identify(const struct nvme_command *command)
+static void identify(const struct device *device, const struct nvme_command *command)
 {
     struct nvme_identify_controller controller = {.sqes = 0x66, .cqes = 0x44, .nn = 1};
     struct nvme_identify_namespace ns = {.nsze = DEVICE_BLOCKS, .ncap = DEVICE_BLOCKS};
     uint32_t list[NVME_ACTIVE_NAMESPACES_PER_PAGE] = {command->nsid == 0 ? 1 : 0};
     uint8_t *page = (uint8_t *)list;
 
+    controller.oacs = load(&device->shadow) != 0 ? NVME_OACS_DOORBELL_BUFFER : 0;
     ns.lbaf[0] = (uint32_t)NVME_PUT(NVME_LBAF_LBADS, DEVICE_BLOCK_SHIFT);
     if ((command->cdw10 & 0xff) == NVME_CNS_CONTROLLER) {
         page = (uint8_t *)&controller;
@@ -167,7 +171,7 @@ static void create(struct device *device, const struct nvme_command *command, bo
         .vector = (uint32_t)NVME_GET(NVME_CREATE_CQ_IV, command->cdw11) % DEVICE_QUEUES,
     };
 
-    set_register(device, is_cq ? device_cq_doorbell(id) : sq_doorbell(id), 0);
+    set_register(device, is_cq ? device_cq_doorbell(id) : device_sq_doorbell(id), 0);
     *(is_cq ? &device->cqs[id] : &device->sqs[id]) = ring;
 }
 
@@ -179,7 +183,11 @@ static uint16_t execute_admin(struct device *device, const struct nvme_command *
 
     switch (opcode) {
     case NVME_ADMIN_IDENTIFY:
-        identify(command);
+        identify(device, command);
+        return 0;
+    case NVME_ADMIN_DOORBELL_BUFFER_CONFIG:
+        device->shadow_page = (uint32_t *)(void *)host(command->prp1);
+        device->event_page = (uint32_t *)(void *)host(command->prp2);
         return 0;
     case NVME_ADMIN_SET_FEATURES:
         *dw0 = (DEVICE_QUEUES - 2) | (uint32_t)(DEVICE_QUEUES - 2) << 16;
@@ -205,7 +213,7 @@ static void post(struct device *device, uint32_t id, uint32_t cid, uint16_t stat
 {
     struct device_ring *cq = &device->cqs[id];
     struct nvme_completion *entry = (struct nvme_completion *)(void *)cq->entries + cq->at;
-    uint32_t head = read_register(device, device_cq_doorbell(id));
+    uint32_t head = device_cq_head(device, id);
     uint64_t sq = device->sqs[id].at | (uint64_t)id << 16;
 
     if ((cq->at + 1) % cq->count == head) {
@@ -252,7 +260,7 @@ static bool serve(struct device *device, uint32_t id)
     if (sq->entries == NULL) {
         return false;
     }
-    tail = read_register(device, sq_doorbell(id));
+    tail = device_sq_tail(device, id);
     while (sq->entries != NULL && sq->at != tail) {
         struct nvme_command command;
 
@@ -300,6 +308,7 @@ static void disable(struct device *device)
     device->hung_count = 0;
     memset(device->sqs, 0, sizeof(device->sqs));
     memset(device->cqs, 0, sizeof(device->cqs));
+    device->shadow_page = NULL;
     device->enabled = false;
     __atomic_store_n(&device->mask, 0, __ATOMIC_RELAXED);
     set_register(device, NVME_REG_CSTS, 0);

@@ -20,7 +20,8 @@ enum {
     DEVICE_PAGE = 4096,
     DEVICE_HUNG = 512,
     DEVICE_MESSAGES = 1024,
-    DEVICE_REGISTER_BYTES = 0x1000 + DEVICE_QUEUES * 8,
+    DEVICE_DOORBELLS = 2 * DEVICE_QUEUES,
+    DEVICE_REGISTER_BYTES = 0x1000 + DEVICE_DOORBELLS * 4,
 };
 
 /* What the device does wrong from now on. */
@@ -38,6 +39,8 @@ struct device_ring {
     uint32_t phase;
     bool interrupts;
     uint32_t vector;
+    uint32_t writes_seen; /* of its doorbell register */
+    bool awake;           /* the device looks at the shadow doorbell */
 };
 
 /* The state of an MSI-X vector, one word: the order of its changes is all that counts. */
@@ -56,16 +59,20 @@ struct device {
     uint32_t unmasks; /* writes of INTMC: each makes a fresh edge if there is a reason */
     uint32_t pending; /* the line's latch at the interrupt controller */
     uint32_t fault;   /* enum device_fault */
-    uint32_t vectors[DEVICE_QUEUES]; /* enum device_vector */
-    uint32_t msix;                   /* messages instead of the line; set before it is enabled */
-    uint32_t lose;                   /* so many in a row of DEVICE_MESSAGES are not sent */
-    uint32_t stop;                   /* ends the thread */
+    uint32_t vectors[DEVICE_QUEUES];   /* enum device_vector */
+    uint32_t msix;                     /* messages instead of the line; set before it is enabled */
+    uint32_t lose;                     /* so many in a row of DEVICE_MESSAGES are not sent */
+    uint32_t shadow;                   /* Doorbell Buffer Config is offered; set before, too */
+    uint32_t writes[DEVICE_DOORBELLS]; /* of each doorbell register: its value may stay the same */
+    uint32_t stop;                     /* ends the thread */
 
     /* The device's own. */
     pthread_t thread;
     uint8_t *backing;
     struct device_ring sqs[DEVICE_QUEUES];
     struct device_ring cqs[DEVICE_QUEUES];
+    uint32_t *shadow_page; /* NULL: doorbells are registers */
+    uint32_t *event_page;
     struct nvme_command *hung; /* not answered: touched once more before RDY falls */
     uint32_t hung_count;
     bool enabled;
@@ -92,7 +99,12 @@ bool device_claim_vector(struct device *device, uint32_t vector);
 void device_follow_line(struct device *device);
 void device_send(struct device *device, uint32_t vector);
 
-/* The register of a completion queue's head. */
+/* The registers of a queue's doorbells, and their numbers. */
+uint32_t device_sq_doorbell(uint32_t id);
 uint32_t device_cq_doorbell(uint32_t id);
+
+/* Doorbells as the device knows them now: from the shadow doorbell, if the queue has one. */
+uint32_t device_sq_tail(struct device *device, uint32_t id);
+uint32_t device_cq_head(struct device *device, uint32_t id);
 
 #endif

@@ -23,6 +23,7 @@
 
 enum {
     HARTS = 4,
+    DEPTH = 17,
     REPORTED = 66, /* exit status of the sanitizer */
     DROP_SECONDS = 2,
     FAST_CLOCK = 8,
@@ -55,7 +56,8 @@ static const struct scenario scenarios[] = {
     {"the same, vectors, modes change", 2, .vectors = true, .fails = true, .changes = true},
 };
 
-static const char *const drops[] = {"", "before_doorbell", "after_phase", "after_mmio_read"};
+static const char *const drops[] = {"", "before_doorbell", "after_phase", "after_mmio_read",
+                                    "shadow_store32"};
 
 enum port_drop port_drop;
 _Thread_local struct port_order port_order;
@@ -117,7 +119,9 @@ static void open_controller(struct run *run, uint32_t index)
         .registers = run->devices[index]->registers,
         .registers_size_bytes = DEVICE_REGISTER_BYTES,
         .queue_count = DEVICE_QUEUES - 1,
-        .depth_entries = 17,
+        .depth_entries = DEPTH,
+        .cq_depth_entries = DEPTH + 8 * random_below(&run->random, 3),
+        .shadow_doorbells = random_chance(&run->random, 500),
         .max_transfer_bytes = HART_TRANSFER_BYTES,
         .command_timeout_ns = run->scenario->fails ? 1000 * (uint64_t)MS : 0,
         .msix = run->scenario->vectors,
@@ -126,6 +130,7 @@ static void open_controller(struct run *run, uint32_t index)
         .vector_mask = mask_vector,
     };
     struct nvme_memory *memory = &run->memory[index];
+    struct nvme_controller_info info;
 
     run->hooks[index] = (struct hooks){run, run->devices[index]};
     for (uint32_t i = 0; i < DEVICE_QUEUES; i++) {
@@ -139,6 +144,9 @@ static void open_controller(struct run *run, uint32_t index)
         abort();
     }
     check(nvme_controller_open(&config, memory, &run->controllers[index]), "nvme_controller_open");
+    nvme_controller_describe(run->controllers[index], &info);
+    check(info.shadow_doorbells == config.shadow_doorbells ? NVME_OK : NVME_ERR_UNSUPPORTED,
+          "shadow doorbells");
 }
 
 static void open_queue(struct run *run, uint32_t index)
@@ -152,6 +160,7 @@ static void open_queue(struct run *run, uint32_t index)
     struct nvme_queue_config config = {
         .owner = index,
         .mode = interrupts ? mode : NVME_MODE_POLL,
+        .clocked = random_chance(&run->random, 500),
         .vector = (uint16_t)(scenario->vectors ? index / scenario->controllers + 1 : 0),
     };
 
@@ -259,6 +268,7 @@ static void run_scenario(const struct scenario *scenario, double seconds, uint64
     for (uint32_t i = 0; i < scenario->controllers; i++) {
         run.devices[i] = device_start();
         __atomic_store_n(&run.devices[i]->msix, scenario->vectors, __ATOMIC_RELAXED);
+        __atomic_store_n(&run.devices[i]->shadow, 1, __ATOMIC_RELAXED);
         __atomic_store_n(&run.devices[i]->lose, scenario->loses ? LOSE : 0, __ATOMIC_RELAXED);
     }
     do {
@@ -332,8 +342,8 @@ static void usage(FILE *to)
           "Runs the engine on threads under the thread sanitizer.\n"
           "  --seconds S     for all scenarios together (default 10)\n"
           "  --seed N        of what the harts do (default 1); when is the machine's choice\n"
-          "  --drop BARRIER  without before_doorbell, after_phase or after_mmio_read: shows the\n"
-          "                  sanitizer's report; without this option each of them is tried\n",
+          "  --drop BARRIER  without before_doorbell, after_phase, after_mmio_read or that of\n"
+          "                  shadow_store32: shows the report; without this option each is tried\n",
           to);
 }
 

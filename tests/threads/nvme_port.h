@@ -21,6 +21,7 @@ enum port_drop {
     PORT_DROP_BEFORE_DOORBELL,
     PORT_DROP_AFTER_PHASE,
     PORT_DROP_AFTER_MMIO_READ,
+    PORT_DROP_SHADOW_STORE,
 };
 
 extern enum port_drop port_drop; /* set before any thread starts */
@@ -53,7 +54,11 @@ static inline void hal_before_doorbell(void)
 
 static inline void hal_shadow_store32(volatile void *address, uint32_t value)
 {
-    __atomic_store_n((volatile uint32_t *)address, value, __ATOMIC_SEQ_CST);
+    if (port_drop != PORT_DROP_SHADOW_STORE) {
+        __atomic_store_n((volatile uint32_t *)address, value, __ATOMIC_SEQ_CST);
+    } else {
+        __atomic_store_n((volatile uint32_t *)address, value, __ATOMIC_RELAXED);
+    }
 }
 
 static inline void hal_after_phase(void)
