@@ -126,8 +126,7 @@ void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigne
 }
 
 enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
-                                   const struct nvme_command *command, void *buffer,
-                                   uint32_t size_bytes, struct nvme_result *result)
+                                   const struct nvme_admin_call *call, struct nvme_result *result)
 {
     enum nvme_error error;
     unsigned long irq;
@@ -139,7 +138,7 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
     }
     irq = nvme_admin_begin(controller, NVME_CLOSED_COMMAND);
     controller->admin_done = false;
-    nvme_io_put(&controller->admin, command, buffer, size_bytes,
+    nvme_io_put(&controller->admin, &call->command, call->buffer, call->size_bytes,
                 (struct nvme_callback){admin_done, controller});
     nvme_queue_submit(&controller->admin);
     error = await_command(controller);
@@ -147,105 +146,100 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
     *result = error == NVME_OK || error == NVME_ERR_DEVICE ? controller->admin_result
                                                            : (struct nvme_result){.error = error};
     if (error == NVME_ERR_DEVICE) {
-        nvme_event_emit(&controller->config, &(struct nvme_event){
-                                                 .kind = NVME_EVENT_ADMIN_FAILED,
-                                                 .value = NVME_GET(NVME_CDW0_OPCODE, command->cdw0),
-                                                 .limit = result->status,
-                                             });
+        nvme_event_emit(&controller->config,
+                        &(struct nvme_event){
+                            .kind = NVME_EVENT_ADMIN_FAILED,
+                            .value = NVME_GET(NVME_CDW0_OPCODE, call->command.cdw0),
+                            .limit = result->status,
+                        });
     }
     return error;
+}
+
+void nvme_admin_ask_identify(const struct nvme_controller *controller, enum nvme_cns cns,
+                             uint32_t nsid, struct nvme_admin_call *call)
+{
+    call->command.cdw0 = NVME_ADMIN_IDENTIFY;
+    call->command.nsid = nsid;
+    call->command.cdw10 = cns;
+    call->buffer = controller->identify_page;
+    call->size_bytes = NVME_IDENTIFY_BYTES;
 }
 
 enum nvme_error nvme_admin_identify(struct nvme_controller *controller, enum nvme_cns cns,
                                     uint32_t nsid)
 {
-    struct nvme_command command = {
-        .cdw0 = NVME_ADMIN_IDENTIFY,
-        .nsid = nsid,
-        .cdw10 = cns,
-    };
+    struct nvme_admin_call call = {0};
     struct nvme_result result;
 
-    return nvme_admin_execute(controller, &command, controller->identify_page, NVME_IDENTIFY_BYTES,
-                              &result);
+    nvme_admin_ask_identify(controller, cns, nsid, &call);
+    return nvme_admin_execute(controller, &call, &result);
 }
 
-enum nvme_error nvme_admin_queue_count(struct nvme_controller *controller, uint32_t wanted,
-                                       uint32_t *granted)
+void nvme_admin_ask_queue_count(uint32_t wanted, struct nvme_admin_call *call)
 {
-    struct nvme_command command = {
-        .cdw0 = NVME_ADMIN_SET_FEATURES,
-        .cdw10 = NVME_FEATURE_NUMBER_OF_QUEUES,
-        .cdw11 = (uint32_t)(NVME_PUT(NVME_QUEUES_NSQ, wanted - 1) |
-                            NVME_PUT(NVME_QUEUES_NCQ, wanted - 1)),
-    };
-    struct nvme_result result;
-    enum nvme_error error = nvme_admin_execute(controller, &command, NULL, 0, &result);
-    uint32_t sqs = (uint32_t)NVME_GET(NVME_QUEUES_NSQ, result.dw0) + 1;
-    uint32_t cqs = (uint32_t)NVME_GET(NVME_QUEUES_NCQ, result.dw0) + 1;
-
-    if (error == NVME_OK) {
-        /* A device may grant more than it was asked for. */
-        *granted = sqs < cqs ? sqs : cqs;
-        *granted = *granted < wanted ? *granted : wanted;
-    }
-    return error;
+    call->command.cdw0 = NVME_ADMIN_SET_FEATURES;
+    call->command.cdw10 = NVME_FEATURE_NUMBER_OF_QUEUES;
+    call->command.cdw11 =
+        (uint32_t)(NVME_PUT(NVME_QUEUES_NSQ, wanted - 1) | NVME_PUT(NVME_QUEUES_NCQ, wanted - 1));
 }
 
-enum nvme_error nvme_admin_doorbell_buffers(struct nvme_controller *controller)
+uint32_t nvme_admin_queues_granted(const struct nvme_result *result, uint32_t wanted)
 {
-    struct nvme_command command = {.cdw0 = NVME_ADMIN_DOORBELL_BUFFER_CONFIG};
-    struct nvme_result result;
+    uint32_t sqs = (uint32_t)NVME_GET(NVME_QUEUES_NSQ, result->dw0) + 1;
+    uint32_t cqs = (uint32_t)NVME_GET(NVME_QUEUES_NCQ, result->dw0) + 1;
+    uint32_t granted = sqs < cqs ? sqs : cqs;
 
+    /* A device may grant more than it was asked for. */
+    return granted < wanted ? granted : wanted;
+}
+
+void nvme_admin_ask_shadow(const struct nvme_controller *controller, struct nvme_admin_call *call)
+{
+    call->command.cdw0 = NVME_ADMIN_DOORBELL_BUFFER_CONFIG;
     /* PRP1 is the first page, PRP2 the second: what a buffer of two pages has. */
-    return nvme_admin_execute(controller, &command, controller->shadow_pages,
-                              2 * controller->info.page_bytes, &result);
+    call->buffer = controller->shadow_pages;
+    call->size_bytes = 2 * controller->info.page_bytes;
 }
 
 /* Create I/O Completion Queue and Create I/O Submission Queue share dword 10 and PRP1. */
-static enum nvme_error create_queue(struct nvme_controller *controller, uint8_t opcode,
-                                    const struct nvme_queue *queue, uint32_t cdw11)
+void nvme_admin_ask_create(const struct nvme_queue *queue, uint8_t opcode,
+                           struct nvme_admin_call *call)
 {
     bool is_sq = opcode == NVME_ADMIN_CREATE_SQ;
     uint32_t entries = is_sq ? queue->depth_entries : queue->cq_depth_entries;
     const void *ring = is_sq ? (const void *)queue->sq : (const void *)(uintptr_t)queue->cq;
-    struct nvme_command command = {
-        .cdw0 = opcode,
-        .prp1 = hal_dma_address(controller->config.dma_context, ring),
-        .cdw10 =
-            (uint32_t)(NVME_PUT(NVME_QUEUE_ID, queue->id) | NVME_PUT(NVME_QUEUE_SIZE, entries - 1)),
-        .cdw11 = cdw11 | (uint32_t)NVME_QUEUE_PC,
-    };
+    uint64_t cdw11 = NVME_QUEUE_PC;
+
+    if (is_sq) {
+        cdw11 |= NVME_PUT(NVME_CREATE_SQ_CQID, queue->id);
+    } else if (queue->ien) {
+        cdw11 |= NVME_CREATE_CQ_IEN | NVME_PUT(NVME_CREATE_CQ_IV, queue->source->vector);
+    }
+    call->command.cdw0 = opcode;
+    call->command.prp1 = hal_dma_address(queue->controller->config.dma_context, ring);
+    call->command.cdw10 =
+        (uint32_t)(NVME_PUT(NVME_QUEUE_ID, queue->id) | NVME_PUT(NVME_QUEUE_SIZE, entries - 1));
+    call->command.cdw11 = (uint32_t)cdw11;
+}
+
+enum nvme_error nvme_admin_create(struct nvme_controller *controller,
+                                  const struct nvme_queue *queue, uint8_t opcode)
+{
+    struct nvme_admin_call call = {0};
     struct nvme_result result;
 
-    return nvme_admin_execute(controller, &command, NULL, 0, &result);
-}
-
-enum nvme_error nvme_admin_create_cq(struct nvme_controller *controller,
-                                     const struct nvme_queue *queue, uint16_t vector)
-{
-    uint64_t cdw11 =
-        NVME_PUT(NVME_CREATE_CQ_IEN, queue->ien ? 1 : 0) | NVME_PUT(NVME_CREATE_CQ_IV, vector);
-
-    return create_queue(controller, NVME_ADMIN_CREATE_CQ, queue, (uint32_t)cdw11);
-}
-
-enum nvme_error nvme_admin_create_sq(struct nvme_controller *controller,
-                                     const struct nvme_queue *queue)
-{
-    uint64_t cdw11 = NVME_PUT(NVME_CREATE_SQ_CQID, queue->id);
-
-    return create_queue(controller, NVME_ADMIN_CREATE_SQ, queue, (uint32_t)cdw11);
+    nvme_admin_ask_create(queue, opcode, &call);
+    return nvme_admin_execute(controller, &call, &result);
 }
 
 enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t opcode,
                                   uint16_t queue_id)
 {
-    struct nvme_command command = {
-        .cdw0 = opcode,
-        .cdw10 = (uint32_t)NVME_PUT(NVME_QUEUE_ID, queue_id),
+    struct nvme_admin_call call = {
+        .command = {.cdw0 = opcode, .cdw10 = (uint32_t)NVME_PUT(NVME_QUEUE_ID, queue_id)},
     };
     struct nvme_result result;
 
-    return nvme_admin_execute(controller, &command, NULL, 0, &result);
+    return nvme_admin_execute(controller, &call, &result);
 }

@@ -2,9 +2,9 @@
 /*
  * Bring-up and shutdown of a controller, in the specification's order of steps.
  *
- * Only this file and disable.c write CC. Every wait has a deadline. CAP and Identify are decoded
- * once into plain units, checked, and never read again. NVMe Base 2.0: Controller Initialization,
- * Shutdown, Controller Properties.
+ * Only this file, setup.c and disable.c write CC. Every wait has a deadline. CAP and Identify are
+ * decoded once into plain units, checked, and never read again. NVMe Base 2.0: Controller
+ * Initialization, Shutdown, Controller Properties.
  */
 #include "nvme_internal.h"
 
@@ -66,82 +66,21 @@ static enum nvme_error reset_controller(struct nvme_controller *controller)
     return wait_status(controller, NVME_CSTS_RDY, 0, controller->ready_timeout_ns);
 }
 
-static void write_address(const struct nvme_config *config, uint32_t offset,
-                          const volatile void *ring)
+/* Steps 2 to 7: enable, RDY, Identify Controller, and what setup.c has more. */
+static enum nvme_error start_controller(struct nvme_controller *controller)
 {
-    uint64_t address = hal_dma_address(config->dma_context, (const void *)(uintptr_t)ring);
+    struct nvme_admin_call call;
+    enum nvme_error error;
 
-    nvme_register_write(config, offset, (uint32_t)address);
-    nvme_register_write(config, offset + 4, (uint32_t)(address >> 32));
-}
+    nvme_setup_enable(controller);
+    error = wait_status(controller, NVME_CSTS_RDY, NVME_CSTS_RDY, controller->ready_timeout_ns);
+    while (error == NVME_OK && nvme_setup_next(controller, &call)) {
+        struct nvme_result result;
 
-/* Steps 2 to 5: admin queue, arbitration, page and entry sizes, EN, RDY. */
-static enum nvme_error enable_controller(struct nvme_controller *controller)
-{
-    const struct nvme_config *config = &controller->config;
-    uint32_t page_shift = 0;
-    uint64_t cc;
-
-    while ((UINT32_C(4096) << page_shift) < controller->info.page_bytes) {
-        page_shift++;
+        nvme_admin_execute(controller, &call, &result);
+        error = nvme_setup_take(controller, &result);
     }
-    nvme_queue_reset(&controller->admin, NVME_ADMIN_DEPTH);
-    nvme_queue_enter_state(&controller->admin, NVME_QUEUE_OPEN);
-    nvme_register_write(config, NVME_REG_AQA,
-                        (uint32_t)(NVME_PUT(NVME_AQA_ASQS, NVME_ADMIN_DEPTH - 1) |
-                                   NVME_PUT(NVME_AQA_ACQS, NVME_ADMIN_DEPTH - 1)));
-    write_address(config, NVME_REG_ASQ, controller->admin.sq);
-    write_address(config, NVME_REG_ACQ, controller->admin.cq);
-    /* EN = 0 cleared the mask: set it again before anything can complete. */
-    nvme_controller_mask_line(controller);
-    /* Entry sizes together with EN: QEMU up to 7.2 checks them at that moment. */
-    cc = NVME_PUT(NVME_CC_MPS, page_shift) | NVME_PUT(NVME_CC_IOSQES, NVME_SQE_SHIFT) |
-         NVME_PUT(NVME_CC_IOCQES, NVME_CQE_SHIFT) | NVME_CC_EN;
-    hal_before_doorbell();
-    nvme_register_write(config, NVME_REG_CC, (uint32_t)cc);
-    return wait_status(controller, NVME_CSTS_RDY, NVME_CSTS_RDY, controller->ready_timeout_ns);
-}
-
-/*
- * Shadow doorbells, if they are wanted. CC.EN = 0 ends them, and only this path sets it to 1. A
- * device without them, or with a stride that does not fit into a page, has its registers.
- */
-static enum nvme_error configure_shadow(struct nvme_controller *controller)
-{
-    struct nvme_controller_info *info = &controller->info;
-    size_t end = (2 * (size_t)info->queue_count + 1) * controller->doorbell_stride + 4;
-    bool offered = info->shadow_doorbells;
-    enum nvme_error error = NVME_OK;
-
-    info->shadow_doorbells = false;
-    if (controller->shadow_pages == NULL) {
-        return NVME_OK;
-    }
-    if (offered && end <= info->page_bytes) {
-        error = nvme_admin_doorbell_buffers(controller);
-        info->shadow_doorbells = error == NVME_OK;
-    }
-    if (!info->shadow_doorbells) {
-        nvme_event_emit(&controller->config,
-                        &(struct nvme_event){.kind = NVME_EVENT_NO_SHADOW, .value = offered});
-    }
-    return error == NVME_ERR_DEVICE ? NVME_OK : error;
-}
-
-/* Steps 6 and 7: Identify Controller, then the number of queues. */
-static enum nvme_error configure_controller(struct nvme_controller *controller)
-{
-    enum nvme_error error = nvme_admin_identify(controller, NVME_CNS_CONTROLLER, 0);
-
-    if (error != NVME_OK) {
-        return error;
-    }
-    nvme_quirk_check_line(controller);
-    error = nvme_identify_controller_decode(controller->identify_page, &controller->info);
-    if (error == NVME_OK) {
-        error = nvme_queue_negotiate(controller);
-    }
-    return error == NVME_OK ? configure_shadow(controller) : error;
+    return error;
 }
 
 /* Sets a queue closed, with the controller's line as its source. */
@@ -205,7 +144,7 @@ static enum nvme_error prepare_controller(struct nvme_controller *controller,
     for (uint32_t i = 0; i < config->queue_count; i++) {
         init_queue(controller, &controller->queues[i], (uint16_t)(i + 1));
     }
-    /* Up to the end of the admin completion queue's; of the others: nvme_queue_negotiate(). */
+    /* Up to the end of the admin completion queue's; of the others: setup.c. */
     return controller->doorbell_stride + sizeof(uint32_t) <=
                    config->registers_size_bytes - NVME_REG_DOORBELLS
                ? NVME_OK
@@ -236,10 +175,7 @@ enum nvme_error nvme_controller_open(const struct nvme_config *config,
     if (config->bus_master != NULL) {
         config->bus_master(config->hook_arg);
     }
-    error = enable_controller(made);
-    if (error == NVME_OK) {
-        error = configure_controller(made);
-    }
+    error = start_controller(made);
     if (error != NVME_OK) {
         /* After any error an enabled controller must not keep the regions. */
         nvme_controller_disable(made, error);

@@ -251,14 +251,20 @@ NVME_COLD enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct
 
 /* ---- admin.c: commands under a deadline ----------------------------------------------- */
 
+/* An admin command that is not posted yet; the nvme_admin_ask functions fill an empty one. */
+struct nvme_admin_call {
+    struct nvme_command command;
+    void *buffer; /* as for nvme_passthrough */
+    uint32_t size_bytes;
+};
+
 /*
- * Posts one admin command and waits for its end. `buffer` as for nvme_passthrough. *result is
- * always written. NVME_ERR_DEVICE: it was refused, *result has the status. NVME_ERR_TIMEOUT,
- * NVME_ERR_FATAL, NVME_ERR_REMOVED: no answer; the caller must disable the controller.
+ * Posts one admin command and waits for its end. *result is always written. NVME_ERR_DEVICE: it was
+ * refused, *result has the status. NVME_ERR_TIMEOUT, NVME_ERR_FATAL, NVME_ERR_REMOVED: no answer;
+ * the caller must disable the controller.
  */
 enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
-                                   const struct nvme_command *command, void *buffer,
-                                   uint32_t size_bytes, struct nvme_result *result);
+                                   const struct nvme_admin_call *call, struct nvme_result *result);
 
 /*
  * Begin and end administration: this hart's interrupts are off and the line is closed for `reason`,
@@ -271,28 +277,42 @@ void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigne
 enum nvme_error nvme_admin_identify(struct nvme_controller *controller, enum nvme_cns cns,
                                     uint32_t nsid);
 
-/* Number of Queues: asks for `wanted` pairs; *granted is the answer, 1 or more. */
-enum nvme_error nvme_admin_queue_count(struct nvme_controller *controller, uint32_t wanted,
-                                       uint32_t *granted);
+/* Identify, into controller->identify_page. */
+void nvme_admin_ask_identify(const struct nvme_controller *controller, enum nvme_cns cns,
+                             uint32_t nsid, struct nvme_admin_call *call);
+
+/* Number of Queues: asks for `wanted` pairs. The answer grants at least 1, and counts up to that.
+ */
+void nvme_admin_ask_queue_count(uint32_t wanted, struct nvme_admin_call *call);
+uint32_t nvme_admin_queues_granted(const struct nvme_result *result, uint32_t wanted);
 
 /* Doorbell Buffer Config: shadow doorbells in controller->shadow_pages, event indexes behind. */
-enum nvme_error nvme_admin_doorbell_buffers(struct nvme_controller *controller);
+void nvme_admin_ask_shadow(const struct nvme_controller *controller, struct nvme_admin_call *call);
 
-/* Create and delete the device's side of an I/O queue pair. */
-enum nvme_error nvme_admin_create_cq(struct nvme_controller *controller,
-                                     const struct nvme_queue *queue, uint16_t vector);
-enum nvme_error nvme_admin_create_sq(struct nvme_controller *controller,
-                                     const struct nvme_queue *queue);
+/* Creates the device's side of an I/O queue, NVME_ADMIN_CREATE_CQ or NVME_ADMIN_CREATE_SQ. */
+void nvme_admin_ask_create(const struct nvme_queue *queue, uint8_t opcode,
+                           struct nvme_admin_call *call);
+enum nvme_error nvme_admin_create(struct nvme_controller *controller,
+                                  const struct nvme_queue *queue, uint8_t opcode);
+
+/* Deletes it: NVME_ADMIN_DELETE_SQ or NVME_ADMIN_DELETE_CQ. */
 enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t opcode,
                                   uint16_t queue_id);
 
-/* ---- pair.c --------------------------------------------------------------------------- */
+/* ---- setup.c: what follows RDY = 0 ------------------------------------------------------ */
+
+/* Prepares the admin queue and writes CC.EN = 1. RDY = 1 is not awaited. */
+void nvme_setup_enable(struct nvme_controller *controller);
 
 /*
- * Sets info.queue_count: the least of the pairs wanted, granted, and reachable by doorbells. If the
- * device refuses the command it is 0, and the controller can still be administered.
+ * The next command, after RDY = 1; false: the controller is set up. If the device refuses the
+ * number of queues, info.queue_count is 0 and the controller can still be administered.
  */
-enum nvme_error nvme_queue_negotiate(struct nvme_controller *controller);
+bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call *call);
+
+/* Takes the answer to that command. An error ends the setup. */
+enum nvme_error nvme_setup_take(struct nvme_controller *controller,
+                                const struct nvme_result *result);
 
 /* ---- disable.c ------------------------------------------------------------------------ */
 

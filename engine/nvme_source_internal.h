@@ -132,7 +132,7 @@ enum nvme_error nvme_source_check_mode(const struct nvme_controller *controller,
  * Connect an interrupt queue to its source, in this mode, and disconnect it. The queue counts the
  * source's interrupts in between. Context: the hart that takes them, interrupts off, a line masked.
  */
-void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mode mode);
+void nvme_source_connect(struct nvme_queue *queue, enum nvme_mode mode);
 void nvme_source_disconnect(struct nvme_queue *queue);
 
 /* Closes a source whose owner polls, and opens it again. Not for a shared line. */

@@ -224,6 +224,7 @@ struct nvme_controller {
     uint64_t ready_timeout_ns; /* CAP.TO, or CRTO if it is longer */
     uint64_t timeout_ms;       /* config.command_timeout_ns, rounded up */
     uint32_t doorbell_stride;  /* bytes */
+    uint32_t setup_step;       /* of setup.c: the command that comes next, or is under way */
     bool admin_done;           /* admin_result is valid */
     struct nvme_source line;   /* INTx */
     struct nvme_cycle cycle;   /* of a shared line */

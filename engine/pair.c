@@ -13,41 +13,6 @@ enum { NAMESPACE_TRIES = 1024 }; /* identifiers asked for in a row, without the 
 /* VS of the first version that has Namespace Identification Descriptors: 1.3. */
 #define DESCRIPTORS_VERSION UINT32_C(0x00010300)
 
-/* The number of I/O queue pairs whose doorbells lie inside BAR0, after the admin queue's. */
-static uint32_t doorbell_pairs(const struct nvme_controller *controller)
-{
-    size_t bytes = controller->config.registers_size_bytes - NVME_REG_DOORBELLS;
-    /* The last doorbell needs only 4 bytes, whatever the stride. */
-    size_t pairs = (bytes - sizeof(uint32_t)) / controller->doorbell_stride + 1;
-
-    return (uint32_t)(pairs / 2 - 1);
-}
-
-enum nvme_error nvme_queue_negotiate(struct nvme_controller *controller)
-{
-    uint32_t wanted = controller->config.queue_count;
-    uint32_t reachable = doorbell_pairs(controller);
-    uint32_t granted = 0;
-    enum nvme_error error = NVME_OK;
-
-    reachable = reachable < wanted ? reachable : wanted;
-    if (reachable != 0) {
-        error = nvme_admin_queue_count(controller, reachable, &granted);
-    }
-    if (error != NVME_OK && error != NVME_ERR_DEVICE) {
-        return error;
-    }
-    controller->info.queue_count = granted;
-    if (granted < wanted) {
-        nvme_event_emit(&controller->config, &(struct nvme_event){
-                                                 .kind = NVME_EVENT_QUEUES_REDUCED,
-                                                 .value = wanted,
-                                                 .limit = granted,
-                                             });
-    }
-    return NVME_OK;
-}
-
 /* Vector 0 is the admin queue's, which is polled. Two queues would mask a common vector. */
 static bool vector_is_free(const struct nvme_controller *controller, uint16_t vector)
 {
@@ -97,15 +62,14 @@ static enum nvme_error check_open(const struct nvme_controller *controller, uint
 }
 
 /* Creates the device's queues, the completion queue first: the submission queue refers to it. */
-static enum nvme_error create_pair(struct nvme_controller *controller, struct nvme_queue *queue,
-                                   uint16_t vector)
+static enum nvme_error create_pair(struct nvme_controller *controller, struct nvme_queue *queue)
 {
-    enum nvme_error error = nvme_admin_create_cq(controller, queue, vector);
+    enum nvme_error error = nvme_admin_create(controller, queue, NVME_ADMIN_CREATE_CQ);
 
     if (error != NVME_OK) {
         return error;
     }
-    error = nvme_admin_create_sq(controller, queue);
+    error = nvme_admin_create(controller, queue, NVME_ADMIN_CREATE_SQ);
     if (error == NVME_ERR_DEVICE) {
         enum nvme_error undo = nvme_admin_delete(controller, NVME_ADMIN_DELETE_CQ, queue->id);
 
@@ -133,16 +97,20 @@ enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t ind
     opened->clocked = config->clocked;
     nvme_queue_reset(opened, config->depth_entries != 0 ? config->depth_entries
                                                         : controller->info.depth_entries);
+    if (opened->ien) {
+        opened->source->vector = config->vector;
+    }
     irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
-    error = create_pair(controller, opened, config->vector);
+    error = create_pair(controller, opened);
     if (error == NVME_OK) {
         /* Before the source opens: its handler may run at once, also on another hart. */
         *queue = opened;
         nvme_queue_enter_state(opened, NVME_QUEUE_OPEN);
         if (opened->ien) {
-            nvme_source_connect(opened, config->vector, config->mode);
+            nvme_source_connect(opened, config->mode);
         }
     } else {
+        opened->source->vector = 0;
         NVME_POKE(&opened->ien, false);
         opened->irq_protect = false;
     }

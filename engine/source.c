@@ -76,13 +76,12 @@ static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
     }
 }
 
-void nvme_source_connect(struct nvme_queue *queue, uint16_t vector, enum nvme_mode mode)
+void nvme_source_connect(struct nvme_queue *queue, enum nvme_mode mode)
 {
     struct nvme_source *source = queue->source;
 
     source->queues++;
     source->owner = queue->owner;
-    source->vector = vector;
     if (nvme_queue_shares(queue)) {
         queue->controller->cycle.open |= nvme_queue_bit(queue);
     } else {

@@ -37,6 +37,7 @@ interrupt
 recovery
 sleep
 shared
+setup
 source quirk
 disable
 admin

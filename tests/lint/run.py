@@ -49,15 +49,15 @@ HOMES = (
     (
         "CC",
         r"\bNVME_REG_CC\b",
-        {"controller.c", "disable.c", "nvme_spec.h"},
+        {"controller.c", "setup.c", "disable.c", "nvme_spec.h"},
         "bring-up, shutdown and disabling write it",
     ),
     ("a doorbell write", r"\bhal_mmio_write32\(.*doorbell", RINGERS, "rings have one owner"),
     (
         "a doorbell barrier",
         r"\bhal_before_doorbell\(",
-        {*RINGERS, "controller.c", "nvme_hal.h"},
-        "the queue pairs it; controller.c has the rings seen before EN = 1",
+        {*RINGERS, "setup.c", "nvme_hal.h"},
+        "the queue pairs it; setup.c has the rings seen before EN = 1",
     ),
     (
         "a PRP2 that is not 0",

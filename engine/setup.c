@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a controller is told after RDY = 0: the admin queue, CC.EN = 1, and then command by command
+ * the number of queues, shadow doorbells and the pairs of open queues, in ascending ids.
+ *
+ * One place for bring-up, which waits for each answer, and for a reset, which does not. NVMe Base
+ * 2.0: Controller Initialization.
+ */
+#include "nvme_internal.h"
+
+/* controller->setup_step: the command whose answer is awaited. */
+enum {
+    STEP_IDENTIFY,
+    STEP_QUEUE_COUNT,
+    STEP_SHADOW,
+    STEP_PAIRS, /* and from here on two for each pair */
+};
+
+static void write_address(const struct nvme_config *config, uint32_t offset,
+                          const volatile void *ring)
+{
+    uint64_t address = hal_dma_address(config->dma_context, (const void *)(uintptr_t)ring);
+
+    nvme_register_write(config, offset, (uint32_t)address);
+    nvme_register_write(config, offset + 4, (uint32_t)(address >> 32));
+}
+
+void nvme_setup_enable(struct nvme_controller *controller)
+{
+    const struct nvme_config *config = &controller->config;
+    uint32_t page_shift = 0;
+    uint64_t cc;
+
+    while ((UINT32_C(4096) << page_shift) < controller->info.page_bytes) {
+        page_shift++;
+    }
+    controller->setup_step = STEP_IDENTIFY;
+    nvme_queue_reset(&controller->admin, NVME_ADMIN_DEPTH);
+    nvme_queue_enter_state(&controller->admin, NVME_QUEUE_OPEN);
+    nvme_register_write(config, NVME_REG_AQA,
+                        (uint32_t)(NVME_PUT(NVME_AQA_ASQS, NVME_ADMIN_DEPTH - 1) |
+                                   NVME_PUT(NVME_AQA_ACQS, NVME_ADMIN_DEPTH - 1)));
+    write_address(config, NVME_REG_ASQ, controller->admin.sq);
+    write_address(config, NVME_REG_ACQ, controller->admin.cq);
+    /* EN = 0 cleared the mask: set it again before anything can complete. */
+    nvme_controller_mask_line(controller);
+    /* Entry sizes together with EN: QEMU up to 7.2 checks them at that moment. */
+    cc = NVME_PUT(NVME_CC_MPS, page_shift) | NVME_PUT(NVME_CC_IOSQES, NVME_SQE_SHIFT) |
+         NVME_PUT(NVME_CC_IOCQES, NVME_CQE_SHIFT) | NVME_CC_EN;
+    hal_before_doorbell();
+    nvme_register_write(config, NVME_REG_CC, (uint32_t)cc);
+}
+
+/* ---- Number of queues ------------------------------------------------------------------ */
+
+/* The number of I/O queue pairs that are wanted and whose doorbells lie inside BAR0. */
+static uint32_t reachable_pairs(const struct nvme_controller *controller)
+{
+    size_t bytes = controller->config.registers_size_bytes - NVME_REG_DOORBELLS;
+    /* The last doorbell needs only 4 bytes, whatever the stride; the first pair is the admin's. */
+    size_t pairs = ((bytes - sizeof(uint32_t)) / controller->doorbell_stride + 1) / 2 - 1;
+
+    return pairs < controller->config.queue_count ? (uint32_t)pairs
+                                                  : controller->config.queue_count;
+}
+
+/* info.queue_count: the least of the pairs wanted, granted, and reachable by doorbells. */
+static void take_queue_count(struct nvme_controller *controller, uint32_t granted)
+{
+    uint32_t wanted = controller->config.queue_count;
+
+    controller->info.queue_count = granted;
+    if (granted < wanted) {
+        nvme_event_emit(&controller->config, &(struct nvme_event){
+                                                 .kind = NVME_EVENT_QUEUES_REDUCED,
+                                                 .value = wanted,
+                                                 .limit = granted,
+                                             });
+    }
+}
+
+/* ---- Shadow doorbells ------------------------------------------------------------------ */
+
+/* True if they are wanted, offered, and a page holds them at this stride. */
+static bool wants_shadow(const struct nvme_controller *controller)
+{
+    const struct nvme_controller_info *info = &controller->info;
+    size_t end = (2 * (size_t)info->queue_count + 1) * controller->doorbell_stride + 4;
+
+    return controller->shadow_pages != NULL && info->shadow_doorbells && end <= info->page_bytes;
+}
+
+/* A device without shadow doorbells has its registers. */
+static void take_shadow(struct nvme_controller *controller, bool in_force)
+{
+    bool offered = controller->info.shadow_doorbells;
+
+    controller->info.shadow_doorbells = in_force;
+    if (controller->shadow_pages != NULL && !in_force) {
+        nvme_event_emit(&controller->config,
+                        &(struct nvme_event){.kind = NVME_EVENT_NO_SHADOW, .value = offered});
+    }
+}
+
+/* ---- The steps ------------------------------------------------------------------------- */
+
+bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call *call)
+{
+    uint32_t *step = &controller->setup_step;
+    uint32_t pairs = reachable_pairs(controller);
+
+    *call = (struct nvme_admin_call){0};
+    if (*step == STEP_IDENTIFY) {
+        nvme_admin_ask_identify(controller, NVME_CNS_CONTROLLER, 0, call);
+        return true;
+    }
+    if (*step == STEP_QUEUE_COUNT) {
+        if (pairs != 0) {
+            nvme_admin_ask_queue_count(pairs, call);
+            return true;
+        }
+        take_queue_count(controller, 0);
+        ++*step;
+    }
+    if (*step == STEP_SHADOW) {
+        if (wants_shadow(controller)) {
+            nvme_admin_ask_shadow(controller, call);
+            return true;
+        }
+        take_shadow(controller, false);
+        ++*step;
+    }
+    return false;
+}
+
+/* Identify Controller has answered: the admin queue is empty, which the check of the line needs. */
+static enum nvme_error take_identity(struct nvme_controller *controller)
+{
+    nvme_quirk_check_line(controller);
+    return nvme_identify_controller_decode(controller->identify_page, &controller->info);
+}
+
+enum nvme_error nvme_setup_take(struct nvme_controller *controller,
+                                const struct nvme_result *result)
+{
+    uint32_t granted;
+
+    if (result->error != NVME_OK && result->error != NVME_ERR_DEVICE) {
+        return result->error;
+    }
+    switch (controller->setup_step++) {
+    case STEP_IDENTIFY:
+        return result->error == NVME_OK ? take_identity(controller) : result->error;
+    case STEP_QUEUE_COUNT:
+        /* A device that refuses gives no queue, and can still be administered. */
+        granted = result->error == NVME_OK
+                      ? nvme_admin_queues_granted(result, reachable_pairs(controller))
+                      : 0;
+        take_queue_count(controller, granted);
+        return NVME_OK;
+    default:
+        take_shadow(controller, result->error == NVME_OK);
+        return NVME_OK;
+    }
+}
