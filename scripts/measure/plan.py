@@ -340,6 +340,7 @@ PRESETS = {
             Sweep((OPEN_DEPTH,), rate=LOADS),
             Sweep((1, 32), completion=USABLE, shape=("step",)),
             Sweep((1,), completion=USABLE, harts=(1, 2), shape=("beside",)),
+            Sweep((1, 32), completion=USABLE, shape=("callback",)),
             Sweep((1, 32, 128), completion=("loopback",)),
         ),
         boots=12, runtime_ms=500, ramp_ms=50,

@@ -195,6 +195,8 @@ def rest(result: dict) -> list[Section]:
         "Load step": Table(shapes.STEP_HEAD, shapes.step_rows(result)),
         "A reader beside a writer of 128 KiB": Table(
             shapes.BESIDE_HEAD, shapes.beside_rows(result)),
+        "A callback that posts over a loop that does": Table(
+            shapes.CALLBACK_HEAD, shapes.callback_rows(result), "ratios are callback / loop"),
         "The other workloads, paired": Table(
             ("workload", *over, STOPS), _other_rows(found), wordy=True),
     }

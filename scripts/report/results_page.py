@@ -17,7 +17,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from analysis import doorbells, metrics
+from analysis import doorbells, metrics, shapes
 from analysis.comparisons import paired
 from analysis.intervals import Estimate, marked, ratio_of
 from analysis.series import MAIN, Series, all_series, main_rule, open_jobs, rule_text
@@ -132,6 +132,7 @@ def page(folder: Path) -> str:
         advice=advice.sentence(result), peers=peers, linux=linux_rows(peers),
         instructions=instruction_rows(result),
         costs=metrics.cost_table(result), doorbells=(doorbells.HEAD, both and doorbells.rows(both)),
+        callbacks=(shapes.CALLBACK_HEAD, shapes.callback_rows(result)),
         modes=mode_rows(result), ways=way_rows(result),
         loads=load_rows(result),
         faults=fault_rows(result), on=result["environment"], options=result["global options"])

@@ -23,6 +23,7 @@ from pathlib import Path
 SUB_BUCKETS = 64
 NAMES = ("rw", "bs", "iodepth", "iodepth_batch_submit", "numjobs", "doorbell", "completion")
 EACH_SLOWER = 0.6  # without a batch, where every command has a doorbell
+CALLBACK_FASTER = 1.25
 
 
 def bucket(latency_ns: int) -> int:
@@ -65,6 +66,7 @@ def window(
     iops = limit * factor[job["completion"]] * chance.lognormvariate(0, 0.05)
     each = job["doorbell"] == "each"
     iops *= EACH_SLOWER if each and batch < depth else 1
+    iops *= CALLBACK_FASTER if "post" in job else 1
     ios = int(iops * runtime_ns / 1e9)
     mode = job["completion"]
     irq = mode in ("irq", "hybrid")

@@ -69,6 +69,15 @@ class Shapes(unittest.TestCase):
         told = tables.table(as_result(both))
         self.assertEqual(["randread, callback" in line for line in told],
                          [False, True, False, False])
+        self.assertEqual(shapes.callback_rows(as_result(both[6:])), [])
+        (row,) = [dict(zip(shapes.CALLBACK_HEAD, row))
+                  for row in shapes.callback_rows(as_result(both))]
+        self.assertEqual((row["workload"], row["mode"], row["IOPS"]),
+                         ("4 KiB randread, queue depth 8, batch 1, 1 hart", "polling",
+                          "1.25 (1.25-1.25)"))
+        self.assertEqual(row["submission doorbells per I/O: loop"], "0.250")
+        self.assertIn("A callback that posts over a loop that does:",
+                      answer.words(as_result(both)))
         sweeps, dropped = plans.runnable([plans.Sweep((8,), shape=("callback",))], 2)
         self.assertEqual(sweeps[0].completion, ("poll", "irq", "hybrid"))
         self.assertIn(plans.SHAPE_LACKS, dropped[0])
@@ -99,7 +108,7 @@ class Shapes(unittest.TestCase):
 
     def test_full_measures_them(self) -> None:
         found = {word for sweep in plans.PRESETS["full"].sweeps for word in sweep.shape}
-        self.assertEqual(found, set(plans.SHAPES) - {"callback"})
+        self.assertEqual(found, set(plans.SHAPES))
 
 
 if __name__ == "__main__":
