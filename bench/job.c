@@ -27,7 +27,8 @@ enum {
 static const char *const rw_words[] = {"read",      "write",  "rw",        "randread",
                                        "randwrite", "randrw", "readwrite", NULL};
 static const char *const completion_words[] = {"poll", "irq", "hybrid", "raw", "loopback", NULL};
-static const char *const doorbell_words[] = {"each", "clocked", NULL}; /* enum job_doorbell */
+static const char *const doorbell_words[] = {"each", "clocked", "shadow",
+                                             NULL}; /* enum job_doorbell */
 static const char *const post_words[] = {"loop", "callback", NULL};
 static const char *const process_words[] = {"linear", "poisson", NULL};
 /* fio names the checksum; every other word is on. */
@@ -55,7 +56,8 @@ static const struct option value_options[JOB_LISTS] = {
     OPTION_UNSIGNED("rate_iops", struct value, rate_iops, 0, RATE_MAX,
                     "requests started per second and hart, 0 is the closed loop; a list"),
     OPTION_WORD("doorbell", struct value, doorbell, doorbell_words,
-                "submission doorbell: at each submit, or once the one before is fetched; a list"),
+                "submission doorbell: at each submit, once the one before is fetched, or at each "
+                "submit in memory, but for raw and loopback; a list"),
     OPTION_WORD(
         "completion", struct value, completion, completion_words,
         "how completions are found; raw is the bare device, loopback the bare engine; a list"),
@@ -100,7 +102,6 @@ static const struct option run_options[] = {
                 "deadline of a command"),
     OPTION_STRING("controller", struct job, controller, 7, "PCI address: 00:02.0"),
     OPTION_STRING("serial", struct job, serial, 20, "serial number of the controllers"),
-    OPTION_FLAG("shadow", struct job, shadow, "1: shadow doorbells, if the device offers them"),
     OPTION_FLAG("help", struct job, help, "1 prints this"),
 };
 static const struct option_table run_table = {run_options,
@@ -149,6 +150,7 @@ void job_name(const struct job_point *point, char name[JOB_NAME_BYTES])
 {
     char harts[16] = "";
     char rate[32] = "";
+    char rule[16] = "";
     uint32_t bs = point->bs;
     const char *unit = "";
 
@@ -163,13 +165,16 @@ void job_name(const struct job_point *point, char name[JOB_NAME_BYTES])
         snprintf(rate, sizeof(rate), "-r%" PRIu32 "%s", point->rate_iops,
                  point->process == JOB_POISSON ? "-poisson" : "");
     }
+    if (point->doorbell != JOB_CLOCKED) {
+        snprintf(rule, sizeof(rule), "-%s", job_doorbell_word(point->doorbell));
+    }
     snprintf(name, JOB_NAME_BYTES, "%s-%" PRIu32 "%s-qd%" PRIu32 "-b%" PRIu32 "%s%s%s-%s%s",
              job_rw_word(point->rw), bs, unit, point->iodepth, point->batch, harts, rate,
              point->writers != 0 ? "-beside"
              : point->bursts     ? "-step"
              : point->callback   ? "-callback"
                                  : "",
-             job_completion_word(point->completion), point->doorbell == JOB_EACH ? "-each" : "");
+             job_completion_word(point->completion), rule);
 }
 
 static void print_help(const struct job *job)
@@ -225,10 +230,11 @@ static bool parse_list(const char *key, const char *text, struct list *list)
     return true;
 }
 
-/* True if the point is valid and new: its batch is at most the depth. */
+/* True if the point is valid and new. A batch is at most the depth; references know registers. */
 static bool is_new_point(const struct job *job, const struct job_point *point)
 {
-    if (point->batch > point->iodepth) {
+    if (point->batch > point->iodepth ||
+        (point->doorbell == JOB_SHADOW && point->completion >= JOB_RAW)) {
         return false;
     }
     for (uint32_t i = 0; i < job->point_count; i++) {
@@ -279,6 +285,7 @@ static struct job_point point_at(const struct job *job, const struct list lists[
 
 static bool build_points(struct job *job, const struct list lists[JOB_LISTS])
 {
+    const uint32_t neighbours = lists[JOB_LIST_DOORBELL].count * lists[JOB_LIST_COMPLETION].count;
     uint64_t left_out = 0;
     uint64_t product = 1;
 
@@ -290,7 +297,6 @@ static bool build_points(struct job *job, const struct list lists[JOB_LISTS])
                (int)COMBINATIONS_MAX);
         return false;
     }
-    job->mode_count = lists[JOB_LIST_DOORBELL].count * lists[JOB_LIST_COMPLETION].count;
     for (uint64_t position = 0; position < product; position++) {
         struct job_point point = point_at(job, lists, position);
 
@@ -302,14 +308,19 @@ static bool build_points(struct job *job, const struct list lists[JOB_LISTS])
         } else {
             job->points[job->point_count++] = point;
         }
+        /* Of the first that are left; all others are as many. */
+        if (job->mode_count == 0 && (position + 1) % neighbours == 0) {
+            job->mode_count = job->point_count;
+        }
     }
     if (job->point_count == 0) {
-        printf("error: iodepth_batch_submit is above iodepth everywhere (1 to iodepth, or 0)\n");
+        printf("error: no point is left: iodepth_batch_submit is above iodepth (1 to iodepth, or "
+               "0), or doorbell=shadow has raw or loopback alone (hint: doorbell=each)\n");
         return false;
     }
     if (left_out != 0) {
         printf("note: %" PRIu64 " of %" PRIu64 " combinations left out: the batch is above the "
-               "depth, or they come twice\n",
+               "depth, they come twice, or raw or loopback would have doorbell=shadow\n",
                left_out, product);
     }
     return true;

@@ -18,7 +18,7 @@ enum {
     JOB_HARTS_MAX = 64,
     JOB_IODEPTH_MAX = 1023,
     JOB_WRITER_BS = 131072, /* bytes of a request of writer_iodepth */
-    JOB_NAME_BYTES = 80,
+    JOB_NAME_BYTES = 96,
 };
 
 /* The options that take a list; outermost loop first. */
@@ -57,6 +57,7 @@ enum job_completion {
 enum job_doorbell {
     JOB_EACH,    /* at each submit */
     JOB_CLOCKED, /* once the one before is fetched: clocked of struct nvme_queue_config */
+    JOB_SHADOW,  /* at each submit, in memory: shadow_doorbells of struct nvme_config */
 };
 
 /* The arrival process of the open loop. */
@@ -110,7 +111,6 @@ struct job {
     unsigned rate_process;  /* enum job_process, of all points */
     unsigned verify;        /* index of the word; see job_verifies() */
     unsigned post;          /* 1: done() posts the next request */
-    bool shadow;            /* shadow doorbells, if the device offers them */
     bool help;
 };
 

@@ -53,10 +53,6 @@ static bool check_raw(const struct job *job, const struct list lists[JOB_LISTS])
 {
     const struct list *rw = &lists[0];
 
-    if (job->shadow) {
-        return refuse_value("shadow", 1, "",
-                            "completion=raw knows registers only; hint: completion=poll,irq");
-    }
     for (uint32_t i = 0; i < rw->count; i++) {
         if (is_mix(rw->values[i].rw)) {
             return job_refuse("rw", job->lists[JOB_LIST_RW],

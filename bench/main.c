@@ -119,7 +119,7 @@ static bool open_storage(const struct job_point *point)
         .mode = job_queue_mode(point),
         .cq_surplus = point->doorbell == JOB_CLOCKED ? CQ_SURPLUS : 0,
         .clocked = point->doorbell == JOB_CLOCKED,
-        .shadow_doorbells = bench.job.shadow,
+        .shadow_doorbells = point->doorbell == JOB_SHADOW,
         .irq_off = point->completion == JOB_HYBRID, /* workload_run() */
         .timeout_ns = bench.job.timeout_ns,
         .controller = bench.job.controller,
@@ -142,6 +142,23 @@ static bool open_storage(const struct job_point *point)
     return false;
 }
 
+/* Checks that shadow doorbells are in force where they were asked for, else prints an error. */
+static bool check_doorbells(const struct job_point *point)
+{
+    for (uint32_t i = 0; point->doorbell == JOB_SHADOW && i < bench.storage.controller_count; i++) {
+        struct nvme_controller_info info;
+
+        nvme_controller_describe(bench.storage.controllers[i].engine, &info);
+        if (!info.shadow_doorbells) {
+            printf("error: doorbell=shadow: controller %" PRIu32 " has no Doorbell Buffer Config; "
+                   "hint: doorbell=each,clocked\n",
+                   i);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool open_point(const struct job_point *point)
 {
     struct nvme_controller_info info;
@@ -160,7 +177,7 @@ static bool open_point(const struct job_point *point)
         printf("error: iodepth=%" PRIu32 " bs=%" PRIu32 ": %" PRIu32
                " commands at once, the controller takes at most %" PRIu32 "\n",
                point->iodepth, point->bs, commands_of(point), info.depth_entries - 1);
-    } else if (check_namespace(point)) {
+    } else if (check_namespace(point) && check_doorbells(point)) {
         if (!banner_printed) {
             report_banner(&bench.storage, &bench.job);
             banner_printed = true;

@@ -13,15 +13,12 @@
 void report_banner(const struct storage *storage, const struct job *job)
 {
     const struct nvme_namespace *ns = &storage->controllers[0].ns;
-    struct nvme_controller_info info;
 
-    nvme_controller_describe(storage->controllers[0].engine, &info);
     printf("{\"hartq_banner\":1,\"controllers\":%" PRIu32 ",\"block_count\":%" PRIu64
            ",\"block_bytes\":%" PRIu32 ",\"delivery\":\"%s\",\"points\":%" PRIu32
-           ",\"repetitions\":%" PRIu64 "%s}\n",
+           ",\"repetitions\":%" PRIu64 "}\n",
            storage->controller_count, ns->block_count, ns->block_bytes, storage->delivery,
-           job->point_count, job->repetitions,
-           info.shadow_doorbells ? ",\"shadow_doorbells\":true" : "");
+           job->point_count, job->repetitions);
 }
 
 /* All harts of a point: reads, writes. */
@@ -174,9 +171,6 @@ static void print_head(const struct run *run, const char *delivery, uint64_t run
            "\",\"doorbell\":\"%s\",\"completion\":\"%s\"",
            job_rw_word(point->rw), point->bs, point->iodepth, point->batch, point->numjobs,
            job_doorbell_word(point->doorbell), job_completion_word(point->completion));
-    if (run->job->shadow) {
-        printf(",\"shadow\":\"1\"");
-    }
     if (point->writers != 0) {
         printf(",\"writer_iodepth\":\"%" PRIu32 "\"", point->writers);
     }

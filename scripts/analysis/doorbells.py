@@ -1,65 +1,74 @@
-"""The clocked doorbell over one that rings at each submit: what it gives, and what it spares."""
+"""The rules of the submission doorbell over one that rings at each submit: what each gives."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from analysis import metrics
 from analysis.comparisons import Ratios, brief
-from analysis.intervals import marked, paired_ratio
+from analysis.intervals import marked
 from analysis.series import MODE_NAMES, Modes, Series, all_series
 from measure.modes import MODES
 from measure.plan import DOORBELLS
 
-HEAD = ("queue depth", "mode", "IOPS", "host CPU",
-        *(f"{what}: {rule}" for what in (metrics.LOCK_US.name, metrics.DOORBELLS.name)
-          for rule in DOORBELLS))
+EACH = DOORBELLS[1]
+FIGURES = (metrics.LOCK_US, metrics.DOORBELLS)
 
 
 class Both(NamedTuple):
-    """One series under either rule."""
+    """One series under its rule, and the same under `each`."""
 
     series: Series
-    clocked: Modes
+    ruled: Modes
     each: Modes
 
     def over(self, mode: str, quantity: metrics.Quantity) -> Ratios:
-        """Clocked over each, by depth, paired by boot."""
-        mine, others = (modes.get(mode, {}) for modes in (self.clocked, self.each))
-        found = {depth: paired_ratio(metrics.values(job, quantity),
-                                     metrics.values(others[depth], quantity))
-                 for depth, job in mine.items() if depth in others}
-        return {depth: ratio for depth, ratio in found.items() if ratio}
+        """The rule over each, by depth, paired by boot."""
+        jobs = {"ruled": self.ruled.get(mode, {}), "each": self.each.get(mode, {})}
+        return metrics.over(jobs, *jobs, quantity)
 
 
-def measured(result: dict) -> Both | None:
-    """The first series that has both rules; None where only one was measured."""
-    found = all_series(result)
-    for series, modes in found.items():
-        other = dataclasses.replace(series, doorbell=DOORBELLS[1])
-        if series.doorbell == DOORBELLS[0] and other in found:
-            return Both(series, modes, found[other])
-    return None
+def measured(result: dict) -> dict[str, list[Both]]:
+    """By rule: the first workload that has it and `each`, once for each delivery that has both."""
+    every = all_series(result)
+    found: dict[str, list[Both]] = {}
+    for series, modes in every.items():
+        other = dataclasses.replace(series, doorbell=EACH)
+        if series != other and other in every:
+            found.setdefault(series.doorbell, []).append(Both(series, modes, every[other]))
+    return {rule: [both for both in found[rule]
+                   if both.series.workload() == found[rule][0].series.workload()]
+            for rule in DOORBELLS if rule in found}
 
 
-def lines(both: Both) -> list[str]:
-    """A sentence for each mode."""
-    told = {MODE_NAMES[mode]: brief(both.over(mode, metrics.IOPS), "faster", "slower")
-            for mode in MODES}
-    return [f"clocked / each, {name}: {text}" for name, text in told.items() if text]
+def lines(found: Sequence[Both]) -> list[str]:
+    """A sentence for each mode, with the delivery where there are several."""
+    told = []
+    for both in found:
+        where = f", {both.series.delivery}" * (len(found) > 1)
+        for mode in MODES:
+            if text := brief(both.over(mode, metrics.IOPS), "faster", "slower"):
+                told.append(f"{both.series.doorbell} / each, {MODE_NAMES[mode]}{where}: {text}")
+    return told
+
+
+def head(rule: str) -> tuple[str, ...]:
+    """Over rows()."""
+    return ("queue depth", "mode", "IOPS", "host CPU",
+            *(f"{what.name}: {each}" for what in FIGURES for each in (rule, EACH)))
 
 
 def rows(both: Both) -> list[list[str]]:
-    """By depth and mode under HEAD: ratios of clocked over each, then the figures of both."""
-    depths = sorted({depth for modes in (both.clocked, both.each) for jobs in modes.values()
+    """By depth and mode under head(): ratios of the rule over each, then the figures of both."""
+    depths = sorted({depth for modes in (both.ruled, both.each) for jobs in modes.values()
                      for depth in jobs})
     ratios = {mode: [both.over(mode, quantity) for quantity in (metrics.IOPS, metrics.HOST)]
               for mode in MODES}
     return [
         [str(depth), MODE_NAMES[mode], *(marked(each.get(depth)) for each in ratios[mode]),
          *(metrics.value_text(modes[mode][depth], quantity) or "-"
-           for quantity in (metrics.LOCK_US, metrics.DOORBELLS)
-           for modes in (both.clocked, both.each))]
+           for quantity in FIGURES for modes in (both.ruled, both.each))]
         for depth in depths for mode in MODES
-        if depth in both.clocked.get(mode, {}) and depth in both.each.get(mode, {})]
+        if depth in both.ruled.get(mode, {}) and depth in both.each.get(mode, {})]

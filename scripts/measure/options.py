@@ -29,7 +29,7 @@ examples:
   scripts/bench.py --rw randwrite --backing ram:256m --iodepth 1,32 --bs 4k,128k
   scripts/bench.py --harts 1,2,4,8 --iodepth 32 --batch 32 --delivery per-hart,shared,msix
   scripts/bench.py --rate-iops 10%,50%,80% --rate-process poisson
-  scripts/bench.py --doorbell each,clocked --iodepth 1,32,128   both rules in the same boots
+  scripts/bench.py --doorbell each,clocked,shadow --iodepth 1,32,128   rules in the same boots
   scripts/bench.py --until-ci 10 --budget 20m          boots until the intervals are narrow
 backings with a latency: a file in memory and one on disk, served by QEMU's worker threads
   scripts/bench.py --backing tmpfs:256m --iodepth 1,4,32,128 --out results/tmpfs
@@ -86,8 +86,9 @@ def build_parser() -> Parser:
         help=f"how arrivals are spread in time (default {PROCESSES[0]}; with --rate-iops)")
     add("--doorbell", type=listed(parse_word, "--doorbell", DOORBELLS), metavar="D,...",
         help="submission doorbell: each, at each submit; clocked, once the one before is fetched; "
-        "polled, the completion doorbell is then late too "
-        f"(default {DOORBELLS[0]}; the presets default and full measure both at some depths)")
+        "polled, the completion doorbell is then late too; shadow, at each submit, in memory "
+        f"(default {DOORBELLS[0]}; at some depths the preset default also measures each, full "
+        "all three)")
     add("--shape", type=listed(parse_word, "--shape", tuple(SHAPES)), metavar="S,...",
         help="course of the load: steady; step, bursts after pauses; beside, 128 KiB writes beside "
         "the reads, on the last hart if there are several; callback, a request's callback posts "

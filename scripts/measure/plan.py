@@ -20,7 +20,7 @@ PROCESSES = ("linear", "poisson")
 WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")
 MIXED = ("randrw", "rw")  # not for raw: its ring is filled once
 DEPTH_MAX = 1023
-DOORBELLS = ("clocked", "each")  # when a submission rings; the first is the default
+DOORBELLS = ("clocked", "each", "shadow")  # when a submission rings; the first is the default
 OPEN_DEPTH = 32  # of an open loop, unless the depth is given: the most that is in flight
 BOOTS_PER_REPEAT = 8
 BLOCK_UNIT = 512  # bytes of a logical block: a transfer is whole ones
@@ -39,6 +39,7 @@ SHAPES = {
 WRITER_BYTES = 8 << 17  # buffers of these
 SHAPE_LACKS = "a load of another shape than steady is of a mode's closed loop"
 CALLBACK_LACKS = "a callback posts the next request at batch 1, all of them reads or all writes"
+SHADOW_LACKS = "the references write registers, no shadow doorbells"
 LOOPBACK_LACKS = "completions in memory come at once, there is no open loop"
 BOOT_S = 0.45  # QEMU's start, the guest's set-up, the files after it; for the estimate only
 WINDOW_EXTRA_S = 0.025  # between two windows: reap, print, next
@@ -92,8 +93,11 @@ class Sweep:
     doorbell: tuple[str, ...] = DOORBELLS[:1]
 
     def points(self) -> int:
-        """How many points the product has."""
-        return math.prod(len(getattr(self, each.name)) for each in dataclasses.fields(self))
+        """How many points the product has, without the references' shadow doorbells."""
+        product = math.prod(len(getattr(self, each.name)) for each in dataclasses.fields(self))
+        pairs = len(self.doorbell) * len(self.completion)
+        none = ("shadow" in self.doorbell) * len({*self.completion} & {*REFERENCES})
+        return product // pairs * (pairs - none)
 
     def boots(self) -> int:
         """How many it takes to visit all points once: a share of saturation is a rate of each."""
@@ -120,7 +124,7 @@ def _batches(depth: int, batches: Iterable[int]) -> tuple[int, ...]:
 
 
 def _lacks(mode: str, machine: Sweep, rw: str, bs: int, cores: int) -> str:
-    """Why a mode has no points on a machine with one load; empty if it has."""
+    """Why a mode lacks points on a machine with one load; empty if it does not."""
     (harts,), (delivery,), open_loop = machine.harts, machine.delivery, any(machine.rate)
     if delivery == "shared" and harts == 1:
         return "a line that one hart has alone is per-hart delivery"
@@ -138,6 +142,8 @@ def _lacks(mode: str, machine: Sweep, rw: str, bs: int, cores: int) -> str:
         return LOOPBACK_LACKS
     if mode == "raw" and (open_loop or rw in MIXED or bs > RAW_BLOCK_MAX):
         return RAW_LACKS
+    if mode in REFERENCES and "shadow" in machine.doorbell:
+        return SHADOW_LACKS
     return ""
 
 
@@ -173,7 +179,8 @@ def _split_modes(machine: Sweep, cores: int, dropped: list) -> Iterator[Sweep]:
         lacks = {mode: _lacks(mode, machine, rw, bs, cores) for mode in machine.completion}
         dropped.extend((why, mode, *machine.harts, *machine.delivery)
                        for mode, why in lacks.items() if why)
-        return tuple(mode for mode, why in lacks.items() if not why)
+        return tuple(mode for mode, why in lacks.items()
+                     if not why or why == SHADOW_LACKS and machine.doorbell != ("shadow",))
 
     def blocks_by_modes(rw: str) -> tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]:
         return tuple(groups(machine.bs, lambda bs: modes(rw, bs)).items())
@@ -310,7 +317,7 @@ class Plan:
 
 
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
-RULED_DEPTHS = (1, 8, 32, 128)  # where both rules of the doorbell are measured, side by side
+RULED_DEPTHS = (1, 8, 32, 128)  # where the rules of the doorbell are measured, side by side
 # Of saturation, which the fastest mode reaches: up to the knee of each mode.
 LOADS = tuple(Rate(percent=percent) for percent in (10, 25, 40, 55, 70, 80, 90, 100))
 PRESETS = {
@@ -318,7 +325,7 @@ PRESETS = {
         (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), boots=6, runtime_ms=200, ramp_ms=30),
     "default": Plan(
         (
-            Sweep(RULED_DEPTHS, doorbell=DOORBELLS),
+            Sweep(RULED_DEPTHS, doorbell=DOORBELLS[:2]),
             Sweep(tuple(depth for depth in DEPTHS if depth not in RULED_DEPTHS)),
             Sweep((4, 16, 32, 128), (0,)),
             Sweep((1, 32, 128), completion=("loopback",)),
@@ -329,9 +336,8 @@ PRESETS = {
     ),
     "full": Plan(
         (
-            Sweep(RULED_DEPTHS, doorbell=DOORBELLS),
-            Sweep((2, 4, 16, 64, 256, 512)),
-            Sweep((*DEPTHS, 256, 512), delivery=("msix",)),
+            Sweep(RULED_DEPTHS, delivery=("per-hart", "msix"), doorbell=DOORBELLS),
+            Sweep((2, 4, 16, 64, 256, 512), delivery=("per-hart", "msix")),
             Sweep((4, 16, 32, 64, 128, 512), (2, 8, 32, 0)),
             Sweep((1, 32, 128), harts=(2, 4, 8), delivery=DELIVERIES),
             Sweep((32, 128), (0,), harts=(2, 4, 8), delivery=DELIVERIES),

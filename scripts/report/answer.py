@@ -105,15 +105,16 @@ def _raw_ring(modes: Modes) -> Section:
 
 
 def _doorbells(result: dict) -> list[Section]:
-    """Nothing where only one rule was measured."""
-    if not (both := doorbells.measured(result)):
-        return []
-    table = Table(doorbells.HEAD, doorbells.rows(both), "ratios are clocked / each")
-    return [Section("What does a clocked doorbell give?", doorbells.lines(both), [table])]
+    """A section for each rule that was measured beside `each`."""
+    return [
+        Section(f"What does a {rule} doorbell give?", doorbells.lines(found),
+                [Table(doorbells.head(rule), doorbells.rows(both), f"ratios are {rule} / each"
+                       + f", {both.series.delivery}" * (len(found) > 1)) for both in found])
+        for rule, found in doorbells.measured(result).items()]
 
 
 def questions(result: dict) -> list[Section]:
-    """The four that a result alone can answer, and a fifth where it can."""
+    """The four that a result alone can answer, and those on the doorbell where it can."""
     modes = next(iter(all_series(result).values()), {})
     return [_stopping(modes), _host_cpu(result), _hybrid(modes), _raw_ring(modes),
             *_doorbells(result)]

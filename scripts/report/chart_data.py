@@ -6,6 +6,7 @@ Each returns what its picture is of, in words, and the data; no data, no picture
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from analysis import doorbells as rules, loads, metrics
@@ -13,7 +14,7 @@ from analysis.intervals import Estimate
 from analysis.series import Place, all_series, closed_jobs, harts_text, main_loops, open_jobs, place
 from analysis.series import rule_text, share_of_saturation, size_text
 from analysis.summary import PARTS
-from measure.plan import DOORBELLS, groups
+from measure.plan import groups
 from report import advice
 from report.looks import HOST_LOOK, IOPS_LOOK, MODE_ORDER, REFERENCES, RULE_LOOKS, Line, Look
 from report.looks import Point, look_of, other_look
@@ -112,27 +113,30 @@ def _estimates(found: dict[int, Estimate]) -> tuple[Point, ...]:
 
 
 def doorbells(source: Source) -> tuple[str, dict[str, list[Line]]]:
-    """By what is shown: ratios of clocked over each, then figures of both; where both are there."""
-    both = rules.measured(source.result)
-    if not both:
-        return "", {}
+    """By what is shown: ratios of the other rules over `each`, then figures of all; of a rule's
+    first delivery, and nothing where one rule was measured."""
+    ruled = {rule: found[0] for rule, found in rules.measured(source.result).items()}
     panels: dict[str, list[Line]] = {}
-    for mode in MODE_ORDER:
-        look = dataclasses.replace(look_of(mode, both.series.delivery), line="-")
+
+    def add(name: str, rule: str, look: Look, found: dict[int, Estimate]) -> None:
+        line, label = RULE_LOOKS[rule]
+        look = dataclasses.replace(look, line=line, label=look.label + label)
+        lines = panels.setdefault(name, [])
+        if found and all(each.look != look for each in lines):
+            lines.append(Line(look, _estimates(found)))
+
+    for mode, (rule, both) in itertools.product(MODE_ORDER, ruled.items()):
+        look = look_of(mode, both.series.delivery)
         for quantity in (metrics.IOPS, metrics.HOST):
-            points = _estimates(both.over(mode, quantity))
-            name = f"{quantity.name.removesuffix(' us per I/O')}, clocked / each"
-            panels.setdefault(name, []).extend([Line(look, points)] * bool(points))
-        for quantity in (metrics.LOCK_US, metrics.DOORBELLS):
-            for rule, modes in zip(DOORBELLS, both[1:]):
-                found = {depth: value for depth, job in modes.get(mode, {}).items()
-                         if depth in both.each.get(mode, {})
-                         and (value := metrics.value(job, quantity))}
-                style = RULE_LOOKS[rule]
-                ruled = dataclasses.replace(look, line=style[0], label=look.label + style[1])
-                panels.setdefault(quantity.name, []).extend(
-                    [Line(ruled, _estimates(found))] * bool(found))
-    return both.series.workload(), panels
+            name = f"{quantity.name.removesuffix(' us per I/O')}, {' and '.join(ruled)} / each"
+            add(name, rule, look, both.over(mode, quantity))
+        for quantity in rules.FIGURES:
+            for which, modes in (rule, both.ruled), (rules.EACH, both.each):
+                add(quantity.name, which, look, {
+                    depth: value for depth, job in modes.get(mode, {}).items()
+                    if depth in both.each.get(mode, {})
+                    and (value := metrics.value(job, quantity))})
+    return next((both.series.workload() for both in ruled.values()), ""), panels
 
 
 def iops(source: Source) -> tuple[str, list[Line]]:

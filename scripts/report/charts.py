@@ -51,7 +51,7 @@ def interrupts(panels: dict[str, Sequence[Line]], title: str, footer: str) -> Fi
 
 
 def doorbells(panels: dict[str, Sequence[Line]], title: str, footer: str) -> Figure:
-    """Ratios over queue depth, with a line where both rules are alike; below the figures."""
+    """Ratios over queue depth, with a line where two rules are alike; below the figures."""
     figure, places = new_figure(title, footer, 2, 2, 1.6 * HEIGHT_IN, sharey=False)
     every = [line for lines in panels.values() for line in lines]
     for index, (axes, (name, lines)) in enumerate(zip(places, panels.items())):

@@ -40,7 +40,7 @@ IOPS_LOOK = Look("#0072B2", "o", "-", "IOPS (above 1: interrupts are faster)", 0
 HOST_LOOK = Look(
     "#D55E00", "s", DASHES, "host CPU per I/O (below 1: interrupts are cheaper)", 1.03)
 RULE_LOOKS = {  # of the rule of the doorbell: line, and what a label ends with
-    "clocked": ("-", ", clocked"), "each": (DOTS, ", each"),
+    "clocked": ("-", ", clocked"), "each": (DOTS, ", each"), "shadow": (DASHES, ", shadow"),
 }
 ON_TOP = ("irq", "hybrid", "poll")  # the last lies on top
 MODE_ORDER = (*REFERENCES[::-1], *sorted(set(MODES) - {*REFERENCES, *ON_TOP}), *ON_TOP)

@@ -28,11 +28,12 @@ PICTURES = {
         " host where host CPU is below it. On the left commands are submitted one by one; on the"
         " right the whole depth at once."),
     "doorbells": Picture(
-        "Clocked doorbell", WITH_INTERVALS,
-        "A clocked doorbell waits while the one before is not fetched, so that commands share it."
-        " Above: clocked over each, a doorbell at each submit; above 1 clocked is faster, or takes"
+        "Submission doorbell", WITH_INTERVALS,
+        "A clocked doorbell waits while the one before is not fetched, so that commands share it;"
+        " a shadow one is in memory, where the device looks while it is busy."
+        " Above: each rule over a doorbell at each submit; above 1 the rule is faster, or takes"
         " more of the host. Below: how long a hart waits for QEMU's lock, and how many doorbells"
-        " an I/O takes; dotted: each."),
+        " an I/O takes. Dashed: shadow; dotted: each."),
     "iops": Picture(
         "IOPS and host CPU", WITH_INTERVALS,
         "How fast each mode is, and how far below the raw ring (dashed); below it what an I/O takes"

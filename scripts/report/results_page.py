@@ -123,7 +123,6 @@ def page(folder: Path) -> str:
     """The whole page, from the files in the folder of a result."""
     result, peers = read(folder)
     told = runs.load(folder, runs.compact(result, peers))
-    both = doorbells.measured(result)
     modes = [name for name in runs.last(told)["ratios"] if name not in runs.LINUX.values()]
     return PAGES.get_template("results.md.j2").render(
         runs=told,
@@ -131,7 +130,9 @@ def page(folder: Path) -> str:
         linux_moved=runs.rows(told, list(runs.LINUX.values())),
         advice=advice.sentence(result), peers=peers, linux=linux_rows(peers),
         instructions=instruction_rows(result),
-        costs=metrics.cost_table(result), doorbells=(doorbells.HEAD, both and doorbells.rows(both)),
+        costs=metrics.cost_table(result), doorbells=[
+            (both.series, doorbells.head(rule), doorbells.rows(both))
+            for rule, found in doorbells.measured(result).items() for both in found],
         callbacks=(shapes.CALLBACK_HEAD, shapes.callback_rows(result)),
         modes=mode_rows(result), ways=way_rows(result),
         loads=load_rows(result),

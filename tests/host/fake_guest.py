@@ -22,7 +22,7 @@ from pathlib import Path
 
 SUB_BUCKETS = 64
 NAMES = ("rw", "bs", "iodepth", "iodepth_batch_submit", "numjobs", "doorbell", "completion")
-EACH_SLOWER = 0.6  # without a batch, where every command has a doorbell
+SLOWER = {"each": 0.6, "shadow": 0.8}  # without a batch, where every command has a doorbell
 CALLBACK_FASTER = 1.25
 
 
@@ -65,7 +65,7 @@ def window(
     factor = {"raw": 1.0, "poll": 0.94, "hybrid": 0.93, "irq": woken}
     iops = limit * factor[job["completion"]] * chance.lognormvariate(0, 0.05)
     each = job["doorbell"] == "each"
-    iops *= EACH_SLOWER if each and batch < depth else 1
+    iops *= SLOWER.get(job["doorbell"], 1) if batch < depth else 1
     iops *= CALLBACK_FASTER if "post" in job else 1
     ios = int(iops * runtime_ns / 1e9)
     mode = job["completion"]
@@ -121,7 +121,8 @@ def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Itera
     is_open = "rate_iops" in given and ways != "closed"
     names = (*NAMES[:-2], "rate_iops", *NAMES[-2:]) if is_open else NAMES
     given.setdefault("doorbell", "clocked")
-    points = list(itertools.product(*(given[name].split(",") for name in names)))
+    points = [point for point in itertools.product(*(given[name].split(",") for name in names))
+              if not ("shadow" in point and {"raw", "loopback"} & {*point})]
     repetitions, seed = int(given["repetitions"]), int(given.get("randseed", "1"))
     runtime_ns = int(given["runtime"].removesuffix("ms")) * 1000000
     bias = float(ways.removeprefix("bias=")) if ways.startswith("bias=") else 1.0
@@ -133,12 +134,13 @@ def lines(words: list[str], ways: str = "", delivery: str = "per-hart") -> Itera
         itertools.product(range(repetitions), range(len(points))), 1
     ):
         job = dict(zip(names, points[point])) | load | shape
+        rule = job["doorbell"]
         drawn = tuple(word for word in points[point] if word != "clocked")
         chance = random.Random(f"{seed} {number} {drawn}")
         name = f"{job['rw']}-{job['bs']}-qd{job['iodepth']}-b{job['iodepth_batch_submit']}"
         name += f"-r{job['rate_iops']}" if "rate_iops" in job else ""
         record = {"hartq_bench": 1, "point": point, "repetition": number}
-        record |= {"jobname": f"{name}-{job['completion']}" + "-each" * (job["doorbell"] == "each"),
+        record |= {"jobname": f"{name}-{job['completion']}" + f"-{rule}" * (rule != "clocked"),
                    "job options": job}
         record |= window(chance, job, runtime_ns, bias, delivery)
         last = count == repetitions * len(points)

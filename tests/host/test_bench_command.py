@@ -102,6 +102,18 @@ class Command(BenchTest):
             self.assertEqual([row["doorbell"] for row in csv.DictReader(source)],
                              [rule for rule, _ in rules])
 
+    def test_shadow_doorbells_and_a_callback_that_posts(self) -> None:
+        done = self.run_bench("--iodepth", "8", "--batch", "1", "--completion", "poll,raw",
+                              "--shape", "steady,callback", "--doorbell", "each,shadow")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for text in ("left out: raw on 1 hart, per-hart: the references write registers",
+                     "What does a shadow doorbell give?\n  shadow / each, polling: faster",
+                     "A callback that posts over a loop that does:\n"):
+            self.assertIn(text, done.stdout)
+        names = {job["jobname"] for job in result_file.load(self.out)["jobs"]}
+        self.assertIn("randread-4096-qd8-b1-poll-shadow", names)
+        self.assertTrue((self.out / "fio" / "4096-b1-callback-shadow-poll-per-hart").is_dir())
+
     def test_one_rule_is_clocked_unless_another_is_asked_for(self) -> None:
         for asked, rule in ((), "clocked"), (("--doorbell", "each"), "each"):
             done = self.run_bench("--iodepth", "8", "--rate-iops", "10%", *asked)

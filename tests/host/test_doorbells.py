@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import tempfile
 import unittest
 from pathlib import Path
@@ -11,6 +13,7 @@ from fake_results import ENVIRONMENT, as_result, fake_windows, fake_words
 from analysis import doorbells, goals, metrics, summary, two_results
 from analysis.series import all_series, main_rule, place
 from measure import plan as plans
+from qemu.machine import UsageError
 from report import answer, chart_data, runs
 from results import boots, fio_files
 
@@ -32,12 +35,33 @@ class Plan(unittest.TestCase):
     """What the guest is asked for."""
 
     def test_both_rules_are_of_one_boot_and_take_turns(self) -> None:
-        sweep = plans.Sweep((1, 32), doorbell=plans.DOORBELLS)
+        sweep = plans.Sweep((1, 32), doorbell=plans.DOORBELLS[:2])
         plan = plans.Plan((sweep,), 2, 100, 10)
         self.assertEqual(sweep.points(), 16)
         words = [plans.guest_arguments(plan, sweep, boot) for boot in range(2)]
         for boot, rules in enumerate(("clocked,each", "each,clocked")):
             self.assertIn(f"doorbell={rules}", words[boot])
+
+    def test_references_have_no_shadow_doorbells(self) -> None:
+        """They stay beside the others, and it is said what they lack."""
+        asked = plans.Sweep((1, 32), doorbell=plans.DOORBELLS)
+        (sweep,), dropped = plans.runnable((asked,), 2)
+        self.assertEqual(sweep, asked)
+        self.assertEqual(dropped, (f"raw on 1 hart, per-hart: {plans.SHADOW_LACKS}",))
+        self.assertEqual(sweep.points(), 2 * (3 * 4 - 1))
+        plan = plans.Plan((sweep,), 1, 100, 10)
+        self.assertEqual(len(fake_windows(plans.guest_arguments(plan, sweep, 0))), sweep.points())
+        alone = dataclasses.replace(asked, doorbell=("shadow",))
+        (sweep,), dropped = plans.runnable((alone,), 2)
+        self.assertEqual((sweep.completion, sweep.points()), (("poll", "irq", "hybrid"), 6))
+        self.assertIn(plans.SHADOW_LACKS, dropped[0])
+        with self.assertRaisesRegex(UsageError, plans.SHADOW_LACKS):
+            plans.runnable((dataclasses.replace(alone, completion=("raw", "loopback")),), 2)
+
+    def test_full_measures_all_rules_with_both_interrupt_controllers(self) -> None:
+        sweeps, _ = plans.runnable(plans.PRESETS["full"].sweeps, 2)
+        found = [sweep.delivery[0] for sweep in sweeps if sweep.doorbell == plans.DOORBELLS]
+        self.assertEqual(found, ["per-hart", "msix"])
 
     def test_a_load_in_per_cent_is_of_the_fastest_rule(self) -> None:
         sweep = plans.Sweep((8,), completion=("irq",), rate=(plans.Rate(percent=10),),
@@ -80,7 +104,7 @@ class Series(unittest.TestCase):
     def test_a_result_that_does_not_tell_rang_each(self) -> None:
         result = of_old(ruled(rules="each"))
         self.assertEqual(main_rule(result), "each")
-        self.assertIsNone(doorbells.measured(result))
+        self.assertEqual(doorbells.measured(result), {})
         self.assertEqual(runs.compact(result, {})["doorbell"], "each")
         new = ruled()
         pairs = two_results.differences(result, new)
@@ -107,13 +131,48 @@ class Answer(unittest.TestCase):
         self.assertEqual(set(titles[0]) - set(titles[1]), {"What does a clocked doorbell give?"})
 
     def test_ratios_and_figures(self) -> None:
-        both = doorbells.measured(ruled())
+        (both,) = doorbells.measured(ruled())["clocked"]
         found = {(row[0], row[1]): row[2:] for row in doorbells.rows(both)}
         self.assertEqual(len(found), 16)
         iops, _, *figures = found["32", "polling"]
         self.assertRegex(iops, r"^1\.[5-8]")
         self.assertEqual(figures[-2:], ["0.062", "1.000"])
-        self.assertTrue(all("faster" in line for line in doorbells.lines(both)))
+        told = doorbells.lines([both])
+        self.assertTrue(all(re.match("clocked / each, [a-z ]+: faster", line) for line in told))
+
+    def test_every_rule_is_compared_with_each(self) -> None:
+        words = [*fake_words("1,32"), "doorbell=shadow,clocked,each"]
+        result = as_result([*fake_windows(words), *fake_windows(words, delivery="msix")])
+        found = doorbells.measured(result)
+        self.assertEqual({rule: [both.series.delivery for both in pairs]
+                          for rule, pairs in found.items()},
+                         {rule: ["per-hart", "msix"] for rule in ("clocked", "shadow")})
+        for rule, least, most in (("clocked", 1.5, 1.8), ("shadow", 1.2, 1.5)):
+            for both in found[rule]:
+                ratio = both.over("irq", metrics.IOPS)[32].median
+                self.assertTrue(least < ratio < most, (rule, ratio))
+        sections = [each for each in answer.questions(result) if "doorbell" in each.title]
+        self.assertEqual([each.title for each in sections],
+                         [f"What does a {rule} doorbell give?" for rule in found])
+        tables = sections[1].tables
+        self.assertEqual([(table.caption, len(table.rows)) for table in tables],
+                         [(f"ratios are shadow / each, {way}", 6) for way in ("per-hart", "msix")])
+        self.assertEqual(tables[0].head[-2:], ("submission doorbells per I/O: shadow",
+                                               "submission doorbells per I/O: each"))
+        self.assertIn("shadow / each, polling, msix: faster", "\n".join(sections[1].lines))
+        _, panels = chart_data.doorbells(chart_data.Source(result))
+        # Raw has no shadow doorbells: 4 and 3 lines of ratios, 4, 4 and 3 of figures.
+        self.assertEqual({name: len(lines) for name, lines in panels.items()},
+                         {"IOPS, clocked and shadow / each": 7,
+                          "host CPU, clocked and shadow / each": 7,
+                          metrics.LOCK_US.name: 11, metrics.DOORBELLS.name: 11})
+
+    def test_shadow_alone_beside_each(self) -> None:
+        result = ruled("1,8", "each,shadow")
+        self.assertEqual([*doorbells.measured(result)], ["shadow"])
+        where, panels = chart_data.doorbells(chart_data.Source(result))
+        self.assertIn("doorbell shadow", where)
+        self.assertIn("IOPS, shadow / each", panels)
 
     def test_blocked_is_what_is_left_of_a_hart(self) -> None:
         (window,) = fake_windows([*fake_words("8", 1, modes="poll"), "doorbell=each"])

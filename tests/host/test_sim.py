@@ -179,6 +179,17 @@ class Harts(unittest.TestCase):
             self.assertEqual(done.returncode, 2)
             self.assertIn(f"{word}: a whole number, at most 1", done.stdout)
 
+    def test_a_device_without_shadow_doorbells_is_named(self) -> None:
+        """Their points are left out, the others are measured."""
+        words = ("doorbell=shadow,each", "runtime=1ms", "ramp_time=0")
+        done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("error: doorbell=shadow: controller 0 has no Doorbell Buffer Config",
+                      done.stdout)
+        self.assertIn("skipped: point 0 randread-4k-qd1-b1-poll-shadow:", done.stdout)
+        (row,) = rows(done.stdout, "hartq_bench")
+        self.assertEqual(row["jobname"], "randread-4k-qd1-b1-poll-each")
+
     def test_a_word_that_is_no_figure_is_named(self) -> None:
         """And nothing runs."""
         done = subprocess.run([PROGRAM, "sim.nothing=1"], capture_output=True, text=True,

@@ -1,8 +1,14 @@
-"""The bench under both rules of the submission doorbell, and what posts in done()."""
+"""The bench under the rules of the submission doorbell, and what posts in done()."""
 
 from __future__ import annotations
 
-from bench_cases import bench, describe, total
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench_cases import ROOT, bench, describe, total
 from nvme_guest import Case, check
 
 
@@ -48,9 +54,40 @@ def run_callback() -> None:
         check(counters["sq_doorbells"] <= reaps, "more doorbells than reaps", shown)
 
 
+def run_report() -> None:
+    """bench.py: every rule over `each`, and the callback over the loop, have their section."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = (
+            "--iodepth 1,32 --completion poll,irq --delivery msix --doorbell each,clocked,shadow "
+            "--shape steady,callback --boots 1 --runtime 60ms --ramp-time 5ms --no-instructions"
+        ).split()
+        done = subprocess.run(
+            [sys.executable, ROOT / "scripts" / "bench.py", *words, "--out", folder],
+            capture_output=True, text=True, check=False,
+        )
+        told = [*done.stdout.splitlines(), *done.stderr.splitlines()]
+        check(done.returncode == 0, f"bench.py: status {done.returncode}", told)
+        result = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
+    for section in (
+        "What does a clocked doorbell give?",
+        "What does a shadow doorbell give?",
+        "A callback that posts over a loop that does:",
+    ):
+        check(section in told, f"no section: {section}", told)
+    rung = {
+        job["jobname"]: job["hartq"]["sq_doorbells_per_io"]
+        for job in result["jobs"]
+        if job["job options"]["doorbell"] == "shadow"
+    }
+    check(len(rung) == 8, f"{len(rung)} points with shadow doorbells", told)
+    least = rung["randread-4k-qd32-b1-irq-shadow-msix"]
+    check(least < 0.9, f"{least} registers are written for an I/O", told)
+
+
 def cases() -> list[Case]:
     """All of them."""
     return [
         Case("doorbells, each and clocked", run_doorbells),
         Case("doorbells, the callback posts", run_callback),
+        Case("doorbells, the report of each rule", run_report),
     ]

@@ -81,6 +81,9 @@ static const struct refused_case refused_cases[] = {
     {"rate_with_loopback",
      "rate_iops=5000 completion=poll,loopback",
      {"rate_iops=5000", "loopback", "hint"}},
+    {"shadow_of_references_alone",
+     "doorbell=shadow completion=raw,loopback",
+     {"no point is left", "doorbell=shadow", "hint"}},
     {"raw_of_a_mix", "rw=randrw completion=raw", {"rw=randrw", "chance", "hint"}},
     {"process_of_a_closed_loop",
      "rate_process=poisson",
@@ -147,6 +150,7 @@ static const struct name_case name_cases[] = {
     {"clocked_is_the_default", "doorbell=clocked", 1, "randread-4k-qd1-b1-poll"},
     {"rates_make_points", "rate_iops=0,100,200 completion=poll,irq", 6,
      "randread-4k-qd1-b1-r200-irq"},
+    {"another_doorbell_is_named", "doorbell=shadow", 1, "randread-4k-qd1-b1-poll-shadow"},
     {"same_rate_twice_is_one_point", "rate_iops=100,100", 1, "randread-4k-qd1-b1-r100-poll"},
 };
 
@@ -193,6 +197,25 @@ static void doorbells_stay_beside_the_modes(void **state)
     }
     assert_true(parse("", said));
     assert_int_equal(job.points[0].doorbell, JOB_CLOCKED);
+}
+
+/* The references write registers. The others keep their neighbours, and it is said. */
+static void references_have_no_shadow_doorbells(void **state)
+{
+    char said[SAID_BYTES];
+
+    (void)state;
+    assert_true(parse("iodepth=1,8 iodepth_batch_submit=4 doorbell=each,shadow "
+                      "completion=raw,irq",
+                      said));
+    assert_non_null(strstr(said, "5 of 8 combinations left out"));
+    assert_int_equal(job.mode_count, 3);
+    assert_int_equal(job.point_count, 3);
+    for (uint32_t i = 0; i < job.point_count; i++) {
+        assert_int_equal(job.points[i].iodepth, 8);
+        assert_int_equal(job.points[i].completion, i == 0 ? JOB_RAW : JOB_IRQ);
+        assert_int_equal(job.points[i].doorbell, i == 2 ? JOB_SHADOW : JOB_EACH);
+    }
 }
 
 static void queues_have_the_mode_of_a_completion(void **state)
@@ -306,9 +329,10 @@ static void help_knows_the_open_loop(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[8 + COUNT_OF(refused_cases) + COUNT_OF(name_cases)] = {
+    struct CMUnitTest tests[9 + COUNT_OF(refused_cases) + COUNT_OF(name_cases)] = {
         cmocka_unit_test(modes_are_innermost),
         cmocka_unit_test(doorbells_stay_beside_the_modes),
+        cmocka_unit_test(references_have_no_shadow_doorbells),
         cmocka_unit_test(queues_have_the_mode_of_a_completion),
         cmocka_unit_test(bursts_have_a_pause_and_a_name),
         cmocka_unit_test(bursts_that_cannot_be_are_refused),
@@ -316,7 +340,7 @@ int main(void)
         cmocka_unit_test(writer_that_cannot_be_is_refused),
         cmocka_unit_test(help_knows_the_open_loop),
     };
-    size_t count = 8;
+    size_t count = 9;
 
     ADD_CASES(tests, &count, refusal_says_why, refused_cases);
     ADD_CASES(tests, &count, points_have_names, name_cases);
