@@ -69,6 +69,7 @@ enum nvme_error nvme_identify_controller_decode(const void *page, struct nvme_co
     info->pci_vendor = identify->vid;
     info->namespace_id_max = identify->nn;
     info->shutdown_timeout_ms = shutdown_ms(identify->rtd3e, info->shutdown_timeout_ms);
+    info->optional_events = identify->oaes;
     info->volatile_write_cache = (identify->vwc & 1) != 0;
     info->shadow_doorbells = (identify->oacs & NVME_OACS_DOORBELL_BUFFER) != 0;
     info->more_controllers = (identify->cmic & NVME_CMIC_CONTROLLERS) != 0;

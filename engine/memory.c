@@ -4,7 +4,7 @@
  *
  * One walk allots every part in order. Without memory it measures, with the given regions it
  * assigns, so the two cannot disagree. Ordinary memory: controller, queues, slots, split records.
- * DMA memory: rings, the Identify page, shadow doorbells, PRP lists.
+ * DMA memory: rings, pages for Identify and logs, shadow doorbells, PRP lists.
  */
 #include "nvme_internal.h"
 
@@ -62,11 +62,13 @@ static void take_all(struct cursor *ordinary, struct cursor *dma, const struct n
     uint8_t *shadow = config->shadow_doorbells
                           ? take_bytes(dma, 2 * (size_t)layout->page_bytes, layout->page_bytes)
                           : NULL;
+    uint8_t *log = config->events ? take_bytes(dma, layout->page_bytes, layout->page_bytes) : NULL;
     struct nvme_queue queue = take_queue(ordinary, dma, layout, NVME_ADMIN_DEPTH, NVME_ADMIN_DEPTH);
 
     if (controller != NULL) {
         controller->identify_page = page;
         controller->shadow_pages = shadow;
+        controller->events.page = log;
         controller->queues = queues;
         controller->admin = queue;
     }

@@ -190,6 +190,7 @@ struct nvme_config {
     bool msix;                   /* MSI-X is on: each interrupt queue has its own vector, INTx and
                                     INTMS are not used */
     bool shadow_doorbells;       /* Doorbell Buffer Config, if offered; needs coherent DMA */
+    bool events;                 /* asynchronous events of the device: see nvme_events_poll */
     bool mask_line;              /* nvme_irq_handle masks the line while it runs: see there. The
                                     same for all controllers of a line */
     bool shared;       /* shared INTx: the line interrupts hart `irq_hart`, for queues of any
@@ -239,7 +240,7 @@ NVME_WARN_UNUSED enum nvme_error nvme_memory_needed(const struct nvme_config *co
 
 /*
  * Brings a controller up in the specification's order: reset, bus mastering, admin queue, enable,
- * Identify Controller, Doorbell Buffer Config if wanted, Number of Queues. Works after a warm boot
+ * Identify Controller, Number of Queues, what else the configuration wants. Works after a warm boot
  * too. INTMS masks its interrupt until an interrupt queue is opened. After a failure the controller
  * is disabled, and the regions are the caller's again, but for NVME_ERR_STUCK.
  * Parameters: config: copied. memory: R8. controller: on NVME_OK a handle in memory->ordinary.
@@ -284,6 +285,7 @@ struct nvme_controller_info {
     uint32_t page_bytes;             /* CC.MPS */
     uint32_t ready_timeout_ms;       /* CAP.TO, or CRTO if it is longer, at most 10 minutes */
     uint32_t shutdown_timeout_ms;    /* RTD3E, 1 s .. 127.5 s; not told: command_timeout_ns */
+    uint32_t optional_events;        /* OAES */
     bool volatile_write_cache;       /* a flush has something to do */
     bool more_controllers;           /* CMIC: the subsystem may have more of them */
     bool shadow_doorbells;           /* in force: wanted, and the device takes them */

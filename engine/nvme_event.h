@@ -30,6 +30,12 @@ enum nvme_event_kind {
     NVME_EVENT_DISABLE_TIMEOUT,  /* value: CSTS; its requests stay owned by the device */
     NVME_EVENT_NO_SHADOW,        /* shadow doorbells are not in force; value: 1 if offered */
     NVME_EVENT_BLOCK_SIZE,       /* value: bytes of a block, limit: of a command (at most 64 KiB) */
+    /* What the device tells by itself: see nvme_events_poll. */
+    NVME_EVENT_DEVICE_ERROR,        /* value: the event's information, limit: the error count */
+    NVME_EVENT_HEALTH,              /* value: critical warnings (a set), limit: temperature in K */
+    NVME_EVENT_NAMESPACE_CHANGED,   /* value: NSID, or 0xffffffff for all: open it anew */
+    NVME_EVENT_FIRMWARE_ACTIVATION, /* it starts: commands may take long; value: dword 0 */
+    NVME_EVENT_ASYNCHRONOUS,        /* another event; value: dword 0 of its completion */
 };
 
 /* One event. Given to the hook by pointer, valid during the call only. */
@@ -43,6 +49,20 @@ struct nvme_event {
 
 /* A phrase for an event's kind, never NULL. Context: any. */
 const char *nvme_event_text(enum nvme_event_kind kind);
+
+/*
+ * Takes one step of asynchronous events and never waits. nvme_config.events arms an Asynchronous
+ * Event Request at bring-up. Steps: read the log page that clears the event, report it and arm the
+ * next request. The request counts as no command of a queue and has no deadline; the log page has.
+ * After NVME_EVENT_NAMESPACE_CHANGED the caller replaces its struct nvme_namespace by
+ * nvme_namespace_open, when no request refers to it.
+ * Context: as administration (R6), also in a trap of that hart that does not interrupt done().
+ *   About every NVME_WATCHDOG_PERIOD_NS; a call too many does no harm.
+ * Cost: one load, if nothing has happened. With interrupts on a line that is not shared, each
+ *   interrupt looks at the admin queue too.
+ */
+struct nvme_controller;
+void nvme_events_poll(struct nvme_controller *controller);
 
 #ifdef __cplusplus
 }

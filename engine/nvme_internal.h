@@ -299,6 +299,14 @@ enum nvme_error nvme_admin_create(struct nvme_controller *controller,
 enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t opcode,
                                   uint16_t queue_id);
 
+/* ---- event.c --------------------------------------------------------------------------- */
+
+/* Asynchronous Event Configuration: every event that the engine knows and the device offers. */
+void nvme_events_ask(const struct nvme_controller *controller, struct nvme_admin_call *call);
+
+/* Posts the Asynchronous Event Request. None is outstanding. */
+void nvme_events_arm(struct nvme_controller *controller);
+
 /* ---- setup.c: what follows RDY = 0 ------------------------------------------------------ */
 
 /* Prepares the admin queue and writes CC.EN = 1. RDY = 1 is not awaited. */

@@ -82,12 +82,14 @@ enum { NVME_SQE_SHIFT = 6, NVME_CQE_SHIFT = 4 };
 
 /* Admin command opcodes. Base chapter 5. */
 enum nvme_admin_opcode {
-    NVME_ADMIN_DELETE_SQ = 0x00,    /* §5.7 */
-    NVME_ADMIN_CREATE_SQ = 0x01,    /* §5.5 */
+    NVME_ADMIN_DELETE_SQ = 0x00, /* §5.7 */
+    NVME_ADMIN_CREATE_SQ = 0x01, /* §5.5 */
+    NVME_ADMIN_GET_LOG_PAGE = 0x02,
     NVME_ADMIN_DELETE_CQ = 0x04,    /* §5.6 */
     NVME_ADMIN_CREATE_CQ = 0x05,    /* §5.4 */
     NVME_ADMIN_IDENTIFY = 0x06,     /* §5.17 */
     NVME_ADMIN_SET_FEATURES = 0x09, /* §5.27 */
+    NVME_ADMIN_ASYNC_EVENT_REQUEST = 0x0c,
     NVME_ADMIN_DOORBELL_BUFFER_CONFIG = 0x7c,
 };
 
@@ -201,9 +203,41 @@ enum nvme_cns {
 enum { NVME_IDENTIFY_BYTES = 4096, NVME_ACTIVE_NAMESPACES_PER_PAGE = 1024 };
 
 /* Set Features: feature identifiers, cdw10; Number of Queues, Base §5.27.1.5. */
-enum nvme_feature { NVME_FEATURE_NUMBER_OF_QUEUES = 0x07 };
+enum nvme_feature { NVME_FEATURE_NUMBER_OF_QUEUES = 0x07, NVME_FEATURE_ASYNC_EVENTS = 0x0b };
 #define NVME_QUEUES_NSQ NVME_BITS(15, 0)  /* cdw11 and dw0, 0's based */
 #define NVME_QUEUES_NCQ NVME_BITS(31, 16) /* cdw11 and dw0, 0's based */
+
+/* Asynchronous Event Configuration, cdw11. Bits 31:8 stand as in OAES. */
+#define NVME_EVENTS_HEALTH NVME_BITS(4, 0) /* as the critical warnings */
+#define NVME_EVENTS_NAMESPACES NVME_BITS(8, 8)
+#define NVME_EVENTS_FIRMWARE NVME_BITS(9, 9)
+
+/* Asynchronous Event Request: dword 0 of the completion. */
+#define NVME_ASYNC_TYPE NVME_BITS(2, 0)
+#define NVME_ASYNC_INFORMATION NVME_BITS(15, 8)
+#define NVME_ASYNC_LOG NVME_BITS(23, 16) /* the log page to read */
+enum nvme_async_type { NVME_ASYNC_ERROR = 0, NVME_ASYNC_HEALTH = 1, NVME_ASYNC_NOTICE = 2 };
+enum nvme_async_notice { NVME_NOTICE_NAMESPACES = 0, NVME_NOTICE_FIRMWARE = 1 };
+
+/* Get Log Page, cdw10. */
+enum nvme_log {
+    NVME_LOG_ERRORS = 0x01,
+    NVME_LOG_HEALTH = 0x02,
+    NVME_LOG_FIRMWARE = 0x03,
+    NVME_LOG_CHANGED_NAMESPACES = 0x04, /* NSIDs in order; 0 ends the list */
+};
+#define NVME_LOG_DWORDS NVME_BITS(31, 16) /* 0's based */
+#define NVME_NSID_ALL UINT32_C(0xffffffff)
+
+/* The newest entry of the Error Information log; the start of the SMART / Health log. */
+struct nvme_log_error {
+    uint64_t error_count;
+};
+struct nvme_log_health {
+    uint8_t critical_warning;
+    uint8_t temperature_low; /* Kelvin */
+    uint8_t temperature_high;
+};
 
 /* Read and Write, cdw12. NVM §3.2.4, §3.2.6. */
 #define NVME_IO_NLB NVME_BITS(15, 0) /* 0's based number of logical blocks */
@@ -224,7 +258,8 @@ struct nvme_identify_controller {
     uint32_t ver;
     uint32_t rtd3r;
     uint32_t rtd3e; /* longest orderly shutdown in us, 0 = not told */
-    uint8_t reserved_92[256 - 92];
+    uint32_t oaes;  /* optional events */
+    uint8_t reserved_96[256 - 96];
     uint16_t oacs; /* optional admin commands */
     uint8_t reserved_258[512 - 258];
     uint8_t sqes; /* log2 of the entry size: smallest in 3:0, largest in 7:4 */
@@ -248,6 +283,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, mdts) == 77, "MDTS"
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cntlid) == 78, "CNTLID");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, ver) == 80, "VER");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, rtd3e) == 88, "RTD3E");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, oaes) == 92, "OAES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, oacs) == 256, "OACS");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sqes) == 512, "SQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cqes) == 513, "CQES");

@@ -214,6 +214,26 @@ enum nvme_controller_state {
     NVME_CONTROLLER_STUCK,     /* RDY never fell: the requests stay owned by the device */
 };
 
+/*
+ * OFF -> ARMED -> ENDED -> READING -> READ -> ARMED. In ARMED and READING the device owns a command
+ * of the admin queue. A controller that stops goes back to OFF, a reset too: nvme_events_arm().
+ */
+enum nvme_events_state {
+    NVME_EVENTS_OFF,
+    NVME_EVENTS_ARMED,   /* an Asynchronous Event Request is outstanding */
+    NVME_EVENTS_ENDED,   /* `dw0` is valid */
+    NVME_EVENTS_READING, /* its log page is being read */
+    NVME_EVENTS_READ,    /* `page` is valid */
+};
+
+/* Asynchronous events. The administrating hart writes it. */
+struct nvme_events {
+    uint8_t *page;     /* DMA memory for log pages; NULL if events are not wanted */
+    uint64_t since_ns; /* when the read of the log page began */
+    uint32_t dw0;      /* of the request that has ended */
+    uint8_t state;     /* enum nvme_events_state */
+};
+
 /* One controller. The administrating hart writes it; any owner changes `state`, atomically. */
 struct nvme_controller {
     struct nvme_config config; /* a copy, defaults filled in */
@@ -229,6 +249,7 @@ struct nvme_controller {
     struct nvme_source line;   /* INTx */
     struct nvme_cycle cycle;   /* of a shared line */
     struct nvme_result admin_result;
+    struct nvme_events events;
     uint8_t *identify_page; /* DMA memory for admin data, a page */
     uint8_t *shadow_pages;  /* Shadow Doorbell buffer, EventIdx buffer; NULL if not wanted */
     struct nvme_queue admin;

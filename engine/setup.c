@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What a controller is told after RDY = 0: the admin queue, CC.EN = 1, and then command by command
- * the number of queues, shadow doorbells and the pairs of open queues, in ascending ids.
+ * the number of queues, shadow doorbells, asynchronous events and the pairs of open queues, in
+ * ascending ids.
  *
  * One place for bring-up, which waits for each answer, and for a reset, which does not. NVMe Base
  * 2.0: Controller Initialization.
@@ -13,6 +14,7 @@ enum {
     STEP_IDENTIFY,
     STEP_QUEUE_COUNT,
     STEP_SHADOW,
+    STEP_EVENTS,
     STEP_PAIRS, /* and from here on two for each pair */
 };
 
@@ -35,6 +37,7 @@ void nvme_setup_enable(struct nvme_controller *controller)
         page_shift++;
     }
     controller->setup_step = STEP_IDENTIFY;
+    controller->events.state = NVME_EVENTS_OFF; /* a request is gone with the admin queue */
     nvme_queue_reset(&controller->admin, NVME_ADMIN_DEPTH);
     nvme_queue_enter_state(&controller->admin, NVME_QUEUE_OPEN);
     nvme_register_write(config, NVME_REG_AQA,
@@ -130,6 +133,13 @@ bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call 
         take_shadow(controller, false);
         ++*step;
     }
+    if (*step == STEP_EVENTS) {
+        if (controller->config.events) {
+            nvme_events_ask(controller, call);
+            return true;
+        }
+        ++*step;
+    }
     return false;
 }
 
@@ -158,8 +168,12 @@ enum nvme_error nvme_setup_take(struct nvme_controller *controller,
                       : 0;
         take_queue_count(controller, granted);
         return NVME_OK;
-    default:
+    case STEP_SHADOW:
         take_shadow(controller, result->error == NVME_OK);
+        return NVME_OK;
+    default:
+        /* A device that refuses the feature still tells of errors. */
+        nvme_events_arm(controller);
         return NVME_OK;
     }
 }

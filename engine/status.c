@@ -132,6 +132,11 @@ const char *nvme_event_text(enum nvme_event_kind kind)
         [NVME_EVENT_DISABLE_TIMEOUT] = "failed controller cannot be disabled: CSTS",
         [NVME_EVENT_NO_SHADOW] = "no shadow doorbells, registers are used: 1 if offered",
         [NVME_EVENT_BLOCK_SIZE] = "a block is larger than a command: bytes of each",
+        [NVME_EVENT_DEVICE_ERROR] = "the device has logged an error: information, error count",
+        [NVME_EVENT_HEALTH] = "health of the device: critical warnings, temperature in K",
+        [NVME_EVENT_NAMESPACE_CHANGED] = "a namespace has changed: NSID",
+        [NVME_EVENT_FIRMWARE_ACTIVATION] = "firmware activation starts: dword 0",
+        [NVME_EVENT_ASYNCHRONOUS] = "asynchronous event: dword 0",
     };
 
     if ((size_t)kind >= sizeof(texts) / sizeof(texts[0])) {

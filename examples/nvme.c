@@ -64,6 +64,12 @@ static const struct option copy_options[] = {
 };
 static const struct option pattern_options[] = {LBA, BLOCKS, SEED, PARALLEL, COMPLETION, DEVICE};
 static const struct option flush_options[] = {COMPLETION, DEVICE};
+static const struct option watch_options[] = {
+    OPTION_TIME("runtime", struct options, runtime, 0, 3600 * NS_PER_S, "how long to watch"),
+    NUMBER("events", events, 0, UINT32_MAX, "end after so many events; 0: after runtime"),
+    COMPLETION,
+    DEVICE,
+};
 
 struct command {
     const char *name;
@@ -120,6 +126,13 @@ static const struct command commands[] = {
         .run = run_flush,
         .alone = true,
     },
+    {
+        .name = "watch",
+        .help = "print what the devices tell by themselves: health, errors, changed namespaces",
+        .table = {watch_options, COUNT(watch_options)},
+        .run = run_watch,
+        .alone = true,
+    },
 };
 
 static const struct options defaults = {
@@ -129,6 +142,7 @@ static const struct options defaults = {
     .completion = 1,
     .max_transfer = NVME_TRANSFER_DEFAULT,
     .timeout = NVME_COMMAND_TIMEOUT_DEFAULT_NS,
+    .runtime = 10 * NS_PER_S,
 };
 
 /* True if a command before `index` has this option: its line is printed already. */

@@ -67,6 +67,7 @@ struct storage_config storage_wanted(const struct options *options)
         .mode = (enum nvme_mode)options->completion, /* the words are in its order */
         .max_transfer_bytes = (uint32_t)options->max_transfer,
         .timeout_ns = options->timeout,
+        .events = true,
         .nsid = (uint32_t)options->nsid,
         .controller = options->controller,
         .serial = options->serial,

@@ -4,7 +4,8 @@
  *
  * nvme.c has the tables of commands and options, nvme_commands.c the commands. nvme_jobs.c is the
  * loop that keeps every queue full, nvme_setup.c the preparation and the end of a job. nvme_data.c
- * has the checksum and the pattern, nvme_identify.c the description of a controller.
+ * has the checksum and the pattern, nvme_identify.c the description of a controller, nvme_watch.c
+ * the events of a device.
  */
 #ifndef HARTQ_NVME_TOOL_H
 #define HARTQ_NVME_TOOL_H
@@ -31,6 +32,8 @@ struct options {
     uint64_t nsid;   /* 0: the first namespace that can be used */
     uint64_t max_transfer;
     uint64_t timeout;       /* of one command */
+    uint64_t runtime;       /* of watch */
+    uint64_t events;        /* watch ends after so many; 0: after its time */
     const char *controller; /* PCI address; NULL: any */
     const char *serial;     /* NULL: any */
     unsigned completion;    /* index into the words poll, irq, hybrid */
@@ -167,6 +170,7 @@ int run_copy(const struct options *options);
 int run_fill(const struct options *options);
 int run_verify(const struct options *options);
 int run_flush(const struct options *options);
+int run_watch(const struct options *options);
 
 /* ---- Data ----------------------------------------------------------------------------- */
 

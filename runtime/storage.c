@@ -300,6 +300,9 @@ static void watch_tick(void *arg)
     struct storage_queue *queue = arg;
 
     nvme_queue_watchdog(queue->engine, time_now_ns());
+    if (queue->storage->config.events) {
+        storage_poll_events(queue->storage);
+    }
 }
 
 /* True also while the queue polls for a time: by nvme_queue_set_mode or in a storm. */
@@ -328,7 +331,7 @@ static void poll_queue(struct storage_queue *queue)
     nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
     if (++queue->polls >= POLLS_PER_CLOCK) {
         queue->polls = 0;
-        nvme_queue_watchdog(queue->engine, time_now_ns());
+        watch_tick(queue);
     }
 }
 

@@ -38,6 +38,7 @@ struct storage_config {
     enum nvme_mode mode;         /* of all queues */
     bool clocked;                /* see struct nvme_queue_config */
     bool shadow_doorbells;       /* see struct nvme_config */
+    bool events;                 /* see struct nvme_config; their hart polls them while it works */
     bool irq_off;                /* see struct nvme_queue_config: the owners' loops keep them off */
     uint32_t max_transfer_bytes; /* see struct nvme_config */
     uint64_t timeout_ns;         /* see struct nvme_config.command_timeout_ns */
@@ -65,6 +66,7 @@ struct storage_controller {
     struct nvme_event events[STORAGE_EVENTS_MAX];
     uint32_t event_count; /* atomic; may exceed STORAGE_EVENTS_MAX: then some were dropped */
     uint32_t events_printed;
+    uint32_t namespace_changed; /* 1: the device said so; atomic */
 };
 
 /* A hart's queue, in a cache line of its own. */
@@ -187,6 +189,18 @@ bool storage_attach_other_device(struct storage *storage, struct machine_interru
 
 /* Writes a PCI address as 00:02.0: bus, device and function. */
 void storage_write_address(const struct pci_function *function, char text[STORAGE_ADDRESS_BYTES]);
+
+/*
+ * Takes the next step of asynchronous events on the controllers whose interrupt this hart takes. A
+ * hart that owns a queue calls it by itself while it works. Context: as nvme_events_poll.
+ */
+void storage_poll_events(const struct storage *storage);
+
+/*
+ * Opens each namespace anew of which a device said that it has changed, and prints what it is now.
+ * Context: a thread of the hart that takes the interrupts, no request is outstanding.
+ */
+void storage_refresh_namespaces(struct storage *storage);
 
 /* Prints the events since the last call, with their numbers. Context: hart 0, a thread. */
 void storage_print_events(struct storage *storage);

@@ -49,6 +49,9 @@ static void keep_event(void *arg, const struct nvme_event *event)
     if (place < STORAGE_EVENTS_MAX) {
         controller->events[place] = *event;
     }
+    if (event->kind == NVME_EVENT_NAMESPACE_CHANGED) {
+        __atomic_store_n(&controller->namespace_changed, 1, __ATOMIC_RELAXED);
+    }
     if (event->kind == NVME_EVENT_INTERRUPT_STORM || event->kind == NVME_EVENT_STORM_OVER) {
         bool off = event->kind == NVME_EVENT_INTERRUPT_STORM;
         uint16_t command = pci_config_read16(controller->function, PCI_COMMAND);
@@ -98,6 +101,7 @@ static enum storage_step open_engine(struct storage *storage, struct storage_con
         .max_transfer_bytes = storage->config.max_transfer_bytes,
         .command_timeout_ns = storage->config.timeout_ns,
         .shadow_doorbells = storage->config.shadow_doorbells,
+        .events = storage->config.events,
         .shared = controller->shared,
         .irq_hart = controller->irq_hart,
         .msix = controller->msix.vector_count != 0,

@@ -67,6 +67,7 @@ static void print_event(uint32_t controller, const struct nvme_event *event)
     printf("\n");
 }
 
+/* Once all places have been used and printed, the next events take them anew. */
 void storage_print_controller_events(struct storage_controller *controller, uint32_t index)
 {
     uint32_t count = __atomic_load_n(&controller->event_count, __ATOMIC_RELAXED);
@@ -74,6 +75,10 @@ void storage_print_controller_events(struct storage_controller *controller, uint
 
     for (; controller->events_printed < kept; controller->events_printed++) {
         print_event(index, &controller->events[controller->events_printed]);
+    }
+    if (kept == STORAGE_EVENTS_MAX) {
+        controller->events_printed = 0;
+        __atomic_store_n(&controller->event_count, 0, __ATOMIC_RELAXED);
     }
 }
 

@@ -39,6 +39,7 @@ sleep
 shared
 setup
 source quirk
+event
 disable
 admin
 memory

@@ -229,6 +229,7 @@ static void stop(struct model *model)
     model->shut_down = false;
     model->shadow_page = 0;
     model->event_page = 0;
+    model_forget_events(model);
 }
 
 static void start(struct model *model)

@@ -10,6 +10,7 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include "model_event.h"
 #include "nvme_spec.h"
 #include "random.h"
 #include "world.h"
@@ -260,8 +261,7 @@ struct model {
     uint32_t rtd3e;    /* us */
     uint16_t crto;     /* 0: CAP.CRMS does not tell of it */
     bool list_refused; /* Identify CNS 02h */
-    uint8_t sqes;
-    uint8_t cqes;
+    uint8_t sqes, cqes;
     uint8_t write_cache;
     uint8_t cmic;
     uint16_t cntlid;
@@ -289,8 +289,8 @@ struct model {
     bool interrupt_status;   /* counts_pending: what INTMS hides */
     struct model_vector vectors[MODEL_QUEUES];
     struct model_posted posted_writes[MODEL_POSTED]; /* a ring */
-    uint32_t posted_first;
-    uint32_t posted_count;
+    uint32_t posted_first, posted_count;
+    struct model_events events;
     bool asserted;
     bool masked_by_other;                 /* another hart than the IRQ hart: it must disable next */
     struct model_write writes[MODEL_LOG]; /* registers, the first ones */

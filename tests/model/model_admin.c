@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Admin commands: Identify, Number of Queues, Create and Delete of I/O queues.
+ * Admin commands: Identify, features, Create and Delete of I/O queues.
  */
 #include <string.h>
 
@@ -24,24 +24,30 @@ static struct model_answer status(uint16_t code)
     return (struct model_answer){.status = code};
 }
 
-/* Sends a page to the host. */
-static void send_page(struct model *model, const struct nvme_command *command, void *page)
+void model_send(struct model *model, const struct nvme_command *command, const void *page,
+                uint32_t bytes)
 {
     const uint8_t *from = page;
     struct model_prp walk;
     uint8_t *host;
-    uint32_t bytes;
+    uint32_t piece;
 
+    model_prp_begin(&walk, model->page_bytes, command->prp1, command->prp2, bytes);
+    walk.clean_epoch = model->clean_epoch;
+    while (model_prp_next(&walk, &host, &piece)) {
+        model_note_written(model, host, piece);
+        memcpy(host, from, piece);
+        from += piece;
+    }
+}
+
+/* Sends a page of Identify data to the host. */
+static void send_page(struct model *model, const struct nvme_command *command, void *page)
+{
     if (model->bend_page != NULL) {
         model->bend_page(model, page);
     }
-    model_prp_begin(&walk, model->page_bytes, command->prp1, command->prp2, NVME_IDENTIFY_BYTES);
-    walk.clean_epoch = model->clean_epoch;
-    while (model_prp_next(&walk, &host, &bytes)) {
-        model_note_written(model, host, bytes);
-        memcpy(host, from, bytes);
-        from += bytes;
-    }
+    model_send(model, command, page, NVME_IDENTIFY_BYTES);
 }
 
 static void fill_text(char *to, const char *text, size_t size)
@@ -60,6 +66,7 @@ static struct model_answer identify_controller(struct model *model,
         .cntlid = model->cntlid,
         .ver = model->version,
         .rtd3e = model->rtd3e,
+        .oaes = model->events.optional,
         .oacs = model->shadow_offered ? (uint16_t)NVME_OACS_DOORBELL_BUFFER : 0,
         .sqes = model->sqes,
         .cqes = model->cqes,
@@ -182,6 +189,9 @@ static struct model_answer set_features(struct model *model, const struct nvme_c
     uint64_t dw0 = NVME_PUT(NVME_QUEUES_NSQ, model->granted - 1) |
                    NVME_PUT(NVME_QUEUES_NCQ, model->granted - 1);
 
+    if ((command->cdw10 & 0xff) == NVME_FEATURE_ASYNC_EVENTS) {
+        return model_configure_events(model, command);
+    }
     if ((command->cdw10 & 0xff) != NVME_FEATURE_NUMBER_OF_QUEUES) {
         return status(STATUS_INVALID_FIELD);
     }
@@ -295,6 +305,10 @@ struct model_answer model_execute_admin(struct model *model, const struct nvme_c
         return identify(model, command);
     case NVME_ADMIN_SET_FEATURES:
         return set_features(model, command);
+    case NVME_ADMIN_ASYNC_EVENT_REQUEST:
+        return (struct model_answer){.dw0 = model->events.dw0};
+    case NVME_ADMIN_GET_LOG_PAGE:
+        return model_get_log(model, command);
     case NVME_ADMIN_DOORBELL_BUFFER_CONFIG:
         return model->shadow_offered ? model_configure_shadow(model, command)
                                      : status(STATUS_INVALID_OPCODE);

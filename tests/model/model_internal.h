@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Between the model's files: registers (model.c), rings (model_ring.c), commands (model_pending.c,
- * model_admin.c, model_io.c), data (model_prp.c), doorbells in memory (model_shadow.c), the line
- * (model_line.c), the way there (model_posted.c), time (model_timing.c).
+ * model_admin.c, model_event.c, model_io.c), data (model_prp.c), doorbells in memory
+ * (model_shadow.c), the line (model_line.c), the way there (model_posted.c), time (model_timing.c).
  */
 #ifndef MODEL_INTERNAL_H
 #define MODEL_INTERNAL_H
@@ -61,7 +61,17 @@ void model_check_given_back(const struct model_cq *cq, uint32_t head);
 void model_check_invalidated(const struct model_cq *cq, uint32_t entry);
 void model_check_emptied(const struct nvme_completion *ring, uint32_t entries);
 
-/* model_admin.c, model_io.c */
+/* model_event.c. The second: an admin command that was fetched and is not answered at once. */
+bool model_is_event_request(const struct model_pending *pending);
+bool model_holds_command(struct model *model, const struct model_pending *pending);
+void model_tell_events(struct model *model);
+void model_forget_events(struct model *model);
+struct model_answer model_configure_events(struct model *model, const struct nvme_command *command);
+struct model_answer model_get_log(struct model *model, const struct nvme_command *command);
+
+/* model_admin.c, model_io.c; the first sends up to a page of data to the host. */
+void model_send(struct model *model, const struct nvme_command *command, const void *page,
+                uint32_t bytes);
 struct model_answer model_execute_admin(struct model *model, const struct nvme_command *command);
 struct model_answer model_execute_io(struct model *model, const struct nvme_command *command);
 

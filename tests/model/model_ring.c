@@ -236,7 +236,7 @@ static void fetch(struct model *model, uint32_t id)
             model->hang_next--;
             pending->hangs = true;
         }
-        if (id == 0 && model->admin_silent) {
+        if (id == 0 && (model->admin_silent || model_holds_command(model, pending))) {
             pending->hangs = true;
         }
         model->pending_count += !flies;
@@ -268,6 +268,9 @@ void model_move_tail(struct model *model, uint32_t id, uint32_t value)
     model->sqs[id].tail = value;
     fetch(model, id);
     run(model, id);
+    if (id == 0) {
+        model_tell_events(model);
+    }
 }
 
 static void ring_sq(struct model *model, uint32_t id, uint32_t value)

@@ -22,6 +22,7 @@ import backing_cases
 import bench_cases
 import doorbell_cases
 from cli import command
+import event_cases
 import instruction_cases
 import machines
 import nvme_tool
@@ -48,6 +49,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     listed += [Job(f"bench {case.name}", case.run) for case in doorbell_cases.cases()]
     listed += [Job(case.name, case.run) for case in backing_cases.cases()]
     listed += [Job(case.name, case.run) for case in throttle_cases.cases()]
+    listed += [Job(case.name, case.run) for case in event_cases.cases()]
     listed += [Job(case.name, case.run) for case in instruction_cases.cases()]
     listed += [Job(f"machine {case.name}", case.run) for case in machines.cases(full)]
     return listed + [Job(f"tool {case.name}", case.run) for case in nvme_tool.cases(full)]

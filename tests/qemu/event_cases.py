@@ -1,0 +1,74 @@
+"""Events that a device tells by itself, provoked over QMP under `nvme watch`.
+
+Nothing is judged by the clock: the guest ends when it has printed the event.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import re
+from collections.abc import Callable
+
+from qemu.guest import Guest
+from qemu.machine import Machine
+from nvme_guest import TIMEOUT_S, Case, check, folder
+from throttle_cases import Qmp
+
+DEVICE = "/machine/peripheral/nvme0"
+sockets = itertools.count()
+
+
+def watch(
+    act: Callable[[Qmp], None], *expected: str, words: str = "", events: int = 1, **fields: object
+) -> None:
+    """Boot the nvme tool, act once it watches, and look for each text on its console."""
+    path = os.path.relpath(folder() / f"event-{next(sockets)}.qmp")
+    machine = Machine(
+        "nvme",
+        f"watch runtime=3600s events={events} {words}".split(),
+        **{"harts": 1, "timeout_s": TIMEOUT_S, **fields},  # type: ignore[arg-type]
+        qemu_args=["-qmp", f"unix:{path},server=on,wait=off"],
+    )
+    console: list[str] = []
+    with Guest(machine) as guest:
+        qmp = Qmp(path)
+        for line in guest.lines():
+            guest.begin_time()
+            console.append(line.text)
+            if line.text.startswith("watching"):
+                act(qmp)
+        qmp.close()
+        result = guest.finish()
+    check(result.status == 0, f"watch: {result.reason}", console)
+    for text in (*expected, f"^{events} events$"):
+        check(any(re.search(text, line) for line in console), f"no '{text}'", console)
+
+
+def warn(qmp: Qmp, bits: int = 4) -> None:
+    """A critical warning of the device."""
+    qmp.ask("qom-set", path=DEVICE, property="smart_critical_warning", value=bits)
+
+
+def warn_thrice(qmp: Qmp) -> None:
+    """One after the other, each with more bits: a device tells what is new only."""
+    for bits in (1, 5, 13):
+        warn(qmp, bits)
+
+
+HEALTH = r"^note: nvme 0 queue 0: health of the device: critical warnings %s, temperature in K 323$"
+
+
+def cases() -> list[Case]:
+    """All of them."""
+    ways = [("irq", "plic"), ("poll", "plic"), ("hybrid", "plic"), ("irq", "imsic")]
+    return [
+        Case(
+            f"event: a health warning, {mode} {chip}",
+            functools.partial(
+                watch, warn, HEALTH % 4, words=f"completion={mode}", irqchip=chip
+            ),
+        )
+        for mode, chip in ways
+    ] + [Case("event: three health warnings", functools.partial(watch, warn_thrice, events=3))]
