@@ -133,10 +133,13 @@ struct nvme_wait {
 #define NVME_ACTIVITY_ACTIVE UINT32_C(0) /* on the active list */
 #define NVME_ACTIVITY_TAKEN UINT32_MAX   /* being reaped, or away */
 
-/* A queue pair with its slots. Written by the owner hart, but for open and close. */
+/*
+ * A queue pair with its slots. Written by the owner hart, but for open and close. Its cache lines
+ * are its own, so that owners do not disturb each other: one for posts, the next for reaps.
+ */
 struct nvme_queue {
     /* Post. */
-    struct nvme_command *sq;
+    _Alignas(NVME_ORDINARY_ALIGNMENT) struct nvme_command *sq;
     struct nvme_request *free; /* a list, NULL if the queue is full */
     struct nvme_controller *controller;
     uint64_t clock_ms;      /* coarse clock, moved by the watchdog */
@@ -164,10 +167,10 @@ struct nvme_queue {
     uint64_t slot_mask;            /* the slot part of a command id: 2^n - 1 */
     uint64_t cid_step;             /* one generation, plus NVME_CID_IDLE */
     struct nvme_request *requests; /* slot_mask + 1; those from slot_count on are never issued */
-    struct nvme_counters counters;
-    uint64_t unmatched; /* entries of this reap that ended no request */
+    uint64_t unmatched;            /* entries of this reap that ended no request */
     uint64_t head_left; /* further entries that may be consumed without a head doorbell */
     uint64_t head_late; /* how many that are after a head doorbell; 0: each reap rings */
+    struct nvme_counters counters; /* those of doorbells and reaps are on the fourth line */
 
     /* Cold. */
     uint8_t *lists; /* PRP list memory, list_stride_bytes per slot */
@@ -202,6 +205,10 @@ struct nvme_queue {
     bool seen;                 /* an entry was found ready, its interrupt is awaited */
     uint64_t expiry_scan_ms;   /* queue clock of the last walk over the slots */
 };
+_Static_assert(offsetof(struct nvme_queue, activity) == NVME_ORDINARY_ALIGNMENT,
+               "what a post needs is one line");
+_Static_assert(offsetof(struct nvme_queue, counters.reaps) == 3 * NVME_ORDINARY_ALIGNMENT,
+               "what a reap needs is the next lines");
 
 /*
  * LIVE -> DISABLING -> FAILED, or DISABLING -> STUCK. Several owners may find a cause at once, so

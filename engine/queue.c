@@ -52,14 +52,19 @@ void nvme_queue_enter_state(struct nvme_queue *queue, enum nvme_queue_state stat
     hal_before_doorbell();
 }
 
-/* The caller has checked that the controller is live: a failed one gets no doorbells. */
-static inline void ring_sq(struct nvme_queue *queue)
+/*
+ * The caller has checked that the controller is live: a failed one gets no doorbells. `ordered`: a
+ * barrier came after the last post.
+ */
+static inline void ring_sq(struct nvme_queue *queue, bool ordered)
 {
     uint32_t tail = (uint32_t)queue->sq_tail;
 
     if (tail != queue->sq_tail_rung) {
-        /* Commands, lists and data before the doorbell; the device fetches after seeing it. */
-        hal_before_doorbell();
+        if (!ordered) {
+            /* Commands, lists and data before the doorbell; the device fetches after seeing it. */
+            hal_before_doorbell();
+        }
         hal_mmio_write32(queue->sq_doorbell, tail);
         queue->sq_tail_rung = tail;
         queue->counters.sq_doorbells++;
@@ -67,17 +72,24 @@ static inline void ring_sq(struct nvme_queue *queue)
 }
 
 /*
- * True if a clocked doorbell may wait for the next reap: the last one is not known to be fetched,
- * and a command in flight will make an entry. SQHD is in the entry before the head, which the
- * device writes only after the next head doorbell. tests/spin/doorbell.pml is the model.
+ * True if the device is known to have fetched all that was rung. SQHD is in the entry before the
+ * head, which the device writes only after the next head doorbell.
  */
-static inline bool may_wait(const struct nvme_queue *queue)
+static inline bool is_fetched(const struct nvme_queue *queue)
 {
     const volatile struct nvme_completion *next =
         queue->cq_next == queue->cq ? queue->cq_end : queue->cq_next;
 
-    return NVME_GET(NVME_CQE_SQHD, nvme_queue_load(queue, next - 1)) != queue->sq_tail_rung &&
-           nvme_queue_rung(queue) != nvme_queue_useful(queue);
+    return NVME_GET(NVME_CQE_SQHD, nvme_queue_load(queue, next - 1)) == queue->sq_tail_rung;
+}
+
+/*
+ * True if a clocked doorbell may wait for the next reap: a command in flight will make an entry.
+ * tests/spin/doorbell.pml is the model.
+ */
+static inline bool may_wait(const struct nvme_queue *queue)
+{
+    return !is_fetched(queue) && nvme_queue_rung(queue) != nvme_queue_useful(queue);
 }
 
 static inline void ring_cq(struct nvme_queue *queue)
@@ -93,7 +105,7 @@ NVME_COLD void nvme_queue_ring(struct nvme_queue *queue)
     if (queue->shadow_sq.place != NULL) {
         nvme_shadow_ring_sq(queue);
     } else {
-        ring_sq(queue);
+        ring_sq(queue, false);
     }
 }
 
@@ -122,8 +134,8 @@ NVME_COLD void nvme_queue_give_back(struct nvme_queue *queue)
 }
 
 /*
- * Slow path of submit: a queue that is not on the active list, or has a clocked or a shadow
- * doorbell. So submit itself needs no frame.
+ * Slow path of submit: a queue that is not on the active list, or whose doorbell is a shadow or may
+ * wait. So submit itself needs no frame.
  */
 static NVME_COLD void submit_slow(struct nvme_queue *queue)
 {
@@ -146,7 +158,7 @@ void nvme_queue_submit(struct nvme_queue *queue)
 {
     unsigned long irq;
 
-    if (queue->activity != NVME_ACTIVITY_ACTIVE || queue->clocked) {
+    if (queue->activity != NVME_ACTIVITY_ACTIVE || (queue->clocked && !is_fetched(queue))) {
         submit_slow(queue);
         return;
     }
@@ -154,11 +166,11 @@ void nvme_queue_submit(struct nvme_queue *queue)
         return;
     }
     if (!queue->irq_protect) {
-        ring_sq(queue);
+        ring_sq(queue, false);
         return;
     }
     irq = hal_irq_save();
-    ring_sq(queue);
+    ring_sq(queue, false);
     hal_irq_restore(irq);
 }
 
@@ -289,8 +301,10 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
 static NVME_INLINE uint32_t end_reap(struct nvme_queue *queue, uint64_t consumed, bool shadow)
 {
     if (nvme_controller_live(queue->controller)) {
-        /* An empty pass rings nothing: a head doorbell without an entry is an error. */
-        if (consumed > queue->head_left) {
+        bool rings = consumed > queue->head_left;
+
+        /* An empty pass rings no head: a head doorbell without an entry is an error. */
+        if (rings) {
             (shadow ? nvme_shadow_ring_cq : ring_cq)(queue);
             queue->head_left = queue->head_late;
         } else if (consumed != 0) {
@@ -299,10 +313,11 @@ static NVME_INLINE uint32_t end_reap(struct nvme_queue *queue, uint64_t consumed
         } else {
             queue->counters.reap_calls++;
         }
-        (shadow ? nvme_shadow_ring_sq : ring_sq)(queue);
         if (shadow) {
+            nvme_shadow_ring_sq(queue);
             nvme_queue_set_active(queue);
         } else {
+            ring_sq(queue, rings); /* one barrier for both doorbells */
             queue->activity = NVME_ACTIVITY_ACTIVE;
         }
     } else {
