@@ -284,7 +284,7 @@ check-python:
 
 .PHONY: help all setup compile-commands run bench bench-quick bench-aa bench-peers plot test \
     test-host test-qemu test-full check sim threads fuzz mutate model instructions coverage size \
-    debug clean run-bench run-instructions run-tests run-coverage host-tests fuzz-targets
+    power-cut debug clean run-bench run-instructions run-tests run-coverage host-tests fuzz-targets
 
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -384,6 +384,11 @@ fuzz-targets: $(FUZZ_TARGETS:%=build/%)
 mutate: ## put bugs into the engine one by one: the tests must find 90 % (12 minutes)
 	@scripts/setup.sh test
 	@$(PYTHON) tests/mutate/run.py
+
+power-cut: ## cut the power in 20 workloads: what was promised is there (1 minute)
+	@scripts/setup.sh test
+	@$(MAKE) build/selftest.elf
+	@$(PYTHON) tests/qemu/power_cut.py
 
 model: ## check the models of tests/spin/ exhaustively with SPIN
 	@scripts/setup.sh test
