@@ -127,10 +127,8 @@ static void open_namespace(struct fuzz *fuzz)
     }
 }
 
-static enum nvme_mode choose_mode(struct fuzz *fuzz)
+static enum nvme_mode choose_mode(uint8_t how)
 {
-    uint8_t how = tape_byte(&fuzz->tape);
-
     if ((how & 1) == 0) {
         return NVME_MODE_POLL;
     }
@@ -140,9 +138,12 @@ static enum nvme_mode choose_mode(struct fuzz *fuzz)
 /* Opens a closed queue, closes an open one. */
 static void toggle_queue(struct fuzz *fuzz, uint32_t index)
 {
+    uint8_t depth_entries = tape_byte(&fuzz->tape) % 20;
+    uint8_t how = tape_byte(&fuzz->tape);
     struct nvme_queue_config config = {
-        .depth_entries = tape_byte(&fuzz->tape) % 20,
-        .mode = choose_mode(fuzz),
+        .depth_entries = depth_entries,
+        .mode = choose_mode(how),
+        .clocked = (how & 4) != 0,
     };
     enum nvme_error error;
 
@@ -205,7 +206,7 @@ static void act(struct fuzz *fuzz)
         (void)nvme_queue_arm(queue, NVME_WAIT_BLOCKED);
         break;
     case 9:
-        (void)!nvme_queue_set_mode(queue, choose_mode(fuzz));
+        (void)!nvme_queue_set_mode(queue, choose_mode(tape_byte(&fuzz->tape)));
         (void)nvme_queue_mode(queue);
         break;
     case 10:
@@ -280,7 +281,7 @@ static void mask_vector(void *arg, uint16_t vector, bool masked)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct fuzz fuzz;
-    const struct model *model;
+    struct model *model;
     const char *panic;
     uint8_t queues;
 
@@ -295,10 +296,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .depth_entries = 2 + tape_byte(&fuzz.tape) % 20,
         .max_transfer_bytes = 4096U << tape_byte(&fuzz.tape) % 5,
         .command_timeout_ns = 1000 * MS,
-        .msix = queues >= 0x80,
+        .msix = (queues & 0x80) != 0,
+        .shadow_doorbells = (queues & 0x40) != 0,
         .hook_arg = &fuzz,
         .vector_mask = mask_vector,
     };
+    model->shadow_offered = fuzz.config.shadow_doorbells;
     if (queues % 2 != 0) {
         fuzz.config.cq_depth_entries = fuzz.config.depth_entries + 10;
     }

@@ -74,6 +74,16 @@ static void post_entry(uint32_t cqid)
     }
 }
 
+/* A doorbell in memory, which is the host's, or an event index: any value. */
+static void scribble_doorbell(uint32_t number)
+{
+    uint64_t page = (number & 1) != 0 ? model->event_page : model->shadow_page;
+
+    if (page != 0) {
+        tape_copy(tape, (uint32_t *)world_host(page) + number / 2, sizeof(uint32_t));
+    }
+}
+
 /* An entry that ends one of the commands that the device has. */
 static void answer(uint16_t status)
 {
@@ -126,6 +136,9 @@ void hostile_meddle(void)
         break;
     case 7:
         model->admin_silent = how >> 7;
+        break;
+    case 8:
+        scribble_doorbell(how >> 4);
         break;
     default:
         break;
