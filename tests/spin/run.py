@@ -176,6 +176,15 @@ def owed_cases() -> list[Case]:
     return found
 
 
+def barrier_cases() -> list[Case]:
+    """Each barrier of the port, on a hart that reorders: none can be left out."""
+    header = (ROOT / "engine" / "nvme_hal.h").read_text()
+    barriers = re.findall(r"^static inline void hal_((?:before|after|arm)_\w+)\(", header, re.M)
+    parts = ("COMMAND_LATE", "ENTRY_LATE", "DATA_LATE", "NOT_READ", "NOT_FENCED")
+    bugs = [f"BUG_NO_{barrier.upper()}" for barrier in barriers] + [f"BUG_{part}" for part in parts]
+    return [Case("barrier", (), False)] + [Case("barrier", (bug,), True) for bug in bugs]
+
+
 def cases() -> list[Case]:
     """Everything that is checked. A new model is a line here and a file in tests/spin/."""
     lines = ("LINE_LEVEL", "LINE_EDGE", "LINE_EDGE_CLEARS")
@@ -210,7 +219,7 @@ def cases() -> list[Case]:
     found += [Case("wait", (), False)]
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]
     found += shared_cases() + mixed_cases() + mode_cases() + doorbell_cases()
-    found += shadow_cases() + head_cases() + owed_cases()
+    found += shadow_cases() + head_cases() + owed_cases() + barrier_cases()
     found += [Case("failure", (), False)]
     found += [
         Case("failure", (bug,), True)
