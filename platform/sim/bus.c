@@ -17,7 +17,7 @@
  * no clock in between. With interrupts off it is hybrid mode's, which ends its spin by the clock: a
  * step of this length is small beside the shortest spin.
  */
-enum { LOOKS_APART_ON = 8, LOOKS_APART_OFF = 4, SPIN_STEP_NS = 125 };
+enum { LOOKS_APART_ON = 8, LOOKS_APART_OFF = 4, SPIN_STEP_NS = 125, SPUN_LOOKS = 8 };
 
 /* The device of a register; *offset is the register's. NULL: plain memory. */
 static struct model *find_device(const volatile void *address, uint32_t *offset)
@@ -88,6 +88,8 @@ void bus_write(volatile void *address, uint32_t value)
     }
     if (offset >= NVME_REG_DOORBELLS) {
         charge_doorbell(hart_self(), offset);
+        model->timing.fetch_ns =
+            the_profile.timing.fetch_ns + (hart_self()->spun ? the_profile.drag_ns : 0);
     } else {
         hart_charge(COST_REGISTER);
     }
@@ -133,6 +135,7 @@ static void count_look(struct hart *self, const volatile void *address, uint64_t
         self->looks = 0;
     } else {
         self->looks++;
+        self->spun = self->spun || self->looks >= SPUN_LOOKS;
         until_steps = join_until(self);
         if (until_steps > self->now_steps + look_steps) {
             hart_charge((uint32_t)((until_steps - self->now_steps) / look_steps) * cost);

@@ -193,6 +193,7 @@ void hart_wait(void)
     hart_sync();
     if ((self->pending & self->enabled) == 0) {
         self->asleep = true;
+        self->spun = false;
         hart_give_way();
         hart_delay(the_profile.wake_ns);
     }

@@ -30,6 +30,7 @@ struct hart {
     bool in_trap;
     bool asleep;
     bool running;     /* it has been started */
+    bool spun;        /* since it slept */
     uint64_t pending; /* CSR_SIE_ bits */
     uint64_t enabled; /* likewise */
 

@@ -38,6 +38,7 @@ static const struct key keys[] = {
     KEY(csr_ns, SECOND),
     KEY(trap_ns, SECOND),
     KEY(wake_ns, SECOND),
+    KEY(drag_ns, SECOND),
     KEY(ipi_ns, SECOND),
     KEY(entry_ns, SECOND),
     KEY(program_post, 10000),

@@ -20,6 +20,7 @@ struct profile {
     uint64_t csr_ns;         /* to turn interrupts off or on, above the instruction */
     uint64_t trap_ns;        /* to enter a trap and to leave it, above its instructions */
     uint64_t wake_ns;        /* from the interrupt to the first instruction behind wfi */
+    uint64_t drag_ns;        /* what a command is later if its hart spins: the device is a thread */
     uint64_t ipi_ns;         /* from the sender's last instruction to the interrupt */
     uint64_t entry_ns;       /* to load an entry that the device has just written */
     uint64_t program_post;   /* instructions of the program for each request, above the engine's */
