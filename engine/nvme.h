@@ -481,8 +481,8 @@ struct nvme_counters {
     uint64_t missed;      /* the watchdog found an entry whose interrupt never came */
     uint64_t stale;       /* entries whose command id was not outstanding: ignored */
     uint64_t malformed;   /* entries with a wrong SQID or SQHD; their requests end all the same */
-    uint64_t waits_spun;  /* hybrid mode, blocked: waits awake beyond the first looks, */
-    uint64_t waits_slept; /* and waits asleep */
+    uint64_t waits_spun;  /* hybrid mode, blocked: waits that spun beyond the first looks, */
+    uint64_t waits_slept; /* and waits that slept; a long one may do both */
     uint64_t empty_looks; /* of waits awake */
     uint64_t policy_switches; /* between awake and asleep; probes do not count */
 };
@@ -584,10 +584,10 @@ enum nvme_wait_kind {
  * Hybrid mode returns false for a blocked owner while spinning is worth it, at most
  * hybrid_spin_max_ns in a wait. Probes measure if a completion takes less time awake or asleep.
  * Context: the owner, a thread, interrupts off.
- * Cost: a clocked doorbell that has waited. Interrupt mode: one load, no MMIO. Hybrid mode: no
- *   clock in the first 16 looks of a wait, then one reading in 8, and one at the end of a longer
- *   wait; one register write when it changes between spinning (source masked) and sleep (source
- *   open), and late completion doorbells before it sleeps.
+ * Cost: a clocked doorbell that has waited. Interrupt mode: one load, no MMIO. Hybrid mode: the
+ *   clock in one of 16 looks of a wait awake, and once before a sleep; one register write when it
+ *   changes between spinning (source masked) and sleep (source open), and late completion doorbells
+ *   before it sleeps.
  */
 bool nvme_queue_arm(struct nvme_queue *queue, enum nvme_wait_kind kind);
 

@@ -28,6 +28,7 @@ static bool arm_hybrid(struct nvme_queue *queue, enum nvme_wait_kind kind)
     }
     nvme_source_unpoll(queue->source);
     sleeps = !nvme_queue_ready(queue);
+    queue->counters.waits_slept += sleeps && !wait->slept;
     wait->slept = wait->slept || sleeps;
     return sleeps;
 }

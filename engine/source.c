@@ -88,7 +88,7 @@ void nvme_source_connect(struct nvme_queue *queue, enum nvme_mode mode)
         queue->counters.interrupts -= source->interrupts;
         queue->counters.spurious -= source->empty_interrupts;
     }
-    queue->wait = (struct nvme_wait){.awake = true, .spacing = 1};
+    queue->wait = (struct nvme_wait){.awake = true, .until_probe = 1};
     enter_mode(source, mode);
     nvme_source_open(source, NVME_CLOSED_IDLE);
 }

@@ -353,9 +353,15 @@ void storage_sleep(void)
     sleep_once();
 }
 
+/* True if the owner is awake in hybrid mode: what is ready has no interrupt. */
+static bool owner_spins(const struct storage_queue *queue)
+{
+    return (nvme_queue_closed(queue->engine) & NVME_CLOSED_POLLED) != 0;
+}
+
 /*
  * tests/spin/wait.pml is the model. A poll of an owner that is awake accesses no CSR: one access
- * costs as much as the rest of the poll (QEMU 7.2).
+ * costs as much as the rest of the poll (QEMU 7.2). It looks before it asks, as polling does.
  */
 void storage_wait(struct storage_queue *queue, enum nvme_wait_kind kind)
 {
@@ -364,14 +370,18 @@ void storage_wait(struct storage_queue *queue, enum nvme_wait_kind kind)
     if (mode == NVME_MODE_POLL) {
         /* Interrupts stay off: in a storm the watchdog's tick reaps the queue too. */
         poll_queue(queue);
-    } else if (nvme_queue_arm(queue->engine, kind)) {
-        sleep_once();
-        return;
-    } else if (nvme_queue_closed(queue->engine) == 0 && !queue->controller->shared) {
-        take_interrupts(); /* one is pending */
-        return;
-    } else {
-        nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
+    } else if (!owner_spins(queue) || nvme_queue_reap(queue->engine, NVME_DEPTH_MAX) == 0) {
+        if (nvme_queue_arm(queue->engine, kind)) {
+            sleep_once();
+            return;
+        }
+        if (nvme_queue_closed(queue->engine) == 0 && !queue->controller->shared) {
+            take_interrupts(); /* one is pending */
+            return;
+        }
+        if (!owner_spins(queue)) {
+            nvme_queue_reap(queue->engine, NVME_DEPTH_MAX);
+        }
     }
     if (mode == NVME_MODE_INTERRUPT || ++queue->waits % POLLS_PER_INTERRUPT_CHECK == 0) {
         take_interrupts();

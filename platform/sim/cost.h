@@ -22,7 +22,7 @@ enum cost {
     COST_RAW_LOOK = 12,   /* of the bench's raw ring */
     COST_RAW_RING = 10,   /* its doorbells */
     COST_WAIT = 42,       /* hybrid mode: a new wait begins, */
-    COST_TIMED = 68,      /* and the one before was timed */
+    COST_TIMED = 35,      /* and reads the clock */
     COST_TRAP = 44,       /* to save the registers and to restore them */
     COST_CLAIM_LINE = 13, /* a PLIC's claim, its handler's call, its complete */
     COST_CLAIM_MESSAGE = 7,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the port cannot see: a submit that leaves its doorbell to a reap, a reap that leaves its own
- * to a later one, and hybrid mode's waits, which begin or were timed. No call of the port tells of
- * them, so these three functions are counted where they are called (--wrap of the linker).
+ * to a later one, and hybrid mode's waits, which begin or read the clock. No call of the port tells
+ * of them, so these three functions are counted where they are called (--wrap of the linker).
  */
 #include "cost.h"
 #include "harts.h"
@@ -38,13 +38,13 @@ bool __wrap_nvme_hybrid_spin(struct nvme_queue *queue);
 bool __wrap_nvme_hybrid_spin(struct nvme_queue *queue)
 {
     bool spins;
-    uint64_t from_ns = queue->wait.from_ns;
+    uint64_t until_ns = queue->wait.until_ns;
 
     if (nvme_queue_consumed(queue) != queue->wait.consumed) {
         hart_charge(COST_WAIT);
     }
     spins = __real_nvme_hybrid_spin(queue);
-    if (queue->wait.from_ns != from_ns) {
+    if (queue->wait.until_ns != until_ns && queue->wait.until_ns != 0) {
         hart_charge(COST_TIMED);
     }
     return spins;

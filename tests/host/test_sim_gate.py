@@ -14,11 +14,21 @@ from pathlib import Path
 
 from support import ROOT
 
-from sim import section
+from sim import run, section
+from sim.machine import SimMachine
 
 BASELINE = Path(__file__).with_name("sim_gate.json")
 HYBRID_LEAST = 0.97  # of polling's and of interrupts' IOPS
 IDLE_LEAST = 0.90  # of interrupts' idle time at the lowest load
+MACHINES = ("optane", "tlc", "dramless", "qemu", "tmpfs", "crowded")  # qemu: the null backing
+DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+DOORBELLS = ("each", "clocked")
+# Points below HYBRID_LEAST. In step with the passes of this device and a clocked doorbell, polling
+# and hybrid mode reach 0.74 and 0.80 of interrupts: their handler reaps amid the posts, and the
+# hybrid loop of the bench has interrupts off there, also while it sleeps between them.
+MISSED = {("qemu", "clocked", 256): 0.72, ("qemu", "clocked", 512): 0.76}
+STEP_MS, PAUSE_MS, BACK_MS = 100, 100, 20  # a load that comes and goes; time to be back
+BACK_LEAST = 0.95  # of the better mode, from then on
 
 Figures = dict[str, dict[str, float]]  # by point: iops, idle, latency_ns
 measure = functools.lru_cache(section.measure)
@@ -32,6 +42,14 @@ def figures(profile: str) -> Figures:
         found[f"{point['mode']} depth {point['depth']}{load}"] = {
             name: point[name] for name in ("iops", "idle", "latency_ns")}
     return found
+
+
+def points(machine: str, *words: str) -> dict[tuple[str, int], dict]:
+    """The records of a run in all modes, by mode and depth."""
+    found = run.records(SimMachine(f"sim:{machine}"), f"completion={run.joined(section.MODES)}",
+                        *words)
+    return {(record["job options"]["completion"], int(record["job options"]["iodepth"])): record
+            for record in found}
 
 
 class Modes(unittest.TestCase):
@@ -60,13 +78,36 @@ class Modes(unittest.TestCase):
                 self.assertGreater(found["irq depth 1"]["idle"], 0.9)
 
     def test_hybrid_keeps_up_with_both(self) -> None:
-        """At every depth."""
-        for profile, found in self.each():
-            for depth in section.DEPTHS:
-                with self.subTest(profile, depth=depth):
-                    poll, irq, hybrid = (found[f"{mode} depth {depth}"]["iops"]
-                                         for mode in section.MODES)
-                    self.assertGreater(hybrid, HYBRID_LEAST * max(poll, irq))
+        """At every depth, on every machine; what misses is listed, and misses by no more."""
+        for name in MACHINES:
+            for doorbell in DOORBELLS:
+                found = points(name, f"doorbell={doorbell}", f"iodepth={run.joined(DEPTHS)}",
+                               *section.TIMES)
+                for depth in DEPTHS:
+                    with self.subTest(name, doorbell=doorbell, depth=depth):
+                        poll, irq, hybrid = (run.iops_of(found[mode, depth])
+                                             for mode in section.MODES)
+                        share = hybrid / max(poll, irq)
+                        missed = MISSED.get((name, doorbell, depth))
+                        self.assertGreater(share, missed or HYBRID_LEAST)
+                        if missed:
+                            self.assertLess(share, HYBRID_LEAST, "no longer missed")
+
+    def test_hybrid_is_back_after_a_step_of_load(self) -> None:
+        """From nothing to a closed loop, and to nothing again, each within 20 ms."""
+        for name in MACHINES:
+            for depth in (1, 4, 32):
+                found = points(name, f"iodepth={depth}", f"thinktime={PAUSE_MS}ms",
+                               f"thinktime_iotime={STEP_MS}ms", "ramp_time=1ms",
+                               f"runtime={3 * (STEP_MS + PAUSE_MS)}ms")
+                poll, irq, hybrid = (found[mode, depth]["bursts"] for mode in section.MODES)
+                first = BACK_MS * 1_000_000 // hybrid["interval_ns"]
+                rates = [sum(bursts["ios"][first:2 * first]) / bursts["count"]
+                         for bursts in (poll, irq, hybrid)]
+                with self.subTest(name, depth=depth):
+                    self.assertGreater(rates[2], BACK_LEAST * max(rates[:2]))
+                    self.assertGreater(found["hybrid", depth]["idle_ns"][0],
+                                       BACK_LEAST * 3 * (PAUSE_MS - BACK_MS) * 1_000_000)
 
     def test_hybrid_sleeps_where_there_is_little_to_do(self) -> None:
         """Nearly as long as interrupts do, and nobody waits longer for it."""

@@ -93,19 +93,64 @@ static void policy_follows_its_cost(void **state)
     owner_finish(&owner);
 }
 
-/* Each probe that changes nothing makes the next one rarer. */
-static void probes_become_rarer(void **state)
+/* One window in 32 is a probe; and one that is lost ends after a few waits. */
+static void probes_are_rare_and_short(void **state)
 {
     struct owner owner;
-    uint64_t first, later;
+    uint64_t probes;
 
     owner_start(&owner, *state, 20 * US);
     owner.depth = 1;
-    first = owner_interrupts(&owner, 2000);
-    owner_run(&owner, 100000);
-    later = owner_interrupts(&owner, 2000);
-    assert_true(first > 0);
-    assert_true(later < first);
+    owner_run(&owner, 1000);
+    probes = owner_interrupts(&owner, 24000); /* 0.5 s, 30 windows asleep */
+    assert_in_range(probes, 120, 360);
+    /* Five times as long awake. */
+    owner.drag_ns = 200 * US;
+    owner_run(&owner, 4000);
+    probes = 12000 - owner_interrupts(&owner, 12000); /* 0.6 s, 35 windows awake */
+    assert_in_range(probes, 35 * 2, 35 * 6);
+    owner_finish(&owner);
+}
+
+/* The host stood still: a window is chance, whatever it has cost. */
+static void one_window_is_chance(void **state)
+{
+    struct owner owner;
+    uint64_t switches;
+
+    owner_start(&owner, *state, 20 * US);
+    owner.depth = 1;
+    owner_run(&owner, 1000);
+    switches = fixture_counters(owner.queue).policy_switches;
+    for (uint32_t i = 0; i < 100; i++) {
+        owner_run(&owner, 100);
+        world_advance(5000 * US);
+    }
+    assert_int_equal(fixture_counters(owner.queue).policy_switches, switches);
+    assert_in_range(slept_share(&owner, 1000), 0, 4);
+    owner_finish(&owner);
+}
+
+/* The policy itself costs more: three windows and a probe later it is another. */
+static void new_load_is_probed_at_once(void **state)
+{
+    struct owner owner;
+
+    owner_start(&owner, *state, 20 * US);
+    owner.depth = 1;
+    for (uint32_t i = 0; i < 8; i++) {
+        uint64_t from_ns;
+
+        owner.drag_ns = 0;
+        owner_run(&owner, 4000 + 100 * i);
+        assert_in_range(slept_share(&owner, 1000), 0, 4);
+        owner.drag_ns = 200 * US;
+        from_ns = world.now_ns;
+        while (world.now_ns - from_ns < 7000 * US) {
+            owner_run(&owner, 1);
+        }
+        assert_in_range(slept_share(&owner, 200), 95, 100);
+    }
     owner_finish(&owner);
 }
 
@@ -150,41 +195,33 @@ static void hour_in_another_mode_is_soon_forgotten(void **state)
     owner_finish(&owner);
 }
 
-/*
- * Short waits are not timed, and a timed one may follow many. Its time is bounded by what all their
- * completions cost, not by one wait: else awake looks cheaper than it is.
- */
-static void wait_after_many_short_ones_counts_whole(void **state)
+/* Short waits are not timed, but their completions and their time are in the window. */
+static void short_waits_count(void **state)
 {
     struct owner owner;
     const struct nvme_learned *awake;
-    uint64_t learned_ns;
-    uint64_t began_ns;
 
     owner_start(&owner, *state, 20 * US);
-    owner.depth = 1;
-    owner_run(&owner, 3000);
     awake = &owner.queue->wait.ways[true];
-    learned_ns = awake->time_ns;
-    owner.latency_ns = 0;
-    began_ns = world.now_ns;
-    owner_run(&owner, 4000);
-    owner.latency_ns = 20 * US;
-    owner_run(&owner, 2);
-    assert_in_range(awake->time_ns - learned_ns, (world.now_ns - began_ns) / 2,
-                    world.now_ns - began_ns);
+    owner.depth = 1;
+    for (uint32_t i = 0; i < 2000; i++) {
+        owner.latency_ns = 0;
+        owner_run(&owner, 9);
+        owner.latency_ns = 20 * US;
+        owner_run(&owner, 1);
+    }
+    assert_in_range(awake->time_ns / awake->completions, 2 * US, 3 * US);
     owner_finish(&owner);
 }
 
 int main(void)
 {
-    struct CMUnitTest tests[5 * COUNT_OF(fixture_deliveries) + COUNT_OF(policy_cases)] = {0};
+    struct CMUnitTest tests[7 * COUNT_OF(fixture_deliveries) + COUNT_OF(policy_cases)] = {0};
     static const CMUnitTestFunction on_each[] = {
-        policy_follows_its_cost,
-        probes_become_rarer,
-        pauses_teach_nothing,
-        hour_in_another_mode_is_soon_forgotten,
-        wait_after_many_short_ones_counts_whole,
+        policy_follows_its_cost, probes_are_rare_and_short,
+        one_window_is_chance,    new_load_is_probed_at_once,
+        pauses_teach_nothing,    hour_in_another_mode_is_soon_forgotten,
+        short_waits_count,
     };
     size_t count = 0;
 
