@@ -22,7 +22,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     hal_dma_clean(controller->config.dma_context, cq, cq_bytes);
     queue->depth_entries = depth_entries;
     queue->cq_depth_entries = depth_entries + surplus;
-    queue->head_late = queue->ien ? 0 : surplus / 2;
+    queue->head_late = surplus / 2; /* until nvme_queue_leave(), if the queue interrupts */
     queue->head_left = queue->head_late;
     queue->sq_tail = 0;
     queue->sq_tail_rung = 0;
