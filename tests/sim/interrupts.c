@@ -119,6 +119,21 @@ static void check_sleep(struct sim_queue *queue)
     }
 }
 
+/* What was submitted is announced before the owner sleeps, also by a clocked doorbell. */
+static void check_announced(struct sim_queue *queue)
+{
+    struct sim_controller *controller = queue->controller;
+    struct nvme_counters counters;
+    uint64_t posted;
+
+    nvme_queue_count(queue->engine, &counters);
+    posted = counters.completions - counters.stale + nvme_queue_outstanding(queue->engine);
+    if (queue->submitted && posted != counters.posts && !controller->may_fail) {
+        sim_fail(controller->sim, "queue %u: its owner sleeps, %llu of %llu commands announced",
+                 queue->index, (unsigned long long)counters.posts, (unsigned long long)posted);
+    }
+}
+
 /* One turn of an owner's loop, interrupts off from the look to the sleep. True if it sleeps. */
 static bool wait_once(struct sim_queue *queue, uint32_t budget)
 {
@@ -137,6 +152,7 @@ static bool wait_once(struct sim_queue *queue, uint32_t budget)
             sim_fail(sim, "a queue that polls can be armed");
         }
     } else if (nvme_queue_arm(queue->engine, NVME_WAIT_BLOCKED)) {
+        check_announced(queue);
         check_sleep(queue);
         sleeps = true;
     } else if (mode == NVME_MODE_HYBRID) {

@@ -48,6 +48,7 @@ struct sim_queue {
     bool open;
     bool closing;
     bool interrupts; /* opened to interrupt: its mode may change */
+    bool submitted;  /* nothing was posted since, but by callbacks */
 };
 
 /* One request, and the memory around its buffer: poison while the engine has no business there. */

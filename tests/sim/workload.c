@@ -341,6 +341,7 @@ void sim_post(struct sim_queue *queue, uint32_t count)
         }
         taken++;
     }
+    queue->submitted = false;
     sim_moments(sim);
     world.hart = queue->owner;
     world_note(queue->controller->model, "post: queue, count", queue->index, taken, 0);
@@ -360,6 +361,7 @@ void sim_submit(struct sim_queue *queue)
     sim_moments(queue->controller->sim);
     world.hart = queue->owner;
     nvme_queue_submit(queue->engine);
+    queue->submitted = true;
 }
 
 void sim_forget(struct sim_controller *controller)
