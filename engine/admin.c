@@ -125,6 +125,19 @@ void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigne
     hal_irq_restore(irq);
 }
 
+/* Equal ones in a row once: a program may ask for every namespace identifier. */
+static void tell_refusal(struct nvme_controller *controller, uint8_t opcode, uint16_t status)
+{
+    uint32_t refusal = (uint32_t)opcode << 16 | status;
+
+    if (refusal != controller->admin_refusal) {
+        controller->admin_refusal = refusal;
+        nvme_event_emit(&controller->config, &(struct nvme_event){.kind = NVME_EVENT_ADMIN_FAILED,
+                                                                  .value = opcode,
+                                                                  .limit = status});
+    }
+}
+
 enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
                                    const struct nvme_admin_call *call, struct nvme_result *result)
 {
@@ -146,12 +159,8 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
     *result = error == NVME_OK || error == NVME_ERR_DEVICE ? controller->admin_result
                                                            : (struct nvme_result){.error = error};
     if (error == NVME_ERR_DEVICE) {
-        nvme_event_emit(&controller->config,
-                        &(struct nvme_event){
-                            .kind = NVME_EVENT_ADMIN_FAILED,
-                            .value = NVME_GET(NVME_CDW0_OPCODE, call->command.cdw0),
-                            .limit = result->status,
-                        });
+        tell_refusal(controller, (uint8_t)NVME_GET(NVME_CDW0_OPCODE, call->command.cdw0),
+                     result->status);
     }
     return error;
 }

@@ -317,7 +317,7 @@ struct nvme_namespace {
  * Finds the first active namespace with an identifier above `after`.
  * Parameters: after: 0 to start, else the last *nsid.
  * Context: administration (R6).
- * Cost: one admin command. A device that refuses the list (CNS 02h) is asked for up to 1024
+ * Cost: one admin command. A device without the list (CNS 02h; before 1.1) is asked for up to 1024
  *   identifiers one by one.
  * Errors: NVME_ERR_NAMESPACE: there is none. NVME_ERR_IDENTIFY: the device's list is not in order.
  *   NVME_ERR_STATE, NVME_ERR_TIMEOUT, NVME_ERR_FATAL, NVME_ERR_REMOVED, NVME_ERR_STUCK: the command

@@ -22,7 +22,8 @@ enum nvme_event_kind {
     NVME_EVENT_INTERRUPT_STORM,  /* value: empty interrupts in a row, limit: storms of this source
                                     so far; it is masked, its queues poll for a while */
     NVME_EVENT_STORM_OVER,       /* value: storms so far; the source is open again */
-    NVME_EVENT_ADMIN_FAILED,     /* value: opcode of the admin command, limit: its status field */
+    NVME_EVENT_ADMIN_FAILED,     /* value: opcode of the admin command, limit: its status field;
+                                    equal ones in a row are reported once */
     NVME_EVENT_COMMAND_TIMEOUT,  /* value: command id, limit: the deadline in ms */
     NVME_EVENT_CONTROLLER_FATAL, /* value: CSTS */
     NVME_EVENT_REMOVED,          /* value: CSTS */

@@ -249,6 +249,7 @@ struct nvme_controller {
     uint32_t doorbell_stride;  /* bytes */
     uint32_t setup_step;       /* of setup.c: the command that comes next, or is under way */
     bool admin_done;           /* admin_result is valid */
+    uint32_t admin_refusal;    /* told last: opcode 23:16, status field 15:0; 0: none */
     struct nvme_source line;   /* INTx */
     struct nvme_cycle cycle;   /* of a shared line */
     struct nvme_result admin_result;

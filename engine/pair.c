@@ -10,7 +10,8 @@
 
 enum { NAMESPACE_TRIES = 1024 }; /* identifiers asked for in a row, without the list */
 
-/* VS of the first version that has Namespace Identification Descriptors: 1.3. */
+/* VS of the first versions that have the list of active namespaces, and descriptors: 1.1, 1.3. */
+#define LIST_VERSION UINT32_C(0x00010100)
 #define DESCRIPTORS_VERSION UINT32_C(0x00010300)
 
 /* Vector 0 is the admin queue's, which is polled. Two queues would mask a common vector. */
@@ -244,9 +245,13 @@ static enum nvme_error try_namespaces(struct nvme_controller *controller, uint32
 enum nvme_error nvme_namespace_next(struct nvme_controller *controller, uint32_t after,
                                     uint32_t *nsid)
 {
-    enum nvme_error error = nvme_admin_identify(controller, NVME_CNS_ACTIVE_NAMESPACES, after);
+    enum nvme_error error = NVME_ERR_DEVICE;
     uint32_t first;
 
+    /* Before 1.1 a device takes CNS for one bit, and would send something else. */
+    if (controller->info.version >= LIST_VERSION) {
+        error = nvme_admin_identify(controller, NVME_CNS_ACTIVE_NAMESPACES, after);
+    }
     if (error == NVME_ERR_DEVICE) {
         return try_namespaces(controller, after, nsid);
     }

@@ -32,7 +32,7 @@ ASKED = {("engine", "platform/riscv64"), ("platform/riscv64", "platform/virt")}
 # The engine's files: each calls those of later lines only, or of its own line.
 ENGINE = """
 controller
-pair bench
+pair bench passthrough
 interrupt
 recovery
 sleep

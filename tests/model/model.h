@@ -241,7 +241,7 @@ struct model {
     bool counts_pending;        /* the line follows a count of busy queues, as QEMU's */
     bool posted;                /* writes arrive later: see model_arrive() */
     bool ids_repeat;            /* in flight twice, as a raw ring has them */
-    bool msix;                  /* vectors instead of the line */
+    bool msix, bends_admin;     /* vectors instead of the line; bend has admin entries too */
     bool irq_hart_masks;        /* a line of several harts: only the IRQ hart writes its mask */
     uint32_t irq_hart;          /* whose it is then, as world.hart */
     bool line_broken;           /* redundant doorbells do not lower it */

@@ -170,7 +170,8 @@ static struct model_answer identify_descriptors(struct model *model,
 
 static struct model_answer identify(struct model *model, const struct nvme_command *command)
 {
-    switch (command->cdw10 & 0xff) {
+    /* One bit before 1.1, which has no list. */
+    switch (command->cdw10 & (model->version < 0x00010100 ? 1 : 0xff)) {
     case NVME_CNS_CONTROLLER:
         return identify_controller(model, command);
     case NVME_CNS_NAMESPACE:

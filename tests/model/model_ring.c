@@ -130,7 +130,7 @@ static void bend(struct model *model, uint32_t cqid, struct nvme_completion *ent
 {
     void (*change)(struct model *, uint32_t, struct nvme_completion *) = model->bend;
 
-    if (cqid != 0 && change != NULL) {
+    if ((cqid != 0 || model->bends_admin) && change != NULL) {
         model->bend = NULL;
         model->written = (struct model_written){0}; /* nothing is owed for an entry that is wrong */
         change(model, cqid, entry);
