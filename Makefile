@@ -122,7 +122,8 @@ build/host/uring-loop: $(LOOP_SOURCES) $(wildcard tests/linux/*.h) Makefile
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
 UNIT_TESTS := $(notdir $(basename $(UNIT_SOURCES)))
 HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/virt/machine*.c \
-    runtime/options*.c runtime/namespace_view.c runtime/storage_report.c \
+    runtime/options*.c runtime/json.c runtime/page_*.c runtime/namespace_view.c \
+    runtime/storage_report.c \
     bench/job*.c bench/pacing*.c bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c \
     tests/model/*.c tests/board/*.c) \
     $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_take_over.c plic.c wired.c)

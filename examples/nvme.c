@@ -14,6 +14,7 @@
 #define COUNT_NONE UINT64_MAX          /* count= was not given; an option cannot be so large */
 
 static const char *const completion_words[] = {"poll", "irq", "hybrid", NULL};
+static const char *const format_words[] = {"normal", "json", NULL};
 
 #define COUNT(options) (sizeof(options) / sizeof((options)[0]))
 
@@ -31,17 +32,21 @@ static const char *const completion_words[] = {"poll", "irq", "hybrid", NULL};
         NUMBER("iodepth", iodepth, 1, NVME_DEPTH_MAX - 1, "requests in flight per hart"), BUFFERS
 #define COMPLETION                                                                                 \
     OPTION_WORD("completion", struct options, completion, completion_words, "completion mode")
+#define CONTROLLERS                                                                                \
+    OPTION_TIME("timeout", struct options, timeout, NS_PER_S, 3600 * NS_PER_S,                     \
+                "deadline of a command"),                                                          \
+        OPTION_STRING("controller", struct options, controller, 7, "PCI address: 00:02.0"),        \
+        OPTION_STRING("serial", struct options, serial, 20, "serial number of the controllers")
 #define DEVICE                                                                                     \
     NUMBER("nsid", nsid, 0, UINT32_MAX - 1, "namespace; 0: the first"),                            \
         NUMBER("max_transfer", max_transfer, 4096, 64 << 20, "bytes per command, below MDTS"),     \
-        OPTION_TIME("timeout", struct options, timeout, NS_PER_S, 3600 * NS_PER_S,                 \
-                    "deadline of a command"),                                                      \
-        OPTION_STRING("controller", struct options, controller, 7, "PCI address: 00:02.0"),        \
-        OPTION_STRING("serial", struct options, serial, 20, "serial number of the controllers")
+        CONTROLLERS
+#define FORMAT OPTION_WORD("format", struct options, format, format_words, "of what is printed")
 
 static const struct option identify_options[] = {
     NUMBER("harts", harts, 1, STORAGE_HARTS_MAX, "harts at work, a queue each"),
     NUMBER("iodepth", iodepth, 1, NVME_DEPTH_MAX - 1, "requests in flight per hart"),
+    FORMAT,
     DEVICE,
 };
 static const struct option read_options[] = {
@@ -70,6 +75,8 @@ static const struct option watch_options[] = {
     COMPLETION,
     DEVICE,
 };
+static const struct option log_options[] = {FORMAT, CONTROLLERS};
+static const struct option reset_options[] = {CONTROLLERS};
 
 struct command {
     const char *name;
@@ -133,6 +140,30 @@ static const struct command commands[] = {
         .run = run_watch,
         .alone = true,
     },
+    {
+        .name = "smart",
+        .help = "print the SMART / health log of the controllers",
+        .table = {log_options, COUNT(log_options)},
+        .run = run_smart,
+    },
+    {
+        .name = "errors",
+        .help = "print the entries of the error log",
+        .table = {log_options, COUNT(log_options)},
+        .run = run_errors,
+    },
+    {
+        .name = "changed-ns",
+        .help = "print the namespaces that have changed since the log was read",
+        .table = {log_options, COUNT(log_options)},
+        .run = run_changed,
+    },
+    {
+        .name = "reset",
+        .help = "reset the controllers: shut down, disable, bring up again",
+        .table = {reset_options, COUNT(reset_options)},
+        .run = run_reset,
+    },
 };
 
 static const struct options defaults = {
@@ -169,11 +200,11 @@ static int print_help(void)
     for (size_t i = 0; i < COUNT(commands); i++) {
         const struct option_table *table = &commands[i].table;
 
-        printf("%-9s", commands[i].name);
+        printf("%-10s", commands[i].name);
         for (size_t k = 0; k < table->count; k++) {
             printf(" %s=", table->options[k].key);
         }
-        printf("\n          %s\n", commands[i].help);
+        printf("\n           %s\n", commands[i].help);
     }
     printf("\n");
     for (size_t i = 0; i < COUNT(commands); i++) {

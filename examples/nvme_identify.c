@@ -8,14 +8,17 @@
 
 #include "namespace_view.h"
 #include "nvme_tool.h"
+#include "page_field.h"
 #include "wired.h"
 
 static struct storage storage;
+static uint8_t page[NVME_ADMIN_PASSTHROUGH_MAX] __attribute__((aligned(NVME_PAGE_DEFAULT)));
 
 /* The state of the report. */
 struct survey {
     uint32_t count; /* controllers printed */
     bool failed;
+    struct json json;
 };
 
 /* Prints an identifier in hexadecimal digits, or nothing if it is 0. */
@@ -37,13 +40,15 @@ static void print_identifier(const char *name, const uint8_t *bytes, size_t size
 }
 
 /* Prints a namespace, and the reason if the engine cannot use it. */
-static void print_namespace(struct nvme_controller *controller, uint32_t nsid)
+static void print_namespace(struct survey *survey, struct nvme_controller *controller,
+                            uint32_t nsid)
 {
     struct nvme_namespace ns;
     struct nvme_namespace_info info;
     enum nvme_error error = nvme_namespace_describe(controller, nsid, &info);
     char flaw[NAMESPACE_FLAW_BYTES];
 
+    (void)survey;
     printf("  namespace %-6" PRIu32 " ", nsid);
     if (error != NVME_OK) {
         printf("not usable: %s\n",
@@ -71,7 +76,10 @@ static void print_namespace(struct nvme_controller *controller, uint32_t nsid)
     print_identifier("UUID", info.uuid, sizeof(info.uuid));
 }
 
-static void print_namespaces(struct survey *survey, struct nvme_controller *controller)
+/* Calls print with each namespace of the list; how many there were. */
+static uint32_t visit_namespaces(struct survey *survey, struct nvme_controller *controller,
+                                 void (*print)(struct survey *survey,
+                                               struct nvme_controller *controller, uint32_t nsid))
 {
     uint32_t nsid = 0;
     uint32_t count = 0;
@@ -79,13 +87,13 @@ static void print_namespaces(struct survey *survey, struct nvme_controller *cont
 
     while ((error = nvme_namespace_next(controller, nsid, &nsid)) == NVME_OK) {
         count++;
-        print_namespace(controller, nsid);
+        print(survey, controller, nsid);
     }
     if (error != NVME_ERR_NAMESPACE) {
         printf("error: list of namespaces: %s\n", nvme_error_text(error));
         survey->failed = true;
     }
-    printf("  namespaces       %" PRIu32 " active\n", count);
+    return count;
 }
 
 static void print_identity(const struct nvme_controller_info *info)
@@ -181,7 +189,107 @@ static void print_controller(void *arg, const struct storage_controller *control
     print_limits(&info);
     print_memory(controller, &info);
     print_interrupt(controller, &info);
-    print_namespaces(survey, controller->engine);
+    printf("  namespaces       %" PRIu32 " active\n",
+           visit_namespaces(survey, controller->engine, print_namespace));
+}
+
+/* ---- As JSON -------------------------------------------------------------------------- */
+
+/* Reads Identify data into `page`. */
+static bool identify(struct nvme_controller *controller, enum nvme_cns cns, uint32_t nsid)
+{
+    struct nvme_command command = {
+        .cdw0 = NVME_ADMIN_IDENTIFY,
+        .nsid = nsid,
+        .cdw10 = cns,
+    };
+
+    return device_read(controller, &command, page, NVME_IDENTIFY_BYTES, "identify");
+}
+
+static void print_number(struct json *json, const char *name, uint64_t number)
+{
+    char digits[PAGE_VALUE_BYTES];
+
+    snprintf(digits, sizeof(digits), "%" PRIu64, number);
+    json_number(json, name, digits);
+}
+
+static void print_formats(struct json *json)
+{
+    const struct nvme_identify_namespace *identified = (const void *)page;
+    uint32_t last = identified->nlbaf;
+
+    json_open(json, "lbafs", '[');
+    for (uint32_t i = 0; i <= last && i < sizeof(identified->lbaf) / sizeof(identified->lbaf[0]);
+         i++) {
+        json_open(json, NULL, '{');
+        page_print_json(&page_format, (const uint8_t *)&identified->lbaf[i], json);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+/* The reason why the engine cannot use a namespace of the list; "": it can. */
+static void find_flaw(struct nvme_controller *controller, uint32_t nsid,
+                      char text[NAMESPACE_FLAW_BYTES])
+{
+    struct nvme_namespace ns;
+    struct nvme_namespace_info info = {0};
+    enum nvme_error error = nvme_namespace_open(controller, nsid, &ns);
+
+    text[0] = '\0';
+    if (error == NVME_ERR_NAMESPACE) {
+        snprintf(text, NAMESPACE_FLAW_BYTES, "%s", NAMESPACE_WITHOUT_BLOCKS);
+    } else if (error != NVME_OK) {
+        enum nvme_error described = nvme_namespace_describe(controller, nsid, &info);
+
+        namespace_view_write_flaw(&info, described != NVME_OK ? described : error, text);
+    }
+}
+
+static void print_namespace_json(struct survey *survey, struct nvme_controller *controller,
+                                 uint32_t nsid)
+{
+    struct json *json = &survey->json;
+    char flaw[NAMESPACE_FLAW_BYTES];
+
+    json_open(json, NULL, '{');
+    print_number(json, "nsid", nsid);
+    if (identify(controller, NVME_CNS_NAMESPACE, nsid)) {
+        page_print_json(&page_namespace, page, json);
+        print_formats(json);
+        find_flaw(controller, nsid, flaw);
+        if (flaw[0] != '\0') {
+            json_text(json, "unusable", flaw);
+        }
+    } else {
+        survey->failed = true;
+    }
+    json_close(json, '}');
+}
+
+static void print_controller_json(void *arg, const struct storage_controller *controller)
+{
+    struct survey *survey = arg;
+    struct json *json = &survey->json;
+    struct nvme_controller_info info;
+    char address[STORAGE_ADDRESS_BYTES];
+
+    nvme_controller_describe(controller->engine, &info);
+    storage_write_address(controller->function, address);
+    json_open(json, NULL, '{');
+    json_text(json, "address", address);
+    print_number(json, "queue_pairs", info.queue_count);
+    if (identify(controller->engine, NVME_CNS_CONTROLLER, 0)) {
+        page_print_json(&page_controller, page, json);
+    } else {
+        survey->failed = true;
+    }
+    json_open(json, "namespaces", '[');
+    visit_namespaces(survey, controller->engine, print_namespace_json);
+    json_close(json, ']');
+    json_close(json, '}');
 }
 
 /* Prints which controllers and queues the other commands would use with these options. */
@@ -197,10 +305,14 @@ static bool print_use(const struct storage_config *config)
 int run_identify(const struct options *options)
 {
     struct storage_config config = storage_wanted(options);
-    struct survey survey = {0};
-    bool good;
+    bool as_json = options->format == FORMAT_JSON;
+    static struct survey survey;
+    int status = survey_print(&storage, options, as_json ? print_controller_json : print_controller,
+                              &survey, as_json ? &survey.json : NULL);
 
     config.mode = NVME_MODE_POLL; /* interrupts are not needed here */
-    good = storage_survey(&storage, &config, print_controller, &survey);
-    return print_use(&config) && good && !survey.failed ? 0 : 1;
+    if (!as_json && !print_use(&config)) {
+        status = 1;
+    }
+    return survey.failed ? 1 : status;
 }

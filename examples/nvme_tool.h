@@ -5,7 +5,7 @@
  * nvme.c has the tables of commands and options, nvme_commands.c the commands. nvme_jobs.c is the
  * loop that keeps every queue full, nvme_setup.c the preparation and the end of a job. nvme_data.c
  * has the checksum and the pattern, nvme_identify.c the description of a controller, nvme_watch.c
- * the events of a device.
+ * the events of a device, nvme_logs.c the commands that tell of its health.
  */
 #ifndef HARTQ_NVME_TOOL_H
 #define HARTQ_NVME_TOOL_H
@@ -14,9 +14,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "json.h"
+#include "nvme_admin.h"
 #include "storage.h"
 
 /* ---- Options -------------------------------------------------------------------------- */
+
+/* How a command tells: index into the words normal, json. */
+enum tool_format { FORMAT_NORMAL, FORMAT_JSON };
 
 /* The options of all commands; a command accepts those in its table. Bytes, blocks, ns. */
 struct options {
@@ -37,6 +42,7 @@ struct options {
     const char *controller; /* PCI address; NULL: any */
     const char *serial;     /* NULL: any */
     unsigned completion;    /* index into the words poll, irq, hybrid */
+    unsigned format;        /* enum tool_format */
     bool hex;
     bool unchecked;
 };
@@ -171,6 +177,26 @@ int run_fill(const struct options *options);
 int run_verify(const struct options *options);
 int run_flush(const struct options *options);
 int run_watch(const struct options *options);
+int run_smart(const struct options *options);
+int run_errors(const struct options *options);
+int run_changed(const struct options *options);
+int run_reset(const struct options *options);
+
+/* ---- Pages ---------------------------------------------------------------------------- */
+
+/*
+ * Executes an admin command that reads size_bytes into data, cleared before. False: an error was
+ * printed, which begins with `what`.
+ */
+bool device_read(struct nvme_controller *controller, const struct nvme_command *command,
+                 uint8_t *data, uint32_t size_bytes, const char *what);
+
+/*
+ * Brings up the controllers that the options allow, one after another, and calls visit with each.
+ * With json around the calls: a document with an array of controllers. Returns the exit status.
+ */
+int survey_print(struct storage *storage, const struct options *options, storage_visit *visit,
+                 void *arg, struct json *json);
 
 /* ---- Data ----------------------------------------------------------------------------- */
 

@@ -27,13 +27,18 @@ from sim.machine import SimMachine, check_options
 
 
 class ConsolePrinter:
-    """Prints the guest's lines, without the firmware's banner unless nothing follows it."""
+    """Prints the guest's lines, without the firmware's banner unless nothing follows it.
+
+    With `document` the guest prints JSON: notes and other lines go to standard error.
+    """
 
     FIRMWARE_LAST = "Boot HART MEDELEG"
+    DOCUMENT = ("{", "}", " ")  # a line of the document begins with one of them (runtime/json.h)
 
-    def __init__(self, show_firmware: bool) -> None:
+    def __init__(self, show_firmware: bool, document: bool = False) -> None:
         self._held: list[str] | None = None if show_firmware else []
         self._skip_blank = False
+        self._document = document
 
     def __call__(self, line: Line) -> None:
         if self._held is not None:
@@ -44,12 +49,13 @@ class ConsolePrinter:
         if self._skip_blank and not line.text:
             return
         self._skip_blank = False
-        print(line.text, flush=True)
+        aside = self._document and not line.text.startswith(self.DOCUMENT)
+        print(line.text, flush=True, file=sys.stderr if aside else sys.stdout)
 
     def close(self) -> None:
         """Print the banner after all if the firmware did not finish."""
         for text in self._held or ():
-            print(text)
+            print(text, file=sys.stderr if self._document else sys.stdout)
         sys.stdout.flush()
 
 
@@ -59,6 +65,7 @@ examples:
   scripts/run.py nvme identify --harts 2
   scripts/run.py nvme crc lba=0 count=131072 completion=irq --backing disk.img
   scripts/run.py nvme crc lba=0 count=131072 --backing disk:64m,aio=native
+  scripts/run.py nvme smart format=json | python3 -m json.tool   notes go to standard error
   scripts/run.py nvme read lba=0 count=8 --slots 1,5             two controllers on one line
   scripts/run.py nvme read lba=0 count=8 --nvme mdts=5,max_ioqpairs=2
 another PCI device before the controller, a disk behind a bridge, a backing with errors:
@@ -190,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.gdb:
         elf = shlex.quote(str(find_app(machine.app)))
         print(f"waiting for: gdb-multiarch {elf} -ex 'target remote :1234'", file=sys.stderr)
-    printer = ConsolePrinter(options.firmware or modelled)
+    printer = ConsolePrinter(options.firmware or modelled, "format=json" in options.arguments)
     result = run_guest(machine, printer)
     printer.close()
     report(result)

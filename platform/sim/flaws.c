@@ -98,6 +98,22 @@ static void shut_down_slowly(struct device *device)
     device->model->shutdown_delay_ns = SHUTDOWN_MS * UINT64_C(1000000);
 }
 
+static void be_worn(struct device *device)
+{
+    struct model_events *events = &device->model->events;
+
+    events->critical_warning = 0x04; /* NVM subsystem reliability is degraded */
+    events->temperature = 350;
+    events->error_count = 3;
+    events->changed[0] = 1;
+    events->changed[1] = 7;
+}
+
+static void change_all(struct device *device)
+{
+    device->model->events.changed[0] = NVME_NSID_ALL;
+}
+
 struct flaw {
     const char *name;
     void (*give)(struct device *device);
@@ -120,6 +136,8 @@ static const struct flaw flaws[] = {
     {"silent", be_silent}, /* answers no admin command */
     {"unready", never_be_ready},
     {"slow_shutdown", shut_down_slowly},
+    {"worn", be_worn},       /* what its logs tell */
+    {"changed", change_all}, /* more namespaces than the list has room for */
 };
 
 /* Takes one NUMBER:NAME off the text. */

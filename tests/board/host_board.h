@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-enum { BOARD_TEXT_BYTES = 1024 };
+enum { BOARD_TEXT_BYTES = 4096 };
 
 /* A new machine with this many harts; the test is hart 0. */
 void board_init(unsigned harts);

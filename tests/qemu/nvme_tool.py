@@ -47,6 +47,7 @@ from nvme_tool_errors import (
     small_table,
     usage,
 )
+from nvme_tool_logs import identify_json, logs, piped, reset, smart
 from nvme_tool_media import (
     TWINS,
     UNUSABLE,
@@ -240,6 +241,11 @@ def cases(full: bool) -> list[Case]:
         ("disks are chosen", choice),
         ("empty controller in front", empty_in_front),
         ("namespace without blocks", without_blocks),
+        ("smart", smart),
+        ("errors and changed-ns", logs),
+        ("reset", reset),
+        ("identify format=json", identify_json),
+        ("a document in a pipe", piped),
         ("controller without vectors in front", vectors_in_front),
         ("eleven controllers", many_controllers),
     ]

@@ -75,9 +75,13 @@ def media_error(completion: str, kind: str) -> None:
 
 def usage() -> None:
     """The tables speak."""
-    nvme("help", "^usage: nvme", "^crc .*iodepth=", "^iodepth= .*default 32")
+    nvme("help", "^usage: nvme", "^crc .*iodepth=", "^iodepth= .*default 32",
+         "^changed-ns format= timeout= controller= serial=$", "^format= .*normal, json.*default")
     nvme("", "^usage: nvme")
     nvme("idntify", "did you mean 'identify'", status=1)
+    nvme("smrat", "did you mean 'smart'", status=1)
+    nvme("smart format=jsn", "format=jsn.*did you mean 'json'", status=1)
+    nvme("reset nsid=1", "nsid", status=1)
     nvme("crc iodpth=4", "did you mean 'iodepth'", status=1)
     nvme("crc completion=pol", "did you mean 'poll'", status=1)
     nvme("crc offset=2", "offset=2: .*hint: offset=0", status=1)
