@@ -17,9 +17,9 @@
 #include "selftest.h"
 
 enum {
-    SLOTS_MAX = 16,      /* requests in flight of each owner; each writes to blocks of its own */
-    RANGE_BYTES = 65536, /* of a slot */
-    REQUESTS = 320,      /* of all owners */
+    SLOTS_MAX = 16,       /* requests in flight of each owner; each writes to blocks of its own */
+    RANGE_BYTES = 131072, /* of a slot */
+    REQUESTS = 320,       /* of all owners */
     STAMP_WORDS = 4,
 };
 
