@@ -126,7 +126,7 @@ HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/vi
     runtime/storage_report.c \
     bench/job*.c bench/pacing*.c bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c \
     tests/model/*.c tests/board/*.c) \
-    $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_take_over.c plic.c wired.c)
+    $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_slot.c pci_take_over.c plic.c wired.c)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # tests/model comes first: its nvme_port.h stands in for the target's.
 HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Iengine -Iruntime \

@@ -36,7 +36,7 @@ static bool check_config(const struct storage_config *config)
     return true;
 }
 
-static enum storage_step open_queue(struct storage *storage, uint32_t index)
+enum storage_step storage_open_queue(struct storage *storage, uint32_t index)
 {
     uint32_t controllers = storage->controller_count;
     struct storage_controller *controller = &storage->controllers[index % controllers];
@@ -69,7 +69,6 @@ static enum storage_step open_queue(struct storage *storage, uint32_t index)
         queue->engine = NULL;
         return STORAGE_PASSED;
     }
-    storage->queue_count++;
     return STORAGE_TAKEN;
 }
 
@@ -136,7 +135,8 @@ static enum storage_step open_queues(struct storage *storage)
     uint32_t wanted = queues_granted(storage);
 
     while (step == STORAGE_TAKEN && storage->queue_count < wanted) {
-        step = open_queue(storage, storage->queue_count);
+        step = storage_open_queue(storage, storage->queue_count);
+        storage->queue_count += step == STORAGE_TAKEN;
     }
     return step;
 }
@@ -241,7 +241,8 @@ static bool close_queues(struct storage *storage)
     bool clean = true;
 
     for (uint32_t i = 0; i < storage->queue_count; i++) {
-        enum nvme_error error = nvme_queue_close(storage->queues[i].engine);
+        struct nvme_queue *queue = storage->queues[i].engine;
+        enum nvme_error error = queue != NULL ? nvme_queue_close(queue) : NVME_OK;
 
         storage->queues[i].engine = NULL;
         if (error != NVME_OK) {
@@ -255,8 +256,12 @@ static bool close_queues(struct storage *storage)
 static bool close_controller(struct storage *storage, uint32_t index)
 {
     const struct storage_controller *controller = &storage->controllers[index];
-    enum nvme_error error = nvme_controller_close(controller->engine);
+    enum nvme_error error;
 
+    if (controller->engine == NULL) {
+        return true; /* dropped */
+    }
+    error = nvme_controller_close(controller->engine);
     if (error != NVME_OK) {
         printf("error: closing controller %" PRIu32 ": %s\n", index, nvme_error_text(error));
     }

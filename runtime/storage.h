@@ -54,13 +54,14 @@ struct storage_config {
 
 /* One controller. Events are written in traps and read by storage_print_events. */
 struct storage_controller {
-    struct nvme_controller *engine;
+    struct nvme_controller *engine; /* NULL: dropped */
     const struct pci_function *function;
-    struct msix msix;  /* vector_count 0: no MSI-X, or no IMSIC */
-    bool shared;       /* shared INTx: its line has queues of harts other than irq_hart */
-    uint32_t irq_hart; /* hart that takes its line */
-    bool quiet;        /* an earlier note gave the reason why it is not used */
-    bool noted;        /* this bring-up has printed a note */
+    struct msix msix;          /* vector_count 0: no MSI-X, or no IMSIC */
+    bool shared;               /* shared INTx: its line has queues of harts other than irq_hart */
+    uint32_t irq_hart;         /* hart that takes its line */
+    bool quiet;                /* an earlier note gave the reason why it is not used */
+    bool noted;                /* this bring-up has printed a note */
+    struct nvme_memory memory; /* of the engine */
     struct nvme_namespace ns;
     struct nvme_namespace_info identity; /* of ns */
     struct nvme_event events[STORAGE_EVENTS_MAX];
@@ -71,7 +72,7 @@ struct storage_controller {
 
 /* A hart's queue, in a cache line of its own. */
 struct storage_queue {
-    _Alignas(64) struct nvme_queue *engine; /* NULL: closed */
+    _Alignas(64) struct nvme_queue *engine; /* NULL: closed, or its controller is dropped */
     struct storage *storage;
     struct storage_controller *controller;
     const struct nvme_namespace *ns;
@@ -201,6 +202,18 @@ void storage_poll_events(const struct storage *storage);
  * Context: a thread of the hart that takes the interrupts, no request is outstanding.
  */
 void storage_refresh_namespaces(struct storage *storage);
+
+/*
+ * Removal and return of controllers[index], which is in a hot-plug slot (pci_slot.h); the others go
+ * on. Context: a thread of the hart that takes its interrupt.
+ *
+ * storage_drop() closes the queues and the controller, which has failed or been stopped: no request
+ * is outstanding, and the owners have called storage_hart_stop and do not touch its queues. The
+ * memory is kept. storage_take_back() waits up to 1 s for a device in the slot, and opens it, its
+ * namespace and its queues there. False: an error or a note was printed, and it stays dropped.
+ */
+void storage_drop(struct storage *storage, uint32_t index);
+bool storage_take_back(struct storage *storage, uint32_t index);
 
 /* Prints the events since the last call, with their numbers. Context: hart 0, a thread. */
 void storage_print_events(struct storage *storage);

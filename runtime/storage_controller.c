@@ -85,8 +85,21 @@ static uint32_t queues_each(const struct storage *storage, uint32_t controllers)
     return each;
 }
 
-static enum storage_step open_engine(struct storage *storage, struct storage_controller *controller,
-                                     uint32_t controllers)
+/* Once: a device that returns finds the memory of the one before. */
+static bool take_memory(struct storage_controller *controller, const struct nvme_memory *needed)
+{
+    struct nvme_memory *memory = &controller->memory;
+
+    if (memory->ordinary == NULL) {
+        *memory = *needed;
+        memory->ordinary = heap_take(memory->ordinary_bytes, NVME_ORDINARY_ALIGNMENT);
+        memory->dma = heap_take(memory->dma_bytes, DMA_PAGE);
+    }
+    return memory->ordinary != NULL && memory->dma != NULL;
+}
+
+enum storage_step storage_open_engine(struct storage *storage,
+                                      struct storage_controller *controller, uint32_t controllers)
 {
     const struct pci_bar *bar = &controller->function->bars[0];
     struct nvme_config config = {
@@ -116,16 +129,14 @@ static enum storage_step open_engine(struct storage *storage, struct storage_con
     enum nvme_error error = nvme_memory_needed(&config, &memory);
 
     if (error == NVME_OK) {
-        memory.ordinary = heap_take(memory.ordinary_bytes, NVME_ORDINARY_ALIGNMENT);
-        memory.dma = heap_take(memory.dma_bytes, DMA_PAGE);
-        if (memory.ordinary == NULL || memory.dma == NULL) {
+        if (!take_memory(controller, &memory)) {
             printf("error: out of memory: %zu bytes needed for %" PRIu32 " queues of %" PRIu32
                    " entries, %zu left; hint: --memory, or a smaller iodepth\n",
                    memory.ordinary_bytes + memory.dma_bytes, config.queue_count,
                    storage->config.depth_entries, heap_left());
             return STORAGE_FAILED;
         }
-        error = nvme_controller_open(&config, &memory, &controller->engine);
+        error = nvme_controller_open(&config, &controller->memory, &controller->engine);
     }
     if (error == NVME_OK) {
         return STORAGE_TAKEN;
@@ -157,7 +168,7 @@ enum storage_step storage_open_controller(struct storage *storage, uint32_t cont
         controller->msix.vector_count = 0;
     }
     step = storage_plan_line(storage, storage->controller_count, controllers)
-               ? open_engine(storage, controller, controllers)
+               ? storage_open_engine(storage, controller, controllers)
                : STORAGE_PASSED;
     if (step == STORAGE_TAKEN) {
         storage->controller_count++;

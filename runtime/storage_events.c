@@ -12,8 +12,10 @@
 void storage_poll_events(const struct storage *storage)
 {
     for (uint32_t i = 0; i < storage->controller_count; i++) {
-        if (storage->controllers[i].irq_hart == hart_index()) {
-            nvme_events_poll(storage->controllers[i].engine);
+        const struct storage_controller *controller = &storage->controllers[i];
+
+        if (controller->engine != NULL && controller->irq_hart == hart_index()) {
+            nvme_events_poll(controller->engine);
         }
     }
 }

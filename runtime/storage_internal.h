@@ -40,6 +40,13 @@ enum storage_step {
  */
 enum storage_step storage_open_controller(struct storage *storage, uint32_t controllers);
 
+/*
+ * Opens the engine's controller, with MSI-X if there is any. Its memory is new from the heap, or
+ * what the device before it in the same slot had. The functions stay on.
+ */
+enum storage_step storage_open_engine(struct storage *storage,
+                                      struct storage_controller *controller, uint32_t controllers);
+
 /* Opens the configured namespace, or the first that can be used. False: a note was printed. */
 bool storage_open_namespace(struct storage *storage, struct storage_controller *controller);
 
@@ -48,6 +55,11 @@ void storage_close_last(struct storage *storage);
 
 /* Keeps all memory that was taken so far, because the device may use it for ever. */
 void storage_keep_memory(struct storage *storage);
+
+/* ---- storage.c ---------------------------------------------------------------------------- */
+
+/* Opens queue `index`, with its vector if it needs one, and does not count it. */
+enum storage_step storage_open_queue(struct storage *storage, uint32_t index);
 
 /* ---- storage_interrupts.c ---------------------------------------------------------------- */
 

@@ -93,9 +93,11 @@ void storage_print_missed(const struct storage *storage)
 {
     for (uint32_t i = 0; i < storage->queue_count; i++) {
         const struct nvme_queue *queue = storage->queues[i].engine;
-        struct nvme_counters counters;
+        struct nvme_counters counters = {0};
 
-        nvme_queue_count(queue, &counters);
+        if (queue != NULL) {
+            nvme_queue_count(queue, &counters);
+        }
         if (counters.missed != 0) {
             printf("note: hart %" PRIu32 ": missed interrupts %" PRIu64 ", late %" PRIu64 "; ",
                    storage->queues[i].hart, counters.missed, counters.late);
@@ -126,9 +128,11 @@ void storage_count(const struct storage *storage, struct nvme_counters *sum)
 {
     *sum = (struct nvme_counters){0};
     for (uint32_t i = 0; i < storage->queue_count; i++) {
-        struct nvme_counters one;
+        struct nvme_counters one = {0};
 
-        nvme_queue_count(storage->queues[i].engine, &one);
+        if (storage->queues[i].engine != NULL) {
+            nvme_queue_count(storage->queues[i].engine, &one);
+        }
         sum->posts += one.posts;
         sum->completions += one.completions;
         sum->reaps += one.reaps;

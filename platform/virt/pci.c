@@ -18,7 +18,6 @@
 #define PCI_BUS_FUNCTIONS 256 /* 32 devices of 8 functions */
 
 enum {
-    PCI_VENDOR = 0x00,
     PCI_REVISION_CLASS = 0x08,
     PCI_HEADER_TYPE = 0x0e,
     PCI_BRIDGE_ROM = 0x38,
@@ -74,38 +73,6 @@ static bool take_space(struct space *space, uint64_t size, uint64_t *bus_address
     return true;
 }
 
-/* Asks a BAR for its size by writing ones (PCI 3.0 §6.2.5.1). Decoding is off meanwhile. */
-static struct pci_bar measure_bar(const struct pci_function *f, unsigned index, unsigned bar_count)
-{
-    unsigned offset = PCI_BAR0 + 4 * index;
-    struct pci_bar bar = {0, 0, 0};
-    uint64_t mask;
-    uint32_t low;
-
-    pci_config_write32(f, offset, UINT32_MAX);
-    low = pci_config_read32(f, offset);
-    if ((low & 1) != 0) {
-        mask = low & ~3u;
-        bar.flags = PCI_BAR_IO;
-        bar.size = (~mask & 0xffff) + 1; /* the upper half may be hard-wired to 0 */
-        pci_config_write32(f, offset, 0);
-        return bar;
-    }
-    mask = low & ~15u;
-    bar.flags = (low & 8) != 0 ? PCI_BAR_PREFETCHABLE : 0;
-    if ((low & 6) == 4 && index + 1 < bar_count) {
-        bar.flags |= PCI_BAR_64;
-        pci_config_write32(f, offset + 4, UINT32_MAX);
-        mask |= (uint64_t)pci_config_read32(f, offset + 4) << 32;
-        pci_config_write32(f, offset + 4, 0);
-    } else if (mask != 0) {
-        mask |= 0xffffffff00000000;
-    }
-    pci_config_write32(f, offset, 0);
-    bar.size = mask == 0 ? 0 : mask & (~mask + 1); /* the lowest writable bit */
-    return bar;
-}
-
 /*
  * A single BAR cannot be turned off. One without a place goes to the top of its address space,
  * which no window covers.
@@ -149,7 +116,7 @@ static void assign_bars(struct scan *scan, struct pci_function *f)
         struct space *space;
         uint64_t address = 0;
 
-        *bar = measure_bar(f, i, bar_count);
+        *bar = pci_measure_bar(f, i, bar_count);
         if (bar->size == 0 || (bar->flags & PCI_BAR_IO) != 0) {
             continue;
         }
@@ -158,6 +125,7 @@ static void assign_bars(struct scan *scan, struct pci_function *f)
             i += (bar->flags & PCI_BAR_64) != 0;
             continue;
         }
+        bar->bus = address;
         bar->base = address - space->window.bus + space->window.cpu;
         pci_config_write32(f, PCI_BAR0 + 4 * i, (uint32_t)address);
         if ((bar->flags & PCI_BAR_64) != 0) {

@@ -3,7 +3,8 @@
  * PCI Express over ECAM: finds every function behind every bridge, numbers the buses, assigns
  * memory BARs and bridge windows, and finds the interrupt of a function's pin.
  * Functions are left off; pci_enable() turns one on. I/O space and expansion ROMs are not used.
- * One module: pci.c scans, pci_config.c accesses a function, pci_take_over.c quiets it.
+ * One module: pci.c scans, pci_config.c accesses a function, pci_take_over.c quiets it and measures
+ * its BARs.
  * PCI Local Bus 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3, PCI Express 3.0 §7.2.2.
  */
 #ifndef HARTQ_PCI_H
@@ -23,6 +24,7 @@
 /* A base address register. size 0: absent. */
 struct pci_bar {
     uint64_t base; /* the CPU's address */
+    uint64_t bus;  /* the same place as the bus sees it */
     uint64_t size;
     uint32_t flags;
 };
@@ -40,6 +42,7 @@ struct pci_function {
 
 /* Offsets and bits of the configuration registers that programs need. */
 enum pci_register {
+    PCI_VENDOR = 0x00,
     PCI_COMMAND = 0x04,
     PCI_STATUS = 0x06,
     PCI_BAR0 = 0x10,
@@ -85,6 +88,13 @@ bool pci_take_over(const struct pci_function *function);
 void pci_decode(const struct pci_function *function);
 void pci_enable(const struct pci_function *function);
 void pci_disable(const struct pci_function *function);
+
+/*
+ * Asks a BAR for its size by writing ones, and leaves 0 in it (PCI Local Bus 3.0 §6.2.5.1).
+ * Decoding is off. Parameters: bar_count: of the function's header.
+ */
+struct pci_bar pci_measure_bar(const struct pci_function *function, unsigned index,
+                               unsigned bar_count);
 
 /* Configuration space at a byte offset that is a multiple of the width. */
 uint8_t pci_config_read8(const struct pci_function *function, unsigned offset);

@@ -85,3 +85,34 @@ bool pci_take_over(const struct pci_function *function)
     }
     return true;
 }
+
+struct pci_bar pci_measure_bar(const struct pci_function *f, unsigned index, unsigned bar_count)
+{
+    unsigned offset = PCI_BAR0 + 4 * index;
+    struct pci_bar bar = {0};
+    uint64_t mask;
+    uint32_t low;
+
+    pci_config_write32(f, offset, UINT32_MAX);
+    low = pci_config_read32(f, offset);
+    if ((low & 1) != 0) {
+        mask = low & ~3u;
+        bar.flags = PCI_BAR_IO;
+        bar.size = (~mask & 0xffff) + 1; /* the upper half may be hard-wired to 0 */
+        pci_config_write32(f, offset, 0);
+        return bar;
+    }
+    mask = low & ~15u;
+    bar.flags = (low & 8) != 0 ? PCI_BAR_PREFETCHABLE : 0;
+    if ((low & 6) == 4 && index + 1 < bar_count) {
+        bar.flags |= PCI_BAR_64;
+        pci_config_write32(f, offset + 4, UINT32_MAX);
+        mask |= (uint64_t)pci_config_read32(f, offset + 4) << 32;
+        pci_config_write32(f, offset + 4, 0);
+    } else if (mask != 0) {
+        mask |= 0xffffffff00000000;
+    }
+    pci_config_write32(f, offset, 0);
+    bar.size = mask == 0 ? 0 : mask & (~mask + 1); /* the lowest writable bit */
+    return bar;
+}

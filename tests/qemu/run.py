@@ -27,6 +27,7 @@ import instruction_cases
 import machines
 import nvme_tool
 import power_cut
+import removal_cases
 import selftest_cases
 import throttle_cases
 from nvme_guest import Skipped
@@ -52,6 +53,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     listed += [Job(case.name, case.run) for case in throttle_cases.cases()]
     listed += [Job(case.name, case.run) for case in event_cases.cases()]
     listed += [Job(case.name, case.run) for case in power_cut.cases()]
+    listed += [Job(case.name, case.run) for case in removal_cases.cases()]
     listed += [Job(case.name, case.run) for case in instruction_cases.cases()]
     listed += [Job(f"machine {case.name}", case.run) for case in machines.cases(full)]
     return listed + [Job(f"tool {case.name}", case.run) for case in nvme_tool.cases(full)]
