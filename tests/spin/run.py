@@ -220,6 +220,11 @@ def cases() -> list[Case]:
     found += [Case("wait", (bug,), True) for bug in ("BUG_OPEN_BEFORE_WFI", "BUG_OPEN_AT_LOOK")]
     found += shared_cases() + mixed_cases() + mode_cases() + doorbell_cases()
     found += shadow_cases() + head_cases() + owed_cases() + barrier_cases()
+    found += [Case("event", (), False)]
+    found += [
+        Case("event", (bug,), True)
+        for bug in ("BUG_LOG_UNREAD", "BUG_STALE", "BUG_LIVE_FIRST", "BUG_NOT_ARMED")
+    ]
     found += [Case("failure", (), False)]
     found += [
         Case("failure", (bug,), True)
