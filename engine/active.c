@@ -36,7 +36,7 @@ void nvme_queue_leave(struct nvme_queue *queue)
 
 NVME_COLD bool nvme_queue_activate(struct nvme_queue *queue)
 {
-    if (queue->state != NVME_QUEUE_OPEN) {
+    if (queue->state != NVME_QUEUE_OPEN || queue->absent) {
         return false;
     }
     if (queue->id != 0) { /* the admin queue has no source of its own */

@@ -19,8 +19,7 @@ static void admin_done(void *arg, struct nvme_result result)
     controller->admin_done = true;
 }
 
-/* The error that CSTS reports, or NVME_OK. */
-static enum nvme_error check_status(const struct nvme_controller *controller)
+enum nvme_error nvme_admin_check_status(const struct nvme_controller *controller)
 {
     uint32_t csts = nvme_register_read(&controller->config, NVME_REG_CSTS);
     struct nvme_event event = {.value = csts};
@@ -54,7 +53,7 @@ static enum nvme_error await_command(struct nvme_controller *controller)
         }
         if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
             /* An owner's watchdog has disabled the controller and set the cause. */
-            return NVME_ERR_STATE;
+            return nvme_controller_absence(controller);
         }
         if (expired) {
             nvme_event_emit(&controller->config,
@@ -68,7 +67,7 @@ static enum nvme_error await_command(struct nvme_controller *controller)
         /* One more look after the time is up: this hart may have slept meanwhile. */
         expired = now - start > controller->config.command_timeout_ns;
         if (now >= next_status) {
-            enum nvme_error error = check_status(controller);
+            enum nvme_error error = nvme_admin_check_status(controller);
 
             if (error != NVME_OK) {
                 return error;
@@ -112,6 +111,8 @@ unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reas
         hal_panic("a controller is administered twice at a time (R6)");
     }
     check_outside_done(controller);
+    /* Before the caller looks at the state: a reset waits for the end, or the caller sees it. */
+    __atomic_fetch_or(&controller->administered, reason, __ATOMIC_SEQ_CST);
     nvme_source_close(&controller->line, reason);
     set_admin_check(&controller->line, reason);
     return irq;
@@ -122,20 +123,28 @@ void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigne
     /* Before the line opens: the first interrupt may come at once. */
     set_admin_check(&controller->line, controller->line.closed & ~reason);
     nvme_source_open(&controller->line, reason);
+    __atomic_fetch_and(&controller->administered, ~reason, __ATOMIC_RELEASE);
     hal_irq_restore(irq);
 }
 
-/* Equal ones in a row once: a program may ask for every namespace identifier. */
-static void tell_refusal(struct nvme_controller *controller, uint8_t opcode, uint16_t status)
+void nvme_admin_post(struct nvme_controller *controller, const struct nvme_admin_call *call)
 {
-    uint32_t refusal = (uint32_t)opcode << 16 | status;
+    controller->admin_done = false;
+    controller->admin_opcode = (uint8_t)call->command.cdw0;
+    nvme_io_put(&controller->admin, &call->command, call->buffer, call->size_bytes,
+                (struct nvme_callback){admin_done, controller});
+}
 
-    if (refusal != controller->admin_refusal) {
-        controller->admin_refusal = refusal;
-        nvme_event_emit(&controller->config, &(struct nvme_event){.kind = NVME_EVENT_ADMIN_FAILED,
-                                                                  .value = opcode,
-                                                                  .limit = status});
+/* Posts the command and awaits its end, unless the controller has just failed. */
+static enum nvme_error run_command(struct nvme_controller *controller,
+                                   const struct nvme_admin_call *call)
+{
+    if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
+        return nvme_controller_absence(controller);
     }
+    nvme_admin_post(controller, call);
+    nvme_queue_submit(&controller->admin);
+    return await_command(controller);
 }
 
 enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
@@ -146,23 +155,32 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
 
     if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE ||
         controller->admin.free == NULL) {
-        *result = (struct nvme_result){.error = NVME_ERR_STATE};
-        return NVME_ERR_STATE;
+        *result = (struct nvme_result){.error = nvme_controller_absence(controller)};
+        return result->error;
     }
     irq = nvme_admin_begin(controller, NVME_CLOSED_COMMAND);
-    controller->admin_done = false;
-    nvme_io_put(&controller->admin, &call->command, call->buffer, call->size_bytes,
-                (struct nvme_callback){admin_done, controller});
-    nvme_queue_submit(&controller->admin);
-    error = await_command(controller);
+    error = run_command(controller, call);
     nvme_admin_end(controller, NVME_CLOSED_COMMAND, irq);
     *result = error == NVME_OK || error == NVME_ERR_DEVICE ? controller->admin_result
                                                            : (struct nvme_result){.error = error};
     if (error == NVME_ERR_DEVICE) {
-        tell_refusal(controller, (uint8_t)NVME_GET(NVME_CDW0_OPCODE, call->command.cdw0),
-                     result->status);
+        nvme_admin_report(controller);
     }
     return error;
+}
+
+void nvme_admin_report(struct nvme_controller *controller)
+{
+    uint16_t status = controller->admin_result.status;
+    uint32_t refusal = (uint32_t)controller->admin_opcode << 16 | status;
+
+    /* Equal ones in a row once: a program may ask for every namespace identifier. */
+    if (refusal != controller->admin_refusal) {
+        controller->admin_refusal = refusal;
+        nvme_event_emit(&controller->config, &(struct nvme_event){.kind = NVME_EVENT_ADMIN_FAILED,
+                                                                  .value = controller->admin_opcode,
+                                                                  .limit = status});
+    }
 }
 
 void nvme_admin_ask_identify(const struct nvme_controller *controller, enum nvme_cns cns,

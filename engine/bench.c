@@ -16,6 +16,13 @@ static bool interrupts_owner(const struct nvme_queue *queue)
     return nvme_queue_mode_load(queue) == NVME_MODE_INTERRUPT && !nvme_queue_shares(queue);
 }
 
+/* The caller's rings would not outlive a reset. */
+static void forbid_resets(struct nvme_controller *controller)
+{
+    controller->config.resets_max = 0;
+    NVME_POKE(&controller->resets_left, 0);
+}
+
 static void describe_ring(const struct nvme_queue *queue, struct nvme_ring *ring)
 {
     *ring = (struct nvme_ring){
@@ -38,6 +45,7 @@ enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue, struct nvme_ring 
         queue->shadow_sq.place != NULL) {
         return NVME_ERR_STATE;
     }
+    forbid_resets(queue->controller);
     nvme_queue_enter_state(queue, NVME_QUEUE_RAW);
     describe_ring(queue, ring);
     return NVME_OK;
@@ -50,6 +58,7 @@ enum nvme_error nvme_queue_enter_loopback(struct nvme_queue *queue, volatile uin
     if (!is_idle(queue) || queue->ien) {
         return NVME_ERR_STATE;
     }
+    forbid_resets(queue->controller);
     doorbells[0] = queue->sq_tail_rung;
     doorbells[1] = nvme_queue_head(queue);
     /* Joins the active list again as a queue without shadow doorbells. */

@@ -190,6 +190,8 @@ enum nvme_error nvme_controller_open(const struct nvme_config *config,
                                     .limit = layout.depth_entries,
                                 });
     }
+    made->up = true;
+    made->resets_left = config->resets_max;
     *controller = made;
     return NVME_OK;
 }
@@ -214,9 +216,25 @@ static enum nvme_error shut_down(struct nvme_controller *controller)
                        (uint64_t)controller->info.shutdown_timeout_ms * 1000000);
 }
 
-enum nvme_error nvme_controller_close(struct nvme_controller *controller)
+/* Ends a reset that is under way. NVME_ERR_BUSY: it waits for the owner of a queue. */
+static enum nvme_error end_reset(struct nvme_controller *controller)
 {
     enum nvme_error error = nvme_controller_settle(controller, NVME_OK);
+
+    while (error == NVME_OK && nvme_controller_resetting(controller)) {
+        if (!nvme_reset_may_step(controller)) {
+            return NVME_ERR_BUSY;
+        }
+        nvme_reset_step(controller, hal_now_ns());
+        hal_relax();
+        error = nvme_controller_settle(controller, NVME_OK);
+    }
+    return error;
+}
+
+enum nvme_error nvme_controller_close(struct nvme_controller *controller)
+{
+    enum nvme_error error = end_reset(controller);
 
     if (error != NVME_OK) {
         return error;
@@ -230,6 +248,7 @@ enum nvme_error nvme_controller_close(struct nvme_controller *controller)
             return NVME_ERR_BUSY;
         }
     }
+    NVME_POKE(&controller->resets_left, 0);
     for (uint32_t i = 0; i < controller->info.queue_count && error == NVME_OK; i++) {
         if (controller->queues[i].state != NVME_QUEUE_CLOSED) {
             error = nvme_queue_close(&controller->queues[i]);

@@ -34,28 +34,49 @@ void nvme_controller_mask_line(struct nvme_controller *controller)
     }
 }
 
-void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error error)
+/* CC.EN = 0. `may_recover`: for a reset, if one is left. */
+static void begin_stop(struct nvme_controller *controller, bool may_recover)
 {
     const struct nvme_config *config = &controller->config;
-    int32_t none = NVME_OK;
+    uint32_t left = NVME_PEEK(&controller->resets_left);
     uint32_t cc;
+
+    NVME_POKE(&controller->recovers, may_recover && left != 0);
+    NVME_POKE(&controller->resets_left, left - (left != 0));
+    nvme_controller_mask_line(controller);
+    cc = nvme_register_read(config, NVME_REG_CC);
+    nvme_register_write(config, NVME_REG_CC, cc & (uint32_t) ~(NVME_CC_EN | NVME_CC_SHN));
+    controller->until_ns = hal_now_ns() + controller->ready_timeout_ns;
+}
+
+void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error error)
+{
+    int32_t none = NVME_OK;
 
     if (!__atomic_compare_exchange_n(&controller->failure, &none, error, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
         return;
     }
-    nvme_controller_mask_line(controller);
-    cc = nvme_register_read(config, NVME_REG_CC);
-    nvme_register_write(config, NVME_REG_CC, cc & (uint32_t) ~(NVME_CC_EN | NVME_CC_SHN));
-    controller->disable_until_ns = hal_now_ns() + controller->ready_timeout_ns;
+    __atomic_store_n(&controller->life, controller->life + 1, __ATOMIC_RELEASE);
+    begin_stop(controller, error == NVME_ERR_TIMEOUT || error == NVME_ERR_FATAL);
     change_state(controller, NVME_CONTROLLER_LIVE, NVME_CONTROLLER_DISABLING);
+}
+
+void nvme_controller_disable_again(struct nvme_controller *controller, enum nvme_error error)
+{
+    /* The status of a refused admin command is not that of the requests that end. */
+    error = error == NVME_ERR_DEVICE ? NVME_ERR_FATAL : error;
+    __atomic_store_n(&controller->failure, error, __ATOMIC_RELEASE);
+    begin_stop(controller, error != NVME_ERR_REMOVED);
+    __atomic_store_n(&controller->state, NVME_CONTROLLER_DISABLING, __ATOMIC_RELEASE);
 }
 
 void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t now_ns)
 {
     const struct nvme_config *config = &controller->config;
     struct nvme_event event = {.kind = NVME_EVENT_DISABLED};
-    uint32_t next = NVME_CONTROLLER_FAILED;
+    bool recovers = NVME_PEEK(&controller->recovers);
+    uint32_t next = recovers ? NVME_CONTROLLER_RELEASING : NVME_CONTROLLER_FAILED;
 
     /* Before the winner has set DISABLING there is no deadline. */
     if (nvme_controller_state_load(controller) != NVME_CONTROLLER_DISABLING) {
@@ -63,17 +84,21 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
     }
     event.value = nvme_register_read(config, NVME_REG_CSTS);
     if (event.value != NVME_REGISTER_GONE && (event.value & NVME_CSTS_RDY) != 0) {
-        if (now_ns < controller->disable_until_ns) {
+        if (now_ns < controller->until_ns) {
             return;
         }
         event.kind = NVME_EVENT_DISABLE_TIMEOUT;
         next = NVME_CONTROLLER_STUCK;
+    } else if (event.value == NVME_REGISTER_GONE && recovers) {
+        __atomic_store_n(&controller->failure, NVME_ERR_REMOVED, __ATOMIC_RELEASE);
+        next = NVME_CONTROLLER_FAILED;
     }
     /* RDY = 0 was read: the device's last writes to memory come before ours. */
     hal_after_mmio_read();
     if (change_state(controller, NVME_CONTROLLER_DISABLING, next)) {
-        if (nvme_controller_failure(controller) != NVME_CAUSE_SHUTDOWN ||
-            next == NVME_CONTROLLER_STUCK) {
+        if (next == NVME_CONTROLLER_STUCK ||
+            (next == NVME_CONTROLLER_FAILED &&
+             nvme_controller_failure(controller) != NVME_CAUSE_SHUTDOWN)) {
             nvme_event_emit(config, &event);
         }
         nvme_controller_send_ipis(controller);

@@ -163,7 +163,9 @@ static void take_step(struct nvme_controller *controller)
 {
     unsigned long irq = nvme_admin_begin(controller, NVME_CLOSED_COMMAND);
 
-    nvme_queue_reap(&controller->admin, NVME_ADMIN_DEPTH);
+    if (nvme_controller_state_load(controller) == NVME_CONTROLLER_LIVE) {
+        nvme_queue_reap(&controller->admin, NVME_ADMIN_DEPTH);
+    }
     if (controller->events.state == NVME_EVENTS_ENDED) {
         post_log(controller);
     } else if (controller->events.state == NVME_EVENTS_READ) {

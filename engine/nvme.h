@@ -123,6 +123,7 @@ enum nvme_error {
     NVME_ERR_ABORTED = -16,    /* the queue was closed before the request ended */
     NVME_ERR_STUCK = -17,      /* the device cannot be stopped: see R10 */
     NVME_ERR_QUEUES = -18,     /* the controller gives no I/O queue with this index */
+    NVME_ERR_RESET = -19,      /* the controller was reset before the request ended */
 };
 
 /* A phrase for an error, never NULL; "unknown error" for other values. Context: any. */
@@ -185,6 +186,8 @@ struct nvme_config {
                                     0 = NVME_TRANSFER_DEFAULT, else page .. 64 MiB */
     uint64_t command_timeout_ns; /* deadline of I/O and admin commands;
                                     0 = NVME_COMMAND_TIMEOUT_DEFAULT_NS, else >= 1 s */
+    uint32_t resets_max;         /* resets in a row without progress, before the controller fails;
+                                    0: a deadline or CFS fails it. See nvme_queue_watchdog */
     uint64_t hybrid_spin_max_ns; /* most that an owner in hybrid mode spins before it sleeps;
                                     0 = NVME_SPIN_MAX_DEFAULT_NS */
     bool msix;                   /* MSI-X is on: each interrupt queue has its own vector, INTx and
@@ -596,6 +599,9 @@ bool nvme_queue_arm(struct nvme_queue *queue, enum nvme_wait_kind kind);
  * command, CSTS.CFS or a removed device disables the whole controller (CC.EN = 0). At a later call,
  * once RDY = 0 is seen, each owner ends its requests with the cause. If RDY never falls they stay
  * with the device (NVME_EVENT_DISABLE_TIMEOUT). A failed controller can only be closed.
+ * Reset: with resets_max a deadline or CFS ends requests with NVME_ERR_RESET instead, and sets the
+ * controller up again, one step per call. Posts are taken meanwhile and rung for at its end. It
+ * waits for each owner of an open queue, so they call this without requests too.
  * Parameters: now_ns: the time of hal_now_ns. A gap between two calls counts at most 100 ms towards
  *   a deadline, so a late call expires nothing early.
  * Context: as nvme_queue_reap.

@@ -37,6 +37,7 @@ enum nvme_event_kind {
     NVME_EVENT_NAMESPACE_CHANGED,   /* value: NSID, or 0xffffffff for all: open it anew */
     NVME_EVENT_FIRMWARE_ACTIVATION, /* it starts: commands may take long; value: dword 0 */
     NVME_EVENT_ASYNCHRONOUS,        /* another event; value: dword 0 of its completion */
+    NVME_EVENT_RESET,               /* it works again; value: resets so far, limit: left in a row */
 };
 
 /* One event. Given to the hook by pointer, valid during the call only. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Private to the engine: the prototypes between its files and the hot inlines. Structures are in
- * nvme_state_internal.h, queues in nvme_queue_internal.h, interrupt sources in
- * nvme_source_internal.h.
+ * nvme_state_internal.h, queues in nvme_queue_internal.h, disabling and resets in
+ * nvme_reset_internal.h, interrupt sources in nvme_source_internal.h.
  *
  * engine/DESIGN.md draws the states, and has the table of calls between files.
  */
@@ -53,10 +53,27 @@ nvme_controller_state_load(const struct nvme_controller *controller)
     return (enum nvme_controller_state)__atomic_load_n(&controller->state, __ATOMIC_ACQUIRE);
 }
 
-/* The error of the controller's requests; once set it stays. */
+/* The error of the controller's requests; once set it stays, unless a reset ends well. */
 static inline enum nvme_error nvme_controller_failure(const struct nvme_controller *controller)
 {
     return (enum nvme_error)__atomic_load_n(&controller->failure, __ATOMIC_ACQUIRE);
+}
+
+/* True while a reset is under way behind RDY = 0. */
+static inline bool nvme_controller_resetting(const struct nvme_controller *controller)
+{
+    return nvme_controller_state_load(controller) >= NVME_CONTROLLER_RELEASING;
+}
+
+/* Why a call finds the controller not live: a reset is under way, or it has failed. */
+static inline enum nvme_error nvme_controller_absence(const struct nvme_controller *controller)
+{
+    enum nvme_controller_state state = nvme_controller_state_load(controller);
+
+    return NVME_PEEK(&controller->recovers) && state != NVME_CONTROLLER_FAILED &&
+                   state != NVME_CONTROLLER_STUCK && state != NVME_CONTROLLER_LIVE
+               ? NVME_ERR_RESET
+               : NVME_ERR_STATE;
 }
 
 /* Panics if another hart than `hart` makes the call, as far as the port can tell. */
@@ -156,6 +173,12 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries);
  * any of them, and the queue takes no posts.
  */
 void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error);
+
+/* Sets all outstanding requests aside. Their command ids become stale; the slots are not free. */
+void nvme_request_set_aside(struct nvme_queue *queue);
+
+/* Ends those that are to end, with `error`; each done() runs once, and may post. */
+void nvme_request_end_aside(struct nvme_queue *queue, enum nvme_error error);
 
 /* True if any request is outstanding. Ends at the first; slots are used from the lowest on. */
 bool nvme_request_any(const struct nvme_queue *queue);
@@ -266,6 +289,15 @@ struct nvme_admin_call {
 enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
                                    const struct nvme_admin_call *call, struct nvme_result *result);
 
+/* Puts an admin command into the ring, without a doorbell. controller->admin_done tells its end. */
+void nvme_admin_post(struct nvme_controller *controller, const struct nvme_admin_call *call);
+
+/* Reports that the device has refused it. */
+void nvme_admin_report(struct nvme_controller *controller);
+
+/* The error that CSTS reports, with an event, or NVME_OK. */
+enum nvme_error nvme_admin_check_status(const struct nvme_controller *controller);
+
 /*
  * Begin and end administration: this hart's interrupts are off and the line is closed for `reason`,
  * NVME_CLOSED_COMMAND or NVME_CLOSED_QUEUE. A reason does not nest in itself.
@@ -307,53 +339,7 @@ void nvme_events_ask(const struct nvme_controller *controller, struct nvme_admin
 /* Posts the Asynchronous Event Request. None is outstanding. */
 void nvme_events_arm(struct nvme_controller *controller);
 
-/* ---- setup.c: what follows RDY = 0 ------------------------------------------------------ */
-
-/* Prepares the admin queue and writes CC.EN = 1. RDY = 1 is not awaited. */
-void nvme_setup_enable(struct nvme_controller *controller);
-
-/*
- * The next command, after RDY = 1; false: the controller is set up. If the device refuses the
- * number of queues, info.queue_count is 0 and the controller can still be administered.
- */
-bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call *call);
-
-/* Takes the answer to that command. An error ends the setup. */
-enum nvme_error nvme_setup_take(struct nvme_controller *controller,
-                                const struct nvme_result *result);
-
-/* ---- disable.c ------------------------------------------------------------------------ */
-
-/*
- * Sends an IPI to the owner of each open queue that interrupts, if there is a hook. Other owners
- * poll anyway, and an IPI may not reap a poll queue.
- */
-void nvme_controller_send_ipis(const struct nvme_controller *controller);
-
-/* Masks the line at the device. With MSI-X there is none: INTMS may not be written then. */
-void nvme_controller_mask_line(struct nvme_controller *controller);
-
-/* The cause of disabling at the end of an orderly shutdown: nothing to report. */
-#define NVME_CAUSE_SHUTDOWN NVME_ERR_STATE
-
-/*
- * Begins to disable a live controller: masks its line, writes CC.EN = 0, and does not wait. The
- * first caller wins; later calls change nothing. `error` is the error of its requests.
- */
-void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error error);
-
-/*
- * Looks once at a controller that is DISABLING, and sets FAILED or STUCK when it is time. In any
- * other state it does nothing.
- */
-void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t now_ns);
-
-/*
- * The end of every administration call: disables and waits if `error` means that the device no
- * longer answers. Returns `error`, or NVME_ERR_STUCK.
- */
-enum nvme_error nvme_controller_settle(struct nvme_controller *controller, enum nvme_error error);
-
+#include "nvme_reset_internal.h"
 #include "nvme_source_internal.h"
 
 #endif

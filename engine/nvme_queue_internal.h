@@ -15,6 +15,12 @@
  */
 void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries);
 
+/* The same for a queue that goes on after a reset: its depth, counters and slots stay. */
+void nvme_queue_reset_rings(struct nvme_queue *queue);
+
+/* Reaps a queue that is on no list: one that closes, or the admin queue in a reset. */
+uint32_t nvme_queue_reap_away(struct nvme_queue *queue);
+
 /* Writes the current completion head again. Only quirk.c uses it, for a device that needs it. */
 void nvme_queue_ring_head_again(struct nvme_queue *queue);
 

@@ -198,6 +198,12 @@ NVME_COLD void nvme_shared_end(struct nvme_controller *controller);
 /* Answers a cycle that waits for the queue. Returns the completions found. */
 uint32_t nvme_shared_answer(struct nvme_queue *queue);
 
+/*
+ * Only the IRQ hart can tell whether a shared line's interrupt was missed, and it makes the steps
+ * of a reset: asks it.
+ */
+void nvme_shared_ask(struct nvme_queue *queue);
+
 /* Does the IRQ hart's part of a cycle, or sends it an IPI if this is another hart. */
 void nvme_shared_turn(const struct nvme_queue *queue);
 

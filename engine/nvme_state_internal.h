@@ -26,11 +26,18 @@ struct nvme_request {
     uint64_t cid;        /* issued command id; idle: CID_IDLE and, in 15:0, the next to issue */
     uint64_t clock_ms;   /* queue clock at post */
     uint32_t size_bytes; /* of the command */
-    uint32_t reserved_44;
+    uint8_t aside;       /* NVME_ASIDE_: not the device's, and not free */
+    uint8_t reserved_45[3];
     struct nvme_request *next_free;
     uint64_t reserved_56;
 };
 _Static_assert(sizeof(struct nvme_request) == 64, "a slot is one cache line");
+
+/* What becomes of a request that is neither the device's nor free: see nvme_request_set_aside. */
+enum nvme_aside {
+    NVME_ASIDE_NONE, /* also of each idle slot */
+    NVME_ASIDE_ENDS, /* with NVME_ERR_RESET */
+};
 
 /*
  * A split request. At least one of its parts is in flight while it exists, so as many records as
@@ -200,6 +207,12 @@ struct nvme_queue {
     uint64_t seen_completions; /* nvme_queue_consumed at that time: identifies the entry */
     bool seen;                 /* an entry was found ready, its interrupt is awaited */
     uint64_t expiry_scan_ms;   /* queue clock of the last walk over the slots */
+
+    /* Resets: the owner writes, the hart that resets reads `life`. */
+    bool absent;              /* not on the device: the controller is being reset */
+    uint32_t life;            /* of the controller: its requests before it are ended */
+    uint64_t stale_before;    /* counters.stale of the rings before the last reset */
+    uint64_t progress_useful; /* completions when progress was seen last */
 };
 _Static_assert(offsetof(struct nvme_queue, activity) == NVME_ORDINARY_ALIGNMENT,
                "what a post needs is one line");
@@ -207,14 +220,18 @@ _Static_assert(offsetof(struct nvme_queue, counters.reaps) == 3 * NVME_ORDINARY_
                "what a reap needs is the next lines");
 
 /*
- * LIVE -> DISABLING -> FAILED, or DISABLING -> STUCK. Several owners may find a cause at once, so
- * each change is a compare-and-exchange, and only the winner acts.
+ * engine/DESIGN.md draws the changes. Several owners may find a cause at once, so those up to
+ * FAILED are compare-and-exchanges, and only the winner acts. One hart at a time makes those of a
+ * reset.
  */
 enum nvme_controller_state {
-    NVME_CONTROLLER_LIVE,      /* takes commands */
-    NVME_CONTROLLER_DISABLING, /* CC.EN = 0 written, RDY = 0 not seen: the device owns buffers */
-    NVME_CONTROLLER_FAILED,    /* the device touches no memory: owners end their requests */
-    NVME_CONTROLLER_STUCK,     /* RDY never fell: the requests stay owned by the device */
+    NVME_CONTROLLER_LIVE,        /* takes commands */
+    NVME_CONTROLLER_DISABLING,   /* awaits RDY = 0, CC.EN = 0 is written: the device owns buffers */
+    NVME_CONTROLLER_FAILED,      /* the device touches no memory: owners end their requests */
+    NVME_CONTROLLER_STUCK,       /* RDY never fell: the requests stay owned by the device */
+    NVME_CONTROLLER_RELEASING,   /* a reset: awaits that each owner takes its requests back */
+    NVME_CONTROLLER_ENABLING,    /* awaits RDY = 1 */
+    NVME_CONTROLLER_CONFIGURING, /* awaits the answer to an admin command of setup.c */
 };
 
 /*
@@ -243,13 +260,21 @@ struct nvme_controller {
     struct nvme_controller_info info;
     uint32_t state;            /* enum nvme_controller_state */
     int32_t failure;           /* enum nvme_error; the first to set it disables the controller */
-    uint64_t disable_until_ns; /* deadline of RDY = 0 while DISABLING */
+    uint64_t until_ns;         /* deadline of what the state awaits */
+    uint32_t life;             /* how often it was disabled: by that owners know of a reset */
+    uint32_t resets_left;      /* until progress is seen; 0 also before it is open */
+    uint32_t resets;           /* ended well */
+    bool recovers;             /* it is disabled for a reset, not for good */
+    uint32_t stepping;         /* a hart makes a step of a reset: an atomic flag */
+    uint32_t administered;     /* enum nvme_closed: calls under way. With release */
     uint64_t ready_timeout_ns; /* CAP.TO, or CRTO if it is longer */
     uint64_t timeout_ms;       /* config.command_timeout_ns, rounded up */
     uint32_t doorbell_stride;  /* bytes */
     uint32_t setup_step;       /* of setup.c: the command that comes next, or is under way */
     bool admin_done;           /* admin_result is valid */
     uint32_t admin_refusal;    /* told last: opcode 23:16, status field 15:0; 0: none */
+    uint8_t admin_opcode;      /* of the command under way */
+    bool up;                   /* it was opened: what follows RDY = 0 is a reset */
     struct nvme_source line;   /* INTx */
     struct nvme_cycle cycle;   /* of a shared line */
     struct nvme_result admin_result;

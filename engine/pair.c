@@ -34,7 +34,7 @@ static enum nvme_error check_open(const struct nvme_controller *controller, uint
     enum nvme_error error;
 
     if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
-        return NVME_ERR_STATE;
+        return nvme_controller_absence(controller);
     }
     if (index >= controller->info.queue_count && index < controller->config.queue_count) {
         return NVME_ERR_QUEUES;
@@ -154,7 +154,8 @@ static enum nvme_error give_up(struct nvme_controller *controller, struct nvme_q
         return NVME_ERR_STUCK;
     }
     /* Another hart may have been first, with another cause. */
-    cause = nvme_controller_failure(controller);
+    cause = nvme_controller_resetting(controller) ? NVME_ERR_RESET
+                                                  : nvme_controller_failure(controller);
     reap_rest(queue);
     nvme_request_end_all(queue, cause);
     return error == NVME_ERR_STATE ? cause : error;
@@ -167,7 +168,8 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
     enum nvme_error error = NVME_OK;
     unsigned long irq;
 
-    if (queue->state == NVME_QUEUE_CLOSED || state == NVME_CONTROLLER_DISABLING) {
+    if (queue->state == NVME_QUEUE_CLOSED || state == NVME_CONTROLLER_DISABLING ||
+        state >= NVME_CONTROLLER_RELEASING) {
         return NVME_ERR_STATE;
     }
     if (state == NVME_CONTROLLER_STUCK) {
@@ -207,7 +209,10 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
 void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *counters)
 {
     *counters = queue->counters;
-    counters->completions = nvme_queue_consumed(queue);
+    /* Both have what the rings before a reset have counted. */
+    counters->completions += nvme_queue_consumed(queue);
+    counters->posts += nvme_queue_rung(queue);
+    counters->stale += queue->stale_before;
     /* These two store only the rare cases: reaps without a doorbell, calls without an entry. */
     counters->reaps += queue->counters.cq_doorbells;
     counters->reap_calls += counters->reaps;
@@ -217,7 +222,6 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
     }
     /* Found by the IRQ hart, and not yet counted by the watchdog. */
     counters->missed += (NVME_PEEK(&queue->controller->cycle.missed) & nvme_queue_bit(queue)) != 0;
-    counters->posts = nvme_queue_rung(queue);
 }
 
 /* Searches identifiers one by one, within a bound, for a device without the list of namespaces. */

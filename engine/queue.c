@@ -8,11 +8,11 @@
  */
 #include "nvme_internal.h"
 
-void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
+void nvme_queue_reset_rings(struct nvme_queue *queue)
 {
     struct nvme_controller *controller = queue->controller;
     uint32_t surplus = queue->cq_depth_limit - queue->depth_limit;
-    size_t cq_bytes = (depth_entries + surplus) * sizeof(struct nvme_completion);
+    size_t cq_bytes = (queue->depth_entries + surplus) * sizeof(struct nvme_completion);
     volatile uint8_t *doorbells =
         (volatile uint8_t *)controller->config.registers + NVME_REG_DOORBELLS;
     void *cq = (void *)(uintptr_t)queue->cq;
@@ -20,8 +20,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     /* Old entries may have any phase bit; the device's first pass through the ring writes 1. */
     memset(cq, 0, cq_bytes);
     hal_dma_clean(controller->config.dma_context, cq, cq_bytes);
-    queue->depth_entries = depth_entries;
-    queue->cq_depth_entries = depth_entries + surplus;
+    queue->cq_depth_entries = queue->depth_entries + surplus;
     queue->head_late = surplus / 2; /* until nvme_queue_leave(), if the queue interrupts */
     queue->head_left = queue->head_late;
     queue->sq_tail = 0;
@@ -31,15 +30,25 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     queue->cq_next = queue->cq;
     queue->cq_end = queue->cq + queue->cq_depth_entries;
     queue->expected = NVME_CQE_IN_HIGH(NVME_CQE_PHASE) | NVME_PUT(NVME_CQE_SQID, queue->id);
-    queue->sq_count = NVME_CQE_IN_HIGH(depth_entries);
+    queue->sq_count = NVME_CQE_IN_HIGH(queue->depth_entries);
     queue->page_mask = controller->info.page_bytes - 1;
     queue->sq_doorbell = doorbells + 2 * (size_t)queue->id * controller->doorbell_stride;
     queue->cq_doorbell = queue->sq_doorbell + controller->doorbell_stride;
     queue->seen = false;
     queue->watchdog_ns = 0;
     queue->cycle_useful = 0;
-    memset(&queue->counters, 0, sizeof(queue->counters));
+    queue->progress_useful = 0;
     nvme_shadow_reset(queue);
+}
+
+void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
+{
+    queue->depth_entries = depth_entries;
+    queue->absent = false;
+    queue->life = __atomic_load_n(&queue->controller->life, __ATOMIC_ACQUIRE);
+    queue->stale_before = 0;
+    memset(&queue->counters, 0, sizeof(queue->counters));
+    nvme_queue_reset_rings(queue);
     nvme_request_init(queue, depth_entries);
 }
 
@@ -335,6 +344,28 @@ static NVME_COLD uint32_t reap_shadow(struct nvme_queue *queue, uint32_t budget)
     return end_reap(queue, reap_cold(queue, budget), true);
 }
 
+/* True if the device takes a head: of the admin queue also while it is set up again. */
+static bool may_give_back(const struct nvme_queue *queue)
+{
+    return nvme_controller_live(queue->controller) ||
+           (queue->id == 0 &&
+            nvme_controller_state_load(queue->controller) == NVME_CONTROLLER_CONFIGURING);
+}
+
+NVME_COLD uint32_t nvme_queue_reap_away(struct nvme_queue *queue)
+{
+    uint64_t consumed;
+
+    queue->away = false;
+    queue->unmatched = 0;
+    consumed = reap_cold(queue, queue->cq_depth_entries);
+    if (consumed != 0 && may_give_back(queue)) {
+        ring_head(queue);
+    }
+    queue->away = true;
+    return (uint32_t)(consumed - queue->unmatched);
+}
+
 /*
  * Slow path of reap: no budget, shadow doorbells, or a queue that is not active. An open queue
  * joins the active list and is reaped. A closing one is reaped off the list. Any other is not
@@ -342,8 +373,6 @@ static NVME_COLD uint32_t reap_shadow(struct nvme_queue *queue, uint32_t budget)
  */
 static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
 {
-    uint64_t consumed;
-
     if (budget == 0) {
         return 0;
     }
@@ -356,17 +385,7 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
     if (nvme_queue_activate(queue)) {
         return nvme_queue_reap(queue, budget);
     }
-    if (queue->state != NVME_QUEUE_CLOSING) {
-        return 0;
-    }
-    queue->away = false;
-    queue->unmatched = 0;
-    consumed = reap_cold(queue, budget);
-    if (consumed != 0 && nvme_controller_live(queue->controller)) {
-        ring_head(queue);
-    }
-    queue->away = true;
-    return (uint32_t)(consumed - queue->unmatched);
+    return queue->state == NVME_QUEUE_CLOSING ? nvme_queue_reap_away(queue) : 0;
 }
 
 uint32_t nvme_queue_reap(struct nvme_queue *queue, uint32_t budget)

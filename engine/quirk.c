@@ -68,7 +68,8 @@ void nvme_quirk_check_line(struct nvme_controller *controller)
         return;
     }
     irq = hal_irq_save();
-    nvme_source_open(&controller->line, NVME_CLOSED_IDLE);
+    /* By hand: after a reset other reasons may close the line, and it is not live yet. */
+    nvme_register_write(config, NVME_REG_INTMC, 1);
     high = !line_falls(config);
     /* A bounded number of tries: they would make a count that is too low worse. */
     while (high && has_quirk(config, QUIRK_LINE_COUNT) && event.value <= config->queue_count) {
@@ -76,8 +77,11 @@ void nvme_quirk_check_line(struct nvme_controller *controller)
         event.value++;
         high = !line_falls(config);
     }
-    nvme_source_close(&controller->line,
-                      high ? NVME_CLOSED_IDLE | NVME_CLOSED_STUCK : NVME_CLOSED_IDLE);
+    nvme_register_write(config, NVME_REG_INTMS, 1);
+    if (high) {
+        NVME_POKE(&controller->line.closed, controller->line.closed | NVME_CLOSED_STUCK);
+        NVME_POKE(&controller->line.mode, NVME_MODE_POLL);
+    }
     hal_irq_restore(irq);
     controller->info.line_repairs = (uint32_t)event.value;
     controller->info.line_stuck = high;

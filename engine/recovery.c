@@ -3,7 +3,8 @@
  * The watchdog: lost interrupts, expired commands, dead controllers.
  *
  * An expired command disables its controller: a device that still owns a buffer cannot be left
- * running, and no request ends before RDY = 0 is seen. It never waits: each call does one step.
+ * running, and no request ends before RDY = 0 is seen. It never waits: each call does one step, of
+ * a reset too (reset.c).
  * tests/spin/failure.pml models the order of a deadline, a completion and several owners.
  */
 #include "nvme_internal.h"
@@ -33,23 +34,6 @@ static void advance_clock(struct nvme_queue *queue, uint64_t now_ns)
     queue->clock_ms += gap_ms;
 }
 
-/* Only the IRQ hart can tell whether a shared line's interrupt was missed. */
-static void ask_irq_hart(struct nvme_queue *queue)
-{
-    struct nvme_controller *controller = queue->controller;
-    uint64_t bit = nvme_queue_bit(queue);
-
-    if ((__atomic_load_n(&controller->cycle.overdue, __ATOMIC_ACQUIRE) & bit) == 0) {
-        queue->asked_openings = queue->seen_openings;
-        __atomic_fetch_or(&controller->cycle.overdue, bit, __ATOMIC_RELEASE);
-    }
-    if (queue->owner == controller->config.irq_hart) {
-        nvme_irq_take_ipi(controller);
-    } else {
-        controller->config.send_ipi(controller->config.hook_arg, controller->config.irq_hart);
-    }
-}
-
 /*
  * Reaps a queue without an interrupt. An entry between the last look and the head doorbell has no
  * edge, so the line is closed and opened. Only the IRQ hart does that to a shared line: the owner
@@ -59,7 +43,7 @@ static void reap_outside_handler(struct nvme_queue *queue)
 {
     nvme_queue_reap(queue, queue->depth_entries);
     if (nvme_queue_shares(queue)) {
-        ask_irq_hart(queue);
+        nvme_shared_ask(queue);
     } else if (!queue->source->message) {
         nvme_source_pulse(&queue->controller->line, NVME_CLOSED_WATCHDOG);
     }
@@ -191,6 +175,17 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
     return NVME_ERR_TIMEOUT;
 }
 
+/* A completion since the last look: the resets of this controller are no longer in a row. */
+static void note_progress(struct nvme_queue *queue)
+{
+    uint64_t useful = nvme_queue_useful(queue);
+
+    if (useful != queue->progress_useful) {
+        queue->progress_useful = useful;
+        NVME_POKE(&queue->controller->resets_left, queue->controller->config.resets_max);
+    }
+}
+
 static void look_at_live(struct nvme_queue *queue, uint64_t now_ns)
 {
     struct nvme_controller *controller = queue->controller;
@@ -203,6 +198,7 @@ static void look_at_live(struct nvme_queue *queue, uint64_t now_ns)
     }
     nvme_queue_check_context(queue);
     advance_clock(queue, now_ns);
+    note_progress(queue);
     if (queue->ien) {
         end_storm(queue, now_ns);
         look_for_overdue(queue, now_ns);
@@ -231,10 +227,10 @@ void nvme_queue_watchdog(struct nvme_queue *queue, uint64_t now_ns)
     if (queue->state != NVME_QUEUE_OPEN) {
         return;
     }
-    if (nvme_controller_state_load(controller) == NVME_CONTROLLER_LIVE) {
+    if (!queue->absent && nvme_controller_state_load(controller) == NVME_CONTROLLER_LIVE) {
         look_at_live(queue, now_ns);
-    } else if (nvme_controller_state_load(controller) == NVME_CONTROLLER_DISABLING) {
-        nvme_controller_disable_step(controller, now_ns);
+    } else {
+        nvme_reset_watch(queue, now_ns);
     }
     if (nvme_controller_state_load(controller) == NVME_CONTROLLER_FAILED) {
         nvme_queue_reap(queue, queue->depth_entries);

@@ -32,6 +32,7 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries)
         uint64_t generation = queue->requests[i].cid & 0xffff & ~(uint64_t)mask;
 
         queue->requests[i].cid = generation | i | NVME_CID_IDLE;
+        queue->requests[i].aside = NVME_ASIDE_NONE;
     }
     /* Backwards, so that the lowest slots are used first. */
     for (uint32_t i = queue->slot_count; i > 0; i--) {
@@ -43,9 +44,24 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries)
 }
 
 /* True while the device owns the slot's command. */
-static bool is_outstanding(const struct nvme_request *request)
+static bool is_owned(const struct nvme_request *request)
 {
     return (request->cid & NVME_CID_IDLE) == 0;
+}
+
+/* True until the request has ended. */
+static bool is_outstanding(const struct nvme_request *request)
+{
+    return is_owned(request) || request->aside != NVME_ASIDE_NONE;
+}
+
+/* Ends a request that is the device's no more, set aside or not. */
+static void end_with(struct nvme_queue *queue, struct nvme_request *request,
+                     struct nvme_result result)
+{
+    request->aside = NVME_ASIDE_NONE;
+    request->cid = (uint16_t)request->cid;
+    nvme_request_end(queue, request, result);
 }
 
 bool nvme_request_any(const struct nvme_queue *queue)
@@ -76,7 +92,33 @@ void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error)
         struct nvme_request *request = &queue->requests[i];
 
         if (is_outstanding(request)) {
-            nvme_request_end(queue, request, result);
+            end_with(queue, request, result);
+        }
+    }
+}
+
+void nvme_request_set_aside(struct nvme_queue *queue)
+{
+    for (uint32_t i = 0; i < queue->slot_count; i++) {
+        struct nvme_request *request = &queue->requests[i];
+
+        if (is_owned(request)) {
+            request->cid += queue->cid_step;
+            request->aside = NVME_ASIDE_ENDS;
+        }
+    }
+}
+
+void nvme_request_end_aside(struct nvme_queue *queue, enum nvme_error error)
+{
+    struct nvme_result result = {.error = error};
+
+    for (uint32_t i = 0; i < queue->slot_count; i++) {
+        struct nvme_request *request = &queue->requests[i];
+
+        /* Not what a callback has posted meanwhile. */
+        if (request->aside == NVME_ASIDE_ENDS) {
+            end_with(queue, request, result);
         }
     }
 }
@@ -86,7 +128,7 @@ bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uin
     for (uint32_t i = 0; i < queue->slot_count; i++) {
         const struct nvme_request *request = &queue->requests[i];
 
-        if (is_outstanding(request) && queue->clock_ms - request->clock_ms >= limit_ms) {
+        if (is_owned(request) && queue->clock_ms - request->clock_ms >= limit_ms) {
             *cid = (uint32_t)request->cid;
             return true;
         }

@@ -68,10 +68,13 @@ static uint32_t reachable_pairs(const struct nvme_controller *controller)
 }
 
 /* info.queue_count: the least of the pairs wanted, granted, and reachable by doorbells. */
-static void take_queue_count(struct nvme_controller *controller, uint32_t granted)
+static enum nvme_error take_queue_count(struct nvme_controller *controller, uint32_t granted)
 {
     uint32_t wanted = controller->config.queue_count;
 
+    if (controller->up) {
+        return granted < controller->info.queue_count ? NVME_ERR_QUEUES : NVME_OK;
+    }
     controller->info.queue_count = granted;
     if (granted < wanted) {
         nvme_event_emit(&controller->config, &(struct nvme_event){
@@ -80,6 +83,7 @@ static void take_queue_count(struct nvme_controller *controller, uint32_t grante
                                                  .limit = granted,
                                              });
     }
+    return NVME_OK;
 }
 
 /* ---- Shadow doorbells ------------------------------------------------------------------ */
@@ -93,19 +97,41 @@ static bool wants_shadow(const struct nvme_controller *controller)
     return controller->shadow_pages != NULL && info->shadow_doorbells && end <= info->page_bytes;
 }
 
-/* A device without shadow doorbells has its registers. */
-static void take_shadow(struct nvme_controller *controller, bool in_force)
+/* A device without shadow doorbells has its registers; open queues cannot change to them. */
+static enum nvme_error take_shadow(struct nvme_controller *controller, bool in_force)
 {
     bool offered = controller->info.shadow_doorbells;
 
+    if (controller->up) {
+        return in_force == offered ? NVME_OK : NVME_ERR_UNSUPPORTED;
+    }
     controller->info.shadow_doorbells = in_force;
     if (controller->shadow_pages != NULL && !in_force) {
         nvme_event_emit(&controller->config,
                         &(struct nvme_event){.kind = NVME_EVENT_NO_SHADOW, .value = offered});
     }
+    return NVME_OK;
 }
 
 /* ---- The steps ------------------------------------------------------------------------- */
+
+/* The next command of the pairs, the completion queue first: its submission queue refers to it. */
+static bool next_of_pairs(struct nvme_controller *controller, struct nvme_admin_call *call)
+{
+    uint32_t *step = &controller->setup_step;
+
+    for (; *step < STEP_PAIRS + 2 * controller->info.queue_count; ++*step) {
+        uint32_t number = *step - STEP_PAIRS;
+        const struct nvme_queue *queue = &controller->queues[number / 2];
+
+        if (__atomic_load_n(&queue->state, __ATOMIC_ACQUIRE) == NVME_QUEUE_OPEN) {
+            nvme_admin_ask_create(
+                queue, number % 2 == 0 ? NVME_ADMIN_CREATE_CQ : NVME_ADMIN_CREATE_SQ, call);
+            return true;
+        }
+    }
+    return false;
+}
 
 bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call *call)
 {
@@ -140,40 +166,54 @@ bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call 
         }
         ++*step;
     }
-    return false;
+    return next_of_pairs(controller, call);
+}
+
+/* A reset must not make another device of it: queues and requests go on. */
+static enum nvme_error check_identity(const struct nvme_controller *controller)
+{
+    struct nvme_controller_info found = controller->info;
+    enum nvme_error error = nvme_identify_controller_decode(controller->identify_page, &found);
+
+    bool same = found.max_transfer_bytes >= controller->info.max_transfer_bytes;
+
+    for (size_t i = 0; i < sizeof(found.serial); i++) {
+        same = same && found.serial[i] == controller->info.serial[i];
+    }
+    return error == NVME_OK && !same ? NVME_ERR_IDENTIFY : error;
 }
 
 /* Identify Controller has answered: the admin queue is empty, which the check of the line needs. */
 static enum nvme_error take_identity(struct nvme_controller *controller)
 {
     nvme_quirk_check_line(controller);
-    return nvme_identify_controller_decode(controller->identify_page, &controller->info);
+    return controller->up
+               ? check_identity(controller)
+               : nvme_identify_controller_decode(controller->identify_page, &controller->info);
 }
 
 enum nvme_error nvme_setup_take(struct nvme_controller *controller,
                                 const struct nvme_result *result)
 {
-    uint32_t granted;
+    bool taken = result->error == NVME_OK;
+    uint32_t step = controller->setup_step++;
 
-    if (result->error != NVME_OK && result->error != NVME_ERR_DEVICE) {
+    if (!taken && result->error != NVME_ERR_DEVICE) {
         return result->error;
     }
-    switch (controller->setup_step++) {
-    case STEP_IDENTIFY:
-        return result->error == NVME_OK ? take_identity(controller) : result->error;
-    case STEP_QUEUE_COUNT:
+    if (step == STEP_QUEUE_COUNT) {
+        uint32_t wanted = reachable_pairs(controller);
+
         /* A device that refuses gives no queue, and can still be administered. */
-        granted = result->error == NVME_OK
-                      ? nvme_admin_queues_granted(result, reachable_pairs(controller))
-                      : 0;
-        take_queue_count(controller, granted);
-        return NVME_OK;
-    case STEP_SHADOW:
-        take_shadow(controller, result->error == NVME_OK);
-        return NVME_OK;
-    default:
+        return take_queue_count(controller, taken ? nvme_admin_queues_granted(result, wanted) : 0);
+    }
+    if (step == STEP_SHADOW) {
+        return take_shadow(controller, taken);
+    }
+    if (step == STEP_EVENTS) {
         /* A device that refuses the feature still tells of errors. */
         nvme_events_arm(controller);
         return NVME_OK;
     }
+    return taken && step == STEP_IDENTIFY ? take_identity(controller) : result->error;
 }

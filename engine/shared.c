@@ -145,6 +145,8 @@ static void answer_overdue(struct nvme_controller *controller)
     __atomic_fetch_and(&cycle->overdue, ~asked, __ATOMIC_RELEASE);
     if (nvme_controller_live(controller)) {
         nvme_source_pulse(line, NVME_CLOSED_WATCHDOG);
+    } else {
+        nvme_reset_step(controller, hal_now_ns());
     }
 }
 
@@ -171,6 +173,25 @@ void nvme_irq_take_ipi(struct nvme_controller *controller)
     /* The opening makes an edge for what owners have found meanwhile: nothing is missed yet. */
     if (NVME_PEEK(&cycle->overdue) != 0) {
         __atomic_store_n(&cycle->overdue, 0, __ATOMIC_RELEASE);
+        if (!nvme_controller_live(controller)) {
+            nvme_reset_step(controller, hal_now_ns());
+        }
+    }
+}
+
+void nvme_shared_ask(struct nvme_queue *queue)
+{
+    struct nvme_controller *controller = queue->controller;
+    uint64_t bit = nvme_queue_bit(queue);
+
+    if ((__atomic_load_n(&controller->cycle.overdue, __ATOMIC_ACQUIRE) & bit) == 0) {
+        queue->asked_openings = queue->seen_openings;
+        __atomic_fetch_or(&controller->cycle.overdue, bit, __ATOMIC_RELEASE);
+    }
+    if (queue->owner == controller->config.irq_hart) {
+        nvme_irq_take_ipi(controller);
+    } else {
+        controller->config.send_ipi(controller->config.hook_arg, controller->config.irq_hart);
     }
 }
 

@@ -29,6 +29,7 @@ const char *nvme_error_text(enum nvme_error error)
         [-NVME_ERR_ABORTED] = "the queue was closed before the request ended",
         [-NVME_ERR_STUCK] = "the device cannot be stopped: its memory must not be reused",
         [-NVME_ERR_QUEUES] = "the controller gives no such I/O queue",
+        [-NVME_ERR_RESET] = "the controller was reset, or is being reset: try again",
     };
     int index = -(int)error;
 
@@ -137,6 +138,7 @@ const char *nvme_event_text(enum nvme_event_kind kind)
         [NVME_EVENT_NAMESPACE_CHANGED] = "a namespace has changed: NSID",
         [NVME_EVENT_FIRMWARE_ACTIVATION] = "firmware activation starts: dword 0",
         [NVME_EVENT_ASYNCHRONOUS] = "asynchronous event: dword 0",
+        [NVME_EVENT_RESET] = "controller reset, I/O goes on: resets so far, more in a row allowed",
     };
 
     if ((size_t)kind >= sizeof(texts) / sizeof(texts[0])) {

@@ -36,7 +36,7 @@ pair bench passthrough
 interrupt
 recovery
 sleep
-shared
+shared reset
 setup
 source quirk
 event

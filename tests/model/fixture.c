@@ -356,3 +356,30 @@ int fixture_run(const char *group, const struct CMUnitTest *tests, size_t count)
     }
     return _cmocka_run_group_tests(group, tests, count, NULL, NULL);
 }
+
+void fixture_watch_until_reset(struct fixture *fixture, uint32_t count)
+{
+    for (int i = 0; i < 3000; i++) {
+        uint32_t resets = 0;
+
+        for (uint32_t event = 0; event < fixture->event_count && event < FIXTURE_EVENTS; event++) {
+            resets += fixture->events[event].kind == NVME_EVENT_RESET;
+        }
+        if (resets == count || fixture_saw(fixture, NVME_EVENT_DISABLED) ||
+            fixture_saw(fixture, NVME_EVENT_DISABLE_TIMEOUT)) {
+            break;
+        }
+        world_advance(NVME_WATCHDOG_PERIOD_NS);
+        for (uint32_t q = 0; q < FIXTURE_QUEUES; q++) {
+            if (fixture->queues[q] != NULL) {
+                nvme_queue_watchdog(fixture->queues[q], world.now_ns);
+            }
+        }
+    }
+    /* And once more: the owners resume. */
+    for (uint32_t q = 0; q < FIXTURE_QUEUES; q++) {
+        if (fixture->queues[q] != NULL) {
+            nvme_queue_watchdog(fixture->queues[q], world.now_ns);
+        }
+    }
+}

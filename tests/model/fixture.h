@@ -145,6 +145,9 @@ uint32_t fixture_mask_writes(const struct fixture *fixture);
 /* The hot counters of a queue. */
 struct nvme_counters fixture_counters(const struct nvme_queue *queue);
 
+/* Each owner watches its queue, until the engine has told of `count` resets, or has given up. */
+void fixture_watch_until_reset(struct fixture *fixture, uint32_t count);
+
 /* A buffer of whole pages for `bytes` bytes, filled with 0xee; fixture_free frees it. */
 uint8_t *fixture_buffer(size_t bytes);
 void fixture_free(void *buffer);

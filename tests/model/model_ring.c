@@ -17,6 +17,18 @@ static void *allocate(size_t count, size_t size)
     return memory;
 }
 
+/* What was put into the ring and cleaned before the queue exists: a reset's posts. */
+static void take_early_commands(struct model_sq *sq)
+{
+    const struct nvme_command *ring = world_host(sq->address);
+
+    for (uint32_t i = 0; i < sq->entries && !world.coherent; i++) {
+        if (world_was_ever_cleaned(&ring[i], sizeof(ring[i]))) {
+            sq->shadow[i] = ring[i];
+        }
+    }
+}
+
 void model_open_sq(struct model *model, uint32_t id, uint64_t address, uint32_t entries,
                    uint32_t cqid)
 {
@@ -29,6 +41,7 @@ void model_open_sq(struct model *model, uint32_t id, uint64_t address, uint32_t 
         .clean_epoch = allocate(entries, sizeof(uint64_t)),
         .busy = allocate(MODEL_CIDS / 8, 1),
     };
+    take_early_commands(&model->sqs[id]);
 }
 
 void model_open_cq(struct model *model, uint32_t id, uint64_t address, uint32_t entries,

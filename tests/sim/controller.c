@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Controllers of all kinds: chosen by the seed, brought up, closed in the midst of it, recovered.
+ * Controllers of all kinds: chosen by the seed, brought up, closed in the midst of it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,6 @@
 enum {
     PAGE = 4096,
     ARENA_ALIGNMENT = 1 << 20,
-    RECOVERY_STEPS = 20000,
     BLOCKS = 1024,
     LARGE_BLOCKS = 4096, /* of 4096 bytes */
 };
@@ -27,11 +26,19 @@ static void on_event(void *arg, const struct nvme_event *event)
     case NVME_EVENT_DISABLE_TIMEOUT:
         controller->lost = true;
         break;
+    case NVME_EVENT_DISABLED:
+        controller->dead = true;
+        controller->failed = true;
+        break;
     case NVME_EVENT_COMMAND_TIMEOUT:
     case NVME_EVENT_CONTROLLER_FATAL:
     case NVME_EVENT_REMOVED:
-    case NVME_EVENT_DISABLED:
         controller->failed = true;
+        break;
+    case NVME_EVENT_RESET:
+        controller->failed = false; /* it goes on */
+        controller->counts_exact = false;
+        controller->sim->resets++;
         break;
     case NVME_EVENT_INTERRUPT_STORM:
         if (!sim_fault_on(controller->sim, 7) && !controller->may_fail) {
@@ -105,6 +112,7 @@ static void choose_config(struct sim_controller *controller)
         .cq_depth_entries = depth + 4 * random_between(random, 0, 10),
         .max_transfer_bytes = large ? 4 << 20 : RANDOM_ONE(random, limits),
         .command_timeout_ns = random_between(random, 1000, 5000) * MS,
+        .resets_max = random_below(&controller->sim->bus, 4),
         .hybrid_spin_max_ns = RANDOM_ONE(random, spins_ns),
         .shadow_doorbells = random_chance(random, 500),
         .mask_line = controller->sim->masks[controller->line],
@@ -304,6 +312,7 @@ bool sim_controller_open(struct sim_controller *controller)
     world.hart = controller->irq_hart;
     error = nvme_controller_open(&controller->config, &controller->memory, &controller->engine);
     controller->failed = false;
+    controller->dead = false;
     if (error == NVME_OK) {
         error = nvme_namespace_open(controller->engine, 1, &controller->ns);
     } else {
@@ -311,6 +320,7 @@ bool sim_controller_open(struct sim_controller *controller)
     }
     if (error != NVME_OK) {
         controller->failed = true;
+        controller->dead = true;
         if (!controller->may_fail) {
             sim_fail(controller->sim, "the controller does not open: %s", nvme_error_text(error));
         }
@@ -348,43 +358,6 @@ void sim_controller_close(struct sim_controller *controller)
         controller->lost = true;
     } else if (error != NVME_OK && !controller->may_fail) {
         sim_fail(controller->sim, "the controller does not close: %s", nvme_error_text(error));
-    }
-}
-
-/* The hart goes on watching until every request has ended; then everything is opened anew. */
-void sim_recover(struct sim_controller *controller)
-{
-    struct sim *sim = controller->sim;
-
-    for (uint32_t i = 0; i < RECOVERY_STEPS && !controller->lost; i++) {
-        uint32_t outstanding = 0;
-
-        sim_watch(sim, NVME_WATCHDOG_PERIOD_NS);
-        for (uint32_t q = 0; q < SIM_QUEUES; q++) {
-            outstanding += controller->queues[q].outstanding;
-        }
-        if (outstanding == 0) {
-            break;
-        }
-        if (i + 1 == RECOVERY_STEPS) {
-            sim_fail(sim, "%u requests of a failed controller never ended", outstanding);
-        }
-    }
-    sim_controller_close(controller);
-    if (controller->lost) {
-        sim_forget(controller);
-        return;
-    }
-    controller->counts_exact = false;
-    if (controller->model->gone) {
-        controller->model->pending_count = 0; /* it comes back as a new one */
-    }
-    controller->model->fatal = false;
-    controller->model->gone = false;
-    controller->model->hang_next = 0;
-    controller->model->ready_never = false;
-    if (sim_good(sim)) {
-        sim_controller_open(controller);
     }
 }
 

@@ -34,6 +34,7 @@ struct totals {
     uint64_t seeds;
     uint64_t ios;
     uint64_t bytes;
+    uint64_t resets;
     uint64_t tried[SIM_FAULTS + 1]; /* seeds in which a class was injected */
     uint64_t injected[SIM_FAULTS + 1];
     double seconds;
@@ -154,6 +155,7 @@ static void add(struct totals *totals)
     totals->seeds++;
     totals->ios += sim.ios;
     totals->bytes += sim.bytes;
+    totals->resets += sim.resets;
     for (uint32_t i = 1; i <= SIM_FAULTS; i++) {
         totals->tried[i] += sim.injected[i] != 0;
         totals->injected[i] += sim.injected[i];
@@ -171,6 +173,7 @@ static void print_totals(const struct totals *totals)
                    totals->injected[i], totals->tried[i]);
         }
     }
+    printf("%" PRIu64 " controllers reset by the engine, with I/O in flight\n", totals->resets);
     printf("%" PRIu64 " seeds, %" PRIu64 " requests, %.1f GB compared in %.1f s: %.2f million "
            "requests a minute\n",
            totals->seeds, totals->ios, (double)totals->bytes / 1e9, totals->seconds,

@@ -80,6 +80,7 @@ struct sim_controller {
     uint8_t *shadow;
     uint8_t *busy; /* per block: readers, or BLOCK_WRITTEN */
     bool may_fail; /* a fault may end it: errors of the controller are no violation then */
+    bool dead;     /* its engine has given it up */
     bool failed;   /* an event said so: nothing is posted any more */
     bool lost;     /* the device could not be stopped: its requests never end */
     uint64_t stale, malformed;           /* counted by the engine in queues closed since */
@@ -109,6 +110,7 @@ struct sim {
     uint64_t block_count;
     bool in_handler; /* a trap is being served, or interrupts are off: none is delivered */
     bool quiet;      /* nothing more is posted */
+    uint64_t resets; /* by the engine */
     uint64_t ios;    /* requests that ended */
     uint64_t bytes;  /* compared */
     uint64_t injected[SIM_FAULTS + 1];

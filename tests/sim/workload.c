@@ -225,7 +225,10 @@ static bool is_expected(const struct sim_request *request, struct nvme_result re
     default:
         return queue->controller->may_fail &&
                (result.error == NVME_ERR_TIMEOUT || result.error == NVME_ERR_FATAL ||
-                result.error == NVME_ERR_REMOVED);
+                result.error == NVME_ERR_REMOVED ||
+                (queue->controller->config.resets_max != 0 &&
+                 (result.error == NVME_ERR_RESET || result.error == NVME_ERR_IDENTIFY ||
+                  result.error == NVME_ERR_QUEUES || result.error == NVME_ERR_UNSUPPORTED)));
     }
 }
 

@@ -185,6 +185,21 @@ def barrier_cases() -> list[Case]:
     return [Case("barrier", (), False)] + [Case("barrier", (bug,), True) for bug in bugs]
 
 
+def reset_cases() -> list[Case]:
+    """A reset: of one deadline or two, with a device that may be removed."""
+    good = ((), ("RESETS=2",), ("REMOVAL",), ("RESETS=0",), ("REQUESTS=3",))
+    bugs = (
+        "BUG_END_EARLY",
+        "BUG_NO_LAST_REAP",
+        "BUG_NO_WAIT",
+        "BUG_RESUME_EARLY",
+        "BUG_NO_FLAG",
+    )
+    return [Case("reset", defines, False) for defines in good] + [
+        Case("reset", (bug,), True) for bug in bugs
+    ]
+
+
 def cases() -> list[Case]:
     """Everything that is checked. A new model is a line here and a file in tests/spin/."""
     lines = ("LINE_LEVEL", "LINE_EDGE", "LINE_EDGE_CLEARS")
@@ -230,7 +245,7 @@ def cases() -> list[Case]:
         Case("failure", (bug,), True)
         for bug in ("BUG_END_EARLY", "BUG_NO_LAST_REAP", "BUG_END_OTHERS")
     ]
-    return found
+    return found + reset_cases()
 
 
 class ToolError(Exception):

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Private to the engine, and part of nvme_internal.h: stopping a controller, and starting it again.
+ */
+#ifndef NVME_RESET_INTERNAL_H
+#define NVME_RESET_INTERNAL_H
+
+#include "nvme_internal.h"
+
+/* ---- setup.c: what follows RDY = 0 ------------------------------------------------------ */
+
+/* Prepares the admin queue and writes CC.EN = 1. RDY = 1 is not awaited. */
+void nvme_setup_enable(struct nvme_controller *controller);
+
+/*
+ * The next command, after RDY = 1; false: the controller is set up. If the device refuses the
+ * number of queues, info.queue_count is 0 and the controller can still be administered.
+ */
+bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call *call);
+
+/* Takes the answer to that command. An error ends the setup. */
+enum nvme_error nvme_setup_take(struct nvme_controller *controller,
+                                const struct nvme_result *result);
+
+/* ---- reset.c ---------------------------------------------------------------------------- */
+
+/*
+ * The owner's part in a reset, one step per call: takes its requests back, makes the controller's
+ * next step if that is its turn, and resumes when the controller is live again.
+ */
+void nvme_reset_watch(struct nvme_queue *queue, uint64_t now_ns);
+
+/* The controller's next step. Another hart may be making it: then nothing. */
+void nvme_reset_step(struct nvme_controller *controller, uint64_t now_ns);
+
+/* True unless the reset waits for the owner of an open queue. */
+bool nvme_reset_may_step(const struct nvme_controller *controller);
+
+/* ---- disable.c ------------------------------------------------------------------------ */
+
+/*
+ * Sends an IPI to the owner of each open queue that interrupts, if there is a hook. Other owners
+ * poll anyway, and an IPI may not reap a poll queue.
+ */
+void nvme_controller_send_ipis(const struct nvme_controller *controller);
+
+/* Masks the line at the device. With MSI-X there is none: INTMS may not be written then. */
+void nvme_controller_mask_line(struct nvme_controller *controller);
+
+/* The cause of disabling at the end of an orderly shutdown: nothing to report. */
+#define NVME_CAUSE_SHUTDOWN NVME_ERR_STATE
+
+/*
+ * Begins to disable a live controller: masks its line, writes CC.EN = 0, and does not wait. The
+ * first caller wins; later calls change nothing. `error` is the error of its requests. For a reset
+ * if that is a deadline or CFS and one is left, else for good.
+ */
+void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error error);
+
+/* The same for the hart that makes a reset, whose device has failed again. */
+void nvme_controller_disable_again(struct nvme_controller *controller, enum nvme_error error);
+
+/*
+ * Looks once at a controller that is DISABLING, and sets RELEASING, FAILED or STUCK when it is
+ * time. In any other state it does nothing.
+ */
+void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t now_ns);
+
+/*
+ * The end of every administration call: disables and waits if `error` means that the device no
+ * longer answers. Returns `error`, or NVME_ERR_STUCK.
+ */
+enum nvme_error nvme_controller_settle(struct nvme_controller *controller, enum nvme_error error);
+
+#endif
