@@ -182,9 +182,13 @@ static void print_controller(void *arg, const struct storage_controller *control
     struct nvme_controller_info info;
     char address[STORAGE_ADDRESS_BYTES];
 
-    nvme_controller_describe(controller->engine, &info);
     storage_write_address(controller->function, address);
     printf("controller %" PRIu32 " at PCI %s\n", survey->count++, address);
+    if (controller->engine == NULL) {
+        printf("  not usable: " NO_ENGINE "\n");
+        return;
+    }
+    nvme_controller_describe(controller->engine, &info);
     print_identity(&info);
     print_limits(&info);
     print_memory(controller, &info);
@@ -276,10 +280,15 @@ static void print_controller_json(void *arg, const struct storage_controller *co
     struct nvme_controller_info info;
     char address[STORAGE_ADDRESS_BYTES];
 
-    nvme_controller_describe(controller->engine, &info);
     storage_write_address(controller->function, address);
     json_open(json, NULL, '{');
     json_text(json, "address", address);
+    if (controller->engine == NULL) {
+        json_text(json, "error", NO_ENGINE);
+        json_close(json, '}');
+        return;
+    }
+    nvme_controller_describe(controller->engine, &info);
     print_number(json, "queue_pairs", info.queue_count);
     if (identify(controller->engine, NVME_CNS_CONTROLLER, 0)) {
         page_print_json(&page_controller, page, json);
@@ -311,7 +320,7 @@ int run_identify(const struct options *options)
                               &survey, as_json ? &survey.json : NULL);
 
     config.mode = NVME_MODE_POLL; /* interrupts are not needed here */
-    if (!as_json && !print_use(&config)) {
+    if (!as_json && survey.count != 0 && !print_use(&config)) {
         status = 1;
     }
     return survey.failed ? 1 : status;

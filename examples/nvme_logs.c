@@ -213,7 +213,11 @@ static void tell_controller(void *arg, const struct storage_controller *controll
         json_open(&telling->json, NULL, '{');
         json_text(&telling->json, "address", address);
     }
-    telling->failed = !telling->tell(telling, controller->engine, address) || telling->failed;
+    if (controller->engine != NULL) {
+        telling->failed = !telling->tell(telling, controller->engine, address) || telling->failed;
+    } else if (telling->as_json) {
+        json_text(&telling->json, "error", NO_ENGINE);
+    }
     if (telling->as_json) {
         json_close(&telling->json, '}');
     }
@@ -283,15 +287,20 @@ static void tell_reset(void *arg, const struct storage_controller *controller)
     char address[STORAGE_ADDRESS_BYTES];
 
     (void)arg;
+    if (controller->engine == NULL) {
+        return; /* a note has the reason */
+    }
     nvme_controller_describe(controller->engine, &info);
     storage_write_address(controller->function, address);
     printf("reset %s: %s %s is ready\n", address, info.model, info.serial);
 }
 
-/* Each controller is brought up and shut down, CC.EN 1 to 0, and brought up again. */
+/*
+ * Each controller is brought up and shut down, CC.EN 1 to 0, and brought up again. One that cannot
+ * be brought up does not keep the others from their reset.
+ */
 int run_reset(const struct options *options)
 {
-    int status = survey_print(&log_storage, options, ignore_controller, NULL, NULL);
-
-    return status != 0 ? status : survey_print(&log_storage, options, tell_reset, NULL, NULL);
+    (void)survey_print(&log_storage, options, ignore_controller, NULL, NULL);
+    return survey_print(&log_storage, options, tell_reset, NULL, NULL);
 }

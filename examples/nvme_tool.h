@@ -182,6 +182,9 @@ int run_errors(const struct options *options);
 int run_changed(const struct options *options);
 int run_reset(const struct options *options);
 
+/* What is told of a controller that storage_survey visits without its engine. */
+#define NO_ENGINE "bring-up failed, a note has the reason"
+
 /* ---- Pages ---------------------------------------------------------------------------- */
 
 /*

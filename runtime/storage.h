@@ -131,8 +131,9 @@ bool storage_close(struct storage *storage);
 
 /*
  * Brings up the controllers of the machine one after another, each alone and without queues, and
- * calls visit with each, whatever its namespaces are. Nothing is open before and after. False:
- * there was none, or one could not be brought up; an error or a note was printed.
+ * calls visit with each, whatever its namespaces are. Nothing is open before and after. One that
+ * could not be brought up is visited without its engine (NULL), unless a serial number is asked
+ * for. False: there was such a one, or none at all; a note or an error was printed.
  */
 typedef void storage_visit(void *arg, const struct storage_controller *controller);
 bool storage_survey(struct storage *storage, const struct storage_config *config,

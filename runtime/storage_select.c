@@ -249,9 +249,18 @@ bool storage_visit_controllers(struct storage *storage, storage_visit *visit, vo
             storage_close_last(storage);
         } else {
             good = false;
+            /* Its serial number is not known. */
+            if (storage->config.serial == NULL) {
+                visit(arg, controller);
+                visited++;
+            }
         }
         storage->told[i] = storage->told[i] || controller->noted;
         heap_release(storage->heap_mark);
+    }
+    if (visited == 0) {
+        printf("error: serial=%s: no NVMe controller has it; hint: nvme identify lists them\n",
+               storage->config.serial);
     }
     return good && visited != 0;
 }

@@ -106,6 +106,16 @@ class Degraded(unittest.TestCase):
             with self.subTest(flaws):
                 self.check(flaws, told, "identify")
 
+    def test_identify_tells_of_one_that_cannot_be_brought_up(self) -> None:
+        """And describes the one behind it; the exit status is 1."""
+        for flaws in ("0:dead", "0:gone", "0:silent", "0:unready"):
+            with self.subTest(flaws):
+                status, console = tool(flaws, "identify", "timeout=1s")
+                self.assertRegex(console, "(?s)" + PASSED[1:] + "bring-up failed.*"
+                                 "\ncontroller 0 at PCI 00:01.0\n  not usable: bring-up failed.*"
+                                 "\ncontroller 1 at PCI 00:02.0\n.*1 active.*" + ONE)
+                self.assertEqual(status, 1, console)
+
     def test_a_vector_is_not_wanted_for_polling(self) -> None:
         """The queues poll: both controllers are used."""
         self.check("0:one_vector", (BOTH, READ), "crc", "harts=2", "count=64", "completion=poll",

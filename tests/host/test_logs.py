@@ -12,12 +12,18 @@ WORN = "0:worn,1:changed"  # what the first has to tell; the second is well but 
 CONTROLLERS = ("00:01.0", "00:02.0")
 
 
-def document(flaws: str, *words: str) -> list[dict]:
-    """The controllers of a document, as Python's json reads it. The tool succeeds."""
+def parsed(flaws: str, *words: str) -> tuple[int, list[dict], str]:
+    """Exit status, the controllers of a document as Python's json reads it, and the console."""
     status, console = tool(flaws, *words, "format=json")
     lines = [line for line in console.splitlines() if line.startswith(("{", "}", " "))]
+    return status, json.loads("\n".join(lines))["controllers"], console
+
+
+def document(flaws: str, *words: str) -> list[dict]:
+    """The controllers of a document. The tool succeeds."""
+    status, controllers, console = parsed(flaws, *words)
     assert status == 0, console
-    return json.loads("\n".join(lines))["controllers"]
+    return controllers
 
 
 class Text(unittest.TestCase):
@@ -74,14 +80,22 @@ class Documents(unittest.TestCase):
                 both = document("0:queues_refused,1:list_refused", command)
                 self.assertEqual([each["address"] for each in both], list(CONTROLLERS))
 
-    def test_a_dead_controller_is_left_out_and_said(self) -> None:
-        """The document has the healthy one behind it; the exit status is 1."""
-        for command in ("smart", "identify"):
-            status, console = tool("0:dead", command, "format=json")
-            lines = [line for line in console.splitlines() if line.startswith(("{", "}", " "))]
-            (second,) = json.loads("\n".join(lines))["controllers"]
-            self.assertEqual((status, second["address"]), (1, "00:02.0"))
+    def test_a_dead_controller_is_told_of(self) -> None:
+        """With an error; the document has the healthy one behind it; the exit status is 1."""
+        for command, name in (("smart", "temperature"), ("identify", "sn")):
+            status, both, console = parsed("0:dead", command)
+            self.assertEqual((status, [each["address"] for each in both]), (1, list(CONTROLLERS)))
+            self.assertRegex(both[0]["error"], "^bring-up failed")
+            self.assertNotIn(name, both[0])
+            self.assertIn(name, both[1])
             self.assertRegex(console, "(?m)^note: nvme at 00:01.0 is not used: bring-up failed")
+
+    def test_a_serial_number_that_nobody_has_is_refused(self) -> None:
+        """The document is empty and valid; the error says why."""
+        for command in ("smart", "identify"):
+            status, none, console = parsed("0:dead", command, "serial=x")
+            self.assertEqual((status, none), (1, []))
+            self.assertRegex(console, "(?m)^error: serial=x: no NVMe controller has it")
 
     def test_identify(self) -> None:
         """Fields of the pages as they are; the reason why a namespace is not used."""
@@ -106,7 +120,7 @@ class Reset(unittest.TestCase):
         self.assertEqual([line.split(": ")[0] for line in console.splitlines()
                           if line.startswith("reset")], [f"reset {at}" for at in CONTROLLERS])
         status, console = tool("0:dead", "reset")
-        self.assertEqual(status, 1, console)
+        self.assertEqual((status, console.count("is ready")), (1, 1), console)
         status, console = tool("0:dead", "reset", "controller=00:02.0")
         self.assertEqual((status, console.count("is ready")), (0, 1), console)
 
