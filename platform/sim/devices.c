@@ -9,6 +9,7 @@
 #include "harts.h"
 #include "iommu.h"
 #include "msix.h"
+#include "pci_slot.h"
 #include "profile.h"
 #include "start.h"
 
@@ -94,6 +95,12 @@ void pci_enable(const struct pci_function *function)
 void pci_disable(const struct pci_function *function)
 {
     model_of(function)->bus_master = false;
+}
+
+/* No device leaves its slot but by its registers. */
+bool pci_slot_take(const struct pci_function *function)
+{
+    return !model_of(function)->gone;
 }
 
 uint16_t pci_config_read16(const struct pci_function *function, unsigned offset)
