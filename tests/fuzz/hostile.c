@@ -4,6 +4,11 @@
  */
 #include "hostile.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fault.h"
 #include "model_internal.h"
 
 #define MS UINT64_C(1000000)
@@ -18,6 +23,19 @@ enum {
 static struct model *model;
 static struct tape *tape;
 static uint32_t meddlings;
+static uint64_t injected[FAULT_CLASSES + 1]; /* in all runs, by class */
+
+/* For tests/fuzz/run.py. */
+static void print_injected(void)
+{
+    fprintf(stderr, "injected:");
+    for (uint32_t i = 1; i <= FAULT_CLASSES; i++) {
+        if (injected[i] != 0) {
+            fprintf(stderr, " %" PRIu32 "=%" PRIu64, i, injected[i]);
+        }
+    }
+    fprintf(stderr, "\n");
+}
 
 /* Four values of a byte of the tape mean a lie, the others the truth. */
 static uint32_t lie(struct model *who, uint32_t offset, uint32_t value)
@@ -26,6 +44,9 @@ static uint32_t lie(struct model *who, uint32_t offset, uint32_t value)
 
     (void)who;
     (void)offset;
+    injected[FAULT_LIE] += how == 1 || how == 2;
+    injected[FAULT_GONE] += how == 3;
+    injected[FAULT_DEAD] += how == 4;
     switch (how) {
     case 1:
         return tape_word(tape);
@@ -47,6 +68,7 @@ static void bend_page(struct model *who, uint8_t *page)
         uint32_t at = tape_word(tape);
 
         page[at % PAGE] = (uint8_t)(at >> 24);
+        injected[FAULT_LIE]++;
     }
 }
 
@@ -61,6 +83,7 @@ static void scribble(uint32_t cqid)
         return;
     }
     at = tape_word(tape) % bytes;
+    injected[FAULT_REWRITTEN]++;
     tape_copy(tape, (uint8_t *)world_host(cq->address) + at, bytes - at < 8 ? bytes - at : 8);
 }
 
@@ -71,6 +94,7 @@ static void post_entry(uint32_t cqid)
     tape_copy(tape, &entry, sizeof(entry));
     if (model->cqs[cqid].exists && !model_cq_full(model, cqid)) {
         model_post_entry(model, cqid, entry);
+        injected[FAULT_CID]++;
     }
 }
 
@@ -81,6 +105,7 @@ static void scribble_doorbell(uint32_t number)
 
     if (page != 0) {
         tape_copy(tape, (uint32_t *)world_host(page) + number / 2, sizeof(uint32_t));
+        injected[FAULT_WRAP]++;
     }
 }
 
@@ -95,6 +120,7 @@ static void answer(uint16_t status)
     if (model->pending_count != 0 &&
         !model_cq_full(model, model->sqs[model->pending[index].sqid].cqid)) {
         model_fail_one(model, index, status);
+        injected[FAULT_SPOILED] += status != 0;
     }
 }
 
@@ -133,9 +159,11 @@ void hostile_meddle(void)
         break;
     case 6:
         model->fatal = how >> 7;
+        injected[FAULT_DEAD] += model->fatal;
         break;
     case 7:
         model->admin_silent = how >> 7;
+        injected[FAULT_SILENT] += model->admin_silent;
         break;
     case 8:
         scribble_doorbell(how >> 4);
@@ -153,6 +181,7 @@ struct model *hostile_start(struct tape *from)
     meddlings = 0;
     world_reset();
     if (model == NULL) {
+        atexit(print_injected);
         model = model_new();
         pristine = *model;
     } else {

@@ -76,6 +76,12 @@ def folders(target: str) -> tuple[Path, Path]:
     return KEPT / name, BUILD / name
 
 
+def injected(output: str) -> str:
+    """How many faults of each class (tests/model/faults.def) a target has injected."""
+    told = re.search(r"^injected:( .+)$", output, re.M)
+    return f"; faults{told[1]}" if told else ""
+
+
 def replay(target: str) -> tuple[int, int, str]:
     """Every kept input once: passed, failed, a line."""
     kept, _ = folders(target)
@@ -86,7 +92,7 @@ def replay(target: str) -> tuple[int, int, str]:
     ran = len(re.findall(r"^Executed ", output, re.M))
     if status or ran != len(inputs):
         return ran, 1, f"FAIL  {target}: {ran} of {len(inputs)} inputs\n{explain(target, output)}"
-    return ran, 0, f"ok    {target:14} {ran:6,} inputs"
+    return ran, 0, f"ok    {target:14} {ran:6,} inputs{injected(output)}"
 
 
 def fuzz(target: str, seconds: int) -> tuple[int, int, str]:
@@ -106,6 +112,7 @@ def fuzz(target: str, seconds: int) -> tuple[int, int, str]:
     words = (
         f"{target:14} {int(runs[1]) if runs else 0:12,} runs, "
         f"{added[1] if added else 0} new inputs, {coverage[-1] if coverage else 0} edges"
+        f"{injected(output)}"
     )
     if status:
         return 0, 1, f"FAIL  {words}\n{explain(target, output)}"

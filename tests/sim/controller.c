@@ -162,9 +162,9 @@ static void prepare(struct sim_controller *controller)
         controller->queues[i] = (struct sim_queue){.controller = controller, .index = i};
     }
     sim_choose_owners(controller);
-    for (uint32_t number = 1; number <= SIM_FAULTS; number++) {
+    for (uint32_t number = 1; number <= FAULT_CLASSES; number++) {
         if (sim_fault_on(sim, number)) {
-            controller->may_fail |= sim_faults[number].fatal;
+            controller->may_fail |= fault_table[number].fatal;
             if (sim_faults[number].prepare != NULL && sim_faults[number].prepare(controller)) {
                 sim->injected[number]++;
             }
@@ -283,7 +283,7 @@ void sim_queue_close(struct sim_queue *queue)
         queue->closing = false;
         return; /* being disabled, or waited for: watched or interrupted, then again */
     }
-    queue->open = false;
+    sim_mark_closed(queue);
     nvme_queue_count(queue->engine, &counters);
     controller->stale += counters.stale;
     controller->malformed += counters.malformed;
@@ -300,7 +300,7 @@ void sim_queue_close(struct sim_queue *queue)
                  nvme_error_text(error));
     }
     if (queue->outstanding != 0) {
-        sim_fail(controller->sim, "%u requests of a closed queue never ended", queue->outstanding);
+        sim_hung(controller->sim, "%u requests of a closed queue never ended", queue->outstanding);
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The fault classes of the reliability plan, one function or two for each. To add one: write it,
- * name it in the table at the end. What the engine must make of it is judged by all the rest.
+ * The fault classes of faults.def, one function or two for each. To add one: a line there, the
+ * function here, its name in the table at the end. All the rest judges what the engine does.
  */
 #include <string.h>
 
@@ -110,7 +110,7 @@ static void rewrite(void *arg)
     uint32_t *status = (uint32_t *)((uintptr_t)world.last_load + world.last_load_bytes) - 1;
 
     *status ^= (uint32_t)~NVME_CQE_PHASE;
-    sim->injected[2]++;
+    sim->injected[FAULT_REWRITTEN]++;
 }
 
 static bool inject_rewritten(struct sim_controller *controller)
@@ -196,16 +196,12 @@ static bool inject_spoiled(struct sim_controller *controller)
 
 static bool inject_lost_interrupt(struct sim_controller *controller)
 {
-    uint32_t index = random_below(random_of(controller), SIM_QUEUES);
-    bool *pending = controller->config.msix ? &controller->model->vectors[index + 1].arrived
-                                            : &controller->sim->lines[controller->line].pending;
+    bool lost = sim_lose_interrupt(controller);
 
-    if (!*pending) {
-        return false;
+    if (lost) {
+        may_miss(controller);
     }
-    *pending = false;
-    may_miss(controller);
-    return true;
+    return lost;
 }
 
 /* One interrupt for nothing, or so many that it is a storm. */
@@ -367,33 +363,37 @@ static bool prepare_media_errors(struct sim_controller *controller)
 static bool prepare_failing_parts(struct sim_controller *controller)
 {
     controller->config.max_transfer_bytes = 4096;
-    return sim_fault_on(controller->sim, 22) || prepare_media_errors(controller);
+    return sim_fault_on(controller->sim, FAULT_MEDIA) || prepare_media_errors(controller);
 }
 
-/* Not tried: what needs abort, asynchronous events, a real drive. */
-const struct sim_fault sim_faults[SIM_FAULTS + 1] = {
-    [1] = {"entry fields written after the phase", NULL, inject_torn, true},
-    [2] = {"entry rewritten between two reads", NULL, inject_rewritten, false},
-    [3] = {"duplicate and late entries", NULL, inject_duplicate, false},
-    [4] = {"command ids not in flight", NULL, inject_wrong_cid, false},
-    [5] = {"SQHD, SQID, status or phase wrong", NULL, inject_spoiled, true},
-    [6] = {"lost interrupts", NULL, inject_lost_interrupt, false},
-    [7] = {"spurious interrupts and storms", NULL, inject_spurious, false},
-    [8] = {"commands never answered, or at the deadline", NULL, inject_silence, true},
-    [9] = {"abort", NULL, NULL, false},
-    [10] = {"DMA after release", NULL, NULL, false},
-    [11] = {"resets with I/O in flight", NULL, inject_reset, false},
-    [12] = {"shadow doorbells that the device never looks at", prepare_deaf, NULL, false},
-    [13] = {"event index wraps", prepare_wraps, NULL, false},
-    [14] = {"asynchronous events in a reset", NULL, NULL, false},
-    [15] = {"a device that lies about itself", sim_prepare_lies, NULL, true},
-    [16] = {"transfers above MDTS, chained lists", always, NULL, false},
-    [17] = {"CFS, RDY never, a device that does not stop", prepare_never_ready, inject_fatal, true},
-    [18] = {"registers that read as all ones", NULL, inject_removed, true},
-    [19] = {"parts of a split that fail", prepare_failing_parts, NULL, false},
-    [20] = {"full queues", prepare_small_queues, NULL, false},
-    [21] = {"reap of empty queues", NULL, inject_empty_reap, false},
-    [22] = {"media errors", prepare_media_errors, NULL, false},
-    [23] = {"memory a byte short", NULL, inject_short_memory, false},
-    [24] = {"power cut", NULL, NULL, false},
+/* Commands in flight when the controller is disabled: sim_device() moves their data. */
+static bool prepare_late_dma(struct sim_controller *controller)
+{
+    controller->model->stops_late = true;
+    return false; /* counted when it happens */
+}
+
+const struct sim_fault sim_faults[FAULT_CLASSES + 1] = {
+    [FAULT_TORN] = {NULL, inject_torn},
+    [FAULT_REWRITTEN] = {NULL, inject_rewritten},
+    [FAULT_DUPLICATE] = {NULL, inject_duplicate},
+    [FAULT_CID] = {NULL, inject_wrong_cid},
+    [FAULT_SPOILED] = {NULL, inject_spoiled},
+    [FAULT_LOST] = {NULL, inject_lost_interrupt},
+    [FAULT_SPURIOUS] = {NULL, inject_spurious},
+    [FAULT_SILENT] = {NULL, inject_silence},
+    [FAULT_DMA] = {prepare_late_dma, inject_fatal},
+    [FAULT_RESET] = {NULL, inject_reset},
+    [FAULT_DEAF] = {prepare_deaf, NULL},
+    [FAULT_WRAP] = {prepare_wraps, NULL},
+    [FAULT_EVENT] = {sim_prepare_events, sim_inject_event},
+    [FAULT_LIE] = {sim_prepare_lies, NULL},
+    [FAULT_SIZE] = {always, NULL},
+    [FAULT_DEAD] = {prepare_never_ready, inject_fatal},
+    [FAULT_GONE] = {NULL, inject_removed},
+    [FAULT_PARTS] = {prepare_failing_parts, NULL},
+    [FAULT_FULL] = {prepare_small_queues, NULL},
+    [FAULT_EMPTY] = {NULL, inject_empty_reap},
+    [FAULT_MEDIA] = {prepare_media_errors, NULL},
+    [FAULT_MEMORY] = {NULL, inject_short_memory},
 };

@@ -35,8 +35,13 @@ struct totals {
     uint64_t ios;
     uint64_t bytes;
     uint64_t resets;
-    uint64_t tried[SIM_FAULTS + 1]; /* seeds in which a class was injected */
-    uint64_t injected[SIM_FAULTS + 1];
+    uint64_t stale, stale_sent;
+    uint64_t misuses;
+    uint64_t dropped, recovered;
+    uint64_t waited_ms[SIM_WAIT_MS + 1];
+    uint64_t failures[SIM_KINDS];
+    uint64_t tried[FAULT_CLASSES + 1]; /* seeds in which a class was injected */
+    uint64_t injected[FAULT_CLASSES + 1];
     double seconds;
 };
 
@@ -78,6 +83,11 @@ static double now_s(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
+static bool is_tried(uint32_t number)
+{
+    return sim_faults[number].prepare != NULL || sim_faults[number].inject != NULL;
+}
+
 static void usage(FILE *to)
 {
     fputs("usage: sim [--seed N] [--seeds COUNT] [--seconds S] [--fault CLASS]...\n\n"
@@ -88,10 +98,10 @@ static void usage(FILE *to)
           "  --fault CLASS  this class instead of the seed's own choice; may be repeated\n\n"
           "fault classes:\n",
           to);
-    for (uint32_t i = 1; i <= SIM_FAULTS; i++) {
-        fprintf(to, "  %2u %s%s\n", i, sim_faults[i].name,
-                sim_faults[i].prepare == NULL && sim_faults[i].inject == NULL ? " (not tried yet)"
-                                                                              : "");
+    for (uint32_t i = 1; i <= FAULT_CLASSES; i++) {
+        fprintf(to, "  %2u %s%s: %s: %s\n", i, fault_table[i].what,
+                is_tried(i) ? "" : " (not tried here)", fault_table[i].match,
+                fault_table[i].action);
     }
 }
 
@@ -133,7 +143,7 @@ static struct options parse(int argc, char **argv)
             options.seconds = number_of("seconds", optarg, 1, 1000000);
             break;
         case 'f':
-            options.faults |= UINT32_C(1) << (number_of("fault", optarg, 1, SIM_FAULTS) - 1);
+            options.faults |= UINT32_C(1) << (number_of("fault", optarg, 1, FAULT_CLASSES) - 1);
             break;
         default:
             usage(name == 'h' ? stdout : stderr);
@@ -156,24 +166,58 @@ static void add(struct totals *totals)
     totals->ios += sim.ios;
     totals->bytes += sim.bytes;
     totals->resets += sim.resets;
-    for (uint32_t i = 1; i <= SIM_FAULTS; i++) {
+    totals->stale += sim.stale;
+    totals->stale_sent += sim.stale_sent;
+    totals->misuses += sim.misuses;
+    totals->dropped += sim.dropped;
+    totals->recovered += sim.recovered;
+    for (uint32_t i = 0; i <= SIM_WAIT_MS; i++) {
+        totals->waited_ms[i] += sim.waited_ms[i];
+    }
+    totals->failures[sim.kind] += sim.failure[0] != '\0';
+    for (uint32_t i = 1; i <= FAULT_CLASSES; i++) {
         totals->tried[i] += sim.injected[i] != 0;
         totals->injected[i] += sim.injected[i];
     }
 }
 
+/* So many ms, or less, took this part of the waits for an interrupt that was lost. */
+static uint32_t wait_of(const struct totals *totals, uint32_t percent)
+{
+    uint64_t sum = 0;
+    uint32_t ms = 0;
+
+    while (ms < SIM_WAIT_MS && (sum += totals->waited_ms[ms]) * 100 < totals->recovered * percent) {
+        ms++;
+    }
+    return ms;
+}
+
 static void print_totals(const struct totals *totals)
 {
-    printf("\n%-6s %-46s %10s %10s\n", "class", "fault", "injected", "seeds");
-    for (uint32_t i = 1; i <= SIM_FAULTS; i++) {
-        if (sim_faults[i].prepare == NULL && sim_faults[i].inject == NULL) {
-            printf("%-6u %-46s %10s\n", i, sim_faults[i].name, "not tried");
+    uint64_t injected = 0;
+
+    printf("\n%-6s %-50s %10s %10s\n", "class", "fault", "injected", "seeds");
+    for (uint32_t i = 1; i <= FAULT_CLASSES; i++) {
+        if (!is_tried(i)) {
+            printf("%-6u %-50s %10s\n", i, fault_table[i].what, "not tried");
         } else {
-            printf("%-6u %-46s %10" PRIu64 " %10" PRIu64 "\n", i, sim_faults[i].name,
+            printf("%-6u %-50s %10" PRIu64 " %10" PRIu64 "\n", i, fault_table[i].what,
                    totals->injected[i], totals->tried[i]);
+            injected += totals->injected[i];
         }
     }
     printf("%" PRIu64 " controllers reset by the engine, with I/O in flight\n", totals->resets);
+    printf("%" PRIu64 " faults injected, %" PRIu64 " hung, %" PRIu64 " wrong data, %" PRIu64
+           " touches of released memory\n",
+           injected, totals->failures[SIM_HUNG], totals->failures[SIM_WRONG_DATA],
+           totals->failures[SIM_TOUCHED]);
+    printf("%" PRIu64 " lost interrupts told of an entry, %" PRIu64
+           " recovered, 99 %% within %u ms\n",
+           totals->dropped, totals->recovered, wait_of(totals, 99));
+    printf("%" PRIu64 " unmatched entries, %" PRIu64 " refused; %" PRIu64
+           " calls that must be refused, all were\n",
+           totals->stale_sent, totals->stale, totals->misuses);
     printf("%" PRIu64 " seeds, %" PRIu64 " requests, %.1f GB compared in %.1f s: %.2f million "
            "requests a minute\n",
            totals->seeds, totals->ios, (double)totals->bytes / 1e9, totals->seconds,
@@ -185,7 +229,7 @@ static void print_failure(const struct options *options)
     printf("\nseed %" PRIu64 ": %s\n\nwhat led to it:\n", sim.seed, sim.failure);
     world_print_notes(stdout);
     printf("\nreplay: build/sim --seed %" PRIu64, sim.seed);
-    for (uint32_t i = 1; options->faults != 0 && i <= SIM_FAULTS; i++) {
+    for (uint32_t i = 1; options->faults != 0 && i <= FAULT_CLASSES; i++) {
         if ((options->faults >> (i - 1) & 1) != 0) {
             printf(" --fault %u", i);
         }

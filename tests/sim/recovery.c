@@ -45,7 +45,7 @@ void sim_recover(struct sim_controller *controller)
             break;
         }
         if (i + 1 == RECOVERY_STEPS) {
-            sim_fail(sim, "%u requests of a failed controller never ended", outstanding);
+            sim_hung(sim, "%u requests of a failed controller never ended", outstanding);
         }
     }
     sim_controller_close(controller);

@@ -13,13 +13,14 @@ enum {
     RELAX_NS = 1000000, /* long waits in few steps */
 };
 
-void sim_fail(struct sim *sim, const char *format, ...)
+void sim_fail_as(struct sim *sim, enum sim_kind kind, const char *format, ...)
 {
     va_list arguments;
 
     if (sim->failure[0] != '\0') {
         return;
     }
+    sim->kind = kind;
     va_start(arguments, format);
     vsnprintf(sim->failure, sizeof(sim->failure), format, arguments);
     va_end(arguments);
@@ -41,7 +42,7 @@ static uint32_t choose_faults(struct sim *sim, uint32_t mask)
     uint32_t faults = 0;
 
     for (uint32_t i = random_below(&sim->random, 4); i > 0; i--) {
-        faults |= UINT32_C(1) << random_below(&sim->random, SIM_FAULTS);
+        faults |= UINT32_C(1) << random_below(&sim->random, FAULT_CLASSES);
     }
     return mask != 0 ? mask : faults;
 }

@@ -11,7 +11,8 @@
 
 enum {
     SETTLE_TURNS = 3000,
-    LOST_TURNS = 10, /* of the watchdog, until a lost interrupt is found */
+    LOST_TURNS = 10,      /* of the watchdog, until a lost interrupt is found */
+    NEXT_PER_MILLE = 250, /* of the moments for a fault: the next class that is on, if one is */
 };
 
 /* A command that is never answered, an admin command, or one without room for its entry. */
@@ -28,6 +29,9 @@ void sim_device(struct sim_controller *controller, uint32_t count)
     struct random *random = &controller->sim->random;
 
     if ((model->cc & NVME_CC_EN) == 0) {
+        for (uint32_t i = 0; i < model->pending_count; i++) {
+            controller->sim->injected[FAULT_DMA] += model->pending[i].sqid != 0;
+        }
         model_finish_late(model);
         return;
     }
@@ -60,6 +64,7 @@ static void device_meanwhile(void *arg)
     struct sim *sim = arg;
 
     sim_arrive(sim);
+    sim_event_meanwhile(sim);
     sim_device(&sim->controllers[random_below(&sim->random, sim->controller_count)],
                random_between(&sim->random, 1, 3));
 }
@@ -100,6 +105,25 @@ void sim_moments(struct sim *sim)
     world.meanwhile[WORLD_AT_PHASE] = random_chance(&sim->random, 300) ? device_meanwhile : NULL;
 }
 
+static void note_recoveries(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->controller_count * SIM_QUEUES; i++) {
+        sim_note_recovery(&sim->controllers[i / SIM_QUEUES].queues[i % SIM_QUEUES]);
+    }
+}
+
+static void poll_events(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->controller_count; i++) {
+        struct sim_controller *controller = &sim->controllers[i];
+
+        if (controller->config.events && controller->engine != NULL && !controller->lost) {
+            world.hart = controller->irq_hart;
+            nvme_events_poll(controller->engine);
+        }
+    }
+}
+
 /* Every open queue is looked at, in the context that reaps it. */
 void sim_watch(struct sim *sim, uint64_t step_ns)
 {
@@ -111,7 +135,9 @@ void sim_watch(struct sim *sim, uint64_t step_ns)
     for (uint32_t i = 0; i < SIM_CONTROLLERS * SIM_SOURCES; i++) {
         sim_interrupts(sim, i % SIM_SOURCES);
     }
+    note_recoveries(sim);
     world_advance(step_ns);
+    sim->watched_ns += step_ns;
     sim->in_handler = true;
     for (uint32_t i = 0; i < sim->controller_count * SIM_QUEUES; i++) {
         struct sim_queue *queue = &sim->controllers[i / SIM_QUEUES].queues[i % SIM_QUEUES];
@@ -122,7 +148,9 @@ void sim_watch(struct sim *sim, uint64_t step_ns)
             nvme_queue_watchdog(queue->engine, world.now_ns);
         }
     }
+    poll_events(sim);
     sim->in_handler = false;
+    note_recoveries(sim);
 }
 
 static struct sim_queue *any_queue(struct sim *sim)
@@ -152,7 +180,7 @@ static bool serve(struct sim *sim)
         }
         world_arrive();
         active |= controller->model->ready && !controller->model->gone &&
-                  controller->model->pending_count != 0;
+                  controller->model->pending_count > controller->model->events.requests;
         sim_device(controller, UINT32_MAX);
         if (queue->open) {
             active |= sim_reap(queue);
@@ -201,7 +229,7 @@ void sim_settle(struct sim *sim)
         uint32_t turns = 0;
 
         if (outstanding(controller) != 0 && !controller->interrupts_lost && !controller->may_fail) {
-            sim_fail(sim, "controller %u: %u requests wait for an interrupt that does not come", i,
+            sim_hung(sim, "controller %u: %u requests wait for an interrupt that does not come", i,
                      outstanding(controller));
         }
         while (outstanding(controller) != 0 && !controller->lost && sim_good(sim)) {
@@ -213,7 +241,7 @@ void sim_settle(struct sim *sim)
             }
             if (++turns == (controller->may_fail || controller->model->shadow_deaf ? SETTLE_TURNS
                                                                                    : LOST_TURNS)) {
-                sim_fail(sim, "controller %u: %u requests never end, watched or not", i,
+                sim_hung(sim, "controller %u: %u requests never end, watched or not", i,
                          outstanding(controller));
             }
         }
@@ -247,8 +275,13 @@ static void reopen_controller(struct sim_controller *controller)
 /* One of the faults that are on, on one of the controllers. */
 static void inject(struct sim *sim)
 {
-    uint32_t number = random_between(&sim->random, 1, SIM_FAULTS);
+    uint32_t number = random_between(&sim->random, 1, FAULT_CLASSES);
+    bool next = random_chance(&sim->random, NEXT_PER_MILLE);
     struct sim_queue *queue = any_queue(sim);
+
+    for (uint32_t i = 0; i < FAULT_CLASSES && next && !sim_fault_on(sim, number); i++) {
+        number = number % FAULT_CLASSES + 1;
+    }
 
     if (queue != NULL && sim_fault_on(sim, number) && sim_faults[number].inject != NULL &&
         sim_faults[number].inject(queue->controller)) {

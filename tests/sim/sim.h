@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fault.h"
 #include "model.h"
 #include "nvme.h"
 #include "random.h"
@@ -30,8 +31,17 @@ enum {
     SIM_GUARD_BYTES = 64,
     SIM_BUFFER_BYTES = 192 * 1024, /* most of one request */
     SIM_LARGE_BYTES = 5 << 20,     /* of the one request of a seed with chained lists */
-    SIM_FAULTS = 24,               /* classes, numbered from 1 */
+    SIM_WAIT_MS = 1000,            /* longer waits count as this */
     SIM_TEXT_BYTES = 200,
+};
+
+/* What a failure is. */
+enum sim_kind {
+    SIM_RULE, /* a rule of the engine or of the model is broken */
+    SIM_HUNG,
+    SIM_WRONG_DATA,
+    SIM_TOUCHED, /* memory that was not given, or was given back */
+    SIM_KINDS,
 };
 
 struct sim;
@@ -47,8 +57,11 @@ struct sim_queue {
     uint32_t outstanding; /* requests; parts do not count */
     bool open;
     bool closing;
-    bool interrupts; /* opened to interrupt: its mode may change */
-    bool submitted;  /* nothing was posted since, but by callbacks */
+    bool interrupts;  /* opened to interrupt: its mode may change */
+    bool submitted;   /* nothing was posted since, but by callbacks */
+    uint64_t awaited; /* so many consumed entries make up for a lost interrupt; 0: none is lost */
+    uint64_t lost_ns; /* sim.watched_ns when it was lost, */
+    uint64_t lost_start; /* and how often the controller had started */
 };
 
 /* One request, and the memory around its buffer: poison while the engine has no business there. */
@@ -113,13 +126,24 @@ struct sim {
     uint64_t resets; /* by the engine */
     uint64_t ios;    /* requests that ended */
     uint64_t bytes;  /* compared */
-    uint64_t injected[SIM_FAULTS + 1];
+    uint64_t stale, stale_sent;  /* unmatched entries, of controllers whose counts are exact */
+    uint64_t misuses;            /* calls that were refused */
+    uint64_t dropped, recovered; /* interrupts that told of an entry; entries found */
+    uint32_t waited_ms[SIM_WAIT_MS + 1]; /* by ms, until they were */
+    uint64_t watched_ns;                 /* time that passed between watchdogs */
+    enum sim_kind kind;                  /* of the failure */
+    uint64_t injected[FAULT_CLASSES + 1];
     bool stop;
     char failure[SIM_TEXT_BYTES]; /* empty: none */
 };
 
-/* Ends the run: the first text is kept. */
-void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Ends the run: the first text and kind are kept. */
+void sim_fail_as(struct sim *sim, enum sim_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+#define sim_fail(sim, ...) sim_fail_as(sim, SIM_RULE, __VA_ARGS__)
+#define sim_hung(sim, ...) sim_fail_as(sim, SIM_HUNG, __VA_ARGS__)
+#define sim_wrong(sim, ...) sim_fail_as(sim, SIM_WRONG_DATA, __VA_ARGS__)
+#define sim_touched(sim, ...) sim_fail_as(sim, SIM_TOUCHED, __VA_ARGS__)
 
 /* True until the run has failed, findings of the model included. */
 bool sim_good(struct sim *sim);
@@ -145,8 +169,13 @@ void sim_requests_free(struct sim *sim);
 void sim_poison(struct sim_request *request);
 void sim_post(struct sim_queue *queue, uint32_t count);
 void sim_submit(struct sim_queue *queue);
-void sim_check_media(struct sim *sim);
 void sim_forget(struct sim_controller *controller);
+
+/* Whether memory is as sim_poison left it. */
+bool sim_is_poison(const uint8_t *bytes, size_t count);
+
+/* media.c */
+void sim_check_media(struct sim *sim);
 
 /* misuse.c */
 void sim_misuse(struct sim_queue *queue);
@@ -178,22 +207,26 @@ void sim_settle(struct sim *sim);
 void sim_step(struct sim *sim);
 
 /*
- * A fault class of RELIABILITY 2. `prepare` bends a controller before it is opened, `inject` does
- * something to it while it runs: each says whether it did. Neither: not tried yet.
+ * How a fault class is injected. `prepare` bends a controller before it is opened, `inject` does
+ * something to it while it runs: each says whether it did. Neither: not tried here.
  */
 struct sim_fault {
-    const char *name;
     bool (*prepare)(struct sim_controller *controller);
     bool (*inject)(struct sim_controller *controller);
-    bool fatal; /* the controller may fail of it */
 };
 
 /* Indexed by the class's number. */
-extern const struct sim_fault sim_faults[SIM_FAULTS + 1];
+extern const struct sim_fault sim_faults[FAULT_CLASSES + 1];
 
 bool sim_fault_on(const struct sim *sim, uint32_t number);
 
-/* lies.c: prepares class 15 */
+/* lies.c: class 15. lost.c: class 6. events.c: class 14. */
 bool sim_prepare_lies(struct sim_controller *controller);
+bool sim_lose_interrupt(struct sim_controller *controller);
+void sim_note_recovery(struct sim_queue *queue);
+void sim_mark_closed(struct sim_queue *queue);
+bool sim_prepare_events(struct sim_controller *controller);
+bool sim_inject_event(struct sim_controller *controller);
+void sim_event_meanwhile(struct sim *sim);
 
 #endif

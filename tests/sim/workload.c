@@ -22,7 +22,7 @@ enum {
     BATCH = 8,
 };
 
-static bool is_poison(const uint8_t *bytes, size_t count)
+bool sim_is_poison(const uint8_t *bytes, size_t count)
 {
     return count == 0 || (bytes[0] == POISON && memcmp(bytes, bytes + 1, count - 1) == 0);
 }
@@ -141,8 +141,8 @@ static struct sim_request *take(struct sim_queue *queue)
         if (request->queue != NULL) {
             continue;
         }
-        if (!is_poison(request->buffer, request->size_bytes)) {
-            sim_fail(sim, "a buffer was written to after its request had ended");
+        if (!sim_is_poison(request->buffer, request->size_bytes)) {
+            sim_touched(sim, "a buffer was written to after its request had ended");
         }
         if (!choose(queue->controller, request)) {
             return NULL;
@@ -177,13 +177,13 @@ static void check_data(struct sim_request *request)
     sim->bytes += request->size_bytes;
     if (request->opcode == NVME_CMD_READ) {
         if (memcmp(request->buffer, controller->shadow + at, request->size_bytes) != 0) {
-            sim_fail(sim, "wrong data read at block %llu", (unsigned long long)request->lba);
+            sim_wrong(sim, "wrong data read at block %llu", (unsigned long long)request->lba);
         }
     } else if (request->opcode == NVME_CMD_WRITE) {
         memcpy(controller->shadow + at, request->buffer, request->size_bytes);
         if (memcmp(backing, request->buffer, request->size_bytes) != 0) {
-            sim_fail(sim, "a write that ended is not on the backing: block %llu",
-                     (unsigned long long)request->lba);
+            sim_wrong(sim, "a write that ended is not on the backing: block %llu",
+                      (unsigned long long)request->lba);
         }
     }
 }
@@ -201,7 +201,7 @@ static void check_failed_write(struct sim_request *request)
 
         if (memcmp(now, request->buffer + i, block_bytes) != 0 &&
             memcmp(now, controller->shadow + at + i, block_bytes) != 0) {
-            sim_fail(sim, "a failed write left neither the old data nor the new");
+            sim_wrong(sim, "a failed write left neither the old data nor the new");
         }
         memcpy(controller->shadow + at + i, now, block_bytes);
     }
@@ -257,11 +257,11 @@ static void done(void *arg, struct nvme_result result)
     }
     if (request->opcode == NVME_CMD_WRITE &&
         !pattern_is(request->pattern, request->buffer, request->size_bytes)) {
-        sim_fail(sim, "the data of a write were changed");
+        sim_wrong(sim, "the data of a write were changed");
     }
-    if (!is_poison(request->buffer - SIM_GUARD_BYTES, SIM_GUARD_BYTES) ||
-        !is_poison(request->buffer + request->size_bytes, SIM_GUARD_BYTES)) {
-        sim_fail(sim, "memory beside a buffer was written to");
+    if (!sim_is_poison(request->buffer - SIM_GUARD_BYTES, SIM_GUARD_BYTES) ||
+        !sim_is_poison(request->buffer + request->size_bytes, SIM_GUARD_BYTES)) {
+        sim_touched(sim, "memory beside a buffer was written to");
     }
     put(request);
     if (!queue->closing && random_chance(&sim->random, 20)) {
@@ -373,27 +373,4 @@ void sim_forget(struct sim_controller *controller)
         controller->queues[i].open = false;
     }
     controller->engine = NULL;
-}
-
-void sim_check_media(struct sim *sim)
-{
-    for (uint32_t i = 0; i < sim->controller_count; i++) {
-        struct sim_controller *controller = &sim->controllers[i];
-        size_t bytes = (size_t)sim->block_count << sim->block_shift;
-
-        if (controller->lost) {
-            continue; /* it may still write, and its queues' counts went with them */
-        }
-        if (memcmp(controller->shadow, controller->model->namespaces[0].backing, bytes) != 0) {
-            sim_fail(sim, "controller %u: the backing is not what was written", i);
-        }
-        if (controller->counts_exact && (controller->stale != controller->stale_sent ||
-                                         controller->malformed != controller->malformed_sent)) {
-            sim_fail(sim, "%llu stale and %llu malformed entries counted, %llu and %llu sent",
-                     (unsigned long long)controller->stale,
-                     (unsigned long long)controller->malformed,
-                     (unsigned long long)controller->stale_sent,
-                     (unsigned long long)controller->malformed_sent);
-        }
-    }
 }
