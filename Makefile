@@ -5,7 +5,7 @@
 #   CROSS=riscv64-unknown-elf-   QEMU=qemu-system-riscv64   PYTHON=python3   HOST_CCS="gcc clang"
 #   PEERS=--quick (bench-peers: options of scripts/peers.py)   DEBIAN_SUITE=trixie (its Linux)
 #   APP=hello (run, debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (sim, fuzz)
-#   BOARD=virt (a folder of platform/; make clean first)
+#   BOARD=virt (a folder of platform/; make clean first)   HOURS=1 (soak)   SHORT=1 (scorecard)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -21,6 +21,7 @@ BOARD_FOLDER := platform/$(BOARD)
 HOST_CCS ?= gcc clang
 APP ?= hello
 SECONDS ?= 60
+HOURS ?= 1
 export QEMU
 # A short line per file instead of the command, unless V=1.
 quiet = $(if $(V),,@echo "  $(1) $@";)
@@ -284,8 +285,9 @@ check-python:
 # ---- actions ----------------------------------------------------------------------------------
 
 .PHONY: help all setup compile-commands run bench bench-quick bench-aa bench-peers plot test \
-    test-host test-qemu test-full check sim threads fuzz mutate model instructions coverage size \
-    power-cut debug clean run-bench run-instructions run-tests run-coverage host-tests fuzz-targets
+    test-host test-qemu test-full check sim threads fuzz mutate scorecard soak model instructions \
+    coverage size power-cut debug clean run-bench run-instructions run-tests run-coverage \
+    host-tests fuzz-targets
 
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -340,9 +342,9 @@ plot: ## draw results/latest again, without QEMU
 results: ## write docs/results.md from results/reference
 	@cd scripts && $(PYTHON) -m report.results_page
 
-test: ## run all that CI runs: check, unit tests, simulation, models, scripts, QEMU
+test: ## run all that CI runs: check, unit tests, simulation, models, scorecard, scripts, QEMU
 	@scripts/setup.sh test
-	@$(MAKE) run-tests SUITES="check host sim threads fuzz model scripts qemu"
+	@$(MAKE) run-tests SUITES="check host sim threads fuzz model scorecard scripts qemu"
 
 test-host: ## run the unit tests alone, with every host compiler
 	@scripts/setup.sh test
@@ -354,7 +356,7 @@ test-qemu: ## run the tests under QEMU alone
 
 test-full: ## as test, with every machine configuration
 	@scripts/setup.sh test
-	@$(MAKE) run-tests SUITES="check host sim threads fuzz model scripts qemu-full"
+	@$(MAKE) run-tests SUITES="check host sim threads fuzz model scorecard scripts qemu-full"
 
 sim: ## simulate with fresh seeds for SECONDS (60): random schedules and faults
 	@scripts/setup.sh test
@@ -391,6 +393,16 @@ power-cut: ## cut the power in 20 workloads: what was promised is there (1 minut
 	@$(MAKE) build/selftest.elf
 	@$(PYTHON) tests/qemu/power_cut.py
 
+scorecard: ## print the figures of reliability, each with its aim (30 minutes); SHORT=1: seconds
+	@scripts/setup.sh test
+	@$(MAKE) all build/sim fuzz-targets
+	@$(PYTHON) tests/scorecard.py $(if $(filter 1,$(SHORT)),--short)
+
+soak: ## simulate, fuzz and test machines in turn for HOURS (1, or a part), with new seeds
+	@scripts/setup.sh test
+	@$(MAKE) all build/sim build/threads fuzz-targets
+	@$(PYTHON) tests/soak.py --hours $(HOURS)
+
 model: ## check the models of tests/spin/ exhaustively with SPIN
 	@scripts/setup.sh test
 	@$(PYTHON) tests/spin/run.py
@@ -409,7 +421,8 @@ coverage: ## measure line and branch coverage of the engine by the unit tests
 
 run-coverage: $(HOST_TESTS_coverage)
 	@find build/host/coverage -name '*.gcda' -delete
-	@for t in $^; do ./$$t >build/host/coverage/log.txt 2>&1 || \
+	@rm -f build/host/coverage/log.txt
+	@for t in $^; do ./$$t >>build/host/coverage/log.txt 2>&1 || \
 	    { cat build/host/coverage/log.txt; exit 1; }; done
 	@gcovr --root . --filter engine/ --filter runtime/ --filter platform/ \
 	    --html-details build/coverage.html --print-summary build/host/coverage

@@ -39,7 +39,7 @@ THREADS_SECONDS = 10
 SLOWEST = 10  # steps that are told of at the end
 TIME = re.compile(r"^\s*ok +(?:\[[ \d/]+\] )?(.*?) +(\d+\.\d) s\b")  # a case of a live step
 
-SUITES = "check host sim threads fuzz model scripts qemu qemu-full".split()
+SUITES = "check host sim threads fuzz model scorecard scripts qemu qemu-full".split()
 CHECKS = "clang-tidy cppcheck format layering shell python mutants".split()
 
 
@@ -151,6 +151,7 @@ def builds(suite: str) -> list[Step]:
         "sim": [("simulation build", "build/sim")],
         "threads": [("threads build", "build/threads")],
         "fuzz": [("fuzz targets build", "fuzz-targets")],
+        "scorecard": [("simulation build", "build/sim"), ("fuzz targets build", "fuzz-targets")],
         "scripts": [
             ("simulated machine build", "sim-programs"),
             ("simulated machine build, checked", "sim-checked"),
@@ -176,6 +177,9 @@ def steps(suite: str) -> list[Step]:
     if suite == "fuzz":
         command = [sys.executable, str(tests / "fuzz" / "run.py"), "--replay"]
         return [Step("corpus", command, count_last_line)]
+    if suite == "scorecard":
+        command = [sys.executable, str(tests / "scorecard.py"), "--short"]
+        return [Step("short card", command, count_last_line)]
     if suite == "model":
         return [Step("models", [sys.executable, str(tests / "spin" / "run.py")], count_last_line)]
     if suite == "scripts":
