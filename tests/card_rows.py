@@ -24,6 +24,7 @@ RESETS_MIN = 1000
 MUTANTS_MIN = 90.0  # percent killed
 COMMAND_TIMEOUT_MS = 30_000  # NVME_COMMAND_TIMEOUT_DEFAULT_NS
 RECOVERY_MS_MAX = COMMAND_TIMEOUT_MS / 100
+OUTPUT = ROOT / "build" / "scorecard"  # what the commands have said, by tree
 PYTHON = sys.executable
 
 
@@ -61,6 +62,8 @@ class Card:
         except OSError as error:
             raise Failed(f"{line[0]}: {error.strerror}; hint: make scorecard builds it") from error
         shown = shlex.join("python3" if word == PYTHON else word for word in line)
+        with (OUTPUT / f"{self.tree.name}.txt").open("a") as log:
+            log.write(f"$ {shown}\n{answer.stdout}\n")
         return shown, answer.stdout, answer.returncode
 
 

@@ -133,6 +133,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not chosen:
         names = ", ".join(name for name, _, _ in offered)
         parser.error(f"-k {options.k}: no row; there are {names}")
+    rows.OUTPUT.mkdir(parents=True, exist_ok=True)
+    for old in rows.OUTPUT.glob("*.txt"):
+        old.unlink()
     card = Card(options.short, options.seed)
     figures: list[Figure] = []
     complete = False
@@ -145,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         write(options.out, card, figures, complete)
     failed = sum(not figure.good for figure in figures)
-    print(f"{options.out.resolve()}")
+    print(f"{options.out.resolve()}; outputs: {rows.OUTPUT}/*.txt")
     print(f"{len(figures) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
