@@ -173,6 +173,10 @@ void nvme_quirk_check_line(struct nvme_controller *controller);
 
 /* ---- hybrid.c ------------------------------------------------------------------------- */
 
+/* A probe lasts so long, at least, and the time between two. Devices and hosts fluctuate. */
+#define NVME_PROBE_NS UINT64_C(500000)
+#define NVME_POLICY_NS (32 * NVME_PROBE_NS)
+
 /* True if the owner stays awake in this wait. */
 static inline bool nvme_hybrid_awake(const struct nvme_wait *wait)
 {

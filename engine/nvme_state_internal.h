@@ -111,19 +111,20 @@ struct nvme_cycle {
 struct nvme_learned {
     uint64_t time_ns;
     uint64_t completions; /* 0: nothing is known */
+    uint64_t waits;
 };
 
 /* What a blocked owner in hybrid mode has learned, and its present wait. See hybrid.c. */
 struct nvme_wait {
-    uint64_t consumed;    /* completions when this wait began */
-    uint64_t until_ns;    /* when to stop spinning, 0: the clock was not read yet */
-    uint32_t looks;       /* empty ones of this wait */
-    bool slept;           /* in this wait */
-    bool awake;           /* the policy, */
-    bool probe;           /* and this window tries the other way */
-    uint32_t odd;         /* windows in a row that cost something else than those before */
-    uint32_t until_probe; /* windows */
-    uint64_t from_ns;     /* when this window began, 0: not yet */
+    uint64_t consumed; /* completions when this wait began */
+    uint64_t until_ns; /* when to stop spinning, 0: the clock was not read yet */
+    uint32_t looks;    /* empty ones of this wait */
+    bool slept;        /* in this wait */
+    bool awake;        /* the policy, */
+    bool probe;        /* and the other way is tried */
+    uint32_t waits;    /* of this phase: a probe, or the time between two */
+    uint64_t phase_ns; /* time of these waits */
+    uint64_t from_ns;  /* when the last wait that was timed began, 0: none */
     uint64_t from_consumed;
     struct nvme_learned ways[2]; /* asleep [false], awake [true] */
 };

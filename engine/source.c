@@ -88,7 +88,8 @@ void nvme_source_connect(struct nvme_queue *queue, enum nvme_mode mode)
         queue->counters.interrupts -= source->interrupts;
         queue->counters.spurious -= source->empty_interrupts;
     }
-    queue->wait = (struct nvme_wait){.awake = true, .until_probe = 1};
+    /* The first probe comes soon. */
+    queue->wait = (struct nvme_wait){.awake = true, .phase_ns = NVME_POLICY_NS - NVME_PROBE_NS};
     enter_mode(source, mode);
     nvme_source_open(source, NVME_CLOSED_IDLE);
 }

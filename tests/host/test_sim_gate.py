@@ -23,10 +23,11 @@ IDLE_LEAST = 0.90  # of interrupts' idle time at the lowest load
 MACHINES = ("optane", "tlc", "dramless", "qemu", "tmpfs", "crowded")  # qemu: the null backing
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 DOORBELLS = ("each", "clocked")
-# Points below HYBRID_LEAST. In step with the passes of this device and a clocked doorbell, polling
-# and hybrid mode reach 0.74 and 0.80 of interrupts: their handler reaps amid the posts, and the
-# hybrid loop of the bench has interrupts off there, also while it sleeps between them.
-MISSED = {("qemu", "clocked", 256): 0.72, ("qemu", "clocked", 512): 0.76}
+# Points below HYBRID_LEAST. In the passes of this device, clocked, polling keeps the hart busy. Why
+# hybrid mode, which has a sleep in every pass, is behind it was not found.
+MISSED = {("qemu", "clocked", 256): 0.92, ("qemu", "clocked", 512): 0.89}
+NOISE = "sim.read=0:12000,500000:18000,900000:60000,990000:500000,1000000:4000000"  # the host stops
+NOISY_LEAST = 0.94  # of the better mode
 STEP_MS, PAUSE_MS, BACK_MS = 100, 100, 20  # a load that comes and goes; time to be back
 BACK_LEAST = 0.95  # of the better mode, from then on
 
@@ -93,6 +94,15 @@ class Modes(unittest.TestCase):
                         if missed:
                             self.assertLess(share, HYBRID_LEAST, "no longer missed")
 
+    def test_hybrid_is_steady_on_a_host_that_is_not(self) -> None:
+        """Waits that last a hundred times as long now and then are chance."""
+        for name in ("tmpfs", "crowded"):
+            found = points(name, NOISE, "iodepth=1,4", "runtime=800ms", "ramp_time=60ms")
+            for depth in (1, 4):
+                with self.subTest(name, depth=depth):
+                    poll, irq, hybrid = (run.iops_of(found[mode, depth]) for mode in section.MODES)
+                    self.assertGreater(hybrid, NOISY_LEAST * max(poll, irq))
+
     def test_hybrid_is_back_after_a_step_of_load(self) -> None:
         """From nothing to a closed loop, and to nothing again, each within 20 ms."""
         for name in MACHINES:
@@ -111,12 +121,15 @@ class Modes(unittest.TestCase):
 
     def test_hybrid_sleeps_where_there_is_little_to_do(self) -> None:
         """Nearly as long as interrupts do, and nobody waits longer for it."""
-        for profile, found in self.each():
-            with self.subTest(profile):
-                place = f"depth {section.LOADED_DEPTH} load {section.LOADS[0]} %"
-                irq, hybrid = (found[f"{mode} {place}"] for mode in section.MODES[1:])
-                self.assertGreater(hybrid["idle"], IDLE_LEAST * irq["idle"])
-                self.assertLess(hybrid["latency_ns"], 1.02 * irq["latency_ns"])
+        depth = section.LOADED_DEPTH
+        for name in MACHINES:
+            full = run.iops_of(points(name, f"iodepth={depth}", *section.TIMES)["poll", depth])
+            rate = f"rate_iops={full * section.LOADS[0] // 100:.0f}"
+            found = points(name, f"iodepth={depth}", rate, "rate_process=poisson", *section.TIMES)
+            irq, hybrid = (found[mode, depth] for mode in section.MODES[1:])
+            with self.subTest(name):
+                self.assertGreater(run.idle_of(hybrid), IDLE_LEAST * run.idle_of(irq))
+                self.assertLess(run.latency_of(hybrid), 1.02 * run.latency_of(irq))
 
 
 class Baseline(unittest.TestCase):
