@@ -158,22 +158,21 @@ static void new_load_is_answered_in_time(void **state)
 static void pauses_teach_nothing(void **state)
 {
     struct owner owner;
-    uint32_t sleeps = 0;
+    const struct nvme_learned *awake;
 
     owner_start(&owner, *state, 20 * US);
-    for (uint32_t i = 0; i < 200; i++) {
-        uint32_t before = owner.sleeps;
-
+    awake = &owner.queue->wait.ways[true];
+    for (uint32_t i = 0; i < 1000; i++) {
         owner.depth = 1;
         owner.kind = NVME_WAIT_BLOCKED;
-        owner_run(&owner, 20);
-        sleeps += owner.sleeps - before;
+        owner_run(&owner, 4);
         owner.depth = 0;
         owner_run(&owner, 1);
         (void)nvme_queue_arm(owner.queue, NVME_WAIT_IDLE);
         world_advance(5000 * US);
     }
-    assert_true(sleeps <= 400); /* of 4000 */
+    assert_in_range(awake->time_ns / awake->completions, 20 * US, 25 * US);
+    assert_true(owner.sleeps <= 500); /* of 5000 */
     owner_finish(&owner);
 }
 
