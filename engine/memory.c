@@ -77,6 +77,10 @@ static void take_all(struct cursor *ordinary, struct cursor *dma, const struct n
         size_t dma_before = dma->used;
 
         queue = take_queue(ordinary, dma, layout, layout->depth_entries, layout->cq_depth_entries);
+        if (config->retries_max != 0) {
+            queue.kept = take_bytes(ordinary, queue.depth_limit * sizeof(struct nvme_command),
+                                    NVME_ORDINARY_ALIGNMENT);
+        }
         if (controller != NULL) {
             queues[i] = queue;
         }

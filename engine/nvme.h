@@ -188,6 +188,10 @@ struct nvme_config {
                                     0 = NVME_COMMAND_TIMEOUT_DEFAULT_NS, else >= 1 s */
     uint32_t resets_max;         /* resets in a row without progress, before the controller fails;
                                     0: a deadline or CFS fails it. See nvme_queue_watchdog */
+    uint8_t retries_max;         /* how often a request is posted again after an error without
+                                    do-not-retry, or a reset; 0: never. Costs a copy of 64 bytes
+                                    for each command, and the slow paths of submit and reap */
+    bool retry_writes;           /* writes too; reads and flushes always, other commands never */
     uint64_t hybrid_spin_max_ns; /* most that an owner in hybrid mode spins before it sleeps;
                                     0 = NVME_SPIN_MAX_DEFAULT_NS */
     bool msix;                   /* MSI-X is on: each interrupt queue has its own vector, INTx and
@@ -482,6 +486,7 @@ struct nvme_counters {
     uint64_t spurious;    /* of these, without a completion on any queue of the line */
     uint64_t late;        /* the watchdog found an entry whose interrupt was delayed or masked */
     uint64_t missed;      /* the watchdog found an entry whose interrupt never came */
+    uint64_t retries;     /* requests posted again; they are among the posts */
     uint64_t stale;       /* entries whose command id was not outstanding: ignored */
     uint64_t malformed;   /* entries with a wrong SQID or SQHD; their requests end all the same */
     uint64_t waits_spun;  /* hybrid mode, blocked: waits that spun beyond the first looks, */
@@ -599,9 +604,10 @@ bool nvme_queue_arm(struct nvme_queue *queue, enum nvme_wait_kind kind);
  * command, CSTS.CFS or a removed device disables the whole controller (CC.EN = 0). At a later call,
  * once RDY = 0 is seen, each owner ends its requests with the cause. If RDY never falls they stay
  * with the device (NVME_EVENT_DISABLE_TIMEOUT). A failed controller can only be closed.
- * Reset: with resets_max a deadline or CFS ends requests with NVME_ERR_RESET instead, and sets the
- * controller up again, one step per call. Posts are taken meanwhile and rung for at its end. It
- * waits for each owner of an open queue, so they call this without requests too.
+ * Reset: with resets_max a deadline or CFS ends requests with NVME_ERR_RESET instead, but for those
+ * that are retried, and sets the controller up again, one step per call. Posts are taken meanwhile
+ * and rung for at its end. It waits for each owner of an open queue, so they call this without
+ * requests too.
  * Parameters: now_ns: the time of hal_now_ns. A gap between two calls counts at most 100 ms towards
  *   a deadline, so a late call expires nothing early.
  * Context: as nvme_queue_reap.

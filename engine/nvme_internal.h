@@ -174,7 +174,10 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries);
  */
 void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error);
 
-/* Sets all outstanding requests aside. Their command ids become stale; the slots are not free. */
+/*
+ * Sets all outstanding requests aside: to be posted again if they may be, else to end. Their
+ * command ids become stale; the slots are not free.
+ */
 void nvme_request_set_aside(struct nvme_queue *queue);
 
 /* Ends those that are to end, with `error`; each done() runs once, and may post. */
@@ -242,6 +245,20 @@ static inline struct nvme_request *nvme_request_find(struct nvme_request *reques
 }
 
 #include "nvme_queue_internal.h"
+
+/* ---- retry.c: requests that are posted again -------------------------------------------- */
+
+/* Before each doorbell: copies the commands that it will announce, if the queue keeps them. */
+void nvme_retry_keep(struct nvme_queue *queue);
+
+/* True: the request waits, and will be posted again. False: it is to end. It is the device's. */
+bool nvme_retry_later(struct nvme_queue *queue, struct nvme_request *request, uint64_t delay_ms);
+
+/* The same for a request that has ended with an error status. */
+bool nvme_retry_status(struct nvme_queue *queue, struct nvme_request *request, uint16_t status);
+
+/* Posts again what is due. True: it is to be rung for. */
+bool nvme_retry_due(struct nvme_queue *queue);
 
 /* ---- io.c ----------------------------------------------------------------------------- */
 
@@ -317,6 +334,10 @@ void nvme_admin_ask_identify(const struct nvme_controller *controller, enum nvme
  */
 void nvme_admin_ask_queue_count(uint32_t wanted, struct nvme_admin_call *call);
 uint32_t nvme_admin_queues_granted(const struct nvme_result *result, uint32_t wanted);
+
+/* Host Behavior Support: the device may tell how long to wait before a retry. */
+void nvme_admin_ask_behavior(const struct nvme_controller *controller,
+                             struct nvme_admin_call *call);
 
 /* Doorbell Buffer Config: shadow doorbells in controller->shadow_pages, event indexes behind. */
 void nvme_admin_ask_shadow(const struct nvme_controller *controller, struct nvme_admin_call *call);

@@ -82,7 +82,7 @@ static inline bool nvme_queue_is_active(const struct nvme_queue *queue)
 /* Makes it so. */
 static inline void nvme_queue_set_active(struct nvme_queue *queue)
 {
-    queue->slow = queue->shadow_sq.place != NULL;
+    queue->slow = queue->shadow_sq.place != NULL || queue->kept != NULL;
     queue->activity = queue->slow ? NVME_ACTIVITY_TAKEN : NVME_ACTIVITY_ACTIVE;
 }
 

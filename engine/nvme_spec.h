@@ -183,6 +183,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_completion, status) == 12, "CID and stat
 /* The status field, the 15 bits above the phase bit. Base §3.3.3.2. */
 #define NVME_STATUS_CODE NVME_BITS(7, 0)
 #define NVME_STATUS_TYPE NVME_BITS(10, 8)
+#define NVME_STATUS_CRD NVME_BITS(12, 11) /* with ACRE: 1 to 3 name CRDT1 to CRDT3 */
 #define NVME_STATUS_DNR NVME_BITS(14, 14)
 
 /* Create I/O Completion Queue (Base §5.4) and Create I/O Submission Queue (Base §5.5). */
@@ -203,7 +204,12 @@ enum nvme_cns {
 enum { NVME_IDENTIFY_BYTES = 4096, NVME_ACTIVE_NAMESPACES_PER_PAGE = 1024 };
 
 /* Set Features: feature identifiers, cdw10; Number of Queues, Base §5.27.1.5. */
-enum nvme_feature { NVME_FEATURE_NUMBER_OF_QUEUES = 0x07, NVME_FEATURE_ASYNC_EVENTS = 0x0b };
+enum nvme_feature {
+    NVME_FEATURE_NUMBER_OF_QUEUES = 0x07,
+    NVME_FEATURE_ASYNC_EVENTS = 0x0b,
+    NVME_FEATURE_HOST_BEHAVIOR = 0x16, /* Host Behavior Support: a structure of 512 bytes */
+};
+enum { NVME_BEHAVIOR_BYTES = 512, NVME_BEHAVIOR_ACRE = 0 /* byte: retry delays are told */ };
 #define NVME_QUEUES_NSQ NVME_BITS(15, 0)  /* cdw11 and dw0, 0's based */
 #define NVME_QUEUES_NCQ NVME_BITS(31, 16) /* cdw11 and dw0, 0's based */
 
@@ -259,7 +265,9 @@ struct nvme_identify_controller {
     uint32_t rtd3r;
     uint32_t rtd3e; /* longest orderly shutdown in us, 0 = not told */
     uint32_t oaes;  /* optional events */
-    uint8_t reserved_96[256 - 96];
+    uint8_t reserved_96[128 - 96];
+    uint16_t crdt[3]; /* delays of a retry, in 100 ms */
+    uint8_t reserved_134[256 - 134];
     uint16_t oacs; /* optional admin commands */
     uint8_t reserved_258[512 - 258];
     uint8_t sqes; /* log2 of the entry size: smallest in 3:0, largest in 7:4 */
@@ -284,6 +292,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cntlid) == 78, "CNT
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, ver) == 80, "VER");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, rtd3e) == 88, "RTD3E");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, oaes) == 92, "OAES");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, crdt) == 128, "CRDT1");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, oacs) == 256, "OACS");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sqes) == 512, "SQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cqes) == 513, "CQES");

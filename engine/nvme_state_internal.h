@@ -27,16 +27,18 @@ struct nvme_request {
     uint64_t clock_ms;   /* queue clock at post */
     uint32_t size_bytes; /* of the command */
     uint8_t aside;       /* NVME_ASIDE_: not the device's, and not free */
-    uint8_t reserved_45[3];
+    uint8_t tries;       /* retry.c: how often it was posted again */
+    uint8_t reserved_46[2];
     struct nvme_request *next_free;
-    uint64_t reserved_56;
+    uint64_t retry_at_ms; /* queue clock: while it waits */
 };
 _Static_assert(sizeof(struct nvme_request) == 64, "a slot is one cache line");
 
 /* What becomes of a request that is neither the device's nor free: see nvme_request_set_aside. */
 enum nvme_aside {
-    NVME_ASIDE_NONE, /* also of each idle slot */
-    NVME_ASIDE_ENDS, /* with NVME_ERR_RESET */
+    NVME_ASIDE_NONE,  /* also of each idle slot */
+    NVME_ASIDE_ENDS,  /* with NVME_ERR_RESET */
+    NVME_ASIDE_WAITS, /* to be posted again */
 };
 
 /*
@@ -214,6 +216,11 @@ struct nvme_queue {
     uint32_t life;            /* of the controller: its requests before it are ended */
     uint64_t stale_before;    /* counters.stale of the rings before the last reset */
     uint64_t progress_useful; /* completions when progress was seen last */
+
+    /* retry.c: the owner writes. */
+    struct nvme_command *kept; /* per slot; NULL: nothing is posted again */
+    size_t kept_tail;          /* of the ring: commands before it are kept */
+    uint32_t waiting;          /* requests that are to be posted again */
 };
 _Static_assert(offsetof(struct nvme_queue, activity) == NVME_ORDINARY_ALIGNMENT,
                "what a post needs is one line");
@@ -275,6 +282,7 @@ struct nvme_controller {
     bool admin_done;           /* admin_result is valid */
     uint32_t admin_refusal;    /* told last: opcode 23:16, status field 15:0; 0: none */
     uint8_t admin_opcode;      /* of the command under way */
+    uint16_t retry_delays[3];  /* CRDT1 to CRDT3, in 100 ms, if the device tells them */
     bool up;                   /* it was opened: what follows RDY = 0 is a reset */
     struct nvme_source line;   /* INTx */
     struct nvme_cycle cycle;   /* of a shared line */

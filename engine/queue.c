@@ -38,6 +38,7 @@ void nvme_queue_reset_rings(struct nvme_queue *queue)
     queue->watchdog_ns = 0;
     queue->cycle_useful = 0;
     queue->progress_useful = 0;
+    queue->kept_tail = 0;
     nvme_shadow_reset(queue);
 }
 
@@ -111,6 +112,7 @@ static inline void ring_cq(struct nvme_queue *queue)
 
 NVME_COLD void nvme_queue_ring(struct nvme_queue *queue)
 {
+    nvme_retry_keep(queue);
     if (queue->shadow_sq.place != NULL) {
         nvme_shadow_ring_sq(queue);
     } else {
@@ -123,7 +125,6 @@ void nvme_queue_ring_head_again(struct nvme_queue *queue)
     ring_cq(queue);
 }
 
-/* The completion doorbell of a queue of either kind. */
 static NVME_COLD void ring_head(struct nvme_queue *queue)
 {
     if (queue->shadow_cq.place != NULL) {
@@ -135,16 +136,15 @@ static NVME_COLD void ring_head(struct nvme_queue *queue)
 
 NVME_COLD void nvme_queue_give_back(struct nvme_queue *queue)
 {
-    if (!nvme_controller_live(queue->controller)) {
-        return;
+    if (nvme_controller_live(queue->controller)) {
+        queue->counters.reaps--; /* nvme_queue_count() takes each head doorbell for one */
+        ring_head(queue);
     }
-    queue->counters.reaps--; /* nvme_queue_count() takes each head doorbell for one */
-    ring_head(queue);
 }
 
 /*
- * Slow path of submit: a queue that is not on the active list, or whose doorbell is a shadow or may
- * wait. So submit itself needs no frame.
+ * Slow path of submit: a queue that is not active or keeps its commands, or whose doorbell may wait
+ * or is a shadow. So submit itself needs no frame.
  */
 static NVME_COLD void submit_slow(struct nvme_queue *queue)
 {
@@ -304,17 +304,17 @@ static NVME_COLD void end_failed(struct nvme_queue *queue)
 }
 
 /*
- * The end of a reap: doorbells, and the queue is active again. With a constant `shadow` each caller
+ * The end of a reap: doorbells, and the queue is active again. With a constant `slow` each caller
  * has only its own.
  */
-static NVME_INLINE uint32_t end_reap(struct nvme_queue *queue, uint64_t consumed, bool shadow)
+static NVME_INLINE uint32_t end_reap(struct nvme_queue *queue, uint64_t consumed, bool slow)
 {
     if (nvme_controller_live(queue->controller)) {
         bool rings = consumed > queue->head_left;
 
         /* An empty pass rings no head: a head doorbell without an entry is an error. */
         if (rings) {
-            (shadow ? nvme_shadow_ring_cq : ring_cq)(queue);
+            (slow ? ring_head : ring_cq)(queue);
             queue->head_left = queue->head_late;
         } else if (consumed != 0) {
             queue->head_left -= consumed;
@@ -322,8 +322,8 @@ static NVME_INLINE uint32_t end_reap(struct nvme_queue *queue, uint64_t consumed
         } else {
             queue->counters.reap_calls++;
         }
-        if (shadow) {
-            nvme_shadow_ring_sq(queue);
+        if (slow) {
+            nvme_queue_ring(queue);
             nvme_queue_set_active(queue);
         } else {
             ring_sq(queue, rings); /* one barrier for both doorbells */
@@ -336,8 +336,8 @@ static NVME_INLINE uint32_t end_reap(struct nvme_queue *queue, uint64_t consumed
     return (uint32_t)(consumed - queue->unmatched);
 }
 
-/* The reap of an active queue with shadow doorbells. */
-static NVME_COLD uint32_t reap_shadow(struct nvme_queue *queue, uint32_t budget)
+/* The reap of an active queue that takes the slow paths. */
+static NVME_COLD uint32_t reap_active(struct nvme_queue *queue, uint32_t budget)
 {
     queue->slow = false;
     queue->unmatched = 0;
@@ -347,9 +347,10 @@ static NVME_COLD uint32_t reap_shadow(struct nvme_queue *queue, uint32_t budget)
 /* True if the device takes a head: of the admin queue also while it is set up again. */
 static bool may_give_back(const struct nvme_queue *queue)
 {
-    return nvme_controller_live(queue->controller) ||
-           (queue->id == 0 &&
-            nvme_controller_state_load(queue->controller) == NVME_CONTROLLER_CONFIGURING);
+    enum nvme_controller_state state = nvme_controller_state_load(queue->controller);
+
+    return state == NVME_CONTROLLER_LIVE ||
+           (state == NVME_CONTROLLER_CONFIGURING && queue->id == 0);
 }
 
 NVME_COLD uint32_t nvme_queue_reap_away(struct nvme_queue *queue)
@@ -367,9 +368,8 @@ NVME_COLD uint32_t nvme_queue_reap_away(struct nvme_queue *queue)
 }
 
 /*
- * Slow path of reap: no budget, shadow doorbells, or a queue that is not active. An open queue
- * joins the active list and is reaped. A closing one is reaped off the list. Any other is not
- * reaped.
+ * Slow path of reap: no budget, shadow doorbells, retries, or a queue that is not active. An open
+ * queue joins the active list and is reaped. A closing one is reaped off it, any other is not.
  */
 static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
 {
@@ -380,7 +380,7 @@ static NVME_COLD uint32_t reap_slow(struct nvme_queue *queue, uint32_t budget)
         hal_panic("nvme_queue_reap is nested, or on two harts at once (R5)");
     }
     if (queue->slow) {
-        return reap_shadow(queue, budget);
+        return reap_active(queue, budget);
     }
     if (nvme_queue_activate(queue)) {
         return nvme_queue_reap(queue, budget);

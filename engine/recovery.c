@@ -207,6 +207,9 @@ static void look_at_live(struct nvme_queue *queue, uint64_t now_ns)
         nvme_queue_leave(queue);
         return;
     }
+    if (nvme_retry_due(queue)) {
+        nvme_queue_submit(queue);
+    }
     nvme_shadow_ring_again(queue);
     error = check_device(controller, &event);
     if (error == NVME_OK) {

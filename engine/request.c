@@ -28,6 +28,7 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries)
     queue->slot_count = depth_entries - 1;
     queue->free = NULL;
     queue->free_split = NULL;
+    queue->waiting = 0;
     for (uint32_t i = 0; i <= mask; i++) {
         uint64_t generation = queue->requests[i].cid & 0xffff & ~(uint64_t)mask;
 
@@ -59,6 +60,7 @@ static bool is_outstanding(const struct nvme_request *request)
 static void end_with(struct nvme_queue *queue, struct nvme_request *request,
                      struct nvme_result result)
 {
+    queue->waiting -= request->aside == NVME_ASIDE_WAITS;
     request->aside = NVME_ASIDE_NONE;
     request->cid = (uint16_t)request->cid;
     nvme_request_end(queue, request, result);
@@ -102,7 +104,7 @@ void nvme_request_set_aside(struct nvme_queue *queue)
     for (uint32_t i = 0; i < queue->slot_count; i++) {
         struct nvme_request *request = &queue->requests[i];
 
-        if (is_owned(request)) {
+        if (is_owned(request) && !nvme_retry_later(queue, request, 0)) {
             request->cid += queue->cid_step;
             request->aside = NVME_ASIDE_ENDS;
         }
@@ -136,7 +138,7 @@ bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uin
     return false;
 }
 
-/* Ends a request with the status field of its entry. Type and code 0 mean success. */
+/* Ends a request with the status field of its entry, or tries again. Type and code 0: success. */
 static void end_with_status(struct nvme_queue *queue, struct nvme_request *request, uint16_t status,
                             uint32_t dw0)
 {
@@ -144,6 +146,8 @@ static void end_with_status(struct nvme_queue *queue, struct nvme_request *reque
 
     if ((status & (NVME_STATUS_TYPE | NVME_STATUS_CODE)) == 0) {
         result.bytes_done = request->size_bytes;
+    } else if (nvme_retry_status(queue, request, status)) {
+        return;
     } else {
         result.error = NVME_ERR_DEVICE;
         result.status = status;

@@ -172,6 +172,7 @@ static void release_requests(struct nvme_queue *queue)
     queue->counters.stale = 0;
     queue->wait.consumed = 0;
     queue->wait.from_ns = 0;
+    nvme_retry_keep(queue);
     nvme_request_set_aside(queue);
     nvme_queue_reset_rings(queue);
     /* Pairs with is_released(): the rings are empty before the device gets them. */
@@ -188,6 +189,9 @@ static void resume_queue(struct nvme_queue *queue)
     /* CC.EN = 0 has cleared a line's mask, and while nothing was live no vector was unmasked. */
     if (queue->ien && !nvme_queue_shares(queue) && source->closed == 0) {
         nvme_source_write_mask(queue->source, false);
+    }
+    if (nvme_controller_live(queue->controller)) {
+        (void)nvme_retry_due(queue);
     }
     if (queue->sq_tail != queue->sq_tail_rung) {
         nvme_queue_submit(queue);

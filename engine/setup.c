@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What a controller is told after RDY = 0: the admin queue, CC.EN = 1, and then command by command
- * the number of queues, shadow doorbells, asynchronous events and the pairs of open queues, in
- * ascending ids.
+ * the number of queues, shadow doorbells, host behaviour, asynchronous events and the pairs of open
+ * queues, in ascending ids.
  *
  * One place for bring-up, which waits for each answer, and for a reset, which does not. NVMe Base
  * 2.0: Controller Initialization.
@@ -14,6 +14,7 @@ enum {
     STEP_IDENTIFY,
     STEP_QUEUE_COUNT,
     STEP_SHADOW,
+    STEP_BEHAVIOR,
     STEP_EVENTS,
     STEP_PAIRS, /* and from here on two for each pair */
 };
@@ -113,6 +114,22 @@ static enum nvme_error take_shadow(struct nvme_controller *controller, bool in_f
     return NVME_OK;
 }
 
+/* ---- Delays of retries ----------------------------------------------------------------- */
+
+static bool wants_delays(const struct nvme_controller *controller)
+{
+    return controller->config.retries_max != 0 && controller->retry_delays[0] != 0;
+}
+
+/* Only a device that was asked to tells of them. */
+static enum nvme_error take_delays(struct nvme_controller *controller, bool in_force)
+{
+    if (!in_force) {
+        memset(controller->retry_delays, 0, sizeof(controller->retry_delays));
+    }
+    return NVME_OK;
+}
+
 /* ---- The steps ------------------------------------------------------------------------- */
 
 /* The next command of the pairs, the completion queue first: its submission queue refers to it. */
@@ -159,6 +176,13 @@ bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call 
         take_shadow(controller, false);
         ++*step;
     }
+    if (*step == STEP_BEHAVIOR) {
+        if (wants_delays(controller)) {
+            nvme_admin_ask_behavior(controller, call);
+            return true;
+        }
+        ++*step;
+    }
     if (*step == STEP_EVENTS) {
         if (controller->config.events) {
             nvme_events_ask(controller, call);
@@ -187,6 +211,9 @@ static enum nvme_error check_identity(const struct nvme_controller *controller)
 static enum nvme_error take_identity(struct nvme_controller *controller)
 {
     nvme_quirk_check_line(controller);
+    memcpy(controller->retry_delays,
+           controller->identify_page + offsetof(struct nvme_identify_controller, crdt),
+           sizeof(controller->retry_delays));
     return controller->up
                ? check_identity(controller)
                : nvme_identify_controller_decode(controller->identify_page, &controller->info);
@@ -209,6 +236,9 @@ enum nvme_error nvme_setup_take(struct nvme_controller *controller,
     }
     if (step == STEP_SHADOW) {
         return take_shadow(controller, taken);
+    }
+    if (step == STEP_BEHAVIOR) {
+        return take_delays(controller, taken);
     }
     if (step == STEP_EVENTS) {
         /* A device that refuses the feature still tells of errors. */

@@ -46,7 +46,7 @@ memory
 io split
 queue active
 shadow
-hybrid identify request prp status
+hybrid identify request retry prp status
 """
 # The packages of scripts/: each imports those before it only. The commands may import all.
 PACKAGES = "cli qemu sim measure results analysis linux report".split()

@@ -240,7 +240,7 @@ struct model {
     uint32_t pending_extra;     /* QEMU's count of pending queues is too high by this */
     bool counts_pending;        /* the line follows a count of busy queues, as QEMU's */
     bool posted;                /* writes arrive later: see model_arrive() */
-    bool ids_repeat;            /* in flight twice, as a raw ring has them */
+    bool ids_repeat, repeats;   /* in flight twice, as in a raw ring; commands come again */
     bool msix, bends_admin;     /* vectors instead of the line; bend has admin entries too */
     bool irq_hart_masks;        /* a line of several harts: only the IRQ hart writes its mask */
     uint32_t irq_hart;          /* whose it is then, as world.hart */
@@ -258,15 +258,15 @@ struct model {
 
     /* Knobs of Identify. */
     uint8_t mdts;
+    uint16_t crdt[3];  /* delays of a retry, in 100 ms; acre: the host has asked for them */
     uint32_t rtd3e;    /* us */
     uint16_t crto;     /* 0: CAP.CRMS does not tell of it */
     bool list_refused; /* Identify CNS 02h */
     uint8_t sqes, cqes;
-    uint8_t write_cache;
-    uint8_t cmic;
+    uint8_t write_cache, cmic;
     uint16_t cntlid;
     bool shadow_offered, shadow_deaf, shadow_awake; /* OACS; looks at none; looks all the time */
-    bool without_descriptors;                       /* their list is refused */
+    bool without_descriptors, acre;                 /* their list is refused */
     uint32_t namespace_count;                       /* NN */
     uint32_t granted;                               /* I/O queue pairs */
     struct model_namespace namespaces[MODEL_NAMESPACES]; /* nsid - 1 */

@@ -67,6 +67,7 @@ static struct model_answer identify_controller(struct model *model,
         .ver = model->version,
         .rtd3e = model->rtd3e,
         .oaes = model->events.optional,
+        .crdt = {model->crdt[0], model->crdt[1], model->crdt[2]},
         .oacs = model->shadow_offered ? (uint16_t)NVME_OACS_DOORBELL_BUFFER : 0,
         .sqes = model->sqes,
         .cqes = model->cqes,
@@ -192,6 +193,12 @@ static struct model_answer set_features(struct model *model, const struct nvme_c
 
     if ((command->cdw10 & 0xff) == NVME_FEATURE_ASYNC_EVENTS) {
         return model_configure_events(model, command);
+    }
+    if ((command->cdw10 & 0xff) == NVME_FEATURE_HOST_BEHAVIOR) {
+        const uint8_t *page = world_host(command->prp1);
+
+        model->acre = page[NVME_BEHAVIOR_ACRE] == 1;
+        return status(0);
     }
     if ((command->cdw10 & 0xff) != NVME_FEATURE_NUMBER_OF_QUEUES) {
         return status(STATUS_INVALID_FIELD);

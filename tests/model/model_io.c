@@ -49,7 +49,7 @@ static void move(struct model *model, struct model_namespace *ns,
         return;
     }
     model_prp_begin(&walk, model->page_bytes, command->prp1, command->prp2, size);
-    walk.clean_epoch = model->clean_epoch;
+    walk.clean_epoch = model->repeats ? 0 : model->clean_epoch;
     while (model_prp_next(&walk, &host, &bytes)) {
         if (opcode == NVME_CMD_READ) {
             model_note_written(model, host, bytes);

@@ -113,6 +113,10 @@ static void choose_config(struct sim_controller *controller)
         .max_transfer_bytes = large ? 4 << 20 : RANDOM_ONE(random, limits),
         .command_timeout_ns = random_between(random, 1000, 5000) * MS,
         .resets_max = random_below(&controller->sim->bus, 4),
+        .retries_max = random_chance(&controller->sim->bus, 400)
+                           ? (uint8_t)random_between(&controller->sim->bus, 1, 3)
+                           : 0,
+        .retry_writes = random_chance(&controller->sim->bus, 500),
         .hybrid_spin_max_ns = RANDOM_ONE(random, spins_ns),
         .shadow_doorbells = random_chance(random, 500),
         .mask_line = controller->sim->masks[controller->line],
@@ -151,6 +155,7 @@ static void prepare(struct sim_controller *controller)
     controller->counts_exact = true;
     choose_model(controller);
     choose_config(controller);
+    controller->model->repeats = controller->config.retries_max != 0;
     choose_vectors(controller);
     controller->shadow = kept_take(sizeof(uint64_t), bytes);
     controller->busy = calloc(sim->block_count, 1);

@@ -127,6 +127,10 @@ static void check_announced(struct sim_queue *queue)
     uint64_t posted;
 
     nvme_queue_count(queue->engine, &counters);
+    /* A request that waits to be tried again is not posted. */
+    if (controller->config.retries_max != 0) {
+        return;
+    }
     posted = counters.completions - counters.stale + nvme_queue_outstanding(queue->engine);
     if (queue->submitted && posted != counters.posts && !controller->may_fail) {
         sim_fail(controller->sim, "queue %u: its owner sleeps, %llu of %llu commands announced",
