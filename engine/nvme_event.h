@@ -6,6 +6,7 @@
 #ifndef NVME_EVENT_H
 #define NVME_EVENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -47,6 +48,13 @@ struct nvme_event {
     uint16_t closed;   /* COMMAND_TIMEOUT of an I/O queue: nvme_queue_closed() at that moment */
     uint64_t value;    /* see the kind */
     uint64_t limit;    /* see the kind */
+    /* COMMAND_TIMEOUT of an I/O queue, the queue at that moment: */
+    uint32_t outstanding; /* commands */
+    uint32_t head;        /* of the completion ring */
+    bool phase;           /* that a new entry there has */
+    uint64_t age_ms;      /* of the command, by the queue's clock */
+    uint64_t quiet_ms;    /* since the watchdog saw that a command had ended */
+    uint64_t interrupts;  /* of the queue's source */
 };
 
 /* A phrase for an event's kind, never NULL. Context: any. */

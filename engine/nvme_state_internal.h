@@ -216,6 +216,7 @@ struct nvme_queue {
     uint32_t life;            /* of the controller: its requests before it are ended */
     uint64_t stale_before;    /* counters.stale of the rings before the last reset */
     uint64_t progress_useful; /* completions when progress was seen last */
+    uint64_t progress_ms;     /* queue clock at that time */
 
     /* retry.c: the owner writes. */
     struct nvme_command *kept; /* per slot; NULL: nothing is posted again */

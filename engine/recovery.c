@@ -141,6 +141,25 @@ static enum nvme_error check_device(const struct nvme_controller *controller,
     return (csts & NVME_CSTS_CFS) != 0 ? NVME_ERR_FATAL : NVME_OK;
 }
 
+/* What may tell why: the queue, and the interrupts that it has had. */
+static void describe_timeout(const struct nvme_queue *queue, uint32_t cid, struct nvme_event *event)
+{
+    uint64_t phase = NVME_CQE_IN_HIGH(NVME_CQE_PHASE);
+
+    event->kind = NVME_EVENT_COMMAND_TIMEOUT;
+    event->value = cid;
+    event->limit = queue->controller->timeout_ms;
+    event->outstanding = nvme_queue_outstanding(queue);
+    event->head = nvme_queue_head(queue);
+    event->phase = (queue->expected & phase) != 0;
+    event->age_ms = queue->clock_ms - queue->requests[cid & queue->slot_mask].clock_ms;
+    event->quiet_ms = queue->clock_ms - queue->progress_ms;
+    event->interrupts = queue->counters.interrupts;
+    if (queue->ien && !nvme_queue_shares(queue)) {
+        event->interrupts += queue->source->interrupts; /* since open: see nvme_source_connect */
+    }
+}
+
 /* Finds a request past its deadline, also after one more reap. */
 static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_event *event)
 {
@@ -167,11 +186,7 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
     if (!nvme_request_expired(queue, limit_ms, &cid)) {
         return NVME_OK;
     }
-    *event = (struct nvme_event){
-        .kind = NVME_EVENT_COMMAND_TIMEOUT,
-        .value = cid,
-        .limit = timeout_ms,
-    };
+    describe_timeout(queue, cid, event);
     return NVME_ERR_TIMEOUT;
 }
 
@@ -182,6 +197,7 @@ static void note_progress(struct nvme_queue *queue)
 
     if (useful != queue->progress_useful) {
         queue->progress_useful = useful;
+        queue->progress_ms = queue->clock_ms;
         NVME_POKE(&queue->controller->resets_left, queue->controller->config.resets_max);
     }
 }

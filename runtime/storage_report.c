@@ -61,7 +61,10 @@ static void print_event(uint32_t controller, const struct nvme_event *event)
                event->limit);
     }
     if (event->kind == NVME_EVENT_COMMAND_TIMEOUT && event->queue_id != 0) {
-        printf("; ");
+        printf("; age %" PRIu64 " ms, %" PRIu32 " outstanding, none ended for %" PRIu64
+               " ms, head %" PRIu32 ", phase %d, %" PRIu64 " interrupts; ",
+               event->age_ms, event->outstanding, event->quiet_ms, event->head, event->phase,
+               event->interrupts);
         print_source(event->closed);
     }
     printf("\n");

@@ -195,12 +195,16 @@ static void request_expires_after_its_deadline_and_never_before(void **state)
     const struct deadline_case *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
+    struct nvme_event event;
     uint64_t posted_ms;
     uint64_t age_ms;
 
     fixture_init(&fixture);
     fixture.config.command_timeout_ns = this->timeout_ms * MS;
     fixture_start(&fixture, 1, NVME_MODE_POLL);
+    fixture_submit(&fixture, 0, &outcome);
+    fixture_reap(&fixture);
+    outcome = (struct outcome){0};
     fixture.model->on_demand = true;
     if (this->pause_ms != 0) {
         nvme_queue_watchdog(fixture.queues[0], world.now_ns);
@@ -215,7 +219,14 @@ static void request_expires_after_its_deadline_and_never_before(void **state)
     age_ms = now_ms() - posted_ms;
     assert_in_range(age_ms, this->timeout_ms, this->timeout_ms * 12 / 10 + 200);
     assert_int_equal(fixture_event(&fixture, NVME_EVENT_COMMAND_TIMEOUT).limit, this->timeout_ms);
-    assert_int_equal(fixture_event(&fixture, NVME_EVENT_COMMAND_TIMEOUT).queue_id, 1);
+    event = fixture_event(&fixture, NVME_EVENT_COMMAND_TIMEOUT);
+    assert_int_equal(event.queue_id, 1);
+    assert_in_range(event.age_ms, this->timeout_ms, this->timeout_ms * 12 / 10 + 200);
+    assert_in_range(event.quiet_ms, this->timeout_ms, UINT32_MAX);
+    assert_int_equal(event.outstanding, 1);
+    assert_int_equal(event.head, 1);
+    assert_true(event.phase);
+    assert_int_equal(event.interrupts, 0);
     watch_for(&fixture, 0, 1000, 10, &outcome);
     outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_TIMEOUT);
