@@ -100,6 +100,8 @@ static const struct option run_options[] = {
     OPTION_UNSIGNED("repetitions", struct job, repetitions, 1, 1000, "how often all is measured"),
     OPTION_TIME("timeout", struct job, timeout_ns, NS_PER_SECOND, NS_PER_HOUR,
                 "deadline of a command"),
+    OPTION_UNSIGNED("resets", struct job, resets, 0, 255,
+                    "resets in a row before a controller fails; what it had is tried again"),
     OPTION_STRING("controller", struct job, controller, 7, "PCI address: 00:02.0"),
     OPTION_STRING("serial", struct job, serial, 20, "serial number of the controllers"),
     OPTION_FLAG("help", struct job, help, "1 prints this"),

@@ -106,6 +106,7 @@ struct job {
     uint64_t complete_max;        /* most completions of one reap; 0: all */
     uint64_t repetitions;
     uint64_t timeout_ns;    /* deadline of a command */
+    uint64_t resets;        /* see nvme_config.resets_max */
     const char *controller; /* PCI address of the one to use; NULL: any */
     const char *serial;     /* serial number of those to use; NULL: any */
     unsigned rate_process;  /* enum job_process, of all points */

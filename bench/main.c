@@ -122,6 +122,7 @@ static bool open_storage(const struct job_point *point)
         .shadow_doorbells = point->doorbell == JOB_SHADOW,
         .irq_off = point->completion == JOB_HYBRID, /* workload_run() */
         .timeout_ns = bench.job.timeout_ns,
+        .resets_max = (uint32_t)bench.job.resets,
         .controller = bench.job.controller,
         .serial = bench.job.serial,
     };

@@ -42,6 +42,8 @@ struct storage_config {
     bool irq_off;                /* see struct nvme_queue_config: the owners' loops keep them off */
     uint32_t max_transfer_bytes; /* see struct nvme_config */
     uint64_t timeout_ns;         /* see struct nvme_config.command_timeout_ns */
+    uint32_t resets_max;         /* see struct nvme_config. Not 0: requests, writes too, are tried
+                                    again as often */
     uint32_t nsid;               /* 0: the first namespace that can be used */
     const char *controller;      /* PCI address of the only one, such as 00:02.0; NULL: any */
     const char *serial;          /* of the controllers to use; NULL: any */

@@ -83,13 +83,17 @@ class Qmp:
         self._socket.close()
 
 
-def run_throttled(app: str, words: str, lifts: bool) -> tuple[Result, list[str]]:
-    """One boot. The throttle is there before the guest's first command."""
+def run_throttled(
+    app: str, words: str, lifts: bool, harts: int = 1, irqchip: str = "plic"
+) -> tuple[Result, list[str]]:
+    """One boot with one controller. The throttle is there before the guest's first command."""
     path = os.path.relpath(folder() / f"{next(sockets)}.qmp")  # a socket's name is short
     machine = Machine(
         app,
         words.split(),
-        harts=1,
+        harts=harts,
+        controllers=1,
+        irqchip=irqchip,
         timeout_s=TIMEOUT_S,
         namespace={"id": NAMESPACE},
         qemu_args=["-S", "-qmp", f"unix:{path},server=on,wait=off"],
@@ -134,6 +138,15 @@ def deadline(app: str, mode: str) -> None:
         check(any(re.search(text, line) for line in console), f"no '{text}'", console)
 
 
+def reset(mode: str, harts: int, irqchip: str) -> None:
+    """With resets the same controller comes back, and what it had is tried again."""
+    words = f"{WORDS['bench']} completion={mode} numjobs={harts} timeout=1s resets=255"
+    result, console = run_throttled("bench", words, lifts=True, harts=harts, irqchip=irqchip)
+    check(result.status == 0, f"{words}: {result.reason}", console)
+    for text in ("command timed out", "controller reset, I/O goes on"):
+        check(any(text in line for line in console), f"no '{text}'", console)
+
+
 def option() -> None:
     """Its limits and its default are told."""
     nvme("crc timeout=999ms", "error: timeout=999ms is too small .1s to 3600s", status=1)
@@ -153,5 +166,17 @@ def cases() -> list[Case]:
         *(
             Case(f"throttled, timeout=1s, {app} {mode}", functools.partial(deadline, app, mode))
             for app, mode in short
+        ),
+        *(
+            Case(
+                f"throttled, timeout=1s, resets, {mode} on {harts}, {irqchip}",
+                functools.partial(reset, mode, harts, irqchip),
+            )
+            for mode, harts, irqchip in (
+                ("poll", 1, "plic"),
+                ("hybrid", 1, "plic"),
+                ("irq", 2, "plic"),
+                ("irq", 2, "imsic"),
+            )
         ),
     ]
