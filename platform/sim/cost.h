@@ -12,6 +12,7 @@ enum cost {
     COST_POST = 41,       /* a command, its slot and its place in the ring */
     COST_PAGE = 10,       /* an address of a buffer or of an entry of its list */
     COST_SUBMIT = 60,     /* what the commands of a submit share: the call */
+    COST_CLOCKED = 29,    /* the same, without the SQ head that is charged as a look */
     COST_RING = 9,        /* a doorbell of either kind */
     COST_PROTECT = 2,     /* interrupts off, and the same again for on */
     COST_LOOK = 39,       /* a look at an entry, with what is done with one that is new */

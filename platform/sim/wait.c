@@ -14,7 +14,7 @@ void __wrap_nvme_queue_submit(struct nvme_queue *queue);
 
 void __wrap_nvme_queue_submit(struct nvme_queue *queue)
 {
-    hart_charge(COST_SUBMIT);
+    hart_charge(queue->clocked ? COST_CLOCKED : COST_SUBMIT);
     __real_nvme_queue_submit(queue);
 }
 
