@@ -5,9 +5,9 @@
  * reports everything else. Included by nvme_hal.h; the contract of each function stands there.
  *
  * The sanitizer does not know fences, only ordered accesses. So a barrier before a doorbell makes
- * the next register write a release, and a barrier after a load makes an acquire of the address
- * that was loaded last. What other threads learn otherwise (interrupts, time) is relaxed on
- * purpose: it must not order anything.
+ * register writes releases, until the hart looks at an entry or prepares memory for the device. A
+ * barrier after a load makes an acquire of the address that was loaded last. What other threads
+ * learn otherwise (interrupts, time) is relaxed on purpose: it must not order anything.
  */
 #ifndef NVME_PORT_H
 #define NVME_PORT_H
@@ -44,7 +44,6 @@ static inline uint32_t hal_mmio_read32(const volatile void *address)
 static inline void hal_mmio_write32(volatile void *address, uint32_t value)
 {
     device_write(address, value, port_order.release);
-    port_order.release = false;
 }
 
 static inline void hal_before_doorbell(void)
@@ -82,12 +81,14 @@ static inline void hal_arm_before_look(const volatile void *address)
 
 static inline uint32_t hal_dma_load32(const volatile void *address)
 {
+    port_order.release = false;
     port_order.loaded = (const volatile uint64_t *)((uintptr_t)address & ~(uintptr_t)7);
     return __atomic_load_n((const volatile uint32_t *)address, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t hal_dma_load64(const volatile void *address)
 {
+    port_order.release = false;
     port_order.loaded = address;
     return __atomic_load_n(port_order.loaded, __ATOMIC_RELAXED);
 }
@@ -103,6 +104,7 @@ static inline void hal_dma_clean(void *context, const void *pointer, size_t size
     (void)context;
     (void)pointer;
     (void)size;
+    port_order.release = false;
 }
 
 static inline void hal_dma_invalidate(void *context, const void *pointer, size_t size)
