@@ -63,6 +63,7 @@ void model_free(struct model *model)
     }
     for (uint32_t i = 0; i < MODEL_NAMESPACES; i++) {
         kept_give(model->namespaces[i].backing);
+        kept_give(model->namespaces[i].durable);
     }
     kept_give(model->pending);
     kept_give(model->flights);

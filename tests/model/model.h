@@ -53,7 +53,7 @@ struct model_namespace {
     uint8_t uuid[16];    /* in the list of descriptors only */
     uint8_t command_set; /* there too */
     uint64_t block_count;
-    uint8_t *backing;
+    uint8_t *backing, *durable; /* durable: kept by the last flush; NULL: no volatile cache */
     size_t backing_bytes;
     uint32_t flushes;
 };

@@ -103,6 +103,9 @@ struct model_answer model_execute_io(struct model *model, const struct nvme_comm
         return transfer(model, ns, command, opcode);
     case NVME_CMD_FLUSH:
         ns->flushes++;
+        if (ns->durable != NULL) {
+            memcpy(ns->durable, ns->backing, ns->backing_bytes);
+        }
         return status(0);
     default:
         return status(STATUS_INVALID_OPCODE);

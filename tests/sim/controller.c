@@ -13,7 +13,6 @@
 enum {
     PAGE = 4096,
     ARENA_ALIGNMENT = 1 << 20,
-    BLOCKS = 1024,
     LARGE_BLOCKS = 4096, /* of 4096 bytes */
 };
 
@@ -216,7 +215,7 @@ void sim_controllers_prepare(struct sim *sim)
     sim->controller_count =
         large || random_chance(&sim->random, 500) ? 1 : random_between(&sim->random, 2, 3);
     sim->block_shift = large || random_chance(&sim->random, 300) ? 12 : 9;
-    sim->block_count = large ? LARGE_BLOCKS : (uint64_t)BLOCKS >> (sim->block_shift - 9);
+    sim->block_count = large ? LARGE_BLOCKS : (uint64_t)SIM_BLOCKS >> (sim->block_shift - 9);
     sim->posted = random_chance(&sim->bus, 400);
     for (uint32_t i = 0; i < SIM_CONTROLLERS; i++) {
         sim->lines[i].kind = RANDOM_ONE(&sim->random, kinds);

@@ -396,4 +396,5 @@ const struct sim_fault sim_faults[FAULT_CLASSES + 1] = {
     [FAULT_EMPTY] = {NULL, inject_empty_reap},
     [FAULT_MEDIA] = {prepare_media_errors, NULL},
     [FAULT_MEMORY] = {NULL, inject_short_memory},
+    [FAULT_POWER] = {sim_prepare_cache, sim_cut_power},
 };

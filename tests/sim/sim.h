@@ -32,6 +32,7 @@ enum {
     SIM_BUFFER_BYTES = 192 * 1024, /* most of one request */
     SIM_LARGE_BYTES = 5 << 20,     /* of the one request of a seed with chained lists */
     SIM_WAIT_MS = 1000,            /* longer waits count as this */
+    SIM_BLOCKS = 1024,             /* of a controller, but for a large one */
     SIM_TEXT_BYTES = 200,
 };
 
@@ -75,7 +76,8 @@ struct sim_request {
     uint8_t opcode;
     uint64_t lba;
     uint32_t blocks;
-    uint64_t pattern; /* of the data to write */
+    uint64_t pattern;   /* of the data to write */
+    uint64_t posted_at; /* by its controller's clock, see power.c */
 };
 
 /* One controller with its line, its backing's shadow and what is known of its health. */
@@ -100,6 +102,8 @@ struct sim_controller {
     uint64_t stale_sent, malformed_sent; /* by the faults: stale ones, malformed ones */
     bool counts_exact;                   /* no entry can have been lost with a queue */
     bool interrupts_lost;                /* dropped on purpose: only the watchdog finds the rest */
+    uint64_t clock, promised_at;   /* by posts and ends; the post of the last flush that ended */
+    uint64_t acked_at[SIM_BLOCKS]; /* the last write of each block; 0: it is durable */
 };
 
 /* A run of one seed. */
@@ -219,6 +223,12 @@ struct sim_fault {
 extern const struct sim_fault sim_faults[FAULT_CLASSES + 1];
 
 bool sim_fault_on(const struct sim *sim, uint32_t number);
+
+/* power.c: class 24, and what it must know of requests that are posted and have ended */
+bool sim_prepare_cache(struct sim_controller *controller);
+bool sim_cut_power(struct sim_controller *controller);
+void sim_note_post(struct sim_request *request);
+void sim_note_end(const struct sim_request *request, bool good);
 
 /* lies.c: class 15. lost.c: class 6. events.c: class 14. */
 bool sim_prepare_lies(struct sim_controller *controller);

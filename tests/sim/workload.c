@@ -153,6 +153,7 @@ static struct sim_request *take(struct sim_queue *queue)
         }
         request->queue = queue;
         queue->outstanding++;
+        sim_note_post(request);
         return request;
     }
     return NULL;
@@ -263,6 +264,7 @@ static void done(void *arg, struct nvme_result result)
         !sim_is_poison(request->buffer + request->size_bytes, SIM_GUARD_BYTES)) {
         sim_touched(sim, "memory beside a buffer was written to");
     }
+    sim_note_end(request, result.error == NVME_OK);
     put(request);
     if (!queue->closing && random_chance(&sim->random, 20)) {
         sim_change_mode(queue);
