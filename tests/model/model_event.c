@@ -37,7 +37,8 @@ static bool tell_one(struct model *model)
 
 void model_tell_events(struct model *model)
 {
-    while (tell_one(model)) {
+    /* EN = 0 takes the queues at once, also while requests still have to end. */
+    while ((model->cc & NVME_CC_EN) != 0 && tell_one(model)) {
     }
     model_update_line(model);
 }
