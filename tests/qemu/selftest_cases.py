@@ -293,6 +293,8 @@ def special_cases(full: bool, seed: int) -> list[Case]:
         selftest("slow backing", "test=slow", 2, harts=1, attach=False, qemu_args=SLOW),
         selftest("machine reset", "test=reset", **reset),
         selftest("left on", "test=left-over", harts=1, attach=False, qemu_args=LEFT_ON),
+        selftest("events", "test=events", harts=1, controllers=2),
+        selftest("events imsic", "test=events", harts=1, controllers=2, irqchip="imsic"),
         selftest("machine reset imsic", "test=reset", irqchip="imsic", **reset),
         selftest("deep queues", "test=queue.deep,queue.generations", harts=1, backing="null"),
         selftest("null backing", "test=life", backing="null", harts=2),

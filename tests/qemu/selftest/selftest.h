@@ -62,6 +62,7 @@ extern const struct test select_tests[];
 extern const struct test timeout_tests[];
 extern const struct test reset_tests[];
 extern const struct test removal_tests[];
+extern const struct test event_tests[];
 extern const struct test mode_tests[];
 extern const struct test shared_tests[];
 extern const struct test other_device_tests[];
