@@ -159,18 +159,24 @@ static void check_log_deadline(struct nvme_controller *controller)
     }
 }
 
-static void take_step(struct nvme_controller *controller)
+static void take_live_step(struct nvme_controller *controller)
 {
-    unsigned long irq = nvme_admin_begin(controller, NVME_CLOSED_COMMAND);
-
-    if (nvme_controller_state_load(controller) == NVME_CONTROLLER_LIVE) {
-        nvme_queue_reap(&controller->admin, NVME_ADMIN_DEPTH);
-    }
+    nvme_queue_reap(&controller->admin, NVME_ADMIN_DEPTH);
     if (controller->events.state == NVME_EVENTS_ENDED) {
         post_log(controller);
     } else if (controller->events.state == NVME_EVENTS_READ) {
         report_event(controller);
         nvme_events_arm(controller);
+    }
+}
+
+/* In a reset the admin queue belongs to the hart that sets the controller up. */
+static void take_step(struct nvme_controller *controller)
+{
+    unsigned long irq = nvme_admin_begin(controller, NVME_CLOSED_COMMAND);
+
+    if (nvme_controller_state_load(controller) == NVME_CONTROLLER_LIVE) {
+        take_live_step(controller);
     }
     nvme_admin_end(controller, NVME_CLOSED_COMMAND, irq);
 }
