@@ -347,6 +347,37 @@ static void request_ends_with_the_controller(void **state)
     }
 }
 
+static void reset_at_every_step_arms_again(void **state)
+{
+    (void)state;
+    for (enum step step = ARMED; step < STEPS; step++) {
+        struct fixture fixture;
+        struct outcome outcome = {0};
+
+        init(&fixture);
+        fixture.config.resets_max = 3;
+        fixture_start(&fixture, 1, NVME_MODE_POLL);
+        go_to(&fixture, step);
+        fixture.model->on_demand = true;
+        fixture_submit(&fixture, 0, &outcome);
+        fixture.model->fatal = true;
+        for (int i = 0; i < 100 && (fixture.model->cc & NVME_CC_EN) != 0; i++) {
+            world_advance(10 * MS);
+            nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+            nvme_events_poll(fixture.controller);
+        }
+        fixture.model->fatal = false;
+        fixture.model->events.log_silent = false;
+        fixture_watch_until_reset(&fixture, 1);
+        outcome_check_error(&outcome, NVME_ERR_RESET);
+        assert_int_equal(fixture.model->events.requests, 1);
+        model_raise_event(fixture.model, NVME_ASYNC_ERROR, 0, NVME_LOG_ERRORS);
+        poll_events(&fixture);
+        assert_int_equal(count_events(&fixture, NVME_EVENT_DEVICE_ERROR), 1);
+        fixture_finish(&fixture);
+    }
+}
+
 int main(void)
 {
     struct CMUnitTest tests[40] = {
@@ -357,8 +388,9 @@ int main(void)
         cmocka_unit_test(changed_namespace_is_opened_anew),
         cmocka_unit_test(request_outlives_every_deadline),
         cmocka_unit_test(late_log_page_ends_the_controller),
+        cmocka_unit_test(reset_at_every_step_arms_again),
     };
-    size_t count = 7;
+    size_t count = 8;
 
     ADD_CASES(tests, &count, refusal_is_told_and_bring_up_goes_on, refused_cases);
     ADD_CASES(tests, &count, event_is_reported_and_the_next_one_too, event_cases);
