@@ -43,10 +43,11 @@ static void begin_stop(struct nvme_controller *controller, bool may_recover)
 
     NVME_POKE(&controller->recovers, may_recover && left != 0);
     NVME_POKE(&controller->resets_left, left - (left != 0));
+    /* First: other owners ring until they see the next state, and that follows at once. */
+    controller->until_ns = hal_now_ns() + controller->ready_timeout_ns;
     nvme_controller_mask_line(controller);
     cc = nvme_register_read(config, NVME_REG_CC);
     nvme_register_write(config, NVME_REG_CC, cc & (uint32_t) ~(NVME_CC_EN | NVME_CC_SHN));
-    controller->until_ns = hal_now_ns() + controller->ready_timeout_ns;
 }
 
 void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error error)
