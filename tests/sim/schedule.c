@@ -226,9 +226,11 @@ void sim_settle(struct sim *sim)
     serve_all(sim);
     for (uint32_t i = 0; i < sim->controller_count && sim_good(sim); i++) {
         struct sim_controller *controller = &sim->controllers[i];
+        bool retries = controller->config.retries_max != 0; /* by the watchdog, after a while */
         uint32_t turns = 0;
 
-        if (outstanding(controller) != 0 && !controller->interrupts_lost && !controller->may_fail) {
+        if (outstanding(controller) != 0 && !controller->interrupts_lost && !controller->may_fail &&
+            !retries) {
             sim_hung(sim, "controller %u: %u requests wait for an interrupt that does not come", i,
                      outstanding(controller));
         }
@@ -239,8 +241,9 @@ void sim_settle(struct sim *sim)
             } else {
                 serve_all(sim);
             }
-            if (++turns == (controller->may_fail || controller->model->shadow_deaf ? SETTLE_TURNS
-                                                                                   : LOST_TURNS)) {
+            if (++turns == (controller->may_fail || controller->model->shadow_deaf || retries
+                                ? SETTLE_TURNS
+                                : LOST_TURNS)) {
                 sim_hung(sim, "controller %u: %u requests never end, watched or not", i,
                          outstanding(controller));
             }
