@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The fault classes of faults.def, one function or two for each. To add one: a line there, the
- * function here, its name in the table at the end. All the rest judges what the engine does.
+ * The fault classes: a line in faults.def, a function or two here, their names in the last table.
  */
 #include <string.h>
 
