@@ -237,8 +237,7 @@ static bool inject_silence(struct sim_controller *controller)
 
     for (uint32_t i = 0; i < model->pending_count; i++) {
         hung |= model->pending[i].hangs && model->pending[i].sqid != 0;
-        /* At last, perhaps just when the deadline passes. A request for an event waits on. */
-        model->pending[i].hangs = model->pending[i].sqid == 0;
+        model->pending[i].hangs = model->pending[i].sqid == 0; /* at last, or a held request */
     }
     model->hang_next = hung ? 0 : 1;
     return !hung;
