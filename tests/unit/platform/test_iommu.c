@@ -129,9 +129,9 @@ static void all_are_opened_though_one_is_refused(void **state)
 {
     struct machine machine = {.iommus = {{at(0), 4096}, {at(1), 4096}}, .iommu_count = 2};
     const struct pci_function functions[] = {
-        {.class_code = 0x010802, .bars = {{at(2), 4096, 0}}},
-        {.class_code = IOMMU, .bars = {{0, 0, 0}}}, /* its BAR found no place */
-        {.class_code = IOMMU, .bars = {{at(2), 4096, 0}}},
+        {.class_code = 0x010802, .bars = {{at(2), 4096, 0, 0}}},
+        {.class_code = IOMMU, .bars = {{0, 0, 0, 0}}}, /* its BAR found no place */
+        {.class_code = IOMMU, .bars = {{at(2), 4096, 0, 0}}},
     };
 
     (void)state;
@@ -149,8 +149,8 @@ static void function_of_another_kind_is_not_touched(void **state)
 {
     struct machine machine = {.iommu_count = 0};
     const struct pci_function functions[] = {
-        {.class_code = 0x080500, .bars = {{at(0), 4096, 0}}},
-        {.class_code = 0x010802, .bars = {{at(1), 4096, 0}}},
+        {.class_code = 0x080500, .bars = {{at(0), 4096, 0, 0}}},
+        {.class_code = 0x010802, .bars = {{at(1), 4096, 0, 0}}},
     };
 
     (void)state;
@@ -163,7 +163,7 @@ static void function_of_another_kind_is_not_touched(void **state)
 static void tree_that_keeps_quiet_of_an_iommu_is_a_hint(void **state)
 {
     struct machine machine = {.iommu_count = 0};
-    const struct pci_function function = {.class_code = IOMMU, .bars = {{at(0), 4096, 0}}};
+    const struct pci_function function = {.class_code = IOMMU, .bars = {{at(0), 4096, 0, 0}}};
 
     (void)state;
     assert_non_null(strstr(iommu_hint(&machine, &function, 1), "iommu-sys=on"));
