@@ -23,9 +23,9 @@ IDLE_LEAST = 0.90  # of interrupts' idle time at the lowest load
 MACHINES = ("optane", "tlc", "dramless", "qemu", "tmpfs", "crowded")  # qemu: the null backing
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 DOORBELLS = ("each", "clocked")
-# Points below HYBRID_LEAST. In the passes of this device, clocked, polling keeps the hart busy. Why
-# hybrid mode, which has a sleep in every pass, is behind it was not found.
-MISSED = {("qemu", "clocked", 256): 0.92, ("qemu", "clocked", 512): 0.89}
+# Points below HYBRID_LEAST: interrupts are ahead of polling there, and hybrid mode is between the
+# two. Why it does not stay asleep was not found.
+MISSED = {("qemu", "clocked", 256): 0.77, ("qemu", "clocked", 512): 0.81}
 NOISE = "sim.read=0:12000,500000:18000,900000:60000,990000:500000,1000000:4000000"  # the host stops
 NOISY_LEAST = 0.94  # of the better mode
 STEP_MS, PAUSE_MS, BACK_MS = 100, 100, 20  # a load that comes and goes; time to be back
