@@ -22,7 +22,7 @@ static void take_early_commands(struct model_sq *sq)
 {
     const struct nvme_command *ring = world_host(sq->address);
 
-    for (uint32_t i = 0; i < sq->entries && !world.coherent; i++) {
+    for (uint32_t i = 0; ring != NULL && i < sq->entries && !world.coherent; i++) {
         if (world_was_ever_cleaned(&ring[i], sizeof(ring[i]))) {
             sq->shadow[i] = ring[i];
         }
