@@ -57,6 +57,7 @@ static void go_live(struct nvme_controller *controller)
     nvme_queue_ring(&controller->admin); /* for the request of asynchronous events */
     __atomic_store_n(&controller->failure, NVME_OK, __ATOMIC_RELAXED);
     enter_state(controller, NVME_CONTROLLER_LIVE);
+    controller->admin.absent = false;
     if (controller->admin.ien) {
         nvme_queue_submit(&controller->admin); /* joins the active list */
     }

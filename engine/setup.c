@@ -40,6 +40,7 @@ void nvme_setup_enable(struct nvme_controller *controller)
     controller->setup_step = STEP_IDENTIFY;
     controller->events.state = NVME_EVENTS_OFF; /* a request is gone with the admin queue */
     nvme_queue_reset(&controller->admin, NVME_ADMIN_DEPTH);
+    controller->admin.absent = controller->up; /* a handler leaves it to the hart that resets */
     nvme_queue_enter_state(&controller->admin, NVME_QUEUE_OPEN);
     nvme_register_write(config, NVME_REG_AQA,
                         (uint32_t)(NVME_PUT(NVME_AQA_ASQS, NVME_ADMIN_DEPTH - 1) |
