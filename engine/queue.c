@@ -21,7 +21,7 @@ void nvme_queue_reset_rings(struct nvme_queue *queue)
     memset(cq, 0, cq_bytes);
     hal_dma_clean(controller->config.dma_context, cq, cq_bytes);
     queue->cq_depth_entries = queue->depth_entries + surplus;
-    queue->head_late = surplus / 2; /* until nvme_queue_leave(), if the queue interrupts */
+    queue->head_late = queue->ien ? 0 : surplus / 2;
     queue->head_left = queue->head_late;
     queue->sq_tail = 0;
     queue->sq_tail_rung = 0;

@@ -2,7 +2,7 @@
 /*
  * reset.c, setup.c: a reset and the interrupts of its line. Requests are in test_reset.c.
  */
-#include "fixture.h"
+#include "harts.h"
 
 #define MS UINT64_C(1000000)
 #define TIMEOUT_MS 1000
@@ -10,12 +10,15 @@
 enum {
     STEP_MS = 10,
     RESETS_MAX = 3,
+    SURPLUS = 8,
+    TURNS = 3 * FIXTURE_DEPTH,
 };
 
 static void configure(struct fixture *fixture)
 {
     fixture->config.command_timeout_ns = TIMEOUT_MS * MS;
     fixture->config.resets_max = RESETS_MAX;
+    fixture->config.cq_depth_entries = FIXTURE_DEPTH + SURPLUS;
 }
 
 /* ---- The handler meets a controller that is set up ---------------------------------------- */
@@ -57,12 +60,143 @@ static void handler_leaves_the_admin_queue_to_the_reset(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- Head doorbells behind a reset -------------------------------------------------------- */
+
+struct head_case {
+    const char *name;
+    bool vectors;
+    bool mask_line;
+    bool shadow;
+    enum nvme_mode mode;
+    uint32_t owed; /* entries that a queue without interrupts may keep */
+};
+
+static const struct head_case head_cases[] = {
+    {"line", false, false, false, NVME_MODE_INTERRUPT, 0},
+    {"masked_line", false, true, false, NVME_MODE_INTERRUPT, 0},
+    {"line_with_shadow_doorbells", false, false, true, NVME_MODE_INTERRUPT, 0},
+    {"vector", true, false, false, NVME_MODE_INTERRUPT, 0},
+    {"poll", false, false, false, NVME_MODE_POLL, SURPLUS / 2},
+};
+
+/* The same as before it: entries of a queue that interrupts are given back at once. */
+static void heads_are_as_prompt_as_before(void **state)
+{
+    const struct head_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint32_t most = 0;
+
+    fixture_init(&fixture);
+    if (this->vectors) {
+        fixture_use_vectors(&fixture);
+    }
+    fixture.config.mask_line = this->mask_line;
+    fixture.config.shadow_doorbells = this->shadow;
+    fixture.model->shadow_offered = this->shadow;
+    configure(&fixture);
+    fixture_start(&fixture, 1, this->mode);
+    fixture_interrupts(&fixture);
+    fixture.model->hang_next = 1;
+    fixture_submit(&fixture, 0, &outcome);
+    /* No look of the watchdog behind it, which would find the queue idle. */
+    while (!fixture_saw(&fixture, NVME_EVENT_RESET)) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+    }
+    outcome_check_error(&outcome, NVME_ERR_RESET);
+    for (uint32_t i = 1; i <= TURNS; i++) {
+        fixture_submit(&fixture, 0, &outcome);
+        if (this->mode == NVME_MODE_POLL) {
+            fixture_reap(&fixture);
+        } else {
+            fixture_interrupts(&fixture);
+        }
+        assert_int_equal(outcome.count, 1 + i);
+        most = model_cq_held(fixture.model, 1) > most ? model_cq_held(fixture.model, 1) : most;
+    }
+    assert_int_equal(most, this->owed);
+    fixture_finish(&fixture);
+}
+
+/* ---- A line of several harts -------------------------------------------------------------- */
+
+struct shared_case {
+    const char *name;
+    uint32_t irq_hart;
+    uint32_t finder; /* the queue whose watchdog finds the cause */
+    bool fatal;      /* it is CFS, else a deadline */
+};
+
+static const struct shared_case shared_cases[] = {
+    {"irq_hart_finds_it", 0, 0, true},
+    {"another_owner_finds_it", 0, 2, true},
+    {"irq_hart_has_no_queue", HARTS_NONE, 1, true},
+    {"a_command_hangs", 0, 1, false},
+};
+
+static void watch_shared_until_reset(struct harts *harts)
+{
+    for (int i = 0; i < 1000 && !fixture_saw(&harts->fixture, NVME_EVENT_RESET); i++) {
+        for (uint32_t q = 0; q < HARTS_QUEUES; q++) {
+            harts_watchdog(harts, q, q == 0 ? STEP_MS : 0);
+        }
+        harts_settle(harts);
+    }
+    for (uint32_t q = 0; q < HARTS_QUEUES; q++) {
+        harts_watchdog(harts, q, 0); /* resumes */
+    }
+    harts_settle(harts);
+}
+
+static void shared_line_works_again(void **state)
+{
+    const struct shared_case *this = *state;
+    struct harts harts;
+    struct model *model;
+
+    harts_init(&harts, MODEL_LINE_EDGE, this->irq_hart);
+    configure(&harts.fixture);
+    harts_start(&harts, HARTS_QUEUES, NULL, NVME_MODE_INTERRUPT);
+    model = harts.fixture.model;
+    model->hang_next = this->fatal ? 0 : HARTS_QUEUES;
+    for (uint32_t q = 0; q < HARTS_QUEUES; q++) {
+        harts_post(&harts, q);
+    }
+    model->fatal = this->fatal;
+    for (int i = 0; i < 1000 && (model->cc & NVME_CC_EN) != 0; i++) {
+        harts_watchdog(&harts, this->finder, STEP_MS);
+    }
+    model->fatal = false;
+    watch_shared_until_reset(&harts);
+    assert_int_equal(fixture_event(&harts.fixture, NVME_EVENT_RESET).value, 1);
+    for (uint32_t q = 0; q < HARTS_QUEUES; q++) {
+        outcome_check_error(&harts.outcomes[q], NVME_ERR_RESET);
+    }
+    assert_false(harts_masked(&harts));
+    for (uint32_t i = 0; i < TURNS; i++) {
+        uint32_t q = i % HARTS_QUEUES;
+
+        harts_complete(&harts, q);
+        assert_true(harts_settle(&harts) <= 2);
+        assert_int_equal(harts.outcomes[q].count, 2 + i / HARTS_QUEUES);
+        assert_int_equal(model_cq_held(model, q + 1), 0);
+        assert_false(model_level(model) || harts_masked(&harts));
+    }
+    for (uint32_t q = 0; q < HARTS_QUEUES; q++) {
+        assert_int_equal(fixture_counters(harts.fixture.queues[q]).missed, 0);
+    }
+    harts_finish(&harts);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[FIXTURE_LINES] = {{0}};
+    struct CMUnitTest tests[FIXTURE_LINES + COUNT_OF(head_cases) + COUNT_OF(shared_cases)] = {{0}};
     size_t count = 0;
 
     fixture_add_cases(tests, &count, handler_leaves_the_admin_queue_to_the_reset, fixture_sources,
                       FIXTURE_LINES, sizeof(fixture_sources[0]));
+    ADD_CASES(tests, &count, heads_are_as_prompt_as_before, head_cases);
+    ADD_CASES(tests, &count, shared_line_works_again, shared_cases);
     return fixture_run("reset_line", tests, count);
 }
