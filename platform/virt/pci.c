@@ -73,17 +73,10 @@ static bool take_space(struct space *space, uint64_t size, uint64_t *bus_address
     return true;
 }
 
-/*
- * A single BAR cannot be turned off. One without a place goes to the top of its address space,
- * which no window covers.
- */
 static void set_aside(const struct pci_function *f, unsigned index, struct pci_bar *bar)
 {
     report_function(f, "a BAR of this many bytes fits into no window of the PCI host", bar->size);
-    pci_config_write32(f, PCI_BAR0 + 4 * index, UINT32_MAX);
-    if ((bar->flags & PCI_BAR_64) != 0) {
-        pci_config_write32(f, PCI_BAR0 + 4 * index + 4, UINT32_MAX);
-    }
+    pci_write_bar(f, index, bar->flags, UINT64_MAX);
     bar->size = 0;
 }
 
@@ -120,18 +113,14 @@ static void assign_bars(struct scan *scan, struct pci_function *f)
         if (bar->size == 0 || (bar->flags & PCI_BAR_IO) != 0) {
             continue;
         }
-        if (!place_bar(scan, bar, &space, &address)) {
+        if (place_bar(scan, bar, &space, &address)) {
+            bar->bus = address;
+            bar->base = address - space->window.bus + space->window.cpu;
+            pci_write_bar(f, i, bar->flags, address);
+        } else {
             set_aside(f, i, bar);
-            i += (bar->flags & PCI_BAR_64) != 0;
-            continue;
         }
-        bar->bus = address;
-        bar->base = address - space->window.bus + space->window.cpu;
-        pci_config_write32(f, PCI_BAR0 + 4 * i, (uint32_t)address);
-        if ((bar->flags & PCI_BAR_64) != 0) {
-            pci_config_write32(f, PCI_BAR0 + 4 * i + 4, (uint32_t)(address >> 32));
-            i++;
-        }
+        i += (bar->flags & PCI_BAR_64) != 0;
     }
 }
 

@@ -96,6 +96,13 @@ void pci_disable(const struct pci_function *function);
 struct pci_bar pci_measure_bar(const struct pci_function *function, unsigned index,
                                unsigned bar_count);
 
+/*
+ * Writes a bus address into a memory BAR, its upper half too if there is one. A single BAR cannot
+ * be turned off. UINT64_MAX: the top of its address space, which no window covers.
+ */
+void pci_write_bar(const struct pci_function *function, unsigned index, uint32_t flags,
+                   uint64_t address);
+
 /* Configuration space at a byte offset that is a multiple of the width. */
 uint8_t pci_config_read8(const struct pci_function *function, unsigned offset);
 uint16_t pci_config_read16(const struct pci_function *function, unsigned offset);

@@ -92,20 +92,18 @@ static bool wait_answer(const struct pci_function *function)
 }
 
 /* Writes the address of the predecessor's BAR. False: this one is another. */
-static bool restore_bar(const struct pci_function *function, unsigned index)
+static bool restore_bar(const struct pci_function *function, unsigned index,
+                        const struct pci_bar *found)
 {
     const struct pci_bar *bar = &function->bars[index];
-    struct pci_bar found = pci_measure_bar(function, index, PCI_BAR_COUNT);
 
-    if (bar->size == 0 || (bar->flags & PCI_BAR_IO) != 0) {
-        return true; /* it had no address, and needs none now */
-    }
-    if (found.size != bar->size || found.flags != bar->flags) {
-        return false;
-    }
-    pci_config_write32(function, PCI_BAR0 + 4 * index, (uint32_t)bar->bus);
-    if ((bar->flags & PCI_BAR_64) != 0) {
-        pci_config_write32(function, PCI_BAR0 + 4 * index + 4, (uint32_t)(bar->bus >> 32));
+    if (bar->size != 0 && (bar->flags & PCI_BAR_IO) == 0) {
+        if (found->size != bar->size || found->flags != bar->flags) {
+            return false;
+        }
+        pci_write_bar(function, index, bar->flags, bar->bus);
+    } else if ((found->flags & PCI_BAR_IO) == 0) {
+        pci_write_bar(function, index, found->flags, UINT64_MAX); /* there is no place for it */
     }
     return true;
 }
@@ -120,10 +118,12 @@ bool pci_slot_take(const struct pci_function *function)
         flaw = "does not reach power state D0";
     }
     for (unsigned i = 0; i < PCI_BAR_COUNT && flaw == NULL; i++) {
-        if (!restore_bar(function, i)) {
+        struct pci_bar found = pci_measure_bar(function, i, PCI_BAR_COUNT);
+
+        if (!restore_bar(function, i, &found)) {
             flaw = "has other BARs than the one before; hint: a device of the same kind";
         }
-        i += (function->bars[i].flags & PCI_BAR_64) != 0;
+        i += (found.flags & PCI_BAR_64) != 0;
     }
     if (flaw != NULL) {
         printf("note: pci %02x:%02x.%u: the device that is there now %s\n", function->bus,

@@ -116,3 +116,12 @@ struct pci_bar pci_measure_bar(const struct pci_function *f, unsigned index, uns
     bar.size = mask == 0 ? 0 : mask & (~mask + 1); /* the lowest writable bit */
     return bar;
 }
+
+void pci_write_bar(const struct pci_function *function, unsigned index, uint32_t flags,
+                   uint64_t address)
+{
+    pci_config_write32(function, PCI_BAR0 + 4 * index, (uint32_t)address);
+    if ((flags & PCI_BAR_64) != 0) {
+        pci_config_write32(function, PCI_BAR0 + 4 * index + 4, (uint32_t)(address >> 32));
+    }
+}

@@ -19,6 +19,7 @@ static const struct pci_function device = {
     .config = 2,
     .bars[0] = {.bus = BAR_BUS, .base = BAR_BUS, .size = BAR_SIZE, .flags = PCI_BAR_64},
 };
+static const struct pci_function displaced = {.bus = 1, .config = 2}; /* its BAR had no place */
 static uint64_t bar_size;  /* of the device that is there */
 static unsigned not_ready; /* reads of its vendor until it answers */
 
@@ -66,7 +67,7 @@ void pci_config_write16(const struct pci_function *function, unsigned offset, ui
 
 void pci_config_write32(const struct pci_function *function, unsigned offset, uint32_t value)
 {
-    if (function == &device && offset == PCI_BAR0) {
+    if (function->config == 2 && offset == PCI_BAR0) {
         value = (value & (uint32_t) ~(bar_size - 1)) | 4;
     }
     memcpy(space_of(function) + offset, &value, sizeof(value));
@@ -137,6 +138,15 @@ static void successor_gets_the_addresses(void **state)
     assert_int_equal(pci_config_read32(&device, PCI_BAR0 + 4), BAR_BUS >> 32);
 }
 
+static void bar_without_a_place_goes_to_the_top(void **state)
+{
+    (void)state;
+    start();
+    assert_true(pci_slot_take(&displaced));
+    assert_int_equal(pci_config_read32(&device, PCI_BAR0), (uint32_t)(0 - BAR_SIZE) | 4);
+    assert_int_equal(pci_config_read32(&device, PCI_BAR0 + 4), UINT32_MAX);
+}
+
 static void nobody_there_is_said(void **state)
 {
     (void)state;
@@ -163,6 +173,7 @@ int main(void)
         cmocka_unit_test(button_is_seen_once),
         cmocka_unit_test(power_keeps_the_other_bits),
         cmocka_unit_test(successor_gets_the_addresses),
+        cmocka_unit_test(bar_without_a_place_goes_to_the_top),
         cmocka_unit_test(nobody_there_is_said),
         cmocka_unit_test(other_size_is_refused),
     };
