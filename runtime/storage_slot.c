@@ -105,6 +105,18 @@ static bool open_again(struct storage *storage, uint32_t index)
     return true;
 }
 
+/* Closes what was opened of a successor that cannot be used. */
+static void give_up(struct storage *storage, uint32_t index)
+{
+    const struct storage_controller *controller = &storage->controllers[index];
+
+    if (controller->engine != NULL) {
+        storage_drop(storage, index);
+    }
+    msix_disable(controller->function);
+    pci_disable(controller->function);
+}
+
 bool storage_take_back(struct storage *storage, uint32_t index)
 {
     struct storage_controller *controller = &storage->controllers[index];
@@ -114,6 +126,7 @@ bool storage_take_back(struct storage *storage, uint32_t index)
     }
     pci_decode(controller->function);
     if (!open_again(storage, index)) {
+        give_up(storage, index);
         return false;
     }
     if (storage->config.mode != NVME_MODE_POLL && controller->msix.vector_count == 0) {

@@ -47,9 +47,10 @@ def replace(name: str, irqchip: str, harts: int) -> Tally:
             console.append(line.text)
             if line.text == "note wants device_del":
                 qmp.ask("device_del", id=there)
-            elif line.text == "note wants device_add":
+            elif line.text.startswith("note wants device_add"):
                 there = f"r{next(names)}"
-                qmp.ask("device_add", driver="nvme", id=there, bus="p0", subsys="s", serial="t")
+                shared = {} if line.text.endswith("without namespace") else {"subsys": "s"}
+                qmp.ask("device_add", driver="nvme", id=there, bus="p0", serial="t", **shared)
         qmp.close()
         result = guest.finish()
     tally = count_lines(console, result, skips=False)

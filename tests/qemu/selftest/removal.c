@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * A controller that is pulled out of its slot with requests in flight, and one that comes back,
- * while another hart works on another controller. Something outside does device_del and device_add
- * when the notes ask for it. Wants two controllers of one subsystem, each behind a root port.
+ * A controller that is pulled out of its slot between two batches of requests, and one that comes
+ * back, while another hart works on another controller. Something outside does device_del and
+ * device_add when the notes ask for it. Wants two controllers of one subsystem, each behind a root
+ * port.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -102,6 +103,25 @@ static void wait_for(bool (*is_there)(const struct pci_slot *slot), const struct
     }
 }
 
+/* A successor without a namespace is refused, left off, and pulled out again. */
+static void refuse(const struct storage_queue *queue, const struct pci_slot *slot)
+{
+    const struct storage_controller *controller = queue->controller;
+
+    printf("note wants device_add without namespace\n");
+    wait_for(pci_slot_occupied, slot);
+    pci_slot_switch(slot, true);
+    check(!storage_take_back(queue->storage, LEAVER), "a controller without namespace is used");
+    check(controller->engine == NULL && queue->engine == NULL, "it stays open");
+    check((pci_config_read16(controller->function, PCI_COMMAND) &
+           (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)) == 0,
+          "it stays on");
+    (void)pci_slot_pressed(slot);
+    printf("note wants device_del\n");
+    wait_for(pci_slot_pressed, slot);
+    pci_slot_switch(slot, false);
+}
+
 static void leave(struct storage_queue *queue, uint8_t *buffer)
 {
     struct storage *storage = &selftest.storage;
@@ -120,6 +140,7 @@ static void leave(struct storage_queue *queue, uint8_t *buffer)
     check_stayer("without the other controller");
     storage_hart_stop(queue);
     storage_drop(storage, LEAVER);
+    refuse(queue, &slot);
     printf("note wants device_add\n");
     wait_for(pci_slot_occupied, &slot);
     pci_slot_switch(&slot, true);
