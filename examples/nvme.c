@@ -135,7 +135,7 @@ static const struct command commands[] = {
     },
     {
         .name = "watch",
-        .help = "print what the devices tell by themselves: health, errors, changed namespaces",
+        .help = "print what the first device tells by itself: health, errors, changed namespaces",
         .table = {watch_options, COUNT(watch_options)},
         .run = run_watch,
         .alone = true,

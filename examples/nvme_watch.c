@@ -17,15 +17,13 @@ static struct storage storage;
 static uint32_t watch_once(struct storage_controller *controller)
 {
     uint32_t before = controller->events_printed;
-    uint32_t seen;
 
     irq_disable();
     storage_wait(&storage.queues[0], NVME_WAIT_IDLE);
     irq_enable();
-    seen = __atomic_load_n(&controller->event_count, __ATOMIC_RELAXED) - before;
     storage_print_events(&storage);
     storage_refresh_namespaces(&storage);
-    return seen;
+    return controller->events_printed - before;
 }
 
 int run_watch(const struct options *options)

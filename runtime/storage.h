@@ -54,7 +54,10 @@ struct storage_config {
     bool spread;                 /* hart 0 owns all queues[], on the controllers in turn */
 };
 
-/* One controller. Events are written in traps and read by storage_print_events. */
+/*
+ * One controller. Traps of any hart keep events in a ring until storage_print_events. Their numbers
+ * count from 0, and the place of an event is its number % STORAGE_EVENTS_MAX.
+ */
 struct storage_controller {
     struct nvme_controller *engine; /* NULL: dropped */
     const struct pci_function *function;
@@ -67,9 +70,11 @@ struct storage_controller {
     struct nvme_namespace ns;
     struct nvme_namespace_info identity; /* of ns */
     struct nvme_event events[STORAGE_EVENTS_MAX];
-    uint32_t event_count; /* atomic; may exceed STORAGE_EVENTS_MAX: then some were dropped */
-    uint32_t events_printed;
-    uint32_t namespace_changed; /* 1: the device said so; atomic */
+    uint32_t events_ready[STORAGE_EVENTS_MAX]; /* number + 1 of the event there; atomic */
+    uint32_t event_count;                      /* places given out; atomic */
+    uint32_t events_printed;                   /* their places are free again; atomic */
+    uint32_t events_dropped;                   /* without a place, since the last print; atomic */
+    uint32_t namespace_changed;                /* 1: the device said so; atomic */
 };
 
 /* A hart's queue, in a cache line of its own. */
@@ -213,7 +218,8 @@ void storage_refresh_namespaces(struct storage *storage);
  * storage_drop() closes the queues and the controller, which has failed or been stopped: no request
  * is outstanding, and the owners have called storage_hart_stop and do not touch its queues. The
  * memory is kept. storage_take_back() waits up to 1 s for a device in the slot, and opens it, its
- * namespace and its queues there. False: an error or a note was printed, and it stays dropped.
+ * namespace and its queues there. False: an error or a note was printed, and it stays dropped. Then
+ * it can be called again, also for the next device in the slot.
  */
 void storage_drop(struct storage *storage, uint32_t index);
 bool storage_take_back(struct storage *storage, uint32_t index);

@@ -37,18 +37,14 @@ static void send_ipi(void *arg, uint32_t owner)
 }
 
 /*
- * Keeps an event for storage_print_events, because a trap does not print. A storm also turns the
- * function's INTx off until it is over. Otherwise a device that interrupts although it is masked
- * would keep this hart in the trap.
+ * A storm turns the function's INTx off until it is over. Otherwise a device that interrupts though
+ * it is masked would keep this hart in the trap.
  */
-static void keep_event(void *arg, const struct nvme_event *event)
+static void take_event(void *arg, const struct nvme_event *event)
 {
     struct storage_controller *controller = arg;
-    uint32_t place = __atomic_fetch_add(&controller->event_count, 1, __ATOMIC_RELAXED);
 
-    if (place < STORAGE_EVENTS_MAX) {
-        controller->events[place] = *event;
-    }
+    storage_keep_event(controller, event);
     if (event->kind == NVME_EVENT_NAMESPACE_CHANGED) {
         __atomic_store_n(&controller->namespace_changed, 1, __ATOMIC_RELAXED);
     }
@@ -114,7 +110,8 @@ enum storage_step storage_open_engine(struct storage *storage,
         .max_transfer_bytes = storage->config.max_transfer_bytes,
         .command_timeout_ns = storage->config.timeout_ns,
         .resets_max = storage->config.resets_max,
-        .retries_max = (uint8_t)storage->config.resets_max,
+        .retries_max = (uint8_t)(storage->config.resets_max < UINT8_MAX ? storage->config.resets_max
+                                                                        : UINT8_MAX),
         .retry_writes = true,
         .shadow_doorbells = storage->config.shadow_doorbells,
         .events = storage->config.events,
@@ -126,7 +123,7 @@ enum storage_step storage_open_engine(struct storage *storage,
         .vector_mask = vector_mask,
         .bus_master = bus_master,
         .intx_level = intx_level,
-        .event = keep_event,
+        .event = take_event,
     };
     struct nvme_memory memory = {0};
     enum nvme_error error = nvme_memory_needed(&config, &memory);
@@ -152,6 +149,7 @@ enum storage_step storage_open_engine(struct storage *storage,
                      : "");
     if (error == NVME_ERR_STUCK) {
         storage_keep_memory(storage);
+        controller->memory.ordinary = NULL;
     }
     return STORAGE_PASSED;
 }

@@ -117,7 +117,10 @@ void storage_disconnect_vector(struct storage_queue *queue);
 void storage_note(struct storage_controller *controller, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Prints the events of one controller since the last call. */
+/* Keeps an event until it is printed. Context: any hart, thread or trap: it does not print. */
+void storage_keep_event(struct storage_controller *controller, const struct nvme_event *event);
+
+/* Prints the events of one controller since the last call, and how many found no place. */
 void storage_print_controller_events(struct storage_controller *controller, uint32_t index);
 
 #endif

@@ -70,18 +70,45 @@ static void print_event(uint32_t controller, const struct nvme_event *event)
     printf("\n");
 }
 
-/* Once all places have been used and printed, the next events take them anew. */
+/* The place is taken anew as often as another hart was faster. */
+void storage_keep_event(struct storage_controller *controller, const struct nvme_event *event)
+{
+    uint32_t number = __atomic_load_n(&controller->event_count, __ATOMIC_RELAXED);
+    uint32_t place;
+
+    do {
+        uint32_t printed = __atomic_load_n(&controller->events_printed, __ATOMIC_ACQUIRE);
+
+        /* Signed: `number` may be older than `printed`. */
+        if ((int32_t)(number - printed) >= STORAGE_EVENTS_MAX) {
+            __atomic_fetch_add(&controller->events_dropped, 1, __ATOMIC_RELAXED);
+            return;
+        }
+    } while (!__atomic_compare_exchange_n(&controller->event_count, &number, number + 1, false,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    place = number % STORAGE_EVENTS_MAX;
+    controller->events[place] = *event;
+    __atomic_store_n(&controller->events_ready[place], number + 1, __ATOMIC_RELEASE);
+}
+
 void storage_print_controller_events(struct storage_controller *controller, uint32_t index)
 {
-    uint32_t count = __atomic_load_n(&controller->event_count, __ATOMIC_RELAXED);
-    uint32_t kept = count < STORAGE_EVENTS_MAX ? count : STORAGE_EVENTS_MAX;
+    uint32_t dropped;
 
-    for (; controller->events_printed < kept; controller->events_printed++) {
-        print_event(index, &controller->events[controller->events_printed]);
+    for (uint32_t i = 0; i < STORAGE_EVENTS_MAX; i++) {
+        uint32_t number = controller->events_printed;
+        uint32_t place = number % STORAGE_EVENTS_MAX;
+
+        if (__atomic_load_n(&controller->events_ready[place], __ATOMIC_ACQUIRE) != number + 1) {
+            break;
+        }
+        print_event(index, &controller->events[place]);
+        __atomic_store_n(&controller->events_printed, number + 1, __ATOMIC_RELEASE);
     }
-    if (kept == STORAGE_EVENTS_MAX) {
-        controller->events_printed = 0;
-        __atomic_store_n(&controller->event_count, 0, __ATOMIC_RELAXED);
+    dropped = __atomic_exchange_n(&controller->events_dropped, 0, __ATOMIC_RELAXED);
+    if (dropped != 0) {
+        printf("note: nvme %" PRIu32 ": %" PRIu32 " more events; at most %d are kept\n", index,
+               dropped, STORAGE_EVENTS_MAX);
     }
 }
 
