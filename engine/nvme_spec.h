@@ -232,6 +232,7 @@ enum nvme_log {
     NVME_LOG_FIRMWARE = 0x03,
     NVME_LOG_CHANGED_NAMESPACES = 0x04, /* NSIDs in order; 0 ends the list */
 };
+#define NVME_LOG_RETAIN NVME_BITS(15, 15) /* the event that the log is of; NVMe 1.3 and later */
 #define NVME_LOG_DWORDS NVME_BITS(31, 16) /* 0's based */
 #define NVME_NSID_ALL UINT32_C(0xffffffff)
 
@@ -269,7 +270,9 @@ struct nvme_identify_controller {
     uint16_t crdt[3]; /* delays of a retry, in 100 ms */
     uint8_t reserved_134[256 - 134];
     uint16_t oacs; /* optional admin commands */
-    uint8_t reserved_258[512 - 258];
+    uint8_t reserved_258[262 - 258];
+    uint8_t elpe; /* 0's based entries of the error log */
+    uint8_t reserved_263[512 - 263];
     uint8_t sqes; /* log2 of the entry size: smallest in 3:0, largest in 7:4 */
     uint8_t cqes;
     uint16_t maxcmd;
@@ -294,6 +297,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, rtd3e) == 88, "RTD3
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, oaes) == 92, "OAES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, crdt) == 128, "CRDT1");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, oacs) == 256, "OACS");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, elpe) == 262, "ELPE");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sqes) == 512, "SQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cqes) == 513, "CQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, nn) == 516, "NN");

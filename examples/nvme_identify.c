@@ -39,20 +39,40 @@ static void print_identifier(const char *name, const uint8_t *bytes, size_t size
     printf("\n");
 }
 
+/*
+ * Opens and describes a namespace of the list, and writes the reason why the engine cannot use it;
+ * "": it can. False: the device does not describe it.
+ */
+static bool look_at(struct nvme_controller *controller, uint32_t nsid, struct nvme_namespace *ns,
+                    struct nvme_namespace_info *info, char flaw[NAMESPACE_FLAW_BYTES])
+{
+    enum nvme_error described;
+    enum nvme_error error;
+
+    *info = (struct nvme_namespace_info){0};
+    described = nvme_namespace_describe(controller, nsid, info);
+    error = described == NVME_OK ? nvme_namespace_open(controller, nsid, ns) : described;
+    flaw[0] = '\0';
+    if (error == NVME_ERR_NAMESPACE) {
+        snprintf(flaw, NAMESPACE_FLAW_BYTES, "%s", NAMESPACE_WITHOUT_BLOCKS);
+    } else if (error != NVME_OK) {
+        namespace_view_write_flaw(info, error, flaw);
+    }
+    return described == NVME_OK;
+}
+
 /* Prints a namespace, and the reason if the engine cannot use it. */
 static void print_namespace(struct survey *survey, struct nvme_controller *controller,
                             uint32_t nsid)
 {
     struct nvme_namespace ns;
     struct nvme_namespace_info info;
-    enum nvme_error error = nvme_namespace_describe(controller, nsid, &info);
     char flaw[NAMESPACE_FLAW_BYTES];
 
     (void)survey;
     printf("  namespace %-6" PRIu32 " ", nsid);
-    if (error != NVME_OK) {
-        printf("not usable: %s\n",
-               error == NVME_ERR_NAMESPACE ? NAMESPACE_WITHOUT_BLOCKS : nvme_error_text(error));
+    if (!look_at(controller, nsid, &ns, &info, flaw)) {
+        printf("not usable: %s\n", flaw);
         return;
     }
     /* The block size of an unusable namespace may be any. */
@@ -62,14 +82,12 @@ static void print_namespace(struct survey *survey, struct nvme_controller *contr
     } else {
         printf("%" PRIu64 " blocks of 2^%u bytes", info.block_count, info.block_shift);
     }
-    error = nvme_namespace_open(controller, nsid, &ns);
-    if (error == NVME_OK) {
+    if (flaw[0] != '\0') {
+        printf("; not usable: %s\n", flaw);
+    } else {
         printf(", %" PRIu64 " MiB; at most %" PRIu32 " blocks per command%s\n",
                ns.block_count << ns.block_shift >> 20, ns.max_blocks,
                info.shared ? "; shared" : "");
-    } else {
-        namespace_view_write_flaw(&info, error, flaw);
-        printf("; not usable: %s\n", flaw);
     }
     print_identifier("EUI-64", info.eui64, sizeof(info.eui64));
     print_identifier("NGUID", info.nguid, sizeof(info.nguid));
@@ -199,18 +217,6 @@ static void print_controller(void *arg, const struct storage_controller *control
 
 /* ---- As JSON -------------------------------------------------------------------------- */
 
-/* Reads Identify data into `page`. */
-static bool identify(struct nvme_controller *controller, enum nvme_cns cns, uint32_t nsid)
-{
-    struct nvme_command command = {
-        .cdw0 = NVME_ADMIN_IDENTIFY,
-        .nsid = nsid,
-        .cdw10 = cns,
-    };
-
-    return device_read(controller, &command, page, NVME_IDENTIFY_BYTES, "identify");
-}
-
 static void print_number(struct json *json, const char *name, uint64_t number)
 {
     char digits[PAGE_VALUE_BYTES];
@@ -234,36 +240,20 @@ static void print_formats(struct json *json)
     json_close(json, ']');
 }
 
-/* The reason why the engine cannot use a namespace of the list; "": it can. */
-static void find_flaw(struct nvme_controller *controller, uint32_t nsid,
-                      char text[NAMESPACE_FLAW_BYTES])
-{
-    struct nvme_namespace ns;
-    struct nvme_namespace_info info = {0};
-    enum nvme_error error = nvme_namespace_open(controller, nsid, &ns);
-
-    text[0] = '\0';
-    if (error == NVME_ERR_NAMESPACE) {
-        snprintf(text, NAMESPACE_FLAW_BYTES, "%s", NAMESPACE_WITHOUT_BLOCKS);
-    } else if (error != NVME_OK) {
-        enum nvme_error described = nvme_namespace_describe(controller, nsid, &info);
-
-        namespace_view_write_flaw(&info, described != NVME_OK ? described : error, text);
-    }
-}
-
 static void print_namespace_json(struct survey *survey, struct nvme_controller *controller,
                                  uint32_t nsid)
 {
     struct json *json = &survey->json;
+    struct nvme_namespace ns;
+    struct nvme_namespace_info info;
     char flaw[NAMESPACE_FLAW_BYTES];
 
     json_open(json, NULL, '{');
     print_number(json, "nsid", nsid);
-    if (identify(controller, NVME_CNS_NAMESPACE, nsid)) {
+    if (device_identify(controller, NVME_CNS_NAMESPACE, nsid, page, "identify")) {
         page_print_json(&page_namespace, page, json);
         print_formats(json);
-        find_flaw(controller, nsid, flaw);
+        (void)look_at(controller, nsid, &ns, &info, flaw);
         if (flaw[0] != '\0') {
             json_text(json, "unusable", flaw);
         }
@@ -290,7 +280,7 @@ static void print_controller_json(void *arg, const struct storage_controller *co
     }
     nvme_controller_describe(controller->engine, &info);
     print_number(json, "queue_pairs", info.queue_count);
-    if (identify(controller->engine, NVME_CNS_CONTROLLER, 0)) {
+    if (device_identify(controller->engine, NVME_CNS_CONTROLLER, 0, page, "identify")) {
         page_print_json(&page_controller, page, json);
     } else {
         survey->failed = true;

@@ -16,13 +16,11 @@ enum {
     SMART_BYTES = 512,
     ERROR_BYTES = 64, /* of an entry */
     ERRORS_MAX = NVME_ADMIN_PASSTHROUGH_MAX / ERROR_BYTES,
-    ELPE_OFFSET = 262, /* in Identify Controller: 0's based entries of the log */
     CHANGED_MAX = 1024,
 };
 
-/* VS of the first version with Retain Asynchronous Event: 1.3. Get Log Page, cdw10. */
+/* VS of the first version with Retain Asynchronous Event: 1.3. */
 #define RETAIN_VERSION UINT32_C(0x00010300)
-#define LOG_RETAIN NVME_BITS(15, 15)
 
 static struct storage log_storage;
 static uint8_t page[NVME_ADMIN_PASSTHROUGH_MAX] __attribute__((aligned(NVME_PAGE_DEFAULT)));
@@ -54,6 +52,18 @@ bool device_read(struct nvme_controller *controller, const struct nvme_command *
     return error == NVME_OK;
 }
 
+bool device_identify(struct nvme_controller *controller, enum nvme_cns cns, uint32_t nsid,
+                     uint8_t data[NVME_IDENTIFY_BYTES], const char *what)
+{
+    struct nvme_command command = {
+        .cdw0 = NVME_ADMIN_IDENTIFY,
+        .nsid = nsid,
+        .cdw10 = cns,
+    };
+
+    return device_read(controller, &command, data, NVME_IDENTIFY_BYTES, what);
+}
+
 /* Reads a log into `page`. The device's events stay as they are. */
 static bool read_log(struct nvme_controller *controller, enum nvme_log log, uint32_t size_bytes,
                      const char *what)
@@ -67,7 +77,7 @@ static bool read_log(struct nvme_controller *controller, enum nvme_log log, uint
 
     nvme_controller_describe(controller, &info);
     if (info.version >= RETAIN_VERSION) {
-        command.cdw10 |= (uint32_t)LOG_RETAIN;
+        command.cdw10 |= (uint32_t)NVME_LOG_RETAIN;
     }
     return device_read(controller, &command, page, size_bytes, what);
 }
@@ -94,15 +104,12 @@ static bool tell_smart(struct telling *telling, struct nvme_controller *controll
 /* How many entries the log has room for. 0: an error was printed. */
 static uint32_t error_room(struct nvme_controller *controller, const char *what)
 {
-    static const struct nvme_command identify = {
-        .cdw0 = NVME_ADMIN_IDENTIFY,
-        .cdw10 = NVME_CNS_CONTROLLER,
-    };
+    const struct nvme_identify_controller *identified = (const void *)page;
 
-    if (!device_read(controller, &identify, page, NVME_IDENTIFY_BYTES, what)) {
+    if (!device_identify(controller, NVME_CNS_CONTROLLER, 0, page, what)) {
         return 0;
     }
-    return page[ELPE_OFFSET] < ERRORS_MAX ? page[ELPE_OFFSET] + 1U : ERRORS_MAX;
+    return identified->elpe < ERRORS_MAX ? identified->elpe + 1U : ERRORS_MAX;
 }
 
 /* An entry whose error count is 0 is none. */

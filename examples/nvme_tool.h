@@ -194,6 +194,10 @@ int run_reset(const struct options *options);
 bool device_read(struct nvme_controller *controller, const struct nvme_command *command,
                  uint8_t *data, uint32_t size_bytes, const char *what);
 
+/* As device_read, of Identify data. */
+bool device_identify(struct nvme_controller *controller, enum nvme_cns cns, uint32_t nsid,
+                     uint8_t data[NVME_IDENTIFY_BYTES], const char *what);
+
 /*
  * Brings up the controllers that the options allow, one after another, and calls visit with each.
  * With json around the calls: a document with an array of controllers. Returns the exit status.
