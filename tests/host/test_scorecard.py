@@ -24,7 +24,7 @@ class  fault                                                injected      seeds
 11     resets with I/O in flight                                4000          7
 10001 faults injected, 0 hung, 0 wrong data, 0 touches of released memory
 7 lost interrupts told of an entry, 7 recovered, 99 % within 28 ms
-53 unmatched entries, 53 refused; 653 calls that must be refused, all were
+53 unmatched entries, 53 refused; 653 calls that must be refused
 150 seeds, 29839 requests, 0.2 GB compared in 16.8 s: 0.11 million requests a minute
 150 passed, 0 failed
 """

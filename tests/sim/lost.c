@@ -6,6 +6,8 @@
 
 #define MS UINT64_C(1000000)
 
+enum { DUE_MS = 300 }; /* a queue that lives so long has recovered what was lost */
+
 /* Entries that the device has written and the queue has not consumed. */
 static uint64_t entries_ready(const struct sim_queue *queue)
 {
@@ -73,9 +75,11 @@ void sim_note_recovery(struct sim_queue *queue)
     if (queue->open) {
         nvme_queue_count(queue->engine, &counters);
     }
-    /* A reset ends what waited. */
-    if (!queue->open || queue->lost_start != queue->controller->model->starts ||
-        counters.completions >= queue->awaited) {
+    if (!queue->open || queue->lost_start != queue->controller->model->starts) {
+        /* A close or a reset ends the wait: that is no recovery, and none is missing yet. */
+        queue->awaited = 0;
+        sim->dropped -= queue->controller->may_fail || waited_ms < DUE_MS;
+    } else if (counters.completions >= queue->awaited) {
         queue->awaited = 0;
         sim->recovered++;
         sim->waited_ms[waited_ms < SIM_WAIT_MS ? waited_ms : SIM_WAIT_MS]++;

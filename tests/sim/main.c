@@ -216,7 +216,7 @@ static void print_totals(const struct totals *totals)
            " recovered, 99 %% within %u ms\n",
            totals->dropped, totals->recovered, wait_of(totals, 99));
     printf("%" PRIu64 " unmatched entries, %" PRIu64 " refused; %" PRIu64
-           " calls that must be refused, all were\n",
+           " calls that must be refused\n",
            totals->stale_sent, totals->stale, totals->misuses);
     printf("%" PRIu64 " seeds, %" PRIu64 " requests, %.1f GB compared in %.1f s: %.2f million "
            "requests a minute\n",
