@@ -23,7 +23,6 @@ enum {
     STAMP_WORDS = 4,
 };
 
-#define WRITE_FUA (UINT32_C(1) << 30) /* dword 12 of Write */
 #define STAMP_MAGIC UINT64_C(0x7077722d63757421)
 
 /* What was asked for, and when. Its index in `records` is in each block that it writes. */
@@ -46,6 +45,7 @@ struct slot {
 struct owner {
     _Alignas(64) struct storage_queue *queue;
     uint64_t random;
+    char kind; /* of the requests to post; 0: any */
     uint32_t to_post;
     uint32_t requests;
     volatile uint32_t ends;
@@ -90,6 +90,9 @@ static void choose(struct slot *slot)
     uint32_t fua_most = fua_bytes_max / block_bytes;
 
     *record = (struct record){.kind = dice % 12 == 0 ? 'f' : dice % 12 < 3 ? 'u' : 'w'};
+    if (owner->kind != 0) {
+        record->kind = owner->kind;
+    }
     slot->record = record;
     if (record->kind == 'f') {
         return;
@@ -114,7 +117,7 @@ static enum nvme_error post(struct slot *slot)
         .nsid = queue->ns->nsid,
         .cdw10 = (uint32_t)record->lba,
         .cdw11 = (uint32_t)(record->lba >> 32),
-        .cdw12 = (record->blocks - 1) | WRITE_FUA,
+        .cdw12 = (record->blocks - 1) | (uint32_t)NVME_IO_FUA,
     };
 
     if (record->kind == 'f') {
@@ -155,22 +158,31 @@ static void done(void *arg, struct nvme_result result)
     post_next(slot);
 }
 
-static void run_owner(void *arg, unsigned index)
+/* So many more, of this kind. */
+static void run_requests(struct owner *owner, uint32_t count, char kind)
 {
-    struct owner *owner = &owners[index];
-    uint64_t saved;
+    uint64_t saved = irq_save();
 
-    (void)arg;
-    if (index != 0) {
-        storage_hart_start(owner->queue);
-    }
-    saved = irq_save();
+    owner->kind = kind;
+    owner->to_post = count;
+    owner->requests += count;
     for (uint32_t i = 0; i < depth; i++) {
         post_next(&owner->slots[i]);
     }
     nvme_queue_submit(owner->queue->engine);
     irq_restore(saved);
     wait_count(owner->queue, &owner->ends, owner->requests);
+}
+
+static void run_owner(void *arg, unsigned index)
+{
+    struct owner *owner = &owners[index];
+
+    (void)arg;
+    if (index != 0) {
+        storage_hart_start(owner->queue);
+    }
+    run_requests(owner, REQUESTS / selftest.storage.queue_count, 0);
     if (index != 0) {
         storage_hart_stop(owner->queue);
     }
@@ -181,12 +193,7 @@ static void prepare(struct owner *owner, uint32_t index)
     struct storage_queue *queue = &selftest.storage.queues[index];
     uint32_t range = RANGE_BYTES >> queue->ns->block_shift;
 
-    *owner = (struct owner){
-        .queue = queue,
-        .random = selftest.seed + index,
-        .to_post = REQUESTS / selftest.storage.queue_count,
-        .requests = REQUESTS / selftest.storage.queue_count,
-    };
+    *owner = (struct owner){.queue = queue, .random = selftest.seed + index};
     for (uint32_t i = 0; i < depth; i++) {
         owner->slots[i] = (struct slot){
             .owner = owner,
@@ -231,6 +238,9 @@ static void test_power(void)
         prepare(&owners[i], i);
     }
     check(harts_run(selftest.storage.queue_count, run_owner, NULL), "harts did not run");
+    /* However fast the host is, a write shows that all before it was promised. */
+    run_requests(&owners[0], 1, 'f');
+    run_requests(&owners[0], 1, 'w');
     close_storage();
     print_records();
 }
