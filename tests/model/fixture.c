@@ -213,14 +213,19 @@ void fixture_drop(struct fixture *fixture)
     assert_int_equal(world.irq_depth, 0);
 }
 
+uint32_t fixture_count_events(const struct fixture *fixture, enum nvme_event_kind kind)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < fixture->event_count && i < FIXTURE_EVENTS; i++) {
+        count += fixture->events[i].kind == kind;
+    }
+    return count;
+}
+
 bool fixture_saw(const struct fixture *fixture, enum nvme_event_kind kind)
 {
-    for (uint32_t i = 0; i < fixture->event_count && i < FIXTURE_EVENTS; i++) {
-        if (fixture->events[i].kind == kind) {
-            return true;
-        }
-    }
-    return false;
+    return fixture_count_events(fixture, kind) != 0;
 }
 
 struct nvme_event fixture_event(const struct fixture *fixture, enum nvme_event_kind kind)
@@ -355,31 +360,4 @@ int fixture_run(const char *group, const struct CMUnitTest *tests, size_t count)
         }
     }
     return _cmocka_run_group_tests(group, tests, count, NULL, NULL);
-}
-
-void fixture_watch_until_reset(struct fixture *fixture, uint32_t count)
-{
-    for (int i = 0; i < 3000; i++) {
-        uint32_t resets = 0;
-
-        for (uint32_t event = 0; event < fixture->event_count && event < FIXTURE_EVENTS; event++) {
-            resets += fixture->events[event].kind == NVME_EVENT_RESET;
-        }
-        if (resets == count || fixture_saw(fixture, NVME_EVENT_DISABLED) ||
-            fixture_saw(fixture, NVME_EVENT_DISABLE_TIMEOUT)) {
-            break;
-        }
-        world_advance(NVME_WATCHDOG_PERIOD_NS);
-        for (uint32_t q = 0; q < FIXTURE_QUEUES; q++) {
-            if (fixture->queues[q] != NULL) {
-                nvme_queue_watchdog(fixture->queues[q], world.now_ns);
-            }
-        }
-    }
-    /* And once more: the owners resume. */
-    for (uint32_t q = 0; q < FIXTURE_QUEUES; q++) {
-        if (fixture->queues[q] != NULL) {
-            nvme_queue_watchdog(fixture->queues[q], world.now_ns);
-        }
-    }
 }

@@ -124,7 +124,8 @@ void fixture_finish(struct fixture *fixture);
 /* Frees everything. The driver must have broken no rule and restored interrupts. */
 void fixture_drop(struct fixture *fixture);
 
-/* True if the embedder got this event. */
+/* How many events of this kind the embedder got, of the first FIXTURE_EVENTS; if it got any. */
+uint32_t fixture_count_events(const struct fixture *fixture, enum nvme_event_kind kind);
 bool fixture_saw(const struct fixture *fixture, enum nvme_event_kind kind);
 
 /* The last event of this kind; there must be one. */
@@ -144,9 +145,6 @@ uint32_t fixture_mask_writes(const struct fixture *fixture);
 
 /* The hot counters of a queue. */
 struct nvme_counters fixture_counters(const struct nvme_queue *queue);
-
-/* Each owner watches its queue, until the engine has told of `count` resets, or has given up. */
-void fixture_watch_until_reset(struct fixture *fixture, uint32_t count);
 
 /* A buffer of whole pages for `bytes` bytes, filled with 0xee; fixture_free frees it. */
 uint8_t *fixture_buffer(size_t bytes);

@@ -3,7 +3,7 @@
  * event.c: asynchronous events, from the request to the report, and what ends a request instead.
  * Events in the middle of I/O that interrupts are in test_event_line.c.
  */
-#include "fixture.h"
+#include "fixture_reset.h"
 
 #define MS UINT64_C(1000000)
 
@@ -29,16 +29,6 @@ static void poll_events(struct fixture *fixture)
     for (uint32_t i = 0; i < POLLS; i++) {
         nvme_events_poll(fixture->controller);
     }
-}
-
-static uint32_t count_events(const struct fixture *fixture, enum nvme_event_kind kind)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < fixture->event_count && i < FIXTURE_EVENTS; i++) {
-        count += fixture->events[i].kind == kind;
-    }
-    return count;
 }
 
 /* ---- Arming ----------------------------------------------------------------------------- */
@@ -134,7 +124,7 @@ static void event_is_reported_and_the_next_one_too(void **state)
         fixture.model->events.changed[0] = 1;
         model_raise_event(fixture.model, this->type, this->information, this->log);
         poll_events(&fixture);
-        assert_int_equal(count_events(&fixture, this->kind), i);
+        assert_int_equal(fixture_count_events(&fixture, this->kind), i);
         assert_int_equal(fixture_event(&fixture, this->kind).value, this->value);
         assert_int_equal(fixture_event(&fixture, this->kind).limit, this->limit);
         assert_int_equal(fixture.model->events.requests, 1);
@@ -373,7 +363,7 @@ static void reset_at_every_step_arms_again(void **state)
         assert_int_equal(fixture.model->events.requests, 1);
         model_raise_event(fixture.model, NVME_ASYNC_ERROR, 0, NVME_LOG_ERRORS);
         poll_events(&fixture);
-        assert_int_equal(count_events(&fixture, NVME_EVENT_DEVICE_ERROR), 1);
+        assert_int_equal(fixture_count_events(&fixture, NVME_EVENT_DEVICE_ERROR), 1);
         fixture_finish(&fixture);
     }
 }

@@ -178,16 +178,18 @@ struct deadline_case {
     uint64_t pause_ms; /* without a watchdog before the post */
     uint64_t step_ms;  /* between two watchdogs */
     uint64_t timeout_ms;
+    enum nvme_mode mode;
 };
 
 static const struct deadline_case deadline_cases[] = {
-    {"watched_all_along", 0, 10, 1000},
-    {"posted_after_a_long_pause", 3600000, 10, 1000},
-    {"posted_after_a_pause_of_one_step", 100, 10, 1000},
-    {"posted_just_before_the_first_watch", 0, 1, 1000},
-    {"watched_every_millisecond", 500, 1, 1000},
-    {"watched_every_99_ms", 50, 99, 2000},
-    {"longer_deadline", 0, 10, 10000},
+    {"watched_all_along", 0, 10, 1000, NVME_MODE_POLL},
+    {"watched_all_along_with_interrupts", 0, 10, 1000, NVME_MODE_INTERRUPT},
+    {"posted_after_a_long_pause", 3600000, 10, 1000, NVME_MODE_POLL},
+    {"posted_after_a_pause_of_one_step", 100, 10, 1000, NVME_MODE_POLL},
+    {"posted_just_before_the_first_watch", 0, 1, 1000, NVME_MODE_POLL},
+    {"watched_every_millisecond", 500, 1, 1000, NVME_MODE_POLL},
+    {"watched_every_99_ms", 50, 99, 2000, NVME_MODE_POLL},
+    {"longer_deadline", 0, 10, 10000, NVME_MODE_INTERRUPT},
 };
 
 static void request_expires_after_its_deadline_and_never_before(void **state)
@@ -196,14 +198,19 @@ static void request_expires_after_its_deadline_and_never_before(void **state)
     struct fixture fixture;
     struct outcome outcome = {0};
     struct nvme_event event;
+    uint32_t interrupts;
+    uint32_t command_id;
     uint64_t posted_ms;
-    uint64_t age_ms;
+    uint64_t age_max_ms = this->timeout_ms * 12 / 10 + 200;
 
     fixture_init(&fixture);
     fixture.config.command_timeout_ns = this->timeout_ms * MS;
-    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    fixture_start(&fixture, 1, this->mode);
+    fixture_interrupts(&fixture);
     fixture_submit(&fixture, 0, &outcome);
+    interrupts = fixture_interrupts(&fixture);
     fixture_reap(&fixture);
+    outcome_check_ok(&outcome, BLOCK);
     outcome = (struct outcome){0};
     fixture.model->on_demand = true;
     if (this->pause_ms != 0) {
@@ -211,22 +218,24 @@ static void request_expires_after_its_deadline_and_never_before(void **state)
         world_advance(this->pause_ms * MS);
     }
     fixture_submit(&fixture, 0, &outcome);
+    command_id = (uint32_t)NVME_GET(NVME_CDW0_CID, fixture.model->sqs[1].shadow[1].cdw0);
     posted_ms = now_ms();
     while (!fixture_saw(&fixture, NVME_EVENT_COMMAND_TIMEOUT) && now_ms() < posted_ms + 100000) {
         world_advance(this->step_ms * MS);
         nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     }
-    age_ms = now_ms() - posted_ms;
-    assert_in_range(age_ms, this->timeout_ms, this->timeout_ms * 12 / 10 + 200);
-    assert_int_equal(fixture_event(&fixture, NVME_EVENT_COMMAND_TIMEOUT).limit, this->timeout_ms);
+    assert_in_range(now_ms() - posted_ms, this->timeout_ms, age_max_ms);
     event = fixture_event(&fixture, NVME_EVENT_COMMAND_TIMEOUT);
+    assert_int_equal(event.limit, this->timeout_ms);
     assert_int_equal(event.queue_id, 1);
-    assert_in_range(event.age_ms, this->timeout_ms, this->timeout_ms * 12 / 10 + 200);
-    assert_in_range(event.quiet_ms, this->timeout_ms, UINT32_MAX);
+    assert_int_equal(event.value, command_id);
+    assert_in_range(event.age_ms, this->timeout_ms, age_max_ms);
+    assert_in_range(event.quiet_ms, this->timeout_ms, age_max_ms);
     assert_int_equal(event.outstanding, 1);
     assert_int_equal(event.head, 1);
     assert_true(event.phase);
-    assert_int_equal(event.interrupts, 0);
+    assert_int_equal(interrupts, this->mode != NVME_MODE_POLL);
+    assert_int_equal(event.interrupts, interrupts);
     watch_for(&fixture, 0, 1000, 10, &outcome);
     outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_TIMEOUT);

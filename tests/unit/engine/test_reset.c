@@ -2,36 +2,11 @@
 /*
  * reset.c, setup.c: a controller that is reset works again; requests, queues and modes go on.
  */
-#include "fixture.h"
+#include "fixture_reset.h"
 
 #define MS UINT64_C(1000000)
-#define TIMEOUT_MS 1000
 
-enum {
-    PER_QUEUE = 3,
-    STEP_MS = 10,
-    RESETS_MAX = 3,
-};
-
-static void start(struct fixture *fixture, uint32_t queues, enum nvme_mode mode)
-{
-    fixture_init(fixture);
-    fixture->config.command_timeout_ns = TIMEOUT_MS * MS;
-    fixture->config.resets_max = RESETS_MAX;
-    fixture_start(fixture, queues, mode);
-    fixture_interrupts(fixture);
-}
-
-static void check_works(struct fixture *fixture, uint32_t queue)
-{
-    struct outcome outcome = {0};
-
-    fixture_submit(fixture, queue, &outcome);
-    model_step(fixture->model, UINT32_MAX);
-    fixture_interrupts(fixture);
-    nvme_queue_reap(fixture->queues[queue], FIXTURE_DEPTH);
-    outcome_check_ok(&outcome, BLOCK);
-}
+enum { PER_QUEUE = 3, STEP_MS = 10 };
 
 /* ---- Requests --------------------------------------------------------------------------- */
 
@@ -62,12 +37,7 @@ static void requests_end_once_and_every_queue_works_again(void **state)
     struct outcome outcomes[FIXTURE_QUEUES] = {0};
     struct fixture fixture;
 
-    fixture_init(&fixture);
-    if (this->vectors) {
-        fixture_use_vectors(&fixture);
-    }
-    fixture.config.command_timeout_ns = TIMEOUT_MS * MS;
-    fixture.config.resets_max = RESETS_MAX;
+    fixture_init_reset(&fixture, this->vectors);
     fixture.config.shadow_doorbells = this->shadow;
     fixture.model->shadow_offered = this->shadow;
     fixture_start(&fixture, FIXTURE_QUEUES, this->mode);
@@ -94,32 +64,39 @@ static void requests_end_once_and_every_queue_works_again(void **state)
         assert_int_equal(nvme_queue_outstanding(fixture.queues[i]), 0);
         assert_int_equal(fixture.model->cqs[i + 1].interrupts, this->mode != NVME_MODE_POLL);
         assert_int_equal(nvme_queue_mode(fixture.queues[i]), this->mode);
-        check_works(&fixture, i);
+        fixture_check_works(&fixture, i);
     }
     fixture_finish(&fixture);
 }
 
 static void pairs_are_created_again_in_ascending_ids(void **state)
 {
+    static const uint32_t ids[] = {1, 3, 4};
+    enum { SETUP = 2 }; /* commands before: Identify, and the number of queues */
     struct fixture fixture;
     struct outcome outcome = {0};
-    uint32_t created;
+    const struct model_sq *admin;
 
     (void)state;
-    start(&fixture, FIXTURE_QUEUES, NVME_MODE_INTERRUPT);
-    created = fixture.model->admin_commands[NVME_ADMIN_CREATE_SQ];
+    fixture_start_reset(&fixture, FIXTURE_QUEUES, NVME_MODE_INTERRUPT);
     assert_int_equal(nvme_queue_close(fixture.queues[1]), NVME_OK);
     fixture.queues[1] = NULL;
     fixture.model->hang_next = 1;
     fixture_submit(&fixture, 3, &outcome);
     fixture_watch_until_reset(&fixture, 1);
     outcome_check_error(&outcome, NVME_ERR_RESET);
-    assert_int_equal(fixture.model->admin_commands[NVME_ADMIN_CREATE_SQ] - created,
-                     FIXTURE_QUEUES - 1);
-    assert_true(fixture.model->sqs[1].exists && fixture.model->sqs[3].exists);
-    assert_false(fixture.model->sqs[2].exists);
+    /* The device's copy of the admin queue, which began anew. */
+    admin = &fixture.model->sqs[0];
+    assert_int_equal(admin->fetched, SETUP + 2 * COUNT_OF(ids));
+    for (uint32_t i = 0; i < 2 * COUNT_OF(ids); i++) {
+        const struct nvme_command *command = &admin->shadow[SETUP + i];
+
+        assert_int_equal(NVME_GET(NVME_CDW0_OPCODE, command->cdw0),
+                         i % 2 == 0 ? NVME_ADMIN_CREATE_CQ : NVME_ADMIN_CREATE_SQ);
+        assert_int_equal(NVME_GET(NVME_QUEUE_ID, command->cdw10), ids[i / 2]);
+    }
     assert_int_equal(fixture.bus_masters, 1);
-    check_works(&fixture, 3);
+    fixture_check_works(&fixture, 3);
     fixture_finish(&fixture);
 }
 
@@ -152,7 +129,7 @@ static void posts_during_a_reset_are_rung_for_behind_it(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 2, NVME_MODE_POLL);
+    fixture_start_reset(&fixture, 2, NVME_MODE_POLL);
     fixture.model->ready_delay_ns = 300 * MS;
     fixture.model->hang_next = 1;
     fixture_post_with(&fixture, 0, (struct nvme_callback){post_again, &again});
@@ -181,7 +158,7 @@ static void administration_meanwhile_says_reset(void **state)
     uint32_t nsid;
 
     (void)state;
-    start(&fixture, 1, NVME_MODE_POLL);
+    fixture_start_reset(&fixture, 1, NVME_MODE_POLL);
     fixture.model->ready_delay_ns = 300 * MS;
     fixture.model->hang_next = 1;
     fixture_submit(&fixture, 0, &outcome);
@@ -201,7 +178,7 @@ static void a_reset_waits_for_the_owner_of_an_idle_queue(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 2, NVME_MODE_POLL);
+    fixture_start_reset(&fixture, 2, NVME_MODE_POLL);
     fixture.model->hang_next = 1;
     fixture_submit(&fixture, 0, &outcome);
     for (int i = 0; i < 500; i++) {
@@ -212,8 +189,8 @@ static void a_reset_waits_for_the_owner_of_an_idle_queue(void **state)
     assert_false(fixture_saw(&fixture, NVME_EVENT_RESET));
     assert_int_equal(fixture.model->cc & NVME_CC_EN, 0);
     fixture_watch_until_reset(&fixture, 1);
-    check_works(&fixture, 0);
-    check_works(&fixture, 1);
+    fixture_check_works(&fixture, 0);
+    fixture_check_works(&fixture, 1);
     fixture_finish(&fixture);
 }
 
@@ -224,12 +201,7 @@ static void mode_that_changes_meanwhile_is_in_force(void **state)
     struct fixture fixture;
     struct outcome outcome = {0};
 
-    fixture_init(&fixture);
-    if (source->vectors) {
-        fixture_use_vectors(&fixture);
-    }
-    fixture.config.command_timeout_ns = TIMEOUT_MS * MS;
-    fixture.config.resets_max = RESETS_MAX;
+    fixture_init_reset(&fixture, source->vectors);
     fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
     assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_POLL), NVME_OK);
     fixture.model->hang_next = 1;

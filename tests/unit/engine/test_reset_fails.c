@@ -2,46 +2,20 @@
 /*
  * reset.c, setup.c: resets under load, and resets that fail.
  */
-#include "fixture.h"
+#include "fixture_reset.h"
 
 #define MS UINT64_C(1000000)
-#define TIMEOUT_MS 1000
 
-enum {
-    STEP_MS = 10,
-    RESETS_MAX = 3,
-    WATCHES_MAX = 3000,
-};
-
-static void start(struct fixture *fixture, uint32_t queues, enum nvme_mode mode)
-{
-    fixture_init(fixture);
-    fixture->config.command_timeout_ns = TIMEOUT_MS * MS;
-    fixture->config.resets_max = RESETS_MAX;
-    fixture_start(fixture, queues, mode);
-    fixture_interrupts(fixture);
-}
-
-static void check_works(struct fixture *fixture, uint32_t queue)
-{
-    struct outcome outcome = {0};
-
-    fixture_submit(fixture, queue, &outcome);
-    model_step(fixture->model, UINT32_MAX);
-    fixture_interrupts(fixture);
-    nvme_queue_reap(fixture->queues[queue], FIXTURE_DEPTH);
-    outcome_check_ok(&outcome, BLOCK);
-}
+enum { STEP_MS = 10 };
 
 /* ---- A thousand ------------------------------------------------------------------------- */
 
-enum { MANY = 1000 };
+enum { MANY = 1000, LOADS = 24, QUEUES = 2, POISON = 0xdd };
 
 struct load {
     struct fixture *fixture;
-    uint32_t queue;
     uint32_t in_flight;
-    uint64_t ended;
+    uint64_t good, reset; /* how they ended */
     uint64_t lba;
     bool writes;
     uint8_t *buffer;
@@ -54,88 +28,144 @@ static void load_done(void *arg, struct nvme_result result)
     const uint8_t *medium = load->fixture->model->namespaces[0].backing + load->lba * BLOCK;
 
     assert_int_equal(load->in_flight--, 1);
-    load->ended++;
     if (result.error != NVME_OK) {
         assert_int_equal(result.error, NVME_ERR_RESET);
+        load->reset++;
     } else {
         assert_memory_equal(medium, load->buffer, BLOCK);
+        load->good++;
     }
-    memset(load->buffer, 0xdd, BLOCK); /* the device would show that it writes here later */
+    memset(load->buffer, POISON, BLOCK);
 }
 
-/* Posts all that are idle, alternating reads and writes of blocks of their own. */
+/* It has ended, and the device has not written to its buffer since. */
+static void check_ended(const struct load *load)
+{
+    uint8_t poison[BLOCK];
+
+    memset(poison, POISON, BLOCK);
+    assert_int_equal(load->in_flight, 0);
+    assert_memory_equal(load->buffer, poison, BLOCK);
+}
+
+/* Alternates writes and reads of a block of its own. */
 static void load_post(struct load *load)
 {
-    if (load->in_flight != 0) {
-        return;
-    }
+    struct nvme_queue *queue = load->fixture->queues[load->lba % QUEUES];
+    struct nvme_callback callback = {load_done, load};
+    enum nvme_error error;
+
+    check_ended(load);
     load->in_flight = 1;
     load->writes = !load->writes;
     if (load->writes) {
         memset(load->buffer, ++load->value, BLOCK);
-        assert_int_equal(nvme_write(load->fixture->queues[load->queue], &load->fixture->ns,
-                                    load->lba, 1, load->buffer,
-                                    (struct nvme_callback){load_done, load}),
-                         NVME_OK);
+        error = nvme_write(queue, &load->fixture->ns, load->lba, 1, load->buffer, callback);
     } else {
-        assert_int_equal(nvme_read(load->fixture->queues[load->queue], &load->fixture->ns,
-                                   load->lba, 1, load->buffer,
-                                   (struct nvme_callback){load_done, load}),
-                         NVME_OK);
+        error = nvme_read(queue, &load->fixture->ns, load->lba, 1, load->buffer, callback);
+    }
+    assert_int_equal(error, NVME_OK);
+}
+
+/* All are posted, and some of them end. */
+static void run_loads(struct fixture *fixture, struct load loads[LOADS], uint32_t ends)
+{
+    for (uint32_t i = 0; i < LOADS; i++) {
+        load_post(&loads[i]);
+    }
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        nvme_queue_submit(fixture->queues[i]);
+    }
+    model_step(fixture->model, ends);
+    fixture_interrupts(fixture);
+    for (uint32_t i = 0; i < QUEUES && nvme_queue_mode(fixture->queues[i]) == NVME_MODE_POLL; i++) {
+        nvme_queue_reap(fixture->queues[i], FIXTURE_DEPTH);
     }
 }
 
-/* Under load, by CFS or by a command that hangs; what is in flight ends, what is posted goes on. */
-static void a_thousand_resets_lose_nothing(void **state)
+/* CFS, which the owner sees whose queue is not idle. */
+static void die(struct fixture *fixture)
 {
-    enum { LOADS = 24 };
-    const struct fixture_source *source = *state;
+    fixture->model->fatal = true;
+    world_advance(STEP_MS * MS);
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        nvme_queue_watchdog(fixture->queues[i], world.now_ns);
+    }
+    fixture->model->fatal = false;
+}
+
+/* Each result but NVME_ERR_RESET had its completion, and nothing else had one. */
+static void check_sums(const struct fixture *fixture, const struct load loads[LOADS])
+{
+    uint64_t good = 0;
+    uint64_t reset = 0;
+    uint64_t posts = 0;
+    uint64_t completions = 0;
+
+    for (uint32_t i = 0; i < LOADS; i++) {
+        check_ended(&loads[i]);
+        good += loads[i].good;
+        reset += loads[i].reset;
+    }
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        struct nvme_counters counters = fixture_counters(fixture->queues[i]);
+
+        assert_int_equal(nvme_queue_outstanding(fixture->queues[i]), 0);
+        assert_int_equal(counters.stale, 0);
+        posts += counters.posts;
+        completions += counters.completions;
+    }
+    assert_int_equal(good + reset, MANY * LOADS);
+    assert_int_equal(posts, MANY * LOADS);
+    assert_int_equal(completions, good);
+    assert_true(reset >= MANY);
+}
+
+struct many_case {
+    const char *name;
+    bool vectors;
+    enum nvme_mode mode;
+};
+
+static const struct many_case many_cases[] = {
+    {"line", false, NVME_MODE_INTERRUPT},
+    {"vectors", true, NVME_MODE_INTERRUPT},
+    {"poll", false, NVME_MODE_POLL},
+};
+
+/* By turns by CFS and by a command that hangs. */
+static void a_thousand_resets_under_load_lose_nothing(void **state)
+{
+    const struct many_case *this = *state;
     struct fixture fixture;
     struct load loads[LOADS] = {0};
     uint8_t *buffers = fixture_buffer((size_t)LOADS * BLOCK);
-    uint64_t ended = 0;
-    struct nvme_counters counters;
 
-    fixture_init(&fixture);
-    if (source->vectors) {
-        fixture_use_vectors(&fixture);
-    }
-    fixture.config.command_timeout_ns = TIMEOUT_MS * MS;
-    fixture.config.resets_max = RESETS_MAX;
-    fixture_start(&fixture, 2, NVME_MODE_INTERRUPT);
+    memset(buffers, POISON, (size_t)LOADS * BLOCK);
+    fixture_init_reset(&fixture, this->vectors);
+    fixture_start(&fixture, QUEUES, this->mode);
     fixture.model->on_demand = true;
     fixture.model->stops_late = true;
+    fixture.model->ready_delay_ns = 2 * STEP_MS * MS;
     for (uint32_t i = 0; i < LOADS; i++) {
-        loads[i] = (struct load){
-            .fixture = &fixture, .queue = i % 2, .lba = i, .buffer = buffers + (size_t)i * BLOCK};
+        loads[i] =
+            (struct load){.fixture = &fixture, .lba = i, .buffer = buffers + (size_t)i * BLOCK};
     }
     for (uint32_t reset = 1; reset <= MANY; reset++) {
+        bool hangs = reset % 2 == 0;
+
         fixture.event_count = 0;
-        for (uint32_t i = 0; i < LOADS; i++) {
-            load_post(&loads[i]);
+        fixture.model->hang_next = hangs;
+        run_loads(&fixture, loads, reset % LOADS);
+        if (!hangs) {
+            die(&fixture);
         }
-        nvme_queue_submit(fixture.queues[0]);
-        nvme_queue_submit(fixture.queues[1]);
-        model_step(fixture.model, reset % LOADS);
-        fixture_interrupts(&fixture);
-        fixture.model->fatal = true;
-        world_advance(STEP_MS * MS);
-        nvme_queue_watchdog(fixture.queues[reset % 2], world.now_ns);
-        fixture.model->fatal = false;
         fixture_watch_until_reset(&fixture, 1);
         assert_int_equal(fixture_event(&fixture, NVME_EVENT_RESET).value, reset);
+        assert_int_equal(fixture_count_events(&fixture, NVME_EVENT_COMMAND_TIMEOUT), hangs);
+        assert_int_equal(fixture_count_events(&fixture, NVME_EVENT_CONTROLLER_FATAL), !hangs);
     }
-    model_step(fixture.model, UINT32_MAX);
-    fixture_interrupts(&fixture);
-    for (uint32_t i = 0; i < LOADS; i++) {
-        assert_int_equal(loads[i].in_flight, 0);
-        ended += loads[i].ended;
-    }
-    assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 0);
-    assert_int_equal(nvme_queue_outstanding(fixture.queues[1]), 0);
-    counters = fixture_counters(fixture.queues[0]);
-    assert_true(ended >= MANY && counters.posts >= counters.completions);
-    assert_int_equal(counters.stale, 0);
+    check_sums(&fixture, loads);
     fixture_finish(&fixture);
     fixture_free(buffers);
 }
@@ -195,10 +225,10 @@ static void after_so_many_in_a_row_the_controller_fails(void **state)
     struct outcome first = {0};
     struct outcome later = {0};
 
-    start(&fixture, 2, NVME_MODE_POLL);
+    fixture_start_reset(&fixture, 2, NVME_MODE_POLL);
     set_defeat(fixture.model, this->defeat);
     fixture_submit(&fixture, 0, &first);
-    for (int i = 0; i < 2 * WATCHES_MAX && !fixture_saw(&fixture, NVME_EVENT_DISABLED) &&
+    for (int i = 0; i < 2 * FIXTURE_WATCHES_MAX && !fixture_saw(&fixture, NVME_EVENT_DISABLED) &&
                     !fixture_saw(&fixture, NVME_EVENT_REMOVED);
          i++) {
         world_advance(STEP_MS * MS);
@@ -219,7 +249,7 @@ static void after_so_many_in_a_row_the_controller_fails(void **state)
     assert_int_equal(later.result.error, this->error);
     /* The first one, and as often again as a reset in a row is allowed. */
     assert_int_equal(fixture.model->starts,
-                     this->defeat == VANISHES ? 2 : 1 + (uint64_t)RESETS_MAX);
+                     this->defeat == VANISHES ? 2 : 1 + (uint64_t)FIXTURE_RESETS_MAX);
     assert_int_equal(nvme_flush(fixture.queues[0], &fixture.ns, outcome_callback(&first)),
                      NVME_ERR_STATE);
     assert_int_equal(nvme_controller_close(fixture.controller), this->error);
@@ -232,7 +262,7 @@ static void a_device_that_does_not_stop_is_stuck_all_the_same(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 1, NVME_MODE_POLL);
+    fixture_start_reset(&fixture, 1, NVME_MODE_POLL);
     fixture.model->hang_next = 1;
     fixture.model->stop_never = true;
     fixture_submit(&fixture, 0, &outcome);
@@ -249,7 +279,7 @@ static void removed_device_is_not_reset(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 1, NVME_MODE_POLL);
+    fixture_start_reset(&fixture, 1, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     fixture_submit(&fixture, 0, &outcome);
     fixture.model->gone = true;
@@ -265,7 +295,7 @@ static void queue_that_the_device_does_not_delete_is_closed_by_a_reset(void **st
     struct outcome outcome = {0};
 
     (void)state;
-    start(&fixture, 2, NVME_MODE_POLL);
+    fixture_start_reset(&fixture, 2, NVME_MODE_POLL);
     fixture.model->on_demand = true;
     fixture_submit(&fixture, 0, &outcome);
     fixture.model->admin_status[NVME_ADMIN_DELETE_SQ] = 0x006;
@@ -275,7 +305,7 @@ static void queue_that_the_device_does_not_delete_is_closed_by_a_reset(void **st
     fixture.model->admin_status[NVME_ADMIN_DELETE_SQ] = 0;
     fixture_watch_until_reset(&fixture, 1);
     assert_false(fixture.model->sqs[1].exists);
-    check_works(&fixture, 1);
+    fixture_check_works(&fixture, 1);
     fixture_finish(&fixture);
 }
 
@@ -286,9 +316,7 @@ static void line_that_a_reset_leaves_high_is_repaired(void **state)
     struct outcome outcome = {0};
 
     (void)state;
-    fixture_init(&fixture);
-    fixture.config.command_timeout_ns = TIMEOUT_MS * MS;
-    fixture.config.resets_max = RESETS_MAX;
+    fixture_init_reset(&fixture, false);
     fixture.model->counts_pending = true;
     fixture.model->stop_leaks = true;
     fixture.model->empty_heads_allowed = 8;
@@ -304,14 +332,14 @@ static void line_that_a_reset_leaves_high_is_repaired(void **state)
     fixture_watch_until_reset(&fixture, 1);
     assert_int_equal(outcome.count, 2);
     assert_true(fixture_saw(&fixture, NVME_EVENT_LINE_REPAIRED));
-    check_works(&fixture, 0);
-    check_works(&fixture, 1);
+    fixture_check_works(&fixture, 0);
+    fixture_check_works(&fixture, 1);
     fixture_finish(&fixture);
 }
 
 int main(void)
 {
-    struct CMUnitTest tests[4 + FIXTURE_DELIVERIES + COUNT_OF(defeat_cases)] = {
+    struct CMUnitTest tests[4 + COUNT_OF(many_cases) + COUNT_OF(defeat_cases)] = {
         cmocka_unit_test(a_device_that_does_not_stop_is_stuck_all_the_same),
         cmocka_unit_test(removed_device_is_not_reset),
         cmocka_unit_test(queue_that_the_device_does_not_delete_is_closed_by_a_reset),
@@ -319,7 +347,7 @@ int main(void)
     };
     size_t count = 4;
 
-    ADD_CASES(tests, &count, a_thousand_resets_lose_nothing, fixture_deliveries);
+    ADD_CASES(tests, &count, a_thousand_resets_under_load_lose_nothing, many_cases);
     ADD_CASES(tests, &count, after_so_many_in_a_row_the_controller_fails, defeat_cases);
     return fixture_run("reset_fails", tests, count);
 }

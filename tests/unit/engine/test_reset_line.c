@@ -2,6 +2,7 @@
 /*
  * reset.c, setup.c: a reset and the interrupts of its line. Requests are in test_reset.c.
  */
+#include "fixture_reset.h"
 #include "harts.h"
 
 #define MS UINT64_C(1000000)

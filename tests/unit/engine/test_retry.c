@@ -2,7 +2,7 @@
 /*
  * retry.c: requests that are posted again, after an error that may pass or a reset.
  */
-#include "fixture.h"
+#include "fixture_reset.h"
 
 #define MS UINT64_C(1000000)
 
