@@ -48,12 +48,13 @@ TARGET_LDFLAGS := -march=rv64imac $(TARGET_MACHINE) $(PICOLIBC) -nostartfiles \
 # Include paths enforce the layering: a file cannot include what its layer may not use.
 ENGINE_FLAGS := -ffreestanding -Iengine -Iplatform/riscv64
 RISCV64_FLAGS := $(PICOLIBC) -Iplatform/riscv64
-BOARD_FLAGS := $(PICOLIBC) -Iplatform/riscv64 -I$(BOARD_FOLDER)
-PROGRAM_FLAGS := $(PICOLIBC) -Iengine -Iruntime -Iplatform/riscv64 -I$(BOARD_FOLDER)
+PCI_FLAGS := -ffreestanding -Ipci
+BOARD_FLAGS := $(PICOLIBC) -Ipci -Iplatform/riscv64 -I$(BOARD_FOLDER)
+PROGRAM_FLAGS := $(PICOLIBC) -Iengine -Ipci -Iruntime -Iplatform/riscv64 -I$(BOARD_FOLDER)
 
 ENGINE_SOURCES := $(wildcard engine/*.c)
 SHARED_SOURCES := $(wildcard platform/riscv64/*.c platform/riscv64/*.S $(BOARD_FOLDER)/*.c \
-    $(BOARD_FOLDER)/*.S runtime/*.c)
+    $(BOARD_FOLDER)/*.S pci/*.c runtime/*.c)
 
 # NAME_SOURCES makes build/NAME.elf; a program without sources is not built. An example is a program
 # of examples/NAME.c and any examples/NAME_*.c.
@@ -80,6 +81,7 @@ TARGET_SOURCES := $(ENGINE_SOURCES) $(SHARED_SOURCES) $(foreach p,$(PROGRAMS),$(
 objects = $(patsubst %,build/%.o,$(basename $(1)))
 
 build/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
+build/pci/%.o: LAYER_FLAGS = $(PCI_FLAGS)
 build/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
 build/$(BOARD_FOLDER)/%.o: LAYER_FLAGS = $(BOARD_FLAGS)
 $(foreach d,runtime examples bench tests/qemu,build/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
@@ -126,12 +128,12 @@ HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/vi
     runtime/options*.c runtime/json.c runtime/page_*.c runtime/namespace_view.c \
     runtime/storage_report.c \
     bench/job*.c bench/pacing*.c bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c \
-    tests/model/*.c tests/board/*.c) \
-    $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_slot.c pci_take_over.c plic.c wired.c)
+    pci/*.c tests/model/*.c tests/board/*.c) \
+    $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_slot.c plic.c wired.c)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # tests/model comes first: its nvme_port.h stands in for the target's.
-HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Iengine -Iruntime \
-    -Iplatform/riscv64 -Iplatform/virt -Ibench -Itests/board
+HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Iengine -Ipci \
+    -Iruntime -Iplatform/riscv64 -Iplatform/virt -Ibench -Itests/board
 
 # $(1) a folder below build/host/, $(2) the compiler, $(3) its flags
 # tests/board stands in for the headers of platform/riscv64 that are of one machine only.
@@ -182,8 +184,8 @@ build/threads: $(patsubst %.c,build/host/threads/%.o,$(ENGINE_SOURCES) \
 
 # The bench, the counts of instructions and the nvme tool, on a machine in virtual time. Its device
 # is the tests'.
-SIMULATED_CFLAGS := -std=c17 -O2 -g $(WARNINGS) -Iplatform/sim -Iengine -Iruntime \
-    -Iplatform/riscv64 -Iplatform/virt -Itests/model
+SIMULATED_CFLAGS := -std=c17 -O2 -g $(WARNINGS) -Iplatform/sim -Iengine -Ipci \
+    -Iruntime -Iplatform/riscv64 -Iplatform/virt -Itests/model
 SIMULATED_SOURCES := $(ENGINE_SOURCES) $(wildcard runtime/*.c platform/sim/*.[cS] \
     tests/model/model*.c) $(addprefix platform/riscv64/,heap.c hart_timer.c) \
     $(addprefix tests/model/,event.c kept.c world.c)
@@ -231,6 +233,7 @@ CLANG_OBJECTS := $(patsubst %.c,build/clang/%.o,$(filter %.c,$(TARGET_SOURCES)))
 TIDIED := $(CLANG_OBJECTS:build/clang/%.o=build/tidy/%.ok)
 
 build/clang/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
+build/clang/pci/%.o: LAYER_FLAGS = $(PCI_FLAGS)
 build/clang/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
 build/clang/$(BOARD_FOLDER)/%.o: LAYER_FLAGS = $(BOARD_FLAGS)
 $(foreach d,runtime examples bench tests/qemu,build/clang/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
@@ -239,7 +242,7 @@ build/clang/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call quiet,CC ) clang $(CLANG_CFLAGS) $(CLANG_LAYER_FLAGS) -MMD -MP -c -o $@ $<
 
-C_FOLDERS := $(wildcard engine platform runtime examples bench scripts tests)
+C_FOLDERS := $(wildcard engine pci platform runtime examples bench scripts tests)
 C_FILES = $(shell find $(C_FOLDERS) -name '*.[ch]' | sort)
 SH_FILES := $(wildcard scripts/*.sh scripts/hooks/* .ci/run)
 PY_FILES = $(shell find scripts tests -name '*.py' | sort)

@@ -50,11 +50,11 @@ static void take_event(void *arg, const struct nvme_event *event)
     }
     if (event->kind == NVME_EVENT_INTERRUPT_STORM || event->kind == NVME_EVENT_STORM_OVER) {
         bool off = event->kind == NVME_EVENT_INTERRUPT_STORM;
-        uint16_t command = pci_config_read16(controller->function, PCI_COMMAND);
+        uint32_t command = pci_config_read16(controller->function, PCI_COMMAND);
 
-        command = (uint16_t)(command & ~PCI_COMMAND_INTX_OFF);
-        pci_config_write16(controller->function, PCI_COMMAND,
-                           (uint16_t)(off ? command | PCI_COMMAND_INTX_OFF : command));
+        command &= ~PCI_COMMAND_INTX_OFF;
+        pci_config_write32(controller->function, PCI_COMMAND,
+                           off ? command | PCI_COMMAND_INTX_OFF : command);
     }
 }
 

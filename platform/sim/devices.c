@@ -61,9 +61,9 @@ const struct machine *machine_get(void)
 
 /* ---- PCI ---------------------------------------------------------------------------------- */
 
-static struct model *model_of(const struct pci_function *function)
+static struct model *model_of(const struct nvme_pci_function *function)
 {
-    return devices[function->device - FIRST_SLOT].model;
+    return devices[(function->place >> 3) - FIRST_SLOT].model;
 }
 
 unsigned pci_scan(const struct machine *machine, struct pci_function *functions, unsigned capacity)
@@ -72,6 +72,7 @@ unsigned pci_scan(const struct machine *machine, struct pci_function *functions,
     for (uint32_t i = 0; i < device_count && i < capacity; i++) {
         functions[i] = (struct pci_function){
             .device = (uint8_t)(FIRST_SLOT + i),
+            .at.place = (FIRST_SLOT + i) << 3,
             .vendor = 0x1b36,
             .class_code = CLASS_NVME,
             .bars[0] = {.base = (uintptr_t)devices[i].model->bar,
@@ -82,17 +83,17 @@ unsigned pci_scan(const struct machine *machine, struct pci_function *functions,
     return device_count;
 }
 
-void pci_decode(const struct pci_function *function)
+void nvme_pci_decode(const struct nvme_pci_function *function)
 {
     (void)function;
 }
 
-void pci_enable(const struct pci_function *function)
+void nvme_pci_enable(const struct nvme_pci_function *function)
 {
     model_allow_dma(model_of(function));
 }
 
-void pci_disable(const struct pci_function *function)
+void nvme_pci_disable(const struct nvme_pci_function *function)
 {
     model_of(function)->bus_master = false;
 }
@@ -100,17 +101,20 @@ void pci_disable(const struct pci_function *function)
 /* No device leaves its slot but by its registers. */
 bool pci_slot_take(const struct pci_function *function)
 {
-    return !model_of(function)->gone;
+    return !model_of(&function->at)->gone;
 }
 
-uint16_t pci_config_read16(const struct pci_function *function, unsigned offset)
+uint32_t nvme_pci_read32(const struct nvme_pci_function *function, unsigned offset)
 {
+    bool asserted;
+
     hart_delay(the_profile.read_ns);
     bus_enter();
-    return offset == PCI_STATUS && model_level_read(model_of(function)) ? PCI_STATUS_INTERRUPT : 0;
+    asserted = offset == PCI_COMMAND && model_level_read(model_of(function));
+    return asserted ? PCI_STATUS_INTERRUPT << 16 : 0;
 }
 
-void pci_config_write16(const struct pci_function *function, unsigned offset, uint16_t value)
+void nvme_pci_write32(const struct nvme_pci_function *function, unsigned offset, uint32_t value)
 {
     (void)function;
     (void)offset;
@@ -156,7 +160,7 @@ bool msix_enable(const struct pci_function *function, struct msix *msix)
 
 void msix_disable(const struct pci_function *function)
 {
-    model_of(function)->msix = false;
+    model_of(&function->at)->msix = false;
 }
 
 void msix_set_message(const struct msix *msix, uint32_t vector, uint64_t address, uint32_t data)

@@ -11,11 +11,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "timer.h"
+
 #define PCI_DEPTH_LIMIT 16 /* buses below one another */
 #define PCI_BRIDGE_GRAIN (1ULL << 20)
-#define PCI_BRIDGE_WIDE 1u /* low bits of the prefetchable base: it has upper 32 bits */
-#define PCI_CONFIG_BYTES 4096
-#define PCI_BUS_FUNCTIONS 256 /* 32 devices of 8 functions */
+#define PCI_BRIDGE_WIDE 1u            /* low bits of the prefetchable base: it has upper 32 bits */
+#define PCI_BRIDGE_CLOSED 0x0000fff0u /* base above limit */
 
 enum {
     PCI_REVISION_CLASS = 0x08,
@@ -36,12 +37,13 @@ struct level {
     uint64_t start32, start64;
     bool wide; /* its bridges pass on 64-bit addresses */
     uint32_t bus;
-    uint32_t next; /* device * 8 + function to look at next */
+    unsigned next; /* of nvme_pci_next() */
 };
 
 /* The scan's state. */
 struct scan {
     const struct machine_pci *host;
+    const struct nvme_pci_host *access;
     struct space space32, space64;
     struct pci_function *functions;
     unsigned capacity;
@@ -76,14 +78,14 @@ static bool take_space(struct space *space, uint64_t size, uint64_t *bus_address
 static void set_aside(const struct pci_function *f, unsigned index, struct pci_bar *bar)
 {
     report_function(f, "a BAR of this many bytes fits into no window of the PCI host", bar->size);
-    pci_write_bar(f, index, bar->flags, UINT64_MAX);
+    nvme_pci_write_bar(&f->at, index, bar->flags, UINT64_MAX);
     bar->size = 0;
 }
 
 static bool place_bar(struct scan *scan, const struct pci_bar *bar, struct space **space,
                       uint64_t *address)
 {
-    bool high = (bar->flags & PCI_BAR_64) != 0;
+    bool high = (bar->flags & NVME_PCI_BAR_64) != 0;
     bool first = scan->depth == 1;
 
     *space = &scan->space64;
@@ -95,7 +97,7 @@ static bool place_bar(struct scan *scan, const struct pci_bar *bar, struct space
         return true;
     }
     *space = &scan->space64;
-    return high && !first && (bar->flags & PCI_BAR_PREFETCHABLE) != 0 &&
+    return high && !first && (bar->flags & NVME_PCI_BAR_PREFETCHABLE) != 0 &&
            scan->levels[scan->depth - 1].wide && take_space(*space, bar->size, address);
 }
 
@@ -110,17 +112,17 @@ static void assign_bars(struct scan *scan, struct pci_function *f)
         uint64_t address = 0;
 
         *bar = pci_measure_bar(f, i, bar_count);
-        if (bar->size == 0 || (bar->flags & PCI_BAR_IO) != 0) {
+        if (bar->size == 0) {
             continue;
         }
         if (place_bar(scan, bar, &space, &address)) {
             bar->bus = address;
             bar->base = address - space->window.bus + space->window.cpu;
-            pci_write_bar(f, i, bar->flags, address);
+            nvme_pci_write_bar(&f->at, i, bar->flags, address);
         } else {
             set_aside(f, i, bar);
         }
-        i += (bar->flags & PCI_BAR_64) != 0;
+        i += (bar->flags & NVME_PCI_BAR_64) != 0;
     }
 }
 
@@ -150,7 +152,7 @@ static void set_window(const struct pci_function *bridge, uint64_t start, uint64
     uint32_t limit = (uint32_t)((end - 1) >> 16) & 0xfff0;
 
     if (start == end) {
-        base = 0xfff0;
+        base = PCI_BRIDGE_CLOSED;
         limit = 0;
     }
     pci_config_write32(bridge, PCI_BRIDGE_MEMORY, limit << 16 | base);
@@ -163,7 +165,7 @@ static void set_prefetchable(const struct pci_function *bridge, uint64_t start, 
     uint32_t limit = (uint32_t)((end - 1) >> 16) & 0xfff0;
 
     if (start == end) {
-        return; /* pci_take_over() has closed it */
+        return; /* close_bridge() has closed it */
     }
     pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_BASE_UPPER, (uint32_t)(start >> 32));
     pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER, (uint32_t)((end - 1) >> 32));
@@ -178,6 +180,33 @@ static uint64_t round_up(struct space *space)
 
     space->next = rounded < space->next || rounded > end ? end : rounded;
     return space->next;
+}
+
+/* The buses that a bridge forwards to. What else is in these 32 bits is kept. */
+static void set_buses(const struct pci_function *bridge, uint32_t primary, uint32_t secondary,
+                      uint32_t subordinate)
+{
+    uint32_t kept = pci_config_read32(bridge, PCI_BRIDGE_BUSES) & 0xff000000;
+
+    pci_config_write32(bridge, PCI_BRIDGE_BUSES,
+                       kept | subordinate << 16 | secondary << 8 | primary);
+}
+
+/*
+ * A stale bus number could answer for a bus of another bridge. A stale upper half would open a
+ * window that is written as closed.
+ */
+static void close_bridge(const struct pci_function *bridge)
+{
+    set_buses(bridge, 0, 0, 0);
+    pci_config_write32(bridge, PCI_BRIDGE_IO, 0x00f0);
+    pci_config_write32(bridge, PCI_BRIDGE_IO_UPPER, 0);
+    pci_config_write32(bridge, PCI_BRIDGE_MEMORY, PCI_BRIDGE_CLOSED);
+    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE, PCI_BRIDGE_CLOSED);
+    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_BASE_UPPER, 0);
+    pci_config_write32(bridge, PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER, 0);
+    pci_config_write32(bridge, PCI_INTERRUPT_LINE,
+                       pci_config_read32(bridge, PCI_INTERRUPT_LINE) & 0xffff);
 }
 
 /* Gives the bus behind a bridge a number and makes it the next to scan. */
@@ -199,9 +228,7 @@ static void enter_bridge(struct scan *scan, const struct pci_function *bridge)
                             .wide = kind == PCI_BRIDGE_WIDE && (level - 1)->wide,
                             .bus = scan->bus_highest};
     set_window(bridge, level->start32, level->start32);
-    pci_config_write8(bridge, PCI_BRIDGE_PRIMARY, bridge->bus);
-    pci_config_write8(bridge, PCI_BRIDGE_SECONDARY, (uint8_t)scan->bus_highest);
-    pci_config_write8(bridge, PCI_BRIDGE_SUBORDINATE, (uint8_t)scan->host->bus_last);
+    set_buses(bridge, bridge->bus, scan->bus_highest, scan->host->bus_last);
 }
 
 /* Ends a bus: its bridge gets the last bus number and a window over the memory behind it. */
@@ -209,30 +236,26 @@ static void leave_bridge(struct scan *scan)
 {
     struct level *level = &scan->levels[scan->depth - 1];
 
-    pci_config_write8(&level->bridge, PCI_BRIDGE_SUBORDINATE, (uint8_t)scan->bus_highest);
+    set_buses(&level->bridge, level->bridge.bus, level->bus, scan->bus_highest);
     set_window(&level->bridge, level->start32, round_up(&scan->space32));
     set_prefetchable(&level->bridge, level->start64, round_up(&scan->space64));
     pci_enable(&level->bridge);
     scan->depth--;
 }
 
-/* Reads the function's header; false if nothing answers there. */
-static bool identify_function(const struct scan *scan, const struct level *level,
-                              struct pci_function *f)
+/* The next function of the level's bus. False: the bus has no more. */
+static bool next_function(const struct scan *scan, struct level *level, struct pci_function *f)
 {
-    uint32_t slot = level->next;
-    uint64_t offset = (uint64_t)(level->bus - scan->host->bus_first) << 20;
+    struct nvme_pci_function at = {scan->access, level->bus << 8};
     uint32_t id;
 
-    *f = (struct pci_function){0};
-    f->config = (uintptr_t)(scan->host->ecam.base + offset + (uint64_t)slot * PCI_CONFIG_BYTES);
-    f->bus = (uint8_t)level->bus;
-    f->device = (uint8_t)(slot / 8);
-    f->function = (uint8_t)(slot % 8);
-    id = pci_config_read32(f, PCI_VENDOR);
-    if ((id & 0xffff) == 0xffff || (id & 0xffff) == 0) {
+    if (!nvme_pci_next(&at, &level->next)) {
         return false;
     }
+    *f = (struct pci_function){.at = at, .bus = (uint8_t)level->bus};
+    f->device = at.place >> 3 & 31;
+    f->function = at.place & 7;
+    id = pci_config_read32(f, PCI_VENDOR);
     f->vendor = (uint16_t)id;
     f->device_id = (uint16_t)(id >> 16);
     f->class_code = pci_config_read32(f, PCI_REVISION_CLASS) >> 8;
@@ -240,27 +263,22 @@ static bool identify_function(const struct scan *scan, const struct level *level
     return true;
 }
 
-/*
- * The next function of the level's bus. Then the level advances to the next function of a
- * multi-function device, else to the next device. False: the bus has no more.
- */
-static bool next_function(const struct scan *scan, struct level *level, struct pci_function *f)
+bool pci_take_over(const struct pci_function *function)
 {
-    bool found = false;
+    bool awake = nvme_pci_take_over(&function->at);
 
-    while (!found && level->next < PCI_BUS_FUNCTIONS) {
-        uint32_t place = level->next;
-
-        found = identify_function(scan, level, f);
-        if (found ? place % 8 != 0 || (pci_config_read8(f, PCI_HEADER_TYPE) & 0x80) != 0
-                  : place % 8 != 0) {
-            level->next++;
-        } else {
-            level->next = (place / 8 + 1) * 8;
-        }
-        found = found && f->header_type <= 1;
+    if (awake && function->header_type == 1) {
+        close_bridge(function);
     }
-    return found;
+    return awake;
+}
+
+struct pci_bar pci_measure_bar(const struct pci_function *function, unsigned index,
+                               unsigned bar_count)
+{
+    struct nvme_pci_bar bar = nvme_pci_measure_bar(&function->at, index, bar_count);
+
+    return (struct pci_bar){.size = bar.size, .flags = bar.flags};
 }
 
 /* Takes over all functions of a bus before any gets addresses: an old mapping could collide. */
@@ -293,9 +311,11 @@ static void add_function(struct scan *scan, struct pci_function *f)
 }
 
 /* Adds a host's functions to those of the hosts before it. */
-static void scan_host(struct scan *scan, const struct machine_pci *host)
+static void scan_host(struct scan *scan, const struct machine_pci *host,
+                      const struct nvme_pci_host *access)
 {
     scan->host = host;
+    scan->access = access;
     scan->space32 = (struct space){host->window32, host->window32.bus};
     scan->space64 = (struct space){host->window64, host->window64.bus};
     scan->bus_highest = host->bus_first;
@@ -318,16 +338,35 @@ static void scan_host(struct scan *scan, const struct machine_pci *host)
     }
 }
 
+static void wait_ms(void *arg, unsigned ms)
+{
+    uint64_t start_ns = time_now_ns();
+
+    (void)arg;
+    while (time_now_ns() - start_ns < ms * UINT64_C(1000000)) {
+        /* Configuration space must not be touched meanwhile. */
+    }
+}
+
 unsigned pci_scan(const struct machine *machine, struct pci_function *functions, unsigned capacity)
 {
-    static struct scan scan; /* the levels are too large for a stack */
+    static struct scan scan;                              /* the levels are too large for a stack */
+    static struct nvme_pci_host hosts[MACHINE_PCI_LIMIT]; /* the functions refer to them */
 
     scan = (struct scan){.functions = functions, .capacity = capacity};
     if (machine->pci_error != NULL) {
         printf("note: a PCI host is left out: %s\n", machine->pci_error);
     }
     for (uint32_t i = 0; i < machine->pci_count; i++) {
-        scan_host(&scan, &machine->pci[i]);
+        const struct machine_pci *host = &machine->pci[i];
+
+        hosts[i] = (struct nvme_pci_host){
+            .read32 = nvme_pci_ecam_read32,
+            .write32 = nvme_pci_ecam_write32,
+            .wait_ms = wait_ms,
+            .arg = (void *)(uintptr_t)(host->ecam.base - ((uint64_t)host->bus_first << 20)),
+        };
+        scan_host(&scan, host, &hosts[i]);
     }
     return scan.count;
 }

@@ -3,9 +3,8 @@
  * PCI Express over ECAM: finds every function behind every bridge, numbers the buses, assigns
  * memory BARs and bridge windows, and finds the interrupt of a function's pin.
  * Functions are left off; pci_enable() turns one on. I/O space and expansion ROMs are not used.
- * One module: pci.c scans, pci_config.c accesses a function, pci_take_over.c quiets it and measures
- * its BARs.
- * PCI Local Bus 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3, PCI Express 3.0 §7.2.2.
+ * Below it is pci/nvme_pci.h, which knows one function; this file knows the tree of bridges.
+ * PCI Local Bus 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3.
  */
 #ifndef HARTQ_PCI_H
 #define HARTQ_PCI_H
@@ -14,19 +13,16 @@
 #include <stdint.h>
 
 #include "machine.h"
+#include "nvme_pci.h"
 
 #define PCI_BAR_COUNT 6
 
-#define PCI_BAR_IO 1u /* not assigned: base is 0 */
-#define PCI_BAR_64 2u /* occupies the next BAR too */
-#define PCI_BAR_PREFETCHABLE 4u
-
-/* A base address register. size 0: absent. */
+/* A base address register. size 0: absent, or of I/O space. */
 struct pci_bar {
     uint64_t base; /* the CPU's address */
     uint64_t bus;  /* the same place as the bus sees it */
     uint64_t size;
-    uint32_t flags;
+    uint32_t flags; /* NVME_PCI_BAR_ */
 };
 
 /* A function as pci_scan() found it and set it up. */
@@ -37,7 +33,7 @@ struct pci_function {
     uint32_t class_code; /* class, subclass, programming interface: 0x010802 is NVMe */
     struct pci_bar bars[PCI_BAR_COUNT];
     struct machine_interrupt irq; /* of its INTx pin; source 0: none */
-    uintptr_t config;             /* its 4 KiB of configuration space */
+    struct nvme_pci_function at;  /* its configuration space */
 };
 
 /* Offsets and bits of the configuration registers that programs need. */
@@ -46,9 +42,8 @@ enum pci_register {
     PCI_COMMAND = 0x04,
     PCI_STATUS = 0x06,
     PCI_BAR0 = 0x10,
-    PCI_BRIDGE_PRIMARY = 0x18,
+    PCI_BRIDGE_BUSES = 0x18,
     PCI_BRIDGE_SECONDARY = 0x19,
-    PCI_BRIDGE_SUBORDINATE = 0x1a,
     PCI_BRIDGE_IO = 0x1c,
     PCI_BRIDGE_MEMORY = 0x20,
     PCI_BRIDGE_PREFETCHABLE = 0x24,
@@ -56,8 +51,8 @@ enum pci_register {
     PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER = 0x2c,
     PCI_BRIDGE_IO_UPPER = 0x30,
     PCI_CAPABILITIES = 0x34,
+    PCI_INTERRUPT_LINE = 0x3c, /* of a bridge: its control above */
     PCI_INTERRUPT_PIN = 0x3d,
-    PCI_BRIDGE_CONTROL = 0x3e,
 };
 
 #define PCI_COMMAND_IO 0x0001u
@@ -82,36 +77,59 @@ unsigned pci_scan(const struct machine *machine, struct pci_function *functions,
 bool pci_take_over(const struct pci_function *function);
 
 /*
- * pci_decode() turns memory decoding on and allows INTx. pci_enable() also turns bus mastering on:
- * a device that an earlier user left running must have stopped first. pci_disable() turns all off.
- */
-void pci_decode(const struct pci_function *function);
-void pci_enable(const struct pci_function *function);
-void pci_disable(const struct pci_function *function);
-
-/*
- * Asks a BAR for its size by writing ones, and leaves 0 in it (PCI Local Bus 3.0 §6.2.5.1).
- * Decoding is off. Parameters: bar_count: of the function's header.
+ * Asks a BAR for its size by writing ones, and leaves 0 in it. Decoding is off.
+ * Parameters: bar_count: of the function's header.
  */
 struct pci_bar pci_measure_bar(const struct pci_function *function, unsigned index,
                                unsigned bar_count);
 
-/*
- * Writes a bus address into a memory BAR, its upper half too if there is one. A single BAR cannot
- * be turned off. UINT64_MAX: the top of its address space, which no window covers.
- */
-void pci_write_bar(const struct pci_function *function, unsigned index, uint32_t flags,
-                   uint64_t address);
+/* Memory decoding and INTx on. */
+static inline void pci_decode(const struct pci_function *function)
+{
+    nvme_pci_decode(&function->at);
+}
+
+/* Bus mastering on too: a device that an earlier user left running must have stopped first. */
+static inline void pci_enable(const struct pci_function *function)
+{
+    nvme_pci_enable(&function->at);
+}
+
+/* All of it off. */
+static inline void pci_disable(const struct pci_function *function)
+{
+    nvme_pci_disable(&function->at);
+}
 
 /* Configuration space at a byte offset that is a multiple of the width. */
-uint8_t pci_config_read8(const struct pci_function *function, unsigned offset);
-uint16_t pci_config_read16(const struct pci_function *function, unsigned offset);
-uint32_t pci_config_read32(const struct pci_function *function, unsigned offset);
-void pci_config_write8(const struct pci_function *function, unsigned offset, uint8_t value);
-void pci_config_write16(const struct pci_function *function, unsigned offset, uint16_t value);
-void pci_config_write32(const struct pci_function *function, unsigned offset, uint32_t value);
+static inline uint32_t pci_config_read32(const struct pci_function *function, unsigned offset)
+{
+    return nvme_pci_read32(&function->at, offset);
+}
+
+/* As above. */
+static inline uint16_t pci_config_read16(const struct pci_function *function, unsigned offset)
+{
+    return (uint16_t)(pci_config_read32(function, offset & ~3u) >> offset % 4 * 8);
+}
+
+/* As above. */
+static inline uint8_t pci_config_read8(const struct pci_function *function, unsigned offset)
+{
+    return (uint8_t)(pci_config_read32(function, offset & ~3u) >> offset % 4 * 8);
+}
+
+/* Only 32 bits are written: zeros leave a status register alone that shares them. */
+static inline void pci_config_write32(const struct pci_function *function, unsigned offset,
+                                      uint32_t value)
+{
+    nvme_pci_write32(&function->at, offset, value);
+}
 
 /* Offset of the capability with this id (0x11: MSI-X), 0 if the function has none. */
-unsigned pci_find_capability(const struct pci_function *function, uint8_t id);
+static inline unsigned pci_find_capability(const struct pci_function *function, uint8_t id)
+{
+    return nvme_pci_capability(&function->at, id);
+}
 
 #endif

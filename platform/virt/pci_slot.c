@@ -53,12 +53,18 @@ static uint16_t read_status(const struct pci_slot *slot)
     return pci_config_read16(slot->port, slot->capability + SLOT_STATUS);
 }
 
+/* Both share 32 bits. Zeros leave the status alone. */
+static void write_slot(const struct pci_slot *slot, uint32_t control, uint32_t status)
+{
+    pci_config_write32(slot->port, slot->capability + SLOT_CONTROL, status << 16 | control);
+}
+
 bool pci_slot_pressed(const struct pci_slot *slot)
 {
     if ((read_status(slot) & SLOT_PRESSED) == 0) {
         return false;
     }
-    pci_config_write16(slot->port, slot->capability + SLOT_STATUS, SLOT_PRESSED);
+    write_slot(slot, pci_config_read16(slot->port, slot->capability + SLOT_CONTROL), SLOT_PRESSED);
     return true;
 }
 
@@ -69,12 +75,10 @@ bool pci_slot_occupied(const struct pci_slot *slot)
 
 void pci_slot_switch(const struct pci_slot *slot, bool on)
 {
-    unsigned offset = slot->capability + SLOT_CONTROL;
-    uint16_t control = pci_config_read16(slot->port, offset);
+    uint32_t control = pci_config_read16(slot->port, slot->capability + SLOT_CONTROL);
 
-    control = (uint16_t)(control & ~(SLOT_INDICATOR | SLOT_POWER_OFF));
-    control = (uint16_t)(control | (on ? SLOT_INDICATOR_ON : SLOT_INDICATOR_OFF | SLOT_POWER_OFF));
-    pci_config_write16(slot->port, offset, control);
+    control &= ~(SLOT_INDICATOR | SLOT_POWER_OFF);
+    write_slot(slot, control | (on ? SLOT_INDICATOR_ON : SLOT_INDICATOR_OFF | SLOT_POWER_OFF), 0);
 }
 
 static bool wait_answer(const struct pci_function *function)
@@ -97,13 +101,14 @@ static bool restore_bar(const struct pci_function *function, unsigned index,
 {
     const struct pci_bar *bar = &function->bars[index];
 
-    if (bar->size != 0 && (bar->flags & PCI_BAR_IO) == 0) {
+    if (bar->size != 0) {
         if (found->size != bar->size || found->flags != bar->flags) {
             return false;
         }
-        pci_write_bar(function, index, bar->flags, bar->bus);
-    } else if ((found->flags & PCI_BAR_IO) == 0) {
-        pci_write_bar(function, index, found->flags, UINT64_MAX); /* there is no place for it */
+        nvme_pci_write_bar(&function->at, index, bar->flags, bar->bus);
+    } else if ((found->flags & NVME_PCI_BAR_IO) == 0) {
+        /* There is no place for it. */
+        nvme_pci_write_bar(&function->at, index, found->flags, UINT64_MAX);
     }
     return true;
 }
@@ -123,7 +128,7 @@ bool pci_slot_take(const struct pci_function *function)
         if (!restore_bar(function, i, &found)) {
             flaw = "has other BARs than the one before; hint: a device of the same kind";
         }
-        i += (found.flags & PCI_BAR_64) != 0;
+        i += (found.flags & NVME_PCI_BAR_64) != 0;
     }
     if (flaw != NULL) {
         printf("note: pci %02x:%02x.%u: the device that is there now %s\n", function->bus,

@@ -33,7 +33,7 @@ FILE_LINES_EXCEPTIONS = {"engine/nvme.h": 710}
 PARAMETERS_MAX = 6
 WORKERS = 2
 
-FOLDERS = "engine platform runtime bench examples scripts tests results docs .ci".split()
+FOLDERS = "engine pci platform runtime bench examples scripts tests results docs .ci".split()
 # Test programs of the host may allocate; what they test may not.
 HOST_ONLY = (
     "tests/unit/",
@@ -92,7 +92,7 @@ RETIRED = {
     "enter_raw, enter_loopback": r"nvme_queue_(lend|divert)",
     "raw, loopback, repetitions": r"completion=(limit|null)|JOB_(LIMIT|NULL)|device limit|rounds=",
 }
-PLAIN = ("engine/", "runtime/", "platform/", "bench/", "examples/", "docs/", "README", "CONTRIB")
+PLAIN = tuple("engine/ pci/ runtime/ platform/ bench/ examples/ docs/ README CONTRIB".split())
 # Symbols the engine may need from outside.
 NEEDED = re.compile(r"nvme_\w+|hal_\w+|memcpy|memset")
 
@@ -273,13 +273,9 @@ def check_links(source: Source) -> Iterator[Finding]:
 def check_header(source: Source, compiler: str, language: str) -> list[Finding]:
     """The header compiles alone."""
     model = source.name.startswith((*HOST_ONLY, "platform/sim/"))
-    folders = (["tests/model", "tests/sim"] if model else []) + [
-        "engine",
-        "runtime",
-        "platform/riscv64",
-        "platform/virt",
-        str(source.path.parent),
-    ]
+    folders = ["tests/model", "tests/sim"] if model else []
+    folders += "engine pci runtime platform/riscv64 platform/virt".split()
+    folders.append(str(source.path.parent))
     command = ["gcc"] if model else [compiler, "--specs=picolibc.specs"]
     command += [
         "-std=c17" if language == "c" else "-std=c++20",
@@ -306,9 +302,9 @@ def check_header(source: Source, compiler: str, language: str) -> list[Finding]:
     return [(source.name, 1, f"does not compile alone as {language}: {words}")]
 
 
-def is_engine_public(source: Source) -> bool:
+def is_public(source: Source) -> bool:
     """Whether a kernel that takes the engine includes this header."""
-    return source.name.startswith("engine/") and not source.name.endswith("_internal.h")
+    return source.name.startswith(("engine/", "pci/")) and not source.name.endswith("_internal.h")
 
 
 def check_headers(sources: Sequence[Source], compiler: str) -> Iterator[Finding]:
@@ -319,7 +315,7 @@ def check_headers(sources: Sequence[Source], compiler: str) -> Iterator[Finding]
         for language in ("c", "c++")
         if source.path.suffix == ".h"
         and source.path.name != rooms.PORT_HEADER[1]
-        and (language == "c" or is_engine_public(source))
+        and (language == "c" or is_public(source))
     ]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         for findings in pool.map(lambda job: check_header(*job), jobs):
@@ -364,8 +360,8 @@ def check_source(source: Source) -> Iterator[Finding]:
     if source.path.suffix == ".py" and source.name.count("/") > 1 and source.name[:8] == "scripts/":
         yield from rooms.check_imports(source.name, source.lines)
     # A port's functions are documented where they are asked for, in nvme_hal.h.
-    is_public = source.path.suffix == ".h" and not source.name.startswith("tests/")
-    if is_public and source.path.name != rooms.PORT_HEADER[1]:
+    offered = source.path.suffix == ".h" and not source.name.startswith("tests/")
+    if offered and source.path.name != rooms.PORT_HEADER[1]:
         yield from check_documentation(source)
     if source.path.suffix == ".md":
         yield from check_links(source)

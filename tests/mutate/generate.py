@@ -24,6 +24,7 @@ SOURCES = (
     "platform/virt/aplic.c",
     "platform/virt/iommu.c",
     "platform/virt/machine*.c",
+    "pci/nvme_pci.c",
     "platform/virt/pci*.c",
     "platform/virt/plic.c",
     "platform/virt/wired.c",

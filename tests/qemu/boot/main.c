@@ -101,9 +101,8 @@ static void print_function(const struct pci_function *f)
            f->irq.source, pci_find_capability(f, 0x11));
     for (unsigned bar = 0; bar < PCI_BAR_COUNT; bar++) {
         if (f->bars[bar].size != 0) {
-            printf("  bar %u: %" PRIx64 " + %" PRIx64 "%s%s\n", bar, f->bars[bar].base,
-                   f->bars[bar].size, (f->bars[bar].flags & PCI_BAR_64) != 0 ? " 64-bit" : "",
-                   (f->bars[bar].flags & PCI_BAR_IO) != 0 ? " io" : "");
+            printf("  bar %u: %" PRIx64 " + %" PRIx64 "%s\n", bar, f->bars[bar].base,
+                   f->bars[bar].size, (f->bars[bar].flags & NVME_PCI_BAR_64) != 0 ? " 64-bit" : "");
         }
     }
 }

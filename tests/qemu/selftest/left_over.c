@@ -227,32 +227,31 @@ static void test_warm(void)
 
 /* ---- PCI functions that an earlier user left on ------------------------------------------- */
 
-enum { POWER = 0x01, MSI = 0x05, MSIX = 0x11, POWER_STATUS = 4, CONTROL = 2 };
+enum { POWER = 0x01, MSI = 0x05, MSIX = 0x11, POWER_STATUS = 4 };
 
 static const struct {
     uint8_t capability;
     uint8_t offset;
-    uint16_t on;
-} leftovers[] = {{MSI, CONTROL, 0x0001}, {MSIX, CONTROL, 0x8000}, {POWER, POWER_STATUS, 0x0003}};
+    uint32_t on;
+} leftovers[] = {{MSI, 0, 0x00010000}, {MSIX, 0, 0x80000000}, {POWER, POWER_STATUS, 0x0003}};
 
 enum { LEFTOVERS = sizeof(leftovers) / sizeof(leftovers[0]) };
 
 /* Everything on; the power state last. */
 static void leave_on(const struct pci_function *f)
 {
-    pci_config_write16(f, PCI_COMMAND, 0x0007);
+    pci_config_write32(f, PCI_COMMAND, 0x0007);
     if (f->header_type == 1) {
-        pci_config_write8(f, PCI_BRIDGE_SECONDARY, 1);
-        pci_config_write8(f, PCI_BRIDGE_SUBORDINATE, 255);
+        pci_config_write32(f, PCI_BRIDGE_BUSES, 0x00ff0100);
         pci_config_write32(f, PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER, 0xff);
-        pci_config_write16(f, PCI_BRIDGE_IO, 0xf000);
+        pci_config_write32(f, PCI_BRIDGE_IO, 0xf000);
         pci_config_write32(f, PCI_BRIDGE_IO_UPPER, 0xffff0000);
     }
     for (size_t i = 0; i < LEFTOVERS; i++) {
         unsigned at = pci_find_capability(f, leftovers[i].capability);
 
         if (at != 0) {
-            pci_config_write16(f, at + leftovers[i].offset, leftovers[i].on);
+            pci_config_write32(f, at + leftovers[i].offset, leftovers[i].on);
         }
     }
 }
@@ -261,10 +260,10 @@ static void check_taken_over(const struct pci_function *f)
 {
     for (size_t i = 0; i < LEFTOVERS; i++) {
         unsigned at = pci_find_capability(f, leftovers[i].capability);
-        uint16_t bits =
-            at != 0 ? pci_config_read16(f, at + leftovers[i].offset) & leftovers[i].on : 0;
+        uint32_t bits =
+            at != 0 ? pci_config_read32(f, at + leftovers[i].offset) & leftovers[i].on : 0;
 
-        check(bits == 0, "%02x:%02x.%u: capability %u still on (%x)", f->bus, f->device,
+        check(bits == 0, "%02x:%02x.%u: capability %u still on (%" PRIx32 ")", f->bus, f->device,
               f->function, leftovers[i].capability, bits);
     }
     check((pci_config_read16(f, PCI_COMMAND) & 1) == 0, "I/O is decoded");
@@ -286,7 +285,7 @@ static bool is_same(const struct pci_function *a, const struct pci_function *b)
             return false;
         }
     }
-    return a->config == b->config && a->vendor == b->vendor && a->device_id == b->device_id &&
+    return a->at.place == b->at.place && a->vendor == b->vendor && a->device_id == b->device_id &&
            a->irq.source == b->irq.source;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * platform/virt/pci.c and pci_take_over.c against a configuration space in memory: a device behind
+ * platform/virt/pci.c and pci/nvme_pci.c against a configuration space in memory: a device behind
  * one bridge or two, where its BARs go, and which windows its bridges open for them.
  */
 #include "fixture.h"
@@ -9,6 +9,7 @@
 
 enum { SPACES = 3, SPACE_BYTES = 256, BARS = 6, CAPACITY = 8 };
 #define MIB (UINT64_C(1) << 20)
+#define ECAM UINT64_C(0x30000000)
 #define GIB (UINT64_C(1) << 30)
 #define WINDOW32 UINT64_C(0x40000000)
 #define WINDOW64 UINT64_C(0x400000000)
@@ -29,13 +30,12 @@ static uint32_t get(const struct space *space, unsigned offset)
     return value;
 }
 
-/* The space that a function's bus and device lead to, NULL: none. */
-static struct space *find(const struct pci_function *function)
+/* The space that a bus and a device lead to, NULL: none. */
+static struct space *find(uint32_t place)
 {
-    unsigned slot = (function->config >> 12) & 0xff;
-    unsigned bus = (function->config >> 20) & 0xff;
+    unsigned bus = place >> 8;
 
-    if (slot != 0) {
+    if ((place & 0xff) != 0) {
         return NULL;
     }
     if (bus == 0) {
@@ -49,21 +49,13 @@ static struct space *find(const struct pci_function *function)
     return NULL;
 }
 
-uint32_t pci_config_read32(const struct pci_function *function, unsigned offset)
+uint32_t nvme_pci_ecam_read32(void *arg, uint32_t place, unsigned offset)
 {
-    const struct space *space = find(function);
+    const struct space *space = find(place);
 
-    return space != NULL ? get(space, offset & ~3u) : UINT32_MAX;
-}
-
-uint16_t pci_config_read16(const struct pci_function *function, unsigned offset)
-{
-    return (uint16_t)(pci_config_read32(function, offset) >> offset % 4 * 8);
-}
-
-uint8_t pci_config_read8(const struct pci_function *function, unsigned offset)
-{
-    return (uint8_t)(pci_config_read32(function, offset) >> offset % 4 * 8);
+    assert_int_equal((uintptr_t)arg, ECAM);
+    assert_int_equal(offset % 4, 0);
+    return space != NULL ? get(space, offset) : UINT32_MAX;
 }
 
 /* A BAR keeps the bits above its size and those that say its kind. */
@@ -78,11 +70,12 @@ static uint32_t settle_bar(const struct space *space, unsigned index, uint32_t v
     return high != 0 ? value & (uint32_t)(~(high - 1) >> 32) : 0;
 }
 
-void pci_config_write32(const struct pci_function *function, unsigned offset, uint32_t value)
+void nvme_pci_ecam_write32(void *arg, uint32_t place, unsigned offset, uint32_t value)
 {
-    struct space *space = find(function);
+    struct space *space = find(place);
     unsigned bar = (offset - PCI_BAR0) / 4;
 
+    assert_int_equal((uintptr_t)arg, ECAM);
     assert_non_null(space);
     if (offset >= PCI_BAR0 && bar < (space->bridge ? 2u : 6u)) {
         value = settle_bar(space, bar, value);
@@ -92,34 +85,11 @@ void pci_config_write32(const struct pci_function *function, unsigned offset, ui
 
         value = (value & 0xfff0fff0) | kind;
     }
+    if (offset == PCI_COMMAND) {
+        assert_int_equal(value >> 16, 0); /* ones would clear the status */
+        value |= get(space, offset) & 0xffff0000;
+    }
     memcpy(&space->bytes[offset], &value, 4);
-}
-
-void pci_config_write16(const struct pci_function *function, unsigned offset, uint16_t value)
-{
-    memcpy(&find(function)->bytes[offset], &value, 2);
-}
-
-void pci_config_write8(const struct pci_function *function, unsigned offset, uint8_t value)
-{
-    find(function)->bytes[offset] = value;
-}
-
-unsigned pci_find_capability(const struct pci_function *function, uint8_t id)
-{
-    (void)function;
-    (void)id;
-    return 0;
-}
-
-void pci_enable(const struct pci_function *function)
-{
-    pci_config_write16(function, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-}
-
-void pci_disable(const struct pci_function *function)
-{
-    pci_config_write16(function, PCI_COMMAND, PCI_COMMAND_INTX_OFF);
 }
 
 /* ---- Windows -------------------------------------------------------------------------------- */
@@ -200,7 +170,8 @@ static void bar_goes_where_its_bridges_let_it(void **state)
 {
     const struct window_case *this = *state;
     static const struct machine machine = {
-        .pci = {{.bus_last = 7,
+        .pci = {{.ecam = {ECAM, 8 * MIB},
+                 .bus_last = 7,
                  .window32 = {WINDOW32, WINDOW32, GIB},
                  .window64 = {WINDOW64, WINDOW64, 16 * GIB}}},
         .pci_count = 1,

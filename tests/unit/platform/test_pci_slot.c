@@ -13,74 +13,64 @@ enum { SPACE_BYTES = 256, EXPRESS = 0x48, STATUS = EXPRESS + 0x1a, CONTROL = EXP
 
 static uint8_t port_space[SPACE_BYTES];
 static uint8_t device_space[SPACE_BYTES];
-static const struct pci_function port = {.header_type = 1, .config = 1};
+static const struct nvme_pci_host host = {.read32 = nvme_pci_ecam_read32,
+                                          .write32 = nvme_pci_ecam_write32};
+static const struct pci_function port = {.header_type = 1, .at = {&host, 0}};
 static const struct pci_function device = {
     .bus = 1,
-    .config = 2,
-    .bars[0] = {.bus = BAR_BUS, .base = BAR_BUS, .size = BAR_SIZE, .flags = PCI_BAR_64},
+    .at = {&host, 1 << 8},
+    .bars[0] = {.bus = BAR_BUS, .base = BAR_BUS, .size = BAR_SIZE, .flags = NVME_PCI_BAR_64},
 };
-static const struct pci_function displaced = {.bus = 1, .config = 2}; /* its BAR had no place */
+/* Its BAR had no place. */
+static const struct pci_function displaced = {.bus = 1, .at = {&host, 1 << 8}};
 static uint64_t bar_size;  /* of the device that is there */
 static unsigned not_ready; /* reads of its vendor until it answers */
 
-static uint8_t *space_of(const struct pci_function *function)
+static uint8_t *space_of(uint32_t place)
 {
-    return function->config == 1 ? port_space : device_space;
+    return place == 0 ? port_space : device_space;
 }
 
-uint16_t pci_config_read16(const struct pci_function *function, unsigned offset)
+static uint32_t get(uint32_t place, unsigned offset)
 {
-    uint16_t value;
+    uint32_t value;
 
-    memcpy(&value, space_of(function) + offset, sizeof(value));
-    if (function == &device && offset == PCI_VENDOR && not_ready != 0) {
-        not_ready--;
-        return not_ready % 2 == 0 ? 0xffff : 0x0001;
-    }
+    memcpy(&value, space_of(place) + offset, sizeof(value));
     return value;
 }
 
-uint8_t pci_config_read8(const struct pci_function *function, unsigned offset)
+static void put8(const struct pci_function *function, unsigned offset, uint8_t value)
 {
-    return space_of(function)[offset];
+    space_of(function->at.place)[offset] = value;
 }
 
-uint32_t pci_config_read32(const struct pci_function *function, unsigned offset)
+static void put16(const struct pci_function *function, unsigned offset, uint16_t value)
 {
-    return pci_config_read16(function, offset) | (uint32_t)pci_config_read16(function, offset + 2)
-                                                     << 16;
+    memcpy(space_of(function->at.place) + offset, &value, sizeof(value));
 }
 
-void pci_config_write8(const struct pci_function *function, unsigned offset, uint8_t value)
+uint32_t nvme_pci_ecam_read32(void *arg, uint32_t place, unsigned offset)
 {
-    space_of(function)[offset] = value;
-}
-
-void pci_config_write16(const struct pci_function *function, unsigned offset, uint16_t value)
-{
-    if (function == &port && offset == STATUS) {
-        value = (uint16_t)(pci_config_read16(function, offset) & ~value & 0x1f);
-        value |= pci_config_read16(function, offset) & 0xffe0;
+    (void)arg;
+    if (place != 0 && offset == PCI_VENDOR && not_ready != 0) {
+        not_ready--;
+        return not_ready % 2 == 0 ? 0xffffffff : 0xffff0001;
     }
-    memcpy(space_of(function) + offset, &value, sizeof(value));
+    return get(place, offset);
 }
 
-void pci_config_write32(const struct pci_function *function, unsigned offset, uint32_t value)
+void nvme_pci_ecam_write32(void *arg, uint32_t place, unsigned offset, uint32_t value)
 {
-    if (function->config == 2 && offset == PCI_BAR0) {
+    (void)arg;
+    if (place == 0 && offset == CONTROL) {
+        uint32_t status = get(place, offset) >> 16;
+
+        value = (value & 0xffff) | ((status & ~(value >> 16) & 0x1f) | (status & 0xffe0)) << 16;
+    }
+    if (place != 0 && offset == PCI_BAR0) {
         value = (value & (uint32_t) ~(bar_size - 1)) | 4;
     }
-    memcpy(space_of(function) + offset, &value, sizeof(value));
-}
-
-unsigned pci_find_capability(const struct pci_function *function, uint8_t id)
-{
-    return function == &port && id == 0x10 ? EXPRESS : 0;
-}
-
-void pci_disable(const struct pci_function *function)
-{
-    pci_config_write16(function, PCI_COMMAND, PCI_COMMAND_INTX_OFF);
+    memcpy(space_of(place) + offset, &value, sizeof(value));
 }
 
 static struct pci_slot start(void)
@@ -92,10 +82,13 @@ static struct pci_slot start(void)
     memset(device_space, 0, sizeof(device_space));
     bar_size = BAR_SIZE;
     not_ready = 0;
-    pci_config_write16(&device, PCI_VENDOR, 0x1b36);
-    pci_config_write8(&port, PCI_BRIDGE_SECONDARY, 1);
+    put16(&device, PCI_VENDOR, 0x1b36);
+    put8(&port, PCI_BRIDGE_SECONDARY, 1);
+    put8(&port, PCI_STATUS, PCI_STATUS_CAPABILITIES);
+    put8(&port, PCI_CAPABILITIES, EXPRESS);
+    put8(&port, EXPRESS, 0x10);
     assert_false(pci_slot_find(functions, 2, &device, &slot));
-    pci_config_write8(&port, EXPRESS + 0x14, 0x02); /* a power controller */
+    put8(&port, EXPRESS + 0x14, 0x02); /* a power controller */
     assert_true(pci_slot_find(&port, 1, &device, &slot));
     assert_int_equal(slot.capability, EXPRESS);
     return slot;
@@ -107,12 +100,12 @@ static void button_is_seen_once(void **state)
 
     (void)state;
     assert_false(pci_slot_pressed(&slot));
-    pci_config_write8(&port, STATUS, 0x49); /* pressed, presence changed, present */
+    put8(&port, STATUS, 0x49); /* pressed, presence changed, present */
     assert_true(pci_slot_pressed(&slot));
     assert_false(pci_slot_pressed(&slot));
     assert_true(pci_slot_occupied(&slot));
     assert_int_equal(pci_config_read8(&port, STATUS), 0x48);
-    pci_config_write8(&port, STATUS, 0x08);
+    put8(&port, STATUS, 0x08);
     assert_false(pci_slot_occupied(&slot));
 }
 
@@ -121,7 +114,7 @@ static void power_keeps_the_other_bits(void **state)
     struct pci_slot slot = start();
 
     (void)state;
-    pci_config_write16(&port, CONTROL, 0x01c5);
+    put16(&port, CONTROL, 0x01c5);
     pci_slot_switch(&slot, false);
     assert_int_equal(pci_config_read16(&port, CONTROL), 0x07c5);
     pci_slot_switch(&slot, true);
