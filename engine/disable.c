@@ -21,12 +21,6 @@ void nvme_controller_send_ipis(const struct nvme_controller *controller)
     }
 }
 
-static bool change_state(struct nvme_controller *controller, uint32_t from, uint32_t to)
-{
-    return __atomic_compare_exchange_n(&controller->state, &from, to, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_ACQUIRE);
-}
-
 void nvme_controller_mask_line(struct nvme_controller *controller)
 {
     if (!controller->config.msix) {
@@ -58,9 +52,10 @@ void nvme_controller_disable(struct nvme_controller *controller, enum nvme_error
                                      __ATOMIC_ACQUIRE)) {
         return;
     }
-    __atomic_store_n(&controller->life, controller->life + 1, __ATOMIC_RELEASE);
     begin_stop(controller, error == NVME_ERR_TIMEOUT || error == NVME_ERR_FATAL);
-    change_state(controller, NVME_CONTROLLER_LIVE, NVME_CONTROLLER_DISABLING);
+    /* After CC.EN = 0: a queue that is opened with this life has no pair of the life before. */
+    __atomic_store_n(&controller->life, controller->life + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&controller->state, NVME_CONTROLLER_DISABLING, __ATOMIC_RELEASE);
 }
 
 void nvme_controller_disable_again(struct nvme_controller *controller, enum nvme_error error)
@@ -72,17 +67,13 @@ void nvme_controller_disable_again(struct nvme_controller *controller, enum nvme
     __atomic_store_n(&controller->state, NVME_CONTROLLER_DISABLING, __ATOMIC_RELEASE);
 }
 
-void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t now_ns)
+static void look_at_stopping(struct nvme_controller *controller, uint64_t now_ns)
 {
     const struct nvme_config *config = &controller->config;
     struct nvme_event event = {.kind = NVME_EVENT_DISABLED};
     bool recovers = NVME_PEEK(&controller->recovers);
     uint32_t next = recovers ? NVME_CONTROLLER_RELEASING : NVME_CONTROLLER_FAILED;
 
-    /* Before the winner has set DISABLING there is no deadline. */
-    if (nvme_controller_state_load(controller) != NVME_CONTROLLER_DISABLING) {
-        return;
-    }
     event.value = nvme_register_read(config, NVME_REG_CSTS);
     if (event.value != NVME_REGISTER_GONE && (event.value & NVME_CSTS_RDY) != 0) {
         if (now_ns < controller->until_ns) {
@@ -96,13 +87,23 @@ void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t n
     }
     /* RDY = 0 was read: the device's last writes to memory come before ours. */
     hal_after_mmio_read();
-    if (change_state(controller, NVME_CONTROLLER_DISABLING, next)) {
-        if (next == NVME_CONTROLLER_STUCK ||
-            (next == NVME_CONTROLLER_FAILED &&
-             nvme_controller_failure(controller) != NVME_CAUSE_SHUTDOWN)) {
-            nvme_event_emit(config, &event);
+    __atomic_store_n(&controller->state, next, __ATOMIC_RELEASE);
+    if (next == NVME_CONTROLLER_STUCK ||
+        (next == NVME_CONTROLLER_FAILED &&
+         nvme_controller_failure(controller) != NVME_CAUSE_SHUTDOWN)) {
+        nvme_event_emit(config, &event);
+    }
+    nvme_controller_send_ipis(controller);
+}
+
+void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t now_ns)
+{
+    if (nvme_step_begin(controller)) {
+        /* Before the winner has set DISABLING there is no deadline. */
+        if (nvme_controller_state_load(controller) == NVME_CONTROLLER_DISABLING) {
+            look_at_stopping(controller, now_ns);
         }
-        nvme_controller_send_ipis(controller);
+        nvme_step_end(controller);
     }
 }
 

@@ -30,11 +30,26 @@ enum nvme_error nvme_setup_take(struct nvme_controller *controller,
  */
 void nvme_reset_watch(struct nvme_queue *queue, uint64_t now_ns);
 
-/* The controller's next step. Another hart may be making it: then nothing. */
+/* The controller's next step behind RDY = 0. Another hart may be making it: then nothing. */
 void nvme_reset_step(struct nvme_controller *controller, uint64_t now_ns);
 
 /* True unless the reset waits for the owner of an open queue. */
 bool nvme_reset_may_step(const struct nvme_controller *controller);
+
+/*
+ * One hart at a time takes a step: a look at RDY that is old may not end a later wait. False:
+ * another one does.
+ */
+static inline bool nvme_step_begin(struct nvme_controller *controller)
+{
+    return !__atomic_exchange_n(&controller->stepping, 1, __ATOMIC_ACQUIRE);
+}
+
+/* The step is taken. */
+static inline void nvme_step_end(struct nvme_controller *controller)
+{
+    __atomic_store_n(&controller->stepping, 0, __ATOMIC_RELEASE);
+}
 
 /* ---- disable.c ------------------------------------------------------------------------ */
 

@@ -229,9 +229,8 @@ _Static_assert(offsetof(struct nvme_queue, counters.reaps) == 3 * NVME_ORDINARY_
                "what a reap needs is the next lines");
 
 /*
- * engine/DESIGN.md draws the changes. Several owners may find a cause at once, so those up to
- * FAILED are compare-and-exchanges, and only the winner acts. One hart at a time makes those of a
- * reset.
+ * engine/DESIGN.md draws the changes. Several owners may find a cause at once; the one that sets
+ * `failure` sets DISABLING. One hart at a time makes the other changes: nvme_step_begin().
  */
 enum nvme_controller_state {
     NVME_CONTROLLER_LIVE,        /* takes commands */

@@ -55,8 +55,9 @@ static void go_live(struct nvme_controller *controller)
     event.limit = NVME_PEEK(&controller->resets_left);
     nvme_event_emit(&controller->config, &event);
     nvme_queue_ring(&controller->admin); /* for the request of asynchronous events */
-    __atomic_store_n(&controller->failure, NVME_OK, __ATOMIC_RELAXED);
     enter_state(controller, NVME_CONTROLLER_LIVE);
+    /* Behind it: who sets a cause finds the state that it changes. */
+    __atomic_store_n(&controller->failure, NVME_OK, __ATOMIC_RELEASE);
     controller->admin.absent = false;
     if (controller->admin.ien) {
         nvme_queue_submit(&controller->admin); /* joins the active list */
@@ -126,9 +127,6 @@ static void look_at_ready(struct nvme_controller *controller, uint64_t now_ns)
 static void make_step(struct nvme_controller *controller, uint64_t now_ns)
 {
     switch (nvme_controller_state_load(controller)) {
-    case NVME_CONTROLLER_DISABLING:
-        nvme_controller_disable_step(controller, now_ns);
-        break;
     case NVME_CONTROLLER_RELEASING:
         if (is_released(controller)) {
             nvme_setup_enable(controller);
@@ -149,9 +147,9 @@ static void make_step(struct nvme_controller *controller, uint64_t now_ns)
 
 void nvme_reset_step(struct nvme_controller *controller, uint64_t now_ns)
 {
-    if (!__atomic_exchange_n(&controller->stepping, 1, __ATOMIC_ACQUIRE)) {
+    if (nvme_step_begin(controller)) {
         make_step(controller, now_ns);
-        __atomic_store_n(&controller->stepping, 0, __ATOMIC_RELEASE);
+        nvme_step_end(controller);
     }
 }
 

@@ -15,6 +15,7 @@
  *   -DBUG_NO_WAIT       the controller is enabled before every owner has released
  *   -DBUG_RESUME_EARLY  an owner rings while the pairs are created
  *   -DBUG_NO_FLAG       two harts make the same step
+ *   -DBUG_OLD_LOOK      a hart without a queue looks at RDY without the flag
  */
 #ifndef OWNERS
 #define OWNERS 2
@@ -84,9 +85,10 @@ inline begin(may)
 inline disable()
 {
     if
-    :: atomic { !failure -> failure = true; life++ };
+    :: atomic { !failure -> failure = true };
         begin(!gone);
-        atomic { state == LIVE -> state = DISABLING }
+        life++;
+        state = DISABLING
     :: else
     fi
 }
@@ -161,11 +163,24 @@ inline again()
 #define ALL_RELEASED (seen[0] == life && seen[1] == life)
 #endif
 
+/* nvme_controller_disable_step(): RDY, and what follows from it. Other harts may come between. */
+inline look()
+{
+    if
+    :: state == DISABLING && !rdy ->
+        if
+        :: recovers && !gone -> state = RELEASING
+        :: else -> state = FAILED
+        fi
+    :: else
+    fi
+}
+
 /* nvme_reset_step(): one hart at a time. */
 inline step()
 {
     if
-    :: state == RELEASING && ALL_RELEASED -> en = true; next = 0; state = ENABLING
+    :: state == RELEASING && ALL_RELEASED -> assert(!rdy); en = true; next = 0; state = ENABLING
     :: state == ENABLING && gone -> again()
     :: state == ENABLING && rdy && !gone -> state = CONFIGURING
     :: state == ENABLING && !gone -> again() /* RDY is too late, or CFS */
@@ -175,7 +190,7 @@ inline step()
         made[next] = life;
         exists[next] = true;
         next++
-    :: state == CONFIGURING && !gone && next == OWNERS -> failure = false; state = LIVE
+    :: state == CONFIGURING && !gone && next == OWNERS -> state = LIVE; failure = false
     :: else
     fi
 }
@@ -199,8 +214,9 @@ end:
         :: answered[me] -> end_request(me, true); post_next(me)
         :: !answered[me] -> disable()
         fi
-    :: atomic { state == DISABLING && !rdy ->
-        state = (recovers && !gone -> RELEASING : FAILED) }
+    :: atomic { !stepping && state == DISABLING && !rdy -> stepping = true };
+        look();
+        stepping = false
 #ifdef BUG_END_EARLY
     :: (state == DISABLING || state == RELEASING) && seen[me] != life -> release(me)
 #else
@@ -233,6 +249,23 @@ end:
         break
     od
 }
+
+#ifdef TOOL
+/* nvme_controller_settle() on a hart without a queue. */
+active proctype tool()
+{
+end:
+    if
+#ifdef BUG_OLD_LOOK
+    :: state == DISABLING -> look()
+#else
+    :: atomic { !stepping && state == DISABLING -> stepping = true };
+        look();
+        stepping = false
+#endif
+    fi
+}
+#endif
 
 /* At the end nothing is left: each request has ended. */
 active proctype judge()

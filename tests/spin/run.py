@@ -187,7 +187,8 @@ def barrier_cases() -> list[Case]:
 
 def reset_cases() -> list[Case]:
     """A reset: of one deadline or two, with a device that may be removed."""
-    good = ((), ("RESETS=2",), ("REMOVAL",), ("RESETS=0",), ("REQUESTS=3",))
+    tool = ("TOOL", "RESETS=2", "REQUESTS=1")
+    good = ((), ("RESETS=2",), ("REMOVAL",), ("RESETS=0",), ("REQUESTS=3",), tool)
     bugs = (
         "BUG_END_EARLY",
         "BUG_NO_LAST_REAP",
@@ -196,7 +197,7 @@ def reset_cases() -> list[Case]:
         "BUG_NO_FLAG",
     )
     return [Case("reset", defines, False) for defines in good] + [
-        Case("reset", (bug,), True) for bug in bugs
+        Case("reset", bug, True) for bug in [*((bug,) for bug in bugs), (*tool, "BUG_OLD_LOOK")]
     ]
 
 

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * reset.c, disable.c: what other harts do between two steps of a hart. A hook of the world plays
+ * them (world.meanwhile).
+ */
+#include "fixture.h"
+
+#define MS UINT64_C(1000000)
+#define TIMEOUT_MS 1000
+
+enum {
+    STEP_MS = 10,
+    RESETS_MAX = 3,
+};
+
+static void start(struct fixture *fixture, uint32_t queues, enum nvme_mode mode)
+{
+    fixture_init(fixture);
+    fixture->config.command_timeout_ns = TIMEOUT_MS * MS;
+    fixture->config.resets_max = RESETS_MAX;
+    fixture_start(fixture, queues, mode);
+    fixture_interrupts(fixture);
+}
+
+static void check_works(struct fixture *fixture, uint32_t queue)
+{
+    struct outcome outcome = {0};
+
+    fixture_submit(fixture, queue, &outcome);
+    model_step(fixture->model, UINT32_MAX);
+    fixture_interrupts(fixture);
+    nvme_queue_reap(fixture->queues[queue], FIXTURE_DEPTH);
+    outcome_check_ok(&outcome, BLOCK);
+}
+
+/* Owners on other harts, between a look at RDY and what follows from it. */
+static void fail_a_second_time(void *arg)
+{
+    struct fixture *fixture = arg;
+    struct model *model = fixture->model;
+
+    model->admin_silent = false;
+    for (int i = 0; i < 100 && model->starts == 1; i++) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture->queues[0], world.now_ns);
+    }
+    if (model->starts != 1) {
+        model->ready_delay_ns = 100 * MS;
+        model->fatal = true;
+        nvme_queue_watchdog(fixture->queues[0], world.now_ns);
+        model->fatal = false;
+    }
+}
+
+/* Else the old look would end the wait for the second RDY = 0. */
+static void look_at_rdy_and_its_step_are_of_one_hart(void **state)
+{
+    struct fixture fixture;
+    uint32_t nsid;
+
+    (void)state;
+    start(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->admin_silent = true;
+    world.relax_ns = MS;
+    world.meanwhile[WORLD_AT_REGISTER_BARRIER] = fail_a_second_time;
+    world.meanwhile_arg = &fixture;
+    assert_int_equal(nvme_namespace_next(fixture.controller, 0, &nsid), NVME_ERR_TIMEOUT);
+    fixture_watch_until_reset(&fixture, 1);
+    assert_int_equal(fixture.model->starts, 2);
+    check_works(&fixture, 0);
+    fixture_finish(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(look_at_rdy_and_its_step_are_of_one_hart),
+    };
+
+    return fixture_run("reset_races", tests, COUNT_OF(tests));
+}
