@@ -145,18 +145,10 @@ void nvme_events_ask(const struct nvme_controller *controller, struct nvme_admin
 }
 
 /* The log page is late: the device is as dead as for any other admin command. */
-static void check_log_deadline(struct nvme_controller *controller)
+static bool is_late(const struct nvme_controller *controller)
 {
-    uint64_t timeout_ns = controller->config.command_timeout_ns;
-
-    if (controller->events.state == NVME_EVENTS_READING &&
-        hal_now_ns() - controller->events.since_ns > timeout_ns) {
-        nvme_event_emit(&controller->config, &(struct nvme_event){
-                                                 .kind = NVME_EVENT_COMMAND_TIMEOUT,
-                                                 .limit = timeout_ns / 1000000,
-                                             });
-        nvme_controller_disable(controller, NVME_ERR_TIMEOUT);
-    }
+    return controller->events.state == NVME_EVENTS_READING &&
+           hal_now_ns() - controller->events.since_ns > controller->config.command_timeout_ns;
 }
 
 static void take_live_step(struct nvme_controller *controller)
@@ -167,6 +159,13 @@ static void take_live_step(struct nvme_controller *controller)
     } else if (controller->events.state == NVME_EVENTS_READ) {
         report_event(controller);
         nvme_events_arm(controller);
+    } else if (is_late(controller)) {
+        nvme_event_emit(&controller->config,
+                        &(struct nvme_event){
+                            .kind = NVME_EVENT_COMMAND_TIMEOUT,
+                            .limit = controller->config.command_timeout_ns / 1000000,
+                        });
+        nvme_controller_disable(controller, NVME_ERR_TIMEOUT);
     }
 }
 
@@ -185,14 +184,14 @@ void nvme_events_poll(struct nvme_controller *controller)
 {
     uint8_t state = controller->events.state;
 
-    if (state == NVME_EVENTS_OFF ||
-        nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
+    if (state == NVME_EVENTS_OFF) {
         return;
     }
-    if (state == NVME_EVENTS_ENDED || state == NVME_EVENTS_READ ||
-        nvme_queue_ready(&controller->admin)) {
+    if (nvme_controller_state_load(controller) != NVME_CONTROLLER_LIVE) {
+        /* Perhaps no queue is open, whose owner would look. */
+        nvme_controller_disable_step(controller, hal_now_ns());
+    } else if (state == NVME_EVENTS_ENDED || state == NVME_EVENTS_READ ||
+               nvme_queue_ready(&controller->admin) || is_late(controller)) {
         take_step(controller);
-    } else {
-        check_log_deadline(controller);
     }
 }

@@ -71,10 +71,52 @@ static void look_at_rdy_and_its_step_are_of_one_hart(void **state)
     fixture_finish(&fixture);
 }
 
+static void reset_meanwhile(void *arg)
+{
+    struct fixture *fixture = arg;
+    struct outcome outcome = {0};
+
+    fixture->model->on_demand = true;
+    fixture_submit(fixture, 0, &outcome);
+    fixture->model->fatal = true;
+    for (int i = 0; i < 10 && (fixture->model->cc & NVME_CC_EN) != 0; i++) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture->queues[0], world.now_ns);
+    }
+    fixture->model->fatal = false;
+    fixture_watch_until_reset(fixture, 1);
+    outcome_check_error(&outcome, NVME_ERR_RESET);
+}
+
+static void late_log_page_of_an_earlier_life_fails_nothing(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.config.events = true;
+    fixture.config.resets_max = RESETS_MAX;
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->events.log_silent = true;
+    model_raise_event(fixture.model, NVME_ASYNC_ERROR, 0, NVME_LOG_ERRORS);
+    nvme_events_poll(fixture.controller);
+    assert_int_equal(fixture.model->events.requests, 0);
+    world_advance(2 * NVME_COMMAND_TIMEOUT_DEFAULT_NS);
+    world.meanwhile[WORLD_AT_NOW] = reset_meanwhile;
+    world.meanwhile_arg = &fixture;
+    nvme_events_poll(fixture.controller);
+    assert_true(fixture_saw(&fixture, NVME_EVENT_RESET));
+    assert_false(fixture_saw(&fixture, NVME_EVENT_COMMAND_TIMEOUT));
+    assert_int_equal(fixture.model->starts, 2);
+    assert_int_not_equal(fixture.model->cc & NVME_CC_EN, 0);
+    fixture_finish(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(look_at_rdy_and_its_step_are_of_one_hart),
+        cmocka_unit_test(late_log_page_of_an_earlier_life_fails_nothing),
     };
 
     return fixture_run("reset_races", tests, COUNT_OF(tests));
