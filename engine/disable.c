@@ -67,11 +67,22 @@ void nvme_controller_disable_again(struct nvme_controller *controller, enum nvme
     __atomic_store_n(&controller->state, NVME_CONTROLLER_DISABLING, __ATOMIC_RELEASE);
 }
 
+/* A reset needs an owner that makes its steps. */
+static bool has_open_queue(const struct nvme_controller *controller)
+{
+    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
+        if (__atomic_load_n(&controller->queues[i].state, __ATOMIC_ACQUIRE) == NVME_QUEUE_OPEN) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void look_at_stopping(struct nvme_controller *controller, uint64_t now_ns)
 {
     const struct nvme_config *config = &controller->config;
     struct nvme_event event = {.kind = NVME_EVENT_DISABLED};
-    bool recovers = NVME_PEEK(&controller->recovers);
+    bool recovers = NVME_PEEK(&controller->recovers) && has_open_queue(controller);
     uint32_t next = recovers ? NVME_CONTROLLER_RELEASING : NVME_CONTROLLER_FAILED;
 
     event.value = nvme_register_read(config, NVME_REG_CSTS);

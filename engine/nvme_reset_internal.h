@@ -77,7 +77,8 @@ void nvme_controller_disable_again(struct nvme_controller *controller, enum nvme
 
 /*
  * Looks once at a controller that is DISABLING, and sets RELEASING, FAILED or STUCK when it is
- * time. In any other state it does nothing.
+ * time: FAILED too if no queue is open, whose owner would make the steps of a reset. In any other
+ * state it does nothing.
  */
 void nvme_controller_disable_step(struct nvme_controller *controller, uint64_t now_ns);
 
