@@ -3,10 +3,9 @@
  * disable.c, event.c: controllers that no owner of a queue can reset, because none is open. They
  * fail.
  */
-#include "fixture.h"
+#include "fixture_reset.h"
 
 #define MS UINT64_C(1000000)
-#define TIMEOUT_MS 1000
 
 enum {
     STEP_MS = 10,
@@ -15,9 +14,7 @@ enum {
 
 static void start(struct fixture *fixture, uint32_t queues)
 {
-    fixture_init(fixture);
-    fixture->config.command_timeout_ns = TIMEOUT_MS * MS;
-    fixture->config.resets_max = 3;
+    fixture_init_reset(fixture, false);
     fixture->config.events = true;
     fixture_start(fixture, queues, NVME_MODE_POLL);
 }
@@ -70,7 +67,7 @@ static void late_log_page_without_a_queue_fails_its_controller(void **state)
     fixture.model->ready_delay_ns = 5 * STEP_MS * MS;
     fixture.model->events.log_silent = true;
     model_raise_event(fixture.model, NVME_ASYNC_ERROR, 0, NVME_LOG_ERRORS);
-    for (int i = 0; i < 2 * TIMEOUT_MS / STEP_MS; i++) {
+    for (int i = 0; i < 2 * FIXTURE_TIMEOUT_MS / STEP_MS; i++) {
         nvme_events_poll(fixture.controller);
         world_advance(STEP_MS * MS);
     }

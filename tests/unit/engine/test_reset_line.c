@@ -6,21 +6,12 @@
 #include "harts.h"
 
 #define MS UINT64_C(1000000)
-#define TIMEOUT_MS 1000
 
 enum {
     STEP_MS = 10,
-    RESETS_MAX = 3,
     SURPLUS = 8,
     TURNS = 3 * FIXTURE_DEPTH,
 };
-
-static void configure(struct fixture *fixture)
-{
-    fixture->config.command_timeout_ns = TIMEOUT_MS * MS;
-    fixture->config.resets_max = RESETS_MAX;
-    fixture->config.cq_depth_entries = FIXTURE_DEPTH + SURPLUS;
-}
 
 /* ---- The handler meets a controller that is set up ---------------------------------------- */
 
@@ -32,10 +23,9 @@ static void handler_leaves_the_admin_queue_to_the_reset(void **state)
     struct outcome outcome = {0};
     uint32_t met = 0;
 
-    fixture_init(&fixture);
+    fixture_init_reset(&fixture, false);
     fixture.line.kind = source->kind;
     fixture.config.events = true;
-    configure(&fixture);
     fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
     fixture_interrupts(&fixture);
     fixture.model->hang_next = 1;
@@ -88,14 +78,11 @@ static void heads_are_as_prompt_as_before(void **state)
     struct outcome outcome = {0};
     uint32_t most = 0;
 
-    fixture_init(&fixture);
-    if (this->vectors) {
-        fixture_use_vectors(&fixture);
-    }
+    fixture_init_reset(&fixture, this->vectors);
     fixture.config.mask_line = this->mask_line;
     fixture.config.shadow_doorbells = this->shadow;
     fixture.model->shadow_offered = this->shadow;
-    configure(&fixture);
+    fixture.config.cq_depth_entries = FIXTURE_DEPTH + SURPLUS;
     fixture_start(&fixture, 1, this->mode);
     fixture_interrupts(&fixture);
     fixture.model->hang_next = 1;
@@ -157,7 +144,9 @@ static void shared_line_works_again(void **state)
     struct model *model;
 
     harts_init(&harts, MODEL_LINE_EDGE, this->irq_hart);
-    configure(&harts.fixture);
+    harts.fixture.config.command_timeout_ns = FIXTURE_TIMEOUT_MS * MS;
+    harts.fixture.config.resets_max = FIXTURE_RESETS_MAX;
+    harts.fixture.config.cq_depth_entries = FIXTURE_DEPTH + SURPLUS;
     harts_start(&harts, HARTS_QUEUES, NULL, NVME_MODE_INTERRUPT);
     model = harts.fixture.model;
     model->hang_next = this->fatal ? 0 : HARTS_QUEUES;

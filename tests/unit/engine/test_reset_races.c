@@ -3,35 +3,11 @@
  * reset.c, disable.c: what other harts do between two steps of a hart. A hook of the world plays
  * them (world.meanwhile).
  */
-#include "fixture.h"
+#include "fixture_reset.h"
 
 #define MS UINT64_C(1000000)
-#define TIMEOUT_MS 1000
 
-enum {
-    STEP_MS = 10,
-    RESETS_MAX = 3,
-};
-
-static void start(struct fixture *fixture, uint32_t queues, enum nvme_mode mode)
-{
-    fixture_init(fixture);
-    fixture->config.command_timeout_ns = TIMEOUT_MS * MS;
-    fixture->config.resets_max = RESETS_MAX;
-    fixture_start(fixture, queues, mode);
-    fixture_interrupts(fixture);
-}
-
-static void check_works(struct fixture *fixture, uint32_t queue)
-{
-    struct outcome outcome = {0};
-
-    fixture_submit(fixture, queue, &outcome);
-    model_step(fixture->model, UINT32_MAX);
-    fixture_interrupts(fixture);
-    nvme_queue_reap(fixture->queues[queue], FIXTURE_DEPTH);
-    outcome_check_ok(&outcome, BLOCK);
-}
+enum { STEP_MS = 10 };
 
 /* Owners on other harts, between a look at RDY and what follows from it. */
 static void fail_a_second_time(void *arg)
@@ -59,7 +35,7 @@ static void look_at_rdy_and_its_step_are_of_one_hart(void **state)
     uint32_t nsid;
 
     (void)state;
-    start(&fixture, 1, NVME_MODE_POLL);
+    fixture_start_reset(&fixture, 1, NVME_MODE_POLL);
     fixture.model->admin_silent = true;
     world.relax_ns = MS;
     world.meanwhile[WORLD_AT_REGISTER_BARRIER] = fail_a_second_time;
@@ -67,7 +43,7 @@ static void look_at_rdy_and_its_step_are_of_one_hart(void **state)
     assert_int_equal(nvme_namespace_next(fixture.controller, 0, &nsid), NVME_ERR_TIMEOUT);
     fixture_watch_until_reset(&fixture, 1);
     assert_int_equal(fixture.model->starts, 2);
-    check_works(&fixture, 0);
+    fixture_check_works(&fixture, 0);
     fixture_finish(&fixture);
 }
 
@@ -93,15 +69,14 @@ static void late_log_page_of_an_earlier_life_fails_nothing(void **state)
     struct fixture fixture;
 
     (void)state;
-    fixture_init(&fixture);
+    fixture_init_reset(&fixture, false);
     fixture.config.events = true;
-    fixture.config.resets_max = RESETS_MAX;
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->events.log_silent = true;
     model_raise_event(fixture.model, NVME_ASYNC_ERROR, 0, NVME_LOG_ERRORS);
     nvme_events_poll(fixture.controller);
     assert_int_equal(fixture.model->events.requests, 0);
-    world_advance(2 * NVME_COMMAND_TIMEOUT_DEFAULT_NS);
+    world_advance(2 * FIXTURE_TIMEOUT_MS * MS);
     world.meanwhile[WORLD_AT_NOW] = reset_meanwhile;
     world.meanwhile_arg = &fixture;
     nvme_events_poll(fixture.controller);
