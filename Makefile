@@ -51,6 +51,7 @@ RISCV64_FLAGS := $(PICOLIBC) -Iplatform/riscv64
 PCI_FLAGS := -ffreestanding -Ipci
 BOARD_FLAGS := $(PICOLIBC) -Ipci -Iplatform/riscv64 -I$(BOARD_FOLDER)
 PROGRAM_FLAGS := $(PICOLIBC) -Iengine -Ipci -Iruntime -Iplatform/riscv64 -I$(BOARD_FOLDER)
+TEST_FLAGS := $(PROGRAM_FLAGS) -Iexamples
 
 ENGINE_SOURCES := $(wildcard engine/*.c)
 SHARED_SOURCES := $(wildcard platform/riscv64/*.c platform/riscv64/*.S $(BOARD_FOLDER)/*.c \
@@ -61,8 +62,10 @@ SHARED_SOURCES := $(wildcard platform/riscv64/*.c platform/riscv64/*.S $(BOARD_F
 EXAMPLES := $(foreach p,$(basename $(notdir $(wildcard examples/*.c))),\
     $(if $(findstring _,$(p)),,$(p)))
 $(foreach p,$(EXAMPLES),$(eval $(p)_SOURCES := $(wildcard examples/$(p).c examples/$(p)_*.c)))
+# The blocking block device: no program, and what one includes.
+BLOCK_DEVICE := $(wildcard examples/block_device*.c)
 bench_SOURCES := $(wildcard bench/*.c)
-selftest_SOURCES := $(wildcard tests/qemu/selftest/*.c)
+selftest_SOURCES := $(wildcard tests/qemu/selftest/*.c) $(BLOCK_DEVICE)
 boot_SOURCES := $(wildcard tests/qemu/boot/*.c)
 instructions_SOURCES := $(wildcard tests/qemu/instructions/*.c)
 PROGRAMS := $(foreach p,$(EXAMPLES) bench selftest boot instructions,$(if $($(p)_SOURCES),$(p)))
@@ -84,7 +87,8 @@ build/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
 build/pci/%.o: LAYER_FLAGS = $(PCI_FLAGS)
 build/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
 build/$(BOARD_FOLDER)/%.o: LAYER_FLAGS = $(BOARD_FLAGS)
-$(foreach d,runtime examples bench tests/qemu,build/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
+$(foreach d,runtime examples bench,build/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
+build/tests/qemu/%.o: LAYER_FLAGS = $(TEST_FLAGS)
 
 build/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -128,12 +132,12 @@ HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/vi
     runtime/options*.c runtime/json.c runtime/page_*.c runtime/namespace_view.c \
     runtime/storage_report.c \
     bench/job*.c bench/pacing*.c bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c \
-    pci/*.c tests/model/*.c tests/board/*.c) \
+    pci/*.c tests/model/*.c tests/board/*.c) $(BLOCK_DEVICE) \
     $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_slot.c plic.c wired.c)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # tests/model comes first: its nvme_port.h stands in for the target's.
 HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Iengine -Ipci \
-    -Iruntime -Iplatform/riscv64 -Iplatform/virt -Ibench -Itests/board
+    -Iruntime -Iplatform/riscv64 -Iplatform/virt -Ibench -Itests/board -Iexamples
 
 # $(1) a folder below build/host/, $(2) the compiler, $(3) its flags
 # tests/board stands in for the headers of platform/riscv64 that are of one machine only.
@@ -174,11 +178,11 @@ $(FUZZ_TARGETS:%=build/%): build/%: build/host/fuzz/tests/fuzz/%.o \
 # Harts as threads, with their own port. The sanitizer does not see GCC's inline memcpy, nor the
 # fortified one of Ubuntu.
 THREADS_CFLAGS := -std=c17 -g -O1 $(WARNINGS) -fsanitize=thread -fno-builtin -U_FORTIFY_SOURCE \
-    -Itests/threads -Iengine -Itests/sim -Itests/model
+    -Itests/threads -Iengine -Itests/sim -Itests/model -Iexamples
 build/host/threads/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call quiet,CC ) $(firstword $(HOST_CCS)) $(THREADS_CFLAGS) -MMD -MP -c -o $@ $<
-build/threads: $(patsubst %.c,build/host/threads/%.o,$(ENGINE_SOURCES) \
+build/threads: $(patsubst %.c,build/host/threads/%.o,$(ENGINE_SOURCES) $(BLOCK_DEVICE) \
     $(wildcard tests/threads/*.c))
 	$(call quiet,LD ) $(firstword $(HOST_CCS)) -fsanitize=thread -o $@ $^ -lpthread
 
@@ -236,7 +240,8 @@ build/clang/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
 build/clang/pci/%.o: LAYER_FLAGS = $(PCI_FLAGS)
 build/clang/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
 build/clang/$(BOARD_FOLDER)/%.o: LAYER_FLAGS = $(BOARD_FLAGS)
-$(foreach d,runtime examples bench tests/qemu,build/clang/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
+$(foreach d,runtime examples bench,build/clang/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
+build/clang/tests/qemu/%.o: LAYER_FLAGS = $(TEST_FLAGS)
 
 build/clang/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -265,7 +270,7 @@ check-clang-tidy:
 build/tidy/%.ok: %.c build/clang/%.o .clang-tidy
 	@mkdir -p $(@D)
 	@clang-tidy --quiet --warnings-as-errors='*' $< -- $(filter-out -W%,$(CLANG_CFLAGS)) \
-	    -isystem $(PICOLIBC_INCLUDE) $(filter -I%,$(PROGRAM_FLAGS)) >$(@:.ok=.log) 2>&1 && \
+	    -isystem $(PICOLIBC_INCLUDE) $(filter -I%,$(TEST_FLAGS)) >$(@:.ok=.log) 2>&1 && \
 	    ! grep -qE '(error|warning): ' $(@:.ok=.log) && touch $@ || { cat $(@:.ok=.log); exit 1; }
 # Two checks suppressed: they misread registers bound to variables, and a bound that is tested
 # against another variable; both compilers' analyzers cover what is left.
@@ -275,7 +280,7 @@ check-cppcheck:
 	    --platform=unix64 -j 2 --error-exitcode=1 --inline-suppr \
 	    --enable=warning,performance,portability --suppress=constStatement \
 	    --suppress=arrayIndexOutOfBoundsCond --cppcheck-build-dir=build/cppcheck \
-	    -D__riscv -D__riscv_xlen=64 $(filter -I%,$(PROGRAM_FLAGS)) \
+	    -D__riscv -D__riscv_xlen=64 $(filter -I%,$(TEST_FLAGS)) \
 	    -Itests/model $(filter %.c,$(TARGET_SOURCES)) $(wildcard platform/sim/*.c)
 check-shell:
 	@shellcheck $(SH_FILES)
