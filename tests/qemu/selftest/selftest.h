@@ -67,6 +67,7 @@ extern const struct test mode_tests[];
 extern const struct test shared_tests[];
 extern const struct test other_device_tests[];
 extern const struct test power_tests[];
+extern const struct test block_tests[];
 
 /* The command line, and the state of the run. Hart 0 writes it. */
 struct selftest {
