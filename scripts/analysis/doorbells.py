@@ -11,9 +11,8 @@ from analysis.comparisons import Ratios, brief
 from analysis.intervals import marked
 from analysis.series import MODE_NAMES, Modes, Series, all_series
 from measure.modes import MODES
-from measure.plan import DOORBELLS
+from measure.plan import DOORBELLS, EACH
 
-EACH = DOORBELLS[1]
 FIGURES = (metrics.LOCK_US, metrics.DOORBELLS)
 
 

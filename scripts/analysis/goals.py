@@ -14,7 +14,7 @@ from analysis.series import MAIN, MODE_NAMES, Series, all_series, offered_text, 
 from analysis.series import rule_text, share_of_saturation
 from measure.environment import has_device_core
 from measure.modes import WAITING
-from measure.plan import DOORBELLS, groups
+from measure.plan import CLOCKED, groups
 from results.result_file import FAULTS
 
 DEEPEST = 1 << 30
@@ -127,7 +127,7 @@ def _closed(result: dict) -> Iterator[tuple]:
 
 def _ruled(result: dict) -> Iterator[tuple]:
     """The clocked doorbell against the raw ring that rings at each submit."""
-    both = next(iter(doorbells.measured(result).get(DOORBELLS[0], ())), None)
+    both = next(iter(doorbells.measured(result).get(CLOCKED, ())), None)
     if not both or not _is_main(result, both.series):
         return
     clocked, each = both.ruled.get("poll", {}), both.each.get("raw", {})
@@ -142,7 +142,7 @@ def _ruled(result: dict) -> Iterator[tuple]:
 def _limited(result: dict) -> Iterator[tuple]:
     """What polling takes per I/O in the main series, where its doorbell is clocked."""
     for series, modes in list(all_series(result).items())[:1]:
-        if _is_main(result, series) and series.doorbell == DOORBELLS[0]:
+        if _is_main(result, series) and series.doorbell == CLOCKED:
             for quantity, depth, most in LIMITS:
                 job = modes.get("poll", {}).get(depth)
                 if job and (figure := metrics.value(job, quantity)):

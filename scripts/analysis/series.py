@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from measure.modes import NAMES
-from measure.plan import DOORBELLS, doorbell_of_options, shape_of_options
+from measure.plan import CLOCKED, doorbell_of_options, shape_of_options
 
 MODE_NAMES = NAMES
 
@@ -44,7 +44,7 @@ class Series:
     harts: int
     batch: int
     delivery: str = "per-hart"
-    doorbell: str = DOORBELLS[0]
+    doorbell: str = CLOCKED
 
     def __str__(self) -> str:
         return f"{self.workload()}, {self.delivery}"
@@ -66,7 +66,7 @@ class Series:
 
 def rule_text(doorbell: str) -> str:
     """`, doorbell each`; nothing of the rule that is usual."""
-    return "" if doorbell == DOORBELLS[0] else f", doorbell {doorbell}"
+    return "" if doorbell == CLOCKED else f", doorbell {doorbell}"
 
 
 def harts_text(harts: int) -> str:
@@ -100,7 +100,7 @@ def all_series(result: dict) -> dict[Series, Modes]:
         modes = found.setdefault(series, {})
         modes.setdefault(mine["completion"], {})[at.depth] = job
     order = sorted(found, key=lambda f: (-len({d for m in found[f].values() for d in m}),
-                                         f.doorbell != DOORBELLS[0]))
+                                         f.doorbell != CLOCKED))
     return {
         series: {mode: dict(sorted(depths.items())) for mode, depths in found[series].items()}
         for series in order}
@@ -108,7 +108,7 @@ def all_series(result: dict) -> dict[Series, Modes]:
 
 def main_rule(result: dict) -> str:
     """The doorbell of the series that answers the question."""
-    return next((series.doorbell for series in all_series(result)), DOORBELLS[0])
+    return next((series.doorbell for series in all_series(result)), CLOCKED)
 
 
 def main_loops(result: dict) -> dict[Series, Modes]:

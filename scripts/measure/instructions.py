@@ -11,7 +11,7 @@ from typing import Any
 
 from cli.errors import Failed
 from cli.table import lay_out
-from measure.plan import doorbell_of_options
+from measure.plan import EACH, doorbell_of_options
 from qemu.guest import run_guest
 from qemu.machine import ROOT, Machine
 
@@ -33,7 +33,7 @@ def name_of(row: dict[str, Any]) -> str:
     queues = f"{row['queues']} queue{'' if row['queues'] == 1 else 's'}"
     rule = doorbell_of_options(row)
     return (f"{row['completion']}, {row['delivery']}, {queues}, depth {row['iodepth']}, "
-            f"batch {row['batch']}, {row['bs']} bytes" + f", {rule}" * (rule != "each"))
+            f"batch {row['batch']}, {row['bs']} bytes" + f", {rule}" * (rule != EACH))
 
 
 def counts(row: dict[str, Any]) -> dict[str, int]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from cli.command import Parser
 from cli.errors import UsageError, listed, number, parse_number, parse_word
 from measure.option_values import PERCENT_MAX, parse_block, parse_rate, parse_time_ms
-from measure.plan import (COMPLETIONS, DELIVERIES, DEPTH_MAX, DOORBELLS, OPEN_DEPTH, PRESETS,
-                          PROCESSES, RAW_LACKS, SHAPES, WORKLOADS, Plan, Sweep, runnable)
+from measure.plan import (CLOCKED, COMPLETIONS, DELIVERIES, DEPTH_MAX, DOORBELLS, OPEN_DEPTH,
+                          PRESETS, PROCESSES, RAW_LACKS, SHAPES, WORKLOADS, Plan, Sweep, runnable)
 from qemu.backing import BACKING_HELP
 from qemu.machine import HARTS_MAX, PRIVATE_LINES, ROOT
 from sim import profile
@@ -87,7 +87,7 @@ def build_parser() -> Parser:
     add("--doorbell", type=listed(parse_word, "--doorbell", DOORBELLS), metavar="D,...",
         help="submission doorbell: each, at each submit; clocked, once the one before is fetched; "
         "polled, the completion doorbell is then late too; shadow, at each submit, in memory "
-        f"(default {DOORBELLS[0]}; at some depths the preset default also measures each, full "
+        f"(default {CLOCKED}; at some depths the preset default also measures each, full "
         "all three)")
     add("--shape", type=listed(parse_word, "--shape", tuple(SHAPES)), metavar="S,...",
         help="course of the load: steady; step, bursts after pauses; beside, 128 KiB writes beside "
@@ -132,7 +132,7 @@ def chosen_sweeps(options: argparse.Namespace) -> tuple[Sweep, ...]:
     if "rate" in lists:
         lists.setdefault("iodepth", (OPEN_DEPTH,))
     if lists:  # of the first delivery alone, unless more are asked for
-        sweeps = (dataclasses.replace(sweeps[0], delivery=DELIVERIES[:1], doorbell=DOORBELLS[:1],
+        sweeps = (dataclasses.replace(sweeps[0], delivery=DELIVERIES[:1], doorbell=(CLOCKED,),
                                       **lists),)
     over = {name: given[name] for name in ("completion", "delivery", "doorbell")
             if given[name] is not None}

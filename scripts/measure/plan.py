@@ -20,7 +20,8 @@ PROCESSES = ("linear", "poisson")
 WORKLOADS = ("randread", "randwrite", "randrw", "read", "write", "rw")
 MIXED = ("randrw", "rw")  # not for raw: its ring is filled once
 DEPTH_MAX = 1023
-DOORBELLS = ("clocked", "each", "shadow")  # when a submission rings; the first is the default
+# When a submission rings. Clocked is the default; older runs knew no rule but each.
+CLOCKED, EACH, SHADOW = DOORBELLS = ("clocked", "each", "shadow")
 OPEN_DEPTH = 32  # of an open loop, unless the depth is given: the most that is in flight
 BOOTS_PER_REPEAT = 8
 BLOCK_UNIT = 512  # bytes of a logical block: a transfer is whole ones
@@ -54,7 +55,7 @@ def shape_of_options(options: dict) -> str:
 
 def doorbell_of_options(options: dict) -> str:
     """The rule of the doorbell in a job's options; older results have none: they rang each."""
-    return options.get("doorbell", "each")
+    return options.get("doorbell", EACH)
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -90,13 +91,13 @@ class Sweep:
     delivery: tuple[str, ...] = DELIVERIES[:1]
     rate: tuple[Rate, ...] = (CLOSED,)
     shape: tuple[str, ...] = ("steady",)
-    doorbell: tuple[str, ...] = DOORBELLS[:1]
+    doorbell: tuple[str, ...] = (CLOCKED,)
 
     def points(self) -> int:
         """How many points the product has, without the references' shadow doorbells."""
         product = math.prod(len(getattr(self, each.name)) for each in dataclasses.fields(self))
         pairs = len(self.doorbell) * len(self.completion)
-        none = ("shadow" in self.doorbell) * len({*self.completion} & {*REFERENCES})
+        none = (SHADOW in self.doorbell) * len({*self.completion} & {*REFERENCES})
         return product // pairs * (pairs - none)
 
     def boots(self) -> int:
@@ -124,7 +125,7 @@ def _batches(depth: int, batches: Iterable[int]) -> tuple[int, ...]:
 
 
 def _lacks(mode: str, machine: Sweep, rw: str, bs: int, cores: int) -> str:
-    """Why a mode lacks points on a machine with one load; empty if it does not."""
+    """Why a mode lacks all points on a machine with one load; empty if it does not."""
     (harts,), (delivery,), open_loop = machine.harts, machine.delivery, any(machine.rate)
     if delivery == "shared" and harts == 1:
         return "a line that one hart has alone is per-hart delivery"
@@ -142,8 +143,6 @@ def _lacks(mode: str, machine: Sweep, rw: str, bs: int, cores: int) -> str:
         return LOOPBACK_LACKS
     if mode == "raw" and (open_loop or rw in MIXED or bs > RAW_BLOCK_MAX):
         return RAW_LACKS
-    if mode in REFERENCES and "shadow" in machine.doorbell:
-        return SHADOW_LACKS
     return ""
 
 
@@ -177,10 +176,14 @@ def _split_modes(machine: Sweep, cores: int, dropped: list) -> Iterator[Sweep]:
 
     def modes(rw: str, bs: int) -> tuple[str, ...]:
         lacks = {mode: _lacks(mode, machine, rw, bs, cores) for mode in machine.completion}
+        kept = tuple(mode for mode, why in lacks.items() if not why)
+        if SHADOW in machine.doorbell:  # the references have the points of the other rules
+            lacks |= {mode: SHADOW_LACKS for mode in kept if mode in REFERENCES}
+        if machine.doorbell == (SHADOW,):
+            kept = tuple(mode for mode in kept if mode not in REFERENCES)
         dropped.extend((why, mode, *machine.harts, *machine.delivery)
                        for mode, why in lacks.items() if why)
-        return tuple(mode for mode, why in lacks.items()
-                     if not why or why == SHADOW_LACKS and machine.doorbell != ("shadow",))
+        return kept
 
     def blocks_by_modes(rw: str) -> tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]:
         return tuple(groups(machine.bs, lambda bs: modes(rw, bs)).items())
@@ -325,7 +328,7 @@ PRESETS = {
         (Sweep((1, 8, 32, 128)), Sweep((32,), (0,))), boots=6, runtime_ms=200, ramp_ms=30),
     "default": Plan(
         (
-            Sweep(RULED_DEPTHS, doorbell=DOORBELLS[:2]),
+            Sweep(RULED_DEPTHS, doorbell=(CLOCKED, EACH)),
             Sweep(tuple(depth for depth in DEPTHS if depth not in RULED_DEPTHS)),
             Sweep((4, 16, 32, 128), (0,)),
             Sweep((1, 32, 128), completion=("loopback",)),

@@ -14,7 +14,7 @@ from analysis.intervals import Estimate
 from analysis.series import Place, all_series, closed_jobs, harts_text, main_loops, open_jobs, place
 from analysis.series import rule_text, share_of_saturation, size_text
 from analysis.summary import PARTS
-from measure.plan import groups
+from measure.plan import EACH, groups
 from report import advice
 from report.looks import HOST_LOOK, IOPS_LOOK, MODE_ORDER, REFERENCES, RULE_LOOKS, Line, Look
 from report.looks import Point, look_of, other_look
@@ -131,7 +131,7 @@ def doorbells(source: Source) -> tuple[str, dict[str, list[Line]]]:
             name = f"{quantity.name.removesuffix(' us per I/O')}, {' and '.join(ruled)} / each"
             add(name, rule, look, both.over(mode, quantity))
         for quantity in rules.FIGURES:
-            for which, modes in (rule, both.ruled), (rules.EACH, both.each):
+            for which, modes in (rule, both.ruled), (EACH, both.each):
                 add(quantity.name, which, look, {
                     depth: value for depth, job in modes.get(mode, {}).items()
                     if depth in both.each.get(mode, {})

@@ -15,7 +15,7 @@ from analysis.intervals import Estimate
 from analysis.series import MAIN, MODE_NAMES, Modes, Series, all_series, main_rule, rule_text
 from cli.errors import UsageError
 from linux.results import PEERS_NAME
-from measure.plan import DOORBELLS
+from measure.plan import EACH
 from results import result_file
 
 FOLDER = "runs"
@@ -24,7 +24,6 @@ HOST = "host CPU, interrupts / polling"
 LINUX = {mode: f"hartq / Linux, {word}" for mode, word in
          (("poll", "polled"), ("irq", "interrupts"), ("best", "fastest"))}
 ABOUT = ("date", "commit", "qemu", "host_cpu", "host_cores", "backing")
-EACH = DOORBELLS[1]  # the rule of the runs before there was another
 Runs = dict[str, dict]  # by the name of the file
 
 

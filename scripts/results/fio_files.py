@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from measure.plan import DOORBELLS, doorbell_of_options, shape_of_options
+from measure.plan import CLOCKED, doorbell_of_options, shape_of_options
 from results.result_file import whole
 
 FOLDER = "fio"
@@ -26,7 +26,7 @@ def place(job: dict) -> Path:
     load = f"r{mine['rate_percent']}%" if mine["rate_percent"] else f"r{mine['rate_iops']}"
     parts = (options["bs"], "bdepth" if mine["batch"] == depth > 1 else f"b{mine['batch']}",
              *[load] * bool(mine["rate_iops"]), *[shape] * (shape != "steady"),
-             *[doorbell] * (doorbell != DOORBELLS[0]), mine["completion"], mine["delivery"])
+             *[doorbell] * (doorbell != CLOCKED), mine["completion"], mine["delivery"])
     return Path("-".join(parts), f"{options['rw']}-{depth}-{options['numjobs']}.json")
 
 

@@ -35,7 +35,7 @@ class Plan(unittest.TestCase):
     """What the guest is asked for."""
 
     def test_both_rules_are_of_one_boot_and_take_turns(self) -> None:
-        sweep = plans.Sweep((1, 32), doorbell=plans.DOORBELLS[:2])
+        sweep = plans.Sweep((1, 32), doorbell=(plans.CLOCKED, plans.EACH))
         plan = plans.Plan((sweep,), 2, 100, 10)
         self.assertEqual(sweep.points(), 16)
         words = [plans.guest_arguments(plan, sweep, boot) for boot in range(2)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import support
 
+from measure.plan import EACH
 from report import results_page, runs
 from results import result_file
 
@@ -59,7 +60,7 @@ class ResultsPage(unittest.TestCase):
         self.assertGreater(len(files), 4)
         # Only runs of one rule are compared. The first five rang at each submit.
         medians = [found["polling / interrupts"]["32"][0] for each in files
-                   if (found := runs.ratios_of(each, runs.EACH))]
+                   if (found := runs.ratios_of(each, EACH))]
         self.assertGreater(len(medians), 4)
         told = f"{min(medians):.2f} to {max(medians):.2f} in {len(medians)}"
         self.assertIn(f"| 32, doorbell each | {medians[-1]:.2f}; {told} |", TEXT)
