@@ -7,6 +7,8 @@ import unittest
 
 from test_degraded import tool
 
+from run import ConsolePrinter
+
 CHANGED = "Changed Namespace List Log"
 WORN = "0:worn,1:changed"  # what the first has to tell; the second is well but for its list
 CONTROLLERS = ("00:01.0", "00:02.0")
@@ -15,7 +17,7 @@ CONTROLLERS = ("00:01.0", "00:02.0")
 def parsed(flaws: str, *words: str) -> tuple[int, list[dict], str]:
     """Exit status, the controllers of a document as Python's json reads it, and the console."""
     status, console = tool(flaws, *words, "format=json")
-    lines = [line for line in console.splitlines() if line.startswith(("{", "}", " "))]
+    lines = [line for line in console.splitlines() if line.startswith(ConsolePrinter.DOCUMENT)]
     return status, json.loads("\n".join(lines))["controllers"], console
 
 
@@ -51,7 +53,8 @@ class Text(unittest.TestCase):
 
     def test_smart(self) -> None:
         """Each controller has a heading and its values."""
-        _, console = tool(WORN, "smart")
+        status, console = tool(WORN, "smart")
+        self.assertEqual(status, 0, console)
         first, second = console.split("Smart Log for NVME device:")[1:]
         self.assertRegex(first, r"^00:01.0 namespace-id:ffffffff\ncritical_warning +: 0x4\n"
                          r"temperature +: 77 C \(350 K\)\n")

@@ -6,22 +6,19 @@ Nothing is judged by the clock: the guest ends when it has printed the event.
 from __future__ import annotations
 
 import functools
-import itertools
-import os
 import re
 from collections.abc import Callable
 
+import qmp
 from qemu.guest import Guest
 from qemu.machine import Machine
-from nvme_guest import TIMEOUT_S, Case, check, folder
-from throttle_cases import Qmp
+from nvme_guest import TIMEOUT_S, Case, check
 
 DEVICE = "/machine/peripheral/nvme0"
-sockets = itertools.count()
 
 
 def watch(
-    act: Callable[[Qmp, int], None],
+    act: Callable[[qmp.Qmp, int], None],
     *expected: str,
     words: str = "",
     events: int = 1,
@@ -31,34 +28,34 @@ def watch(
 
     It acts once the guest watches, and again after each event but the last.
     """
-    path = os.path.relpath(folder() / f"event-{next(sockets)}.qmp")
+    path = qmp.new_path()
     machine = Machine(
         "nvme",
         f"watch runtime=300s events={events} {words}".split(),
         **{"harts": 1, "timeout_s": TIMEOUT_S, **fields},  # type: ignore[arg-type]
-        qemu_args=["-qmp", f"unix:{path},server=on,wait=off"],
+        qemu_args=qmp.arguments(path),
     )
     console: list[str] = []
     told = 0
     with Guest(machine) as guest:
-        qmp = Qmp(path)
+        monitor = qmp.Qmp(path)
         for line in guest.lines():
             guest.begin_time()
             console.append(line.text)
             is_event = line.text.startswith("note: nvme 0 ")
             told += is_event
             if line.text.startswith("watching") or (is_event and told < events):
-                act(qmp, told)
-        qmp.close()
+                act(monitor, told)
+        monitor.close()
         result = guest.finish()
     check(result.status == 0, f"watch: {result.reason}", console)
     for text in (*expected, f"^{events} events$"):
         check(any(re.search(text, line) for line in console), f"no '{text}'", console)
 
 
-def warn(qmp: Qmp, told: int) -> None:
+def warn(monitor: qmp.Qmp, told: int) -> None:
     """Critical warnings: each time another, for a device tells what is new."""
-    qmp.ask("qom-set", path=DEVICE, property="smart_critical_warning", value=4 << told)
+    monitor.ask("qom-set", path=DEVICE, property="smart_critical_warning", value=4 << told)
 
 
 HEALTH = r"^note: nvme 0 queue 0: health of the device: critical warnings %s, temperature in K 323$"

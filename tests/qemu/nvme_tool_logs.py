@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from nvme_guest import ROOT, TIMEOUT_S, check, nvme, qemu_version
+from run import ConsolePrinter  # scripts/run.py
 
 SMART = (
     "critical_warning temperature avail_spare spare_thresh percent_used "
@@ -27,7 +28,7 @@ CHANGED = "Changed Namespace List Log"
 
 def document(console: Sequence[str]) -> list[dict]:
     """The controllers of a document on the console, as Python's json reads it."""
-    lines = [line for line in console if line.startswith(("{", "}", " "))]
+    lines = [line for line in console if line.startswith(ConsolePrinter.DOCUMENT)]
     return json.loads("\n".join(lines))["controllers"]
 
 

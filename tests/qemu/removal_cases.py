@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 
+import qmp
 from qemu.guest import Guest
 from qemu.machine import Machine
-from nvme_guest import TIMEOUT_S, Case, folder
+from nvme_guest import TIMEOUT_S, Case
 from selftest_cases import DISK, Tally, count_lines, keep_log
-from throttle_cases import Qmp
-
-sockets = itertools.count()
 
 
 def machine(irqchip: str, harts: int, path: str) -> Machine:
     """Two root ports with a controller each."""
-    args = ["-device", "nvme-subsys,id=s", "-qmp", f"unix:{path},server=on,wait=off"]
+    args = ["-device", "nvme-subsys,id=s", *qmp.arguments(path)]
     for i in range(2):
         args += ["-device", f"pcie-root-port,id=p{i},chassis={i + 1},addr={i + 1}"]
         args += ["-device", f"nvme,id=n{i},bus=p{i},subsys=s,serial=t"]
@@ -35,23 +32,23 @@ def machine(irqchip: str, harts: int, path: str) -> Machine:
 
 def replace(name: str, irqchip: str, harts: int) -> Tally:
     """Boot, and do what the guest asks for."""
-    path = os.path.relpath(folder() / f"removal-{next(sockets)}.qmp")
+    path = qmp.new_path()
     guest_machine = machine(irqchip, harts, path)
     console: list[str] = []
     names = itertools.count()
     there = "n0"
     with Guest(guest_machine) as guest:
-        qmp = Qmp(path)
+        monitor = qmp.Qmp(path)
         for line in guest.lines():
             guest.begin_time()
             console.append(line.text)
             if line.text == "note wants device_del":
-                qmp.ask("device_del", id=there)
+                monitor.ask("device_del", id=there)
             elif line.text.startswith("note wants device_add"):
                 there = f"r{next(names)}"
                 shared = {} if line.text.endswith("without namespace") else {"subsys": "s"}
-                qmp.ask("device_add", driver="nvme", id=there, bus="p0", serial="t", **shared)
-        qmp.close()
+                monitor.ask("device_add", driver="nvme", id=there, bus="p0", serial="t", **shared)
+        monitor.close()
         result = guest.finish()
     tally = count_lines(console, result, skips=False)
     if tally.failures:

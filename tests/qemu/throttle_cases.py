@@ -8,86 +8,47 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
-import json
-import os
 import re
-import socket
 import time
 
+import qmp
 from qemu.guest import Guest, Result
 from qemu.machine import Machine
-from nvme_guest import TIMEOUT_S, Case, Failure, check, folder, nvme
+from nvme_guest import TIMEOUT_S, Case, check, nvme
 
 BATCH = 8
 LET_THROUGH = 5  # four seconds between the first and the last
-LOOK_S = 0.1
-LOOKS_MAX = 900
 NAMESPACE = "ns0"
-sockets = itertools.count()
 
 
-class Ended(Failure):
-    """QEMU is gone; its guest's console says why."""
+def throttle(monitor: qmp.Qmp, iops: int) -> None:
+    """Let so many requests through in a second; 0 is all of them."""
+    rates = {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": iops, "iops_rd": 0, "iops_wr": 0}
+    monitor.ask("block_set_io_throttle", id=NAMESPACE, **rates)
 
 
-class Qmp:
-    """QEMU's monitor, whose guest waits for `cont`."""
+def reads(monitor: qmp.Qmp) -> int:
+    """Read commands that have ended."""
+    answer = monitor.ask("query-blockstats")
+    assert isinstance(answer, list)
+    return sum(each["stats"]["rd_operations"] for each in answer)
 
-    def __init__(self, path: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        for _ in range(LOOKS_MAX):
-            if self._socket.connect_ex(path) == 0:
-                break
-            time.sleep(LOOK_S)
-        self._answers = self._socket.makefile("r")
-        self.ask("qmp_capabilities")
 
-    def ask(self, command: str, **arguments: object) -> object:
-        """What the command returns. Raises Failure where QEMU refuses it, Ended if QEMU is gone."""
-        words = json.dumps({"execute": command, "arguments": arguments})
-        try:
-            self._socket.sendall(words.encode())
-            for line in self._answers:  # the greeting and events are none
-                answer = json.loads(line)
-                if "return" in answer:
-                    return answer["return"]
-                check("error" not in answer, f"{command}: {line}")
-        except OSError as error:
-            raise Ended(f"{command}: {error}") from error
-        raise Ended(f"{command}: QEMU has ended")
-
-    def throttle(self, iops: int) -> None:
-        """Let so many requests through in a second; 0 is all of them."""
-        rates = {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": iops, "iops_rd": 0, "iops_wr": 0}
-        self.ask("block_set_io_throttle", id=NAMESPACE, **rates)
-
-    def reads(self) -> int:
-        """Read commands that have ended."""
-        answer = self.ask("query-blockstats")
-        assert isinstance(answer, list)
-        return sum(each["stats"]["rd_operations"] for each in answer)
-
-    def lift(self) -> None:
-        """End the throttle once some requests have come through it."""
-        looks = 0
-        while self.reads() < LET_THROUGH:
-            looks += 1
-            check(looks < LOOKS_MAX, "the guest does not read")
-            time.sleep(LOOK_S)
-        self.throttle(0)
-
-    def close(self) -> None:
-        """Leave QEMU alone."""
-        self._answers.close()
-        self._socket.close()
+def lift(monitor: qmp.Qmp) -> None:
+    """End the throttle once some requests have come through it."""
+    looks = 0
+    while reads(monitor) < LET_THROUGH:
+        looks += 1
+        check(looks < qmp.LOOKS_MAX, "the guest does not read")
+        time.sleep(qmp.LOOK_S)
+    throttle(monitor, 0)
 
 
 def run_throttled(
     app: str, words: str, lifts: bool, harts: int = 1, irqchip: str = "plic"
 ) -> tuple[Result, list[str]]:
     """One boot with one controller. The throttle is there before the guest's first command."""
-    path = os.path.relpath(folder() / f"{next(sockets)}.qmp")  # a socket's name is short
+    path = qmp.new_path()
     machine = Machine(
         app,
         words.split(),
@@ -96,20 +57,20 @@ def run_throttled(
         irqchip=irqchip,
         timeout_s=TIMEOUT_S,
         namespace={"id": NAMESPACE},
-        qemu_args=["-S", "-qmp", f"unix:{path},server=on,wait=off"],
+        qemu_args=["-S", *qmp.arguments(path)],
     )
     console = []
     with Guest(machine) as guest:
-        qmp = Qmp(path)
-        qmp.throttle(1)
-        qmp.ask("cont")
+        monitor = qmp.Qmp(path)
+        throttle(monitor, 1)
+        monitor.ask("cont")
         if lifts:
-            with contextlib.suppress(Ended):
-                qmp.lift()
+            with contextlib.suppress(qmp.Ended):
+                lift(monitor)
         for line in guest.lines():
             guest.begin_time()
             console.append(line.text)
-        qmp.close()
+        monitor.close()
         return guest.finish(), console
 
 
