@@ -34,6 +34,7 @@ PARAMETERS_MAX = 6
 WORKERS = 2
 
 FOLDERS = "engine pci platform runtime bench examples scripts tests results docs .ci".split()
+SUFFIXES = (".c", ".h", ".S", ".ld", ".py", ".sh", ".md", ".pml", ".def")
 # Test programs of the host may allocate; what they test may not.
 HOST_ONLY = (
     "tests/unit/",
@@ -143,8 +144,7 @@ def find_sources() -> list[Source]:
         files += [
             path
             for path in (ROOT / folder).rglob("*")
-            if path.is_file()
-            and (path.suffix in (".c", ".h", ".S", ".ld", ".py", ".sh", ".md") or folder == ".ci")
+            if path.is_file() and (path.suffix in SUFFIXES or folder == ".ci")
         ]
     return [Source(path) for path in sorted(files)]
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Asynchronous events against the end of the controller: request_done(), log_done(), take_step() and
- * nvme_events_arm() (engine/event.c), nvme_setup_enable() and nvme_setup_take() (engine/setup.c).
+ * Asynchronous events against the end of the controller: request_done(), log_done(), take_step()
+ * and nvme_events_arm() (engine/event.c), nvme_setup_enable() and nvme_setup_take()
+ * (engine/setup.c).
  *
- * One hart administers. It polls, takes entries in its handler too, and sets a stopped controller up
- * again. Another hart disables the controller at any time. The device tells an event of a type only
- * after the log page of the last one was read. It never owns two requests, no entry of an earlier
- * life counts, and at the end a request is outstanding and every event was told and reported.
+ * One hart administers. It polls, takes entries in its handler too, and sets a stopped controller
+ * up again. Another hart disables the controller at any time. The device tells an event of a type
+ * only after the log page of the last one was read. It never owns two requests, no entry of an
+ * earlier life counts, and at the end a request is outstanding and every event was told and
+ * reported.
  *
  *   -DBUG_LOG_UNREAD      an event is reported without a read of its log page
  *   -DBUG_STALE           entries of the life before the reset are taken

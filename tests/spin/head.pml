@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A late completion doorbell: nvme_queue_reap() in engine/queue.c, for a poll queue whose completion
- * ring is larger than its submission ring.
+ * A late completion doorbell: nvme_queue_reap() in engine/queue.c, for a poll queue whose
+ * completion ring is larger than its submission ring.
  *
  * The thread posts and rings at any time. A reap consumes any number of entries, and callbacks post
  * meanwhile. The device fetches and writes entries in its own time. It has no place for an entry

@@ -5,11 +5,12 @@
  * nvme_queue_arm() (engine/sleep.c), nvme_queue_give_back() and nvme_queue_reap() (engine/queue.c),
  * nvme_queue_leave() and nvme_queue_activate() (engine/active.c).
  *
- * One hart with a thread and a handler, and one queue in hybrid or interrupt mode. The thread posts,
- * spins with its source closed and owes entries, or opens the source and sleeps. An idle queue
- * leaves the active list, and joins it at its next post. For the device an entry that is not given back is one
- * that nobody has seen: it holds a line high, and no message follows. A thread that sleeps for good
- * is an invalid end state; a source that interrupts again and again for nothing breaks an assertion.
+ * One hart with a thread and a handler, and one queue in hybrid or interrupt mode. The thread
+ * posts, spins with its source closed and owes entries, or opens the source and sleeps. An idle
+ * queue leaves the active list, and joins it at its next post. For the device an entry that is not
+ * given back is one that nobody has seen: it holds a line high, and no message follows. A thread
+ * that sleeps for good is an invalid end state; a source that interrupts again and again for
+ * nothing breaks an assertion.
  *
  *   -DLINE     a line, with a latch of rising edges
  *   -DVECTOR   a message when the ring is no longer empty, and at a head doorbell that leaves an

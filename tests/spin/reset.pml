@@ -4,11 +4,11 @@
  * nvme_reset_step() and nvme_reset_watch() (engine/reset.c), after one deadline or several.
  *
  * Each owner posts REQUESTS requests on its own queue, one after the other, whatever the controller
- * does. The device answers at any time or never, stops some time after CC.EN = 0, may never be ready
- * again, and may be removed. Every request ends exactly once, none while the device may touch its
- * buffer, one that was answered ends well. No owner rings for a queue that the device does not have,
- * or whose rings are those of an earlier life. An owner that never gets to an end is an invalid end
- * state.
+ * does. The device answers at any time or never, stops some time after CC.EN = 0, may never be
+ * ready again, and may be removed. Every request ends exactly once, none while the device may touch
+ * its buffer, one that was answered ends well. No owner rings for a queue that the device does not
+ * have, or whose rings are those of an earlier life. An owner that never gets to an end is an
+ * invalid end state.
  *
  *   -DBUG_END_EARLY     an owner takes its requests back before RDY = 0
  *   -DBUG_NO_LAST_REAP  it does not look at its ring once more

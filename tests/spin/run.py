@@ -24,11 +24,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from cli import command  # noqa: E402
+
 MODELS = ROOT / "tests" / "spin"
 BUILD = ROOT / "build" / "spin"
 WORKERS = 2
