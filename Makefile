@@ -401,7 +401,7 @@ power-cut: ## cut the power in 20 workloads: what was promised is there (1 minut
 	@$(MAKE) build/selftest.elf
 	@$(PYTHON) tests/qemu/power_cut.py
 
-scorecard: ## print the figures of reliability, each with its aim (30 minutes); SHORT=1: seconds
+scorecard: ## print the figures of reliability, each with its aim (30 minutes); SHORT=1: a minute
 	@scripts/setup.sh test
 	@$(MAKE) all build/sim fuzz-targets
 	@$(PYTHON) tests/scorecard.py $(if $(filter 1,$(SHORT)),--short)
@@ -426,15 +426,15 @@ run-instructions: all
 coverage: ## measure line and branch coverage of the engine by the unit tests
 	@scripts/setup.sh test
 	@$(MAKE) run-coverage
+	@gcovr --root . --filter engine/ --filter runtime/ --filter platform/ \
+	    --html-details build/coverage.html --print-summary build/host/coverage
+	@echo "details: build/coverage.html"
 
 run-coverage: $(HOST_TESTS_coverage)
 	@find build/host/coverage -name '*.gcda' -delete
 	@rm -f build/host/coverage/log.txt
 	@for t in $^; do ./$$t >>build/host/coverage/log.txt 2>&1 || \
 	    { cat build/host/coverage/log.txt; exit 1; }; done
-	@gcovr --root . --filter engine/ --filter runtime/ --filter platform/ \
-	    --html-details build/coverage.html --print-summary build/host/coverage
-	@echo "details: build/coverage.html"
 
 # The engine on a port of plain memory: prints the memory of a queue.
 build/host/size: tests/port/size.c tests/port/nvme_port.h $(ENGINE_SOURCES) $(wildcard engine/*.h)

@@ -151,7 +151,7 @@ def builds(suite: str) -> list[Step]:
         "sim": [("simulation build", "build/sim")],
         "threads": [("threads build", "build/threads")],
         "fuzz": [("fuzz targets build", "fuzz-targets")],
-        "scorecard": [("simulation build", "build/sim"), ("fuzz targets build", "fuzz-targets")],
+        "scorecard": [("simulation build", "build/sim")],
         "scripts": [
             ("simulated machine build", "sim-programs"),
             ("simulated machine build, checked", "sim-checked"),

@@ -28,10 +28,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from card_rows import last_sums  # noqa: E402
 from cli import command  # noqa: E402
 from cli.errors import Failed  # noqa: E402
-from cli.signals import Stopped  # noqa: E402
+from run_tests import count_last_line, end_by_signal  # noqa: E402
 from scorecard import commit  # noqa: E402
 
 FOLDER = ROOT / "build" / "soak"
@@ -121,17 +120,17 @@ class Soak:
                 stopped = False
             finally:
                 shown = shlex.join("python3" if word == PYTHON else word for word in line)
-                self.count(name, shown, output, 0 if stopped else process.returncode)
+                self.count(name, shown, output, None if stopped else process.returncode)
                 self.kinds[name].seconds += self.passed_s() - begin
                 self.save()
 
-    def count(self, name: str, shown: str, output: Path, status: int) -> None:
-        """What a turn came to."""
+    def count(self, name: str, shown: str, output: Path, status: int | None) -> None:
+        """What a turn came to. Without a status it was stopped: it may have no sums."""
         text = output.read_text(errors="replace")
         tally = self.kinds.setdefault(name, Tally())
         tally.turns += 1
-        passed, failed = last_sums(text) if re.search(r"^\d+ passed", text, re.M) else (0, 0)
-        failed += status != 0 and not failed
+        none = "0 passed, 0 failed\n" if status is None else ""
+        passed, failed = count_last_line(none + text, status or 0)
         tally.passed += passed
         tally.failed += failed
         for what, pattern in COUNTED.items():
@@ -194,16 +193,12 @@ def turns(seed: int, names: Sequence[str]) -> Iterator[tuple[str, Callable[[int]
         pattern = "|".join(f"^{re.escape(name)}$" for name in chosen)
         new = seed * 1_000_000 + step * 10_000
         yield "sim", lambda s: ["build/sim", "--seed", new, "--seconds", s]
-        yield "fuzz", lambda s: [PYTHON, "tests/fuzz/run.py", "--seconds", max(1, s // 2)]
+        fuzz = [PYTHON, "tests/fuzz/run.py", "--seed", new, "--seconds"]
+        yield "fuzz", lambda s: [*fuzz, max(1, s // 2)]
         yield "threads", lambda s: ["build/threads", "--seed", new, "--seconds", s]
         yield "machine", lambda s: [PYTHON, "tests/qemu/run.py", "--seed", new, "-k", pattern]
         cut = [PYTHON, "tests/qemu/power_cut.py", "--seed", new, "--seeds", 2]
         yield "power cut", lambda s: cut
-
-
-def end_by_signal(signum: int, _frame: object) -> None:
-    """As Ctrl-C."""
-    raise Stopped(signum)
 
 
 @command.entry

@@ -6,8 +6,9 @@
     tests/fuzz/run.py --keep          add what was found since to the kept corpus, smallest set
 
 A target is build/fuzz_NAME, made by make; its kept corpus is tests/fuzz/corpus/NAME/, what it
-finds on the way goes to build/fuzz/NAME/, an input that fails to build/fuzz/. The last line is
-`N passed, N failed`.
+finds on the way goes to build/fuzz/NAME/, an input that fails to build/fuzz/. A line ends with
+`faults N=M ...` where a target has injected M faults of class N (tests/model/faults.def). The last
+line is `N passed, N failed`.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from cli import command  # noqa: E402
+
 KEPT = ROOT / "tests" / "fuzz" / "corpus"
 BUILD = ROOT / "build" / "fuzz"
 WORKERS = 2
 INPUT_SECONDS_MAX = 600  # ends an input that hangs, also on a loaded host
 INPUT_BYTES_MAX = 8192
+SEEDS = 1 << 32  # that libFuzzer takes
 LOG_LINES = 40
 
 
@@ -77,7 +79,7 @@ def folders(target: str) -> tuple[Path, Path]:
 
 
 def injected(output: str) -> str:
-    """How many faults of each class (tests/model/faults.def) a target has injected."""
+    """How many faults of each class a target has injected."""
     told = re.search(r"^injected:( .+)$", output, re.M)
     return f"; faults{told[1]}" if told else ""
 
@@ -95,12 +97,13 @@ def replay(target: str) -> tuple[int, int, str]:
     return ran, 0, f"ok    {target:14} {ran:6,} inputs{injected(output)}"
 
 
-def fuzz(target: str, seconds: int) -> tuple[int, int, str]:
+def fuzz(target: str, seconds: int, seed: int) -> tuple[int, int, str]:
     """Look for new inputs for a while: passed, failed, a line."""
     kept, found = folders(target)
     status, output = call(
         target,
         f"-max_total_time={seconds}",
+        f"-seed={seed % SEEDS}",
         f"-max_len={INPUT_BYTES_MAX}",
         "-print_final_stats=1",
         str(found),
@@ -149,6 +152,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     what.add_argument("--seconds", type=int, metavar="S", help="fuzz each target for so long")
     what.add_argument("--replay", action="store_true", help="run every input of the kept corpus")
     what.add_argument("--keep", action="store_true", help="merge new inputs into the kept corpus")
+    parser.add_argument("--seed", type=int, default=0, metavar="N",
+                        help="of what --seconds draws (default 0: another one each time)")
     parser.add_argument("-k", metavar="PATTERN", default="", help="only targets with this in them")
     options = parser.parse_args(argv)
     chosen = targets(options.k)
@@ -162,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         if options.seconds:
-            jobs = [pool.submit(fuzz, target, options.seconds) for target in chosen]
+            jobs = [pool.submit(fuzz, target, options.seconds, options.seed) for target in chosen]
         else:
             jobs = [pool.submit(replay if options.replay else keep, target) for target in chosen]
         for job in concurrent.futures.as_completed(jobs):

@@ -7,7 +7,10 @@ import io
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
+from pathlib import Path
+from unittest import mock
 
 from support import ROOT
 
@@ -81,6 +84,14 @@ class RowsTest(unittest.TestCase):
             for figure in row(Canned("")):
                 self.assertFalse(figure.good, figure)
 
+    def test_power_cuts_are_tried_once(self) -> None:
+        card = Canned("")
+        self.assertIn("power cut", next(card_rows.machine(card)).command)
+        card.tried = {24: ["sim 1"]}
+        self.assertIn("power cut", next(card_rows.machine(card)).command)
+        card.tried[24].append("QEMU 7 cuts")
+        self.assertNotIn("power cut", next(card_rows.machine(card)).command)
+
 
 class TableTest(unittest.TestCase):
     """tests/model/faults.def."""
@@ -118,7 +129,26 @@ class SoakTest(unittest.TestCase):
         first = [(name, words(10)) for name, words in (next(each) for _ in range(10))]
         self.assertEqual(len({name for name, _ in first[:5]}), 5)
         self.assertEqual([name for name, _ in first[:5]], [name for name, _ in first[5:]])
-        self.assertNotEqual(first[0][1], first[5][1])
+        for at in range(5):
+            self.assertNotEqual(first[at][1], first[at + 5][1])
+
+    def test_a_turn_that_says_nothing_fails_unless_it_was_stopped(self) -> None:
+        for text, status, sums in (
+            ("", 0, (0, 1)),
+            ("", None, (0, 0)),
+            ("3 passed, 0 failed\n", 0, (3, 0)),
+            ("3 passed, 0 failed\n", 1, (3, 1)),
+            ("3 passed, 2 failed\n", None, (3, 2)),
+        ):
+            with self.subTest(text=text, status=status), tempfile.TemporaryDirectory() as folder:
+                output = Path(folder) / "turn.txt"
+                output.write_text(text)
+                told = soak.Soak(1, 60)
+                with contextlib.redirect_stdout(io.StringIO()), \
+                        mock.patch.multiple(soak, FOLDER=Path(folder), ROOT=Path(folder)):
+                    told.count("sim", "build/sim", output, status)
+                tally = told.kinds["sim"]
+                self.assertEqual((tally.passed, tally.failed), sums)
 
 
 if __name__ == "__main__":
