@@ -160,12 +160,13 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
     }
     irq = nvme_admin_begin(controller, NVME_CLOSED_COMMAND);
     error = run_command(controller, call);
-    nvme_admin_end(controller, NVME_CLOSED_COMMAND, irq);
+    /* Before the end: a reset behind it has commands of its own. */
     *result = error == NVME_OK || error == NVME_ERR_DEVICE ? controller->admin_result
                                                            : (struct nvme_result){.error = error};
     if (error == NVME_ERR_DEVICE) {
         nvme_admin_report(controller);
     }
+    nvme_admin_end(controller, NVME_CLOSED_COMMAND, irq);
     return error;
 }
 

@@ -456,7 +456,7 @@ enum nvme_closed {
     NVME_CLOSED_ENTERED = 32,  /* between nvme_irq_enter and nvme_irq_exit, or in the handler */
     NVME_CLOSED_WATCHDOG = 64, /* nvme_queue_watchdog reaps a queue */
     NVME_CLOSED_COMMAND = 128, /* an admin command is under way */
-    NVME_CLOSED_QUEUE = 256,   /* a queue is being opened or closed */
+    NVME_CLOSED_QUEUE = 256,   /* a queue is opened or closed, or a namespace is read */
     NVME_CLOSED_FAILED = 512,  /* the controller is not live: it stays masked */
     NVME_CLOSED_ADMIN = NVME_CLOSED_COMMAND | NVME_CLOSED_QUEUE,
 };

@@ -224,6 +224,22 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
     counters->missed += (NVME_PEEK(&queue->controller->cycle.missed) & nvme_queue_bit(queue)) != 0;
 }
 
+/* ---- Namespaces ------------------------------------------------------------------------- */
+
+/* Reads the first `bytes` of Identify data, before the page can be used for anything else. */
+static enum nvme_error read_identify(struct nvme_controller *controller, enum nvme_cns cns,
+                                     uint32_t nsid, void *to, size_t bytes)
+{
+    unsigned long irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
+    enum nvme_error error = nvme_admin_identify(controller, cns, nsid);
+
+    if (error == NVME_OK) {
+        memcpy(to, controller->identify_page, bytes);
+    }
+    nvme_admin_end(controller, NVME_CLOSED_QUEUE, irq);
+    return error;
+}
+
 /* Searches identifiers one by one, within a bound, for a device without the list of namespaces. */
 static enum nvme_error try_namespaces(struct nvme_controller *controller, uint32_t after,
                                       uint32_t *nsid)
@@ -231,13 +247,13 @@ static enum nvme_error try_namespaces(struct nvme_controller *controller, uint32
     uint32_t last = controller->info.namespace_id_max;
 
     for (uint32_t i = 0; i < NAMESPACE_TRIES && after < last; i++) {
-        enum nvme_error error = nvme_admin_identify(controller, NVME_CNS_NAMESPACE, ++after);
         uint64_t block_count;
+        enum nvme_error error = read_identify(controller, NVME_CNS_NAMESPACE, ++after, &block_count,
+                                              sizeof(block_count));
 
         if (error != NVME_OK && error != NVME_ERR_DEVICE) {
-            return nvme_controller_settle(controller, error);
+            return error;
         }
-        memcpy(&block_count, controller->identify_page, sizeof(block_count));
         if (error == NVME_OK && block_count != 0) {
             *nsid = after;
             return NVME_OK;
@@ -246,41 +262,56 @@ static enum nvme_error try_namespaces(struct nvme_controller *controller, uint32
     return NVME_ERR_NAMESPACE;
 }
 
-enum nvme_error nvme_namespace_next(struct nvme_controller *controller, uint32_t after,
-                                    uint32_t *nsid)
+static enum nvme_error find_namespace(struct nvme_controller *controller, uint32_t after,
+                                      uint32_t *nsid)
 {
     enum nvme_error error = NVME_ERR_DEVICE;
-    uint32_t first;
 
     /* Before 1.1 a device takes CNS for one bit, and would send something else. */
     if (controller->info.version >= LIST_VERSION) {
-        error = nvme_admin_identify(controller, NVME_CNS_ACTIVE_NAMESPACES, after);
+        error = read_identify(controller, NVME_CNS_ACTIVE_NAMESPACES, after, nsid, sizeof(*nsid));
     }
     if (error == NVME_ERR_DEVICE) {
         return try_namespaces(controller, after, nsid);
     }
     if (error != NVME_OK) {
-        return nvme_controller_settle(controller, error);
+        return error;
     }
-    memcpy(&first, controller->identify_page, sizeof(first));
-    if (first == 0) {
+    if (*nsid == 0) {
         return NVME_ERR_NAMESPACE;
     }
-    if (first <= after || first > controller->info.namespace_id_max) {
-        return NVME_ERR_IDENTIFY;
-    }
-    *nsid = first;
-    return NVME_OK;
+    return *nsid <= after || *nsid > controller->info.namespace_id_max ? NVME_ERR_IDENTIFY
+                                                                       : NVME_OK;
 }
 
-/* Identify Namespace into the controller's page. */
-static enum nvme_error identify_namespace(struct nvme_controller *controller, uint32_t nsid)
+enum nvme_error nvme_namespace_next(struct nvme_controller *controller, uint32_t after,
+                                    uint32_t *nsid)
 {
-    if (nsid == 0 || nsid > controller->info.namespace_id_max) {
-        return NVME_ERR_NAMESPACE;
+    uint32_t found = 0;
+    enum nvme_error error =
+        nvme_controller_settle(controller, find_namespace(controller, after, &found));
+
+    if (error == NVME_OK) {
+        *nsid = found;
     }
-    return nvme_controller_settle(controller,
-                                  nvme_admin_identify(controller, NVME_CNS_NAMESPACE, nsid));
+    return error;
+}
+
+/* Identify Namespace into the controller's page, which is the caller's until end_namespace(). */
+static enum nvme_error begin_namespace(struct nvme_controller *controller, uint32_t nsid,
+                                       unsigned long *irq)
+{
+    *irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
+    return nsid == 0 || nsid > controller->info.namespace_id_max
+               ? NVME_ERR_NAMESPACE
+               : nvme_admin_identify(controller, NVME_CNS_NAMESPACE, nsid);
+}
+
+static enum nvme_error end_namespace(struct nvme_controller *controller, unsigned long irq,
+                                     enum nvme_error error)
+{
+    nvme_admin_end(controller, NVME_CLOSED_QUEUE, irq);
+    return nvme_controller_settle(controller, error);
 }
 
 /* Reads the descriptors. An older device has none, and a device may refuse them. */
@@ -296,20 +327,22 @@ static enum nvme_error add_descriptors(struct nvme_controller *controller, uint3
     if (error == NVME_OK) {
         nvme_identify_descriptors_decode(controller->identify_page, info);
     }
-    return error == NVME_ERR_DEVICE ? NVME_OK : nvme_controller_settle(controller, error);
+    return error == NVME_ERR_DEVICE ? NVME_OK : error;
 }
 
 enum nvme_error nvme_namespace_describe(struct nvme_controller *controller, uint32_t nsid,
                                         struct nvme_namespace_info *info)
 {
     struct nvme_namespace_info found = {.command_set = NVME_COMMAND_SET_NVM};
-    enum nvme_error error = identify_namespace(controller, nsid);
+    unsigned long irq;
+    enum nvme_error error = begin_namespace(controller, nsid, &irq);
 
     if (error == NVME_OK) {
         nvme_identify_namespace_describe(controller->identify_page, &found);
         error =
             found.block_count == 0 ? NVME_ERR_NAMESPACE : add_descriptors(controller, nsid, &found);
     }
+    error = end_namespace(controller, irq, error);
     if (error == NVME_OK) {
         *info = found;
     }
@@ -321,7 +354,8 @@ enum nvme_error nvme_namespace_open(struct nvme_controller *controller, uint32_t
 {
     struct nvme_namespace opened = {.controller = controller, .nsid = nsid};
     struct nvme_namespace_info info = {.command_set = NVME_COMMAND_SET_NVM};
-    enum nvme_error error = identify_namespace(controller, nsid);
+    unsigned long irq;
+    enum nvme_error error = begin_namespace(controller, nsid, &irq);
 
     if (error == NVME_OK) {
         error = nvme_identify_namespace_decode(controller->identify_page,
@@ -338,8 +372,9 @@ enum nvme_error nvme_namespace_open(struct nvme_controller *controller, uint32_t
         error = add_descriptors(controller, nsid, &info);
     }
     if (error == NVME_OK && info.command_set != NVME_COMMAND_SET_NVM) {
-        return NVME_ERR_UNSUPPORTED;
+        error = NVME_ERR_UNSUPPORTED;
     }
+    error = end_namespace(controller, irq, error);
     if (error == NVME_OK) {
         *ns = opened;
     }

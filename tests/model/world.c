@@ -378,6 +378,9 @@ void world_irq_restore(unsigned long state)
     if (state != world.irq_depth) {
         world_find("hal_irq_restore does not match its hal_irq_save");
     }
+    if (world.irq_depth == 0) {
+        meanwhile(WORLD_AT_IRQ_RESTORE);
+    }
 }
 
 uint64_t world_now(void)

@@ -37,6 +37,7 @@ enum world_paging {
 enum world_moment {
     WORLD_AT_NOW,              /* hal_now_ns, before the clock is read: this hart slept */
     WORLD_AT_IRQ_SAVE,         /* hal_irq_save, interrupts still on */
+    WORLD_AT_IRQ_RESTORE,      /* hal_irq_restore, interrupts on again */
     WORLD_AT_DOORBELL,         /* hal_before_doorbell */
     WORLD_AT_SHADOW,           /* hal_shadow_store32, the value is there */
     WORLD_AT_REGISTER_BARRIER, /* hal_after_mmio_read */

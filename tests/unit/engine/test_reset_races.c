@@ -4,6 +4,7 @@
  * them (world.meanwhile).
  */
 #include "fixture_reset.h"
+#include "nvme_admin.h"
 
 #define MS UINT64_C(1000000)
 
@@ -87,12 +88,82 @@ static void late_log_page_of_an_earlier_life_fails_nothing(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- Answers to administration ----------------------------------------------------------- */
+
+/* The second time: behind the first page of a call that reads two. */
+static void reset_later(void *arg)
+{
+    (void)arg;
+    world.meanwhile[WORLD_AT_IRQ_RESTORE] = reset_meanwhile;
+}
+
+enum call { NEXT, DESCRIBE, OPEN, PASS };
+
+struct answer_case {
+    const char *name;
+    enum call call;
+    void (*act)(void *arg);
+};
+
+static const struct answer_case answer_cases[] = {
+    {"list_of_namespaces", NEXT, reset_meanwhile},
+    {"description_of_a_namespace", DESCRIBE, reset_meanwhile},
+    {"descriptors_of_a_namespace", DESCRIBE, reset_later},
+    {"geometry_of_a_namespace", OPEN, reset_meanwhile},
+    {"refusal_of_a_command", PASS, reset_meanwhile},
+};
+
+static enum nvme_error call_it(struct fixture *fixture, enum call call, uint64_t *answer)
+{
+    struct nvme_namespace_info info = {0};
+    struct nvme_namespace ns = {0};
+    struct nvme_command command = {.cdw0 = 0x0a}; /* Get Features, of none */
+    struct nvme_result result;
+    enum nvme_error error = NVME_OK;
+    uint32_t nsid = 0;
+
+    if (call == NEXT) {
+        error = nvme_namespace_next(fixture->controller, 0, &nsid);
+    } else if (call == DESCRIBE) {
+        error = nvme_namespace_describe(fixture->controller, 1, &info);
+    } else if (call == OPEN) {
+        error = nvme_namespace_open(fixture->controller, 1, &ns);
+    } else {
+        error = nvme_admin_passthrough(fixture->controller, &command, NULL, 0, &result);
+        nsid = result.status;
+    }
+    *answer = nsid + info.block_count + info.uuid[15] + ns.block_count;
+    return error;
+}
+
+/* A reset uses the page and the result of admin commands: an answer is taken before it. */
+static void reset_behind_a_command_does_not_change_its_answer(void **state)
+{
+    const struct answer_case *this = *state;
+    struct fixture fixture;
+    uint64_t expected;
+    uint64_t answer;
+    enum nvme_error error;
+
+    fixture_start_reset(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->namespaces[0].uuid[15] = 0x77;
+    error = call_it(&fixture, this->call, &expected);
+    world.meanwhile[WORLD_AT_IRQ_RESTORE] = this->act;
+    world.meanwhile_arg = &fixture;
+    assert_int_equal(call_it(&fixture, this->call, &answer), error);
+    assert_int_equal(answer, expected);
+    world.meanwhile[WORLD_AT_IRQ_RESTORE] = NULL; /* no moment was left between the pages */
+    fixture_finish(&fixture);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[2 + COUNT_OF(answer_cases)] = {
         cmocka_unit_test(look_at_rdy_and_its_step_are_of_one_hart),
         cmocka_unit_test(late_log_page_of_an_earlier_life_fails_nothing),
     };
+    size_t count = 2;
 
-    return fixture_run("reset_races", tests, COUNT_OF(tests));
+    ADD_CASES(tests, &count, reset_behind_a_command_does_not_change_its_answer, answer_cases);
+    return fixture_run("reset_races", tests, count);
 }
