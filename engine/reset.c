@@ -197,10 +197,14 @@ static void resume_queue(struct nvme_queue *queue)
     }
 }
 
-/* The hart that takes a line makes the steps, because its handler looks at the admin queue too. */
+/*
+ * The hart that takes a line makes the steps, because its handler looks at the admin queue too. The
+ * owner of a poll queue calls with interrupts on, and the handler may not come into a step.
+ */
 static void take_turn(struct nvme_queue *queue, uint64_t now_ns)
 {
     struct nvme_controller *controller = queue->controller;
+    unsigned long irq = hal_irq_save();
 
     if (controller->config.shared) {
         queue->seen_openings = UINT64_MAX; /* no interrupt is missed */
@@ -208,6 +212,7 @@ static void take_turn(struct nvme_queue *queue, uint64_t now_ns)
     } else if (controller->line.queues == 0 || queue->owner == controller->line.owner) {
         nvme_reset_step(controller, now_ns);
     }
+    hal_irq_restore(irq);
 }
 
 void nvme_reset_watch(struct nvme_queue *queue, uint64_t now_ns)

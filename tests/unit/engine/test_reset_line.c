@@ -51,6 +51,54 @@ static void handler_leaves_the_admin_queue_to_the_reset(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- A poll queue's thread on the hart of the line ----------------------------------------- */
+
+enum { BARRIERS = 5 }; /* at least, of a reset: CC.EN = 1, and a doorbell for each command */
+
+struct depths {
+    uint32_t count;
+    uint32_t with_interrupts_on;
+};
+
+static void note_interrupts(void *arg)
+{
+    struct depths *depths = arg;
+
+    depths->count++;
+    depths->with_interrupts_on += world.irq_depth == 0;
+    world.meanwhile[WORLD_AT_DOORBELL] = note_interrupts;
+}
+
+/* Its calls leave interrupts on. The handler may not come into the middle of a step. */
+static void step_turns_interrupts_off(void **state)
+{
+    const struct nvme_queue_config polls = {.mode = NVME_MODE_POLL};
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    struct depths depths = {0};
+
+    (void)state;
+    fixture_start_reset(&fixture, 1, NVME_MODE_INTERRUPT);
+    assert_int_equal(nvme_queue_open(fixture.controller, 1, &polls, &fixture.queues[1]), NVME_OK);
+    fixture.model->hang_next = 1;
+    fixture_submit(&fixture, 1, &outcome);
+    while (outcome.count == 0) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture.queues[1], world.now_ns);
+    }
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+    world.meanwhile[WORLD_AT_DOORBELL] = note_interrupts;
+    world.meanwhile_arg = &depths;
+    for (int i = 0; i < 100 && !fixture_saw(&fixture, NVME_EVENT_RESET); i++) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture.queues[1], world.now_ns);
+    }
+    world.meanwhile[WORLD_AT_DOORBELL] = NULL;
+    assert_true(fixture_saw(&fixture, NVME_EVENT_RESET) && depths.count >= BARRIERS);
+    assert_int_equal(depths.with_interrupts_on, 0);
+    fixture_finish(&fixture);
+}
+
 /* ---- Head doorbells behind a reset -------------------------------------------------------- */
 
 struct head_case {
@@ -181,8 +229,10 @@ static void shared_line_works_again(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[FIXTURE_LINES + COUNT_OF(head_cases) + COUNT_OF(shared_cases)] = {{0}};
-    size_t count = 0;
+    struct CMUnitTest tests[1 + FIXTURE_LINES + COUNT_OF(head_cases) + COUNT_OF(shared_cases)] = {
+        cmocka_unit_test(step_turns_interrupts_off),
+    };
+    size_t count = 1;
 
     fixture_add_cases(tests, &count, handler_leaves_the_admin_queue_to_the_reset, fixture_sources,
                       FIXTURE_LINES, sizeof(fixture_sources[0]));
