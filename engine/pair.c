@@ -161,12 +161,11 @@ static enum nvme_error give_up(struct nvme_controller *controller, struct nvme_q
     return error == NVME_ERR_STATE ? cause : error;
 }
 
-enum nvme_error nvme_queue_close(struct nvme_queue *queue)
+/* Why a queue cannot be closed now, or NVME_OK. */
+static enum nvme_error check_close(const struct nvme_queue *queue)
 {
-    struct nvme_controller *controller = queue->controller;
+    const struct nvme_controller *controller = queue->controller;
     enum nvme_controller_state state = nvme_controller_state_load(controller);
-    enum nvme_error error = NVME_OK;
-    unsigned long irq;
 
     if (queue->state == NVME_QUEUE_CLOSED || state == NVME_CONTROLLER_DISABLING ||
         state >= NVME_CONTROLLER_RELEASING) {
@@ -176,18 +175,23 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
         return NVME_ERR_STUCK;
     }
     /* Its owner may be about to answer. */
-    if ((__atomic_load_n(&controller->cycle.waiting, __ATOMIC_ACQUIRE) & nvme_queue_bit(queue)) !=
-        0) {
-        return NVME_ERR_BUSY;
-    }
+    return (__atomic_load_n(&controller->cycle.waiting, __ATOMIC_ACQUIRE) &
+            nvme_queue_bit(queue)) != 0
+               ? NVME_ERR_BUSY
+               : NVME_OK;
+}
+
+static enum nvme_error close_pair(struct nvme_controller *controller, struct nvme_queue *queue)
+{
+    enum nvme_error error = NVME_OK;
+
     if (nvme_request_any(queue)) {
         nvme_check_hart(queue->owner); /* done() runs here */
     }
-    irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
     if (queue->state == NVME_QUEUE_OPEN) {
         nvme_queue_enter_state(queue, NVME_QUEUE_CLOSING);
     }
-    if (state == NVME_CONTROLLER_FAILED) {
+    if (nvme_controller_state_load(controller) == NVME_CONTROLLER_FAILED) {
         reap_rest(queue);
         nvme_request_end_all(queue, nvme_controller_failure(controller));
     } else {
@@ -201,6 +205,19 @@ enum nvme_error nvme_queue_close(struct nvme_queue *queue)
     }
     if (queue->ien) {
         nvme_source_disconnect(queue);
+    }
+    return error;
+}
+
+enum nvme_error nvme_queue_close(struct nvme_queue *queue)
+{
+    struct nvme_controller *controller = queue->controller;
+    /* Before the look at the state: from here on a reset waits. */
+    unsigned long irq = nvme_admin_begin(controller, NVME_CLOSED_QUEUE);
+    enum nvme_error error = check_close(queue);
+
+    if (error == NVME_OK) {
+        error = close_pair(controller, queue);
     }
     nvme_admin_end(controller, NVME_CLOSED_QUEUE, irq);
     return error;

@@ -156,13 +156,52 @@ static void reset_behind_a_command_does_not_change_its_answer(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- Close -------------------------------------------------------------------------------- */
+
+/* The owners of both queues take part, until the controller is enabled again. */
+static void reset_halfway(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    fixture->model->fatal = true;
+    for (int i = 0; i < 100 && fixture->model->starts == 1; i++) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture->queues[0], world.now_ns);
+        nvme_queue_watchdog(fixture->queues[1], world.now_ns);
+        fixture->model->fatal = fixture->model->fatal && (fixture->model->cc & NVME_CC_EN) != 0;
+    }
+}
+
+/* Else the pair that is set up meanwhile would be that of a closed queue. */
+static void close_that_meets_a_reset_changes_nothing(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_start_reset(&fixture, 2, NVME_MODE_POLL);
+    fixture.model->on_demand = true;
+    fixture_submit(&fixture, 1, &outcome);
+    world.meanwhile[WORLD_AT_IRQ_SAVE] = reset_halfway;
+    world.meanwhile_arg = &fixture;
+    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_ERR_STATE);
+    assert_int_equal(fixture.model->starts, 2);
+    fixture_watch_until_reset(&fixture, 1);
+    outcome_check_error(&outcome, NVME_ERR_RESET);
+    fixture_check_works(&fixture, 0);
+    fixture_check_works(&fixture, 1);
+    assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
+    fixture_finish(&fixture);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[2 + COUNT_OF(answer_cases)] = {
+    struct CMUnitTest tests[3 + COUNT_OF(answer_cases)] = {
         cmocka_unit_test(look_at_rdy_and_its_step_are_of_one_hart),
         cmocka_unit_test(late_log_page_of_an_earlier_life_fails_nothing),
+        cmocka_unit_test(close_that_meets_a_reset_changes_nothing),
     };
-    size_t count = 2;
+    size_t count = 3;
 
     ADD_CASES(tests, &count, reset_behind_a_command_does_not_change_its_answer, answer_cases);
     return fixture_run("reset_races", tests, count);
