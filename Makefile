@@ -164,6 +164,14 @@ $(eval $(call host_build,mutant,gcc,-O2 -g0))
 $(eval $(call host_build,sim,$(firstword $(HOST_CCS)),-O2 $(SANITIZE)))
 HOST_TESTS := $(foreach cc,$(HOST_CCS),$(HOST_TESTS_$(cc)))
 
+# A caller of the block device in Rust, without its standard library, on the model.
+build/host/rust-block: tests/rust/block.rs tests/rust/main.c \
+    build/host/$(firstword $(HOST_CCS))/libhost.a Makefile
+	$(call quiet,LD ) MAKEFLAGS= rustc --edition 2021 --crate-type staticlib -O -C panic=abort \
+	    -o build/host/libblock.a $<
+	@$(firstword $(HOST_CCS)) $(HOST_CFLAGS) -O1 $(SANITIZE) -o $@ tests/rust/main.c \
+	    build/host/libblock.a build/host/$(firstword $(HOST_CCS))/libhost.a -lcmocka -lfdt -lpthread
+
 # The simulation.
 build/sim: $(patsubst %.c,build/host/sim/%.o,$(wildcard tests/sim/*.c)) build/host/sim/libhost.a
 	$(call quiet,LD ) $(firstword $(HOST_CCS)) $(SANITIZE) -o $@ $^
