@@ -64,6 +64,7 @@ EXAMPLES := $(foreach p,$(basename $(notdir $(wildcard examples/*.c))),\
 $(foreach p,$(EXAMPLES),$(eval $(p)_SOURCES := $(wildcard examples/$(p).c examples/$(p)_*.c)))
 # The blocking block device: no program, and what one includes.
 BLOCK_DEVICE := $(wildcard examples/block_device*.c)
+fat_SOURCES += $(BLOCK_DEVICE)
 bench_SOURCES := $(wildcard bench/*.c)
 selftest_SOURCES := $(wildcard tests/qemu/selftest/*.c) $(BLOCK_DEVICE)
 boot_SOURCES := $(wildcard tests/qemu/boot/*.c)
@@ -132,7 +133,7 @@ HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/vi
     runtime/options*.c runtime/json.c runtime/page_*.c runtime/namespace_view.c \
     runtime/storage_report.c \
     bench/job*.c bench/pacing*.c bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c \
-    pci/*.c tests/model/*.c tests/board/*.c) $(BLOCK_DEVICE) \
+    pci/*.c tests/model/*.c tests/board/*.c) $(BLOCK_DEVICE) examples/fat_volume.c \
     $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_slot.c plic.c wired.c)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # tests/model comes first: its nvme_port.h stands in for the target's.

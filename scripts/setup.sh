@@ -134,6 +134,8 @@ check_test() {
     need_command gcovr gcovr
     need_command spin spin
     need_command qemu-img qemu-utils
+    need_command mcopy mtools
+    [ -x /usr/sbin/mkfs.vfat ] || need_command mkfs.vfat dosfstools
     need_command cpio cpio
     need_command fio_jsonplus_clat2csv fio
     # A script that imports it; Debian 13's fio does not ask for it.

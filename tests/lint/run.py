@@ -273,7 +273,7 @@ def check_links(source: Source) -> Iterator[Finding]:
 def check_header(source: Source, compiler: str, language: str) -> list[Finding]:
     """The header compiles alone."""
     model = source.name.startswith((*HOST_ONLY, "platform/sim/"))
-    folders = ["tests/model", "tests/sim"] if model else []
+    folders = ["tests/model", "tests/sim", "examples"] if model else []
     folders += "engine pci runtime platform/riscv64 platform/virt".split()
     folders.append(str(source.path.parent))
     command = ["gcc"] if model else [compiler, "--specs=picolibc.specs"]

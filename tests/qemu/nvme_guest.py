@@ -173,14 +173,16 @@ def nvme(
     status: int = 0,
     backing: Path | str = "null",
     harts: int = 1,
+    app: str = "nvme",
     **fields: object,
 ) -> list[str]:
     """Run `nvme WORDS`; its console, once the status is right and each expected text is there.
 
-    `fields` are Machine's. QEMU's own refusal, a lost interrupt or a time-out fail every test.
+    `app` is another program. `fields` are Machine's. QEMU's own refusal, a lost interrupt or a
+    time-out fail every test.
     """
     machine = Machine(
-        "nvme",
+        app,
         words.split(),
         backing=str(backing),
         harts=harts,
@@ -190,7 +192,7 @@ def nvme(
     console: list[str] = []
     result = run_guest(machine, lambda line: console.append(line.text), by_line=True)
     begin = next((i for i, text in enumerate(console) if text.startswith("Boot HART MEDELEG")), -1)
-    console = [f"nvme {words}: {result.reason}", *console[begin + 1 :]]
+    console = [f"{app} {words}: {result.reason}", *console[begin + 1 :]]
     if result.stderr:
         console.append(result.stderr)
     check(result.status == status, f"status {result.status} instead of {status}", console)

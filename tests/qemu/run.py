@@ -23,6 +23,7 @@ import bench_cases
 import doorbell_cases
 from cli import command
 import event_cases
+import fat_cases
 import instruction_cases
 import machines
 import nvme_tool
@@ -54,6 +55,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     listed += [Job(case.name, case.run) for case in event_cases.cases()]
     listed += [Job(case.name, case.run) for case in power_cut.cases()]
     listed += [Job(case.name, case.run) for case in removal_cases.cases()]
+    listed += [Job(case.name, case.run) for case in fat_cases.cases()]
     listed += [Job(case.name, case.run) for case in instruction_cases.cases()]
     listed += [Job(f"machine {case.name}", case.run) for case in machines.cases(full)]
     return listed + [Job(f"tool {case.name}", case.run) for case in nvme_tool.cases(full)]
