@@ -110,6 +110,18 @@ static inline bool nvme_queue_ready(const struct nvme_queue *queue)
 }
 
 /*
+ * True if the device is known to have fetched all that was rung. SQHD is in the entry before the
+ * head, which the device writes only after the next head doorbell.
+ */
+static inline bool nvme_queue_is_fetched(const struct nvme_queue *queue)
+{
+    const volatile struct nvme_completion *next =
+        queue->cq_next == queue->cq ? queue->cq_end : queue->cq_next;
+
+    return NVME_GET(NVME_CQE_SQHD, nvme_queue_load(queue, next - 1)) == queue->sq_tail_rung;
+}
+
+/*
  * Moves the tail: the command at sq[sq_tail] is complete, and a doorbell may announce it. The next
  * entry is free, because the command of a free slot was fetched long ago.
  */

@@ -82,24 +82,12 @@ static inline void ring_sq(struct nvme_queue *queue, bool ordered)
 }
 
 /*
- * True if the device is known to have fetched all that was rung. SQHD is in the entry before the
- * head, which the device writes only after the next head doorbell.
- */
-static inline bool is_fetched(const struct nvme_queue *queue)
-{
-    const volatile struct nvme_completion *next =
-        queue->cq_next == queue->cq ? queue->cq_end : queue->cq_next;
-
-    return NVME_GET(NVME_CQE_SQHD, nvme_queue_load(queue, next - 1)) == queue->sq_tail_rung;
-}
-
-/*
  * True if a clocked doorbell may wait for the next reap: a command in flight will make an entry.
  * tests/spin/doorbell.pml is the model.
  */
 static inline bool may_wait(const struct nvme_queue *queue)
 {
-    return !is_fetched(queue) && nvme_queue_rung(queue) != nvme_queue_useful(queue);
+    return !nvme_queue_is_fetched(queue) && nvme_queue_rung(queue) != nvme_queue_useful(queue);
 }
 
 static inline void ring_cq(struct nvme_queue *queue)
@@ -144,18 +132,13 @@ NVME_COLD void nvme_queue_give_back(struct nvme_queue *queue)
 
 /*
  * Slow path of submit: a queue that is not active or keeps its commands, or whose doorbell may wait
- * or is a shadow. So submit itself needs no frame.
+ * or is a shadow. It is the end of submit, which so needs no frame: it restores interrupts too.
  */
-static NVME_COLD void submit_slow(struct nvme_queue *queue)
+static NVME_COLD void submit_slow(struct nvme_queue *queue, unsigned long irq)
 {
-    unsigned long irq;
-
-    if (nvme_queue_is_reaping(queue) || !nvme_controller_live(queue->controller)) {
-        return;
-    }
-    irq = queue->irq_protect ? hal_irq_save() : 0;
-    if (nvme_queue_is_active(queue) ? !queue->clocked || !may_wait(queue)
-                                    : nvme_queue_activate(queue)) {
+    if (!nvme_queue_is_reaping(queue) && nvme_controller_live(queue->controller) &&
+        (nvme_queue_is_active(queue) ? !queue->clocked || !may_wait(queue)
+                                     : nvme_queue_activate(queue))) {
         nvme_queue_ring(queue);
     }
     if (queue->irq_protect) {
@@ -163,24 +146,35 @@ static NVME_COLD void submit_slow(struct nvme_queue *queue)
     }
 }
 
+/* A trap may change what it looks at, so interrupts are off. False: for submit_slow(). */
+static NVME_INLINE bool submit_fast(struct nvme_queue *queue)
+{
+    if (queue->activity != NVME_ACTIVITY_ACTIVE ||
+        (queue->clocked && !nvme_queue_is_fetched(queue))) {
+        return false;
+    }
+    if (nvme_controller_live(queue->controller)) {
+        ring_sq(queue, false);
+    }
+    return true;
+}
+
 void nvme_queue_submit(struct nvme_queue *queue)
 {
     unsigned long irq;
 
-    if (queue->activity != NVME_ACTIVITY_ACTIVE || (queue->clocked && !is_fetched(queue))) {
-        submit_slow(queue);
-        return;
-    }
-    if (!nvme_controller_live(queue->controller)) {
-        return;
-    }
     if (!queue->irq_protect) {
-        ring_sq(queue, false);
+        if (!submit_fast(queue)) {
+            submit_slow(queue, 0);
+        }
         return;
     }
     irq = hal_irq_save();
-    ring_sq(queue, false);
-    hal_irq_restore(irq);
+    if (submit_fast(queue)) {
+        hal_irq_restore(irq);
+    } else {
+        submit_slow(queue, irq);
+    }
 }
 
 /* Completes a request with success: status field 0. */

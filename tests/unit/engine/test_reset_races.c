@@ -156,9 +156,19 @@ static void reset_behind_a_command_does_not_change_its_answer(void **state)
     fixture_finish(&fixture);
 }
 
-/* ---- Close -------------------------------------------------------------------------------- */
+/* ---- Submit ------------------------------------------------------------------------------- */
 
-/* The owners of both queues take part, until the controller is enabled again. */
+/* A caller that tries again at once, in done(). */
+static void post_again(void *arg, struct nvme_result result)
+{
+    struct fixture *fixture = arg;
+
+    if (result.error == NVME_ERR_RESET) {
+        fixture_post_with(fixture, 0, (struct nvme_callback){post_again, fixture});
+    }
+}
+
+/* All owners take part, until the controller is enabled again. */
 static void reset_halfway(void *arg)
 {
     struct fixture *fixture = arg;
@@ -166,11 +176,38 @@ static void reset_halfway(void *arg)
     fixture->model->fatal = true;
     for (int i = 0; i < 100 && fixture->model->starts == 1; i++) {
         world_advance(STEP_MS * MS);
-        nvme_queue_watchdog(fixture->queues[0], world.now_ns);
-        nvme_queue_watchdog(fixture->queues[1], world.now_ns);
+        for (uint32_t q = 0; q < FIXTURE_QUEUES && fixture->queues[q] != NULL; q++) {
+            nvme_queue_watchdog(fixture->queues[q], world.now_ns);
+        }
         fixture->model->fatal = fixture->model->fatal && (fixture->model->cc & NVME_CC_EN) != 0;
     }
 }
+
+/* Traps come before its doorbell, which would be that of a queue that the device has not. */
+static void submit_that_meets_a_reset_rings_behind_it(void **state)
+{
+    const struct fixture_source *source = *state;
+    struct fixture fixture;
+
+    fixture_init_reset(&fixture, source->vectors);
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    fixture.model->on_demand = true;
+    fixture_post_with(&fixture, 0, (struct nvme_callback){post_again, &fixture});
+    nvme_queue_submit(fixture.queues[0]);
+    fixture_post_with(&fixture, 0, (struct nvme_callback){post_again, &fixture});
+    world.meanwhile[WORLD_AT_IRQ_SAVE] = reset_halfway;
+    world.meanwhile_arg = &fixture;
+    nvme_queue_submit(fixture.queues[0]);
+    assert_int_equal(fixture.model->starts, 2);
+    fixture_watch_until_reset(&fixture, 1);
+    assert_int_equal(fixture.model->pending_count, 2);
+    model_step(fixture.model, UINT32_MAX);
+    fixture_interrupts(&fixture);
+    assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 0);
+    fixture_finish(&fixture);
+}
+
+/* ---- Close -------------------------------------------------------------------------------- */
 
 /* Else the pair that is set up meanwhile would be that of a closed queue. */
 static void close_that_meets_a_reset_changes_nothing(void **state)
@@ -196,7 +233,7 @@ static void close_that_meets_a_reset_changes_nothing(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[3 + COUNT_OF(answer_cases)] = {
+    struct CMUnitTest tests[3 + COUNT_OF(answer_cases) + FIXTURE_DELIVERIES] = {
         cmocka_unit_test(look_at_rdy_and_its_step_are_of_one_hart),
         cmocka_unit_test(late_log_page_of_an_earlier_life_fails_nothing),
         cmocka_unit_test(close_that_meets_a_reset_changes_nothing),
@@ -204,5 +241,6 @@ int main(void)
     size_t count = 3;
 
     ADD_CASES(tests, &count, reset_behind_a_command_does_not_change_its_answer, answer_cases);
+    ADD_CASES(tests, &count, submit_that_meets_a_reset_rings_behind_it, fixture_deliveries);
     return fixture_run("reset_races", tests, count);
 }
