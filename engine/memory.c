@@ -14,6 +14,11 @@ enum {
 };
 #define TIMEOUT_MIN_NS UINT64_C(1000000000)
 
+_Static_assert(sizeof(struct nvme_controller) <= NVME_SIZE_CONTROLLER, "nvme_sizes.h");
+_Static_assert(sizeof(struct nvme_queue) <= NVME_SIZE_QUEUE, "nvme_sizes.h");
+_Static_assert(sizeof(struct nvme_request) <= NVME_SIZE_REQUEST, "nvme_sizes.h");
+_Static_assert(sizeof(struct nvme_split) <= NVME_SIZE_SPLIT, "nvme_sizes.h");
+
 /* The used part of a region. base is NULL while measuring. */
 struct cursor {
     uint8_t *base;

@@ -67,6 +67,7 @@
 #include <stdint.h>
 
 #include "nvme_event.h"
+#include "nvme_sizes.h"
 #include "nvme_spec.h"
 
 #ifdef __cplusplus
@@ -236,7 +237,8 @@ struct nvme_queue;
 
 /*
  * Says how much memory nvme_controller_open will need for this configuration. The sizes grow with
- * queue_count * (depth_entries + cq_depth_entries) and max_transfer_bytes.
+ * queue_count * (depth_entries + cq_depth_entries) and max_transfer_bytes. nvme_sizes.h has upper
+ * bounds for static memory.
  * Parameters: needed: only its two sizes are written.
  * Context: any hart, a thread. Cost: two register reads (CAP).
  * Errors: NVME_ERR_CONFIG: a value is out of range. NVME_ERR_UNSUPPORTED: no NVM command set, or
