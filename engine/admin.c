@@ -224,7 +224,7 @@ uint32_t nvme_admin_queues_granted(const struct nvme_result *result, uint32_t wa
 
 void nvme_admin_ask_behavior(const struct nvme_controller *controller, struct nvme_admin_call *call)
 {
-    memset(controller->identify_page, 0, NVME_BEHAVIOR_BYTES);
+    nvme_memset(controller->identify_page, 0, NVME_BEHAVIOR_BYTES);
     controller->identify_page[NVME_BEHAVIOR_ACRE] = 1;
     call->command.cdw0 = NVME_ADMIN_SET_FEATURES;
     call->command.cdw10 = NVME_FEATURE_HOST_BEHAVIOR;

@@ -45,7 +45,7 @@ static void log_done(void *arg, struct nvme_result result)
     bool ended = result.error == NVME_OK || result.error == NVME_ERR_DEVICE;
 
     if (result.error != NVME_OK) {
-        memset(controller->events.page, 0, NVME_IDENTIFY_BYTES);
+        nvme_memset(controller->events.page, 0, NVME_IDENTIFY_BYTES);
     }
     controller->events.state = ended ? NVME_EVENTS_READ : NVME_EVENTS_OFF;
     report_refusal(controller, NVME_ADMIN_GET_LOG_PAGE, &result);

@@ -264,8 +264,8 @@ enum nvme_error nvme_memory_assign(const struct nvme_config *config,
     if (error != NVME_OK) {
         return error;
     }
-    memset(memory->ordinary, 0, layout->ordinary_bytes);
-    memset(memory->dma, 0, layout->dma_bytes);
+    nvme_memset(memory->ordinary, 0, layout->ordinary_bytes);
+    nvme_memset(memory->dma, 0, layout->dma_bytes);
     take_all(&ordinary, &dma, config, &scratch);
     if (!rings_contiguous(config, &made->admin, layout->page_bytes)) {
         return NVME_ERR_MEMORY;

@@ -126,12 +126,15 @@ static inline void hal_relax(void);
 /* Ends the program after a broken invariant of the engine. Does not return. */
 NVME_NORETURN static inline void hal_panic(const char *reason);
 
-/* The only two functions of libc that the engine uses. */
+/*
+ * memcpy and memset, the only two functions of libc that the engine uses. They have names of their
+ * own here, because a kernel may declare the others with types of its own.
+ */
 #ifdef __cplusplus
 extern "C" {
 #endif
-void *memcpy(void *__restrict to, const void *__restrict from, size_t size);
-void *memset(void *to, int value, size_t size);
+void *nvme_memcpy(void *__restrict to, const void *__restrict from, size_t size) __asm__("memcpy");
+void *nvme_memset(void *to, int value, size_t size) __asm__("memset");
 #ifdef __cplusplus
 }
 #endif

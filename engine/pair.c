@@ -251,7 +251,7 @@ static enum nvme_error read_identify(struct nvme_controller *controller, enum nv
     enum nvme_error error = nvme_admin_identify(controller, cns, nsid);
 
     if (error == NVME_OK) {
-        memcpy(to, controller->identify_page, bytes);
+        nvme_memcpy(to, controller->identify_page, bytes);
     }
     nvme_admin_end(controller, NVME_CLOSED_QUEUE, irq);
     return error;

@@ -18,7 +18,7 @@ void nvme_queue_reset_rings(struct nvme_queue *queue)
     void *cq = (void *)(uintptr_t)queue->cq;
 
     /* Old entries may have any phase bit; the device's first pass through the ring writes 1. */
-    memset(cq, 0, cq_bytes);
+    nvme_memset(cq, 0, cq_bytes);
     hal_dma_clean(controller->config.dma_context, cq, cq_bytes);
     queue->cq_depth_entries = queue->depth_entries + surplus;
     queue->head_late = queue->ien ? 0 : surplus / 2;
@@ -48,7 +48,7 @@ void nvme_queue_reset(struct nvme_queue *queue, uint32_t depth_entries)
     queue->absent = false;
     queue->life = __atomic_load_n(&queue->controller->life, __ATOMIC_ACQUIRE);
     queue->stale_before = 0;
-    memset(&queue->counters, 0, sizeof(queue->counters));
+    nvme_memset(&queue->counters, 0, sizeof(queue->counters));
     nvme_queue_reset_rings(queue);
     nvme_request_init(queue, depth_entries);
 }

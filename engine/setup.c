@@ -126,7 +126,7 @@ static bool wants_delays(const struct nvme_controller *controller)
 static enum nvme_error take_delays(struct nvme_controller *controller, bool in_force)
 {
     if (!in_force) {
-        memset(controller->retry_delays, 0, sizeof(controller->retry_delays));
+        nvme_memset(controller->retry_delays, 0, sizeof(controller->retry_delays));
     }
     return NVME_OK;
 }
@@ -212,9 +212,9 @@ static enum nvme_error check_identity(const struct nvme_controller *controller)
 static enum nvme_error take_identity(struct nvme_controller *controller)
 {
     nvme_quirk_check_line(controller);
-    memcpy(controller->retry_delays,
-           controller->identify_page + offsetof(struct nvme_identify_controller, crdt),
-           sizeof(controller->retry_delays));
+    nvme_memcpy(controller->retry_delays,
+                controller->identify_page + offsetof(struct nvme_identify_controller, crdt),
+                sizeof(controller->retry_delays));
     return controller->up
                ? check_identity(controller)
                : nvme_identify_controller_decode(controller->identify_page, &controller->info);
