@@ -6,6 +6,7 @@
 #   PEERS=--quick (bench-peers: options of scripts/peers.py)   DEBIAN_SUITE=trixie (its Linux)
 #   APP=hello (run, debug)       OPTIMIZE=-O2   V=1 (show the commands)   SECONDS=60 (sim, fuzz)
 #   BOARD=virt (a folder of platform/; make clean first)   HOURS=1 (soak)   SHORT=1 (scorecard)
+#   PREFIX=/usr/local   DESTDIR=   LIBRARY_MACHINE="-march=... -mabi=..." (install, dist)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -444,6 +445,54 @@ run-coverage: $(HOST_TESTS_coverage)
 	@rm -f build/host/coverage/log.txt
 	@for t in $^; do ./$$t >>build/host/coverage/log.txt 2>&1 || \
 	    { cat build/host/coverage/log.txt; exit 1; }; done
+
+# For other kernels: the engine, the PCI library and the check of a port in one folder, and the same
+# as a library on the template port. LIBRARY_MACHINE has to be the kernel's own.
+VERSION := $(shell sed -n 's,.*NVME_ENGINE_VERSION.*/\* \(.*\) \*/,\1,p' engine/nvme.h)
+PREFIX ?= /usr/local
+LIBRARY_MACHINE ?= -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany
+LIBRARY_SOURCES := $(ENGINE_SOURCES) $(wildcard pci/*.c) tests/port/nvme_port_check.c
+LIBRARY_HEADERS := $(filter-out %_internal.h,$(wildcard engine/*.h)) $(wildcard pci/*.h) \
+    tests/port/nvme_port_check.h tests/port/template/nvme_port.h
+DROP_FILES := $(LIBRARY_SOURCES) $(LIBRARY_HEADERS) $(wildcard engine/*_internal.h) \
+    $(wildcard examples/block_device*.[ch]) LICENSE docs/porting.md
+DROP := hartq-$(VERSION)
+
+build/dist/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,CC ) $(TARGET_CC) -std=c17 $(OPTIMIZE) -g $(LIBRARY_MACHINE) $(WARNINGS) \
+	    -ffreestanding -ffunction-sections -fdata-sections -Itests/port/template -Iengine -Ipci \
+	    -MMD -MP -c -o $@ $<
+
+build/dist/libnvme.a: $(LIBRARY_SOURCES:%.c=build/dist/%.o)
+	@rm -f $@
+	$(call quiet,AR ) $(TARGET_AR) rcs $@ $^
+
+# A prefix that moves with the file.
+build/dist/hartq.pc: Makefile engine/nvme.h
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$${pcfiledir}/../..' 'Name: hartq' \
+	    'Description: asynchronous NVMe for kernels' 'Version: $(VERSION)' \
+	    'Cflags: -I$${prefix}/include/hartq' 'Libs: -L$${prefix}/lib -lnvme' >$@
+
+.PHONY: install dist
+install: build/dist/libnvme.a build/dist/hartq.pc ## install the library for other kernels
+	@install -d $(DESTDIR)$(PREFIX)/include/hartq $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	@install -m 644 $(LIBRARY_HEADERS) $(DESTDIR)$(PREFIX)/include/hartq
+	@install -m 644 build/dist/libnvme.a $(DESTDIR)$(PREFIX)/lib
+	@install -m 644 build/dist/hartq.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+
+dist: ## pack the sources for other kernels, and what install installs
+	@rm -rf build/dist/source build/dist/library
+	@install -d build/dist/source/$(DROP)
+	@install -m 644 $(DROP_FILES) build/dist/source/$(DROP)
+	@$(MAKE) install DESTDIR=build/dist/library PREFIX=/$(DROP)
+	@$(call pack,source,$(DROP)-source.tar.gz)
+	@$(call pack,library,$(DROP)-riscv64.tar.gz)
+
+# The same files give the same archive.
+pack = tar --create --gzip --file build/dist/$(2) --directory build/dist/$(1) --sort=name \
+    --mtime=@0 --owner=0 --group=0 --numeric-owner $(DROP) && echo build/dist/$(2)
 
 # The engine on a port of plain memory: prints the memory of a queue.
 build/host/size: tests/port/size.c tests/port/nvme_port.h $(ENGINE_SOURCES) $(wildcard engine/*.h)

@@ -158,7 +158,7 @@ static int32_t part_read(struct block_device *device, const struct part *part, u
     int32_t error = blocks_move(device, NVME_CMD_READ, part->lba, part->lba_count, device->copy);
 
     if (error == NVME_OK) {
-        memcpy(buffer, (uint8_t *)device->copy + part->skip_bytes, part->bytes);
+        nvme_memcpy(buffer, (uint8_t *)device->copy + part->skip_bytes, part->bytes);
     }
     return error;
 }
@@ -176,7 +176,7 @@ static int32_t part_write(struct block_device *device, const struct part *part,
     if (error != NVME_OK) {
         return error;
     }
-    memcpy((uint8_t *)device->copy + part->skip_bytes, buffer, part->bytes);
+    nvme_memcpy((uint8_t *)device->copy + part->skip_bytes, buffer, part->bytes);
     return blocks_move(device, NVME_CMD_WRITE, part->lba, part->lba_count, device->copy);
 }
 
