@@ -55,13 +55,14 @@ bool nvme_retry_later(struct nvme_queue *queue, struct nvme_request *request, ui
 
 bool nvme_retry_status(struct nvme_queue *queue, struct nvme_request *request, uint16_t status)
 {
-    uint64_t delay = NVME_GET(NVME_STATUS_CRD, status);
+    const struct nvme_controller *controller = queue->controller;
+    uint64_t number = NVME_GET(NVME_STATUS_CRD, status);
+    uint64_t delay_ms =
+        number != 0 ? DELAY_UNIT_MS * (uint64_t)controller->retry_delays[number - 1] : 0;
 
-    return (status & NVME_STATUS_DNR) == 0 &&
-           nvme_retry_later(queue, request,
-                            delay != 0 ? DELAY_UNIT_MS *
-                                             (uint64_t)queue->controller->retry_delays[delay - 1]
-                                       : 0);
+    /* A device may name up to two hours: it gets as long as a command may take. */
+    delay_ms = delay_ms < controller->timeout_ms ? delay_ms : controller->timeout_ms;
+    return (status & NVME_STATUS_DNR) == 0 && nvme_retry_later(queue, request, delay_ms);
 }
 
 /* Puts the command into the ring again, with the next id of its slot. */

@@ -182,6 +182,7 @@ bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call 
             nvme_admin_ask_behavior(controller, call);
             return true;
         }
+        take_delays(controller, false);
         ++*step;
     }
     if (*step == STEP_EVENTS) {

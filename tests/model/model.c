@@ -230,6 +230,7 @@ static void stop(struct model *model)
     model->shut_down = false;
     model->shadow_page = 0;
     model->event_page = 0;
+    model->acre = false;
     model_forget_events(model);
 }
 

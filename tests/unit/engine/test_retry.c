@@ -10,23 +10,25 @@ enum {
     STATUS_INTERNAL = 0x006,
     STATUS_NOT_READY = 0x082,
     STATUS_DNR = 0x4000,
-    STATUS_CRD_2 = 0x1000,
+    STATUS_CRD_1 = 0x0800,
     TRIES = 2,
     SLOTS = FIXTURE_DEPTH - 1,
 };
 
-static void start(struct fixture *fixture, bool writes)
+static void start_with(struct fixture *fixture, bool writes, const uint16_t crdt[3])
 {
-    fixture_init(fixture);
-    fixture->config.command_timeout_ns = 1000 * MS;
-    fixture->config.resets_max = 3;
+    fixture_init_reset(fixture, false);
     fixture->config.retries_max = TRIES;
     fixture->config.retry_writes = writes;
     fixture->model->repeats = true;
-    fixture->model->crdt[1] = 5;
-    fixture->model->crdt[0] = 1;
+    memcpy(fixture->model->crdt, crdt, sizeof(fixture->model->crdt));
     fixture_start(fixture, 1, NVME_MODE_POLL);
     fixture->model->on_demand = true;
+}
+
+static void start(struct fixture *fixture, bool writes)
+{
+    start_with(fixture, writes, (const uint16_t[3]){1, 5, 0});
 }
 
 /* The owner reaps and watches for so long. */
@@ -127,20 +129,50 @@ static void the_last_try_ends_the_request(void **state)
     fixture_finish(&fixture);
 }
 
+struct delay_case {
+    const char *name;
+    uint16_t crdt[3]; /* of Identify, in 100 ms */
+    uint32_t crd;     /* of the status */
+    uint32_t ms;
+    bool reset; /* before it */
+};
+
+static const struct delay_case delay_cases[] = {
+    {"no_delay", {1, 5, 7}, 0, 0, false},
+    {"first_delay", {1, 5, 7}, 1, 100, false},
+    {"second_delay", {1, 5, 7}, 2, 500, false},
+    {"third_delay", {1, 5, 7}, 3, 700, false},
+    {"delay_of_0", {1, 0, 7}, 2, 0, false},
+    {"delay_above_the_deadline", {1, 5, UINT16_MAX}, 3, FIXTURE_TIMEOUT_MS, false},
+    {"delays_of_a_device_that_is_not_asked", {0, 5, 7}, 2, 0, false},
+    {"second_delay_behind_a_reset", {1, 5, 7}, 2, 500, true},
+    {"device_that_is_not_asked_behind_a_reset", {0, 5, 7}, 3, 0, true},
+};
+
 static void device_says_how_long_to_wait(void **state)
 {
+    const struct delay_case *this = *state;
     struct fixture fixture;
     struct outcome outcome = {0};
 
-    (void)state;
-    start(&fixture, false);
-    assert_true(fixture.model->acre);
+    start_with(&fixture, false, this->crdt);
+    if (this->reset) {
+        fixture.model->hang_next = 1;
+        post_opcode(&fixture, NVME_CMD_WRITE, fixture_block, &outcome);
+        fixture_watch_until_reset(&fixture, 1);
+        outcome_check_error(&outcome, NVME_ERR_RESET);
+        outcome = (struct outcome){0};
+    }
+    assert_int_equal(fixture.model->acre, this->crdt[0] != 0);
     post_opcode(&fixture, NVME_CMD_READ, fixture_block, &outcome);
     go_on(&fixture, 20); /* the queue's clock moves */
-    model_fail_one(fixture.model, 0, STATUS_INTERNAL | STATUS_CRD_2);
-    go_on(&fixture, 480);
-    assert_int_equal(fixture.model->pending_count, 0);
-    go_on(&fixture, 60);
+    model_fail_one(fixture.model, 0, (uint16_t)(STATUS_INTERNAL | this->crd * STATUS_CRD_1));
+    nvme_queue_reap(fixture.queues[0], 1);
+    if (this->ms != 0) {
+        go_on(&fixture, this->ms - 20);
+        assert_int_equal(fixture.model->pending_count, 0);
+    }
+    go_on(&fixture, 40);
     assert_int_equal(fixture.model->pending_count, 1);
     model_step(fixture.model, 1);
     go_on(&fixture, 10);
@@ -156,7 +188,7 @@ static void request_that_waits_ends_with_its_queue(void **state)
     (void)state;
     start(&fixture, false);
     post_opcode(&fixture, NVME_CMD_READ, fixture_block, &outcome);
-    model_fail_one(fixture.model, 0, STATUS_INTERNAL | STATUS_CRD_2);
+    model_fail_one(fixture.model, 0, STATUS_INTERNAL | 2 * STATUS_CRD_1);
     nvme_queue_reap(fixture.queues[0], 1);
     assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_BUSY);
     assert_int_equal(nvme_queue_close(fixture.queues[0]), NVME_OK);
@@ -272,17 +304,17 @@ static void each_reset_is_a_try(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[7 + COUNT_OF(error_cases)] = {
+    struct CMUnitTest tests[6 + COUNT_OF(error_cases) + COUNT_OF(delay_cases)] = {
         cmocka_unit_test(the_last_try_ends_the_request),
-        cmocka_unit_test(device_says_how_long_to_wait),
         cmocka_unit_test(request_that_waits_ends_with_its_queue),
         cmocka_unit_test(late_entry_ends_no_request_that_waits),
         cmocka_unit_test(old_command_survives_the_ring_and_a_reset),
         cmocka_unit_test(full_queue_is_replayed_as_far_as_it_may_be),
         cmocka_unit_test(each_reset_is_a_try),
     };
-    size_t count = 7;
+    size_t count = 6;
 
     ADD_CASES(tests, &count, error_is_tried_again_if_it_may_be, error_cases);
+    ADD_CASES(tests, &count, device_says_how_long_to_wait, delay_cases);
     return fixture_run("retry", tests, count);
 }
