@@ -84,7 +84,8 @@ void nvme_quirk_check_line(struct nvme_controller *controller)
     }
     hal_irq_restore(irq);
     controller->info.line_repairs = (uint32_t)event.value;
-    controller->info.line_stuck = high;
+    /* Once for all: queues that a reset has found open went on polling. */
+    controller->info.line_stuck = (controller->line.closed & NVME_CLOSED_STUCK) != 0;
     if (high) {
         event.kind = NVME_EVENT_LINE_STUCK;
     }

@@ -58,7 +58,7 @@ void nvme_source_unpoll(struct nvme_source *source)
     nvme_source_open(source, NVME_CLOSED_POLLED);
 }
 
-/* A source in a storm polls, regardless of the requested mode. */
+/* A source in a storm polls, regardless of the requested mode, and so does a stuck line. */
 static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
 {
     /* A shared line has one mask for all owners: no owner can close it for itself. */
@@ -71,7 +71,7 @@ static void enter_mode(struct nvme_source *source, enum nvme_mode mode)
     } else {
         nvme_source_unpoll(source);
     }
-    if ((source->closed & NVME_CLOSED_STORM) == 0) {
+    if ((source->closed & (NVME_CLOSED_STORM | NVME_CLOSED_STUCK)) == 0) {
         apply_mode(source, mode);
     }
 }
@@ -241,6 +241,8 @@ void nvme_source_end_storm(struct nvme_source *source, uint64_t now_ns)
     }
     nvme_event_emit(&source->controller->config,
                     &(struct nvme_event){.kind = NVME_EVENT_STORM_OVER, .value = source->storms});
-    apply_mode(source, (enum nvme_mode)source->wanted);
+    if ((source->closed & NVME_CLOSED_STUCK) == 0) {
+        apply_mode(source, (enum nvme_mode)source->wanted);
+    }
     nvme_source_open(source, NVME_CLOSED_STORM);
 }

@@ -155,6 +155,74 @@ static void heads_are_as_prompt_as_before(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- A line that a reset leaves high ------------------------------------------------------- */
+
+/* It leaves `extra` in the device's count, which holds its line up. */
+static void reset_line(struct fixture *fixture, uint32_t number, uint32_t extra)
+{
+    struct outcome outcome = {0};
+
+    fixture->model->hang_next = 1;
+    fixture_submit(fixture, 0, &outcome);
+    while (outcome.count == 0) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture->queues[0], world.now_ns);
+    }
+    outcome_check_error(&outcome, NVME_ERR_RESET);
+    fixture->model->pending_extra = extra;
+    fixture_watch_until_reset(fixture, number);
+}
+
+/* Empty interrupts begin a storm, which lasts beyond the reset. */
+static void begin_storm(struct fixture *fixture)
+{
+    for (int i = 0; i < NVME_STORM_INTERRUPTS; i++) {
+        nvme_irq_handle(&fixture->controller, 1);
+    }
+    assert_true(fixture_saw(fixture, NVME_EVENT_INTERRUPT_STORM));
+}
+
+static void check_polls(struct fixture *fixture)
+{
+    struct nvme_controller_info info;
+
+    assert_int_equal(nvme_queue_mode(fixture->queues[0]), NVME_MODE_POLL);
+    assert_int_equal(nvme_queue_closed(fixture->queues[0]) & NVME_CLOSED_STUCK, NVME_CLOSED_STUCK);
+    nvme_controller_describe(fixture->controller, &info);
+    assert_true(info.line_stuck);
+    fixture_check_works(fixture, 0);
+}
+
+/* No mode and no end of a storm lets an owner sleep on it, and no later reset that finds it low. */
+static void queues_of_a_stuck_line_poll(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init_reset(&fixture, false);
+    fixture.model->line_broken = true;
+    fixture.model->empty_heads_allowed = FIXTURE_QUEUES + 1;
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    fixture_interrupts(&fixture);
+    begin_storm(&fixture);
+    reset_line(&fixture, 1, 1);
+    assert_true(fixture_saw(&fixture, NVME_EVENT_LINE_STUCK));
+    check_polls(&fixture);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_INTERRUPT), NVME_OK);
+    check_polls(&fixture);
+    for (int i = 0; i < 1000 && !fixture_saw(&fixture, NVME_EVENT_STORM_OVER); i++) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+    }
+    assert_true(fixture_saw(&fixture, NVME_EVENT_STORM_OVER));
+    check_polls(&fixture);
+    assert_int_equal(nvme_queue_set_mode(fixture.queues[0], NVME_MODE_INTERRUPT), NVME_OK);
+    check_polls(&fixture);
+    reset_line(&fixture, 2, 0);
+    check_polls(&fixture);
+    fixture_finish(&fixture);
+}
+
 /* ---- A line of several harts -------------------------------------------------------------- */
 
 struct shared_case {
@@ -229,10 +297,11 @@ static void shared_line_works_again(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[1 + FIXTURE_LINES + COUNT_OF(head_cases) + COUNT_OF(shared_cases)] = {
+    struct CMUnitTest tests[2 + FIXTURE_LINES + COUNT_OF(head_cases) + COUNT_OF(shared_cases)] = {
         cmocka_unit_test(step_turns_interrupts_off),
+        cmocka_unit_test(queues_of_a_stuck_line_poll),
     };
-    size_t count = 1;
+    size_t count = 2;
 
     fixture_add_cases(tests, &count, handler_leaves_the_admin_queue_to_the_reset, fixture_sources,
                       FIXTURE_LINES, sizeof(fixture_sources[0]));
