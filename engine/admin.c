@@ -107,19 +107,31 @@ unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reas
 {
     unsigned long irq = hal_irq_save();
 
-    if ((controller->line.closed & reason) != 0) {
-        hal_panic("a controller is administered twice at a time (R6)");
-    }
     check_outside_done(controller);
     /* Before the caller looks at the state: a reset waits for the end, or the caller sees it. */
-    __atomic_fetch_or(&controller->administered, reason, __ATOMIC_SEQ_CST);
+    if ((__atomic_fetch_or(&controller->administered, reason, __ATOMIC_SEQ_CST) & reason) != 0) {
+        hal_panic("a controller is administered twice at a time (R6)");
+    }
+    /* Another hart posts an Abort: a few instructions. */
+    while ((__atomic_load_n(&controller->administered, __ATOMIC_ACQUIRE) &
+            NVME_ADMINISTERED_ABORT) != 0) {
+        hal_relax();
+    }
     nvme_source_close(&controller->line, reason);
     set_admin_check(&controller->line, reason);
     return irq;
 }
 
+void nvme_admin_rest(struct nvme_controller *controller)
+{
+    if (!nvme_request_any(&controller->admin)) {
+        nvme_queue_leave(&controller->admin);
+    }
+}
+
 void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigned long irq)
 {
+    nvme_admin_rest(controller);
     /* Before the line opens: the first interrupt may come at once. */
     set_admin_check(&controller->line, controller->line.closed & ~reason);
     nvme_source_open(&controller->line, reason);

@@ -52,7 +52,7 @@ static inline struct nvme_request *begin_request(struct nvme_queue *queue,
     request->done = callback.done;
     request->arg = callback.arg;
     request->buffer = to;
-    request->size_bytes = (uint32_t)size_bytes;
+    request->fresh = size_bytes;
     return request;
 }
 
@@ -116,9 +116,9 @@ void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, v
 }
 
 /* Posts a read or write of one command. NVM Command Set 1.0, Read and Write. */
-static inline void put_transfer(struct nvme_queue *queue, const struct post_context *context,
-                                const struct nvme_io *io, uint8_t opcode,
-                                struct nvme_callback callback)
+static NVME_INLINE void put_transfer(struct nvme_queue *queue, const struct post_context *context,
+                                     const struct nvme_io *io, uint8_t opcode, uint64_t control,
+                                     struct nvme_callback callback)
 {
     uint64_t count = io->block_count;
     uint64_t size_bytes = count << context->block_shift;
@@ -131,24 +131,43 @@ static inline void put_transfer(struct nvme_queue *queue, const struct post_cont
     entry->cdw2_3 = 0;
     entry->mptr = 0;
     entry->slba = io->lba;
-    entry->cdw12_13 = count - 1;
+    entry->cdw12_13 = (count - 1) | control;
     entry->cdw14_15 = 0;
     finish_command(queue, context, next, request, io->buffer, size_bytes);
+}
+
+/* ---- Requests with options ------------------------------------------------------------- */
+
+/* Before the doorbell: nobody looks at a slot earlier. */
+static void set_options(struct nvme_queue *queue, struct nvme_request *request,
+                        const struct nvme_io *io)
+{
+    uint64_t timeout_ms = io->timeout_100ms * UINT64_C(100);
+
+    request->repeats = (io->flags & NVME_POST_RETRY) != 0;
+    request->ends = (io->flags & NVME_POST_NO_RETRY) != 0;
+    request->timeout_100ms = io->timeout_100ms;
+    if (io->timeout_100ms != 0 && timeout_ms < queue->timeout_min_ms) {
+        queue->timeout_min_ms = timeout_ms;
+    }
 }
 
 void nvme_io_put_part(struct nvme_queue *queue, const struct nvme_namespace *ns,
                       const struct nvme_io *part)
 {
     const struct post_context context = read_post_context(queue, ns);
+    uint64_t control = (part->flags & NVME_POST_FUA) != 0 ? NVME_IO_FUA : 0;
+    struct nvme_request *request = queue->free;
 
-    put_transfer(queue, &context, part, part->opcode, part->callback);
+    put_transfer(queue, &context, part, part->opcode, control, part->callback);
+    set_options(queue, request, part);
 }
 
 /* Posts a read or a write. Zero blocks wrap around and are refused too. */
-static inline enum nvme_error post_transfer(struct nvme_queue *queue,
-                                            const struct nvme_namespace *ns,
-                                            const struct post_context *context,
-                                            const struct nvme_io *io, uint8_t opcode)
+static NVME_INLINE enum nvme_error post_transfer(struct nvme_queue *queue,
+                                                 const struct nvme_namespace *ns,
+                                                 const struct post_context *context,
+                                                 const struct nvme_io *io, uint8_t opcode)
 {
     const uint64_t count = io->block_count;
     enum nvme_error error;
@@ -166,7 +185,7 @@ static inline enum nvme_error post_transfer(struct nvme_queue *queue,
     }
     error = nvme_io_check_place(context->block_count - count, io->lba, io->buffer);
     if (error == NVME_OK) {
-        put_transfer(queue, context, io, opcode, io->callback);
+        put_transfer(queue, context, io, opcode, 0, io->callback);
     }
     return error;
 }
@@ -177,6 +196,48 @@ static NVME_COLD void put_flush(struct nvme_queue *queue, const struct nvme_name
     struct nvme_command command = {.cdw0 = NVME_CMD_FLUSH, .nsid = ns->nsid};
 
     nvme_io_put(queue, &command, NULL, 0, callback);
+}
+
+/* Posts what has options, or an opcode that is none of ours. */
+static NVME_COLD enum nvme_error post_with_options(struct nvme_queue *queue,
+                                                   const struct nvme_namespace *ns,
+                                                   const struct nvme_io *io)
+{
+    struct nvme_request *request = queue->free;
+    uint64_t count = io->block_count;
+    enum nvme_error error;
+
+    if ((io->flags & ~NVME_POST_ALL) != 0) {
+        return NVME_ERR_UNSUPPORTED;
+    }
+    if (io->opcode == NVME_CMD_FLUSH) {
+        put_flush(queue, ns, io->callback);
+        set_options(queue, request, io);
+        return NVME_OK;
+    }
+    if (io->opcode != NVME_CMD_READ && io->opcode != NVME_CMD_WRITE) {
+        return NVME_ERR_UNSUPPORTED;
+    }
+    if (count - 1 >= ns->max_blocks) {
+        return nvme_split_post(queue, ns, io, count);
+    }
+    error = nvme_io_check_place(ns->block_count - count, io->lba, io->buffer);
+    if (error == NVME_OK) {
+        nvme_io_put_part(queue, ns, io);
+    }
+    return error;
+}
+
+/* The opcode of a request without options; with options, a value above every opcode. */
+static inline uint32_t kind_of(const struct nvme_io *io)
+{
+    typedef uint32_t __attribute__((may_alias)) word;
+
+    _Static_assert(offsetof(struct nvme_io, opcode) % sizeof(word) == 0 &&
+                       offsetof(struct nvme_io, timeout_100ms) ==
+                           offsetof(struct nvme_io, opcode) + 2,
+                   "opcode, flags and deadline are one word");
+    return *(const word *)(const void *)&io->opcode;
 }
 
 /* Checks that the queue takes requests for this namespace. */
@@ -190,34 +251,35 @@ static inline enum nvme_error check_queue(const struct nvme_queue *queue,
 }
 
 /*
- * Posts a request of any kind: the path of every public post but the pass-through. The opcode is a
+ * Posts a request of any kind: the path of every public post but the pass-through. `kind` is a
  * parameter, so that a constant opcode leaves no branch.
  */
-static inline enum nvme_error post_one(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                                       const struct post_context *context, const struct nvme_io *io,
-                                       uint8_t opcode)
+static NVME_INLINE enum nvme_error post_one(struct nvme_queue *queue,
+                                            const struct nvme_namespace *ns,
+                                            const struct post_context *context,
+                                            const struct nvme_io *io, uint32_t kind)
 {
     if (queue->free == NULL) {
         return NVME_ERR_BUSY;
     }
     /* Each call has a constant opcode, reads first. */
-    if (opcode == NVME_CMD_READ) {
+    if (kind == NVME_CMD_READ) {
         return post_transfer(queue, ns, context, io, NVME_CMD_READ);
     }
-    if (opcode == NVME_CMD_WRITE) {
+    if (kind == NVME_CMD_WRITE) {
         return post_transfer(queue, ns, context, io, NVME_CMD_WRITE);
     }
-    if (opcode != NVME_CMD_FLUSH) {
-        return NVME_ERR_UNSUPPORTED;
+    if (kind == NVME_CMD_FLUSH) {
+        put_flush(queue, ns, io->callback);
+        return NVME_OK;
     }
-    put_flush(queue, ns, io->callback);
-    return NVME_OK;
+    return post_with_options(queue, ns, io);
 }
 
 /* Posts with the hart's interrupts off, from slot to tail; a poll queue needs no irq_protect. */
-static inline enum nvme_error post_protected(struct nvme_queue *queue,
-                                             const struct nvme_namespace *ns,
-                                             const struct nvme_io *io, uint8_t opcode)
+static NVME_INLINE enum nvme_error post_protected(struct nvme_queue *queue,
+                                                  const struct nvme_namespace *ns,
+                                                  const struct nvme_io *io, uint8_t opcode)
 {
     unsigned long irq = queue->irq_protect ? hal_irq_save() : 0;
     enum nvme_error error = check_queue(queue, ns);
@@ -279,7 +341,7 @@ enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_names
     const struct post_context context = read_post_context(queue, ns);
 
     while (error == NVME_OK && io != end) {
-        error = post_one(queue, ns, &context, io, io->opcode);
+        error = post_one(queue, ns, &context, io, kind_of(io));
         if (error == NVME_OK) {
             io++;
         }

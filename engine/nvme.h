@@ -187,6 +187,7 @@ struct nvme_config {
                                     0 = NVME_TRANSFER_DEFAULT, else page .. 64 MiB */
     uint64_t command_timeout_ns; /* deadline of I/O and admin commands;
                                     0 = NVME_COMMAND_TIMEOUT_DEFAULT_NS, else >= 1 s */
+    bool aborts;                 /* a late command is aborted first, and given one more second */
     uint32_t resets_max;         /* resets in a row without progress, before the controller fails;
                                     0: a deadline or CFS fails it. See nvme_queue_watchdog */
     uint8_t retries_max;         /* how often a request is posted again after an error without
@@ -527,12 +528,22 @@ NVME_WARN_UNUSED enum nvme_error nvme_flush(struct nvme_queue *queue,
                                             const struct nvme_namespace *ns,
                                             struct nvme_callback callback);
 
-/* One request of a batch, as the parameters of nvme_read. */
+/* Options of a request: bits of a set. */
+enum nvme_post_flag {
+    NVME_POST_FUA = 1,      /* a write is durable when it ends, a read comes from the media */
+    NVME_POST_RETRY = 2,    /* a write is tried again too: see retries_max */
+    NVME_POST_NO_RETRY = 4, /* never tried again */
+    NVME_POST_ALL = 7,
+};
+
+/* One request of a batch, as the parameters of nvme_read. What is 0 has no options. */
 struct nvme_io {
     uint64_t lba;
-    void *buffer;         /* only read by NVME_CMD_WRITE; not used by NVME_CMD_FLUSH */
-    uint32_t block_count; /* not used by NVME_CMD_FLUSH */
-    uint8_t opcode;       /* NVME_CMD_READ, NVME_CMD_WRITE or NVME_CMD_FLUSH */
+    void *buffer;           /* only read by NVME_CMD_WRITE; not used by NVME_CMD_FLUSH */
+    uint32_t block_count;   /* not used by NVME_CMD_FLUSH */
+    uint8_t opcode;         /* NVME_CMD_READ, NVME_CMD_WRITE or NVME_CMD_FLUSH */
+    uint8_t flags;          /* NVME_POST_ */
+    uint16_t timeout_100ms; /* deadline of each command; 0: command_timeout_ns */
     struct nvme_callback callback;
 };
 
@@ -541,7 +552,7 @@ struct nvme_io {
  * Parameters: ios: only read, the caller's again on return. posted: not NULL, always written: how
  *   many were posted. On an error ios[*posted] is the request that failed.
  * Context, Cost: as nvme_read, for each request.
- * Errors: those of nvme_read. NVME_ERR_UNSUPPORTED: another opcode.
+ * Errors: those of nvme_read. NVME_ERR_UNSUPPORTED: another opcode or flag.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_post_many(struct nvme_queue *queue,
                                                 const struct nvme_namespace *ns,

@@ -39,16 +39,17 @@ enum nvme_event_kind {
     NVME_EVENT_FIRMWARE_ACTIVATION, /* it starts: commands may take long; value: dword 0 */
     NVME_EVENT_ASYNCHRONOUS,        /* another event; value: dword 0 of its completion */
     NVME_EVENT_RESET,               /* it works again; value: resets so far, limit: left in a row */
+    NVME_EVENT_ABORT, /* Abort is tried; value, limit and the rest as COMMAND_TIMEOUT */
 };
 
 /* One event. Given to the hook by pointer, valid during the call only. */
 struct nvme_event {
     enum nvme_event_kind kind;
     uint16_t queue_id; /* 0 admin, else I/O queue; 0 too when no queue is concerned */
-    uint16_t closed;   /* COMMAND_TIMEOUT of an I/O queue: nvme_queue_closed() at that moment */
+    uint16_t closed;   /* ABORT, COMMAND_TIMEOUT of an I/O queue: nvme_queue_closed() then */
     uint64_t value;    /* see the kind */
     uint64_t limit;    /* see the kind */
-    /* COMMAND_TIMEOUT of an I/O queue, the queue at that moment: */
+    /* ABORT and COMMAND_TIMEOUT of an I/O queue, the queue at that moment: */
     uint32_t outstanding; /* commands */
     uint32_t head;        /* of the completion ring */
     bool phase;           /* that a new entry there has */

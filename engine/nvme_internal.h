@@ -186,8 +186,16 @@ void nvme_request_end_aside(struct nvme_queue *queue, enum nvme_error error);
 /* True if any request is outstanding. Ends at the first; slots are used from the lowest on. */
 bool nvme_request_any(const struct nvme_queue *queue);
 
-/* True if a request is older than limit_ms by the queue's clock; *cid is its command id. */
-bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uint32_t *cid);
+/* True if a request is past its deadline by `margin_ms` of the queue's clock; *cid: its id. */
+bool nvme_request_expired(const struct nvme_queue *queue, uint64_t margin_ms, uint32_t *cid);
+
+/* The deadline of a request. */
+static inline uint64_t nvme_request_timeout_ms(const struct nvme_queue *queue,
+                                               const struct nvme_request *request)
+{
+    return request->timeout_100ms != 0 ? request->timeout_100ms * UINT64_C(100)
+                                       : queue->controller->timeout_ms;
+}
 
 /* The slots of a queue of this depth, rounded up to a power of two, - 1. */
 uint32_t nvme_request_slot_mask(uint32_t depth_entries);
@@ -315,12 +323,18 @@ void nvme_admin_report(struct nvme_controller *controller);
 /* The error that CSTS reports, with an event, or NVME_OK. */
 enum nvme_error nvme_admin_check_status(const struct nvme_controller *controller);
 
+/* In controller->administered: nvme_abort_step() uses the admin queue, for a moment. */
+#define NVME_ADMINISTERED_ABORT UINT32_C(0x80000000)
+
 /*
  * Begin and end administration: this hart's interrupts are off and the line is closed for `reason`,
  * NVME_CLOSED_COMMAND or NVME_CLOSED_QUEUE. A reason does not nest in itself.
  */
 unsigned long nvme_admin_begin(struct nvme_controller *controller, uint32_t reason);
 void nvme_admin_end(struct nvme_controller *controller, uint32_t reason, unsigned long irq);
+
+/* Interrupts need not look at the admin queue while it has no command. */
+void nvme_admin_rest(struct nvme_controller *controller);
 
 /* Reads Identify data with this CNS into controller->identify_page. */
 enum nvme_error nvme_admin_identify(struct nvme_controller *controller, enum nvme_cns cns,
@@ -351,6 +365,23 @@ enum nvme_error nvme_admin_create(struct nvme_controller *controller,
 /* Deletes it: NVME_ADMIN_DELETE_SQ or NVME_ADMIN_DELETE_CQ. */
 enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t opcode,
                                   uint16_t queue_id);
+
+/* ---- abort.c: the rung before a controller stops ------------------------------------------ */
+
+/*
+ * The owner has found a command past its deadline. True: its Abort is tried, or `event` says that it
+ * begins; look again at the next watchdog. False: the controller is to stop.
+ */
+bool nvme_abort_try(struct nvme_queue *queue, uint32_t cid, struct nvme_event *event);
+
+/* True if nvme_abort_step() has something to do. */
+static inline bool nvme_abort_wanted(const struct nvme_controller *controller)
+{
+    return NVME_PEEK(&controller->aborts_asked) != 0 || NVME_PEEK(&controller->abort_posted);
+}
+
+/* Looks for the answer to the last Abort and posts the next. Nothing while somebody administers. */
+void nvme_abort_step(struct nvme_controller *controller);
 
 /* ---- event.c --------------------------------------------------------------------------- */
 

@@ -33,6 +33,15 @@ void nvme_reset_watch(struct nvme_queue *queue, uint64_t now_ns);
 /* The controller's next step behind RDY = 0. Another hart may be making it: then nothing. */
 void nvme_reset_step(struct nvme_controller *controller, uint64_t now_ns);
 
+/*
+ * The owner of a queue lets the controller make its next step: of a reset, or of an Abort. The hart
+ * that takes a line makes them, because its handler looks at the admin queue too.
+ */
+void nvme_controller_take_turn(struct nvme_queue *queue);
+
+/* That hart's part. */
+void nvme_controller_step(struct nvme_controller *controller);
+
 /* True unless the reset waits for the owner of an open queue. */
 bool nvme_reset_may_step(const struct nvme_controller *controller);
 

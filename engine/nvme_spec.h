@@ -85,9 +85,10 @@ enum nvme_admin_opcode {
     NVME_ADMIN_DELETE_SQ = 0x00, /* §5.7 */
     NVME_ADMIN_CREATE_SQ = 0x01, /* §5.5 */
     NVME_ADMIN_GET_LOG_PAGE = 0x02,
-    NVME_ADMIN_DELETE_CQ = 0x04,    /* §5.6 */
-    NVME_ADMIN_CREATE_CQ = 0x05,    /* §5.4 */
-    NVME_ADMIN_IDENTIFY = 0x06,     /* §5.17 */
+    NVME_ADMIN_DELETE_CQ = 0x04, /* §5.6 */
+    NVME_ADMIN_CREATE_CQ = 0x05, /* §5.4 */
+    NVME_ADMIN_IDENTIFY = 0x06,  /* §5.17 */
+    NVME_ADMIN_ABORT = 0x08,
     NVME_ADMIN_SET_FEATURES = 0x09, /* §5.27 */
     NVME_ADMIN_ASYNC_EVENT_REQUEST = 0x0c,
     NVME_ADMIN_DOORBELL_BUFFER_CONFIG = 0x7c,
@@ -184,6 +185,7 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_completion, status) == 12, "CID and stat
 #define NVME_STATUS_CODE NVME_BITS(7, 0)
 #define NVME_STATUS_TYPE NVME_BITS(10, 8)
 #define NVME_STATUS_CRD NVME_BITS(12, 11) /* with ACRE: 1 to 3 name CRDT1 to CRDT3 */
+#define NVME_STATUS_ABORTED 0x007         /* type and code: on request, by Abort */
 #define NVME_STATUS_DNR NVME_BITS(14, 14)
 
 /* Create I/O Completion Queue (Base §5.4) and Create I/O Submission Queue (Base §5.5). */
@@ -217,6 +219,11 @@ enum { NVME_BEHAVIOR_BYTES = 512, NVME_BEHAVIOR_ACRE = 0 /* byte: retry delays a
 #define NVME_EVENTS_HEALTH NVME_BITS(4, 0) /* as the critical warnings */
 #define NVME_EVENTS_NAMESPACES NVME_BITS(8, 8)
 #define NVME_EVENTS_FIRMWARE NVME_BITS(9, 9)
+
+/* Abort: cdw10, and dword 0 of the completion. */
+#define NVME_ABORT_SQID NVME_BITS(15, 0)
+#define NVME_ABORT_CID NVME_BITS(31, 16)
+#define NVME_ABORT_FAILED NVME_BITS(0, 0) /* the command was not aborted */
 
 /* Asynchronous Event Request: dword 0 of the completion. */
 #define NVME_ASYNC_TYPE NVME_BITS(2, 0)

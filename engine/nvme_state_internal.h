@@ -25,10 +25,17 @@ struct nvme_request {
     void *buffer;        /* that the device fills, for hal_dma_invalidate; else NULL */
     uint64_t cid;        /* issued command id; idle: CID_IDLE and, in 15:0, the next to issue */
     uint64_t clock_ms;   /* queue clock at post */
-    uint32_t size_bytes; /* of the command */
-    uint8_t aside;       /* NVME_ASIDE_: not the device's, and not free */
-    uint8_t tries;       /* retry.c: how often it was posted again */
-    uint8_t reserved_46[2];
+    union {
+        uint64_t fresh; /* size_bytes of a request with no options: one store */
+        struct {
+            uint32_t size_bytes;    /* of the command */
+            uint16_t timeout_100ms; /* its deadline; 0: that of the controller */
+            uint8_t tries;          /* retry.c: how often it was posted again */
+            uint8_t aside : 2;      /* NVME_ASIDE_: not the device's, and not free */
+            uint8_t repeats : 1;    /* retry.c: it may be posted again although it is a write, */
+            uint8_t ends : 1;       /* or it may not */
+        };
+    };
     struct nvme_request *next_free;
     uint64_t retry_at_ms; /* queue clock: while it waits */
 };
@@ -210,6 +217,9 @@ struct nvme_queue {
     uint64_t seen_completions; /* nvme_queue_consumed at that time: identifies the entry */
     bool seen;                 /* an entry was found ready, its interrupt is awaited */
     uint64_t expiry_scan_ms;   /* queue clock of the last walk over the slots */
+    uint64_t timeout_min_ms;   /* shortest deadline that a request had; UINT64_MAX: none had one */
+    uint32_t abort;            /* abort.c: the late command, and what became of its Abort. Atomic */
+    uint64_t abort_until_ms;   /* queue clock: then the controller stops */
 
     /* Resets: the owner writes, the hart that resets reads `life`. */
     bool absent;              /* not on the device: the controller is being reset */
@@ -282,6 +292,8 @@ struct nvme_controller {
     bool admin_done;           /* admin_result is valid */
     uint32_t admin_refusal;    /* told last: opcode 23:16, status field 15:0; 0: none */
     uint8_t admin_opcode;      /* of the command under way */
+    uint64_t aborts_asked;     /* queues that want an Abort, a bit per index. Atomic */
+    bool abort_posted;         /* one is under way. Whoever administers writes it */
     uint16_t retry_delays[3];  /* CRDT1 to CRDT3, in 100 ms, if the device tells them */
     bool up;                   /* it was opened: what follows RDY = 0 is a reset */
     struct nvme_source line;   /* INTx */

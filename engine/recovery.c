@@ -141,18 +141,33 @@ static enum nvme_error check_device(const struct nvme_controller *controller,
     return (csts & NVME_CSTS_CFS) != 0 ? NVME_ERR_FATAL : NVME_OK;
 }
 
+/* True if a request is past its deadline. If none is, no Abort is of interest. */
+static bool find_expired(struct nvme_queue *queue, uint32_t *cid)
+{
+    /* A request may be one step younger than its clock says; it must not expire early. */
+    bool found = nvme_request_expired(queue, CLOCK_STEP_MS, cid);
+
+    if (!found) {
+        NVME_POKE(&queue->abort, 0);
+    }
+    return found;
+}
+
 /* What may tell why: the queue, and the interrupts that it has had. */
 static void describe_timeout(const struct nvme_queue *queue, uint32_t cid, struct nvme_event *event)
 {
     uint64_t phase = NVME_CQE_IN_HIGH(NVME_CQE_PHASE);
+    const struct nvme_request *request = &queue->requests[cid & queue->slot_mask];
 
     event->kind = NVME_EVENT_COMMAND_TIMEOUT;
+    event->queue_id = queue->id;
+    event->closed = (uint16_t)nvme_queue_closed(queue);
     event->value = cid;
-    event->limit = queue->controller->timeout_ms;
+    event->limit = nvme_request_timeout_ms(queue, request);
     event->outstanding = nvme_queue_outstanding(queue);
     event->head = nvme_queue_head(queue);
     event->phase = (queue->expected & phase) != 0;
-    event->age_ms = queue->clock_ms - queue->requests[cid & queue->slot_mask].clock_ms;
+    event->age_ms = queue->clock_ms - request->clock_ms;
     event->quiet_ms = queue->clock_ms - queue->progress_ms;
     event->interrupts = queue->counters.interrupts;
     if (queue->ien && !nvme_queue_shares(queue)) {
@@ -160,19 +175,21 @@ static void describe_timeout(const struct nvme_queue *queue, uint32_t cid, struc
     }
 }
 
-/* Finds a request past its deadline, also after one more reap. */
+/* Finds a request past its deadline, also after one more reap and an Abort. */
 static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_event *event)
 {
-    uint64_t timeout_ms = queue->controller->timeout_ms;
-    /* A request may be one step younger than its clock says; it must not expire early. */
-    uint64_t limit_ms = timeout_ms + CLOCK_STEP_MS;
+    uint64_t least_ms = queue->controller->timeout_ms;
     uint32_t cid = 0;
 
-    if (queue->clock_ms - queue->expiry_scan_ms < timeout_ms / SCANS_PER_DEADLINE) {
+    if (queue->timeout_min_ms < least_ms) {
+        least_ms = queue->timeout_min_ms;
+    }
+    if (queue->abort == 0 &&
+        queue->clock_ms - queue->expiry_scan_ms < least_ms / SCANS_PER_DEADLINE) {
         return NVME_OK;
     }
     queue->expiry_scan_ms = queue->clock_ms;
-    if (!nvme_request_expired(queue, limit_ms, &cid)) {
+    if (!find_expired(queue, &cid)) {
         return NVME_OK;
     }
     if (queue->ien) {
@@ -183,11 +200,11 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
     } else {
         nvme_queue_reap(queue, queue->depth_entries);
     }
-    if (!nvme_request_expired(queue, limit_ms, &cid)) {
+    if (!find_expired(queue, &cid)) {
         return NVME_OK;
     }
     describe_timeout(queue, cid, event);
-    return NVME_ERR_TIMEOUT;
+    return nvme_abort_try(queue, cid, event) ? NVME_OK : NVME_ERR_TIMEOUT;
 }
 
 /* A completion since the last look: the resets of this controller are no longer in a row. */
@@ -220,6 +237,7 @@ static void look_at_live(struct nvme_queue *queue, uint64_t now_ns)
         look_for_overdue(queue, now_ns);
     }
     if (!nvme_request_any(queue)) {
+        NVME_POKE(&queue->abort, 0);
         nvme_queue_leave(queue);
         return;
     }

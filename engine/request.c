@@ -29,6 +29,8 @@ void nvme_request_init(struct nvme_queue *queue, uint32_t depth_entries)
     queue->free = NULL;
     queue->free_split = NULL;
     queue->waiting = 0;
+    queue->timeout_min_ms = UINT64_MAX;
+    NVME_POKE(&queue->abort, 0);
     for (uint32_t i = 0; i <= mask; i++) {
         uint64_t generation = queue->requests[i].cid & 0xffff & ~(uint64_t)mask;
 
@@ -101,6 +103,7 @@ void nvme_request_end_all(struct nvme_queue *queue, enum nvme_error error)
 
 void nvme_request_set_aside(struct nvme_queue *queue)
 {
+    NVME_POKE(&queue->abort, 0);
     for (uint32_t i = 0; i < queue->slot_count; i++) {
         struct nvme_request *request = &queue->requests[i];
 
@@ -125,12 +128,13 @@ void nvme_request_end_aside(struct nvme_queue *queue, enum nvme_error error)
     }
 }
 
-bool nvme_request_expired(const struct nvme_queue *queue, uint64_t limit_ms, uint32_t *cid)
+bool nvme_request_expired(const struct nvme_queue *queue, uint64_t margin_ms, uint32_t *cid)
 {
     for (uint32_t i = 0; i < queue->slot_count; i++) {
         const struct nvme_request *request = &queue->requests[i];
 
-        if (is_owned(request) && queue->clock_ms - request->clock_ms >= limit_ms) {
+        if (is_owned(request) && queue->clock_ms - request->clock_ms >=
+                                     nvme_request_timeout_ms(queue, request) + margin_ms) {
             *cid = (uint32_t)request->cid;
             return true;
         }
@@ -148,6 +152,8 @@ static void end_with_status(struct nvme_queue *queue, struct nvme_request *reque
         result.bytes_done = request->size_bytes;
     } else if (nvme_retry_status(queue, request, status)) {
         return;
+    } else if ((status & (NVME_STATUS_TYPE | NVME_STATUS_CODE)) == NVME_STATUS_ABORTED) {
+        result.error = NVME_ERR_TIMEOUT;
     } else {
         result.error = NVME_ERR_DEVICE;
         result.status = status;

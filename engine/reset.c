@@ -197,11 +197,17 @@ static void resume_queue(struct nvme_queue *queue)
     }
 }
 
-/*
- * The hart that takes a line makes the steps, because its handler looks at the admin queue too. The
- * owner of a poll queue calls with interrupts on, and the handler may not come into a step.
- */
-static void take_turn(struct nvme_queue *queue, uint64_t now_ns)
+void nvme_controller_step(struct nvme_controller *controller)
+{
+    if (!nvme_controller_live(controller)) {
+        nvme_reset_step(controller, hal_now_ns());
+    } else if (nvme_abort_wanted(controller)) {
+        nvme_abort_step(controller);
+    }
+}
+
+/* The owner of a poll queue calls with interrupts on, and the handler may not come into a step. */
+void nvme_controller_take_turn(struct nvme_queue *queue)
 {
     struct nvme_controller *controller = queue->controller;
     unsigned long irq = hal_irq_save();
@@ -210,7 +216,7 @@ static void take_turn(struct nvme_queue *queue, uint64_t now_ns)
         queue->seen_openings = UINT64_MAX; /* no interrupt is missed */
         nvme_shared_ask(queue);
     } else if (controller->line.queues == 0 || queue->owner == controller->line.owner) {
-        nvme_reset_step(controller, now_ns);
+        nvme_controller_step(controller);
     }
     hal_irq_restore(irq);
 }
@@ -228,7 +234,7 @@ void nvme_reset_watch(struct nvme_queue *queue, uint64_t now_ns)
         release_requests(queue);
     }
     if (nvme_controller_resetting(controller)) {
-        take_turn(queue, now_ns);
+        nvme_controller_take_turn(queue);
     }
     state = nvme_controller_state_load(controller);
     if (queue->absent && (state == NVME_CONTROLLER_LIVE || state == NVME_CONTROLLER_FAILED)) {

@@ -18,7 +18,6 @@ void nvme_retry_keep(struct nvme_queue *queue)
         size_t slot = NVME_GET(NVME_CDW0_CID, command->cdw0) & queue->slot_mask;
 
         queue->kept[slot] = *command;
-        queue->requests[slot].tries = 0;
         queue->kept_tail++;
         if (queue->kept_tail == queue->depth_entries) {
             queue->kept_tail = 0;
@@ -32,12 +31,12 @@ static bool may_repeat(const struct nvme_queue *queue, const struct nvme_request
     const struct nvme_config *config = &queue->controller->config;
     uint64_t opcode;
 
-    if (queue->kept == NULL || request->tries >= config->retries_max) {
+    if (queue->kept == NULL || request->ends || request->tries >= config->retries_max) {
         return false;
     }
     opcode = NVME_GET(NVME_CDW0_OPCODE, queue->kept[request - queue->requests].cdw0);
     return opcode == NVME_CMD_READ || opcode == NVME_CMD_FLUSH ||
-           (opcode == NVME_CMD_WRITE && config->retry_writes);
+           (opcode == NVME_CMD_WRITE && (config->retry_writes || request->repeats));
 }
 
 bool nvme_retry_later(struct nvme_queue *queue, struct nvme_request *request, uint64_t delay_ms)

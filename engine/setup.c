@@ -38,7 +38,10 @@ void nvme_setup_enable(struct nvme_controller *controller)
         page_shift++;
     }
     controller->setup_step = STEP_IDENTIFY;
-    controller->events.state = NVME_EVENTS_OFF; /* a request is gone with the admin queue */
+    /* Their commands are gone with the admin queue. */
+    controller->events.state = NVME_EVENTS_OFF;
+    NVME_POKE(&controller->aborts_asked, 0);
+    NVME_POKE(&controller->abort_posted, false);
     nvme_queue_reset(&controller->admin, NVME_ADMIN_DEPTH);
     controller->admin.absent = controller->up; /* a handler leaves it to the hart that resets */
     nvme_queue_enter_state(&controller->admin, NVME_QUEUE_OPEN);

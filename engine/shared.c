@@ -145,9 +145,8 @@ static void answer_overdue(struct nvme_controller *controller)
     __atomic_fetch_and(&cycle->overdue, ~asked, __ATOMIC_RELEASE);
     if (nvme_controller_live(controller)) {
         nvme_source_pulse(line, NVME_CLOSED_WATCHDOG);
-    } else {
-        nvme_reset_step(controller, hal_now_ns());
     }
+    nvme_controller_step(controller);
 }
 
 /* Ends a cycle that all members have answered, and a storm whose time is over. */
@@ -173,9 +172,7 @@ void nvme_irq_take_ipi(struct nvme_controller *controller)
     /* The opening makes an edge for what owners have found meanwhile: nothing is missed yet. */
     if (NVME_PEEK(&cycle->overdue) != 0) {
         __atomic_store_n(&cycle->overdue, 0, __ATOMIC_RELEASE);
-        if (!nvme_controller_live(controller)) {
-            nvme_reset_step(controller, hal_now_ns());
-        }
+        nvme_controller_step(controller);
     }
 }
 

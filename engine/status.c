@@ -139,6 +139,7 @@ const char *nvme_event_text(enum nvme_event_kind kind)
         [NVME_EVENT_FIRMWARE_ACTIVATION] = "firmware activation starts: dword 0",
         [NVME_EVENT_ASYNCHRONOUS] = "asynchronous event: dword 0",
         [NVME_EVENT_RESET] = "controller reset, I/O goes on: resets so far, more in a row allowed",
+        [NVME_EVENT_ABORT] = "command is late, Abort is tried: command id, deadline in ms",
     };
 
     if ((size_t)kind >= sizeof(texts) / sizeof(texts[0])) {

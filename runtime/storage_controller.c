@@ -109,6 +109,7 @@ enum storage_step storage_open_engine(struct storage *storage,
         .cq_depth_entries = storage->config.depth_entries + storage->config.cq_surplus,
         .max_transfer_bytes = storage->config.max_transfer_bytes,
         .command_timeout_ns = storage->config.timeout_ns,
+        .aborts = storage->config.resets_max != 0,
         .resets_max = storage->config.resets_max,
         .retries_max = (uint8_t)(storage->config.resets_max < UINT8_MAX ? storage->config.resets_max
                                                                         : UINT8_MAX),

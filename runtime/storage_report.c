@@ -60,7 +60,8 @@ static void print_event(uint32_t controller, const struct nvme_event *event)
         printf("%.*s %" PRIu64 "%s %" PRIu64, (int)(second - text), text, event->value, second,
                event->limit);
     }
-    if (event->kind == NVME_EVENT_COMMAND_TIMEOUT && event->queue_id != 0) {
+    if ((event->kind == NVME_EVENT_COMMAND_TIMEOUT || event->kind == NVME_EVENT_ABORT) &&
+        event->queue_id != 0) {
         printf("; age %" PRIu64 " ms, %" PRIu32 " outstanding, none ended for %" PRIu64
                " ms, head %" PRIu32 ", phase %d, %" PRIu64 " interrupts; ",
                event->age_ms, event->outstanding, event->quiet_ms, event->head, event->phase,

@@ -298,6 +298,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .command_timeout_ns = 1000 * MS,
         .msix = (queues & 0x80) != 0,
         .shadow_doorbells = (queues & 0x40) != 0,
+        .aborts = (queues & 4) != 0,
         .resets_max = queues >> 3 & 3,
         .retries_max = queues >> 5 & 1,
         .retry_writes = true,
@@ -306,6 +307,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     model->shadow_offered = fuzz.config.shadow_doorbells;
     model->repeats = true;
+    model->abort = (enum model_abort)(queues & 3);
     if (queues % 2 != 0) {
         fuzz.config.cq_depth_entries = fuzz.config.depth_entries + 10;
     }

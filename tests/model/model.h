@@ -203,6 +203,14 @@ struct model_posted {
     uint32_t value;
 };
 
+/* What becomes of an Abort command whose command is in flight. */
+enum model_abort {
+    MODEL_ABORT_FAILS,   /* as QEMU's: nothing, and bit 0 of dword 0 says so */
+    MODEL_ABORT_ENDS,    /* the command ends with status 007h, then the Abort */
+    MODEL_ABORT_CROSSES, /* the command ends by itself, then the Abort says that it failed */
+    MODEL_ABORT_LIES,    /* it says that the command was aborted, but that never ends */
+};
+
 struct model {
     /* Registers. */
     uint8_t *bar; /* only its addresses are used */
@@ -233,6 +241,7 @@ struct model {
     bool gone;                  /* reads give all ones, writes are lost */
     bool on_demand;             /* I/O commands complete in model_step, not at the doorbell */
     bool admin_silent;          /* admin commands are fetched and never answered */
+    enum model_abort abort;     /* what an Abort command does */
     bool delete_drops;          /* Delete SQ forgets commands instead of aborting them */
     bool delete_finishes;       /* Delete SQ completes them first */
     struct random shadow_wakes; /* falls asleep and awakes by chance; state 0: as told */

@@ -300,6 +300,32 @@ static struct model_answer delete_cq(struct model *model, const struct nvme_comm
     return status(0);
 }
 
+static struct model_answer abort_command(struct model *model, const struct nvme_command *command)
+{
+    uint32_t sqid = (uint32_t)NVME_GET(NVME_ABORT_SQID, command->cdw10);
+    uint32_t cid = (uint32_t)NVME_GET(NVME_ABORT_CID, command->cdw10);
+    struct model_answer failed = {.dw0 = NVME_ABORT_FAILED};
+    uint32_t index = 0;
+
+    while (index < model->pending_count &&
+           (model->pending[index].sqid != sqid ||
+            NVME_GET(NVME_CDW0_CID, model->pending[index].command.cdw0) != cid)) {
+        index++;
+    }
+    if (index == model->pending_count || model->abort == MODEL_ABORT_FAILS ||
+        model_cq_full(model, model->sqs[sqid].cqid)) {
+        return failed;
+    }
+    if (model->abort == MODEL_ABORT_CROSSES) {
+        model_step_one(model, index);
+        return failed;
+    }
+    if (model->abort == MODEL_ABORT_ENDS) {
+        model_fail_one(model, index, NVME_STATUS_ABORTED);
+    }
+    return status(0);
+}
+
 struct model_answer model_execute_admin(struct model *model, const struct nvme_command *command)
 {
     uint8_t opcode = (uint8_t)NVME_GET(NVME_CDW0_OPCODE, command->cdw0);
@@ -311,6 +337,8 @@ struct model_answer model_execute_admin(struct model *model, const struct nvme_c
     switch (opcode) {
     case NVME_ADMIN_IDENTIFY:
         return identify(model, command);
+    case NVME_ADMIN_ABORT:
+        return abort_command(model, command);
     case NVME_ADMIN_SET_FEATURES:
         return set_features(model, command);
     case NVME_ADMIN_ASYNC_EVENT_REQUEST:

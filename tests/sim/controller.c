@@ -29,6 +29,9 @@ static void on_event(void *arg, const struct nvme_event *event)
         controller->dead = true;
         controller->failed = true;
         break;
+    case NVME_EVENT_ABORT:
+        controller->sim->injected[FAULT_ABORT]++;
+        break;
     case NVME_EVENT_COMMAND_TIMEOUT:
     case NVME_EVENT_CONTROLLER_FATAL:
     case NVME_EVENT_REMOVED:

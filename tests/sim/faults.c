@@ -228,7 +228,7 @@ static bool inject_spurious(struct sim_controller *controller)
     return true;
 }
 
-/* ---- 8, 17, 18: a device that says nothing, or that it is dead --------------------------- */
+/* ---- 8, 9, 17, 18: a device that says nothing, or that it is dead --------------------------- */
 
 static bool inject_silence(struct sim_controller *controller)
 {
@@ -241,6 +241,23 @@ static bool inject_silence(struct sim_controller *controller)
     }
     model->hang_next = hung ? 0 : 1;
     return !hung;
+}
+
+/* A late command; what its Abort does was chosen. */
+static bool prepare_abort(struct sim_controller *controller)
+{
+    static const enum model_abort kinds[] = {MODEL_ABORT_FAILS, MODEL_ABORT_ENDS,
+                                             MODEL_ABORT_CROSSES, MODEL_ABORT_LIES};
+
+    controller->config.aborts = true;
+    controller->model->abort = RANDOM_ONE(random_of(controller), kinds);
+    return false; /* counted when it happens */
+}
+
+static bool inject_late(struct sim_controller *controller)
+{
+    inject_silence(controller);
+    return false;
 }
 
 static bool inject_fatal(struct sim_controller *controller)
@@ -381,6 +398,7 @@ const struct sim_fault sim_faults[FAULT_CLASSES + 1] = {
     [FAULT_LOST] = {NULL, inject_lost_interrupt},
     [FAULT_SPURIOUS] = {NULL, inject_spurious},
     [FAULT_SILENT] = {NULL, inject_silence},
+    [FAULT_ABORT] = {prepare_abort, inject_late},
     [FAULT_DMA] = {prepare_late_dma, inject_fatal},
     [FAULT_RESET] = {NULL, inject_reset},
     [FAULT_DEAF] = {prepare_deaf, NULL},

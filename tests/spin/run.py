@@ -185,6 +185,14 @@ def barrier_cases() -> list[Case]:
     return [Case("barrier", (), False)] + [Case("barrier", (bug,), True) for bug in bugs]
 
 
+def abort_cases() -> list[Case]:
+    """Abort: two owners, and a hart that administers."""
+    bugs = ("BUG_TWO", "BUG_NO_WAIT", "BUG_ANY_PHASE", "BUG_FREE_EARLY")
+    return [Case("abort", (), False)] + [
+        Case("abort", (bug,), True) for bug in bugs
+    ]
+
+
 def reset_cases() -> list[Case]:
     """A reset: of one deadline or two, with a device that may be removed."""
     tool = ("TOOL", "RESETS=2", "REQUESTS=1")
@@ -246,7 +254,7 @@ def cases() -> list[Case]:
         Case("failure", (bug,), True)
         for bug in ("BUG_END_EARLY", "BUG_NO_LAST_REAP", "BUG_END_OTHERS")
     ]
-    return found + reset_cases()
+    return found + abort_cases() + reset_cases()
 
 
 class ToolError(Exception):

@@ -225,17 +225,19 @@ static void end_all_ends_each_outstanding_request_once(void **state)
 
 static void expiry_is_at_the_limit_and_survives_the_clocks_wrap(void **state)
 {
+    struct nvme_controller controller = {.timeout_ms = 90};
     struct slots slots;
     uint32_t cid = 0;
 
     (void)state;
     slots_open(&slots, 4);
+    slots.queue.controller = &controller;
     slots.queue.clock_ms = UINT32_MAX - 10;
     (void)acquire(&slots);
     slots.queue.clock_ms += 99; /* wraps */
-    assert_false(nvme_request_expired(&slots.queue, 100, &cid));
+    assert_false(nvme_request_expired(&slots.queue, 10, &cid));
     slots.queue.clock_ms++;
-    assert_true(nvme_request_expired(&slots.queue, 100, &cid));
+    assert_true(nvme_request_expired(&slots.queue, 10, &cid));
     assert_int_equal(cid, slots.queue.requests[0].cid);
     nvme_request_release(&slots.queue, &slots.queue.requests[0]);
     assert_false(nvme_request_expired(&slots.queue, 0, &cid));
