@@ -58,7 +58,6 @@ bool nvme_abort_try(struct nvme_queue *queue, uint32_t cid, struct nvme_event *e
                queue->clock_ms >= queue->abort_until_ms) {
         return false;
     }
-    nvme_controller_take_turn(queue);
     return true;
 }
 

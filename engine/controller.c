@@ -142,8 +142,7 @@ static enum nvme_error prepare_controller(struct nvme_controller *controller,
     controller->line.closed = NVME_CLOSED_IDLE;
     init_queue(controller, &controller->admin, 0);
     /* An event may hold the line up: its handler looks at the admin queue. A cycle does anyway. */
-    controller->admin.ien =
-        (config->events || config->aborts) && !config->msix && !config->shared;
+    controller->admin.ien = (config->events || config->aborts) && !config->msix && !config->shared;
     for (uint32_t i = 0; i < config->queue_count; i++) {
         init_queue(controller, &controller->queues[i], (uint16_t)(i + 1));
     }

@@ -144,8 +144,7 @@ static void set_options(struct nvme_queue *queue, struct nvme_request *request,
 {
     uint64_t timeout_ms = io->timeout_100ms * UINT64_C(100);
 
-    request->repeats = (io->flags & NVME_POST_RETRY) != 0;
-    request->ends = (io->flags & NVME_POST_NO_RETRY) != 0;
+    request->flags = io->flags;
     request->timeout_100ms = io->timeout_100ms;
     if (io->timeout_100ms != 0 && timeout_ms < queue->timeout_min_ms) {
         queue->timeout_min_ms = timeout_ms;

@@ -369,8 +369,8 @@ enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t op
 /* ---- abort.c: the rung before a controller stops ------------------------------------------ */
 
 /*
- * The owner has found a command past its deadline. True: its Abort is tried, or `event` says that it
- * begins; look again at the next watchdog. False: the controller is to stop.
+ * The owner has found a command past its deadline. True: its Abort is tried, which `event` tells
+ * of; look again at the next watchdog. False: the controller is to stop.
  */
 bool nvme_abort_try(struct nvme_queue *queue, uint32_t cid, struct nvme_event *event);
 

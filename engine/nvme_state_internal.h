@@ -22,22 +22,24 @@
 struct nvme_request {
     nvme_done *done;
     void *arg;
-    void *buffer;        /* that the device fills, for hal_dma_invalidate; else NULL */
-    uint64_t cid;        /* issued command id; idle: CID_IDLE and, in 15:0, the next to issue */
-    uint64_t clock_ms;   /* queue clock at post */
+    void *buffer;      /* that the device fills, for hal_dma_invalidate; else NULL */
+    uint64_t cid;      /* issued command id; idle: CID_IDLE and, in 15:0, the next to issue */
+    uint64_t clock_ms; /* queue clock at post */
     union {
         uint64_t fresh; /* size_bytes of a request with no options: one store */
         struct {
             uint32_t size_bytes;    /* of the command */
             uint16_t timeout_100ms; /* its deadline; 0: that of the controller */
             uint8_t tries;          /* retry.c: how often it was posted again */
-            uint8_t aside : 2;      /* NVME_ASIDE_: not the device's, and not free */
-            uint8_t repeats : 1;    /* retry.c: it may be posted again although it is a write, */
-            uint8_t ends : 1;       /* or it may not */
+            uint8_t flags;          /* NVME_POST_ */
         };
     };
-    struct nvme_request *next_free;
-    uint64_t retry_at_ms; /* queue clock: while it waits */
+    union {
+        struct nvme_request *next_free; /* while it is free */
+        uint64_t retry_at_ms;           /* queue clock: while it waits */
+    };
+    uint8_t aside; /* NVME_ASIDE_: not the device's, and not free */
+    uint8_t reserved_57[7];
 };
 _Static_assert(sizeof(struct nvme_request) == 64, "a slot is one cache line");
 

@@ -204,7 +204,11 @@ static enum nvme_error check_deadlines(struct nvme_queue *queue, struct nvme_eve
         return NVME_OK;
     }
     describe_timeout(queue, cid, event);
-    return nvme_abort_try(queue, cid, event) ? NVME_OK : NVME_ERR_TIMEOUT;
+    if (!nvme_abort_try(queue, cid, event)) {
+        return NVME_ERR_TIMEOUT;
+    }
+    nvme_controller_take_turn(queue);
+    return NVME_OK;
 }
 
 /* A completion since the last look: the resets of this controller are no longer in a row. */

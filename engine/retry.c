@@ -31,12 +31,14 @@ static bool may_repeat(const struct nvme_queue *queue, const struct nvme_request
     const struct nvme_config *config = &queue->controller->config;
     uint64_t opcode;
 
-    if (queue->kept == NULL || request->ends || request->tries >= config->retries_max) {
+    if (queue->kept == NULL || (request->flags & NVME_POST_NO_RETRY) != 0 ||
+        request->tries >= config->retries_max) {
         return false;
     }
     opcode = NVME_GET(NVME_CDW0_OPCODE, queue->kept[request - queue->requests].cdw0);
     return opcode == NVME_CMD_READ || opcode == NVME_CMD_FLUSH ||
-           (opcode == NVME_CMD_WRITE && (config->retry_writes || request->repeats));
+           (opcode == NVME_CMD_WRITE &&
+            (config->retry_writes || (request->flags & NVME_POST_RETRY) != 0));
 }
 
 bool nvme_retry_later(struct nvme_queue *queue, struct nvme_request *request, uint64_t delay_ms)

@@ -307,7 +307,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     model->shadow_offered = fuzz.config.shadow_doorbells;
     model->repeats = true;
-    model->abort = (enum model_abort)(queues & 3);
+    model->abort_ends = (queues & 1) != 0;
+    model->abort_agrees = (queues & 2) != 0;
     if (queues % 2 != 0) {
         fuzz.config.cq_depth_entries = fuzz.config.depth_entries + 10;
     }

@@ -38,7 +38,7 @@ interrupt
 recovery
 sleep
 shared reset
-setup
+setup abort
 source quirk
 event
 disable

@@ -203,14 +203,6 @@ struct model_posted {
     uint32_t value;
 };
 
-/* What becomes of an Abort command whose command is in flight. */
-enum model_abort {
-    MODEL_ABORT_FAILS,   /* as QEMU's: nothing, and bit 0 of dword 0 says so */
-    MODEL_ABORT_ENDS,    /* the command ends with status 007h, then the Abort */
-    MODEL_ABORT_CROSSES, /* the command ends by itself, then the Abort says that it failed */
-    MODEL_ABORT_LIES,    /* it says that the command was aborted, but that never ends */
-};
-
 struct model {
     /* Registers. */
     uint8_t *bar; /* only its addresses are used */
@@ -232,25 +224,24 @@ struct model {
 
     /* Knobs of behaviour. */
     uint64_t ready_delay_ns, shutdown_delay_ns;
-    bool ready_never;           /* RDY stays 0 after EN = 1 */
-    bool stop_never;            /* RDY stays 1 after EN = 0 */
-    bool shutdown_never;        /* SHST never says complete */
-    bool fatal;                 /* CSTS.CFS */
-    bool fatal_when_ready;      /* CSTS.CFS as soon as RDY is 1 */
-    bool gone_when_enabled;     /* gone from EN = 1 on */
-    bool gone;                  /* reads give all ones, writes are lost */
-    bool on_demand;             /* I/O commands complete in model_step, not at the doorbell */
-    bool admin_silent;          /* admin commands are fetched and never answered */
-    enum model_abort abort;     /* what an Abort command does */
-    bool delete_drops;          /* Delete SQ forgets commands instead of aborting them */
-    bool delete_finishes;       /* Delete SQ completes them first */
-    struct random shadow_wakes; /* falls asleep and awakes by chance; state 0: as told */
-    uint32_t hang_next;         /* that many I/O commands will never be answered */
-    uint32_t pending_extra;     /* QEMU's count of pending queues is too high by this */
-    bool counts_pending;        /* the line follows a count of busy queues, as QEMU's */
-    bool posted;                /* writes arrive later: see model_arrive() */
-    bool ids_repeat, repeats;   /* in flight twice, as in a raw ring; commands come again */
-    bool msix, bends_admin;     /* vectors instead of the line; bend has admin entries too */
+    bool ready_never;                /* RDY stays 0 after EN = 1 */
+    bool stop_never;                 /* RDY stays 1 after EN = 0 */
+    bool shutdown_never;             /* SHST never says complete */
+    bool fatal_when_ready;           /* CSTS.CFS as soon as RDY is 1 */
+    bool fatal, abort_ends;          /* CSTS.CFS; Abort ends its command */
+    bool gone_when_enabled;          /* gone from EN = 1 on */
+    bool gone;                       /* reads give all ones, writes are lost */
+    bool on_demand;                  /* I/O commands complete in model_step, not at the doorbell */
+    bool admin_silent, abort_agrees; /* no answer to admin commands; Abort says that it did */
+    bool delete_drops;               /* Delete SQ forgets commands instead of aborting them */
+    bool delete_finishes;            /* Delete SQ completes them first */
+    struct random shadow_wakes;      /* falls asleep and awakes by chance; state 0: as told */
+    uint32_t hang_next;              /* that many I/O commands will never be answered */
+    uint32_t pending_extra;          /* QEMU's count of pending queues is too high by this */
+    bool counts_pending;             /* the line follows a count of busy queues, as QEMU's */
+    bool posted;                     /* writes arrive later: see model_arrive() */
+    bool ids_repeat, repeats;        /* in flight twice, as in a raw ring; commands come again */
+    bool msix, bends_admin;          /* vectors instead of the line; bend has admin entries too */
     bool irq_hart_masks;        /* a line of several harts: only the IRQ hart writes its mask */
     uint32_t irq_hart;          /* whose it is then, as world.hart */
     bool line_broken;           /* redundant doorbells do not lower it */

@@ -312,18 +312,15 @@ static struct model_answer abort_command(struct model *model, const struct nvme_
             NVME_GET(NVME_CDW0_CID, model->pending[index].command.cdw0) != cid)) {
         index++;
     }
-    if (index == model->pending_count || model->abort == MODEL_ABORT_FAILS ||
-        model_cq_full(model, model->sqs[sqid].cqid)) {
+    if (index == model->pending_count || model_cq_full(model, model->sqs[sqid].cqid)) {
         return failed;
     }
-    if (model->abort == MODEL_ABORT_CROSSES) {
-        model_step_one(model, index);
-        return failed;
-    }
-    if (model->abort == MODEL_ABORT_ENDS) {
+    if (model->abort_ends && model->abort_agrees) {
         model_fail_one(model, index, NVME_STATUS_ABORTED);
+    } else if (model->abort_ends) {
+        model_step_one(model, index); /* by itself, and crosses the Abort */
     }
-    return status(0);
+    return model->abort_agrees ? status(0) : failed;
 }
 
 struct model_answer model_execute_admin(struct model *model, const struct nvme_command *command)

@@ -228,37 +228,7 @@ static bool inject_spurious(struct sim_controller *controller)
     return true;
 }
 
-/* ---- 8, 9, 17, 18: a device that says nothing, or that it is dead --------------------------- */
-
-static bool inject_silence(struct sim_controller *controller)
-{
-    struct model *model = controller->model;
-    bool hung = false;
-
-    for (uint32_t i = 0; i < model->pending_count; i++) {
-        hung |= model->pending[i].hangs && model->pending[i].sqid != 0;
-        model->pending[i].hangs = model->pending[i].sqid == 0; /* at last, or a held request */
-    }
-    model->hang_next = hung ? 0 : 1;
-    return !hung;
-}
-
-/* A late command; what its Abort does was chosen. */
-static bool prepare_abort(struct sim_controller *controller)
-{
-    static const enum model_abort kinds[] = {MODEL_ABORT_FAILS, MODEL_ABORT_ENDS,
-                                             MODEL_ABORT_CROSSES, MODEL_ABORT_LIES};
-
-    controller->config.aborts = true;
-    controller->model->abort = RANDOM_ONE(random_of(controller), kinds);
-    return false; /* counted when it happens */
-}
-
-static bool inject_late(struct sim_controller *controller)
-{
-    inject_silence(controller);
-    return false;
-}
+/* ---- 17, 18: a device that is dead, or gone ---------------------------------------------- */
 
 static bool inject_fatal(struct sim_controller *controller)
 {
@@ -397,8 +367,8 @@ const struct sim_fault sim_faults[FAULT_CLASSES + 1] = {
     [FAULT_SPOILED] = {NULL, inject_spoiled},
     [FAULT_LOST] = {NULL, inject_lost_interrupt},
     [FAULT_SPURIOUS] = {NULL, inject_spurious},
-    [FAULT_SILENT] = {NULL, inject_silence},
-    [FAULT_ABORT] = {prepare_abort, inject_late},
+    [FAULT_SILENT] = {NULL, sim_inject_silence},
+    [FAULT_ABORT] = {sim_prepare_abort, sim_inject_late},
     [FAULT_DMA] = {prepare_late_dma, inject_fatal},
     [FAULT_RESET] = {NULL, inject_reset},
     [FAULT_DEAF] = {prepare_deaf, NULL},

@@ -230,7 +230,10 @@ bool sim_cut_power(struct sim_controller *controller);
 void sim_note_post(struct sim_request *request);
 void sim_note_end(const struct sim_request *request, bool good);
 
-/* lies.c: class 15. lost.c: class 6. events.c: class 14. */
+/* late.c: classes 8 and 9. lies.c: class 15. lost.c: class 6. events.c: class 14. */
+bool sim_inject_silence(struct sim_controller *controller);
+bool sim_prepare_abort(struct sim_controller *controller);
+bool sim_inject_late(struct sim_controller *controller);
 bool sim_prepare_lies(struct sim_controller *controller);
 bool sim_lose_interrupt(struct sim_controller *controller);
 void sim_note_recovery(struct sim_queue *queue);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Abort: nvme_abort_try() (engine/abort.c, engine/recovery.c), nvme_abort_step(), nvme_admin_begin().
+ * Abort: nvme_abort_try(), nvme_abort_step() (engine/abort.c), nvme_admin_begin() (engine/admin.c).
  *
  * Two owners post one command after the other into a slot each. A command may be late: its owner
  * asks. Either owner takes the steps on the admin queue; a third hart administers. The device ends
- * commands at any time; it does what an Abort asks for, refuses, or says that it did. A command that
- * stays late ends with the controller. One hart at a time uses the admin queue, one Abort at a time
+ * commands at any time; it does what an Abort asks for, refuses, or lies. A command that stays late
+ * ends with the controller. One hart at a time uses the admin queue, one Abort at a time
  * is under way, a refusal meets the command that was asked for, a slot is used again only when the
  * device does not own it, and every command ends once.
  *

@@ -188,9 +188,7 @@ def barrier_cases() -> list[Case]:
 def abort_cases() -> list[Case]:
     """Abort: two owners, and a hart that administers."""
     bugs = ("BUG_TWO", "BUG_NO_WAIT", "BUG_ANY_PHASE", "BUG_FREE_EARLY")
-    return [Case("abort", (), False)] + [
-        Case("abort", (bug,), True) for bug in bugs
-    ]
+    return [Case("abort", (), False)] + [Case("abort", (bug,), True) for bug in bugs]
 
 
 def reset_cases() -> list[Case]:

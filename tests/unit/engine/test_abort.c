@@ -15,12 +15,20 @@ enum {
     STEP_MS = 10,
 };
 
-static void configure(struct fixture *fixture, enum model_abort kind)
+/* What the device does with an Abort. */
+enum kind {
+    FAILS = 0,
+    ENDS = 1,
+    AGREES = 2,
+};
+
+static void configure(struct fixture *fixture, uint32_t kind)
 {
     fixture->config.command_timeout_ns = TIMEOUT_MS * MS;
     fixture->config.resets_max = 1;
     fixture->config.aborts = true;
-    fixture->model->abort = kind;
+    fixture->model->abort_ends = (kind & ENDS) != 0;
+    fixture->model->abort_agrees = (kind & AGREES) != 0;
 }
 
 /* All owners watch, until done() has run. */
@@ -59,7 +67,7 @@ static void check_works(struct fixture *fixture, uint32_t queue)
 
 struct abort_case {
     const char *name;
-    enum model_abort kind;
+    uint32_t kind;
     bool silent; /* it does not answer the Abort */
     enum nvme_error error;
     bool resets;
@@ -68,12 +76,12 @@ struct abort_case {
 };
 
 static const struct abort_case abort_cases[] = {
-    {"it_aborts", MODEL_ABORT_ENDS, false, NVME_ERR_TIMEOUT, false, TIMEOUT_MS, LATE_MS},
-    {"the_completion_crosses", MODEL_ABORT_CROSSES, false, NVME_OK, false, TIMEOUT_MS, LATE_MS},
-    {"it_refuses", MODEL_ABORT_FAILS, false, NVME_ERR_RESET, true, TIMEOUT_MS, LATE_MS},
-    {"it_says_yes_and_does_not", MODEL_ABORT_LIES, false, NVME_ERR_RESET, true,
-     TIMEOUT_MS + GRACE_MS, LATE_MS + GRACE_MS},
-    {"it_does_not_answer", MODEL_ABORT_FAILS, true, NVME_ERR_RESET, true, TIMEOUT_MS + GRACE_MS,
+    {"it_aborts", ENDS | AGREES, false, NVME_ERR_TIMEOUT, false, TIMEOUT_MS, LATE_MS},
+    {"the_completion_crosses", ENDS, false, NVME_OK, false, TIMEOUT_MS, LATE_MS},
+    {"it_refuses", FAILS, false, NVME_ERR_RESET, true, TIMEOUT_MS, LATE_MS},
+    {"it_says_yes_and_does_not", AGREES, false, NVME_ERR_RESET, true, TIMEOUT_MS + GRACE_MS,
+     LATE_MS + GRACE_MS},
+    {"it_does_not_answer", FAILS, true, NVME_ERR_RESET, true, TIMEOUT_MS + GRACE_MS,
      LATE_MS + GRACE_MS},
 };
 
@@ -149,7 +157,7 @@ static void one_abort_at_a_time_for_several_queues(void **state)
 
     (void)state;
     fixture_init(&fixture);
-    configure(&fixture, MODEL_ABORT_ENDS);
+    configure(&fixture, ENDS | AGREES);
     fixture_start(&fixture, FIXTURE_QUEUES, NVME_MODE_POLL);
     fixture.model->hang_next = 2 * FIXTURE_QUEUES;
     for (uint32_t i = 0; i < 2 * FIXTURE_QUEUES; i++) {
@@ -179,7 +187,7 @@ static void aborted_read_is_tried_again(void **state)
 
     (void)state;
     fixture_init(&fixture);
-    configure(&fixture, MODEL_ABORT_ENDS);
+    configure(&fixture, ENDS | AGREES);
     fixture.config.retries_max = 1;
     fixture.model->repeats = true;
     fixture_start(&fixture, 1, NVME_MODE_POLL);
@@ -202,7 +210,7 @@ static void irq_hart_posts_for_the_owners_of_its_line(void **state)
     (void)state;
     harts_init(&harts, MODEL_LINE_EDGE, 0);
     fixture = &harts.fixture;
-    configure(fixture, MODEL_ABORT_ENDS);
+    configure(fixture, ENDS | AGREES);
     harts_start(&harts, HARTS_QUEUES, NULL, NVME_MODE_INTERRUPT);
     fixture->model->hang_next = 1;
     harts_post(&harts, 1);
@@ -234,7 +242,7 @@ static void nobody_posts_while_another_administers(void **state)
 
     (void)state;
     fixture_init(&fixture);
-    configure(&fixture, MODEL_ABORT_ENDS);
+    configure(&fixture, ENDS | AGREES);
     fixture_start(&fixture, 1, NVME_MODE_POLL);
     fixture.model->hang_next = 1;
     fixture_submit(&fixture, 0, &outcome);
