@@ -187,7 +187,7 @@ static void close_on_a_controller_disabled_meanwhile_returns_the_cause(void **st
         model_step(race.fixture.model, 1);
     } else {
         post_requests(&race, 0);
-        world.meanwhile[WORLD_AT_IRQ_SAVE] = disable;
+        world.meanwhile[WORLD_AT_DOORBELL] = disable; /* the queue takes no more posts */
     }
     assert_int_equal(nvme_queue_close(queue), closing->cause);
     assert_true(stopped(race.fixture.model));
