@@ -174,6 +174,7 @@ void storage_count(const struct storage *storage, struct nvme_counters *sum)
         sum->spurious += one.spurious;
         sum->late += one.late;
         sum->missed += one.missed;
+        sum->retries += one.retries;
         sum->stale += one.stale;
         sum->malformed += one.malformed;
         sum->rerings += one.rerings;

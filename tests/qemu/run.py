@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 import backing_cases
 import bench_cases
+import disturbed
 import doorbell_cases
 from cli import command
 import event_cases
@@ -53,6 +54,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     listed += [Job(case.name, case.run) for case in backing_cases.cases()]
     listed += [Job(case.name, case.run) for case in throttle_cases.cases()]
     listed += [Job(case.name, case.run) for case in event_cases.cases()]
+    listed += [Job(case.name, case.run) for case in disturbed.cases(seed)]
     listed += [Job(case.name, case.run) for case in power_cut.cases()]
     listed += [Job(case.name, case.run) for case in removal_cases.cases()]
     listed += [Job(case.name, case.run) for case in fat_cases.cases()]

@@ -72,6 +72,9 @@ void crew_run(const struct crew *crew)
         workloads[i].to_post = crew->requests != 0 ? crew->requests : UINT64_MAX;
         workloads[i].done = crew->done;
         workloads[i].turn = crew->turn;
+        if (crew->shadows != NULL) {
+            workloads[i].shadow = &crew->shadows[i];
+        }
         workloads[i].enough = crew->enough;
         workloads[i].end_ns = crew->runtime_ns != 0 ? time_now_ns() + crew->runtime_ns : 0;
     }

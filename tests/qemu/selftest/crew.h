@@ -16,6 +16,7 @@ struct crew {
     workload_enough *enough; /* see struct workload; NULL: nothing */
     workload_hook *done;
     workload_hook *turn;
+    struct workload_shadow *shadows; /* of each owner; NULL: empty ones */
     bool linger;           /* owners that have ended go on with their turns until all have */
     void (*helper)(void);  /* run by the hart behind the last owner, as long as crew_busy() */
     bool helper_has_lines; /* that hart takes the lines */

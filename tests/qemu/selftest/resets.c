@@ -16,19 +16,11 @@ enum { DEPTH = 32, READS = 200, RESETS = 4 };
 #define NOTE_MAGIC UINT64_C(0x68617274712d7273)
 #define TEST_RESET 0x7777u /* sifive,test: reset */
 
-/* What the next boot must know. In the middle of memory, which nothing uses. */
+/* What the next boot must know, in kept_memory(). */
 struct note {
     uint64_t magic;
     uint64_t resets;
 };
-
-static volatile struct note *note_get(void)
-{
-    const struct machine *machine = machine_get();
-
-    return (volatile struct note *)(uintptr_t)(machine->memory[0].base +
-                                               machine->memory[0].size / 2);
-}
 
 static _Noreturn void reset_machine(void)
 {
@@ -88,7 +80,7 @@ static void check_after(uint64_t resets)
 
 static void test_reset(void)
 {
-    volatile struct note *note = note_get();
+    volatile struct note *note = kept_memory();
     struct storage_config config = {.depth_entries = DEPTH};
 
     if (note->magic != NOTE_MAGIC) {

@@ -68,6 +68,7 @@ extern const struct test shared_tests[];
 extern const struct test other_device_tests[];
 extern const struct test power_tests[];
 extern const struct test block_tests[];
+extern const struct test disturbed_tests[];
 
 /* The command line, and the state of the run. Hart 0 writes it. */
 struct selftest {
@@ -123,6 +124,9 @@ bool event_seen(enum nvme_event_kind kind);
 
 /* Zeroed pages from the heap, until the storage is closed. Never NULL. */
 void *take_pages(size_t size_bytes);
+
+/* Memory that a reset of the machine leaves as it is: the middle, which nothing else uses. */
+void *kept_memory(void);
 
 /* ---- Requests ----------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 #include "heap.h"
 #include "irq.h"
 #include "selftest.h"
+#include "start.h"
 #include "timer.h"
 
 enum { MANY_OWNERS = 16, LOST_MESSAGES_MAX = 3 }; /* of one storage */
@@ -109,6 +110,13 @@ void *take_pages(size_t size_bytes)
         give_up("out of memory: give the machine more");
     }
     return pages;
+}
+
+void *kept_memory(void)
+{
+    const struct machine_span *memory = &machine_get()->memory[0];
+
+    return (void *)(uintptr_t)(memory->base + memory->size / 2);
 }
 
 /* ---- Requests ----------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include "workload.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "harts.h"
@@ -14,10 +15,15 @@ enum { BEYOND_MAX = 100000 }; /* posts after the end: by then it will never be e
 
 static void post_next(struct workload_slot *slot);
 
-/* The data of a block: place and generation tell a wrong block and an old one. */
+/* Place and generation tell a wrong block and an old one. */
+uint32_t workload_key(uint64_t region, uint32_t block, uint32_t generation)
+{
+    return (uint32_t)(region + block) * 4099 + generation * 1000003;
+}
+
 static uint32_t block_key(const struct workload *workload, uint32_t block)
 {
-    return (uint32_t)(workload->region + block) * 4099 + workload->generation[block] * 1000003;
+    return workload_key(workload->region, block, workload->shadow->generation[block]);
 }
 
 static void check_blocks(struct workload_slot *slot)
@@ -28,7 +34,7 @@ static void check_blocks(struct workload_slot *slot)
     for (uint32_t i = 0; i < slot->count; i++) {
         uint32_t block = slot->first + i;
 
-        if (workload->generation[block] != 0 &&
+        if (workload->shadow->generation[block] != 0 &&
             pattern_check(slot->buffer + (size_t)i * bytes, bytes, block_key(workload, block)) !=
                 bytes) {
             workload->wrong++;
@@ -51,7 +57,7 @@ static void slot_done(void *arg, struct nvme_result result)
         check_blocks(slot);
     }
     for (uint32_t i = 0; i < slot->count; i++) {
-        workload->busy[slot->first + i] = false;
+        workload->shadow->busy[slot->first + i] = 0;
     }
     if (workload->done != NULL) {
         workload->done(workload);
@@ -71,10 +77,10 @@ static bool choose_blocks(struct workload_slot *slot)
         bool taken = false;
 
         for (uint32_t i = 0; i < count; i++) {
-            taken |= workload->busy[first + i];
+            taken |= workload->shadow->busy[first + i] != 0;
         }
         if (!taken) {
-            memset(&workload->busy[first], true, count);
+            memset(&workload->shadow->busy[first], slot->opcode, count);
             slot->first = first;
             slot->count = count;
             return true;
@@ -91,15 +97,17 @@ static void choose(struct workload_slot *slot)
     uint64_t dice = random_next(&workload->random) % 16;
 
     slot->count = 0;
-    slot->opcode = NVME_CMD_FLUSH;
+    slot->opcode = dice % 2 != 0 ? NVME_CMD_WRITE : NVME_CMD_READ;
     if (dice == 0 || !choose_blocks(slot)) {
+        slot->opcode = NVME_CMD_FLUSH;
         return;
     }
-    slot->opcode = dice % 2 != 0 ? NVME_CMD_WRITE : NVME_CMD_READ;
+    /* For a boot after a reset of the machine: a block is busy before its generation changes. */
+    atomic_signal_fence(memory_order_seq_cst);
     for (uint32_t i = 0; i < slot->count && slot->opcode == NVME_CMD_WRITE; i++) {
         uint32_t block = slot->first + i;
 
-        workload->generation[block]++;
+        workload->shadow->generation[block]++;
         pattern_fill(slot->buffer + (size_t)i * bytes, bytes, block_key(workload, block));
     }
 }
@@ -157,6 +165,7 @@ void workload_init(struct workload *workload, struct storage_queue *queue, uint3
     memory = take_pages(stride * depth);
     memset(workload, 0, sizeof(*workload));
     workload->queue = queue;
+    workload->shadow = &workload->own_shadow;
     workload->region = (uint64_t)index * WORKLOAD_BLOCKS;
     workload->random = selftest.seed * 1000 + index;
     workload->to_post = UINT64_MAX;

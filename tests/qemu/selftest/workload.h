@@ -28,6 +28,12 @@ typedef void workload_hook(struct workload *workload);
 /* True when a workload that is out of time has had what the test judges. */
 typedef bool workload_enough(const struct workload *workload);
 
+/* What is known of the blocks of a region. A workload may begin with what another one left. */
+struct workload_shadow {
+    uint32_t generation[WORKLOAD_BLOCKS]; /* that was posted last; 0: never written */
+    uint8_t busy[WORKLOAD_BLOCKS];        /* opcode of the request that has it; 0: none */
+};
+
 /* One request slot of a workload. */
 struct workload_slot {
     struct workload *workload;
@@ -56,8 +62,8 @@ struct workload {
     workload_hook *done; /* in done(), before it posts again; NULL: nothing */
     workload_hook *turn; /* in the thread, interrupts on, after each step of waiting */
     uint32_t depth;
-    uint32_t generation[WORKLOAD_BLOCKS]; /* 0: never written */
-    bool busy[WORKLOAD_BLOCKS];
+    struct workload_shadow *shadow;
+    struct workload_shadow own_shadow; /* empty at first */
     struct workload_slot slots[WORKLOAD_DEPTH_MAX];
 };
 
@@ -67,6 +73,9 @@ struct workload {
  */
 void workload_init(struct workload *workload, struct storage_queue *queue, uint32_t index,
                    uint32_t depth);
+
+/* The words of a block of a region begin with this key (pattern_fill). */
+uint32_t workload_key(uint64_t region, uint32_t block, uint32_t generation);
 
 /* Posts the first requests, one doorbell each, with interrupts off. On the owner hart. */
 void workload_start(struct workload *workload);
