@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Soak: simulation, fuzzing, threads, machines and power cuts in turn, for hours, with new seeds.
+"""Soak: simulation, fuzzing, threads, machines, power cuts, disturbed I/O in turn, with new seeds.
 
     tests/soak.py --hours 8           make soak HOURS=8; a part of an hour may be named: 0.1
     tests/soak.py --hours 1 --seed 7  the same seeds again
@@ -45,6 +45,7 @@ COUNTED = {  # what a turn tells of, besides what passed
     "faults": r"^(\d+) faults injected",
     "fuzz runs": r" ([\d,]+) runs,",
     "cuts": r": (\d+) cuts,",
+    "disturbances": r": (\d+) disturbances,",
 }
 
 
@@ -199,6 +200,8 @@ def turns(seed: int, names: Sequence[str]) -> Iterator[tuple[str, Callable[[int]
         yield "machine", lambda s: [PYTHON, "tests/qemu/run.py", "--seed", new, "-k", pattern]
         cut = [PYTHON, "tests/qemu/power_cut.py", "--seed", new, "--seeds", 2]
         yield "power cut", lambda s: cut
+        yield "disturbed", lambda s: [PYTHON, "tests/qemu/disturbed.py", "--seed", new,
+                                      "--seconds", s]
 
 
 @command.entry

@@ -126,11 +126,11 @@ class SoakTest(unittest.TestCase):
 
     def test_turns(self) -> None:
         each = soak.turns(3, ["a case", "b (c)"])
-        first = [(name, words(10)) for name, words in (next(each) for _ in range(10))]
-        self.assertEqual(len({name for name, _ in first[:5]}), 5)
-        self.assertEqual([name for name, _ in first[:5]], [name for name, _ in first[5:]])
-        for at in range(5):
-            self.assertNotEqual(first[at][1], first[at + 5][1])
+        first = [(name, words(10)) for name, words in (next(each) for _ in range(12))]
+        self.assertEqual(len({name for name, _ in first[:6]}), 6)
+        self.assertEqual([name for name, _ in first[:6]], [name for name, _ in first[6:]])
+        for at in range(6):
+            self.assertNotEqual(first[at][1], first[at + 6][1])
 
     def test_a_turn_that_says_nothing_fails_unless_it_was_stopped(self) -> None:
         for text, status, sums in (
