@@ -160,39 +160,51 @@ static bool refuse_value(const struct parser *parser, const struct option *optio
     return false;
 }
 
-/* Reads decimal digits; false on overflow. *end is the first character after them. */
-static bool read_digits(const char *text, uint64_t *number, const char **end)
+/* The value of a digit, 16 if it is none. */
+static unsigned digit_value(char letter)
+{
+    if (letter >= '0' && letter <= '9') {
+        return (unsigned)(letter - '0');
+    }
+    letter = (char)(letter | ' ');
+    return letter >= 'a' && letter <= 'f' ? (unsigned)(letter - 'a' + 10) : 16;
+}
+
+/* Reads digits of base 10 or 16; false on overflow. *end is the first character after them. */
+static bool read_digits(const char *text, unsigned base, uint64_t *number, const char **end)
 {
     uint64_t sum = 0;
 
-    for (; *text >= '0' && *text <= '9'; text++) {
-        uint64_t digit = (uint64_t)(*text - '0');
+    for (; digit_value(*text) < base; text++) {
+        unsigned digit = digit_value(*text);
 
-        if (sum > (UINT64_MAX - digit) / 10) {
+        if (sum > (UINT64_MAX - digit) / base) {
             return false;
         }
-        sum = sum * 10 + digit;
+        sum = sum * base + digit;
     }
     *number = sum;
     *end = text;
     return true;
 }
 
-/* A whole number and one of the suffixes, in the option's range. */
+/* A whole number and one of the suffixes, or 0x and its digits, in the option's range. */
 static bool judge_number(const struct parser *parser, const struct option *option, const char *text,
                          struct value *value)
 {
     const struct suffix *suffix = option->kind == OPTION_KIND_TIME ? time_suffixes : size_suffixes;
-    const char *end = text;
+    bool hex = option->kind == OPTION_KIND_UNSIGNED && text[0] == '0' && (text[1] | ' ') == 'x';
+    const char *begin = hex ? text + 2 : text;
+    const char *end = begin;
     uint64_t number = 0;
 
-    if (!read_digits(text, &number, &end)) {
+    if (!read_digits(begin, hex ? 16 : 10, &number, &end)) {
         return refuse_value(parser, option, text, "is too large");
     }
     while (suffix->text != NULL && !equal_ignoring_case(suffix->text, end)) {
         suffix++;
     }
-    if (end == text || suffix->text == NULL) {
+    if (end == begin || suffix->text == NULL) {
         return refuse_value(parser, option, text,
                             option->kind == OPTION_KIND_TIME
                                 ? "is not a time such as 5, 5s or 500ms"

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 enum option_kind {
-    OPTION_KIND_UNSIGNED, /* uint64_t: 4096, 4k, 1m, 2g, 1t; suffixes are powers of 1024 */
+    OPTION_KIND_UNSIGNED, /* uint64_t: 4096, 4k, 1m, 2g, 1t, 0x1000; suffixes are powers of 1024 */
     OPTION_KIND_TIME,     /* uint64_t nanoseconds: 5 and 5s are seconds, 500ms, 20us, 5m, 1h, 1d */
     OPTION_KIND_FLAG,     /* bool: 0 or 1 */
     OPTION_KIND_WORD,     /* an enum or unsigned: index of the word in `words` */
