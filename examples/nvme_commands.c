@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The commands that move data: read, crc, copy, fill, verify, flush.
+ * The commands that move data: read, crc, copy, fill, check, flush.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -97,7 +97,7 @@ int run_read(const struct options *options)
 static const struct job_kind copy_kind = {.verb = "copied", .reads = true, .writes = true};
 
 /* Chunks are copied in any order, so source and target must not overlap. */
-static bool check_apart(uint64_t from, uint64_t to, uint64_t count)
+bool copy_check_apart(uint64_t from, uint64_t to, uint64_t count)
 {
     uint64_t distance = from < to ? to - from : from - to;
 
@@ -124,6 +124,9 @@ int run_copy(const struct options *options)
 {
     bool good;
 
+    if (options->by == BY_DEVICE) {
+        return run_device_copy(options);
+    }
     if (options->from == options->to) {
         printf("error: from=%" PRIu64 " to=%" PRIu64 ": source and target are the same; hint: "
                "name both, such as from=0 to=1024 count=1024\n",
@@ -139,11 +142,11 @@ int run_copy(const struct options *options)
     job.count = options->count != 0 ? options->count : copy_count(job.from, job.to);
     good = job_check_range(&job, "from", job.from, &job.count) &&
            job_check_range(&job, "to", job.to, &job.count) &&
-           check_apart(job.from, job.to, job.count) && job_run(&job);
+           copy_check_apart(job.from, job.to, job.count) && job_run(&job);
     return finish(good);
 }
 
-/* ---- fill, verify --------------------------------------------------------------------- */
+/* ---- fill, check ---------------------------------------------------------------------- */
 
 static void prepare_fill(struct worker *worker, const struct chunk *chunk)
 {
@@ -173,7 +176,7 @@ int run_fill(const struct options *options)
 }
 
 /* Compares block by block, counts the wrong ones and keeps the lowest. */
-static void digest_verify(struct worker *worker, const struct chunk *chunk)
+static void digest_check(struct worker *worker, const struct chunk *chunk)
 {
     struct mismatch *mismatch = &worker->mismatch;
 
@@ -219,21 +222,21 @@ static bool check_mismatches(void)
     return sum.blocks == 0;
 }
 
-static const struct job_kind verify_kind = {
-    .verb = "verified",
+static const struct job_kind check_kind = {
+    .verb = "checked",
     .reads = true,
-    .digest = digest_verify,
+    .digest = digest_check,
     .check = check_mismatches,
 };
 
-int run_verify(const struct options *options)
+int run_check(const struct options *options)
 {
     bool good;
 
     if (!job_open(&job, options)) {
         return 1;
     }
-    job.kind = &verify_kind;
+    job.kind = &check_kind;
     job.from = options->lba;
     job.count = options->count;
     good = job_check_range(&job, "lba", job.from, &job.count) && job_run(&job);

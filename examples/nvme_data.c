@@ -17,7 +17,7 @@
 
 #define SPLITMIX_STEP UINT64_C(0x9e3779b97f4a7c15)
 
-enum { SLICES = 8, HEX_LINE = 16 };
+enum { SLICES = 8, HEX_LINE = 16, JSON_LINE = 32 };
 
 static uint32_t tables[SLICES][256]; /* tables[k][b]: byte b, then k zero bytes */
 static uint32_t powers[64];          /* powers[k]: x^(8 * 2^k) */
@@ -134,4 +134,18 @@ void hex_print(const uint8_t *data, size_t size, uint64_t position)
         }
         printf("%08" PRIx64 "  %s |%s|\n", position + line, text, letters);
     }
+}
+
+void hex_print_json(struct json *json, const char *name, const uint8_t *data, size_t size)
+{
+    json_open(json, name, '[');
+    for (size_t line = 0; line < size; line += JSON_LINE) {
+        char text[2 * JSON_LINE + 1];
+
+        for (size_t i = 0; i < JSON_LINE && line + i < size; i++) {
+            snprintf(&text[2 * i], 3, "%02x", data[line + i]);
+        }
+        json_text(json, NULL, text);
+    }
+    json_close(json, ']');
 }

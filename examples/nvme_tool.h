@@ -2,10 +2,12 @@
 /*
  * The nvme tool's shared declarations: options, jobs, commands and data.
  *
- * nvme.c has the tables of commands and options, nvme_commands.c the commands. nvme_jobs.c is the
- * loop that keeps every queue full, nvme_setup.c the preparation and the end of a job. nvme_data.c
- * has the checksum and the pattern, nvme_identify.c the description of a controller, nvme_watch.c
- * the events of a device, nvme_logs.c the commands that tell of its health.
+ * nvme.c has the command line, nvme_table.c its tables, nvme_commands.c the commands that move
+ * data. nvme_jobs.c is the loop that keeps every queue full, nvme_setup.c the preparation and the
+ * end of a job, nvme_data.c has the checksum and the pattern. nvme_identify.c describes a
+ * controller, nvme_watch.c tells a device's events, nvme_logs.c its health. nvme_pass.c has the
+ * admin commands that the user composes, nvme_io.c one I/O command, nvme_sweep.c those that the
+ * device executes over a run of blocks.
  */
 #ifndef HARTQ_NVME_TOOL_H
 #define HARTQ_NVME_TOOL_H
@@ -16,12 +18,16 @@
 
 #include "json.h"
 #include "nvme_admin.h"
+#include "options.h"
 #include "storage.h"
 
 /* ---- Options -------------------------------------------------------------------------- */
 
 /* How a command tells: index into the words normal, json. */
 enum tool_format { FORMAT_NORMAL, FORMAT_JSON };
+
+/* Who copies: index into the words host, device. */
+enum tool_by { BY_HOST, BY_DEVICE };
 
 /* The options of all commands; a command accepts those in its table. Bytes, blocks, ns. */
 struct options {
@@ -43,9 +49,48 @@ struct options {
     const char *serial;     /* NULL: any */
     unsigned completion;    /* index into the words poll, irq, hybrid */
     unsigned format;        /* enum tool_format */
+    unsigned by;            /* enum tool_by */
     bool hex;
     bool unchecked;
+    bool deallocate;  /* DEAC of write-zeroes, AD of dsm */
+    bool idr, idw;    /* hints of dsm */
+    bool read, write; /* which way the data of a pass-through go */
+    bool save;        /* of set-feature */
+    bool rae;         /* of get-log: the device's events stay as they are */
+    uint64_t cdw[16]; /* dwords of a command: 2, 3, 10 to 15 */
+    uint64_t opcode;
+    uint64_t data_len; /* bytes */
+    uint64_t feature;
+    uint64_t sel;
+    uint64_t value;
+    uint64_t log;
+    uint64_t log_len; /* bytes */
+    uint64_t lpo;
+    uint64_t lsp;
+    uint64_t cns;
+    uint64_t cntid;
+    uint64_t csi;
 };
+
+/* ---- nvme_table.c --------------------------------------------------------------------- */
+
+#define COUNT_NONE UINT64_MAX /* count= was not given; an option cannot be so large */
+
+/* A command: how it is typed, and what runs it. */
+struct command {
+    const char *name;
+    const char *help;
+    struct option_table table;
+    int (*run)(const struct options *options);
+    bool alone;       /* one request at a time, on one hart */
+    bool needs_count; /* count= is required: the default would overwrite everything */
+    uint8_t cns;      /* the default of cns= */
+};
+
+enum { COMMANDS_MAX = 32 };
+extern const struct command commands[];
+extern const size_t command_count;
+extern const struct options default_options;
 
 /* ---- Jobs ----------------------------------------------------------------------------- */
 
@@ -92,7 +137,7 @@ struct failure {
     uint32_t blocks;
 };
 
-/* The wrong blocks that verify found. */
+/* The wrong blocks that check found. */
 struct mismatch {
     uint64_t blocks; /* how many; 0: the other fields are not set */
     uint64_t lba;    /* the first of them */
@@ -174,13 +219,27 @@ int run_read(const struct options *options);
 int run_crc(const struct options *options);
 int run_copy(const struct options *options);
 int run_fill(const struct options *options);
-int run_verify(const struct options *options);
+int run_check(const struct options *options);
 int run_flush(const struct options *options);
 int run_watch(const struct options *options);
 int run_smart(const struct options *options);
 int run_errors(const struct options *options);
 int run_changed(const struct options *options);
 int run_reset(const struct options *options);
+int run_get_feature(const struct options *options);
+int run_set_feature(const struct options *options);
+int run_get_log(const struct options *options);
+int run_identify_page(const struct options *options);
+int run_admin_passthru(const struct options *options);
+int run_io_passthru(const struct options *options);
+int run_write_zeroes(const struct options *options);
+int run_dsm(const struct options *options);
+int run_compare(const struct options *options);
+int run_verify(const struct options *options);
+int run_device_copy(const struct options *options);
+
+/* True if source and target of a copy do not overlap, else prints why. */
+bool copy_check_apart(uint64_t from, uint64_t to, uint64_t count);
 
 /* What is told of a controller that storage_survey visits without its engine. */
 #define NO_ENGINE "bring-up failed, a note has the reason"
@@ -205,6 +264,29 @@ bool device_identify(struct nvme_controller *controller, enum nvme_cns cns, uint
 int survey_print(struct storage *storage, const struct options *options, storage_visit *visit,
                  void *arg, struct json *json);
 
+/* What one I/O command at a time needs: a queue, a namespace, memory for data. */
+struct io {
+    struct job job; /* its storage is open */
+    const struct nvme_namespace *ns;
+    uint8_t *data; /* a page, or what was asked for */
+};
+
+/* Opens the storage and takes the memory; 0 bytes: a page. NULL: an error was printed. */
+struct io *io_begin(const struct options *options, uint64_t data_bytes);
+
+/* Executes a command with so many bytes of io->data. False: an error was printed. */
+bool io_run(const struct nvme_command *command, uint32_t bytes, const char *name, uint64_t lba,
+            uint32_t count);
+
+/* Closes the storage; the exit status. */
+int io_finish(bool good);
+
+/* The command that opcode= and cdw..= describe. */
+struct nvme_command passthru_command(const struct options *options);
+
+/* True if data-len=, read= and write= fit each other and the limit, else prints why. */
+bool passthru_check(const struct options *options, uint64_t limit);
+
 /* ---- Data ----------------------------------------------------------------------------- */
 
 /* Fills the tables. Once, before crc_of and crc_shift. */
@@ -228,6 +310,9 @@ void pattern_fill(void *data, size_t size, uint64_t seed, uint64_t position);
 /* The offset of the first byte that is not the pattern's (*expected is), or size. */
 size_t pattern_compare(const void *data, size_t size, uint64_t seed, uint64_t position,
                        uint8_t *expected);
+
+/* Adds size bytes to a document, a text of hexadecimal digits for each 32. */
+void hex_print_json(struct json *json, const char *name, const uint8_t *data, size_t size);
 
 /* Prints size bytes in lines of 16, numbered from `position`, with their characters. */
 void hex_print(const uint8_t *data, size_t size, uint64_t position);

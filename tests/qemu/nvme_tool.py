@@ -38,6 +38,7 @@ from nvme_guest import (
     random_bytes,
     shared_image,
 )
+from nvme_tool_commands import commands
 from nvme_tool_errors import (
     exit_statuses,
     media_error,
@@ -188,12 +189,12 @@ def fill(completion: str, lba: int, offset: int) -> None:
         nvme("flush", "^flushed", backing=path, lba_bytes=lba)
 
 
-def verify(completion: str, lba: int) -> None:
+def compare_pattern(completion: str, lba: int) -> None:
     """The host writes the pattern; the guest finds it good, and then the byte that was changed."""
     content = bytearray(pattern(42, 0, 2 * MIB))
-    words = f"verify seed=42 completion={completion} harts=4 bs=8k offset=4"
+    words = f"check seed=42 completion={completion} harts=4 bs=8k offset=4"
     with image(content) as path:
-        nvme(words, "^verified", backing=path, harts=4, lba_bytes=lba)
+        nvme(words, "^checked", backing=path, harts=4, lba_bytes=lba)
         for at in (1234567, 1234568, 2 * MIB - 1):
             content[at] ^= 0x40
         path.write_bytes(content)
@@ -201,7 +202,7 @@ def verify(completion: str, lba: int) -> None:
         was = content[1234567]
         line = f"LBA {block} byte {byte} is 0x{was:02x}, 0x{was ^ 0x40:02x} was expected; 2 of"
         console = nvme(words, line, status=1, backing=path, harts=4, lba_bytes=lba)
-        check(not any(text.startswith("verified") for text in console), "it says good", console)
+        check(not any(text.startswith("checked") for text in console), "it says good", console)
 
 
 def fat(completion: str) -> None:
@@ -298,9 +299,9 @@ def cases(full: bool) -> list[Case]:
             listed += [
                 (f"copy {mode} {lba}", part(copy, mode, lba, mode == "irq")),
                 (f"fill {mode} {lba}", part(fill, mode, lba, 4092 if lba == 512 else 508)),
-                (f"verify {mode} {lba}", part(verify, mode, lba)),
+                (f"check {mode} {lba}", part(compare_pattern, mode, lba)),
             ]
-    return [Case(name, run) for name, run in listed] + crc_cases(full)
+    return [*(Case(name, run) for name, run in listed), *commands(), *crc_cases(full)]
 
 
 def outcome(case: Case) -> tuple[str, float]:

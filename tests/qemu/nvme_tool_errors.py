@@ -76,7 +76,7 @@ def media_error(completion: str, kind: str) -> None:
 def usage() -> None:
     """The tables speak."""
     nvme("help", "^usage: nvme", "^crc .*iodepth=", "^iodepth= .*default 32",
-         "^changed-ns format= timeout= controller= serial=$", "^format= .*normal, json.*default")
+         "^changed-ns +format= timeout= controller= serial=$", "^format= .*normal, json.*default")
     nvme("", "^usage: nvme")
     nvme("idntify", "did you mean 'identify'", status=1)
     nvme("smrat", "did you mean 'smart'", status=1)

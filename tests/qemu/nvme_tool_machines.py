@@ -150,7 +150,7 @@ def delivered(completion: str, delivery: str, **fields: object) -> None:
 
 
 def sockets_deliver(irqchip: str, sockets: int, controllers: int | None) -> None:
-    """Filled by 4 harts, verified by 2 and by 1 of 4, whichever socket they are of.
+    """Filled by 4 harts, checked by 2 and by 1 of 4, whichever socket they are of.
 
     A PLIC or an APLIC reaches the harts of its socket alone, and PCI is wired to one of them: a
     queue of another hart is told by the hart that takes the line.
@@ -160,7 +160,7 @@ def sockets_deliver(irqchip: str, sockets: int, controllers: int | None) -> None
     machine = {"irqchip": irqchip, "sockets": sockets, "controllers": controllers}
     shared = "shared" if sockets > 1 or controllers == 1 else "per-hart"
     with image(bytes(8 * MIB)) as path:
-        for command, harts in (("fill", 4), ("verify", 2), ("verify", 1)):
+        for command, harts in (("fill", 4), ("check", 2), ("check", 1)):
             delivery = "(per-hart|shared)" if harts == 1 else shared
             delivery = "msix" if irqchip == "imsic" else delivery
             words = f"{command} count=0 seed=5 completion=irq harts={harts}"

@@ -89,8 +89,8 @@ def two_disks(kind: str, irqchip: str) -> None:
         check(first.read_bytes() == pattern(7, 0, MIB), "the first disk is not filled")
         check(second.read_bytes() == before, "the second disk was written")
         second.write_bytes(pattern(8, 0, MIB))
-        chosen = "verify harts=2 seed=8 controller=00:02.0"
-        console = nvme(chosen, "^verified", harts=2, **machine)
+        chosen = "check harts=2 seed=8 controller=00:02.0"
+        console = nvme(chosen, "^checked", harts=2, **machine)
         check(not any("note" in line for line in console), "something is passed over", console)
 
 
@@ -108,9 +108,9 @@ def choice() -> None:
         attached = devices("nvme,serial=x,drive=a,addr=1", "nvme,serial=y,drive=b,addr=2")
         arguments = [*node(first, "a"), *node(second, "b"), *attached]
         machine = {"attach": False, "qemu_args": arguments}
-        nvme("verify seed=1", "^verified", **machine)
-        nvme("verify seed=2 serial=y", "^verified", **machine)
-        nvme("verify seed=2 controller=00:02.0 serial=y", "^verified", **machine)
+        nvme("check seed=1", "^checked", **machine)
+        nvme("check seed=2 serial=y", "^checked", **machine)
+        nvme("check seed=2 controller=00:02.0 serial=y", "^checked", **machine)
         there = "controller=00:03.0: no NVMe controller has this address; .* 00:01.0 00:02.0"
         nvme("crc controller=00:03.0", f"error: {there}", status=1, **machine)
         nvme("crc serial=z", "error: serial=z: no usable NVMe controller", status=1, **machine)
