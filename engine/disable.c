@@ -98,6 +98,7 @@ static void look_at_stopping(struct nvme_controller *controller, uint64_t now_ns
     }
     /* RDY = 0 was read: the device's last writes to memory come before ours. */
     hal_after_mmio_read();
+    controller->until_ns = now_ns + controller->ready_timeout_ns; /* for the owners of a reset */
     __atomic_store_n(&controller->state, next, __ATOMIC_RELEASE);
     if (next == NVME_CONTROLLER_STUCK ||
         (next == NVME_CONTROLLER_FAILED &&

@@ -39,7 +39,9 @@ enum nvme_event_kind {
     NVME_EVENT_FIRMWARE_ACTIVATION, /* it starts: commands may take long; value: dword 0 */
     NVME_EVENT_ASYNCHRONOUS,        /* another event; value: dword 0 of its completion */
     NVME_EVENT_RESET,               /* it works again; value: resets so far, limit: left in a row */
-    NVME_EVENT_ABORT, /* Abort is tried; value, limit and the rest as COMMAND_TIMEOUT */
+    NVME_EVENT_ABORT,       /* Abort is tried; value, limit and the rest as COMMAND_TIMEOUT */
+    NVME_EVENT_RESET_WAITS, /* for the owner of a queue, which does not call the watchdog; value:
+                               the owner, limit: ms since RDY = 0 or since it was told last */
 };
 
 /* One event. Given to the hook by pointer, valid during the call only. */

@@ -16,24 +16,28 @@ static void enter_state(struct nvme_controller *controller, enum nvme_controller
 
 /* ---- The controller's steps ----------------------------------------------------------- */
 
-/* True once every owner has taken its requests back, and nobody uses the admin queue. */
-static bool is_released(const struct nvme_controller *controller)
+/* The first queue whose owner has not taken its requests back, or NULL. */
+static const struct nvme_queue *find_unreleased(const struct nvme_controller *controller)
 {
     uint32_t life = __atomic_load_n(&controller->life, __ATOMIC_ACQUIRE);
 
-    /* Pairs with nvme_admin_begin(): it sets the reason, and then looks at the state. */
-    if (__atomic_load_n(&controller->administered, __ATOMIC_SEQ_CST) != 0) {
-        return false;
-    }
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
         const struct nvme_queue *queue = &controller->queues[i];
 
         if (__atomic_load_n(&queue->state, __ATOMIC_ACQUIRE) == NVME_QUEUE_OPEN &&
             __atomic_load_n(&queue->life, __ATOMIC_ACQUIRE) != life) {
-            return false;
+            return queue;
         }
     }
-    return true;
+    return NULL;
+}
+
+/* True once every owner has taken its requests back, and nobody uses the admin queue. */
+static bool is_released(const struct nvme_controller *controller)
+{
+    /* Pairs with nvme_admin_begin(): it sets the reason, and then looks at the state. */
+    return __atomic_load_n(&controller->administered, __ATOMIC_SEQ_CST) == 0 &&
+           find_unreleased(controller) == NULL;
 }
 
 bool nvme_reset_may_step(const struct nvme_controller *controller)
@@ -124,6 +128,21 @@ static void look_at_ready(struct nvme_controller *controller, uint64_t now_ns)
     }
 }
 
+/* Nothing else can be done about it: the owner may still ring for its old rings. */
+static void tell_wait(struct nvme_controller *controller, uint64_t now_ns)
+{
+    const struct nvme_queue *queue = find_unreleased(controller);
+    struct nvme_event event = {.kind = NVME_EVENT_RESET_WAITS};
+
+    if (queue != NULL) {
+        event.queue_id = queue->id;
+        event.value = queue->owner;
+        event.limit = controller->info.ready_timeout_ms;
+        nvme_event_emit(&controller->config, &event);
+    }
+    set_deadline(controller, now_ns, controller->ready_timeout_ns);
+}
+
 static void make_step(struct nvme_controller *controller, uint64_t now_ns)
 {
     switch (nvme_controller_state_load(controller)) {
@@ -132,6 +151,8 @@ static void make_step(struct nvme_controller *controller, uint64_t now_ns)
             nvme_setup_enable(controller);
             set_deadline(controller, now_ns, controller->ready_timeout_ns);
             enter_state(controller, NVME_CONTROLLER_ENABLING);
+        } else if (now_ns > controller->until_ns) {
+            tell_wait(controller, now_ns);
         }
         break;
     case NVME_CONTROLLER_ENABLING:

@@ -140,6 +140,7 @@ const char *nvme_event_text(enum nvme_event_kind kind)
         [NVME_EVENT_ASYNCHRONOUS] = "asynchronous event: dword 0",
         [NVME_EVENT_RESET] = "controller reset, I/O goes on: resets so far, more in a row allowed",
         [NVME_EVENT_ABORT] = "command is late, Abort is tried: command id, deadline in ms",
+        [NVME_EVENT_RESET_WAITS] = "reset waits for the watchdog of a queue's owner: hart, ms",
     };
 
     if ((size_t)kind >= sizeof(texts) / sizeof(texts[0])) {

@@ -174,20 +174,33 @@ static void administration_meanwhile_says_reset(void **state)
 
 static void a_reset_waits_for_the_owner_of_an_idle_queue(void **state)
 {
+    enum { WAIT_MS = 5000 };
     struct fixture fixture;
+    struct nvme_controller_info info;
+    struct nvme_event waits;
     struct outcome outcome = {0};
 
     (void)state;
-    fixture_start_reset(&fixture, 2, NVME_MODE_POLL);
+    fixture_init_reset(&fixture, false);
+    fixture.model->cap.timeout_units = 2;
+    fixture_start(&fixture, 2, NVME_MODE_POLL);
+    nvme_controller_describe(fixture.controller, &info);
     fixture.model->hang_next = 1;
     fixture_submit(&fixture, 0, &outcome);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < WAIT_MS / STEP_MS; i++) {
         world_advance(STEP_MS * MS);
         nvme_queue_watchdog(fixture.queues[0], world.now_ns);
     }
     outcome_check_error(&outcome, NVME_ERR_RESET);
     assert_false(fixture_saw(&fixture, NVME_EVENT_RESET));
     assert_int_equal(fixture.model->cc & NVME_CC_EN, 0);
+    /* It says so, again and again. */
+    waits = fixture_event(&fixture, NVME_EVENT_RESET_WAITS);
+    assert_int_equal(waits.queue_id, 2);
+    assert_int_equal(waits.value, 0);
+    assert_int_equal(waits.limit, info.ready_timeout_ms);
+    assert_in_range(fixture_count_events(&fixture, NVME_EVENT_RESET_WAITS), 2,
+                    WAIT_MS / info.ready_timeout_ms);
     fixture_watch_until_reset(&fixture, 1);
     fixture_check_works(&fixture, 0);
     fixture_check_works(&fixture, 1);

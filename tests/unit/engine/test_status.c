@@ -35,7 +35,7 @@ static void what_is_no_error_has_a_phrase_too(void **state)
 static void every_event_has_a_phrase_of_its_own(void **state)
 {
     (void)state;
-    for (unsigned kind = 0; kind <= NVME_EVENT_ABORT; kind++) {
+    for (unsigned kind = 0; kind <= NVME_EVENT_RESET_WAITS; kind++) {
         const char *text = nvme_event_text((enum nvme_event_kind)kind);
 
         assert_string_not_equal(text, "unknown event");
@@ -43,7 +43,7 @@ static void every_event_has_a_phrase_of_its_own(void **state)
             assert_string_not_equal(text, nvme_event_text((enum nvme_event_kind)other));
         }
     }
-    assert_string_equal(nvme_event_text((enum nvme_event_kind)(NVME_EVENT_ABORT + 1)),
+    assert_string_equal(nvme_event_text((enum nvme_event_kind)(NVME_EVENT_RESET_WAITS + 1)),
                         "unknown event");
 }
 
