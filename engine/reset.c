@@ -246,15 +246,21 @@ void nvme_reset_watch(struct nvme_queue *queue, uint64_t now_ns)
 {
     struct nvme_controller *controller = queue->controller;
     enum nvme_controller_state state = nvme_controller_state_load(controller);
+    /* A thread that polls may call at any rate; a look at CSTS is an MMIO read, a turn an IPI. */
+    bool due =
+        queue->watchdog_ns == 0 || now_ns - queue->watchdog_ns >= NVME_WATCHDOG_PERIOD_NS / 2;
 
-    if (state == NVME_CONTROLLER_DISABLING) {
+    if (due) {
+        queue->watchdog_ns = now_ns;
+    }
+    if (due && state == NVME_CONTROLLER_DISABLING) {
         nvme_controller_disable_step(controller, now_ns);
     }
     if (nvme_controller_state_load(controller) == NVME_CONTROLLER_RELEASING &&
         queue->life != __atomic_load_n(&controller->life, __ATOMIC_ACQUIRE)) {
         release_requests(queue);
     }
-    if (nvme_controller_resetting(controller)) {
+    if (due && nvme_controller_resetting(controller)) {
         nvme_controller_take_turn(queue);
     }
     state = nvme_controller_state_load(controller);

@@ -207,6 +207,40 @@ static void a_reset_waits_for_the_owner_of_an_idle_queue(void **state)
     fixture_finish(&fixture);
 }
 
+/* Each state of a reset that awaits the device: RDY = 0, RDY = 1. A look costs an MMIO read. */
+static void thread_that_polls_looks_twice_per_period(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint64_t reads;
+
+    (void)state;
+    fixture_start_reset(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->ready_delay_ns = 10 * NVME_WATCHDOG_PERIOD_NS;
+    fixture.model->hang_next = 1;
+    fixture_submit(&fixture, 0, &outcome);
+    while ((fixture.model->cc & NVME_CC_EN) != 0) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+    }
+    for (int stops = 1; stops >= 0; stops--) {
+        reads = world.register_reads;
+        for (int i = 0; i < 1000; i++) {
+            world_advance(4 * NVME_WATCHDOG_PERIOD_NS / 1000);
+            nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+        }
+        assert_in_range(world.register_reads - reads, 4, 2 * 2 * 4);
+        assert_int_equal((fixture.model->cc & NVME_CC_EN) == 0, stops);
+        for (int i = 0; i < 100 && (fixture.model->cc & NVME_CC_EN) == 0; i++) {
+            world_advance(STEP_MS * MS);
+            nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+        }
+    }
+    fixture_watch_until_reset(&fixture, 1);
+    outcome_check_error(&outcome, NVME_ERR_RESET);
+    fixture_finish(&fixture);
+}
+
 /* What was opened while nothing was live is opened behind the reset. */
 static void mode_that_changes_meanwhile_is_in_force(void **state)
 {
@@ -235,13 +269,14 @@ static void mode_that_changes_meanwhile_is_in_force(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[4 + COUNT_OF(reset_cases) + FIXTURE_DELIVERIES] = {
+    struct CMUnitTest tests[5 + COUNT_OF(reset_cases) + FIXTURE_DELIVERIES] = {
         cmocka_unit_test(pairs_are_created_again_in_ascending_ids),
         cmocka_unit_test(posts_during_a_reset_are_rung_for_behind_it),
         cmocka_unit_test(administration_meanwhile_says_reset),
         cmocka_unit_test(a_reset_waits_for_the_owner_of_an_idle_queue),
+        cmocka_unit_test(thread_that_polls_looks_twice_per_period),
     };
-    size_t count = 4;
+    size_t count = 5;
 
     ADD_CASES(tests, &count, requests_end_once_and_every_queue_works_again, reset_cases);
     ADD_CASES(tests, &count, mode_that_changes_meanwhile_is_in_force, fixture_deliveries);

@@ -253,6 +253,32 @@ static void watch_shared_until_reset(struct harts *harts)
     harts_settle(harts);
 }
 
+/* An IPI is a firmware call on some machines. */
+static void owner_that_polls_asks_twice_per_period(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    harts_init(&harts, MODEL_LINE_EDGE, 0);
+    harts.fixture.config.resets_max = FIXTURE_RESETS_MAX;
+    harts_start(&harts, HARTS_QUEUES, NULL, NVME_MODE_INTERRUPT);
+    harts_post(&harts, 1);
+    harts.fixture.model->fatal = true;
+    for (int i = 0; i < 100 && harts.outcomes[1].count == 0; i++) {
+        harts_watchdog(&harts, 1, STEP_MS);
+        harts.fixture.model->fatal = (harts.fixture.model->cc & NVME_CC_EN) != 0;
+    }
+    harts_ipis(&harts);
+    for (int i = 0; i < 100; i++) { /* the others have not answered: it waits */
+        world_advance(NVME_WATCHDOG_PERIOD_NS / 100);
+        harts_watchdog(&harts, 1, 0);
+    }
+    assert_in_range(harts_ipis(&harts), 1, 2); /* to hart 0 */
+    watch_shared_until_reset(&harts);
+    outcome_check_error(&harts.outcomes[1], NVME_ERR_RESET);
+    harts_finish(&harts);
+}
+
 static void shared_line_works_again(void **state)
 {
     const struct shared_case *this = *state;
@@ -297,11 +323,12 @@ static void shared_line_works_again(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[2 + FIXTURE_LINES + COUNT_OF(head_cases) + COUNT_OF(shared_cases)] = {
+    struct CMUnitTest tests[3 + FIXTURE_LINES + COUNT_OF(head_cases) + COUNT_OF(shared_cases)] = {
         cmocka_unit_test(step_turns_interrupts_off),
         cmocka_unit_test(queues_of_a_stuck_line_poll),
+        cmocka_unit_test(owner_that_polls_asks_twice_per_period),
     };
-    size_t count = 2;
+    size_t count = 3;
 
     fixture_add_cases(tests, &count, handler_leaves_the_admin_queue_to_the_reset, fixture_sources,
                       FIXTURE_LINES, sizeof(fixture_sources[0]));

@@ -196,6 +196,7 @@ static void fail_meanwhile(struct fixture *fixture, struct outcome *other)
     world_advance(10 * MS);
     nvme_queue_watchdog(fixture->queues[1], world.now_ns);
     assert_int_equal(other->count, 0);
+    world_advance(10 * MS);
     nvme_queue_watchdog(fixture->queues[1], world.now_ns);
     outcome_check_error(other, NVME_ERR_FATAL);
 }
