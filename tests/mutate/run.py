@@ -44,7 +44,7 @@ from generate import Mutant  # noqa: E402
 
 MUTANTS = ROOT / "tests" / "mutate" / "mutants.toml"
 BUILD = ROOT / "build" / "mutate"
-COPIED = ("bench", "engine", "platform", "runtime", "tests", "Makefile")
+COPIED = ("bench", "engine", "examples", "pci", "platform", "runtime", "tests", "Makefile")
 COMPILER = "gcc"
 TEST_SECONDS_MAX = 60  # of the processor; a unit test takes one or two, the slowest fifteen
 WALL_SECONDS_MAX = 900  # for one that waits for ever
