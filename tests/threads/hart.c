@@ -18,8 +18,7 @@
 #include "nvme_spec.h"
 #include "pattern.h"
 
-#define NS_PER_S UINT64_C(1000000000)
-#define FINISH_CPU_NS (60 * NS_PER_S)
+#define FINISH_CPU_NS (UINT64_C(60000000000))
 
 enum {
     STEPS_PER_WATCH = 64,
@@ -30,7 +29,6 @@ enum {
 };
 
 static _Thread_local struct hart *me;
-static uint32_t clock_factor = 1;
 
 /* ---- What the port asks of the machine ------------------------------------------------ */
 
@@ -44,19 +42,6 @@ void hart_fail(const char *format, ...)
     va_end(arguments);
     fprintf(stderr, "\n");
     _Exit(1);
-}
-
-void hart_set_clock(uint32_t factor)
-{
-    clock_factor = factor;
-}
-
-uint64_t hart_now_ns(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return ((uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec) * clock_factor;
 }
 
 void hart_relax(void)
@@ -161,7 +146,7 @@ static void done(void *arg, struct nvme_result result)
     struct hart *hart = request->hart;
     uint8_t opcode = request->opcode;
 
-    if (hart != me && !hart->may_fail) {
+    if (hart != me && !hart->may_fail && hart->lock == NULL) {
         hart_fail("hart %u: a callback on another hart", hart->index);
     }
     if (opcode == 0) {
@@ -293,13 +278,49 @@ static void step(struct hart *hart)
     }
 }
 
-/* What this thread has run for: a busy host, which runs others meanwhile, does not count. */
-static uint64_t cpu_now_ns(void)
+static void enter(const struct hart *hart)
 {
-    struct timespec time;
+    if (hart->lock != NULL) {
+        pthread_mutex_lock(hart->lock);
+    }
+}
 
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+static void leave(const struct hart *hart)
+{
+    if (hart->lock != NULL) {
+        pthread_mutex_unlock(hart->lock);
+        sched_yield();
+    }
+}
+
+/* False: nothing more is posted. */
+static bool work(struct hart *hart)
+{
+    enter(hart);
+    if (hart->posting && __atomic_load_n(hart->stop, __ATOMIC_RELAXED) == 0) {
+        post_idle(hart);
+        step(hart);
+        leave(hart);
+        return true;
+    }
+    hart->posting = false;
+    nvme_queue_submit(hart->queue);
+    leave(hart);
+    return false;
+}
+
+/* False: all requests have ended. */
+static bool finish(struct hart *hart)
+{
+    uint32_t outstanding;
+
+    enter(hart);
+    outstanding = hart->outstanding;
+    if (outstanding != 0) {
+        step(hart);
+    }
+    leave(hart);
+    return outstanding != 0;
 }
 
 static void *run(void *arg)
@@ -308,18 +329,12 @@ static void *run(void *arg)
     uint64_t until;
 
     me = hart;
-    hart->posting = true;
-    while (hart->posting && __atomic_load_n(hart->stop, __ATOMIC_RELAXED) == 0) {
-        post_idle(hart);
-        step(hart);
+    while (work(hart)) {
     }
-    hart->posting = false;
-    nvme_queue_submit(hart->queue);
-    until = cpu_now_ns() + FINISH_CPU_NS;
-    while (hart->outstanding != 0) {
-        step(hart);
-        if (cpu_now_ns() > until) {
-            hart_fail("hart %u: %u requests never end", hart->index, hart->outstanding);
+    until = hart_cpu_ns() + FINISH_CPU_NS;
+    while (finish(hart)) {
+        if (hart_cpu_ns() > until) {
+            hart_fail("hart %u: its requests never end", hart->index);
         }
     }
     me = NULL;

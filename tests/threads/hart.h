@@ -48,6 +48,8 @@ struct hart {
     bool administers; /* and opens namespaces and another queue meanwhile */
     bool may_fail;
     const uint32_t *stop; /* atomic: nothing more is posted */
+    /* Held for all that a hart does: several have the same queue. NULL: each has its own. */
+    pthread_mutex_t *lock;
 
     /* Atomic: an IPI. */
     uint32_t ipi_taken;
@@ -78,6 +80,12 @@ _Noreturn void hart_fail(const char *format, ...) __attribute__((format(printf, 
 
 /* Runs the clock of hal_now_ns faster by this factor, for deadlines. Before threads start. */
 void hart_set_clock(uint32_t factor);
+
+/* The host's time, which no factor changes. What this thread has run for: a busy host, which runs
+   others meanwhile, does not count. A pause of the thread. */
+double hart_wall_s(void);
+uint64_t hart_cpu_ns(void);
+void hart_sleep_ms(uint32_t ms);
 
 /* Behind nvme_port.h. */
 unsigned long hart_irq_save(void);

@@ -42,11 +42,13 @@ struct scenario {
     bool fails;
     bool vectors; /* every hart takes its queue's messages */
     bool loses;   /* some of them are never sent */
+    bool locked;  /* all harts have one queue, and one lock; each takes its interrupts */
     bool changes; /* who interrupts begins in hybrid mode and changes it all the time */
 };
 
 static const struct scenario scenarios[] = {
     {"4 queues of one controller, polled", .controllers = 1},
+    {"one queue of 4 harts under a lock", .controllers = 1, .interrupts = true, .locked = true},
     {"one queue interrupts, three poll", .controllers = 1, .interrupts = true},
     {"the same, under administration", .controllers = 1, .interrupts = true, .administers = true},
     {"a controller per hart, interrupts", HARTS, .interrupts = true, .administers = true},
@@ -81,6 +83,7 @@ struct run {
     struct hart harts[HARTS];
     struct random random;
     uint32_t stop; /* atomic */
+    pthread_mutex_t lock;
     uint64_t ends;
     uint64_t errors;
     uint64_t missed; /* interrupts, by the engine's count */
@@ -156,12 +159,13 @@ static void open_queue(struct run *run, uint32_t index)
     uint32_t place = index % scenario->controllers;
     struct hart *hart = &run->harts[index];
     bool first = index == place;
-    bool interrupts = (first && scenario->interrupts) || scenario->vectors;
+    bool interrupts = (first && scenario->interrupts) || scenario->vectors || scenario->locked;
     enum nvme_mode mode = scenario->changes ? NVME_MODE_HYBRID : NVME_MODE_INTERRUPT;
     struct nvme_queue_config config = {
         .owner = index,
         .mode = interrupts ? mode : NVME_MODE_POLL,
         .clocked = random_chance(&run->random, 500),
+        .irq_off = scenario->locked,
         .vector = (uint16_t)(scenario->vectors ? index / scenario->controllers + 1 : 0),
     };
 
@@ -175,9 +179,15 @@ static void open_queue(struct run *run, uint32_t index)
         .administers = first && scenario->administers,
         .may_fail = scenario->fails,
         .stop = &run->stop,
+        .lock = scenario->locked ? &run->lock : NULL,
+        .posting = true,
     };
     hart_prepare(hart, random_next(&run->random));
     check(nvme_namespace_open(hart->controller, 1, &hart->ns), "nvme_namespace_open");
+    if (scenario->locked && !first) {
+        hart->queue = run->harts[place].queue;
+        return;
+    }
     check(nvme_queue_open(hart->controller, index / scenario->controllers, &config, &hart->queue),
           "nvme_queue_open");
 }
@@ -188,13 +198,14 @@ static void close_all(struct run *run)
     struct nvme_counters counters;
 
     for (uint32_t i = 0; i < HARTS; i++) {
-        enum nvme_error error = nvme_queue_close(run->harts[i].queue);
+        bool shared = run->scenario->locked && i != 0;
+        enum nvme_error error = shared ? NVME_OK : nvme_queue_close(run->harts[i].queue);
 
         if (error == NVME_ERR_STUCK || (error != NVME_OK && !run->scenario->fails)) {
             hart_fail("nvme_queue_close: %s", nvme_error_text(error));
         }
         nvme_queue_count(run->harts[i].queue, &counters);
-        run->missed += counters.missed;
+        run->missed += shared ? 0 : counters.missed;
         run->ends += run->harts[i].ends;
         run->errors += run->harts[i].errors;
         hart_free(&run->harts[i]);
@@ -209,13 +220,6 @@ static void close_all(struct run *run)
         free(run->memory[i].ordinary);
         free(run->memory[i].dma);
     }
-}
-
-static void sleep_ms(uint32_t ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * MS};
-
-    nanosleep(&time, NULL);
 }
 
 /* Up, under load for a while, down. */
@@ -237,7 +241,7 @@ static void play(struct run *run, uint32_t ms)
     for (uint32_t i = 0; i < HARTS; i++) {
         hart_start(&run->harts[i]);
     }
-    sleep_ms(ms);
+    hart_sleep_ms(ms);
     for (uint32_t i = 0; i < run->scenario->controllers && run->scenario->fails; i++) {
         __atomic_store_n(&run->devices[i]->fault, RANDOM_ONE(&run->random, faults),
                          __ATOMIC_RELAXED);
@@ -251,21 +255,13 @@ static void play(struct run *run, uint32_t ms)
     close_all(run);
 }
 
-static double now_s(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 static void run_scenario(const struct scenario *scenario, double seconds, uint64_t seed)
 {
     static struct run run;
-    double begin = now_s();
+    double begin = hart_wall_s();
     uint32_t turns = 0;
 
-    run = (struct run){.scenario = scenario, .random = {seed}};
+    run = (struct run){.scenario = scenario, .random = {seed}, .lock = PTHREAD_MUTEX_INITIALIZER};
     for (uint32_t i = 0; i < scenario->controllers; i++) {
         run.devices[i] = device_start();
         __atomic_store_n(&run.devices[i]->msix, scenario->vectors, __ATOMIC_RELAXED);
@@ -275,7 +271,7 @@ static void run_scenario(const struct scenario *scenario, double seconds, uint64
     do {
         play(&run, random_between(&run.random, 1, scenario->fails ? 20 : 400));
         turns++;
-    } while (now_s() - begin < seconds);
+    } while (hart_wall_s() - begin < seconds);
     for (uint32_t i = 0; i < scenario->controllers; i++) {
         device_stop(run.devices[i]);
     }
