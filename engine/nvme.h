@@ -11,7 +11,8 @@
  * Rules for the caller, named by number in what follows:
  *
  * R1  Owner. A queue has one owner hart. Calls that take a queue are made there, but for open, for
- *     close without requests, and where the function says "any hart".
+ *     close without requests, and where the function says "any hart". Harts that hold one lock in
+ *     turn are one owner: see docs/porting.md.
  * R2  Poll queue. A queue that was opened to poll is used by one thread and never in a trap.
  * R3  Interrupt queue. Threads of its owner may post and submit at any time: these calls turn
  *     interrupts off themselves. nvme_queue_reap, nvme_queue_watchdog, nvme_queue_arm and
@@ -34,7 +35,7 @@
  *     nvme_queue_watchdog of a closed queue do nothing.
  * R12 Detach. The interrupt handler is detached before nvme_controller_close.
  * R13 Watchdog. While requests are outstanding, the owner calls nvme_queue_watchdog every
- *     NVME_WATCHDOG_PERIOD_NS.
+ *     NVME_WATCHDOG_PERIOD_NS. Up to ten times that is slower to find what is lost, and as right.
  * R14 Hooks of struct nvme_config never call the engine. They may run in a trap, and on several
  *     harts at once.
  * R15 Errors. NVME_OK is 0, errors are negative. A call that fails has changed nothing, and writes
@@ -56,8 +57,8 @@
  *     MSI-X             vector   owner       nvme_vector_handle
  *     each of them      IPI      owner       nvme_queue_take_ipi for its queues
  *
- * The IRQ hart is nvme_config.irq_hart. A hart that begins to take IPIs sends itself one,
- * because an earlier one found no handler.
+ * The IRQ hart is nvme_config.irq_hart. A hart that begins to take IPIs sends itself one. A shared
+ * line does not wait for owners that have neither taken an IPI nor posted: they may come later.
  */
 #ifndef NVME_H
 #define NVME_H

@@ -107,7 +107,7 @@ static inline void hal_irq_restore(unsigned long state);
 /*
  * The calling hart, in the numbering of nvme_queue_config.owner, and whether its interrupts are
  * off. For assertions outside the hot paths. A port that cannot know returns NVME_HART_UNKNOWN and
- * true; then nothing is asserted.
+ * true; then nothing is asserted. So does one whose harts share queues under a lock.
  */
 #define NVME_HART_UNKNOWN UINT32_MAX
 static inline uint32_t hal_hart(void);

@@ -14,6 +14,7 @@ enum {
     SCANS_PER_DEADLINE = 10, /* walks over the slots */
 };
 #define NS_PER_MS UINT64_C(1000000)
+_Static_assert(CLOCK_STEP_MS *NS_PER_MS == 10 * NVME_WATCHDOG_PERIOD_NS, "R13");
 /* A call a little early after a late one counts as a period. */
 #define OVERDUE_NS (NVME_WATCHDOG_PERIOD_NS - NVME_WATCHDOG_PERIOD_NS / 16)
 

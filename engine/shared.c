@@ -38,9 +38,21 @@ static bool is_waited_for(const struct nvme_queue *queue)
             nvme_queue_bit(queue)) != 0;
 }
 
+/* The queues whose owners have come, and answer. */
+static uint64_t find_answering(const struct nvme_controller *controller)
+{
+    uint64_t found = 0;
+
+    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
+        found |= (uint64_t)NVME_PEEK(&controller->queues[i].came) << i;
+    }
+    return found & controller->cycle.open;
+}
+
 /*
  * The members of the next cycle: queues with a submission doorbell since they joined the active
  * list. After an empty cycle all queues, admin too: an unrequested entry keeps the line asserted.
+ * But nobody waits for a hart that has not started yet.
  */
 static uint64_t choose_members(struct nvme_controller *controller)
 {
@@ -53,7 +65,7 @@ static uint64_t choose_members(struct nvme_controller *controller)
     if (nvme_queue_ready(admin)) {
         nvme_queue_reap(admin, NVME_ADMIN_DEPTH);
     }
-    return cycle->open;
+    return find_answering(controller);
 }
 
 uint32_t nvme_shared_begin(struct nvme_controller *controller)
@@ -216,5 +228,9 @@ static NVME_NOINLINE uint32_t answer_and_turn(struct nvme_queue *queue)
 
 uint32_t nvme_shared_answer(struct nvme_queue *queue)
 {
-    return is_waited_for(queue) ? answer_and_turn(queue) : 0;
+    if (is_waited_for(queue)) {
+        return answer_and_turn(queue);
+    }
+    NVME_POKE(&queue->came, true);
+    return 0;
 }

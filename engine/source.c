@@ -83,6 +83,7 @@ void nvme_source_connect(struct nvme_queue *queue, enum nvme_mode mode)
     source->queues++;
     source->owner = queue->owner;
     if (nvme_queue_shares(queue)) {
+        NVME_POKE(&queue->came, false);
         queue->controller->cycle.open |= nvme_queue_bit(queue);
     } else {
         queue->counters.interrupts -= source->interrupts;

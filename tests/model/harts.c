@@ -44,6 +44,10 @@ void harts_start(struct harts *harts, uint32_t count, const uint32_t *owners, en
         assert_int_equal(nvme_queue_open(fixture->controller, i, &config, &fixture->queues[i]),
                          NVME_OK);
     }
+    for (uint32_t i = 0; i < count; i++) {
+        harts_ipi(harts, i); /* each hart has come */
+    }
+    world.hart = harts->irq_hart;
     fixture->model->on_demand = true;
     assert_false(model_level(fixture->model));
     fixture->model->line->pending = false; /* an edge of the start */

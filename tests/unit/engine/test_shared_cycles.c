@@ -259,6 +259,60 @@ static void poll_queue_is_neither_asked_nor_waited_for(void **state)
     harts_finish(&harts);
 }
 
+/* Two cycles without a cause: the second one asks all who have come, but for queue 2's owner. */
+static void check_not_waited_for(struct harts *harts)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        harts->fixture.line.pending = true;
+        assert_true(harts_claim(harts));
+        assert_in_range(harts_ipis(harts), 0, 11); /* harts 0 and 1 at most */
+        harts_ipi(harts, 1);
+        harts_ipi_irq_hart(harts);
+        assert_false(harts_masked(harts));
+        harts_ipis(harts);
+    }
+    harts_complete(harts, 1);
+    harts_settle(harts);
+}
+
+static void open_third(struct harts *harts)
+{
+    struct nvme_queue_config config = {.owner = 2, .mode = NVME_MODE_INTERRUPT};
+    struct fixture *fixture = &harts->fixture;
+
+    world.hart = 0;
+    assert_int_equal(nvme_queue_open(fixture->controller, 2, &config, &fixture->queues[2]),
+                     NVME_OK);
+    harts->owners[2] = 2;
+    harts->count = 3;
+    harts_ipis(harts);
+}
+
+/* A hart that starts late, or never, has no handler for an IPI. Its own first one tells. */
+static void owner_that_has_not_come_is_not_waited_for(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    harts_init(&harts, MODEL_LINE_EDGE, 0);
+    harts_start(&harts, 2, NULL, NVME_MODE_INTERRUPT);
+    open_third(&harts);
+    check_not_waited_for(&harts);
+    assert_int_equal(harts_ipi(&harts, 2), 0); /* from itself */
+    empty_cycle(&harts);
+    assert_int_equal(empty_cycle(&harts), 110);
+    world.hart = 0;
+    assert_int_equal(nvme_queue_close(harts.fixture.queues[2]), NVME_OK);
+    open_third(&harts); /* for another one, which has not come */
+    check_not_waited_for(&harts);
+    harts_complete(&harts, 2); /* a request tells, too */
+    harts_settle(&harts);
+    assert_int_equal(harts.outcomes[2].count, 1);
+    empty_cycle(&harts);
+    assert_int_equal(empty_cycle(&harts), 110);
+    harts_finish(&harts);
+}
+
 static void shared_line_needs_ipis_and_excludes_vectors(void **state)
 {
     struct fixture fixture;
@@ -278,7 +332,7 @@ static void shared_line_needs_ipis_and_excludes_vectors(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[9 + COUNT_OF(storm_cases)] = {
+    struct CMUnitTest tests[10 + COUNT_OF(storm_cases)] = {
         cmocka_unit_test(empty_cycle_is_followed_by_one_that_asks_all),
         cmocka_unit_test(stale_entry_of_an_idle_queue_is_found_by_its_owner),
         cmocka_unit_test(storm_masks_the_line_and_wakes_all_owners),
@@ -287,9 +341,10 @@ int main(void)
         cmocka_unit_test(controller_is_not_closed_amid_a_cycle),
         cmocka_unit_test(reopened_queue_begins_anew),
         cmocka_unit_test(poll_queue_is_neither_asked_nor_waited_for),
+        cmocka_unit_test(owner_that_has_not_come_is_not_waited_for),
         cmocka_unit_test(shared_line_needs_ipis_and_excludes_vectors),
     };
-    size_t count = 9;
+    size_t count = 10;
 
     ADD_CASES(tests, &count, irq_hart_ends_a_storm, storm_cases);
     return fixture_run("shared cycles", tests, count);

@@ -29,6 +29,7 @@ struct missed_case {
 
 static const struct missed_case missed_cases[] = {
     {"same_entry_twice_without_an_interrupt_is_missed", LOST, 10, 1, 0},
+    {"same_entry_at_the_slowest_rate_is_missed", LOST, 100, 1, 0},
     {"same_entry_after_less_than_a_period_is_not_yet", LOST, 9, 0, 0},
     {"interrupt_meanwhile_makes_it_late", INTERRUPTED, 10, 0, 1},
     {"interrupt_that_left_the_entry_makes_it_late", LEFT, 10, 0, 1},
@@ -149,6 +150,46 @@ static void recovery_leaves_a_line_that_tells_of_the_next_completion(void **stat
     fixture_finish(&fixture);
 }
 
+/* ---- Deadlines at any rate -------------------------------------------------------------- */
+
+struct rate_case {
+    const char *name;
+    uint64_t period_ms;
+};
+
+static const struct rate_case rate_cases[] = {
+    {"deadline_every_10_ms", 10},   {"deadline_every_33_ms", 33},   {"deadline_every_99_ms", 99},
+    {"deadline_every_100_ms", 100}, {"deadline_every_110_ms", 110},
+};
+
+/* R13: a slow watchdog expires nothing early, and late by a few of its periods at most. */
+static void deadline_holds_at_any_rate(void **state)
+{
+    const struct rate_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint64_t start;
+
+    fixture_init(&fixture);
+    fixture.config.command_timeout_ns = 1000 * MS;
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    fixture.model->on_demand = true;
+    fixture_submit(&fixture, 0, &outcome);
+    start = world.now_ns;
+    while (!fixture_saw(&fixture, NVME_EVENT_COMMAND_TIMEOUT)) {
+        run_watchdog_after(&fixture, this->period_ms);
+        assert_true(world.now_ns - start < 1600 * MS);
+    }
+    assert_true(world.now_ns - start >= 1000 * MS);
+    while (outcome.count == 0) {
+        run_watchdog_after(&fixture, this->period_ms);
+        assert_true(world.now_ns - start < 2200 * MS);
+    }
+    assert_int_equal(outcome.result.error, NVME_ERR_TIMEOUT);
+    assert_int_not_equal(nvme_controller_close(fixture.controller), NVME_ERR_STUCK);
+    fixture_drop(&fixture);
+}
+
 /* ---- What a watchdog costs ----------------------------------------------------------------- */
 
 struct cost_case {
@@ -192,10 +233,11 @@ static void watchdog_reads_a_register_once_per_half_period_at_most(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT_OF(missed_cases) + COUNT_OF(edge_cases) + COUNT_OF(cost_cases)] =
-        {0};
+    struct CMUnitTest tests[COUNT_OF(missed_cases) + COUNT_OF(edge_cases) + COUNT_OF(cost_cases) +
+                            COUNT_OF(rate_cases)] = {0};
     size_t count = 0;
 
+    ADD_CASES(tests, &count, deadline_holds_at_any_rate, rate_cases);
     ADD_CASES(tests, &count, recovery_leaves_a_line_that_tells_of_the_next_completion, edge_cases);
     ADD_CASES(tests, &count, watchdog_reads_a_register_once_per_half_period_at_most, cost_cases);
     ADD_CASES(tests, &count, missed_and_late_are_told_apart, missed_cases);
