@@ -2,7 +2,7 @@
 
 The sources are unpacked into an empty folder and compiled with a kernel that has neither libc nor
 device tree (tests/port/bare). Under QEMU it reads a block by interrupt. docs/porting.md shows its
-file.
+file. A second kernel has paging (tests/port/mini).
 """
 
 import re
@@ -10,10 +10,12 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BARE = ROOT / "tests" / "port" / "bare"
+MINI = ROOT / "tests" / "port" / "mini"
 TEMPLATE = ROOT / "tests" / "port" / "template" / "nvme_port.h"
 PLAIN_PORT = ROOT / "tests" / "port" / "nvme_port.h"
 CC = "riscv64-unknown-elf-gcc"
@@ -23,6 +25,8 @@ FLAGS = (
     "-march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany"
 ).split()
 TEXT = "first words of block one"
+BLOCK = 512
+MINI_LINES_MAX = 330  # of C and assembly, port and glue included
 
 
 def call(*words: object, folder: Path = ROOT) -> str:
@@ -35,9 +39,10 @@ def call(*words: object, folder: Path = ROOT) -> str:
 
 
 def boot(kernel: Path, folder: Path, *devices: str) -> str:
-    """The console of a kernel with a disk whose block 1 begins with TEXT."""
+    """The console of a kernel with a disk, where block 1 begins with TEXT. The rest differs."""
     image = folder / "disk.img"
-    image.write_bytes(b"\0" * 512 + TEXT.encode() + b"\0" * (1 << 20))
+    words = b"".join(number.to_bytes(4, "little") for number in range(1 << 18))
+    image.write_bytes(b"\0" * BLOCK + TEXT.encode() + b"\0" + words)
     command = [QEMU, "-machine", "virt", "-smp", "1,maxcpus=2", "-m", "64M", "-nographic"]
     command += ["-kernel", str(kernel), "-drive", f"file={image},format=raw,if=none,id=d"]
     command += ["-nic", "none", "-monitor", "none", *devices]
@@ -108,6 +113,55 @@ class Drop(unittest.TestCase):
         self.assertIn(f"block 1: {TEXT}\n", said.replace("\r", ""))
         self.assertRegex(said, r"interrupts: [1-9]")
         self.assertNotIn("bad:", said)
+
+    def link_mini(self, old: str = "", new: str = "") -> Path:
+        """The kernel with paging, changed in one place."""
+        archive, kernel = self.folder / "drop.a", self.folder / "mini.elf"
+        changed = self.folder / "kernel.c"
+        text = (MINI / "kernel.c").read_text()
+        self.assertIn(old, text)
+        changed.write_text(text.replace(old, new))
+        if not archive.exists():
+            call(CC, *FLAGS, "-c", *self.sources(), folder=self.folder)
+            call("riscv64-unknown-elf-ar", "rc", archive, *self.folder.glob("*.o"))
+        linker = ["-T", MINI / "link.ld", "-Wl,--no-warn-rwx-segments", "-I", self.source]
+        call(CC, *FLAGS, *linker, "-o", kernel, MINI / "start.S", changed, archive, "-lgcc")
+        return kernel
+
+    def assert_moves(self, kernel: Path, devices: tuple[str, ...], counters: str) -> None:
+        """It reads what the image holds, and the image holds what it wrote."""
+        said = boot(kernel, self.folder, *devices).replace("\r", "")
+        image = (self.folder / "disk.img").read_bytes()
+        expected = "".join(
+            f"{word} {first:08x}: {zlib.crc32(image[first * BLOCK :][: count * BLOCK]):08x}\n"
+            for word, first, count in (("read", 3, 77), ("write", 900, 1), ("read", 900, 1))
+        )
+        self.assertIn(expected, said)
+        written = bytes((i * 7 + i // 256) % 256 for i in range(BLOCK))
+        self.assertEqual(image[900 * BLOCK :][:BLOCK], written)
+        self.assertRegex(said, counters)
+
+    def test_a_kernel_with_paging_moves_blocks_by_interrupt(self) -> None:
+        """Its DMA pages are scattered, its buffer starts within a page."""
+        kernel = self.link_mini()
+        if not shutil.which(QEMU):
+            self.skipTest(f"{QEMU} is not installed")
+        nvme = "nvme,drive=d,serial=x"
+        self.assert_moves(kernel, ("-device", nvme), "interrupts: 0000000[1-9]")
+        behind = ("-device", "pcie-root-port,id=r", "-device", f"{nvme},bus=r")
+        said = boot(kernel, self.folder, *behind)
+        self.assertIn("hint: a bridge has no bus number", said)
+        with self.subTest("another source: the watchdog finds what ended"):
+            kernel = self.link_mini(".irq_base = 32", ".irq_base = 36")
+            counters = "interrupts: 00000000 missed: 0000000[1-9]"
+            self.assert_moves(kernel, ("-device", nvme), counters)
+        with self.subTest("a ring of two pages that are not contiguous"):
+            kernel = self.link_mini("DEPTH = 64", "DEPTH = 65")
+            self.assertIn("not contiguous", boot(kernel, self.folder, "-device", nvme))
+
+    def test_the_kernel_with_paging_is_short(self) -> None:
+        lines = [(MINI / name).read_text().splitlines() for name in ("start.S", "kernel.c")]
+        self.assertLessEqual(sum(map(len, lines)), MINI_LINES_MAX)
 
     def test_the_installed_library_serves_the_same_kernel(self) -> None:
         place = self.folder / "installed"
