@@ -5,6 +5,7 @@
  */
 #include "kernel.h"
 #include "nvme.h"
+#include "nvme_hal.h" /* declares the four functions */
 #include "nvme_pci.h"
 #include "nvme_port_check.h"
 
@@ -13,7 +14,7 @@ enum { DEPTH = 64 }; /* entries of the queue, which holds 63 requests */
 static struct nvme_pci_host host = {
     .read32 = nvme_pci_ecam_read32,
     .write32 = nvme_pci_ecam_write32,
-    .arg = (void *)0x30000000, /* the ECAM, mapped uncached */
+    .arg = (void *)0x30000000, /* the ECAM, mapped uncached: 1 MiB for each bus */
     .window_bus = 0x40000000,  /* bus addresses that are free for BAR 0 */
     .window_bytes = 0x40000000,
     .irq_base = 32, /* the interrupt source of INTA of device 0 */
@@ -83,11 +84,11 @@ const char *disk_open(void)
         return phrase;
     }
     check.buffer = dma;
-    check.registers = (volatile void *)function.registers;
+    check.registers = (volatile void *)function.registers; /* with paging: where it is mapped */
     if (nvme_port_check(&check) != 0) {
         return "the port is wrong";
     }
-    config.registers = (volatile void *)function.registers; /* with paging: where it is mapped */
+    config.registers = check.registers;
     config.registers_size_bytes = function.registers_bytes;
     config.pci_vendor = function.vendor;
     config.pci_device = function.device;
@@ -119,7 +120,7 @@ static void end_request(void *arg, struct nvme_result result)
     struct request *request = arg;
 
     request->result = result;
-    request->ended = true; /* a kernel with threads wakes the one that sleeps */
+    request->ended = true; /* with threads: wakes the one that sleeps, here in the trap */
 }
 
 const char *disk_read(uint64_t block, uint32_t count, void *buffer)
@@ -133,7 +134,7 @@ const char *disk_read(uint64_t block, uint32_t count, void *buffer)
     if (error == NVME_OK) {
         nvme_queue_submit(queue); /* rings the doorbell */
         while (!request.ended) {
-            kernel_sleep(); /* a kernel with threads runs another one */
+            kernel_sleep(); /* with threads: others run till the wake, and no irq_on, irq_off */
             kernel_irq_on();
             kernel_irq_off();
         }
@@ -143,7 +144,7 @@ const char *disk_read(uint64_t block, uint32_t count, void *buffer)
     return error == NVME_OK ? NULL : nvme_error_text(error);
 }
 
-/* The timer calls it every 10 ms with interrupts off, on the owner. */
+/* From disk_open() on, the timer calls it every 10 ms with interrupts off, on the owner. */
 void disk_tick(void)
 {
     nvme_queue_watchdog(queue, nvme_port_now_ns()); /* lost interrupts, expired commands */
