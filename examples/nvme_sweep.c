@@ -64,7 +64,7 @@ struct sweep {
     const char *name; /* as the user types it */
     const char *verb; /* "zeroed" */
     enum oncs offered;
-    uint64_t limit; /* blocks of one command */
+    uint64_t (*limit)(void); /* blocks of one command; 0: it can do none */
     /* Completes the command of `count` blocks from `lba`, and its data. */
     void (*compose)(struct nvme_command *command, uint64_t lba, uint32_t count);
     uint32_t (*data_bytes)(uint32_t count); /* NULL: no data */
@@ -140,9 +140,15 @@ static void compose_range(struct nvme_command *command, uint64_t lba, uint32_t c
 static bool sweep_run(const struct sweep *sweep, struct nvme_command command, uint64_t lba,
                       uint64_t count)
 {
+    uint64_t limit = sweep->limit();
+
+    if (limit == 0) {
+        printf("error: %s: the namespace allows no block in a command (MSSRL, MCL)\n", sweep->name);
+        return false;
+    }
     command.nsid = io->ns->nsid;
     for (uint64_t left = count; left != 0;) {
-        uint32_t part = (uint32_t)(left < sweep->limit ? left : sweep->limit);
+        uint32_t part = (uint32_t)(left < limit ? left : limit);
         struct nvme_command one = command;
 
         sweep->compose(&one, lba, part);
@@ -171,30 +177,36 @@ static int sweep_range(const struct sweep *sweep, struct nvme_command command)
 
 /* ---- Without data --------------------------------------------------------------------- */
 
+static uint64_t zeroes_limit(void)
+{
+    return blocks_of(limits_read().wzsl);
+}
+
 int run_write_zeroes(const struct options *options)
 {
-    struct sweep sweep = {"write-zeroes", "zeroed", ONCS_WRITE_ZEROES, 0, compose_range, NULL};
+    static const struct sweep sweep = {
+        "write-zeroes", "zeroed", ONCS_WRITE_ZEROES, zeroes_limit, compose_range, NULL,
+    };
     struct nvme_command command = {
         .cdw0 = CMD_WRITE_ZEROES,
         .cdw12 = options->deallocate ? ZEROES_DEAC : 0,
     };
 
-    if (!begin(options, 0)) {
-        return 1;
-    }
-    sweep.limit = blocks_of(limits_read().wzsl);
-    return sweep_range(&sweep, command);
+    return begin(options, 0) ? sweep_range(&sweep, command) : 1;
+}
+
+static uint64_t verify_limit(void)
+{
+    return blocks_of(limits_read().vsl);
 }
 
 int run_verify(const struct options *options)
 {
-    struct sweep sweep = {"verify", "verified", ONCS_VERIFY, 0, compose_range, NULL};
+    static const struct sweep sweep = {
+        "verify", "verified", ONCS_VERIFY, verify_limit, compose_range, NULL,
+    };
 
-    if (!begin(options, 0)) {
-        return 1;
-    }
-    sweep.limit = blocks_of(limits_read().vsl);
-    return sweep_range(&sweep, (struct nvme_command){.cdw0 = CMD_VERIFY});
+    return begin(options, 0) ? sweep_range(&sweep, (struct nvme_command){.cdw0 = CMD_VERIFY}) : 1;
 }
 
 /* ---- With data ------------------------------------------------------------------------ */
@@ -213,22 +225,25 @@ static uint32_t dsm_bytes(uint32_t count)
     return sizeof(struct dsm_range);
 }
 
+static uint64_t dsm_limit(void)
+{
+    struct set_limits limits = limits_read();
+    uint64_t range = limits.dmrsl != 0 ? limits.dmrsl : UINT32_MAX;
+
+    return limits.dmsl != 0 && limits.dmsl < range ? limits.dmsl : range;
+}
+
 int run_dsm(const struct options *options)
 {
-    struct sweep sweep = {"dsm", "managed", ONCS_DSM, UINT32_MAX, compose_dsm, dsm_bytes};
+    static const struct sweep sweep = {
+        "dsm", "managed", ONCS_DSM, dsm_limit, compose_dsm, dsm_bytes,
+    };
     struct nvme_command command = {
         .cdw0 = CMD_DATASET_MANAGEMENT,
         .cdw11 = (uint32_t)options->deallocate << 2 | (uint32_t)options->idw << 1 | options->idr,
     };
-    struct set_limits limits;
 
-    if (!begin(options, 0)) {
-        return 1;
-    }
-    limits = limits_read();
-    sweep.limit = limits.dmrsl != 0 ? limits.dmrsl : sweep.limit;
-    sweep.limit = limits.dmsl != 0 && limits.dmsl < sweep.limit ? limits.dmsl : sweep.limit;
-    return sweep_range(&sweep, command);
+    return begin(options, 0) ? sweep_range(&sweep, command) : 1;
 }
 
 static void compose_compare(struct nvme_command *command, uint64_t lba, uint32_t count)
@@ -243,16 +258,20 @@ static uint32_t compare_bytes(uint32_t count)
     return count << io->ns->block_shift;
 }
 
+static uint64_t compare_limit(void)
+{
+    return io->ns->max_blocks < io->job.chunk_blocks ? io->ns->max_blocks : io->job.chunk_blocks;
+}
+
 int run_compare(const struct options *options)
 {
-    struct sweep sweep = {"compare", "compared", ONCS_COMPARE, 0, compose_compare, compare_bytes};
+    static const struct sweep sweep = {
+        "compare", "compared", ONCS_COMPARE, compare_limit, compose_compare, compare_bytes,
+    };
 
-    if (!begin(options, options->bs)) {
-        return 1;
-    }
-    sweep.limit =
-        io->ns->max_blocks < io->job.chunk_blocks ? io->ns->max_blocks : io->job.chunk_blocks;
-    return sweep_range(&sweep, (struct nvme_command){.cdw0 = CMD_COMPARE});
+    return begin(options, options->bs)
+               ? sweep_range(&sweep, (struct nvme_command){.cdw0 = CMD_COMPARE})
+               : 1;
 }
 
 /* The target is composed here, the source stands behind it at a fixed distance. */
@@ -289,21 +308,16 @@ static uint64_t copy_limit(void)
 
 int run_device_copy(const struct options *options)
 {
-    struct sweep sweep = {"copy", "copied", ONCS_COPY, 0, compose_copy, copy_bytes};
+    static const struct sweep sweep = {
+        "copy", "copied", ONCS_COPY, copy_limit, compose_copy, copy_bytes,
+    };
     uint64_t count = options->count;
-    bool good;
 
-    if (!begin(options, 0)) {
-        return 1;
-    }
-    good = is_offered(&sweep) && job_check_range(&io->job, "from", options->from, &count) &&
-           job_check_range(&io->job, "to", options->to, &count) &&
-           copy_check_apart(options->from, options->to, count);
-    sweep.limit = good ? copy_limit() : 0;
-    if (good && sweep.limit == 0) {
-        printf("error: copy by=device: the namespace allows no blocks (MSSRL, MCL)\n");
-    }
-    good = good && sweep.limit != 0 &&
-           sweep_run(&sweep, (struct nvme_command){.cdw0 = CMD_COPY}, options->to, count);
-    return io_finish(good);
+    return begin(options, 0) ? io_finish(is_offered(&sweep) &&
+                                         job_check_range(&io->job, "from", options->from, &count) &&
+                                         job_check_range(&io->job, "to", options->to, &count) &&
+                                         copy_check_apart(options->from, options->to, count) &&
+                                         sweep_run(&sweep, (struct nvme_command){.cdw0 = CMD_COPY},
+                                                   options->to, count))
+                             : 1;
 }

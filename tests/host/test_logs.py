@@ -128,5 +128,19 @@ class Reset(unittest.TestCase):
         self.assertEqual((status, console.count("is ready")), (0, 1), console)
 
 
+class Optional(unittest.TestCase):
+    """Commands that this device does not have."""
+
+    def test_refused_in_words(self) -> None:
+        for words in ("write-zeroes count=8", "dsm count=8", "compare", "verify",
+                      "copy by=device from=0 to=64 count=8"):
+            with self.subTest(words=words):
+                status, console = tool("", *words.split())
+                self.assertEqual(status, 1, console)
+                said = rf"^error: {words.split()[0]}: the device does not offer it \(ONCS 0x0\)"
+                self.assertRegex(console, rf"(?m){said}")
+                self.assertNotIn("note:", console)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -102,10 +102,11 @@ def refused() -> None:
     for command in ("write-zeroes", "dsm"):
         nvme(command, "needs count=", status=1, **DEVICE)
         nvme(f"{command} lba=1 count=9999999999", "LBA out of range", status=1, **DEVICE)
-    metadata = {"attach": False, "backing": "ram:16m", "qemu_args": [
-        "-device", "nvme,id=n,serial=t", "-device", "nvme-ns,drive=disk0,bus=n,ms=8"]}
-    for command in ("write-zeroes count=1", "compare", "io-passthru opcode=2 data-len=512 read=1"):
-        nvme(command, "metadata", status=1, **metadata)
+    for said, kind in (("metadata", "ms=8"), ("protection", "ms=8,pi=1"), ("zone", "zoned=on")):
+        args = ["-device", "nvme,id=n,serial=t", "-device", f"nvme-ns,drive=disk0,bus=n,{kind}"]
+        machine = {"attach": False, "backing": "ram:512m", "qemu_args": args}
+        for command in ("write-zeroes count=1", "compare", "io-passthru opcode=2"):
+            nvme(command, said, status=1, **machine)
 
 
 # ---- More than 2^32 blocks ---------------------------------------------------------------------
@@ -209,7 +210,9 @@ def passthru(mode: str) -> None:
         check(dumped(console) == content[7 * 512 : 9 * 512], "other bytes", console)
         told = document(nvme(f"io-passthru {block} format=json", backing=path, **DEVICE))
         check(bytes.fromhex("".join(told["data"])) == content[7 * 512 : 9 * 512], "other bytes")
-        nvme("io-passthru opcode=1 data-len=512 write=1 seed=3 cdw10=2", backing=path, **DEVICE)
+        fua = "cdw12=0x40000000"
+        nvme(f"io-passthru opcode=1 data-len=512 write=1 seed=3 cdw10=2 {fua}", backing=path,
+             **DEVICE)
         check(path.read_bytes()[1024:1536] == pattern(3, 0, 512), "the block was not written")
         nvme("io-passthru opcode=0x7c", "status 0x", status=1, backing=path, **DEVICE)
     for words, said in (("opcode=2 read=1", "one way"), ("opcode=2 data-len=512", "one way"),

@@ -191,6 +191,10 @@ def second_namespace() -> None:
             **common,
         )
         nvme("crc nsid=3", "namespace 3 .*: no such active namespace", status=1, **common)
+        nvme("write-zeroes nsid=2 lba=3 count=2", "^zeroed 2 blocks", **common)
+        crc("", **common)
+        zeroed = other[: 3 * 4096] + bytes(2 * 4096) + other[5 * 4096 :]
+        check(path.read_bytes() == zeroed, "not the blocks of namespace 2, or others too")
 
 
 def fewer_queues() -> None:
