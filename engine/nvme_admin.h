@@ -21,8 +21,9 @@ enum { NVME_ADMIN_PASSTHROUGH_MAX = 4096 }; /* bytes of data */
  *   says why the device refused.
  * Context: administration (R6).
  * Cost: one admin command.
- * Errors: NVME_ERR_UNSUPPORTED: the engine itself uses the command: queues, Number of Queues,
- *   Asynchronous Event Request, Doorbell Buffer Config. NVME_ERR_LENGTH: above
+ * Errors: NVME_ERR_UNSUPPORTED: the engine itself uses the command: queues, Asynchronous Event
+ *   Request, Doorbell Buffer Config, and Set Features of Number of Queues, Asynchronous Event
+ *   Configuration and Host Behavior Support. NVME_ERR_LENGTH: above
  *   NVME_ADMIN_PASSTHROUGH_MAX, or data for an opcode that transfers none. NVME_ERR_ALIGNMENT: the
  *   buffer is not dword aligned, or is not there. NVME_ERR_DEVICE: the device refused.
  *   Others: as nvme_namespace_next.

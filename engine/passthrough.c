@@ -6,6 +6,12 @@
 #include "nvme_admin.h"
 #include "nvme_internal.h"
 
+static bool is_engines_feature(uint32_t feature)
+{
+    return feature == NVME_FEATURE_NUMBER_OF_QUEUES || feature == NVME_FEATURE_ASYNC_EVENTS ||
+           feature == NVME_FEATURE_HOST_BEHAVIOR;
+}
+
 /* True if the engine relies on what the command changes, or it would not end. */
 static bool is_engines_own(const struct nvme_command *command)
 {
@@ -18,7 +24,7 @@ static bool is_engines_own(const struct nvme_command *command)
     case NVME_ADMIN_DOORBELL_BUFFER_CONFIG:
         return true;
     case NVME_ADMIN_SET_FEATURES:
-        return (command->cdw10 & UINT8_MAX) == NVME_FEATURE_NUMBER_OF_QUEUES;
+        return is_engines_feature(command->cdw10 & UINT8_MAX);
     default:
         return false;
     }
@@ -60,5 +66,6 @@ enum nvme_error nvme_admin_passthrough(struct nvme_controller *controller,
     call.command.prp1 = 0;
     call.command.prp2 = 0;
     error = nvme_admin_execute(controller, &call, result);
-    return nvme_controller_settle(controller, error);
+    result->error = nvme_controller_settle(controller, error);
+    return result->error;
 }

@@ -59,6 +59,10 @@ static const struct kept_case kept_cases[] = {
      NVME_ERR_UNSUPPORTED},
     {"number_of_queues_to_be_saved", NVME_ADMIN_SET_FEATURES,
      1U << 31 | NVME_FEATURE_NUMBER_OF_QUEUES, 0, 9, NVME_ERR_UNSUPPORTED},
+    {"asynchronous_events", NVME_ADMIN_SET_FEATURES, NVME_FEATURE_ASYNC_EVENTS, 0, 9,
+     NVME_ERR_UNSUPPORTED},
+    {"host_behavior", NVME_ADMIN_SET_FEATURES, NVME_FEATURE_HOST_BEHAVIOR, 512, 0,
+     NVME_ERR_UNSUPPORTED},
     {"another_feature_goes_to_the_device", NVME_ADMIN_SET_FEATURES, 0x99, 0, 9, NVME_ERR_DEVICE},
     {"unknown_command_goes_to_the_device", 0xc0, 0, 0, 9, NVME_ERR_DEVICE},
     {"more_than_a_page", NVME_ADMIN_IDENTIFY, 1, NVME_ADMIN_PASSTHROUGH_MAX + 4, 0,
@@ -112,13 +116,32 @@ static void silent_device_is_disabled(void **state)
     fixture_drop(&fixture);
 }
 
+static void result_tells_that_the_device_is_stuck(void **state)
+{
+    struct fixture fixture;
+    struct nvme_result result;
+
+    (void)state;
+    fixture_init(&fixture);
+    assert_int_equal(fixture_open(&fixture), NVME_OK);
+    fixture.model->admin_silent = true;
+    fixture.model->stop_never = true;
+    assert_int_equal(
+        nvme_admin_passthrough(fixture.controller, &identify, page, NVME_IDENTIFY_BYTES, &result),
+        NVME_ERR_STUCK);
+    assert_int_equal(result.error, NVME_ERR_STUCK);
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_STUCK);
+    fixture_drop(&fixture);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[2 + COUNT_OF(kept_cases)] = {
+    struct CMUnitTest tests[3 + COUNT_OF(kept_cases)] = {
         cmocka_unit_test(data_arrive_at_any_dword),
         cmocka_unit_test(silent_device_is_disabled),
+        cmocka_unit_test(result_tells_that_the_device_is_stuck),
     };
-    size_t count = 2;
+    size_t count = 3;
 
     ADD_CASES(tests, &count, what_the_engine_relies_on_is_kept, kept_cases);
     return fixture_run("passthrough", tests, count);
