@@ -5,9 +5,11 @@
 #include "nvme_bench.h"
 #include "nvme_internal.h"
 
+/* Not in a reset either: its end would use rings that are the caller's. */
 static bool is_idle(const struct nvme_queue *queue)
 {
-    return queue->state == NVME_QUEUE_OPEN && nvme_queue_outstanding(queue) == 0;
+    return queue->state == NVME_QUEUE_OPEN && !queue->absent &&
+           nvme_controller_live(queue->controller) && nvme_queue_outstanding(queue) == 0;
 }
 
 /* True if the queue interrupts its owner's hart only, whenever an entry comes. */

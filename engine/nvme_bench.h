@@ -28,14 +28,15 @@ struct nvme_ring {
 
 /*
  * Raw ring: gives the rings to the caller, to measure the device without the engine. Then the queue
- * can only be closed. The close does not look at the completion ring, so the caller must have
- * consumed every completion of its commands. An interrupt queue goes on to interrupt, but the
- * engine looks at it no more: its line, which has no other queue, or its vector needs another
- * handler.
+ * can only be closed, and its controller is not reset any more. The close does not look at the
+ * completion ring, so the caller must have consumed every completion of its commands. An interrupt
+ * queue goes on to interrupt, but the engine looks at it no more: its line, which has no other
+ * queue, or its vector needs another handler.
  * Parameters: ring: written on NVME_OK.
  * Context: the owner (R1), not in done(). Interrupts are off if the queue has any (R3).
- * Errors: NVME_ERR_STATE: requests are outstanding, the queue is not open or in hybrid mode, or
- *   harts share its line, or it has shadow doorbells, which the caller does not know.
+ * Errors: NVME_ERR_STATE: requests are outstanding, the queue is not open or in hybrid mode, its
+ *   controller is not live, harts share its line, or it has shadow doorbells, which the caller does
+ *   not know.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue,
                                                       struct nvme_ring *ring);
@@ -45,11 +46,12 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_enter_raw(struct nvme_queue *queue,
  * engine without a device. The queue works until it is closed, and the caller is its device: it
  * takes commands up to doorbells[0] and writes completions from the positions in *ring on. A
  * request that it never answers times out as usual. The device sees none of this, so its state at a
- * close or a later open is unchanged.
+ * close or a later open is unchanged. Its controller is not reset any more.
  * Parameters: doorbells: submission tail and completion head; the caller's, valid until the queue
  *   is closed. ring: written on NVME_OK.
  * Context: the owner (R1), not in done(). The caller also answers there.
- * Errors: NVME_ERR_STATE: requests are outstanding, or it is no open poll queue.
+ * Errors: NVME_ERR_STATE: requests are outstanding, it is no open poll queue, or its controller is
+ *   not live.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_queue_enter_loopback(struct nvme_queue *queue,
                                                            volatile uint32_t doorbells[2],

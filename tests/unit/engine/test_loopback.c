@@ -3,7 +3,7 @@
  * bench.c: a queue whose doorbells go to memory, with the test as its device; and the real device,
  * which knows nothing of it.
  */
-#include "fixture.h"
+#include "fixture_reset.h"
 #include "nvme_bench.h"
 
 enum {
@@ -160,6 +160,43 @@ static void interrupt_queue_enters_no_loopback(void **state)
     fixture_finish(&fixture);
 }
 
+static void check_refused(struct nvme_queue *queue)
+{
+    volatile uint32_t doorbells[2];
+    struct nvme_ring ring;
+
+    assert_int_equal(nvme_queue_enter_loopback(queue, doorbells, &ring), NVME_ERR_STATE);
+    assert_int_equal(nvme_queue_enter_raw(queue, &ring), NVME_ERR_STATE);
+}
+
+/* What resumes it would use rings that are the caller's: from CC.EN = 0 until its owner resumes. */
+static void queue_of_a_controller_that_is_reset_is_not_given_away(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_start_reset(&fixture, 2, NVME_MODE_POLL);
+    fixture.model->hang_next = 1;
+    fixture_submit(&fixture, 1, &outcome);
+    while ((fixture.model->cc & NVME_CC_EN) != 0) {
+        world_advance(NVME_WATCHDOG_PERIOD_NS);
+        nvme_queue_watchdog(fixture.queues[1], world.now_ns);
+    }
+    check_refused(fixture.queues[0]);
+    world_advance(NVME_WATCHDOG_PERIOD_NS);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+    check_refused(fixture.queues[0]);
+    while (!fixture_saw(&fixture, NVME_EVENT_RESET)) {
+        world_advance(NVME_WATCHDOG_PERIOD_NS);
+        nvme_queue_watchdog(fixture.queues[1], world.now_ns);
+    }
+    check_refused(fixture.queues[0]);
+    fixture_watch_until_reset(&fixture, 1);
+    fixture_check_works(&fixture, 0);
+    fixture_finish(&fixture);
+}
+
 static void raw_queue_enters_no_loopback(void **state)
 {
     struct fixture fixture;
@@ -201,6 +238,7 @@ int main(void)
         cmocka_unit_test(queue_with_requests_enters_no_loopback),
         cmocka_unit_test(interrupt_queue_enters_no_loopback),
         cmocka_unit_test(raw_queue_enters_no_loopback),
+        cmocka_unit_test(queue_of_a_controller_that_is_reset_is_not_given_away),
         cmocka_unit_test(unanswered_request_expires),
     };
 
