@@ -42,7 +42,7 @@ NVME_COLD bool nvme_queue_activate(struct nvme_queue *queue)
     if (queue->id != 0) { /* the admin queue has no source of its own */
         nvme_queue_check_context(queue);
     }
-    if (queue->id != 0 && nvme_queue_shares(queue)) {
+    if (nvme_queue_shares(queue)) {
         NVME_POKE(&queue->came, true);
         /* Before the doorbell, whose barrier keeps it so; pairs with nvme_shared_begin(). */
         __atomic_fetch_or(&queue->controller->cycle.active, nvme_queue_bit(queue),

@@ -11,17 +11,33 @@
 /* The period of status register reads while a command is awaited. */
 #define STATUS_PERIOD_NS UINT64_C(1000000)
 
+void nvme_admin_report(struct nvme_controller *controller, uint8_t opcode,
+                       const struct nvme_result *result)
+{
+    uint32_t refusal = (uint32_t)opcode << 16 | result->status;
+
+    /* Equal ones in a row once: a program may ask for every namespace identifier. */
+    if (result->error == NVME_ERR_DEVICE && refusal != controller->admin_refusal) {
+        controller->admin_refusal = refusal;
+        nvme_event_emit(&controller->config, &(struct nvme_event){
+                                                 .kind = NVME_EVENT_ADMIN_FAILED,
+                                                 .value = opcode,
+                                                 .limit = result->status,
+                                             });
+    }
+}
+
 static void admin_done(void *arg, struct nvme_result result)
 {
     struct nvme_controller *controller = arg;
 
     controller->admin_result = result;
     controller->admin_done = true;
+    nvme_admin_report(controller, controller->admin_opcode, &result);
 }
 
-enum nvme_error nvme_admin_check_status(const struct nvme_controller *controller)
+enum nvme_error nvme_admin_check_status(const struct nvme_controller *controller, uint32_t csts)
 {
-    uint32_t csts = nvme_register_read(&controller->config, NVME_REG_CSTS);
     struct nvme_event event = {.value = csts};
     enum nvme_error error = NVME_OK;
 
@@ -67,7 +83,8 @@ static enum nvme_error await_command(struct nvme_controller *controller)
         /* One more look after the time is up: this hart may have slept meanwhile. */
         expired = now - start > controller->config.command_timeout_ns;
         if (now >= next_status) {
-            enum nvme_error error = nvme_admin_check_status(controller);
+            enum nvme_error error = nvme_admin_check_status(
+                controller, nvme_register_read(&controller->config, NVME_REG_CSTS));
 
             if (error != NVME_OK) {
                 return error;
@@ -175,25 +192,8 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
     /* Before the end: a reset behind it has commands of its own. */
     *result = error == NVME_OK || error == NVME_ERR_DEVICE ? controller->admin_result
                                                            : (struct nvme_result){.error = error};
-    if (error == NVME_ERR_DEVICE) {
-        nvme_admin_report(controller);
-    }
     nvme_admin_end(controller, NVME_CLOSED_COMMAND, irq);
     return error;
-}
-
-void nvme_admin_report(struct nvme_controller *controller)
-{
-    uint16_t status = controller->admin_result.status;
-    uint32_t refusal = (uint32_t)controller->admin_opcode << 16 | status;
-
-    /* Equal ones in a row once: a program may ask for every namespace identifier. */
-    if (refusal != controller->admin_refusal) {
-        controller->admin_refusal = refusal;
-        nvme_event_emit(&controller->config, &(struct nvme_event){.kind = NVME_EVENT_ADMIN_FAILED,
-                                                                  .value = controller->admin_opcode,
-                                                                  .limit = status});
-    }
 }
 
 void nvme_admin_ask_identify(const struct nvme_controller *controller, enum nvme_cns cns,

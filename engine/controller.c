@@ -17,21 +17,18 @@ static enum nvme_error wait_status(const struct nvme_controller *controller, uin
 {
     const struct nvme_config *config = &controller->config;
     uint64_t start = hal_now_ns();
+    enum nvme_error error = NVME_OK;
     bool expired = false;
     uint32_t csts;
 
     for (;;) {
         csts = nvme_register_read(config, NVME_REG_CSTS);
-        if (csts == NVME_REGISTER_GONE) {
-            nvme_event_emit(config,
-                            &(struct nvme_event){.kind = NVME_EVENT_REMOVED, .value = csts});
-            return NVME_ERR_REMOVED;
-        }
         /* Before the match: RDY with CFS is not ready. */
-        if (value != 0 && (csts & NVME_CSTS_CFS) != 0) {
-            nvme_event_emit(
-                config, &(struct nvme_event){.kind = NVME_EVENT_CONTROLLER_FATAL, .value = csts});
-            return NVME_ERR_FATAL;
+        if (csts == NVME_REGISTER_GONE || value != 0) {
+            error = nvme_admin_check_status(controller, csts);
+        }
+        if (error != NVME_OK) {
+            return error;
         }
         if ((csts & mask) == value) {
             hal_after_mmio_read();

@@ -15,19 +15,6 @@ enum {
     LIST_ENTRIES = NVME_IDENTIFY_BYTES / sizeof(uint32_t),
 };
 
-/* Reports a status. Any other error is that of a controller that stops, which is reported. */
-static void report_refusal(const struct nvme_controller *controller, uint8_t opcode,
-                           const struct nvme_result *result)
-{
-    if (result->error == NVME_ERR_DEVICE) {
-        nvme_event_emit(&controller->config, &(struct nvme_event){
-                                                 .kind = NVME_EVENT_ADMIN_FAILED,
-                                                 .value = opcode,
-                                                 .limit = result->status,
-                                             });
-    }
-}
-
 /* A device that refuses the request gets no other. */
 static void request_done(void *arg, struct nvme_result result)
 {
@@ -35,7 +22,7 @@ static void request_done(void *arg, struct nvme_result result)
 
     controller->events.dw0 = result.dw0;
     controller->events.state = result.error == NVME_OK ? NVME_EVENTS_ENDED : NVME_EVENTS_OFF;
-    report_refusal(controller, NVME_ADMIN_ASYNC_EVENT_REQUEST, &result);
+    nvme_admin_report(controller, NVME_ADMIN_ASYNC_EVENT_REQUEST, &result);
 }
 
 /* A log page that is refused is reported as zeros, and the device is asked for the next event. */
@@ -48,7 +35,7 @@ static void log_done(void *arg, struct nvme_result result)
         nvme_memset(controller->events.page, 0, NVME_IDENTIFY_BYTES);
     }
     controller->events.state = ended ? NVME_EVENTS_READ : NVME_EVENTS_OFF;
-    report_refusal(controller, NVME_ADMIN_GET_LOG_PAGE, &result);
+    nvme_admin_report(controller, NVME_ADMIN_GET_LOG_PAGE, &result);
 }
 
 void nvme_events_arm(struct nvme_controller *controller)

@@ -317,11 +317,12 @@ enum nvme_error nvme_admin_execute(struct nvme_controller *controller,
 /* Puts an admin command into the ring, without a doorbell. controller->admin_done tells its end. */
 void nvme_admin_post(struct nvme_controller *controller, const struct nvme_admin_call *call);
 
-/* Reports that the device has refused it. */
-void nvme_admin_report(struct nvme_controller *controller);
+/* Reports a command that the device has refused. Any other end is no matter. */
+void nvme_admin_report(struct nvme_controller *controller, uint8_t opcode,
+                       const struct nvme_result *result);
 
-/* The error that CSTS reports, with an event, or NVME_OK. */
-enum nvme_error nvme_admin_check_status(const struct nvme_controller *controller);
+/* The error that this value of CSTS reports, with an event, or NVME_OK. */
+enum nvme_error nvme_admin_check_status(const struct nvme_controller *controller, uint32_t csts);
 
 /* In controller->administered: nvme_abort_step() uses the admin queue, for a moment. */
 #define NVME_ADMINISTERED_ABORT UINT32_C(0x80000000)

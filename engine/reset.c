@@ -90,16 +90,14 @@ static void look_at_command(struct nvme_controller *controller, uint64_t now_ns)
 
     nvme_queue_reap_away(&controller->admin);
     if (controller->admin_done) {
-        if (controller->admin_result.error == NVME_ERR_DEVICE) {
-            nvme_admin_report(controller);
-        }
         error = nvme_setup_take(controller, &controller->admin_result);
         if (error == NVME_OK) {
             next_command(controller, now_ns);
             return;
         }
     } else {
-        error = nvme_admin_check_status(controller);
+        error = nvme_admin_check_status(controller,
+                                        nvme_register_read(&controller->config, NVME_REG_CSTS));
         if (error == NVME_OK && now_ns > controller->until_ns) {
             error = NVME_ERR_TIMEOUT;
         }
@@ -111,10 +109,10 @@ static void look_at_command(struct nvme_controller *controller, uint64_t now_ns)
 
 static void look_at_ready(struct nvme_controller *controller, uint64_t now_ns)
 {
-    enum nvme_error error = nvme_admin_check_status(controller);
     uint32_t csts = nvme_register_read(&controller->config, NVME_REG_CSTS);
+    enum nvme_error error = nvme_admin_check_status(controller, csts);
 
-    if (error == NVME_OK && csts != NVME_REGISTER_GONE && (csts & NVME_CSTS_RDY) != 0) {
+    if (error == NVME_OK && (csts & NVME_CSTS_RDY) != 0) {
         hal_after_mmio_read();
         enter_state(controller, NVME_CONTROLLER_CONFIGURING);
         next_command(controller, now_ns);

@@ -126,12 +126,11 @@ static bool wants_delays(const struct nvme_controller *controller)
 }
 
 /* Only a device that was asked to tells of them. */
-static enum nvme_error take_delays(struct nvme_controller *controller, bool in_force)
+static void take_delays(struct nvme_controller *controller, bool in_force)
 {
     if (!in_force) {
         nvme_memset(controller->retry_delays, 0, sizeof(controller->retry_delays));
     }
-    return NVME_OK;
 }
 
 /* ---- The steps ------------------------------------------------------------------------- */
@@ -169,7 +168,7 @@ bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call 
             nvme_admin_ask_queue_count(pairs, call);
             return true;
         }
-        take_queue_count(controller, 0);
+        (void)take_queue_count(controller, 0); /* as it was at bring-up */
         ++*step;
     }
     if (*step == STEP_SHADOW) {
@@ -177,7 +176,7 @@ bool nvme_setup_next(struct nvme_controller *controller, struct nvme_admin_call 
             nvme_admin_ask_shadow(controller, call);
             return true;
         }
-        take_shadow(controller, false);
+        (void)take_shadow(controller, false); /* as it was at bring-up */
         ++*step;
     }
     if (*step == STEP_BEHAVIOR) {
@@ -243,7 +242,8 @@ enum nvme_error nvme_setup_take(struct nvme_controller *controller,
         return take_shadow(controller, taken);
     }
     if (step == STEP_BEHAVIOR) {
-        return take_delays(controller, taken);
+        take_delays(controller, taken);
+        return NVME_OK;
     }
     if (step == STEP_EVENTS) {
         /* A device that refuses the feature still tells of errors. */
