@@ -68,6 +68,12 @@ static void wake_thread(void *queue, const uint32_t *event)
     (void)event;
 }
 
+static bool device_close(void)
+{
+    storage_hart_stop(&storage.queues[0]);
+    return storage_close(&storage);
+}
+
 static bool device_open(const struct options *options)
 {
     struct storage_config config = {
@@ -88,6 +94,7 @@ static bool device_open(const struct options *options)
     if (error != 0) {
         printf("error: block size: %" PRIu32 " bytes, at most %d\n", queue->ns->block_bytes,
                BLOCK_COPY_BYTES);
+        (void)device_close();
     }
     return error == 0;
 }
@@ -162,7 +169,7 @@ static size_t path_append(const struct level *level, const char *name)
                                                 sizeof(path) - level->path_bytes, "/%s", name);
 }
 
-/* Begins a directory. False: it is too deep, which only a loop of directories is. */
+/* Begins a directory. False: it is too deep, as directories in a loop are. */
 static bool directory_enter(struct walk *walk, size_t path_bytes)
 {
     if (walk->wanted == NULL) {
@@ -242,6 +249,5 @@ int main(int argc, char *argv[])
         return 1;
     }
     good = run(&options);
-    storage_hart_stop(&storage.queues[0]);
-    return storage_close(&storage) && good ? 0 : 1;
+    return device_close() && good ? 0 : 1;
 }

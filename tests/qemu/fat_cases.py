@@ -144,6 +144,15 @@ def out_of_range(content: bytearray) -> None:
     struct.pack_into("<H", content, entry_of(content, b"HELLO   TXT") + 26, 0xFF00)
 
 
+def large_blocks() -> None:
+    """Logical blocks of 8 KiB are refused in words, and everything is closed."""
+    size = "logical_block_size=8192,physical_block_size=8192"
+    args = ["-device", "nvme,id=n,serial=t", "-device", f"nvme-ns,drive=disk0,bus=n,{size}"]
+    with image(bytes(MIB)) as file:
+        said = "^error: block size: 8192 bytes, at most 4096"
+        fat("", file, said, status=1, attach=False, qemu_args=args)
+
+
 def no_volume(content: bytearray) -> None:
     """Block 0 is empty."""
     content[:SECTOR] = bytes(SECTOR)
@@ -165,6 +174,7 @@ def cases() -> list[Case]:
     names = [(f"fat FAT{kind} {mode} {lba}", part(listed, kind, mode, lba))
              for kind, mode, lba in rows]
     names += [(f"fat FAT{kind} a file", part(printed, kind)) for kind in (16, 32)]
+    names += [("fat blocks of 8192", large_blocks)]
     names += [(f"fat {damage.__name__.replace('_', ' ')}", part(damaged, damage, expected))
               for damage, expected in DAMAGES]
     return [Case(name, run) for name, run in names]
