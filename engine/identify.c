@@ -51,6 +51,19 @@ static uint32_t shutdown_ms(uint32_t rtd3e_us, uint32_t otherwise_ms)
     return ms > SHUTDOWN_MAX_MS ? SHUTDOWN_MAX_MS : ms;
 }
 
+/* In bytes, 0: no SGLs. */
+static uint32_t sgl_alignment(uint32_t sgls)
+{
+    switch (NVME_GET(NVME_SGLS_SUPPORT, sgls)) {
+    case NVME_SGLS_BYTES:
+        return 1;
+    case NVME_SGLS_DWORDS:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
 enum nvme_error nvme_identify_controller_decode(const void *page, struct nvme_controller_info *info)
 {
     const volatile struct nvme_identify_controller *identify = page;
@@ -72,6 +85,7 @@ enum nvme_error nvme_identify_controller_decode(const void *page, struct nvme_co
     info->optional_events = identify->oaes;
     info->volatile_write_cache = (identify->vwc & 1) != 0;
     info->shadow_doorbells = (identify->oacs & NVME_OACS_DOORBELL_BUFFER) != 0;
+    info->sgl_alignment = sgl_alignment(identify->sgls);
     info->more_controllers = (identify->cmic & NVME_CMIC_CONTROLLERS) != 0;
     /* A limit above 32 bits counts as no limit. */
     if (mdts != 0 && mdts_bytes <= UINT32_MAX) {

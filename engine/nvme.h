@@ -297,6 +297,7 @@ struct nvme_controller_info {
     uint32_t ready_timeout_ms;       /* CAP.TO, or CRTO if it is longer, at most 10 minutes */
     uint32_t shutdown_timeout_ms;    /* RTD3E, 1 s .. 127.5 s; not told: command_timeout_ns */
     uint32_t optional_events;        /* OAES */
+    uint32_t sgl_alignment;          /* SGLS, in bytes: 1 or 4; 0: no SGLs */
     bool volatile_write_cache;       /* a flush has something to do */
     bool more_controllers;           /* CMIC: the subsystem may have more of them */
     bool shadow_doorbells;           /* in force: wanted, and the device takes them */

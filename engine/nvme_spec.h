@@ -161,6 +161,17 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_transfer_command, cdw12_13) ==
 #define NVME_CDW0_PSDT NVME_BITS(15, 14) /* 0: PRPs */
 #define NVME_CDW0_CID NVME_BITS(31, 16)
 
+/* SGLs: dword 0's PSDT, and a descriptor. The device sees length and type as bytes 8 to 15. */
+#define NVME_PSDT_SGL 1
+struct nvme_sgl_descriptor {
+    uint64_t address;
+    uint64_t length_type;
+};
+NVME_STATIC_ASSERT(sizeof(struct nvme_sgl_descriptor) == 16, "an SGL descriptor");
+#define NVME_SGL_LENGTH NVME_BITS(31, 0)
+#define NVME_SGL_TYPE NVME_BITS(63, 60)
+enum nvme_sgl_type { NVME_SGL_DATA_BLOCK = 0, NVME_SGL_LAST_SEGMENT = 3 };
+
 /* Completion queue entry. The device writes it: each dword is loaded once. Base §3.3.3.2. */
 struct nvme_completion {
     uint32_t dw0; /* command specific */
@@ -288,7 +299,9 @@ struct nvme_identify_controller {
     uint16_t fuses;
     uint8_t fna;
     uint8_t vwc; /* bit 0: a volatile write cache is present */
-    uint8_t reserved_526[768 - 526];
+    uint8_t reserved_526[536 - 526];
+    uint32_t sgls; /* SGLs: 1:0 not 0, they are supported */
+    uint8_t reserved_540[768 - 540];
     char subnqn[256]; /* the subsystem's name, ends with NUL */
     uint8_t reserved_1024[4096 - 1024];
 };
@@ -311,6 +324,10 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, nn) == 516, "NN");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, vwc) == 525, "VWC");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, subnqn) == 768, "SUBNQN");
 
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sgls) == 536, "SGLS");
+
+#define NVME_SGLS_SUPPORT NVME_BITS(1, 0)
+enum nvme_sgls_support { NVME_SGLS_BYTES = 1, NVME_SGLS_DWORDS = 2 };
 #define NVME_CMIC_CONTROLLERS NVME_BITS(1, 1)
 #define NVME_OACS_DOORBELL_BUFFER NVME_BITS(8, 8)
 

@@ -44,7 +44,7 @@ event
 disable
 admin
 memory
-io split
+io split segments
 queue active
 shadow
 hybrid identify request retry prp status

@@ -63,8 +63,8 @@ HOMES = (
     (
         "a PRP2 that is not 0",
         r"\bprp2\s*=(?!\s*0;)",
-        {"prp.c", "nvme_spec.h"},
-        "one place builds them",
+        {"prp.c", "segments.c", "nvme_spec.h"},
+        "these two build them",
     ),
 )
 

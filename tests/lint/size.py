@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from cli import command  # noqa: E402
 
-TEXT_MAX_BYTES = 37 * 1024 + 256
+TEXT_MAX_BYTES = 38 * 1024 + 512
 
 
 @command.entry

@@ -258,10 +258,10 @@ struct model {
 
     /* Knobs of Identify. */
     uint8_t mdts;
-    uint16_t crdt[3];  /* delays of a retry, in 100 ms; acre: the host has asked for them */
-    uint32_t rtd3e;    /* us */
-    uint16_t crto;     /* 0: CAP.CRMS does not tell of it */
-    bool list_refused; /* Identify CNS 02h */
+    uint16_t crdt[3];     /* delays of a retry, in 100 ms; acre: the host has asked for them */
+    uint32_t sgls, rtd3e; /* the latter in us */
+    uint16_t crto;        /* 0: CAP.CRMS does not tell of it */
+    bool list_refused;    /* Identify CNS 02h */
     uint8_t sqes, cqes;
     uint8_t write_cache, cmic;
     uint16_t cntlid;

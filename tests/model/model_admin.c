@@ -73,6 +73,7 @@ static struct model_answer identify_controller(struct model *model,
         .cqes = model->cqes,
         .nn = model->namespace_count,
         .vwc = model->write_cache,
+        .sgls = model->sgls,
     };
 
     fill_text(page.sn, "model-1", sizeof(page.sn));

@@ -6,6 +6,7 @@
 
 #include "model_internal.h"
 #include "model_prp.h"
+#include "model_sgl.h"
 
 enum {
     STATUS_INVALID_OPCODE = 0x001,
@@ -33,6 +34,37 @@ static uint16_t find_fault(const struct model *model, uint8_t opcode, uint64_t l
     return 0;
 }
 
+/* A walk over the data of a command. */
+struct data {
+    bool sgl;
+    struct model_prp prps;
+    struct model_sgl segments;
+};
+
+static void begin_data(const struct model *model, struct data *data,
+                       const struct nvme_command *command, uint32_t bytes)
+{
+    uint64_t epoch = model->repeats ? 0 : model->clean_epoch;
+
+    data->sgl = NVME_GET(NVME_CDW0_PSDT, command->cdw0) != 0;
+    if (data->sgl) {
+        if (model->sgls == 0) {
+            world_find("an SGL goes to a controller that has none");
+        }
+        model_sgl_begin(&data->segments, model->page_bytes, command->prp1, command->prp2, epoch,
+                        bytes);
+        return;
+    }
+    model_prp_begin(&data->prps, model->page_bytes, command->prp1, command->prp2, bytes);
+    data->prps.clean_epoch = epoch;
+}
+
+static bool next_data(struct data *data, uint8_t **host, uint32_t *bytes)
+{
+    return data->sgl ? model_sgl_next(&data->segments, host, bytes)
+                     : model_prp_next(&data->prps, host, bytes);
+}
+
 /* Moves the data, page by page, between the host and the backing. */
 static void move(struct model *model, struct model_namespace *ns,
                  const struct nvme_command *command, uint8_t opcode)
@@ -40,7 +72,7 @@ static void move(struct model *model, struct model_namespace *ns,
     uint64_t lba = (uint64_t)command->cdw11 << 32 | command->cdw10;
     uint32_t size = ((uint32_t)NVME_GET(NVME_IO_NLB, command->cdw12) + 1) << ns->block_shift;
     uint64_t at = lba << ns->block_shift;
-    struct model_prp walk;
+    struct data data;
     uint8_t *host;
     uint32_t bytes;
 
@@ -48,9 +80,8 @@ static void move(struct model *model, struct model_namespace *ns,
         world_find("the test's backing is too small for block %#llx", (unsigned long long)lba);
         return;
     }
-    model_prp_begin(&walk, model->page_bytes, command->prp1, command->prp2, size);
-    walk.clean_epoch = model->repeats ? 0 : model->clean_epoch;
-    while (model_prp_next(&walk, &host, &bytes)) {
+    begin_data(model, &data, command, size);
+    while (next_data(&data, &host, &bytes)) {
         if (opcode == NVME_CMD_READ) {
             model_note_written(model, host, bytes);
             memcpy(host, ns->backing + at, bytes);

@@ -212,8 +212,9 @@ static void check_command(const struct model *model, struct model_sq *sq, uint32
     } else if (sq->clean_epoch[entry] == world.doorbell_barriers && !by_memory) {
         world_find("a doorbell without a barrier after the command it rings for");
     }
-    if ((command->cdw0 & (NVME_CDW0_FUSE | NVME_CDW0_PSDT)) != 0 || command->mptr != 0) {
-        world_find("fuse, PSDT or MPTR of a command is not 0");
+    if ((command->cdw0 & NVME_CDW0_FUSE) != 0 || command->mptr != 0 ||
+        NVME_GET(NVME_CDW0_PSDT, command->cdw0) > (model->sgls != 0 ? NVME_PSDT_SGL : 0)) {
+        world_find("fuse or MPTR of a command is not 0, or PSDT is not PRPs or SGLs");
     }
     if (cid == 0xffff) {
         world_find("command id 0xffff is issued");

@@ -5,7 +5,10 @@
  * blocks beside every write are read again.
  */
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "nvme_segments.h"
 #include "selftest.h"
 
 enum { ARENA_BYTES = 12 << 20, DEPTH = 32 };
@@ -249,6 +252,90 @@ static void test_one_buffer(void)
     close_storage();
 }
 
+/* ---- Segments ----------------------------------------------------------------------------- */
+
+enum { SEGMENTS = 8, SCATTERED_BYTES = 16384, LISTS = 60 };
+
+/* Segments in the second arena with holes between them; with SGLs of bytes at any place. */
+static void scatter(struct nvme_segment *segments, bool bytewise)
+{
+    uint32_t left = SCATTERED_BYTES;
+    size_t at = PAGE_BYTES;
+
+    for (uint32_t i = 0; i < SEGMENTS; i++) {
+        uint32_t bytes = left / (SEGMENTS - i);
+
+        if (bytewise && i + 1 < SEGMENTS) {
+            at += random_next(&data.random) % 1000;
+            bytes = (uint32_t)(random_next(&data.random) % bytes) + 1;
+        }
+        segments[i] = (struct nvme_segment){data.in + at, bytes};
+        left -= bytes;
+        at += bytes + PAGE_BYTES;
+        at -= bytewise ? 0 : at % PAGE_BYTES;
+    }
+}
+
+static bool run_segments(uint8_t opcode, uint64_t lba, const struct nvme_segment *segments)
+{
+    struct request request = {0};
+    struct nvme_callback callback = request_callback(&request);
+
+    request.result.error =
+        opcode == NVME_CMD_READ
+            ? nvme_readv(data.queue->engine, data.queue->ns, lba, segments, SEGMENTS, callback)
+            : nvme_writev(data.queue->engine, data.queue->ns, lba, segments, SEGMENTS, callback);
+    if (request.result.error == NVME_OK) {
+        nvme_queue_submit(data.queue->engine);
+        wait_count(data.queue, &request.ends, 1);
+    }
+    return check(request.result.error == NVME_OK && request.result.bytes_done == SCATTERED_BYTES,
+                 "segments: %s, status %x", nvme_error_text(request.result.error),
+                 request.result.status);
+}
+
+/* What was written from one buffer is read into segments, and the other way round. */
+static void segments_trip(uint64_t lba, bool bytewise)
+{
+    uint32_t blocks = SCATTERED_BYTES / data.block_bytes;
+    uint32_t key = (uint32_t)random_next(&data.random);
+    struct nvme_segment segments[SEGMENTS];
+    size_t at = 0;
+
+    scatter(segments, bytewise);
+    pattern_fill(data.out, SCATTERED_BYTES, key);
+    transfer(data.queue, NVME_CMD_WRITE, lba, blocks, data.out);
+    run_segments(NVME_CMD_READ, lba, segments);
+    for (uint32_t i = 0; i < SEGMENTS; i++) {
+        check(memcmp(segments[i].pointer, data.out + at, segments[i].bytes) == 0,
+              "segment %" PRIu32 " of %" PRIu32 " bytes differs", i, segments[i].bytes);
+        at += segments[i].bytes;
+    }
+    run_segments(NVME_CMD_WRITE, lba + blocks, segments);
+    memset(data.out, 0, SCATTERED_BYTES);
+    transfer(data.queue, NVME_CMD_READ, lba + blocks, blocks, data.out);
+    check(pattern_check(data.out, SCATTERED_BYTES, key) == SCATTERED_BYTES,
+          "segments that were written differ");
+}
+
+/* By PRPs, and by SGLs if the device has them: segments of whole blocks, one a page, are both. */
+static void test_segments(void)
+{
+    struct nvme_controller_info info;
+
+    if (!begin(0)) {
+        return;
+    }
+    nvme_controller_describe(selftest.storage.controllers[0].engine, &info);
+    for (uint32_t i = 0; i < LISTS; i++) {
+        if (info.sgl_alignment == 1) {
+            segments_trip(3000 + i, i % 2 != 0);
+        }
+    }
+    printf("note segments: SGLs of %" PRIu32 " bytes\n", info.sgl_alignment);
+    close_storage();
+}
+
 const struct test data_tests[] = {
     {"data.offsets", test_offsets, MODE_BOTH, 0},
     {"data.split", test_split, MODE_BOTH, 0},
@@ -256,5 +343,6 @@ const struct test data_tests[] = {
     {"data.ends", test_ends, MODE_BOTH, 0},
     {"data.neighbours", test_neighbours, MODE_BOTH, 0},
     {"data.one-buffer", test_one_buffer, MODE_BOTH, 0},
+    {"data.segments", test_segments, MODE_BOTH, 0},
     {NULL, NULL, 0, 0},
 };
