@@ -8,7 +8,7 @@
 enum {
     LOOKS_PER_CLOCK = 16, /* awake; the others are polling: no clock, no decision */
     LEARNED_MAX = 64,     /* waits; then each of them counts half */
-    WAITS_MIN = 4,        /* of a probe */
+    WAITS_MIN = 4,        /* of a probe, and between two */
 };
 
 /* True if a completion costs more here than there, by more than an n-th. */

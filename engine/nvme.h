@@ -34,8 +34,9 @@
  * R11 Handles stay readable until nvme_controller_close returns. nvme_queue_reap and
  *     nvme_queue_watchdog of a closed queue do nothing.
  * R12 Detach. The interrupt handler is detached before nvme_controller_close.
- * R13 Watchdog. While requests are outstanding, the owner calls nvme_queue_watchdog every
- *     NVME_WATCHDOG_PERIOD_NS. Up to ten times that is slower to find what is lost, and as right.
+ * R13 Watchdog. While requests are outstanding, and with resets_max always, the owner calls
+ *     nvme_queue_watchdog every NVME_WATCHDOG_PERIOD_NS. Up to ten times that is slower to find
+ *     what is lost, and as right.
  * R14 Hooks of struct nvme_config never call the engine. They may run in a trap, and on several
  *     harts at once.
  * R15 Errors. NVME_OK is 0, errors are negative. A call that fails has changed nothing, and writes
@@ -272,7 +273,8 @@ NVME_WARN_UNUSED enum nvme_error nvme_controller_open(const struct nvme_config *
  * Context: administration (R6), after R12.
  * Cost: waits at most nvme_controller_info.shutdown_timeout_ms, and as nvme_queue_close per queue.
  * Errors: NVME_ERR_BUSY: nothing was done; requests are outstanding, or an owner has not answered
- *   in a cycle of a shared line: reap the queues, then call again. NVME_ERR_STUCK: R10. Others:
+ *   in a cycle of a shared line or in a reset: reap the queues, call their watchdogs, then call
+ *   again. NVME_ERR_STUCK: R10. Others:
  *   the controller is closed, but its shutdown was not orderly: cached writes may be lost.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_controller_close(struct nvme_controller *controller);
@@ -332,8 +334,9 @@ struct nvme_namespace {
  * Cost: one admin command. A device without the list (CNS 02h; before 1.1) is asked for up to 1024
  *   identifiers one by one.
  * Errors: NVME_ERR_NAMESPACE: there is none. NVME_ERR_IDENTIFY: the device's list is not in order.
+ *   NVME_ERR_RESET: a reset is under way, or has come between: call again after NVME_EVENT_RESET.
  *   NVME_ERR_STATE, NVME_ERR_TIMEOUT, NVME_ERR_FATAL, NVME_ERR_REMOVED, NVME_ERR_STUCK: the command
- *   failed, and the controller with it.
+ *   failed, and the controller with it, unless it is reset (resets_max, and a queue is open).
  */
 NVME_WARN_UNUSED enum nvme_error nvme_namespace_next(struct nvme_controller *controller,
                                                      uint32_t after, uint32_t *nsid);
@@ -408,7 +411,7 @@ struct nvme_queue_config {
  *   is out of range, or the vector is 0 or another queue's. NVME_ERR_STATE: the queue is open, or
  *   the controller failed. NVME_ERR_INTERRUPT: the line is not shared and interrupts another owner,
  *   or hybrid mode has no vector_mask. NVME_ERR_DEVICE: the device refused. NVME_ERR_TIMEOUT,
- *   NVME_ERR_FATAL, NVME_ERR_REMOVED, NVME_ERR_STUCK: the controller failed meanwhile.
+ *   NVME_ERR_FATAL, NVME_ERR_REMOVED, NVME_ERR_RESET, NVME_ERR_STUCK: as nvme_namespace_next.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_queue_open(struct nvme_controller *controller, uint32_t index,
                                                  const struct nvme_queue_config *config,
@@ -421,7 +424,7 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_open(struct nvme_controller *control
  * Context: administration (R6); with requests outstanding, on the owner. Of a shared line: on the
  *   IRQ hart, without requests, while its owner does not use the queue.
  * Cost: two admin commands, and a reap of the queue.
- * Errors: NVME_ERR_STATE: it is closed, or its controller is being disabled: then call
+ * Errors: NVME_ERR_STATE: it is closed, or its controller is being disabled or reset: then call
  *   nvme_queue_watchdog and close again. NVME_ERR_BUSY: its owner has not answered yet in
  *   a cycle of the shared line. NVME_ERR_TIMEOUT, NVME_ERR_DEVICE, NVME_ERR_FATAL,
  *   NVME_ERR_REMOVED: the device did not delete it; the controller was disabled, the requests have
@@ -462,7 +465,7 @@ enum nvme_closed {
     NVME_CLOSED_WATCHDOG = 64, /* nvme_queue_watchdog reaps a queue */
     NVME_CLOSED_COMMAND = 128, /* an admin command is under way */
     NVME_CLOSED_QUEUE = 256,   /* a queue is opened or closed, or a namespace is read */
-    NVME_CLOSED_FAILED = 512,  /* the controller is not live: it stays masked */
+    NVME_CLOSED_FAILED = 512,  /* the controller is not live: masked until a reset has ended */
     NVME_CLOSED_ADMIN = NVME_CLOSED_COMMAND | NVME_CLOSED_QUEUE,
 };
 

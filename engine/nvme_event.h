@@ -69,7 +69,8 @@ const char *nvme_event_text(enum nvme_event_kind kind);
  * next request. The request counts as no command of a queue and has no deadline; the log page has.
  * After NVME_EVENT_NAMESPACE_CHANGED the caller replaces its struct nvme_namespace by
  * nvme_namespace_open, when no request refers to it.
- * Context: as administration (R6), also in a trap of that hart that does not interrupt done().
+ * Context: as administration (R6), also in a trap of that hart that does not interrupt
+ *   nvme_queue_reap or another call of administration.
  *   About every NVME_WATCHDOG_PERIOD_NS; a call too many does no harm.
  * Cost: one load, if nothing has happened. With interrupts on a line that is not shared, each
  *   interrupt looks at the admin queue too.

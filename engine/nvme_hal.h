@@ -115,7 +115,7 @@ static inline bool hal_irq_is_off(void);
 
 /*
  * Monotonic time in nanoseconds, the same on every hart to within a microsecond, from any
- * origin. Used for deadlines and storms, and by hybrid mode in one of 8 looks and at the end of a
+ * origin. Used for deadlines and storms, and by hybrid mode in one of 16 looks and at the end of a
  * longer wait; else never for each I/O command.
  */
 static inline uint64_t hal_now_ns(void);

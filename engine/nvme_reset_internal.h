@@ -42,7 +42,7 @@ void nvme_controller_take_turn(struct nvme_queue *queue);
 /* That hart's part. */
 void nvme_controller_step(struct nvme_controller *controller);
 
-/* True unless the reset waits for the owner of an open queue. */
+/* True unless the reset waits for the owner of an open queue, or for administration. */
 bool nvme_reset_may_step(const struct nvme_controller *controller);
 
 /*

@@ -166,8 +166,9 @@ NVME_COLD void nvme_source_end_storm(struct nvme_source *source, uint64_t now_ns
 /* ---- quirk.c -------------------------------------------------------------------------- */
 
 /*
- * Checks at bring-up, with an empty admin queue, that the line is low within 1 ms. If a known quirk
- * of the device holds it high, it is repaired, with an event. Else the queues poll, with an event.
+ * Checks at bring-up and in a reset, with an empty admin queue, that the line is low within 1 ms.
+ * If a known quirk of the device holds it high, it is repaired, with an event. Else the queues
+ * poll, with an event.
  */
 void nvme_quirk_check_line(struct nvme_controller *controller);
 

@@ -226,7 +226,7 @@ struct nvme_queue {
 
     /* Resets: the owner writes, the hart that resets reads `life`. */
     bool absent;              /* not on the device: the controller is being reset */
-    uint32_t life;            /* of the controller: its requests before it are ended */
+    uint32_t life;            /* of the controller, to which the rings belong */
     uint64_t stale_before;    /* counters.stale of the rings before the last reset */
     uint64_t progress_useful; /* completions when progress was seen last */
     uint64_t progress_ms;     /* queue clock at that time */
@@ -267,7 +267,7 @@ enum nvme_events_state {
     NVME_EVENTS_READ,    /* `page` is valid */
 };
 
-/* Asynchronous events. The administrating hart writes it. */
+/* Asynchronous events. Whoever may use the admin queue writes it: a handler, a reset too. */
 struct nvme_events {
     uint8_t *page;     /* DMA memory for log pages; NULL if events are not wanted */
     uint64_t since_ns; /* when the read of the log page began */
@@ -282,7 +282,7 @@ struct nvme_controller {
     uint32_t state;            /* enum nvme_controller_state */
     int32_t failure;           /* enum nvme_error; the first to set it disables the controller */
     uint64_t until_ns;         /* deadline of what the state awaits */
-    uint32_t life;             /* how often it was disabled: by that owners know of a reset */
+    uint32_t life;             /* how often it was disabled while live: see the queues' */
     uint32_t resets_left;      /* until progress is seen; 0 also before it is open */
     uint32_t resets;           /* ended well */
     bool recovers;             /* it is disabled for a reset, not for good */
