@@ -51,6 +51,55 @@ static void handler_leaves_the_admin_queue_to_the_reset(void **state)
     fixture_finish(&fixture);
 }
 
+/* ---- Another controller of the line -------------------------------------------------------- */
+
+static void handle_both(struct fixture *first, struct fixture *second)
+{
+    struct nvme_controller *both[] = {first->controller, second->controller};
+
+    while (model_line_claim(&first->line)) {
+        nvme_irq_handle(both, 2);
+        model_line_complete(&first->line);
+    }
+}
+
+/* Each of its requests ends by an interrupt, whatever state the first one is in. */
+static void another_controller_of_the_line_goes_on(void **state)
+{
+    const struct fixture_source *source = *state;
+    struct fixture first;
+    struct fixture second;
+    struct outcome hung = {0};
+    struct outcome outcome = {0};
+    uint32_t posted = 0;
+
+    fixture_init_reset(&first, false);
+    fixture_init_more(&second);
+    first.line.kind = source->kind;
+    second.model->line = &first.line;
+    first.model->ready_delay_ns = 3 * STEP_MS * MS;
+    fixture_start(&first, 1, NVME_MODE_INTERRUPT);
+    fixture_start(&second, 1, NVME_MODE_INTERRUPT);
+    handle_both(&first, &second);
+    first.model->hang_next = 1;
+    fixture_submit(&first, 0, &hung);
+    while (!fixture_saw(&first, NVME_EVENT_RESET)) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(first.queues[0], world.now_ns);
+        nvme_queue_watchdog(second.queues[0], world.now_ns);
+        fixture_submit(&second, 0, &outcome);
+        handle_both(&first, &second);
+        assert_int_equal(outcome.count, ++posted);
+    }
+    outcome_check_error(&hung, NVME_ERR_RESET);
+    assert_int_equal(fixture_counters(second.queues[0]).missed, 0);
+    assert_int_equal(second.event_count, 0);
+    fixture_check_works(&first, 0);
+    assert_int_equal(nvme_controller_close(second.controller), NVME_OK);
+    fixture_drop(&second);
+    fixture_finish(&first);
+}
+
 /* ---- A poll queue's thread on the hart of the line ----------------------------------------- */
 
 enum { BARRIERS = 5 }; /* at least, of a reset: CC.EN = 1, and a doorbell for each command */
@@ -323,14 +372,17 @@ static void shared_line_works_again(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[3 + FIXTURE_LINES + COUNT_OF(head_cases) + COUNT_OF(shared_cases)] = {
-        cmocka_unit_test(step_turns_interrupts_off),
-        cmocka_unit_test(queues_of_a_stuck_line_poll),
-        cmocka_unit_test(owner_that_polls_asks_twice_per_period),
-    };
+    struct CMUnitTest tests[3 + 2 * FIXTURE_LINES + COUNT_OF(head_cases) + COUNT_OF(shared_cases)] =
+        {
+            cmocka_unit_test(step_turns_interrupts_off),
+            cmocka_unit_test(queues_of_a_stuck_line_poll),
+            cmocka_unit_test(owner_that_polls_asks_twice_per_period),
+        };
     size_t count = 3;
 
     fixture_add_cases(tests, &count, handler_leaves_the_admin_queue_to_the_reset, fixture_sources,
+                      FIXTURE_LINES, sizeof(fixture_sources[0]));
+    fixture_add_cases(tests, &count, another_controller_of_the_line_goes_on, fixture_sources,
                       FIXTURE_LINES, sizeof(fixture_sources[0]));
     ADD_CASES(tests, &count, heads_are_as_prompt_as_before, head_cases);
     ADD_CASES(tests, &count, shared_line_works_again, shared_cases);
