@@ -43,7 +43,7 @@ NVME_COLD bool nvme_queue_activate(struct nvme_queue *queue)
         nvme_queue_check_context(queue);
     }
     if (nvme_queue_shares(queue)) {
-        NVME_POKE(&queue->came, true);
+        NVME_POKE(&queue->yet_to_come, false);
         /* Before the doorbell, whose barrier keeps it so; pairs with nvme_shared_begin(). */
         __atomic_fetch_or(&queue->controller->cycle.active, nvme_queue_bit(queue),
                           __ATOMIC_RELAXED);

@@ -210,7 +210,7 @@ struct nvme_queue {
     /* A shared line: the owner writes, the IRQ hart reads after the cycle. */
     uint64_t cycle_useful;   /* useful completions until the last answer */
     uint64_t cycle_progress; /* between the last two answers */
-    bool came;               /* it has rung or taken an IPI: there is somebody who answers */
+    bool yet_to_come;        /* it has neither rung nor taken an IPI: nobody waits for it */
     uint64_t asked_openings; /* seen_openings: stable while cycle.overdue has the queue's bit */
 
     /* The watchdog: the owner writes. */

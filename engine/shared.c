@@ -34,8 +34,9 @@ static NVME_INLINE bool answer_cycle(struct nvme_queue *queue, uint32_t *found)
 static bool is_waited_for(const struct nvme_queue *queue)
 {
     /* Pairs with the store in nvme_shared_begin(): the cycle's mask comes before our reap. */
-    return (__atomic_load_n(&queue->controller->cycle.waiting, __ATOMIC_ACQUIRE) &
-            nvme_queue_bit(queue)) != 0;
+    uint64_t waiting = __atomic_load_n(&queue->controller->cycle.waiting, __ATOMIC_ACQUIRE);
+
+    return (waiting >> (queue->id - 1) & 1) != 0;
 }
 
 /* The queues whose owners have come, and answer. */
@@ -44,7 +45,7 @@ static uint64_t find_answering(const struct nvme_controller *controller)
     uint64_t found = 0;
 
     for (uint32_t i = 0; i < controller->info.queue_count; i++) {
-        found |= (uint64_t)NVME_PEEK(&controller->queues[i].came) << i;
+        found |= (uint64_t)!NVME_PEEK(&controller->queues[i].yet_to_come) << i;
     }
     return found & controller->cycle.open;
 }
@@ -231,6 +232,6 @@ uint32_t nvme_shared_answer(struct nvme_queue *queue)
     if (is_waited_for(queue)) {
         return answer_and_turn(queue);
     }
-    NVME_POKE(&queue->came, true);
+    NVME_POKE(&queue->yet_to_come, false);
     return 0;
 }

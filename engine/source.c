@@ -83,7 +83,7 @@ void nvme_source_connect(struct nvme_queue *queue, enum nvme_mode mode)
     source->queues++;
     source->owner = queue->owner;
     if (nvme_queue_shares(queue)) {
-        NVME_POKE(&queue->came, false);
+        NVME_POKE(&queue->yet_to_come, true);
         queue->controller->cycle.open |= nvme_queue_bit(queue);
     } else {
         queue->counters.interrupts -= source->interrupts;
