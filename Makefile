@@ -500,8 +500,9 @@ build/host/size: tests/port/size.c tests/port/nvme_port.h $(ENGINE_SOURCES) $(wi
 	$(call quiet,CC ) $(firstword $(HOST_CCS)) -std=c17 $(WARNINGS) -O2 -Itests/port -Iengine -o $@ \
 	    $(filter %.c,$^)
 
-size: build/libnvme.a build/host/size ## print the bytes of the engine and of a queue
+size: build/libnvme.a build/host/size ## print the bytes of the engine, of its stack, of a queue
 	@$(PYTHON) tests/lint/size.py --size $(CROSS)size build/libnvme.a
+	@$(PYTHON) tests/lint/stack.py -- $(TARGET_CC) $(TARGET_CFLAGS) $(ENGINE_FLAGS)
 	@build/host/size
 
 .PHONY: validate-sim
