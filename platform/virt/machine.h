@@ -40,9 +40,10 @@ struct machine_wired {
 /* One hart, in the tree's order. */
 struct machine_hart {
     uint64_t id;
-    uint32_t wired;      /* index of the controller that interrupts it in S-mode; MACHINE_NONE */
-    uint32_t context;    /* its index there: a PLIC's context, an APLIC's hart index */
-    uint64_t imsic_file; /* address of its S-mode interrupt file; 0: none */
+    uint32_t wired;        /* index of the controller that interrupts it in S-mode; MACHINE_NONE */
+    uint32_t context;      /* its index there: a PLIC's context, an APLIC's hart index */
+    uint64_t imsic_file;   /* address of its S-mode interrupt file; 0: none */
+    uint64_t ipi_register; /* of an ACLINT: a 1 interrupts it in S-mode; 0: none */
 };
 
 /* How a source interrupts: the second cell of an interrupt specifier. */

@@ -21,6 +21,7 @@
 #include "machine_internal.h"
 
 enum {
+    CAUSE_S_SOFTWARE = 1,
     CAUSE_S_EXTERNAL = 9,
     PCI_ADDRESS_CELLS = 3,
     FILE_SHIFT = 12, /* an interrupt file is a page */
@@ -52,19 +53,26 @@ static struct machine_hart *hart_of_controller(const struct tree *tree, uint32_t
 
 /*
  * interrupts-extended has pairs (a hart's controller, cause). *hart is the hart that pair n
- * interrupts in S-mode, or NULL. False after the last pair.
+ * interrupts with `cause`, or NULL. False after the last pair.
  */
+static bool caused_hart(const struct tree *tree, const struct tree_property *pairs, uint32_t n,
+                        uint32_t cause, struct machine *out, struct machine_hart **hart)
+{
+    uint32_t phandle;
+    uint32_t found;
+
+    if (!tree_cell(pairs, 2 * n, &phandle) || !tree_cell(pairs, 2 * n + 1, &found)) {
+        return false;
+    }
+    *hart = found == cause ? hart_of_controller(tree, phandle, out) : NULL;
+    return true;
+}
+
+/* The same for external interrupts of S-mode. */
 static bool reached_hart(const struct tree *tree, const struct tree_property *pairs, uint32_t n,
                          struct machine *out, struct machine_hart **hart)
 {
-    uint32_t phandle;
-    uint32_t cause;
-
-    if (!tree_cell(pairs, 2 * n, &phandle) || !tree_cell(pairs, 2 * n + 1, &cause)) {
-        return false;
-    }
-    *hart = cause == CAUSE_S_EXTERNAL ? hart_of_controller(tree, phandle, out) : NULL;
-    return true;
+    return caused_hart(tree, pairs, n, CAUSE_S_EXTERNAL, out, hart);
 }
 
 /* True if the node's first pair is of S-mode, as all are then. */
@@ -165,6 +173,24 @@ static const char *read_imsic(const struct tree *tree, tree_node node, struct ma
     return NULL;
 }
 
+/* A register of 32 bits for each pair, in order. One that cannot be read leaves IPIs to SBI. */
+static void read_sswi(const struct tree *tree, tree_node node, struct machine *out)
+{
+    struct machine_span span;
+    struct tree_property pairs;
+    struct machine_hart *hart;
+
+    if (machine_read_device(tree, node, &span) != NULL ||
+        !tree_property_find(tree, node, "interrupts-extended", &pairs)) {
+        return;
+    }
+    for (uint32_t n = 0; caused_hart(tree, &pairs, n, CAUSE_S_SOFTWARE, out, &hart); n++) {
+        if (hart != NULL && 4 * (uint64_t)n + 4 <= span.size) {
+            hart->ipi_register = span.base + 4 * (uint64_t)n;
+        }
+    }
+}
+
 const char *machine_read_controllers(const struct tree *tree, struct machine *out)
 {
     tree_node node = tree_root(tree);
@@ -183,6 +209,8 @@ const char *machine_read_controllers(const struct tree *tree, struct machine *ou
         } else if (tree_has_string(tree, node, "compatible", "riscv,imsics") &&
                    is_supervisor(tree, node)) {
             error = read_imsic(tree, node, out);
+        } else if (tree_has_string(tree, node, "compatible", "riscv,aclint-sswi")) {
+            read_sswi(tree, node, out);
         }
     }
     return error;

@@ -17,6 +17,7 @@
 #include "imsic.h"
 #include "machine.h"
 #include "sbi.h"
+#include "sswi.h"
 #include "start.h"
 #include "timer.h"
 #include "wired.h"
@@ -179,6 +180,7 @@ void start(uint64_t boot_id, const void *dtb)
         fail_start(error, the_machine.timebase_hz, "timebase-frequency in /cpus");
     }
     init_harts(boot_id);
+    sswi_init(&the_machine);
     init_memory();
     argc = split_arguments(the_machine.bootargs, argv);
     init_interrupts();

@@ -259,6 +259,9 @@ def delivery_cases(full: bool, seed: int) -> list[Case]:
     return listed
 
 
+ACLINT = ("-machine", "aclint=on")  # IPIs need no firmware
+
+
 def dead_cases() -> list[Case]:
     """Devices that fall silent, whatever their interrupts do."""
     machines = ((1, 1, "plic"), (2, 1, "plic"), (4, 4, "plic"), (8, 2, "plic"), (4, 1, "imsic"))
@@ -287,6 +290,7 @@ def special_cases(full: bool, seed: int) -> list[Case]:
         Case("a hart that no line reaches", unreached),
         selftest("closing, one line", "test=closing,select", harts=2, controllers=1),
         selftest("closing, lines of their own", "test=closing,select", harts=2, controllers=2),
+        selftest("one line, IPIs by ACLINT", "test=life", harts=4, controllers=1, qemu_args=ACLINT),
         selftest("closing, messages", "test=closing,select", harts=2, irqchip="imsic"),
         selftest("naive handler", "test=naive runtime=1s", harts=2, controllers=1),
         selftest("fewer queues than harts", "test=granted", harts=4, controllers=1, nvme=queues),
@@ -343,6 +347,13 @@ def boot_cases() -> list[Case]:
         name = f"boot harts={harts}"
         machine = Machine("boot", (), harts=harts, backing=DISK, timeout_s=TIMEOUT_S)
         listed.append(Case(name, functools.partial(count_guest, name, machine)))
+    machine = Machine(
+        "boot", (), harts=2, backing=DISK, timeout_s=TIMEOUT_S, qemu_args=ACLINT
+    )
+    says = "  hart id 1: controller 0, context 3, imsic file 0, ipi register 2f00004"
+    listed.append(
+        Case("boot aclint", functools.partial(count_guest, "boot aclint", machine, says=says))
+    )
     listed += [ends_with(f"boot trap={t}", f"trap={t}", 1, text) for t, text in TRAPS.items()]
     return listed + [ends_with("boot exit=7", "exit=7", 7, "boot check")]
 

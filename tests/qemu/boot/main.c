@@ -57,9 +57,9 @@ static void print_machine(const struct machine *m)
     printf("imsic identities %" PRIu32 "\n", m->imsic_identities);
     for (uint32_t i = 0; i < m->hart_count; i++) {
         printf("  hart id %" PRIu64 ": controller %" PRId32 ", context %" PRId32
-               ", imsic file %" PRIx64 "\n",
+               ", imsic file %" PRIx64 ", ipi register %" PRIx64 "\n",
                m->harts[i].id, (int32_t)m->harts[i].wired, (int32_t)m->harts[i].context,
-               m->harts[i].imsic_file);
+               m->harts[i].imsic_file, m->harts[i].ipi_register);
     }
     for (uint32_t i = 0; i < m->pci_count; i++) {
         const struct machine_pci *host = &m->pci[i];

@@ -90,6 +90,22 @@ static void line_is_of_the_controller_that_the_map_names(void **state)
 
 /* ---- Harts ---------------------------------------------------------------------------------- */
 
+/* Pairs of M-mode, and those behind the registers, have none. */
+static void aclint_has_an_ipi_register_for_each_pair(void **state)
+{
+    struct blob blob = blob_compile(
+        ROOT("sswi@2f00000 { compatible = \"riscv,aclint-sswi\"; reg = <0 0x2f00000 0 0xc>;"
+             "interrupts-extended = <&i1 1>, <&i2 3>, <&i0 1>, <&i2 1>; };"));
+    static struct machine machine;
+
+    (void)state;
+    assert_null(machine_read(blob.bytes, blob.size, &machine));
+    assert_int_equal(machine.harts[0].ipi_register, 0x2f00008);
+    assert_int_equal(machine.harts[1].ipi_register, 0x2f00000);
+    assert_int_equal(machine.harts[2].ipi_register, 0);
+    blob_free(&blob);
+}
+
 static void hart_that_no_controller_reaches_has_none(void **state)
 {
     struct blob blob = blob_compile(
@@ -128,11 +144,12 @@ static void interrupt_files_of_two_groups_follow_their_registers(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[2 + COUNT_OF(line_cases)] = {
+    struct CMUnitTest tests[3 + COUNT_OF(line_cases)] = {
+        cmocka_unit_test(aclint_has_an_ipi_register_for_each_pair),
         cmocka_unit_test(hart_that_no_controller_reaches_has_none),
         cmocka_unit_test(interrupt_files_of_two_groups_follow_their_registers),
     };
-    size_t count = 2;
+    size_t count = 3;
 
     ADD_CASES(tests, &count, line_is_of_the_controller_that_the_map_names, line_cases);
     return fixture_run("machine_interrupts", tests, count);
