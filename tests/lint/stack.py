@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from cli import command  # noqa: E402
 
 NEED_MAX_BYTES = 1536
-HEADERS = ("nvme.h", "nvme_event.h", "nvme_admin.h", "nvme_bench.h")
+HEADERS = ("nvme.h", "nvme_event.h", "nvme_admin.h", "nvme_bench.h", "nvme_segments.h")
 NODE = re.compile(r'node: \{ title: "([^"]+)" label: "[^"]*?(?:(\d+) bytes \((\w+)[^"]*)?"')
 EDGE = re.compile(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"')
 INDIRECT = "__indirect_call"
