@@ -85,12 +85,16 @@ endif
 TARGET_SOURCES := $(ENGINE_SOURCES) $(SHARED_SOURCES) $(foreach p,$(PROGRAMS),$($(p)_SOURCES))
 objects = $(patsubst %,build/%.o,$(basename $(1)))
 
-build/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
-build/pci/%.o: LAYER_FLAGS = $(PCI_FLAGS)
-build/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
-build/$(BOARD_FOLDER)/%.o: LAYER_FLAGS = $(BOARD_FLAGS)
-$(foreach d,runtime examples bench,build/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
-build/tests/qemu/%.o: LAYER_FLAGS = $(TEST_FLAGS)
+# $(1) a folder of objects
+define layers
+$(1)/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
+$(1)/pci/%.o: LAYER_FLAGS = $(PCI_FLAGS)
+$(1)/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
+$(1)/$(BOARD_FOLDER)/%.o: LAYER_FLAGS = $(BOARD_FLAGS)
+$(foreach d,runtime examples bench,$(1)/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
+$(1)/tests/qemu/%.o: LAYER_FLAGS = $(TEST_FLAGS)
+endef
+$(foreach f,build build/clang build/dma,$(eval $(call layers,$(f))))
 
 build/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -111,6 +115,24 @@ build/$(1).elf: $$(call objects,$$($(1)_SOURCES) $$(SHARED_SOURCES)) build/libnv
 	    $$(filter %.o,$$^) build/libnvme.a
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# The same programs for a board whose DMA is not coherent or moves addresses: build/dma/NAME.elf.
+build/dma/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,CC ) $(TARGET_CC) $(TARGET_CFLAGS) -DHARTQ_ANY_DMA $(LAYER_FLAGS) -MMD -MP -c \
+	    -o $@ $<
+
+build/dma/libnvme.a: $(ENGINE_SOURCES:%.c=build/dma/%.o)
+	@rm -f $@
+	$(call quiet,AR ) $(TARGET_AR) rcs $@ $^
+
+define dma_program
+build/dma/$(1).elf: $$(call objects,$$($(1)_SOURCES) $$(filter-out %/dma.c,$$(SHARED_SOURCES))) \
+    build/dma/platform/riscv64/dma.o build/dma/libnvme.a $(BOARD_FOLDER)/link.ld
+	$$(call quiet,LD ) $$(TARGET_CC) $$(TARGET_LDFLAGS) -o $$@ $$(filter %.o,$$^) \
+	    build/dma/libnvme.a
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call dma_program,$(p))))
 
 # The loop that Linux runs beside fio in `make bench-peers`. The host's is for its test.
 LINUX_CC ?= riscv64-linux-gnu-gcc
@@ -246,13 +268,6 @@ CLANG_LAYER_FLAGS = $(patsubst $(PICOLIBC),-isystem $(PICOLIBC_INCLUDE),$(LAYER_
 CLANG_OBJECTS := $(patsubst %.c,build/clang/%.o,$(filter %.c,$(TARGET_SOURCES)))
 TIDIED := $(CLANG_OBJECTS:build/clang/%.o=build/tidy/%.ok)
 
-build/clang/engine/%.o: LAYER_FLAGS = $(ENGINE_FLAGS)
-build/clang/pci/%.o: LAYER_FLAGS = $(PCI_FLAGS)
-build/clang/platform/riscv64/%.o: LAYER_FLAGS = $(RISCV64_FLAGS)
-build/clang/$(BOARD_FOLDER)/%.o: LAYER_FLAGS = $(BOARD_FLAGS)
-$(foreach d,runtime examples bench,build/clang/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
-build/clang/tests/qemu/%.o: LAYER_FLAGS = $(TEST_FLAGS)
-
 build/clang/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call quiet,CC ) clang $(CLANG_CFLAGS) $(CLANG_LAYER_FLAGS) -MMD -MP -c -o $@ $<
@@ -310,6 +325,7 @@ check-python:
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
+all: build/dma/nvme.elf
 all: $(PROGRAMS:%=build/%.elf) build/libnvme.a ## build every program of the guest into build/
 
 setup: ## install what the build, the bench and the tests need, and the commit hook

@@ -114,7 +114,7 @@ enum storage_step storage_open_engine(struct storage *storage,
         .retries_max = (uint8_t)(storage->config.resets_max < UINT8_MAX ? storage->config.resets_max
                                                                         : UINT8_MAX),
         .retry_writes = true,
-        .shadow_doorbells = storage->config.shadow_doorbells,
+        .shadow_doorbells = storage->config.shadow_doorbells && machine_get()->dma_coherent,
         .events = storage->config.events,
         .shared = controller->shared,
         .irq_hart = controller->irq_hart,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The engine's port to a bare S-mode hart: coherent DMA, addresses used as they are, no paging.
+ * The engine's port to a bare S-mode hart without paging. DMA is coherent and the device's
+ * addresses are the CPU's, unless HARTQ_ANY_DMA is defined: then dma.h says what they are.
  * Only engine/nvme_hal.h includes it, after its prototypes; the contract of each function is there.
  * Fences: RISC-V Unprivileged ISA 20191213, chapter 14 (RVWMO).
  */
@@ -10,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef HARTQ_ANY_DMA
+#include "dma.h"
+#endif
 #include "hart_layout.h"
 #include "irq.h"
 #include "timer.h"
@@ -74,21 +78,33 @@ static inline uint64_t hal_dma_load64(const volatile void *address)
 static inline uint64_t hal_dma_address(void *context, const void *pointer)
 {
     (void)context;
+#ifdef HARTQ_ANY_DMA
+    return (uint64_t)(uintptr_t)pointer - dma_map.offset;
+#else
     return (uint64_t)(uintptr_t)pointer;
+#endif
 }
 
 static inline void hal_dma_clean(void *context, const void *pointer, size_t size)
 {
     (void)context;
+#ifdef HARTQ_ANY_DMA
+    dma_clean(pointer, size);
+#else
     (void)pointer;
     (void)size;
+#endif
 }
 
 static inline void hal_dma_invalidate(void *context, const void *pointer, size_t size)
 {
     (void)context;
+#ifdef HARTQ_ANY_DMA
+    dma_invalidate(pointer, size);
+#else
     (void)pointer;
     (void)size;
+#endif
 }
 
 static inline unsigned long hal_irq_save(void)

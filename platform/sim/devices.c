@@ -32,6 +32,7 @@ void devices_init(void)
     device_count = (uint32_t)profile->controllers;
     the_machine.timebase_hz = 1000000000;
     the_machine.hart_count = (uint32_t)profile->harts;
+    the_machine.dma_coherent = true;
     for (uint32_t i = 0; i < device_count; i++) {
         struct model *model = model_new_bare();
         struct model_timing timing = profile->timing;

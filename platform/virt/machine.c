@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * From the device tree to struct machine, part by part: harts, console, IOMMUs. Memory is in
- * machine_memory.c, PCI hosts are in machine_pci.c, interrupts in machine_interrupts.c. Devicetree
- * Specification 0.4, chapters 2 and 3; the bindings of ns16550a and riscv,iommu.
+ * machine_memory.c, PCI hosts are in machine_pci.c and machine_dma.c, interrupts in
+ * machine_interrupts.c. Devicetree Specification 0.4, chapters 2 and 3; the bindings of ns16550a,
+ * riscv,iommu and RISC-V harts (riscv,isa-extensions, riscv,cbom-block-size).
  */
 #include "machine.h"
 
@@ -24,10 +25,41 @@ static bool read_timebase(const struct tree *tree, tree_node cpus, struct machin
            tree_cells(&timebase, 0, timebase.size_bytes / 4, &out->timebase_hz);
 }
 
+/* True if the node names the extension, in the list or in the older string ("rv64ima_zicbom"). */
+static bool has_extension(const struct tree *tree, tree_node node, const char *name)
+{
+    const char *isa = tree_read_string(tree, node, "riscv,isa");
+    size_t length = strlen(name);
+
+    if (tree_has_string(tree, node, "riscv,isa-extensions", name)) {
+        return true;
+    }
+    while (isa != NULL && (isa = strchr(isa, '_')) != NULL) {
+        isa++;
+        if (strncmp(isa, name, length) == 0 && (isa[length] == 0 || isa[length] == '_')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The hart's block of cbo.clean and cbo.inval; 0: it has none that can be used. */
+static uint32_t read_cache_block(const struct tree *tree, tree_node node)
+{
+    uint32_t bytes = 0;
+
+    if (!has_extension(tree, node, "zicbom") ||
+        !tree_read_u32(tree, node, "riscv,cbom-block-size", &bytes) || (bytes & (bytes - 1)) != 0) {
+        return 0;
+    }
+    return bytes;
+}
+
 static const char *read_harts(const struct tree *tree, struct machine *out)
 {
     tree_node cpus = tree_find_path(tree, "/cpus");
     tree_node node = tree_first_child(tree, cpus);
+    uint32_t block;
     uint64_t size;
 
     for (; node != TREE_NONE; node = tree_next_sibling(tree, node)) {
@@ -40,6 +72,10 @@ static const char *read_harts(const struct tree *tree, struct machine *out)
         if (!tree_reg(tree, node, 0, &hart.id, &size)) {
             return "harts: one without a reg property";
         }
+        /* The block has one size in a system (RISC-V CMO 1.0, chapter 2). */
+        block = read_cache_block(tree, node);
+        out->cache_block_bytes =
+            out->hart_count == 0 || out->cache_block_bytes == block ? block : 0;
         if (out->hart_count < MACHINE_HART_LIMIT) {
             out->harts[out->hart_count] = hart;
             out->hart_count++;

@@ -3,7 +3,7 @@
  * Everything the device tree says about the machine, in plain units. Read once at start-up by
  * machine_read(), which is pure and runs on the host too. No other file assumes an address.
  * Addresses are the CPU's: a bus's ranges are applied already.
- * One module with machine_memory.c, machine_interrupts.c and machine_pci.c.
+ * One module with machine_memory.c, machine_interrupts.c, machine_pci.c and machine_dma.c.
  */
 #ifndef HARTQ_MACHINE_H
 #define HARTQ_MACHINE_H
@@ -16,6 +16,7 @@
 #define MACHINE_SPAN_LIMIT 16
 #define MACHINE_RESERVED_LIMIT 64
 #define MACHINE_PCI_LIMIT 4
+#define MACHINE_DMA_LIMIT 8
 #define MACHINE_IOMMU_LIMIT 4
 #define MACHINE_INTERRUPT_LIMIT 64
 #define MACHINE_WIRED_LIMIT 16
@@ -86,6 +87,9 @@ struct machine_pci {
     struct machine_pci_route routes[MACHINE_INTERRUPT_LIMIT];
     uint32_t route_count;
     uint32_t mask_address, mask_pin;
+    struct machine_window dma[MACHINE_DMA_LIMIT]; /* memory, and where its devices see it */
+    uint32_t dma_count;
+    bool dma_coherent; /* with the harts' caches */
 };
 
 /* The machine. */
@@ -100,6 +104,7 @@ struct machine {
     uint32_t reserved_count;
     struct machine_hart harts[MACHINE_HART_LIMIT]; /* the first ones, if there are more */
     uint32_t hart_count;
+    uint32_t cache_block_bytes; /* of cbo.clean and cbo.inval; 0: a hart has no Zicbom */
     uint64_t timebase_hz;
     const char *bootargs;     /* in the blob; "" if there are none */
     struct machine_span uart; /* ns16550; size 0: none */
@@ -114,6 +119,8 @@ struct machine {
     const char *pci_error; /* why a host of the tree cannot be used; NULL: all can */
     struct machine_span iommus[MACHINE_IOMMU_LIMIT]; /* riscv,iommu */
     uint32_t iommu_count;
+    struct machine_window dma; /* what the devices of all hosts reach; machine_choose_dma() */
+    bool dma_coherent;         /* all of them */
 };
 
 /*
@@ -122,7 +129,18 @@ struct machine {
  */
 const char *machine_read(const void *dtb, size_t limit_bytes, struct machine *out);
 
-/* The largest span of unreserved memory after `image_end`, in the same range. Size 0: none. */
+/*
+ * Chooses the memory for DMA: machine->dma, which holds `image`. A host that does not reach the
+ * image, or sees it at another address than the first host, is not used (pci_error). Neither is one
+ * that needs more than `any_dma` allows: false: DMA is coherent and addresses are the CPU's. Called
+ * once.
+ */
+void machine_choose_dma(struct machine *machine, uint64_t image, bool any_dma);
+
+/*
+ * The largest span of unreserved memory after `image_end`, in the same range and in reach of
+ * devices. Size 0: none.
+ */
 struct machine_span machine_free_memory(const struct machine *machine, uint64_t image_end);
 
 /* The interrupt of pin 1 to 4 (INTA to INTD) of a device on the host's first bus. */

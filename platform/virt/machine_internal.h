@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Between machine.c, machine_memory.c, machine_interrupts.c and machine_pci.c, one module: the
- * parts of machine_read() that need the open tree.
+ * Between machine.c, machine_memory.c, machine_interrupts.c, machine_pci.c and machine_dma.c, one
+ * module: the parts of machine_read() that need the open tree.
  */
 #ifndef HARTQ_MACHINE_INTERNAL_H
 #define HARTQ_MACHINE_INTERNAL_H
@@ -37,6 +37,9 @@ struct machine_interrupt machine_read_interrupt(const struct tree *tree, tree_no
  */
 const char *machine_read_interrupt_map(const struct tree *tree, tree_node node,
                                        const struct machine *machine, struct machine_pci *out);
+
+/* Reads what the devices of a PCI host reach, and how. NULL or an error. */
+const char *machine_read_dma(const struct tree *tree, tree_node node, struct machine_pci *out);
 
 /*
  * Reads the PCI hosts, after memory and controllers. out->pci_error is the reason if one cannot be

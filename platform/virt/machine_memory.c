@@ -173,6 +173,9 @@ struct machine_span machine_free_memory(const struct machine *machine, uint64_t 
             end = span->base + span->size;
         }
     }
+    if (machine->dma.size != 0 && end > machine->dma.cpu + machine->dma.size) {
+        end = machine->dma.cpu + machine->dma.size;
+    }
     best.size = free_from(machine, image_end, end);
     for (uint32_t i = 0; i < machine->reserved_count; i++) {
         uint64_t start = machine->reserved[i].base + machine->reserved[i].size;

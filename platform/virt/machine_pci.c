@@ -80,77 +80,6 @@ static const char *choose_windows(const struct tree *tree, tree_node node, struc
     return error;
 }
 
-/*
- * The engine gives the device CPU addresses, so the host must not translate them. An entry of
- * dma-ranges is (bus address 3 cells, CPU address, size 2 cells); no entry means the identity.
- */
-static bool dma_is_identity(const struct tree *tree, tree_node node,
-                            const struct machine_span *span)
-{
-    struct tree_property ranges;
-    uint32_t cpu_cells;
-    uint32_t ignored;
-    uint32_t entry_cells;
-
-    if (!tree_property_find(tree, node, "dma-ranges", &ranges) || ranges.size_bytes == 0) {
-        return true;
-    }
-    tree_cell_counts(tree, tree_parent(tree, node), &cpu_cells, &ignored);
-    entry_cells = PCI_ADDRESS_CELLS + cpu_cells + 2;
-    for (uint32_t i = 0; cpu_cells <= 2 && i < ranges.size_bytes / 4; i += entry_cells) {
-        uint64_t bus;
-        uint64_t cpu;
-        uint64_t size;
-
-        if (tree_cells(&ranges, i + 1, 2, &bus) &&
-            tree_cells(&ranges, i + PCI_ADDRESS_CELLS, cpu_cells, &cpu) &&
-            tree_cells(&ranges, i + PCI_ADDRESS_CELLS + cpu_cells, 2, &size) && bus == cpu &&
-            span->base >= cpu && span->base - cpu <= size &&
-            span->size <= size - (span->base - cpu)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/*
- * The nearest property of the host and the buses above it decides; without one RISC-V is coherent.
- */
-static bool dma_is_coherent(const struct tree *tree, tree_node node)
-{
-    struct tree_property property;
-
-    for (; node != TREE_NONE; node = tree_parent(tree, node)) {
-        if (tree_property_find(tree, node, "dma-coherent", &property)) {
-            return true;
-        }
-        if (tree_property_find(tree, node, "dma-noncoherent", &property)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static const char *check_dma(const struct tree *tree, tree_node node, const struct machine *machine)
-{
-    struct tree_property ranges;
-
-    if (!dma_is_coherent(tree, node)) {
-        return "pci: DMA that is not coherent with the caches (dma-noncoherent) is not supported";
-    }
-    for (uint32_t i = 0; i < machine->memory_count; i++) {
-        if (!dma_is_identity(tree, node, &machine->memory[i])) {
-            return "pci: dma-ranges that move memory or leave some out are not supported";
-        }
-    }
-    for (node = tree_parent(tree, node); node != TREE_NONE; node = tree_parent(tree, node)) {
-        if (tree_property_find(tree, node, "dma-ranges", &ranges) && ranges.size_bytes != 0) {
-            return "pci: dma-ranges of a bus above the host are not supported";
-        }
-    }
-    return NULL;
-}
-
 static const char *read_host(const struct tree *tree, tree_node node, const struct machine *machine,
                              struct machine_pci *out)
 {
@@ -186,7 +115,7 @@ void machine_read_pci(const struct tree *tree, struct machine *out)
         const char *error = read_host(tree, node, out, &host);
 
         if (error == NULL) {
-            error = check_dma(tree, node, out);
+            error = machine_read_dma(tree, node, &host);
         }
         if (error == NULL && out->pci_count == MACHINE_PCI_LIMIT) {
             error = "pci: more than 4 hosts";

@@ -10,6 +10,7 @@
 
 #include "board.h"
 #include "console.h"
+#include "dma.h"
 #include "fdt_tree.h"
 #include "fence.h"
 #include "harts.h"
@@ -33,7 +34,7 @@ int main(int argc, char **argv);
 /* Called from boot.S only. */
 _Noreturn void start(uint64_t boot_id, const void *dtb);
 
-extern char image_end[]; /* link.ld */
+extern char boot_entry[], image_end[]; /* link.ld: the image */
 
 static struct machine the_machine;
 
@@ -88,13 +89,18 @@ static void init_harts(uint64_t boot_id)
     }
 }
 
+/* The heap is where devices reach it, so that any of its memory can be a buffer. */
 static void init_memory(void)
 {
-    struct machine_span span = machine_free_memory(&the_machine, (uint64_t)(uintptr_t)image_end);
+    struct machine_span span;
 
+    machine_choose_dma(&the_machine, (uint64_t)(uintptr_t)boot_entry, any_dma());
+    dma_map.offset = the_machine.dma.cpu - the_machine.dma.bus;
+    dma_map.block_bytes = the_machine.dma_coherent ? 0 : the_machine.cache_block_bytes;
+    span = machine_free_memory(&the_machine, (uint64_t)(uintptr_t)image_end);
     if (span.size == 0) {
-        fail_start("no free memory after the image", (uint64_t)(uintptr_t)image_end,
-                   "give the machine more memory");
+        fail_start("no free memory after the image, or none that devices reach",
+                   (uint64_t)(uintptr_t)image_end, "give the machine more memory");
     }
     for (uint32_t i = 0; i < the_machine.memory_count; i++) {
         const struct machine_span *other = &the_machine.memory[i];

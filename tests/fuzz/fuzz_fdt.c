@@ -126,6 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_tree(&tree, size);
     }
     if (machine_read(data, size, &machine) == NULL) {
+        machine_choose_dma(&machine, UINT64_C(0x80200000), size % 2 != 0);
         read_machine(&machine);
     }
     return 0;

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 import backing_cases
 import bench_cases
+import board_cases
 import disturbed
 import doorbell_cases
 from cli import command
@@ -58,6 +59,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     listed += [Job(case.name, case.run) for case in power_cut.cases()]
     listed += [Job(case.name, case.run) for case in removal_cases.cases()]
     listed += [Job(case.name, case.run) for case in fat_cases.cases()]
+    listed += [Job(case.name, case.run) for case in board_cases.cases()]
     listed += [Job(case.name, case.run) for case in instruction_cases.cases()]
     listed += [Job(f"machine {case.name}", case.run) for case in machines.cases(full)]
     return listed + [Job(f"tool {case.name}", case.run) for case in nvme_tool.cases(full)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * platform/virt/machine_pci.c: windows, buses and DMA of the PCI hosts of odd but valid trees; what
+ * platform/virt/machine_pci.c: windows and buses of the PCI hosts of odd but valid trees; what
  * cannot be used is refused in words, and the machine is read all the same.
  */
 #include "blob.h"
@@ -73,20 +73,6 @@ static const struct host_case host_cases[] = {
      255,
      {0x40000000, 0x120000000, 0x1000000},
      {0, 0, 0}},
-    {"dma_ranges_that_are_the_identity",
-     PCI(RANGES(KIND2) "dma-ranges = <0x2000000 0 0 0 0 0 0x1000>, "
-                       "<0x3000000 0 0x80000000 0 0x80000000 0 0x10000000>;"),
-     0,
-     255,
-     WINDOW_KIND2,
-     {0, 0, 0}},
-    {"dma_that_is_coherent_on_a_bus_that_is_not",
-     ROOT("b { #address-cells = <2>; #size-cells = <2>; ranges; dma-noncoherent;" HOST(
-         "30000000", RANGES(KIND2) "dma-coherent;") "};"),
-     0,
-     255,
-     WINDOW_KIND2,
-     {0, 0, 0}},
 };
 
 static void assert_window(const struct machine_window *window, const struct machine_window *right)
@@ -155,21 +141,6 @@ static const struct refused_case refused_cases[] = {
      "no controller"},
     {"map_that_ends_early", PCI("ranges; interrupt-map-mask = <0 0 0 7>; interrupt-map = <0 0 0>;"),
      "ends inside"},
-    {"dma_that_is_moved", PCI("ranges; dma-ranges = <0x3000000 0 0 0 0x80000000 0 0x80000000>;"),
-     "dma-ranges"},
-    {"dma_that_leaves_memory_out",
-     PCI("ranges; dma-ranges = <0x3000000 0 0x80000000 0 0x80000000 0 0xfffffff>;"), "dma-ranges"},
-    {"dma_that_begins_behind_memory",
-     PCI("ranges; dma-ranges = <0x3000000 0 0x80001000 0 0x80001000 1 0>;"), "dma-ranges"},
-    {"dma_that_a_bus_above_moves",
-     ROOT("b { #address-cells = <2>; #size-cells = <2>; ranges; "
-          "dma-ranges = <0 0 0 0x80000000 0 0x80000000>;" HOST("30000000", "ranges;") "};"),
-     "dma-ranges"},
-    {"dma_that_is_not_coherent", PCI("ranges; dma-noncoherent;"), "dma-noncoherent"},
-    {"dma_that_is_not_coherent_on_any_bus",
-     ROOT("b { #address-cells = <2>; #size-cells = <2>; ranges; dma-noncoherent;" HOST(
-         "30000000", "ranges;") "};"),
-     "dma-noncoherent"},
     {"more_hosts_than_there_is_room_for",
      ROOT(HOST("10000000", "ranges;") HOST("20000000", "ranges;") HOST("30000000", "ranges;")
               HOST("40000000", "ranges;") HOST("50000000", "ranges;")),

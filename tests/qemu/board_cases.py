@@ -1,0 +1,73 @@
+"""Boards whose DMA is not `virt`'s: its device tree, changed, on the same machine.
+
+QEMU's caches are coherent whatever the tree says. So a tree that denies it shows that the program
+runs Zicbom's instructions where they exist, and refuses the host where they do not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from qemu.machine import BUILD, Machine
+from nvme_guest import Case, crc, nvme, qemu_version
+
+HOST = "/soc/pci@30000000"
+ANY_DMA = str(BUILD / "dma" / "nvme.elf")
+ZICBOM = (8, 0)  # the first QEMU that has it
+
+
+def board(
+    changes: Sequence[str], *expected: str, app: str = "nvme", status: int = 0, harts: int = 2
+) -> None:
+    """The CRC of an image, or what is printed instead of it, with fdtput's CHANGES to the tree."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree.dtb"
+        words = dataclasses.replace(Machine("nvme", harts=harts), attach=False).argv()
+        words[words.index("-M") + 1] += f",dumpdtb={tree}"
+        subprocess.run(words, check=True, capture_output=True)
+        for change in changes:
+            kind, _, rest = change.partition(" ")
+            subprocess.run(["fdtput", kind, *(["x"] if kind == "-t" else []), tree, HOST,
+                            *rest.split()], check=True)
+        fields = {"app": app, "harts": harts, "qemu_args": ("-dtb", str(tree))}
+        if status == 0:
+            crc(f"harts={harts}", *expected, **fields)
+        else:
+            nvme("identify", *expected, status=status, **fields)  # type: ignore[arg-type]
+
+
+def not_coherent() -> None:
+    """The caches are cleaned, or the host is refused: by the harts, or by the program."""
+    changes = ("-d dma-coherent", "-t dma-noncoherent")
+    if qemu_version() < ZICBOM:
+        board(changes, "^note: a PCI host is left out: .* lacks Zicbom", app=ANY_DMA, status=1)
+        return
+    board(changes, app=ANY_DMA)
+    board(changes, "^note: a PCI host is left out: .* needs a program of build/dma/", status=1)
+
+
+def reach(end: int, *expected: str, status: int = 0) -> None:
+    """Devices reach memory below `end`."""
+    board((f"-t dma-ranges 3000000 0 0 0 0 0 {end:x}",), *expected, status=status)
+
+
+def cases() -> list[Case]:
+    """All of them."""
+    below = functools.partial(reach, 0x84000000)
+    nothing = functools.partial(
+        reach, 0x80201000, "^start: no free memory after the image, or none that devices reach",
+        status=1)
+    out = functools.partial(
+        reach, 0x80000000, "^note: a PCI host is left out: .* leave out the memory of the image",
+        status=1)
+    return [
+        Case("board dma-noncoherent", not_coherent),
+        Case("board dma-ranges: a part of memory", below),
+        Case("board dma-ranges: nothing behind the image", nothing),
+        Case("board dma-ranges: not the image", out),
+    ]
