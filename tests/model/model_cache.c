@@ -20,7 +20,7 @@ void model_memory_invalidated(struct model *model, const void *pointer, size_t s
 {
     const uint8_t *from = pointer;
 
-    if (size <= sizeof(struct nvme_completion)) {
+    if (size == sizeof(struct nvme_completion)) {
         return; /* an entry of a ring */
     }
     for (uint32_t id = 0; id < MODEL_QUEUES; id++) {

@@ -89,6 +89,7 @@ static void choose_model(struct sim_controller *controller)
     model->granted = random_between(random, 1, 8);
     model->posted = controller->sim->posted;
     model->shadow_offered = random_chance(random, 700);
+    model->sgls = random_chance(&controller->sim->bus, 500);
     model->shadow_wakes = *random;
     model->line = &controller->sim->lines[controller->line];
     model_set_namespace(model, 1, (uint8_t)controller->sim->block_shift,

@@ -19,6 +19,7 @@
 #include "fault.h"
 #include "model.h"
 #include "nvme.h"
+#include "nvme_segments.h"
 #include "random.h"
 
 enum {
@@ -33,6 +34,7 @@ enum {
     SIM_LARGE_BYTES = 5 << 20,     /* of the one request of a seed with chained lists */
     SIM_WAIT_MS = 1000,            /* longer waits count as this */
     SIM_BLOCKS = 1024,             /* of a controller, but for a large one */
+    SIM_SEGMENTS = 2,              /* of a request that is posted as a list */
     SIM_TEXT_BYTES = 200,
 };
 
@@ -76,8 +78,9 @@ struct sim_request {
     uint8_t opcode;
     uint64_t lba;
     uint32_t blocks;
-    uint64_t pattern;   /* of the data to write */
-    uint64_t posted_at; /* by its controller's clock, see power.c */
+    uint64_t pattern;                           /* of the data to write */
+    struct nvme_segment segments[SIM_SEGMENTS]; /* of the buffer, if it is posted as a list */
+    uint64_t posted_at;                         /* by its controller's clock, see power.c */
 };
 
 /* One controller with its line, its backing's shadow and what is known of its health. */
@@ -229,6 +232,13 @@ bool sim_prepare_cache(struct sim_controller *controller);
 bool sim_cut_power(struct sim_controller *controller);
 void sim_note_post(struct sim_request *request);
 void sim_note_end(const struct sim_request *request, bool good);
+
+/*
+ * segments.c: the buffer in two segments, which PRPs carry; with SGLs the cut is anywhere.
+ * NVME_ERR_LENGTH: there is no cut, or the request is to be split.
+ */
+enum nvme_error sim_post_segments(const struct sim_queue *queue, struct sim_request *request,
+                                  struct nvme_callback callback);
 
 /* late.c: classes 8 and 9. lies.c: class 15. lost.c: class 6. events.c: class 14. */
 bool sim_inject_silence(struct sim_controller *controller);

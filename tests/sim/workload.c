@@ -294,7 +294,14 @@ static enum nvme_error post_one(const struct sim_queue *queue, struct sim_reques
 {
     const struct nvme_namespace *ns = &queue->controller->ns;
     struct nvme_callback callback = {done, request};
+    enum nvme_error error = NVME_ERR_LENGTH;
 
+    if (request->opcode != NVME_CMD_FLUSH && random_chance(&queue->controller->sim->bus, 200)) {
+        error = sim_post_segments(queue, request, callback);
+    }
+    if (error != NVME_ERR_LENGTH) {
+        return error; /* else it is split, or has no cut */
+    }
     switch (request->opcode) {
     case NVME_CMD_READ:
         return nvme_read(queue->engine, ns, request->lba, request->blocks, request->buffer,
