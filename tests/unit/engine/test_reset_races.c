@@ -183,6 +183,37 @@ static void reset_halfway(void *arg)
     }
 }
 
+static void reset_as_far_as_it_goes(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    reset_halfway(arg);
+    assert_int_equal(fixture->model->starts, 1);
+    fixture->model->admin_silent = false;
+}
+
+/* The admin queue is in use: the controller is not enabled before the command has returned. */
+static void reset_waits_for_a_command(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    uint32_t nsid;
+
+    (void)state;
+    fixture_start_reset(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->on_demand = true;
+    fixture_submit(&fixture, 0, &outcome);
+    fixture.model->admin_silent = true;
+    world.meanwhile[WORLD_AT_RELAX] = reset_as_far_as_it_goes;
+    world.meanwhile_arg = &fixture;
+    assert_int_equal(nvme_namespace_next(fixture.controller, 0, &nsid), NVME_ERR_RESET);
+    outcome_check_error(&outcome, NVME_ERR_RESET);
+    fixture_watch_until_reset(&fixture, 1);
+    assert_int_equal(fixture.model->starts, 2);
+    fixture_check_works(&fixture, 0);
+    fixture_finish(&fixture);
+}
+
 /* Traps come before its doorbell, which would be that of a queue that the device has not. */
 static void submit_that_meets_a_reset_rings_behind_it(void **state)
 {
@@ -233,12 +264,13 @@ static void close_that_meets_a_reset_changes_nothing(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[3 + COUNT_OF(answer_cases) + FIXTURE_DELIVERIES] = {
+    struct CMUnitTest tests[4 + COUNT_OF(answer_cases) + FIXTURE_DELIVERIES] = {
         cmocka_unit_test(look_at_rdy_and_its_step_are_of_one_hart),
         cmocka_unit_test(late_log_page_of_an_earlier_life_fails_nothing),
         cmocka_unit_test(close_that_meets_a_reset_changes_nothing),
+        cmocka_unit_test(reset_waits_for_a_command),
     };
-    size_t count = 3;
+    size_t count = 4;
 
     ADD_CASES(tests, &count, reset_behind_a_command_does_not_change_its_answer, answer_cases);
     ADD_CASES(tests, &count, submit_that_meets_a_reset_rings_behind_it, fixture_deliveries);
