@@ -452,7 +452,7 @@ run-instructions: all
 coverage: ## measure line and branch coverage of the engine by the unit tests
 	@scripts/setup.sh test
 	@$(MAKE) run-coverage
-	@gcovr --root . --filter engine/ --filter runtime/ --filter platform/ \
+	@gcovr --root . --filter engine/ --filter pci/ --filter runtime/ --filter platform/ \
 	    --html-details build/coverage.html --print-summary build/host/coverage
 	@echo "details: build/coverage.html"
 
