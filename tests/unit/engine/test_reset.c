@@ -100,6 +100,30 @@ static void pairs_are_created_again_in_ascending_ids(void **state)
     fixture_finish(&fixture);
 }
 
+/* Its entry was in the ring before CC.EN = 0. */
+static void answered_request_ends_well(void **state)
+{
+    struct fixture fixture;
+    struct outcome answered = {0};
+    struct outcome lost = {0};
+
+    (void)state;
+    fixture_start_reset(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->on_demand = true;
+    fixture_submit(&fixture, 0, &answered);
+    fixture_submit(&fixture, 0, &lost);
+    model_step(fixture.model, 1);
+    fixture.model->fatal = true;
+    world_advance(STEP_MS * MS);
+    nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+    fixture.model->fatal = false;
+    fixture_watch_until_reset(&fixture, 1);
+    outcome_check_ok(&answered, BLOCK);
+    outcome_check_error(&lost, NVME_ERR_RESET);
+    fixture_check_works(&fixture, 0);
+    fixture_finish(&fixture);
+}
+
 /* ---- Posts meanwhile -------------------------------------------------------------------- */
 
 struct again {
@@ -269,14 +293,15 @@ static void mode_that_changes_meanwhile_is_in_force(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[5 + COUNT_OF(reset_cases) + FIXTURE_DELIVERIES] = {
+    struct CMUnitTest tests[6 + COUNT_OF(reset_cases) + FIXTURE_DELIVERIES] = {
         cmocka_unit_test(pairs_are_created_again_in_ascending_ids),
         cmocka_unit_test(posts_during_a_reset_are_rung_for_behind_it),
         cmocka_unit_test(administration_meanwhile_says_reset),
         cmocka_unit_test(a_reset_waits_for_the_owner_of_an_idle_queue),
         cmocka_unit_test(thread_that_polls_looks_twice_per_period),
+        cmocka_unit_test(answered_request_ends_well),
     };
-    size_t count = 5;
+    size_t count = 6;
 
     ADD_CASES(tests, &count, requests_end_once_and_every_queue_works_again, reset_cases);
     ADD_CASES(tests, &count, mode_that_changes_meanwhile_is_in_force, fixture_deliveries);
