@@ -1,12 +1,12 @@
 """Boards whose DMA is not `virt`'s: its device tree, changed, on the same machine.
 
 QEMU's caches are coherent whatever the tree says. So a tree that denies it shows that the program
-runs Zicbom's instructions where they exist, and refuses the host where they do not.
+runs Zicbom's instructions where they exist, and refuses the host where they do not. Both halves of
+the memory can be one file: then each byte has a second address, which a device can use.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import subprocess
 import tempfile
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qemu.machine import BUILD, Machine
-from nvme_guest import Case, crc, nvme, qemu_version
+from nvme_guest import MIB, Case, Skipped, crc, nvme, qemu_version
 
 HOST = "/soc/pci@30000000"
 ANY_DMA = str(BUILD / "dma" / "nvme.elf")
@@ -22,19 +22,24 @@ ZICBOM = (8, 0)  # the first QEMU that has it
 
 
 def board(
-    changes: Sequence[str], *expected: str, app: str = "nvme", status: int = 0, harts: int = 2
+    changes: Sequence[str],
+    *expected: str,
+    app: str = "nvme",
+    status: int = 0,
+    harts: int = 2,
+    options: Sequence[str] = (),
 ) -> None:
     """The CRC of an image, or what is printed instead of it, with fdtput's CHANGES to the tree."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree.dtb"
-        words = dataclasses.replace(Machine("nvme", harts=harts), attach=False).argv()
+        words = Machine("nvme", harts=harts, attach=False, qemu_args=options).argv()
         words[words.index("-M") + 1] += f",dumpdtb={tree}"
         subprocess.run(words, check=True, capture_output=True)
         for change in changes:
             kind, _, rest = change.partition(" ")
             subprocess.run(["fdtput", kind, *(["x"] if kind == "-t" else []), tree, HOST,
                             *rest.split()], check=True)
-        fields = {"app": app, "harts": harts, "qemu_args": ("-dtb", str(tree))}
+        fields = {"app": app, "harts": harts, "qemu_args": (*options, "-dtb", str(tree))}
         if status == 0:
             crc(f"harts={harts}", *expected, **fields)
         else:
@@ -56,6 +61,23 @@ def reach(end: int, *expected: str, status: int = 0) -> None:
     board((f"-t dma-ranges 3000000 0 0 0 0 0 {end:x}",), *expected, status=status)
 
 
+def moved() -> None:
+    """Devices see the memory from 0x80000000 on at 0x88000000, its second address."""
+    if qemu_version() < ZICBOM:
+        raise Skipped("QEMU before 8.0 connects the second PLIC to no hart's S-mode")
+    changes = ("-t dma-ranges 3000000 0 88000000 0 80000000 0 8000000",)
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as memory:
+        memory.truncate(128 * MIB)
+        options = ["-smp", "2,sockets=2"]
+        for node in range(2):
+            options += ["-object", f"memory-backend-file,id=half{node},size=128M,share=on,"
+                                   f"mem-path={memory.name}"]
+            options += ["-numa", f"node,nodeid={node},cpus={node},memdev=half{node}"]
+        board(changes, app=ANY_DMA, options=options)
+        board(changes, "^note: a PCI host is left out: .* needs a program of build/dma/", status=1,
+              options=options)
+
+
 def cases() -> list[Case]:
     """All of them."""
     below = functools.partial(reach, 0x84000000)
@@ -67,6 +89,7 @@ def cases() -> list[Case]:
         status=1)
     return [
         Case("board dma-noncoherent", not_coherent),
+        Case("board dma-ranges: other addresses", moved),
         Case("board dma-ranges: a part of memory", below),
         Case("board dma-ranges: nothing behind the image", nothing),
         Case("board dma-ranges: not the image", out),
