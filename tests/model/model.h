@@ -80,10 +80,10 @@ struct model_sq {
     uint8_t *busy;               /* a bit per command id in flight */
 };
 
-/* What the device wrote for a command: the first piece stands for all. */
+/* What the device wrote for a command: the first piece and the last stand for all. */
 struct model_written {
-    const uint8_t *host; /* NULL: nothing, or the driver has invalidated it */
-    uint32_t bytes;
+    const uint8_t *host, *last; /* NULL: nothing, or the driver has invalidated it */
+    uint32_t bytes, last_bytes;
 };
 
 /* A completion queue of the device. */

@@ -12,7 +12,10 @@
 void model_note_written(struct model *model, const uint8_t *host, uint32_t bytes)
 {
     if (model->written.host == NULL) {
-        model->written = (struct model_written){host, bytes};
+        model->written = (struct model_written){.host = host, .bytes = bytes};
+    } else {
+        model->written.last = host;
+        model->written.last_bytes = bytes;
     }
 }
 
@@ -32,6 +35,9 @@ void model_memory_invalidated(struct model *model, const void *pointer, size_t s
             if (written->host >= from && written->host + written->bytes <= from + size) {
                 written->host = NULL;
             }
+            if (written->last >= from && written->last + written->last_bytes <= from + size) {
+                written->last = NULL;
+            }
         }
     }
 }
@@ -39,7 +45,7 @@ void model_memory_invalidated(struct model *model, const void *pointer, size_t s
 void model_check_given_back(const struct model_cq *cq, uint32_t head)
 {
     for (uint32_t i = cq->head; i != head; i = (i + 1) % cq->entries) {
-        if (cq->written[i].host != NULL) {
+        if (cq->written[i].host != NULL || cq->written[i].last != NULL) {
             world_find("data that the device wrote are not invalidated");
         }
     }
