@@ -325,9 +325,13 @@ static void ring_cq(struct model *model, uint32_t id, uint32_t value)
     uint32_t given = (value + cq->entries - cq->head) % cq->entries;
 
     if (model_has_shadow(model, id) && !model->shadow_deaf) {
+        uint32_t from = cq->head;
+
         model_look_at_head(model, id);
-        /* QEMU goes by the register till it posts the next entry. */
-        cq->head = model->counts_pending ? value : cq->head;
+        /* QEMU goes by the register till it posts the next entry. One that is late is behind. */
+        if (model->counts_pending && given <= (cq->head + cq->entries - from) % cq->entries) {
+            cq->head = value;
+        }
         model_interrupt_rung(model, cq);
         return;
     }
