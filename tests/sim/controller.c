@@ -289,6 +289,7 @@ void sim_queue_close(struct sim_queue *queue)
     if ((error == NVME_ERR_STATE && controller->may_fail) ||
         (error == NVME_ERR_BUSY && controller->config.shared)) {
         queue->closing = false;
+        controller->sim->ipi_taken |= UINT32_C(1) << queue->owner; /* it may have had one in vain */
         return; /* being disabled, or waited for: watched or interrupted, then again */
     }
     sim_mark_closed(queue);

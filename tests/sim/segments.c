@@ -18,7 +18,7 @@ enum nvme_error sim_post_segments(const struct sim_queue *queue, struct sim_requ
     if (controller->model->sgls != 0) {
         cut = random_between(&controller->sim->bus, 1, request->size_bytes - 1);
     }
-    if (cut >= request->size_bytes || cut == ENTRY) {
+    if (cut >= request->size_bytes || cut == ENTRY || request->size_bytes - cut == ENTRY) {
         return NVME_ERR_LENGTH;
     }
     request->segments[0] = (struct nvme_segment){request->buffer, cut};
