@@ -426,9 +426,9 @@ NVME_WARN_UNUSED enum nvme_error nvme_queue_open(struct nvme_controller *control
  * Cost: two admin commands, and a reap of the queue.
  * Errors: NVME_ERR_STATE: it is closed, or its controller is being disabled or reset: then call
  *   nvme_queue_watchdog and close again. NVME_ERR_BUSY: its owner has not answered in a cycle of
- *   the shared line: send it an IPI, then close again. NVME_ERR_TIMEOUT, NVME_ERR_DEVICE, NVME_ERR_FATAL,
- *   NVME_ERR_REMOVED: the device did not delete it; the controller was disabled, the requests have
- *   ended, the queue is closed. NVME_ERR_STUCK: R10.
+ *   the shared line: send it an IPI, then close again. NVME_ERR_TIMEOUT, NVME_ERR_DEVICE,
+ *   NVME_ERR_FATAL, NVME_ERR_REMOVED: the device did not delete it; the controller was disabled,
+ *   the requests have ended, the queue is closed. NVME_ERR_STUCK: R10.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_queue_close(struct nvme_queue *queue);
 

@@ -34,9 +34,9 @@ static bool has_extension(const struct tree *tree, tree_node node, const char *n
     if (tree_has_string(tree, node, "riscv,isa-extensions", name)) {
         return true;
     }
-    while (isa != NULL && (isa = strchr(isa, '_')) != NULL) {
-        isa++;
-        if (strncmp(isa, name, length) == 0 && (isa[length] == 0 || isa[length] == '_')) {
+    for (isa = isa != NULL ? strchr(isa, '_') : NULL; isa != NULL; isa = strchr(isa + 1, '_')) {
+        if (strncmp(isa + 1, name, length) == 0 &&
+            (isa[length + 1] == 0 || isa[length + 1] == '_')) {
             return true;
         }
     }

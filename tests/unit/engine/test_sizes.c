@@ -7,7 +7,8 @@
 enum { TRANSFERS = 9, MIB = 1024 * 1024 };
 
 /* It is a constant expression. */
-static _Alignas(NVME_PAGE_DEFAULT) uint8_t dma[NVME_DMA_BYTES(1, 64)];
+extern uint8_t dma[NVME_DMA_BYTES(1, 64)];
+_Alignas(NVME_PAGE_DEFAULT) uint8_t dma[NVME_DMA_BYTES(1, 64)];
 
 static const uint32_t transfers[TRANSFERS] = {
     4096, 8192, 65536, 128 * 1024 + 4096, MIB, 2 * MIB - 1, 2 * MIB, 2 * MIB + 4096, 64 * MIB,
