@@ -63,7 +63,7 @@ static struct shape measure_shape(struct walk walk, uint32_t most)
         ended = (((uintptr_t)piece + bytes) & (walk.page_bytes - 1)) == 0;
         shape.places |= (uint32_t)(uintptr_t)piece | bytes;
         shape.bytes += bytes;
-        shape.pieces++;
+        shape.pieces += bytes != 0 ? 1 : most + 1; /* no entry may stand for nothing */
     }
     return shape;
 }
@@ -72,8 +72,8 @@ static struct shape measure_shape(struct walk walk, uint32_t most)
 static void fill_prps(struct walk walk, void *dma_context, struct nvme_command *command,
                       uint64_t *list)
 {
-    const uint8_t *piece;
-    uint32_t bytes;
+    const uint8_t *piece = NULL;
+    uint32_t bytes = 0;
     size_t entries = 0;
 
     next_piece(&walk, &piece, &bytes);
@@ -127,7 +127,7 @@ static enum nvme_error fill_data(const struct nvme_queue *queue, struct walk wal
     uint32_t most = (uint32_t)(room / sizeof(uint64_t)) + 1;
     struct shape shape = measure_shape(walk, most);
 
-    if (shape.pieces > most) {
+    if (shape.pieces == 0 || shape.pieces > most) {
         return NVME_ERR_LENGTH;
     }
     *size_bytes = shape.bytes;

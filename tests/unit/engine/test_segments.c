@@ -225,6 +225,7 @@ static void limits_are_those_of_a_read(void **state)
     struct nvme_segment long_one;
     struct nvme_segment above;
     struct nvme_segment part;
+    struct nvme_segment none[2];
     struct outcome outcome = {0};
     struct fixture fixture;
     struct nvme_callback callback = outcome_callback(&outcome);
@@ -239,10 +240,13 @@ static void limits_are_those_of_a_read(void **state)
     above = (struct nvme_segment){buffer, MAX + BLOCK};
     long_one = (struct nvme_segment){buffer, UINT32_MAX};
     part = (struct nvme_segment){buffer, BLOCK + 4};
+    none[0] = (struct nvme_segment){buffer + PAGE, 0};
+    none[1] = (struct nvme_segment){buffer, BLOCK};
     other = fixture.ns;
     other.controller = NULL;
     assert_int_equal(nvme_readv(queue, &fixture.ns, 0, &one, 0, callback), NVME_ERR_LENGTH);
     assert_int_equal(nvme_readv(queue, &fixture.ns, 0, &part, 1, callback), NVME_ERR_LENGTH);
+    assert_int_equal(nvme_readv(queue, &fixture.ns, 0, none, 2, callback), NVME_ERR_LENGTH);
     assert_int_equal(nvme_readv(queue, &fixture.ns, 0, &long_one, 1, callback), NVME_ERR_LENGTH);
     assert_int_equal(nvme_readv(queue, &fixture.ns, 0, &above, 1, callback), NVME_ERR_LENGTH);
     assert_int_equal(nvme_readv(queue, &fixture.ns, fixture.ns.block_count, &one, 1, callback),

@@ -63,7 +63,7 @@ static uint32_t *aplic_claim(void)
 static struct machine make_machine(void)
 {
     return (struct machine){
-        .harts = {{7, 1, 5, 0}, {3, 0, 1, 0}, {9, MACHINE_NONE, 0, 0}, {5, 0, 3, 0}},
+        .harts = {{7, 1, 5, 0, 0}, {3, 0, 1, 0, 0}, {9, MACHINE_NONE, 0, 0, 0}, {5, 0, 3, 0, 0}},
         .hart_count = HARTS,
         .wired = {{MACHINE_PLIC, {(uintptr_t)plic, PLIC_BYTES}, 96, 1},
                   {MACHINE_APLIC, {(uintptr_t)aplic, APLIC_BYTES}, 96, 2}},
