@@ -239,16 +239,6 @@ static inline uint32_t kind_of(const struct nvme_io *io)
     return *(const word *)(const void *)&io->opcode;
 }
 
-/* Checks that the queue takes requests for this namespace. */
-static inline enum nvme_error check_queue(const struct nvme_queue *queue,
-                                          const struct nvme_namespace *ns)
-{
-    if (queue->state != NVME_QUEUE_OPEN) {
-        return NVME_ERR_STATE;
-    }
-    return ns->controller == queue->controller ? NVME_OK : NVME_ERR_NAMESPACE;
-}
-
 /*
  * Posts a request of any kind: the path of every public post but the pass-through. `kind` is a
  * parameter, so that a constant opcode leaves no branch.
@@ -281,7 +271,7 @@ static NVME_INLINE enum nvme_error post_protected(struct nvme_queue *queue,
                                                   const struct nvme_io *io, uint8_t opcode)
 {
     unsigned long irq = queue->irq_protect ? hal_irq_save() : 0;
-    enum nvme_error error = check_queue(queue, ns);
+    enum nvme_error error = nvme_io_check_queue(queue, ns);
 
     if (error == NVME_OK) {
         const struct post_context context = read_post_context(queue, ns);
@@ -334,7 +324,7 @@ enum nvme_error nvme_post_many(struct nvme_queue *queue, const struct nvme_names
                                const struct nvme_io *ios, uint32_t count, uint32_t *posted)
 {
     unsigned long irq = queue->irq_protect ? hal_irq_save() : 0;
-    enum nvme_error error = check_queue(queue, ns);
+    enum nvme_error error = nvme_io_check_queue(queue, ns);
     const struct nvme_io *io = ios;
     const struct nvme_io *end = ios + count;
     const struct post_context context = read_post_context(queue, ns);

@@ -622,6 +622,8 @@ bool nvme_queue_arm(struct nvme_queue *queue, enum nvme_wait_kind kind);
  * command, CSTS.CFS or a removed device disables the whole controller (CC.EN = 0). At a later call,
  * once RDY = 0 is seen, each owner ends its requests with the cause. If RDY never falls they stay
  * with the device (NVME_EVENT_DISABLE_TIMEOUT). A failed controller can only be closed.
+ * Abort: with aborts an expired command is aborted first, and ends with NVME_ERR_TIMEOUT. If it has
+ * not ended a second later, or the device refuses, it goes on as above.
  * Reset: with resets_max a deadline or CFS ends requests with NVME_ERR_RESET instead, but for those
  * that are retried, and sets the controller up again, one step per call. Posts are taken meanwhile
  * and rung for at its end. It waits for each owner of an open queue, so they call this without

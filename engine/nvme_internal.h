@@ -278,6 +278,16 @@ void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, v
 void nvme_io_put_part(struct nvme_queue *queue, const struct nvme_namespace *ns,
                       const struct nvme_io *part);
 
+/* Checks that the queue takes requests for this namespace. */
+static inline enum nvme_error nvme_io_check_queue(const struct nvme_queue *queue,
+                                                  const struct nvme_namespace *ns)
+{
+    if (queue->state != NVME_QUEUE_OPEN) {
+        return NVME_ERR_STATE;
+    }
+    return ns->controller == queue->controller ? NVME_OK : NVME_ERR_NAMESPACE;
+}
+
 /* Checks the LBA, at most lba_max, and the buffer's dword alignment. */
 static inline enum nvme_error nvme_io_check_place(uint64_t lba_max, uint64_t lba,
                                                   const void *buffer)
@@ -366,23 +376,6 @@ enum nvme_error nvme_admin_create(struct nvme_controller *controller,
 /* Deletes it: NVME_ADMIN_DELETE_SQ or NVME_ADMIN_DELETE_CQ. */
 enum nvme_error nvme_admin_delete(struct nvme_controller *controller, uint8_t opcode,
                                   uint16_t queue_id);
-
-/* ---- abort.c: the rung before a controller stops ------------------------------------------ */
-
-/*
- * The owner has found a command past its deadline. True: its Abort is tried, which `event` tells
- * of; look again at the next watchdog. False: the controller is to stop.
- */
-bool nvme_abort_try(struct nvme_queue *queue, uint32_t cid, struct nvme_event *event);
-
-/* True if nvme_abort_step() has something to do. */
-static inline bool nvme_abort_wanted(const struct nvme_controller *controller)
-{
-    return NVME_PEEK(&controller->aborts_asked) != 0 || NVME_PEEK(&controller->abort_posted);
-}
-
-/* Looks for the answer to the last Abort and posts the next. Nothing while somebody administers. */
-void nvme_abort_step(struct nvme_controller *controller);
 
 /* ---- event.c --------------------------------------------------------------------------- */
 

@@ -60,6 +60,23 @@ static inline void nvme_step_end(struct nvme_controller *controller)
     __atomic_store_n(&controller->stepping, 0, __ATOMIC_RELEASE);
 }
 
+/* ---- abort.c: before a controller stops ------------------------------------------------- */
+
+/*
+ * The owner has found a command past its deadline. True: its Abort is tried, which `event` tells
+ * of; look again at the next watchdog. False: the controller is to stop.
+ */
+bool nvme_abort_try(struct nvme_queue *queue, uint32_t cid, struct nvme_event *event);
+
+/* True if nvme_abort_step() has something to do. */
+static inline bool nvme_abort_wanted(const struct nvme_controller *controller)
+{
+    return NVME_PEEK(&controller->aborts_asked) != 0 || NVME_PEEK(&controller->abort_posted);
+}
+
+/* Looks for the answer to the last Abort and posts the next. Nothing while somebody administers. */
+void nvme_abort_step(struct nvme_controller *controller);
+
 /* ---- disable.c ------------------------------------------------------------------------ */
 
 /*

@@ -322,9 +322,8 @@ NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sqes) == 512, "SQES
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, cqes) == 513, "CQES");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, nn) == 516, "NN");
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, vwc) == 525, "VWC");
-NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, subnqn) == 768, "SUBNQN");
-
 NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, sgls) == 536, "SGLS");
+NVME_STATIC_ASSERT(offsetof(struct nvme_identify_controller, subnqn) == 768, "SUBNQN");
 
 #define NVME_SGLS_SUPPORT NVME_BITS(1, 0)
 enum nvme_sgls_support { NVME_SGLS_BYTES = 1, NVME_SGLS_DWORDS = 2 };

@@ -161,8 +161,6 @@ static void describe_timeout(const struct nvme_queue *queue, uint32_t cid, struc
     const struct nvme_request *request = &queue->requests[cid & queue->slot_mask];
 
     event->kind = NVME_EVENT_COMMAND_TIMEOUT;
-    event->queue_id = queue->id;
-    event->closed = (uint16_t)nvme_queue_closed(queue);
     event->value = cid;
     event->limit = nvme_request_timeout_ms(queue, request);
     event->outstanding = nvme_queue_outstanding(queue);
@@ -250,13 +248,13 @@ static void look_at_live(struct nvme_queue *queue, uint64_t now_ns)
         nvme_queue_submit(queue);
     }
     nvme_shadow_ring_again(queue);
+    event.queue_id = queue->id;
+    event.closed = (uint16_t)nvme_queue_closed(queue);
     error = check_device(controller, &event);
     if (error == NVME_OK) {
         error = check_deadlines(queue, &event);
     }
     if (error != NVME_OK) {
-        event.queue_id = queue->id;
-        event.closed = (uint16_t)nvme_queue_closed(queue);
         nvme_event_emit(&controller->config, &event);
         nvme_controller_disable(controller, error);
     }

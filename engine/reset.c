@@ -59,10 +59,11 @@ static void go_live(struct nvme_controller *controller)
     event.limit = NVME_PEEK(&controller->resets_left);
     nvme_event_emit(&controller->config, &event);
     nvme_queue_ring(&controller->admin); /* for the request of asynchronous events */
+    /* Before it: an admin command of another hart must be rung for. */
+    controller->admin.absent = false;
     enter_state(controller, NVME_CONTROLLER_LIVE);
     /* Behind it: who sets a cause finds the state that it changes. */
     __atomic_store_n(&controller->failure, NVME_OK, __ATOMIC_RELEASE);
-    controller->admin.absent = false;
     if (controller->admin.ien) {
         nvme_queue_submit(&controller->admin); /* joins the active list */
     }

@@ -183,17 +183,6 @@ static void put_segments(struct nvme_queue *queue, const struct nvme_io *io,
     request->size_bytes = (uint32_t)size_bytes;
 }
 
-static enum nvme_error check_queue(const struct nvme_queue *queue, const struct nvme_namespace *ns)
-{
-    if (queue->state != NVME_QUEUE_OPEN) {
-        return NVME_ERR_STATE;
-    }
-    if (ns->controller != queue->controller) {
-        return NVME_ERR_NAMESPACE;
-    }
-    return queue->free != NULL && queue->free_split != NULL ? NVME_OK : NVME_ERR_BUSY;
-}
-
 /* Fills in the blocks of the command, or says why there are none. */
 static enum nvme_error fill_blocks(struct nvme_command *command, const struct nvme_namespace *ns,
                                    uint64_t lba, uint64_t size_bytes)
@@ -220,8 +209,12 @@ static enum nvme_error post_segments(struct nvme_queue *queue, const struct nvme
     struct nvme_command command = {.cdw0 = io->opcode, .nsid = ns->nsid};
     uint64_t size_bytes = 0;
     unsigned long irq = queue->irq_protect ? hal_irq_save() : 0;
-    enum nvme_error error = check_queue(queue, ns);
+    enum nvme_error error = nvme_io_check_queue(queue, ns);
 
+    /* A request needs a slot, and as many records as slots are enough. */
+    if (error == NVME_OK && queue->free == NULL) {
+        error = NVME_ERR_BUSY;
+    }
     if (error == NVME_OK) {
         error = fill_data(queue, walk, &command, &size_bytes);
     }
