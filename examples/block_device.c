@@ -7,8 +7,6 @@
  */
 #include "block_device.h"
 
-#include <stdbool.h>
-
 #include "nvme.h"
 #include "nvme_hal.h"
 

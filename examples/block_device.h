@@ -13,6 +13,7 @@
 #ifndef BLOCK_DEVICE_H
 #define BLOCK_DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,16 +70,17 @@ struct block_config {
     size_t registers_bytes;        /* its size */
     void *ordinary;                /* memory aligned to 64 bytes; the device never sees it */
     size_t ordinary_bytes;         /* block_memory_needed() writes how much it must be */
-    void *dma;                     /* memory aligned to 4096 bytes, contiguous for DMA */
+    void *dma;                     /* memory aligned to 4096 bytes; its pages may lie anywhere */
     size_t dma_bytes;              /* as ordinary_bytes */
     void *dma_context;             /* given to the port's hal_dma_ functions */
     struct block_hooks hooks;      /* NULL: the thread polls */
     void (*bus_master)(void *arg); /* turns PCI bus mastering on, with hooks.arg; NULL: it is on */
+    bool (*intx_level)(void *arg); /* the line's level, with hooks.arg: see nvme_config */
     uint32_t nsid;                 /* namespace; 0: the first that can be used */
     uint32_t hart;       /* that takes the interrupt, as the port's hal_hart() numbers it */
     uint32_t alignment;  /* as block_attach() */
     uint16_t vector;     /* of MSI-X, 1 or more; 0: the INTx line */
-    uint16_t pci_vendor; /* the two ids select work-arounds for a line; 0: not known */
+    uint16_t pci_vendor; /* the two ids select work-arounds for a line, which need intx_level */
     uint16_t pci_device;
 };
 

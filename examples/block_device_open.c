@@ -2,8 +2,6 @@
 /*
  * The bring-up of a block device that owns its controller: see block_device.h.
  */
-#include <stdbool.h>
-
 #include "block_device.h"
 #include "nvme.h"
 
@@ -26,6 +24,7 @@ static struct nvme_config engine_config(const struct block_config *config)
         .depth_entries = DEPTH,
         .msix = config->vector != 0,
         .bus_master = config->bus_master,
+        .intx_level = config->intx_level,
         .hook_arg = config->hooks.arg,
     };
 }

@@ -22,9 +22,9 @@ struct nvme_pci_host {
        against all other accesses. Space that is mapped: the nvme_pci_ecam_ functions below. */
     uint32_t (*read32)(void *arg, uint32_t place, unsigned offset);
     void (*write32)(void *arg, uint32_t place, unsigned offset, uint32_t value);
-    void (*wait_ms)(void *arg,
-                    unsigned ms); /* to wake a function from D3hot; NULL: it is refused */
-    void *arg;                    /* of the hooks */
+    /* To wake a function from D3hot; NULL: it is refused. */
+    void (*wait_ms)(void *arg, unsigned ms);
+    void *arg; /* of the hooks */
     uint32_t bus_first;
     uint64_t window_bus;    /* memory for a BAR without an address: its first bus address and */
     uint64_t window_bytes;  /* its size. Each call takes off what it gives away. 0: only keep */

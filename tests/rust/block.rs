@@ -51,6 +51,7 @@ pub struct BlockConfig {
     dma_context: *mut c_void,
     hooks: BlockHooks,
     bus_master: Option<unsafe extern "C" fn(arg: *mut c_void)>,
+    intx_level: Option<unsafe extern "C" fn(arg: *mut c_void) -> bool>,
     nsid: u32,
     hart: u32,
     alignment: u32,

@@ -138,6 +138,11 @@ static void master_bus(void *function)
     pci_enable(function);
 }
 
+static bool line_level(void *function)
+{
+    return (pci_config_read16(function, PCI_STATUS) & PCI_STATUS_INTERRUPT) != 0;
+}
+
 static void handle_interrupt(void *device)
 {
     block_interrupt(device);
@@ -155,6 +160,7 @@ static bool own_open(struct pci_function *function)
         .registers_bytes = function->bars[0].size,
         .hooks = {function, test_interrupts() ? sleep_for : NULL, wake_nobody},
         .bus_master = master_bus,
+        .intx_level = line_level,
         .alignment = 4,
         .pci_vendor = function->vendor,
         .pci_device = function->device_id,

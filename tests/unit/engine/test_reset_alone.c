@@ -75,12 +75,26 @@ static void late_log_page_without_a_queue_fails_its_controller(void **state)
     check_failed(&fixture, NVME_ERR_TIMEOUT);
 }
 
+/* Its other queue is open, but nobody will call a watchdog any more. */
+static void controller_that_closes_is_not_reset(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    start(&fixture, 2);
+    fixture.model->admin_status[NVME_ADMIN_DELETE_SQ] = STATUS_INTERNAL;
+    assert_int_equal(nvme_controller_close(fixture.controller), NVME_ERR_DEVICE);
+    assert_true(fixture_saw(&fixture, NVME_EVENT_DISABLED));
+    fixture_drop(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_queue_that_is_not_deleted_fails_its_controller),
         cmocka_unit_test(late_admin_command_without_a_queue_fails_its_controller),
         cmocka_unit_test(late_log_page_without_a_queue_fails_its_controller),
+        cmocka_unit_test(controller_that_closes_is_not_reset),
     };
 
     return fixture_run("reset_alone", tests, COUNT_OF(tests));
