@@ -5,16 +5,30 @@
 // Firmware may mark a hart as starting before it stores the address. A hart that looks in between
 // arrives here and not at boot_secondary_entry. So only the first arrival boots; a later one finds
 // its struct by its id and goes on as a secondary.
+// It begins with the header of a Linux image for RISC-V, with which U-Boot's booti starts it.
 // Interrupts are off, address translation is off (SBI specification 2.0, chapter 9).
 #include "hart_layout.h"
 
     .section .text.boot, "ax"
     .globl boot_entry
 boot_entry:
+    .option push
+    .option norvc
+    .option norelax
+    j       first_arrival
+    nop
+    .dword  image_offset
+    .dword  image_end - boot_entry
+    .dword  0                   // flags: little endian
+    .word   2, 0                // version 0.2
+    .dword  0
+    .ascii  "RISCV\0\0\0"
+    .ascii  "RSC\x05"
+    .word   0
+
+first_arrival:
     csrw    sie, zero
     csrci   sstatus, 2
-    .option push
-    .option norelax
     la      gp, __global_pointer$
     .option pop
     la      t0, boot_arrivals
