@@ -21,6 +21,13 @@ ANY_DMA = str(BUILD / "dma" / "nvme.elf")
 ZICBOM = (8, 0)  # the first QEMU that has it
 
 
+def dump_tree(path: Path, **fields: object) -> None:
+    """The device tree that QEMU makes for Machine's fields."""
+    words = Machine("nvme", **fields).argv()  # type: ignore[arg-type]
+    words[words.index("-M") + 1] += f",dumpdtb={path}"
+    subprocess.run(words, check=True, capture_output=True)
+
+
 def board(
     changes: Sequence[str],
     *expected: str,
@@ -32,9 +39,7 @@ def board(
     """The CRC of an image, or what is printed instead of it, with fdtput's CHANGES to the tree."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree.dtb"
-        words = Machine("nvme", harts=harts, attach=False, qemu_args=options).argv()
-        words[words.index("-M") + 1] += f",dumpdtb={tree}"
-        subprocess.run(words, check=True, capture_output=True)
+        dump_tree(tree, harts=harts, attach=False, qemu_args=options)
         for change in changes:
             kind, _, rest = change.partition(" ")
             subprocess.run(["fdtput", kind, *(["x"] if kind == "-t" else []), tree, HOST,

@@ -33,6 +33,7 @@ import power_cut
 import removal_cases
 import selftest_cases
 import throttle_cases
+import uboot_cases
 from nvme_guest import Skipped
 from selftest_cases import LOGS, Tally
 
@@ -60,6 +61,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     listed += [Job(case.name, case.run) for case in removal_cases.cases()]
     listed += [Job(case.name, case.run) for case in fat_cases.cases()]
     listed += [Job(case.name, case.run) for case in board_cases.cases()]
+    listed += [Job(case.name, case.run) for case in uboot_cases.cases()]
     listed += [Job(case.name, case.run) for case in instruction_cases.cases()]
     listed += [Job(f"machine {case.name}", case.run) for case in machines.cases(full)]
     return listed + [Job(f"tool {case.name}", case.run) for case in nvme_tool.cases(full)]
