@@ -311,6 +311,9 @@ static void disable(struct device *device)
     device->shadow_page = NULL;
     device->enabled = false;
     __atomic_store_n(&device->mask, 0, __ATOMIC_RELAXED);
+    if (load(&device->heals) != 0) {
+        __atomic_store_n(&device->fault, DEVICE_GOOD, __ATOMIC_RELAXED);
+    }
     set_register(device, NVME_REG_CSTS, 0);
 }
 

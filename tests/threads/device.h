@@ -59,6 +59,7 @@ struct device {
     uint32_t unmasks; /* writes of INTMC: each makes a fresh edge if there is a reason */
     uint32_t pending; /* the line's latch at the interrupt controller */
     uint32_t fault;   /* enum device_fault */
+    uint32_t heals;   /* a disable ends the fault */
     uint32_t vectors[DEVICE_QUEUES];   /* enum device_vector */
     uint32_t msix;                     /* messages instead of the line; set before it is enabled */
     uint32_t lose;                     /* so many in a row of DEVICE_MESSAGES are not sent */

@@ -135,7 +135,7 @@ static void change_mode(struct hart *hart)
     enum nvme_mode mode = (enum nvme_mode)random_below(&hart->random, NVME_MODE_HYBRID + 1);
     enum nvme_error error = nvme_queue_set_mode(hart->queue, mode);
 
-    if (error != NVME_OK && !hart->may_fail) {
+    if (error != NVME_OK && !hart->may_fail && !hart->may_reset) {
         hart_fail("hart %u: mode %u: %s", hart->index, (unsigned)mode, nvme_error_text(error));
     }
 }
@@ -159,14 +159,14 @@ static void done(void *arg, struct nvme_result result)
         change_mode(hart);
     }
     if (result.error != NVME_OK) {
-        if (!hart->may_fail) {
+        if (!hart->may_fail && !(hart->may_reset && result.error == NVME_ERR_RESET)) {
             hart_fail("hart %u: a request ends with: %s", hart->index,
                       nvme_error_text(result.error));
         }
         /* Ours again: a device that still writes here is caught. */
         memset(request->buffer, 0, size_of(request));
         hart->errors++;
-        hart->posting = false;
+        hart->posting = hart->posting && hart->may_reset;
         return;
     }
     if (opcode == NVME_CMD_WRITE) {
@@ -240,6 +240,23 @@ static void run_watchdog(struct hart *hart)
     hart_irq_restore(irq);
 }
 
+/* A reset that is under way waits for this hart, as the owner of both queues. */
+static enum nvme_error close_extra(struct hart *hart, struct nvme_queue *extra)
+{
+    enum nvme_error error = nvme_queue_close(extra);
+
+    while (error == NVME_ERR_STATE && hart->may_reset) {
+        unsigned long irq = hart_irq_save();
+
+        nvme_queue_watchdog(extra, hart_now_ns());
+        nvme_queue_watchdog(hart->queue, hart_now_ns());
+        hart_irq_restore(irq);
+        sched_yield();
+        error = nvme_queue_close(extra);
+    }
+    return error;
+}
+
 /* What the hart that administers does while the others are at work. */
 static void administer(struct hart *hart)
 {
@@ -252,9 +269,9 @@ static void administer(struct hart *hart)
         error = nvme_queue_open(hart->controller, DEVICE_QUEUES - 2, &config, &extra);
     }
     if (error == NVME_OK) {
-        error = nvme_queue_close(extra);
+        error = close_extra(hart, extra);
     }
-    if (error != NVME_OK && !hart->may_fail) {
+    if (error != NVME_OK && !hart->may_fail && !hart->may_reset) {
         hart_fail("hart %u: administration: %s", hart->index, nvme_error_text(error));
     }
 }
@@ -309,18 +326,24 @@ static bool work(struct hart *hart)
     return false;
 }
 
-/* False: all requests have ended. */
+/* False: all requests have ended; where there are resets, those of every hart. */
 static bool finish(struct hart *hart)
 {
     uint32_t outstanding;
+    bool others;
 
     enter(hart);
     outstanding = hart->outstanding;
-    if (outstanding != 0) {
+    if (outstanding == 0 && !hart->finished) {
+        hart->finished = true;
+        __atomic_fetch_sub(hart->working, 1, __ATOMIC_RELAXED);
+    }
+    others = hart->may_reset && __atomic_load_n(hart->working, __ATOMIC_RELAXED) != 0;
+    if (outstanding != 0 || others) {
         step(hart);
     }
     leave(hart);
-    return outstanding != 0;
+    return outstanding != 0 || others;
 }
 
 static void *run(void *arg)

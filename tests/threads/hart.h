@@ -47,7 +47,9 @@ struct hart {
     uint32_t vector;  /* 0: the line */
     bool administers; /* and opens namespaces and another queue meanwhile */
     bool may_fail;
+    bool may_reset;       /* as often as it likes; it goes on then */
     const uint32_t *stop; /* atomic: nothing more is posted */
+    uint32_t *working;    /* atomic: harts that have requests left; a reset needs every owner */
     /* Held for all that a hart does: several have the same queue. NULL: each has its own. */
     pthread_mutex_t *lock;
 
@@ -65,6 +67,7 @@ struct hart {
     uint64_t errors;
     bool irq_off;
     bool posting;
+    bool finished;
 };
 
 /* Starts the thread of a hart, and waits for its end: every request has ended by then. */
