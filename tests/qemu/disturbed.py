@@ -12,6 +12,7 @@ machine, the disturbances, their moments and how long each lasts:
   errors    reads, writes or flushes fail (blkdebug put below the namespace by blockdev-reopen)
   reset     the machine is reset (system_reset): the next boot must find what was acknowledged
 
+Up to three of them come at the same time.
 Nothing is judged by the clock. The last line is `N passed, N failed`.
 """
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import os
@@ -64,29 +66,35 @@ class Disturber:
         """Short times are as frequent as long ones."""
         time.sleep(LEAST_S * (most_s / LEAST_S) ** self._dice.random())
 
-    def stop(self) -> None:
+    @contextlib.contextmanager
+    def stop(self) -> Iterator[None]:
         """The clock of the guest stands still, too."""
         self._monitor.ask("stop")
-        self._wait(self._most_s)
+        yield
         self._monitor.ask("cont")
 
-    def freeze(self) -> None:
+    @contextlib.contextmanager
+    def freeze(self) -> Iterator[None]:
         """As on a host that has no time for QEMU: afterwards all deadlines are over."""
         os.kill(self._pid, signal.SIGSTOP)
         try:
-            self._wait(self._most_s)
+            yield
         finally:
             os.kill(self._pid, signal.SIGCONT)
 
-    def throttle(self) -> None:
+    def _set_rate(self, rate: int) -> None:
+        """Bytes a second; 0: all that the host can do."""
+        rates = {"bps": rate, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}
+        self._monitor.ask("block_set_io_throttle", id=NAMESPACE, **rates)
+
+    @contextlib.contextmanager
+    def throttle(self) -> Iterator[None]:
         """A byte a second. What was held back goes on at the end."""
-        for rate in (1, 0):
-            rates = {"bps": rate, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}
-            self.timed_out.clear()
-            self._monitor.ask("block_set_io_throttle", id=NAMESPACE, **rates)
-            if rate:
-                self._wait(self._most_s)
-                check(not self._short or self.timed_out.wait(TIMEOUT_S), "nothing times out")
+        self.timed_out.clear()
+        self._set_rate(1)
+        yield
+        check(not self._short or self.timed_out.wait(TIMEOUT_S), "nothing times out")
+        self._set_rate(0)
 
     def _failed(self) -> int:
         """Reads and writes that have failed; QEMU 7.2 does not count flushes."""
@@ -105,7 +113,8 @@ class Disturber:
                 if not left:
                     raise
 
-    def errors(self) -> None:
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
         """All reads or all writes fail for a while, or the next flushes."""
         kind = self._dice.choice(("read", "write", "flush"))
         count = self._dice.randint(1, FLUSHES_MAX) if kind == "flush" else 1
@@ -114,7 +123,7 @@ class Disturber:
                           **{"node-name": BAD, "inject-error": [rule] * count})
         before = self._failed()
         self._put_below(BAD)
-        self._wait(min(ERRORS_S, self._most_s))
+        yield
         for _ in range(qmp.LOOKS_MAX if self._short and kind != "flush" else 0):
             if self._failed() != before:
                 break
@@ -122,10 +131,12 @@ class Disturber:
         self._put_below(MEDIUM)
         self._monitor.ask("blockdev-del", **{"node-name": BAD})
 
-    def reset(self) -> None:
+    @contextlib.contextmanager
+    def reset(self) -> Iterator[None]:
         """In the midst of I/O; and wait until it is there again."""
         self.ready.clear()
         self._monitor.ask("system_reset")
+        yield
         check(self.ready.wait(TIMEOUT_S), "the machine does not come back")
 
     def _end(self) -> None:
@@ -136,6 +147,15 @@ class Disturber:
             time.sleep(qmp.LOOK_S)
         raise Failure("the guest does not end")
 
+    def _disturb(self, together: str) -> None:
+        """One kind, or several at once: they end in the reverse order."""
+        kinds = [kind for kind in KINDS if kind in together.split(TOGETHER)]
+        with contextlib.ExitStack() as under_way:
+            for kind in kinds:
+                under_way.enter_context(getattr(self, kind)())
+            if kinds != ["reset"]:
+                self._wait(min(ERRORS_S, self._most_s) if "errors" in kinds else self._most_s)
+
     def run(self, kinds: Iterator[str]) -> list[str]:
         """All of these, and the end; what was done."""
         done = []
@@ -143,7 +163,7 @@ class Disturber:
             check(self.ready.wait(TIMEOUT_S), "the guest does not begin")
             for kind in kinds:
                 self._wait(PAUSE_S)
-                getattr(self, kind)()
+                self._disturb(kind)
                 done.append(kind)
             self._end()
         except qmp.Ended:
@@ -156,7 +176,10 @@ class Disturber:
         return done
 
 
-KINDS = ("stop", "freeze", "throttle", "errors", "reset")
+# In the order in which those of one moment begin: a reset is over when the others are, and QEMU
+# answers nothing while it is frozen.
+KINDS = ("reset", "throttle", "errors", "stop", "freeze")
+TOGETHER = "+"
 # What a guest says that has felt one.
 SAID = {
     "throttle": "controller reset, I/O goes on",
@@ -211,8 +234,9 @@ def disturb(name: str, setting: Setting, kinds: Callable[[], Iterator[str]], see
         disturber.timed_out.set()
         done = running.result()
     tally = count_lines(console, result, skips=False)
+    felt = {kind for each in done for kind in each.split(TOGETHER)}
     for kind, text in SAID.items():
-        if short and kind in done and not any(re.search(text, line) for line in console):
+        if short and kind in felt and not any(re.search(text, line) for line in console):
             tally.failures.append(f"no '{text}' on the console")
     if tally.failures:
         tally.failures.append(f"log: {keep_log(name, machine, console, result).name}")
@@ -230,12 +254,12 @@ def judge(name: str, setting: Setting, kinds: Sequence[str], seed: int) -> Tally
 def cases(seed: int) -> list[Case]:
     """Seconds each."""
     chosen = (
-        (Setting("irq", 2, "plic"), ("stop", "freeze", "stop")),
+        (Setting("irq", 2, "plic"), ("stop", "freeze", "stop+freeze")),
         (Setting("poll", 1, "plic"), ("throttle", "freeze")),
-        (Setting("irq", 2, "imsic"), ("throttle", "errors")),
+        (Setting("irq", 2, "imsic"), ("throttle", "errors", "errors+stop")),
         (Setting("hybrid", 2, "aplic", 2), ("errors",) * 6),
         (Setting("irq", 2, "plic"), ("reset",) * 3),
-        (Setting("hybrid", 2, "imsic"), ("reset", "errors") * 2),
+        (Setting("hybrid", 2, "imsic"), ("reset", "errors", "reset+errors+stop")),
     )
     listed = []
     for setting, kinds in chosen:
@@ -257,7 +281,7 @@ def kinds_for(seed: int, seconds: float) -> Iterator[str]:
     dice = random.Random(seed)
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
-        yield dice.choice(KINDS)
+        yield TOGETHER.join(dice.sample(KINDS, dice.choice((1, 1, 2, 3))))
 
 
 @command.entry
@@ -278,7 +302,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                               min(MOST_S, options.seconds), False)
     except Failure as error:
         tally, done = Tally(0, [str(error)]), []
-    told = ", ".join(f"{done.count(kind)} {kind}" for kind in KINDS)
+    felt = [kind for each in done for kind in each.split(TOGETHER)]
+    told = ", ".join(f"{felt.count(kind)} {kind}" for kind in KINDS)
     print(f"{'FAIL' if tally.failures else 'ok':5} {name}: {len(done)} disturbances, {told}")
     for failure in tally.failures:
         print(f"      {failure}")
