@@ -11,6 +11,26 @@
  */
 #include "nvme_internal.h"
 
+/*
+ * A word in which each six bits in a row differ: times the lowest bit of a set, its top six bits
+ * tell the bit's index. RV64 without Zbb cannot count zeros, and a cycle of few costs as much
+ * wherever they stand.
+ */
+#define EACH_SIX_BITS UINT64_C(0x0218a392cd3d5dbf)
+static const uint8_t index_of_six_bits[64] = {
+    0,  1,  2,  7,  3,  13, 8,  19, 4,  25, 14, 28, 9,  34, 20, 40, 5,  17, 26, 38, 15, 46,
+    29, 48, 10, 31, 35, 54, 21, 50, 41, 57, 63, 6,  12, 18, 24, 27, 33, 39, 16, 37, 45, 47,
+    30, 53, 49, 56, 62, 11, 23, 32, 36, 44, 52, 55, 61, 22, 43, 51, 60, 42, 59, 58};
+
+/* The queue of the lowest bit of a set, which is not empty. */
+static NVME_INLINE struct nvme_queue *first_queue(const struct nvme_controller *controller,
+                                                  uint64_t set)
+{
+    uint64_t lowest = set & (~set + 1);
+
+    return &controller->queues[index_of_six_bits[lowest * EACH_SIX_BITS >> 58]];
+}
+
 /* Reaps a member's queue and clears its bit. True: the set is empty now. */
 static NVME_INLINE bool answer_cycle(struct nvme_queue *queue, uint32_t *found)
 {
@@ -73,6 +93,7 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
 {
     const struct nvme_config *config = &controller->config;
     struct nvme_cycle *cycle = &controller->cycle;
+    uint64_t own = 0;
     uint32_t found = 0;
 
     nvme_source_check_admin(&controller->line);
@@ -85,16 +106,18 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
     hal_after_mmio_read();
     cycle->members = choose_members(controller);
     __atomic_store_n(&cycle->waiting, cycle->members, __ATOMIC_RELEASE);
-    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
-        if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner != config->irq_hart) {
-            config->send_ipi(config->hook_arg, controller->queues[i].owner);
+    for (uint64_t left = cycle->members; left != 0; left &= left - 1) {
+        const struct nvme_queue *queue = first_queue(controller, left);
+
+        if (queue->owner != config->irq_hart) {
+            config->send_ipi(config->hook_arg, queue->owner);
+        } else {
+            own |= nvme_queue_bit(queue);
         }
     }
     /* After the IPIs, so that the others work meanwhile. */
-    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
-        if ((cycle->members >> i & 1) != 0 && controller->queues[i].owner == config->irq_hart) {
-            answer_cycle(&controller->queues[i], &found);
-        }
+    for (; own != 0; own &= own - 1) {
+        answer_cycle(first_queue(controller, own), &found);
     }
     return found;
 }
@@ -102,9 +125,8 @@ uint32_t nvme_shared_begin(struct nvme_controller *controller)
 /* True if a member progressed since the cycle before: in its answer, or by its own polling. */
 static bool has_progress(const struct nvme_controller *controller)
 {
-    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
-        if ((controller->cycle.members >> i & 1) != 0 &&
-            controller->queues[i].cycle_progress != 0) {
+    for (uint64_t left = controller->cycle.members; left != 0; left &= left - 1) {
+        if (first_queue(controller, left)->cycle_progress != 0) {
             return true;
         }
     }
@@ -147,11 +169,11 @@ static void answer_overdue(struct nvme_controller *controller)
     if (asked == 0) {
         return;
     }
-    for (uint32_t i = 0; i < controller->info.queue_count; i++) {
-        const struct nvme_queue *queue = &controller->queues[i];
+    for (uint64_t left = asked; left != 0; left &= left - 1) {
+        const struct nvme_queue *queue = first_queue(controller, left);
 
-        if ((asked >> i & 1) != 0 && queue->asked_openings == line->openings) {
-            missed |= UINT64_C(1) << i;
+        if (queue->asked_openings == line->openings) {
+            missed |= nvme_queue_bit(queue);
         }
     }
     __atomic_fetch_or(&cycle->missed, missed, __ATOMIC_RELAXED);

@@ -102,7 +102,7 @@ void bus_write(volatile void *address, uint32_t value)
 
 void bus_read_ordered(void)
 {
-    hart_charge(COST_CYCLE + COST_CYCLE_QUEUE * the_harts.count);
+    hart_charge(COST_CYCLE);
     world_after_mmio_read();
 }
 

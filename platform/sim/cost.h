@@ -27,12 +27,11 @@ enum cost {
     COST_TRAP = 44,       /* to save the registers and to restore them */
     COST_CLAIM_LINE = 13, /* a PLIC's claim, its handler's call, its complete */
     COST_CLAIM_MESSAGE = 7,
-    COST_CYCLE = 259,      /* a cycle of a shared line begins, */
-    COST_CYCLE_QUEUE = 16, /* for each queue */
-    COST_IPI = 200,        /* the hart's own part of a trap for an IPI */
-    COST_SBI = 849,        /* a call of the firmware: an IPI, */
-    COST_SBI_HART = 29,    /* for each hart that there is */
-    COST_TICK = 60,        /* the timer's part of a trap */
+    COST_CYCLE = 288,   /* a cycle of a shared line begins */
+    COST_IPI = 200,     /* the hart's own part of a trap for an IPI */
+    COST_SBI = 849,     /* a call of the firmware: an IPI, */
+    COST_SBI_HART = 29, /* for each hart that there is */
+    COST_TICK = 60,     /* the timer's part of a trap */
 };
 
 #endif

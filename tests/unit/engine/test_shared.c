@@ -271,16 +271,127 @@ static void owner_that_was_faster_than_its_ipi_answers_empty(void **state)
     harts_finish(&harts);
 }
 
+/* ---- As many queues as there may be -------------------------------------------------------- */
+
+enum { MANY = NVME_QUEUES_MAX, MEMBERS = MANY - 1 };
+#define MS UINT64_C(1000000)
+
+static struct nvme_queue *many[MANY];
+static uint32_t ipis_of_many[MANY + 1]; /* by owner: queue i's is i; the IRQ hart has none */
+
+static void note_ipi(void *arg, uint32_t owner)
+{
+    (void)arg;
+    ipis_of_many[owner]++;
+}
+
+static uint32_t take_ipis(void)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i <= MANY; i++) {
+        count += ipis_of_many[i];
+        ipis_of_many[i] = 0;
+    }
+    return count;
+}
+
+static void start_many(struct harts *harts)
+{
+    harts_init(harts, MODEL_LINE_EDGE, MANY);
+    harts->fixture.config.queue_count = MANY;
+    harts->fixture.config.send_ipi = note_ipi;
+    harts_start(harts, 0, NULL, NVME_MODE_INTERRUPT);
+    for (uint32_t i = 0; i < MANY; i++) {
+        struct nvme_queue_config config = {.owner = i, .mode = NVME_MODE_INTERRUPT};
+
+        assert_int_equal(nvme_queue_open(harts->fixture.controller, i, &config, &many[i]), NVME_OK);
+        world.hart = i;
+        nvme_queue_take_ipi(many[i]);
+        world.hart = MANY;
+    }
+    take_ipis();
+}
+
+/* The test's first queue is this one. */
+static void choose(struct harts *harts, uint32_t index)
+{
+    harts->owners[0] = index;
+    harts->fixture.queues[0] = many[index];
+}
+
+/* Wherever it stands in the sets: it is asked, alone, and what it missed is told to it. */
+static void one_of_64_queues_is_served_alone(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start_many(&harts);
+    for (uint32_t i = 0; i < MANY; i++) {
+        choose(&harts, i);
+        harts_complete(&harts, 0);
+        assert_true(harts_claim(&harts));
+        assert_int_equal(ipis_of_many[i], 1);
+        assert_int_equal(take_ipis(), 1);
+        assert_int_equal(harts_ipi(&harts, 0), 1);
+        harts_ipi_irq_hart(&harts);
+        assert_false(harts_masked(&harts));
+        harts_complete(&harts, 0);
+        harts.fixture.line.pending = false;
+        harts_watchdog(&harts, 0, 10);
+        harts_watchdog(&harts, 0, 10);
+        assert_int_equal(ipis_of_many[MANY], 2); /* the end of the cycle, and a question */
+        harts_ipi_irq_hart(&harts);
+        assert_int_equal(fixture_counters(many[i]).missed, 1);
+        assert_int_equal(harts.outcomes[0].count, 2 * (i + 1));
+        harts_watchdog(&harts, 0, 10); /* idle: it leaves */
+        take_ipis();
+    }
+    assert_int_equal(harts.fixture.event_count, 0);
+    harts_finish(&harts);
+}
+
+/* All but one of them are asked and answer, in one cycle that lasts until the last. */
+static void all_of_64_queues_but_one_share_a_cycle(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start_many(&harts);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        choose(&harts, i);
+        harts_complete(&harts, 0);
+    }
+    assert_true(harts_claim(&harts));
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        assert_int_equal(ipis_of_many[i], 1);
+    }
+    assert_int_equal(take_ipis(), MEMBERS);
+    for (uint32_t i = MEMBERS; i-- > 0;) {
+        assert_true(harts_masked(&harts));
+        choose(&harts, i);
+        assert_int_equal(harts_ipi(&harts, 0), 1);
+    }
+    assert_int_equal(ipis_of_many[MANY], 1);
+    harts_ipi_irq_hart(&harts);
+    assert_false(harts_masked(&harts));
+    assert_int_equal(harts.outcomes[0].count, MEMBERS);
+    assert_int_equal(harts.fixture.event_count, 0);
+    harts_finish(&harts);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[5 + COUNT_OF(cycle_cases) + COUNT_OF(kind_cases)] = {
+    struct CMUnitTest tests[7 + COUNT_OF(cycle_cases) + COUNT_OF(kind_cases)] = {
         cmocka_unit_test(ipi_that_is_not_owed_does_nothing),
         cmocka_unit_test(answer_amid_the_interrupt_counts),
         cmocka_unit_test(interrupt_amid_a_cycle_changes_nothing),
         cmocka_unit_test(queue_without_requests_is_not_asked),
         cmocka_unit_test(owner_that_was_faster_than_its_ipi_answers_empty),
+        cmocka_unit_test(one_of_64_queues_is_served_alone),
+        cmocka_unit_test(all_of_64_queues_but_one_share_a_cycle),
     };
-    size_t count = 5;
+    size_t count = 7;
 
     ADD_CASES(tests, &count, cycle_asks_each_owner_once_and_irq_hart_opens_the_line, cycle_cases);
     ADD_CASES(tests, &count, entry_behind_the_answer_has_an_edge, kind_cases);

@@ -98,6 +98,30 @@ static void lost_interrupt_is_missed_once_and_an_edge_is_made(void **state)
     harts_finish(&harts);
 }
 
+/* The IRQ hart answers all who have asked, at once. */
+static void lost_interrupt_is_missed_by_each_that_asked(void **state)
+{
+    struct harts harts;
+
+    (void)state;
+    start(&harts);
+    for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
+        harts_complete(&harts, i);
+    }
+    harts.fixture.line.pending = false;
+    for (uint32_t i = 0; i < 4; i++) {
+        harts_watchdog(&harts, 1 + i % 2, 10);
+    }
+    assert_int_equal(harts_ipis(&harts), 2);
+    harts_ipi_irq_hart(&harts);
+    for (uint32_t i = 0; i < HARTS_QUEUES; i++) {
+        assert_int_equal(fixture_counters(harts.fixture.queues[i]).missed, i != 0);
+    }
+    assert_int_equal(harts_settle(&harts), 1);
+    outcome_check_ok(&harts.outcomes[0], BLOCK);
+    harts_finish(&harts);
+}
+
 /* A queue that is closed and opened again does not inherit it. */
 static void missed_interrupt_is_forgotten_at_close(void **state)
 {
@@ -256,14 +280,15 @@ static void failure_amid_a_cycle_ends_each_request_once(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[5 + COUNT_OF(lost_cases) + COUNT_OF(failure_cases)] = {
+    struct CMUnitTest tests[6 + COUNT_OF(lost_cases) + COUNT_OF(failure_cases)] = {
         cmocka_unit_test(entry_behind_a_slow_owner_is_late),
+        cmocka_unit_test(lost_interrupt_is_missed_by_each_that_asked),
         cmocka_unit_test(missed_interrupt_is_forgotten_at_close),
         cmocka_unit_test(interrupt_that_irq_hart_takes_late_is_not_missed),
         cmocka_unit_test(entry_that_the_end_of_a_cycle_announces_is_not_missed),
         cmocka_unit_test(deadline_is_no_missed_interrupt),
     };
-    size_t count = 5;
+    size_t count = 6;
 
     ADD_CASES(tests, &count, lost_interrupt_is_missed_once_and_an_edge_is_made, lost_cases);
     ADD_CASES(tests, &count, failure_amid_a_cycle_ends_each_request_once, failure_cases);
