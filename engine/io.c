@@ -53,6 +53,9 @@ static inline struct nvme_request *begin_request(struct nvme_queue *queue,
     request->arg = callback.arg;
     request->buffer = to;
     request->fresh = size_bytes;
+    if (NVME_PORT_MAPS_DMA) {
+        request->mapped = 0;
+    }
     return request;
 }
 
@@ -115,7 +118,7 @@ void nvme_io_put(struct nvme_queue *queue, const struct nvme_command *command, v
     nvme_queue_advance(queue, context.depth_entries);
 }
 
-/* Posts a read or write of one command. NVM Command Set 1.0, Read and Write. */
+/* Posts a read or write of one command, mapped already. NVM Command Set 1.0, Read and Write. */
 static NVME_INLINE void put_transfer(struct nvme_queue *queue, const struct post_context *context,
                                      const struct nvme_io *io, uint8_t opcode, uint64_t control,
                                      struct nvme_callback callback)
@@ -127,6 +130,7 @@ static NVME_INLINE void put_transfer(struct nvme_queue *queue, const struct post
     struct nvme_command *next = &context->sq[queue->sq_tail];
     struct nvme_transfer_command *entry = (struct nvme_transfer_command *)(void *)next;
 
+    nvme_data_keep(request, io->buffer, opcode);
     entry->cdw0_nsid = context->nsid << 32 | request->cid << 16 | opcode;
     entry->cdw2_3 = 0;
     entry->mptr = 0;
@@ -183,6 +187,9 @@ static NVME_INLINE enum nvme_error post_transfer(struct nvme_queue *queue,
         return nvme_split_post(queue, ns, &whole, count);
     }
     error = nvme_io_check_place(context->block_count - count, io->lba, io->buffer);
+    if (NVME_PORT_MAPS_DMA && error == NVME_OK) {
+        error = nvme_data_map(queue, io->buffer, count << context->block_shift, opcode);
+    }
     if (error == NVME_OK) {
         put_transfer(queue, context, io, opcode, 0, io->callback);
     }
@@ -221,6 +228,9 @@ static NVME_COLD enum nvme_error post_with_options(struct nvme_queue *queue,
         return nvme_split_post(queue, ns, io, count);
     }
     error = nvme_io_check_place(ns->block_count - count, io->lba, io->buffer);
+    if (NVME_PORT_MAPS_DMA && error == NVME_OK) {
+        error = nvme_data_map(queue, io->buffer, count << ns->block_shift, io->opcode);
+    }
     if (error == NVME_OK) {
         nvme_io_put_part(queue, ns, io);
     }
@@ -346,6 +356,7 @@ enum nvme_error nvme_passthrough(struct nvme_queue *queue, const struct nvme_com
                                  void *buffer, uint32_t size_bytes, struct nvme_callback callback)
 {
     enum nvme_error error = NVME_ERR_BUSY;
+    struct nvme_request *request;
     bool transfers = NVME_GET(NVME_OPCODE_TRANSFER, command->cdw0) != NVME_TRANSFER_NONE;
     struct nvme_command clean = *command;
     unsigned long irq;
@@ -362,12 +373,16 @@ enum nvme_error nvme_passthrough(struct nvme_queue *queue, const struct nvme_com
     clean.prp1 = 0;
     clean.prp2 = 0;
     irq = queue->irq_protect ? hal_irq_save() : 0;
+    request = queue->free;
     /* With interrupts off, because a handler may end the queue. */
     if (queue->state != NVME_QUEUE_OPEN) {
         error = NVME_ERR_STATE;
-    } else if (queue->free != NULL) {
-        nvme_io_put(queue, &clean, buffer, size_bytes, callback);
-        error = NVME_OK;
+    } else if (request != NULL) {
+        error = nvme_data_map(queue, buffer, size_bytes, clean.cdw0);
+        if (error == NVME_OK) {
+            nvme_io_put(queue, &clean, buffer, size_bytes, callback);
+            nvme_data_keep(request, buffer, clean.cdw0);
+        }
     }
     if (queue->irq_protect) {
         hal_irq_restore(irq);

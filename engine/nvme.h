@@ -127,6 +127,7 @@ enum nvme_error {
     NVME_ERR_STUCK = -17,      /* the device cannot be stopped: see R10 */
     NVME_ERR_QUEUES = -18,     /* the controller gives no I/O queue with this index */
     NVME_ERR_RESET = -19,      /* the controller was reset before the request ended */
+    NVME_ERR_MAP = -20,        /* hal_dma_map has no room: post again when requests have ended */
 };
 
 /* A phrase for an error, never NULL; "unknown error" for other values. Context: any. */
@@ -518,8 +519,9 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
  * Context: the owner (R1), a thread, done() or the handler.
  * Cost: O(1) up to two pages of data, else one PRP entry per page; no MMIO.
  * Errors: nothing was posted and done() will not run. NVME_ERR_BUSY, NVME_ERR_LENGTH,
- *   NVME_ERR_RANGE, NVME_ERR_ALIGNMENT, NVME_ERR_STATE: see enum nvme_error. NVME_ERR_NAMESPACE: ns
- *   is of another controller.
+ *   NVME_ERR_RANGE, NVME_ERR_ALIGNMENT, NVME_ERR_STATE, NVME_ERR_MAP: see enum nvme_error; the last
+ *   also ends a split request whose next part is not mapped. NVME_ERR_NAMESPACE: ns is of another
+ *   controller.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_read(struct nvme_queue *queue,
                                            const struct nvme_namespace *ns, uint64_t lba,
@@ -570,7 +572,7 @@ NVME_WARN_UNUSED enum nvme_error nvme_post_many(struct nvme_queue *queue,
  *   id and PRPs and clears the rest. buffer: dword aligned, size_bytes long (R9), or NULL and 0.
  * Context, Cost: as nvme_read.
  * Errors: NVME_ERR_LENGTH: above nvme_controller_info.max_transfer_bytes, or the opcode's transfer
- *   bits and size_bytes disagree. NVME_ERR_ALIGNMENT, NVME_ERR_BUSY, NVME_ERR_STATE: as nvme_read.
+ *   bits and size_bytes disagree. The others: as nvme_read, but for NVME_ERR_RANGE.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_passthrough(struct nvme_queue *queue,
                                                   const struct nvme_command *command, void *buffer,

@@ -83,7 +83,8 @@ static inline uint64_t hal_dma_load64(const volatile void *address);
  * nvme_config.dma_context. Identity on a machine without paging and IOMMU, a page walk in a
  * paging kernel. The result keeps the offset inside a page of nvme_config.page_bytes, and the
  * bytes of one such page are contiguous for the device. It cannot fail: the caller keeps buffers
- * mapped and pinned from post to done(), in every context that uses the queue, traps included.
+ * in place from post to done(), known in every context that uses the queue, traps included. What a
+ * device reaches only for the time of a request is mapped by hal_dma_map.
  */
 static inline uint64_t hal_dma_address(void *context, const void *pointer);
 
@@ -96,6 +97,29 @@ static inline uint64_t hal_dma_address(void *context, const void *pointer);
  */
 static inline void hal_dma_clean(void *context, const void *pointer, size_t size);
 static inline void hal_dma_invalidate(void *context, const void *pointer, size_t size);
+
+/* What the device does with data: bits of a set, as bits 1:0 of an opcode. */
+enum nvme_dma_direction {
+    NVME_DMA_TO_DEVICE = 1,   /* reads them: a write */
+    NVME_DMA_FROM_DEVICE = 2, /* fills them: a read */
+    NVME_DMA_BOTH = 3,
+};
+
+/*
+ * Map the data of a request for the device, and unmap them: only of a port with an IOMMU, or one
+ * that copies data to where the device reaches. It defines NVME_PORT_MAPS_DMA as 1 in nvme_port.h.
+ * Any other port defines none of the three, and pays nothing.
+ * Map is called by the post, before hal_dma_clean and hal_dma_address of these bytes. False: there
+ * is no room, and the post fails with NVME_ERR_MAP. Each piece is unmapped once, with what it was
+ * mapped with, when the device can no longer touch it: behind hal_dma_invalidate, before done().
+ * After NVME_ERR_STUCK it stays mapped (R10). A piece may be mapped again meanwhile, and pieces may
+ * overlap, as when two writes have one buffer; then hal_dma_address goes by the newest.
+ * The regions of struct nvme_memory are the caller's to map: before open, until close has ended.
+ */
+static inline bool hal_dma_map(void *context, void *pointer, size_t size,
+                               enum nvme_dma_direction direction);
+static inline void hal_dma_unmap(void *context, void *pointer, size_t size,
+                                 enum nvme_dma_direction direction);
 
 /*
  * Turns interrupts of this hart off and returns the previous state for hal_irq_restore. They
@@ -141,6 +165,31 @@ void *nvme_memset(void *to, int value, size_t size) __asm__("memset");
 
 #include "nvme_port.h"
 
+#ifndef NVME_PORT_MAPS_DMA
+#define NVME_PORT_MAPS_DMA false
+
+/* Not called: the device reaches all data anyway. */
+static inline bool hal_dma_map(void *context, void *pointer, size_t size,
+                               enum nvme_dma_direction direction)
+{
+    (void)context;
+    (void)pointer;
+    (void)size;
+    (void)direction;
+    return true;
+}
+
+/* Not called either. */
+static inline void hal_dma_unmap(void *context, void *pointer, size_t size,
+                                 enum nvme_dma_direction direction)
+{
+    (void)context;
+    (void)pointer;
+    (void)size;
+    (void)direction;
+}
+#endif
+
 /* Names each function once, so that every compiler notices a port that lacks one. */
 static inline void nvme_hal_is_complete(void)
 {
@@ -156,6 +205,8 @@ static inline void nvme_hal_is_complete(void)
     (void)&hal_dma_address;
     (void)&hal_dma_clean;
     (void)&hal_dma_invalidate;
+    (void)&hal_dma_map;
+    (void)&hal_dma_unmap;
     (void)&hal_irq_save;
     (void)&hal_irq_restore;
     (void)&hal_hart;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Private to the engine: the prototypes between its files and the hot inlines. Structures are in
- * nvme_state_internal.h, queues in nvme_queue_internal.h, disabling and resets in
- * nvme_reset_internal.h, interrupt sources in nvme_source_internal.h.
+ * nvme_state_internal.h, data in nvme_data_internal.h, queues in nvme_queue_internal.h, disabling
+ * and resets in nvme_reset_internal.h, interrupt sources in nvme_source_internal.h.
  *
  * engine/DESIGN.md draws the states, and has the table of calls between files.
  */
@@ -225,24 +225,6 @@ static inline void nvme_request_release(struct nvme_queue *queue, struct nvme_re
     queue->free = request;
 }
 
-/* The slot first: done() may post again, and then finds it free. */
-static inline void nvme_request_end(struct nvme_queue *queue, struct nvme_request *request,
-                                    struct nvme_result result)
-{
-    nvme_request_release(queue, request);
-    request->done(request->arg, result);
-}
-
-/* Before done(). Not for a write: its buffer may share a cache line with data of the hart. */
-static inline void nvme_request_take_data(const struct nvme_queue *queue,
-                                          const struct nvme_request *request)
-{
-    if (request->buffer != NULL) {
-        hal_dma_invalidate(queue->controller->config.dma_context, request->buffer,
-                           request->size_bytes);
-    }
-}
-
 /* The outstanding request with this command id, or NULL. The 32 bits come from the device. */
 static inline struct nvme_request *nvme_request_find(struct nvme_request *requests,
                                                      uint64_t slot_mask, uint64_t cid)
@@ -252,6 +234,7 @@ static inline struct nvme_request *nvme_request_find(struct nvme_request *reques
     return request->cid == cid ? request : NULL;
 }
 
+#include "nvme_data_internal.h"
 #include "nvme_queue_internal.h"
 
 /* ---- retry.c: requests that are posted again -------------------------------------------- */

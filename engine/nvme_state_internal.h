@@ -22,7 +22,7 @@
 struct nvme_request {
     nvme_done *done;
     void *arg;
-    void *buffer;      /* that the device fills, for hal_dma_invalidate; else NULL */
+    void *buffer;      /* that the device fills, for hal_dma_invalidate, or mapped; else NULL */
     uint64_t cid;      /* issued command id; idle: CID_IDLE and, in 15:0, the next to issue */
     uint64_t clock_ms; /* queue clock at post */
     union {
@@ -38,8 +38,9 @@ struct nvme_request {
         struct nvme_request *next_free; /* while it is free */
         uint64_t retry_at_ms;           /* queue clock: while it waits */
     };
-    uint8_t aside; /* NVME_ASIDE_: not the device's, and not free */
-    uint8_t reserved_57[7];
+    uint8_t aside;  /* NVME_ASIDE_: not the device's, and not free */
+    uint8_t mapped; /* enum nvme_dma_direction of `buffer`, 0: not mapped. Only if the port maps */
+    uint8_t reserved_58[6];
 };
 _Static_assert(sizeof(struct nvme_request) == 64, "a slot is one cache line");
 

@@ -65,7 +65,17 @@ enum nvme_error nvme_admin_passthrough(struct nvme_controller *controller,
     call.command.mptr = 0;
     call.command.prp1 = 0;
     call.command.prp2 = 0;
+    error = nvme_data_map(&controller->admin, buffer, size_bytes, call.command.cdw0);
+    if (error != NVME_OK) {
+        *result = (struct nvme_result){.error = error};
+        return error;
+    }
     error = nvme_admin_execute(controller, &call, result);
     result->error = nvme_controller_settle(controller, error);
+    /* It has ended, or the device has stopped. */
+    if (NVME_PORT_MAPS_DMA && size_bytes != 0 && result->error != NVME_ERR_STUCK) {
+        hal_dma_unmap(controller->config.dma_context, buffer, size_bytes,
+                      (enum nvme_dma_direction)(command->cdw0 & NVME_DMA_BOTH));
+    }
     return result->error;
 }

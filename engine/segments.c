@@ -3,8 +3,8 @@
  * Scatter lists: segments -> PRPs where their alignment allows it, else SGLs.
  *
  * A piece is a part of a segment inside one page, because the port keeps no more contiguous. PRPs
- * and SGL descriptors go to the slot's PRP list. The record of a split request keeps the segments
- * until the end. NVMe Base 2.0 §4.1.1, and Scatter Gather List there.
+ * and SGL descriptors go to the slot's PRP list. The record of a split request keeps the segments,
+ * mapped if the port maps, until the end. NVMe Base 2.0 §4.1.1, and Scatter Gather List there.
  */
 #include "nvme_segments.h"
 
@@ -114,13 +114,11 @@ static void fill_sgl(struct walk walk, void *dma_context, struct nvme_command *c
                                        NVME_PUT(NVME_SGL_TYPE, NVME_SGL_LAST_SEGMENT);
 }
 
-/* The data pointer of the command, or why there is none. */
-static enum nvme_error fill_data(const struct nvme_queue *queue, struct walk walk,
-                                 struct nvme_command *command, uint64_t *size_bytes)
+/* What carries the data, or why nothing does. */
+static enum nvme_error choose_carrier(const struct nvme_queue *queue, struct walk walk,
+                                      uint64_t *size_bytes, bool *prps)
 {
-    const struct nvme_controller *controller = queue->controller;
-    void *dma_context = controller->config.dma_context;
-    void *list = queue->lists + (size_t)(queue->free - queue->requests) * queue->list_stride_bytes;
+    uint32_t alignment = queue->controller->info.sgl_alignment;
     /* No chained lists: what a page holds is enough for 2 MiB of pages of 4 KiB. */
     size_t room =
         queue->list_stride_bytes < walk.page_bytes ? queue->list_stride_bytes : walk.page_bytes;
@@ -131,18 +129,36 @@ static enum nvme_error fill_data(const struct nvme_queue *queue, struct walk wal
         return NVME_ERR_LENGTH;
     }
     *size_bytes = shape.bytes;
-    if (shape.pages && ((uintptr_t)walk.segment->pointer & 3) == 0) {
-        fill_prps(walk, dma_context, command, list);
-        return NVME_OK;
-    }
-    if (controller->info.sgl_alignment == 0 ||
-        (shape.places & (controller->info.sgl_alignment - 1)) != 0) {
+    *prps = shape.pages && ((uintptr_t)walk.segment->pointer & 3) == 0;
+    if (!*prps && (alignment == 0 || (shape.places & (alignment - 1)) != 0)) {
         return NVME_ERR_ALIGNMENT;
     }
-    if (shape.pieces > room / sizeof(struct nvme_sgl_descriptor)) {
-        return NVME_ERR_LENGTH;
+    return *prps || shape.pieces <= room / sizeof(struct nvme_sgl_descriptor) ? NVME_OK
+                                                                              : NVME_ERR_LENGTH;
+}
+
+/* Unmaps the first `count` of the segments. */
+static void unmap_segments(void *dma_context, const struct nvme_io *io, uint32_t count)
+{
+    for (uint32_t i = 0; NVME_PORT_MAPS_DMA && i < count; i++) {
+        const struct nvme_segment *segment = (const struct nvme_segment *)io->buffer + i;
+
+        hal_dma_unmap(dma_context, segment->pointer, segment->bytes,
+                      (enum nvme_dma_direction)(io->opcode & NVME_DMA_BOTH));
     }
-    fill_sgl(walk, dma_context, command, list);
+}
+
+/* Maps each of the segments, or none. */
+static enum nvme_error map_segments(const struct nvme_queue *queue, const struct nvme_io *io)
+{
+    for (uint32_t i = 0; NVME_PORT_MAPS_DMA && i < io->block_count; i++) {
+        const struct nvme_segment *segment = (const struct nvme_segment *)io->buffer + i;
+
+        if (nvme_data_map(queue, segment->pointer, segment->bytes, io->opcode) != NVME_OK) {
+            unmap_segments(queue->controller->config.dma_context, io, i);
+            return NVME_ERR_MAP;
+        }
+    }
     return NVME_OK;
 }
 
@@ -151,33 +167,42 @@ static void segments_done(void *arg, struct nvme_result result)
 {
     struct nvme_split *record = arg;
     struct nvme_queue *queue = record->queue;
+    void *dma_context = queue->controller->config.dma_context;
     const struct nvme_segment *segments = record->rest.buffer;
     struct nvme_callback callback = record->rest.callback;
 
     for (uint32_t i = 0; record->rest.opcode == NVME_CMD_READ && i < record->rest.block_count;
          i++) {
-        hal_dma_invalidate(queue->controller->config.dma_context, segments[i].pointer,
-                           segments[i].bytes);
+        hal_dma_invalidate(dma_context, segments[i].pointer, segments[i].bytes);
     }
+    unmap_segments(dma_context, &record->rest, record->rest.block_count);
     record->next_free = queue->free_split;
     queue->free_split = record;
     callback.done(callback.arg, result);
 }
 
-/* Posts it; `io` has the segments as its buffer, and their count. */
+/* Posts it; `io` has the segments as its buffer, and their count. They are mapped. */
 static void put_segments(struct nvme_queue *queue, const struct nvme_io *io,
-                         const struct nvme_command *command, uint64_t size_bytes)
+                         struct nvme_command *command, uint64_t size_bytes, bool prps)
 {
+    void *dma_context = queue->controller->config.dma_context;
     const struct nvme_segment *segments = io->buffer;
+    struct walk walk = {segments, segments + io->block_count, 0,
+                        queue->controller->info.page_bytes};
     struct nvme_split *record = queue->free_split;
     struct nvme_request *request = queue->free;
+    void *list = queue->lists + (size_t)(request - queue->requests) * queue->list_stride_bytes;
 
+    if (prps) {
+        fill_prps(walk, dma_context, command, list);
+    } else {
+        fill_sgl(walk, dma_context, command, list);
+    }
     queue->free_split = record->next_free;
     *record = (struct nvme_split){.queue = queue, .rest = *io, .in_flight = 1};
     for (uint32_t i = 0; i < io->block_count; i++) {
         /* For a read too: a dirty line must not be written back over the device's data. */
-        hal_dma_clean(queue->controller->config.dma_context, segments[i].pointer,
-                      segments[i].bytes);
+        hal_dma_clean(dma_context, segments[i].pointer, segments[i].bytes);
     }
     nvme_io_put(queue, command, NULL, 0, (struct nvme_callback){segments_done, record});
     request->size_bytes = (uint32_t)size_bytes;
@@ -208,6 +233,7 @@ static enum nvme_error post_segments(struct nvme_queue *queue, const struct nvme
                         queue->controller->info.page_bytes};
     struct nvme_command command = {.cdw0 = io->opcode, .nsid = ns->nsid};
     uint64_t size_bytes = 0;
+    bool prps = false;
     unsigned long irq = queue->irq_protect ? hal_irq_save() : 0;
     enum nvme_error error = nvme_io_check_queue(queue, ns);
 
@@ -216,13 +242,16 @@ static enum nvme_error post_segments(struct nvme_queue *queue, const struct nvme
         error = NVME_ERR_BUSY;
     }
     if (error == NVME_OK) {
-        error = fill_data(queue, walk, &command, &size_bytes);
+        error = choose_carrier(queue, walk, &size_bytes, &prps);
     }
     if (error == NVME_OK) {
         error = fill_blocks(&command, ns, io->lba, size_bytes);
     }
     if (error == NVME_OK) {
-        put_segments(queue, io, &command, size_bytes);
+        error = map_segments(queue, io);
+    }
+    if (error == NVME_OK) {
+        put_segments(queue, io, &command, size_bytes, prps);
     }
     if (queue->irq_protect) {
         hal_irq_restore(irq);

@@ -9,15 +9,27 @@
 
 static void part_done(void *arg, struct nvme_result result);
 
-/* Posts the next part. The caller has checked that blocks are left and a slot is free. */
+static uint32_t next_blocks(const struct nvme_split *split)
+{
+    return split->rest.block_count < split->ns->max_blocks ? split->rest.block_count
+                                                           : split->ns->max_blocks;
+}
+
+/* Maps the data of the next part; false: the port has no room. */
+static bool map_part(const struct nvme_split *split)
+{
+    return nvme_data_map(split->queue, split->rest.buffer,
+                         (uint64_t)next_blocks(split) << split->ns->block_shift,
+                         split->rest.opcode) == NVME_OK;
+}
+
+/* Posts the next part. The caller has found blocks and a free slot, and has mapped the data. */
 static void put_part(struct nvme_split *split)
 {
     struct nvme_io *rest = &split->rest;
     struct nvme_io part = *rest;
 
-    if (part.block_count > split->ns->max_blocks) {
-        part.block_count = split->ns->max_blocks;
-    }
+    part.block_count = next_blocks(split);
     rest->lba += part.block_count;
     rest->buffer = (uint8_t *)rest->buffer + ((size_t)part.block_count << split->ns->block_shift);
     rest->block_count -= part.block_count;
@@ -40,10 +52,12 @@ static void part_done(void *arg, struct nvme_result result)
         split->result.status = result.status;
     }
     if (split->result.error == NVME_OK && split->rest.block_count != 0) {
-        if (queue->state == NVME_QUEUE_OPEN) {
-            put_part(split);
-        } else {
+        if (queue->state != NVME_QUEUE_OPEN) {
             split->result.error = NVME_ERR_ABORTED;
+        } else if (map_part(split)) {
+            put_part(split);
+        } else if (split->in_flight == 0) {
+            split->result.error = NVME_ERR_MAP; /* else the end of another part tries again */
         }
     }
     if (split->in_flight == 0) {
@@ -57,18 +71,24 @@ static void part_done(void *arg, struct nvme_result result)
     }
 }
 
-/* Posts as many parts as the window and the free slots allow, at least one. */
-static void put_split(struct nvme_queue *queue, const struct nvme_namespace *ns,
-                      const struct nvme_io *io)
+/* Posts as many parts as the window, the free slots and the port allow, at least one. */
+static enum nvme_error put_split(struct nvme_queue *queue, const struct nvme_namespace *ns,
+                                 const struct nvme_io *io)
 {
     struct nvme_split *split = queue->free_split;
 
     queue->free_split = split->next_free;
     *split = (struct nvme_split){.queue = queue, .ns = ns, .rest = *io};
     while (split->rest.block_count != 0 && split->in_flight < NVME_SPLIT_WINDOW &&
-           queue->free != NULL) {
+           queue->free != NULL && map_part(split)) {
         put_part(split);
     }
+    if (NVME_PORT_MAPS_DMA && split->in_flight == 0) {
+        split->next_free = queue->free_split;
+        queue->free_split = split;
+        return NVME_ERR_MAP;
+    }
+    return NVME_OK;
 }
 
 enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct nvme_namespace *ns,
@@ -86,7 +106,7 @@ enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct nvme_name
     error = nvme_io_check_place(ns->block_count - block_count, io->lba, io->buffer);
     if (error == NVME_OK) {
         whole.block_count = (uint32_t)block_count;
-        put_split(queue, ns, &whole);
+        error = put_split(queue, ns, &whole);
     }
     return error;
 }

@@ -33,6 +33,9 @@ const char *nvme_error_text(enum nvme_error error)
     };
     int index = -(int)error;
 
+    if (NVME_PORT_MAPS_DMA && error == NVME_ERR_MAP) {
+        return "the data could not be mapped for the device: try later";
+    }
     if (index < 0 || (size_t)index >= sizeof(texts) / sizeof(texts[0])) {
         return "unknown error";
     }

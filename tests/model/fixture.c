@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nvme_hal.h"
+
 const struct fixture_source fixture_sources[FIXTURE_SOURCES] = {
     {"level", false, MODEL_LINE_LEVEL},
     {"edge_that_a_fall_does_not_clear", false, MODEL_LINE_EDGE},
@@ -97,6 +99,7 @@ void fixture_init_more(struct fixture *fixture)
 void fixture_init(struct fixture *fixture)
 {
     world_reset();
+    world.maps = true;
     fixture_init_more(fixture);
 }
 
@@ -107,6 +110,14 @@ static void *pages(size_t bytes)
 
     assert_non_null(memory);
     return memory;
+}
+
+void fixture_map(struct fixture *fixture)
+{
+    if (!fixture->mapped) {
+        world_dma_map(fixture->memory.dma, fixture->memory.dma_bytes, NVME_DMA_BOTH);
+        fixture->mapped = true;
+    }
 }
 
 enum nvme_error fixture_open(struct fixture *fixture)
@@ -123,6 +134,7 @@ enum nvme_error fixture_open(struct fixture *fixture)
         memset(memory->ordinary, 0xa5, memory->ordinary_bytes);
         memset(memory->dma, 0xa5, memory->dma_bytes);
     }
+    fixture_map(fixture);
     world.arena = memory->dma;
     world.arena_bytes = memory->dma_bytes;
     return nvme_controller_open(&fixture->config, memory, &fixture->controller);
@@ -199,12 +211,20 @@ void fixture_finish(struct fixture *fixture)
 {
     assert_int_equal(nvme_controller_close(fixture->controller), NVME_OK);
     assert_int_equal(fixture->model->cc & NVME_CC_EN, 0);
+    /* Each region is one piece; requests of other controllers may have more. */
+    if (fixture->mapped && world.mapped != 1 && world.models[1] == NULL) {
+        fail_msg("%u pieces of data are still mapped", world.mapped - 1);
+    }
     fixture_drop(fixture);
 }
 
 void fixture_drop(struct fixture *fixture)
 {
     model_free(fixture->model);
+    if (fixture->mapped) {
+        world_dma_unmap(fixture->memory.dma, fixture->memory.dma_bytes, NVME_DMA_BOTH);
+        fixture->mapped = false;
+    }
     free(fixture->memory.ordinary);
     free(fixture->memory.dma);
     if (world.findings != 0) {

@@ -49,6 +49,7 @@ struct fixture {
     struct model *model;
     struct nvme_config config;
     struct nvme_memory memory;
+    bool mapped; /* the DMA region */
     struct nvme_controller *controller;
     struct nvme_namespace ns;
     struct nvme_queue *queues[FIXTURE_QUEUES];
@@ -90,6 +91,9 @@ void fixture_use_vectors(struct fixture *fixture);
 
 /* Adds another controller to the same world. */
 void fixture_init_more(struct fixture *fixture);
+
+/* Maps the DMA region, which fixture_drop unmaps. For tests that open the controller themselves. */
+void fixture_map(struct fixture *fixture);
 
 /* Gives memory of the needed size and calls nvme_controller_open. */
 enum nvme_error fixture_open(struct fixture *fixture);

@@ -35,6 +35,7 @@ void model_send(struct model *model, const struct nvme_command *command, const v
     model_prp_begin(&walk, model->page_bytes, command->prp1, command->prp2, bytes);
     walk.clean_epoch = model->clean_epoch;
     while (model_prp_next(&walk, &host, &piece)) {
+        model_reach(host, piece, true);
         model_note_written(model, host, piece);
         memcpy(host, from, piece);
         from += piece;
@@ -198,6 +199,7 @@ static struct model_answer set_features(struct model *model, const struct nvme_c
     if ((command->cdw10 & 0xff) == NVME_FEATURE_HOST_BEHAVIOR) {
         const uint8_t *page = world_host(command->prp1);
 
+        model_reach(page, NVME_BEHAVIOR_BYTES, false);
         model->acre = page[NVME_BEHAVIOR_ACRE] == 1;
         return status(0);
     }

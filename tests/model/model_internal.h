@@ -2,7 +2,8 @@
 /*
  * Between the model's files: registers (model.c), rings (model_ring.c), commands (model_pending.c,
  * model_admin.c, model_event.c, model_io.c), data (model_prp.c), doorbells in memory
- * (model_shadow.c), the line (model_line.c), the way there (model_posted.c), time (model_timing.c).
+ * (model_shadow.c), the line (model_line.c), the way there (model_posted.c), time (model_timing.c),
+ * memory that is mapped (model_mapping.c).
  */
 #ifndef MODEL_INTERNAL_H
 #define MODEL_INTERNAL_H
@@ -60,6 +61,9 @@ void model_note_written(struct model *model, const uint8_t *host, uint32_t bytes
 void model_check_given_back(const struct model_cq *cq, uint32_t head);
 void model_check_invalidated(const struct model_cq *cq, uint32_t entry);
 void model_check_emptied(const struct nvme_completion *ring, uint32_t entries);
+
+/* model_mapping.c: the device touches this memory. */
+void model_reach(const void *host, size_t size, bool writes);
 
 /* model_event.c. The second: an admin command that was fetched and is not answered at once. */
 bool model_is_event_request(const struct model_pending *pending);

@@ -82,6 +82,7 @@ static void move(struct model *model, struct model_namespace *ns,
     }
     begin_data(model, &data, command, size);
     while (next_data(&data, &host, &bytes)) {
+        model_reach(host, bytes, opcode == NVME_CMD_READ);
         if (opcode == NVME_CMD_READ) {
             model_note_written(model, host, bytes);
             memcpy(host, ns->backing + at, bytes);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "world.h"
+#include "model_internal.h"
 
 void model_prp_begin(struct model_prp *walk, uint32_t page_bytes, uint64_t prp1, uint64_t prp2,
                      uint32_t bytes)
@@ -31,6 +31,7 @@ static uint64_t load_entry(const struct model_prp *walk, uint64_t address)
     const void *host = world_host(address);
     uint64_t entry = 0;
 
+    model_reach(host, sizeof(entry), false);
     if (walk->clean_epoch != 0 && !world_was_cleaned(host, sizeof(entry), walk->clean_epoch)) {
         world_find("a PRP list is not cleaned before its command");
     }

@@ -168,6 +168,7 @@ void model_post_entry(struct model *model, uint32_t cqid, struct nvme_completion
     entry.status |= (uint32_t)NVME_PUT(NVME_CQE_PHASE, cq->phase);
     bend(model, cqid, &entry);
     cq->unseen |= NVME_GET(NVME_CQE_PHASE, entry.status) != cq->phase;
+    model_reach(slot, sizeof(*slot), true);
     *slot = entry;
     world_note(model, "entry: CQ, cid, sf", cqid, (uint16_t)entry.status, entry.status >> 17);
     cq->loaded[cq->tail] = 0;
@@ -238,6 +239,7 @@ static void fetch(struct model *model, uint32_t id)
         if (model->pending_count == MODEL_PENDING) {
             world_panic("more than MODEL_PENDING (tests/model/model.h) commands are unanswered");
         }
+        model_reach(&ring[sq->head], sizeof(*ring), false);
         *pending = (struct model_pending){
             .command = ring[sq->head],
             .clean_epoch = sq->clean_epoch[sq->head],

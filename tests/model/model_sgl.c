@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "world.h"
+#include "model_internal.h"
 
 enum {
     DATA_BLOCK = 0x00,   /* the last byte of a descriptor */
@@ -19,6 +19,7 @@ static uint64_t load(const struct model_sgl *walk, uint64_t address)
     const void *host = world_host(address);
     uint64_t value = 0;
 
+    model_reach(host, sizeof(value), false);
     if (walk->clean_epoch != 0 && !world_was_cleaned(host, sizeof(value), walk->clean_epoch)) {
         world_find("an SGL is not cleaned before its command");
     }

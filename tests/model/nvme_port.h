@@ -59,19 +59,39 @@ static inline uint64_t hal_dma_load64(const volatile void *address)
 static inline uint64_t hal_dma_address(void *context, const void *pointer)
 {
     (void)context;
+    world_check_mapped(pointer, 1, "the device is told an address of");
     return world_dma_address(pointer);
 }
 
 static inline void hal_dma_clean(void *context, const void *pointer, size_t size)
 {
     (void)context;
+    world_check_mapped(pointer, size, "the driver cleans");
     world_dma_clean(pointer, size);
 }
 
 static inline void hal_dma_invalidate(void *context, const void *pointer, size_t size)
 {
     (void)context;
+    world_check_mapped(pointer, size, "the driver invalidates");
     world_dma_invalidate(pointer, size);
+}
+
+/* Each world decides by itself. */
+#define NVME_PORT_MAPS_DMA world.maps
+
+static inline bool hal_dma_map(void *context, void *pointer, size_t size,
+                               enum nvme_dma_direction direction)
+{
+    (void)context;
+    return world_dma_map(pointer, size, direction);
+}
+
+static inline void hal_dma_unmap(void *context, void *pointer, size_t size,
+                                 enum nvme_dma_direction direction)
+{
+    (void)context;
+    world_dma_unmap(pointer, size, direction);
 }
 
 static inline unsigned long hal_irq_save(void)

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "random.h"
+
 struct model;
 
 enum {
@@ -76,6 +78,13 @@ struct world {
     bool knows_hart;             /* the port tells it to the engine; tests set it */
     bool knows_irq;              /* likewise whether interrupts are off */
     bool coherent;               /* no cache maintenance is owed; tests set it */
+    bool maps;                   /* the port maps DMA; tests set it before they open anything */
+    uint32_t map_fails_in;       /* this call of hal_dma_map from now on fails; 0: none. Tests */
+    uint32_t map_failing;        /* per mille of the calls fail; tests set it */
+    struct random map_random;    /* by this chance */
+    uint64_t map_calls;          /* of hal_dma_map, */
+    uint64_t map_failures;       /* of which these failed */
+    uint32_t mapped;             /* pieces at present */
     const uint8_t *arena;        /* the DMA region of WORLD_PAGED; tests set it */
     size_t arena_bytes;
     unsigned long irq_depth; /* hal_irq_save without its restore */
@@ -138,6 +147,12 @@ bool world_was_cleaned(const void *pointer, size_t size, uint64_t epoch);
 /* True if it was cleaned at any time that is remembered. */
 bool world_was_ever_cleaned(const void *pointer, size_t size);
 
+/* True if one mapping covers all of it, in this direction (enum nvme_dma_direction). */
+bool world_is_mapped(const void *pointer, size_t size, uint32_t direction);
+
+/* A finding if it is not mapped: `what` the driver does with the memory. */
+void world_check_mapped(const void *pointer, size_t size, const char *what);
+
 /* Controllers come and go. */
 void world_attach(struct model *model);
 void world_detach(struct model *model);
@@ -153,6 +168,8 @@ void world_dma_loaded(const volatile void *address, size_t size);
 uint64_t world_dma_address(const void *pointer);
 void world_dma_clean(const void *pointer, size_t size);
 void world_dma_invalidate(const void *pointer, size_t size);
+bool world_dma_map(const void *pointer, size_t size, uint32_t direction);
+void world_dma_unmap(const void *pointer, size_t size, uint32_t direction);
 unsigned long world_irq_save(void);
 void world_irq_restore(unsigned long state);
 uint64_t world_now(void);

@@ -103,13 +103,23 @@ static uint64_t address_of(const struct run *run, const void *pointer)
     return hal_dma_address(run->check->dma_context, pointer);
 }
 
-static void check_addresses(struct run *run)
+/* As a request of both directions has its data: other ports do nothing. */
+static bool map(const struct run *run, void *bytes, size_t size)
+{
+    return hal_dma_map(run->check->dma_context, bytes, size, NVME_DMA_BOTH);
+}
+
+static void unmap(const struct run *run, void *bytes, size_t size)
+{
+    hal_dma_unmap(run->check->dma_context, bytes, size, NVME_DMA_BOTH);
+}
+
+static void check_pages(struct run *run)
 {
     const uint8_t *bytes = run->check->buffer;
     size_t page = run->check->page_bytes;
     uint64_t first = address_of(run, bytes);
     uint64_t second = address_of(run, bytes + page);
-    uint32_t on_stack = 0;
     bool contiguous = true;
 
     run->function = "hal_dma_address";
@@ -121,8 +131,25 @@ static void check_addresses(struct run *run)
     expect_true(run, "keeps the offset within a page", first % page == 0 && second % page == 0);
     expect_true(run, "tells two pages apart", first != second);
     expect_true(run, "is the same at each call", address_of(run, bytes) == first);
+}
+
+static void check_addresses(struct run *run)
+{
+    size_t page = run->check->page_bytes;
+    uint32_t on_stack = 0;
+
+    run->function = "hal_dma_map";
+    expect_true(run, "maps two pages", map(run, run->check->buffer, 2 * page));
+    expect_true(run, "maps a piece of them once more", map(run, run->check->buffer, 4));
+    unmap(run, run->check->buffer, 4);
+    check_pages(run);
+    unmap(run, run->check->buffer, 2 * page);
+    run->function = "hal_dma_map";
+    expect_true(run, "maps the stack", map(run, &on_stack, sizeof(on_stack)));
+    run->function = "hal_dma_address";
     expect_true(run, "knows the stack, where callers have buffers",
                 address_of(run, &on_stack) % page == (uintptr_t)&on_stack % page);
+    unmap(run, &on_stack, sizeof(on_stack));
 }
 
 /* Invalidating what was cleaned loses nothing, neither there nor beside it. */
@@ -132,6 +159,8 @@ static void check_caches(struct run *run)
     uint8_t *bytes = check->buffer;
 
     fill_buffer(run);
+    run->function = "hal_dma_map";
+    expect_true(run, "maps two pages again", map(run, bytes, 2 * check->page_bytes));
     run->function = "hal_dma_clean";
     hal_dma_clean(check->dma_context, bytes, 2 * check->page_bytes);
     hal_dma_clean(check->dma_context, bytes + 4, 0);
@@ -141,6 +170,9 @@ static void check_caches(struct run *run)
     hal_dma_invalidate(check->dma_context, bytes + check->page_bytes, check->page_bytes);
     hal_dma_invalidate(check->dma_context, bytes, 0);
     expect_true(run, "keeps what was cleaned", is_filled(run, 0, 0));
+    unmap(run, bytes, 2 * check->page_bytes);
+    run->function = "hal_dma_unmap";
+    expect_true(run, "keeps the data", is_filled(run, 0, 0));
 }
 
 static void check_interrupts(struct run *run)

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nvme_hal.h"
 #include "sim.h"
 
 enum {
     STEPS = 900,
     RELAX_NS = 1000000, /* long waits in few steps */
+    MAP_FAILING = 30,   /* per mille */
 };
 
 void sim_fail_as(struct sim *sim, enum sim_kind kind, const char *format, ...)
@@ -47,11 +49,38 @@ static uint32_t choose_faults(struct sim *sim, uint32_t mask)
     return mask != 0 ? mask : faults;
 }
 
+/* The port of some seeds maps what a device may reach, and does not always have room. */
+static void choose_maps(struct sim *sim)
+{
+    world.map_random.state = sim->seed * UINT64_C(0x9e3779b97f4a7c15);
+    world.maps = random_chance(&world.map_random, 500);
+    if (world.maps) {
+        world_dma_map(sim->arena, sim->arena_bytes, NVME_DMA_BOTH);
+        world.map_failing = random_chance(&world.map_random, 500) ? MAP_FAILING : 0;
+    }
+}
+
+/* Of a port that maps only the DMA memory is left, unless a device could not be stopped. */
+static void check_maps(struct sim *sim)
+{
+    bool lost = false;
+
+    for (uint32_t i = 0; i < sim->controller_count; i++) {
+        lost = lost || sim->controllers[i].lost;
+    }
+    sim->maps = world.map_calls;
+    sim->map_failures = world.map_failures;
+    if (world.maps && !lost && world.mapped != 1) {
+        sim_fail(sim, "%u pieces of data are left mapped", world.mapped - 1);
+    }
+}
+
 static void run(void *arg)
 {
     struct sim *sim = arg;
 
     sim_controllers_prepare(sim);
+    choose_maps(sim);
     sim_requests_prepare(sim);
     for (uint32_t i = 0; i < sim->controller_count && sim_good(sim); i++) {
         sim_controller_open(&sim->controllers[i]);
@@ -66,6 +95,7 @@ static void run(void *arg)
         sim_controller_close(&sim->controllers[i]);
     }
     if (sim_good(sim)) {
+        check_maps(sim);
         sim_check_media(sim);
     }
     if (world.irq_depth != 0) {

@@ -135,6 +135,7 @@ struct sim {
     uint64_t bytes;  /* compared */
     uint64_t stale, stale_sent;  /* unmatched entries, of controllers whose counts are exact */
     uint64_t misuses;            /* calls that are judged by their error */
+    uint64_t maps, map_failures; /* of data, by a port that maps */
     uint64_t dropped, recovered; /* interrupts that told of an entry; entries found */
     uint32_t waited_ms[SIM_WAIT_MS + 1]; /* by ms, until they were */
     uint64_t watched_ns;                 /* time that passed between watchdogs */

@@ -223,6 +223,8 @@ static bool is_expected(const struct sim_request *request, struct nvme_result re
                 (queue->closing && (result.status & 0x7ff) == STATUS_ABORTED_SQ_DELETION));
     case NVME_ERR_ABORTED:
         return queue->closing;
+    case NVME_ERR_MAP: /* of a split request */
+        return world.map_failing != 0 && result.bytes_done < request->size_bytes;
     default:
         return queue->controller->may_fail &&
                (result.error == NVME_ERR_TIMEOUT || result.error == NVME_ERR_FATAL ||
@@ -282,6 +284,7 @@ static void refused(struct sim_request *request, enum nvme_error error)
 
     if (!(error == NVME_ERR_BUSY && full) &&
         !(error == NVME_ERR_STATE && queue->controller->may_fail) &&
+        !(error == NVME_ERR_MAP && world.map_failing != 0) &&
         !(error == NVME_ERR_RANGE && sim_fault_on(request->sim, 15))) {
         sim_fail(request->sim, "a post is refused with %s, %u of %u slots in use",
                  nvme_error_text(error), nvme_queue_outstanding(queue->engine),

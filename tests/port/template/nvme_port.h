@@ -98,6 +98,8 @@ static inline void hal_dma_invalidate(void *context, const void *pointer, size_t
     (void)size;
 }
 
+/* With an IOMMU: hal_dma_map and hal_dma_unmap, and NVME_PORT_MAPS_DMA as 1. Without: nothing. */
+
 /* ---- Interrupts: sstatus.SIE of this hart. In M-mode it is mstatus, and 8 ---------------- */
 
 static inline unsigned long hal_irq_save(void)

@@ -61,6 +61,8 @@ static void owner_init(struct owner *owner, bool sleeps, uint16_t vector)
     owner->config.ordinary = fixture->memory.ordinary =
         fixture_buffer(owner->config.ordinary_bytes);
     owner->config.dma = fixture->memory.dma = fixture_buffer(owner->config.dma_bytes);
+    fixture->memory.dma_bytes = owner->config.dma_bytes;
+    fixture_map(fixture);
     fixture->model->on_demand = sleeps;
 }
 

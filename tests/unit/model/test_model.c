@@ -80,6 +80,7 @@ static void wrong_enable_is_named(void **state)
     struct fixture fixture;
 
     fixture_init(&fixture);
+    world.maps = false;
     memset(buffer, 0, sizeof(buffer));
     fixture.model->aqa = 1U << 16 | 1;
     fixture.model->asq = this->asq != 0 ? (uintptr_t)buffer : 0;
@@ -115,6 +116,7 @@ static void ring_with_a_stale_phase_is_named(void **state)
 
     (void)state;
     fixture_init(&fixture);
+    world.maps = false;
     memset(buffer, 0xff, sizeof(buffer));
     model_allow_dma(fixture.model);
     fixture.model->aqa = 1U << 16 | 1;

@@ -36,6 +36,7 @@ static void post_read(struct fixture *fixture, struct outcome *outcome, uint32_t
 static void prepare_rings(struct fixture *fixture)
 {
     fixture_init(fixture);
+    world.maps = false;
     memset(buffer, 0, sizeof(buffer));
     model_allow_dma(fixture->model);
     fixture->model->aqa = 1U << 16 | 1;
@@ -155,6 +156,7 @@ static void invalidated_memory_of_the_hart_is_named(void **state)
 
     (void)state;
     fixture_init(&fixture);
+    world.maps = false;
     world.keep = buffer + 64;
     world.keep_bytes = 64;
     hal_dma_invalidate(NULL, buffer, 64);
@@ -162,6 +164,78 @@ static void invalidated_memory_of_the_hart_is_named(void **state)
     assert_int_equal(world.findings, 0);
     hal_dma_invalidate(NULL, buffer, 65);
     assert_true(world_expect_finding("did not write is invalidated"));
+    fixture_drop(&fixture);
+}
+
+/* ---- Mapping ---------------------------------------------------------------------------- */
+
+static void memory_that_is_not_mapped_is_named(void **state)
+{
+    struct outcome outcome = {0};
+    struct fixture fixture;
+
+    (void)state;
+    fixture_poll_queue(&fixture);
+    hal_dma_clean(NULL, buffer, 64);
+    assert_true(world_expect_finding("cleans memory that is not mapped"));
+    hal_dma_invalidate(NULL, buffer, 64);
+    assert_true(world_expect_finding("invalidates memory that is not mapped"));
+    (void)hal_dma_address(NULL, buffer);
+    assert_true(world_expect_finding("an address of memory that is not mapped"));
+    assert_true(hal_dma_map(NULL, buffer, 4096, NVME_DMA_TO_DEVICE));
+    hal_dma_unmap(NULL, buffer, 4096, NVME_DMA_FROM_DEVICE);
+    assert_true(world_expect_finding("that is not mapped so"));
+    hal_dma_unmap(NULL, buffer, 4095, NVME_DMA_TO_DEVICE);
+    assert_true(world_expect_finding("that is not mapped so"));
+    hal_dma_unmap(NULL, buffer, 4096, NVME_DMA_TO_DEVICE);
+    assert_int_equal(world.findings, 0);
+    hal_dma_unmap(NULL, buffer, 4096, NVME_DMA_TO_DEVICE);
+    assert_true(world_expect_finding("that is not mapped so"));
+    /* The device writes where only its reads are mapped, and after that is gone. */
+    fixture_submit(&fixture, 0, &outcome);
+    hal_dma_unmap(NULL, fixture_block, BLOCK, NVME_DMA_FROM_DEVICE);
+    nvme_queue_reap(fixture.queues[0], 1);
+    assert_true(world_expect_finding("invalidates memory that is not mapped"));
+    assert_int_equal(outcome.count, 1);
+    fixture_drop(&fixture);
+}
+
+struct touch_case {
+    const char *name;
+    uint8_t opcode;
+    enum nvme_dma_direction direction; /* of what is left mapped, 0: nothing */
+    const char *finding;
+};
+
+static const struct touch_case touch_cases[] = {
+    {"read_into_nothing", NVME_CMD_READ, 0, "writes to memory that is not mapped"},
+    {"read_into_what_it_may_read", NVME_CMD_READ, NVME_DMA_TO_DEVICE, "writes to memory"},
+    {"write_of_nothing", NVME_CMD_WRITE, 0, "reads memory that is not mapped"},
+    {"write_of_what_it_may_fill", NVME_CMD_WRITE, NVME_DMA_FROM_DEVICE, "reads memory that"},
+};
+
+static void device_that_touches_what_is_not_mapped_is_named(void **state)
+{
+    const struct touch_case *this = *state;
+    struct outcome outcome = {0};
+    struct fixture fixture;
+    struct nvme_io io = {.buffer = fixture_block,
+                         .block_count = 1,
+                         .opcode = this->opcode,
+                         .callback = outcome_callback(&outcome)};
+    uint32_t posted;
+
+    fixture_poll_queue(&fixture);
+    fixture.model->on_demand = true;
+    assert_int_equal(nvme_post_many(fixture.queues[0], &fixture.ns, &io, 1, &posted), NVME_OK);
+    nvme_queue_submit(fixture.queues[0]);
+    hal_dma_unmap(NULL, fixture_block, BLOCK,
+                  this->opcode == NVME_CMD_READ ? NVME_DMA_FROM_DEVICE : NVME_DMA_TO_DEVICE);
+    if (this->direction != 0) {
+        assert_true(hal_dma_map(NULL, fixture_block, BLOCK, this->direction));
+    }
+    model_step(fixture.model, 1);
+    assert_true(world_expect_finding(this->finding));
     fixture_drop(&fixture);
 }
 
@@ -280,22 +354,25 @@ static void register_that_is_none_is_named(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[11 + COUNT_OF(clean_cases) + COUNT_OF(create_cases)] = {
-        cmocka_unit_test(enable_without_a_barrier_behind_the_rings_is_named),
-        cmocka_unit_test(doorbell_without_a_barrier_behind_ready_is_named),
-        cmocka_unit_test(barrier_behind_ready_is_enough),
-        cmocka_unit_test(doorbell_before_ready_is_named),
-        cmocka_unit_test(data_that_are_not_invalidated_are_named),
-        cmocka_unit_test(ring_that_is_not_cleaned_is_named),
-        cmocka_unit_test(entry_that_is_not_invalidated_is_named),
-        cmocka_unit_test(invalidated_memory_of_the_hart_is_named),
-        cmocka_unit_test(overflow_of_a_completion_queue_is_named),
-        cmocka_unit_test(command_above_mdts_is_named),
-        cmocka_unit_test(register_that_is_none_is_named),
-    };
-    size_t count = 11;
+    struct CMUnitTest
+        tests[12 + COUNT_OF(clean_cases) + COUNT_OF(create_cases) + COUNT_OF(touch_cases)] = {
+            cmocka_unit_test(memory_that_is_not_mapped_is_named),
+            cmocka_unit_test(enable_without_a_barrier_behind_the_rings_is_named),
+            cmocka_unit_test(doorbell_without_a_barrier_behind_ready_is_named),
+            cmocka_unit_test(barrier_behind_ready_is_enough),
+            cmocka_unit_test(doorbell_before_ready_is_named),
+            cmocka_unit_test(data_that_are_not_invalidated_are_named),
+            cmocka_unit_test(ring_that_is_not_cleaned_is_named),
+            cmocka_unit_test(entry_that_is_not_invalidated_is_named),
+            cmocka_unit_test(invalidated_memory_of_the_hart_is_named),
+            cmocka_unit_test(overflow_of_a_completion_queue_is_named),
+            cmocka_unit_test(command_above_mdts_is_named),
+            cmocka_unit_test(register_that_is_none_is_named),
+        };
+    size_t count = 12;
 
     ADD_CASES(tests, &count, what_is_not_cleaned_is_named, clean_cases);
     ADD_CASES(tests, &count, wrong_create_is_named, create_cases);
+    ADD_CASES(tests, &count, device_that_touches_what_is_not_mapped_is_named, touch_cases);
     return fixture_run("rules", tests, count);
 }
