@@ -81,15 +81,22 @@ static uint32_t queues_each(const struct storage *storage, uint32_t controllers)
     return each;
 }
 
-/* Once: a device that returns finds the memory of the one before. */
-static bool take_memory(struct storage_controller *controller, const struct nvme_memory *needed)
+/*
+ * Once: a device that returns finds the memory of the one before. Only rings must be contiguous: if
+ * each fits into what always is, the region need not be.
+ */
+static bool take_memory(struct storage_controller *controller, const struct nvme_memory *needed,
+                        const struct nvme_config *config)
 {
     struct nvme_memory *memory = &controller->memory;
+    bool fits = config->depth_entries * sizeof(struct nvme_command) <= config->page_bytes &&
+                config->cq_depth_entries * sizeof(struct nvme_completion) <= config->page_bytes;
 
     if (memory->ordinary == NULL) {
         *memory = *needed;
         memory->ordinary = heap_take(memory->ordinary_bytes, NVME_ORDINARY_ALIGNMENT);
-        memory->dma = heap_take(memory->dma_bytes, DMA_PAGE);
+        memory->dma = fits ? heap_take(memory->dma_bytes, config->page_bytes)
+                           : heap_take_contiguous(memory->dma_bytes, config->page_bytes);
     }
     return memory->ordinary != NULL && memory->dma != NULL;
 }
@@ -98,12 +105,13 @@ enum storage_step storage_open_engine(struct storage *storage,
                                       struct storage_controller *controller, uint32_t controllers)
 {
     const struct pci_bar *bar = &controller->function->bars[0];
+    size_t contiguous = heap_contiguous_bytes();
     struct nvme_config config = {
         .registers = (volatile void *)(uintptr_t)bar->base,
         .registers_size_bytes = bar->size,
         .pci_vendor = controller->function->vendor,
         .pci_device = controller->function->device_id,
-        .page_bytes = DMA_PAGE,
+        .page_bytes = contiguous < DMA_PAGE ? (uint32_t)contiguous : DMA_PAGE,
         .queue_count = queues_each(storage, controllers),
         .depth_entries = storage->config.depth_entries,
         .cq_depth_entries = storage->config.depth_entries + storage->config.cq_surplus,
@@ -130,7 +138,7 @@ enum storage_step storage_open_engine(struct storage *storage,
     enum nvme_error error = nvme_memory_needed(&config, &memory);
 
     if (error == NVME_OK) {
-        if (!take_memory(controller, &memory)) {
+        if (!take_memory(controller, &memory, &config)) {
             printf("error: out of memory: %zu bytes needed for %" PRIu32 " queues of %" PRIu32
                    " entries, %zu left; hint: --memory, or a smaller iodepth\n",
                    memory.ordinary_bytes + memory.dma_bytes, config.queue_count,

@@ -12,10 +12,22 @@
 /* Sets the free span, [base, end), without the device tree and reserved memory. */
 void heap_init(uintptr_t base, uintptr_t end);
 
+/*
+ * Gives a second span, contiguous for devices. Then only the pages of the first one are. Before the
+ * first heap_take_contiguous().
+ */
+void heap_init_contiguous(uintptr_t base, uintptr_t end);
+
 /* Zeroed memory aligned to `alignment` (a power of two), or NULL if it does not fit. */
 void *heap_take(size_t size_bytes, size_t alignment);
 
-/* How much is left, in bytes, before alignment. */
+/* As heap_take(), for what a device must find in one piece. heap_release() frees it too. */
+void *heap_take_contiguous(size_t size_bytes, size_t alignment);
+
+/* In heap_take()'s memory each aligned block of so many bytes is contiguous for devices. */
+size_t heap_contiguous_bytes(void);
+
+/* How much is left for heap_take(), in bytes, before alignment. */
 size_t heap_left(void);
 
 /* The present level, for heap_release(). */
