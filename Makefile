@@ -94,7 +94,7 @@ $(1)/$(BOARD_FOLDER)/%.o: LAYER_FLAGS = $(BOARD_FLAGS)
 $(foreach d,runtime examples bench,$(1)/$(d)/%.o): LAYER_FLAGS = $(PROGRAM_FLAGS)
 $(1)/tests/qemu/%.o: LAYER_FLAGS = $(TEST_FLAGS)
 endef
-$(foreach f,build build/clang build/dma,$(eval $(call layers,$(f))))
+$(foreach f,build build/clang build/dma build/paged,$(eval $(call layers,$(f))))
 
 build/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -116,23 +116,32 @@ build/$(1).elf: $$(call objects,$$($(1)_SOURCES) $$(SHARED_SOURCES)) build/libnv
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-# The same programs for a board whose DMA is not coherent or moves addresses: build/dma/NAME.elf.
-build/dma/%.o: %.c Makefile
-	@mkdir -p $(@D)
-	$(call quiet,CC ) $(TARGET_CC) $(TARGET_CFLAGS) -DHARTQ_ANY_DMA $(LAYER_FLAGS) -MMD -MP -c \
-	    -o $@ $<
+# The same programs in other forms, build/FORM/NAME.elf: each has its own port, and one file of
+# platform/riscv64 that knows the form.
+#   dma    for a board whose DMA is not coherent or moves addresses
+#   paged  with translation on, and memory that is contiguous by pages only
+# $(1) the form, $(2) its flag, $(3) its file
+define form
+build/$(1)/%.o: %.c Makefile
+	@mkdir -p $$(@D)
+	$$(call quiet,CC ) $$(TARGET_CC) $$(TARGET_CFLAGS) -D$(2) $$(LAYER_FLAGS) -MMD -MP -c -o $$@ $$<
 
-build/dma/libnvme.a: $(ENGINE_SOURCES:%.c=build/dma/%.o)
-	@rm -f $@
-	$(call quiet,AR ) $(TARGET_AR) rcs $@ $^
+build/$(1)/libnvme.a: $$(ENGINE_SOURCES:%.c=build/$(1)/%.o)
+	@rm -f $$@
+	$$(call quiet,AR ) $$(TARGET_AR) rcs $$@ $$^
 
-define dma_program
-build/dma/$(1).elf: $$(call objects,$$($(1)_SOURCES) $$(filter-out %/dma.c,$$(SHARED_SOURCES))) \
-    build/dma/platform/riscv64/dma.o build/dma/libnvme.a $(BOARD_FOLDER)/link.ld
-	$$(call quiet,LD ) $$(TARGET_CC) $$(TARGET_LDFLAGS) -o $$@ $$(filter %.o,$$^) \
-	    build/dma/libnvme.a
+$(foreach p,$(PROGRAMS),$(eval $(call form_program,$(1),$(p),$(3))))
 endef
-$(foreach p,$(PROGRAMS),$(eval $(call dma_program,$(p))))
+
+# $(1) the form, $(2) the program, $(3) the form's file
+define form_program
+build/$(1)/$(2).elf: $$(call objects,$$($(2)_SOURCES) $$(filter-out %/$(3).c,$$(SHARED_SOURCES))) \
+    build/$(1)/platform/riscv64/$(3).o build/$(1)/libnvme.a $(BOARD_FOLDER)/link.ld
+	$$(call quiet,LD ) $$(TARGET_CC) $$(TARGET_LDFLAGS) -o $$@ $$(filter %.o,$$^) \
+	    build/$(1)/libnvme.a
+endef
+$(eval $(call form,dma,HARTQ_ANY_DMA,dma))
+$(eval $(call form,paged,HARTQ_PAGING,paging))
 
 # The loop that Linux runs beside fio in `make bench-peers`. The host's is for its test.
 LINUX_CC ?= riscv64-linux-gnu-gcc
@@ -325,7 +334,7 @@ check-python:
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
-all: build/dma/nvme.elf
+all: build/dma/nvme.elf $(PROGRAMS:%=build/paged/%.elf)
 all: $(PROGRAMS:%=build/%.elf) build/libnvme.a ## build every program of the guest into build/
 
 setup: ## install what the build, the bench and the tests need, and the commit hook

@@ -72,11 +72,25 @@ boot_secondary_entry:
     .option pop
     mv      tp, a1
 enter_secondary:
+    la      s0, hart_main
+
+// Stacks may be memory that only translation shows (paging.h).
+enter_stack:
+    la      t0, paging_satp
+    ld      t0, 0(t0)
+    csrw    satp, t0
+    sfence.vma
     ld      sp, HART_STACK_TOP(tp)
     ld      t0, HART_TRAP_STACK_TOP(tp)
     call    hart_trap_setup
-    call    hart_main
+    jalr    s0
     j       3b
+
+// a0 = a function: goes on there, on the stacks that struct hart names now.
+    .globl boot_enter_stack
+boot_enter_stack:
+    mv      s0, a0
+    j       enter_stack
 
 // t0 = top of the trap stack. Writes the canary, the address of struct hart, at its lowest word and
 // points the trap vector at trap_entry.S. The value tells an overflow from another hart's stack.

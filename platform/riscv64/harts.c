@@ -51,6 +51,7 @@ static struct {
 /* Called from assembly and from trap_entry.S only. */
 _Noreturn void hart_main(void);
 void hart_ipi_interrupt(void);
+_Noreturn void boot_enter_stack(void (*function)(void));
 extern const char boot_secondary_entry[];
 extern uint32_t boot_arrivals; /* boot.S */
 
@@ -130,21 +131,36 @@ static struct sbi_result request_start(const struct hart *hart, uint64_t deadlin
 }
 
 /* False: the reason was printed. */
+static bool take_stacks(struct hart *hart)
+{
+    uint8_t *stack = heap_take(HART_STACK_BYTES + HART_TRAP_STACK_BYTES, 16);
+
+    if (stack == NULL) {
+        printf("harts: no memory for the stack of hart %u\n", hart->index);
+        return false;
+    }
+    hart->stack_top = (uint64_t)(uintptr_t)(stack + HART_STACK_BYTES);
+    hart->trap_stack_top = hart->stack_top + HART_TRAP_STACK_BYTES;
+    return true;
+}
+
+void hart_change_stacks(void (*function)(void))
+{
+    if (!take_stacks(hart_self())) {
+        machine_exit(1);
+    }
+    boot_enter_stack(function);
+}
+
+/* False: the reason was printed. */
 static bool start_hart(struct hart *hart)
 {
     uint64_t deadline_ns = time_now_ns() + HART_START_TIMEOUT_NS;
     unsigned alive = __atomic_load_n(&run.alive, __ATOMIC_SEQ_CST);
     struct sbi_result result;
 
-    if (hart->stack_top == 0) {
-        uint8_t *stack = heap_take(HART_STACK_BYTES + HART_TRAP_STACK_BYTES, 16);
-
-        if (stack == NULL) {
-            printf("harts: no memory for the stack of hart %u\n", hart->index);
-            return false;
-        }
-        hart->stack_top = (uint64_t)(uintptr_t)(stack + HART_STACK_BYTES);
-        hart->trap_stack_top = hart->stack_top + HART_TRAP_STACK_BYTES;
+    if (hart->stack_top == 0 && !take_stacks(hart)) {
+        return false;
     }
     hart->work_seen = __atomic_load_n(&run.word, __ATOMIC_SEQ_CST);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -92,6 +92,12 @@ uint64_t hart_idle_ns(unsigned index);
 __attribute__((noreturn)) void hart_park(void);
 
 /*
+ * Goes on in function(), which does not return, on stacks from the heap. Hart 0 at start-up, with
+ * interrupts off: with translation no stack may be in the image.
+ */
+__attribute__((noreturn)) void hart_change_stacks(void (*function)(void));
+
+/*
  * Runs function(arg, index) on harts 0 to count - 1 at once, interrupts on, each on its own stack,
  * and returns true when all have returned. Hart 0 only, not nested. The first call that needs a
  * hart starts it. False, with the reason printed: count is 0 or above hart_count(), or a hart did

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The engine's port to a bare S-mode hart without paging. DMA is coherent and the device's
- * addresses are the CPU's, unless HARTQ_ANY_DMA is defined: then dma.h says what they are.
+ * The engine's port to a bare S-mode hart. DMA is coherent and the device's addresses are the
+ * CPU's, unless HARTQ_ANY_DMA or HARTQ_PAGING is defined: dma.h or paging.h says what they are.
  * Only engine/nvme_hal.h includes it, after its prototypes; the contract of each function is there.
  * Fences: RISC-V Unprivileged ISA 20191213, chapter 14 (RVWMO).
  */
@@ -16,6 +16,9 @@
 #endif
 #include "hart_layout.h"
 #include "irq.h"
+#ifdef HARTQ_PAGING
+#include "paging.h"
+#endif
 #include "timer.h"
 #include "trap.h"
 
@@ -80,6 +83,8 @@ static inline uint64_t hal_dma_address(void *context, const void *pointer)
     (void)context;
 #ifdef HARTQ_ANY_DMA
     return (uint64_t)(uintptr_t)pointer - dma_map.offset;
+#elif defined(HARTQ_PAGING)
+    return paging_physical(pointer);
 #else
     return (uint64_t)(uintptr_t)pointer;
 #endif

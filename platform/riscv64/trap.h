@@ -2,7 +2,7 @@
 /*
  * Traps: the handler of external interrupts, and the end of a faulty program.
  * Interrupts run on the hart's trap stack with interrupts off and never nest. Every exception is
- * fatal: this platform has no user mode, no paging and no emulation.
+ * fatal: this platform has no user mode, no memory on demand and no emulation.
  */
 #ifndef HARTQ_TRAP_H
 #define HARTQ_TRAP_H

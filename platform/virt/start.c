@@ -17,6 +17,7 @@
 #include "heap.h"
 #include "imsic.h"
 #include "machine.h"
+#include "paging.h"
 #include "sbi.h"
 #include "sswi.h"
 #include "start.h"
@@ -93,6 +94,7 @@ static void init_harts(uint64_t boot_id)
 static void init_memory(void)
 {
     struct machine_span span;
+    const char *error;
 
     machine_choose_dma(&the_machine, (uint64_t)(uintptr_t)boot_entry, any_dma());
     dma_map.offset = the_machine.dma.cpu - the_machine.dma.bus;
@@ -110,7 +112,10 @@ static void init_memory(void)
                    other->size >> 20, other->base);
         }
     }
-    heap_init((uintptr_t)span.base, (uintptr_t)(span.base + span.size));
+    error = paging_init_heap(span.base, span.base + span.size);
+    if (error != NULL) {
+        fail_start(error, span.size, "the value is the size of the memory after the image");
+    }
 }
 
 /*
@@ -171,11 +176,20 @@ static int split_arguments(const char *line, char *argv[START_WORD_LIMIT + 1])
     return count;
 }
 
-void start(uint64_t boot_id, const void *dtb)
+/* On hart 0's last stack. */
+static _Noreturn void run_program(void)
 {
     static char *argv[START_WORD_LIMIT + 1];
+    int argc = split_arguments(the_machine.bootargs, argv);
+
+    init_interrupts();
+    irq_enable();
+    machine_exit(main(argc, argv));
+}
+
+void start(uint64_t boot_id, const void *dtb)
+{
     const char *error = machine_read(dtb, START_DTB_LIMIT_BYTES, &the_machine);
-    int argc;
 
     console_init(&the_machine);
     if (error != NULL) {
@@ -188,8 +202,8 @@ void start(uint64_t boot_id, const void *dtb)
     init_harts(boot_id);
     sswi_init(&the_machine);
     init_memory();
-    argc = split_arguments(the_machine.bootargs, argv);
-    init_interrupts();
-    irq_enable();
-    machine_exit(main(argc, argv));
+    if (paging_satp != 0) {
+        hart_change_stacks(run_program);
+    }
+    run_program();
 }
