@@ -24,6 +24,63 @@ static void test_shadow(void)
     close_storage();
 }
 
+/* ---- Buffers on stacks -------------------------------------------------------------------- */
+
+enum { STACK_BYTES = 3 * PAGE_BYTES, STACK_ARENA_BYTES = STACK_BYTES + 3 * PAGE_BYTES };
+
+/* Written from the stack, read into `pages` and into the stack again, at another place. */
+static void stack_trip(struct storage_queue *queue, uint64_t lba, uint32_t offset, uint8_t *pages)
+{
+    uint8_t arena[STACK_ARENA_BYTES] __attribute__((aligned(8)));
+    struct guarded buffer = guarded_make(arena, offset, STACK_BYTES);
+    uint32_t blocks = STACK_BYTES >> queue->ns->block_shift;
+    uint32_t key = (uint32_t)lba;
+
+    pattern_fill(buffer.data, STACK_BYTES, key);
+    pattern_fill(pages, STACK_BYTES, ~key);
+    transfer(queue, NVME_CMD_WRITE, lba, blocks, buffer.data);
+    transfer(queue, NVME_CMD_READ, lba, blocks, pages);
+    check(pattern_check(pages, STACK_BYTES, key) == STACK_BYTES,
+          "stack + %" PRIu32 ": another was written from byte %zu on", offset,
+          pattern_check(pages, STACK_BYTES, key));
+    buffer = guarded_make(arena, (offset + 516) % PAGE_BYTES, STACK_BYTES);
+    transfer(queue, NVME_CMD_READ, lba, blocks, buffer.data);
+    check(pattern_check(buffer.data, STACK_BYTES, key) == STACK_BYTES && guarded_intact(&buffer),
+          "stack + %" PRIu32 ": another was read from byte %zu on", offset,
+          pattern_check(buffer.data, STACK_BYTES, key));
+}
+
+static void use_stack(void *arg, unsigned index)
+{
+    static const uint32_t offsets[] = {0, 4, 2044, 4092};
+    struct storage_queue *queue = &selftest.storage.queues[index];
+    uint8_t *pages = (uint8_t *)arg + (size_t)index * STACK_BYTES;
+
+    if (index != 0) {
+        storage_hart_start(queue);
+    }
+    for (uint32_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+        stack_trip(queue, 100 * (uint64_t)index + 24 * (uint64_t)i, offsets[i], pages);
+    }
+    if (index != 0) {
+        storage_hart_stop(queue);
+    }
+}
+
+/* Each hart has its stack for a buffer, which begins at any place of a page and crosses others. */
+static void test_stacks(void)
+{
+    struct storage_config config = {.harts = test_harts()};
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    check(harts_run(selftest.storage.queue_count, use_stack,
+                    take_pages((size_t)selftest.storage.queue_count * STACK_BYTES)),
+          "harts did not run");
+    close_storage();
+}
+
 /* Fewer queues granted than wanted: fewer harts do the work, and it is said. */
 static void test_granted(void)
 {
@@ -207,6 +264,7 @@ static void test_soak(void)
 
 const struct test hart_tests[] = {
     {"harts.shadow", test_shadow, MODE_ALL, 0},
+    {"harts.stacks", test_stacks, MODE_ALL, 0},
     {"harts.one-hart", test_one_hart, MODE_ALL, 0},
     {"granted", test_granted, MODE_ALL, WANTS_NAMED},
     {"shared-line", test_shared_line, MODE_SLEEP, WANTS_NAMED | WANTS_LINE},
