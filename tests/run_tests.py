@@ -37,6 +37,11 @@ WORKERS = 2
 SIM_SEEDS = 4000  # the same ones each time
 THREADS_SECONDS = 10
 SLOWEST = 10  # steps that are told of at the end
+# The cases under QEMU that a short run repeats with paging: lines and messages, some harts.
+PAGED = (
+    "^(boot (harts=2|trap=(heap|run|frame))|two lines of four|deep queues|"
+    "matrix harts=2 controllers=1 .*imsic|tool crc completion=irq harts=4)"
+)
 TIME = re.compile(r"^\s*ok +(?:\[[ \d/]+\] )?(.*?) +(\d+\.\d) s\b")  # a case of a live step
 
 SUITES = "check host sim threads fuzz model scorecard scripts qemu qemu-full".split()
@@ -137,10 +142,13 @@ def script_steps() -> list[Step]:
 
 
 def qemu_steps(full: bool) -> list[Step]:
-    """The runner of the tests under QEMU, which shows its own progress."""
-    runner = ROOT / "tests" / "qemu" / "run.py"
-    command = [sys.executable, str(runner)] + (["--full"] if full else [])
-    return [Step("qemu", command, count_last_line, live=True)] if runner.is_file() else []
+    """The runner of the tests under QEMU, which shows its own progress; then with paging."""
+    command = [sys.executable, str(ROOT / "tests" / "qemu" / "run.py")]
+    paged = [*command, "--form", "paged", *(() if full else ("-k", PAGED))]
+    return [
+        Step("qemu", command + (["--full"] if full else []), count_last_line, live=True),
+        Step("qemu, paged", paged, count_last_line, live=True),
+    ]
 
 
 def builds(suite: str) -> list[Step]:

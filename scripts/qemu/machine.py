@@ -78,15 +78,20 @@ def find_qemu(path: str | None = None) -> tuple[str, str]:
     return found, match[1]
 
 
+def form() -> str:
+    """$HARTQ_FORM, a folder of build/ (`paged`): its programs stand in for those of build/."""
+    return os.environ.get("HARTQ_FORM", "")
+
+
 def find_app(app: str | Path) -> Path:
     """The program's ELF: a name below build/ or a path; UsageError unless an ELF file is there."""
-    path, built = Path(app), BUILD / f"{app}.elf"
+    path, built = Path(app), BUILD / form() / f"{app}.elf"
     is_name = path.suffix != ".elf" and path.name == str(app)
     if is_name and (built.is_file() or not path.is_file()):
         path = built
         if not path.is_file():
-            there = ", ".join(sorted(elf.stem for elf in BUILD.glob("*.elf")))
-            raise UsageError(f"program: build/{app}.elf does not exist; hint: "
+            there = ", ".join(sorted(elf.stem for elf in built.parent.glob("*.elf")))
+            raise UsageError(f"program: {built.relative_to(ROOT)} does not exist; hint: "
                              + (f"one of {there}" if there else "make all"))
     try:
         with path.open("rb") as file:

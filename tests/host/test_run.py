@@ -181,6 +181,11 @@ class Usage(ScriptTest):
         with self.assertRaisesRegex(UsageError, r"build/nothing\.elf does not exist; hint: "):
             Machine("nothing").argv()
 
+    def test_a_form_of_the_programs(self) -> None:
+        with (mock.patch.dict(os.environ, HARTQ_FORM="none"),
+              self.assertRaisesRegex(UsageError, r"build/none/hello\.elf does not exist; hint: ")):
+            Machine("hello").argv()
+
     def test_not_an_elf_file(self) -> None:
         for content in (b"", b"#!/bin/sh\n"):
             self.elf.write_bytes(content)

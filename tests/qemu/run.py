@@ -2,10 +2,11 @@
 """All tests that run on the machine: guests that test themselves, the bench and the
 nvme tool end to end.
 
-    tests/qemu/run.py [--full] [-k PATTERN] [--list]
+    tests/qemu/run.py [--full] [--form paged] [-k PATTERN] [--list]
 
-Wants build/*.elf. At most two guests run at a time. One line per case as it ends, the logs of
-failures in build/logs/. The last line is `N passed, N failed`; exit status 1 if anything failed.
+Wants build/*.elf, or build/FORM/*.elf. At most two guests run at a time. One line per case as it
+ends, the logs of failures in build/logs/. The last line is `N passed, N failed`; exit status 1 if
+anything failed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import dataclasses
+import os
 import re
 import sys
 import time
@@ -37,6 +39,10 @@ import uboot_cases
 from nvme_guest import Skipped
 from selftest_cases import LOGS, Tally
 
+# Cases whose programs have no other form: instructions are counted as they are.
+ONE_FORM = re.compile(
+    "instructions|board dma-noncoherent|board dma-ranges: other addresses|u-boot bridges"
+)
 WORKERS = 2  # guests at once: each has a thread per hart and one for its devices
 
 
@@ -126,12 +132,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("--full", action="store_true", help="every combination, and a soak of a minute")
+    add("--form", default="", metavar="FORM", choices=("", "paged"),
+        help="of the programs, a folder of build/: paged")
     add("-k", default="", metavar="PATTERN", help="only cases whose name matches")
     add("--list", action="store_true", help="print the names and stop")
     add("--notes", action="store_true", help="show what guests measured, too")
     add("--seed", type=int, default=1, metavar="N", help="of everything random (default 1)")
     options = parser.parse_args(argv)
-    chosen = [job for job in jobs(options.full, options.seed) if re.search(options.k, job.name)]
+    os.environ["HARTQ_FORM"] = options.form
+    chosen = [job for job in jobs(options.full, options.seed) if re.search(options.k, job.name)
+              and not (options.form and ONE_FORM.match(job.name))]
     if options.list:
         print(*(job.name for job in chosen), sep="\n")
         return 0

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from qemu.guest import Result, run_guest  # noqa: E402
-from qemu.machine import BUILD, Machine, device  # noqa: E402
+from qemu.machine import BUILD, Machine, device, form  # noqa: E402
 from nvme_guest import TIMEOUT_S, Row, mdts_largest, pairwise, product  # noqa: E402
 
 LOGS = BUILD / "logs"
@@ -321,6 +321,8 @@ TRAPS = {
     "secondary": r"FAULT: store access fault \(scause 7\) on hart [1-9]",
     "panic": r"PANIC: on purpose",
 }
+# With translation: the physical addresses of the heap, of its contiguous part and of a stack.
+PAGED_TRAPS = dict.fromkeys(("heap", "run", "frame"), r"FAULT: load page fault .* on hart 0")
 
 
 def ends_with(name: str, words: str, status: int, expected: str) -> Case:
@@ -343,10 +345,12 @@ def ends_with(name: str, words: str, status: int, expected: str) -> Case:
 def boot_cases() -> list[Case]:
     """The platform alone."""
     listed = []
+    paged = form() == "paged"
+    says = f"translation {'on' if paged else 'off'}"
     for harts in (1, 2, 4, 8):
         name = f"boot harts={harts}"
         machine = Machine("boot", (), harts=harts, backing=DISK, timeout_s=TIMEOUT_S)
-        listed.append(Case(name, functools.partial(count_guest, name, machine)))
+        listed.append(Case(name, functools.partial(count_guest, name, machine, says=says)))
     machine = Machine(
         "boot", (), harts=2, backing=DISK, timeout_s=TIMEOUT_S, qemu_args=ACLINT
     )
@@ -354,7 +358,8 @@ def boot_cases() -> list[Case]:
     listed.append(
         Case("boot aclint", functools.partial(count_guest, "boot aclint", machine, says=says))
     )
-    listed += [ends_with(f"boot trap={t}", f"trap={t}", 1, text) for t, text in TRAPS.items()]
+    traps = TRAPS | PAGED_TRAPS if paged else TRAPS
+    listed += [ends_with(f"boot trap={t}", f"trap={t}", 1, text) for t, text in traps.items()]
     return listed + [ends_with("boot exit=7", "exit=7", 7, "boot check")]
 
 

@@ -7,9 +7,12 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "harts.h"
+#include "heap.h"
+#include "paging.h"
 #include "trap.h"
 
 /* An address nothing answers at, unknown to the compiler. */
@@ -27,6 +30,12 @@ static void fault_in_handler(void *arg)
 {
     (void)arg;
     (void)*(volatile uint32_t *)nowhere;
+}
+
+/* With translation this memory is not there. */
+static void load_physical(const void *pointer)
+{
+    printf("%02x\n", *(volatile uint8_t *)(uintptr_t)paging_physical(pointer));
 }
 
 static void ignore(void *arg)
@@ -55,6 +64,12 @@ void fault_provoke(const char *fault)
         __asm__ volatile("li sp, 0x80\n sd zero, 0(sp)");
     } else if (strcmp(fault, "tp") == 0) {
         __asm__ volatile("li tp, 0x80\n sd zero, 0(tp)");
+    } else if (strcmp(fault, "heap") == 0) {
+        load_physical(heap_take(1, 1));
+    } else if (strcmp(fault, "run") == 0) {
+        load_physical(heap_take_contiguous(1, 1));
+    } else if (strcmp(fault, "frame") == 0) {
+        load_physical(__builtin_frame_address(0));
     } else if (strcmp(fault, "secondary") == 0) {
         harts_run(hart_count(), fault_on_secondary, NULL);
     } else if (strcmp(fault, "panic") == 0) {

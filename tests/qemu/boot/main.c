@@ -15,10 +15,12 @@
 #include "harts.h"
 #include "heap.h"
 #include "irq.h"
+#include "paging.h"
 #include "pci.h"
 #include "start.h"
 #include "timer.h"
 #include "timers.h"
+#include "translation.h"
 #include "wired.h"
 
 #define FUNCTION_LIMIT 32
@@ -145,7 +147,7 @@ static void visit(void *arg, unsigned index)
                ") says %s, a line long enough to be torn if lines could be\n",
                index, hart_id(index), text);
     }
-    if (index != hart_index() || !irq_enabled()) {
+    if (index != hart_index() || !irq_enabled() || csr_read(satp) != paging_satp) {
         atomic_fetch_add(&visits[index], 1000000);
     }
 }
@@ -161,7 +163,7 @@ static void check_harts(void)
     for (unsigned i = 0; i < hart_count(); i++) {
         wrong += visits[i] != TURNS ? 1 : 0;
     }
-    check(wrong == 0, "harts: each ran every turn, knows its index, interrupts on");
+    check(wrong == 0, "harts: each ran every turn, knows its index, interrupts on, satp set");
     check(!harts_run(hart_count() + 1, visit, NULL), "harts: too many are refused");
     check(harts_run(1, visit, NULL), "harts: one alone runs");
 }
@@ -347,6 +349,7 @@ int main(int argc, char **argv)
     print_machine(machine_get());
     check_print();
     check_heap();
+    translation_check(check);
     check_pci();
     check_harts();
     check_ipis();

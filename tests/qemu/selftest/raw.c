@@ -4,6 +4,7 @@
 
 #include "harts.h"
 #include "heap.h"
+#include "paging.h"
 #include "selftest.h"
 #include "start.h"
 #include "timer.h"
@@ -69,8 +70,10 @@ bool raw_disable(struct raw *raw)
 
 static void write_address(const struct raw *raw, uint32_t offset, const volatile void *address)
 {
-    raw_write(raw, offset, (uint32_t)(uintptr_t)address);
-    raw_write(raw, offset + 4, (uint32_t)((uint64_t)(uintptr_t)address >> 32));
+    uint64_t physical = paging_physical(address);
+
+    raw_write(raw, offset, (uint32_t)physical);
+    raw_write(raw, offset + 4, (uint32_t)(physical >> 32));
 }
 
 bool raw_open(struct raw *raw, const struct pci_function *function)
@@ -104,7 +107,7 @@ void raw_identify(struct raw *raw)
 {
     raw->sq[raw->tail] = (struct nvme_command){
         .cdw0 = NVME_ADMIN_IDENTIFY | (uint32_t)raw->cid++ << 16,
-        .prp1 = (uint64_t)(uintptr_t)raw->page,
+        .prp1 = paging_physical(raw->page),
         .cdw10 = NVME_CNS_CONTROLLER,
     };
     raw->tail = (raw->tail + 1) % RAW_DEPTH;

@@ -114,9 +114,10 @@ void *take_pages(size_t size_bytes)
 
 void *kept_memory(void)
 {
-    const struct machine_span *memory = &machine_get()->memory[0];
+    size_t used = heap_mark();
+    uint8_t *base = (uint8_t *)heap_take(0, 1) - used;
 
-    return (void *)(uintptr_t)(memory->base + memory->size / 2);
+    return base + ((used + heap_left()) / 2 & ~(size_t)(PAGE_BYTES - 1));
 }
 
 /* ---- Requests ----------------------------------------------------------------------------- */
