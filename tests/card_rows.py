@@ -55,17 +55,21 @@ class Card:
         line = [str(word) for word in words]
         environment = {name: value for name, value in os.environ.items()
                        if name not in ("MAKEFLAGS", "MAKELEVEL")}
-        try:
-            answer = subprocess.run(
-                line, cwd=self.tree, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, errors="replace", env=environment, check=False,
-            )
-        except OSError as error:
-            raise Failed(f"{line[0]}: {error.strerror}; hint: make scorecard builds it") from error
         shown = shlex.join("python3" if word == PYTHON else word for word in line)
-        with (OUTPUT / f"{self.tree.name}.txt").open("a") as log:
-            log.write(f"$ {shown}\n{answer.stdout}\n")
-        return shown, answer.stdout, answer.returncode
+        # As it comes: whoever waits for the mutants can see how far they are.
+        with (OUTPUT / f"{self.tree.name}.txt").open("a+", errors="replace") as log:
+            print("$", shown, file=log, flush=True)
+            begin = log.tell()
+            try:
+                answer = subprocess.run(line, cwd=self.tree, stdin=subprocess.DEVNULL, stdout=log,
+                                        stderr=subprocess.STDOUT, env=environment, check=False)
+            except OSError as error:
+                hint = "hint: make scorecard builds it"
+                raise Failed(f"{line[0]}: {error.strerror}; {hint}") from error
+            log.seek(begin)
+            text = log.read()
+            print(file=log)
+        return shown, text, answer.returncode
 
 
 def number(pattern: str, text: str, missing: int = 0) -> int:

@@ -138,6 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for old in rows.OUTPUT.glob("*.txt"):
         old.unlink()
     card = Card(options.short, options.seed)
+    print(f"outputs, as they come: {rows.OUTPUT / ROOT.name}.txt", flush=True)
     figures: list[Figure] = []
     complete = False
     try:
@@ -149,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         write(options.out, card, figures, complete)
     failed = sum(not figure.good for figure in figures)
-    print(f"{options.out.resolve()}; outputs: {rows.OUTPUT}/*.txt")
+    print(options.out.resolve())
     print(f"{len(figures) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
