@@ -233,7 +233,7 @@ SIMULATED_CFLAGS := -std=c17 -O2 -g $(WARNINGS) -Iplatform/sim -Iengine -Ipci \
     -Iruntime -Iplatform/riscv64 -Iplatform/virt -Itests/model
 SIMULATED_SOURCES := $(ENGINE_SOURCES) $(wildcard runtime/*.c platform/sim/*.[cS] \
     tests/model/model*.c) $(addprefix platform/riscv64/,heap.c hart_timer.c) \
-    $(addprefix tests/model/,event.c kept.c world.c)
+    $(addprefix tests/model/,event.c kept.c note.c world.c)
 # The machine starts before the program (start.c); whether hybrid mode begins a wait is counted
 # where its decision is called (wait.c).
 SIMULATED_LDFLAGS := -Wl,--wrap=main -Wl,--wrap=nvme_hybrid_spin \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Time, interrupts, address space and findings: see world.h.
+ * Time, interrupts, address space and findings: see world.h. The history is in note.c.
  */
 #include "world.h"
 
@@ -59,49 +59,6 @@ void world_find(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(world.first_finding, sizeof(world.first_finding), format, arguments);
     va_end(arguments);
-}
-
-void world_note(const void *who, const char *what, uint64_t value0, uint64_t value1,
-                uint64_t value2)
-{
-    if (world.findings == 0) {
-        world.notes[world.note_count++ % WORLD_NOTES_KEPT] = (struct world_note){
-            .now_ns = world.now_ns,
-            .who = who,
-            .what = what,
-            .values = {value0, value1, value2},
-        };
-    }
-}
-
-/* Which of the controllers it is, from 0; -1 for none of them. */
-static int model_index(const void *who)
-{
-    for (int i = 0; i < WORLD_MODELS_MAX; i++) {
-        if (who != NULL && world.models[i] == who) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-void world_print_notes(FILE *to)
-{
-    uint64_t count = world.note_count < WORLD_NOTES_KEPT ? world.note_count : WORLD_NOTES_KEPT;
-
-    for (uint64_t i = world.note_count - count; i < world.note_count; i++) {
-        const struct world_note *note = &world.notes[i % WORLD_NOTES_KEPT];
-        int index = model_index(note->who);
-
-        fprintf(to, "  %12.6f ms  ", (double)note->now_ns / 1e6);
-        if (index >= 0) {
-            fprintf(to, "controller %d  ", index);
-        } else {
-            fprintf(to, "driver        ");
-        }
-        fprintf(to, "%-18s %#llx %#llx %#llx\n", note->what, (unsigned long long)note->values[0],
-                (unsigned long long)note->values[1], (unsigned long long)note->values[2]);
-    }
 }
 
 bool world_expect_finding(const char *text)
@@ -216,12 +173,25 @@ static struct model *find_model(const volatile void *address, uint32_t *offset)
     return NULL;
 }
 
+/* True for a register of world.device, and the offset in them. */
+static bool find_device(const volatile void *address, uint32_t *offset)
+{
+    uintptr_t start = (uintptr_t)world.device.registers;
+
+    *offset = (uint32_t)((uintptr_t)address - start);
+    return (uintptr_t)address >= start && (uintptr_t)address - start < world.device.bytes;
+}
+
 uint32_t world_mmio_read(const volatile void *address)
 {
     uint32_t offset = 0;
-    struct model *model = find_model(address, &offset);
+    struct model *model;
 
     world.register_reads++;
+    if (find_device(address, &offset)) {
+        return world.device.read(world.device.arg, offset);
+    }
+    model = find_model(address, &offset);
     return model != NULL ? model_register_read(model, offset) : UINT32_MAX;
 }
 
@@ -230,8 +200,8 @@ void world_mmio_write(volatile void *address, uint32_t value)
     uint32_t offset = 0;
     struct model *model;
 
-    if (world.loopback != NULL && (address == world.loopback || address == world.loopback + 1)) {
-        *(volatile uint32_t *)address = value;
+    if (find_device(address, &offset)) {
+        world.device.write(world.device.arg, offset, value);
         return;
     }
     model = find_model(address, &offset);

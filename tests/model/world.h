@@ -55,6 +55,15 @@ struct world_clean {
     uint64_t epoch;
 };
 
+/* Registers that are no controller's. */
+struct world_device {
+    const volatile void *registers;
+    size_t bytes;
+    uint32_t (*read)(void *arg, uint32_t offset);
+    void (*write)(void *arg, uint32_t offset, uint32_t value);
+    void *arg;
+};
+
 /* One step of the history: who did what, with up to three numbers. Texts are literals. */
 struct world_note {
     uint64_t now_ns;
@@ -73,19 +82,19 @@ struct world {
     size_t keep_bytes;
     void (*meanwhile[WORLD_MOMENTS])(void *arg); /* runs once; tests set it, again from inside it */
     void *meanwhile_arg;
-    volatile uint32_t *loopback; /* two dwords that are no controller's doorbells; tests set it */
-    uint32_t hart;               /* who acts, where several do; tests set it */
-    bool knows_hart;             /* the port tells it to the engine; tests set it */
-    bool knows_irq;              /* likewise whether interrupts are off */
-    bool coherent;               /* no cache maintenance is owed; tests set it */
-    bool maps;                   /* the port maps DMA; tests set it before they open anything */
-    uint32_t map_fails_in;       /* this call of hal_dma_map from now on fails; 0: none. Tests */
-    uint32_t map_failing;        /* per mille of the calls fail; tests set it */
-    struct random map_random;    /* by this chance */
-    uint64_t map_calls;          /* of hal_dma_map, */
-    uint64_t map_failures;       /* of which these failed */
-    uint32_t mapped;             /* pieces at present */
-    const uint8_t *arena;        /* the DMA region of WORLD_PAGED; tests set it */
+    struct world_device device; /* tests set it */
+    uint32_t hart;              /* who acts, where several do; tests set it */
+    bool knows_hart;            /* the port tells it to the engine; tests set it */
+    bool knows_irq;             /* likewise whether interrupts are off */
+    bool coherent;              /* no cache maintenance is owed; tests set it */
+    bool maps;                  /* the port maps DMA; tests set it before they open anything */
+    uint32_t map_fails_in;      /* this call of hal_dma_map from now on fails; 0: none. Tests */
+    uint32_t map_failing;       /* per mille of the calls fail; tests set it */
+    struct random map_random;   /* by this chance */
+    uint64_t map_calls;         /* of hal_dma_map, */
+    uint64_t map_failures;      /* of which these failed */
+    uint32_t mapped;            /* pieces at present */
+    const uint8_t *arena;       /* the DMA region of WORLD_PAGED; tests set it */
     size_t arena_bytes;
     unsigned long irq_depth; /* hal_irq_save without its restore */
     uint64_t irq_saves;

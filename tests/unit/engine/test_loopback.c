@@ -19,12 +19,20 @@ struct stand_in {
     struct model_cq *cq; /* the model's books: an entry that is written may be read again */
 };
 
+static void take_doorbell(void *arg, uint32_t offset, uint32_t value)
+{
+    ((struct stand_in *)arg)->doorbells[offset / sizeof(uint32_t)] = value;
+}
+
 static enum nvme_error loop_back(struct stand_in *this, struct nvme_queue *queue)
 {
     enum nvme_error error = nvme_queue_enter_loopback(queue, this->doorbells, &this->ring);
 
     this->sq_head = this->ring.sq_tail;
-    world.loopback = this->doorbells;
+    world.device = (struct world_device){.registers = this->doorbells,
+                                         .bytes = sizeof(this->doorbells),
+                                         .write = take_doorbell,
+                                         .arg = this};
     return error;
 }
 
