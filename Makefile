@@ -82,7 +82,10 @@ $(error APP=$(APP) is no program; there are: $(PROGRAMS))
 endif
 endif
 
-TARGET_SOURCES := $(ENGINE_SOURCES) $(SHARED_SOURCES) $(foreach p,$(PROGRAMS),$($(p)_SOURCES))
+# For other kernels to copy; no program of ours has such a machine.
+MSI_AGGREGATOR := examples/msi_aggregator.c
+TARGET_SOURCES := $(ENGINE_SOURCES) $(SHARED_SOURCES) $(MSI_AGGREGATOR) \
+    $(foreach p,$(PROGRAMS),$($(p)_SOURCES))
 objects = $(patsubst %,build/%.o,$(basename $(1)))
 
 # $(1) a folder of objects
@@ -166,6 +169,7 @@ HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/vi
     runtime/storage_report.c \
     bench/job*.c bench/pacing*.c bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c \
     pci/*.c tests/model/*.c tests/board/*.c) $(BLOCK_DEVICE) examples/fat_volume.c \
+    $(MSI_AGGREGATOR) \
     $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_slot.c plic.c wired.c)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # tests/model comes first: its nvme_port.h stands in for the target's.
@@ -480,7 +484,8 @@ LIBRARY_SOURCES := $(ENGINE_SOURCES) $(wildcard pci/*.c) tests/port/nvme_port_ch
 LIBRARY_HEADERS := $(filter-out %_internal.h,$(wildcard engine/*.h)) $(wildcard pci/*.h) \
     tests/port/nvme_port_check.h tests/port/template/nvme_port.h
 DROP_FILES := $(LIBRARY_SOURCES) $(LIBRARY_HEADERS) $(wildcard engine/*_internal.h) \
-    $(wildcard examples/block_device*.[ch]) LICENSE docs/porting.md
+    $(wildcard examples/block_device*.[ch]) $(wildcard examples/msi_aggregator.[ch]) LICENSE \
+    docs/porting.md
 DROP := hartq-$(VERSION)
 
 build/dist/%.o: %.c Makefile
