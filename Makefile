@@ -480,7 +480,7 @@ run-coverage: $(HOST_TESTS_coverage)
 VERSION := $(shell sed -n 's,.*NVME_ENGINE_VERSION.*/\* \(.*\) \*/,\1,p' engine/nvme.h)
 PREFIX ?= /usr/local
 LIBRARY_MACHINE ?= -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany
-LIBRARY_SOURCES := $(ENGINE_SOURCES) $(wildcard pci/*.c) tests/port/nvme_port_check.c
+LIBRARY_SOURCES := $(ENGINE_SOURCES) $(wildcard pci/*.c tests/port/nvme_port_check*.c)
 LIBRARY_HEADERS := $(filter-out %_internal.h,$(wildcard engine/*.h)) $(wildcard pci/*.h) \
     tests/port/nvme_port_check.h tests/port/template/nvme_port.h
 DROP_FILES := $(LIBRARY_SOURCES) $(LIBRARY_HEADERS) $(wildcard engine/*_internal.h) \

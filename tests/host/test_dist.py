@@ -70,10 +70,11 @@ class Drop(unittest.TestCase):
     def tearDownClass(cls) -> None:
         cls.temporary.cleanup()
 
-    def link(self, *words: object) -> Path:
-        """The kernel, with the engine as these words give it."""
-        kernel = self.folder / "kernel.elf"
-        mine = [BARE / name for name in ("start.S", "kernel.c", "disk.c")]
+    def link(self, *words: object, disk: str = "") -> Path:
+        """The kernel, with the engine as these words give it, and another disk.c."""
+        kernel, changed = self.folder / "kernel.elf", self.folder / "disk.c"
+        changed.write_text(disk or (BARE / "disk.c").read_text())
+        mine = [BARE / "start.S", BARE / "kernel.c", changed]
         linker = ["-T", BARE / "link.ld", "-Wl,--no-warn-rwx-segments"]
         call(CC, *FLAGS, "-I", BARE, *linker, "-o", kernel, *mine, *words, "-lgcc")
         return kernel
@@ -90,12 +91,12 @@ class Drop(unittest.TestCase):
                 with self.subTest(header=header.name):
                     call(CC, *FLAGS, *output, "-x", "c", header)
 
-    def link_sources(self) -> Path:
+    def link_sources(self, disk: str = "") -> Path:
         """The kernel with the sources. Its own header, with its own memset, is in the port."""
         port = self.source / "nvme_port.h"
         port.write_text('#include "kernel.h"\n' + TEMPLATE.read_text())
         try:
-            return self.link("-I", self.source, *self.sources())
+            return self.link("-I", self.source, *self.sources(), disk=disk)
         finally:
             port.write_text(TEMPLATE.read_text())
 
@@ -106,13 +107,37 @@ class Drop(unittest.TestCase):
             said = boot(kernel, self.folder, "-device", "virtio-blk-pci,drive=d")
             self.assertIn("error: no such NVMe controller", said)
 
-    def assert_reads(self, kernel: Path) -> None:
+    def assert_reads(self, kernel: Path, interrupts: str = "[1-9]") -> None:
         if not shutil.which(QEMU):
             self.skipTest(f"{QEMU} is not installed")
         said = boot(kernel, self.folder, "-device", "nvme,drive=d,serial=x")
         self.assertIn(f"block 1: {TEXT}\n", said.replace("\r", ""))
-        self.assertRegex(said, r"interrupts: [1-9]")
+        self.assertRegex(said, rf"interrupts: {interrupts}")
         self.assertNotIn("bad:", said)
+
+    def test_the_check_names_a_wrong_interrupt_source(self) -> None:
+        disk = (BARE / "disk.c").read_text()
+        kernel = self.link_sources(disk.replace(".irq_base = 32", ".irq_base = 36"))
+        if not shutil.which(QEMU):
+            self.skipTest(f"{QEMU} is not installed")
+        said = boot(kernel, self.folder, "-device", "nvme,drive=d,serial=x")
+        self.assertIn("bad: interrupt: comes\n", said.replace("\r", ""))
+        self.assertIn("error: no interrupt came", said)
+
+    def test_it_polls_as_the_document_says(self) -> None:
+        """The document's polled read instead of the other one; the timer finds nothing to do."""
+        disk = (BARE / "disk.c").read_text()
+        changes = (
+            (r"const char \*disk_read.*?\n}\n", self.documented()[1]),
+            (r"void disk_tick\(void\)\n{.*?\n}\n", "void disk_tick(void)\n{\n}\n"),
+            (r"NVME_MODE_INTERRUPT", "NVME_MODE_POLL"),
+            (r"        kernel_attach.*?\n.*?\n", "        return NULL;\n"),
+            (r"/\* The trap calls it.*?\n}\n", ""),
+        )
+        for old, new in changes:
+            disk, count = re.subn(old, lambda _: new, disk, flags=re.S)
+            self.assertEqual(count, 1, old)
+        self.assert_reads(self.link_sources(disk), interrupts="0")
 
     def link_mini(self, old: str = "", new: str = "") -> Path:
         """The kernel with paging, changed in one place."""
@@ -182,9 +207,11 @@ class Drop(unittest.TestCase):
             self.assertEqual(call("pkg-config", "--modversion", config).strip(), version)
         self.assert_reads(self.link(*flags))
 
+    def documented(self) -> list[str]:
+        return re.findall(r"```c\n(.*?)```", (self.source / "porting.md").read_text(), re.S)
+
     def test_the_document_shows_the_file(self) -> None:
-        blocks = re.findall(r"```c\n(.*?)```", (self.source / "porting.md").read_text(), re.S)
-        self.assertEqual(blocks, [(BARE / "disk.c").read_text()])
+        self.assertEqual(self.documented()[0], (BARE / "disk.c").read_text())
 
     def test_the_template_is_short(self) -> None:
         self.assertLessEqual(len(TEMPLATE.read_text().splitlines()), 150)

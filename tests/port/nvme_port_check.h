@@ -38,6 +38,17 @@ struct nvme_port_check {
 /* Runs all checks and returns how many were bad. Context: a thread, interrupts on or off. */
 unsigned nvme_port_check(const struct nvme_port_check *check);
 
+struct nvme_queue;
+struct nvme_namespace;
+
+/*
+ * Flushes, and reports whether the interrupt has come; of `check` it needs the report alone. False:
+ * it has not, the source or the handler is wrong. Context: the owner of an interrupt queue whose
+ * handler is attached, a thread, interrupts on: while they are off, nothing is known.
+ */
+bool nvme_port_check_interrupt(const struct nvme_port_check *check, struct nvme_queue *queue,
+                               const struct nvme_namespace *ns);
+
 #ifdef __cplusplus
 }
 #endif

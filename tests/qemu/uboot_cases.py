@@ -96,7 +96,7 @@ def bare_kernel(folder: Path) -> Path:
     port, elf = ROOT / "tests" / "port", folder / "bare.elf"
     template = (port / "template" / "nvme_port.h").read_text()
     (folder / "nvme_port.h").write_text('#include "kernel.h"\n' + template)
-    sources = [port / "nvme_port_check.c", *(port / "bare").glob("*.[cS]")]
+    sources = [*port.glob("nvme_port_check*.c"), *(port / "bare").glob("*.[cS]")]
     words = ("-std=c17 -O2 -ffreestanding -fno-builtin -nostdlib -march=rv64imac_zicsr_zifencei "
              "-mabi=lp64 -mcmodel=medany -Wl,--no-warn-rwx-segments").split()
     for each in (folder, port / "bare", port, ROOT / "engine", ROOT / "pci"):

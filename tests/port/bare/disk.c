@@ -104,7 +104,7 @@ const char *disk_open(void)
     }
     if (error == NVME_OK) {
         kernel_attach(function.irq, handle_line);
-        return NULL;
+        return nvme_port_check_interrupt(&check, queue, &ns) ? NULL : "no interrupt came";
     }
     return nvme_error_text(error);
 }
