@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Read, write, flush, pass-through: validate, fill, post. This file rings no doorbell. split.c
- * posts requests that are longer than a command. NVM Command Set 1.0.
+ * has those that are longer than a command, not aligned, or wrong. NVM Command Set 1.0.
  */
 #include "nvme_internal.h"
 
@@ -143,8 +143,8 @@ static NVME_INLINE void put_transfer(struct nvme_queue *queue, const struct post
 /* ---- Requests with options ------------------------------------------------------------- */
 
 /* Before the doorbell: nobody looks at a slot earlier. */
-static void set_options(struct nvme_queue *queue, struct nvme_request *request,
-                        const struct nvme_io *io)
+void nvme_io_set_options(struct nvme_queue *queue, struct nvme_request *request,
+                         const struct nvme_io *io)
 {
     uint64_t timeout_ms = io->timeout_100ms * UINT64_C(100);
 
@@ -163,20 +163,19 @@ void nvme_io_put_part(struct nvme_queue *queue, const struct nvme_namespace *ns,
     struct nvme_request *request = queue->free;
 
     put_transfer(queue, &context, part, part->opcode, control, part->callback);
-    set_options(queue, request, part);
+    nvme_io_set_options(queue, request, part);
 }
 
-/* Posts a read or a write. Zero blocks wrap around and are refused too. */
+/* Posts a read or a write. Zero blocks wrap around; split.c refuses what is wrong. */
 static NVME_INLINE enum nvme_error post_transfer(struct nvme_queue *queue,
                                                  const struct nvme_namespace *ns,
                                                  const struct post_context *context,
                                                  const struct nvme_io *io, uint8_t opcode)
 {
     const uint64_t count = io->block_count;
-    enum nvme_error error;
 
-    if (count - 1 >= context->max_blocks) {
-        /* Copied member by member, so that the short path keeps its request in registers. */
+    if (count - 1 >= context->max_blocks || io->lba > context->block_count - count ||
+        !nvme_io_is_aligned(io->buffer)) {
         struct nvme_io whole = {
             .lba = io->lba,
             .buffer = io->buffer,
@@ -186,14 +185,12 @@ static NVME_INLINE enum nvme_error post_transfer(struct nvme_queue *queue,
 
         return nvme_split_post(queue, ns, &whole, count);
     }
-    error = nvme_io_check_place(context->block_count - count, io->lba, io->buffer);
-    if (NVME_PORT_MAPS_DMA && error == NVME_OK) {
-        error = nvme_data_map(queue, io->buffer, count << context->block_shift, opcode);
+    if (NVME_PORT_MAPS_DMA &&
+        nvme_data_map(queue, io->buffer, count << context->block_shift, opcode) != NVME_OK) {
+        return NVME_ERR_MAP;
     }
-    if (error == NVME_OK) {
-        put_transfer(queue, context, io, opcode, 0, io->callback);
-    }
-    return error;
+    put_transfer(queue, context, io, opcode, 0, io->callback);
+    return NVME_OK;
 }
 
 static NVME_COLD void put_flush(struct nvme_queue *queue, const struct nvme_namespace *ns,
@@ -211,30 +208,28 @@ static NVME_COLD enum nvme_error post_with_options(struct nvme_queue *queue,
 {
     struct nvme_request *request = queue->free;
     uint64_t count = io->block_count;
-    enum nvme_error error;
 
     if ((io->flags & ~NVME_POST_ALL) != 0) {
         return NVME_ERR_UNSUPPORTED;
     }
     if (io->opcode == NVME_CMD_FLUSH) {
         put_flush(queue, ns, io->callback);
-        set_options(queue, request, io);
+        nvme_io_set_options(queue, request, io);
         return NVME_OK;
     }
     if (io->opcode != NVME_CMD_READ && io->opcode != NVME_CMD_WRITE) {
         return NVME_ERR_UNSUPPORTED;
     }
-    if (count - 1 >= ns->max_blocks) {
+    if (count - 1 >= ns->max_blocks || io->lba > ns->block_count - count ||
+        !nvme_io_is_aligned(io->buffer)) {
         return nvme_split_post(queue, ns, io, count);
     }
-    error = nvme_io_check_place(ns->block_count - count, io->lba, io->buffer);
-    if (NVME_PORT_MAPS_DMA && error == NVME_OK) {
-        error = nvme_data_map(queue, io->buffer, count << ns->block_shift, io->opcode);
+    if (NVME_PORT_MAPS_DMA &&
+        nvme_data_map(queue, io->buffer, count << ns->block_shift, io->opcode) != NVME_OK) {
+        return NVME_ERR_MAP;
     }
-    if (error == NVME_OK) {
-        nvme_io_put_part(queue, ns, io);
-    }
-    return error;
+    nvme_io_put_part(queue, ns, io);
+    return NVME_OK;
 }
 
 /* The opcode of a request without options; with options, a value above every opcode. */

@@ -4,13 +4,14 @@
  *
  * One walk allots every part in order. Without memory it measures, with the given regions it
  * assigns, so the two cannot disagree. Ordinary memory: controller, queues, slots, split records.
- * DMA memory: rings, pages for Identify and logs, shadow doorbells, PRP lists.
+ * DMA memory: rings, pages for Identify and logs, shadow doorbells, PRP lists, bounce memory.
  */
 #include "nvme_internal.h"
 
 enum {
     PAGE_MIN = 4096,
     TRANSFER_MAX = 64 * 1024 * 1024,
+    BOUNCE_MAX = 2 * 1024 * 1024, /* a PRP list of one page */
 };
 #define TIMEOUT_MIN_NS UINT64_C(1000000000)
 
@@ -86,6 +87,9 @@ static void take_all(struct cursor *ordinary, struct cursor *dma, const struct n
             queue.kept = take_bytes(ordinary, queue.depth_limit * sizeof(struct nvme_command),
                                     NVME_ORDINARY_ALIGNMENT);
         }
+        queue.bounce_bytes = layout->bounce_bytes;
+        queue.bounces = take_bytes(dma, ((size_t)queue.depth_limit - 1) * queue.bounce_bytes,
+                                   layout->page_bytes);
         if (controller != NULL) {
             queues[i] = queue;
         }
@@ -115,7 +119,7 @@ static enum nvme_error check_config(const struct nvme_config *config)
     if (page != 0 && (page < PAGE_MIN || (page & (page - 1)) != 0)) {
         return NVME_ERR_CONFIG;
     }
-    if (config->max_transfer_bytes > TRANSFER_MAX) {
+    if (config->max_transfer_bytes > TRANSFER_MAX || config->bounce_bytes > BOUNCE_MAX) {
         return NVME_ERR_CONFIG;
     }
     if (config->command_timeout_ns != 0 && config->command_timeout_ns < TIMEOUT_MIN_NS) {
@@ -182,6 +186,10 @@ enum nvme_error nvme_layout_build(const struct nvme_config *config, struct nvme_
         return NVME_ERR_CONFIG;
     }
     built.max_transfer_bytes &= ~(built.page_bytes - 1);
+    built.bounce_bytes = (config->bounce_bytes + built.page_bytes - 1) & ~(built.page_bytes - 1);
+    if (built.bounce_bytes > built.max_transfer_bytes) {
+        built.bounce_bytes = built.max_transfer_bytes;
+    }
     built.list_stride_bytes = nvme_prp_list_bytes(built.max_transfer_bytes, built.page_bytes);
     take_all(&ordinary, &dma, config, &built);
     built.ordinary_bytes = ordinary.used;

@@ -188,6 +188,7 @@ struct nvme_config {
                                     Cut to what MQES allows */
     uint32_t max_transfer_bytes; /* most bytes of one command, below MDTS; sizes the PRP lists;
                                     0 = NVME_TRANSFER_DEFAULT, else page .. 64 MiB */
+    uint32_t bounce_bytes;       /* see nvme_segments.h; 0: nothing is copied */
     uint64_t command_timeout_ns; /* deadline of I/O and admin commands;
                                     0 = NVME_COMMAND_TIMEOUT_DEFAULT_NS, else >= 1 s */
     bool aborts;                 /* a late command is aborted first, and given one more second */
@@ -496,6 +497,7 @@ struct nvme_counters {
     uint64_t late;        /* the watchdog found an entry whose interrupt was delayed or masked */
     uint64_t missed;      /* the watchdog found an entry whose interrupt never came */
     uint64_t retries;     /* requests posted again; they are among the posts */
+    uint64_t bounces;     /* requests whose data were copied: bounce_bytes */
     uint64_t stale;       /* entries whose command id was not outstanding: ignored */
     uint64_t malformed;   /* entries with a wrong SQID or SQHD; their requests end all the same */
     uint64_t waits_spun;  /* hybrid mode, blocked: waits that spun beyond the first looks, */
@@ -519,9 +521,8 @@ void nvme_queue_count(const struct nvme_queue *queue, struct nvme_counters *coun
  * Context: the owner (R1), a thread, done() or the handler.
  * Cost: O(1) up to two pages of data, else one PRP entry per page; no MMIO.
  * Errors: nothing was posted and done() will not run. NVME_ERR_BUSY, NVME_ERR_LENGTH,
- *   NVME_ERR_RANGE, NVME_ERR_ALIGNMENT, NVME_ERR_STATE, NVME_ERR_MAP: see enum nvme_error; the last
- *   also ends a split request whose next part is not mapped. NVME_ERR_NAMESPACE: ns is of another
- *   controller.
+ *   NVME_ERR_RANGE, NVME_ERR_ALIGNMENT, NVME_ERR_STATE, NVME_ERR_MAP (it may also end a split
+ *   request): see enum nvme_error. NVME_ERR_NAMESPACE: ns is of another controller.
  */
 NVME_WARN_UNUSED enum nvme_error nvme_read(struct nvme_queue *queue,
                                            const struct nvme_namespace *ns, uint64_t lba,

@@ -98,6 +98,7 @@ struct nvme_layout {
     uint32_t depth_entries;
     uint32_t cq_depth_entries;
     uint32_t max_transfer_bytes;
+    uint32_t bounce_bytes; /* per slot, whole pages */
     size_t list_stride_bytes;
     size_t queue_ordinary_bytes;
     size_t queue_dma_bytes;
@@ -271,24 +272,35 @@ static inline enum nvme_error nvme_io_check_queue(const struct nvme_queue *queue
     return ns->controller == queue->controller ? NVME_OK : NVME_ERR_NAMESPACE;
 }
 
-/* Checks the LBA, at most lba_max, and the buffer's dword alignment. */
-static inline enum nvme_error nvme_io_check_place(uint64_t lba_max, uint64_t lba,
-                                                  const void *buffer)
+/* True if the buffer is there, and dword aligned. */
+static inline bool nvme_io_is_aligned(const void *buffer)
 {
-    if (lba > lba_max) {
-        return NVME_ERR_RANGE;
-    }
-    return ((uintptr_t)buffer & 3) == 0 && buffer != NULL ? NVME_OK : NVME_ERR_ALIGNMENT;
+    return ((uintptr_t)buffer & 3) == 0 && buffer != NULL;
 }
+
+/* Options of a request that was posted without: before the doorbell. */
+void nvme_io_set_options(struct nvme_queue *queue, struct nvme_request *request,
+                         const struct nvme_io *io);
 
 /* ---- split.c --------------------------------------------------------------------------- */
 
 /*
- * Posts a read or write of `block_count` blocks in parts; io->block_count is not used. The count is
- * above the limit of a command, or an error: 0 or too long. The caller has found a free slot.
+ * Posts a read or write of `block_count` blocks that is none of one command and an aligned buffer:
+ * in parts, copied, or refused for its count, place or buffer. io->block_count is not used. The
+ * caller has found a free slot.
  */
 NVME_COLD enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct nvme_namespace *ns,
                                           const struct nvme_io *io, uint64_t block_count);
+
+/* ---- segments.c ------------------------------------------------------------------------- */
+
+/*
+ * Posts a read or write whose buffer is not aligned, if the queue may copy data; else
+ * NVME_ERR_ALIGNMENT. The caller has found all else good, and a free slot.
+ */
+NVME_COLD enum nvme_error nvme_segments_post_buffer(struct nvme_queue *queue,
+                                                    const struct nvme_namespace *ns,
+                                                    const struct nvme_io *io);
 
 /* ---- admin.c: commands under a deadline ----------------------------------------------- */
 

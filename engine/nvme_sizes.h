@@ -13,7 +13,7 @@
 /*
  * Bytes of nvme_memory.ordinary and nvme_memory.dma.
  * Parameters: queues: nvme_config.queue_count. depth: depth_entries, which is cq_depth_entries too;
- *   max_transfer_bytes is 0.
+ *   max_transfer_bytes and bounce_bytes are 0.
  */
 #define NVME_ORDINARY_BYTES(queues, depth)                                                         \
     (NVME_SIZE_CONTROLLER + NVME_SIZE_SLOTS(NVME_ADMIN_DEPTH) +                                    \
@@ -26,6 +26,10 @@
     (4 * (size_t)NVME_PAGE_DEFAULT +                                                               \
      NVME_SIZE_RINGS(NVME_ADMIN_DEPTH, NVME_ADMIN_DEPTH, transfer) +                               \
      (size_t)(queues)*NVME_SIZE_RINGS(depth, cq_depth, transfer))
+
+/* What bounce_bytes needs more of nvme_memory.dma. */
+#define NVME_DMA_BYTES_BOUNCE(queues, depth, bounce)                                               \
+    ((size_t)(queues) * ((size_t)(depth)-1) * NVME_SIZE_PAGES(bounce))
 
 /* ---- Parts: not for the caller ------------------------------------------------------------ */
 

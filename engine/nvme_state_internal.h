@@ -7,7 +7,7 @@
 #ifndef NVME_STATE_INTERNAL_H
 #define NVME_STATE_INTERNAL_H
 
-#include "nvme.h"
+#include "nvme_segments.h"
 
 /*
  * Added to nvme_request.cid while no command of the slot is outstanding. An id of the device has 16
@@ -52,16 +52,23 @@ enum nvme_aside {
 };
 
 /*
- * A split request. At least one of its parts is in flight while it exists, so as many records as
- * slots are enough. Only the owner writes it.
+ * A split request, or a scatter list. At least one of its commands is in flight while it exists, so
+ * as many records as slots are enough. Only the owner writes it.
  */
 struct nvme_split {
     struct nvme_split *next_free;
     struct nvme_queue *queue;
-    const struct nvme_namespace *ns;
-    struct nvme_io rest;       /* blocks not yet posted, and the caller's callback */
-    struct nvme_result result; /* the first error, and the sum of bytes_done */
-    uint32_t in_flight;        /* parts that the device owns */
+    union {
+        const struct nvme_namespace *ns;
+        uint8_t *bounce; /* of a list: the slot's memory that its data pass through, or NULL */
+    };
+    struct nvme_io rest; /* blocks not yet posted, or the segments; the caller's callback */
+    union {
+        struct nvme_result result;  /* the first error, and the sum of bytes_done */
+        struct nvme_segment buffer; /* of a list: the only segment of a request that had none */
+    };
+    uint32_t in_flight;    /* parts that the device owns */
+    uint32_t bounce_bytes; /* of the data in `bounce` */
 };
 
 /* A doorbell of a queue in the Shadow Doorbell buffer. The owner writes it. */
@@ -191,6 +198,8 @@ struct nvme_queue {
     /* Cold. */
     uint8_t *lists; /* PRP list memory, list_stride_bytes per slot */
     size_t list_stride_bytes;
+    uint8_t *bounces;          /* memory that data pass through, bounce_bytes per slot */
+    uint32_t bounce_bytes;     /* whole pages; 0: none */
     struct nvme_split *splits; /* slot_count records */
     struct nvme_split *free_split;
     uint32_t slot_count; /* depth_entries - 1 */

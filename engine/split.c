@@ -95,18 +95,14 @@ enum nvme_error nvme_split_post(struct nvme_queue *queue, const struct nvme_name
                                 const struct nvme_io *io, uint64_t block_count)
 {
     struct nvme_io whole = *io;
-    enum nvme_error error;
 
     if (block_count == 0 || (block_count << ns->block_shift) > UINT32_MAX) {
         return NVME_ERR_LENGTH;
     }
-    if (block_count > ns->block_count) {
+    if (block_count > ns->block_count || io->lba > ns->block_count - block_count) {
         return NVME_ERR_RANGE;
     }
-    error = nvme_io_check_place(ns->block_count - block_count, io->lba, io->buffer);
-    if (error == NVME_OK) {
-        whole.block_count = (uint32_t)block_count;
-        error = put_split(queue, ns, &whole);
-    }
-    return error;
+    whole.block_count = (uint32_t)block_count;
+    return nvme_io_is_aligned(io->buffer) ? put_split(queue, ns, &whole)
+                                          : nvme_segments_post_buffer(queue, ns, &whole);
 }

@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from cli import command  # noqa: E402
 
-TEXT_MAX_BYTES = 38 * 1024 + 512
+TEXT_MAX_BYTES = 39 * 1024
 
 
 @command.entry

@@ -120,6 +120,9 @@ static void choose_config(struct sim_controller *controller)
                            ? (uint8_t)random_between(&controller->sim->bus, 1, 3)
                            : 0,
         .retry_writes = random_chance(&controller->sim->bus, 500),
+        .bounce_bytes = random_chance(&controller->sim->bus, 400)
+                            ? random_between(&controller->sim->bus, 1, 4 * PAGE)
+                            : 0,
         .hybrid_spin_max_ns = RANDOM_ONE(random, spins_ns),
         .shadow_doorbells = random_chance(random, 500),
         .mask_line = controller->sim->masks[controller->line],
@@ -294,6 +297,7 @@ void sim_queue_close(struct sim_queue *queue)
     }
     sim_mark_closed(queue);
     nvme_queue_count(queue->engine, &counters);
+    controller->sim->bounces += counters.bounces;
     controller->stale += counters.stale;
     controller->malformed += counters.malformed;
     if (counters.missed != 0 && !controller->interrupts_lost) {

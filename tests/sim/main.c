@@ -37,7 +37,7 @@ struct totals {
     uint64_t resets;
     uint64_t stale, stale_sent;
     uint64_t misuses;
-    uint64_t maps, map_failures;
+    uint64_t maps, map_failures, bounces;
     uint64_t dropped, recovered;
     uint64_t waited_ms[SIM_WAIT_MS + 1];
     uint64_t failures[SIM_KINDS];
@@ -172,6 +172,7 @@ static void add(struct totals *totals)
     totals->misuses += sim.misuses;
     totals->maps += sim.maps;
     totals->map_failures += sim.map_failures;
+    totals->bounces += sim.bounces;
     totals->dropped += sim.dropped;
     totals->recovered += sim.recovered;
     for (uint32_t i = 0; i <= SIM_WAIT_MS; i++) {
@@ -221,8 +222,9 @@ static void print_totals(const struct totals *totals)
     printf("%" PRIu64 " unmatched entries, %" PRIu64 " refused; %" PRIu64
            " calls that must be refused\n",
            totals->stale_sent, totals->stale, totals->misuses);
-    printf("%" PRIu64 " times data to be mapped for a device, %" PRIu64 " times without room\n",
-           totals->maps, totals->map_failures);
+    printf("%" PRIu64 " times data to be mapped for a device, %" PRIu64
+           " times without room; %" PRIu64 " requests copied\n",
+           totals->maps, totals->map_failures, totals->bounces);
     printf("%" PRIu64 " seeds, %" PRIu64 " requests, %.1f GB compared in %.1f s: %.2f million "
            "requests a minute\n",
            totals->seeds, totals->ios, (double)totals->bytes / 1e9, totals->seconds,

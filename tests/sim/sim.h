@@ -136,6 +136,7 @@ struct sim {
     uint64_t stale, stale_sent;  /* unmatched entries, of controllers whose counts are exact */
     uint64_t misuses;            /* calls that are judged by their error */
     uint64_t maps, map_failures; /* of data, by a port that maps */
+    uint64_t bounces;            /* requests whose data were copied */
     uint64_t dropped, recovered; /* interrupts that told of an entry; entries found */
     uint32_t waited_ms[SIM_WAIT_MS + 1]; /* by ms, until they were */
     uint64_t watched_ns;                 /* time that passed between watchdogs */
@@ -234,8 +235,12 @@ bool sim_cut_power(struct sim_controller *controller);
 void sim_note_post(struct sim_request *request);
 void sim_note_end(const struct sim_request *request, bool good);
 
+/* segments.c: moves the buffer off its alignment, if its data then pass through bounce memory. */
+void sim_shift_buffer(struct sim_controller *controller, struct sim_request *request);
+
 /*
- * segments.c: the buffer in two segments, which PRPs carry; with SGLs the cut is anywhere.
+ * segments.c: the buffer in two segments, which PRPs carry; with SGLs or bounce memory the cut is
+ * anywhere.
  * NVME_ERR_LENGTH: there is no cut, or the request is to be split.
  */
 enum nvme_error sim_post_segments(const struct sim_queue *queue, struct sim_request *request,

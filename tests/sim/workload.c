@@ -120,6 +120,7 @@ static bool choose(struct sim_controller *controller, struct sim_request *reques
             random_below(&sim->random, (uint32_t)(sim->block_count - request->blocks) + 1);
         request->size_bytes = request->blocks << sim->block_shift;
         if (claim_blocks(controller, request)) {
+            sim_shift_buffer(controller, request);
             return true;
         }
     }
