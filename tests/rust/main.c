@@ -46,6 +46,8 @@ static int32_t run(bool sleeps)
     }
     config.ordinary = fixture.memory.ordinary = fixture_buffer(config.ordinary_bytes);
     config.dma = fixture.memory.dma = fixture_buffer(config.dma_bytes);
+    fixture.memory.dma_bytes = config.dma_bytes;
+    fixture_map(&fixture);
     result = kernel_main(&device, &config, sleeps);
     fixture_drop(&fixture);
     printf("%s: %s\n", sleeps ? "sleeping" : "polling",
