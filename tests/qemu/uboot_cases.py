@@ -83,12 +83,12 @@ def boot(run: Callable[..., object], app: Path, folder: Path, devices: Sequence[
         *devices, "-dtb", str(tree), "-kernel", str(firmware), "-device", loader))
 
 
-def hand_over(irqchip: str, harts: int) -> None:
+def hand_over(irqchip: str, harts: int, app: Path = BUILD / "nvme.elf") -> None:
     """What U-Boot reads is right, its controller is live, and all that we read is right."""
     read = zlib.crc32(random_bytes(IMAGE_BYTES)[:BLOCKS * BLOCK])
     run = functools.partial(crc, f"harts={harts}", f"==> {read:08x}$", f"^{CC:08x}: {LIVE}")
     with tempfile.TemporaryDirectory() as name:
-        boot(run, find_app("nvme"), Path(name), irqchip=irqchip, harts=harts)
+        boot(run, find_app(app), Path(name), irqchip=irqchip, harts=harts)
 
 
 def bare_kernel(folder: Path) -> Path:
@@ -125,4 +125,6 @@ def cases() -> list[Case]:
     """All of them."""
     ours = [Case(f"u-boot {irqchip} {harts} harts", functools.partial(hand_over, irqchip, harts))
             for irqchip in ("plic", "imsic") for harts in (1, 4)]
-    return [*ours, Case("u-boot bridges, for pci/", behind_bridges)]
+    paged = functools.partial(hand_over, "imsic", 4, BUILD / "paged" / "nvme.elf")
+    return [*ours, Case("u-boot imsic 4 harts, paging", paged),
+            Case("u-boot bridges, for pci/", behind_bridges)]
