@@ -14,15 +14,15 @@
 #include "profile.h"
 #include "wired.h"
 
-enum { FIRST_SOURCE = 1, IDENTITIES = 64 };
+enum { FIRST_SOURCE = 1, IDENTITIES = 64 /* from 1 on */ };
 
 /* What the identities of a hart call, and which have arrived. */
 static struct {
-    uint64_t arrived;
+    uint64_t arrived; /* a bit each, from identity 1 on */
     struct {
         void (*function)(void *arg);
         void *arg;
-    } handlers[IDENTITIES];
+    } handlers[IDENTITIES + 1];
 } files[HART_LIMIT];
 
 static struct device *device_at(struct machine_interrupt irq)
@@ -124,7 +124,7 @@ static void message_due(void *arg, uint64_t identity)
 {
     struct hart *hart = arg;
 
-    files[hart->index].arrived |= UINT64_C(1) << identity;
+    files[hart->index].arrived |= UINT64_C(1) << (identity - 1);
     hart_raise(hart, CSR_SIE_EXTERNAL);
 }
 
@@ -142,7 +142,7 @@ void device_message(struct model *model, uint16_t vector)
 static void take_message(struct hart *self)
 {
     uint64_t *arrived = &files[self->index].arrived;
-    unsigned identity = *arrived != 0 ? (unsigned)__builtin_ctzll(*arrived) : 0;
+    unsigned identity = *arrived != 0 ? (unsigned)__builtin_ctzll(*arrived) + 1 : 0;
 
     hart_charge(COST_CLAIM_MESSAGE);
     hart_delay(the_profile.csr_ns);
@@ -172,7 +172,7 @@ bool imsic_present(void)
 bool imsic_attach(unsigned hart_index, void (*handler)(void *arg), void *arg,
                   struct imsic_message *message)
 {
-    for (unsigned identity = 1; identity < IDENTITIES; identity++) {
+    for (unsigned identity = 1; identity <= IDENTITIES; identity++) {
         if (files[hart_index].handlers[identity].function == NULL) {
             files[hart_index].handlers[identity].function = handler;
             files[hart_index].handlers[identity].arg = arg;

@@ -17,12 +17,14 @@ from qemu.machine import ROOT, Machine
 
 BASELINE = ROOT / "tests" / "qemu" / "instructions" / "baseline.json"
 PARTS = ("submit", "arm", "reap", "interrupt", "answer", "end")
-# One machine per delivery; a line of two harts and of eight.
+# One machine per delivery; lines of two harts, of eight, and of 16 of 64. Where there are four
+# controllers, 64 queues have 1024 entries and use them all; fewer queues are on one controller.
 MACHINES: tuple[dict[str, Any], ...] = (
-    {"harts": 1, "irqchip": "plic"},
-    {"harts": 1, "irqchip": "imsic"},
+    {"harts": 1, "irqchip": "plic", "controllers": 4},
+    {"harts": 1, "irqchip": "imsic", "controllers": 4},
     {"harts": 2, "irqchip": "plic", "controllers": 1},
     {"harts": 8, "irqchip": "plic", "controllers": 1},
+    {"harts": 64, "irqchip": "plic", "controllers": 4},
 )
 
 Figures = dict[str, dict[str, int]]

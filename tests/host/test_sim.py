@@ -30,7 +30,8 @@ PROGRAM = ROOT / "build" / "sim-bench"
 COUNTED = ROOT / "build" / "sim-instructions"
 SHARE_MOST = 0.05  # between what is charged and what was counted
 # The machines of `make instructions`; slow harts, which wait for the device in few steps.
-MACHINES = ([], ["sim.messages=1"], ["sim.harts=2"], ["sim.harts=8"])
+MACHINES = (["sim.controllers=4"], ["sim.messages=1"], ["sim.harts=2"],
+            ["sim.harts=8"], ["sim.harts=64", "sim.controllers=4"])
 SLOW = "sim.instruction_ps=100000"
 
 

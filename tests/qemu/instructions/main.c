@@ -20,6 +20,11 @@
 
 enum {
     QUEUE_ENTRIES = 256, /* the rings wrap in fewer than half of the windows */
+    /* The largest configuration, against which one queue is compared. */
+    MANY_QUEUES = 64,
+    MANY_ENTRIES = 1024,  /* of each */
+    MANY_CONTROLLERS = 4, /* as far as the machine has them */
+    MANY_BYTES = 4096,    /* of a request, without a shared line: less memory to clear */
 };
 
 /* The second hart stays in the firmware: woken, it would run into the windows. */
@@ -32,12 +37,14 @@ static void send_to_self(unsigned index)
 
 static bool open_queues(const struct setup *setup, bool spread)
 {
+    bool many = setup->queues == MANY_QUEUES;
     struct storage_config config = {
         .harts = setup->queues,
-        .depth_entries = QUEUE_ENTRIES,
+        .depth_entries = many ? MANY_ENTRIES : QUEUE_ENTRIES,
         .mode = setup->mode,
         .clocked = setup->clocked,
-        .controllers_max = 1,
+        .max_transfer_bytes = many && spread ? MANY_BYTES : 0,
+        .controllers_max = many ? MANY_CONTROLLERS : 1,
         .spread = spread,
     };
 
@@ -79,21 +86,25 @@ static bool run_product(void)
 {
     static const enum nvme_mode modes[] = {NVME_MODE_POLL, NVME_MODE_INTERRUPT, NVME_MODE_HYBRID,
                                            NVME_MODE_HYBRID};
-    static const uint32_t queues[] = {1, 8}, batches[] = {1, BATCH_MAX};
+    static const uint32_t queues[] = {1, 8, MANY_QUEUES}, batches[] = {1, BATCH_MAX};
     static const uint32_t sizes[] = {4096, BUFFER_BYTES};
 
-    for (unsigned i = 0; i < 64; i++) {
+    for (unsigned i = 0; i < 96; i++) {
         struct setup setup = {
-            .clocked = i >> 5 != 0,
-            .mode = modes[i >> 3 & 3],
-            .queues = queues[i >> 2 & 1],
+            .clocked = i / 48 != 0,
+            .mode = modes[i / 12 % 4],
+            .queues = queues[i / 4 % 3],
             .batch = batches[i >> 1 & 1],
             .bytes = sizes[i & 1],
-            .asleep = (i >> 3 & 3) == 3,
+            .asleep = i / 12 % 4 == 3,
         };
 
-        /* Who traces waits long; and a doorbell is the same for all queues and sizes. */
+        /*
+         * Who traces waits long, and so do many queues until they are open. A doorbell is the same
+         * for all queues and sizes.
+         */
         if ((windows < WINDOWS && setup.queues > 1) ||
+            (setup.queues == MANY_QUEUES && setup.bytes > MANY_BYTES) ||
             (setup.clocked && (setup.queues > 1 || setup.bytes > sizes[0]))) {
             continue;
         }

@@ -291,7 +291,7 @@ bool measure_hybrid(const struct setup *setup)
 bool measure_shared(const struct setup *setup)
 {
     const struct storage_queue *own = &storage.queues[0];
-    const struct storage_queue *other = &storage.queues[1];
+    const struct storage_queue *other = &storage.queues[storage.controller_count];
 
     record.errors = 0;
     fill_ios(setup, own->ns);

@@ -13,7 +13,7 @@ enum {
     BUFFER_BYTES = 128 * 1024,
 };
 
-/* Whose queue 0 is counted; of a shared line queue 1 takes part. */
+/* Whose queue 0 is counted; of a shared line the next queue of its controller takes part. */
 extern struct storage storage;
 
 /* These fill `figures`. False: a request failed, or did not complete in 5 s; printed. */
