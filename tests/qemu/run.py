@@ -29,6 +29,7 @@ from cli import command
 import event_cases
 import fat_cases
 import instruction_cases
+import large_cases
 import machines
 import nvme_tool
 import power_cut
@@ -39,9 +40,11 @@ import uboot_cases
 from nvme_guest import Skipped
 from selftest_cases import LOGS, Tally
 
-# Cases whose programs have no other form: instructions are counted as they are.
+# Cases whose programs have no other form: instructions are counted as they are, and translation
+# has its own place for the heap.
 ONE_FORM = re.compile(
-    "instructions|board dma-noncoherent|board dma-ranges: other addresses|u-boot bridges"
+    "instructions|board dma-noncoherent|board dma-ranges: other addresses|u-boot bridges|"
+    "DMA above 4 GiB"
 )
 WORKERS = 2  # guests at once: each has a thread per hart and one for its devices
 
@@ -57,6 +60,7 @@ class Job:
 def jobs(full: bool, seed: int) -> list[Job]:
     """Everything there is."""
     listed = [Job(case.name, case.run) for case in selftest_cases.cases(full, seed)]
+    listed += [Job(case.name, case.run) for case in large_cases.cases(full, seed)]
     listed += [Job(f"bench {case.name}", case.run) for case in bench_cases.cases()]
     listed += [Job(f"bench {case.name}", case.run) for case in doorbell_cases.cases()]
     listed += [Job(case.name, case.run) for case in backing_cases.cases()]

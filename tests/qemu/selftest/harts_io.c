@@ -245,16 +245,29 @@ static void test_shared_line(void)
     close_storage();
 }
 
-/* Queue depth 32, each completion posted again by itself, for as long as `runtime` says. */
+/* The rings have wrapped, if their size was asked for. */
+static bool has_wrapped(const struct workload *workload)
+{
+    return workload->ended > selftest.entries;
+}
+
+/*
+ * Queue depth 32, each completion posted again by itself, for as long as `runtime` says, and until
+ * each queue's rings of `entries` have wrapped.
+ */
 static void test_soak(void)
 {
     struct storage_config config = {.harts = test_harts(), .depth_entries = DEPTH_ENTRIES};
     struct nvme_counters sum;
 
+    if (selftest.entries != 0) {
+        config.depth_entries = (uint32_t)selftest.entries;
+    }
     if (!open_storage(&config)) {
         return;
     }
-    crew_run(&(struct crew){.depth = DEPTH, .runtime_ns = selftest.runtime_ns});
+    crew_run(
+        &(struct crew){.depth = DEPTH, .runtime_ns = selftest.runtime_ns, .enough = has_wrapped});
     storage_count(&selftest.storage, &sum);
     printf("note soak: %" PRIu64 " requests, %" PRIu64 " doorbells, %" PRIu64
            " interrupts, %" PRIu64 " empty, late %" PRIu64 ", missed %" PRIu64 "\n",

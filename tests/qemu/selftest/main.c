@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The engine tested on the machine it runs on: many commands per boot, one line per test. Options:
- * test=GROUP or GROUP.WHAT, or several with commas between, completion=, harts=, seed=, runtime=.
+ * test=GROUP or GROUP.WHAT, or several with commas between, completion=, harts=, seed=, runtime=,
+ * entries=, above=.
  * Exit status 1 if a test failed or none ran.
  */
 #include "selftest.h"
@@ -14,8 +15,10 @@
 
 #include "board.h"
 #include "harts.h"
+#include "heap.h"
 #include "imsic.h"
 #include "options.h"
+#include "paging.h"
 #include "start.h"
 #include "wired.h"
 
@@ -35,6 +38,8 @@ static const struct option options[] = {
     OPTION_UNSIGNED("seed", struct selftest, seed, 0, UINT64_MAX, "of everything random"),
     OPTION_TIME("runtime", struct selftest, runtime_ns, NS_PER_MS, 3600 * NS_PER_S,
                 "of tests that last"),
+    OPTION_UNSIGNED("entries", struct selftest, entries, 0, UINT16_MAX, "of a soak's queues"),
+    OPTION_UNSIGNED("above", struct selftest, above, 0, UINT64_MAX, "heap: addresses from here"),
 };
 
 static const struct test *const groups[] = {
@@ -204,6 +209,24 @@ static void run_group(const struct test *tests)
     }
 }
 
+/*
+ * Rings, lists and buffers come from the heap: their addresses need as many bits as this one.
+ * Translation has mapped the heap where it was.
+ */
+static bool move_heap(uint64_t above)
+{
+    struct machine_span span = machine_free_memory(machine_get(), above);
+
+    if (span.size == 0 || paging_satp != 0) {
+        printf("error: above=%" PRIx64 ": no free memory, or translation; hint: run.py --memory\n",
+               above);
+        return false;
+    }
+    heap_init((uintptr_t)span.base, (uintptr_t)(span.base + span.size));
+    printf("heap: %" PRIu64 " MiB at %" PRIx64 "\n", span.size >> 20, span.base);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     const struct option_table table = {options, sizeof(options) / sizeof(options[0])};
@@ -215,6 +238,9 @@ int main(int argc, char **argv)
     }
     printf("selftest: test=%s seed=%" PRIu64 " harts %u\n", selftest.test, selftest.seed,
            hart_count());
+    if (selftest.above != 0 && !move_heap(selftest.above)) {
+        return 1;
+    }
     if (strncmp(selftest.test, "reset", 5) != 0 && !survey()) {
         return 1;
     }

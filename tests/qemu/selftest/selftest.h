@@ -77,6 +77,8 @@ struct selftest {
     uint64_t harts;      /* 0: all */
     uint64_t seed;
     uint64_t runtime_ns;
+    uint64_t entries;    /* of each queue of a soak; 0: as many as its requests need */
+    uint64_t above;      /* the heap lies above this address; 0: behind the image */
     enum nvme_mode mode; /* of the running test */
     struct storage storage;
     size_t heap_mark; /* before the running test's storage was opened */
