@@ -56,6 +56,7 @@ enum nvme_error nvme_admin_passthrough(struct nvme_controller *controller,
         .buffer = buffer,
         .size_bytes = size_bytes,
     };
+    bool stuck;
 
     if (error != NVME_OK) {
         *result = (struct nvme_result){.error = error};
@@ -70,10 +71,11 @@ enum nvme_error nvme_admin_passthrough(struct nvme_controller *controller,
         *result = (struct nvme_result){.error = error};
         return error;
     }
+    stuck = nvme_controller_state_load(controller) == NVME_CONTROLLER_STUCK;
     error = nvme_admin_execute(controller, &call, result);
     result->error = nvme_controller_settle(controller, error);
-    /* It has ended, or the device has stopped. */
-    if (NVME_PORT_MAPS_DMA && size_bytes != 0 && result->error != NVME_ERR_STUCK) {
+    /* It has ended, or the device has stopped, or was stuck before and has not seen it. */
+    if (NVME_PORT_MAPS_DMA && size_bytes != 0 && (stuck || result->error != NVME_ERR_STUCK)) {
         hal_dma_unmap(controller->config.dma_context, buffer, size_bytes,
                       (enum nvme_dma_direction)(command->cdw0 & NVME_DMA_BOTH));
     }

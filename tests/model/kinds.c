@@ -59,3 +59,18 @@ enum nvme_error kind_post(struct fixture *fixture, enum kind kind, struct nvme_c
         return nvme_write(queue, ns, 0, KIND_SPLIT_BYTES / BLOCK, kind_buffer, callback);
     }
 }
+
+static void note_end(void *arg, struct nvme_result result)
+{
+    struct kind_end *end = arg;
+
+    end->outcome.count++;
+    end->outcome.result = result;
+    end->mapped = world.mapped - 1;
+}
+
+enum nvme_error kind_watch(struct fixture *fixture, enum kind kind, struct kind_end *end)
+{
+    *end = (struct kind_end){0};
+    return kind_post(fixture, kind, (struct nvme_callback){note_end, end});
+}

@@ -35,4 +35,13 @@ extern const uint32_t kind_pieces[KINDS];
 /* Posts one of block 0 and what follows, on queue 0. */
 enum nvme_error kind_post(struct fixture *fixture, enum kind kind, struct nvme_callback callback);
 
+/* The end of one, and what was mapped when done() ran, beside the DMA region. */
+struct kind_end {
+    struct outcome outcome;
+    uint32_t mapped;
+};
+
+/* The same with a callback that fills *end, which is cleared first. */
+enum nvme_error kind_watch(struct fixture *fixture, enum kind kind, struct kind_end *end);
+
 #endif

@@ -15,27 +15,6 @@ enum {
     STATUS_DNR = 0x4000,
 };
 
-/* What was mapped when done() ran, beside the DMA region. */
-struct ended {
-    struct outcome outcome;
-    uint32_t mapped;
-};
-
-static void note_end(void *arg, struct nvme_result result)
-{
-    struct ended *ended = arg;
-
-    ended->outcome.count++;
-    ended->outcome.result = result;
-    ended->mapped = world.mapped - 1;
-}
-
-static enum nvme_error post(struct fixture *fixture, enum kind kind, struct ended *ended)
-{
-    *ended = (struct ended){0};
-    return kind_post(fixture, kind, (struct nvme_callback){note_end, ended});
-}
-
 static void start(struct fixture *fixture, uint8_t retries)
 {
     fixture_init_reset(fixture, false);
@@ -77,7 +56,7 @@ static const struct end_case end_cases[] = {
     {"unmapped_at_a_close_without_answers", CLOSED_UNTOLD, NVME_ERR_ABORTED},
 };
 
-static void watch_until_ended(struct fixture *fixture, const struct ended *ended)
+static void watch_until_ended(struct fixture *fixture, const struct kind_end *ended)
 {
     for (int i = 0; i < FIXTURE_WATCHES_MAX && ended->outcome.count == 0; i++) {
         /* Until RDY = 0 is seen, the device has everything. */
@@ -87,7 +66,7 @@ static void watch_until_ended(struct fixture *fixture, const struct ended *ended
     }
 }
 
-static void make_end(struct fixture *fixture, enum end end, const struct ended *ended)
+static void make_end(struct fixture *fixture, enum end end, const struct kind_end *ended)
 {
     struct model *model = fixture->model;
 
@@ -118,10 +97,10 @@ static void each_piece_is_unmapped_before_done(void **state)
 
     for (enum kind kind = KIND_READ; kind < KINDS; kind++) {
         struct fixture fixture;
-        struct ended ended;
+        struct kind_end ended;
 
         start(&fixture, 0);
-        assert_int_equal(post(&fixture, kind, &ended), NVME_OK);
+        assert_int_equal(kind_watch(&fixture, kind, &ended), NVME_OK);
         assert_int_equal(world.mapped, 1 + kind_pieces[kind]);
         make_end(&fixture, this->end, &ended);
         assert_int_equal(ended.outcome.count, 1);
@@ -141,12 +120,12 @@ static void each_piece_is_unmapped_before_done(void **state)
 static void device_that_never_stops_keeps_the_mapping(void **state)
 {
     struct fixture fixture;
-    struct ended ended;
+    struct kind_end ended;
 
     (void)state;
     start(&fixture, 0);
     fixture.model->stop_never = true;
-    assert_int_equal(post(&fixture, KIND_WRITE, &ended), NVME_OK);
+    assert_int_equal(kind_watch(&fixture, KIND_WRITE, &ended), NVME_OK);
     nvme_queue_submit(fixture.queues[0]);
     for (int i = 0; i < FIXTURE_WATCHES_MAX && !fixture_saw(&fixture, NVME_EVENT_DISABLE_TIMEOUT);
          i++) {
@@ -166,10 +145,10 @@ static void retry_keeps_the_mapping(void **state)
     (void)state;
     for (enum kind kind = KIND_READ; kind < KINDS; kind++) {
         struct fixture fixture;
-        struct ended ended;
+        struct kind_end ended;
 
         start(&fixture, 2);
-        assert_int_equal(post(&fixture, kind, &ended), NVME_OK);
+        assert_int_equal(kind_watch(&fixture, kind, &ended), NVME_OK);
         nvme_queue_submit(fixture.queues[0]);
         model_fail_one(fixture.model, 0, STATUS_INTERNAL);
         nvme_queue_reap(fixture.queues[0], FIXTURE_DEPTH);
@@ -194,7 +173,7 @@ static void reset_unmaps_what_ends_and_keeps_what_goes_on(void **state)
         enum kind kind = (enum kind)(run / 2);
         bool retries = run % 2 != 0;
         struct fixture fixture;
-        struct ended ended;
+        struct kind_end ended;
 
         fixture_init_reset(&fixture, false);
         fixture.config.max_transfer_bytes = KIND_PART;
@@ -204,7 +183,7 @@ static void reset_unmaps_what_ends_and_keeps_what_goes_on(void **state)
         fixture.model->stops_late = true;
         fixture_start(&fixture, 1, NVME_MODE_POLL);
         fixture.model->on_demand = true;
-        assert_int_equal(post(&fixture, kind, &ended), NVME_OK);
+        assert_int_equal(kind_watch(&fixture, kind, &ended), NVME_OK);
         nvme_queue_submit(fixture.queues[0]);
         fixture_watch_until_reset(&fixture, 1);
         assert_int_equal(world.mapped, retries ? 1 + kind_pieces[kind] : 1);
@@ -220,13 +199,13 @@ static void reset_unmaps_what_ends_and_keeps_what_goes_on(void **state)
 static void one_buffer_may_be_mapped_for_several_requests(void **state)
 {
     struct fixture fixture;
-    struct ended ended[3];
+    struct kind_end ended[3];
 
     (void)state;
     start(&fixture, 0);
-    assert_int_equal(post(&fixture, KIND_WRITE, &ended[0]), NVME_OK);
-    assert_int_equal(post(&fixture, KIND_WRITE, &ended[1]), NVME_OK);
-    assert_int_equal(post(&fixture, KIND_SPLIT_WRITE, &ended[2]), NVME_OK);
+    assert_int_equal(kind_watch(&fixture, KIND_WRITE, &ended[0]), NVME_OK);
+    assert_int_equal(kind_watch(&fixture, KIND_WRITE, &ended[1]), NVME_OK);
+    assert_int_equal(kind_watch(&fixture, KIND_SPLIT_WRITE, &ended[2]), NVME_OK);
     assert_int_equal(world.mapped, 3 + KIND_PARTS);
     serve(&fixture);
     assert_int_equal(ended[0].outcome.count + ended[1].outcome.count + ended[2].outcome.count, 3);
@@ -236,7 +215,7 @@ static void one_buffer_may_be_mapped_for_several_requests(void **state)
 static void port_without_maps_is_not_asked(void **state)
 {
     struct fixture fixture;
-    struct ended ended;
+    struct kind_end ended;
 
     (void)state;
     start(&fixture, 0);
@@ -244,7 +223,7 @@ static void port_without_maps_is_not_asked(void **state)
     world.maps = false;
     for (enum kind kind = KIND_READ; kind < KINDS; kind++) {
         world.map_fails_in = 1;
-        assert_int_equal(post(&fixture, kind, &ended), NVME_OK);
+        assert_int_equal(kind_watch(&fixture, kind, &ended), NVME_OK);
         serve(&fixture);
         assert_int_equal(ended.outcome.result.error, NVME_OK);
     }

@@ -7,27 +7,6 @@
 #include "nvme_admin.h"
 #include "nvme_hal.h"
 
-/* What was mapped when done() ran, beside the DMA region. */
-struct ended {
-    struct outcome outcome;
-    uint32_t mapped;
-};
-
-static void note_end(void *arg, struct nvme_result result)
-{
-    struct ended *ended = arg;
-
-    ended->outcome.count++;
-    ended->outcome.result = result;
-    ended->mapped = world.mapped - 1;
-}
-
-static enum nvme_error post(struct fixture *fixture, enum kind kind, struct ended *ended)
-{
-    *ended = (struct ended){0};
-    return kind_post(fixture, kind, (struct nvme_callback){note_end, ended});
-}
-
 static void start(struct fixture *fixture)
 {
     fixture_init_reset(fixture, false);
@@ -57,13 +36,13 @@ static void post_that_cannot_be_mapped_changes_nothing(void **state)
 
         for (uint32_t failing = 1; failing <= last; failing++) {
             struct fixture fixture;
-            struct ended ended;
+            struct kind_end ended;
             struct nvme_counters before;
 
             start(&fixture);
             before = fixture_counters(fixture.queues[0]);
             world.map_fails_in = failing;
-            assert_int_equal(post(&fixture, kind, &ended), NVME_ERR_MAP);
+            assert_int_equal(kind_watch(&fixture, kind, &ended), NVME_ERR_MAP);
             assert_int_equal(world.mapped, 1);
             assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), 0);
             nvme_queue_submit(fixture.queues[0]);
@@ -71,10 +50,10 @@ static void post_that_cannot_be_mapped_changes_nothing(void **state)
             /* As often as there are slots and records: none is lost. */
             for (uint32_t i = 0; i < FIXTURE_DEPTH; i++) {
                 world.map_fails_in = failing;
-                assert_int_equal(post(&fixture, kind, &ended), NVME_ERR_MAP);
+                assert_int_equal(kind_watch(&fixture, kind, &ended), NVME_ERR_MAP);
             }
             assert_int_equal(ended.outcome.count, 0);
-            assert_int_equal(post(&fixture, kind, &ended), NVME_OK);
+            assert_int_equal(kind_watch(&fixture, kind, &ended), NVME_OK);
             serve(&fixture);
             assert_int_equal(ended.outcome.count, 1);
             assert_int_equal(ended.outcome.result.error, NVME_OK);
@@ -115,11 +94,11 @@ static void split_goes_on_when_a_part_has_made_room(void **state)
         enum kind kind = run % 2 == 0 ? KIND_SPLIT_READ : KIND_SPLIT_WRITE;
         uint32_t failing = 2 + run / 2;
         struct fixture fixture;
-        struct ended ended;
+        struct kind_end ended;
 
         start(&fixture);
         world.map_fails_in = failing;
-        assert_int_equal(post(&fixture, kind, &ended), NVME_OK);
+        assert_int_equal(kind_watch(&fixture, kind, &ended), NVME_OK);
         assert_int_equal(world.mapped, failing);
         assert_int_equal(nvme_queue_outstanding(fixture.queues[0]), failing - 1);
         serve(&fixture);
@@ -141,11 +120,11 @@ static void split_ends_if_its_last_part_finds_no_room(void **state)
     (void)state;
     for (uint32_t failures = 1; failures <= 2; failures++) {
         struct fixture fixture;
-        struct ended ended;
+        struct kind_end ended;
 
         start(&fixture);
         world.map_fails_in = 3; /* of the third part */
-        assert_int_equal(post(&fixture, KIND_SPLIT_WRITE, &ended), NVME_OK);
+        assert_int_equal(kind_watch(&fixture, KIND_SPLIT_WRITE, &ended), NVME_OK);
         nvme_queue_submit(fixture.queues[0]);
         for (uint32_t i = 0; i < failures; i++) {
             assert_int_equal(ended.outcome.count, 0);
@@ -160,7 +139,7 @@ static void split_ends_if_its_last_part_finds_no_room(void **state)
         assert_int_equal(ended.outcome.result.bytes_done,
                          failures == 2 ? 2 * KIND_PART : KIND_SPLIT_BYTES);
         /* Its record is free again. */
-        assert_int_equal(post(&fixture, KIND_SPLIT_WRITE, &ended), NVME_OK);
+        assert_int_equal(kind_watch(&fixture, KIND_SPLIT_WRITE, &ended), NVME_OK);
         serve(&fixture);
         assert_int_equal(ended.outcome.result.error, NVME_OK);
         fixture_finish(&fixture);
@@ -197,6 +176,12 @@ static void admin_data_are_mapped_for_their_command(void **state)
                                             NVME_IDENTIFY_BYTES, &result),
                      NVME_ERR_STUCK);
     assert_true(world_is_mapped(kind_buffer, NVME_IDENTIFY_BYTES, NVME_DMA_FROM_DEVICE));
+    assert_int_equal(world.mapped, 2);
+    /* A stuck device has not seen this one. */
+    assert_int_equal(nvme_admin_passthrough(fixture.controller, &identify, kind_buffer,
+                                            NVME_IDENTIFY_BYTES, &result),
+                     NVME_ERR_STUCK);
+    assert_int_equal(world.mapped, 2);
     fixture_drop(&fixture);
 }
 
