@@ -51,6 +51,11 @@ static const struct scenario scenarios[] = {
     {"the same, vectors, modes change", 2, .vectors = true, .resets = true, .changes = true},
 };
 
+static bool has_faults(const struct scenario *scenario)
+{
+    return scenario->fails || scenario->resets;
+}
+
 struct run;
 
 /* What a controller's hooks get. */
@@ -109,7 +114,6 @@ static void check(enum nvme_error error, const char *what)
 
 static void open_controller(struct run *run, uint32_t index)
 {
-    bool fast = run->scenario->fails || run->scenario->resets;
     struct nvme_config config = {
         .registers = run->devices[index]->registers,
         .registers_size_bytes = DEVICE_REGISTER_BYTES,
@@ -118,7 +122,7 @@ static void open_controller(struct run *run, uint32_t index)
         .cq_depth_entries = DEPTH + 8 * random_below(&run->random, 3),
         .shadow_doorbells = random_chance(&run->random, 500),
         .max_transfer_bytes = HART_TRANSFER_BYTES,
-        .command_timeout_ns = fast ? 1000 * (uint64_t)MS : 0,
+        .command_timeout_ns = has_faults(run->scenario) ? 1000 * (uint64_t)MS : 0,
         .aborts = random_chance(&run->random, 500),
         .resets_max = run->scenario->resets ? RESETS_MAX : 0,
         .retries_max = (uint8_t)(run->scenario->resets ? random_below(&run->random, 4) : 0),
@@ -208,7 +212,7 @@ static enum nvme_error close_queue(struct run *run, uint32_t index)
 /* Closing tells of a failure, but for STUCK it always ends. */
 static void close_all(struct run *run)
 {
-    bool may_fail = run->scenario->fails || run->scenario->resets;
+    bool may_fail = has_faults(run->scenario);
     struct nvme_counters counters;
 
     for (uint32_t i = 0; i < HARTS; i++) {
@@ -262,7 +266,7 @@ static void disturb(struct run *run, uint32_t ms)
 
     for (uint32_t i = 0; i < times; i++) {
         hart_sleep_ms(ms);
-        if (run->scenario->fails || run->scenario->resets) {
+        if (has_faults(run->scenario)) {
             set_faults(run);
         }
     }
@@ -277,7 +281,6 @@ static void disturb(struct run *run, uint32_t ms)
 /* Up, under load, down. */
 static void play(struct run *run, uint32_t ms)
 {
-    bool fast = run->scenario->fails || run->scenario->resets;
 
     __atomic_store_n(&run->stop, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&run->working, HARTS, __ATOMIC_RELAXED);
@@ -290,7 +293,7 @@ static void play(struct run *run, uint32_t ms)
         open_queue(run, i);
     }
     /* For the deadlines of requests alone: a loaded host may let admin commands wait. */
-    hart_set_clock(fast ? FAST_CLOCK : 1);
+    hart_set_clock(has_faults(run->scenario) ? FAST_CLOCK : 1);
     for (uint32_t i = 0; i < HARTS; i++) {
         hart_start(&run->harts[i]);
     }
@@ -304,7 +307,6 @@ static void play(struct run *run, uint32_t ms)
 static void run_scenario(const struct scenario *scenario, double seconds, uint64_t seed)
 {
     static struct run run;
-    bool fast = scenario->fails || scenario->resets;
     double begin = hart_wall_s();
     uint32_t turns = 0;
 
@@ -317,7 +319,7 @@ static void run_scenario(const struct scenario *scenario, double seconds, uint64
         __atomic_store_n(&run.devices[i]->lose, scenario->loses ? LOSE : 0, __ATOMIC_RELAXED);
     }
     do {
-        play(&run, random_between(&run.random, 1, fast ? 20 : 400));
+        play(&run, random_between(&run.random, 1, has_faults(scenario) ? 20 : 400));
         turns++;
     } while (hart_wall_s() - begin < seconds);
     for (uint32_t i = 0; i < scenario->controllers; i++) {
