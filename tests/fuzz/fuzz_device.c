@@ -13,6 +13,7 @@
 
 #include "hostile.h"
 #include "nvme.h"
+#include "nvme_hal.h"
 #include "tape.h"
 
 #define MS UINT64_C(1000000)
@@ -243,6 +244,9 @@ static void end(struct fuzz *fuzz)
             fail("a request has not ended with its controller");
         }
     }
+    if (world.mapped != 1 && error != NVME_ERR_STUCK) {
+        fail("data of a request are left mapped");
+    }
 }
 
 static void run(void *arg)
@@ -258,6 +262,8 @@ static void run(void *arg)
         posix_memalign(&fuzz->memory.dma, DMA_ALIGNMENT, fuzz->memory.dma_bytes) != 0) {
         fail("no memory");
     }
+    world.maps = true;
+    world_dma_map(fuzz->memory.dma, fuzz->memory.dma_bytes, NVME_DMA_BOTH);
     if (nvme_controller_open(&fuzz->config, &fuzz->memory, &fuzz->controller) != NVME_OK) {
         return;
     }
