@@ -46,6 +46,15 @@ static enum nvme_error check_command(const struct nvme_command *command, const v
                : NVME_ERR_ALIGNMENT;
 }
 
+static void unmap_data(const struct nvme_controller *controller, const struct nvme_admin_call *call,
+                       bool ended)
+{
+    if (NVME_PORT_MAPS_DMA && ended && call->size_bytes != 0) {
+        hal_dma_unmap(controller->config.dma_context, call->buffer, call->size_bytes,
+                      (enum nvme_dma_direction)(call->command.cdw0 & NVME_DMA_BOTH));
+    }
+}
+
 enum nvme_error nvme_admin_passthrough(struct nvme_controller *controller,
                                        const struct nvme_command *command, void *buffer,
                                        uint32_t size_bytes, struct nvme_result *result)
@@ -75,9 +84,6 @@ enum nvme_error nvme_admin_passthrough(struct nvme_controller *controller,
     error = nvme_admin_execute(controller, &call, result);
     result->error = nvme_controller_settle(controller, error);
     /* It has ended, or the device has stopped, or was stuck before and has not seen it. */
-    if (NVME_PORT_MAPS_DMA && size_bytes != 0 && (stuck || result->error != NVME_ERR_STUCK)) {
-        hal_dma_unmap(controller->config.dma_context, buffer, size_bytes,
-                      (enum nvme_dma_direction)(command->cdw0 & NVME_DMA_BOTH));
-    }
+    unmap_data(controller, &call, stuck || result->error != NVME_ERR_STUCK);
     return result->error;
 }
