@@ -170,7 +170,8 @@ HOST_SOURCES := $(ENGINE_SOURCES) $(wildcard platform/riscv64/fdt*.c platform/vi
     bench/job*.c bench/pacing*.c bench/timeline.c bench/histogram.c bench/crc32c.c bench/stamp.c \
     pci/*.c tests/model/*.c tests/board/*.c) $(BLOCK_DEVICE) examples/fat_volume.c \
     $(MSI_AGGREGATOR) \
-    $(addprefix platform/virt/,aplic.c iommu.c pci.c pci_slot.c plic.c wired.c)
+    $(wildcard platform/virt/iommu*.c) \
+    $(addprefix platform/virt/,aplic.c pci.c pci_slot.c plic.c wired.c)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # tests/model comes first: its nvme_port.h stands in for the target's.
 HOST_CFLAGS := -std=c17 -g $(WARNINGS) -fno-omit-frame-pointer -Itests/model -Iengine -Ipci \
@@ -338,7 +339,7 @@ check-python:
 help: ## list the actions
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
-all: build/dma/nvme.elf $(PROGRAMS:%=build/paged/%.elf)
+all: build/dma/nvme.elf build/dma/selftest.elf $(PROGRAMS:%=build/paged/%.elf)
 all: $(PROGRAMS:%=build/%.elf) build/libnvme.a ## build every program of the guest into build/
 
 setup: ## install what the build, the bench and the tests need, and the commit hook

@@ -255,18 +255,15 @@ static bool close_queues(struct storage *storage)
 
 static bool close_controller(struct storage *storage, uint32_t index)
 {
-    const struct storage_controller *controller = &storage->controllers[index];
+    struct storage_controller *controller = &storage->controllers[index];
     enum nvme_error error;
 
     if (controller->engine == NULL) {
         return true; /* dropped */
     }
-    error = nvme_controller_close(controller->engine);
+    error = storage_close_engine(storage, controller);
     if (error != NVME_OK) {
         printf("error: closing controller %" PRIu32 ": %s\n", index, nvme_error_text(error));
-    }
-    if (error == NVME_ERR_STUCK) {
-        storage_keep_memory(storage);
     }
     msix_disable(controller->function);
     pci_disable(controller->function);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dma.h"
 #include "harts.h"
 #include "heap.h"
 #include "iommu.h"
@@ -65,11 +66,6 @@ static void vector_mask(void *arg, uint16_t vector, bool masked)
     msix_mask(&controller->msix, vector, masked);
 }
 
-void storage_keep_memory(struct storage *storage)
-{
-    storage->heap_mark = heap_mark();
-}
-
 /* The number of queues that each controller must have. */
 static uint32_t queues_each(const struct storage *storage, uint32_t controllers)
 {
@@ -99,6 +95,41 @@ static bool take_memory(struct storage_controller *controller, const struct nvme
                            : heap_take_contiguous(memory->dma_bytes, config->page_bytes);
     }
     return memory->ordinary != NULL && memory->dma != NULL;
+}
+
+/* After NVME_ERR_STUCK the device may use the memory for ever: it stays mapped and taken. */
+static void leave_memory(struct storage *storage, struct storage_controller *controller,
+                         enum nvme_error error)
+{
+    if (error == NVME_ERR_STUCK) {
+        storage->heap_mark = heap_mark();
+        controller->memory.ordinary = NULL;
+    } else {
+        dma_unmap_pages(controller->memory.dma, controller->memory.dma_bytes, true);
+    }
+}
+
+static enum nvme_error open_mapped(struct storage *storage, struct storage_controller *controller,
+                                   const struct nvme_config *config)
+{
+    enum nvme_error error;
+
+    if (!dma_map_pages(controller->memory.dma, controller->memory.dma_bytes, true)) {
+        return NVME_ERR_MAP;
+    }
+    error = nvme_controller_open(config, &controller->memory, &controller->engine);
+    if (error != NVME_OK) {
+        leave_memory(storage, controller, error);
+    }
+    return error;
+}
+
+enum nvme_error storage_close_engine(struct storage *storage, struct storage_controller *controller)
+{
+    enum nvme_error error = nvme_controller_close(controller->engine);
+
+    leave_memory(storage, controller, error);
+    return error;
 }
 
 enum storage_step storage_open_engine(struct storage *storage,
@@ -145,7 +176,7 @@ enum storage_step storage_open_engine(struct storage *storage,
                    storage->config.depth_entries, heap_left());
             return STORAGE_FAILED;
         }
-        error = nvme_controller_open(&config, &controller->memory, &controller->engine);
+        error = open_mapped(storage, controller, &config);
     }
     if (error == NVME_OK) {
         return STORAGE_TAKEN;
@@ -156,10 +187,6 @@ enum storage_step storage_open_engine(struct storage *storage,
                  error == NVME_ERR_FATAL
                      ? iommu_hint(machine_get(), storage->functions, storage->function_count)
                      : "");
-    if (error == NVME_ERR_STUCK) {
-        storage_keep_memory(storage);
-        controller->memory.ordinary = NULL;
-    }
     return STORAGE_PASSED;
 }
 
@@ -252,14 +279,11 @@ bool storage_open_namespace(struct storage *storage, struct storage_controller *
 void storage_close_last(struct storage *storage)
 {
     struct storage_controller *last = &storage->controllers[--storage->controller_count];
-    enum nvme_error error = nvme_controller_close(last->engine);
+    enum nvme_error error = storage_close_engine(storage, last);
 
     storage_print_controller_events(last, storage->controller_count);
     if (error != NVME_OK) {
         storage_note(last, "did not close in order: %s (%d)", nvme_error_text(error), (int)error);
-    }
-    if (error == NVME_ERR_STUCK) {
-        storage_keep_memory(storage);
     }
     msix_disable(last->function);
     pci_disable(last->function);

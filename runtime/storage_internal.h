@@ -53,8 +53,12 @@ bool storage_open_namespace(struct storage *storage, struct storage_controller *
 /* Closes the last controller, which has no open queue. */
 void storage_close_last(struct storage *storage);
 
-/* Keeps all memory that was taken so far, because the device may use it for ever. */
-void storage_keep_memory(struct storage *storage);
+/*
+ * Closes the engine's controller. On NVME_ERR_STUCK it keeps all memory that was taken so far,
+ * because the device may use it for ever.
+ */
+enum nvme_error storage_close_engine(struct storage *storage,
+                                     struct storage_controller *controller);
 
 /* ---- storage.c ---------------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "iommu.h"
 #include "storage_internal.h"
 
 void storage_write_address(const struct pci_function *function, char text[STORAGE_ADDRESS_BYTES])
@@ -111,6 +112,7 @@ void storage_print_controller_events(struct storage_controller *controller, uint
         printf("note: nvme %" PRIu32 ": %" PRIu32 " more events; at most %d are kept\n", index,
                dropped, STORAGE_EVENTS_MAX);
     }
+    (void)iommu_print_faults();
 }
 
 void storage_print_events(struct storage *storage)

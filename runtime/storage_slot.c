@@ -74,13 +74,9 @@ void storage_drop(struct storage *storage, uint32_t index)
     for (uint32_t i = index; i < storage->queue_count; i += storage->controller_count) {
         drop_queue(&storage->queues[i]);
     }
-    error = nvme_controller_close(controller->engine);
+    error = storage_close_engine(storage, controller);
     storage_print_controller_events(controller, index);
     storage_note(controller, "is closed: %s (%d)", nvme_error_text(error), (int)error);
-    if (error == NVME_ERR_STUCK) {
-        storage_keep_memory(storage);
-        controller->memory.ordinary = NULL;
-    }
     controller->engine = NULL;
 }
 

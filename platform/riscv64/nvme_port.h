@@ -112,6 +112,24 @@ static inline void hal_dma_invalidate(void *context, const void *pointer, size_t
 #endif
 }
 
+#ifdef HARTQ_ANY_DMA
+#define NVME_PORT_MAPS_DMA true
+
+static inline bool hal_dma_map(void *context, void *pointer, size_t size,
+                               enum nvme_dma_direction direction)
+{
+    (void)context;
+    return dma_map_pages(pointer, size, direction != NVME_DMA_TO_DEVICE);
+}
+
+static inline void hal_dma_unmap(void *context, void *pointer, size_t size,
+                                 enum nvme_dma_direction direction)
+{
+    (void)context;
+    dma_unmap_pages(pointer, size, direction != NVME_DMA_TO_DEVICE);
+}
+#endif
+
 static inline unsigned long hal_irq_save(void)
 {
     return irq_save();

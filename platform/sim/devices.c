@@ -6,6 +6,7 @@
 #include "devices.h"
 
 #include "bus.h"
+#include "dma.h"
 #include "harts.h"
 #include "iommu.h"
 #include "msix.h"
@@ -137,6 +138,26 @@ const char *iommu_hint(const struct machine *machine, const struct pci_function 
     (void)functions;
     (void)count;
     return "";
+}
+
+unsigned iommu_print_faults(void)
+{
+    return 0;
+}
+
+bool dma_map_pages(const void *pointer, size_t size, bool written)
+{
+    (void)pointer;
+    (void)size;
+    (void)written;
+    return true;
+}
+
+void dma_unmap_pages(const void *pointer, size_t size, bool written)
+{
+    (void)pointer;
+    (void)size;
+    (void)written;
 }
 
 /* ---- MSI-X: the table is the device's place ----------------------------------------------- */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * RISC-V IOMMUs: none may translate, because the engine gives the devices CPU addresses.
- * RISC-V IOMMU Architecture 1.0, §5.5 (ddtp).
+ * RISC-V IOMMUs. In most programs none translates. In those of build/dma/ they guard the memory:
+ * NVMe controllers reach only what is mapped, at addresses of their own; all share one such space.
+ * iommu_guard.c is the guard. RISC-V IOMMU Architecture 1.0: chapter 5 (registers), chapter 3
+ * (commands and faults).
  */
 #ifndef HARTQ_IOMMU_H
 #define HARTQ_IOMMU_H
@@ -11,9 +13,16 @@
 #include "pci.h"
 
 /*
+ * Takes memory for tables from a span that is to be the heap. Only a program of build/dma/ calls
+ * it: from then on iommu_open() makes guards. Context: hart 0, once.
+ */
+void iommu_reserve(struct machine_span *memory);
+
+/*
  * Puts every IOMMU of the machine and among the functions into bare mode, which passes accesses
- * unchanged. False: one has the tables of another owner, or does not answer; an error was printed.
- * Context: hart 0, before a device masters the bus.
+ * unchanged; after iommu_reserve() it makes guards of them instead. False: one has the tables of
+ * another owner, lacks something or does not answer; an error was printed.
+ * Context: hart 0, before a device masters the bus. It may be called again.
  */
 bool iommu_open(const struct machine *machine, const struct pci_function *functions,
                 unsigned count);
@@ -24,5 +33,11 @@ bool iommu_open(const struct machine *machine, const struct pci_function *functi
  */
 const char *iommu_hint(const struct machine *machine, const struct pci_function *functions,
                        unsigned count);
+
+/*
+ * Prints what devices were refused since the last call, a line for each page, and returns how many
+ * lines. Context: hart 0, a thread.
+ */
+unsigned iommu_print_faults(void);
 
 #endif

@@ -16,6 +16,7 @@
 #include "harts.h"
 #include "heap.h"
 #include "imsic.h"
+#include "iommu.h"
 #include "machine.h"
 #include "paging.h"
 #include "sbi.h"
@@ -111,6 +112,9 @@ static void init_memory(void)
             printf("note: %" PRIu64 " MiB of memory at %" PRIx64 " are not used\n",
                    other->size >> 20, other->base);
         }
+    }
+    if (any_dma()) {
+        iommu_reserve(&span);
     }
     error = paging_init_heap(span.base, span.base + span.size);
     if (error != NULL) {

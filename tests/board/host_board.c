@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "dma.h"
 #include "harts.h"
 #include "heap.h"
 #include "timer.h"
@@ -86,6 +87,8 @@ const char *board_heard(void)
 }
 
 /* ---- platform/riscv64, as far as it is asked ------------------------------------------------- */
+
+struct dma_map dma_map;
 
 uint64_t time_now_ns(void)
 {
