@@ -29,6 +29,7 @@ from cli import command
 import event_cases
 import fat_cases
 import instruction_cases
+import iommu_cases
 import large_cases
 import machines
 import nvme_tool
@@ -43,7 +44,7 @@ from selftest_cases import LOGS, Tally
 # Cases whose programs have no other form: instructions are counted as they are, and translation
 # has its own place for the heap.
 ONE_FORM = re.compile(
-    "instructions|board dma-noncoherent|board dma-ranges: other addresses|u-boot bridges|"
+    "instructions|board dma-noncoherent|board dma-ranges: other addresses|IOMMU|u-boot bridges|"
     "DMA above 4 GiB"
 )
 WORKERS = 2  # guests at once: each has a thread per hart and one for its devices
@@ -71,6 +72,7 @@ def jobs(full: bool, seed: int) -> list[Job]:
     listed += [Job(case.name, case.run) for case in removal_cases.cases()]
     listed += [Job(case.name, case.run) for case in fat_cases.cases()]
     listed += [Job(case.name, case.run) for case in board_cases.cases()]
+    listed += [Job(case.name, case.run) for case in iommu_cases.cases()]
     listed += [Job(case.name, case.run) for case in uboot_cases.cases()]
     listed += [Job(case.name, case.run) for case in instruction_cases.cases()]
     listed += [Job(f"machine {case.name}", case.run) for case in machines.cases(full)]

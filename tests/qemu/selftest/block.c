@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "dma.h"
 #include "harts.h"
 #include "heap.h"
 #include "irq.h"
@@ -153,7 +154,7 @@ static void tick(void *device)
     block_watchdog(device);
 }
 
-static bool own_open(struct pci_function *function)
+static bool own_open(struct pci_function *function, struct block_config *opened)
 {
     struct block_config config = {
         .registers = (volatile void *)function->bars[0].base,
@@ -171,13 +172,16 @@ static bool own_open(struct pci_function *function)
     }
     config.ordinary = take_pages(config.ordinary_bytes);
     config.dma = take_pages(config.dma_bytes);
-    return check(block_open(&block.device, &config) == 0, "block_open");
+    *opened = config;
+    return check(dma_map_pages(config.dma, config.dma_bytes, true), "dma_map_pages") &&
+           check(block_open(&block.device, &config) == 0, "block_open");
 }
 
 /* The first controller, INTx to this hart, a timer: nothing of runtime/. */
 static void test_own(void)
 {
     struct pci_function *function = (struct pci_function *)(uintptr_t)raw_find();
+    struct block_config config;
     size_t mark = heap_mark();
 
     if (function == NULL) {
@@ -185,7 +189,7 @@ static void test_own(void)
         return;
     }
     pci_decode(function);
-    if (own_open(function)) {
+    if (own_open(function, &config)) {
         if (test_interrupts()) {
             wired_attach(function->irq, handle_interrupt, &block.device);
             wired_route(function->irq, 0);
@@ -197,6 +201,7 @@ static void test_own(void)
             wired_detach(function->irq);
         }
         check(block_close(&block.device) == 0, "block_close");
+        dma_unmap_pages(config.dma, config.dma_bytes, true);
     }
     pci_disable(function);
     heap_release(mark);

@@ -43,10 +43,10 @@ static const struct option options[] = {
 };
 
 static const struct test *const groups[] = {
-    data_tests,  queue_tests,   hart_tests,         life_tests,    interrupt_tests,
-    mode_tests,  shared_tests,  other_device_tests, probe_tests,   left_over_tests,
-    naive_tests, closing_tests, select_tests,       timeout_tests, reset_tests,
-    power_tests, removal_tests, event_tests,        block_tests,   disturbed_tests,
+    data_tests,   queue_tests,        hart_tests,  life_tests,      interrupt_tests, mode_tests,
+    shared_tests, other_device_tests, probe_tests, left_over_tests, naive_tests,     closing_tests,
+    select_tests, timeout_tests,      reset_tests, power_tests,     removal_tests,   event_tests,
+    block_tests,  disturbed_tests,    iommu_tests,
 };
 
 /* The running test. */

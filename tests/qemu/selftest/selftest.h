@@ -69,6 +69,7 @@ extern const struct test other_device_tests[];
 extern const struct test power_tests[];
 extern const struct test block_tests[];
 extern const struct test disturbed_tests[];
+extern const struct test iommu_tests[];
 
 /* The command line, and the state of the run. Hart 0 writes it. */
 struct selftest {
