@@ -180,6 +180,89 @@ static void one_abort_at_a_time_for_several_queues(void **state)
     fixture_finish(&fixture);
 }
 
+/* The device keeps silent: the next Abort is not posted before the first one has ended. */
+static void second_abort_waits_for_the_first(void **state)
+{
+    struct outcome outcomes[2] = {0};
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    configure(&fixture, ENDS | AGREES);
+    fixture_start(&fixture, 2, NVME_MODE_POLL);
+    fixture.model->admin_silent = true;
+    fixture.model->hang_next = 2;
+    for (uint32_t i = 0; i < 2; i++) {
+        fixture_submit(&fixture, i, &outcomes[i]);
+    }
+    for (uint32_t ms = 0; ms < LATE_MS + GRACE_MS / 2; ms += STEP_MS) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture.queues[ms / STEP_MS % 2], world.now_ns);
+        assert_true(nvme_queue_outstanding(&fixture.controller->admin) <= 1);
+    }
+    assert_true(fixture.queues[0]->abort != 0 && fixture.queues[1]->abort != 0);
+    assert_int_equal(nvme_queue_outstanding(&fixture.controller->admin), 1);
+    fixture_drop(&fixture);
+}
+
+/* The Abort that the device never answered has gone with the reset: the next one is posted. */
+static void controller_that_was_reset_aborts_again(void **state)
+{
+    struct outcome outcome = {0};
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    configure(&fixture, ENDS | AGREES);
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->admin_silent = true;
+    fixture.model->hang_next = 1;
+    fixture_submit(&fixture, 0, &outcome);
+    while (!fixture_saw(&fixture, NVME_EVENT_ABORT)) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+    }
+    fixture.model->admin_silent = false;
+    watch(&fixture, &outcome);
+    outcome_check_error(&outcome, NVME_ERR_RESET);
+    fixture_watch_until_reset(&fixture, 1);
+    assert_int_equal(aborts(&fixture), 0);
+    outcome = (struct outcome){0};
+    fixture.model->hang_next = 1;
+    fixture_submit(&fixture, 0, &outcome);
+    watch(&fixture, &outcome);
+    outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
+    assert_int_equal(aborts(&fixture), 1);
+    fixture_finish(&fixture);
+}
+
+/* An Abort's answer and the completion of its command, in one interrupt: nothing holds the line. */
+static void handler_takes_the_answer_beside_completions(void **state)
+{
+    const struct fixture_source *this = *state;
+    struct outcome outcome = {0};
+    struct fixture fixture;
+
+    fixture_init(&fixture);
+    configure(&fixture, ENDS | AGREES);
+    fixture.line.kind = this->kind;
+    fixture_start(&fixture, 1, NVME_MODE_INTERRUPT);
+    fixture_interrupts(&fixture);
+    fixture.model->hang_next = 1;
+    fixture_submit(&fixture, 0, &outcome);
+    while (aborts(&fixture) == 0) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+    }
+    assert_true(model_line_claim(&fixture.line));
+    nvme_irq_handle(&fixture.controller, 1);
+    assert_false(model_level(fixture.model));
+    model_line_complete(&fixture.line);
+    outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
+    check_works(&fixture, 0);
+    fixture_finish(&fixture);
+}
+
 static void aborted_read_is_tried_again(void **state)
 {
     struct outcome outcome = {0};
@@ -234,6 +317,41 @@ static void irq_hart_posts_for_the_owners_of_its_line(void **state)
     harts_finish(&harts);
 }
 
+/* The late command ends before the IRQ hart has its turn, and another is in flight. */
+static void command_that_has_ended_is_not_aborted(void **state)
+{
+    struct fixture *fixture;
+    struct harts harts;
+
+    (void)state;
+    harts_init(&harts, MODEL_LINE_EDGE, 0);
+    fixture = &harts.fixture;
+    configure(fixture, ENDS | AGREES);
+    harts_start(&harts, HARTS_QUEUES, NULL, NVME_MODE_INTERRUPT);
+    fixture->model->hang_next = 2;
+    harts_post(&harts, 1);
+    for (uint32_t ms = 0; !fixture_saw(fixture, NVME_EVENT_ABORT); ms += STEP_MS) {
+        if (ms == TIMEOUT_MS / 2) {
+            harts_post(&harts, 1);
+        }
+        world_advance(STEP_MS * MS);
+        world.hart = 1;
+        nvme_queue_watchdog(fixture->queues[1], world.now_ns);
+    }
+    model_fail_one(fixture->model, 0, 0x006);
+    nvme_queue_reap(fixture->queues[1], 1);
+    assert_int_equal(harts.outcomes[1].count, 1);
+    world_advance(STEP_MS * MS);
+    nvme_queue_watchdog(fixture->queues[1], world.now_ns);
+    harts_ipi_irq_hart(&harts);
+    assert_int_equal(aborts(fixture), 0);
+    world.hart = 1;
+    model_fail_one(fixture->model, 0, 0x006);
+    nvme_queue_reap(fixture->queues[1], 1);
+    memset(fixture->ipis, 0, sizeof(fixture->ipis));
+    harts_finish(&harts);
+}
+
 /* On another hart, as if: this one posts nothing, and does so when that one has ended. */
 static void nobody_posts_while_another_administers(void **state)
 {
@@ -261,14 +379,19 @@ static void nobody_posts_while_another_administers(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[4 + COUNT_OF(abort_cases)] = {
+    struct CMUnitTest tests[7 + COUNT_OF(abort_cases) + FIXTURE_LINES] = {
         cmocka_unit_test(one_abort_at_a_time_for_several_queues),
         cmocka_unit_test(aborted_read_is_tried_again),
         cmocka_unit_test(irq_hart_posts_for_the_owners_of_its_line),
         cmocka_unit_test(nobody_posts_while_another_administers),
+        cmocka_unit_test(second_abort_waits_for_the_first),
+        cmocka_unit_test(controller_that_was_reset_aborts_again),
+        cmocka_unit_test(command_that_has_ended_is_not_aborted),
     };
-    size_t count = 4;
+    size_t count = 7;
 
     ADD_CASES(tests, &count, late_command_is_aborted_or_its_controller_reset, abort_cases);
+    fixture_add_cases(tests, &count, handler_takes_the_answer_beside_completions, fixture_sources,
+                      FIXTURE_LINES, sizeof(fixture_sources[0]));
     return fixture_run("abort", tests, count);
 }

@@ -149,6 +149,12 @@ static const struct deadline_case deadline_cases[] = {
     {"of_a_flush", NVME_CMD_FLUSH, 7, 700},
 };
 
+/* A step of the clock, a walk over the slots in ten per deadline, two calls. */
+static uint32_t latest_ms(uint32_t ms)
+{
+    return ms + 200 + (ms < TIMEOUT_MS ? ms : TIMEOUT_MS) / 10 + 2 * STEP_MS;
+}
+
 static void request_has_its_own_deadline(void **state)
 {
     const struct deadline_case *this = *state;
@@ -170,9 +176,31 @@ static void request_has_its_own_deadline(void **state)
     }
     outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
     assert_int_equal(fixture_event(&fixture, NVME_EVENT_COMMAND_TIMEOUT).limit, this->ms);
-    /* A step of the clock, a walk over the slots in ten per deadline, two calls. */
-    assert_in_range((world.now_ns - began_ns) / MS, this->ms,
-                    this->ms + 200 + TIMEOUT_MS / 10 + 2 * STEP_MS);
+    assert_in_range((world.now_ns - began_ns) / MS, this->ms, latest_ms(this->ms));
+    fixture_drop(&fixture);
+}
+
+/* However seldom the controller's own deadline would make it look. */
+static void short_deadline_is_noticed_in_time(void **state)
+{
+    struct outcome outcome = {0};
+    struct fixture fixture;
+    uint64_t began_ns;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.config.command_timeout_ns = 100 * TIMEOUT_MS * MS;
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    fixture.model->hang_next = 1;
+    began_ns = world.now_ns;
+    assert_int_equal(
+        post(&fixture, (struct nvme_io){.opcode = NVME_CMD_READ, .timeout_100ms = 3}, &outcome),
+        NVME_OK);
+    while (outcome.count == 0 && (world.now_ns - began_ns) / MS <= latest_ms(300)) {
+        world_advance(STEP_MS * MS);
+        nvme_queue_watchdog(fixture.queues[0], world.now_ns);
+    }
+    outcome_check_error(&outcome, NVME_ERR_TIMEOUT);
     fixture_drop(&fixture);
 }
 
@@ -249,12 +277,13 @@ static void caller_says_what_is_tried_again(void **state)
 int main(void)
 {
     struct CMUnitTest
-        tests[3 + COUNT_OF(fua_cases) + COUNT_OF(deadline_cases) + COUNT_OF(retry_cases)] = {
+        tests[4 + COUNT_OF(fua_cases) + COUNT_OF(deadline_cases) + COUNT_OF(retry_cases)] = {
             cmocka_unit_test(every_part_of_a_long_request_has_its_options),
             cmocka_unit_test(what_is_no_option_is_refused),
             cmocka_unit_test(options_end_with_their_request),
+            cmocka_unit_test(short_deadline_is_noticed_in_time),
         };
-    size_t count = 3;
+    size_t count = 4;
 
     ADD_CASES(tests, &count, fua_is_in_the_command, fua_cases);
     ADD_CASES(tests, &count, request_has_its_own_deadline, deadline_cases);
