@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * interrupt.c: a device that completes one command more whenever the handler gives one back.
+ * interrupt.c: a device that completes one command more whenever the handler gives one back, and an
+ * owner that is quicker than the handler.
  */
 #include "fixture.h"
 
@@ -71,12 +72,40 @@ static void busy_queue_holds_up_no_other(void **state)
     }
 }
 
+/* The owner of one of two controllers is quicker than their interrupts: no line counts a storm. */
+static void owner_that_reaps_itself_makes_no_storm(void **state)
+{
+    struct fixture pair[2];
+    struct nvme_controller *both[2];
+    struct outcome outcome = {0};
+
+    (void)state;
+    fixture_interrupt_queues(&pair[0], 1);
+    fixture_init_more(&pair[1]);
+    pair[1].model->line = &pair[0].line;
+    fixture_start(&pair[1], 1, NVME_MODE_INTERRUPT);
+    for (uint32_t i = 0; i < 2; i++) {
+        both[i] = pair[i].controller;
+    }
+    for (uint32_t turn = 1; turn <= 2 * NVME_STORM_INTERRUPTS; turn++) {
+        fixture_submit(&pair[0], 0, &outcome);
+        assert_int_equal(nvme_queue_reap(pair[0].queues[0], 1), 1);
+        assert_int_equal(nvme_irq_handle(both, 2), 0);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_false(fixture_saw(&pair[i], NVME_EVENT_INTERRUPT_STORM));
+    }
+    fixture_finish(&pair[1]);
+    fixture_finish(&pair[0]);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[1 + FIXTURE_LINES] = {
+    struct CMUnitTest tests[2 + FIXTURE_LINES] = {
         cmocka_unit_test(busy_queue_holds_up_no_other),
+        cmocka_unit_test(owner_that_reaps_itself_makes_no_storm),
     };
-    size_t count = 1;
+    size_t count = 2;
 
     fixture_add_cases(tests, &count, line_that_stays_busy_interrupts_again, fixture_sources,
                       FIXTURE_LINES, sizeof(fixture_sources[0]));

@@ -188,6 +188,27 @@ static void hybrid_owner_gives_back_before_it_sleeps(void **state)
     fixture_finish(&fixture);
 }
 
+/* Mode and requests may change in any order: what completes behind an opening is given back. */
+static void open_source_owes_nothing(void **state)
+{
+    const struct late_case *this = *state;
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    struct nvme_queue *queue = start_late(&fixture, this, NVME_MODE_INTERRUPT);
+
+    fixture.model->on_demand = true;
+    assert_int_equal(nvme_queue_set_mode(queue, NVME_MODE_POLL), NVME_OK);
+    fixture_submit_each(&fixture, 2, &outcome);
+    assert_int_equal(nvme_queue_set_mode(queue, NVME_MODE_INTERRUPT), NVME_OK);
+    for (uint32_t i = 1; i <= 2; i++) {
+        model_step(fixture.model, 1);
+        assert_int_equal(fixture_interrupts(&fixture), 1);
+        check_heads(&fixture, this, i);
+    }
+    assert_int_equal(outcome.count, 2);
+    fixture_finish(&fixture);
+}
+
 struct head_case {
     const char *name;
     uint32_t entries;
@@ -264,7 +285,7 @@ static void completion_ring_of_a_wrong_size_is_refused(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[4 + COUNT_OF(head_cases) + 3 * COUNT_OF(late_cases)] = {
+    struct CMUnitTest tests[4 + COUNT_OF(head_cases) + 4 * COUNT_OF(late_cases)] = {
         cmocka_unit_test(poll_queue_rings_its_head_late),
         cmocka_unit_test(full_queue_has_room_behind_a_late_head),
         cmocka_unit_test(shallower_queue_keeps_the_surplus),
@@ -276,5 +297,6 @@ int main(void)
     ADD_CASES(tests, &count, queue_gives_back_before_its_source_opens, late_cases);
     ADD_CASES(tests, &count, queue_gives_back_before_it_leaves_the_list, late_cases);
     ADD_CASES(tests, &count, hybrid_owner_gives_back_before_it_sleeps, late_cases);
+    ADD_CASES(tests, &count, open_source_owes_nothing, late_cases);
     return fixture_run("head", tests, count);
 }

@@ -315,16 +315,45 @@ static void flush_reaches_its_namespace_and_moves_nothing(void **state)
     fixture_finish(&fixture);
 }
 
+/* 768 pages: the device follows the list to a second page, which it must not find in a cache. */
+static void every_page_of_a_list_is_cleaned(void **state)
+{
+    enum { PAGES = 768, BYTES = PAGES * FIXTURE_PAGE };
+    struct outcome outcome = {0};
+    struct fixture fixture;
+    uint8_t *memory;
+
+    (void)state;
+    fixture_init(&fixture);
+    fixture.model->mdts = 0;
+    fixture.config.max_transfer_bytes = BYTES;
+    fixture.config.depth_entries = 2;
+    fixture.config.queue_count = 1;
+    model_set_namespace(fixture.model, 1, 12, 1024);
+    fixture_start(&fixture, 1, NVME_MODE_POLL);
+    memory = fixture_buffer(BYTES);
+    assert_int_equal(
+        nvme_read(fixture.queues[0], &fixture.ns, 0, PAGES, memory, outcome_callback(&outcome)),
+        NVME_OK);
+    nvme_queue_submit(fixture.queues[0]);
+    nvme_queue_reap(fixture.queues[0], 1);
+    outcome_check_ok(&outcome, BYTES);
+    assert_memory_equal(fixture.model->namespaces[0].backing, memory, BYTES);
+    fixture_finish(&fixture);
+    fixture_free(memory);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[4 + COUNT_OF(refusal_cases) + COUNT_OF(opcode_cases) +
+    struct CMUnitTest tests[5 + COUNT_OF(refusal_cases) + COUNT_OF(opcode_cases) +
                             COUNT_OF(data_cases) + COUNT_OF(status_cases)] = {
         cmocka_unit_test(namespace_of_another_controller_is_refused),
         cmocka_unit_test(closed_queue_takes_nothing),
         cmocka_unit_test(lba_above_32_bits_travels_whole),
         cmocka_unit_test(flush_reaches_its_namespace_and_moves_nothing),
+        cmocka_unit_test(every_page_of_a_list_is_cleaned),
     };
-    size_t count = 4;
+    size_t count = 5;
 
     ADD_CASES(tests, &count, refused_post_changes_nothing, refusal_cases);
     ADD_CASES(tests, &count, batch_ends_before_an_opcode_that_is_none_of_its_own, opcode_cases);

@@ -7,23 +7,29 @@
 enum {
     STEPS = 3000,
     BUSY_REQUESTS = 14,
+    UNPOSTED = 8, /* the first cases */
 };
 
 struct mixed_case {
     const char *name;
     enum model_line_kind kind;
     bool both_shared;
+    bool posted; /* writes arrive later, and handlers mask */
 };
 
 static const struct mixed_case mixed_cases[] = {
-    {"shared_and_private_level", MODEL_LINE_LEVEL, false},
-    {"shared_and_private_edge", MODEL_LINE_EDGE, false},
-    {"shared_and_private_edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS, false},
-    {"shared_and_private_edge_of_the_wire", MODEL_LINE_EDGE_WIRE, false},
-    {"both_shared_level", MODEL_LINE_LEVEL, true},
-    {"both_shared_edge", MODEL_LINE_EDGE, true},
-    {"both_shared_edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS, true},
-    {"both_shared_edge_of_the_wire", MODEL_LINE_EDGE_WIRE, true},
+    {"shared_and_private_level", MODEL_LINE_LEVEL, false, false},
+    {"shared_and_private_edge", MODEL_LINE_EDGE, false, false},
+    {"shared_and_private_edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS, false, false},
+    {"shared_and_private_edge_of_the_wire", MODEL_LINE_EDGE_WIRE, false, false},
+    {"both_shared_level", MODEL_LINE_LEVEL, true, false},
+    {"both_shared_edge", MODEL_LINE_EDGE, true, false},
+    {"both_shared_edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS, true, false},
+    {"both_shared_edge_of_the_wire", MODEL_LINE_EDGE_WIRE, true, false},
+    {"posted_shared_and_private_level", MODEL_LINE_LEVEL, false, true},
+    {"posted_shared_and_private_edge", MODEL_LINE_EDGE, false, true},
+    {"posted_shared_and_private_edge_that_a_fall_clears", MODEL_LINE_EDGE_CLEARS, false, true},
+    {"posted_shared_and_private_edge_of_the_wire", MODEL_LINE_EDGE_WIRE, false, true},
 };
 
 /* The second one is the IRQ hart's alone unless both are shared. */
@@ -34,6 +40,10 @@ static void start_mixed(struct harts both[2], const struct mixed_case *on)
     harts_init(&both[0], on->kind, 0);
     harts_init_more(&both[1], &both[0].fixture.line, 0);
     both[1].fixture.config.shared = on->both_shared;
+    for (uint32_t i = 0; i < 2; i++) {
+        both[i].fixture.config.mask_line = on->posted;
+        both[i].fixture.model->posted = on->posted;
+    }
     harts_start(&both[0], HARTS_QUEUES, NULL, NVME_MODE_INTERRUPT);
     harts_start(&both[1], HARTS_QUEUES, on->both_shared ? NULL : private_owners,
                 NVME_MODE_INTERRUPT);
@@ -58,6 +68,8 @@ static void settle_mixed(struct harts both[2])
         for (uint32_t i = 0; i < 2 * FIXTURE_QUEUES; i++) {
             again |= harts_deliver(&both[i / FIXTURE_QUEUES], i % FIXTURE_QUEUES);
         }
+        world_arrive();
+        again |= both[0].fixture.line.pending;
         assert_true(turns < 100);
     }
 }
@@ -101,8 +113,12 @@ static void no_entry_of_two_controllers_is_lost(void **state)
         default:
             harts_deliver(harts, queue);
         }
+        if (seed >> 30 == 0) {
+            world_arrive();
+        }
         if (i % 100 == 99) {
             world.meanwhile[WORLD_AT_DOORBELL] = NULL;
+            world_arrive();
             harts_answer(&both[0]);
             harts_answer(&both[1]);
             settle_mixed(both);
@@ -228,16 +244,42 @@ static void interrupt_for_a_private_neighbour_is_no_step(void **state)
     finish_mixed(both);
 }
 
+/* Interrupts for nothing: the shared controller's cycles count them, the private one does not. */
+static void private_neighbour_counts_no_empty_interrupt(void **state)
+{
+    const struct mixed_case *this = *state;
+    struct harts both[2];
+    struct nvme_controller *controllers[2];
+
+    start_mixed(both, this);
+    for (uint32_t i = 0; i < 2; i++) {
+        controllers[i] = both[i].fixture.controller;
+    }
+    for (uint32_t i = 0; i < 2 * NVME_STORM_INTERRUPTS; i++) {
+        world.hart = 0;
+        nvme_irq_handle(controllers, 2);
+        settle_mixed(both);
+    }
+    assert_true(fixture_saw(&both[0].fixture, NVME_EVENT_INTERRUPT_STORM));
+    assert_int_equal(both[1].fixture.event_count, 0);
+    finish_mixed(both);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[3 + 2 * COUNT_OF(mixed_cases)] = {
+    struct CMUnitTest tests[5 + 2 * COUNT_OF(mixed_cases)] = {
         cmocka_unit_test(controller_of_irq_hart_is_served_amid_a_cycle),
         cmocka_unit_test(busy_controller_of_irq_hart_does_not_hold_up_the_cycle),
         cmocka_unit_test(interrupt_for_a_private_neighbour_is_no_step),
+        cmocka_unit_test_prestate(private_neighbour_counts_no_empty_interrupt,
+                                  (void *)(uintptr_t)&mixed_cases[1]),
+        cmocka_unit_test_prestate(private_neighbour_counts_no_empty_interrupt,
+                                  (void *)(uintptr_t)&mixed_cases[UNPOSTED + 1]),
     };
-    size_t count = 3;
+    size_t count = 5;
 
     ADD_CASES(tests, &count, no_entry_of_two_controllers_is_lost, mixed_cases);
-    ADD_CASES(tests, &count, idle_controller_beside_a_busy_one_is_no_storm, mixed_cases);
+    fixture_add_cases(tests, &count, idle_controller_beside_a_busy_one_is_no_storm, mixed_cases,
+                      UNPOSTED, sizeof(mixed_cases[0]));
     return fixture_run("shared mixed", tests, count);
 }
