@@ -121,7 +121,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # The same programs in other forms, build/FORM/NAME.elf: each has its own port, and one file of
 # platform/riscv64 that knows the form.
-#   dma    for a board whose DMA is not coherent or moves addresses
+#   dma    for a board whose DMA is not coherent, moves addresses, or is guarded by an IOMMU
 #   paged  with translation on, and memory that is contiguous by pages only
 # $(1) the form, $(2) its flag, $(3) its file
 define form

@@ -97,11 +97,11 @@ static bool take_memory(struct storage_controller *controller, const struct nvme
     return memory->ordinary != NULL && memory->dma != NULL;
 }
 
-/* After NVME_ERR_STUCK the device may use the memory for ever: it stays mapped and taken. */
+/* A device that was not stopped may use the memory for ever: it stays mapped and taken. */
 static void leave_memory(struct storage *storage, struct storage_controller *controller,
                          enum nvme_error error)
 {
-    if (error == NVME_ERR_STUCK) {
+    if (error == NVME_ERR_STUCK || error == NVME_ERR_BUSY) {
         storage->heap_mark = heap_mark();
         controller->memory.ordinary = NULL;
     } else {

@@ -54,8 +54,8 @@ bool storage_open_namespace(struct storage *storage, struct storage_controller *
 void storage_close_last(struct storage *storage);
 
 /*
- * Closes the engine's controller. On NVME_ERR_STUCK it keeps all memory that was taken so far,
- * because the device may use it for ever.
+ * Closes the engine's controller. On NVME_ERR_STUCK and NVME_ERR_BUSY it keeps all memory that was
+ * taken so far, because the device may use it for ever.
  */
 enum nvme_error storage_close_engine(struct storage *storage,
                                      struct storage_controller *controller);

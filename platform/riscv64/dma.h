@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * DMA of a board whose devices see memory at other addresses, past the caches, or through an IOMMU.
- * Programs of build/dma/ use it (HARTQ_ANY_DMA, nvme_port.h); the others pay nothing, and any_dma()
- * is false.
+ * Programs of build/dma/ use it (HARTQ_ANY_DMA, nvme_port.h); it costs the others no time, and
+ * any_dma() is false.
  */
 #ifndef HARTQ_DMA_H
 #define HARTQ_DMA_H

@@ -11,25 +11,51 @@ static bool is_iommu(const struct pci_function *function)
     return function->class_code >> 8 == IOMMU_CLASS && function->bars[0].base != 0;
 }
 
-static bool open_one(const struct machine *machine, const struct pci_function *functions,
-                     unsigned count, uint64_t base)
+/* The registers of the IOMMU with this number; 0: there is none. */
+static uint64_t find_registers(const struct machine *machine, const struct pci_function *functions,
+                               unsigned count, unsigned number)
 {
-    return iommu_is_reserved() ? iommu_guard(machine, functions, count, base)
-                               : iommu_unit_pass_all(base);
+    if (number < machine->iommu_count) {
+        return machine->iommus[number].base;
+    }
+    number -= machine->iommu_count;
+    for (unsigned i = 0; i < count; i++) {
+        if (is_iommu(&functions[i]) && number-- == 0) {
+            return functions[i].bars[0].base;
+        }
+    }
+    return 0;
+}
+
+/* True if all can guard this machine. If they should and cannot, a note says why. */
+static bool choose_guards(const struct machine *machine, const struct pci_function *functions,
+                          unsigned count)
+{
+    const char *obstacle = NULL;
+    uint64_t base;
+
+    for (unsigned i = 0; (base = find_registers(machine, functions, count, i)) != 0; i++) {
+        obstacle = obstacle != NULL ? obstacle : iommu_unit_obstacle(base);
+    }
+    return iommu_guard_begin(machine, obstacle);
 }
 
 bool iommu_open(const struct machine *machine, const struct pci_function *functions, unsigned count)
 {
+    bool any = machine->iommu_count != 0;
     bool all = true;
+    bool guards;
+    uint64_t base;
 
-    for (uint32_t i = 0; i < machine->iommu_count; i++) {
-        all = open_one(machine, functions, count, machine->iommus[i].base) && all;
-    }
     for (unsigned i = 0; i < count; i++) {
         if (is_iommu(&functions[i])) {
-            pci_decode(&functions[i]);
-            all = open_one(machine, functions, count, functions[i].bars[0].base) && all;
+            pci_enable(&functions[i]); /* it fetches its tables by itself */
+            any = true;
         }
+    }
+    guards = any && choose_guards(machine, functions, count);
+    for (unsigned i = 0; (base = find_registers(machine, functions, count, i)) != 0; i++) {
+        all = (guards ? iommu_guard(functions, count, base) : iommu_unit_pass_all(base)) && all;
     }
     return all;
 }

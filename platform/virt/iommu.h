@@ -14,14 +14,15 @@
 
 /*
  * Takes memory for tables from a span that is to be the heap. Only a program of build/dma/ calls
- * it: from then on iommu_open() makes guards. Context: hart 0, once.
+ * it. Too little memory: a note was printed, and nothing is taken. Context: hart 0, once.
  */
 void iommu_reserve(struct machine_span *memory);
 
 /*
  * Puts every IOMMU of the machine and among the functions into bare mode, which passes accesses
- * unchanged; after iommu_reserve() it makes guards of them instead. False: one has the tables of
- * another owner, lacks something or does not answer; an error was printed.
+ * unchanged. After iommu_reserve() it makes guards of them instead; if one of them or the machine
+ * lacks something for that, a note says so, and all pass. False: one has the tables of another
+ * owner, or does not start; an error was printed.
  * Context: hart 0, before a device masters the bus. It may be called again.
  */
 bool iommu_open(const struct machine *machine, const struct pci_function *functions,
@@ -35,8 +36,9 @@ const char *iommu_hint(const struct machine *machine, const struct pci_function 
                        unsigned count);
 
 /*
- * Prints what devices were refused since the last call, a line for each page, and returns how many
- * lines. Context: hart 0, a thread.
+ * Prints what devices were refused since the last call, as far as the fault queues had room: one
+ * line for accesses of a page that follow each other. The number of lines.
+ * Context: hart 0, a thread.
  */
 unsigned iommu_print_faults(void);
 

@@ -24,7 +24,9 @@ static struct {
     struct iommu_unit units[UNITS_MAX];
     unsigned count;
     uint64_t memory_end;
-    bool lock; /* held with interrupts off */
+    bool begun;
+    bool noted; /* why it has not */
+    bool lock;  /* held with interrupts off */
 } guard;
 
 static uint64_t lock_tables(void)
@@ -50,7 +52,7 @@ static uint64_t device_address(const void *pointer)
     return IOMMU_DEVICE_BASE + (uintptr_t)pointer;
 }
 
-/* Whatever has changed, no IOMMU goes by the old entries from here on. */
+/* From here on no IOMMU goes by an entry that has changed. */
 static void forget_stale(void)
 {
     bool one = guard.tables.stale_count == 1;
@@ -104,27 +106,26 @@ void iommu_reserve(struct machine_span *memory)
         iommu_tables_init(&guard.tables, (void *)(uintptr_t)base, bytes)) {
         guard.memory_end = end;
         *memory = (struct machine_span){base + bytes, end - base - bytes};
+    } else {
+        printf("note: too little memory for tables: an IOMMU would not guard it\n");
     }
 }
 
-bool iommu_is_reserved(void)
-{
-    return guard.tables.root != NULL;
-}
-
 /* What keeps this machine's memory from being guarded, or NULL. */
-static const char *find_obstacle(const struct machine *machine, uint64_t capabilities)
+static const char *find_obstacle(const struct machine *machine)
 {
-    uint64_t offset = machine->dma.cpu - machine->dma.bus;
+    uint64_t end = IOMMU_DEVICE_BASE + guard.memory_end;
 
-    if ((capabilities & IOMMU_CAPABLE_SV39) == 0) {
-        return "it lacks Sv39";
+    for (uint32_t i = 0; i < machine->hart_count; i++) {
+        if (machine->harts[i].imsic_file >= IOMMU_DEVICE_BASE) {
+            return "an interrupt file lies above 1 << 37";
+        }
     }
     if (!machine->dma_coherent) {
         return "DMA is not coherent with the caches";
     }
-    if (offset != 0) {
-        return "dma-ranges move addresses";
+    if (machine->dma.cpu != machine->dma.bus || machine->dma.size < end - machine->dma.bus) {
+        return "dma-ranges leave out the addresses that devices would use";
     }
     return guard.memory_end > IOMMU_DEVICE_BASE ? "memory reaches above 1 << 37" : NULL;
 }
@@ -142,9 +143,27 @@ static bool map_messages(const struct machine *machine)
     return all;
 }
 
+bool iommu_guard_begin(const struct machine *machine, const char *obstacle)
+{
+    if (guard.begun || guard.tables.root == NULL) {
+        return guard.begun;
+    }
+    obstacle = obstacle != NULL ? obstacle : find_obstacle(machine);
+    if (obstacle == NULL && !map_messages(machine)) {
+        obstacle = "there is no memory for its tables";
+    }
+    guard.begun = obstacle == NULL;
+    if (!guard.begun && !guard.noted) {
+        printf("note: the IOMMU does not guard memory: %s\n", obstacle);
+        guard.noted = true;
+    }
+    return guard.begun;
+}
+
 /*
- * A controller's own id, and two of each bridge: behind one that is not PCI Express a function has
- * the bridge's id, or that of device 0 on its bus. So has a controller that comes into a slot.
+ * A controller's own id, and two of each bridge. Behind a bridge that is not PCI Express a function
+ * has the bridge's id, or that of device 0 on its bus. A controller that comes into a slot has the
+ * latter too.
  */
 static bool add_devices(const struct pci_function *functions, unsigned count, uint64_t *directory,
                         bool extended)
@@ -167,46 +186,40 @@ static bool add_devices(const struct pci_function *functions, unsigned count, ui
     return all;
 }
 
-static const char *start_unit(struct iommu_unit *unit, const struct machine *machine,
-                              const struct pci_function *functions, unsigned count)
+static const char *start_unit(struct iommu_unit *unit, const struct pci_function *functions,
+                              unsigned count)
 {
-    uint64_t capabilities = iommu_unit_capabilities(unit);
-    const char *error = find_obstacle(machine, capabilities);
-    uint64_t *directory;
+    uint64_t *directory = iommu_tables_take(&guard.tables);
 
-    if (error != NULL) {
-        return error;
-    }
-    directory = iommu_tables_take(&guard.tables);
     unit->commands = iommu_tables_take(&guard.tables);
     unit->faults = iommu_tables_take(&guard.tables);
     if (directory == NULL || unit->commands == NULL || unit->faults == NULL ||
-        !map_messages(machine) ||
-        !add_devices(functions, count, directory, (capabilities & IOMMU_CAPABLE_MSI_FLAT) != 0)) {
+        !add_devices(functions, count, directory, iommu_unit_is_extended(unit->base))) {
         return "there is no memory for its tables";
     }
     return iommu_unit_start(unit, directory);
 }
 
-bool iommu_guard(const struct machine *machine, const struct pci_function *functions,
-                 unsigned count, uint64_t base)
+bool iommu_guard(const struct pci_function *functions, unsigned count, uint64_t base)
 {
+    uint64_t left = guard.tables.next;
     struct iommu_unit *unit = &guard.units[guard.count];
-    const char *error;
+    const char *error = "there are too many";
 
     for (unsigned i = 0; i < guard.count; i++) {
         if (guard.units[i].base == base) {
             return true;
         }
     }
-    error = "there are too many";
     if (guard.count < UNITS_MAX) {
         *unit = (struct iommu_unit){.base = base};
-        error = start_unit(unit, machine, functions, count);
+        error = start_unit(unit, functions, count);
     }
     if (error != NULL) {
-        printf("error: the IOMMU at %#" PRIx64 " does not guard memory: %s; hint: use a program of "
-               "build/, or start the machine without it\n",
+        guard.tables.next = left; /* nothing else was taken meanwhile */
+        printf("error: the IOMMU at %#" PRIx64
+               " does not guard memory: %s; hint: start the machine "
+               "without it\n",
                base, error);
         return false;
     }

@@ -5,14 +5,16 @@
 
 #include "iommu.h"
 
-/* True after iommu_reserve(). */
-bool iommu_is_reserved(void);
+/*
+ * Decides whether IOMMUs are to be guards, and maps the interrupt files. `obstacle` is what keeps
+ * one of them from it, or NULL. False: iommu_reserve() was not called, or a note was printed.
+ */
+bool iommu_guard_begin(const struct machine *machine, const char *obstacle);
 
 /*
- * Makes the IOMMU with registers at `base` a guard, once: with an empty table, and a context for
- * each NVMe controller. False: an error was printed.
+ * Makes the IOMMU with registers at `base` a guard, once, with a context for each NVMe controller
+ * and each bridge. False: an error was printed.
  */
-bool iommu_guard(const struct machine *machine, const struct pci_function *functions,
-                 unsigned count, uint64_t base);
+bool iommu_guard(const struct pci_function *functions, unsigned count, uint64_t base);
 
 #endif

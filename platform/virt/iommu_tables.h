@@ -4,6 +4,8 @@
  * RISC-V IOMMU Architecture 1.0, chapter 2: device directory and device context. The first-stage
  * tables are Sv39's: RISC-V Privileged Architecture 20211203, chapter 4.
  * Nothing here is locked, and memory is at its physical address.
+ * An entry that is in use changes in one store. For the accesses in flight both values are right,
+ * and the IOMMU may use either until it is told to forget (chapter 3, IOTINVAL).
  */
 #ifndef HARTQ_IOMMU_TABLES_H
 #define HARTQ_IOMMU_TABLES_H

@@ -14,6 +14,7 @@
 /* Registers, of which the queues' own have 32 bits. */
 enum {
     CAPABILITIES = 0x00,
+    FEATURES = 0x08,  /* fctl */
     DIRECTORY = 0x10, /* ddtp */
     COMMAND_BASE = 0x18,
     COMMAND_HEAD = 0x20,
@@ -32,11 +33,19 @@ enum {
     MODE_BARE = 1, /* above: tables */
     MODE_THREE_LEVELS = 4,
     QUEUE_ENABLE = 0x00001,
-    QUEUE_ERRORS = 0x00700,   /* of commands: memory fault, time-out, illegal */
-    QUEUE_OVERFLOW = 0x00200, /* of faults */
+    QUEUE_ERRORS = 0x00700, /* of commands: memory fault, time-out, illegal */
+    QUEUE_LOST = 0x00300,   /* of faults: memory fault, overflow; written back, they end */
     QUEUE_ON = 0x10000,
     QUEUE_BUSY = 0x20000,
 };
+
+/* Capabilities. */
+#define VERSION_MAJOR UINT64_C(0xf0)
+#define VERSION_1 UINT64_C(0x10)
+#define CAPABLE_SV39 (UINT64_C(1) << 9)
+#define CAPABLE_MSI_FLAT (UINT64_C(1) << 22)
+/* Features: big-endian, and a second stage of 32 bits. */
+#define FEATURES_OTHER 0x5u
 
 #define FENCE UINT64_C(0x3002) /* IOFENCE.C, behind the devices' reads and writes too */
 
@@ -48,6 +57,7 @@ enum {
     FAULTS = 128, /* of 32 bytes: a page */
     FAULTS_CODE = 6,
     FAULT_WORDS = 4,
+    CAUSE_OF_DEVICE = 256,
 };
 
 static volatile uint32_t *find_register32(const struct iommu_unit *unit, uintptr_t offset)
@@ -121,6 +131,9 @@ static bool start_queue(const struct iommu_unit *unit, const struct queue_regist
 {
     volatile uint32_t *control = find_register32(unit, queue->control);
 
+    if (!wait_for(control, QUEUE_BUSY, 0)) {
+        return false;
+    }
     *control = 0;
     if (!wait_for(control, QUEUE_ON | QUEUE_BUSY, 0)) {
         return false;
@@ -150,23 +163,44 @@ void iommu_unit_command(struct iommu_unit *unit, uint64_t first, uint64_t second
     fence(i, rw);
 }
 
-uint64_t iommu_unit_capabilities(const struct iommu_unit *unit)
+const char *iommu_unit_obstacle(uint64_t base)
 {
-    return *find_register64(unit, CAPABILITIES);
+    const struct iommu_unit unit = {.base = base};
+    uint64_t capabilities = *find_register64(&unit, CAPABILITIES);
+
+    if ((capabilities & VERSION_MAJOR) != VERSION_1) {
+        return "it is not of version 1";
+    }
+    if ((*find_register32(&unit, FEATURES) & FEATURES_OTHER) != 0) {
+        return "it is big-endian, or has 32 bits";
+    }
+    return (capabilities & CAPABLE_SV39) == 0 ? "it lacks Sv39" : NULL;
+}
+
+bool iommu_unit_is_extended(uint64_t base)
+{
+    const struct iommu_unit unit = {.base = base};
+
+    return (*find_register64(&unit, CAPABILITIES) & CAPABLE_MSI_FLAT) != 0;
 }
 
 const char *iommu_unit_start(struct iommu_unit *unit, const uint64_t *directory)
 {
     uint64_t value = (uintptr_t)directory / IOMMU_PAGE << 10 | MODE_THREE_LEVELS;
 
-    if ((read_directory(unit) & DIRECTORY_MODE) > MODE_BARE) {
+    uint64_t before = read_directory(unit);
+
+    if ((before & DIRECTORY_MODE) > MODE_BARE) {
         return "its tables belong to another owner";
     }
+    if ((before & DIRECTORY_BUSY) != 0) {
+        return "it is busy";
+    }
+    fence(rw, o); /* the directory and the empty queues come first */
     if (!start_queue(unit, &command_queue, unit->commands, COMMANDS_CODE) ||
         !start_queue(unit, &fault_queue, unit->faults, FAULTS_CODE)) {
         return "its queues do not start";
     }
-    fence(rw, o);
     *find_register64(unit, DIRECTORY) = value;
     if (read_directory(unit) != value) {
         return "it takes no directory of three levels";
@@ -177,23 +211,21 @@ const char *iommu_unit_start(struct iommu_unit *unit, const uint64_t *directory)
 }
 
 /* By the cause: QEMU's type of transaction says `write` of a read, too (10.0). */
-static const char *name_deed(uint32_t cause)
+static const char *name_access(uint32_t cause)
 {
     switch (cause) {
     case 5:
     case 13:
-    case 21:
         return "read";
     case 7:
     case 15:
-    case 23:
         return "write";
     default:
         return "use";
     }
 }
 
-/* The page of a fault is its address here. */
+/* An access that was refused. From CAUSE_OF_DEVICE on it has no page: the device may not. */
 struct refusal {
     uint32_t cause;
     uint32_t device_id;
@@ -215,8 +247,12 @@ static void print_refusal(const struct refusal *refusal, unsigned times)
 {
     uint32_t id = refusal->device_id;
 
-    printf("error: IOMMU: %02x:%02x.%u may not %s the page at %#" PRIx64, id >> 8, id >> 3 & 0x1f,
-           id & 7, name_deed(refusal->cause), refusal->page);
+    printf("error: IOMMU: %02x:%02x.%u may not ", id >> 8, id >> 3 & 0x1f, id & 7);
+    if (refusal->cause >= CAUSE_OF_DEVICE) {
+        printf("use memory");
+    } else {
+        printf("%s the page at %#" PRIx64, name_access(refusal->cause), refusal->page);
+    }
     if (refusal->page >= IOMMU_DEVICE_BASE) {
         printf(", memory %#" PRIx64, refusal->page - IOMMU_DEVICE_BASE);
     }
@@ -244,9 +280,9 @@ unsigned iommu_unit_print_faults(struct iommu_unit *unit)
     }
     fence(r, o);
     *find_register32(unit, FAULT_HEAD) = tail;
-    if ((*find_register32(unit, FAULT_CONTROL) & QUEUE_OVERFLOW) != 0) {
+    if ((*find_register32(unit, FAULT_CONTROL) & QUEUE_LOST) != 0) {
         printf("note: IOMMU: its queue had no place for more of them\n");
-        *find_register32(unit, FAULT_CONTROL) = QUEUE_ENABLE | QUEUE_OVERFLOW;
+        *find_register32(unit, FAULT_CONTROL) = QUEUE_ENABLE | QUEUE_LOST;
     }
     return lines;
 }

@@ -9,12 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* For devices memory is so much above its address: no address of the CPU is one of theirs. */
+/* Devices see memory at its physical address plus this. */
 #define IOMMU_DEVICE_BASE (UINT64_C(1) << 37)
-
-/* What an IOMMU can: bits of its capabilities. */
-#define IOMMU_CAPABLE_SV39 (UINT64_C(1) << 9)
-#define IOMMU_CAPABLE_MSI_FLAT (UINT64_C(1) << 22)
 
 /* The first word of a command; iommu_unit_command() adds the fence. */
 #define IOMMU_FORGET_ADDRESSES UINT64_C(0x001) /* IOTINVAL.VMA: all host address spaces */
@@ -33,12 +29,15 @@ struct iommu_unit {
 /* Bare mode: all accesses pass unchanged. False: it does not take it; an error was printed. */
 bool iommu_unit_pass_all(uint64_t base);
 
-/* Its capabilities register. */
-uint64_t iommu_unit_capabilities(const struct iommu_unit *unit);
+/* What keeps it from being a guard, or NULL. */
+const char *iommu_unit_obstacle(uint64_t base);
+
+/* True if its device contexts have 64 bytes. */
+bool iommu_unit_is_extended(uint64_t base);
 
 /*
  * Starts the queues, and lets it translate by a directory of three levels. NULL, or why it does
- * not: then it passes or refuses all accesses as before.
+ * not. A command that it then does not answer is a panic.
  */
 const char *iommu_unit_start(struct iommu_unit *unit, const uint64_t *directory);
 
@@ -48,7 +47,10 @@ const char *iommu_unit_start(struct iommu_unit *unit, const uint64_t *directory)
  */
 void iommu_unit_command(struct iommu_unit *unit, uint64_t first, uint64_t second);
 
-/* Prints the faults since the last call, a line for each page, and returns how many lines. */
+/*
+ * Prints the faults since the last call: one line for those of a page that follow each other. The
+ * number of lines.
+ */
 unsigned iommu_unit_print_faults(struct iommu_unit *unit);
 
 #endif

@@ -63,7 +63,7 @@ static void carry_out(struct host_iommu *unit, const uint64_t words[2])
     }
 }
 
-/* Starting a queue sets the pointer that the IOMMU moves to 0. False: it was on, or is off. */
+/* Starting a queue sets the pointer to 0 that the IOMMU moves. False: it was on, or is off. */
 static bool starts_queue(struct host_iommu *unit, unsigned csr, unsigned pointer)
 {
     uint32_t *halves = unit->registers.halves;
@@ -115,8 +115,7 @@ static void step_units(void *arg, unsigned looks)
 /* The device's context, or NULL. */
 static const uint64_t *find_context(const struct host_iommu *unit, uint32_t device)
 {
-    int leaf_bits =
-        (unit->registers.words[HOST_CAPABILITIES] & IOMMU_CAPABLE_MSI_FLAT) != 0 ? 6 : 7;
+    int leaf_bits = (unit->registers.words[HOST_CAPABILITIES] & HOST_MSI_FLAT) != 0 ? 6 : 7;
     const uint64_t *table = host_page_of(unit->registers.words[HOST_DDTP]);
     const uint64_t *context;
 
@@ -242,7 +241,9 @@ int host_iommu_end(void **state)
     struct machine_span none = {0, 0};
 
     (void)state;
+    board_listen();
     iommu_reserve(&none);
+    board_heard();
     if (memory != NULL) {
         munmap(memory, HOST_PAGES * IOMMU_PAGE);
         memory = NULL;
@@ -258,13 +259,14 @@ int host_iommu_start(void **state)
     memset(host_iommus, 0, sizeof(host_iommus));
     for (unsigned i = 0; i < HOST_IOMMUS; i++) {
         host_iommus[i].registers.words[HOST_CAPABILITIES] =
-            IOMMU_CAPABLE_SV39 | IOMMU_CAPABLE_MSI_FLAT;
+            HOST_VERSION | HOST_SV39 | HOST_MSI_FLAT;
     }
     host_machine = (struct machine){
         .iommus = {{at(0), 4096}},
         .iommu_count = 1,
         .harts = {{.imsic_file = HOST_FILE_0}, {.imsic_file = 0}, {.imsic_file = HOST_FILE_2}},
         .hart_count = 3,
+        .dma = {.size = UINT64_MAX},
         .dma_coherent = true,
     };
     functions[3].bars[0] = (struct pci_bar){at(1), 4096, 0, 0};

@@ -17,6 +17,7 @@
 /* Registers by their index in an array of 64 bits, or of 32 bits. */
 enum {
     HOST_CAPABILITIES = 0x00 / 8,
+    HOST_FEATURES = 0x08 / 4,
     HOST_DDTP = 0x10 / 8,
     HOST_CQB = 0x18 / 8,
     HOST_FQB = 0x28 / 8,
@@ -27,7 +28,7 @@ enum {
     HOST_CQCSR = 0x48 / 4,
     HOST_FQCSR = 0x4c / 4,
     HOST_QUEUE_ENABLE = 1,
-    HOST_QUEUE_OVERFLOW = 0x200,
+    HOST_QUEUE_LOST = 0x300, /* a memory fault, and an overflow */
     HOST_QUEUE_ILLEGAL = 0x400,
     HOST_QUEUE_ON = 0x10000,
 };
@@ -38,6 +39,10 @@ enum {
     HOST_REMEMBERED = 4096,
     HOST_FUNCTIONS = 4,
 };
+/* Capabilities. */
+#define HOST_VERSION UINT64_C(0x10)
+#define HOST_SV39 UINT64_C(0x200)
+#define HOST_MSI_FLAT UINT64_C(0x400000)
 #define HOST_MEMORY UINT64_C(0x40000000) /* below 1 << 37, where addresses of the host are not */
 #define HOST_FILE_0 UINT64_C(0x28000000) /* interrupt files of harts 0 and 2 */
 #define HOST_FILE_2 UINT64_C(0x28001000)

@@ -7,6 +7,7 @@
 
 #include "dma.h"
 #include "iommu.h"
+#include "iommu_unit.h"
 #include "irq.h"
 #include "nvme_bench.h"
 #include "nvme_spec.h"
@@ -52,7 +53,7 @@ static bool open_guarded(void)
     if (!open_storage(&config)) {
         return false;
     }
-    if (dma_map.offset != 0) {
+    if (dma_map.offset == -IOMMU_DEVICE_BASE) {
         return true;
     }
     skip("no IOMMU guards the memory: build/dma/ on a machine with one");

@@ -16,7 +16,7 @@ enum { DDTP = 0x10 / 8, FILES = 3, DECODED_MAX = 4 };
 static uint64_t files[FILES][512];
 static unsigned decoded;
 
-void nvme_pci_decode(const struct nvme_pci_function *function)
+void nvme_pci_enable(const struct nvme_pci_function *function)
 {
     (void)function;
     decoded++;

@@ -86,12 +86,12 @@ static void device_reaches_what_it_may(void **state, uint64_t capabilities)
 
 static void extended_context(void **state)
 {
-    device_reaches_what_it_may(state, IOMMU_CAPABLE_SV39 | IOMMU_CAPABLE_MSI_FLAT);
+    device_reaches_what_it_may(state, HOST_VERSION | HOST_SV39 | HOST_MSI_FLAT);
 }
 
 static void base_context(void **state)
 {
-    device_reaches_what_it_may(state, IOMMU_CAPABLE_SV39);
+    device_reaches_what_it_may(state, HOST_VERSION | HOST_SV39);
 }
 
 static void nothing_is_reached_by_the_cpus_address(void **state)
