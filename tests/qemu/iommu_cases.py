@@ -1,7 +1,7 @@
 """RISC-V IOMMUs that guard the memory: programs of build/dma/ on QEMU 10 and later.
 
-Every access of a device that a request or a ring does not want is refused by the IOMMU, and told.
-So a test without such a line has mapped all that the device uses, as long as it uses it.
+An IOMMU refuses what is not mapped, and the guest prints a line for it. So a test without such a
+line has mapped all that the device uses, as long as it uses it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import functools
 import re
 from collections.abc import Sequence
 
+import removal_cases
+from board_cases import board
 from machines import BRIDGES, IOMMUS
 from nvme_guest import TIMEOUT_S, Case, check, crc
 from nvme_tool_machines import want_iommu
@@ -52,6 +54,22 @@ def tool(kind: str, irqchip: str, bridge: str) -> None:
     check(not any(map(REFUSED.match, console)), "an access was refused", console)
 
 
+def removal(name: str, kind: str, irqchip: str) -> Tally:
+    """Controllers leave their slots and others come: what they reached is gone with them."""
+    want_iommu(*IOMMUS[kind])
+    tally = removal_cases.replace(name, irqchip, 2, SELFTEST, IOMMUS[kind])
+    tally.failures += [f"refused: {text}" for text in tally.notes if REFUSED.match(text)]
+    return tally
+
+
+def not_coherent() -> None:
+    """A board that needs the same programs for another reason: the IOMMU lets everything pass."""
+    want_iommu(*IOMMUS["sys"])
+    board(("-d dma-coherent", "-t dma-noncoherent"),
+          "^note: the IOMMU does not guard memory: DMA is not coherent", app=TOOL,
+          options=IOMMUS["sys"])
+
+
 def cases() -> list[Case]:
     """All of them."""
     listed = []
@@ -65,4 +83,6 @@ def cases() -> list[Case]:
         ]
         listed += [Case(f"{name}: the tool, {bridge}",
                         functools.partial(tool, kind, irqchip, bridge)) for bridge in BRIDGES]
-    return listed
+        listed.append(Case(f"{name}: removal and return",
+                           functools.partial(removal, name, kind, irqchip)))
+    return [*listed, Case("IOMMU before DMA that is not coherent", not_coherent)]

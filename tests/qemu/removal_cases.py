@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Sequence
 
 import qmp
 from qemu.guest import Guest
@@ -16,24 +17,25 @@ from nvme_guest import TIMEOUT_S, Case
 from selftest_cases import DISK, Tally, count_lines, keep_log
 
 
-def machine(irqchip: str, harts: int, path: str) -> Machine:
+def machine(irqchip: str, harts: int, path: str, app: str, more: Sequence[str]) -> Machine:
     """Two root ports with a controller each."""
-    args = ["-device", "nvme-subsys,id=s", *qmp.arguments(path)]
+    args = [*more, "-device", "nvme-subsys,id=s", *qmp.arguments(path)]
     for i in range(2):
         args += ["-device", f"pcie-root-port,id=p{i},chassis={i + 1},addr={i + 1}"]
         args += ["-device", f"nvme,id=n{i},bus=p{i},subsys=s,serial=t"]
     args += ["-device", "nvme-ns,drive=disk0,bus=n1,shared=on"]
     words = ["test=removal"]
     return Machine(
-        "selftest", words, harts=harts, irqchip=irqchip, backing=DISK, attach=False,
+        app, words, harts=harts, irqchip=irqchip, backing=DISK, attach=False,
         timeout_s=TIMEOUT_S, qemu_args=args,
     )
 
 
-def replace(name: str, irqchip: str, harts: int) -> Tally:
+def replace(name: str, irqchip: str, harts: int, app: str = "selftest",
+            more: Sequence[str] = ()) -> Tally:
     """Boot, and do what the guest asks for."""
     path = qmp.new_path()
-    guest_machine = machine(irqchip, harts, path)
+    guest_machine = machine(irqchip, harts, path, app, more)
     console: list[str] = []
     names = itertools.count()
     there = "n0"
