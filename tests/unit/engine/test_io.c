@@ -199,9 +199,8 @@ static void submit_and_wait(struct nvme_queue *queue, const struct outcome *outc
 }
 
 /* Reads at block 1, then writes that back, changed: the backing is compared byte by byte. */
-static void data_is_moved_byte_by_byte_and_nothing_beside_it(void **state)
+static void move_data(const struct data_case *this, bool maps)
 {
-    const struct data_case *this = *state;
     struct fixture fixture;
     struct outcome read = {0};
     struct outcome write = {0};
@@ -213,6 +212,7 @@ static void data_is_moved_byte_by_byte_and_nothing_beside_it(void **state)
     const uint8_t *backing;
 
     fixture_init(&fixture);
+    world.maps = maps;
     world.paging = this->paging;
     model_set_namespace(fixture.model, 1, this->block_shift, this->blocks + lba + 1);
     fixture_start(&fixture, 1, NVME_MODE_POLL);
@@ -240,6 +240,13 @@ static void data_is_moved_byte_by_byte_and_nothing_beside_it(void **state)
     assert_int_equal(backing[start + bytes], model_pattern(start + bytes));
     fixture_free(pages);
     fixture_finish(&fixture);
+}
+
+/* Through a port that maps them, and one that does not. */
+static void data_is_moved_byte_by_byte_and_nothing_beside_it(void **state)
+{
+    move_data(*state, false);
+    move_data(*state, true);
 }
 
 static void lba_above_32_bits_travels_whole(void **state)
