@@ -6,6 +6,7 @@
 #ifndef HARTQ_CSR_H
 #define HARTQ_CSR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CSR_SSTATUS_SIE (1UL << 1)
@@ -32,6 +33,12 @@
     __asm__ volatile("csrs " #name ", %0" ::"rK"((uint64_t)(bits)) : "memory")
 #define csr_clear(name, bits)                                                                      \
     __asm__ volatile("csrc " #name ", %0" ::"rK"((uint64_t)(bits)) : "memory")
+
+/* True if an external interrupt is pending on this hart, and on. */
+static inline bool csr_external_pending(void)
+{
+    return (csr_read(sip) & csr_read(sie) & CSR_SIE_EXTERNAL) != 0;
+}
 
 /* The time counter, in ticks of the machine's timebase. */
 static inline uint64_t csr_time(void)

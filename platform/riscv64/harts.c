@@ -295,14 +295,14 @@ void hart_send_ipi(unsigned index)
 }
 
 /*
- * Called by trap_entry.S. Clears the pending bit first: a later send makes a new interrupt. A
- * pending external interrupt is handled first, for the same reason as in timer_interrupt().
+ * Called by trap_entry.S. Clears the pending bit first: a later send makes a new interrupt. An IPI
+ * may ask whether an interrupt was lost, so what is pending is handled before.
  */
 void hart_ipi_interrupt(void)
 {
     csr_clear(sip, CSR_SIE_SOFTWARE);
-    if ((csr_read(sip) & csr_read(sie) & CSR_SIE_EXTERNAL) != 0) {
-        hart_self()->external();
+    if (csr_external_pending()) {
+        trap_handle_external();
     }
     hart_take_ipi();
 }

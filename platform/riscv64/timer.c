@@ -11,6 +11,7 @@
 #include "harts.h"
 #include "irq.h"
 #include "sbi.h"
+#include "trap.h"
 
 #define NS_PER_SECOND 1000000000ULL
 
@@ -81,15 +82,13 @@ void timer_pause(uint64_t delay_ns)
 }
 
 /*
- * Called by trap_entry.S. A pending external interrupt is handled first (Privileged Architecture
- * 20211203 §4.1.3; QEMU 7.2 without AIA takes the lowest number). Else the watchdog would find its
- * entry at the tick and call the interrupt lost. It is handled once, then the tick: neither can
- * starve the other.
+ * Called by trap_entry.S. Without the first call the watchdog would find the entry of a pending
+ * interrupt at the tick, and call the interrupt lost.
  */
 void timer_interrupt(void)
 {
-    if ((csr_read(sip) & csr_read(sie) & CSR_SIE_EXTERNAL) != 0) {
-        hart_self()->external();
+    if (csr_external_pending()) {
+        trap_handle_external();
     }
     timer_tick(csr_time());
 }

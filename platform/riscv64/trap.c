@@ -18,6 +18,8 @@
 #include "irq.h"
 #include "sbi.h"
 
+enum { EXTERNALS_MAX = 8 }; /* each handler claims once; more lines than PCI has on virt */
+
 _Static_assert(sizeof(struct trap_frame) == TRAP_FRAME_BYTES, "trap_entry.S writes this frame");
 
 /* Called from trap_entry.S only. */
@@ -37,6 +39,15 @@ uint64_t trap_lost_tp = UINT64_MAX;
 void trap_attach_external(unsigned index, void (*handler)(void))
 {
     harts[index].external = handler != NULL ? handler : panic_unattached;
+}
+
+void trap_handle_external(void)
+{
+    unsigned left = EXTERNALS_MAX;
+
+    do {
+        hart_self()->external();
+    } while (--left != 0 && csr_external_pending());
 }
 
 void trap_unexpected(void)

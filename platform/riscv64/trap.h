@@ -23,6 +23,15 @@ struct trap_frame {
 void trap_attach_external(unsigned index, void (*handler)(void));
 
 /*
+ * Handles the external interrupts that are pending on this hart, of several lines one after the
+ * other; csr_external_pending() is true. For other traps, which should come after them (Privileged
+ * Architecture 20211203 §4.1.3): QEMU 7.2 without AIA takes the lowest number. How many it handles
+ * is bounded, so that a line that never falls does not starve the other trap.
+ * Context: a trap, interrupts off.
+ */
+void trap_handle_external(void);
+
+/*
  * Ends the program after one of our own mistakes: prints message, hart and caller, exit status 1.
  */
 __attribute__((noreturn)) void panic(const char *message);

@@ -281,11 +281,79 @@ static void test_forestalled(void)
     close_storage();
 }
 
+/* ---- The order of traps ------------------------------------------------------------------- */
+
+enum { ORDER_QUEUES = 4 };
+
+static struct request ordered[ORDER_QUEUES];
+
+/* In the IPI: how many requests have ended by then. */
+static struct {
+    volatile uint32_t calls;
+    uint32_t ended;
+} ipi;
+
+static void count_ended(void *arg)
+{
+    const uint32_t *count = arg;
+
+    for (uint32_t i = 0; ipi.calls == 0 && i < *count; i++) {
+        ipi.ended += ordered[i].ends;
+    }
+    ipi.calls++;
+}
+
+static bool is_pending(const struct storage_queue *queue)
+{
+    return !nvme_queue_arm(queue->engine, NVME_WAIT_BLOCKED) &&
+           (pci_config_read16(queue->controller->function, PCI_STATUS) & PCI_STATUS_INTERRUPT) != 0;
+}
+
+/* The lines of all controllers are up, and an IPI is pending too: it is handled last. */
+static void test_order(void)
+{
+    struct storage_config config = {.depth_entries = DEPTH, .harts = ORDER_QUEUES, .spread = true};
+    const struct storage *storage = &selftest.storage;
+    struct patience patience = {0};
+    uint32_t count;
+    uint8_t *buffer;
+
+    if (!open_storage(&config)) {
+        return;
+    }
+    count = storage->queue_count < ORDER_QUEUES ? storage->queue_count : ORDER_QUEUES;
+    buffer = take_pages(PAGE_BYTES);
+    memset(ordered, 0, sizeof(ordered));
+    memset((void *)&ipi, 0, sizeof(ipi));
+    irq_disable();
+    for (uint32_t i = 0; i < count; i++) {
+        const struct storage_queue *queue = &storage->queues[i];
+
+        check(nvme_read(queue->engine, queue->ns, i, 1, buffer, request_callback(&ordered[i])) ==
+                  NVME_OK,
+              "queue %" PRIu32 ": post", i);
+        nvme_queue_submit(queue->engine);
+        while (!is_pending(queue) &&
+               check(patience_spend(&patience) < WAIT_LIMIT_NS, "no interrupt is pending")) {
+        }
+    }
+    hart_attach_ipi(count_ended, &count);
+    hart_send_ipi(0);
+    irq_enable();
+    patience = (struct patience){0};
+    while (ipi.calls == 0 && check(patience_spend(&patience) < WAIT_LIMIT_NS, "no IPI came")) {
+    }
+    check(ipi.ended == count, "%" PRIu32 " of %" PRIu32 " requests had ended before the IPI",
+          ipi.ended, count);
+    close_storage();
+}
+
 const struct test interrupt_tests[] = {
     {"interrupt.wake", test_wake, MODE_IRQ, 0},
     {"interrupt.oversleep", test_oversleep, MODE_IRQ, 0},
     {"interrupt.quiet", test_quiet, MODE_SLEEP, 0},
     {"interrupt.storm", test_storm, MODE_IRQ, 0},
     {"interrupt.forestalled", test_forestalled, MODE_IRQ, 0},
+    {"interrupt.order", test_order, MODE_IRQ, WANTS_LINE},
     {NULL, NULL, 0, 0},
 };

@@ -59,7 +59,9 @@ static void check_missed(const struct nvme_counters *sum)
                sum->interrupts);
         return;
     }
-    check(false, "%" PRIu64 " interrupts missed of %" PRIu64, sum->missed, sum->interrupts);
+    check(false,
+          "%" PRIu64 " interrupts missed of %" PRIu64 ", %" PRIu64 " late, %" PRIu64 " empty",
+          sum->missed, sum->interrupts, sum->late, sum->spurious);
 }
 
 static void close_counted(bool broken)
