@@ -432,7 +432,7 @@ fuzz: ## fuzz device, device tree and options for SECONDS (60) each
 
 fuzz-targets: $(FUZZ_TARGETS:%=build/%)
 
-mutate: ## put bugs into the engine one by one: the tests must find 90 % (12 minutes)
+mutate: ## put bugs into the engine one by one: the tests must find 90 % (an hour)
 	@scripts/setup.sh test
 	@$(PYTHON) tests/mutate/run.py
 
@@ -441,7 +441,7 @@ power-cut: ## cut the power in 20 workloads: what was promised is there (1 minut
 	@$(MAKE) build/selftest.elf
 	@$(PYTHON) tests/qemu/power_cut.py
 
-scorecard: ## print the figures of reliability, each with its aim (30 minutes); SHORT=1: a minute
+scorecard: ## print the figures of reliability, each with its aim (2 hours); SHORT=1: a minute
 	@scripts/setup.sh test
 	@$(MAKE) all build/sim fuzz-targets
 	@$(PYTHON) tests/scorecard.py $(if $(filter 1,$(SHORT)),--short)
