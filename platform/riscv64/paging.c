@@ -12,6 +12,7 @@
 
 #include "csr.h"
 #include "heap.h"
+#include "sv39.h"
 #include "trap.h"
 
 #ifdef HARTQ_PAGING
@@ -21,38 +22,22 @@ enum { PAGED = false };
 #endif
 
 enum {
-    ENTRIES = 512,
-    PAGE_SHIFT = 12, /* of the three sizes of pages */
-    LARGE_SHIFT = 21,
-    HUGE_SHIFT = 30,
-    LEVEL_BITS = 9,
-    ENTRY_VALID = 0x01,
     ENTRY_LEAF = 0xcf, /* valid, readable, writable, executable, accessed, dirty */
     STRIDE = 1021,     /* frames from a page of the heap to the next: a prime */
     SPARE_TABLES = 8,
 };
-#define PAGE (UINT64_C(1) << PAGE_SHIFT)
-#define LARGE (UINT64_C(1) << LARGE_SHIFT)
-#define HUGE (UINT64_C(1) << HUGE_SHIFT)
+#define PAGE (UINT64_C(1) << SV39_PAGE_SHIFT)
+#define LARGE (UINT64_C(1) << SV39_LARGE_SHIFT)
+#define HUGE (UINT64_C(1) << SV39_HUGE_SHIFT)
 #define SATP_SV39 (UINT64_C(8) << 60)
 /* The lower half of the address space is physical, the upper half is the heap. */
 #define LOWER_END (UINT64_C(1) << 38)
 #define SCATTERED UINT64_C(0xffffffc000000000)
 #define CONTIGUOUS UINT64_C(0xffffffe000000000)
 
-static _Alignas(4096) uint64_t root[ENTRIES];
+static _Alignas(4096) uint64_t root[SV39_ENTRIES];
 
 uint64_t paging_satp;
-
-static uint64_t make_entry(uint64_t physical, uint64_t bits)
-{
-    return physical >> PAGE_SHIFT << 10 | bits;
-}
-
-static uint64_t entry_physical(uint64_t entry)
-{
-    return entry >> 10 << PAGE_SHIFT;
-}
 
 /* Maps one page of 1 << page_shift bytes. New tables are taken from *tables on. */
 static void map_page(uint64_t address, uint64_t physical, unsigned page_shift, uint64_t *tables)
@@ -60,19 +45,19 @@ static void map_page(uint64_t address, uint64_t physical, unsigned page_shift, u
     uint64_t *table = root;
     uint64_t *entry;
 
-    for (unsigned shift = HUGE_SHIFT;; shift -= LEVEL_BITS) {
-        entry = &table[address >> shift & (ENTRIES - 1)];
+    for (unsigned shift = SV39_HUGE_SHIFT;; shift -= SV39_LEVEL_BITS) {
+        entry = &table[sv39_index(address, shift)];
         if (shift == page_shift) {
             break;
         }
         if (*entry == 0) {
             memset((void *)(uintptr_t)*tables, 0, PAGE);
-            *entry = make_entry(*tables, ENTRY_VALID);
+            *entry = sv39_entry(*tables, SV39_VALID);
             *tables += PAGE;
         }
-        table = (uint64_t *)(uintptr_t)entry_physical(*entry);
+        table = (uint64_t *)(uintptr_t)sv39_physical(*entry);
     }
-    *entry = make_entry(physical, ENTRY_LEAF);
+    *entry = sv39_entry(physical, ENTRY_LEAF);
 }
 
 /* Everything but the frames of the heap, [base, end), at its physical address. */
@@ -83,7 +68,7 @@ static void map_lower(uint64_t base, uint64_t end, uint64_t *tables)
     for (uint64_t at = 0; at < LOWER_END; at += UINT64_C(1) << shift) {
         bool huge = at % HUGE == 0 && (at + HUGE <= base || at >= end);
 
-        shift = huge ? HUGE_SHIFT : LARGE_SHIFT;
+        shift = huge ? SV39_HUGE_SHIFT : SV39_LARGE_SHIFT;
         if (at < base || at >= end) {
             map_page(at, at, shift, tables);
         }
@@ -101,10 +86,10 @@ static const char *map_heap(uint64_t base, uint64_t end, uint64_t *tables)
         return "too little memory for paging";
     }
     for (uint64_t i = 0; i < count; i++) {
-        map_page(SCATTERED + i * PAGE, base + i * STRIDE % count * PAGE, PAGE_SHIFT, tables);
+        map_page(SCATTERED + i * PAGE, base + i * STRIDE % count * PAGE, SV39_PAGE_SHIFT, tables);
     }
     for (uint64_t at = middle; at < end; at += LARGE) {
-        map_page(CONTIGUOUS + (at - middle), at, LARGE_SHIFT, tables);
+        map_page(CONTIGUOUS + (at - middle), at, SV39_LARGE_SHIFT, tables);
     }
     heap_init(SCATTERED, SCATTERED + count * PAGE);
     heap_init_contiguous(CONTIGUOUS, CONTIGUOUS + (end - middle));
@@ -116,7 +101,7 @@ static const char *start_paging(uint64_t base, uint64_t end)
 {
     uint64_t pages = (end - base) / PAGE;
     uint64_t tables = (base + PAGE - 1) & ~(PAGE - 1);
-    uint64_t tables_end = tables + (pages / ENTRIES * 2 + SPARE_TABLES) * PAGE;
+    uint64_t tables_end = tables + (pages / SV39_ENTRIES * 2 + SPARE_TABLES) * PAGE;
     uint64_t frames = (tables_end + LARGE - 1) & ~(LARGE - 1);
     uint64_t frames_end = end & ~(LARGE - 1);
     const char *error;
@@ -135,7 +120,7 @@ static const char *start_paging(uint64_t base, uint64_t end)
     if (tables > tables_end) {
         panic("paging: more tables than were counted");
     }
-    paging_satp = SATP_SV39 | (uint64_t)(uintptr_t)root >> PAGE_SHIFT;
+    paging_satp = SATP_SV39 | (uint64_t)(uintptr_t)root >> SV39_PAGE_SHIFT;
     csr_write(satp, paging_satp);
     __asm__ volatile("sfence.vma" ::: "memory");
     return csr_read(satp) == paging_satp ? NULL : "the hart has no Sv39";
@@ -158,15 +143,15 @@ uint64_t paging_physical(const volatile void *pointer)
     if (!PAGED) {
         return address;
     }
-    for (unsigned shift = HUGE_SHIFT;; shift -= LEVEL_BITS) {
-        uint64_t entry = table[address >> shift & (ENTRIES - 1)];
+    for (unsigned shift = SV39_HUGE_SHIFT;; shift -= SV39_LEVEL_BITS) {
+        uint64_t entry = table[sv39_index(address, shift)];
 
         if ((entry & ENTRY_LEAF) == ENTRY_LEAF) {
-            return entry_physical(entry) + (address & ((UINT64_C(1) << shift) - 1));
+            return sv39_physical(entry) + (address & ((UINT64_C(1) << shift) - 1));
         }
-        if (entry == 0 || shift == PAGE_SHIFT) {
+        if (entry == 0 || shift == SV39_PAGE_SHIFT) {
             panic("paging: the address of memory for a device is not mapped");
         }
-        table = (const uint64_t *)(uintptr_t)entry_physical(entry);
+        table = (const uint64_t *)(uintptr_t)sv39_physical(entry);
     }
 }

@@ -7,14 +7,10 @@
 
 #include <string.h>
 
+#include "sv39.h"
+
 enum {
-    ENTRIES = 512,
-    PAGE_SHIFT = 12, /* of the three levels */
-    LARGE_SHIFT = 21,
-    HUGE_SHIFT = 30,
-    LEVEL_BITS = 9,
     SPARE_TABLES = 64, /* upper levels, directory, what lies outside the memory */
-    ENTRY_VALID = 0x01,
     ENTRY_READ = 0x53, /* valid, readable, user, accessed: a device without a process is a user */
     ENTRY_WRITTEN = 0xd7, /* writable and dirty too */
     DIRECTORY_LEVELS = 3,
@@ -34,7 +30,7 @@ _Static_assert(sizeof(struct uses) == sizeof(uint64_t), "a count for each entry,
 
 size_t iommu_tables_bytes(uint64_t memory_bytes)
 {
-    return (size_t)((memory_bytes >> LARGE_SHIFT) * 2 + SPARE_TABLES) * IOMMU_PAGE;
+    return (size_t)((memory_bytes >> SV39_LARGE_SHIFT) * 2 + SPARE_TABLES) * IOMMU_PAGE;
 }
 
 static uint64_t *take_pages(struct iommu_tables *tables, unsigned count)
@@ -58,16 +54,6 @@ bool iommu_tables_init(struct iommu_tables *tables, void *memory, size_t size_by
     return tables->root != NULL;
 }
 
-static uint64_t make_entry(uint64_t memory, uint64_t bits)
-{
-    return memory >> PAGE_SHIFT << 10 | bits;
-}
-
-static uint64_t entry_memory(uint64_t entry)
-{
-    return entry >> 10 << PAGE_SHIFT;
-}
-
 /* The IOMMU may walk at any time: what an entry leads to is there before the entry. */
 static void store_entry(uint64_t *entry, uint64_t value)
 {
@@ -83,25 +69,26 @@ static uint64_t *enter_table(struct iommu_tables *tables, uint64_t *entry, unsig
         if (below == NULL) {
             return NULL;
         }
-        store_entry(entry, make_entry((uintptr_t)below, ENTRY_VALID));
+        store_entry(entry, sv39_entry((uintptr_t)below, SV39_VALID));
     }
-    return (uint64_t *)(uintptr_t)entry_memory(*entry);
+    return (uint64_t *)(uintptr_t)sv39_physical(*entry);
 }
 
 static uint64_t *find_entry(struct iommu_tables *tables, uint64_t address)
 {
     uint64_t *table = tables->root;
 
-    for (unsigned shift = HUGE_SHIFT; table != NULL && shift > PAGE_SHIFT; shift -= LEVEL_BITS) {
-        table = enter_table(tables, &table[address >> shift & (ENTRIES - 1)],
-                            shift == LARGE_SHIFT ? 2 : 1);
+    for (unsigned shift = SV39_HUGE_SHIFT; table != NULL && shift > SV39_PAGE_SHIFT;
+         shift -= SV39_LEVEL_BITS) {
+        table = enter_table(tables, &table[sv39_index(address, shift)],
+                            shift == SV39_LARGE_SHIFT ? 2 : 1);
     }
-    return table == NULL ? NULL : &table[address >> PAGE_SHIFT & (ENTRIES - 1)];
+    return table == NULL ? NULL : &table[sv39_index(address, SV39_PAGE_SHIFT)];
 }
 
 static struct uses *uses_of(uint64_t *entry)
 {
-    return (struct uses *)(void *)(entry + ENTRIES);
+    return (struct uses *)(void *)(entry + SV39_ENTRIES);
 }
 
 /* Makes an entry say what its count says. */
@@ -110,7 +97,7 @@ static void set_entry(struct iommu_tables *tables, uint64_t *entry, uint64_t add
 {
     const struct uses *uses = uses_of(entry);
     uint64_t bits = uses->written != 0 ? ENTRY_WRITTEN : ENTRY_READ;
-    uint64_t value = uses->mapped != 0 ? make_entry(memory, bits) : 0;
+    uint64_t value = uses->mapped != 0 ? sv39_entry(memory, bits) : 0;
 
     if (*entry != 0 && *entry != value) {
         tables->stale = address & ~(IOMMU_PAGE - 1);
@@ -132,7 +119,7 @@ static void unmap_pages(struct iommu_tables *tables, uint64_t address, uint64_t 
 
         uses->mapped--;
         uses->written -= written;
-        set_entry(tables, entry, address + i * IOMMU_PAGE, entry_memory(*entry));
+        set_entry(tables, entry, address + i * IOMMU_PAGE, sv39_physical(*entry));
     }
 }
 
@@ -174,15 +161,15 @@ bool iommu_directory_add(struct iommu_tables *tables, uint64_t *directory, bool 
     uint64_t *context;
 
     for (unsigned level = DIRECTORY_LEVELS - 1; table != NULL && level > 0; level--) {
-        unsigned shift = leaf_bits + LEVEL_BITS * (level - 1);
+        unsigned shift = leaf_bits + SV39_LEVEL_BITS * (level - 1);
 
-        table = enter_table(tables, &table[device_id >> shift & (ENTRIES - 1)], 1);
+        table = enter_table(tables, &table[sv39_index(device_id, shift)], 1);
     }
     if (table == NULL) {
         return false;
     }
     context = &table[(device_id & ((1u << leaf_bits) - 1)) * words];
-    context[CONTEXT_FIRST_STAGE] = FIRST_STAGE_SV39 | (uintptr_t)tables->root >> PAGE_SHIFT;
+    context[CONTEXT_FIRST_STAGE] = FIRST_STAGE_SV39 | (uintptr_t)tables->root >> SV39_PAGE_SHIFT;
     store_entry(&context[CONTEXT_CONTROL], CONTEXT_VALID);
     return true;
 }
