@@ -13,7 +13,7 @@
 #include "start.h"
 #include "timer.h"
 
-enum { FUNCTIONS_MAX = 32, CLASS_NVME = 0x010802, BLOCK_BYTES_MAX = 65536 };
+enum { FUNCTIONS_MAX = 32, BLOCK_BYTES_MAX = 65536 };
 
 static struct pci_function functions[FUNCTIONS_MAX];
 static _Alignas(4096) char block[BLOCK_BYTES_MAX];
@@ -23,7 +23,7 @@ static struct pci_function *find_controller(void)
 {
     pci_scan(machine_get(), functions, FUNCTIONS_MAX);
     for (int i = 0; i < FUNCTIONS_MAX; i++) {
-        if (functions[i].class_code == CLASS_NVME) {
+        if (functions[i].class_code == PCI_CLASS_NVME) {
             pci_decode(&functions[i]);
             return &functions[i];
         }

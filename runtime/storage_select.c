@@ -12,8 +12,6 @@
 #include "namespace_view.h"
 #include "storage_internal.h"
 
-#define NVME_CLASS 0x010802u /* mass storage, NVM, NVM Express */
-
 /* True for an NVMe controller that the configuration does not exclude by its address. */
 static bool is_candidate(const struct storage *storage, uint32_t index)
 {
@@ -21,7 +19,7 @@ static bool is_candidate(const struct storage *storage, uint32_t index)
     char address[STORAGE_ADDRESS_BYTES];
 
     storage_write_address(function, address);
-    return function->class_code == NVME_CLASS &&
+    return function->class_code == PCI_CLASS_NVME &&
            (storage->config.controller == NULL || strcmp(storage->config.controller, address) == 0);
 }
 
@@ -49,7 +47,7 @@ static void print_none(const struct storage *storage)
     printf("error: controller=%s: no NVMe controller has this address; hint: controllers are at",
            storage->config.controller);
     for (uint32_t i = 0; i < storage->function_count; i++) {
-        if (storage->functions[i].class_code == NVME_CLASS) {
+        if (storage->functions[i].class_code == PCI_CLASS_NVME) {
             storage_write_address(&storage->functions[i], address);
             printf(" %s", address);
         }

@@ -16,8 +16,6 @@
 
 enum { VECTORS = 65, FIRST_SOURCE = 1, FIRST_SLOT = 1 };
 
-#define CLASS_NVME 0x010802u
-
 struct device devices[WORLD_MODELS_MAX];
 uint32_t device_count;
 
@@ -76,7 +74,7 @@ unsigned pci_scan(const struct machine *machine, struct pci_function *functions,
             .device = (uint8_t)(FIRST_SLOT + i),
             .at.place = (FIRST_SLOT + i) << 3,
             .vendor = 0x1b36,
-            .class_code = CLASS_NVME,
+            .class_code = PCI_CLASS_NVME,
             .bars[0] = {.base = (uintptr_t)devices[i].model->bar,
                         .size = devices[i].model->bar_bytes},
             .irq = {.source = FIRST_SOURCE + i, .trigger = MACHINE_TRIGGER_HIGH},

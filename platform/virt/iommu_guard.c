@@ -13,11 +13,7 @@
 #include "iommu_unit.h"
 #include "irq.h"
 
-enum {
-    UNITS_MAX = 2 * MACHINE_IOMMU_LIMIT,
-    NVME_CLASS = 0x010802,
-    HEADER_BRIDGE = 1,
-};
+enum { UNITS_MAX = 2 * MACHINE_IOMMU_LIMIT };
 
 static struct {
     struct iommu_tables tables;
@@ -172,10 +168,10 @@ static bool add_devices(const struct pci_function *functions, unsigned count, ui
 
     for (unsigned i = 0; i < count; i++) {
         const struct pci_function *at = &functions[i];
-        bool bridge = at->header_type == HEADER_BRIDGE;
+        bool bridge = at->header_type == 1;
         uint32_t id = (uint32_t)at->bus << 8 | (uint32_t)at->device << 3 | at->function;
 
-        if (bridge || at->class_code == NVME_CLASS) {
+        if (bridge || at->class_code == PCI_CLASS_NVME) {
             all = all && iommu_directory_add(&guard.tables, directory, extended, id);
         }
         if (bridge) {
@@ -218,8 +214,7 @@ bool iommu_guard(const struct pci_function *functions, unsigned count, uint64_t 
     if (error != NULL) {
         guard.tables.next = left; /* nothing else was taken meanwhile */
         printf("error: the IOMMU at %#" PRIx64
-               " does not guard memory: %s; hint: start the machine "
-               "without it\n",
+               " does not guard memory: %s; hint: start without it\n",
                base, error);
         return false;
     }

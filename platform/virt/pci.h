@@ -16,6 +16,7 @@
 #include "nvme_pci.h"
 
 #define PCI_BAR_COUNT 6
+#define PCI_CLASS_NVME 0x010802u /* mass storage, NVM, NVM Express */
 
 /* A base address register. size 0: absent, or of I/O space. */
 struct pci_bar {
@@ -30,7 +31,7 @@ struct pci_function {
     uint8_t bus, device, function;
     uint8_t header_type; /* 0: device, 1: bridge */
     uint16_t vendor, device_id;
-    uint32_t class_code; /* class, subclass, programming interface: 0x010802 is NVMe */
+    uint32_t class_code; /* class, subclass, programming interface */
     struct pci_bar bars[PCI_BAR_COUNT];
     struct machine_interrupt irq; /* of its INTx pin; source 0: none */
     struct nvme_pci_function at;  /* its configuration space */

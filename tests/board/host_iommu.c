@@ -11,7 +11,6 @@
 #include "iommu_tables.h"
 #include "iommu_unit.h"
 
-#define NVME_CLASS UINT32_C(0x010802)
 #define IOMMU_CLASS UINT32_C(0x080600)
 #define ACCESS_READ UINT64_C(0x53)
 #define ACCESS_WRITE UINT64_C(0xd7)
@@ -210,7 +209,7 @@ static void write32(void *arg, uint32_t place, unsigned offset, uint32_t value)
 
 static const struct nvme_pci_host host = {.read32 = read32, .write32 = write32};
 static struct pci_function functions[HOST_FUNCTIONS] = {
-    {.device = 1, .class_code = NVME_CLASS, .at = {&host, 0}},
+    {.device = 1, .class_code = PCI_CLASS_NVME, .at = {&host, 0}},
     {.device = 2, .class_code = 0x020000, .at = {&host, 0}},
     {.bus = 2, .device = 3, .header_type = 1, .class_code = 0x060400, .at = {&host, 0}},
     {.device = 4, .class_code = IOMMU_CLASS, .at = {&host, 0}},

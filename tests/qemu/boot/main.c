@@ -120,7 +120,7 @@ static void check_pci(void)
         const struct pci_function *f = &functions[i];
 
         print_function(f);
-        if (f->class_code == 0x010802) {
+        if (f->class_code == PCI_CLASS_NVME) {
             uint32_t version;
 
             pci_enable(f);

@@ -9,7 +9,6 @@
 #include "start.h"
 #include "timer.h"
 
-#define NVME_CLASS 0x010802u
 #define READY_LIMIT_NS (10 * NS_PER_S) /* of patience */
 
 enum { PLIC_CONTEXTS = 0x200000, PLIC_CONTEXT_BYTES = 0x1000, PLIC_CLAIM = 4 };
@@ -30,7 +29,7 @@ const struct pci_function *raw_find(void)
         return NULL;
     }
     for (uint32_t i = 0; i < storage->function_count; i++) {
-        if (storage->functions[i].class_code == NVME_CLASS) {
+        if (storage->functions[i].class_code == PCI_CLASS_NVME) {
             return &storage->functions[i];
         }
     }

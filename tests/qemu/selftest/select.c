@@ -9,8 +9,6 @@
 #include "selftest.h"
 #include "wired.h"
 
-#define NVME_CLASS 0x010802u
-
 enum { BAD = 4, BAR_BYTES = 16384, FIRST_DEVICE = 27 };
 
 /* Memory for registers. CAP: MQES 2048, contiguous queues, TO 500 ms, NVM command set. */
@@ -33,7 +31,7 @@ static bool put_in_front(const struct pci_function *saved, uint32_t count)
     struct storage *storage = &selftest.storage;
     uint32_t first = 0;
 
-    while (first < count && saved[first].class_code != NVME_CLASS) {
+    while (first < count && saved[first].class_code != PCI_CLASS_NVME) {
         first++;
     }
     if (first == count || count + BAD > STORAGE_FUNCTIONS_MAX) {
@@ -90,7 +88,7 @@ static uint32_t find_unreached(void)
 
         hart = 0;
         while (hart < test_harts() &&
-               (storage->functions[i].class_code != NVME_CLASS || wired_reaches(irq, hart))) {
+               (storage->functions[i].class_code != PCI_CLASS_NVME || wired_reaches(irq, hart))) {
             hart++;
         }
     }
