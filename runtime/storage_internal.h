@@ -124,7 +124,10 @@ void storage_note(struct storage_controller *controller, const char *format, ...
 /* Keeps an event until it is printed. Context: any hart, thread or trap: it does not print. */
 void storage_keep_event(struct storage_controller *controller, const struct nvme_event *event);
 
-/* Prints the events of one controller since the last call, and how many found no place. */
+/*
+ * Prints the events of one controller since the last call, and how many found no place; then what
+ * an IOMMU has refused to any.
+ */
 void storage_print_controller_events(struct storage_controller *controller, uint32_t index);
 
 #endif

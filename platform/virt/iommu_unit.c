@@ -187,7 +187,6 @@ bool iommu_unit_is_extended(uint64_t base)
 const char *iommu_unit_start(struct iommu_unit *unit, const uint64_t *directory)
 {
     uint64_t value = (uintptr_t)directory / IOMMU_PAGE << 10 | MODE_THREE_LEVELS;
-
     uint64_t before = read_directory(unit);
 
     if ((before & DIRECTORY_MODE) > MODE_BARE) {

@@ -154,9 +154,9 @@ static void tick(void *device)
     block_watchdog(device);
 }
 
-static bool own_open(struct pci_function *function, struct block_config *opened)
+static bool own_open(struct pci_function *function, struct block_config *config)
 {
-    struct block_config config = {
+    *config = (struct block_config){
         .registers = (volatile void *)function->bars[0].base,
         .registers_bytes = function->bars[0].size,
         .hooks = {function, test_interrupts() ? sleep_for : NULL, wake_nobody},
@@ -167,14 +167,13 @@ static bool own_open(struct pci_function *function, struct block_config *opened)
         .pci_device = function->device_id,
     };
 
-    if (!check(block_memory_needed(&config) == 0, "block_memory_needed")) {
+    if (!check(block_memory_needed(config) == 0, "block_memory_needed")) {
         return false;
     }
-    config.ordinary = take_pages(config.ordinary_bytes);
-    config.dma = take_pages(config.dma_bytes);
-    *opened = config;
-    return check(dma_map_pages(config.dma, config.dma_bytes, true), "dma_map_pages") &&
-           check(block_open(&block.device, &config) == 0, "block_open");
+    config->ordinary = take_pages(config->ordinary_bytes);
+    config->dma = take_pages(config->dma_bytes);
+    return check(dma_map_pages(config->dma, config->dma_bytes, true), "dma_map_pages") &&
+           check(block_open(&block.device, config) == 0, "block_open");
 }
 
 /* The first controller, INTx to this hart, a timer: nothing of runtime/. */

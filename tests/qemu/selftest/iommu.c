@@ -3,16 +3,14 @@
  * What a device reaches behind an IOMMU that guards the memory: programs of build/dma/ with a
  * RISC-V IOMMU. The raw ring of a queue sends commands whose PRP entry no request has mapped.
  */
-#include <string.h>
-
-#include "dma.h"
 #include "iommu.h"
+#include "dma.h"
 #include "iommu_unit.h"
 #include "irq.h"
 #include "nvme_bench.h"
+#include "nvme_hal.h"
 #include "nvme_spec.h"
 #include "selftest.h"
-#include "timer.h"
 
 enum { PAGE_KEY = 0x10a, DISK_KEY = 0x10b, LBA = 64 };
 
@@ -29,19 +27,21 @@ static bool command(struct storage_queue *queue, struct nvme_ring *ring, uint8_t
         .cdw10 = LBA,
     };
     ring->sq_tail = (ring->sq_tail + 1) % ring->depth_entries;
-    __asm__ volatile("fence rw, o" ::: "memory");
-    *(volatile uint32_t *)ring->sq_doorbell = ring->sq_tail;
-    while (NVME_GET(NVME_CQE_PHASE, ring->cq[ring->cq_head].status) != ring->phase) {
+    hal_before_doorbell();
+    hal_mmio_write32(ring->sq_doorbell, ring->sq_tail);
+    while (NVME_GET(NVME_CQE_PHASE, hal_dma_load32(&ring->cq[ring->cq_head].status)) !=
+           ring->phase) {
         if (!check(patience_spend(&patience) < WAIT_LIMIT_NS, "a command did not end")) {
             return false;
         }
     }
-    __asm__ volatile("fence r, rw" ::: "memory");
+    hal_after_phase();
     if (++ring->cq_head == ring->cq_depth_entries) {
         ring->cq_head = 0;
         ring->phase ^= 1;
     }
-    *(volatile uint32_t *)ring->cq_doorbell = ring->cq_head;
+    hal_before_doorbell();
+    hal_mmio_write32(ring->cq_doorbell, ring->cq_head);
     return true;
 }
 
